@@ -1,0 +1,176 @@
+"""The seam: what a backend offers, and what crosses it.
+
+Two backends exist: :mod:`imdskit.backends.python` is the specification, the Rust extension gives the same answers faster. Only bytes,
+str, int, tuples and the value types of this module cross the seam. A backend knows no HTTP, no names of clouds, and no clock.
+
+**Order of checks** (the first failure is the answer, on every backend): envelope, structure, signature, chain, identity, claims. The
+message is parsed to its last byte before any check of meaning. Within a stage the order is that of :class:`imdskit.reasons.Reason`, but
+for the chain, where several paths may fail for different reasons: candidates are tried depth first in a fixed order, and the reason of the
+first path that failed is reported, where any reason is preferred to ``untrusted-root`` and that to ``unknown-issuer``; ``budget-spent``
+ends the search and is always reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from imdskit.errors import VerificationError
+
+CONTRACT = 1
+"""Number of this contract. An extension built for another number is not used."""
+
+Form = Literal["json", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on hostile input. All are inclusive."""
+
+    document_bytes: int = 64 * 1024
+    """Size of the document as given, before any decoding."""
+    certificates: int = 16
+    """Certificates inside one message."""
+    json_brackets: int = 64
+    """Opening braces and brackets in one JSON text, so also its depth."""
+    path_certificates: int = 8
+    """Certificates on one path, signer and anchor included."""
+    work: int = 3000
+    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/path.py``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a checker must know before it sees a document.
+
+    Attributes:
+        anchors: trusted certificates, DER.
+        intermediates: certificates that may help to build a path, DER. Never trusted by themselves.
+        names: accepted signers as (label, domain): the signer bears the domain or a name below it; the label is reported.
+        limits: bounds on hostile input.
+        skew: seconds by which the clocks of signer and verifier may differ.
+        max_age: seconds since ``createdOn``, or None for no other limit than ``expiresOn``.
+        require_nonce: refuse to check without a nonce.
+        check_chain: False leaves the whole chain stage out (documentation samples only).
+        check_times: False leaves out createdOn, expiresOn and max_age.
+        require_vm_id: an empty ``vmId`` is refused.
+        allow_common_name: accept the subject's common name where a certificate has no subject alternative name.
+        min_rsa_bits: of the signer and of every key in the chain.
+    """
+
+    anchors: tuple[bytes, ...]
+    intermediates: tuple[bytes, ...]
+    names: tuple[tuple[str, str], ...]
+    limits: Limits = field(default_factory=Limits)
+    skew: int = 120
+    max_age: int | None = None
+    require_nonce: bool = False
+    check_chain: bool = True
+    check_times: bool = True
+    require_vm_id: bool = True
+    allow_common_name: bool = False
+    min_rsa_bits: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What the document says, after its signature and signer have been checked.
+
+    Members that the document's api-version does not have are None: ``subscription_id`` before 2019-04-30, ``sku`` before 2019-11-01,
+    ``license_type`` before 2020-09-01. Times are Unix seconds.
+    """
+
+    vm_id: str
+    nonce: str
+    created_on: int
+    expires_on: int
+    plan: tuple[str, str, str] | None
+    """(name, product, publisher), each ``""`` where no marketplace plan applies."""
+    subscription_id: str | None
+    sku: str | None
+    license_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A document that passed every check.
+
+    Attributes:
+        content: the signed octets, exactly as digested.
+        claims: the members of the content.
+        label: of the name in ``Setup.names`` that the signer bears.
+        name: the DNS name in the signer's certificate that matched.
+        chain: DER certificates, signer first, anchor last; only the signer's if the chain was not checked.
+    """
+
+    content: bytes
+    claims: Claims
+    label: str
+    name: str
+    chain: tuple[bytes, ...]
+
+
+class Step(Protocol):
+    """Told of every check as it is made, so that a report can be written."""
+
+    def __call__(self, check: str, outcome: Literal["pass", "fail", "skip"], evidence: str, source: str) -> None: ...
+
+
+class Checker(Protocol):
+    """Verifies documents under one :class:`Setup`. Safe to share between threads."""
+
+    def check(self, document: bytes, at: int, nonce: str | None) -> Signed:
+        """Verify one document.
+
+        Args:
+            document: the service's JSON, bare base64, or DER.
+            at: Unix seconds at which validity is judged.
+            nonce: that the document must carry, or None to accept any.
+
+        Raises:
+            VerificationError: the document is refused.
+        """
+
+    def check_many(self, documents: Sequence[bytes], at: int) -> Sequence[Signed | VerificationError]:
+        """Verify many documents; refusals stand in the result, in input order."""
+
+
+class Document(Protocol):
+    """A JSON document that is asked often. Immutable."""
+
+    def select(self, path: tuple[str, ...], form: Form) -> bytes:
+        """The node at ``path``, rendered as compact JSON or as text.
+
+        ``json``: an object or array is rendered whole; a leaf is refused. ``text``: a leaf is its bare value; an object or array is a
+        listing, one child a line, containers with a trailing ``/``.
+
+        Raises:
+            SelectionError: ``not-found`` or ``leaf-needs-text``.
+        """
+
+
+class Bucket(Protocol):
+    """A token bucket on integers. Safe to share between threads."""
+
+    def take(self, now_ns: int) -> int:
+        """Take one token at ``now_ns``. Returns 0 if it was there, else the nanoseconds until one will be; then nothing was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One implementation of the three hot paths.
+
+    Attributes:
+        name: ``python`` or ``rust``.
+        document: makes a :class:`Document` of JSON bytes; raises SelectionError(``bad-document``).
+        bucket: makes a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and holds at most ``burst``.
+        checker: makes a :class:`Checker` of a :class:`Setup`; raises TrustError if an anchor or intermediate cannot be parsed.
+        native: which of the three run in the extension; the others are those of the Python backend.
+    """
+
+    name: str
+    document: Callable[[bytes], Document]
+    bucket: Callable[[int, int, int], Bucket]
+    checker: Callable[[Setup], Checker]
+    native: frozenset[str] = frozenset()

@@ -1,0 +1,55 @@
+"""The four Azure clouds: how instances name them, and the names of their signing certificates.
+
+Source: IMDS documentation, "Sovereign clouds" and "Attested data"; ``docs/fidelity.md``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from imdskit.errors import UsageError
+
+
+class Cloud(NamedTuple):
+    """One Azure cloud.
+
+    Attributes:
+        name: short name used by this package.
+        environment: value of ``compute.azEnvironment``.
+        domain: the signer's certificate bears this DNS name, or a name below it.
+        aliases: what other programs call it, in lower case.
+    """
+
+    name: str
+    environment: str
+    domain: str
+    aliases: tuple[str, ...]
+
+
+PUBLIC = Cloud("public", "AzurePublicCloud", "metadata.azure.com", ("azurecloud", "azure", "global", "commercial"))
+US_GOVERNMENT = Cloud(
+    "usgovernment",
+    "AzureUSGovernmentCloud",
+    "metadata.azure.us",
+    ("azureusgovernment", "usgov", "us-gov", "us-government", "government", "gov"),
+)
+CHINA = Cloud("china", "AzureChinaCloud", "metadata.azure.cn", ("azurechina", "mooncake", "21vianet"))
+GERMANY = Cloud("germany", "AzureGermanCloud", "metadata.microsoftazure.de", ("azuregermancloud", "german", "azuregermany"))
+
+CLOUDS: tuple[Cloud, ...] = (PUBLIC, US_GOVERNMENT, CHINA, GERMANY)
+
+_BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud.environment, cloud.domain, *cloud.aliases)}
+
+
+def find(name: str) -> Cloud:
+    """The cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
+
+    Raises:
+        UsageError: no cloud has that name.
+    """
+    try:
+        return _BY_NAME[name.lower()]
+    except KeyError:
+        raise UsageError(
+            "bad-argument", f"There is no cloud called {name!r}.", hint="Known: " + ", ".join(c.name for c in CLOUDS) + "."
+        ) from None

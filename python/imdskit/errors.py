@@ -1,0 +1,114 @@
+"""Every exception of imdskit.
+
+Each has a stable ``code``, a plain sentence (``message``), a ``location`` and a ``hint`` that says what to do. Programs branch on the
+class and the code; people read the rest. Nothing else is raised on purpose, by any part of the package.
+"""
+
+from __future__ import annotations
+
+from imdskit.reasons import Reason, Stage
+
+
+class ImdskitError(Exception):
+    """What all errors of the package have in common.
+
+    Attributes:
+        code: stable name of the kind of error, lower case with hyphens.
+        message: one plain sentence.
+        location: where it happened: a path in a document, a file, an address. ``""`` if there is nothing to point at.
+        hint: what to do. ``""`` if there is nothing to do.
+    """
+
+    def __init__(self, code: str, message: str, *, location: str = "", hint: str = "") -> None:
+        super().__init__(code, message, location, hint)
+        self.code = code
+        self.message = message
+        self.location = location
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f" (at {self.location})" if self.location else ""
+        return f"{self.code}: {self.message}{place}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args, dict(self.__dict__)))
+
+
+def _rebuild(kind: type[ImdskitError], args: tuple[object, ...], state: dict[str, object]) -> ImdskitError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class VerificationError(ImdskitError):
+    """The document is refused.
+
+    Attributes:
+        reason: why; the ``code`` is its text.
+        stage: the step that refused it.
+        location: ASN.1 or JSON path of the member at fault, with its byte offset in the DER after ``@`` where there is one.
+        detail: what exactly was found, for a log. Never needed to act on, and may change at any time.
+    """
+
+    def __init__(self, reason: Reason, *, location: str = "", detail: str = "") -> None:
+        super().__init__(reason.value, reason.sentence, location=location, hint=reason.hint)
+        self.reason = reason
+        self.detail = detail
+
+    @property
+    def stage(self) -> Stage:
+        return self.reason.stage
+
+
+class DerError(ImdskitError):
+    """Bytes that are not the DER of what they should be.
+
+    Attributes:
+        offset: of the element at fault, in bytes from the start of the outermost buffer.
+        field: ASN.1 path of the element at fault, such as ``tbsCertificate.serialNumber``; may be ``""``.
+    """
+
+    def __init__(self, message: str, offset: int, field: str = "") -> None:
+        super().__init__("bad-der", message, location=f"{field}@{offset}", hint=Reason.BAD_DER.hint)
+        self.offset = offset
+        self.field = field
+
+
+class TrustError(ImdskitError):
+    """Certificates that the caller gave as trust anchors or intermediates cannot be used. Codes: ``bad-trust``, ``no-trust``."""
+
+
+class UsageError(ImdskitError):
+    """A call that cannot mean anything: a wrong type, an unknown cloud, a time without zone. Code: ``bad-argument``."""
+
+
+class BackendError(ImdskitError):
+    """The native backend was asked for and cannot be had. Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``."""
+
+
+class SelectionError(ImdskitError):
+    """A path into a metadata document leads nowhere. Codes: ``not-found``, ``leaf-needs-text``, ``bad-document``."""
+
+
+class ScenarioError(ImdskitError):
+    """A scenario of the emulator is not usable. Code: ``bad-scenario``; ``location`` is a JSON pointer (RFC 6901)."""
+
+
+class ClientError(ImdskitError):
+    """The metadata service could not be asked, or did not answer as it should.
+
+    Codes: ``unreachable``, ``timed-out``, ``too-large``, ``redirected``, ``not-imds``, ``bad-request``, ``unsupported-version``,
+    ``not-found``, ``gone``, ``throttled``, ``server-error``, ``unexpected-status``.
+
+    Attributes:
+        status: of the answer, or None if there was none.
+        body: of the answer, at most the first 4096 bytes.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, location: str = "", hint: str = "", status: int | None = None, body: bytes = b""
+    ) -> None:
+        super().__init__(code, message, location=location, hint=hint)
+        self.status = status
+        self.body = body[:4096]

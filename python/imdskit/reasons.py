@@ -1,0 +1,385 @@
+"""Why a document is refused: the six stages of verification and one reason code for each kind of failure.
+
+The order of :class:`Reason` is the order of the checks. A verifier reports the *first* failure in this order; both backends
+report the same one for every input. Codes are stable: programs may branch on them, people look them up in ``docs/errors.md``.
+
+What belongs here: codes and the sentences that explain them. Exceptions are in :mod:`imdskit.errors`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Stage(StrEnum):
+    """A step of verification, in order."""
+
+    ENVELOPE = "envelope"
+    STRUCTURE = "structure"
+    SIGNATURE = "signature"
+    CHAIN = "chain"
+    IDENTITY = "identity"
+    CLAIMS = "claims"
+
+
+class Reason(StrEnum):
+    """Why a document was refused. Members stand in the order in which they are checked."""
+
+    # envelope
+    EMPTY = "empty"
+    TOO_LARGE = "too-large"
+    BAD_JSON = "bad-json"
+    BAD_ENVELOPE = "bad-envelope"
+    BAD_ENCODING = "bad-encoding"
+    BAD_BASE64 = "bad-base64"
+    # structure
+    BAD_DER = "bad-der"
+    BAD_CMS = "bad-cms"
+    NO_CONTENT = "no-content"
+    SIGNER_COUNT = "signer-count"
+    BAD_CERTIFICATE = "bad-certificate"
+    TOO_MANY_CERTIFICATES = "too-many-certificates"
+    SIGNER_NOT_FOUND = "signer-not-found"
+    # signature
+    SIGNATURE_ALGORITHM = "signature-algorithm"
+    SIGNATURE_KEY = "signature-key"
+    SIGNED_ATTRIBUTES = "signed-attributes"
+    DIGEST_MISMATCH = "digest-mismatch"
+    BAD_SIGNATURE = "bad-signature"
+    # chain
+    BUDGET_SPENT = "budget-spent"
+    UNKNOWN_ISSUER = "unknown-issuer"
+    UNTRUSTED_ROOT = "untrusted-root"
+    CERTIFICATE_ALGORITHM = "certificate-algorithm"
+    CERTIFICATE_KEY = "certificate-key"
+    CERTIFICATE_SIGNATURE = "certificate-signature"
+    NOT_YET_VALID = "not-yet-valid"
+    EXPIRED = "expired"
+    UNKNOWN_CRITICAL_EXTENSION = "unknown-critical-extension"
+    BAD_EXTENSION = "bad-extension"
+    NOT_A_CA = "not-a-ca"
+    PATH_LENGTH = "path-length"
+    KEY_USAGE = "key-usage"
+    EXTENDED_KEY_USAGE = "extended-key-usage"
+    NAME_CONSTRAINTS = "name-constraints"
+    POLICY = "policy"
+    REVOKED = "revoked"
+    # identity
+    NO_NAME = "no-name"
+    WRONG_NAME = "wrong-name"
+    # claims
+    BAD_CLAIMS = "bad-claims"
+    MISSING_CLAIM = "missing-claim"
+    BAD_TIME = "bad-time"
+    DOCUMENT_NOT_YET_VALID = "document-not-yet-valid"
+    DOCUMENT_EXPIRED = "document-expired"
+    DOCUMENT_TOO_OLD = "document-too-old"
+    NONCE_MISMATCH = "nonce-mismatch"
+    NONCE_REQUIRED = "nonce-required"
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose check fails with this reason."""
+        return ENTRIES[self].stage
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, in one plain sentence."""
+        return ENTRIES[self].sentence
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return ENTRIES[self].hint
+
+    @property
+    def source(self) -> str:
+        """Where the rule comes from."""
+        return ENTRIES[self].source
+
+
+class Entry(NamedTuple):
+    """What is documented of one reason."""
+
+    stage: Stage
+    sentence: str
+    hint: str
+    source: str
+
+
+_E, _S, _G, _C, _I, _L = Stage
+
+ENTRIES: dict[Reason, Entry] = {
+    Reason.EMPTY: Entry(
+        _E,
+        "There is nothing to verify.",
+        "Pass the answer of /metadata/attested/document; an empty file often means that the download failed.",
+        "imdskit",
+    ),
+    Reason.TOO_LARGE: Entry(
+        _E,
+        "The document is larger than any attested document.",
+        "Genuine documents are about 4 kB. If yours is not one, do not send it here; the cap is `Limits.document_bytes`.",
+        "imdskit; every document in the corpus is below 4 100 bytes of base64",
+    ),
+    Reason.BAD_JSON: Entry(
+        _E,
+        "The document starts like a JSON object but is not strict JSON.",
+        'Pass the service\'s answer unchanged: UTF-8 without byte order mark, no member twice, {"encoding":"pkcs7","signature":"..."}.',
+        "RFC 8259",
+    ),
+    Reason.BAD_ENVELOPE: Entry(
+        _E,
+        'The JSON object is not {"encoding": "pkcs7", "signature": "..."}.',
+        "Is this the answer of another endpoint, or an error body? Ask /metadata/attested/document.",
+        "IMDS documentation, attested data",
+    ),
+    Reason.BAD_ENCODING: Entry(
+        _E,
+        "The member `encoding` is not `pkcs7`.",
+        "Only PKCS#7 documents exist today; a new encoding needs a new verifier.",
+        "IMDS documentation, attested data",
+    ),
+    Reason.BAD_BASE64: Entry(
+        _E,
+        "The signature is not standard base64.",
+        "Use the alphabet with + and /, padding included; white space is ignored, anything else is not.",
+        "RFC 4648 section 4",
+    ),
+    Reason.BAD_DER: Entry(
+        _S,
+        "The bytes are not DER.",
+        "The document was cut or changed on the way, or it is not a PKCS#7 message. Compare its length with the original.",
+        "X.690 sections 8, 10 and 11",
+    ),
+    Reason.BAD_CMS: Entry(
+        _S,
+        "The message is DER but not a SignedData of the kind that the service makes.",
+        "Only SignedData version 1 over content of type id-data is accepted.",
+        "RFC 5652 sections 3 and 5.1; every genuine document",
+    ),
+    Reason.NO_CONTENT: Entry(
+        _S,
+        "The message is signed but carries no content.",
+        "An attested document carries its content; a detached signature is something else.",
+        "RFC 5652 section 5.2",
+    ),
+    Reason.SIGNER_COUNT: Entry(
+        _S,
+        "The message does not have exactly one signer.",
+        "The service signs once. Several signers would leave open which of them counts.",
+        "every genuine document; spiffe/spire#6998",
+    ),
+    Reason.BAD_CERTIFICATE: Entry(
+        _S,
+        "A certificate in the message is not a well-formed X.509 certificate.",
+        "The document was changed on the way, or was not made by the service.",
+        "RFC 5280 section 4.1",
+    ),
+    Reason.TOO_MANY_CERTIFICATES: Entry(
+        _S,
+        "The message carries more certificates than any attested document needs.",
+        "Genuine documents carry one, the signer's. The cap is `Limits.certificates`.",
+        "imdskit; GHSA-8qv2-5vq6-g2g7",
+    ),
+    Reason.SIGNER_NOT_FOUND: Entry(
+        _S,
+        "No certificate in the message is the one that the signer names.",
+        "The signer is found by issuer and serial number, or by key identifier, never by position.",
+        "RFC 5652 section 5.3",
+    ),
+    Reason.SIGNATURE_ALGORITHM: Entry(
+        _G,
+        "The signature or digest algorithm is not one that is accepted.",
+        "Accepted: RSA PKCS#1 v1.5, RSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512. The service uses RSA with SHA-256.",
+        "RFC 5754; RFC 4056; every genuine document",
+    ),
+    Reason.SIGNATURE_KEY: Entry(
+        _G,
+        "The signer's key is too weak, too large, or of a kind that is not accepted.",
+        "Accepted: RSA of 2048 to 8192 bits with an odd exponent of at least 65537; P-256, P-384, P-521.",
+        "CA/Browser Forum Baseline Requirements section 6.1.5; CVE-2023-29409",
+    ),
+    Reason.SIGNED_ATTRIBUTES: Entry(
+        _G,
+        "The signed attributes are not bound to the content.",
+        "content-type and message-digest must be there exactly once, with one value, and fit the content.",
+        "RFC 5652 sections 5.3, 5.4 and 11",
+    ),
+    Reason.DIGEST_MISMATCH: Entry(
+        _G,
+        "The content is not the one that was signed.",
+        "The content was changed after signing. Do not trust any of it.",
+        "RFC 5652 section 5.4",
+    ),
+    Reason.BAD_SIGNATURE: Entry(
+        _G,
+        "The signature does not fit the content and the signer's key.",
+        "The content or the signature was changed after signing. Do not trust any of it.",
+        "RFC 8017 sections 8.1.2 and 8.2.2; FIPS 186-5 section 6.4.2",
+    ),
+    Reason.BUDGET_SPENT: Entry(
+        _C,
+        "Looking for a chain took more work than a genuine chain needs.",
+        "Some of the certificates given are hostile or useless. Pass fewer intermediates.",
+        "golang CVE-2018-16875; GHSA-8qv2-5vq6-g2g7",
+    ),
+    Reason.UNKNOWN_ISSUER: Entry(
+        _C,
+        "The certificate of an issuing authority is not known here.",
+        "Azure's intermediates change about once a year and are not sent along. Pass the missing one (the certificate's `CA Issuers` "
+        "address names it), or update imdskit.",
+        "RFC 5280 section 6.1; Azure Certificate Authority details",
+    ),
+    Reason.UNTRUSTED_ROOT: Entry(
+        _C,
+        "The chain ends at a root that is not trusted.",
+        "Documents of an emulator or of a test end here by design; give its root with `--trust` if that is what you want.",
+        "RFC 5280 section 6.1.1",
+    ),
+    Reason.CERTIFICATE_ALGORITHM: Entry(
+        _C,
+        "A certificate in the chain is signed with an algorithm that is not accepted.",
+        "SHA-1 and MD5 are refused; accepted are RSA PKCS#1 v1.5, RSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512.",
+        "RFC 5280 section 4.1.1.2; CA/Browser Forum Baseline Requirements section 7.1.3.2",
+    ),
+    Reason.CERTIFICATE_KEY: Entry(
+        _C,
+        "A certificate in the chain has a key that is too weak, too large, or of a kind that is not accepted.",
+        "Accepted: RSA of 2048 to 8192 bits with an odd exponent of at least 65537; P-256, P-384, P-521.",
+        "CA/Browser Forum Baseline Requirements section 6.1.5; CVE-2023-29409",
+    ),
+    Reason.CERTIFICATE_SIGNATURE: Entry(
+        _C,
+        "A certificate in the chain was not signed by the issuer that it names.",
+        "An intermediate with the right name but another key was given, or the certificate was changed.",
+        "RFC 5280 section 6.1.3 (a)(1)",
+    ),
+    Reason.NOT_YET_VALID: Entry(
+        _C,
+        "A certificate in the chain is not valid yet at the time of the check.",
+        "Compare the clock of this machine, or the time given with `--at`, with the document's `createdOn`.",
+        "RFC 5280 section 6.1.3 (a)(2)",
+    ),
+    Reason.EXPIRED: Entry(
+        _C,
+        "A certificate in the chain has expired at the time of the check.",
+        "To audit an old document give the time at which it was received (`--at`). Otherwise ask for a fresh one.",
+        "RFC 5280 section 6.1.3 (a)(2); notAfter is inclusive",
+    ),
+    Reason.UNKNOWN_CRITICAL_EXTENSION: Entry(
+        _C,
+        "A certificate in the chain has a critical extension that is not understood here.",
+        "Its issuer asks that it be refused by everyone who does not understand it.",
+        "RFC 5280 section 4.2",
+    ),
+    Reason.BAD_EXTENSION: Entry(
+        _C,
+        "An extension of a certificate in the chain breaks its own rules.",
+        "The certificate is faulty: its issuer must replace it.",
+        "RFC 5280 section 4.2.1",
+    ),
+    Reason.NOT_A_CA: Entry(
+        _C,
+        "A certificate in the chain signed another one without being an authority.",
+        "Somebody used the key of an ordinary certificate to make this one.",
+        "RFC 5280 sections 4.2.1.9 and 6.1.4 (k)",
+    ),
+    Reason.PATH_LENGTH: Entry(
+        _C,
+        "The chain is longer than one of its authorities, or the policy, allows.",
+        "The authority may not make further authorities.",
+        "RFC 5280 sections 4.2.1.9 and 6.1.4 (m)",
+    ),
+    Reason.KEY_USAGE: Entry(
+        _C,
+        "A key in the chain was used for something that its certificate does not allow.",
+        "An authority needs keyCertSign; the signer of a document needs digitalSignature, where keyUsage is present.",
+        "RFC 5280 sections 4.2.1.3 and 6.1.4 (n)",
+    ),
+    Reason.EXTENDED_KEY_USAGE: Entry(
+        _C,
+        "A certificate in the chain is not meant for servers.",
+        "The signer must be usable for serverAuth, and so must each authority above it that limits its purposes.",
+        "RFC 5280 section 4.2.1.12; every genuine document",
+    ),
+    Reason.NAME_CONSTRAINTS: Entry(
+        _C,
+        "An authority in the chain may not issue for a name that was issued for.",
+        "The authority overstepped what its own issuer allows.",
+        "RFC 5280 sections 4.2.1.10 and 6.1.3 (b) and (c)",
+    ),
+    Reason.POLICY: Entry(
+        _C,
+        "An authority in the chain demands a certificate policy that the chain does not have.",
+        "The chain breaks the terms of its own authority.",
+        "RFC 5280 sections 6.1.3 (f) and 6.1.5 (g)",
+    ),
+    Reason.REVOKED: Entry(
+        _C,
+        "A certificate in the chain has been revoked.",
+        "Its issuer has withdrawn it: do not trust what it signed.",
+        "RFC 5280 section 6.3",
+    ),
+    Reason.NO_NAME: Entry(
+        _I,
+        "The signer's certificate carries no DNS name.",
+        "Genuine signers have a subject alternative name; the subject's common name counts only where the policy says so.",
+        "IMDS documentation, attested data; RFC 6125 section 6.4.4",
+    ),
+    Reason.WRONG_NAME: Entry(
+        _I,
+        "The signer is not the metadata service of an accepted cloud.",
+        "The chain is good, but it belongs to somebody else, or to a cloud that you did not ask for.",
+        "IMDS documentation, attested data: certificate names of each cloud",
+    ),
+    Reason.BAD_CLAIMS: Entry(
+        _L,
+        "The signed content is not the JSON object that the service signs.",
+        "The signer is genuine but the content is of another kind.",
+        "RFC 8259; IMDS documentation, attested data",
+    ),
+    Reason.MISSING_CLAIM: Entry(
+        _L,
+        "The signed content lacks a member that every document has.",
+        "Every document has vmId, nonce, and timeStamp with createdOn and expiresOn.",
+        "IMDS documentation, attested data; every genuine document",
+    ),
+    Reason.BAD_TIME: Entry(
+        _L,
+        "A time in the signed content is not written as the service writes it.",
+        "Times are MM/DD/YY HH:MM:SS -0000, and createdOn is not after expiresOn.",
+        "every genuine document",
+    ),
+    Reason.DOCUMENT_NOT_YET_VALID: Entry(
+        _L,
+        "The document was created after the time of the check.",
+        "Compare the clock of this machine, or the time given with `--at`, with `createdOn`.",
+        "IMDS documentation, attested data: timestamp",
+    ),
+    Reason.DOCUMENT_EXPIRED: Entry(
+        _L,
+        "The document has expired.",
+        "Documents live for six hours: ask for a fresh one. To audit an old one give the time at which it was received (`--at`).",
+        "IMDS documentation, attested data: timestamp",
+    ),
+    Reason.DOCUMENT_TOO_OLD: Entry(
+        _L,
+        "The document is older than the policy allows.",
+        "Ask for a fresh one, right before it is sent.",
+        "policy `max_age`",
+    ),
+    Reason.NONCE_MISMATCH: Entry(
+        _L,
+        "The document does not carry the nonce that was asked for.",
+        "It was made for another request: a replay, or an old host that answers from its cache. Ask once more.",
+        "IMDS documentation, attested data: nonce; MicrosoftDocs/azure-docs#43938",
+    ),
+    Reason.NONCE_REQUIRED: Entry(
+        _L,
+        "The policy demands a nonce and none was given to the verifier.",
+        "Send the machine a fresh nonce, and pass the same one to `verify`.",
+        "policy `require_nonce`",
+    ),
+}

@@ -1,0 +1,120 @@
+"""Who may import whom. The table is ARCHITECTURE.md's; this test walks the syntax tree of every module against it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
+
+BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.clouds", "imdskit.versions", "imdskit"}
+
+ALLOWED: dict[str, set[str]] = {
+    "imdskit.reasons": set(),
+    "imdskit.errors": {"imdskit.reasons"},
+    "imdskit.clock": set(),
+    "imdskit.versions": {"imdskit.errors", "imdskit.reasons"},
+    "imdskit.clouds": {"imdskit.errors", "imdskit.reasons"},
+    "imdskit.asn1": {"imdskit.asn1", "imdskit.errors", "imdskit.reasons"},
+    "imdskit.backends": {"imdskit.backends", "imdskit.asn1", "imdskit.errors", "imdskit.reasons", "imdskit._native"},
+    "imdskit.protocol": {"imdskit.protocol"} | BASE,
+    "imdskit.client": {"imdskit.client", "imdskit.protocol"} | BASE,
+    "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
+    "imdskit.emulator": {"imdskit.emulator", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
+    "imdskit.cli": {"imdskit.cli", "imdskit.client", "imdskit.verify", "imdskit.emulator", "imdskit.backends", "imdskit.protocol"} | BASE,
+    "imdskit.__main__": {"imdskit.cli"},
+}
+
+ONLY_IN: dict[str, set[str]] = {
+    "urllib.request": {"imdskit.client.transport"},
+    "http.server": {"imdskit.emulator.http"},
+    "socketserver": {"imdskit.emulator.http"},
+    "imdskit._native": {"imdskit.backends.rust"},
+    "time": {"imdskit.clock"},
+    "datetime.now": {"imdskit.clock"},
+    "imdskit.asn1.writer": {"imdskit.emulator.authority", "imdskit.emulator.attest", "imdskit.emulator.certificates"},
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, ast.parse(path.read_bytes(), str(path))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(module: str, prefix: str) -> bool:
+    return module == prefix or module.startswith(prefix + ".")
+
+
+def allowed_for(module: str) -> set[str] | None:
+    owners = [prefix for prefix in ALLOWED if within(module, prefix)]
+    return ALLOWED[max(owners, key=len)] if owners else None
+
+
+def test_every_import_is_in_the_table() -> None:
+    wrong = []
+    for module, tree in modules():
+        if module == "imdskit":
+            continue
+        table = allowed_for(module)
+        assert table is not None, f"{module} is not in the table of ARCHITECTURE.md"
+        for name in imports(tree):
+            if not within(name, "imdskit"):
+                continue
+            if name == "imdskit" or any(within(name, prefix) for prefix in table if prefix != "imdskit"):
+                continue
+            if name.startswith("imdskit.") and name.split(".")[1].startswith("__version__"):
+                continue
+            wrong.append(f"{module} imports {name}")
+    assert not wrong
+
+
+def test_nothing_outside_the_standard_library_is_imported() -> None:
+    foreign = {
+        f"{module} imports {name}"
+        for module, tree in modules()
+        for name in imports(tree)
+        if name.split(".")[0] not in sys.stdlib_module_names and name.split(".")[0] not in ("imdskit", "__future__")
+    }
+    assert not foreign
+
+
+def test_some_modules_are_imported_in_one_place_only() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, tree in modules()
+        for name in imports(tree)
+        for prefix, places in ONLY_IN.items()
+        if within(name, prefix) and module not in places
+    ]
+    assert not wrong
+
+
+def test_no_refusal_is_broad() -> None:
+    broad = [
+        f"{module}:{node.lineno}"
+        for module, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
+    ]
+    assert not broad
+
+
+def test_files_stay_small() -> None:
+    lines = {name: len((ast.unparse(tree)).splitlines()) for name, tree in modules()}
+    assert {name: n for name, n in lines.items() if n > 500} == {}
