@@ -35,10 +35,10 @@ class Reason(StrEnum):
     BAD_BASE64 = "bad-base64"
     # structure
     BAD_DER = "bad-der"
+    BAD_CERTIFICATE = "bad-certificate"
     BAD_CMS = "bad-cms"
     NO_CONTENT = "no-content"
     SIGNER_COUNT = "signer-count"
-    BAD_CERTIFICATE = "bad-certificate"
     TOO_MANY_CERTIFICATES = "too-many-certificates"
     SIGNER_NOT_FOUND = "signer-not-found"
     # signature
@@ -153,6 +153,12 @@ ENTRIES: dict[Reason, Entry] = {
         "The document was cut or changed on the way, or it is not a PKCS#7 message. Compare its length with the original.",
         "X.690 sections 8, 10 and 11",
     ),
+    Reason.BAD_CERTIFICATE: Entry(
+        _S,
+        "A certificate in the message is not a well-formed X.509 certificate.",
+        "The document was changed on the way, or was not made by the service.",
+        "RFC 5280 section 4.1",
+    ),
     Reason.BAD_CMS: Entry(
         _S,
         "The message is DER but not a SignedData of the kind that the service makes.",
@@ -170,12 +176,6 @@ ENTRIES: dict[Reason, Entry] = {
         "The message does not have exactly one signer.",
         "The service signs once. Several signers would leave open which of them counts.",
         "every genuine document; spiffe/spire#6998",
-    ),
-    Reason.BAD_CERTIFICATE: Entry(
-        _S,
-        "A certificate in the message is not a well-formed X.509 certificate.",
-        "The document was changed on the way, or was not made by the service.",
-        "RFC 5280 section 4.1",
     ),
     Reason.TOO_MANY_CERTIFICATES: Entry(
         _S,

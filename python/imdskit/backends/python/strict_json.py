@@ -1,0 +1,65 @@
+"""JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
+
+Two parsers that disagree about a document are how documents get forged; what could be read in two ways is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+
+class Number(NamedTuple):
+    """A JSON number as written. Its value is nobody's business here, and its size is not a way to make us work."""
+
+    text: str
+
+
+class JsonError(ValueError):
+    """Not strict JSON. ``args[0]`` is a sentence."""
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise JsonError("A member occurs twice.")
+    return members
+
+
+def _constant(text: str) -> object:
+    raise JsonError(f"{text} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_int=Number, parse_float=Number)
+
+
+def loads(data: bytes, brackets: int) -> object:
+    """The value of a JSON text: dict, list, str, :class:`Number`, bool or None.
+
+    Args:
+        data: the whole text.
+        brackets: most opening braces and brackets that it may contain, strings included; bounds its depth before it is parsed.
+
+    Raises:
+        JsonError: it is not strict JSON.
+    """
+    if data.count(b"{") + data.count(b"[") > brackets:
+        raise JsonError(f"More than {brackets} opening brackets.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise JsonError(f"Not UTF-8 at byte {error.start}.") from None
+    try:
+        value: object = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise JsonError(f"{error.msg} at character {error.pos}.") from None
+    if "\\u" in text:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _refuse_lone_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise JsonError("A string contains half of a surrogate pair.") from None
