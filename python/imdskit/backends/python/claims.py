@@ -75,7 +75,7 @@ def check_nonce(claims: Claims, nonce: str | None, setup: Setup) -> None:
     if nonce is None:
         if setup.require_nonce:
             raise VerificationError(Reason.NONCE_REQUIRED, location="nonce")
-    elif not compare_digest(claims.nonce.encode(), nonce.encode()):
+    elif not compare_digest(claims.nonce.encode(), nonce.encode("utf-8", "surrogatepass")):
         raise VerificationError(Reason.NONCE_MISMATCH, location="content.nonce")
 
 

@@ -1,0 +1,308 @@
+"""Verification from end to end: the order of the checks, and what is remembered between documents.
+
+This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`; ``check`` runs them and stops at
+the first that fails, ``explain`` runs as many as it can and writes down the outcome of each.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal, NamedTuple
+
+from imdskit.asn1 import oids
+from imdskit.backends.contract import Claims, Setup, Signed
+from imdskit.backends.python import claims as claims_of
+from imdskit.backends.python import cms, envelope, host_names, path, signature, x509
+from imdskit.backends.python.certificate import Certificate
+from imdskit.errors import DerError, TrustError, VerificationError
+from imdskit.reasons import Reason, Stage
+
+REMEMBERED_SIGNERS = 256
+"""Signers whose path is remembered. A region uses one for weeks."""
+
+
+class Outcome(NamedTuple):
+    """What one check found. ``error`` is there for a failure only."""
+
+    check: str
+    stage: Stage
+    outcome: Literal["pass", "fail", "skip"]
+    evidence: str
+    source: str
+    error: VerificationError | None = None
+
+
+@dataclass(slots=True)
+class _Case:
+    """One document on its way through the checks. Members are filled in order; None is "not known yet"."""
+
+    document: bytes
+    at: int
+    nonce: str | None
+    der: bytes | None = None
+    message: cms.SignedData | None = None
+    signer: cms.SignerInfo | None = None
+    certificate: Certificate | None = None
+    chain: tuple[Certificate, ...] | None = None
+    label: str | None = None
+    name: str | None = None
+    claims: Claims | None = None
+
+
+class Checker:
+    """Verifies documents under one :class:`Setup`. Safe to share between threads.
+
+    Raises:
+        TrustError: an anchor or intermediate is not a certificate.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._anchors = _parse_all(setup.anchors, "anchors")
+        self._intermediates = _parse_all(setup.intermediates, "intermediates")
+        self._boundaries = _boundaries((*self._anchors, *self._intermediates))
+        self._lock = Lock()
+        self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
+
+    def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
+        """See :meth:`imdskit.backends.contract.Checker.check`."""
+        case = _Case(document, at, nonce)
+        for row in CHECKS:
+            row.run(self, case)
+        assert case.message and case.message.content is not None and case.chain and case.claims and case.label and case.name
+        return Signed(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
+
+    def check_many(self, documents: Sequence[bytes], at: int) -> list[Signed | VerificationError]:
+        """See :meth:`imdskit.backends.contract.Checker.check_many`."""
+        verdicts: list[Signed | VerificationError] = []
+        for document in documents:
+            try:
+                verdicts.append(self.check(document, at))
+            except VerificationError as error:
+                verdicts.append(error)
+        return verdicts
+
+    def explain(self, document: bytes, at: int, nonce: str | None = None) -> tuple[Outcome, ...]:
+        """Every check with its outcome. A check that needs what a failed one would have found is skipped; the others are still made,
+        so that a reader sees all that is wrong and not only the first thing. The first failure is what ``check`` raises."""
+        case = _Case(document, at, nonce)
+        report = []
+        for row in CHECKS:
+            missing = [member for member in row.needs if getattr(case, member) is None]
+            if missing:
+                report.append(Outcome(row.name, row.stage, "skip", "an earlier check failed", row.source))
+                continue
+            try:
+                skipped = row.run(self, case)
+            except VerificationError as error:
+                report.append(Outcome(row.name, row.stage, "fail", error.detail or error.message, row.source, error))
+            else:
+                outcome: Literal["pass", "skip"] = "skip" if skipped else "pass"
+                report.append(Outcome(row.name, row.stage, outcome, skipped or row.evidence(case), row.source))
+        return tuple(report)
+
+    # The checks, in order. Each returns None, or says why there was nothing to check.
+
+    def _envelope(self, case: _Case) -> None:
+        case.der = envelope.decode(case.document, self._setup.limits)
+
+    def _structure(self, case: _Case) -> None:
+        assert case.der is not None
+        try:
+            message = cms.parse(case.der)
+        except DerError as error:
+            reason = Reason.BAD_CERTIFICATE if error.field.startswith("certificates[") else Reason.BAD_DER
+            raise VerificationError(reason, location=error.location, detail=error.message) from None
+        if message.version != 1:
+            raise VerificationError(Reason.BAD_CMS, location="signedData.version", detail=f"version {message.version}")
+        if message.content_type != oids.DATA:
+            raise VerificationError(Reason.BAD_CMS, location="signedData.encapContentInfo.eContentType", detail=message.content_type)
+        if message.content is None:
+            raise VerificationError(Reason.NO_CONTENT, location="signedData.encapContentInfo")
+        if len(message.signers) != 1:
+            raise VerificationError(Reason.SIGNER_COUNT, location="signedData.signerInfos", detail=f"{len(message.signers)} signers")
+        if len(message.certificates) > self._setup.limits.certificates:
+            detail = f"{len(message.certificates)}, at most {self._setup.limits.certificates}"
+            raise VerificationError(Reason.TOO_MANY_CERTIFICATES, location="signedData.certificates", detail=detail)
+        case.message = message
+        case.signer = message.signers[0]
+
+    def _signer(self, case: _Case) -> None:
+        assert case.message and case.signer
+        certificate = cms.find_certificate(case.signer, case.message.certificates)
+        if certificate is None:
+            raise VerificationError(Reason.SIGNER_NOT_FOUND, location="signedData.signerInfos[0].sid")
+        case.certificate = certificate
+
+    def _algorithm(self, case: _Case) -> None:
+        assert case.signer
+        cms.check_algorithms(case.signer)
+
+    def _key(self, case: _Case) -> None:
+        assert case.certificate
+        fault = signature.key_fault(case.certificate.public_key, self._setup.min_rsa_bits)
+        if fault:
+            raise VerificationError(Reason.SIGNATURE_KEY, location="signer.subjectPublicKeyInfo", detail=fault)
+
+    def _signature(self, case: _Case) -> None:
+        assert case.message and case.signer and case.certificate and case.message.content is not None
+        cms.check_signature(case.signer, case.message.content_type, case.message.content, case.certificate)
+
+    def _chain(self, case: _Case) -> str | None:
+        assert case.message and case.certificate
+        if not self._setup.check_chain:
+            case.chain = (case.certificate,)
+            return "left out by the policy"
+        case.chain = self._path(case.certificate, case.message.certificates, case.at)
+        return None
+
+    def _identity(self, case: _Case) -> None:
+        assert case.certificate
+        for label, domain in self._setup.names:
+            name = host_names.matching_name(case.certificate, domain, allow_common_name=self._setup.allow_common_name)
+            if name is not None:
+                case.label, case.name = label, name
+                return
+        names = host_names.dns_names(case.certificate, allow_common_name=self._setup.allow_common_name)
+        if not names:
+            raise VerificationError(Reason.NO_NAME, location="signer.subjectAltName")
+        raise VerificationError(Reason.WRONG_NAME, location="signer.subjectAltName", detail=", ".join(names)[:200])
+
+    def _claims(self, case: _Case) -> None:
+        assert case.message and case.message.content is not None
+        case.claims = claims_of.parse(case.message.content, self._setup)
+
+    def _times(self, case: _Case) -> str | None:
+        assert case.claims
+        if not self._setup.check_times:
+            return "left out by the policy"
+        claims_of.check_times(case.claims, case.at, self._setup)
+        return None
+
+    def _nonce(self, case: _Case) -> str | None:
+        assert case.claims
+        claims_of.check_nonce(case.claims, case.nonce, self._setup)
+        return "no nonce was asked for" if case.nonce is None else None
+
+    def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[Certificate, ...]:
+        """The path of a signer, from memory if nothing that it depends on has changed.
+
+        A path is a function of the certificates at hand and of which of them are valid at ``at``. Between two neighbouring ends of
+        validity periods the latter does not change; so the memory's key is the signer and the interval that ``at`` lies in. Remembered are
+        only paths that were found, of signers that came alone, as genuine ones do: a stranger cannot fill the memory.
+        """
+        alone = all(certificate.der == signer.der for certificate in certificates)
+        key = (signer.der, bisect_right(self._boundaries, at), signer.not_before <= at <= signer.not_after)
+        found = self._paths.get(key) if alone else None
+        if found is None:
+            found = path.build(
+                signer,
+                anchors=self._anchors,
+                intermediates=(*certificates, *self._intermediates),
+                at=at,
+                limits=self._setup.limits,
+                min_rsa_bits=self._setup.min_rsa_bits,
+            )
+            if alone:
+                with self._lock:
+                    self._paths[key] = found
+                    if len(self._paths) > REMEMBERED_SIGNERS:
+                        del self._paths[next(iter(self._paths))]
+        return found
+
+
+def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate, ...]:
+    parsed = []
+    for index, der in enumerate(certificates):
+        try:
+            parsed.append(x509.parse_certificate(der))
+        except DerError as error:
+            raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{origin}[{index}] {error.location}") from None
+    return tuple(parsed)
+
+
+def _boundaries(certificates: Iterable[Certificate]) -> list[int]:
+    """The seconds at which some certificate starts or ceases to be valid; notAfter is inclusive."""
+    return sorted({second for c in certificates for second in (c.not_before, c.not_after + 1)})
+
+
+class _Row(NamedTuple):
+    name: str
+    stage: Stage
+    needs: tuple[str, ...]
+    run: Callable[[Checker, _Case], str | None]
+    evidence: Callable[[_Case], str]
+    source: str
+
+
+def _seen_structure(case: _Case) -> str:
+    assert case.message and case.message.content is not None
+    return f"SignedData v1, {len(case.message.content)} octets of content, {len(case.message.certificates)} certificate(s), one signer"
+
+
+def _seen_signer(case: _Case) -> str:
+    assert case.certificate
+    return f"serial number {case.certificate.serial:x}"
+
+
+def _seen_key(case: _Case) -> str:
+    assert case.certificate
+    return signature.describe_key(case.certificate.public_key)
+
+
+def _seen_chain(case: _Case) -> str:
+    assert case.chain
+    return " <- ".join(c.subject.common_names[-1] if c.subject.common_names else c.subject.der.hex()[:40] for c in case.chain)
+
+
+def _seen_name(case: _Case) -> str:
+    return f"{case.name} ({case.label})"
+
+
+def _seen_claims(case: _Case) -> str:
+    assert case.claims
+    return f"vmId {case.claims.vm_id}"
+
+
+def _seen_times(case: _Case) -> str:
+    assert case.claims
+    return f"{case.at - case.claims.created_on} s after createdOn, {case.claims.expires_on - case.at} s before expiresOn"
+
+
+CHECKS: tuple[_Row, ...] = (
+    _Row(
+        "envelope",
+        Stage.ENVELOPE,
+        (),
+        Checker._envelope,
+        lambda case: f"{len(case.der or b'')} bytes of DER",
+        "IMDS documentation, attested data; RFC 4648 section 4",
+    ),
+    _Row("structure", Stage.STRUCTURE, ("der",), Checker._structure, _seen_structure, "RFC 5652 sections 3 and 5; X.690"),
+    _Row("signer", Stage.STRUCTURE, ("message",), Checker._signer, _seen_signer, "RFC 5652 section 5.3"),
+    _Row(
+        "signature algorithm",
+        Stage.SIGNATURE,
+        ("signer",),
+        Checker._algorithm,
+        lambda case: f"digest {case.signer.digest_algorithm.oid}, signature {case.signer.signature_algorithm.oid}" if case.signer else "",
+        "RFC 5754; RFC 4056; every genuine document",
+    ),
+    _Row("signature key", Stage.SIGNATURE, ("certificate",), Checker._key, _seen_key, "CA/Browser Forum Baseline Requirements 6.1.5"),
+    _Row(
+        "signature",
+        Stage.SIGNATURE,
+        ("certificate",),
+        Checker._signature,
+        lambda case: "the content is the one that was signed with the signer's key",
+        "RFC 5652 sections 5.4 and 5.6; RFC 8017 section 8.2.2",
+    ),
+    _Row("chain", Stage.CHAIN, ("certificate",), Checker._chain, _seen_chain, "RFC 5280 section 6.1"),
+    _Row("name", Stage.IDENTITY, ("certificate",), Checker._identity, _seen_name, "IMDS documentation, attested data; RFC 6125 section 6.4"),
+    _Row("claims", Stage.CLAIMS, ("message",), Checker._claims, _seen_claims, "RFC 8259; every genuine document"),
+    _Row("times", Stage.CLAIMS, ("claims",), Checker._times, _seen_times, "IMDS documentation, attested data: timestamp"),
+    _Row("nonce", Stage.CLAIMS, ("claims",), Checker._nonce, lambda case: "equal", "IMDS documentation, attested data: nonce"),
+)

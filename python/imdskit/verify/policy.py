@@ -1,0 +1,111 @@
+"""What is demanded of a document beyond being genuine. Nothing is lax by default; every relaxation bears a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imdskit import clouds
+from imdskit.backends.contract import Limits, Setup
+from imdskit.clouds import Cloud
+from imdskit.errors import UsageError
+from imdskit.verify.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Demands on a document.
+
+    The defaults accept a document of any Azure cloud, within its own six hours, with or without a nonce; a nonce is compared when the caller
+    gives one. A service that hands out challenges should use :meth:`online`.
+
+    Attributes:
+        clouds: whose metadata service may have signed.
+        max_age: seconds since ``createdOn``, or None for the document's own ``expiresOn``.
+        skew: seconds by which two clocks may differ.
+        require_nonce: refuse to verify without a nonce.
+        check_chain: whether the signer must lead to a trust anchor. False proves nothing about who signed.
+        check_times: whether the document must be current.
+        require_vm_id: whether ``vmId`` must not be empty.
+        allow_common_name: accept the common name of a signer without subject alternative name.
+        min_rsa_bits: of every RSA key involved.
+        limits: bounds on hostile input.
+    """
+
+    clouds: tuple[Cloud, ...] = clouds.CLOUDS
+    max_age: int | None = None
+    skew: int = 120
+    require_nonce: bool = False
+    check_chain: bool = True
+    check_times: bool = True
+    require_vm_id: bool = True
+    allow_common_name: bool = False
+    min_rsa_bits: int = 2048
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not self.clouds:
+            raise UsageError("bad-argument", "A policy needs at least one cloud.")
+        if self.skew < 0 or (self.max_age is not None and self.max_age < 0):
+            raise UsageError("bad-argument", "Skew and age are seconds, zero or more.")
+
+    @classmethod
+    def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = clouds.CLOUDS) -> Policy:
+        """For a service that has just asked for this document: a nonce, and five minutes at most."""
+        return cls(clouds=accept, max_age=max_age, require_nonce=True)
+
+    @classmethod
+    def offline_audit(cls, *, accept: tuple[Cloud, ...] = clouds.CLOUDS) -> Policy:
+        """For stored documents, judged at the time of their receipt: no nonce, the document's own lifetime."""
+        return cls(clouds=accept)
+
+    @classmethod
+    def legacy_sample(cls) -> Policy:
+        """For the sample in Microsoft's documentation of 2018 to 2021: self-signed, RSA-1024, expired within seconds, for no machine.
+        Only its signature is checked. **Proves nothing**: anybody can make such a document."""
+        return cls(check_chain=False, check_times=False, require_vm_id=False, allow_common_name=True, min_rsa_bits=1024)
+
+    @classmethod
+    def preset(cls, name: str) -> Policy:
+        """The policy called ``name``: ``default``, ``online``, ``offline_audit`` or ``legacy_sample``.
+
+        Raises:
+            UsageError: there is no such preset.
+        """
+        if name == "default":
+            return cls()
+        if name not in PRESETS:
+            raise UsageError("bad-argument", f"There is no preset called {name!r}.", hint="Known: " + ", ".join(PRESETS) + ".")
+        return {"online": cls.online, "offline_audit": cls.offline_audit, "legacy_sample": cls.legacy_sample}[name]()
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """The checks that this policy leaves out or weakens, in words."""
+        default = Policy()
+        words = {
+            "the chain to a trust anchor": not self.check_chain,
+            "the document's times": not self.check_times,
+            "that vmId is not empty": not self.require_vm_id,
+            "that the name is a subject alternative name": self.allow_common_name,
+            f"keys down to {self.min_rsa_bits} bits": self.min_rsa_bits < default.min_rsa_bits,
+        }
+        return tuple(word for word, is_relaxed in words.items() if is_relaxed)
+
+    def setup(self, trust: Trust) -> Setup:
+        """What a backend must know."""
+        return Setup(
+            anchors=trust.anchors,
+            intermediates=trust.intermediates,
+            names=tuple((cloud.name, cloud.domain) for cloud in self.clouds),
+            limits=self.limits,
+            skew=self.skew,
+            max_age=self.max_age,
+            require_nonce=self.require_nonce,
+            check_chain=self.check_chain,
+            check_times=self.check_times,
+            require_vm_id=self.require_vm_id,
+            allow_common_name=self.allow_common_name,
+            min_rsa_bits=self.min_rsa_bits,
+        )
+
+
+PRESETS = ("default", "online", "offline_audit", "legacy_sample")

@@ -1,0 +1,79 @@
+"""The whole course of a verification, for people: each check with its outcome, its evidence and the source of its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imdskit.backends.python.checker import Outcome
+from imdskit.errors import VerificationError
+
+_MARK = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Outcomes of all checks, in order. Checks that stand behind a failure are made all the same where they can be."""
+
+    outcomes: tuple[Outcome, ...]
+    at: int
+    relaxed: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the document is accepted."""
+        return self.error is None
+
+    @property
+    def error(self) -> VerificationError | None:
+        """The first failure: what :meth:`Verifier.verify` raises."""
+        return next((outcome.error for outcome in self.outcomes if outcome.error is not None), None)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "ok": self.ok,
+            "at": self.at,
+            "relaxed": list(self.relaxed),
+            "checks": [
+                {
+                    "check": outcome.check,
+                    "stage": outcome.stage.value,
+                    "outcome": outcome.outcome,
+                    "evidence": outcome.evidence,
+                    "source": outcome.source,
+                    **({} if outcome.error is None else error_json(outcome.error)),
+                }
+                for outcome in self.outcomes
+            ],
+        }
+
+    def text(self) -> str:
+        """A few lines for each check; ends without a newline."""
+        lines = []
+        for outcome in self.outcomes:
+            lines.append(f"{_MARK[outcome.outcome]}  {outcome.check}: {outcome.evidence}")
+            if outcome.error is not None:
+                lines += [
+                    f"      {outcome.error.code}: {outcome.error.message}",
+                    f"      at {outcome.error.location}",
+                    f"      {outcome.error.hint}",
+                ]
+        if self.relaxed:
+            lines.append("not checked, as the policy asks: " + "; ".join(self.relaxed))
+        lines.append("accepted" if self.ok else f"refused: {self.error.code if self.error else ''}")
+        return "\n".join(lines)
+
+
+def error_json(error: VerificationError) -> dict[str, object]:
+    """A refusal as JSON members."""
+    return {
+        "reason": error.code,
+        "stage": error.stage.value,
+        "location": error.location,
+        "message": error.message,
+        "detail": error.detail,
+        "hint": error.hint,
+    }

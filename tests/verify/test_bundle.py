@@ -1,0 +1,59 @@
+"""The bundled certificates are what their README says, and the same as elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import certifi
+from cryptography import x509
+
+from imdskit.verify import Trust, pem
+
+README = (files("imdskit.verify") / "roots" / "README.md").read_text(encoding="utf-8")
+
+
+def fingerprints(section: str) -> dict[str, str]:
+    text = README.split(f"## {section}")[1].split("\n## ")[0]
+    return {match[1]: match[0] for match in re.findall(r"^\| ([^|]+?) \|.*`([0-9a-f]{64})`", text, re.MULTILINE)}
+
+
+def test_the_readme_names_every_certificate_and_no_other() -> None:
+    trust = Trust.bundled()
+    assert {sha256(der).hexdigest() for der in trust.anchors} == set(fingerprints("Anchors"))
+    assert {sha256(der).hexdigest() for der in trust.intermediates} == set(fingerprints("Intermediates"))
+
+
+def test_anchors_are_those_of_certifi_but_for_the_ones_that_are_explained() -> None:
+    known = {sha256(der).hexdigest() for der in pem.certificates(Path(certifi.where()).read_bytes(), "certifi")}
+    missing = {name for fingerprint, name in fingerprints("Anchors").items() if fingerprint not in known}
+    assert missing <= {"Baltimore CyberTrust Root", "DigiCert Global Root CA", "Microsoft TLS RSA Root G2"}
+
+
+def test_every_intermediate_is_signed_by_the_issuer_that_it_names() -> None:
+    trust = Trust.bundled()
+    issuers = [x509.load_der_x509_certificate(der) for der in (*trust.anchors, *trust.intermediates)]
+    for der in trust.intermediates:
+        certificate = x509.load_der_x509_certificate(der)
+        candidates = [issuer for issuer in issuers if issuer.subject == certificate.issuer]
+        assert candidates
+        certificate.verify_directly_issued_by(candidates[0])
+
+
+def test_the_new_root_is_vouched_for_by_an_old_one() -> None:
+    """Microsoft TLS RSA Root G2 is in no package: its trust rests on DigiCert Global Root G2 having certified the same key."""
+    trust = Trust.bundled()
+    certificates = [x509.load_der_x509_certificate(der) for der in (*trust.anchors, *trust.intermediates)]
+    same = [c for c in certificates if "CN=Microsoft TLS RSA Root G2" in c.subject.rfc4514_string()]
+    assert len(same) == 2
+    assert same[0].public_key() == same[1].public_key()
+
+
+def test_the_bundle_holds_all_that_the_corpus_lists(shared: Path) -> None:
+    listed = {entry["sha256"]: entry["self_signed"] for entry in json.loads((shared / "corpus" / "certs" / "index.json").read_text())}
+    trust = Trust.bundled()
+    assert {sha256(der).hexdigest() for der in trust.anchors} == {h for h, root in listed.items() if root}
+    assert {sha256(der).hexdigest() for der in trust.intermediates} == {h for h, root in listed.items() if not root}

@@ -1,0 +1,130 @@
+"""Documents that Microsoft signed, and look-alikes that it did not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from imdskit.backends.contract import Backend
+from imdskit.errors import VerificationError
+from imdskit.reasons import Reason
+from imdskit.verify import Policy, Verifier
+
+HOUR = 3600
+
+CONTROLS = {
+    "01": (Reason.SIGNATURE_KEY, "the documentation's sample: RSA-1024"),
+    "03": (Reason.BAD_SIGNATURE, "content tampered with"),
+    "04": (Reason.BAD_SIGNATURE, "signature tampered with"),
+    "07": (Reason.UNKNOWN_ISSUER, "a foreign authority"),
+}
+
+
+def created(meta: dict[str, str]) -> int:
+    return int(datetime.strptime(meta["created_on"], "%m/%d/%y %H:%M:%S -0000").replace(tzinfo=UTC).timestamp())
+
+
+def documents(shared: Path, *, genuine: bool) -> list[tuple[str, bytes, int]]:
+    found = []
+    for path in sorted((shared / "corpus" / "attested").glob("[0-9]*.meta.json")):
+        meta = json.loads(path.read_text())
+        if (meta["kind"] == "genuine") == genuine:
+            found.append((meta["id"], path.with_name(path.name.replace(".meta", "")).read_bytes(), created(meta)))
+    assert found
+    return found
+
+
+def test_every_genuine_document_verifies_an_hour_after_it_was_made(shared: Path, backend: Backend) -> None:
+    verifier = Verifier(backend=backend)
+    for name, document, at in documents(shared, genuine=True):
+        attestation = verifier.verify(document, at + HOUR)
+        assert attestation.cloud.name == ("usgovernment" if "usgov" in name else "public"), name
+        assert attestation.claims.created_on == at
+        assert attestation.claims.expires_on == at + 6 * HOUR
+        assert not attestation.relaxed
+        assert len(attestation.chain) in (3, 4)
+
+
+def test_every_genuine_document_has_expired_seven_hours_after_it_was_made(shared: Path, backend: Backend) -> None:
+    verifier = Verifier(backend=backend)
+    for _, document, at in documents(shared, genuine=True):
+        with pytest.raises(VerificationError) as refusal:
+            verifier.verify(document, at + 7 * HOUR)
+        assert refusal.value.reason is Reason.DOCUMENT_EXPIRED
+
+
+def test_a_genuine_document_is_refused_for_another_cloud(shared: Path, backend: Backend) -> None:
+    from imdskit.clouds import CHINA
+
+    verifier = Verifier(policy=Policy(clouds=(CHINA,)), backend=backend)
+    for _, document, at in documents(shared, genuine=True):
+        with pytest.raises(VerificationError) as refusal:
+            verifier.verify(document, at + HOUR)
+        assert refusal.value.reason is Reason.WRONG_NAME
+
+
+def test_a_genuine_document_answers_its_own_nonce_only(shared: Path, backend: Backend) -> None:
+    verifier = Verifier(policy=Policy.online(max_age=2 * HOUR), backend=backend)
+    for _, document, at in documents(shared, genuine=True):
+        nonce = Verifier(backend=backend).verify(document, at + HOUR).claims.nonce
+        assert verifier.verify(document, at + HOUR, nonce).claims.nonce == nonce
+        for other, reason in ((nonce + "0", Reason.NONCE_MISMATCH), ("", Reason.NONCE_MISMATCH), (None, Reason.NONCE_REQUIRED)):
+            with pytest.raises(VerificationError) as refusal:
+                verifier.verify(document, at + HOUR, other)
+            assert refusal.value.reason is reason
+
+
+def test_the_controls_are_refused_each_for_its_own_reason(shared: Path, backend: Backend) -> None:
+    seen = set()
+    for name, document, at in documents(shared, genuine=False):
+        reason, why = CONTROLS[name[:2]]
+        with pytest.raises(VerificationError) as refusal:
+            Verifier(backend=backend).verify(document, at + HOUR)
+        assert refusal.value.reason is reason, why
+        seen.add(name[:2])
+    assert seen == set(CONTROLS)
+
+
+def test_the_three_ways_to_write_a_document_down_mean_the_same(shared: Path, backend: Backend) -> None:
+    import base64
+
+    verifier = Verifier(backend=backend)
+    _, document, at = documents(shared, genuine=True)[0]
+    bare = json.loads(document)["signature"]
+    wrapped = "\r\n".join(bare[i : i + 64] for i in range(0, len(bare), 64))
+    forms = [document, document.decode(), bare, wrapped, f" \n{bare}\n", base64.b64decode(bare)]
+    assert len({verifier.verify(form, at + HOUR).replay_key for form in forms}) == 1
+
+
+def test_memory_changes_the_time_and_never_the_answer(shared: Path, backend: Backend) -> None:
+    """Cold, warm, and at times on either side of every end of validity."""
+    warm = Verifier(policy=Policy(check_times=False), backend=backend)
+    for _, document, at in documents(shared, genuine=True):
+        for second in (at + HOUR, at + 400 * 24 * HOUR, at + HOUR, at - 3000 * 24 * HOUR, 1_787_616_000, at + HOUR):
+            answers = []
+            for verifier in (warm, Verifier(policy=Policy(check_times=False), backend=backend)):
+                try:
+                    answers.append(verifier.verify(document, second).chain)
+                except VerificationError as error:
+                    answers.append((error.reason, error.location))
+            assert answers[0] == answers[1]
+
+
+def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
+    verifier = Verifier(backend=backend)
+    for name, document, at in documents(shared, genuine=True) + documents(shared, genuine=False):
+        for second in (at + HOUR, at + 7 * HOUR):
+            report = verifier.explain(document, second)
+            try:
+                verifier.verify(document, second)
+            except VerificationError as error:
+                assert report.error is not None
+                assert (report.error.reason, report.error.location) == (error.reason, error.location), name
+            else:
+                assert report.ok
+                assert {outcome.outcome for outcome in report} <= {"pass", "skip"}
+            assert len(report.outcomes) == 11
+            assert report.text().splitlines()[-1].startswith("accepted" if report.ok else "refused")
