@@ -1,0 +1,226 @@
+"""Every error body of the service, in one place, each with the evidence for it.
+
+Two hands wrote the service's errors: the older part writes ``{ "error": "..." }`` with blanks inside the braces, the rest compact JSON.
+Bodies are exact to the byte; they are JSON even where text was asked for, but for one.
+
+What belongs here: how an answer looks. When it is given is the emulator's table of rules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from imdskit import versions
+from imdskit.protocol.messages import Response
+
+SERVER = "IMDS/150.870.65.1854"
+"""The build seen in answers of 2025 and 2026."""
+HOST_SERVER = "Microsoft-IIS/10.0"
+"""The web server of the host, which stands before the service and answers some requests itself."""
+
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+XML = "text/xml; charset=utf-8"
+
+
+class Evidence(StrEnum):
+    """How we know."""
+
+    DOCUMENTED = "documented"
+    """Documentation or a published interface description says so."""
+    OBSERVED = "observed"
+    """A recorded answer of the real service shows it, or a client in wide use depends on it."""
+    INFERRED = "inferred"
+    """Nobody says; it is what we think most likely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An error answer of the service.
+
+    Attributes:
+        name: stable, for the table of rules and its page.
+        status: the status code.
+        body: exact.
+        evidence: for the body.
+        source: where the body comes from.
+        content_type: media type.
+        server: the ``Server`` header.
+        headers: further headers.
+    """
+
+    name: str
+    status: int
+    body: bytes
+    evidence: Evidence
+    source: str
+    content_type: str = JSON
+    server: str = SERVER
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def response(self) -> Response:
+        """The answer as it is sent."""
+        return Response(self.status, (("Content-Type", self.content_type), ("Server", self.server), *self.headers), self.body)
+
+
+def spaced(text: str) -> bytes:
+    """``{ "error": "..." }`` as the older part of the service writes it."""
+    return b'{ "error": ' + json.dumps(text).encode() + b" }"
+
+
+def identity_error(error: str, description: str) -> bytes:
+    """``{"error":"...","error_description":"..."}`` as ``/metadata/identity`` writes it (RFC 6749 section 5.2)."""
+    return json.dumps({"error": error, "error_description": description}, separators=(",", ":")).encode()
+
+
+def json_response(body: bytes, *headers: tuple[str, str]) -> Response:
+    """A JSON answer with status 200."""
+    return Response(200, (("Content-Type", JSON), ("Server", SERVER), *headers), body)
+
+
+def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
+    """A text answer with status 200. The parameter ``charset`` is inferred."""
+    return Response(200, (("Content-Type", TEXT), ("Server", SERVER), *headers), body)
+
+
+_D, _O, _I = Evidence
+
+BAD_REQUEST = Answer("bad-request", 400, spaced("Bad request"), _O, "RedHatInsights/insights-core#3251")
+NO_METADATA_HEADER = Answer(
+    "no-metadata-header",
+    400,
+    spaced("Bad request: . Required metadata header not specified"),
+    _O,
+    "recordings of 2018, 2022 and 2025",
+)
+BAD_VERSION = Answer(
+    "bad-version",
+    400,
+    b'{"error":"Bad request. api-version is invalid or was not specified in the request. For more information refer to '
+    b'aka.ms/azureimds","newest-versions":["...","...","..."]}',
+    _O,
+    "recordings of 2020-12 and 2025-07",
+)
+NOT_FOUND = Answer("not-found", 404, spaced("Not found"), _O, "MicrosoftDocs/azure-docs#15282")
+NOT_ALLOWED = Answer("not-allowed", 405, spaced("Not allowed"), _D, "interface description; blanks and Allow inferred")
+TOO_MANY = Answer("too-many-requests", 429, b'{"error":"Too many requests"}', _D, "interface description")
+TOO_MANY_TEXT = Answer("too-many-requests-text", 429, b"Too many requests", _O, "SUSE-Enceladus/cloud-netconfig", TEXT)
+
+IDENTITY_NO_METADATA_HEADER = Answer(
+    "identity-no-metadata-header",
+    400,
+    identity_error("invalid_request", "Required metadata header not specified"),
+    _O,
+    "Azure/azure-sdk-for-js#11369: 88 octets",
+)
+IDENTITY_NO_RESOURCE = Answer(
+    "identity-no-resource",
+    400,
+    identity_error("invalid_request", "Required query variable 'resource' is missing"),
+    _O,
+    "Azure/aad-pod-identity#450",
+)
+IDENTITY_NOT_ASSIGNED = Answer(
+    "identity-not-assigned",
+    400,
+    identity_error("invalid_request", "Identity not found"),
+    _O,
+    "recordings of 2022 and 2023: 68 octets",
+)
+IDENTITY_NOT_FOUND = Answer("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
+IDENTITY_NOT_ALLOWED = Answer(
+    "identity-not-allowed",
+    405,
+    identity_error("method_not_allowed", "Not allowed"),
+    _D,
+    "interface description; Allow inferred",
+)
+IDENTITY_TOO_MANY = Answer(
+    "identity-too-many-requests",
+    429,
+    identity_error("invalid_request", "Temporarily throttled, too many requests"),
+    _O,
+    "Azure/azure-sdk-for-net#39574: 90 octets",
+)
+
+EVENTS_NOT_FOUND = Answer("events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10; its blanks are not known")
+
+NO_LOAD_BALANCER = Answer(
+    "no-load-balancer",
+    404,
+    spaced(
+        "No load balancer metadata is found. Please check if your VM is using any non-basic SKU load balancer and retry later."
+    ),
+    _O,
+    "recordings of 2021 and 2023",
+)
+LOAD_BALANCER_TOO_MANY = Answer("loadbalancer-too-many-requests", 429, spaced("Too many requests"), _D, "load balancer documentation")
+LOAD_BALANCER_NOT_FOUND = Answer(
+    "loadbalancer-not-found", 404, spaced('API is not found: Path = "...", Method = "..."'), _D, "load balancer documentation"
+)
+LOAD_BALANCER_NOT_ALLOWED = Answer(
+    "loadbalancer-not-allowed",
+    405,
+    spaced('Http method is not allowed: Path = "...", Method = "..."'),
+    _D,
+    "load balancer documentation; Allow inferred",
+)
+
+HOST_BAD_REQUEST = Answer(
+    "host-bad-request",
+    400,
+    b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\n'
+    b'<Error xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">\n'
+    b"    <Code>MissingOrIncorrectVersionHeader</Code>\n"
+    b"    <Message>The versioning header is not specified or was specified incorrectly.</Message>\n"
+    b"    <Details></Details>\n"
+    b"</Error>\n",
+    _I,
+    "status, headers and length of 323 octets recorded in 2025; the text was never seen",
+    XML,
+    HOST_SERVER,
+)
+
+ANSWERS: tuple[Answer, ...] = (
+    BAD_REQUEST,
+    NO_METADATA_HEADER,
+    BAD_VERSION,
+    NOT_FOUND,
+    NOT_ALLOWED,
+    TOO_MANY,
+    TOO_MANY_TEXT,
+    IDENTITY_NO_METADATA_HEADER,
+    IDENTITY_NO_RESOURCE,
+    IDENTITY_NOT_ASSIGNED,
+    IDENTITY_NOT_FOUND,
+    IDENTITY_NOT_ALLOWED,
+    IDENTITY_TOO_MANY,
+    EVENTS_NOT_FOUND,
+    NO_LOAD_BALANCER,
+    LOAD_BALANCER_NOT_FOUND,
+    LOAD_BALANCER_NOT_ALLOWED,
+    LOAD_BALANCER_TOO_MANY,
+    HOST_BAD_REQUEST,
+)
+"""All of the above. ``...`` stands for what a function of this module fills in."""
+
+
+def bad_version(enabled: Sequence[str]) -> Answer:
+    """The version error, with the three newest of the ``enabled`` versions, newest first."""
+    body = json.loads(BAD_VERSION.body)
+    body["newest-versions"] = versions.newest(enabled)
+    return replace(BAD_VERSION, body=json.dumps(body, separators=(",", ":")).encode())
+
+
+def not_allowed(answer: Answer, methods: Sequence[str]) -> Answer:
+    """``answer`` with the ``Allow`` header that RFC 9110 section 15.5.6 demands."""
+    return replace(answer, headers=(("Allow", ", ".join(methods)),))
+
+
+def about_request(answer: Answer, path: str, method: str) -> Answer:
+    """One of the load balancer's answers that repeat the request's path and method."""
+    text: str = json.loads(answer.body)["error"]
+    return replace(answer, body=spaced(text.replace('"..."', json.dumps(path, ensure_ascii=False), 1).replace('"..."', f'"{method}"')))

@@ -1,0 +1,136 @@
+"""The shape of the instance document: its tree of members, what a version shows of it, and the preview's other names.
+
+Pure functions over parsed JSON. The document that goes in has the newest shape; every primitive in it is a string.
+Source: IMDS documentation; ``docs/fidelity.md`` says how the rule was checked against recorded answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from imdskit import versions
+
+Value: TypeAlias = "str | bool | list[Value] | dict[str, Value]"
+Object: TypeAlias = "dict[str, Value]"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One place in the document.
+
+    Attributes:
+        since: first version that shows it; of an object, the first version of any of its members.
+        kind: what stands there.
+        members: of the object, or of each element of the array.
+    """
+
+    since: str
+    kind: Literal["leaf", "object", "array"]
+    members: Mapping[str, Member]
+
+
+def tree(paths: Mapping[str, str]) -> Member:
+    """The tree of ``paths`` (dotted, ``[]`` for "each element") -> first version."""
+    return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
+
+
+def _subtree(paths: list[tuple[list[str], str]], kind: Literal["object", "array"], since: str) -> Member:
+    below: dict[str, list[tuple[list[str], str]]] = {}
+    for steps, first in paths:
+        below.setdefault(steps[0], []).append((steps[1:], first))
+    members: dict[str, Member] = {}
+    for name in sorted(below):
+        own = [first for steps, first in below[name] if not steps]
+        deeper = [(steps, first) for steps, first in below[name] if steps]
+        if name.endswith("[]"):
+            members[name[:-2]] = _subtree(deeper, "array", own[0] if own else "")
+        elif deeper:
+            members[name] = _subtree(deeper, "object", "")
+        else:
+            members[name] = Member(own[0], "leaf", {})
+    return Member(since or min((member.since for member in members.values()), default=""), kind, members)
+
+
+INSTANCE = tree({**versions.INSTANCE, **versions.OPTIONAL})
+
+_NAMES = {name.lower(): name for path in versions.INSTANCE for name in path.replace("[]", "").split(".")} | {"extended": "extended"}
+_PREVIEW_NAMES = {
+    name.lower(): name for path in (*versions.PREVIEW_COMPUTE, *versions.PREVIEW_NETWORK) for name in path.replace("[]", "").split(".")
+}
+_EXTENDED_NAMES = {name.lower(): name for path in versions.EXTENDED for name in path.split(".")}
+
+
+def spelled(path: tuple[str, ...], version: str) -> tuple[str, ...]:
+    """``path`` with every key in the letter case of the document of ``version``; what is no key stays as it is."""
+    names = _PREVIEW_NAMES if version == versions.PREVIEW else _NAMES | _EXTENDED_NAMES
+    return tuple(names.get(step.lower(), step) for step in path)
+
+
+def at_version(document: Object, version: str) -> Object:
+    """What ``version`` shows of ``document``, keys in alphabetical order; ``extended`` is left out."""
+    if version == versions.PREVIEW:
+        return _preview(document)
+    return _object(document, INSTANCE, version)
+
+
+def _object(value: Object, node: Member, version: str) -> Object:
+    return {
+        name: _visible(value[name], member, version)
+        for name, member in node.members.items()
+        if name in value and member.since <= version
+    }
+
+
+def _visible(value: Value, node: Member, version: str) -> Value:
+    if node.kind == "object" and isinstance(value, dict):
+        return _object(value, node, version)
+    if node.kind == "array" and isinstance(value, list):
+        return [_object(element, node, version) for element in value if isinstance(element, dict)]
+    return value
+
+
+def _preview(document: Object) -> Object:
+    shown: Object = {}
+    compute = document.get("compute")
+    if isinstance(compute, dict):
+        names = sorted(path.removeprefix("compute.") for path in versions.PREVIEW_COMPUTE)
+        shown["compute"] = {name: compute[name] for name in names if name in compute}
+    network = document.get("network")
+    if isinstance(network, dict):
+        shown["network"] = {"interface": [_preview_interface(interface) for interface in objects(network.get("interface"))]}
+    return shown
+
+
+def _preview_interface(interface: Object) -> Value:
+    ipv4, ipv6 = member(interface, "ipv4"), member(interface, "ipv6")
+    renamed = {"privateIpAddress": "ipaddress", "publicIpAddress": "publicip"}
+    return {
+        "ipv4": {
+            "ipaddress": [
+                {new: entry[old] for old, new in renamed.items() if old in entry} for entry in objects(ipv4.get("ipAddress"))
+            ],
+            "subnet": [
+                {
+                    "address": entry.get("address", ""),
+                    "dnsservers": entry.get("dnsservers", []),
+                    "prefix": entry.get("prefix", ""),
+                }
+                for entry in objects(ipv4.get("subnet"))
+            ],
+        },
+        "ipv6": {"ipaddress": [{"ipaddress": entry.get("privateIpAddress", "")} for entry in objects(ipv6.get("ipAddress"))]},
+        "mac": interface.get("macAddress", ""),
+    }
+
+
+def objects(value: Value | None) -> list[Object]:
+    """The objects in an array; nothing where there is no array."""
+    return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
+
+
+def member(value: Object, name: str) -> Object:
+    """The object called ``name``; empty where there is none."""
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
