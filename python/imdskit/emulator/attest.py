@@ -1,0 +1,41 @@
+"""The message round the content of an attested document: SignedData as the service makes it, byte for byte but for the values.
+
+What belongs here: making the message. The content and the answer's JSON are in :mod:`imdskit.protocol.attested`, keys and certificates in
+:mod:`imdskit.emulator.authority`.
+"""
+
+from __future__ import annotations
+
+from imdskit.asn1 import writer as der
+from imdskit.emulator.authority import Signer
+from imdskit.emulator.certificates import RSA_ENCRYPTION, algorithm
+
+SIGNED_DATA = "1.2.840.113549.1.7.2"
+DATA = "1.2.840.113549.1.7.1"
+
+SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
+"""What the service puts where RFC 5652 wants the OID of a digest, in every genuine document."""
+
+
+def message(signer: Signer, content: bytes) -> bytes:
+    """ContentInfo of type SignedData over ``content``, in DER (RFC 5652 sections 3 and 5).
+
+    As the service does it, and unlike what most libraries make: the OID of sha256WithRSAEncryption for the digest, one certificate (the
+    signer's), no signed attributes, so that the signature is over the content octets themselves.
+    """
+    digest_algorithm = algorithm(SHA256_WITH_RSA)
+    signer_info = der.sequence(
+        der.integer(1),
+        der.sequence(signer.issuer, der.integer(signer.serial)),
+        digest_algorithm,
+        algorithm(RSA_ENCRYPTION),
+        der.octet_string(signer.sign(content)),
+    )
+    signed_data = der.sequence(
+        der.integer(1),
+        der.set_of(digest_algorithm),
+        der.sequence(der.oid(DATA), der.explicit(0, der.octet_string(content))),
+        der.explicit(0, signer.certificate),
+        der.set_of(signer_info),
+    )
+    return der.sequence(der.oid(SIGNED_DATA), der.explicit(0, signed_data))
