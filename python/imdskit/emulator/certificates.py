@@ -35,9 +35,7 @@ def algorithm(oid: str) -> bytes:
 
 def name(*attributes: tuple[str, str]) -> bytes:
     """Name of one attribute a relative distinguished name, each a PrintableString; kinds are C, ST, L, O and CN."""
-    return der.sequence(
-        *(der.set_of(der.sequence(der.oid(_ATTRIBUTES[kind]), der.printable_string(value))) for kind, value in attributes)
-    )
+    return der.sequence(*(der.set_of(der.sequence(der.oid(_ATTRIBUTES[kind]), der.printable_string(value))) for kind, value in attributes))
 
 
 def rsa_public_key(key: RsaKey) -> bytes:

@@ -1,0 +1,389 @@
+"""The emulator's HTTP server: sockets, threads and time limits round anything that turns a request into an answer.
+
+The classes are those of the standard library's ``http.server``: :class:`Server` is a ``ThreadingHTTPServer``, :class:`Handler` a
+``BaseHTTPRequestHandler`` that can be subclassed. Requests are read by :mod:`imdskit.emulator.framing` instead of the e-mail parser, and
+an answer leaves in one write: two cost 40 ms each time (Nagle's algorithm against delayed acknowledgement).
+
+What belongs here: connections. It is the only module that knows ``http.server``; what an answer says comes from :mod:`imdskit.protocol`.
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from email.utils import formatdate
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from imdskit.clock import Clock, SystemClock
+from imdskit.emulator.framing import Head, Refusal, parse_head, read_chunked, refuse_early
+from imdskit.errors import ImdskitError, UsageError
+from imdskit.protocol.messages import Request, Response
+from imdskit.protocol.responses import BAD_REQUEST
+
+Service = Callable[[Request], Response]
+
+SECOND = 1_000_000_000
+IDLE_NS = 60 * SECOND
+"""How long a connection may be silent between two requests, and how long an answer may take to be fetched."""
+REQUEST_NS = 10 * SECOND
+"""How long a request may take from its first octet to its last."""
+LINGER_NS = 2 * SECOND
+"""How long a connection that was refused is still listened to, so that the answer is not lost in a reset (RFC 9112 section 9.6)."""
+SWEEP_NS = SECOND // 4
+GRACE_SECONDS = 5.0
+"""How long requests in flight may take when the server stops."""
+CONNECTIONS = 256
+"""Open connections; more are answered 503 at once."""
+
+_NEVER = sys.maxsize
+_HEAD_END = b"\r\n\r\n"
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_REASONS[429] = ""
+"""The service's status line has no reason phrase for 429 (recorded in 2023 through the Azure SDK for .NET)."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection. Override :meth:`respond` to stand between requests and the service."""
+
+    server: Server
+    connection: socket.socket
+    disable_nagle_algorithm = True
+    rbufsize = 0
+
+    def setup(self) -> None:
+        super().setup()
+        self.peer = str(self.client_address[0])
+        self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
+        self.expired = False
+        self.server.enter(self)
+
+    def finish(self) -> None:
+        self.server.leave(self)
+        with suppress(OSError):
+            super().finish()
+
+    def handle(self) -> None:
+        """Requests in their order until one side has had enough (RFC 9112 section 9.3)."""
+        rest: bytes | None = b""
+        while rest is not None:
+            rest = self._exchange(rest)
+
+    def respond(self, request: Request) -> Response:
+        """The answer to one request."""
+        return self.server.service(request)
+
+    def expire(self) -> None:
+        """Called from outside when ``deadline`` has passed: wakes the thread, whatever it waits for."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR if self.expired else socket.SHUT_RD)
+        self.expired = True
+
+    def _exchange(self, received: bytes) -> bytes | None:
+        """Read one request, answer it; the octets after it, or None if the connection is over."""
+        read = self._read_head(received)
+        if read is None:
+            return None
+        octets, end = read
+        head = parse_head(octets[:end])
+        if isinstance(head, Refusal):
+            self._refuse(head)
+            return None
+        body, rest = b"", octets[end:]
+        if head.length or head.chunked:
+            whole = self._read_body(head, rest)
+            if whole is None:
+                return None
+            body, rest = whole
+        self.command, self.path = head.method, head.target
+        self.deadline = _NEVER  # the service takes the time it takes
+        try:
+            response = self.respond(Request(head.method, head.target, head.headers, body, self.peer))
+        except ImdskitError as error:
+            self.log_error("%s", error)
+            response = replace(BAD_REQUEST, status=500, body=b'{"error":"Server error"}').response()
+        # After a chunked body the connection is closed: it costs a rare client a connection, and no second request can hide in the first.
+        keep_alive = head.keep_alive and not head.chunked and not self.server.stopping
+        if not self._send(self._octets(response, head, keep_alive)):
+            return None
+        if not keep_alive:
+            if rest:
+                self._linger()
+            return None
+        return rest
+
+    def _read_head(self, octets: bytes) -> tuple[bytes, int] | None:
+        """Octets that begin with a whole head, and where it ends."""
+        checked = 0
+        started = False
+        while True:
+            if octets.startswith(b"\r\n"):
+                octets, checked = octets[2:], 0  # RFC 9112 section 2.2: an empty line before a request is overlooked
+            end = octets.find(_HEAD_END, max(0, checked - 3))
+            if end >= 0:
+                return octets, end + len(_HEAD_END)
+            refusal = refuse_early(octets, checked)
+            if refusal is not None:
+                self._refuse(refusal)
+                return None
+            if octets and not started:
+                started = True
+                self.deadline = self.server.watch.monotonic_ns() + REQUEST_NS
+            checked = len(octets)
+            more = self._receive()
+            if not more:
+                if octets and self.expired:
+                    self._refuse(Refusal(408, "the head took too long"))
+                return None
+            octets += more
+
+    def _read_body(self, head: Head, octets: bytes) -> tuple[bytes, bytes] | None:
+        """The body, and the octets after it."""
+        self.deadline = self.server.watch.monotonic_ns() + REQUEST_NS
+        if head.expects_continue and not octets and not self._send(b"HTTP/1.1 100 Continue\r\n\r\n"):
+            return None
+        parts = bytearray(octets)
+        while True:
+            if head.chunked:
+                whole = read_chunked(bytes(parts))
+                if isinstance(whole, Refusal):
+                    self._refuse(whole)
+                    return None
+                if whole is not None:
+                    return whole[0], bytes(parts[whole[1] :])
+            elif len(parts) >= head.length:
+                return bytes(parts[: head.length]), bytes(parts[head.length :])
+            more = self._receive()
+            if not more:
+                if self.expired:
+                    self._refuse(Refusal(408, "the body took too long"))
+                return None
+            parts += more
+
+    def _receive(self) -> bytes:
+        """What has come, or nothing if the client is gone."""
+        try:
+            return self.connection.recv(65536)
+        except OSError:
+            return b""
+
+    def _send(self, octets: bytes) -> bool:
+        """False if the client is gone."""
+        self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
+        try:
+            self.connection.sendall(octets)
+        except OSError:
+            return False
+        return True
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what is no request, and listen to nothing more."""
+        response = replace(BAD_REQUEST, status=refusal.status).response()
+        if self._send(self._octets(response, None, keep_alive=False)):
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close our side, then wait for the client to close its own."""
+        self.expired = False
+        self.deadline = self.server.watch.monotonic_ns() + LINGER_NS
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            for _ in range(64):
+                if not self.connection.recv(65536):
+                    break
+
+    def _octets(self, response: Response, head: Head | None, keep_alive: bool) -> bytes:
+        """The answer on the wire: the service's headers, then Date and Content-Length, as recorded."""
+        lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"]
+        lengths = False
+        for name, value in response.headers:
+            lines.append(f"{name}: {value}\r\n")
+            lengths = lengths or name == "Content-Length"
+        lines.append(f"Date: {self.server.date()}\r\n")
+        if not lengths:
+            lines.append(f"Content-Length: {len(response.body)}\r\n")
+        if not keep_alive:
+            lines.append("Connection: close\r\n")
+        elif head is not None and head.minor == 0:
+            lines.append("Connection: keep-alive\r\n")
+        lines.append("\r\n")
+        octets = "".join(lines).encode("latin-1")
+        return octets if head is not None and head.method == "HEAD" else octets + response.body
+
+
+class Server(ThreadingHTTPServer):
+    """A server on a socket of its own, with a thread for each connection. A context manager: started on entry, stopped on exit.
+
+    Args:
+        service: gives the answers; called from many threads at once.
+        host: address to listen on. Nothing but loopback without need: whoever reaches the emulator may ask it.
+        port: 0 for any free one.
+        clock: for the ``Date`` header.
+        watch: for time limits; another clock than ``clock`` because the machine's sockets do not live in the emulated time.
+        connections: that may be open at once.
+        handler: the class that speaks to a client.
+
+    Raises:
+        UsageError: the address cannot be listened on.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        service: Service,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        clock: Clock | None = None,
+        watch: Clock | None = None,
+        connections: int = CONNECTIONS,
+        handler: type[Handler] = Handler,
+    ) -> None:
+        self.service = service
+        self.clock = clock or SystemClock()
+        self.watch = watch or SystemClock()
+        self.connections = connections
+        self.stopping = False
+        self._date = (0, "")
+        self._swept = self.watch.monotonic_ns()
+        self._lock = threading.Lock()
+        self._handlers: set[Handler] = set()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._turned_away: deque[tuple[int, socket.socket]] = deque()
+        self._loop: threading.Thread | None = None
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            super().__init__((host, port), handler)
+        except (OSError, OverflowError) as error:
+            raise UsageError("bad-argument", f"Cannot listen on {host} port {port}: {error}.") from None
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for the machine's name, as ``HTTPServer`` would."""
+        socketserver.TCPServer.server_bind(self)
+        name, self.server_port = self.server_address[:2]
+        self.server_name = str(name)
+
+    @property
+    def url(self) -> str:
+        """Base address, known as soon as the object is: ``http://127.0.0.1:8080``, without a slash at its end."""
+        host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
+        return f"http://{host}:{self.server_port}"
+
+    def start(self) -> None:
+        """Serve in a thread of its own. Connections that came since the object was made have waited and are answered now."""
+        self._loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
+        self._loop.start()
+
+    def stop(self) -> None:
+        """Take no more connections, let requests in flight finish, close everything. Safe to call twice."""
+        if self.stopping:
+            return
+        self.stopping = True
+        if self._loop is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread at once where the system allows it
+            self.shutdown()
+            self._loop.join()
+        self.server_close()
+        with self._lock:
+            workers = dict(self._open)
+        for how, seconds in ((socket.SHUT_RD, GRACE_SECONDS), (socket.SHUT_RDWR, 1.0)):
+            for connection in workers:
+                with suppress(OSError):
+                    connection.shutdown(how)
+            end = self.watch.monotonic_ns() + int(seconds * SECOND)
+            for thread in workers.values():
+                thread.join(max(0.0, (end - self.watch.monotonic_ns()) / SECOND))
+            workers = {connection: thread for connection, thread in workers.items() if thread.is_alive()}
+        while self._turned_away:
+            self._turned_away.popleft()[1].close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a new connection its thread, or turn it away if there are too many."""
+        with self._lock:
+            full = len(self._open) >= self.connections
+            if not full and not self.stopping:
+                thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+                with suppress(RuntimeError):  # the system has no more threads
+                    thread.start()
+                    self._open[request] = thread
+                    return
+        self._turn_away(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The whole life of a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._open.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no error; anything else is one of ours and is shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def service_actions(self) -> None:
+        """Called by the accepting thread, at least twice a second."""
+        if self.watch.monotonic_ns() - self._swept >= SWEEP_NS:
+            self.sweep()
+
+    def sweep(self) -> None:
+        """End what has gone on for too long."""
+        now = self._swept = self.watch.monotonic_ns()
+        with self._lock:
+            late = [handler for handler in self._handlers if handler.deadline <= now]
+        for handler in late:
+            handler.expire()
+        while self._turned_away and self._turned_away[0][0] <= now:
+            self._turned_away.popleft()[1].close()
+
+    def enter(self, handler: Handler) -> None:
+        """A handler begins its work."""
+        with self._lock:
+            self._handlers.add(handler)
+
+    def leave(self, handler: Handler) -> None:
+        """A handler has ended."""
+        with self._lock:
+            self._handlers.discard(handler)
+
+    def date(self) -> str:
+        """The ``Date`` header's value (RFC 9110 section 6.6.1), made once a second."""
+        now = self.clock.now()
+        at, text = self._date
+        if at != now:
+            text = formatdate(now, usegmt=True)
+            self._date = (now, text)
+        return text
+
+    def _turn_away(self, request: socket.socket) -> None:
+        """Say that there are too many connections. The socket is closed later: closed now, it would reset before the answer is read."""
+        body = b'{"error":"Service unavailable"}'
+        with suppress(OSError):
+            request.setblocking(False)
+            request.send(
+                b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
+                b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+            )
+            request.shutdown(socket.SHUT_WR)
+        self._turned_away.append((self.watch.monotonic_ns() + SECOND, request))
+        while len(self._turned_away) > self.connections:
+            self._turned_away.popleft()[1].close()
