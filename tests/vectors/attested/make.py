@@ -1,0 +1,87 @@
+"""Write ``vectors.ndjson`` anew: ``python3 tests/vectors/attested/make.py``.
+
+The reason of a refusal is written down with each case by hand; its location is what the specification, the Python backend, says. A case whose
+verdict or reason is not the one written down stops the script: it is the verifier, or the case, that is wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[2] / "python")]
+
+import defects_chain  # noqa: E402  # the paths above come first
+import defects_claims  # noqa: E402
+import defects_envelope  # noqa: E402
+import defects_identity  # noqa: E402
+import defects_signature  # noqa: E402
+import pki  # noqa: E402
+from case import Case  # noqa: E402
+
+from imdskit.backends.contract import Setup  # noqa: E402
+from imdskit.backends.python.checker import Checker  # noqa: E402
+from imdskit.clouds import CLOUDS  # noqa: E402
+from imdskit.errors import VerificationError  # noqa: E402
+
+FILE = HERE / "vectors.ndjson"
+FAMILIES = (defects_envelope, defects_signature, defects_chain, defects_identity, defects_claims)
+
+
+def text(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
+
+
+def setting() -> dict[str, object]:
+    return {
+        "format": "imdskit-attested-vectors/1",
+        "anchors": [text(pki.root())],
+        "intermediates": [text(pki.issuing())],
+        "names": [cloud.domain for cloud in CLOUDS],
+        "at": pki.AT,
+    }
+
+
+def record(case: Case) -> dict[str, object]:
+    """The case as a line, its verdict checked.
+
+    Raises:
+        SystemExit: the verifier does not say what the case says.
+    """
+    intermediates = (pki.issuing(),) if case.intermediates is None else case.intermediates
+    setup = Setup((pki.root(),), intermediates, tuple((cloud.name, cloud.domain) for cloud in CLOUDS))
+    line: dict[str, object] = {"id": case.id, "comment": case.comment, "document": text(case.document), "expected": case.expected}
+    if case.at is not None:
+        line["at"] = case.at
+    if case.nonce is not None:
+        line["nonce"] = case.nonce
+    if case.intermediates is not None:
+        line["intermediates"] = [text(certificate) for certificate in case.intermediates]
+    if case.see is not None:
+        line["see"] = case.see
+    try:
+        Checker(setup).check(case.document, pki.AT if case.at is None else case.at, case.nonce)
+    except VerificationError as error:
+        agreed = case.expected == "reject" and case.reason in (None, error.code) and case.stage in (None, error.stage)
+        if not agreed:
+            raise SystemExit(f"{case.id}: {case.expected} {case.reason or case.stage}, but {error} [{error.detail}]") from error
+        line |= {"reason": error.code, "stage": error.stage, "location": error.location}
+    else:
+        if case.expected != "accept":
+            raise SystemExit(f"{case.id}: should be refused ({case.reason or case.stage}), but is accepted")
+    return line
+
+
+def lines() -> Iterator[str]:
+    yield json.dumps(setting())
+    for family in FAMILIES:
+        for case in family.cases():
+            yield json.dumps(record(case))
+
+
+if __name__ == "__main__":
+    FILE.write_text("\n".join(lines()) + "\n", encoding="ascii")

@@ -1,0 +1,118 @@
+"""Attested documents of the vectors: content, CMS and envelope, member by member, right by default and wrong on request."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Sequence
+
+import pki
+from imdskit.asn1 import writer as der
+from imdskit.emulator import certificates as x509
+
+SIGNED_DATA, DATA = "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.1"
+CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.5"
+
+CREATED = pki.AT - 600
+
+
+def stamp(seconds: int) -> str:
+    return time.strftime("%m/%d/%y %H:%M:%S -0000", time.gmtime(seconds))
+
+
+def claims(**changes: object) -> dict[str, object]:
+    """The members of a document of 2020-09-01 or later. A change to None leaves the member out."""
+    members: dict[str, object] = {
+        "licenseType": "",
+        "nonce": "4071882193",
+        "plan": {"name": "", "product": "", "publisher": ""},
+        "sku": "22_04-lts",
+        "subscriptionId": "00000000-0000-4000-8000-000000000001",
+        "timeStamp": {"createdOn": stamp(CREATED), "expiresOn": stamp(CREATED + 6 * 3600)},
+        "vmId": "00000000-0000-4000-8000-000000000002",
+    }
+    return {name: value for name, value in (members | changes).items() if value is not None}
+
+
+def content(**changes: object) -> bytes:
+    return json.dumps(claims(**changes), separators=(",", ":")).encode()
+
+
+CONTENT = content()
+
+QUIRK = x509.algorithm(pki.SHA256_RSA)
+"""The digest algorithm as the service names it: a signature's identifier where a digest's belongs."""
+
+
+def issuer_and_serial(issuer: bytes = pki.ISSUING, serial: bytes = der.integer(0x1234567890ABCDEF)) -> bytes:
+    return der.sequence(issuer, serial)
+
+
+def attribute(oid: str, *values: bytes) -> bytes:
+    return der.sequence(der.oid(oid), der.set_of(*values))
+
+
+def signer_info(
+    *,
+    version: bytes = der.integer(1),
+    sid: bytes | None = None,
+    digest: bytes = QUIRK,
+    attributes: bytes = b"",
+    signature_algorithm: bytes = x509.algorithm(pki.RSA),
+    signature: bytes,
+    unsigned: bytes = b"",
+) -> bytes:
+    return der.sequence(
+        version, sid or issuer_and_serial(), digest, attributes, signature_algorithm, der.octet_string(signature), unsigned
+    )
+
+
+def signed_data(
+    *,
+    version: bytes = der.integer(1),
+    digests: bytes | None = None,
+    content_type: str = DATA,
+    econtent: bytes | None = None,
+    certificates: Sequence[bytes] | None = None,
+    certificates_field: bytes | None = None,
+    crls: bytes = b"",
+    signers: Sequence[bytes] | None = None,
+    outer_type: str = SIGNED_DATA,
+    tail: bytes = b"",
+    signed: bytes = CONTENT,
+    key: pki.Key | None = None,
+    **signer: object,
+) -> bytes:
+    """ContentInfo of a SignedData (RFC 5652 section 5.1); keywords that it does not know go to the SignerInfo."""
+    if econtent is None:
+        econtent = der.explicit(0, der.octet_string(signed))
+    if certificates_field is None:
+        chosen = [pki.leaf()] if certificates is None else certificates
+        certificates_field = der.explicit(0, *chosen) if chosen else b""
+    if signers is None:
+        signer.setdefault("signature", pki.sign(signed, key or pki.key("leaf")))
+        signers = [signer_info(**signer)]  # type: ignore[arg-type]  # the members are those of `signer_info`
+    body = der.sequence(
+        version,
+        digests if digests is not None else der.set_of(QUIRK),
+        der.sequence(der.oid(content_type), econtent),
+        certificates_field,
+        crls,
+        der.element(0x31, *signers),
+        tail,
+    )
+    return der.sequence(der.oid(outer_type), der.explicit(0, body))
+
+
+def with_attributes(
+    *attributes: bytes, digest: str = "sha256", digest_algorithm: bytes = QUIRK, order: bool = True, **changes: object
+) -> bytes:
+    """A SignedData whose signature is over signed attributes."""
+    body = b"".join(sorted(attributes) if order else attributes)
+    signature = pki.sign(der.element(0x31, body), pki.key("leaf"), digest)
+    return signed_data(attributes=der.element(0xA0, body), signature=signature, digest=digest_algorithm, **changes)  # type: ignore[arg-type]
+
+
+def envelope(message: bytes) -> bytes:
+    return json.dumps({"encoding": "pkcs7", "signature": base64.b64encode(message).decode()}, separators=(",", ":")).encode()
