@@ -75,6 +75,24 @@ class DerError(ImdskitError):
         self.field = field
 
 
+class FreshnessError(ImdskitError):
+    """A nonce that was not issued here, or not for this request, or too long ago. Codes: ``nonce-unknown``, ``nonce-not-yet``,
+    ``nonce-expired``."""
+
+
+class StoreError(ImdskitError):
+    """It cannot be said whether a document was used before, so it must not be admitted. Codes: ``store-unreachable``, ``store-full``,
+    ``store-broken``, ``store-clock``."""
+
+
+class FetchError(ImdskitError):
+    """The certificate of an issuer could not be fetched. Never leaves the verifier, which then raises ``unknown-issuer``; it is in the log.
+
+    Codes: ``url-refused``, ``address-refused``, ``unreachable``, ``timed-out``, ``too-large``, ``redirected``, ``unexpected-status``,
+    ``not-http``, ``not-a-certificate``, ``wrong-issuer``, ``fetch-budget``.
+    """
+
+
 class TrustError(ImdskitError):
     """Certificates that the caller gave as trust anchors or intermediates cannot be used. Codes: ``bad-trust``, ``no-trust``."""
 

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     DOCUMENT_TOO_OLD = "document-too-old"
     NONCE_MISMATCH = "nonce-mismatch"
     NONCE_REQUIRED = "nonce-required"
+    REPLAYED = "replayed"
 
     @property
     def stage(self) -> Stage:
@@ -381,5 +382,11 @@ ENTRIES: dict[Reason, Entry] = {
         "The policy demands a nonce and none was given to the verifier.",
         "Send the machine a fresh nonce, and pass the same one to `verify`.",
         "policy `require_nonce`",
+    ),
+    Reason.REPLAYED: Entry(
+        _L,
+        "The document, or the nonce that it answers, has been used before.",
+        "Each admits once: send the machine a fresh nonce and ask for a fresh document. If an answer of yours was lost, that is all there is to it.",
+        "`Verifier.verify_once`; docs/freshness.md",
     ),
 }

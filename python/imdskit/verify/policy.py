@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imdskit import clouds
 from imdskit.backends.contract import Limits, Setup
-from imdskit.clouds import Cloud
+from imdskit.clouds import CLOUDS, Cloud
 from imdskit.errors import UsageError
 from imdskit.verify.trust import Trust
 
@@ -31,7 +30,7 @@ class Policy:
         limits: bounds on hostile input.
     """
 
-    clouds: tuple[Cloud, ...] = clouds.CLOUDS
+    clouds: tuple[Cloud, ...] = CLOUDS
     max_age: int | None = None
     skew: int = 120
     require_nonce: bool = False
@@ -49,12 +48,12 @@ class Policy:
             raise UsageError("bad-argument", "Skew and age are seconds, zero or more.")
 
     @classmethod
-    def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = clouds.CLOUDS) -> Policy:
+    def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
         """For a service that has just asked for this document: a nonce, and five minutes at most."""
         return cls(clouds=accept, max_age=max_age, require_nonce=True)
 
     @classmethod
-    def offline_audit(cls, *, accept: tuple[Cloud, ...] = clouds.CLOUDS) -> Policy:
+    def offline_audit(cls, *, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
         """For stored documents, judged at the time of their receipt: no nonce, the document's own lifetime."""
         return cls(clouds=accept)
 
