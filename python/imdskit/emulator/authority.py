@@ -21,7 +21,6 @@ import textwrap
 import threading
 from datetime import UTC, datetime
 
-from imdskit.asn1 import writer as der
 from imdskit.clock import Clock
 from imdskit.emulator import certificates as x509
 from imdskit.emulator.keys import RandomBits, RsaKey, seeded

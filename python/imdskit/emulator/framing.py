@@ -94,11 +94,11 @@ def parse_head(octets: bytes) -> Head | Refusal:
     """
     if len(octets) > HEAD_OCTETS:
         return Refusal(431, "head too long")
+    if octets.find(b"\r\n") > REQUEST_LINE_OCTETS:
+        return Refusal(414, "request line too long")
     match = _HEAD.fullmatch(octets)
     if match is None:
         return Refusal(400, "not a head of HTTP/1.0 or HTTP/1.1")
-    if match.end(2) > REQUEST_LINE_OCTETS:
-        return Refusal(414, "request line too long")
     lines = match[4].decode("latin-1").split("\r\n")[:-1]
     if len(lines) > FIELDS:
         return Refusal(431, "too many fields")

@@ -317,9 +317,11 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a new connection its thread, or turn it away if there are too many."""
+        if self.stopping:
+            self.shutdown_request(request)
+            return
         with self._lock:
-            full = len(self._open) >= self.connections
-            if not full and not self.stopping:
+            if len(self._open) < self.connections:
                 thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
                 with suppress(RuntimeError):  # the system has no more threads
                     thread.start()

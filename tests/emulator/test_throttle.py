@@ -1,0 +1,95 @@
+"""The documented limits, on a bucket made for the test and a clock that stands still."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from imdskit.clock import ManualClock
+from imdskit.emulator.throttle import SECOND, Throttle
+
+
+class CountingBucket:
+    """So many tokens, and no more."""
+
+    def __init__(self, rate: int, per_ns: int, burst: int) -> None:
+        self.made = (rate, per_ns, burst)
+        self.left = burst
+        self.times: list[int] = []
+        self._lock = threading.Lock()
+
+    def take(self, now_ns: int) -> int:
+        with self._lock:
+            self.times.append(now_ns)
+            self.left -= 1
+            return 0 if self.left >= 0 else 1
+
+
+class Buckets:
+    """Remembers what it made."""
+
+    def __init__(self) -> None:
+        self.made: list[CountingBucket] = []
+
+    def __call__(self, rate: int, per_ns: int, burst: int) -> CountingBucket:
+        self.made.append(CountingBucket(rate, per_ns, burst))
+        return self.made[-1]
+
+
+@pytest.fixture
+def buckets() -> Buckets:
+    return Buckets()
+
+
+@pytest.fixture
+def throttle(buckets: Buckets) -> Throttle:
+    return Throttle(buckets, ManualClock(1000))
+
+
+def test_five_requests_a_second_are_admitted(throttle: Throttle) -> None:
+    assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_twenty_identity_requests_a_second_are_admitted(throttle: Throttle) -> None:
+    admitted = []
+    for _ in range(21):
+        with throttle.identity() as one:
+            admitted.append(one)
+    assert admitted == [True] * 20 + [False]
+
+
+def test_identity_has_limits_of_its_own(throttle: Throttle) -> None:
+    for _ in range(6):
+        throttle.general()
+    with throttle.identity() as admitted:
+        assert admitted
+
+
+def test_five_identity_requests_at_the_same_time_are_admitted_and_a_sixth_once_one_has_ended(throttle: Throttle, buckets: Buckets) -> None:
+    with ExitStack() as stack:
+        running = [ExitStack() for _ in range(5)]
+        assert all(each.enter_context(throttle.identity()) for each in running)
+        for each in running:
+            stack.push(each)
+        with throttle.identity() as sixth:
+            assert not sixth
+        assert len(buckets.made[1].times) == 5, "a refused one takes no token"
+        running[0].close()
+        with throttle.identity() as next_one:
+            assert next_one
+
+
+def test_a_request_that_fails_gives_its_place_back(throttle: Throttle) -> None:
+    for _ in range(8):
+        with pytest.raises(ZeroDivisionError), throttle.identity():
+            raise ZeroDivisionError
+    with throttle.identity() as admitted:
+        assert admitted
+
+
+def test_the_buckets_are_those_of_the_documentation_and_see_the_clock_given(throttle: Throttle, buckets: Buckets) -> None:
+    throttle.general()
+    assert [bucket.made for bucket in buckets.made] == [(5, SECOND, 5), (20, SECOND, 20)]
+    assert buckets.made[0].times == [1000 * SECOND]
