@@ -1,0 +1,50 @@
+"""What a store of used keys must do, and the checks that all of ours share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from imdskit.clock import Clock
+from imdskit.errors import StoreError, UsageError
+
+KEY_BYTES = 64
+"""The longest key. Ours are SHA-256 digests."""
+
+_END = 1 << 40
+
+
+class NonceStore(Protocol):
+    """Remembers keys until they expire. Safe to share between threads; some also between processes and machines."""
+
+    def consume(self, key: bytes, expires_at: int) -> bool:
+        """Use a key. True for exactly one of all callers with this key until it expires, False for every other.
+
+        Args:
+            key: 1 to 64 octets, such as :attr:`imdskit.verify.Attestation.replay_key`.
+            expires_at: Unix second; the key is remembered to its end, and may be forgotten after it.
+
+        Raises:
+            StoreError: the store cannot tell. Nothing may be admitted; the key may have been used up or not.
+            UsageError: an argument is of the wrong type or size.
+        """
+
+
+def check_arguments(key: bytes, expires_at: int) -> None:
+    """Raises UsageError."""
+    if not isinstance(key, bytes) or not 1 <= len(key) <= KEY_BYTES:
+        raise UsageError("bad-argument", f"A key is 1 to {KEY_BYTES} octets.", location="key")
+    if isinstance(expires_at, bool) or not isinstance(expires_at, int) or not 0 <= expires_at < _END:
+        raise UsageError("bad-argument", "A time of expiry is whole Unix seconds.", location="expires_at")
+
+
+def now_before(expires_at: int, clock: Clock) -> int:
+    """The present second, if a key can still be remembered.
+
+    Raises:
+        StoreError: ``store-clock``: it would be forgotten at once, so a second use would not be noticed.
+    """
+    now = clock.now()
+    if now > expires_at:
+        hint = "The clocks of verifier and store differ by minutes: set them by NTP."
+        raise StoreError("store-clock", f"The key expired {now - expires_at} s ago.", location="expires_at", hint=hint)
+    return now
