@@ -115,7 +115,7 @@ INSTANCE: Mapping[str, str] = {
 OPTIONAL: Mapping[str, str] = {
     "network.interface[].ipv6.ipAddress[].publicIpAddress": "2017-04-02",
 }
-"""Members that no documentation has and some machines were seen to have: there only where a scenario gives them. The version is inferred."""
+"""Members that no documentation has and some machines were seen to have; there only where a scenario gives them. Versions inferred."""
 
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
 """The members of ``compute`` in the preview: those of the first general version."""

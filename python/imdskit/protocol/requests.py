@@ -47,15 +47,11 @@ class Target:
 
 
 def parse_target(target: str) -> Target:
-    """Decode a request target in origin form; the absolute form that a proxy would get is accepted too (RFC 9112 section 3.2.2).
+    """Decode a request target in origin form; the transport has turned the absolute form into it (RFC 9112 section 3.2).
 
     The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Octets that are not
     UTF-8 become U+FFFD, and a percent sign that starts no escape stays as it is: such a path leads nowhere, but it is not an error.
     """
-    if "://" in target[:8]:
-        _, _, rest = target.partition("://")
-        authority, slash, tail = rest.partition("/")
-        target = "/" + tail if slash else "/" + authority[len(authority.partition("?")[0]) :]
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")
     parameters: list[tuple[str, str]] = []

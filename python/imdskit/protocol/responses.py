@@ -222,5 +222,5 @@ def not_allowed(answer: Answer, methods: Sequence[str]) -> Answer:
 
 def about_request(answer: Answer, path: str, method: str) -> Answer:
     """One of the load balancer's answers that repeat the request's path and method."""
-    text: str = json.loads(answer.body)["error"]
-    return replace(answer, body=spaced(text.replace('"..."', json.dumps(path, ensure_ascii=False), 1).replace('"..."', f'"{method}"')))
+    before, between, after = json.loads(answer.body)["error"].split('"..."')
+    return replace(answer, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))

@@ -1,0 +1,95 @@
+"""One request on its way through the rules, and what the rules may ask of the machine.
+
+What belongs here: facts about a request, found once and shared by rules and routes. Judgements are in :mod:`imdskit.emulator.rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from imdskit import versions
+from imdskit.backends.contract import Form
+from imdskit.emulator.instance import Instance
+from imdskit.errors import SelectionError
+from imdskit.protocol.messages import Request
+from imdskit.protocol.requests import Target, parse_target
+from imdskit.protocol.responses import Answer, bad_version
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the service knows.
+
+    Attributes:
+        instance: the instance document.
+        api_versions: enabled ones, ascending.
+        bad_version: the version error that names the newest of them.
+    """
+
+    instance: Instance
+    api_versions: tuple[str, ...]
+    bad_version: Answer = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bad_version", bad_version(self.api_versions))
+
+
+class Call:
+    """A request and what it comes to.
+
+    Attributes:
+        machine: that is asked.
+        request: as it came.
+        target: its path and parameters, decoded.
+        category: the second segment of the path in lower case; ``""`` for ``/metadata`` alone, None outside of it.
+        rest: the segments below the category, as they were written.
+        admitted: False if a limit on requests was exceeded.
+    """
+
+    def __init__(self, machine: Machine, request: Request, admitted: bool = True) -> None:
+        self.machine = machine
+        self.request = request
+        self.target: Target = parse_target(request.target)
+        segments = self.target.segments
+        inside = bool(segments) and segments[0].lower() == "metadata"
+        self.category: str | None = (segments[1].lower() if len(segments) > 1 else "") if inside else None
+        self.rest: tuple[str, ...] = segments[2:] if inside else segments
+        self.admitted = admitted
+
+    @cached_property
+    def route(self) -> tuple[str, ...]:
+        """The segments below the category, in lower case."""
+        return tuple(segment.lower() for segment in self.rest)
+
+    @cached_property
+    def version(self) -> str | None:
+        """Value of ``api-version``, or None."""
+        return self.target.parameter("api-version")
+
+    @cached_property
+    def extended(self) -> bool:
+        """Whether the undocumented part of the instance document is asked for."""
+        return (self.target.parameter("extended") or "").lower() == "true"
+
+    @cached_property
+    def form(self) -> Form | None:
+        """What ``format`` asks for; ``json`` if it is not there or empty, None if it is neither ``json`` nor ``text``."""
+        return _FORMS.get((self.target.parameter("format") or "json").lower())
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether the request asks for text where there is any: below ``/instance``."""
+        return self.category == "instance" and self.form == "text"
+
+    @cached_property
+    def selection(self) -> bytes | SelectionError:
+        """The node of the instance document that the path names, or why there is none."""
+        form: Form = "text" if self.form is None else self.form
+        try:
+            return self.machine.instance.select(self.version or versions.PREVIEW, self.rest, form, extended=self.extended)
+        except SelectionError as error:
+            return error
+
+
+_FORMS: dict[str, Form] = {"json": "json", "text": "text"}

@@ -1,0 +1,64 @@
+"""What a good request gets: one function for each endpoint. Requests come here only after every rule has let them pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from imdskit.clock import Clock
+from imdskit.emulator.call import Call
+from imdskit.protocol import attested
+from imdskit.protocol.attested import compact
+from imdskit.protocol.messages import Response
+from imdskit.protocol.responses import json_response, text_response
+
+Attestor = Callable[[bytes], bytes]
+"""Signs the content of an attested document: the octets in, the DER of a SignedData out."""
+
+RequestId = Callable[[], str]
+
+
+class Routes:
+    """The endpoints of one machine.
+
+    Args:
+        clock: for the times in attested documents.
+        attestor: signs them.
+        request_id: makes a new value of ``x-ms-request-id``.
+    """
+
+    def __init__(self, clock: Clock, attestor: Attestor, request_id: RequestId) -> None:
+        self._clock = clock
+        self._attestor = attestor
+        self._request_id = request_id
+        self._by_category: Mapping[str | None, Callable[[Call], Response]] = {
+            "instance": self.instance,
+            "attested": self.attested,
+            "scheduledevents": self.scheduled_events,
+            "versions": self.versions,
+        }
+
+    def answer(self, call: Call) -> Response:
+        """The answer to a request that no rule refuses."""
+        return self._by_category[call.category](call)
+
+    def instance(self, call: Call) -> Response:
+        """The selected node; newer builds of the service add ``x-ms-request-id`` (recorded in 2026)."""
+        if isinstance(call.selection, Exception):
+            raise call.selection
+        respond = text_response if call.wants_text else json_response
+        return respond(call.selection, ("x-ms-request-id", self._request_id()))
+
+    def attested(self, call: Call) -> Response:
+        """A document made for this request; an empty nonce is none (inferred)."""
+        nonce = call.target.parameter("nonce") or None
+        facts = call.machine.instance.attested_facts()
+        content = attested.content(facts, call.version or "", self._clock.now(), nonce)
+        return json_response(attested.envelope(self._attestor(content)))
+
+    def scheduled_events(self, call: Call) -> Response:
+        """No events: nothing is ever planned for this machine."""
+        return json_response(compact({"DocumentIncarnation": 1, "Events": []}))
+
+    def versions(self, call: Call) -> Response:
+        """The enabled api-versions, ascending."""
+        return json_response(compact({"apiVersions": list(call.machine.api_versions)}))

@@ -1,0 +1,340 @@
+"""The rules of the service: why a request is refused, in the order in which that is found out.
+
+One table, :data:`RULES`. The first rule that has something to say gives the answer; a request that passes them all is answered by
+:mod:`imdskit.emulator.routes`. ``docs/fidelity.md`` shows the table; a test holds the two equal. The order of the rules is inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imdskit import versions
+from imdskit.emulator.call import Call
+from imdskit.errors import SelectionError
+from imdskit.protocol import responses as r
+from imdskit.protocol.attested import valid_nonce
+from imdskit.protocol.requests import asks_for_metadata
+from imdskit.protocol.responses import Answer, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to refuse a request.
+
+    Attributes:
+        name: stable.
+        when: the condition, in words.
+        answers: that it can give.
+        evidence: for the condition and the status; that for the body stands with the answer.
+        source: of the condition.
+        check: the answer to a request that the rule refuses, or None.
+    """
+
+    name: str
+    when: str
+    answers: tuple[Answer, ...]
+    evidence: Evidence
+    source: str
+    check: Callable[[Call], Answer | None]
+
+
+def _head(call: Call) -> Answer | None:
+    return r.HOST_BAD_REQUEST if call.request.method == "HEAD" else None
+
+
+def _root(call: Call) -> Answer | None:
+    return None if call.target.segments else r.HOST_BAD_REQUEST
+
+
+def _outside(call: Call) -> Answer | None:
+    return r.NOT_FOUND if call.category is None else None
+
+
+def _limit(call: Call) -> Answer | None:
+    if call.admitted:
+        return None
+    if call.category == "identity":
+        return r.IDENTITY_TOO_MANY
+    if call.category == "loadbalancer":
+        return r.LOAD_BALANCER_TOO_MANY
+    return r.TOO_MANY_TEXT if call.wants_text else r.TOO_MANY
+
+
+def _method(call: Call) -> Answer | None:
+    if call.category == "scheduledevents":
+        allowed: tuple[str, ...] = ("GET", "POST")
+    elif call.category == "identity" and call.route in (("credential",), ("issuecredential",)):
+        allowed = ("POST",)
+    else:
+        allowed = ("GET",)
+    if call.request.method in allowed:
+        return None
+    if call.category == "identity":
+        return r.not_allowed(r.IDENTITY_NOT_ALLOWED, allowed)
+    if call.category == "loadbalancer":
+        return r.not_allowed(r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, call.target.path, call.request.method), allowed)
+    return r.not_allowed(r.NOT_ALLOWED, allowed)
+
+
+def _forwarded(call: Call) -> Answer | None:
+    return r.BAD_REQUEST if call.request.header_values("X-Forwarded-For") else None
+
+
+def _metadata_header(call: Call) -> Answer | None:
+    if asks_for_metadata(call.request):
+        return None
+    return r.IDENTITY_NO_METADATA_HEADER if call.category == "identity" else r.NO_METADATA_HEADER
+
+
+def _repeated_parameter(call: Call) -> Answer | None:
+    return r.BAD_REQUEST if call.target.repeated is not None else None
+
+
+def _category(call: Call) -> Answer | None:
+    return None if call.category in _CATEGORIES else r.NOT_FOUND
+
+
+def _events_version(call: Call) -> Answer | None:
+    if call.category != "scheduledevents" or not call.version:
+        return None
+    return None if call.version in versions.SCHEDULED_EVENTS_VERSIONS else r.EVENTS_NOT_FOUND
+
+
+def _version(call: Call) -> Answer | None:
+    if call.category == "versions" or (call.category == "identity" and call.route[:1] in _CREDENTIAL_ROUTES):
+        return None
+    if call.category == "scheduledevents" and call.version:
+        return None
+    return None if call.version in call.machine.api_versions else call.machine.bad_version
+
+
+def _endpoint_version(call: Call) -> Answer | None:
+    since = versions.ENDPOINTS.get(call.category or "")
+    if since is None or call.version is None or call.version >= since:
+        return None
+    if call.category == "identity":
+        return r.IDENTITY_NOT_FOUND
+    if call.category == "loadbalancer":
+        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, call.target.path, call.request.method)
+    return r.NOT_FOUND
+
+
+def _route(call: Call) -> Answer | None:
+    if call.route in _CATEGORIES[call.category or ""] or call.category == "instance":
+        return None
+    if call.category == "identity":
+        return r.IDENTITY_NOT_FOUND
+    if call.category == "scheduledevents":
+        return r.EVENTS_NOT_FOUND
+    if call.category == "loadbalancer":
+        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, call.target.path, call.request.method)
+    return r.NOT_FOUND
+
+
+def _nonce(call: Call) -> Answer | None:
+    nonce = call.target.parameter("nonce") if call.category == "attested" else None
+    return r.BAD_REQUEST if nonce and not valid_nonce(nonce) else None
+
+
+def _approval(call: Call) -> Answer | None:
+    return r.BAD_REQUEST if call.category == "scheduledevents" and call.request.method == "POST" else None
+
+
+def _resource(call: Call) -> Answer | None:
+    if call.category != "identity" or call.route != ("oauth2", "token"):
+        return None
+    return None if call.target.parameter("resource") else r.IDENTITY_NO_RESOURCE
+
+
+def _identity(call: Call) -> Answer | None:
+    return r.IDENTITY_NOT_ASSIGNED if call.category == "identity" else None
+
+
+def _load_balancer(call: Call) -> Answer | None:
+    return r.NO_LOAD_BALANCER if call.category == "loadbalancer" else None
+
+
+def _extended(call: Call) -> Answer | None:
+    if call.category != "instance" or not call.extended:
+        return None
+    return r.BAD_REQUEST if (call.version or "") < versions.EXTENDED_SINCE else None
+
+
+def _instance_path(call: Call) -> Answer | None:
+    if call.category != "instance":
+        return None
+    missing = isinstance(call.selection, SelectionError) and call.selection.code == "not-found"
+    return r.NOT_FOUND if missing else None
+
+
+def _format(call: Call) -> Answer | None:
+    return r.BAD_REQUEST if call.category == "instance" and call.form is None else None
+
+
+def _leaf(call: Call) -> Answer | None:
+    return r.BAD_REQUEST if call.category == "instance" and isinstance(call.selection, SelectionError) else None
+
+
+_CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "": (),
+    "attested": (("document",),),
+    "identity": (("oauth2", "token"), ("info",)),
+    "instance": (),
+    "loadbalancer": ((),),
+    "scheduledevents": ((),),
+    "versions": ((),),
+}
+"""Category -> the routes below it. ``/metadata`` alone has none; below ``instance`` the document decides."""
+
+_CREDENTIAL_ROUTES = (("credential",), ("issuecredential",), ("getplatformmetadata",))
+"""Newer identity calls take ``cred-api-version`` instead. No machine here has them."""
+
+_D, _O, _I = Evidence
+
+RULES: tuple[Rule, ...] = (
+    Rule("head", "The method is HEAD.", (r.HOST_BAD_REQUEST,), _O, "recordings of 2025: the host's web server answers", _head),
+    Rule("root", "The path is `/`.", (r.HOST_BAD_REQUEST,), _I, "recorded for HEAD only", _root),
+    Rule(
+        "outside",
+        "The path does not begin with `/metadata`, in any letter case.",
+        (r.NOT_FOUND,),
+        _I,
+        "programs that look for another cloud conclude rightly from a 404",
+        _outside,
+    ),
+    Rule(
+        "limit",
+        "More than 5 requests a second; below `/identity` more than 20 a second or 5 at once.",
+        (r.TOO_MANY, r.TOO_MANY_TEXT, r.IDENTITY_TOO_MANY, r.LOAD_BALANCER_TOO_MANY),
+        _D,
+        "IMDS documentation, rate limiting; no Retry-After was ever seen",
+        _limit,
+    ),
+    Rule(
+        "method",
+        "The method is not GET, and not POST where that is taken: `/scheduledevents`, `/identity/credential`, `/identity/issuecredential`.",
+        (r.NOT_ALLOWED, r.IDENTITY_NOT_ALLOWED, r.LOAD_BALANCER_NOT_ALLOWED),
+        _D,
+        "IMDS documentation, errors",
+        _method,
+    ),
+    Rule(
+        "x-forwarded-for",
+        "There is a header X-Forwarded-For.",
+        (r.BAD_REQUEST,),
+        _D,
+        "IMDS documentation, proxies; status inferred",
+        _forwarded,
+    ),
+    Rule(
+        "metadata-header",
+        "There is no header `Metadata: true`, name and value in any letter case.",
+        (r.NO_METADATA_HEADER, r.IDENTITY_NO_METADATA_HEADER),
+        _D,
+        "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
+        _metadata_header,
+    ),
+    Rule(
+        "repeated-parameter",
+        "A parameter name occurs twice, in any letter case.",
+        (r.BAD_REQUEST,),
+        _D,
+        "IMDS documentation, parameters; status and letter case inferred",
+        _repeated_parameter,
+    ),
+    Rule("category", "There is no such category below `/metadata`.", (r.NOT_FOUND,), _I, "like an unknown key", _category),
+    Rule(
+        "events-version",
+        "`/scheduledevents` does not have the api-version; it has a list of its own.",
+        (r.EVENTS_NOT_FOUND,),
+        _O,
+        "recording of 2023-10",
+        _events_version,
+    ),
+    Rule(
+        "api-version",
+        "The api-version is missing or not enabled. `/versions` and the newer identity calls take none.",
+        (r.BAD_VERSION,),
+        _O,
+        "recordings of 2020-12 and 2025-07, the latter of `/metadata` alone",
+        _version,
+    ),
+    Rule(
+        "endpoint-version",
+        "The category is younger than the api-version.",
+        (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
+        _I,
+        "like a key of a later version",
+        _endpoint_version,
+    ),
+    Rule(
+        "route",
+        "There is no such path below the category, as `/metadata/identity` alone.",
+        (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.EVENTS_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
+        _O,
+        "recordings of 2018 and 2023 for `/identity`; the others inferred",
+        _route,
+    ),
+    Rule(
+        "nonce",
+        "The nonce is longer than 32 characters, or has others than letters, digits and `-._~`.",
+        (r.BAD_REQUEST,),
+        _I,
+        "interface description: up to 32 alphanumeric; base64url is in use",
+        _nonce,
+    ),
+    Rule("approval", "An event is approved that does not exist.", (r.BAD_REQUEST,), _I, "scheduled events documentation", _approval),
+    Rule("resource", "A token is asked for without `resource`.", (r.IDENTITY_NO_RESOURCE,), _O, "Azure/aad-pod-identity#450", _resource),
+    Rule(
+        "identity",
+        "The machine has no identity. (No machine has one yet.)",
+        (r.IDENTITY_NOT_ASSIGNED,),
+        _O,
+        "recordings of 2022 and 2023; for `/identity/info` inferred",
+        _identity,
+    ),
+    Rule(
+        "load-balancer",
+        "The machine is behind no load balancer. (No machine is yet.)",
+        (r.NO_LOAD_BALANCER,),
+        _O,
+        "recordings of 2021 and 2023",
+        _load_balancer,
+    ),
+    Rule(
+        "extended-version",
+        "`extended=true` is asked of an api-version before 2021-08-01.",
+        (r.BAD_REQUEST,),
+        _O,
+        "canonical/cloud-init falls back on a 400; body inferred",
+        _extended,
+    ),
+    Rule(
+        "instance-path",
+        "No such key, index or node in the instance document of this api-version.",
+        (r.NOT_FOUND,),
+        _O,
+        "MicrosoftDocs/azure-docs#15282 for keys; indexes and paths below a leaf inferred",
+        _instance_path,
+    ),
+    Rule("format", "`format` is neither `json` nor `text`.", (r.BAD_REQUEST,), _I, "undocumented", _format),
+    Rule(
+        "leaf",
+        "A leaf of the instance document is asked for without `format=text`.",
+        (r.BAD_REQUEST,),
+        _O,
+        "recording of 2018; RedHatInsights/insights-core#3251",
+        _leaf,
+    ),
+)
+"""The rules in their order."""
+
+
+def refusal(call: Call) -> tuple[Rule, Answer] | None:
+    """The first rule that refuses ``call`` with its answer, or None."""
+    for rule in RULES:
+        answer = rule.check(call)
+        if answer is not None:
+            return rule, answer
+    return None

@@ -1,0 +1,72 @@
+"""One way to ask the service without a socket, for every test of it: the fixture ``service`` makes one of a scenario."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imdskit.backends.contract import Backend
+from imdskit.clock import Clock, ManualClock
+from imdskit.emulator.app import App
+from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.throttle import Throttle
+from imdskit.protocol.messages import Request, Response
+
+NOON = 1_767_268_800
+"""2026-01-01 12:00:00 UTC."""
+
+
+class Answer:
+    """A response with what tests want to know of it."""
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status
+        self.body = response.body
+        self.response = response
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        values = self.response.header_values(name)
+        assert len(values) <= 1
+        return values[0] if values else None
+
+
+class Service:
+    """The service of one machine; it signs by putting ``signed:`` before the content, so that tests can read what would be signed."""
+
+    def __init__(self, backend: Backend, scenario: Scenario | dict[str, Any] | str, clock: Clock, seed: int, limited: bool) -> None:
+        if isinstance(scenario, str):
+            scenario = Scenario.load(scenario)
+        if isinstance(scenario, dict):
+            scenario = Scenario.of(scenario)
+        throttle = Throttle(backend.bucket, clock) if limited else None
+        self.app = App(scenario, backend, clock, lambda content: b"signed:" + content, seed=seed, throttle=throttle, downloads=_downloads)
+
+    def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
+        """With ``Metadata: true`` unless other headers are given."""
+        given = {"Metadata": "true"} if headers is None else headers
+        return Answer(self.app.handle(Request(method, target, tuple(given.items()), body)))
+
+    def get(self, path: str, version: str = "2025-04-07", **parameters: str) -> Answer:
+        query = "&".join(f"{name}={value}" for name, value in {"api-version": version, **parameters}.items())
+        return self.ask(f"{path}?{query}")
+
+
+def _downloads(path: str) -> tuple[str, bytes] | None:
+    return ("application/pkix-cert", b"certificate") if path == "/pki/one.crt" else None
+
+
+@pytest.fixture(scope="session")
+def service(backend: Backend) -> Callable[..., Service]:
+    def make(
+        scenario: Scenario | dict[str, Any] | str = "linux", *, clock: Clock | None = None, seed: int = 1, limited: bool = False
+    ) -> Service:
+        return Service(backend, scenario, clock or ManualClock(NOON), seed, limited)
+
+    return make

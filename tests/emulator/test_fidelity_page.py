@@ -1,0 +1,44 @@
+"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to write them anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imdskit.emulator.rules import RULES
+from imdskit.protocol.responses import ANSWERS
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
+
+
+def rules() -> str:
+    lines = ["| # | rule | refused when | answer | evidence | source |", "|---|---|---|---|---|---|"]
+    for number, rule in enumerate(RULES, 1):
+        answers = " ".join(f"`{answer.name}`" for answer in rule.answers)
+        lines.append(f"| {number} | {rule.name} | {rule.when} | {answers} | {rule.evidence} | {rule.source} |")
+    return "\n".join(lines)
+
+
+def answers() -> str:
+    lines = ["| answer | status | body | evidence | source |", "|---|---|---|---|---|"]
+    for answer in ANSWERS:
+        text = answer.body.decode("utf-8-sig")
+        body = f"`{text}`" if "\n" not in text else f"XML of {len(answer.body)} octets, `{answer.server}`"
+        lines.append(f"| {answer.name} | {answer.status} | {body} | {answer.evidence} | {answer.source} |")
+    return "\n".join(lines)
+
+
+def rendered(page: str) -> str:
+    for name, table in (("rules", rules()), ("answers", answers())):
+        start = page.index("\n", page.index(f"<!-- {name} -->")) + 1
+        page = page[:start] + table + "\n" + page[page.index("<!-- end -->", start) :]
+    return page
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(f"<!-- {name} -->" in page for name in ("rules", "answers"))
+    assert page == rendered(page)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,77 @@
+"""Targets and headers are read as the service reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from imdskit.protocol.messages import Request
+from imdskit.protocol.requests import Target, asks_for_metadata, parse_target
+
+CASES = {
+    "plain": ("/metadata/instance?a=1&b=2", Target("/metadata/instance", ("metadata", "instance"), (("a", "1"), ("b", "2")))),
+    "no query": ("/metadata", Target("/metadata", ("metadata",), ())),
+    "empty query": ("/metadata?", Target("/metadata", ("metadata",), ())),
+    "root": ("/", Target("/", (), ())),
+    "trailing slash": ("/metadata/instance/", Target("/metadata/instance/", ("metadata", "instance"), ())),
+    "double slash": ("//metadata//instance", Target("//metadata//instance", ("metadata", "instance"), ())),
+    "encoded path": ("/metadata%2Finst%61nce", Target("/metadata/instance", ("metadata", "instance"), ())),
+    "encoded question mark": ("/m%3Fa=1", Target("/m", ("m",), (("a", "1"),))),
+    "encoded and plain question mark": ("/m%3fa=1?b=2", Target("/m", ("m",), (("a", "1"), ("b", "2")))),
+    "decoded once": ("/m%253F", Target("/m%3F", ("m%3F",), ())),
+    "value with slashes": ("/m?r=https://a/b", Target("/m", ("m",), (("r", "https://a/b"),))),
+    "encoded value": ("/m?r=https%3A%2F%2Fa%26b", Target("/m", ("m",), (("r", "https://a&b"),))),
+    "value with an equals sign": ("/m?a=b=c", Target("/m", ("m",), (("a", "b=c"),))),
+    "name without a value": ("/m?a&b=", Target("/m", ("m",), (("a", ""), ("b", "")))),
+    "question mark in the query": ("/m?a=b?c", Target("/m", ("m",), (("a", "b?c"),))),
+    "plus is a blank": ("/m?a=b+c", Target("/m", ("m",), (("a", "b c"),))),
+    "broken escape": ("/m%zz?a=%", Target("/m%zz", ("m%zz",), (("a", "%"),))),
+    "not UTF-8": ("/m%ff", Target("/m\ufffd", ("m\ufffd",), ())),
+    "asterisk": ("*", Target("*", ("*",), ())),
+}
+
+
+@pytest.mark.parametrize(("target", "expected"), CASES.values(), ids=CASES)
+def test_a_target_is_decoded(target: str, expected: Target) -> None:
+    assert parse_target(target) == expected
+
+
+def test_parameters_are_found_in_any_letter_case() -> None:
+    target = parse_target("/m?API-Version=1&other=")
+    assert target.parameter("api-version") == "1"
+    assert target.parameter("other") == ""
+    assert target.parameter("absent") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "repeated"),
+    [("a=1&b=2", None), ("a=1&a=1", "a"), ("a=1&A=2", "A"), ("a&b&a", "a"), ("%61=1&a=2", "a"), ("", None)],
+)
+def test_repeated_names_are_found(query: str, repeated: str | None) -> None:
+    assert parse_target("/m?" + query).repeated == repeated
+
+
+HEADERS = {
+    "as documented": ([("Metadata", "true")], True),
+    "as many clients": ([("Metadata", "True")], True),
+    "lower-case name": ([("metadata", "true")], True),
+    "capitals": ([("METADATA", "TRUE")], True),
+    "blanks": ([("Metadata", " true ")], True),
+    "absent": ([("Accept", "*/*")], False),
+    "false": ([("Metadata", "false")], False),
+    "empty": ([("Metadata", "")], False),
+    "other value": ([("Metadata", "1")], False),
+    "similar name": ([("X-Metadata", "true")], False),
+    "twice": ([("Metadata", "true"), ("metadata", "true")], True),
+    "contradiction": ([("Metadata", "true"), ("Metadata", "false")], False),
+}
+
+
+@pytest.mark.parametrize(("headers", "expected"), HEADERS.values(), ids=HEADERS)
+def test_the_metadata_header_is_recognised(headers: list[tuple[str, str]], expected: bool) -> None:
+    assert asks_for_metadata(Request("GET", "/", tuple(headers))) is expected
+
+
+def test_header_values_come_in_the_order_of_the_wire() -> None:
+    request = Request("GET", "/", (("A", "1"), ("b", "2"), ("a", "3")))
+    assert request.header_values("a") == ("1", "3")
+    assert request.header_values("c") == ()

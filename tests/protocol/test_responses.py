@@ -1,0 +1,76 @@
+"""Every error body is the one in the contract."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imdskit.protocol import responses as r
+from imdskit.protocol.responses import ANSWERS, Answer, Evidence
+
+EXACT = {
+    r.BAD_REQUEST: b'{ "error": "Bad request" }',
+    r.NO_METADATA_HEADER: b'{ "error": "Bad request: . Required metadata header not specified" }',
+    r.NOT_FOUND: b'{ "error": "Not found" }',
+    r.NOT_ALLOWED: b'{ "error": "Not allowed" }',
+    r.TOO_MANY_TEXT: b"Too many requests",
+    r.IDENTITY_NO_METADATA_HEADER: b'{"error":"invalid_request","error_description":"Required metadata header not specified"}',
+    r.IDENTITY_NOT_ASSIGNED: b'{"error":"invalid_request","error_description":"Identity not found"}',
+    r.IDENTITY_NOT_FOUND: b'{"error":"Not Found"}',
+    r.EVENTS_NOT_FOUND: b'{"error":"Not found"}',
+}
+
+
+@pytest.mark.parametrize(("answer", "body"), EXACT.items(), ids=[answer.name for answer in EXACT])
+def test_a_body_is_exact_to_the_octet(answer: Answer, body: bytes) -> None:
+    assert answer.body == body
+
+
+@pytest.mark.parametrize(
+    ("answer", "octets"),
+    [(r.IDENTITY_NO_METADATA_HEADER, 88), (r.IDENTITY_NOT_ASSIGNED, 68), (r.IDENTITY_TOO_MANY, 90), (r.HOST_BAD_REQUEST, 323)],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_a_body_has_the_recorded_length(answer: Answer, octets: int) -> None:
+    assert len(answer.body) == octets
+
+
+def test_every_body_that_is_not_inferred_stands_in_the_contract(shared: Path) -> None:
+    contract = {(case["status"], case["body"]) for case in json.loads((shared / "spec" / "errors.json").read_text(encoding="utf-8"))}
+    for answer in ANSWERS:
+        body = answer.body.decode("utf-8-sig")
+        if answer.evidence is Evidence.INFERRED or answer is r.IDENTITY_TOO_MANY:  # the latter was recorded, the contract has another
+            continue
+        if answer is r.BAD_VERSION:
+            body = r.bad_version(("2025-04-07", "2024-07-17", "2024-03-15")).body.decode()
+        if answer is r.NOT_ALLOWED:
+            body = body.replace("{ ", "{").replace(" }", "}").replace('": "', '":"')
+        if answer in (r.LOAD_BALANCER_NOT_FOUND, r.LOAD_BALANCER_NOT_ALLOWED):
+            body = r.about_request(answer, "<UrlPath>", "<Method>").body.decode()
+        assert (answer.status, body) in contract, answer.name
+
+
+def test_names_are_unique_and_json_is_json() -> None:
+    assert len({answer.name for answer in ANSWERS}) == len(ANSWERS)
+    for answer in ANSWERS:
+        if answer.content_type == r.JSON:
+            assert "error" in json.loads(answer.body)
+
+
+def test_the_version_error_names_the_three_newest_enabled_versions() -> None:
+    body = json.loads(r.bad_version(("2019-06-01", "2020-09-01", "2020-10-01", "2020-07-15")).body)
+    assert list(body) == ["error", "newest-versions"]
+    assert body["newest-versions"] == ["2020-10-01", "2020-09-01", "2020-07-15"]
+
+
+def test_path_and_method_are_repeated_as_json_text() -> None:
+    body = r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, '/metadata/"..."', "PUT").body
+    assert json.loads(body)["error"] == 'Http method is not allowed: Path = "/metadata/"..."", Method = "PUT"'
+
+
+def test_an_answer_becomes_a_response_with_the_services_headers() -> None:
+    response = r.not_allowed(r.NOT_ALLOWED, ("GET", "POST")).response()
+    assert response.status == 405
+    assert response.headers == (("Content-Type", r.JSON), ("Server", r.SERVER), ("Allow", "GET, POST"))
