@@ -67,7 +67,10 @@ def test_a_string_type_refuses_what_it_cannot_hold(kind: object, text: str) -> N
 
 def test_openssl_reads_what_is_written() -> None:
     whole = der.sequence(
-        der.integer(2**2048 - 1), der.oid("2.5.29.17"), der.explicit(3, der.set_of(der.null(), der.boolean(True))), der.octet_string(bytes(300))
+        der.integer(2**2048 - 1),
+        der.oid("2.5.29.17"),
+        der.explicit(3, der.set_of(der.null(), der.boolean(True))),
+        der.octet_string(bytes(300)),
     )
     read = subprocess.run(["openssl", "asn1parse", "-inform", "DER", "-i"], input=whole, capture_output=True, check=True)
     kinds = [line.split(b":", 2)[2].split(b":")[0].strip() for line in read.stdout.splitlines()]
