@@ -1,0 +1,52 @@
+"""Whatever is asked, there is an answer of the service, and never an exception."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imdskit import versions
+from imdskit.protocol.responses import ANSWERS, HOST_BAD_REQUEST, JSON, XML
+
+SEGMENTS = st.one_of(
+    st.sampled_from(
+        ["metadata", "Metadata", "instance", "attested", "document", "identity", "oauth2", "token", "info", "credential", "versions"]
+        + ["scheduledevents", "loadbalancer", "compute", "network", "interface", "ipv4", "ipAddress", "vmId", "extended", "pki"]
+        + ["0", "1", "-1", "00", "9" * 5000, "", "%2F", "%3F", "%00", "%ff", "%", "..", "*", "\u0660"]
+    ),
+    st.text(max_size=5),
+)
+VALUES = st.one_of(st.sampled_from(["text", "json", "true", "", "1234567890", *versions.API_VERSIONS[::7]]), st.text(max_size=40))
+NAMES = st.one_of(st.sampled_from(["api-version", "format", "nonce", "extended", "resource"]), st.text(max_size=5))
+TARGETS = st.builds(
+    lambda path, query: "/" + "/".join(path) + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else ""),
+    st.one_of(st.lists(SEGMENTS, max_size=6), st.lists(SEGMENTS, max_size=5).map(lambda rest: ["metadata", "instance", *rest])),
+    st.one_of(
+        st.lists(st.tuples(NAMES, VALUES), max_size=3),
+        st.lists(st.tuples(NAMES, VALUES), max_size=2).map(lambda rest: [("api-version", "2021-08-01"), *rest]),
+    ),
+)
+HEADERS = st.one_of(
+    st.just({"Metadata": "true"}),
+    st.dictionaries(st.sampled_from(["Metadata", "X-Forwarded-For", "Accept"]), st.text(max_size=8), max_size=2),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    target=st.one_of(TARGETS, st.text(max_size=20)),
+    method=st.sampled_from(["GET", "GET", "GET", "POST", "HEAD", "get", "PUT"]),
+    headers=HEADERS,
+)
+def test_every_request_has_an_answer(target: str, method: str, headers: dict[str, str], service: Callable[..., Any]) -> None:
+    answer = service("many-devices").ask(target, method, headers)
+    assert answer.status in {200} | {known.status for known in ANSWERS}
+    kind = answer.header("Content-Type")
+    if kind == JSON:
+        json.loads(answer.body)
+    elif kind == XML:
+        assert answer.body == HOST_BAD_REQUEST.body
