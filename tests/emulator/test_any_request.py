@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 from imdskit import versions
 from imdskit.protocol.responses import ANSWERS, HOST_BAD_REQUEST, JSON, XML
 
-SEGMENTS = st.one_of(
-    st.sampled_from(
-        ["metadata", "Metadata", "instance", "attested", "document", "identity", "oauth2", "token", "info", "credential", "versions"]
-        + ["scheduledevents", "loadbalancer", "compute", "network", "interface", "ipv4", "ipAddress", "vmId", "extended", "pki"]
-        + ["0", "1", "-1", "00", "9" * 5000, "", "%2F", "%3F", "%00", "%ff", "%", "..", "*", "\u0660"]
-    ),
-    st.text(max_size=5),
-)
+WORDS = """
+    metadata Metadata instance attested document identity oauth2 token info credential versions scheduledevents loadbalancer
+    compute network interface ipv4 ipAddress vmId extended pki 0 1 -1 00 %2F %3F %00 %ff % .. * \u0660
+"""
+SEGMENTS = st.one_of(st.sampled_from(["", "9" * 5000, *WORDS.split()]), st.text(max_size=5))
 VALUES = st.one_of(st.sampled_from(["text", "json", "true", "", "1234567890", *versions.API_VERSIONS[::7]]), st.text(max_size=40))
 NAMES = st.one_of(st.sampled_from(["api-version", "format", "nonce", "extended", "resource"]), st.text(max_size=5))
 TARGETS = st.builds(

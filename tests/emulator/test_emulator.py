@@ -86,7 +86,7 @@ def test_one_from_a_file_keeps_the_limits_and_stops_for_good(tmp_path: Path, bac
         answers = [fetch(limited, target)[:2] for _ in range(7)]
     assert answers == [(200, b"mine")] * 5 + [(429, b"Too many requests")] * 2
     limited.stop()
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         fetch(limited, target)
 
 

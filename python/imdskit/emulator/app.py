@@ -54,8 +54,8 @@ class App:
         self._machine = Machine(self.instance, scenario.api_versions)
         self._throttle = throttle
         self._downloads = downloads
-        seeded, numbers = Seeded(seed), itertools.count()
-        self._routes = Routes(clock, attestor, lambda: seeded.uuid(f"request {next(numbers)}"))
+        start, numbers = Seeded(seed).uuid("requests")[:-12], itertools.count()
+        self._routes = Routes(clock, attestor, lambda: f"{start}{next(numbers):012x}")
 
     def handle(self, request: Request) -> Response:
         """The answer to one request. Every request has one; nothing is raised for what it says."""

@@ -7,6 +7,7 @@ Azure/GuestProxyAgent, which had to match the service's decoding byte for byte.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
 from imdskit.protocol.messages import Request
@@ -46,11 +47,13 @@ class Target:
         return None
 
 
+@lru_cache(maxsize=256)
 def parse_target(target: str) -> Target:
     """Decode a request target in origin form; the transport has turned the absolute form into it (RFC 9112 section 3.2).
 
     The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Octets that are not
     UTF-8 become U+FFFD, and a percent sign that starts no escape stays as it is: such a path leads nowhere, but it is not an error.
+    Clients ask for the same again and again, so the last ones are remembered.
     """
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")
