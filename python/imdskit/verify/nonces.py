@@ -121,7 +121,9 @@ class NonceIssuer:
         head, tag = octets[: _TIME + _SALT], octets[_TIME + _SALT :]
         # Every key is tried, so that the time taken does not tell which one fits.
         if not sum(hmac.compare_digest(tag, _tag(key, head, request)) for key in self._keys):
-            raise FreshnessError("nonce-unknown", "The nonce was not issued here for this request.", location="nonce", hint="Issue a new one.")
+            raise FreshnessError(
+                "nonce-unknown", "The nonce was not issued here for this request.", location="nonce", hint="Issue a new one."
+            )
         issued_at = int.from_bytes(head[:_TIME], "big")
         age = self._clock.now() - issued_at
         if age > self._lifetime:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
+from threading import Lock
+from typing import NamedTuple
 
 from imdskit import backends
-from imdskit.backends.contract import Backend, Signed
+from imdskit.backends.contract import Backend, Checker, Setup, Signed
 from imdskit.backends.python.checker import Checker as PythonChecker
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
-from imdskit.errors import UsageError, VerificationError
+from imdskit.errors import TrustError, UsageError, VerificationError
+from imdskit.reasons import Reason
 from imdskit.verify.attestation import Attestation
+from imdskit.verify.issuers import IssuerSource, signer_of
 from imdskit.verify.policy import Policy
 from imdskit.verify.report import Report
+from imdskit.verify.stores.store import NonceStore
 from imdskit.verify.trust import Trust
+
+MARGIN = 600
+"""Seconds for which a used document is remembered after the last one in which it could be accepted: clocks of several verifiers may differ."""
+
+MAX_LEARNED = 64
+"""Intermediates that a verifier takes over from accepted paths. Azure has about forty."""
+
+
+class _Trusting(NamedTuple):
+    """What is known of certificates, and the checker that knows it. Replaced as one."""
+
+    setup: Setup
+    checker: Checker
 
 
 class Verifier:
@@ -25,20 +45,32 @@ class Verifier:
         policy: what is demanded.
         backend: which implementation decides; the fastest at hand by default. All give the same answers.
         clock: where "now" comes from.
+        aia: asked for issuers that are not known, such as :class:`imdskit.verify.aia.AiaFetcher`. None by default: then nothing
+            here ever uses the network.
 
     Raises:
         TrustError: a certificate in ``trust`` cannot be used.
     """
 
     def __init__(
-        self, trust: Trust | None = None, policy: Policy | None = None, *, backend: Backend | None = None, clock: Clock | None = None
+        self,
+        trust: Trust | None = None,
+        policy: Policy | None = None,
+        *,
+        backend: Backend | None = None,
+        clock: Clock | None = None,
+        aia: IssuerSource | None = None,
     ) -> None:
         self.trust = trust or Trust.bundled()
         self.policy = policy or Policy()
         self.backend = backend or backends.best()
         self._clock = clock or SystemClock()
-        self._setup = self.policy.setup(self.trust)
-        self._checker = self.backend.checker(self._setup)
+        self._aia = aia
+        self._lock = Lock()
+        setup = self.policy.setup(self.trust)
+        self._trusting = _Trusting(setup, self.backend.checker(setup))
+        if aia is not None:
+            self._learn(aia.known())
         self._clouds: dict[str, Cloud] = {cloud.name: cloud for cloud in self.policy.clouds}
 
     def verify(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Attestation:
@@ -54,22 +86,112 @@ class Verifier:
             UsageError: an argument cannot mean anything.
         """
         second = self._second(at)
-        signed = self._checker.check(_octets(document), second, _text(nonce))
-        return self._attestation(signed, second)
+        return self._attestation(self._check(_octets(document), second, _text(nonce)), second)
 
-    def verify_many(
-        self, documents: Iterable[bytes | str], at: int | datetime | None = None
-    ) -> Iterator[Attestation | VerificationError]:
+    def verify_once(self, document: bytes | str, nonce: str | None, store: NonceStore) -> Attestation:
+        """Verify one document now, and use it up: of all calls that share a store, one accepts it.
+
+        What is used up is the signed content, however it is wrapped, and the nonce if one is given: a second document that answers the
+        same nonce is refused, too. It happens last, so a document that is refused for any other reason can still be used.
+
+        Args:
+            document: the service's JSON, bare base64, or DER.
+            nonce: that the document must carry; None leaves it to the document alone.
+            store: where what was used is remembered.
+
+        Raises:
+            VerificationError: the document is refused; ``replayed`` if it, or its nonce, was used before.
+            StoreError: the store cannot tell. Do not admit; ask for a new document.
+            UsageError: an argument cannot mean anything, or the policy does not look at times: then nothing ends, and nothing
+                could be forgotten.
+        """
+        if not self.policy.check_times:
+            raise UsageError("bad-argument", "A policy that does not check times cannot go with single use.", location="policy.check_times")
+        attestation = self.verify(document, None, nonce)
+        expires_at = self._last_second(attestation) + MARGIN
+        used = {"content": attestation.replay_key}
+        if nonce is not None:
+            used["content.nonce"] = sha256(b"imdskit used nonce\x00" + nonce.encode()).digest()
+        for location, key in used.items():
+            if not store.consume(key, expires_at):
+                raise VerificationError(Reason.REPLAYED, location=location)
+        return attestation
+
+    def verify_many(self, documents: Iterable[bytes | str], at: int | datetime | None = None) -> Iterator[Attestation | VerificationError]:
         """Verify many documents at one time, in order. A refusal is an item of the result: it costs its neighbours nothing."""
         second = self._second(at)
-        for verdict in self._checker.check_many([_octets(document) for document in documents], second):
-            yield verdict if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
+        octets = [_octets(document) for document in documents]
+        for document, verdict in zip(octets, self._trusting.checker.check_many(octets, second), strict=True):
+            if isinstance(verdict, VerificationError):
+                try:
+                    verdict = self._check_with_fetched(document, second, None, verdict)
+                except VerificationError as refusal:
+                    yield refusal
+                    continue
+            yield self._attestation(verdict, second)
 
     def explain(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Report:
         """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004)."""
         second = self._second(at)
-        checker = PythonChecker(self._setup)
-        return Report(checker.explain(_octets(document), second, _text(nonce)), second, self.policy.relaxed)
+        octets = _octets(document)
+
+        def report(setup: Setup) -> Report:
+            return Report(PythonChecker(setup).explain(octets, second, _text(nonce)), second, self.policy.relaxed)
+
+        known = report(self._trusting.setup)
+        wider = self._with_fetched(octets, known.error) if known.error is not None else None
+        return known if wider is None else report(wider.setup)
+
+    def _check(self, document: bytes, at: int, nonce: str | None) -> Signed:
+        try:
+            return self._trusting.checker.check(document, at, nonce)
+        except VerificationError as refusal:
+            return self._check_with_fetched(document, at, nonce, refusal)
+
+    def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed:
+        """Once more, if all that is wrong so far is an unknown issuer and it can be found. Raises ``refusal`` if there is nothing new."""
+        wider = self._with_fetched(document, refusal)
+        if wider is None:
+            raise refusal
+        signed = wider.checker.check(document, at, nonce)
+        found = tuple(der for der in signed.chain[1:-1] if der not in self.trust.intermediates)
+        self._learn(found)
+        if self._aia is not None:
+            self._aia.keep(found)
+        return signed
+
+    def _with_fetched(self, document: bytes, refusal: VerificationError) -> _Trusting | None:
+        """The order of checks sees to it that a document is signed by the certificate that comes with it before its issuer can be unknown."""
+        if self._aia is None or refusal.reason is not Reason.UNKNOWN_ISSUER:
+            return None
+        signer = signer_of(document, self.policy.limits)
+        return None if signer is None else self._with(self._aia.issuers(signer, self.trust.anchors))
+
+    def _with(self, certificates: Sequence[bytes]) -> _Trusting | None:
+        """What is known, and these. None if that is nothing new, or if the backend cannot read one of them."""
+        known = self._trusting.setup
+        new = tuple(der for der in certificates if der not in known.intermediates)
+        if not new:
+            return None
+        setup = replace(known, intermediates=(*new, *known.intermediates))
+        try:
+            return _Trusting(setup, self.backend.checker(setup))
+        except TrustError:
+            return None
+
+    def _learn(self, certificates: Sequence[bytes]) -> None:
+        """Take over intermediates of an accepted path, so that the next document needs no fetch."""
+        with self._lock:
+            room = MAX_LEARNED + len(self.trust.intermediates) - len(self._trusting.setup.intermediates)
+            wider = self._with(certificates[: max(room, 0)])
+            if wider is not None:
+                self._trusting = wider
+
+    def _last_second(self, attestation: Attestation) -> int:
+        """In which the document would still be accepted."""
+        claims, policy = attestation.claims, self.policy
+        ends = claims.expires_on if policy.max_age is None else min(claims.expires_on, claims.created_on + policy.max_age)
+        return ends + policy.skew
 
     def _attestation(self, signed: Signed, at: int) -> Attestation:
         return Attestation(

@@ -38,7 +38,7 @@ class RedisStore:
         clock: Clock | None = None,
     ) -> None:
         self._client = client
-        self._errors = (OSError, *errors) if isinstance(errors, tuple) else (OSError, errors)
+        self._errors: tuple[type[Exception], ...] = (OSError, *errors) if isinstance(errors, tuple) else (OSError, errors)
         self._prefix = prefix
         self._clock = clock or SystemClock()
 

@@ -1,0 +1,40 @@
+"""How much a process fetches at most, however many documents ask for it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from imdskit.clock import Clock, SystemClock
+
+SECOND = 1_000_000_000
+
+
+class FetchBudget:
+    """At most ``fetches`` in any ``seconds``. Safe to share between threads; one may be shared by many fetchers.
+
+    Whoever sends documents with certificates of their own making can spend it. Then issuers that are not known yet stay unknown for a while;
+    issuers that are known, and documents that need no fetch, are not concerned.
+    """
+
+    def __init__(self, fetches: int = 30, seconds: int = 600, *, clock: Clock | None = None) -> None:
+        self._fetches = fetches
+        self._window = seconds * SECOND
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._times: deque[int] = deque()
+
+    def take(self) -> bool:
+        """Whether one more fetch may be made now; if so, it is counted."""
+        with self._lock:
+            now = self._clock.monotonic_ns()
+            while self._times and self._times[0] <= now - self._window:
+                self._times.popleft()
+            if len(self._times) >= self._fetches:
+                return False
+            self._times.append(now)
+            return True
+
+
+PROCESS_BUDGET = FetchBudget()
+"""Of every fetcher that is not given another."""
