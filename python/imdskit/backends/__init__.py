@@ -1,0 +1,43 @@
+"""Choosing a backend. It is chosen once, by the caller, and never by an environment variable."""
+
+from __future__ import annotations
+
+import warnings
+
+from imdskit.backends.contract import Backend
+from imdskit.errors import BackendError, UsageError
+
+
+def best() -> Backend:
+    """The Rust backend where it can be had, else the Python one.
+
+    Silent where the extension is absent; warns (``RuntimeWarning``) where it is present and does not load, or keeps another contract.
+    """
+    from imdskit.backends import python
+
+    try:
+        return get("rust")
+    except BackendError as error:
+        if error.code != "backend-absent":
+            warnings.warn(f"{error}; the Python backend is used. {error.hint}", RuntimeWarning, stacklevel=2)
+        return python.BACKEND
+
+
+def get(name: str) -> Backend:
+    """The backend called ``name``: ``auto``, ``python`` or ``rust``.
+
+    Raises:
+        BackendError: the Rust extension cannot be used; codes ``backend-absent``, ``backend-broken``, ``backend-contract``.
+        UsageError: there is no backend of that name.
+    """
+    if name == "auto":
+        return best()
+    if name == "python":
+        from imdskit.backends import python
+
+        return python.BACKEND
+    if name == "rust":
+        from imdskit.backends import rust
+
+        return rust.load()
+    raise UsageError("bad-argument", f"There is no backend called {name!r}.", hint="Known: auto, python, rust.")

@@ -17,6 +17,7 @@ from imdskit.backends.contract import Claims, Setup, Signed
 from imdskit.backends.python import claims as claims_of
 from imdskit.backends.python import cms, envelope, host_names, path, signature, x509
 from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.validation import Inputs
 from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.reasons import Reason, Stage
 
@@ -202,7 +203,7 @@ class Checker:
                 signer,
                 anchors=self._anchors,
                 intermediates=(*certificates, *self._intermediates),
-                at=at,
+                inputs=Inputs(at),
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
             )

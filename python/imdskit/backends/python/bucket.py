@@ -1,0 +1,49 @@
+"""A token bucket on integers (RFC 2697 section 3 without colours): no drift, however odd the rate.
+
+The bucket is full at first. Tokens come back continuously, ``rate`` in every ``per_ns`` nanoseconds, up to ``burst``. What is counted is not tokens but
+their fractions, ``per_ns`` to a token, so that nothing is ever rounded.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from imdskit.errors import UsageError
+
+
+class Bucket:
+    """See :class:`imdskit.backends.contract.Bucket`.
+
+    Args:
+        rate: tokens that come back in ``per_ns``; at least 1.
+        per_ns: nanoseconds; at least 1.
+        burst: most tokens that it holds; at least 1.
+
+    Raises:
+        UsageError: an argument is below 1, or the product of burst and per_ns is 2**63 or more.
+    """
+
+    __slots__ = ("_capacity", "_last", "_level", "_lock", "_per_ns", "_rate")
+
+    def __init__(self, rate: int, per_ns: int, burst: int) -> None:
+        if min(rate, per_ns, burst) < 1 or burst * per_ns >= 1 << 63 or rate >= 1 << 63:
+            raise UsageError("bad-argument", "Rate, period and burst are at least 1, and burst times period is below 2**63.")
+        self._rate = rate
+        self._per_ns = per_ns
+        self._capacity = burst * per_ns
+        self._level = self._capacity
+        self._last: int | None = None
+        self._lock = Lock()
+
+    def take(self, now_ns: int) -> int:
+        """See :meth:`imdskit.backends.contract.Bucket.take`. A clock that goes back brings no tokens and takes none away."""
+        with self._lock:
+            if self._last is None:
+                self._last = now_ns
+            elif now_ns > self._last:
+                self._level = min(self._capacity, self._level + (now_ns - self._last) * self._rate)
+                self._last = now_ns
+            if self._level >= self._per_ns:
+                self._level -= self._per_ns
+                return 0
+            return -((self._level - self._per_ns) // self._rate)

@@ -1,0 +1,75 @@
+"""A metadata document that is asked often: every node is rendered once, in both forms, and found by its path.
+
+Rules of the service: IMDS documentation, "Route filtering" and ``docs/fidelity.md``.
+"""
+
+from __future__ import annotations
+
+import json
+
+from imdskit.backends.contract import Form
+from imdskit.backends.python import strict_json
+from imdskit.backends.python.strict_json import Number
+from imdskit.errors import SelectionError
+
+MAX_BRACKETS = 100_000
+MAX_DEPTH = 32
+
+_Path = tuple[str, ...]
+
+
+class Document:
+    """See :class:`imdskit.backends.contract.Document`.
+
+    Raises:
+        SelectionError: ``bad-document``: not strict JSON, or more than 32 levels deep.
+    """
+
+    __slots__ = ("_json", "_text")
+
+    def __init__(self, data: bytes) -> None:
+        try:
+            value = strict_json.loads(data, MAX_BRACKETS)
+        except (strict_json.JsonError, RecursionError) as error:
+            detail = str(error) if isinstance(error, strict_json.JsonError) else "Too deep."
+            raise SelectionError("bad-document", f"The document is not strict JSON. {detail}") from None
+        self._json: dict[_Path, bytes | None] = {}
+        self._text: dict[_Path, bytes] = {}
+        self._index((), value)
+
+    def select(self, path: tuple[str, ...], form: Form) -> bytes:
+        """See :meth:`imdskit.backends.contract.Document.select`."""
+        try:
+            found = self._text[path] if form == "text" else self._json[path]
+        except KeyError:
+            raise SelectionError("not-found", "There is no such node.", location="/".join(path)) from None
+        if found is None:
+            raise SelectionError("leaf-needs-text", "The node is a leaf, which has no JSON form.", location="/".join(path))
+        return found
+
+    def _index(self, path: _Path, value: object) -> bytes:
+        """Render the node and all below it; its JSON form."""
+        if len(path) > MAX_DEPTH:
+            raise SelectionError("bad-document", f"The document is more than {MAX_DEPTH} levels deep.")
+        if not isinstance(value, dict | list) or isinstance(value, Number):
+            rendered = _leaf(value)
+            self._json[path] = None
+            self._text[path] = value.encode() if isinstance(value, str) else rendered
+            return rendered
+        items = value.items() if isinstance(value, dict) else ((str(index), item) for index, item in enumerate(value))
+        members, listing = [], []
+        for name, item in items:
+            rendered = self._index((*path, name), item)
+            container = isinstance(item, dict | list) and not isinstance(item, Number)
+            listing.append(name.encode() + (b"/" if container else b""))
+            members.append(_leaf(name) + b":" + rendered if isinstance(value, dict) else rendered)
+        body = b",".join(members)
+        self._json[path] = b"{" + body + b"}" if isinstance(value, dict) else b"[" + body + b"]"
+        self._text[path] = b"\n".join(listing)
+        return self._json[path] or b""
+
+
+def _leaf(value: object) -> bytes:
+    if isinstance(value, Number):
+        return value.text.encode()
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -1,0 +1,37 @@
+"""The Rust backend: the record of the seam, filled from the extension. No logic.
+
+Document and bucket are native. The checker is still the Python one, and ``Backend.native`` says so.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from imdskit.backends import python
+from imdskit.backends.contract import CONTRACT, Backend
+from imdskit.errors import BackendError
+
+_HINT = "Build it with `make test`, or `pip install . -C native=require` where cargo is."
+
+
+@cache
+def load() -> Backend:
+    """The backend of the extension ``imdskit._native``.
+
+    Raises:
+        BackendError: ``backend-absent``, ``backend-broken`` (present, but it does not load) or ``backend-contract``.
+    """
+    try:
+        # Not `from imdskit import _native`, which raises the same error for an absent and for a broken extension.
+        import imdskit._native
+    except ModuleNotFoundError as error:
+        if error.name != "imdskit._native":
+            raise BackendError("backend-broken", "The Rust extension does not load.", location=str(error), hint=_HINT) from error
+        raise BackendError("backend-absent", "The Rust extension is not installed.", hint=_HINT) from None
+    except ImportError as error:
+        raise BackendError("backend-broken", "The Rust extension does not load.", location=str(error), hint=_HINT) from error
+    native = imdskit._native
+    if native.CONTRACT != CONTRACT:
+        message = f"The Rust extension keeps contract {native.CONTRACT}, this package {CONTRACT}."
+        raise BackendError("backend-contract", message, hint=_HINT)
+    return Backend("rust", native.Document, native.Bucket, python.BACKEND.checker, frozenset({"document", "bucket"}))
