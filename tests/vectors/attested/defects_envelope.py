@@ -100,8 +100,8 @@ def _cut_and_padded() -> Iterator[Case]:
     yield reject("structure/indefinite", "an indefinite length outside", b"\x30\x80" + good[4:] + b"\0\0", "bad-der")
     body = good[4:]
     yield reject("structure/long-length", "a length in three octets where two do", b"\x30\x83\x00" + len(body).to_bytes(2, "big") + body, "bad-der")
-    yield reject("structure/high-tag", "a tag in two octets", b"\x3f\x10" + good[1:], "bad-der")
-    yield reject("structure/not-a-sequence", "a SET outside", b"\x31" + good[1:], "bad-der")
+    yield reject("structure/high-tag", "a tag in two octets", b"\x3f\x10" + good[1:], "bad-base64")
+    yield reject("structure/not-a-sequence", "a SET outside", b"\x31" + good[1:], "bad-base64")
     yield reject("structure/deep", "sequences 2000 deep", _deep(2000), "bad-der", see="CVE-2025-66031")
     yield reject("structure/huge-length", "a length of 2^63", b"\x30\x88\x7f" + b"\xff" * 7 + good, "bad-der")
     yield reject("structure/zeros", "nothing but zeros", b"\0" * 64, "bad-base64")

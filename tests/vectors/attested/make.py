@@ -1,7 +1,7 @@
 """Write ``vectors.ndjson`` anew: ``python3 tests/vectors/attested/make.py``.
 
-The reason of a refusal is written down with each case by hand; its location is what the specification, the Python backend, says. A case whose
-verdict or reason is not the one written down stops the script: it is the verifier, or the case, that is wrong.
+The reason of a refusal is written down with each case by hand; its location is what the specification, the Python backend, says. Where the verdict or
+the reason is not the one written down nothing is written: the verifier, or the case, is wrong.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -50,7 +49,7 @@ def record(case: Case) -> dict[str, object]:
     """The case as a line, its verdict checked.
 
     Raises:
-        SystemExit: the verifier does not say what the case says.
+        Disagreement: the verifier does not say what the case says.
     """
     intermediates = (pki.issuing(),) if case.intermediates is None else case.intermediates
     setup = Setup((pki.root(),), intermediates, tuple((cloud.name, cloud.domain) for cloud in CLOUDS))
@@ -68,20 +67,38 @@ def record(case: Case) -> dict[str, object]:
     except VerificationError as error:
         agreed = case.expected == "reject" and case.reason in (None, error.code) and case.stage in (None, error.stage)
         if not agreed:
-            raise SystemExit(f"{case.id}: {case.expected} {case.reason or case.stage}, but {error} [{error.detail}]") from error
+            raise Disagreement(f"{case.id}: {case.expected} {case.reason or case.stage}, but {error} [{error.detail}]") from error
         line |= {"reason": error.code, "stage": error.stage, "location": error.location}
     else:
         if case.expected != "accept":
-            raise SystemExit(f"{case.id}: should be refused ({case.reason or case.stage}), but is accepted")
+            raise Disagreement(f"{case.id}: should be refused ({case.reason or case.stage}), but is accepted")
     return line
 
 
-def lines() -> Iterator[str]:
-    yield json.dumps(setting())
-    for family in FAMILIES:
-        for case in family.cases():
-            yield json.dumps(record(case))
+class Disagreement(Exception):
+    """The verifier and the case do not agree."""
+
+
+def build() -> str:
+    """The whole file.
+
+    Raises:
+        Disagreement: with one line for each case that does not hold.
+    """
+    lines = [json.dumps(setting())]
+    wrong = []
+    for case in (case for family in FAMILIES for case in family.cases()):
+        try:
+            lines.append(json.dumps(record(case)))
+        except Disagreement as disagreement:
+            wrong.append(str(disagreement))
+    if wrong:
+        raise Disagreement("\n".join(wrong))
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text("\n".join(lines()) + "\n", encoding="ascii")
+    try:
+        FILE.write_text(build(), encoding="ascii")
+    except Disagreement as disagreement:
+        sys.exit(str(disagreement))

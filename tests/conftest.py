@@ -1,0 +1,52 @@
+"""Fixtures for all tests: both backends, and the shared data.
+
+A test that cannot run for want of shared data or of the extension is skipped by name and counted in the summary; with ``--require-shared`` and
+``--require-native``, which continuous integration passes, it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imdskit import backends
+from imdskit.backends.contract import Backend
+from imdskit.errors import BackendError
+
+NO_SHARED = "the shared data is not at ../shared nor where IMDSKIT_SHARED points"
+NO_NATIVE = "the Rust extension is not built"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-native", action="store_true", help="fail, do not skip, where the Rust extension is absent")
+    parser.addoption("--require-shared", action="store_true", help="fail, do not skip, where the shared data is absent")
+
+
+@pytest.fixture(scope="session")
+def shared(request: pytest.FixtureRequest) -> Path:
+    """Folder of specifications, recordings and third-party vectors."""
+    folder = Path(os.environ.get("IMDSKIT_SHARED") or Path(__file__).parents[2] / "shared")
+    if not (folder / "README.md").is_file():
+        (pytest.fail if request.config.getoption("--require-shared") else pytest.skip)(NO_SHARED)
+    return folder
+
+
+@pytest.fixture(scope="session", params=["python", "rust"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend in turn, in one process."""
+    try:
+        return backends.get(request.param)
+    except BackendError as error:
+        if error.code != "backend-absent" or request.config.getoption("--require-native"):
+            pytest.fail(str(error))
+        pytest.skip(NO_NATIVE)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for why in (NO_SHARED, NO_NATIVE):
+        count = sum(why in reason for reason in reasons)
+        if count:
+            terminalreporter.write_line(f"{count} tests skipped: {why}")

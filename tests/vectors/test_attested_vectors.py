@@ -1,0 +1,60 @@
+"""Documents with one defect each: every backend gives the verdict, the reason and the place that are written down."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.backends.contract import Backend, Setup
+from imdskit.errors import VerificationError
+from imdskit.reasons import Reason
+
+HERE = Path(__file__).parent / "attested"
+SETTING, *CASES = (json.loads(line) for line in (HERE / "vectors.ndjson").read_text(encoding="ascii").splitlines())
+
+UNTESTED = {
+    Reason.BUDGET_SPENT: "tests/backends/test_path.py",
+    Reason.DOCUMENT_TOO_OLD: "tests/verify: a policy that the vectors do not set",
+    Reason.NONCE_REQUIRED: "tests/verify: a policy that the vectors do not set",
+    Reason.REPLAYED: "tests/verify/test_nonce_stores.py: needs a store",
+    Reason.REVOKED: "no revocation lists are read yet",
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_a_document_is_judged_as_its_record_says(case: dict[str, Any], backend: Backend) -> None:
+    setup = Setup(
+        anchors=tuple(map(base64.b64decode, SETTING["anchors"])),
+        intermediates=tuple(map(base64.b64decode, case.get("intermediates", SETTING["intermediates"]))),
+        names=tuple((domain, domain) for domain in SETTING["names"]),
+    )
+    checker = backend.checker(setup)
+    at, nonce = case.get("at", SETTING["at"]), case.get("nonce")
+    for _ in ("cold", "warm"):
+        try:
+            checker.check(base64.b64decode(case["document"]), at, nonce)
+        except VerificationError as error:
+            assert case["expected"] == "reject", str(error)
+            assert (error.code, error.stage, error.location) == (case["reason"], case["stage"], case["location"])
+        else:
+            assert case["expected"] == "accept"
+
+
+def test_every_reason_has_a_vector_or_a_test_elsewhere() -> None:
+    assert {case["reason"] for case in CASES if "reason" in case} == {str(reason) for reason in Reason if reason not in UNTESTED}
+
+
+def test_the_ids_are_unique() -> None:
+    assert len({case["id"] for case in CASES}) == len(CASES) > 400
+
+
+def test_the_script_writes_the_same_bytes_again() -> None:
+    code = f"import sys; sys.path[:0] = [{str(HERE)!r}]; import make; sys.stdout.write(make.build())"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=300)
+    assert made.stdout == (HERE / "vectors.ndjson").read_bytes()
