@@ -1,0 +1,67 @@
+"""cms: a SignedData message: is it signed, and, where the case has a chain, by somebody who is trusted?"""
+
+from __future__ import annotations
+
+from adapters import chain
+from scoring import ACCEPT, Case, Suite, Verdict
+
+from imdskit.backends.python import cms
+from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.x509 import parse_certificate
+from imdskit.errors import DerError, VerificationError
+from imdskit.reasons import Reason
+
+SIGNER_USAGE = frozenset({"digitalSignature", "nonRepudiation"})
+"""Of which the signer of a message has one, where its certificate limits the key (RFC 8550 section 4.4.2)."""
+
+
+def judge(case: Case, suite: Suite) -> Verdict:
+    """The signature alone. Every signer must have signed; digests and keys that are weak are computed, not refused."""
+    try:
+        message = cms.parse(suite.blob(case["cms"]))
+        if not case.get("parse_only"):
+            _signed_by(message, case, suite)
+    except (DerError, VerificationError) as error:
+        return Verdict(False, str(error))
+    return ACCEPT
+
+
+def judge_chain(case: Case, suite: Suite) -> Verdict:
+    """Signature, path and name of every signer."""
+    try:
+        message = cms.parse(suite.blob(case["cms"]))
+        signers = _signed_by(message, case, suite)
+    except (DerError, VerificationError) as error:
+        return Verdict(False, str(error))
+    for signer in signers:
+        verdict = chain.judge_path(signer, message.certificates, case["chain"], suite, SIGNER_USAGE)
+        if not verdict.accepted:
+            return verdict
+    return ACCEPT
+
+
+def _signed_by(message: cms.SignedData, case: Case, suite: Suite) -> list[Certificate]:
+    """The certificates of all signers.
+
+    Raises:
+        DerError: a certificate that the case gives is none.
+        VerificationError: there is no signer, or one that has not signed.
+    """
+    extra = [parse_certificate(suite.blob(key)) for key in case["extra_certs"]]
+    # A case that says whose signature counts gives that certificate beside the message.
+    certificates = extra if case.get("require_signer") else (*message.certificates, *extra)
+    content = message.content if case["content"] is None else suite.blob(case["content"])
+    if content is None:
+        raise VerificationError(Reason.NO_CONTENT)
+    if case.get("expected_content") and content != suite.blob(case["expected_content"]):
+        raise VerificationError(Reason.NO_CONTENT, detail="not the content that was signed")
+    if not message.signers:
+        raise VerificationError(Reason.SIGNER_COUNT)
+    found = []
+    for signer in message.signers:
+        certificate = cms.find_certificate(signer, certificates)
+        if certificate is None:
+            raise VerificationError(Reason.SIGNER_NOT_FOUND)
+        cms.check_signature(signer, message.content_type, content, certificate)
+        found.append(certificate)
+    return found

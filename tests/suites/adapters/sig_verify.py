@@ -1,0 +1,34 @@
+"""sig-verify: a message, a signature, a SubjectPublicKeyInfo, and the names of the algorithms."""
+
+from __future__ import annotations
+
+from scoring import ACCEPT, Case, Suite, Verdict
+
+from imdskit.backends.python import ecdsa, rsa
+from imdskit.backends.python.certificate import EcPublicKey, RsaPublicKey
+from imdskit.backends.python.keys import parse_public_key
+from imdskit.errors import DerError
+
+HASHES = {"sha512-224": "sha512_224", "sha512-256": "sha512_256"}
+"""Where the suites' name is not hashlib's."""
+
+
+def judge(case: Case, suite: Suite) -> Verdict:
+    """The primitives alone: which keys and hashes are accepted is not asked here."""
+    message, signature = bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"])
+    hash_name = HASHES.get(case["hash"], case["hash"])
+    try:
+        key = parse_public_key(suite.blob(case["spki"]))
+    except DerError as error:
+        return Verdict(False, str(error))
+    good = False
+    if case["alg"] == "ecdsa":
+        good = isinstance(key, EcPublicKey) and ecdsa.verify(key, hash_name, message, signature)
+    elif case["alg"] == "rsa-pkcs1":
+        good = isinstance(key, RsaPublicKey) and not key.only_pss and rsa.verify_pkcs1v15(key, hash_name, message, signature)
+    elif case["alg"] == "rsa-pss":
+        mask = HASHES.get(case["mgf_hash"], case["mgf_hash"])
+        good = isinstance(key, RsaPublicKey) and rsa.verify_pss(key, hash_name, mask, case["salt_len"], message, signature)
+    else:
+        raise ValueError(f"an unknown algorithm: {case['alg']}")
+    return ACCEPT if good else Verdict(False, "the signature does not fit")

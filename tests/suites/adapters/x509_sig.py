@@ -1,0 +1,26 @@
+"""x509-sig: a signature as it stands in a certificate: AlgorithmIdentifier, SubjectPublicKeyInfo, data, BIT STRING."""
+
+from __future__ import annotations
+
+from scoring import ACCEPT, Case, Suite, Verdict
+
+from imdskit.asn1.reader import Reader
+from imdskit.backends.python import signature as signatures
+from imdskit.backends.python.keys import parse_public_key, read_algorithm
+from imdskit.errors import DerError
+
+
+def judge(case: Case, suite: Suite) -> Verdict:
+    """Algorithm, parameters and key must fit one another; weak algorithms are computed."""
+    try:
+        reader = Reader(suite.blob(case["algid"]))
+        algorithm = read_algorithm(reader, "signatureAlgorithm")
+        reader.finish()
+        key = parse_public_key(suite.blob(case["spki"]))
+        reader = Reader(suite.blob(case["sig_bitstring"]))
+        signature = reader.bit_string("signatureValue")
+        reader.finish()
+    except DerError as error:
+        return Verdict(False, str(error))
+    fault = signatures.fault(algorithm, key, suite.blob(case["data"]), signature)
+    return ACCEPT if fault is None else Verdict(False, fault.value)

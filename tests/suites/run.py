@@ -1,0 +1,105 @@
+"""Score third-party suites (format imds-vectors/1).
+
+    python3 tests/suites/run.py --backend python|rust [--json OUT] [--scope core,extended] [--misses] DIR...
+
+Runs from a checkout with nothing installed. DIR is a directory of ``*.json.gz`` or one such file. Each kind of suite has one adapter; a ``cms`` suite
+whose cases carry a chain is scored twice, as SUITE (signature only) and as SUITE/chain (signature, then path and name).
+
+Cases of scope ``out`` do not apply to this verifier (see the suite's own reasons); they are counted as skipped unless ``--scope`` asks for them.
+
+Exit status: 0 when every suite ran; 1 if a case of scope ``core`` was falsely accepted, or any case ended in an error; 2 for wrong usage,
+a backend that cannot be had, or one that does not carry what a suite asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent / "python")]
+
+from adapters import chain, cms, der, http, sig_verify, x509_sig  # noqa: E402
+from imdskit import backends  # noqa: E402
+from imdskit.errors import BackendError  # noqa: E402
+from scoring import OUTCOMES, Judge, Score, Suite, expected_of, expected_of_chain, find, load, score  # noqa: E402
+
+SCOPES = ("core", "extended", "out")
+
+JUDGES: dict[str, Judge] = {
+    "sig-verify": sig_verify.judge,
+    "x509-sig": x509_sig.judge,
+    "chain": chain.judge,
+    "cms": cms.judge,
+    "der": der.judge,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    scopes = options.scope.split(",")
+    if not set(scopes) <= set(SCOPES):
+        print(f"Scopes are {', '.join(SCOPES)}.", file=sys.stderr)
+        return 2
+    try:
+        backend = backends.get(options.backend)
+    except BackendError as error:
+        print(f"{error} {error.hint}", file=sys.stderr)
+        return 2
+    native_checker = backend.name == "rust" and "checker" in backend.native
+    results: dict[str, Score] = {}
+    refused = []
+    print(f"{'suite':<38} {'scope':<9}" + "".join(f"{outcome:>13}" for outcome in OUTCOMES) + f"{'seconds':>9}")
+    for path in find(options.places):
+        suite = load(path)
+        if backend.name == "rust" and suite.kind != "http" and not native_checker:
+            refused.append(suite.name)
+            continue
+        for name, run in _runs(suite, scopes, backend.name).items():
+            started = time.monotonic()
+            results[name] = run()
+            _print(name, results[name], time.monotonic() - started, options.misses)
+    if options.json is not None:
+        options.json.write_text(json.dumps({name: found.as_json() for name, found in results.items()}, indent=1) + "\n")
+    if refused:
+        print("The extension has no checker yet: signatures, chains and messages are the Python backend's. Not scored: " + ", ".join(refused), file=sys.stderr)
+        return 2
+    bad = any(found.counts.get("core", {}).get("false-accept") or any(c["error"] for c in found.counts.values()) for found in results.values())
+    return 1 if bad else 0
+
+
+def _runs(suite: Suite, scopes: Sequence[str], backend: str) -> dict[str, Callable[[], Score]]:
+    """Name -> run, one or two for each suite."""
+    if suite.kind == "http":
+        return {suite.name: lambda: http.score(suite, scopes, backend)}
+    runs: dict[str, Callable[[], Score]] = {suite.name: lambda: score(suite, JUDGES[suite.kind], scopes, expected_of)}
+    if suite.kind == "cms" and any(expected_of_chain(case) for case in suite.cases):
+        runs[f"{suite.name}/chain"] = lambda: score(suite, cms.judge_chain, scopes, expected_of_chain)
+    return runs
+
+
+def _print(name: str, found: Score, seconds: float, misses: bool) -> None:
+    for scope in SCOPES:
+        if scope in found.counts:
+            counts = "".join(f"{found.counts[scope][outcome] or '-':>13}" for outcome in OUTCOMES)
+            print(f"{name:<38} {scope:<9}{counts}{seconds:>9.1f}", flush=True)
+    for miss in found.misses if misses else ():
+        print(f"    {miss['scope']} {miss['id']}: expected {miss['expected']}, got {miss['got']} ({found.why[miss['id']]})")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="run.py", description="Score third-party suites.", epilog="See the head of this file for scopes and exit status.")
+    parser.add_argument("--backend", choices=("python", "rust"), default="python")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores as JSON")
+    parser.add_argument("--scope", default="core,extended", help="scopes to score, with commas (default: core,extended)")
+    parser.add_argument("--misses", action="store_true", help="print every case that did not pass, and why")
+    parser.add_argument("places", nargs="+", type=Path, metavar="DIR")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
