@@ -184,8 +184,8 @@ class Reader:
         return unused, value[1:]
 
     def time(self, field: str = "") -> int:
-        """Time of certificates as Unix seconds (RFC 5280 section 4.1.2.5): UTCTime through 2049, GeneralizedTime from 2050, to the second,
-        in UTC."""
+        """Time of certificates as Unix seconds (RFC 5280 section 4.1.2.5): UTCTime or GeneralizedTime to the second, in UTC. A GeneralizedTime
+        before 2050 breaks the profile and is read all the same, as everybody does (PKITS test 4.2.4)."""
         pos = self.pos
         tag, start, stop = self.header(field)
         text = self.data[start:stop]
@@ -195,8 +195,6 @@ class Reader:
             raise self.fault("Neither a UTCTime nor a GeneralizedTime to the second.", field, pos)
         if not text[:14].isdigit() or text[14:] != b"Z":
             raise self.fault("A time that is not all digits and a Z.", field, pos)
-        if tag == GENERALIZED_TIME and text < b"2050":
-            raise self.fault("A GeneralizedTime before 2050.", field, pos)
         try:
             moment = datetime(*(int(text[i:j]) for i, j in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))))
         except ValueError as error:
@@ -211,9 +209,23 @@ class Reader:
                 raise self.fault(f"Elements more than {MAX_DEPTH} deep.", field, start)
             inner = Reader(self.data, start, stop, base=self.base, field=self.field)
             while inner:
+                pos = inner.pos
                 tag, first, last = inner.header(field)
                 if tag & 0x20:
                     ranges.append((first, last, depth + 1))
+                elif tag in _PRIMITIVE:
+                    inner.pos = pos
+                    _PRIMITIVE[tag](inner, field)
+
+
+_PRIMITIVE = {
+    BOOLEAN: Reader.boolean,
+    INTEGER: Reader.integer_octets,
+    BIT_STRING: Reader.bits,
+    NULL: Reader.null,
+    OBJECT_IDENTIFIER: Reader.oid,
+}
+"""Types whose contents can be checked without knowing what they mean."""
 
 
 @lru_cache(maxsize=1024)

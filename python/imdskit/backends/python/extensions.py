@@ -46,8 +46,7 @@ def _basic_constraints(reader: Reader) -> BasicConstraints:
 
 def _key_usage(reader: Reader) -> frozenset[str]:
     unused, octets = reader.bits()
-    if octets and octets[-1] >> unused & 1 == 0:
-        raise reader.fault("Named bits with zeros at their end (X.690 section 11.2.2).")
+    # Zeros at the end of named bits are no DER (X.690 section 11.2.2) but are in many certificates, and mean nothing else.
     size = 8 * len(octets)
     number = int.from_bytes(octets, "big")
     return frozenset(name for bit, name in enumerate(KEY_USAGE_BITS) if bit < size and number >> (size - 1 - bit) & 1)
@@ -89,6 +88,8 @@ def _subtrees(reader: Reader) -> tuple[GeneralSubtree, ...]:
         subtrees.append(GeneralSubtree(base, minimum, maximum))
         if len(subtrees) > MAX_ITEMS:
             raise reader.fault(f"More than {MAX_ITEMS} subtrees.")
+    if not subtrees:
+        raise reader.fault("No subtrees.")
     return tuple(subtrees)
 
 

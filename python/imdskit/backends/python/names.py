@@ -28,6 +28,10 @@ _ENCODINGS = {
     UNIVERSAL_STRING: "utf-32-be",
 }
 
+DIRECTORY_ATTRIBUTES = "2.5.4."
+NOT_STRINGS = frozenset({"2.5.4.45"})
+"""x500UniqueIdentifier is a BIT STRING; every other attribute of X.520 that stands in names is a string."""
+
 GENERAL_NAMES = {
     context(0): "otherName",
     context(1, constructed=False): "rfc822Name",
@@ -56,7 +60,7 @@ def read_name(reader: Reader, field: str) -> Name:
         while attributes:
             attribute = attributes.enter(SEQUENCE)
             oid = attribute.oid("type")
-            tag, text, whole = _read_value(attribute)
+            tag, text, whole = _read_value(attribute, oid)
             attribute.finish()
             parts.append(oid.encode() + b"=" + (whole if text is None else b"text:" + comparable(text)))
             if text is not None and oid == oids.COMMON_NAME:
@@ -67,11 +71,13 @@ def read_name(reader: Reader, field: str) -> Name:
     return Name(reader.data[start : reader.pos], tuple(key), tuple(common_names), tuple(email_addresses))
 
 
-def _read_value(attribute: Reader) -> tuple[int, str | None, bytes]:
+def _read_value(attribute: Reader, oid: str) -> tuple[int, str | None, bytes]:
     start = attribute.pos
     tag = attribute.peek()
     encoding = _ENCODINGS.get(tag)
     if encoding is None:
+        if oid.startswith(DIRECTORY_ATTRIBUTES) and oid not in NOT_STRINGS:
+            raise attribute.fault(f"A directory string with tag {tag & 0xFF:02x}.", "value")
         return tag, None, attribute.any("value")
     contents = attribute.contents(tag, "value")
     try:

@@ -13,6 +13,7 @@ from imdskit.backends.python import signature, validation
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.validation import Inputs, Refusal
+from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
 _GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1}
@@ -36,12 +37,15 @@ def build(
         intermediates: certificates that may stand in between, in any order; none of them is trusted.
         inputs: what RFC 5280 section 6.1.1 asks of the caller.
         limits: ``path_certificates`` and ``work`` count here.
-        min_rsa_bits: of every key on the path but the signer's, which was judged with its signature.
+        min_rsa_bits: of every key on the path.
         accept_weak: compute weak algorithms and keys instead of refusing them (test suites only).
 
     Raises:
         VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`.
     """
+    problem = None if accept_weak else signature.key_fault(signer.public_key, min_rsa_bits)
+    if problem:
+        raise VerificationError(Reason.CERTIFICATE_KEY, location="chain[0].subjectPublicKeyInfo", detail=problem)
     search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak)
     found = search.extend((signer,))
     if found is None:

@@ -27,7 +27,9 @@ class Inputs:
         key_usage: bits of which the signer's keyUsage must have one, where it has the extension; empty for any.
         policies: user-initial-policy-set.
         explicit_policy, inhibit_mapping, inhibit_any: the three policy flags.
-        anchor_rules: apply what an anchor's own certificate says: validity, path length, purposes, name constraints (RFC 5937).
+        max_path_length: intermediates that are not self-issued, at most; None for no other limit than those of the authorities.
+        anchor_rules: apply what an anchor's own certificate says: validity, path length, purposes, name constraints (RFC 5937). Its other
+            extensions, its signature and its serial number are nobody's business: it is trusted.
     """
 
     at: int | None
@@ -37,6 +39,7 @@ class Inputs:
     explicit_policy: bool = False
     inhibit_mapping: bool = False
     inhibit_any: bool = False
+    max_path_length: int | None = None
     anchor_rules: bool = True
 
 
@@ -60,16 +63,22 @@ def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> N
         Refusal: it is not good.
     """
     here = f"chain[{index}]"
-    if inputs.at is not None:
-        if inputs.at < certificate.not_before:
-            raise Refusal(Reason.NOT_YET_VALID, f"{here}.notBefore", f"valid {certificate.not_before - inputs.at} s later")
-        if inputs.at > certificate.not_after:
-            raise Refusal(Reason.EXPIRED, f"{here}.notAfter", f"expired {inputs.at - certificate.not_after} s before")
+    _check_validity(certificate, here, inputs)
     if certificate.unknown_critical:
         raise Refusal(Reason.UNKNOWN_CRITICAL_EXTENSION, f"{here}.extensions", certificate.unknown_critical[0])
     if certificate.faults:
         field, problem = certificate.faults[0]
         raise Refusal(Reason.BAD_EXTENSION, f"{here}.{field}", problem)
+
+
+def _check_validity(certificate: Certificate, here: str, inputs: Inputs) -> None:
+    """6.1.3 (a)(2); both ends are inclusive (4.1.2.5)."""
+    if inputs.at is None:
+        return
+    if inputs.at < certificate.not_before:
+        raise Refusal(Reason.NOT_YET_VALID, f"{here}.notBefore", f"valid {certificate.not_before - inputs.at} s later")
+    if inputs.at > certificate.not_after:
+        raise Refusal(Reason.EXPIRED, f"{here}.notAfter", f"expired {inputs.at - certificate.not_after} s before")
 
 
 def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
@@ -122,15 +131,20 @@ def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> N
     length = len(path) - 1
     anchor = path[-1]
     constraints: list[NameConstraints] = []
-    max_path_length = length
+    max_path_length = length if inputs.max_path_length is None else inputs.max_path_length
     if inputs.anchor_rules:
-        check_certificate(anchor, length, inputs)
-        if anchor.version == 3:
-            _check_purpose(anchor, f"chain[{length}]", inputs.purpose, any_purpose=True)
-            if anchor.basic_constraints is not None and anchor.basic_constraints.path_length is not None:
+        _check_validity(anchor, f"chain[{length}]", inputs)
+        _check_purpose(anchor, f"chain[{length}]", inputs.purpose, any_purpose=True)
+        if anchor.basic_constraints is not None:
+            if not anchor.basic_constraints.ca:
+                raise Refusal(Reason.NOT_A_CA, f"chain[{length}].basicConstraints", "cA is FALSE")
+            if anchor.basic_constraints.path_length is not None:
                 max_path_length = min(max_path_length, anchor.basic_constraints.path_length)
-            if anchor.name_constraints is not None:
-                constraints.append(anchor.name_constraints)
+        if anchor.name_constraints is not None:
+            problem = name_constraints.malformed(anchor.name_constraints)
+            if problem:
+                raise Refusal(Reason.NAME_CONSTRAINTS, f"chain[{length}].nameConstraints", problem)
+            constraints.append(anchor.name_constraints)
     policies = PolicyState(length, inputs.policies, inputs.explicit_policy, inputs.inhibit_mapping, inputs.inhibit_any)
     for index in range(length - 1, -1, -1):
         certificate = path[index]

@@ -10,7 +10,7 @@ from typing import Any
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import Reader, context
-from imdskit.backends.python.certificate import Certificate, Extension
+from imdskit.backends.python.certificate import Certificate, Extension, GeneralName, PolicyConstraints
 from imdskit.backends.python.extensions import DECODERS, EMPTY
 from imdskit.backends.python.keys import read_algorithm, read_public_key
 from imdskit.backends.python.names import read_name
@@ -93,13 +93,13 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
 
 
 def _read_version(tbs: Reader) -> int:
-    """1, 2 or 3; 1 is the default and not written (X.690 section 11.5)."""
+    """1, 2 or 3; 1 is the default. Written out it is no DER (X.690 section 11.5), but old certificates have it."""
     if tbs.peek() != context(0):
         return 1
     wrapped = tbs.enter(context(0), "version")
     version = wrapped.integer() + 1
-    if version not in (2, 3):
-        raise wrapped.fault(f"Version {version} is not there or not written.")
+    if version not in (1, 2, 3):
+        raise wrapped.fault(f"There is no version {version}.")
     wrapped.finish()
     return version
 
@@ -144,9 +144,19 @@ def _decode(extensions: tuple[Extension, ...], offset: int, field: str, faults: 
             members[member] = value
         if extension.oid in EMPTY and not value:
             faults.append((f"extensions[{index}]", f"an empty {EMPTY[extension.oid]}"))
-    constraints = members.get("basic_constraints")
-    if constraints is not None and constraints.path_length is not None and not constraints.ca:
-        faults.append(("basicConstraints", "a path length without cA (section 4.2.1.9)"))
+        if extension.oid == oids.AUTHORITY_INFO_ACCESS and extension.critical:
+            faults.append((f"extensions[{index}]", "authorityInfoAccess is critical (section 4.2.2.1)"))
+    faults += [("subjectAltName", "an address that is none") for name in members.get("subject_alt_name", ()) if _is_bad_address(name)]
+    policies = [information.policy for information in members.get("certificate_policies", ())]
+    if len(set(policies)) != len(policies):
+        faults.append(("certificatePolicies", "a policy twice (section 4.2.1.4)"))
+    if members.get("policy_constraints") == PolicyConstraints(None, None):
+        faults.append(("policyConstraints", "empty (section 4.2.1.11)"))
     if oids.NAME_CONSTRAINTS in seen and members["name_constraints"].permitted is None and members["name_constraints"].excluded is None:
         faults.append(("nameConstraints", "empty (section 4.2.1.10)"))
     return members
+
+
+def _is_bad_address(name: GeneralName) -> bool:
+    """An iPAddress that is neither of version 4 nor of version 6 (section 4.2.1.6)."""
+    return name.kind == "iPAddress" and len(name.value) not in (4, 16)
