@@ -11,6 +11,7 @@ import pytest
 
 from imdskit import versions
 from imdskit.emulator.scenario import Scenario
+from imdskit.errors import ScenarioError
 
 Services = Callable[..., Any]
 
@@ -118,6 +119,11 @@ def test_text_beyond_ascii_travels_as_utf_8(service: Services) -> None:
     machine = service({"compute": {"name": "héalth\u2603"}})
     assert "héalth\u2603".encode() in machine.get("/metadata/instance").body
     assert machine.get("/metadata/instance/compute/name", format="text").body == "héalth\u2603".encode()
+
+
+def test_a_machine_too_large_to_serve_is_refused_at_once(service: Services) -> None:
+    with pytest.raises(ScenarioError):
+        service({"network": {"interface": [{"ipv6": {"ipAddress": [{}] * 100_001}}]}})
 
 
 def test_a_version_of_the_future_has_the_newest_shape(service: Services) -> None:

@@ -13,6 +13,7 @@ from imdskit import versions
 from imdskit.backends.contract import Document, Form
 from imdskit.emulator import machine
 from imdskit.emulator.scenario import Scenario
+from imdskit.errors import ScenarioError, SelectionError
 from imdskit.protocol import shape
 from imdskit.protocol.attested import compact
 
@@ -26,6 +27,9 @@ class Instance:
         scenario: what machine it is.
         seed: of the values that the scenario does not give.
         document: of the backend: parses JSON and finds nodes in it.
+
+    Raises:
+        ScenarioError: the document is too large.
     """
 
     def __init__(self, scenario: Scenario, seed: int, document: Makes) -> None:
@@ -35,6 +39,10 @@ class Instance:
         self._document = document
         self._cache: dict[tuple[str, bool], Document] = {}
         self._lock = threading.Lock()
+        try:
+            self._at(scenario.api_versions[-1], extended=True)
+        except SelectionError as error:
+            raise ScenarioError("bad-scenario", f"The machine's document cannot be served. {error.message}") from None
 
     def render(self, version: str, *, extended: bool = False) -> bytes:
         """The whole document of ``version``: compact JSON, keys in alphabetical order, ``extended`` last."""
@@ -49,12 +57,7 @@ class Instance:
         Raises:
             SelectionError: ``not-found`` or ``leaf-needs-text``.
         """
-        key = version, extended
-        document = self._cache.get(key)
-        if document is None:
-            with self._lock:
-                document = self._cache.setdefault(key, self._document(self.render(version, extended=extended)))
-        return document.select(shape.spelled(path, version), form)
+        return self._at(version, extended).select(shape.spelled(path, version), form)
 
     @property
     def location(self) -> str:
@@ -67,6 +70,14 @@ class Instance:
         facts = {path: str(plan.get(path.removeprefix("plan."), "")) for path in versions.ATTESTED if path.startswith("plan.")}
         known = ("vmId", "subscriptionId") if self._classic else ("licenseType", "sku", "subscriptionId", "vmId")
         return {**({} if self._classic else facts), **{name: self._text(name) for name in known}}
+
+    def _at(self, version: str, extended: bool) -> Document:
+        key = version, extended
+        document = self._cache.get(key)
+        if document is None:
+            with self._lock:
+                document = self._cache.setdefault(key, self._document(self.render(version, extended=extended)))
+        return document
 
     def _text(self, name: str) -> str:
         value = self._compute.get(name, "")
