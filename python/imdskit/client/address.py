@@ -1,0 +1,74 @@
+"""Where the service is, and what a path means: from what people write to what is sent.
+
+Source: IMDS documentation, "Access Azure Instance Metadata Service" and "Endpoint categories".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+from imdskit import versions
+from imdskit.errors import UsageError
+
+SERVICE = "http://169.254.169.254"
+"""The address of the service in every Azure cloud; it answers only inside of the machine."""
+
+_CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_FORBIDDEN = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
+
+
+def base(url: str) -> str:
+    """``url`` as ``http://host[:port]``.
+
+    Raises:
+        UsageError: it is not that: another scheme, a path, a query, a user, a port that is none.
+    """
+    wrong = UsageError(
+        "bad-argument", f"Not a base address: {url!r}.", location="base_url", hint=f"Write http://host or http://host:port, like {SERVICE}."
+    )
+    if not isinstance(url, str) or _FORBIDDEN.search(url):
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    host = parts.netloc if port is None else parts.netloc.rpartition(":")[0]
+    if parts.scheme != "http" or parts.path not in ("", "/") or port == 0 or not _HOST.fullmatch(host):
+        raise wrong
+    return f"http://{host}" if port is None else f"http://{host}:{port}"
+
+
+def full_path(path: str) -> str:
+    """``path`` below ``/metadata``, for what may be written shorter.
+
+    ``/metadata/...`` stays as it is. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is below
+    ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
+
+    Raises:
+        UsageError: there is a query, a fragment, white space or a control character in it.
+    """
+    if not isinstance(path, str) or _FORBIDDEN.search(path):
+        hint = "A path has no query: the version is `api_version` (--api-version), the format is `format` (--format)."
+        raise UsageError("bad-argument", f"Not a path: {path!r}.", location="path", hint=hint)
+    segments = [segment for segment in path.split("/") if segment]
+    first = segments[0].lower() if segments else ""
+    if first == "metadata":
+        segments = segments[1:]
+    elif first not in _CATEGORIES:
+        segments = ["instance", *segments]
+    return "/".join(["/metadata", *segments])
+
+
+def category(full: str) -> str:
+    """The endpoint that a full path belongs to, in lower case; ``""`` for ``/metadata`` itself."""
+    return (full.lower().split("/") + [""])[2]
+
+
+def target(full: str, parameters: Mapping[str, str]) -> str:
+    """Path and query in origin form (RFC 9112 section 3.2.1)."""
+    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
+    return quote(full) + ("?" + query if query else "")

@@ -1,0 +1,215 @@
+"""One request, one answer, in bounded time and space. The only file that knows ``urllib.request``.
+
+The opener has a single handler: without a proxy handler no setting of the environment is looked at, without a redirect handler no redirect is
+followed, and without an error handler every status comes back as an answer. One deadline holds for everything from the look-up of the name to the
+last octet of the body: the time left is set before each read, so a server that sends an octet now and then gains nothing by it.
+
+What belongs here: sockets and HTTP. What an answer means is in :mod:`imdskit.client.answers`. This module costs more to import than all
+others of the client together, so it is imported with the first request.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import urllib.request
+from typing import Any
+from urllib.error import URLError
+
+from imdskit import __version__
+from imdskit.client.answers import Answer
+from imdskit.clock import Clock
+from imdskit.errors import ClientError
+
+SECOND = 1_000_000_000
+HEAD_BYTES = 64 * 1024
+"""For the status line and header fields, and for what chunks add to a body."""
+
+
+class Transport:
+    """Sends GET requests. Nothing is kept between two of them. Safe to share between threads.
+
+    Args:
+        base_url: ``http://host[:port]``.
+        timeout: seconds for a whole exchange.
+        connect_timeout: seconds until a connection must stand, within the former.
+        max_bytes: of a body.
+        clock: measures.
+    """
+
+    def __init__(self, base_url: str, timeout: float, connect_timeout: float, max_bytes: int, clock: Clock) -> None:
+        self._base_url = base_url
+        self._timeout_ns = int(timeout * SECOND)
+        self._connect_ns = int(connect_timeout * SECOND)
+        self._max_bytes = max_bytes
+        self._clock = clock
+
+    def get(self, target: str) -> Answer:
+        """Ask once, with ``Metadata: true``.
+
+        Args:
+            target: path and query, encoded.
+
+        Raises:
+            ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
+        """
+        url = self._base_url + target
+        handler = _Handler(_Allowance(self._clock, self._timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES))
+        opener = urllib.request.OpenerDirector()
+        opener.addheaders = []
+        opener.add_handler(handler)
+        headers = {"Metadata": "true", "Accept": "application/json, text/plain", "User-Agent": f"imdskit/{__version__}"}
+        try:
+            with opener.open(urllib.request.Request(url, headers=headers)) as response:
+                body = response.read(self._max_bytes + 1)
+                if len(body) > self._max_bytes:
+                    raise _too_large()
+                if response.length:  # octets that Content-Length promised
+                    raise http.client.IncompleteRead(body, response.length)
+                media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
+                return Answer(response.status, media_type, body, url)
+        except ClientError as error:
+            error.location = url
+            raise
+        except TimeoutError:
+            raise _timed_out(url) from None
+        except URLError as error:
+            if isinstance(error.reason, TimeoutError):
+                raise _timed_out(url) from None
+            raise _unreachable(url, str(error.reason)) from None
+        except http.client.IncompleteRead:
+            raise _unreachable(url, "the answer was cut off") from None
+        except OSError as error:
+            raise _unreachable(url, error.strerror or str(error) or type(error).__name__) from None
+        except (http.client.HTTPException, ValueError) as error:
+            message = f"What came back is not HTTP: {type(error).__name__}."
+            raise ClientError("not-imds", message, location=url, hint="Something else listens at this address.") from None
+
+
+class _Allowance:
+    """What is left of time and octets for one exchange."""
+
+    def __init__(self, clock: Clock, timeout_ns: int, connect_ns: int, octets: int) -> None:
+        now = clock.monotonic_ns()
+        self._clock = clock
+        self._end = now + timeout_ns
+        self._connect_end = now + min(timeout_ns, connect_ns)
+        self.octets = octets
+
+    def seconds(self, *, connecting: bool = False) -> float:
+        """Seconds left, more than zero. Raises TimeoutError if there are none."""
+        left = (self._connect_end if connecting else self._end) - self._clock.monotonic_ns()
+        if left <= 0:
+            raise TimeoutError
+        return left / SECOND
+
+
+class _Handler(urllib.request.HTTPHandler):
+    def __init__(self, allowance: _Allowance) -> None:
+        super().__init__()
+        self._allowance = allowance
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._connection, req)  # type: ignore[arg-type]  # a function that makes a connection is all it needs
+
+    def _connection(self, host: str, *, timeout: object) -> _Connection:
+        """``timeout`` is the opener's, for each single operation; ours is :class:`_Allowance`."""
+        return _Connection(host, self._allowance)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, host: str, allowance: _Allowance) -> None:
+        super().__init__(host)
+        self._allowance = allowance
+        self.response_class = self._response  # type: ignore[assignment]  # likewise
+
+    def connect(self) -> None:
+        self.sock = _connect(self.host, self.port, self._allowance)
+
+    def _response(self, sock: socket.socket, *args: object, **kwargs: object) -> http.client.HTTPResponse:
+        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]
+        response.fp = io.BufferedReader(_Incoming(response.fp.detach(), sock, self._allowance))
+        return response
+
+
+class _Incoming(io.RawIOBase):
+    """What a socket receives, as far as the allowance goes."""
+
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, allowance: _Allowance) -> None:
+        self._raw = raw
+        self._connection = connection
+        self._allowance = allowance
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        self._connection.settimeout(self._allowance.seconds())
+        if self._allowance.octets <= 0:
+            raise _too_large()
+        count = self._raw.readinto(memoryview(buffer)[: self._allowance.octets]) or 0
+        self._allowance.octets -= count
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _connect(host: str, port: int, allowance: _Allowance) -> socket.socket:
+    """A connection to the first address of ``host`` that takes one."""
+    failure: OSError = OSError("the name has no address")
+    for address in _resolve(host, port, allowance):
+        try:
+            connection = socket.create_connection((address, port), allowance.seconds(connecting=True))
+        except OSError as error:
+            failure = error
+            continue
+        connection.settimeout(allowance.seconds())
+        return connection
+    raise failure
+
+
+def _resolve(host: str, port: int, allowance: _Allowance) -> list[str]:
+    """``getaddrinfo`` knows no time limit: a name is looked up in a thread that nobody waits for longer than allowed."""
+    try:
+        return _addresses(host, port, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    found: list[str] = []
+    failures: list[Exception] = []
+
+    def look_up() -> None:
+        try:
+            found.extend(_addresses(host, port, 0))
+        except (OSError, UnicodeError) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=look_up, name=f"resolve {host}", daemon=True)
+    thread.start()
+    thread.join(allowance.seconds(connecting=True))
+    if thread.is_alive():
+        raise TimeoutError
+    if failures:
+        raise OSError(f"the name cannot be resolved: {failures[0]}")
+    return found
+
+
+def _addresses(host: str, port: int, flags: int) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)]
+
+
+def _too_large() -> ClientError:
+    return ClientError("too-large", "The answer is larger than any of the service's.", hint="Something else answers at this address.")
+
+
+def _timed_out(url: str) -> ClientError:
+    hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
+    return ClientError("timed-out", "No complete answer in time.", location=url, hint=hint)
+
+
+def _unreachable(url: str, why: str) -> ClientError:
+    hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
+    return ClientError("unreachable", f"The service cannot be reached: {why}.", location=url, hint=hint)
