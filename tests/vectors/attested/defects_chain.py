@@ -51,6 +51,7 @@ def _validity() -> Iterator[Case]:
     yield reject("validity/expired-long-ago", "the signer expired a year ago", _leaf(not_before=der.time(at - 800 * day), not_after=der.time(at - 365 * day)), "expired")  # fmt: skip
     yield reject("validity/reversed", "the signer's validity ends before it begins", _leaf(not_before=der.time(at + day), not_after=der.time(at - day)), None, stage="chain")  # fmt: skip
     yield accept("validity/generalized", "an end in 2050, as GeneralizedTime", _leaf(not_after=der.element(0x18, b"20500101000000Z")))
+    yield accept("validity/generalized-early", "an end in 2027, as GeneralizedTime (PKITS test 4.2.4)", _leaf(not_after=der.element(0x18, b"20270601000000Z")))
     yield accept("validity/no-end", "no well-defined end (RFC 5280 4.1.2.5)", _leaf(not_after=der.element(0x18, b"99991231235959Z")))
     yield _ca("validity/authority-expired", "the authority expired", "expired", not_after=der.time(at - 1))
     yield _ca("validity/authority-early", "the authority is not valid yet", "not-yet-valid", not_before=der.time(at + 1))

@@ -58,13 +58,12 @@ def malformed(constraints: NameConstraints) -> str | None:
 
 
 def names_of(certificate: Certificate) -> list[GeneralName]:
-    """All names that are constrained: the alternative names, the subject, and its mail addresses where there is no alternative one."""
+    """All names that are constrained: the alternative names, the subject, and the mail addresses in it. RFC 5280 leaves the latter out where
+    there are alternative names; a verifier that counts them always is the safer one."""
     names = list(certificate.subject_alt_name or ())
     if certificate.subject.key:
         names.append(GeneralName("directoryName", certificate.subject.der, certificate.subject))
-    if not any(name.kind == "rfc822Name" for name in names):
-        names += [GeneralName("rfc822Name", address.encode("ascii", "replace")) for address in certificate.subject.email_addresses]
-    return names
+    return names + [GeneralName("rfc822Name", address.encode("ascii", "replace")) for address in certificate.subject.email_addresses]
 
 
 Matcher = Callable[[GeneralName], bool]

@@ -136,7 +136,8 @@ def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> N
         _check_validity(anchor, f"chain[{length}]", inputs)
         _check_purpose(anchor, f"chain[{length}]", inputs.purpose, any_purpose=True)
         if anchor.basic_constraints is not None:
-            if not anchor.basic_constraints.ca:
+            # A signer that is itself an anchor signed nobody but itself.
+            if not anchor.basic_constraints.ca and anchor.der != path[0].der:
                 raise Refusal(Reason.NOT_A_CA, f"chain[{length}].basicConstraints", "cA is FALSE")
             if anchor.basic_constraints.path_length is not None:
                 max_path_length = min(max_path_length, anchor.basic_constraints.path_length)
