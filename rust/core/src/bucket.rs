@@ -1,0 +1,100 @@
+//! A token bucket on integers. Mirrors `imdskit.backends.python.bucket`.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Why a bucket cannot be made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadArgument;
+
+/// What is in the bucket: fractions of a token, `per_ns` to each, and when it was looked at last.
+#[derive(Debug)]
+struct State {
+    level: u64,
+    last: Option<i64>,
+}
+
+/// A token bucket. Safe to share between threads.
+#[derive(Debug)]
+pub struct Bucket {
+    rate: u64,
+    per_ns: u64,
+    capacity: u64,
+    state: Mutex<State>,
+}
+
+impl Bucket {
+    /// A full bucket that refills `rate` tokens in every `per_ns` nanoseconds and holds at most `burst`.
+    ///
+    /// # Errors
+    /// An argument is below 1, or `burst * per_ns` is 2^63 or more.
+    pub fn new(rate: u64, per_ns: u64, burst: u64) -> Result<Self, BadArgument> {
+        let capacity = burst
+            .checked_mul(per_ns)
+            .filter(|&capacity| capacity < 1 << 63)
+            .ok_or(BadArgument)?;
+        if rate == 0 || rate >= 1 << 63 || capacity == 0 {
+            return Err(BadArgument);
+        }
+        Ok(Self {
+            rate,
+            per_ns,
+            capacity,
+            state: Mutex::new(State {
+                level: capacity,
+                last: None,
+            }),
+        })
+    }
+
+    /// Take one token at `now_ns`: 0 if it was there, else the nanoseconds until one will be; then nothing was taken.
+    pub fn take(&self, now_ns: i64) -> u64 {
+        // The state is two numbers, sound at every moment: a panic elsewhere cannot have left it half written.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.last {
+            None => state.last = Some(now_ns),
+            Some(last) if now_ns > last => {
+                let gained = u128::from(now_ns.abs_diff(last)) * u128::from(self.rate);
+                let level = u128::from(state.level).saturating_add(gained);
+                state.level = u64::try_from(level).map_or(self.capacity, |level| level.min(self.capacity));
+                state.last = Some(now_ns);
+            }
+            Some(_) => {}
+        }
+        if state.level >= self.per_ns {
+            state.level -= self.per_ns;
+            return 0;
+        }
+        (self.per_ns - state.level).div_ceil(self.rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadArgument, Bucket};
+
+    #[test]
+    fn a_burst_is_admitted_and_then_the_rate() -> Result<(), BadArgument> {
+        let bucket = Bucket::new(5, 1_000_000_000, 5)?;
+        assert_eq!((0..6).map(|_| bucket.take(0)).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 200_000_000]);
+        assert_eq!(bucket.take(199_999_999), 1);
+        assert_eq!(bucket.take(200_000_000), 0);
+        assert_eq!(bucket.take(i64::MAX), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_changes_nothing() -> Result<(), BadArgument> {
+        let bucket = Bucket::new(1, 10, 1)?;
+        assert_eq!(bucket.take(100), 0);
+        assert_eq!(bucket.take(i64::MIN), 10);
+        assert_eq!(bucket.take(110), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn impossible_buckets_are_refused() {
+        for (rate, per_ns, burst) in [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1 << 32, 1 << 31), (1 << 63, 1, 1)] {
+            assert_eq!(Bucket::new(rate, per_ns, burst).err(), Some(BadArgument));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+"""The seam itself: that "rust" is the extension, that absent and broken differ, and that a wrong backend would be caught."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+from imdskit import backends
+from imdskit.backends import rust
+from imdskit.backends.contract import CONTRACT, Backend, Setup
+from imdskit.errors import BackendError, TrustError, UsageError
+
+
+@pytest.fixture
+def fresh_loader() -> object:
+    rust.load.cache_clear()
+    yield None
+    rust.load.cache_clear()
+
+
+def test_a_backend_is_what_it_is_called(backend: Backend) -> None:
+    made = (backend.document(b"{}"), backend.bucket(1, 1, 1))
+    modules = {type(thing).__module__ for thing in made}
+    if backend.name == "rust":
+        assert modules == {"imdskit._native"}
+        assert backend.native == {"document", "bucket"}
+    else:
+        assert all(module.startswith("imdskit.backends.python.") for module in modules)
+        assert not backend.native
+
+
+def test_a_deliberately_wrong_backend_is_caught(backend: Backend) -> None:
+    """The comparison that the twin tests rest on does compare."""
+
+    class Wrong:
+        def take(self, now_ns: int) -> int:
+            return 0
+
+    right, wrong = backend.bucket(1, 10, 1), Wrong()
+    assert [right.take(0), right.take(0)] != [wrong.take(0), wrong.take(0)]
+
+
+def test_an_absent_extension_is_no_warning(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
+    monkeypatch.setitem(sys.modules, "imdskit._native", None)
+    with pytest.raises(BackendError) as refusal:
+        backends.get("rust")
+    assert refusal.value.code == "backend-absent"
+    assert backends.best().name == "python"
+
+
+def test_an_extension_of_another_contract_is_not_used(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
+    other = types.ModuleType("imdskit._native")
+    other.CONTRACT = CONTRACT + 1  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "imdskit._native", other)
+    monkeypatch.setattr("imdskit._native", other, raising=False)
+    with pytest.warns(RuntimeWarning, match="backend-contract"):
+        assert backends.best().name == "python"
+
+
+def test_a_broken_extension_is_no_absent_one(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
+    class Breaking:
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name == "imdskit._native":
+                raise ImportError("undefined symbol: Py_Nothing")
+
+    monkeypatch.delitem(sys.modules, "imdskit._native", raising=False)
+    monkeypatch.delattr("imdskit._native", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Breaking(), *sys.meta_path])
+    with pytest.raises(BackendError) as refusal:
+        backends.get("rust")
+    assert refusal.value.code == "backend-broken"
+    with pytest.warns(RuntimeWarning, match="backend-broken"):
+        assert backends.best().name == "python"
+
+
+def test_an_unknown_backend_is_a_usage_error() -> None:
+    with pytest.raises(UsageError):
+        backends.get("fortran")
+
+
+def test_a_setup_with_rubbish_is_refused_at_once(backend: Backend) -> None:
+    with pytest.raises(TrustError) as refusal:
+        backend.checker(Setup(anchors=(b"\x30\x00",), intermediates=(), names=()))
+    assert refusal.value.location.startswith("anchors[0]")
