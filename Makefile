@@ -1,0 +1,59 @@
+# One command each: `make demo` needs only python3 (3.11 or later), everything else makes its own environment in .venv.
+#
+#   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
+#   PYTEST_ARGS=...                   more arguments for pytest
+
+PYTHON ?= python3
+IMDSKIT_NATIVE ?= auto
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-from-the-lock
+
+.PHONY: demo setup native test lint packages pyz clean
+
+demo:
+	@PYTHONPATH=python $(PYTHON) -m imdskit demo
+
+setup: $(STAMP)
+
+$(STAMP): requirements-dev.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+native: setup
+	@rm -f python/imdskit/_native*.so
+	@case "$(IMDSKIT_NATIVE)" in \
+	  off) echo "native=off: the Python backend alone" ;; \
+	  auto|require) \
+	    if command -v cargo >/dev/null; then \
+	      VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release --locked; \
+	    elif [ "$(IMDSKIT_NATIVE)" = require ]; then \
+	      echo "native=require, and there is no cargo on the PATH" >&2; exit 1; \
+	    else \
+	      echo "there is no cargo on the PATH: the Python backend alone"; \
+	    fi ;; \
+	  *) echo "IMDSKIT_NATIVE is auto, require or off" >&2; exit 2 ;; \
+	esac
+
+test: native
+	$(BIN)/python -m pytest -n auto -m "not packaging" $(PYTEST_ARGS)
+	@if [ "$(IMDSKIT_NATIVE)" != off ] && command -v cargo >/dev/null; then cargo test --quiet --locked; fi
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@if command -v cargo >/dev/null; then \
+	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets -- -D warnings; \
+	fi
+	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi
+
+packages: setup
+	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
+
+pyz:
+	$(PYTHON) packaging/make_zipapp.py dist/imdskit.pyz
+
+clean:
+	rm -rf $(VENV) build dist target python/imdskit/_native*.so
