@@ -30,6 +30,9 @@ ALLOWED: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "urllib.request": {"imdskit.client.transport"},
     "http.server": {"imdskit.emulator.http"},
+    "http.client": {"imdskit.client.transport", "imdskit.verify.aia.transport"},
+    "imdskit.verify.aia.transport": {"imdskit.verify.aia.fetcher"},
+    "sqlite3": {"imdskit.verify.stores.sqlite"},
     "socketserver": {"imdskit.emulator.http"},
     "imdskit._native": {"imdskit.backends.rust"},
     "time": {"imdskit.clock"},

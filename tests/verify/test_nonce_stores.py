@@ -264,6 +264,7 @@ def test_sqlite_outlives_a_restart(tmp_path: Path) -> None:
     first = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
     assert first.consume(key("a"), AT + HOUR)
     first.close()
+    first.close()
     assert not SqliteStore(tmp_path / "used.db", clock=ManualClock(AT)).consume(key("a"), AT + HOUR)
     assert not first.consume(key("a"), AT + HOUR)  # opens it again
 
@@ -351,9 +352,7 @@ class Client:
         return self.answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr
-)
+@pytest.mark.parametrize(("answer", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr)
 def test_redis_is_asked_once_and_believed(answer: object, admitted: bool) -> None:
     client = Client(answer)
     assert RedisStore(client, ValueError, clock=ManualClock(AT)).consume(b"\x01\x02", AT + 10) is admitted

@@ -19,7 +19,8 @@ _log = logging.getLogger("imdskit.verify.intermediate_cache")
 
 
 class IntermediateCache:
-    """Certificates as DER, one a file, named by SHA-256. **Nothing in it is trusted**: whoever can write it can add certificates that lead nowhere.
+    """Certificates as DER, one a file, named by SHA-256. **Nothing in it is trusted**: whoever can write it can add certificates that lead
+    nowhere.
 
     It is a cache: what is wrong with it is written to the log ``imdskit.verify.intermediate_cache``, and it is then as good as empty.
 
@@ -33,7 +34,8 @@ class IntermediateCache:
         self._capacity = capacity
 
     def load(self) -> tuple[bytes, ...]:
-        """DER of every certificate in the directory, in the order of file names. Each is read anew and must be what its name says, and a certificate.
+        """DER of every certificate in the directory, in the order of file names. Each is read anew and must be what its name says, and a
+        certificate.
 
         Without a fetcher: ``Trust.bundled().with_intermediates(*cache.load())``.
         """
@@ -95,4 +97,4 @@ def _content(path: Path) -> bytes:
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a regular file")
-        return file.read(MAX_BYTES + 1)[:MAX_BYTES]
+        return file.read(MAX_BYTES)  # a longer one is then not what its name says

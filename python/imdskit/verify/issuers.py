@@ -17,7 +17,7 @@ class IssuerSource(Protocol):
         """DER of certificates that need no search. Asked once, when a verifier is made."""
 
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
-        """DER of certificates above ``certificate``, nearest first; empty if none was found. They are hints, not trusted. Raises nothing."""
+        """DER of certificates above ``certificate``, nearest first; empty if none was found. Hints, trusted by nobody. Raises nothing."""
 
     def keep(self, certificates: Sequence[bytes]) -> None:
         """Told of what stood on an accepted path and was not known before."""

@@ -4,9 +4,9 @@ What belongs here: making nonces and knowing them again. Using one only once nee
 
 **Form**: 32 characters of ``a``-``z`` and ``2``-``7``, which are 20 octets in base32 (RFC 4648 section 6) in lower case, without padding.
 It lies in the alphabet that the service's own API description gives in every version since 2018-10-01 ("up to 32 random alphanumeric
-characters") and has the length that kops (hexadecimal), Teleport and SPIRE (base64url) use on the real service. The "10-digit string" of other
-documentation has 33 bits, which are too few to bind anything by, and no reader of digits only is known. One letter case only, so that nothing on
-the way can change it.
+characters") and has the length that kops (hexadecimal), Teleport and SPIRE (base64url) use on the real service. The "10-digit string" of
+other documentation has 33 bits, which are too few to bind anything by, and no reader of digits only is known. One letter case only, so that
+nothing on the way can change it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class NonceIssuer:
 
     Without keys a nonce is 160 random bits, and whoever issued it must remember it until the answer comes.
 
-    With a key it is *bound*: its time of issue (32 bits), a salt (40 random bits) and a tag (88 bits of HMAC-SHA256 over label, time, salt and
-    request), so nothing need be remembered. Guessing one succeeds with probability 2**-88 a trial (2**-87 while two keys are accepted).
+    With a key it is *bound*: its time of issue (32 bits), a salt (40 random bits) and a tag (88 bits of HMAC-SHA256 over label, time, salt
+    and request), so nothing need be remembered. Guessing one succeeds with probability 2**-88 a trial (2**-87 while two keys are accepted).
     **A bound nonce can be answered again and again until it expires**, by whoever sees it: only a store makes it single use, see
     :meth:`imdskit.verify.Verifier.verify_once`.
 
@@ -64,8 +64,7 @@ class NonceIssuer:
         clock: Clock | None = None,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        if isinstance(keys, bytes | bytearray | str):
-            raise UsageError("bad-argument", "Keys are a list of one or two.", location="keys", hint="Write NonceIssuer([key]).")
+        # Octets and text are sequences, too: of int and str, which are no keys.
         if len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Make one with secrets.token_bytes(32) and keep it."
             raise UsageError("bad-argument", "At most two keys are taken, of at least 32 octets each.", location="keys", hint=hint)

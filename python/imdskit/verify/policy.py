@@ -14,8 +14,8 @@ from imdskit.verify.trust import Trust
 class Policy:
     """Demands on a document.
 
-    The defaults accept a document of any Azure cloud, within its own six hours, with or without a nonce; a nonce is compared when the caller
-    gives one. A service that hands out challenges should use :meth:`online`.
+    The defaults accept a document of any Azure cloud, within its own six hours, with or without a nonce; a nonce is compared when the
+    caller gives one. A service that hands out challenges should use :meth:`online`.
 
     Attributes:
         clouds: whose metadata service may have signed.

@@ -24,7 +24,7 @@ from imdskit.verify.stores.store import NonceStore
 from imdskit.verify.trust import Trust
 
 MARGIN = 600
-"""Seconds for which a used document is remembered after the last one in which it could be accepted: clocks of several verifiers may differ."""
+"""Seconds for which a used document is remembered after it could last be accepted, as the clocks of several verifiers may differ."""
 
 MAX_LEARNED = 64
 """Intermediates that a verifier takes over from accepted paths. Azure has about forty."""
@@ -38,7 +38,8 @@ class _Trusting(NamedTuple):
 
 
 class Verifier:
-    """Verifies attested documents under one trust and one policy. Make one and keep it: it remembers signers. Safe to share between threads.
+    """Verifies attested documents under one trust and one policy. Make one and keep it: it remembers signers. Safe to share between
+    threads.
 
     Args:
         trust: anchors and intermediates; those of the four Azure clouds by default.
@@ -121,14 +122,9 @@ class Verifier:
         """Verify many documents at one time, in order. A refusal is an item of the result: it costs its neighbours nothing."""
         second = self._second(at)
         octets = [_octets(document) for document in documents]
-        for document, verdict in zip(octets, self._trusting.checker.check_many(octets, second), strict=True):
-            if isinstance(verdict, VerificationError):
-                try:
-                    verdict = self._check_with_fetched(document, second, None, verdict)
-                except VerificationError as refusal:
-                    yield refusal
-                    continue
-            yield self._attestation(verdict, second)
+        for document, first in zip(octets, self._trusting.checker.check_many(octets, second), strict=True):
+            verdict = self._check_with_fetched(document, second, None, first) if isinstance(first, VerificationError) else first
+            yield verdict if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
     def explain(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Report:
         """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004)."""
@@ -146,46 +142,52 @@ class Verifier:
         try:
             return self._trusting.checker.check(document, at, nonce)
         except VerificationError as refusal:
-            return self._check_with_fetched(document, at, nonce, refusal)
+            verdict = self._check_with_fetched(document, at, nonce, refusal)
+        if isinstance(verdict, VerificationError):
+            raise verdict
+        return verdict
 
-    def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed:
-        """Once more, if all that is wrong so far is an unknown issuer and it can be found. Raises ``refusal`` if there is nothing new."""
+    def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:
+        """Once more, if all that is wrong so far is an unknown issuer and it can be found; else ``refusal``."""
         wider = self._with_fetched(document, refusal)
         if wider is None:
-            raise refusal
-        signed = wider.checker.check(document, at, nonce)
+            return refusal
+        try:
+            signed = wider.checker.check(document, at, nonce)
+        except VerificationError as second:
+            # Still unknown: how far the search came is in the log and concerns nobody who sends documents.
+            return refusal if second.reason is Reason.UNKNOWN_ISSUER else second
+        assert self._aia is not None
         found = tuple(der for der in signed.chain[1:-1] if der not in self.trust.intermediates)
         self._learn(found)
-        if self._aia is not None:
-            self._aia.keep(found)
+        self._aia.keep(found)
         return signed
 
     def _with_fetched(self, document: bytes, refusal: VerificationError) -> _Trusting | None:
-        """The order of checks sees to it that a document is signed by the certificate that comes with it before its issuer can be unknown."""
+        """The order of checks sees to it that a document's signature is good before its issuer can be unknown."""
         if self._aia is None or refusal.reason is not Reason.UNKNOWN_ISSUER:
             return None
         signer = signer_of(document, self.policy.limits)
-        return None if signer is None else self._with(self._aia.issuers(signer, self.trust.anchors))
+        fetched = self._aia.issuers(signer, self.trust.anchors) if signer is not None else ()
+        return self._with(fetched) if fetched else None
 
-    def _with(self, certificates: Sequence[bytes]) -> _Trusting | None:
-        """What is known, and these. None if that is nothing new, or if the backend cannot read one of them."""
-        known = self._trusting.setup
-        new = tuple(der for der in certificates if der not in known.intermediates)
+    def _with(self, certificates: Sequence[bytes]) -> _Trusting:
+        """What is known by now, and these, if the backend can read them. Another document may have brought them a moment ago."""
+        known = self._trusting
+        new = tuple(der for der in certificates if der not in known.setup.intermediates)
         if not new:
-            return None
-        setup = replace(known, intermediates=(*new, *known.intermediates))
+            return known
+        setup = replace(known.setup, intermediates=(*new, *known.setup.intermediates))
         try:
             return _Trusting(setup, self.backend.checker(setup))
         except TrustError:
-            return None
+            return known
 
     def _learn(self, certificates: Sequence[bytes]) -> None:
         """Take over intermediates of an accepted path, so that the next document needs no fetch."""
         with self._lock:
             room = MAX_LEARNED + len(self.trust.intermediates) - len(self._trusting.setup.intermediates)
-            wider = self._with(certificates[: max(room, 0)])
-            if wider is not None:
-                self._trusting = wider
+            self._trusting = self._with(certificates[: max(room, 0)])
 
     def _last_second(self, attestation: Attestation) -> int:
         """In which the document would still be accepted."""

@@ -1,8 +1,8 @@
 """Fetching the certificate of an issuer from the address that a certificate names (RFC 5280 section 4.2.2.1, "AIA"). Opt-in.
 
-``Verifier(aia=AiaFetcher())`` asks only after a document's signature has been checked and only if an issuer is unknown; what is fetched is a hint like
-any other intermediate and trusted by nobody. Importing this package imports no HTTP: ``transport`` does, which is imported when a
-fetcher is made without a transport or resolver of the caller's.
+``Verifier(aia=AiaFetcher())`` asks only after a document's signature has been checked and only if an issuer is unknown; what is fetched is
+a hint like any other intermediate and trusted by nobody. Importing this package imports no HTTP: ``transport`` does, which is imported when
+a fetcher is made without a transport or resolver of the caller's.
 """
 
 from imdskit.verify.aia.budget import FetchBudget

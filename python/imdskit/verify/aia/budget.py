@@ -13,8 +13,8 @@ SECOND = 1_000_000_000
 class FetchBudget:
     """At most ``fetches`` in any ``seconds``. Safe to share between threads; one may be shared by many fetchers.
 
-    Whoever sends documents with certificates of their own making can spend it. Then issuers that are not known yet stay unknown for a while;
-    issuers that are known, and documents that need no fetch, are not concerned.
+    Whoever sends documents with certificates of their own making can spend it. Then issuers that are not known yet stay unknown for a
+    while; issuers that are known, and documents that need no fetch, are not concerned.
     """
 
     def __init__(self, fetches: int = 30, seconds: int = 600, *, clock: Clock | None = None) -> None:

@@ -36,7 +36,7 @@ class AiaFetcher:
     A :class:`imdskit.verify.Verifier` calls it only after a document's signature has been checked, and only if an issuer is unknown. That
     document may still come from anybody, so everything is bounded: where to (``locations``; public addresses only, resolved once and
     then connected to as they are), what (one DER certificate that really signed the one below it), how much (16 KiB), how long
-    (``seconds`` for all hops together), how often (once per address in 5 minutes if it failed, in 24 hours if not; ``budget``), how far (4 hops).
+    (``seconds`` for all hops together), how often (each once in 24 hours, or in 5 minutes if it failed; ``budget``), how far (4 hops).
 
     Args:
         locations: where issuers may be fetched from.

@@ -1,5 +1,5 @@
-"""Where issuers' certificates may be fetched from. Data: every address in the certificates of genuine documents and of the authorities above
-them lies here (a test compares), and nothing else is asked, whatever a certificate says.
+"""Where issuers' certificates may be fetched from. Data: every address in the certificates of genuine documents and of the authorities
+above them lies here (a test compares), and nothing else is asked, whatever a certificate says.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ LOCATIONS = (
 )
 """Source: certificates of 2019 to 2026; "Azure Certificate Authority details", AIA hosts.
 
-Plain HTTP only, as the real addresses are: a certificate proves itself by its issuer's signature, and HTTPS here could need this very fetch.
+Plain HTTP only, as the real addresses are: a certificate is proved by its issuer's signature, and HTTPS could need this very fetch.
 """
 
-# One segment of RFC 3986 section 3.3 that does not begin with a dot. Of what can be percent-encoded only space and marks between 0x21 and 0x2c:
-# no letter, dot, slash, percent sign, question mark, quotation mark, control or octet above 0x7e can hide.
+# One segment of RFC 3986 section 3.3 that does not begin with a dot. Of what can be percent-encoded only space and marks between 0x21 and
+# 0x2c: no letter, dot, slash, percent sign, question mark, quotation mark, control or octet above 0x7e can hide.
 _FILE = re.compile(r"(?!\.)(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%2[0146-9A-Ca-c]){1,200}", re.ASCII)
 
 

@@ -19,7 +19,7 @@ HEAD_BYTES = 8 * 1024
 
 
 class SystemResolver:
-    """``getaddrinfo`` of the machine, which knows no time limit: it runs in a thread of its own that nobody waits for longer than allowed."""
+    """``getaddrinfo`` of the machine. It knows no time limit, so it runs in a thread that nobody waits for longer than allowed."""
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
         """See :meth:`imdskit.verify.aia.contract.Resolver.resolve`."""
@@ -34,7 +34,7 @@ class SystemResolver:
 def _look_up(host: str, found: Future[list[str]]) -> None:
     try:
         entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # UnicodeError is a ValueError
         found.set_exception(OSError(str(error)))
     else:
         found.set_result([str(entry[4][0]) for entry in entries])
@@ -100,7 +100,7 @@ class _Incoming(io.RawIOBase):
         self._clock = clock
         self._deadline = deadline
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, _mode: str) -> io.BufferedReader:
         """What ``HTTPResponse`` calls."""
         return io.BufferedReader(self)
 

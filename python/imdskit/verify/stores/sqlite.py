@@ -29,7 +29,8 @@ PURGE_EVERY = 256
 
 
 class SqliteStore:
-    """Used keys in one file. The file must be on a local disk: the write-ahead log needs memory shared between processes, and locks that work.
+    """Used keys in one file. The file must be on a local disk: the write-ahead log needs memory shared between processes, and locks that
+    work.
 
     Every admission is on the disk before ``consume`` returns (``synchronous=FULL``).
 

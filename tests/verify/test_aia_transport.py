@@ -1,0 +1,332 @@
+"""The fetcher's own HTTP against servers of every kind, on the loopback. No sleeping: servers move the clock."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imdskit.clock import ManualClock
+from imdskit.errors import FetchError
+from imdskit.verify.aia import Answer, Target
+from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _answer, _Incoming
+
+AT = 1_790_000_000
+SECOND = 1_000_000_000
+LIMIT = 16 * 1024
+Behaviour = Callable[[socket.socket], None]
+
+
+class Server:
+    """Accepts connections one after the other, reads the head of the request, and does as it is told.
+
+    Attributes:
+        requests: heads, as they came.
+        sent: octets that went out, as far as the sender knows.
+    """
+
+    def __init__(self, behave: Behaviour) -> None:
+        self.requests: list[bytes] = []
+        self._behave = behave
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                head = b""
+                while not head.endswith(b"\r\n\r\n") and (more := connection.recv(4096)):
+                    head += more
+                if head:
+                    self.requests.append(head)
+                    self._behave(connection)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@contextmanager
+def serving(behave: Behaviour) -> Iterator[Server]:
+    server = Server(behave)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def saying(answer: bytes) -> Behaviour:
+    return lambda connection: connection.sendall(answer)
+
+
+def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 * SECOND) -> Answer:
+    target = Target("authority.example", server.port, "/pki/a%20b.crt")
+    return HttpTransport(clock or ManualClock(AT)).get(target, "127.0.0.1", limit=LIMIT, timeout_ns=timeout_ns)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"0\x82\x00\x00"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"0\x82\x00\x00"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"0\x82\x00\x00"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n", b"0\x82\x00\x00"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"0\x82\x00\x00"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 16384\r\n\r\n", b"x" * 16384),
+    ],
+    ids=["length", "until the end", "HTTP/1.0", "another media type", "empty", "after a continue", "at the cap"],
+)
+def test_an_answer_comes_back_whole(head: bytes, body: bytes) -> None:
+    with serving(saying(head + body)) as server:
+        assert get(server) == Answer(200, body)
+
+
+def test_chunks_are_put_together() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\x82\r\n2;x=y\r\n\x01\x02\r\n0\r\n\r\n"
+    with serving(saying(answer)) as server:
+        assert get(server) == Answer(200, b"0\x82\x01\x02")
+
+
+def test_the_request_is_plain_and_names_the_host() -> None:
+    with serving(saying(b"HTTP/1.1 404 Not Found\r\n\r\n")) as server:
+        assert get(server) == Answer(404, b"")
+    (request,) = server.requests
+    assert request.startswith(b"GET /pki/a%20b.crt HTTP/1.1\r\n")
+    assert f"\r\nHost: authority.example:{server.port}\r\n".encode() in request
+    assert b"\r\nConnection: close\r\n" in request
+    for word in (b"cookie", b"authorization", b"referer"):
+        assert word not in request.lower()
+
+
+def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nproxy")) as proxy, serving(saying(b"HTTP/1.1 200 OK\r\n\r\nserver")) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert get(server).body == b"server"
+    assert not proxy.requests
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_the_loopback_is_told_and_not_followed(status: int) -> None:
+    with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nsecret")) as inside:
+        location = f"http://127.0.0.1:{inside.port}/secret"
+        with serving(saying(f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nno".encode())) as server:
+            assert get(server) == Answer(status, b"")
+    assert not inside.requests
+
+
+class Flood:
+    """Sends a head and then octets without end, or to 100 MiB."""
+
+    def __init__(self, head: bytes, block: bytes = b"x" * 65536) -> None:
+        self.head, self.block, self.sent = head, block, 0
+
+    def __call__(self, connection: socket.socket) -> None:
+        connection.sendall(self.head)
+        while self.sent < 100 * 1024 * 1024:
+            connection.sendall(self.block)
+            self.sent += len(self.block)
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        Flood(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n"),
+        Flood(b"HTTP/1.1 200 OK\r\n\r\n"),
+        Flood(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
+        Flood(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+        Flood(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 10000),
+        Flood(b"HTTP/1.1 200 OK\r\n", b"X-Header: x\r\n" * 50),
+        Flood(b"HTTP/1.1 200 OK\r\nX-Header: "),
+        Flood(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        Flood(b"HTTP/1.1 "),
+    ],
+    ids=["length", "no length", "length below zero", "chunks", "small chunks", "header fields", "one header field", "continues", "status"],
+)
+def test_a_hundred_mebibytes_are_not_read(flood: Flood) -> None:
+    with serving(flood) as server, pytest.raises(FetchError) as error:
+        get(server)
+    assert error.value.code in ("too-large", "not-http")
+    assert flood.sent < 16 * 1024 * 1024  # what the system buffers for a connection on the loopback; most was never sent
+
+
+def test_one_octet_above_the_cap_is_too_large() -> None:
+    with serving(saying(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (LIMIT + 1))) as server, pytest.raises(FetchError) as error:
+        get(server)
+    assert error.value.code == "too-large"
+
+
+class Drip:
+    """Sends an octet a second, by a clock that it moves itself."""
+
+    def __init__(self, clock: ManualClock, head: bytes, octet: bytes) -> None:
+        self.clock, self.head, self.octet, self.sent = clock, head, octet, 0
+
+    def __call__(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(self.head)
+        while self.sent < 5000:
+            self.clock.advance(1)
+            connection.sendall(self.octet)
+            self.sent += 1
+
+
+@pytest.mark.parametrize(
+    ("head", "octet"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 16000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX-Header: ", b"x"),
+        (b"", b"H"),
+    ],
+    ids=["body", "chunks", "header", "status"],
+)
+def test_a_slow_drip_ends_when_the_time_is_over(head: bytes, octet: bytes) -> None:
+    clock = ManualClock(AT)
+    with serving(Drip(clock, head, octet)) as server, pytest.raises(FetchError) as error:
+        get(server, clock)
+    assert error.value.code == "timed-out"
+
+
+def test_a_server_that_says_nothing_is_not_waited_for() -> None:
+    """Real time, but little of it: the system's own limit on reading is what is tested."""
+    done = threading.Event()
+
+    def silent(_: socket.socket) -> None:
+        done.wait(30)
+
+    with serving(silent) as server:
+        with pytest.raises(FetchError) as error:
+            get(server, timeout_ns=SECOND // 20)
+        done.set()
+    assert error.value.code == "timed-out"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\r\n",
+        b"0\x82\x00\x00",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"ICY 200 OK\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"HTTP/1.1 9999 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort",
+    ],
+    ids=repr,
+)
+def test_what_is_not_http_is_an_error_of_ours(answer: bytes) -> None:
+    with serving(saying(answer)) as server, pytest.raises((FetchError, OSError)) as error:
+        get(server)
+    if isinstance(error.value, FetchError):
+        assert error.value.code == "not-http"
+
+
+class Connection:
+    """What a socket would hand out, without one."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def recv_into(self, buffer: memoryview) -> int:
+        count = min(len(buffer), len(self.octets))
+        buffer[:count], self.octets = self.octets[:count], self.octets[count:]
+        return count
+
+
+PIECES = [
+    *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 ", b"200", b"301 ", b"100 Continue\r\n", b"Content-Length: ", b"Transfer-Encoding: chunked\r\n"),
+    *(b"\r\n", b"\r\n\r\n", b"\n", b": ", b" ", b"-1", b"99999999999999999999", b"4", b"f\r\n", b"0\r\n\r\n", b"\x00", b"\xff", b"\t x"),
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=12).map(b"".join), st.booleans())
+def test_any_octets_are_an_answer_or_an_error_of_ours(octets: bytes, headed: bool) -> None:
+    clock = ManualClock(AT)
+    connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + octets)
+    incoming = _Incoming(connection, LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
+    try:
+        answer = _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+    except (FetchError, OSError):
+        return
+    assert 100 <= answer.status <= 999
+
+
+def test_an_address_that_nobody_listens_on_is_an_operating_system_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        HttpTransport().get(Target("authority.example", port, "/a"), "127.0.0.1", limit=LIMIT, timeout_ns=SECOND)
+
+
+def test_the_systems_resolver_knows_the_loopback() -> None:
+    assert SystemResolver().resolve("127.0.0.1", 30 * SECOND) == ["127.0.0.1"]
+    assert SystemResolver().resolve("::1", 30 * SECOND) == ["::1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a" * 64 + ".example", "\u00fc" * 70, "a..b"], ids=["empty", "long label", "long text", "empty label"]
+)
+def test_a_name_that_cannot_be_one_is_an_operating_system_error(name: str) -> None:
+    with pytest.raises(OSError):
+        SystemResolver().resolve(name or "\x00", 30 * SECOND)
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        done.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with pytest.raises(FetchError) as error:
+        SystemResolver().resolve("authority.example", SECOND // 20)
+    done.set()
+    assert error.value.code == "timed-out"
+
+
+def test_verify_imports_no_network_until_a_fetcher_is_made() -> None:
+    code = (
+        "import sys, imdskit.verify\n"
+        "from imdskit.verify.aia import AiaFetcher\n"
+        "imdskit.verify.Verifier()\n"
+        "network = {'http', 'http.client', 'socket', 'ssl', 'urllib.request', 'sqlite3'}\n"
+        "assert not network & set(sys.modules), network & set(sys.modules)\n"
+        "AiaFetcher()\n"
+        "assert 'http.client' in sys.modules\n"
+    )
+    package = Path(__file__).parent.parent.parent / "python"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(package)}, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_cap_leaves_room_for_a_head() -> None:
+    padding = b"X-Header: " + b"x" * 1000 + b"\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + padding * 7 + b"\r\n"
+    assert len(head) < HEAD_BYTES
+    with serving(saying(head + b"x" * LIMIT)) as server:
+        assert len(get(server).body) == LIMIT

@@ -1,0 +1,116 @@
+"""A directory that anybody may have written into."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from imdskit.verify import Trust, Verifier
+from imdskit.verify.intermediate_cache import MAX_BYTES, IntermediateCache
+
+CERTIFICATES = Trust.bundled().intermediates
+ONE, TWO, THREE = CERTIFICATES[:3]
+
+
+def name(content: bytes) -> str:
+    return f"{sha256(content).hexdigest()}.der"
+
+
+def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
+    cache = IntermediateCache(tmp_path / "new" / "directory")
+    assert cache.load() == ()
+    for der in (ONE, TWO, ONE):
+        cache.keep(der)
+    again = IntermediateCache(tmp_path / "new" / "directory")
+    assert set(again.load()) == {ONE, TWO}
+    assert sorted(os.listdir(tmp_path / "new" / "directory")) == sorted([name(ONE), name(TWO)])
+    assert not (tmp_path / "new" / "directory").stat().st_mode & 0o077
+
+
+def test_it_serves_a_trust_without_any_fetcher(tmp_path: Path) -> None:
+    cache = IntermediateCache(tmp_path)
+    cache.keep(ONE)
+    trust = Trust(Trust.bundled().anchors).with_intermediates(*cache.load())
+    assert trust.intermediates == (ONE,)
+    Verifier(trust)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (name(b"garbage"), b"garbage"),
+        (name(b""), b""),
+        (name(TWO), THREE),
+        (name(TWO + b"\x00"), TWO + b"\x00"),
+        (name(TWO[:-1]), TWO[:-1]),
+        (name(b"0" * (MAX_BYTES + 1)), b"0" * (MAX_BYTES + 1)),
+        (name(TWO).upper(), TWO),
+        (name(TWO) + ".tmp", TWO),
+        ("two.der", TWO),
+        ("tmpabc.tmp", TWO),
+    ],
+    ids=[
+        "garbage",
+        "empty",
+        "another's name",
+        "one more octet",
+        "one octet less",
+        "large",
+        "upper case",
+        "ending",
+        "no digest",
+        "half written",
+    ],
+)
+def test_what_is_not_what_its_name_says_is_left_out(tmp_path: Path, file: str, content: bytes) -> None:
+    cache = IntermediateCache(tmp_path)
+    cache.keep(ONE)
+    (tmp_path / file).write_bytes(content)
+    assert cache.load() == (ONE,)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX file systems")
+def test_what_is_no_plain_file_is_left_out(tmp_path: Path) -> None:
+    cache = IntermediateCache(tmp_path / "cache")
+    cache.keep(ONE)
+    (tmp_path / "elsewhere").write_bytes(TWO)
+    os.symlink(tmp_path / "elsewhere", tmp_path / "cache" / name(TWO))
+    os.mkfifo(tmp_path / "cache" / name(b"a pipe"))
+    os.mkdir(tmp_path / "cache" / name(b"a directory"))
+    assert cache.load() == (ONE,)
+
+
+def test_it_does_not_grow_without_end(tmp_path: Path) -> None:
+    cache = IntermediateCache(tmp_path, capacity=2)
+    for der in (ONE, TWO, THREE):
+        cache.keep(der)
+    assert set(cache.load()) == {ONE, TWO}
+    (tmp_path / name(THREE)).write_bytes(THREE)
+    assert len(cache.load()) == 2
+
+
+def test_a_place_that_cannot_be_used_is_an_empty_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = IntermediateCache(tmp_path / "file")
+    cache.keep(ONE)
+    assert cache.load() == ()
+    assert "not kept" in caplog.text
+
+
+def test_a_file_that_cannot_be_moved_into_place_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(os, "replace", fail)
+    IntermediateCache(tmp_path).keep(ONE)
+    assert os.listdir(tmp_path) == []
+
+
+def test_many_may_keep_at_the_same_time(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(IntermediateCache(tmp_path).keep, CERTIFICATES * 4))
+    assert set(IntermediateCache(tmp_path).load()) == set(CERTIFICATES)
