@@ -45,7 +45,12 @@ def every() -> list[Backend]:
 numbers = st.integers(1, 1 << 20) | st.integers(1, 5)
 
 
-@given(rate=numbers, per_ns=numbers | st.just(SECOND), burst=numbers, steps=st.lists(st.integers(-(10**6), 10**9) | st.integers(0, 50), max_size=40))
+@given(
+    rate=numbers,
+    per_ns=numbers | st.just(SECOND),
+    burst=numbers,
+    steps=st.lists(st.integers(-(10**6), 10**9) | st.integers(0, 50), max_size=40),
+)
 def test_every_backend_does_what_the_model_does(rate: int, per_ns: int, burst: int, steps: list[int]) -> None:
     model = Model(rate, per_ns, burst)
     buckets = [backend.bucket(rate, per_ns, burst) for backend in every()]

@@ -32,7 +32,16 @@ ANSWERS = {
     "network/interface ": ("text", ""),
 }
 
-ABSENT = ["compute/", "Compute", "compute/name/x", "compute/tagsList/1", "compute/tagsList/-1", "compute/tagsList/00", "compute/tagsList/x", "x"]
+ABSENT = [
+    "compute/",
+    "Compute",
+    "compute/name/x",
+    "compute/tagsList/1",
+    "compute/tagsList/-1",
+    "compute/tagsList/00",
+    "compute/tagsList/x",
+    "x",
+]
 
 
 def every() -> list[Backend]:
@@ -44,7 +53,9 @@ def every() -> list[Backend]:
     return found
 
 
-@pytest.mark.parametrize(("path", "form", "expected"), [(p, *a) for p, a in ANSWERS.items()], ids=[f"{p or 'root'}-{a[0]}" for p, a in ANSWERS.items()])
+@pytest.mark.parametrize(
+    ("path", "form", "expected"), [(p, *a) for p, a in ANSWERS.items()], ids=[f"{p or 'root'}-{a[0]}" for p, a in ANSWERS.items()]
+)
 def test_a_node_is_rendered_as_the_service_does(path: str, form: str, expected: str | None, backend: Backend) -> None:
     document = backend.document(NODE)
     keys = tuple(filter(None, path.strip().split("/")))
@@ -120,7 +131,7 @@ def test_every_backend_renders_every_node_alike(value: object, ascii_only: bool,
     assert json.loads(documents[0].select((), "json")) == value if isinstance(value, dict | list) else True
 
 
-@given(st.binary(max_size=60) | st.text("{}[]\",:0123456789.eE+-\\u truefalsn \t", max_size=40).map(str.encode))
+@given(st.binary(max_size=60) | st.text('{}[]",:0123456789.eE+-\\u truefalsn \t', max_size=40).map(str.encode))
 def test_every_backend_refuses_the_same_bytes(data: bytes) -> None:
     verdicts = []
     for backend in every():
