@@ -203,7 +203,7 @@ class Checker:
                 signer,
                 anchors=self._anchors,
                 intermediates=(*certificates, *self._intermediates),
-                inputs=Inputs(at),
+                inputs=Inputs(at, common_names=self._setup.allow_common_name),
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
             )

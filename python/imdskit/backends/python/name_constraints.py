@@ -1,181 +1,240 @@
-"""Name constraints (RFC 5280 sections 4.2.1.10 and 6.1.3 (b), (c), 6.1.4 (g)): for which names an authority may issue.
+"""Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)): for which names an authority may issue.
 
-Each certificate's constraints are kept apart and all applied, which is the same as intersecting them and easier to see. DNS names, mail
-addresses, hosts of URIs, addresses and directory names are understood. A constraint of another kind is refused as soon as a name of that kind turns
-up under it.
+Each certificate's constraints are kept apart and all applied, which is the same as intersecting the permitted and uniting the excluded subtrees.
+Subtrees stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
+
+DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A critical constraint on another kind of name refuses every name
+of that kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from imdskit.asn1.oids import NAME_CONSTRAINTS
 from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import Certificate, GeneralName, NameConstraints
+from imdskit.backends.python.certificate import Certificate, GeneralName, GeneralSubtree, NameConstraints
 
-Labels = tuple[str, ...]
+COUNTED = frozenset({"dNSName", "iPAddress", "directoryName", "rfc822Name"})
+UNDERSTOOD = COUNTED | {"uniformResourceIdentifier"}
+
+MAX_COMPARISONS = 1 << 20
+"""Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL and
+BoringSSL stop there too."""
+
+Key = tuple[object, ...]
+"""What subtrees of one kind are looked up by."""
 
 
-def fault(certificate: Certificate, constraints: Sequence[NameConstraints], budget: Budget) -> str | None:
-    """The first name of the certificate that one of the constraints forbids, in words; None if there is none."""
-    if not constraints:
+class Subtrees:
+    """Subtrees of one kind of name."""
+
+    def __init__(self, bases: Iterable[GeneralName], *, exclude: bool) -> None:
+        self.keys: set[Key] = set()
+        self.masks: set[bytes] = set()
+        self.parents: set[Key] = set()
+        self.count = 0
+        for base in bases:
+            self.count += 1
+            key = base_key(base, exclude=exclude)
+            self.keys.add(key)
+            if base.kind == "iPAddress":
+                self.masks.add(base.value[len(base.value) // 2 :])
+            elif base.kind == "dNSName":
+                self.parents.add(key[:-1])
+
+    def contain(self, name: GeneralName) -> bool:
+        """Whether the name lies within one of them."""
+        if name.kind == "iPAddress":
+            return any((mask, _masked(name.value, mask)) in self.keys for mask in self.masks if len(mask) == len(name.value))
+        return any(key in self.keys for key in keys_above(name))
+
+    def touch(self, name: GeneralName) -> bool:
+        """Whether the name, or one of those that a wildcard stands for, lies within one of them: ``*.example.com`` stands for
+        ``a.example.com``, and so an exclusion of ``a.example.com`` is about it (CVE-2025-61727)."""
+        if name.kind == "dNSName" and name.value.startswith(b"*.") and _labels(name.value)[:-1] in self.parents:
+            return True
+        return self.contain(name)
+
+
+class Constraints:
+    """What one authority may issue for."""
+
+    def __init__(self, certificate: Certificate, constraints: NameConstraints) -> None:
+        self.critical = any(extension.critical for extension in certificate.extensions if extension.oid == NAME_CONSTRAINTS)
+        self.permitted = _by_kind(constraints.permitted or (), exclude=False)
+        self.excluded = _by_kind(constraints.excluded or (), exclude=True)
+        self.count = sum(subtrees.count for kind, subtrees in (*self.permitted.items(), *self.excluded.items()) if kind in COUNTED)
+
+    def fault(self, name: GeneralName) -> str | None:
+        """Why the name may not be there, or None."""
+        excluded, permitted = self.excluded.get(name.kind), self.permitted.get(name.kind)
+        if excluded is None and permitted is None:
+            return None
+        if name.kind not in UNDERSTOOD:
+            # 4.2.1.10: process the constraint or reject the certificate, where the extension is critical.
+            return f"a {name.kind} under a constraint that is not understood" if self.critical else None
+        if not _is_well_formed(name):
+            return f"{_shown(name)} cannot be compared"
+        if excluded is not None and excluded.touch(name):
+            return f"{_shown(name)} is excluded"
+        if permitted is not None and not permitted.contain(name):
+            return f"{_shown(name)} is not permitted"
         return None
-    names: dict[str, list[GeneralName]] = {}
-    for name in names_of(certificate):
-        names.setdefault(name.kind, []).append(name)
-    for constraint in constraints:
-        for kind, group in names.items():
-            excluded = [subtree.base for subtree in constraint.excluded or () if subtree.base.kind == kind]
-            permitted = [subtree.base for subtree in constraint.permitted or () if subtree.base.kind == kind]
-            budget.spend_names(len(group) + len(excluded) + len(permitted))
-            if not excluded and not permitted:
-                continue
-            if kind not in _MATCHERS:
-                return f"{_shown(group[0])} under a constraint on such names, which is not understood"
-            if excluded:
-                within = _MATCHERS[kind](excluded, True)
-                for name in group:
-                    if within(name):
-                        return f"{_shown(name)} is excluded"
-            if permitted:
-                within = _MATCHERS[kind](permitted, False)
-                for name in group:
-                    if not within(name):
-                        return f"{_shown(name)} is not permitted"
-    return None
+
+
+class PathConstraints:
+    """The constraints of the authorities so far on one path, from the anchor down. Both methods raise VerificationError(``budget-spent``).
+
+    ``common_names``: common names count as DNS names, because whoever asks for the host would take them for one.
+    """
+
+    def __init__(self, budget: Budget, *, common_names: bool) -> None:
+        self.budget = budget
+        self.common_names = common_names
+        self.all: list[Constraints] = []
+        self.comparisons = 0
+
+    def add(self, certificate: Certificate) -> None:
+        """6.1.4 (g)."""
+        constraints = certificate.name_constraints
+        if constraints is not None:
+            self.budget.spend_items(len(constraints.permitted or ()) + len(constraints.excluded or ()))
+            self.all.append(Constraints(certificate, constraints))
+
+    def fault(self, certificate: Certificate) -> str | None:
+        """6.1.3 (b) and (c): the first name of the certificate that may not be there, in words; None if all may."""
+        if not self.all:
+            return None
+        others = other_names(certificate, common_names=self.common_names)
+        self.comparisons += sum(name.kind in COUNTED for name in others) * sum(constraints.count for constraints in self.all)
+        if self.comparisons > MAX_COMPARISONS:
+            self.budget.exhaust()
+        self.budget.spend_items((len(others) + 1) * len(self.all))
+        subject = certificate.subject
+        # An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
+        names = [GeneralName("directoryName", subject.der, subject), *others] if subject.key else others
+        for constraints in self.all:
+            for name in names:
+                problem = constraints.fault(name)
+                if problem:
+                    return problem
+        return None
+
+
+def other_names(certificate: Certificate, *, common_names: bool) -> list[GeneralName]:
+    """The names beside the subject: the alternative names, and the mail addresses in the subject. Section 4.2.1.10 leaves the latter out where
+    there are alternative names; who counts them always is on the safe side. Common names that look like DNS names count where they are
+    asked for and there is no alternative name of that kind."""
+    subject = certificate.subject
+    names = list(certificate.subject_alt_name or ())
+    hosts: list[bytes] = []
+    if common_names and not any(name.kind == "dNSName" for name in names):
+        hosts = [text.encode("utf-8", "surrogatepass") for text in subject.common_names]
+    names += [GeneralName("rfc822Name", address.encode("utf-8", "surrogatepass")) for address in subject.email_addresses]
+    return names + [GeneralName("dNSName", host) for host in hosts if b"." in host and _is_host(host.removeprefix(b"*."))]
 
 
 def malformed(constraints: NameConstraints) -> str | None:
-    """Why constraints cannot be applied at all: RFC 5280 profiles minimum and maximum away, and a base must be one that names can lie below."""
+    """Why constraints cannot be applied at all, or None: minimum and maximum are profiled away (4.2.1.10), and a base must be one that names can
+    lie within."""
     for subtree in (*(constraints.permitted or ()), *(constraints.excluded or ())):
+        kind, value = subtree.base.kind, subtree.base.value
         if subtree.minimum != 0 or subtree.maximum is not None:
             return "minimum or maximum"
-        if subtree.base.kind == "iPAddress" and not _is_network(subtree.base.value):
+        if kind == "iPAddress" and not _is_network(value):
             return "an address range that is none"
-        if subtree.base.kind == "dNSName" and _labels(subtree.base.text.removeprefix(".")) is None:
+        if kind == "dNSName" and value and not _is_host(value.removeprefix(b".")):
             return "a DNS name that is none"
+        if kind in ("rfc822Name", "uniformResourceIdentifier") and value and not _is_host(value.rpartition(b"@")[2].removeprefix(b".")):
+            return "a host or domain that is none"
     return None
 
 
-def names_of(certificate: Certificate) -> list[GeneralName]:
-    """All names that are constrained: the alternative names, the subject, and the mail addresses in it. RFC 5280 leaves the latter out where
-    there are alternative names; a verifier that counts them always is the safer one."""
-    names = list(certificate.subject_alt_name or ())
-    if certificate.subject.key:
-        names.append(GeneralName("directoryName", certificate.subject.der, certificate.subject))
-    return names + [GeneralName("rfc822Name", address.encode("ascii", "replace")) for address in certificate.subject.email_addresses]
+def base_key(base: GeneralName, *, exclude: bool) -> Key:
+    """The key of a subtree. Names have it among their ``keys_above`` if they lie within the subtree."""
+    if base.kind == "directoryName":
+        assert base.name is not None
+        return base.name.key
+    if base.kind == "iPAddress":
+        half = len(base.value) // 2
+        mask = base.value[half:]
+        return mask, _masked(base.value[:half], mask)
+    if base.kind in ("rfc822Name", "uniformResourceIdentifier"):
+        mailbox, at, host = base.value.rpartition(b"@")
+        if at:
+            return "mailbox", mailbox, _labels(host)
+        # With a leading dot all hosts below it; without, this host alone. The empty base is every host.
+        return ("below", *_labels(host[1:])) if host.startswith(b".") or not host else ("host", *_labels(host))
+    # A DNS name has no leading dot. Where one is written, it is taken for what hurts more: the names below only are permitted, all are excluded.
+    if base.value.startswith(b".") and not exclude:
+        return (*_labels(base.value[1:]), "below")
+    return _labels(base.value.removeprefix(b"."))
 
 
-Matcher = Callable[[GeneralName], bool]
-"""Whether a name lies within one of the bases that the matcher was made for."""
-
-
-def _dns(bases: Sequence[GeneralName], excluding: bool) -> Matcher:
-    """A name lies within a base if labels can be put in front of the base to make it; a base with a leading dot wants at least one. A wildcard
-    stands for many names: where names are excluded it lies within if one of them does, where they are permitted if all of them do."""
-    exact, below = _domains(base.text for base in bases)
-
-    def within(name: GeneralName) -> bool:
-        found = _labels(name.text)
-        if not found:
-            return excluding
-        if any(found[i:] in exact or (i > 0 and found[i:] in below) for i in range(len(found) + 1)):
-            return True
-        # *.example.com also stands for a.example.com, which an exclusion of a.example.com is about.
-        return excluding and found[0] == "*" and any(len(base) == len(found) and base[1:] == found[1:] for base in exact)
-
-    return within
-
-
-def _mail(bases: Sequence[GeneralName], excluding: bool) -> Matcher:
-    """A base is a mailbox, a host, or with a leading dot every host below it."""
-    boxes = {_mailbox(base.text) for base in bases if "@" in base.text}
-    hosts = {base.text.lower() for base in bases if "@" not in base.text and not base.text.startswith(".")}
-    below = tuple(base.text.lower() for base in bases if base.text.startswith("."))
-
-    def within(name: GeneralName) -> bool:
-        if name.text.count("@") != 1:
-            return excluding
-        box = _mailbox(name.text)
-        return box in boxes or box[1] in hosts or box[1].endswith(below or ("\0",)) or "" in hosts
-
-    return within
-
-
-def _uri(bases: Sequence[GeneralName], excluding: bool) -> Matcher:
-    """A base is a host, or with a leading dot every host below it. A URI without a host name cannot be judged."""
-    hosts = {base.text.lower() for base in bases if not base.text.startswith(".")}
-    below = tuple(base.text.lower() for base in bases if base.text.startswith("."))
-
-    def within(name: GeneralName) -> bool:
-        try:
-            host = urlsplit(name.text).hostname
-        except ValueError:
-            host = None
-        if not host or _labels(host) is None or host.replace(".", "").isdigit() or ":" in host:
-            return excluding
-        return host in hosts or host.endswith(below or ("\0",)) or "" in hosts
-
-    return within
-
-
-def _address(bases: Sequence[GeneralName], excluding: bool) -> Matcher:
-    networks = [(base.value[: len(base.value) // 2], base.value[len(base.value) // 2 :]) for base in bases]
-
-    def within(name: GeneralName) -> bool:
-        return any(
-            len(name.value) == len(mask) and all(a & m == b & m for a, b, m in zip(name.value, network, mask, strict=True))
-            for network, mask in networks
-        )
-
-    return within
-
-
-def _directory(bases: Sequence[GeneralName], excluding: bool) -> Matcher:
-    """A name lies within a base if the base is how it begins."""
-    prefixes = {base.name.key for base in bases if base.name is not None}
-
-    def within(name: GeneralName) -> bool:
+def keys_above(name: GeneralName) -> Iterator[Key]:
+    """The keys of all subtrees that would contain the name (4.2.1.10)."""
+    if name.kind == "directoryName":
         assert name.name is not None
-        key = name.name.key
-        return any(key[:i] in prefixes for i in range(len(key) + 1))
-
-    return within
-
-
-_MATCHERS: dict[str, Callable[[Sequence[GeneralName], bool], Matcher]] = {
-    "dNSName": _dns,
-    "rfc822Name": _mail,
-    "uniformResourceIdentifier": _uri,
-    "iPAddress": _address,
-    "directoryName": _directory,
-}
-
-
-def _domains(bases: Iterable[str]) -> tuple[set[Labels], set[Labels]]:
-    """Bases that stand for themselves and all below, and bases with a leading dot, which stand for what is below. The empty one is all names."""
-    exact: set[Labels] = set()
-    below: set[Labels] = set()
-    for base in bases:
-        parts = _labels(base.removeprefix("."))
-        if parts is not None:
-            (below if base.startswith(".") else exact).add(parts)
-    return exact, below
+        parts = name.name.key
+        yield from (parts[:length] for length in range(len(parts) + 1))
+    elif name.kind in ("rfc822Name", "uniformResourceIdentifier"):
+        # The mailbox is compared with its case, the host without.
+        mailbox, host = _mailbox(name) if name.kind == "rfc822Name" else (b"", _uri_host(name))
+        labels = _labels(host)
+        yield "mailbox", mailbox, labels
+        yield "host", *labels
+        yield from (("below", *labels[:length]) for length in range(len(labels)))
+    else:
+        # Labels may be added on the left; the empty base is every name.
+        labels = _labels(name.value)
+        yield from (labels[:length] for length in range(len(labels) + 1))
+        yield from ((*labels[:length], "below") for length in range(1, len(labels)))
 
 
-def _labels(name: str) -> Labels | None:
-    """In lower case; () for the empty name, None for what is no name. One dot at the end is the root's and left out."""
-    text = name.lower()
-    text = text.removesuffix(".") if len(text) > 1 else text
-    if not text:
-        return ()
-    parts = tuple(text.split("."))
-    return parts if all(parts) and text.isprintable() and " " not in text and "*" not in text[1:] else None
+def _by_kind(subtrees: Iterable[GeneralSubtree], *, exclude: bool) -> dict[str, Subtrees]:
+    kinds: dict[str, list[GeneralName]] = {}
+    for subtree in subtrees:
+        kinds.setdefault(subtree.base.kind, []).append(subtree.base)
+    return {kind: Subtrees(bases if kind in UNDERSTOOD else (), exclude=exclude) for kind, bases in kinds.items()}
 
 
-def _mailbox(text: str) -> tuple[str, str]:
-    local, _, host = text.rpartition("@")
-    return local, host.lower()
+def _labels(host: bytes) -> tuple[bytes, ...]:
+    """Most significant label first; () for the empty name."""
+    return tuple(reversed(host.lower().removesuffix(b".").split(b"."))) if host else ()
+
+
+def _is_well_formed(name: GeneralName) -> bool:
+    if name.kind == "iPAddress":
+        return len(name.value) in (4, 16)
+    if name.kind == "dNSName":
+        return _is_host(name.value.removesuffix(b".").removeprefix(b"*."))
+    if name.kind == "rfc822Name":
+        mailbox, host = _mailbox(name)
+        return mailbox != b"" and b"@" not in mailbox and _is_host(host)
+    if name.kind == "uniformResourceIdentifier":
+        # 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
+        host = _uri_host(name)
+        return _is_host(host) and not host.replace(b".", b"").isdigit()
+    return True
+
+
+def _mailbox(name: GeneralName) -> tuple[bytes, bytes]:
+    mailbox, _, host = name.value.rpartition(b"@")
+    return mailbox, host
+
+
+def _uri_host(name: GeneralName) -> bytes:
+    try:
+        return (urlsplit(name.value).hostname or b"").removesuffix(b".")
+    except ValueError:
+        return b""
+
+
+def _is_host(name: bytes) -> bool:
+    """Labels of letters, digits, hyphens and underscores, none empty or too long."""
+    return 0 < len(name) <= 253 and all(0 < len(part) <= 63 and part.translate(None, b"-_").isalnum() for part in name.split(b"."))
 
 
 def _is_network(value: bytes) -> bool:
@@ -187,5 +246,11 @@ def _is_network(value: bytes) -> bool:
     return inverted & (inverted + 1) == 0
 
 
+def _masked(address: bytes, mask: bytes) -> int:
+    return int.from_bytes(address, "big") & int.from_bytes(mask, "big")
+
+
 def _shown(name: GeneralName) -> str:
-    return f"{name.kind} {name.value.decode('latin-1')[:80]!a}" if name.name is None else f"directoryName {name.value.hex()[:80]}"
+    if name.name is not None:
+        return f"the directory name {name.name.common_names[-1] if name.name.common_names else name.value.hex()[:40]}"
+    return f"{name.kind} {name.value.hex() if name.kind == 'iPAddress' else name.value.decode('ascii', 'replace')[:80]}"

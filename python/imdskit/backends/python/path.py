@@ -1,7 +1,14 @@
 """Finding a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
 
-The search is depth first and its order is fixed: anchors before other certificates, a fitting key identifier before another, valid before not, and then
-as given. A name and key stand on a path once, however many certificates they have. Every signature is checked once at most.
+The search is depth first and its order is fixed. Candidates for the issuer of a certificate are those that bear its issuer's name: anchors before other
+certificates, a fitting key identifier before another, valid before not, and then as given. One name with one key stands on a path once,
+however many certificates it has; so paths do not loop, and cross-signed twins are tried one after the other.
+
+What is checked when, which decides the reason that is reported:
+
+1. the signer alone;
+2. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
+3. for each path that has come to an anchor, the path as a whole.
 """
 
 from __future__ import annotations
@@ -9,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import signature, validation
+from imdskit.backends.python import profile, signature, validation
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.validation import Inputs, Refusal
-from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
 _GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1}
+"""Reasons that say less than any other; of two of one rank the first counts."""
 
 
 def build(
@@ -29,7 +36,7 @@ def build(
     min_rsa_bits: int = 2048,
     accept_weak: bool = False,
 ) -> tuple[Certificate, ...]:
-    """The first good path, signer first, anchor last.
+    """The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
 
     Args:
         signer: the certificate at the end of the path.
@@ -38,16 +45,17 @@ def build(
         inputs: what RFC 5280 section 6.1.1 asks of the caller.
         limits: ``path_certificates`` and ``work`` count here.
         min_rsa_bits: of every key on the path.
-        accept_weak: compute weak algorithms and keys instead of refusing them (test suites only).
+        accept_weak: compute SHA-1 and SHA-224 instead of refusing them (test suites only).
 
     Raises:
-        VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`.
+        VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`. ``location`` is like
+            ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
     """
-    problem = None if accept_weak else signature.key_fault(signer.public_key, min_rsa_bits)
-    if problem:
-        raise VerificationError(Reason.CERTIFICATE_KEY, location="chain[0].subjectPublicKeyInfo", detail=problem)
     search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak)
-    found = search.extend((signer,))
+    try:
+        found = search.run(signer)
+    except Refusal as refusal:
+        raise refusal.error() from None
     if found is None:
         assert search.refusal is not None
         raise search.refusal.error()
@@ -74,46 +82,48 @@ class _Search:
         self.links: dict[tuple[bytes, bytes], Refusal | None] = {}
         self.refusal: Refusal | None = None
 
-    def extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
-        """The first good path that begins with ``path``, or None; then ``refusal`` says why."""
-        child = path[-1]
-        index = len(path)
-        nobody = True
-        for issuer in self._in_order(child, self.anchors):
-            nobody = False
-            self.budget.spend_step()
+    def run(self, signer: Certificate) -> tuple[Certificate, ...] | None:
+        """The first good path; None if there is none, and ``refusal`` says why. Raises Refusal if no path could help the signer."""
+        validation.check_certificate(signer, 0, self.inputs)
+        validation.check_signer(signer, self.inputs)
+        if any(anchor.der == signer.der for anchor in self.anchors.get(signer.subject.key, ())):
+            validation.check_path((signer,), self.inputs, self.budget)
+            return (signer,)
+        problem = signature.key_fault(signer.public_key, self.min_rsa_bits)
+        if problem:
+            raise Refusal(Reason.CERTIFICATE_KEY, "chain[0].subjectPublicKeyInfo", problem)
+        return self._extend((signer,))
+
+    def _extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
+        """The first good path that begins with ``path``."""
+        child, index = path[-1], len(path)
+        anchors = self._in_order(child, self.anchors)
+        others = [issuer for issuer in self._in_order(child, self.intermediates) if not _is_on(path, issuer)]
+        for issuer in anchors:
             try:
-                self._check_link(child, issuer, index)
+                self._check_step(child, issuer, index, anchor=True)
                 validation.check_path((*path, issuer), self.inputs, self.budget)
             except Refusal as refusal:
                 self._note(refusal)
             else:
                 return (*path, issuer)
-        for issuer in self._in_order(child, self.intermediates):
-            if any(issuer.spki == other.spki and issuer.subject.key == other.subject.key for other in path):
-                continue
-            nobody = False
-            self.budget.spend_step()
+        for issuer in others:
             try:
-                if index + 2 > self.longest:
-                    raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
-                validation.check_certificate(issuer, index, self.inputs)
-                validation.check_authority(issuer, index, self.inputs)
-                self._check_link(child, issuer, index)
+                self._check_step(child, issuer, index, anchor=False)
             except Refusal as refusal:
                 self._note(refusal)
                 continue
-            found = self.extend((*path, issuer))
+            found = self._extend((*path, issuer))
             if found is not None:
                 return found
-        if nobody:
+        if not anchors and not others:
             reason = Reason.UNTRUSTED_ROOT if child.self_issued else Reason.UNKNOWN_ISSUER
             self._note(Refusal(reason, f"chain[{index - 1}].issuer", _issuer_of(child)))
         return None
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
-        """Candidates for the issuer of ``child``: those that bear its name (6.1.3 (a)(4)), the likely ones first. Key identifiers only
-        order them (4.2.1.1): a wrong one forbids nothing."""
+        """Candidates for the issuer of ``child``, the likely ones first. Names chain (6.1.3 (a)(4)); key identifiers only order (4.2.1.1): a
+        wrong one forbids nothing, since nobody vouches for it but the certificate that has it."""
         wanted = child.authority_key_identifier.key_identifier if child.authority_key_identifier else None
         at = self.inputs.at
 
@@ -123,8 +133,25 @@ class _Search:
 
         return sorted(certificates.get(child.issuer.key, ()), key=rank)
 
+    def _check_step(self, child: Certificate, issuer: Certificate, index: int, *, anchor: bool) -> None:
+        """``issuer`` signed ``child`` and may stand at ``index`` of a path. Raises Refusal, and VerificationError(``budget-spent``)."""
+        self.budget.spend_step()
+        if index + (1 if anchor else 2) > self.longest:
+            raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
+        self._check_link(child, issuer, index)
+        if anchor:
+            validation.check_anchor(issuer, index, self.inputs)
+        else:
+            validation.check_certificate(issuer, index, self.inputs)
+            validation.check_authority(issuer, index, self.inputs)
+        if self.inputs.strict_profile:
+            problem = profile.link_fault(child, issuer)
+            if problem:
+                raise Refusal(Reason.BAD_EXTENSION, f"chain[{index - 1}].{problem[0]}", problem[1])
+
     def _check_link(self, child: Certificate, issuer: Certificate, index: int) -> None:
-        """6.1.3 (a)(1): ``child`` was signed with the key of ``issuer``, with an algorithm and a key that are accepted."""
+        """6.1.3 (a)(1): ``child`` was signed with the key of ``issuer``, with an algorithm and a key that are accepted. Computed once for each
+        certificate and key."""
         key = (child.der, issuer.spki)
         if key not in self.links:
             self.links[key] = self._link_fault(child, issuer, index)
@@ -133,15 +160,15 @@ class _Search:
             raise refusal
 
     def _link_fault(self, child: Certificate, issuer: Certificate, index: int) -> Refusal | None:
-        if not self.accept_weak:
-            problem = signature.algorithm_fault(child.signature_algorithm)
-            if problem:
-                return Refusal(Reason.CERTIFICATE_ALGORITHM, f"chain[{index - 1}].signatureAlgorithm", problem)
-            problem = signature.key_fault(issuer.public_key, self.min_rsa_bits)
-            if problem:
-                return Refusal(Reason.CERTIFICATE_KEY, f"chain[{index}].subjectPublicKeyInfo", problem)
-        self.budget.spend_signature(issuer.public_key)
-        fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
+        algorithm, key = child.signature_algorithm, issuer.public_key
+        problem = None if self.accept_weak else signature.algorithm_fault(algorithm)
+        if problem:
+            return Refusal(Reason.CERTIFICATE_ALGORITHM, f"chain[{index - 1}].signatureAlgorithm", problem)
+        problem = signature.key_fault(key, self.min_rsa_bits)
+        if problem:
+            return Refusal(Reason.CERTIFICATE_KEY, f"chain[{index}].subjectPublicKeyInfo", problem)
+        self.budget.spend_signature(key)
+        fault = signature.fault(algorithm, key, child.tbs, child.signature)
         if fault is signature.Fault.ALGORITHM:
             return Refusal(Reason.CERTIFICATE_ALGORITHM, f"chain[{index - 1}].signatureAlgorithm", fault.value)
         if fault is not None:
@@ -154,13 +181,15 @@ class _Search:
             self.refusal = refusal
 
 
+def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
+    return any(issuer.spki == other.spki and issuer.subject.key == other.subject.key for other in path)
+
+
 def _by_subject(certificates: Iterable[Certificate]) -> dict[tuple[bytes, ...], list[Certificate]]:
+    """Certificates by the name that they bear, each once, in order."""
     found: dict[tuple[bytes, ...], list[Certificate]] = {}
-    seen: set[bytes] = set()
-    for certificate in certificates:
-        if certificate.der not in seen:
-            seen.add(certificate.der)
-            found.setdefault(certificate.subject.key, []).append(certificate)
+    for certificate in {certificate.der: certificate for certificate in certificates}.values():
+        found.setdefault(certificate.subject.key, []).append(certificate)
     return found
 
 
@@ -168,4 +197,3 @@ def _issuer_of(certificate: Certificate) -> str:
     names = certificate.issuer.common_names
     where = f"; it may lie at {certificate.ca_issuers[0]}" if certificate.ca_issuers else ""
     return f"{names[-1] if names else certificate.issuer.der.hex()[:40]}{where}"
-

@@ -1,6 +1,8 @@
 """Whether a path that hangs together may be relied on: RFC 5280 section 6.1, for one path from an anchor to a signer.
 
-:func:`fault` is the algorithm of section 6.1 but for the signatures, which :mod:`imdskit.backends.python.path` has checked while it built the path.
+A path is given signer first, anchor last; ``chain[0]`` is the signer. What concerns one certificate alone (:func:`check_signer`,
+:func:`check_certificate`, :func:`check_authority`, :func:`check_anchor`) and the signatures are checked by :mod:`imdskit.backends.python.path` while it
+builds the path; what concerns the path as a whole is :func:`check_path`.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imdskit.asn1 import oids
-from imdskit.backends.python import name_constraints
+from imdskit.backends.python import name_constraints, profile
 from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import Certificate, NameConstraints
+from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.name_constraints import PathConstraints
 from imdskit.backends.python.policies import ANY, PolicyState
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
@@ -28,8 +31,12 @@ class Inputs:
         policies: user-initial-policy-set.
         explicit_policy, inhibit_mapping, inhibit_any: the three policy flags.
         max_path_length: intermediates that are not self-issued, at most; None for no other limit than those of the authorities.
-        anchor_rules: apply what an anchor's own certificate says: validity, path length, purposes, name constraints (RFC 5937). Its other
-            extensions, its signature and its serial number are nobody's business: it is trusted.
+        anchor_validity: an anchor's certificate must be valid.
+        anchor_constraints: apply what an anchor's certificate says of path length, key usage, purposes, names and policies (RFC 5937), and refuse
+            critical extensions that are not understood. Its other extensions, serial number and signature are nobody's business: it is trusted.
+        any_purpose: anyExtendedKeyUsage will do for the signer too; authorities may always have it.
+        common_names: name constraints on DNS names hold for common names too, because the caller accepts those where there is no other name.
+        strict_profile: hold every certificate, anchors too, to what RFC 5280 section 4 asks of its issuer (:mod:`imdskit.backends.python.profile`).
     """
 
     at: int | None
@@ -40,7 +47,11 @@ class Inputs:
     inhibit_mapping: bool = False
     inhibit_any: bool = False
     max_path_length: int | None = None
-    anchor_rules: bool = True
+    anchor_validity: bool = True
+    anchor_constraints: bool = True
+    any_purpose: bool = False
+    common_names: bool = False
+    strict_profile: bool = False
 
 
 class Refusal(Exception):  # noqa: N818  # not an error of the package: it never leaves it
@@ -56,19 +67,104 @@ class Refusal(Exception):  # noqa: N818  # not an error of the package: it never
         return VerificationError(self.reason, location=self.location, detail=self.detail)
 
 
-def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """What holds for every certificate on a path: 6.1.3 (a)(2), 4.2 on unknown critical extensions, and 4.1 and 4.2.1 on faulty ones.
+# Each of the following raises Refusal if something is not good.
 
-    Raises:
-        Refusal: it is not good.
-    """
+
+def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> None:
+    """What holds for the signer and for every intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and no faults (4.1, 4.2.1)."""
     here = f"chain[{index}]"
     _check_validity(certificate, here, inputs)
-    if certificate.unknown_critical:
-        raise Refusal(Reason.UNKNOWN_CRITICAL_EXTENSION, f"{here}.extensions", certificate.unknown_critical[0])
+    _check_critical(certificate, here)
     if certificate.faults:
         field, problem = certificate.faults[0]
         raise Refusal(Reason.BAD_EXTENSION, f"{here}.{field}", problem)
+    if inputs.strict_profile:
+        _check_profile(certificate, here)
+
+
+def check_signer(certificate: Certificate, inputs: Inputs) -> None:
+    """What holds for the end of the path, beside :func:`check_certificate`: 4.2.1.3 and 4.2.1.12."""
+    if inputs.key_usage and certificate.key_usage is not None and not inputs.key_usage & certificate.key_usage:
+        raise Refusal(Reason.KEY_USAGE, "chain[0].keyUsage", f"none of {', '.join(sorted(inputs.key_usage))} is set")
+    _check_purpose(certificate, "chain[0]", inputs.purpose, any_purpose=inputs.any_purpose)
+
+
+def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
+    """What holds for every intermediate, beside :func:`check_certificate`: 6.1.4 (k) and (n), and 4.2.1.12 for authorities."""
+    here = f"chain[{index}]"
+    # 6.1.4 (k): it says that it is an authority. One of version 1 or 2 cannot, and no other means are known here.
+    if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
+        raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "absent" if certificate.basic_constraints is None else "cA is FALSE")
+    _check_issuing(certificate, here, inputs)
+
+
+def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
+    """What holds for an anchor that signed another certificate. RFC 5280 knows an anchor by name and key only (6.1.1 (d)); RFC 5937 lets its
+    certificate constrain the path."""
+    here = f"chain[{index}]"
+    if inputs.anchor_validity:
+        _check_validity(certificate, here, inputs)
+    if not inputs.anchor_constraints:
+        return
+    _check_critical(certificate, here)
+    # Anchors of version 1 are authorities because they are anchors; one that says it is none, is none.
+    if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
+        raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "cA is FALSE")
+    _check_issuing(certificate, here, inputs)
+    if inputs.strict_profile:
+        _check_profile(certificate, here)
+
+
+def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> None:
+    """What holds for a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and
+    the number of authorities (6.1.4 (l), (m)).
+
+    Raises:
+        Refusal: the path is not good.
+        VerificationError: ``budget-spent``.
+    """
+    length = max(len(path) - 1, 1)  # of a signer that is its own anchor, 1
+    budget.spend_items(sum(len(c.certificate_policies or ()) + len(c.policy_mappings or ()) for c in path))
+    constraints = PathConstraints(budget, common_names=inputs.common_names)
+    policies = PolicyState(length, inputs.policies, inputs.explicit_policy, inputs.inhibit_mapping, inputs.inhibit_any)
+    max_path_length = length if inputs.max_path_length is None else inputs.max_path_length  # 6.1.2 (k)
+    if inputs.anchor_constraints and len(path) > 1:
+        anchor = path[-1]
+        constraints.add(anchor)
+        if anchor.certificate_policies is not None:
+            _demand(policies.process(anchor, last=False), Reason.POLICY, f"chain[{length}].certificatePolicies")
+        _demand(policies.map(anchor), Reason.POLICY, f"chain[{length}].policyMappings")
+        policies.restrict(anchor)
+        max_path_length = _lower(max_path_length, anchor)
+    for index in range(length - 1, 0, -1):
+        authority = path[index]
+        here = f"chain[{index}]"
+        if not authority.self_issued:  # 6.1.3 (b), (c): a self-issued authority may bear any name
+            _demand(constraints.fault(authority), Reason.NAME_CONSTRAINTS, here)
+        _demand(policies.process(authority, last=False), Reason.POLICY, f"{here}.certificatePolicies")
+        _demand(policies.map(authority), Reason.POLICY, f"{here}.policyMappings")
+        constraints.add(authority)
+        policies.descend(authority)
+        policies.restrict(authority)
+        if not authority.self_issued:  # 6.1.4 (l)
+            _demand("an authority above allows none below" if max_path_length == 0 else None, Reason.PATH_LENGTH, here)
+            max_path_length -= 1
+        max_path_length = _lower(max_path_length, authority)
+    signer = path[0]
+    _demand(constraints.fault(signer), Reason.NAME_CONSTRAINTS, "chain[0]")
+    _demand(policies.process(signer, last=True), Reason.POLICY, "chain[0].certificatePolicies")
+    _demand(policies.wrap_up(signer), Reason.POLICY, "chain[0].certificatePolicies")
+
+
+def _demand(problem: str | None, reason: Reason, location: str) -> None:
+    if problem is not None:
+        raise Refusal(reason, location, problem)
+
+
+def _lower(max_path_length: int, authority: Certificate) -> int:
+    """6.1.4 (m)"""
+    basic = authority.basic_constraints
+    return max_path_length if basic is None or basic.path_length is None else min(max_path_length, basic.path_length)
 
 
 def _check_validity(certificate: Certificate, here: str, inputs: Inputs) -> None:
@@ -81,100 +177,31 @@ def _check_validity(certificate: Certificate, here: str, inputs: Inputs) -> None
         raise Refusal(Reason.EXPIRED, f"{here}.notAfter", f"expired {inputs.at - certificate.not_after} s before")
 
 
-def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """What holds for every certificate that signed another one on the path: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
+def _check_critical(certificate: Certificate, here: str) -> None:
+    """4.2: a critical extension is understood or the certificate refused."""
+    if certificate.unknown_critical:
+        raise Refusal(Reason.UNKNOWN_CRITICAL_EXTENSION, f"{here}.extensions", certificate.unknown_critical[0])
 
-    Raises:
-        Refusal: it is not good.
-    """
-    here = f"chain[{index}]"
-    # 6.1.4 (k): an authority is of version 3 and says that it is one.
-    if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
-        raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "absent" if certificate.basic_constraints is None else "cA is FALSE")
-    # 6.1.4 (n)
-    if certificate.key_usage is not None and "keyCertSign" not in certificate.key_usage:
+
+def _check_profile(certificate: Certificate, here: str) -> None:
+    fault = profile.fault(certificate)
+    if fault is not None:
+        raise Refusal(Reason.BAD_EXTENSION, f"{here}.{fault[0]}", fault[1])
+
+
+def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:
+    """What an authority's certificate must allow it."""
+    if certificate.key_usage is not None and "keyCertSign" not in certificate.key_usage:  # 6.1.4 (n)
         raise Refusal(Reason.KEY_USAGE, f"{here}.keyUsage", "keyCertSign is not set")
     # Not in section 6, but what every verifier of server certificates does: purposes nest.
     _check_purpose(certificate, here, inputs.purpose, any_purpose=True)
     if certificate.name_constraints is not None:
-        problem = name_constraints.malformed(certificate.name_constraints)
-        if problem:
-            raise Refusal(Reason.NAME_CONSTRAINTS, f"{here}.nameConstraints", problem)
-
-
-def check_signer(certificate: Certificate, inputs: Inputs) -> None:
-    """What holds for the end of the path.
-
-    Raises:
-        Refusal: it is not good.
-    """
-    if inputs.key_usage and certificate.key_usage is not None and not inputs.key_usage & certificate.key_usage:
-        raise Refusal(Reason.KEY_USAGE, "chain[0].keyUsage", f"none of {', '.join(sorted(inputs.key_usage))} is set")
-    _check_purpose(certificate, "chain[0]", inputs.purpose, any_purpose=False)
+        _demand(name_constraints.malformed(certificate.name_constraints), Reason.NAME_CONSTRAINTS, f"{here}.nameConstraints")
 
 
 def _check_purpose(certificate: Certificate, here: str, purpose: str | None, *, any_purpose: bool) -> None:
-    """4.2.1.12. anyExtendedKeyUsage is accepted of authorities only (CA/Browser Forum Baseline Requirements 7.1.2.7.10)."""
+    """4.2.1.12. That anyExtendedKeyUsage will not do for a server is of CA/Browser Forum Baseline Requirements 7.1.2.7.10."""
     purposes = certificate.extended_key_usage
     if purpose is None or purposes is None or purpose in purposes or (any_purpose and oids.ANY_EXTENDED_KEY_USAGE in purposes):
         return
     raise Refusal(Reason.EXTENDED_KEY_USAGE, f"{here}.extendedKeyUsage", ", ".join(purposes)[:200])
-
-
-def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> None:
-    """Section 6.1 for a whole path, signer first, anchor last.
-
-    Raises:
-        Refusal: the path is not good.
-        VerificationError: ``budget-spent``.
-    """
-    length = len(path) - 1
-    anchor = path[-1]
-    constraints: list[NameConstraints] = []
-    max_path_length = length if inputs.max_path_length is None else inputs.max_path_length
-    if inputs.anchor_rules:
-        _check_validity(anchor, f"chain[{length}]", inputs)
-        _check_purpose(anchor, f"chain[{length}]", inputs.purpose, any_purpose=True)
-        if anchor.basic_constraints is not None:
-            # A signer that is itself an anchor signed nobody but itself.
-            if not anchor.basic_constraints.ca and anchor.der != path[0].der:
-                raise Refusal(Reason.NOT_A_CA, f"chain[{length}].basicConstraints", "cA is FALSE")
-            if anchor.basic_constraints.path_length is not None:
-                max_path_length = min(max_path_length, anchor.basic_constraints.path_length)
-        if anchor.name_constraints is not None:
-            problem = name_constraints.malformed(anchor.name_constraints)
-            if problem:
-                raise Refusal(Reason.NAME_CONSTRAINTS, f"chain[{length}].nameConstraints", problem)
-            constraints.append(anchor.name_constraints)
-    policies = PolicyState(length, inputs.policies, inputs.explicit_policy, inputs.inhibit_mapping, inputs.inhibit_any)
-    for index in range(length - 1, -1, -1):
-        certificate = path[index]
-        here = f"chain[{index}]"
-        last = index == 0
-        check_certificate(certificate, index, inputs)
-        # 6.1.3 (b), (c): a self-issued authority may bear any name.
-        if last or not certificate.self_issued:
-            problem = name_constraints.fault(certificate, constraints, budget)
-            if problem:
-                raise Refusal(Reason.NAME_CONSTRAINTS, here, problem)
-        problem = policies.process(certificate, last=last)
-        if problem:
-            raise Refusal(Reason.POLICY, f"{here}.certificatePolicies", problem)
-        if last:
-            break
-        problem = policies.prepare(certificate)
-        if problem:
-            raise Refusal(Reason.POLICY, f"{here}.policyMappings", problem)
-        if certificate.name_constraints is not None:  # 6.1.4 (g)
-            constraints.append(certificate.name_constraints)
-        check_authority(certificate, index, inputs)
-        if not certificate.self_issued:  # 6.1.4 (l)
-            if max_path_length == 0:
-                raise Refusal(Reason.PATH_LENGTH, here, "an authority above it allows none below")
-            max_path_length -= 1
-        if certificate.basic_constraints is not None and certificate.basic_constraints.path_length is not None:  # 6.1.4 (m)
-            max_path_length = min(max_path_length, certificate.basic_constraints.path_length)
-    check_signer(path[0], inputs)
-    problem = policies.wrap_up(path[0])
-    if problem:
-        raise Refusal(Reason.POLICY, "chain[0].certificatePolicies", problem)
