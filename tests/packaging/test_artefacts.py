@@ -1,0 +1,163 @@
+"""What is shipped: what is in it, and that it runs where there is nothing else."""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import json
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import imdskit
+
+from .conftest import ROOT, built, environment, run
+
+pytestmark = pytest.mark.packaging
+
+PACKAGE = ROOT / "python" / "imdskit"
+SHIPPED = (".py", ".pyi", ".pem", ".json", ".md", ".typed")
+LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
+ZIPAPP_BYTES = 400_000
+
+
+def shipped() -> set[str]:
+    """Every file of the package that must arrive, from the folder of the sources."""
+    return {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file()
+        and path.suffix in SHIPPED
+        and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(PACKAGE).parts)
+    }
+
+
+def contents(wheel: Path) -> dict[str, str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist() if not name.endswith("/")}
+
+
+def metadata(wheel: Path, name: str = "METADATA") -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = [path for path in archive.namelist() if path.endswith(f".dist-info/{name}")]
+        return email.message_from_bytes(archive.read(path))
+
+
+def code(wheel: Path) -> dict[str, str]:
+    return {name: digest for name, digest in contents(wheel).items() if ".dist-info/" not in name}
+
+
+def test_the_pure_wheel_is_for_every_python_and_holds_no_library(pure_wheel: Path) -> None:
+    assert pure_wheel.name == f"imdskit-{imdskit.__version__}-py3-none-any.whl"
+    assert not [name for name in contents(pure_wheel) if name.endswith(LIBRARIES)]
+    assert metadata(pure_wheel, "WHEEL")["Root-Is-Purelib"] == "true"
+
+
+def test_the_pure_wheel_holds_the_package_and_nothing_else(pure_wheel: Path) -> None:
+    assert set(code(pure_wheel)) == shipped()
+
+
+def test_the_native_wheel_is_the_pure_one_and_the_extension(native_wheel: Path, pure_wheel: Path) -> None:
+    assert native_wheel.name.startswith(f"imdskit-{imdskit.__version__}-cp311-abi3-")
+    pure, native = code(pure_wheel), code(native_wheel)
+    extension = {name for name in native if name.endswith(LIBRARIES)}
+    assert [name.split(".")[0] for name in extension] == ["imdskit/_native"]
+    assert {name: digest for name, digest in native.items() if name not in extension} == pure
+
+
+@pytest.mark.parametrize("wheel", ["pure_wheel", "native_wheel"])
+def test_a_wheel_says_what_it_is(wheel: str, request: pytest.FixtureRequest) -> None:
+    file: Path = request.getfixturevalue(wheel)
+    said = metadata(file)
+    assert (said["Name"], said["Version"], said["Requires-Python"]) == ("imdskit", imdskit.__version__, ">=3.11")
+    assert said["License-Expression"] == "Apache-2.0"
+    assert said.get_all("Requires-Dist", []) == []
+    names = {Path(name).name for name in contents(file)}
+    assert {"LICENSE", "entry_points.txt"} <= names
+
+
+def test_a_wheel_from_the_source_distribution_equals_one_from_the_checkout(sdist: Path, pure_wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    again = built("wheel", tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "out", "-Cnative=off")
+    assert contents(again) == contents(pure_wheel)
+
+
+def test_the_source_distribution_holds_all_that_a_build_needs_and_no_library(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    rust = {path.relative_to(ROOT).as_posix() for crate in ("core", "python") for path in (ROOT / "rust" / crate).rglob("*.rs")}
+    assert rust | {"Cargo.toml", "Cargo.lock", "rust/core/Cargo.toml", "rust/python/Cargo.toml", "packaging/backend.py", "LICENSE"} <= names
+    assert not [name for name in names if name.endswith(LIBRARIES) or "__pycache__" in name]
+
+
+def test_the_pure_wheel_runs_in_an_empty_environment(pure_wheel: Path, empty_venv: Path) -> None:
+    install(pure_wheel, empty_venv)
+    said = run([empty_venv, "-I", "-W", "error", "-c", "from imdskit import backends; print(backends.best().name)"])
+    assert said.stdout == "python\n"
+    assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
+
+
+def test_the_native_wheel_runs_in_an_empty_environment(native_wheel: Path, empty_venv: Path) -> None:
+    install(native_wheel, empty_venv)
+    question = "from imdskit import backends; b = backends.best(); print(b.name, type(b.document(b'{}')).__module__)"
+    assert run([empty_venv, "-I", "-W", "error", "-c", question]).stdout == "rust imdskit._native\n"
+    assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
+
+
+def test_the_zipapp_is_small_and_holds_no_library(zipapp: Path) -> None:
+    assert zipapp.stat().st_size < ZIPAPP_BYTES
+    assert not [name for name in contents(zipapp) if name.endswith(LIBRARIES)]
+    assert zipapp.read_bytes().startswith(b"#!/usr/bin/env python3\n")
+
+
+def test_the_zipapp_is_the_same_bytes_each_time(zipapp: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "python", elsewhere / "python", copy_function=shutil.copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copytree(ROOT / "packaging", elsewhere / "packaging", ignore=shutil.ignore_patterns("__pycache__"))
+    run([sys.executable, elsewhere / "packaging" / "make_zipapp.py"])
+    assert (elsewhere / "dist" / "imdskit.pyz").read_bytes() == zipapp.read_bytes()
+
+
+def test_the_zipapp_runs_without_site_packages_or_environment(zipapp: Path, tmp_path: Path) -> None:
+    alone = [sys.executable, "-I", "-S", zipapp]
+    assert "verify" in run([*alone, "--help"], cwd=tmp_path, env={}).stdout
+    document = tmp_path / "document.json"
+    document.write_text('{"encoding":"pkcs7","signature":"MII="}')
+    refused = run([*alone, "verify", document], cwd=tmp_path, env={}, status=1)
+    assert "bad-der" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_whole_loop_runs_from_the_zipapp(zipapp: Path, tmp_path: Path) -> None:
+    run([sys.executable, "-I", "-S", zipapp, "demo"], cwd=tmp_path, env={})
+
+
+def test_without_cargo_an_installation_is_pure_and_says_so(sources: Path, empty_venv: Path, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    pip = [sys.executable, "-m", "pip", "--python", empty_venv, "install", "--verbose", "--no-deps"]
+    said = run([*pip, sources], env=environment(PATH=str(nothing)))
+    assert "there is no cargo on the PATH; building the pure Python wheel" in said.stdout + said.stderr
+    assert run([empty_venv, "-I", "-c", "from imdskit import backends; print(backends.best().name)"]).stdout == "python\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "path", "complaint"),
+    [("require", "", "native=require, and there is no cargo on the PATH"), ("maybe", None, "native=maybe is none of auto, require, off")],
+    ids=["required-without-cargo", "unknown-mode"],
+)
+def test_a_mode_that_cannot_be_had_is_refused(mode: str, path: str | None, complaint: str, sources: Path, tmp_path: Path) -> None:
+    env = environment(IMDSKIT_NATIVE=mode) if path is None else environment(IMDSKIT_NATIVE=mode, PATH=str(tmp_path))
+    said = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env, status=1)
+    assert complaint in said.stdout + said.stderr
+
+
+def install(wheel: Path, python: Path) -> None:
+    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel])
+    known = run([python, "-I", "-c", "import importlib.metadata as m, json; print(json.dumps(sorted(d.name for d in m.distributions())))"])
+    assert json.loads(known.stdout) == ["imdskit"]
