@@ -68,7 +68,8 @@ def test_a_base_address_is_a_host_and_perhaps_a_port(written: str, base: str) ->
     [
         "", "127.0.0.1:8080", "https://127.0.0.1", "file:///etc/passwd", "ftp://127.0.0.1", "http://", "http:///metadata", "http://a/metadata",
         "http://a?b", "http://a?", "http://a#", "http://user@a", "http://user:pass@a", "http://a:0", "http://a:65536", "http://a:b", "http://a:-1",
-        "http://a b", "http://a\r\nX: y", "http://[::1", "http://::1", "http://[::1]x", "http://é", "http://a\\b", "http://a:", "\udcff", None, 3,
+        "http://a b", "http://a\r\nX: y", "http://[::1", "http://::1", "http://[::1]x", "http://é", "http://a\\b", "http://a:", "\udcff",
+        None, 3,
     ],
     ids=repr,
 )  # fmt: skip

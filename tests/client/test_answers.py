@@ -15,8 +15,8 @@ from imdskit.protocol import responses
 
 JSON, HTML, TEXT, XML = "application/json", "text/html", "text/plain", "text/xml"
 PAGE = b"<html><head><title>Sign in</title></head></html>"
-LIST = b'{"error":"Bad request. api-version is invalid or was not specified in the request. For more information refer to aka.ms/azureimds",'
-LIST += b'"newest-versions":["2025-04-07","2024-07-17","2024-03-15"]}'
+LIST = b'{"error":"Bad request. api-version is invalid or was not specified in the request. For more information refer to aka.ms/azureimds"'
+LIST += b',"newest-versions":["2025-04-07","2024-07-17","2024-03-15"]}'
 
 CASES: dict[str, tuple[int, str, bytes, str]] = {
     "a missing header": (400, JSON, b'{ "error": "Bad request: . Required metadata header not specified" }', "bad-request"),
@@ -25,7 +25,7 @@ CASES: dict[str, tuple[int, str, bytes, str]] = {
     "an error of identity": (400, JSON, b'{"error":"invalid_request","error_description":"Identity not found"}', "bad-request"),
     "an error of the host": (400, XML, responses.HOST_BAD_REQUEST.body, "bad-request"),
     "a version with the list": (400, JSON, LIST, "unsupported-version"),
-    "a version without the list": (400, JSON, b'{ "error": "Bad request. api-version is invalid or was not specified" }', "unsupported-version"),
+    "a version without the list": (400, JSON, b'{ "error": "Bad request. api-version is invalid" }', "unsupported-version"),
     "a version, in the words of 2018": (404, JSON, b'{ "error": "Not found. Invalid version requested" }', "unsupported-version"),
     "an unknown path": (404, JSON, b'{ "error": "Not found" }', "not-found"),
     "an unknown path, no words": (404, "", b"", "not-found"),

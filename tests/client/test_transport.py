@@ -103,7 +103,10 @@ def test_a_head_that_drips_does_not_stretch_the_time(listen: Listen) -> None:
     assert error.value.code == "timed-out"
 
 
-@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{"], ids=["nothing", "half a line", "half a body"])
+HALF = {"nothing": b"", "half a line": b"HTTP/1.1 200", "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{"}
+
+
+@pytest.mark.parametrize("sent", HALF.values(), ids=HALF.keys())
 def test_silence_ends_at_the_time_limit(listen: Listen, sent: bytes) -> None:
     gone = threading.Event()
 
@@ -241,7 +244,7 @@ def test_a_connection_that_does_not_come_about_ends_at_its_own_limit(monkeypatch
 def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = threading.Event()
 
-    def hang(host: str, port: int, *, type: int, flags: int) -> list[object]:
+    def hang(host: str, port: int, *, flags: int, **_: int) -> list[object]:
         if flags & socket.AI_NUMERICHOST:
             raise socket.gaierror
         resolved.wait(10)
@@ -254,9 +257,9 @@ def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.Mon
     resolved.set()
 
 
-@pytest.mark.parametrize("failure", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")], ids=["unknown", "malformed"])
+@pytest.mark.parametrize("failure", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")], ids=repr)
 def test_a_name_that_cannot_be_resolved_is_unreachable(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
-    def fail(host: str, port: int, *, type: int, flags: int) -> list[object]:
+    def fail(host: str, port: int, *, flags: int, **_: int) -> list[object]:
         raise socket.gaierror if flags & socket.AI_NUMERICHOST else failure
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
@@ -267,9 +270,9 @@ def test_every_address_of_a_name_is_tried(listen: Listen, monkeypatch: pytest.Mo
     listener = listen(OBJECT)
     real = socket.getaddrinfo
 
-    def two(host: str, port: int, *rest: int, flags: int = 0, **more: int) -> list[object]:
+    def two(host: str, port: int, *rest: int, flags: int = 0, **_: int) -> list[object]:
         if host != "imds.example":
-            return list(real(host, port, *rest, flags=flags, **more))
+            return list(real(host, port, 0, socket.SOCK_STREAM))
         if flags:
             raise socket.gaierror
         return [(0, 0, 0, "", ("127.0.0.2", port)), (0, 0, 0, "", ("127.0.0.1", port))]

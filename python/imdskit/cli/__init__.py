@@ -1,0 +1,81 @@
+"""The command line: verbs, exit statuses, and what is said when something goes wrong.
+
+A verb is a module of its name with ``add_arguments(parser)`` and ``run(options) -> int``; it is imported when it is chosen, so no verb pays
+for another. What belongs here: the way to a verb and back. The page is ``docs/cli.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from imdskit import __version__
+from imdskit.cli import output
+from imdskit.errors import ClientError, ImdskitError, VerificationError
+
+OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+"""Exit statuses: done; refused by the verifier, or not answered as it should by the service; a mistake of the caller; 128 and a signal."""
+
+VERBS = {
+    "serve": "play the Instance Metadata Service on this machine",
+    "get": "ask the service",
+    "attest": "fetch an attested document",
+    "verify": "decide whether an attested document was signed by Azure, for whom, and when",
+    "demo": "see all of it work, told step by step",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: arguments without the program's name; those of the process by default.
+
+    Returns:
+        the exit status. Nothing is raised for bad input.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        status = _run(arguments)
+        output.flush()
+    except ImdskitError as error:
+        output.error(error)
+        return FAILED if isinstance(error, VerificationError | ClientError) else USAGE
+    except BrokenPipeError:
+        output.abandon()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments and arguments[0] in VERBS:
+        verb = arguments[0]
+        module = import_module(f"imdskit.cli.{verb}")
+        parser = _parser(f"imdskit {verb}", module.__doc__ or "")
+        module.add_arguments(parser)
+        return _parsed(parser, arguments[1:], module.run)
+    parser = _parser("imdskit", "Verify, emulate and ask the Azure Instance Metadata Service.\n`imdskit VERB --help` says more.")
+    parser.usage = "imdskit VERB ..."
+    parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
+    verbs = parser.add_argument_group("verbs")
+    verbs.add_argument("verb", metavar="VERB", choices=list(VERBS), help="\n".join(f"{name:8}{what}" for name, what in VERBS.items()))
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return USAGE
+    return _parsed(parser, arguments, lambda _: USAGE)
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(name, description=description, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str], run: Callable[[argparse.Namespace], int]) -> int:
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as end:  # help was given, or a mistake was explained
+        return int(end.code or 0)
+    return run(options)

@@ -65,7 +65,7 @@ def full_path(path: str) -> str:
 
 def category(full: str) -> str:
     """The endpoint that a full path belongs to, in lower case; ``""`` for ``/metadata`` itself."""
-    return (full.lower().split("/") + [""])[2]
+    return [*full.lower().split("/"), "", ""][2]
 
 
 def target(full: str, parameters: Mapping[str, str]) -> str:

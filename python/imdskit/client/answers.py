@@ -1,7 +1,7 @@
 """What an answer means: a body, or the error that it stands for.
 
-Other programs answer at the service's address too: forgotten proxies, captive portals, other clouds. The service answers JSON, or text where it
-was asked for, and never HTML; what does not look like that is ``not-imds``.
+Other programs answer at the service's address too: forgotten proxies, captive portals, other clouds. The service answers JSON, or text
+where it was asked for, and never HTML; what does not look like that is ``not-imds``.
 
 Source: IMDS documentation, "Errors and debugging"; recorded errors.
 """
@@ -12,6 +12,9 @@ import json
 from typing import Any, NamedTuple
 
 from imdskit.errors import ClientError
+
+Json = Any
+"""A value as ``json.loads`` makes it."""
 
 _QUOTED = 200
 """Characters of a service's own words that go into an error."""
@@ -33,7 +36,7 @@ class Answer(NamedTuple):
     place: str
 
 
-def parsed(answer: Answer) -> Any:
+def parsed(answer: Answer) -> Json:
     """The JSON object or array of a good answer.
 
     Raises:
@@ -127,7 +130,7 @@ def _is_page(body: bytes) -> bool:
     return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes) -> Json:
     """The value, or None for what is no JSON; the service never sends ``null``."""
     try:
         return json.loads(body.decode("utf-8"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from imdskit import versions
 from imdskit.client import address, answers
-from imdskit.client.answers import Answer
+from imdskit.client.answers import Answer, Json
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import ClientError, UsageError
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from imdskit.client.transport import Transport
 
 API_VERSION = "2021-02-01"
-"""What is asked for unless the caller says otherwise. New versions reach some regions months after others (documentation, "Versions"), so this is
-one that every host has known for years; it has every member that attested documents carry today."""
+"""What is asked for unless the caller says otherwise. New versions reach some regions months after others (documentation, "Versions"), so
+this is one that every host has known for years; it has every member that attested documents carry today."""
 
 MAX_BYTES = 1024 * 1024
 """The largest body that is read. The largest recorded is below 40 kB."""
@@ -24,7 +24,8 @@ MAX_BYTES = 1024 * 1024
 class Client:
     """Asks the Instance Metadata Service. Makes one attempt and reports what came of it. Safe to share between threads.
 
-    No proxy is ever used, whatever the environment says, and no redirect followed: the service must be asked directly (documentation, "Proxies").
+    No proxy is ever used, whatever the environment says, and no redirect followed: the service must be asked directly (documentation,
+    "Proxies").
 
     Args:
         base_url: where the service is: ``http://host[:port]``.
@@ -57,12 +58,12 @@ class Client:
         self._transport: Transport | None = None
 
     @overload
-    def get(self, path: str, format: Literal["json"] = "json", api_version: str | None = None, **parameters: str) -> Any: ...
+    def get(self, path: str, format: Literal["json"] = "json", api_version: str | None = None, **parameters: str) -> Json: ...
 
     @overload
     def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
-    def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Any:
+    def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # as the service
         """What stands at ``path``.
 
         Args:
@@ -79,7 +80,7 @@ class Client:
         answer = self._ask(path, format, api_version, parameters)
         return answers.text(answer) if format == "text" else answers.parsed(answer)
 
-    def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:
+    def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
         """Like :meth:`get`, and checked like there; the octets of the answer unchanged."""
         answer = self._ask(path, format, api_version, parameters)
         if format == "text":
@@ -88,7 +89,7 @@ class Client:
             answers.parsed(answer)
         return answer.body
 
-    def instance(self, api_version: str | None = None) -> dict[str, Any]:
+    def instance(self, api_version: str | None = None) -> dict[str, Json]:
         """Everything that the service says of the machine: ``/metadata/instance``. Raises like :meth:`get`."""
         answer = self._ask("/metadata/instance", "json", api_version, {})
         value = answers.parsed(answer)
@@ -130,18 +131,18 @@ class Client:
             raise answers.foreign(answer, "There is no signed document in the answer.")
         return answer.body
 
-    def _ask(self, path: str, format: str, api_version: str | None, parameters: dict[str, str]) -> Answer:
+    def _ask(self, path: str, form: str, api_version: str | None, parameters: dict[str, str]) -> Answer:
         full = address.full_path(path)
         category = address.category(full)
         query = {}
         version = self._version(category) if api_version is None else _text(api_version, "api_version")
         if version:
             query["api-version"] = version
-        if format not in ("json", "text"):
-            raise UsageError("bad-argument", f"There is no format {format!r}.", location="format", hint="Known: json, text.")
+        if form not in ("json", "text"):
+            raise UsageError("bad-argument", f"There is no format {form!r}.", location="format", hint="Known: json, text.")
         if category == "instance":
-            query["format"] = format
-        elif format == "text":
+            query["format"] = form
+        elif form == "text":
             raise UsageError("bad-argument", "Text exists below /metadata/instance only.", location="format")
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):

@@ -1,8 +1,8 @@
 """One request, one answer, in bounded time and space. The only file that knows ``urllib.request``.
 
-The opener has a single handler: without a proxy handler no setting of the environment is looked at, without a redirect handler no redirect is
-followed, and without an error handler every status comes back as an answer. One deadline holds for everything from the look-up of the name to the
-last octet of the body: the time left is set before each read, so a server that sends an octet now and then gains nothing by it.
+The opener has a single handler: without a proxy handler no setting of the environment is looked at, without a redirect handler no redirect
+is followed, and without an error handler every status comes back as an answer. One deadline holds for everything from the look-up of the
+name to the last octet of the body: the time left is set before each read, so a server that sends an octet now and then gains nothing by it.
 
 What belongs here: sockets and HTTP. What an answer means is in :mod:`imdskit.client.answers`. This module costs more to import than all
 others of the client together, so it is imported with the first request.
@@ -15,7 +15,6 @@ import io
 import socket
 import threading
 import urllib.request
-from typing import Any
 from urllib.error import URLError
 
 from imdskit import __version__
@@ -61,8 +60,9 @@ class Transport:
         opener.addheaders = []
         opener.add_handler(handler)
         headers = {"Metadata": "true", "Accept": "application/json, text/plain", "User-Agent": f"imdskit/{__version__}"}
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310  # the scheme is http: see imdskit.client.address
         try:
-            with opener.open(urllib.request.Request(url, headers=headers)) as response:
+            with opener.open(request) as response:
                 body = response.read(self._max_bytes + 1)
                 if len(body) > self._max_bytes:
                     raise _too_large()
@@ -78,11 +78,11 @@ class Transport:
         except URLError as error:
             if isinstance(error.reason, TimeoutError):
                 raise _timed_out(url) from None
-            raise _unreachable(url, str(error.reason)) from None
+            raise _unreachable(url, _why(error.reason)) from None
         except http.client.IncompleteRead:
             raise _unreachable(url, "the answer was cut off") from None
         except OSError as error:
-            raise _unreachable(url, error.strerror or str(error) or type(error).__name__) from None
+            raise _unreachable(url, _why(error)) from None
         except (http.client.HTTPException, ValueError) as error:
             message = f"What came back is not HTTP: {type(error).__name__}."
             raise ClientError("not-imds", message, location=url, hint="Something else listens at this address.") from None
@@ -112,10 +112,10 @@ class _Handler(urllib.request.HTTPHandler):
         self._allowance = allowance
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._connection, req)  # type: ignore[arg-type]  # a function that makes a connection is all it needs
+        return self.do_open(self._connection, req)
 
-    def _connection(self, host: str, *, timeout: object) -> _Connection:
-        """``timeout`` is the opener's, for each single operation; ours is :class:`_Allowance`."""
+    def _connection(self, host: str, **_: object) -> _Connection:
+        """The opener's own time limit holds for each single operation, and is left aside for :class:`_Allowance`."""
         return _Connection(host, self._allowance)
 
 
@@ -145,11 +145,11 @@ class _Incoming(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # BufferedReader hands in nothing else
         self._connection.settimeout(self._allowance.seconds())
         if self._allowance.octets <= 0:
             raise _too_large()
-        count = self._raw.readinto(memoryview(buffer)[: self._allowance.octets]) or 0
+        count = self._raw.readinto(buffer[: self._allowance.octets]) or 0
         self._allowance.octets -= count
         return count
 
@@ -199,6 +199,10 @@ def _resolve(host: str, port: int, allowance: _Allowance) -> list[str]:
 
 def _addresses(host: str, port: int, flags: int) -> list[str]:
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)]
+
+
+def _why(reason: object) -> str:
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
 
 
 def _too_large() -> ClientError:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import binascii
-import re
 
 from imdskit.errors import TrustError
 
-_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -25,14 +24,14 @@ def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
         raise TrustError("bad-trust", "The file is too large to be a list of certificates.", location=origin)
     if data[:1] == b"0":
         return (data,)
-    blocks = _BLOCK.findall(data)
+    blocks = [block.partition(_END) for block in data.split(_BEGIN)[1:]]
     if not blocks:
         hint = "Expected are PEM blocks that begin with -----BEGIN CERTIFICATE-----, or one certificate in DER."
         raise TrustError("bad-trust", "There is no certificate in it.", location=origin, hint=hint)
-    if len(blocks) != data.count(b"-----BEGIN CERTIFICATE-----"):
+    if not all(end for _, end, _ in blocks):
         raise TrustError("bad-trust", "A certificate has no end.", location=origin)
     found = []
-    for index, block in enumerate(blocks):
+    for index, (block, _, _) in enumerate(blocks):
         try:
             found.append(binascii.a2b_base64(block.translate(None, b" \t\r\n"), strict_mode=True))
         except binascii.Error as error:

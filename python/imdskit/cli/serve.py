@@ -1,0 +1,83 @@
+"""Play the Instance Metadata Service on this machine, with attested documents that are really signed.
+
+Writes one line of JSON on standard output as soon as it answers, and stops on SIGTERM or SIGINT with exit status 0.
+Other exit statuses: 2 a mistake in the arguments or the scenario, or an address that cannot be listened on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import threading
+from types import FrameType
+
+from imdskit import backends
+from imdskit.cli import inputs, output
+from imdskit.emulator import Emulator, Scenario
+
+BACKENDS = ("auto", "python", "rust")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", metavar="N", type=_port, default=0, help="to listen on; 0, the default, takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; loopback by default")
+    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
+    parser.add_argument("--scenario", metavar="NAME|FILE", default="linux", help=names)
+    parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
+    parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
+    parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
+
+
+def run(options: argparse.Namespace) -> int:
+    stop = threading.Event()
+
+    def ask_to_stop(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        backend = backends.get(options.backend)
+        emulator = Emulator(options.scenario, options.seed, options.port, not options.no_rate_limit, backend=backend, host=options.host)
+        try:
+            if options.trust_out is not None:
+                inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
+            emulator.start()
+            ready = {
+                "url": emulator.url,
+                "pid": os.getpid(),
+                "scenario": emulator.scenario.name,
+                "cloud": emulator.scenario.cloud.name,
+                "trust": options.trust_out,
+                "backend": backend.name,
+            }
+            output.octets(json.dumps(ready).encode("ascii"))
+            output.flush()
+            stop.wait()
+        finally:
+            emulator.stop()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+_port.__name__ = "port"
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+_seed.__name__ = "seed"

@@ -1,0 +1,83 @@
+"""Decide whether an attested document was signed by Azure, for whom, and when.
+
+FILE is the service's JSON, bare base64, or DER; - is standard input. No network is used.
+Exit status: 0 accepted, the signed claims as JSON on standard output;
+1 refused, with reason, stage, place and hint on standard error; 2 a mistake in the arguments or a file that cannot be read."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from imdskit import backends, clouds
+from imdskit.cli import inputs, output
+from imdskit.errors import TrustError, VerificationError
+from imdskit.verify import Policy, Trust, Verifier, pem
+from imdskit.verify.policy import PRESETS
+from imdskit.verify.report import error_json
+
+BACKENDS = ("auto", "python", "rust")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the document; - for standard input")
+    parser.add_argument("--cloud", metavar="NAME", help="accept this cloud only: " + ", ".join(cloud.name for cloud in clouds.CLOUDS))
+    parser.add_argument(
+        "--trust", metavar="PEM", action="append", help="trust these certificates and not the bundled roots; may be repeated"
+    )
+    parser.add_argument("--intermediate", metavar="PEM", action="append", help="certificates that help to reach a root; may be repeated")
+    parser.add_argument("--at", metavar="TIME", help="judge as of this time, ISO 8601, UTC unless it says otherwise; now by default")
+    parser.add_argument("--nonce", metavar="N", help="that the document must carry")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation decides; all give the same answers")
+    parser.add_argument("--preset", choices=PRESETS, default="default", help="what is demanded; see docs/cli.md")
+    parser.add_argument("--explain", action="store_true", help="write every check with its outcome")
+    parser.add_argument("--json", action="store_true", help="write the whole answer, acceptance or refusal, as JSON on standard output")
+
+
+def run(options: argparse.Namespace) -> int:
+    at = None if options.at is None else inputs.time(options.at)
+    policy = Policy.preset(options.preset)
+    if options.cloud is not None:
+        policy = replace(policy, clouds=(clouds.find(options.cloud),))
+    verifier = Verifier(_trust(options.trust, options.intermediate), policy, backend=backends.get(options.backend))
+    document = inputs.read(options.file, policy.limits.document_bytes)
+
+    refusal = attestation = None
+    try:
+        attestation = verifier.verify(document, at, options.nonce)
+    except VerificationError as error:
+        refusal = error
+    report = verifier.explain(document, at, options.nonce) if options.explain else None
+
+    answer: dict[str, object] = {"verified": False, **error_json(refusal)} if refusal else {}
+    if attestation:
+        answer = attestation.to_json()
+    if options.json:
+        output.value({**answer, "report": report.to_json()} if report else answer)
+    elif report:
+        output.line(report.text())
+    elif attestation:
+        output.value(attestation.members())
+    if refusal and not options.json:
+        output.error(refusal)
+    if attestation and attestation.relaxed and not options.json:
+        output.note("warning: this was not checked: " + "; ".join(attestation.relaxed))
+    return 1 if refusal else 0
+
+
+def _trust(anchors: list[str] | None, intermediates: list[str] | None) -> Trust:
+    """The bundled roots, or those given instead; the bundled intermediates are hints and stay."""
+    trust = Trust.bundled()
+    if anchors:
+        trust = replace(trust, anchors=tuple(der for path in anchors for der in _certificates(path)), origin=", ".join(anchors))
+    return replace(trust, intermediates=(*(der for path in intermediates or () for der in _certificates(path)), *trust.intermediates))
+
+
+def _certificates(path: str) -> tuple[bytes, ...]:
+    """Those of one file, each of which can be read, so that a mistake names the file and not a position in a list."""
+    found = pem.certificates(inputs.read(path, pem.MAX_BYTES), path)
+    try:
+        Verifier(Trust(found))
+    except TrustError as error:
+        raise TrustError(error.code, error.message, location=path, hint=error.hint) from None
+    return found

@@ -1,0 +1,62 @@
+"""One emulator for all tests of the command line, what it trusts and signs, and one way to run a command in this process."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from imdskit.cli import main
+from imdskit.client import Client
+from imdskit.emulator import Emulator
+
+NONCE = "4071882193"
+
+
+class Outcome(NamedTuple):
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with Emulator("linux", seed=1, rate_limit=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def root(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of the emulator's certificates."""
+    path = tmp_path_factory.mktemp("trust") / "root.pem"
+    path.write_text(emulator.trust_pem)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def document(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of a document that the emulator signed, with the nonce 4071882193."""
+    path = tmp_path_factory.mktemp("document") / "document.json"
+    path.write_bytes(Client(emulator.url).attested_document(NONCE))
+    return str(path)
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run ``imdskit`` in this process; an exception that gets out of it fails the test."""
+
+    def call(*arguments: str | Path, stdin: bytes = b"") -> Outcome:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return Outcome(status, captured.out, captured.err)
+
+    return call

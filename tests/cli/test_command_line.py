@@ -1,0 +1,182 @@
+"""What all verbs have in common: help, mistakes, exit statuses, closed and full outputs, and imports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit import __version__, cli
+from imdskit.cli import output
+from imdskit.errors import ImdskitError
+
+PYTHON = Path(__file__).parent.parent.parent / "python"
+VERBS = list(cli.VERBS)
+Run = Callable[..., Any]
+
+
+def start(*arguments: str, stdout: int = subprocess.PIPE, **more: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON), "PYTHONWARNINGS": "error"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "imdskit", *arguments], env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True, **more
+    )
+
+
+def test_help_names_every_verb(run: Run) -> None:
+    status, out, err = run("--help")
+    assert (status, err) == (0, "")
+    assert all(f" {verb} " in out for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(run: Run, verb: str) -> None:
+    status, out, err = run(verb, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: imdskit {verb}")
+    assert "Exit status" in out or "exit status" in out
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version") == (0, f"imdskit {__version__}\n", "")
+
+
+MISTAKES = {
+    "nothing": [],
+    "an unknown verb": ["prove"],
+    "half a verb": ["ver"],
+    "an unknown option": ["verify", "x", "--lax"],
+    "half an option": ["verify", "x", "--exp"],
+    "no file": ["verify"],
+    "two files": ["verify", "a", "b"],
+    "an unknown backend": ["verify", "x", "--backend", "go"],
+    "an unknown preset": ["verify", "x", "--preset", "lax"],
+    "an option without value": ["verify", "x", "--at"],
+    "no path": ["get"],
+    "an unknown format": ["get", "x", "--format", "xml"],
+    "two nonces": ["attest", "--nonce", "1", "--new-nonce"],
+    "an argument too many": ["demo", "x"],
+    "a port that is none": ["serve", "--port", "http"],
+    "a port too high": ["serve", "--port", "65536"],
+    "a port below zero": ["serve", "--port", "-1"],
+    "a seed that is none": ["serve", "--seed", "x"],
+    "an option before the verb": ["--json", "verify", "x"],
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_has_status_2_and_is_explained(run: Run, arguments: list[str]) -> None:
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("usage: imdskit")
+
+
+def test_a_checkout_runs_without_being_installed() -> None:
+    process = start("--version")
+    assert process.communicate(timeout=30) == (f"imdskit {__version__}\n", "")
+    assert process.returncode == 0
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(document: str, root: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        process = start("verify", document, "--trust", root, stdout=write)
+    finally:
+        os.close(write)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == cli.BROKEN_PIPE
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["verify", "DOCUMENT", "--trust", "ROOT"], ["attest", "--base-url", "URL"]], ids=["text", "octets"])
+def test_a_result_that_cannot_be_written_is_no_success(emulator: Any, document: str, root: str, arguments: list[str]) -> None:
+    names = {"DOCUMENT": document, "ROOT": root, "URL": emulator.url}
+    with open("/dev/full", "wb") as full:
+        process = start(*(names.get(argument, argument) for argument in arguments), stdout=full.fileno())
+    err = process.communicate(timeout=30)[1]
+    assert process.returncode == 2
+    assert err.startswith("error: bad-argument: Standard output cannot be written")
+    assert len(err.splitlines()) == 2
+
+
+def test_a_closed_output_is_no_success(document: str, root: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
+    command = 'exec "$@" >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, "-", sys.executable, "-m", "imdskit", "verify", document, "--trust", root],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Standard output cannot be written: it is closed." in done.stderr
+
+
+def test_closed_streams_do_no_harm_to_a_refusal() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "-", sys.executable, "-m", "imdskit", "verify", "-"],
+        env=environment,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2  # there is no input
+
+
+def test_an_interruption_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imdskit.cli.inputs.read", interrupt)
+    assert run("verify", document) == (cli.INTERRUPTED, "", "")
+
+
+def test_text_of_others_cannot_command_a_terminal() -> None:
+    hostile = "\x1b]0;owned\x07\r\u202e\u2028ok \u00e9\n"
+    assert output.printable(hostile) == "\\x1b]0;owned\\x07\\r\\u202e\\u2028ok \u00e9\n"
+    assert output.printable("\udcff") == "\\udcff"
+
+
+def test_errors_are_written_in_an_encoding_that_lacks_their_letters() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    program = "from imdskit.cli import output; output.line('d\\u00e9j\\u00e0'); output.note('\\u202e')"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=True)
+    assert (done.stdout, done.stderr) == ("d\\xe9j\\xe0\n", "\\u202e\n")
+
+
+def test_what_is_known_of_an_error_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    output.error(ImdskitError("some-code", "A sentence.", location="a\x00b", hint=""))
+    assert capsys.readouterr().err == "error: some-code: A sentence.\n  place: a\\x00b\n"
+
+
+IMPORTS = {
+    "get": (["get", "x", "--base-url", "http://127.0.0.1:1"], ["backends", "verify", "asn1", "emulator"], ["http.server"]),
+    "attest": (["attest", "--nonce", "1", "--base-url", "http://127.0.0.1:1"], ["backends", "verify", "asn1", "emulator"], ["http.server"]),
+    "verify": (["verify", "-"], ["client", "emulator", "asn1.writer"], ["urllib.request", "http.client", "http.server", "socket"]),
+    "serve": (["serve", "--scenario", "no-such"], ["client", "verify"], ["urllib.request"]),
+    "help": (["--help"], ["client", "verify", "emulator", "backends"], ["json.tool", "urllib.request"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "ours", "foreign"), IMPORTS.values(), ids=IMPORTS.keys())
+def test_a_verb_imports_only_what_it_needs(arguments: list[str], ours: list[str], foreign: list[str]) -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(PYTHON)!r})
+from imdskit.cli import main
+main({arguments!r})
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True
+    )
+    loaded = set(done.stdout.split("\n")[-2].split())
+    assert "imdskit.cli" in loaded
+    assert not loaded & {*(f"imdskit.{name}" for name in ours), *foreign}

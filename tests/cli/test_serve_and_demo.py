@@ -1,0 +1,152 @@
+"""The verbs that run an emulator, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.client import Client
+from imdskit.emulator import Emulator
+from imdskit.verify import Trust, Verifier
+
+PYTHON = Path(__file__).parent.parent.parent / "python"
+Run = Callable[..., Any]
+Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
+
+
+@pytest.fixture
+def serve() -> Iterator[Start]:
+    """Start ``imdskit serve``; the process, and the line that it wrote."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, seed: bool = True) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "imdskit", "serve", *(["--seed", "1"] if seed else []), *arguments],
+            env={**os.environ, "PYTHONPATH": str(PYTHON)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        return process, json.loads(process.stdout.readline())
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_it_answers_once_it_says_so_and_ends_cleanly(serve: Start, tmp_path: Path, number: signal.Signals) -> None:
+    trust = tmp_path / "root.pem"
+    process, ready = serve("--trust-out", str(trust))
+    assert ready["url"].startswith("http://127.0.0.1:")
+    assert (ready["pid"], ready["scenario"], ready["trust"]) == (process.pid, "linux", str(trust))
+    client = Client(ready["url"])
+    assert client.get("compute/name", "text") == "linux-vm"
+    verifier = Verifier(Trust.from_pem([trust.read_bytes()]))
+    assert verifier.verify(client.attested_document("1"), nonce="1").claims.vm_id == client.get("compute/vmId", "text")
+    process.send_signal(number)
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 0
+
+
+def test_options_reach_the_emulator(serve: Start, tmp_path: Path) -> None:
+    scenario = tmp_path / "mine.json"
+    scenario.write_text('{"cloud": "china", "compute": {"name": "mine"}}')
+    _, ready = serve("--scenario", str(scenario), "--no-rate-limit", "--backend", "python", "--host", "127.0.0.1", "--port", "0")
+    assert (ready["scenario"], ready["cloud"], ready["backend"], ready["trust"]) == ("mine", "china", "python", None)
+    client = Client(ready["url"])
+    assert {client.get("compute/name", "text") for _ in range(50)} == {"mine"}
+
+
+def test_a_stop_while_keys_are_made_is_a_stop(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*arguments: Any, **more: Any) -> Emulator:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Emulator(*arguments, **more)
+
+    monkeypatch.setattr("imdskit.cli.serve.Emulator", make)
+    status, out, err = run("serve", "--seed", "1")
+    assert (status, err) == (0, "")
+    assert out.startswith('{"url": ')
+
+
+def test_a_reader_that_has_gone_ends_it() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imdskit", "serve", "--seed", "1"],
+        env={**os.environ, "PYTHONPATH": str(PYTHON)},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 141
+
+
+def test_an_address_that_is_taken_is_a_mistake(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, out, err = run("serve", "--port", str(taken.getsockname()[1]))
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+
+
+MISTAKES = {
+    "a scenario that does not exist": ["--scenario", "mainframe"],
+    "a scenario that is no file": ["--scenario", "no/such/file.json"],
+    "a scenario that is no scenario": ["--scenario", __file__],
+    "a trust file in a folder that is not": ["--seed", "1", "--trust-out", "/no/such/folder/root.pem"],
+    "an address that is none": ["--host", "300.1.1.1"],
+    "an address of another machine": ["--host", "192.0.2.1"],
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_told_and_nothing_is_served(run: Run, arguments: list[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    status, out, err = run("serve", *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_demo_tells_the_whole_loop(run: Run) -> None:
+    status, out, err = run("demo")
+    assert (status, err) == (0, "")
+    for reason in ("bad-signature", "nonce-mismatch", "untrusted-root", "signature-key"):
+        assert reason in out
+    assert "Everything went as it should" in out
+
+
+def test_the_demo_says_when_something_goes_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imdskit.cli.demo._with_other_id", lambda document, _: document)
+    status, out, err = run("demo")
+    assert status == 1
+    assert "Everything" not in out
+    assert err.startswith("This should not have happened:\nerror: demo-failed: The document was accepted.")
+
+
+def test_the_demo_runs_from_a_zip_file(tmp_path: Path) -> None:
+    """As it does from the single-file release: data files are found without a file system."""
+    archive = tmp_path / "imdskit.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (PYTHON / "imdskit").rglob("*"):
+            if path.suffix in (".py", ".json", ".pem"):
+                file.write(path, path.relative_to(PYTHON))
+    program = f"import sys; sys.path.insert(0, {str(archive)!r}); from imdskit.cli import main; sys.exit(main(['demo']))"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "legacy_sample" in done.stdout
