@@ -1,25 +1,32 @@
 """Strict DER (X.690): one way to write each value, and nothing that is written otherwise is read.
 
-A :class:`Reader` walks the elements between two offsets of one buffer; a constructed element gives another reader over the same buffer. It
-descends only where the grammar of the caller does, so hostile depth costs nothing. What belongs here: the encoding. What elements mean is the
-business of :mod:`imdskit.backends.python.x509` and :mod:`imdskit.backends.python.cms`.
+A :class:`Reader` walks the elements between two offsets of one buffer; a constructed element gives another reader over the same buffer, so that
+every error can say where it is. It descends only where the grammar of the caller does, so hostile depth costs nothing. What belongs here: the
+encoding. What elements mean is the business of :mod:`imdskit.backends.python.x509` and :mod:`imdskit.backends.python.cms`.
 """
 
 from __future__ import annotations
 
-from calendar import timegm
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from imdskit.errors import DerError
 
-BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OBJECT_IDENTIFIER = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-ENUMERATED, UTF8_STRING, PRINTABLE_STRING, TELETEX_STRING, IA5_STRING = 0x0A, 0x0C, 0x13, 0x14, 0x16
+BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OBJECT_IDENTIFIER, ENUMERATED = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A
+UTF8_STRING, NUMERIC_STRING, PRINTABLE_STRING, TELETEX_STRING, IA5_STRING = 0x0C, 0x12, 0x13, 0x14, 0x16
 UTC_TIME, GENERALIZED_TIME, VISIBLE_STRING, UNIVERSAL_STRING, BMP_STRING = 0x17, 0x18, 0x1A, 0x1C, 0x1E
 SEQUENCE, SET = 0x30, 0x31
 
 MAX_DEPTH = 32
 """Of elements whose type the grammar leaves open (ANY). Certificates and messages stay below 10."""
+
+MAX_OID_OCTETS = 64
+"""Of one OBJECT IDENTIFIER. The longest in use have about 20."""
+
+
+_EPOCH = datetime(1970, 1, 1)
+_SECOND = timedelta(seconds=1)
 
 
 def context(number: int, *, constructed: bool = True) -> int:
@@ -37,19 +44,30 @@ class Reader:
         field: ASN.1 path of what is read, for errors.
     """
 
-    __slots__ = ("base", "data", "field", "pos", "stop")
+    __slots__ = ("base", "data", "field", "parent", "pos", "stop")
 
-    def __init__(self, data: bytes, start: int = 0, stop: int | None = None, *, base: int = 0, field: str = "") -> None:
+    def __init__(
+        self, data: bytes, start: int = 0, stop: int | None = None, base: int = 0, field: str = "", parent: Reader | None = None
+    ) -> None:
         self.data = data
         self.pos = start
         self.stop = len(data) if stop is None else stop
         self.base = base
         self.field = field
+        self.parent = parent
+
+    def path(self, field: str = "") -> str:
+        """ASN.1 path of ``field`` in what is read here."""
+        names = [field]
+        reader: Reader | None = self
+        while reader is not None:
+            names.append(reader.field)
+            reader = reader.parent
+        return ".".join(name for name in reversed(names) if name).replace(".[", "[")
 
     def fault(self, message: str, field: str = "", pos: int | None = None) -> DerError:
         """A DerError at ``pos``, or where the reader stands; not raised yet."""
-        path = f"{self.field}.{field}" if self.field and field else self.field or field
-        return DerError(message, self.base + (self.pos if pos is None else pos), path)
+        return DerError(message, self.base + (self.pos if pos is None else pos), self.path(field))
 
     def __bool__(self) -> bool:
         """Whether there is more to read."""
@@ -63,7 +81,7 @@ class Reader:
         """Step over the next element: its identifier octet, and where its contents start and stop (X.690 sections 8.1 and 10.1)."""
         data, pos, end = self.data, self.pos, self.stop
         if pos + 2 > end:
-            raise self.fault("An element is missing." if pos == end else "An element is cut.", field)
+            raise self.fault("An element is missing." if pos >= end else "An element is cut.", field)
         tag, length = data[pos], data[pos + 1]
         if tag & 0x1F == 0x1F:
             raise self.fault("A tag number above 30.", field)
@@ -86,30 +104,32 @@ class Reader:
         self.pos = stop
         return tag, start, stop
 
-    def contents(self, tag: int, field: str = "") -> bytes:
-        """Contents of the next element, which has this identifier octet."""
+    def expect(self, tag: int, field: str = "") -> tuple[int, int]:
+        """Step over the next element, which has this identifier octet: where its contents start and stop."""
         pos = self.pos
+        data = self.data
+        # Nearly every element is short and as expected; `header` is for all others, and finds what is wrong with them.
+        if pos + 2 <= self.stop and data[pos] == tag and (length := data[pos + 1]) < 0x80 and pos + 2 + length <= self.stop:
+            self.pos = pos + 2 + length
+            return pos + 2, pos + 2 + length
         found, start, stop = self.header(field)
         if found != tag:
             raise self.fault(f"Expected tag {tag:02x}, found {found:02x}.", field, pos)
+        return start, stop
+
+    def contents(self, tag: int, field: str = "") -> bytes:
+        """Contents of the next element, which has this identifier octet."""
+        start, stop = self.expect(tag, field)
         return self.data[start:stop]
 
     def enter(self, tag: int, field: str = "") -> Reader:
         """A reader over the contents of the next element, which has this identifier octet."""
-        pos = self.pos
-        found, start, stop = self.header(field)
-        if found != tag:
-            raise self.fault(f"Expected tag {tag:02x}, found {found:02x}.", field, pos)
-        path = f"{self.field}.{field}" if self.field and field else self.field or field
-        return Reader(self.data, start, stop, base=self.base, field=path)
+        start, stop = self.expect(tag, field)
+        return Reader(self.data, start, stop, self.base, field, self)
 
     def sequence(self, field: str = "") -> Reader:
         """A reader over a SEQUENCE."""
         return self.enter(SEQUENCE, field)
-
-    def set(self, field: str = "") -> Reader:
-        """A reader over a SET."""
-        return self.enter(SET, field)
 
     def element(self, field: str = "") -> bytes:
         """The whole next element, whatever it is, identifier and length included."""
@@ -121,71 +141,86 @@ class Reader:
         """The whole next element of a type that the grammar leaves open; well-formed to the bottom."""
         pos = self.pos
         self.header(field)
-        self._check(pos, self.pos, field)
-        return self.data[pos : self.pos]
+        element = self.data[pos : self.pos]
+        if element != b"\x05\x00":
+            self._check(pos, self.pos, field)
+        return element
 
     def finish(self) -> None:
         """Nothing is left to read."""
         if self.pos < self.stop:
             raise self.fault("Something follows the last element.")
 
-    def boolean(self, field: str = "") -> bool:
+    def boolean(self, field: str = "", tag: int = BOOLEAN) -> bool:
         """BOOLEAN: 00 or FF (X.690 section 11.1)."""
-        value = self.contents(BOOLEAN, field)
+        pos = self.pos
+        value = self.contents(tag, field)
         if value not in (b"\x00", b"\xff"):
-            raise self.fault("A BOOLEAN that is neither 00 nor FF.", field)
+            raise self.fault("A BOOLEAN that is neither 00 nor FF.", field, pos)
         return value == b"\xff"
 
     def integer(self, field: str = "", tag: int = INTEGER) -> int:
         """INTEGER in its shortest form (X.690 section 8.3)."""
-        return int.from_bytes(self.integer_octets(field, tag), "big", signed=True)
-
-    def integer_octets(self, field: str = "", tag: int = INTEGER) -> bytes:
-        """Contents of an INTEGER in its shortest form."""
+        pos = self.pos
         value = self.contents(tag, field)
         if not value:
-            raise self.fault("An INTEGER without contents.", field)
-        if len(value) > 1 and (value[0] == 0x00) == (value[1] < 0x80) and value[0] in (0x00, 0xFF):
-            raise self.fault("An INTEGER that is not written in its shortest form.", field)
-        return value
+            raise self.fault("An INTEGER without contents.", field, pos)
+        if len(value) > 1 and value[0] in (0x00, 0xFF) and (value[0] == 0x00) == (value[1] < 0x80):
+            raise self.fault("An INTEGER that is not written in its shortest form.", field, pos)
+        return int.from_bytes(value, "big", signed=True)
+
+    def enumerated(self, field: str = "") -> int:
+        """ENUMERATED (X.690 section 8.4)."""
+        return self.integer(field, ENUMERATED)
 
     def oid(self, field: str = "", tag: int = OBJECT_IDENTIFIER) -> str:
         """OBJECT IDENTIFIER as dotted decimal text (X.690 section 8.19)."""
-        value = self.contents(tag, field)
+        pos = self.pos
         try:
-            return decode_oid(value)
+            return decode_oid(self.contents(tag, field))
         except ValueError as error:
-            raise self.fault(str(error), field) from None
+            raise self.fault(str(error), field, pos) from None
 
     def null(self, field: str = "") -> None:
         """NULL (X.690 section 8.8)."""
+        pos = self.pos
         if self.contents(NULL, field):
-            raise self.fault("A NULL with contents.", field)
+            raise self.fault("A NULL with contents.", field, pos)
 
     def octet_string(self, field: str = "") -> bytes:
         """OCTET STRING, primitive (X.690 section 10.2)."""
         return self.contents(OCTET_STRING, field)
 
-    def bit_string(self, field: str = "") -> bytes:
-        """BIT STRING of whole octets, as keys and signatures are."""
-        unused, value = self.bits(field)
-        if unused:
-            raise self.fault("A BIT STRING that does not consist of whole octets.", field)
-        return value
-
     def bits(self, field: str = "", tag: int = BIT_STRING) -> tuple[int, bytes]:
         """BIT STRING: number of unused bits in the last octet, which are zero, and the octets (X.690 sections 8.6 and 11.2.1)."""
+        pos = self.pos
         value = self.contents(tag, field)
         if not value or value[0] > 7 or (len(value) == 1 and value[0]):
-            raise self.fault("A BIT STRING without a proper count of unused bits.", field)
+            raise self.fault("A BIT STRING without a proper count of unused bits.", field, pos)
         unused = value[0]
         if unused and value[-1] & ((1 << unused) - 1):
-            raise self.fault("A BIT STRING whose unused bits are set.", field)
+            raise self.fault("A BIT STRING whose unused bits are set.", field, pos)
         return unused, value[1:]
 
+    def bit_string(self, field: str = "") -> bytes:
+        """BIT STRING of whole octets, as keys and signatures are."""
+        pos = self.pos
+        unused, value = self.bits(field)
+        if unused:
+            raise self.fault("A BIT STRING that does not consist of whole octets.", field, pos)
+        return value
+
+    def enter_bit_string(self, field: str = "") -> Reader:
+        """A reader over the octets of a BIT STRING that holds DER, as keys do."""
+        pos = self.pos
+        start, stop = self.expect(BIT_STRING, field)
+        if start == stop or self.data[start]:
+            raise self.fault("A BIT STRING that does not consist of whole octets.", field, pos)
+        return Reader(self.data, start + 1, stop, self.base, field, self)
+
     def time(self, field: str = "") -> int:
-        """Time of certificates as Unix seconds (RFC 5280 section 4.1.2.5): UTCTime or GeneralizedTime to the second, in UTC. A GeneralizedTime
-        before 2050 breaks the profile and is read all the same, as everybody does (PKITS test 4.2.4)."""
+        """Time as Unix seconds: UTCTime or GeneralizedTime, to the second, in UTC (RFC 5280 section 4.1.2.5; X.690 sections 11.7 and 11.8). Who
+        writes certificates has to prefer UTCTime through 2049; who reads them has to take both."""
         pos = self.pos
         tag, start, stop = self.header(field)
         text = self.data[start:stop]
@@ -195,37 +230,45 @@ class Reader:
             raise self.fault("Neither a UTCTime nor a GeneralizedTime to the second.", field, pos)
         if not text[:14].isdigit() or text[14:] != b"Z":
             raise self.fault("A time that is not all digits and a Z.", field, pos)
+        year, month, day, hour, minute, second = int(text[:4]), *(int(text[at : at + 2]) for at in (4, 6, 8, 10, 12))
         try:
-            moment = datetime(*(int(text[i:j]) for i, j in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))))
+            return (datetime(year, month, day, hour, minute, second) - _EPOCH) // _SECOND
         except ValueError as error:
             raise self.fault(f"No such time: {error}.", field, pos) from None
-        return timegm(moment.timetuple())
 
     def _check(self, start: int, stop: int, field: str) -> None:
+        """The elements of a range are elements of elements, down to primitive ones that are what they should be. A list of what is left to do takes
+        the place of recursion."""
         ranges = [(start, stop, 0)]
         while ranges:
             start, stop, depth = ranges.pop()
             if depth > MAX_DEPTH:
                 raise self.fault(f"Elements more than {MAX_DEPTH} deep.", field, start)
-            inner = Reader(self.data, start, stop, base=self.base, field=self.field)
+            inner = Reader(self.data, start, stop, self.base, field, self)
             while inner:
                 pos = inner.pos
-                tag, first, last = inner.header(field)
+                tag, first, last = inner.header()
+                if tag & 0xC0 == 0 and (tag == 0 or (tag & 0x1F in _ALWAYS_CONSTRUCTED) != bool(tag & 0x20)):
+                    raise inner.fault("Not a tag of DER (X.690 sections 8 and 10.2).", pos=pos)
                 if tag & 0x20:
                     ranges.append((first, last, depth + 1))
-                elif tag in _PRIMITIVE:
+                elif tag in _VALUES:
                     inner.pos = pos
-                    _PRIMITIVE[tag](inner, field)
+                    _VALUES[tag](inner, "")
 
 
-_PRIMITIVE = {
+_ALWAYS_CONSTRUCTED = frozenset({8, 11, 16, 17, 29})
+"""Numbers of EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING. All other universal types are primitive in DER."""
+
+_VALUES: dict[int, Callable[[Reader, str], object]] = {
     BOOLEAN: Reader.boolean,
-    INTEGER: Reader.integer_octets,
+    INTEGER: Reader.integer,
+    ENUMERATED: Reader.enumerated,
     BIT_STRING: Reader.bits,
     NULL: Reader.null,
     OBJECT_IDENTIFIER: Reader.oid,
 }
-"""Types whose contents can be checked without knowing what they mean."""
+"""Types of which not every value can be written in any octets."""
 
 
 @lru_cache(maxsize=1024)
@@ -237,8 +280,8 @@ def decode_oid(value: bytes) -> str:
     """
     if not value or value[-1] & 0x80:
         raise ValueError("An OBJECT IDENTIFIER that is empty or cut.")
-    if len(value) > 64:
-        raise ValueError("An OBJECT IDENTIFIER of more than 64 octets.")
+    if len(value) > MAX_OID_OCTETS:
+        raise ValueError(f"An OBJECT IDENTIFIER of more than {MAX_OID_OCTETS} octets.")
     arcs = []
     number = 0
     first = True

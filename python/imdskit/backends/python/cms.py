@@ -6,32 +6,28 @@ All of SignedData is read: several signers, detached content, both kinds of attr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import TypeVar
 
 from imdskit.asn1 import oids
-from imdskit.asn1.reader import OCTET_STRING, SET, Reader, context
+from imdskit.asn1.reader import OCTET_STRING, SEQUENCE, SET, Reader, context
 from imdskit.backends.python import signature as signatures
 from imdskit.backends.python.certificate import AlgorithmIdentifier, Certificate, Name
+from imdskit.backends.python.digests import HASHES, digest_of
 from imdskit.backends.python.keys import NULL, read_algorithm
 from imdskit.backends.python.names import read_name
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
 from imdskit.reasons import Reason
 
-T = TypeVar("T")
-
-MAX_ITEMS = 256
-"""Of any list inside a message."""
-
 DIGESTS = {
-    **signatures.HASHES,
+    **HASHES,
     # A signature's identifier where a digest's belongs: so does the service name SHA-256 in every genuine document.
     oids.SHA256_WITH_RSA: "sha256",
 }
+
+_OTHER_CERTIFICATES = (context(0), context(1), context(2), context(3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,10 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class SignerInfo:
-    """RFC 5652 section 5.3. The signer is named by ``issuer`` and ``serial``, or by ``key_identifier``."""
+    """RFC 5652 section 5.3. The signer is named by ``issuer`` and ``serial``, or by ``key_identifier``.
+
+    ``digest_listed`` says whether SignedData.digestAlgorithms has the signer's digest.
+    """
 
     version: int
     issuer: Name | None
@@ -59,6 +58,7 @@ class SignerInfo:
     signature_algorithm: AlgorithmIdentifier
     signature: bytes
     unsigned_attributes: Attributes | None
+    digest_listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +86,23 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     outer = Reader(der)
     info = outer.sequence()
     outer.finish()
-    content_type = info.oid("contentType")
-    if content_type != oids.SIGNED_DATA:
-        raise info.fault(f"Content of type {content_type}, not SignedData.", "contentType", outer.base)
-    wrapped = info.enter(context(0), "content")
+    if info.oid("contentType") != oids.SIGNED_DATA:
+        raise info.fault("A message of another type than SignedData.", "contentType")
+    wrapped = info.enter(context(0))
     info.finish()
-    data = wrapped.sequence()
+    data = wrapped.sequence("signedData")
     wrapped.finish()
-    data.field = "signedData"
 
+    pos = data.pos
     version = data.integer("version")
     if version not in (1, 3, 4, 5):
-        raise data.fault(f"No SignedData has version {version}.", "version")
-    digest_algorithms = _read_set(data.set("digestAlgorithms"), read_algorithm)
+        raise data.fault("A version that SignedData does not have.", "version", pos)
+    algorithms = data.enter(SET, "digestAlgorithms")
+    digest_algorithms: list[AlgorithmIdentifier] = []
+    while algorithms:
+        digest_algorithms.append(read_algorithm(algorithms, f"[{len(digest_algorithms)}]"))
     encapsulated = data.sequence("encapContentInfo")
-    inner_type = encapsulated.oid("eContentType")
+    content_type = encapsulated.oid("eContentType")
     content = None
     if encapsulated:
         explicit = encapsulated.enter(context(0), "eContent")
@@ -109,42 +111,37 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
         encapsulated.finish()
     certificates: tuple[Certificate, ...] = ()
     if data.peek() == context(0):
-        certificates = _read_certificates(data.enter(context(0)), read_certificate)
+        certificates = _read_certificates(data.enter(context(0), "certificates"), read_certificate)
     if data.peek() == context(1):
         revocation = data.enter(context(1), "crls")
         while revocation:
+            if revocation.peek() not in (SEQUENCE, context(1)):
+                raise revocation.fault("Neither a list of revoked certificates nor another format of one.")
             revocation.any()
-    signers = _read_set(data.set("signerInfos"), _read_signer)
+    listed = frozenset(DIGESTS.get(algorithm.oid, algorithm.oid) for algorithm in digest_algorithms)
+    infos = data.enter(SET, "signerInfos")
+    signers: list[SignerInfo] = []
+    while infos:
+        signers.append(_read_signer(infos, f"[{len(signers)}]", listed))
     data.finish()
-    return SignedData(version, digest_algorithms, inner_type, content, certificates, signers)
-
-
-def _read_set(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
-    items: list[T] = []
-    while reader:
-        items.append(read(reader, f"[{len(items)}]"))
-        if len(items) > MAX_ITEMS:
-            raise reader.fault(f"More than {MAX_ITEMS} items.")
-    return tuple(items)
+    return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers))
 
 
 def _read_certificates(reader: Reader, read_certificate: Callable[[bytes, int, str], Certificate]) -> tuple[Certificate, ...]:
-    """CertificateSet; attribute certificates and other kinds are passed over."""
+    """CertificateSet (section 10.2.3); attribute certificates and other formats are passed over."""
     found = []
     index = 0
     while reader:
         pos = reader.pos
-        if reader.peek() in (context(0), context(1), context(2), context(3)):
-            reader.any()
+        if reader.peek() in _OTHER_CERTIFICATES:
+            reader.any(f"[{index}]")
         else:
-            found.append(read_certificate(reader.element(), reader.base + pos, f"certificates[{index}]"))
+            found.append(read_certificate(reader.element(f"[{index}]"), reader.base + pos, f"certificates[{index}]"))
         index += 1
-        if index > MAX_ITEMS:
-            raise reader.fault(f"More than {MAX_ITEMS} certificates.")
     return tuple(found)
 
 
-def _read_signer(reader: Reader, field: str) -> SignerInfo:
+def _read_signer(reader: Reader, field: str, listed: frozenset[str]) -> SignerInfo:
     info = reader.sequence(field)
     pos = info.pos
     version = info.integer("version")
@@ -156,22 +153,34 @@ def _read_signer(reader: Reader, field: str) -> SignerInfo:
         issuer, serial = read_name(sid, "issuer"), sid.integer("serialNumber")
         sid.finish()
     if version != (1 if key_identifier is None else 3):
-        raise info.fault(f"Version {version} does not fit the form of the sid.", "version", pos)
+        raise info.fault("A version that does not fit the form of the sid.", "version", pos)
     digest_algorithm = read_algorithm(info, "digestAlgorithm")
     signed = _read_attributes(info, context(0), "signedAttrs") if info.peek() == context(0) else None
     signature_algorithm = read_algorithm(info, "signatureAlgorithm")
-    value = info.octet_string("signature")
+    value = info.contents(OCTET_STRING, "signature")
     unsigned = _read_attributes(info, context(1), "unsignedAttrs") if info.peek() == context(1) else None
     info.finish()
-    return SignerInfo(version, issuer, serial, key_identifier, digest_algorithm, signed, signature_algorithm, value, unsigned)
+    return SignerInfo(
+        version,
+        issuer,
+        serial,
+        key_identifier,
+        digest_algorithm,
+        signed,
+        signature_algorithm,
+        value,
+        unsigned,
+        DIGESTS.get(digest_algorithm.oid, digest_algorithm.oid) in listed,
+    )
 
 
 def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
+    """A set of attributes, one at least. Only signed ones are DER and so in order (sections 5.3 and 5.4)."""
     start = reader.pos
     attributes = reader.enter(tag, field)
     if not attributes:
         raise attributes.fault("A set of attributes without any.")
-    items = []
+    items: list[tuple[str, tuple[bytes, ...]]] = []
     previous = b""
     while attributes:
         pos = attributes.pos
@@ -187,8 +196,6 @@ def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
         if tag == context(0) and whole < previous:
             raise attributes.fault("Signed attributes that are not in the order of DER (X.690 section 11.6).", pos=pos)
         previous = whole
-        if len(items) > MAX_ITEMS:
-            raise attributes.fault(f"More than {MAX_ITEMS} attributes.")
     return Attributes(tuple(items), bytes((SET,)) + reader.data[start + 1 : reader.pos])
 
 
@@ -213,20 +220,19 @@ def _algorithms(signer: SignerInfo) -> tuple[str, AlgorithmIdentifier] | str:
     name = DIGESTS.get(digest.oid)
     if name is None or digest.parameters not in (NULL, None):
         return f"digest algorithm {digest.oid}"
+    if not signer.digest_listed:
+        return f"digest algorithm {digest.oid}, which digestAlgorithms does not have"
     algorithm = signer.signature_algorithm
     if algorithm.oid == oids.RSA_ENCRYPTION:
         if algorithm.parameters not in (NULL, None):
             return "rsaEncryption with parameters"
-        oid = next(oid for oid, hash_name in signatures.RSA_WITH.items() if hash_name == name)
-        return name, AlgorithmIdentifier(oid, NULL, b"")
-    if algorithm.oid == oids.RSASSA_PSS:
-        parameters = signatures.pss_parameters(algorithm.parameters)
-        named = parameters.hash_name if parameters else None
-    else:
-        named = signatures.RSA_WITH.get(algorithm.oid) or signatures.ECDSA_WITH.get(algorithm.oid)
-    if named != name:
+        return name, _WITH_RSA[name]
+    if signatures.hash_of(algorithm) != name:
         return f"signature algorithm {algorithm.oid} with digest algorithm {digest.oid}"
     return name, algorithm
+
+
+_WITH_RSA = {name: AlgorithmIdentifier(oid, NULL, b"") for oid, name in signatures.RSA_WITH.items()}
 
 
 def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
@@ -242,7 +248,8 @@ def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
 
 
 def check_signature(signer: SignerInfo, content_type: str, content: bytes, certificate: Certificate) -> None:
-    """The signer signed this content with the key of this certificate (RFC 5652 sections 5.4 to 5.6).
+    """The signer signed this content with the key of this certificate (RFC 5652 sections 5.4 to 5.6). Weak algorithms are reckoned like all
+    others; :func:`check_algorithms` refuses them.
 
     With signed attributes: they hold content-type and message-digest, each once and with one value, both are right, and the signature is
     over the DER of the SET. Without: the signature is over the content, which then has to be id-data (section 5.3).
@@ -257,33 +264,41 @@ def check_signature(signer: SignerInfo, content_type: str, content: bytes, certi
     hash_name, algorithm = algorithms
     message = content
     if signer.signed_attributes is not None:
-        _check_attributes(signer.signed_attributes, content_type, hashlib.new(hash_name, content).digest())
+        _check_attributes(signer.signed_attributes, content_type, digest_of(hash_name, content))
         message = signer.signed_attributes.der
     elif content_type != oids.DATA:
         raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=f"{location}.signedAttrs", detail=f"absent, over {content_type}")
     fault = signatures.fault(algorithm, certificate.public_key, message, signer.signature)
-    if fault is signatures.Fault.SIGNATURE:
-        raise VerificationError(Reason.BAD_SIGNATURE, location=f"{location}.signature", detail=fault.value)
     if fault is not None:
-        raise VerificationError(Reason.SIGNATURE_ALGORITHM, location=f"{location}.signatureAlgorithm", detail=fault.value)
+        reason, member = _REASONS[fault]
+        raise VerificationError(reason, location=f"{location}.{member}", detail=fault.value)
+
+
+_REASONS = {
+    signatures.Fault.ALGORITHM: (Reason.SIGNATURE_ALGORITHM, "signatureAlgorithm"),
+    signatures.Fault.KEY: (Reason.SIGNATURE_KEY, "signatureAlgorithm"),
+    signatures.Fault.SIGNATURE: (Reason.BAD_SIGNATURE, "signature"),
+}
 
 
 def _check_attributes(attributes: Attributes, content_type: str, digest: bytes) -> None:
     location = "signedData.signerInfos[0].signedAttrs"
-    for oid, name in ((oids.CONTENT_TYPE, "content-type"), (oids.MESSAGE_DIGEST, "message-digest")):
-        found = attributes.values(oid)
-        if len(found) != 1 or len(found[0]) != 1:
-            raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=location, detail=f"{name} is not there exactly once, with one value")
     try:
-        kind = _only(attributes, oids.CONTENT_TYPE).oid()
-        claimed = _only(attributes, oids.MESSAGE_DIGEST).octet_string()
+        kind = _only(attributes, oids.CONTENT_TYPE, "content-type").oid()
+        claimed = _only(attributes, oids.MESSAGE_DIGEST, "message-digest").octet_string()
+        if attributes.values(oids.SIGNING_TIME):
+            _only(attributes, oids.SIGNING_TIME, "signing-time")
     except DerError as error:
-        raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=location, detail=error.message) from None
+        raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=location, detail=f"{error.field}: {error.message}") from None
     if kind != content_type:
         raise VerificationError(Reason.SIGNED_ATTRIBUTES, location=location, detail=f"content-type {kind} over {content_type}")
     if not compare_digest(claimed, digest):
         raise VerificationError(Reason.DIGEST_MISMATCH, location=location)
 
 
-def _only(attributes: Attributes, oid: str) -> Reader:
-    return Reader(attributes.values(oid)[0][0])
+def _only(attributes: Attributes, oid: str, name: str) -> Reader:
+    """A reader over the value of an attribute that has to be there once, with one value (RFC 5652 sections 11.1 to 11.3)."""
+    found = attributes.values(oid)
+    if len(found) != 1 or len(found[0]) != 1:
+        raise DerError("Not there exactly once, with one value.", 0, name)
+    return Reader(found[0][0], field=name)

@@ -5,145 +5,194 @@ The pure form is for the rare elliptic key; the service itself signs with RSA.
 
 from __future__ import annotations
 
-import hashlib
+from functools import cache
 from typing import NamedTuple
 
 from imdskit.asn1.reader import Reader
 from imdskit.backends.python.certificate import EcPublicKey
+from imdskit.backends.python.digests import digest_of
 from imdskit.errors import DerError
 
 
 class Curve(NamedTuple):
-    """y^2 = x^3 - 3x + b over the integers modulo p; G has prime order n (FIPS 186-5, SP 800-186 section 3.2.1)."""
+    """y^2 = x^3 - 3x + b over the integers modulo p; G has prime order n (SP 800-186 section 3.2.1). ``parameters`` names it in a key
+    (RFC 5480 section 2.1.1.1)."""
 
+    name: str
+    parameters: bytes
     p: int
     b: int
     gx: int
     gy: int
     n: int
-    size: int
-    oid_der: bytes
+
+    @property
+    def size(self) -> int:
+        """Octets of a coordinate."""
+        return (self.p.bit_length() + 7) // 8
 
 
-CURVES = {
-    "secp256r1": Curve(
-        0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF,
-        0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B,
-        0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
-        0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
-        0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
-        32,
-        bytes.fromhex("06082a8648ce3d030107"),
-    ),
-    "secp384r1": Curve(
-        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFFFF0000000000000000FFFFFFFF,
-        0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF,
-        0xAA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B9859F741E082542A385502F25DBF55296C3A545E3872760AB7,
-        0x3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F,
-        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
-        48,
-        bytes.fromhex("06052b81040022"),
-    ),
-    "secp521r1": Curve(
-        (1 << 521) - 1,
-        0x0051953EB9618E1C9A1F929A21A0B68540EEA2DA725B99B315F3B8B489918EF109E156193951EC7E937B1652C0BD3BB1BF073573DF883D2C34F1EF451FD46B503F00,
-        0x00C6858E06B70404E9CD9E3ECB662395B4429C648139053FB521F828AF606B4D3DBAA14B5E77EFE75928FE1DC127A2FFA8DE3348B3C1856A429BF97E7E31C2E5BD66,
-        0x011839296A789A3BC0045C8A5FB42C7D1BD998F54449579B446817AFBD17273E662C97EE72995EF42640C550B9013FAD0761353C7086A272C24088BE94769FD16650,
-        0x01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409,
-        66,
-        bytes.fromhex("06052b81040023"),
-    ),
-}
+P256 = Curve(
+    "secp256r1",
+    bytes.fromhex("06082a8648ce3d030107"),
+    p=2**256 - 2**224 + 2**192 + 2**96 - 1,
+    b=0x5AC635D8_AA3A93E7_B3EBBD55_769886BC_651D06B0_CC53B0F6_3BCE3C3E_27D2604B,
+    gx=0x6B17D1F2_E12C4247_F8BCE6E5_63A440F2_77037D81_2DEB33A0_F4A13945_D898C296,
+    gy=0x4FE342E2_FE1A7F9B_8EE7EB4A_7C0F9E16_2BCE3357_6B315ECE_CBB64068_37BF51F5,
+    n=0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551,
+)
+P384 = Curve(
+    "secp384r1",
+    bytes.fromhex("06052b81040022"),
+    p=2**384 - 2**128 - 2**96 + 2**32 - 1,
+    b=0xB3312FA7_E23EE7E4_988E056B_E3F82D19_181D9C6E_FE814112_0314088F_5013875A_C656398D_8A2ED19D_2A85C8ED_D3EC2AEF,
+    gx=0xAA87CA22_BE8B0537_8EB1C71E_F320AD74_6E1D3B62_8BA79B98_59F741E0_82542A38_5502F25D_BF55296C_3A545E38_72760AB7,
+    gy=0x3617DE4A_96262C6F_5D9E98BF_9292DC29_F8F41DBD_289A147C_E9DA3113_B5F0B8C0_0A60B1CE_1D7E819D_7A431D7C_90EA0E5F,
+    n=0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_C7634D81_F4372DDF_581A0DB2_48B0A77A_ECEC196A_CCC52973,
+)
+P521 = Curve(
+    "secp521r1",
+    bytes.fromhex("06052b81040023"),
+    p=2**521 - 1,
+    b=0x051_953EB961_8E1C9A1F_929A21A0_B68540EE_A2DA725B_99B315F3_B8B48991_8EF109E1_56193951_EC7E937B_1652C0BD_3BB1BF07_3573DF88_3D2C34F1_EF451FD4_6B503F00,
+    gx=0xC6_858E06B7_0404E9CD_9E3ECB66_2395B442_9C648139_053FB521_F828AF60_6B4D3DBA_A14B5E77_EFE75928_FE1DC127_A2FFA8DE_3348B3C1_856A429B_F97E7E31_C2E5BD66,
+    gy=0x118_39296A78_9A3BC004_5C8A5FB4_2C7D1BD9_98F54449_579B4468_17AFBD17_273E662C_97EE7299_5EF42640_C550B901_3FAD0761_353C7086_A272C240_88BE9476_9FD16650,
+    n=0x1FF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFA_51868783_BF2F966B_7FCC0148_F709A5D0_3BB5C9B8_899C47AE_BB6FB71E_91386409,
+)
 
-_Point = tuple[int, int, int]
-"""Jacobian coordinates: x = X/Z^2, y = Y/Z^3; Z = 0 is the point at infinity."""
+CURVES = {curve.name: curve for curve in (P256, P384, P521)}
+NAMED_BY = {curve.parameters: curve for curve in (P256, P384, P521)}
+
+_Jacobian = tuple[int, int, int]
+"""x = X/Z^2, y = Y/Z^3; Z = 0 is the point at infinity."""
+_Affine = tuple[int, int]
+
+_INFINITY: _Jacobian = (1, 1, 0)
 
 
 def is_on_curve(curve: Curve, x: int, y: int) -> bool:
     """Whether (x, y) is a point of the curve, coordinates in range. The cofactor is 1, so that it then has order n."""
-    return x < curve.p and y < curve.p and (y * y - (x * x - 3) * x - curve.b) % curve.p == 0
+    return 0 <= x < curve.p and 0 <= y < curve.p and (y * y - (x * x - 3) * x - curve.b) % curve.p == 0
 
 
 def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
     """Whether ``signature``, the DER of an ECDSA-Sig-Value (RFC 3279 section 2.2.3), fits message and key."""
     curve = CURVES[key.curve]
+    n, p = curve.n, curve.p
     try:
         reader = Reader(signature)
         value = reader.sequence()
+        reader.finish()
         r, s = value.integer(), value.integer()
         value.finish()
-        reader.finish()
     except DerError:
         return False
-    n = curve.n
     if not (0 < r < n and 0 < s < n):
         return False
-    digest = hashlib.new(hash_name, message).digest()
+    digest = digest_of(hash_name, message)
     # The leftmost bits of the digest, as many as n has (FIPS 186-5 section 6.4.2, step 2).
     e = int.from_bytes(digest, "big") >> max(0, 8 * len(digest) - n.bit_length())
     w = pow(s, -1, n)
-    x, _, z = _double_multiply(curve, e * w % n, r * w % n, key.x, key.y)
+    x, _, z = _sum_of_multiples(curve, e * w % n, r * w % n, (key.x, key.y))
     if z == 0:
         return False
-    return x * pow(z, -2, curve.p) % curve.p % n == r
+    # x/z^2, reduced modulo n, is r: without the division, for both numbers below p that reduce to r.
+    zz = z * z % p
+    return (x - r * zz) % p == 0 or (r + n < p and (x - (r + n) * zz) % p == 0)
 
 
-def _double_multiply(curve: Curve, u1: int, u2: int, x: int, y: int) -> _Point:
-    """u1 G + u2 Q, both at once (Shamir's trick), two bits of each at a time."""
+def _sum_of_multiples(curve: Curve, u1: int, u2: int, point: _Affine) -> _Jacobian:
+    """u1 G + u2 Q, both in one run of doublings (Shamir's trick), digits in signed windows ("interleaving with NAFs": Hankerson, Menezes and
+    Vanstone, Guide to Elliptic Curve Cryptography, algorithm 3.51)."""
     p = curve.p
-    g: _Point = (curve.gx, curve.gy, 1)
-    q: _Point = (x, y, 1)
-    table: list[_Point] = [(1, 1, 0)] * 16
-    for i in range(4):
-        for j in range(4):
-            if i:
-                table[4 * i + j] = _add(p, table[4 * (i - 1) + j], g)
-            elif j:
-                table[j] = _add(p, table[j - 1], q)
-    result: _Point = (1, 1, 0)
-    bits = max(u1.bit_length(), u2.bit_length())
-    for shift in range(bits + (bits & 1) - 2, -1, -2):
-        result = _double(p, _double(p, result))
-        index = (u1 >> shift & 3) << 2 | u2 >> shift & 3
-        if index:
-            result = _add(p, result, table[index])
+    terms: dict[int, list[_Affine]] = {}
+    for number, width, table in ((u1, _G_WIDTH, _multiples_of_g(curve)), (u2, _Q_WIDTH, _odd_multiples(p, point, _Q_WIDTH))):
+        for position, digit in _signed_digits(number, width):
+            x, y = table[abs(digit) >> 1]
+            terms.setdefault(position, []).append((x, y if digit > 0 else -y))
+    result = _INFINITY
+    for position in range(max(terms, default=-1), -1, -1):
+        result = _double(p, result)
+        for term in terms.get(position, ()):
+            result = _add(p, result, term)
     return result
 
 
-def _double(p: int, point: _Point) -> _Point:
-    """Doubling for a = -3 ("dbl-2001-b" of the Explicit-Formulas Database)."""
+_G_WIDTH = 8
+_Q_WIDTH = 5
+
+
+@cache
+def _multiples_of_g(curve: Curve) -> tuple[_Affine, ...]:
+    """Reckoned once for each curve, on first use."""
+    return _odd_multiples(curve.p, (curve.gx, curve.gy), _G_WIDTH)
+
+
+def _odd_multiples(p: int, point: _Affine, width: int) -> tuple[_Affine, ...]:
+    """1, 3, 5, ... times a point, as many as signed digits of ``width`` bits need. None of them is infinity, for n is large and prime."""
+    twice = _affine(p, [_double(p, (*point, 1))])[0]
+    multiples: list[_Jacobian] = [(*point, 1)]
+    for _ in range(2 ** (width - 2) - 1):
+        multiples.append(_add(p, multiples[-1], twice))
+    return _affine(p, multiples)
+
+
+def _affine(p: int, points: list[_Jacobian]) -> tuple[_Affine, ...]:
+    """Divided by their Z, with one inversion for all (Montgomery's trick)."""
+    products = [1]
+    for _, _, z in points:
+        products.append(products[-1] * z % p)
+    inverse = pow(products.pop(), -1, p)
+    found = []
+    for (x, y, z), before in zip(reversed(points), reversed(products), strict=True):
+        reciprocal = inverse * before % p
+        inverse = inverse * z % p
+        square = reciprocal * reciprocal % p
+        found.append((x * square % p, y * square * reciprocal % p))
+    return tuple(reversed(found))
+
+
+def _signed_digits(number: int, width: int) -> list[tuple[int, int]]:
+    """Positions and odd digits between -2^(width-1) and 2^(width-1) whose sum is the number ("width-w NAF", algorithm 3.35 there)."""
+    digits = []
+    position = 0
+    window = 1 << width
+    while number:
+        zeros = (number & -number).bit_length() - 1
+        number >>= zeros
+        position += zeros
+        digit = number & (window - 1)
+        if digit >= window >> 1:
+            digit -= window
+        digits.append((position, digit))
+        number -= digit
+    return digits
+
+
+def _double(p: int, point: _Jacobian) -> _Jacobian:
+    """Doubling for a = -3 ("dbl-2001-b" of the Explicit-Formulas Database). No point of a prime order has y = 0."""
     x, y, z = point
-    if z == 0 or y == 0:
-        return (1, 1, 0)
-    delta = z * z % p
+    delta = z * z
     gamma = y * y % p
     beta = x * gamma % p
     alpha = 3 * (x - delta) * (x + delta) % p
     x3 = (alpha * alpha - 8 * beta) % p
-    z3 = ((y + z) * (y + z) - gamma - delta) % p
-    return x3, (alpha * (4 * beta - x3) - 8 * gamma * gamma) % p, z3
+    return x3, (alpha * (4 * beta - x3) - 8 * gamma * gamma) % p, 2 * y * z % p
 
 
-def _add(p: int, left: _Point, right: _Point) -> _Point:
-    """Addition of any two points ("add-2007-bl" of the Explicit-Formulas Database, with its exceptions)."""
+def _add(p: int, left: _Jacobian, right: _Affine) -> _Jacobian:
+    """Addition of any point and one that is not infinity ("madd" of the Explicit-Formulas Database, with its exceptions)."""
     x1, y1, z1 = left
-    x2, y2, z2 = right
+    x2, y2 = right
     if z1 == 0:
-        return right
-    if z2 == 0:
-        return left
-    z1z1 = z1 * z1 % p
-    z2z2 = z2 * z2 % p
-    u1 = x1 * z2z2 % p
-    u2 = x2 * z1z1 % p
-    s1 = y1 * z2 * z2z2 % p
-    s2 = y2 * z1 * z1z1 % p
-    h = (u2 - u1) % p
-    r = (s2 - s1) % p
+        return x2, y2, 1
+    zz = z1 * z1 % p
+    h = (x2 * zz - x1) % p
+    r = (y2 * z1 * zz - y1) % p
     if h == 0:
-        return _double(p, left) if r == 0 else (1, 1, 0)
+        return _double(p, left) if r == 0 else _INFINITY
     hh = h * h % p
     hhh = h * hh % p
-    v = u1 * hh % p
+    v = x1 * hh % p
     x3 = (r * r - hhh - 2 * v) % p
-    return x3, (r * (v - x3) - s1 * hhh) % p, z1 * z2 * h % p
+    return x3, (r * (v - x3) - y1 * hhh) % p, z1 * h % p

@@ -1,20 +1,28 @@
-"""Certificate extensions that path validation needs, decoded (RFC 5280 section 4.2)."""
+"""Certificate extensions, decoded (RFC 5280 section 4.2).
+
+What is said here is their grammar: a value that does not follow it is a :class:`~imdskit.errors.DerError`. Rules on values that do are in
+:mod:`imdskit.backends.python.profile`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from imdskit.asn1 import oids
-from imdskit.asn1.reader import INTEGER, Reader, context
+from imdskit.asn1.reader import BOOLEAN, INTEGER, SEQUENCE, Reader, context
 from imdskit.backends.python.certificate import (
     AuthorityKeyIdentifier,
     BasicConstraints,
+    GeneralName,
     GeneralSubtree,
     NameConstraints,
     PolicyConstraints,
     PolicyInformation,
 )
 from imdskit.backends.python.names import read_general_name, read_general_names
+
+T = TypeVar("T")
 
 KEY_USAGE_BITS = (
     "digitalSignature",
@@ -28,45 +36,54 @@ KEY_USAGE_BITS = (
     "decipherOnly",
 )
 
+
 MAX_ITEMS = 1024
-"""Of any list inside one extension."""
+"""Of a list inside one extension whose items path validation compares with one another."""
+
+
+def _items(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
+    """What ``read`` reads, given the reader and a field, up to the end of the reader."""
+    found: list[T] = []
+    while reader:
+        found.append(read(reader, f"[{len(found)}]"))
+        if len(found) > MAX_ITEMS:
+            raise reader.fault(f"More than {MAX_ITEMS} items.")
+    return tuple(found)
+
+
+def _list_of(read: Callable[[Reader, str], T]) -> Callable[[Reader], tuple[T, ...]]:
+    """A decoder of a SEQUENCE OF what ``read`` reads."""
+    return lambda reader: _items(reader.sequence(), read)
 
 
 def _basic_constraints(reader: Reader) -> BasicConstraints:
     members = reader.sequence()
-    ca = members.boolean("cA") if members.peek() == 0x01 else False
-    path_length = None
-    if members:
-        path_length = members.integer("pathLenConstraint")
-        if path_length < 0:
-            raise members.fault("A negative path length.", "pathLenConstraint")
+    # FALSE is the default, which is not written (X.690 section 11.5); but authorities have written it, and it means the same.
+    ca = members.boolean("cA") if members.peek() == BOOLEAN else False
+    path_length = _count(members, "pathLenConstraint", INTEGER) if members else None
     members.finish()
     return BasicConstraints(ca, path_length)
 
 
 def _key_usage(reader: Reader) -> frozenset[str]:
-    unused, octets = reader.bits()
-    # Zeros at the end of named bits are no DER (X.690 section 11.2.2) but are in many certificates, and mean nothing else.
+    # Zeros at the end of named bits are no DER (X.690 section 11.2.2); but authorities have written them, and they mean nothing.
+    _, octets = reader.bits()
     size = 8 * len(octets)
     number = int.from_bytes(octets, "big")
     return frozenset(name for bit, name in enumerate(KEY_USAGE_BITS) if bit < size and number >> (size - 1 - bit) & 1)
 
 
-def _extended_key_usage(reader: Reader) -> tuple[str, ...]:
-    purposes = reader.sequence()
-    found = []
-    while purposes:
-        found.append(purposes.oid(f"[{len(found)}]"))
-    return tuple(found)
-
-
 def _authority_key_identifier(reader: Reader) -> AuthorityKeyIdentifier:
     members = reader.sequence()
     key_identifier = members.contents(0x80, "keyIdentifier") if members.peek() == 0x80 else None
-    issuer = read_general_names(members.enter(context(1)), "authorityCertIssuer") if members.peek() == context(1) else None
+    issuer = read_general_names(members.enter(context(1), "authorityCertIssuer")) if members.peek() == context(1) else None
     serial = members.integer("authorityCertSerialNumber", 0x82) if members.peek() == 0x82 else None
     members.finish()
     return AuthorityKeyIdentifier(key_identifier, issuer, serial)
+
+
+def _general_names(reader: Reader) -> tuple[GeneralName, ...]:
+    return read_general_names(reader.sequence())
 
 
 def _name_constraints(reader: Reader) -> NameConstraints:
@@ -78,97 +95,90 @@ def _name_constraints(reader: Reader) -> NameConstraints:
 
 
 def _subtrees(reader: Reader) -> tuple[GeneralSubtree, ...]:
-    subtrees = []
-    while reader:
-        subtree = reader.sequence(f"[{len(subtrees)}]")
-        base = read_general_name(subtree, "base")
-        minimum = subtree.integer("minimum", 0x80) if subtree.peek() == 0x80 else 0
-        maximum = subtree.integer("maximum", 0x81) if subtree.peek() == 0x81 else None
-        subtree.finish()
-        subtrees.append(GeneralSubtree(base, minimum, maximum))
-        if len(subtrees) > MAX_ITEMS:
-            raise reader.fault(f"More than {MAX_ITEMS} subtrees.")
-    if not subtrees:
-        raise reader.fault("No subtrees.")
-    return tuple(subtrees)
+    """GeneralSubtrees: one at least."""
+    if not reader:
+        raise reader.fault("An empty list of subtrees.")
+    return _items(reader, _subtree)
 
 
-def _certificate_policies(reader: Reader) -> tuple[PolicyInformation, ...]:
-    policies = reader.sequence()
-    found = []
-    while policies:
-        information = policies.sequence(f"[{len(found)}]")
-        policy = information.oid("policyIdentifier")
-        qualifiers = information.any("policyQualifiers") if information.peek() == 0x30 else None
-        information.finish()
-        found.append(PolicyInformation(policy, qualifiers))
-        if len(found) > MAX_ITEMS:
-            raise policies.fault(f"More than {MAX_ITEMS} policies.")
-    return tuple(found)
+def _subtree(reader: Reader, field: str) -> GeneralSubtree:
+    subtree = reader.sequence(field)
+    base = read_general_name(subtree, "base")
+    minimum = _count(subtree, "minimum", 0x80) if subtree.peek() == 0x80 else 0
+    maximum = _count(subtree, "maximum", 0x81) if subtree.peek() == 0x81 else None
+    subtree.finish()
+    return GeneralSubtree(base, minimum, maximum)
 
 
-def _policy_mappings(reader: Reader) -> tuple[tuple[str, str], ...]:
-    mappings = reader.sequence()
-    found = []
-    while mappings:
-        mapping = mappings.sequence(f"[{len(found)}]")
-        found.append((mapping.oid("issuerDomainPolicy"), mapping.oid("subjectDomainPolicy")))
-        mapping.finish()
-        if len(found) > MAX_ITEMS:
-            raise mappings.fault(f"More than {MAX_ITEMS} mappings.")
-    return tuple(found)
+def _policy_information(reader: Reader, field: str) -> PolicyInformation:
+    information = reader.sequence(field)
+    policy = information.oid("policyIdentifier")
+    qualifiers = None
+    if information:
+        pos = information.pos
+        items = information.sequence("policyQualifiers")
+        if not items:
+            raise items.fault("An empty list of qualifiers.")
+        while items:
+            item = items.sequence()
+            item.oid("policyQualifierId")
+            item.any("qualifier")
+            item.finish()
+        qualifiers = information.data[pos : information.pos]
+    information.finish()
+    return PolicyInformation(policy, qualifiers)
+
+
+def _policy_mapping(reader: Reader, field: str) -> tuple[str, str]:
+    mapping = reader.sequence(field)
+    pair = mapping.oid("issuerDomainPolicy"), mapping.oid("subjectDomainPolicy")
+    mapping.finish()
+    return pair
 
 
 def _policy_constraints(reader: Reader) -> PolicyConstraints:
     members = reader.sequence()
-    require_explicit = _skip_certificates(members, "requireExplicitPolicy", 0x80)
-    inhibit_mapping = _skip_certificates(members, "inhibitPolicyMapping", 0x81)
+    require_explicit = _count(members, "requireExplicitPolicy", 0x80) if members.peek() == 0x80 else None
+    inhibit_mapping = _count(members, "inhibitPolicyMapping", 0x81) if members.peek() == 0x81 else None
     members.finish()
     return PolicyConstraints(require_explicit, inhibit_mapping)
 
 
-def _skip_certificates(reader: Reader, field: str, tag: int) -> int | None:
-    """SkipCerts: a number of certificates, zero or more."""
-    if reader.peek() != tag:
-        return None
+def _count(reader: Reader, field: str, tag: int) -> int:
+    """INTEGER (0..MAX), as numbers of certificates are."""
+    pos = reader.pos
     number = reader.integer(field, tag)
     if number < 0:
-        raise reader.fault("A negative number of certificates.", field)
+        raise reader.fault("A negative number where things are counted.", field, pos)
     return number
 
 
 def _inhibit_any_policy(reader: Reader) -> int:
-    number = _skip_certificates(reader, "skipCerts", INTEGER)
-    if number is None:
-        raise reader.fault("Not a number of certificates.")
-    return number
+    return _count(reader, "", INTEGER)
+
+
+def _access_description(reader: Reader, field: str) -> tuple[str, GeneralName]:
+    description = reader.sequence(field)
+    found = description.oid("accessMethod"), read_general_name(description, "accessLocation")
+    description.finish()
+    return found
 
 
 def _authority_info_access(reader: Reader) -> tuple[str, ...]:
-    """Addresses of certificates of the issuer; other access methods are checked and passed over."""
-    descriptions = reader.sequence()
-    found = []
-    while descriptions:
-        description = descriptions.sequence()
-        method = description.oid("accessMethod")
-        location = read_general_name(description, "accessLocation")
-        description.finish()
-        if method == oids.CA_ISSUERS and location.kind == "uniformResourceIdentifier":
-            found.append(location.text)
-    return tuple(found)
+    """Addresses of certificates of the issuer; other access methods and locations are passed over."""
+    descriptions = _items(reader.sequence(), _access_description)
+    if not descriptions:
+        raise reader.fault("An empty list of access descriptions.")
+    return tuple(name.text for method, name in descriptions if method == oids.CA_ISSUERS and name.kind == "uniformResourceIdentifier")
 
 
 def _subject_key_identifier(reader: Reader) -> bytes:
     return reader.octet_string()
 
 
-def _general_names(reader: Reader) -> object:
-    return read_general_names(reader.sequence(), "names")
-
-
 def _any_sequence(reader: Reader) -> None:
     """Well-formed and a SEQUENCE; what it says is of no use to us."""
-    if reader.peek() != 0x30:
+    if reader.peek() != SEQUENCE:
         raise reader.fault("Not a SEQUENCE.")
     reader.any()
 
@@ -176,27 +186,17 @@ def _any_sequence(reader: Reader) -> None:
 DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.BASIC_CONSTRAINTS: ("basic_constraints", _basic_constraints),
     oids.KEY_USAGE: ("key_usage", _key_usage),
-    oids.EXTENDED_KEY_USAGE: ("extended_key_usage", _extended_key_usage),
+    oids.EXTENDED_KEY_USAGE: ("extended_key_usage", _list_of(Reader.oid)),
     oids.SUBJECT_ALT_NAME: ("subject_alt_name", _general_names),
     oids.SUBJECT_KEY_IDENTIFIER: ("subject_key_identifier", _subject_key_identifier),
     oids.AUTHORITY_KEY_IDENTIFIER: ("authority_key_identifier", _authority_key_identifier),
     oids.NAME_CONSTRAINTS: ("name_constraints", _name_constraints),
-    oids.CERTIFICATE_POLICIES: ("certificate_policies", _certificate_policies),
-    oids.POLICY_MAPPINGS: ("policy_mappings", _policy_mappings),
+    oids.CERTIFICATE_POLICIES: ("certificate_policies", _list_of(_policy_information)),
+    oids.POLICY_MAPPINGS: ("policy_mappings", _list_of(_policy_mapping)),
     oids.POLICY_CONSTRAINTS: ("policy_constraints", _policy_constraints),
     oids.INHIBIT_ANY_POLICY: ("inhibit_any_policy", _inhibit_any_policy),
     oids.AUTHORITY_INFO_ACCESS: ("ca_issuers", _authority_info_access),
     oids.ISSUER_ALT_NAME: (None, _general_names),
     oids.CRL_DISTRIBUTION_POINTS: (None, _any_sequence),
 }
-"""Extension -> (member of Certificate or None, decoder). All of them are understood, so all may be critical."""
-
-EMPTY = {
-    oids.EXTENDED_KEY_USAGE: "extended_key_usage",
-    oids.SUBJECT_ALT_NAME: "subject_alt_name",
-    oids.CERTIFICATE_POLICIES: "certificate_policies",
-    oids.POLICY_MAPPINGS: "policy_mappings",
-    oids.KEY_USAGE: "key_usage",
-}
-"""Extensions that RFC 5280 wants to have at least one item."""
-
+"""Extension -> (member of Certificate or None, decoder). Those that make a member are understood, and so may be critical."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+from unicodedata import normalize
+
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import (
     BMP_STRING,
     IA5_STRING,
+    NUMERIC_STRING,
     PRINTABLE_STRING,
     SEQUENCE,
     SET,
@@ -17,20 +22,49 @@ from imdskit.asn1.reader import (
     context,
 )
 from imdskit.backends.python.certificate import GeneralName, Name
+from imdskit.errors import DerError
 
 _ENCODINGS = {
     UTF8_STRING: "utf-8",
-    PRINTABLE_STRING: "latin-1",
+    NUMERIC_STRING: "ascii",
+    PRINTABLE_STRING: "ascii",
     TELETEX_STRING: "latin-1",
-    IA5_STRING: "latin-1",
-    VISIBLE_STRING: "latin-1",
+    IA5_STRING: "ascii",
+    VISIBLE_STRING: "ascii",
     BMP_STRING: "utf-16-be",
     UNIVERSAL_STRING: "utf-32-be",
 }
+"""Of string types. What TeletexString says beyond ASCII is not defined in a way that anybody keeps; Latin-1 is what is found in it."""
 
-DIRECTORY_ATTRIBUTES = "2.5.4."
-NOT_STRINGS = frozenset({"2.5.4.45"})
-"""x500UniqueIdentifier is a BIT STRING; every other attribute of X.520 that stands in names is a string."""
+_CHARACTERS = {
+    NUMERIC_STRING: re.compile("[0-9 ]*"),
+    PRINTABLE_STRING: re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*"),
+    VISIBLE_STRING: re.compile("[ -~]*"),
+}
+"""What string types have of ASCII that do not have all of it (X.680 sections 41.3 and 41.4)."""
+
+_STRINGS_ONLY = frozenset(
+    {
+        oids.COMMON_NAME,
+        oids.SURNAME,
+        oids.SERIAL_NUMBER,
+        oids.COUNTRY_NAME,
+        oids.LOCALITY_NAME,
+        oids.STATE_OR_PROVINCE_NAME,
+        oids.ORGANIZATION_NAME,
+        oids.ORGANIZATIONAL_UNIT_NAME,
+        oids.TITLE,
+        oids.NAME,
+        oids.GIVEN_NAME,
+        oids.INITIALS,
+        oids.GENERATION_QUALIFIER,
+        oids.DN_QUALIFIER,
+        oids.PSEUDONYM,
+        oids.DOMAIN_COMPONENT,
+        oids.EMAIL_ADDRESS,
+    }
+)
+"""Attributes whose values are strings (RFC 5280 appendix A.1). Values of others may be anything."""
 
 GENERAL_NAMES = {
     context(0): "otherName",
@@ -43,12 +77,32 @@ GENERAL_NAMES = {
     context(7, constructed=False): "iPAddress",
     context(8, constructed=False): "registeredID",
 }
+"""Identifier octet of each kind. directoryName is explicit, for it is a CHOICE."""
+
+IA5_KINDS = frozenset({"rfc822Name", "dNSName", "uniformResourceIdentifier"})
+
+# U+0085 and the separators of Unicode; TAB, LF, VT, FF, CR and SPACE of ASCII (RFC 4518 sections 2.2 and 2.6.1).
+_BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
 def read_name(reader: Reader, field: str) -> Name:
     """Name: a sequence of relative distinguished names, none of them empty."""
-    start = reader.pos
-    rdns = reader.enter(SEQUENCE, field)
+    pos = reader.pos
+    start, stop = reader.expect(SEQUENCE, field)
+    try:
+        return _remembered(reader.data[pos:stop])
+    except DerError:
+        # Once more, for the place in the outermost buffer.
+        return _parse(Reader(reader.data, start, stop, reader.base, field, reader), reader.data[pos:stop])
+
+
+@lru_cache(maxsize=256)
+def _remembered(der: bytes) -> Name:
+    """A message and its certificates repeat the same few names."""
+    return _parse(Reader(der).sequence(), der)
+
+
+def _parse(rdns: Reader, der: bytes) -> Name:
     key = []
     common_names: list[str] = []
     email_addresses: list[str] = []
@@ -57,39 +111,56 @@ def read_name(reader: Reader, field: str) -> Name:
         if not attributes:
             raise attributes.fault("A relative distinguished name without attributes.")
         parts = []
+        previous = b""
         while attributes:
-            attribute = attributes.enter(SEQUENCE)
+            pos = attributes.pos
+            attribute = attributes.sequence()
             oid = attribute.oid("type")
-            tag, text, whole = _read_value(attribute, oid)
+            value = _read_value(attribute, oid)
             attribute.finish()
-            parts.append(oid.encode() + b"=" + (whole if text is None else b"text:" + comparable(text)))
-            if text is not None and oid == oids.COMMON_NAME:
-                common_names.append(text)
-            elif text is not None and oid == oids.EMAIL_ADDRESS:
-                email_addresses.append(text)
-        key.append(b"\0".join(sorted(parts)))
-    return Name(reader.data[start : reader.pos], tuple(key), tuple(common_names), tuple(email_addresses))
+            element = attributes.data[pos : attributes.pos]
+            if element <= previous:
+                raise attributes.fault("Attributes that are not in the order of DER, or one twice (X.690 section 11.6).", pos=pos)
+            previous = element
+            if isinstance(value, bytes):
+                parts.append(b"%s=der:%s" % (oid.encode(), value))
+                continue
+            parts.append(b"%s=%s" % (oid.encode(), comparable(value)))
+            if oid == oids.COMMON_NAME:
+                common_names.append(value)
+            elif oid == oids.EMAIL_ADDRESS:
+                email_addresses.append(value)
+        # No two different lists of parts give the same octets: each part is preceded by its length.
+        key.append(b"".join(b"%d:%s" % (len(part), part) for part in sorted(parts)) if len(parts) > 1 else parts[0])
+    return Name(der, tuple(key), tuple(common_names), tuple(email_addresses))
 
 
-def _read_value(attribute: Reader, oid: str) -> tuple[int, str | None, bytes]:
-    start = attribute.pos
+def _read_value(attribute: Reader, oid: str) -> str | bytes:
+    """Text of a string; the DER of any other value."""
+    pos = attribute.pos
     tag = attribute.peek()
     encoding = _ENCODINGS.get(tag)
     if encoding is None:
-        if oid.startswith(DIRECTORY_ATTRIBUTES) and oid not in NOT_STRINGS:
-            raise attribute.fault(f"A directory string with tag {tag & 0xFF:02x}.", "value")
-        return tag, None, attribute.any("value")
-    contents = attribute.contents(tag, "value")
+        if oid in _STRINGS_ONLY:
+            raise attribute.fault("Not a string.", "value")
+        return attribute.any("value")
     try:
-        return tag, contents.decode(encoding), attribute.data[start : attribute.pos]
+        text = attribute.contents(tag, "value").decode(encoding)
     except UnicodeDecodeError:
-        raise attribute.fault("A string that is not what its type says.", "value", start) from None
+        raise attribute.fault("A string with octets that its type does not have.", "value", pos) from None
+    if tag in _CHARACTERS and not _CHARACTERS[tag].fullmatch(text):
+        raise attribute.fault("A string with characters that its type does not have.", "value", pos)
+    return text
 
 
 def comparable(text: str) -> bytes:
-    """The form in which two values are compared (RFC 5280 section 7.1, after RFC 4518): letters of ASCII without case, blanks at the ends
-    dropped and in the middle squeezed. Letters beyond ASCII are compared as they are: no authority of the service uses any."""
-    return " ".join(text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass").split()).encode("utf-8", "surrogatepass")
+    """The form in which two strings are compared, whatever their ASN.1 types: without case, in Unicode's normal form, blanks at the ends dropped
+    and in the middle squeezed (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or forbids stay:
+    strings that differ in them only are different here."""
+    if text.isascii():
+        return b" ".join(text.lower().encode("ascii").split())
+    folded = normalize("NFKC", text.casefold()).casefold()
+    return _BLANKS.sub(" ", folded).strip(" ").encode("utf-8", "surrogatepass")
 
 
 def read_general_name(reader: Reader, field: str) -> GeneralName:
@@ -98,26 +169,46 @@ def read_general_name(reader: Reader, field: str) -> GeneralName:
     tag = reader.peek()
     kind = GENERAL_NAMES.get(tag)
     if kind is None:
-        raise reader.fault(f"No general name has tag {tag & 0xFF:02x}.", field)
+        raise reader.fault("Not a general name.", field)
+    if not tag & 0x20:
+        value = reader.contents(tag, field)
+        if kind in IA5_KINDS and not value.isascii():
+            raise reader.fault("An IA5String with octets beyond ASCII.", field, pos)
+        if kind == "registeredID":
+            reader.pos = pos
+            reader.oid(field, tag)
+        return GeneralName(kind, value)
+    inner = reader.enter(tag, field)
+    value = inner.data[inner.pos : inner.stop]
+    name = None
     if kind == "directoryName":
-        inner = reader.enter(tag, field)
-        start = inner.pos
         name = read_name(inner, "directoryName")
-        inner.finish()
-        return GeneralName(kind, inner.data[start : inner.stop], name)
-    if tag & 0x20:
-        whole = Reader(reader.any(field), base=reader.base + pos, field=reader.field)
-        _, start, stop = whole.header(field)
-        return GeneralName(kind, whole.data[start:stop])
-    value = reader.contents(tag, field)
-    if kind in ("dNSName", "rfc822Name", "uniformResourceIdentifier") and not value.isascii():
-        raise reader.fault("An IA5String with octets beyond ASCII.", field, pos)
-    return GeneralName(kind, value)
+    elif kind == "otherName":
+        _read_other_name(inner)
+    else:
+        while inner:
+            inner.any()
+    inner.finish()
+    return GeneralName(kind, value, name)
 
 
-def read_general_names(reader: Reader, field: str) -> tuple[GeneralName, ...]:
+def read_general_names(reader: Reader, field: str = "") -> tuple[GeneralName, ...]:
     """The general names up to the end of the reader."""
-    names = []
+    names: list[GeneralName] = []
     while reader:
         names.append(read_general_name(reader, f"{field}[{len(names)}]"))
     return tuple(names)
+
+
+def _read_other_name(reader: Reader) -> None:
+    """OtherName: a type and a value, which is looked into where the type is one that we know (RFC 4108 section 5)."""
+    kind = reader.oid("type-id")
+    value = reader.enter(context(0), "value")
+    if kind == oids.HARDWARE_MODULE_NAME:
+        module = value.sequence("hardwareModuleName")
+        module.oid("hwType")
+        module.octet_string("hwSerialNum")
+        module.finish()
+    else:
+        value.any()
+    value.finish()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from imdskit.backends.python.certificate import RsaPublicKey
+from imdskit.backends.python.digests import digest_of
 
 DIGEST_INFO = {
     "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
@@ -17,47 +16,49 @@ DIGEST_INFO = {
 }
 """What stands before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1)."""
 
+MAX_MODULUS_BITS = 16384
+MAX_EXPONENT_BITS = 64
+"""No signature fits a key beyond these, for the time that one power takes would be the sender's to choose (CVE-2023-29409)."""
+
 
 def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
     """RSASSA-PKCS1-v1_5 (section 8.2.2): the block that must come out is built and compared whole. Nothing is unpadded, so nothing in the
     padding can be lenient."""
     size = (key.bits + 7) // 8
-    info = DIGEST_INFO[hash_name] + hashlib.new(hash_name, message).digest()
+    info = DIGEST_INFO[hash_name] + digest_of(hash_name, message)
     if size < len(info) + 11:
         return False
-    block = _public_operation(key, signature, size)
-    return block is not None and block == b"\x00\x01" + b"\xff" * (size - len(info) - 3) + b"\x00" + info
+    block = b"\x00\x01" + b"\xff" * (size - len(info) - 3) + b"\x00" + info
+    return _public_operation(key, signature, size) == int.from_bytes(block, "big")
 
 
 def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: int, message: bytes, signature: bytes) -> bool:
-    """RSASSA-PSS (sections 8.1.2 and 9.1.2). ``salt_length`` in octets."""
+    """RSASSA-PSS (sections 8.1.2 and 9.1.2) with MGF1. ``salt_length`` in octets."""
     em_bits = key.bits - 1
     em_length = (em_bits + 7) // 8
-    block = _public_operation(key, signature, (key.bits + 7) // 8)
-    if block is None or any(block[: len(block) - em_length]):
+    number = _public_operation(key, signature, (key.bits + 7) // 8)
+    digest = digest_of(hash_name, message)
+    if number is None or number.bit_length() > em_bits or salt_length < 0 or em_length < len(digest) + salt_length + 2:
         return False
-    block = block[len(block) - em_length :]
-    digest = hashlib.new(hash_name, message).digest()
-    if salt_length < 0 or em_length < len(digest) + salt_length + 2 or block[-1] != 0xBC:
+    block = number.to_bytes(em_length, "big")
+    db_length = em_length - len(digest) - 1
+    masked, h, trailer = block[:db_length], block[db_length:-1], block[-1]
+    # The bits of the first octet that no number below the modulus has are zero: section 9.1.2 steps 6 and 9.
+    db = int.from_bytes(masked, "big") ^ int.from_bytes(_mgf1(mgf_hash, h, db_length), "big")
+    db &= (1 << 8 * db_length - (8 * em_length - em_bits)) - 1
+    # DB is zeros, a one octet, the salt (step 10).
+    if trailer != 0xBC or db >> 8 * salt_length != 1:
         return False
-    masked, h = block[: em_length - len(digest) - 1], block[em_length - len(digest) - 1 : -1]
-    unused = 8 * em_length - em_bits
-    if masked[0] >> (8 - unused) if unused else 0:
-        return False
-    db = bytearray(a ^ b for a, b in zip(masked, _mgf1(mgf_hash, h, len(masked)), strict=True))
-    db[0] &= 0xFF >> unused
-    padding = len(db) - salt_length - 1
-    if any(db[:padding]) or db[padding] != 0x01:
-        return False
-    return hashlib.new(hash_name, b"\0" * 8 + digest + bytes(db[padding + 1 :])).digest() == h
+    salt = (db - (1 << 8 * salt_length)).to_bytes(salt_length, "big")
+    return digest_of(hash_name, bytes(8) + digest + salt) == h
 
 
-def _public_operation(key: RsaPublicKey, signature: bytes, size: int) -> bytes | None:
-    """RSAVP1 (section 5.2.2) on a signature of exactly the modulus' length; None where its number is out of range."""
-    s = int.from_bytes(signature, "big")
-    if len(signature) != size or s >= key.modulus:
+def _public_operation(key: RsaPublicKey, signature: bytes, size: int) -> int | None:
+    """RSAVP1 (section 5.2.2) on a signature of exactly the modulus' length; None where its number, or the key, is out of range."""
+    number = int.from_bytes(signature, "big")
+    if len(signature) != size or number >= key.modulus or key.bits > MAX_MODULUS_BITS or key.exponent.bit_length() > MAX_EXPONENT_BITS:
         return None
-    return pow(s, key.exponent, key.modulus).to_bytes(size, "big")
+    return pow(number, key.exponent, key.modulus)
 
 
 def _mgf1(hash_name: str, seed: bytes, length: int) -> bytes:
@@ -65,6 +66,6 @@ def _mgf1(hash_name: str, seed: bytes, length: int) -> bytes:
     mask = b""
     counter = 0
     while len(mask) < length:
-        mask += hashlib.new(hash_name, seed + counter.to_bytes(4, "big")).digest()
+        mask += digest_of(hash_name, seed + counter.to_bytes(4, "big"))
         counter += 1
     return mask[:length]

@@ -6,17 +6,17 @@ What is no certificate by its grammar is refused here. What is one, but breaks a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from imdskit.asn1 import oids
-from imdskit.asn1.reader import Reader, context
-from imdskit.backends.python.certificate import Certificate, Extension, GeneralName, PolicyConstraints
-from imdskit.backends.python.extensions import DECODERS, EMPTY
+from imdskit.asn1.reader import BOOLEAN, OCTET_STRING, Reader, context
+from imdskit.backends.python import profile
+from imdskit.backends.python.certificate import Certificate, Extension
+from imdskit.backends.python.extensions import DECODERS
 from imdskit.backends.python.keys import read_algorithm, read_public_key
 from imdskit.backends.python.names import read_name
 
-MAX_EXTENSIONS = 64
-MAX_SERIAL_OCTETS = 20
+_UNIQUE_IDENTIFIERS = ((context(1, constructed=False), "issuerUniqueID"), (context(2, constructed=False), "subjectUniqueID"))
 
 
 def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -> Certificate:
@@ -30,51 +30,43 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
     Raises:
         DerError: it is not a certificate.
     """
-    outer = Reader(der, base=offset, field=field)
-    certificate = outer.sequence()
+    outer = Reader(der, base=offset)
+    certificate = outer.sequence(field)
     outer.finish()
     start = certificate.pos
     tbs = certificate.sequence("tbsCertificate")
-    tbs_der = der[start : certificate.pos]
+    tbs_stop = certificate.pos
     algorithm = read_algorithm(certificate, "signatureAlgorithm")
     signature = certificate.bit_string("signatureValue")
     certificate.finish()
 
-    faults: list[tuple[str, str]] = []
     version = _read_version(tbs)
-    serial_octets = tbs.integer_octets("serialNumber")
-    serial = int.from_bytes(serial_octets, "big", signed=True)
-    if serial <= 0 or len(serial_octets) > MAX_SERIAL_OCTETS + (serial_octets[0] == 0):
-        faults.append(("serialNumber", "not positive, or longer than 20 octets"))
+    serial = tbs.integer("serialNumber")
     inner_algorithm = read_algorithm(tbs, "signature")
-    if inner_algorithm.der != algorithm.der:
-        faults.append(("signature", "not the algorithm that stands outside"))
     issuer = read_name(tbs, "issuer")
     validity = tbs.sequence("validity")
     not_before, not_after = validity.time("notBefore"), validity.time("notAfter")
     validity.finish()
     subject = read_name(tbs, "subject")
-    start = tbs.pos
+    spki_start = tbs.pos
     public_key = read_public_key(tbs)
-    spki = der[start : tbs.pos]
-    for number, name in ((1, "issuerUniqueID"), (2, "subjectUniqueID")):
-        if tbs.peek() == context(number, constructed=False):
+    spki = der[spki_start : tbs.pos]
+    for tag, name in _UNIQUE_IDENTIFIERS:
+        if tbs.peek() == tag:
             if version == 1:
                 raise tbs.fault("A unique identifier in a certificate of version 1.", name)
-            tbs.bits(name, context(number, constructed=False))
+            tbs.bits(name, tag)
     extensions: tuple[Extension, ...] = ()
+    members: dict[str, Any] = {}
     if tbs.peek() == context(3):
         if version != 3:
-            raise tbs.fault(f"Extensions in a certificate of version {version}.", "extensions")
-        extensions = _read_extensions(tbs)
+            raise tbs.fault("Extensions in a certificate that is not of version 3.", "extensions")
+        extensions, members = _read_extensions(tbs)
     tbs.finish()
 
-    members = _decode(extensions, offset, f"{field}.tbsCertificate.extensions", faults)
-    if not issuer.key:
-        faults.append(("issuer", "empty"))
-    return Certificate(
+    read = Certificate(
         der=der,
-        tbs=tbs_der,
+        tbs=der[start:tbs_stop],
         version=version,
         serial=serial,
         signature_algorithm=algorithm,
@@ -86,77 +78,55 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
         spki=spki,
         public_key=public_key,
         extensions=extensions,
-        unknown_critical=tuple(extension.oid for extension in extensions if extension.critical and extension.oid not in DECODERS),
-        faults=tuple(faults),
+        unknown_critical=tuple(extension.oid for extension in extensions if extension.critical and not _is_understood(extension.oid)),
         **members,
     )
+    faults = tuple(profile.faults(read, inner_algorithm))
+    return replace(read, faults=faults) if faults else read
+
+
+def _is_understood(oid: str) -> bool:
+    return oid in DECODERS and DECODERS[oid][0] is not None
 
 
 def _read_version(tbs: Reader) -> int:
     """1, 2 or 3; 1 is the default. Written out it is no DER (X.690 section 11.5), but old certificates have it."""
     if tbs.peek() != context(0):
         return 1
+    pos = tbs.pos
     wrapped = tbs.enter(context(0), "version")
-    version = wrapped.integer() + 1
-    if version not in (1, 2, 3):
-        raise wrapped.fault(f"There is no version {version}.")
+    version = wrapped.integer()
+    if version not in (0, 1, 2):
+        raise tbs.fault("A version that does not exist.", "version", pos)
     wrapped.finish()
-    return version
+    return version + 1
 
 
-def _read_extensions(tbs: Reader) -> tuple[Extension, ...]:
-    wrapped = tbs.enter(context(3), "extensions")
-    items = wrapped.sequence()
+def _read_extensions(tbs: Reader) -> tuple[tuple[Extension, ...], dict[str, Any]]:
+    """The extensions, and the members of Certificate that they make; the first of a kind counts."""
+    wrapped = tbs.enter(context(3))
+    items = wrapped.sequence("extensions")
     wrapped.finish()
-    found: list[Extension] = []
     if not items:
         raise items.fault("An empty list of extensions.")
+    found: list[Extension] = []
+    members: dict[str, Any] = {}
     while items:
         item = items.sequence(f"[{len(found)}]")
         oid = item.oid("extnID")
         critical = False
-        if item.peek() == 0x01:
+        if item.peek() == BOOLEAN:
             critical = item.boolean("critical")
             if not critical:
                 raise item.fault("FALSE is the default and not written (X.690 section 11.5).", "critical")
-        found.append(Extension(oid, critical, item.octet_string("extnValue")))
+        start, stop = item.expect(OCTET_STRING, "extnValue")
         item.finish()
-        if len(found) > MAX_EXTENSIONS:
-            raise items.fault(f"More than {MAX_EXTENSIONS} extensions.")
-    return tuple(found)
-
-
-def _decode(extensions: tuple[Extension, ...], offset: int, field: str, faults: list[tuple[str, str]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    seen: set[str] = set()
-    for index, extension in enumerate(extensions):
-        if extension.oid in seen:
-            faults.append((f"extensions[{index}]", "an extension of this kind stands before it (section 4.2)"))
-            continue
-        seen.add(extension.oid)
-        if extension.oid not in DECODERS:
-            continue
-        member, decode = DECODERS[extension.oid]
-        reader = Reader(extension.value, base=offset, field=f"{field}[{index}]")
-        value = decode(reader)
-        reader.finish()
-        if member is not None:
-            members[member] = value
-        if extension.oid in EMPTY and not value:
-            faults.append((f"extensions[{index}]", f"an empty {EMPTY[extension.oid]}"))
-        if extension.oid == oids.AUTHORITY_INFO_ACCESS and extension.critical:
-            faults.append((f"extensions[{index}]", "authorityInfoAccess is critical (section 4.2.2.1)"))
-    faults += [("subjectAltName", "an address that is none") for name in members.get("subject_alt_name", ()) if _is_bad_address(name)]
-    policies = [information.policy for information in members.get("certificate_policies", ())]
-    if len(set(policies)) != len(policies):
-        faults.append(("certificatePolicies", "a policy twice (section 4.2.1.4)"))
-    if members.get("policy_constraints") == PolicyConstraints(None, None):
-        faults.append(("policyConstraints", "empty (section 4.2.1.11)"))
-    if oids.NAME_CONSTRAINTS in seen and members["name_constraints"].permitted is None and members["name_constraints"].excluded is None:
-        faults.append(("nameConstraints", "empty (section 4.2.1.10)"))
-    return members
-
-
-def _is_bad_address(name: GeneralName) -> bool:
-    """An iPAddress that is neither of version 4 nor of version 6 (section 4.2.1.6)."""
-    return name.kind == "iPAddress" and len(name.value) not in (4, 16)
+        found.append(Extension(oid, critical, item.data[start:stop]))
+        if oid in DECODERS:
+            member, decode = DECODERS[oid]
+            reader = Reader(item.data, start, stop, item.base, "extnValue", item)
+            value = decode(reader)
+            reader.finish()
+            if member is not None:
+                members.setdefault(member, value)
+    return tuple(found), members
