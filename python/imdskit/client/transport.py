@@ -127,6 +127,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = _connect(self.host, self.port, self._allowance)
+        self.sock.settimeout(self._allowance.seconds())
 
     def _response(self, sock: socket.socket, *args: object, **kwargs: object) -> http.client.HTTPResponse:
         response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]
@@ -163,12 +164,9 @@ def _connect(host: str, port: int, allowance: _Allowance) -> socket.socket:
     failure: OSError = OSError("the name has no address")
     for address in _resolve(host, port, allowance):
         try:
-            connection = socket.create_connection((address, port), allowance.seconds(connecting=True))
+            return socket.create_connection((address, port), allowance.seconds(connecting=True))
         except OSError as error:
             failure = error
-            continue
-        connection.settimeout(allowance.seconds())
-        return connection
     raise failure
 
 
