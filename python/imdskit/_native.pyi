@@ -1,5 +1,7 @@
 from typing import Final, final
 
+__all__ = ["CONTRACT", "Bucket", "Document"]
+
 CONTRACT: Final[int]
 
 @final

@@ -31,7 +31,8 @@ def load() -> Backend:
     except ImportError as error:
         raise BackendError("backend-broken", "The Rust extension does not load.", location=str(error), hint=_HINT) from error
     native = imdskit._native
-    if native.CONTRACT != CONTRACT:
-        message = f"The Rust extension keeps contract {native.CONTRACT}, this package {CONTRACT}."
+    contract = getattr(native, "CONTRACT", None)
+    if contract != CONTRACT:
+        message = f"The Rust extension keeps contract {contract}, this package {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
     return Backend("rust", native.Document, native.Bucket, python.BACKEND.checker, frozenset({"document", "bucket"}))

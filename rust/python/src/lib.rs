@@ -1,20 +1,24 @@
 //! The extension module `imdskit._native`: the crate `imdskit-core` in Python's clothes. No logic.
 
 use imdskit_core::{bucket, document};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
-/// Raise one of the package's own exceptions, which are defined once, in `imdskit.errors`.
-fn raise(py: Python<'_>, class: &str, code: &str, message: &str) -> PyErr {
-    let made = py
-        .import("imdskit.errors")
-        .and_then(|errors| errors.getattr(class))
-        .and_then(|class| class.call1((code, message)));
-    match made {
-        Ok(error) => PyErr::from_value(error),
-        Err(error) => error,
-    }
+/// One of the package's own exceptions, which are defined once, in `imdskit.errors`. `path` is where it happened.
+fn error(py: Python<'_>, class: &str, code: &str, message: &str, path: Option<&Bound<'_, PyTuple>>) -> PyErr {
+    let made = || {
+        let details = PyDict::new(py);
+        if let Some(path) = path {
+            details.set_item(
+                intern!(py, "location"),
+                intern!(py, "/").call_method1(intern!(py, "join"), (path,))?,
+            )?;
+        }
+        py.import("imdskit.errors")?.getattr(class)?.call((code, message), Some(&details))
+    };
+    made().map_or_else(|failure| failure, PyErr::from_value)
 }
 
 /// See `imdskit.backends.contract.Bucket`.
@@ -24,15 +28,19 @@ struct Bucket(bucket::Bucket);
 #[pymethods]
 impl Bucket {
     #[new]
-    fn new(py: Python<'_>, rate: i128, per_ns: i128, burst: i128) -> PyResult<Self> {
-        let made = match (u64::try_from(rate), u64::try_from(per_ns), u64::try_from(burst)) {
-            (Ok(rate), Ok(per_ns), Ok(burst)) => bucket::Bucket::new(rate, per_ns, burst),
-            _ => Err(bucket::BadArgument),
-        };
-        made.map(Self).map_err(|bucket::BadArgument| {
+    fn new(rate: &Bound<'_, PyAny>, per_ns: &Bound<'_, PyAny>, burst: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let refused = || {
             let message = "Rate, period and burst are at least 1, and burst times period is below 2**63.";
-            raise(py, "UsageError", "bad-argument", message)
-        })
+            error(rate.py(), "UsageError", "bad-argument", message, None)
+        };
+        // A Python integer may be negative, or of any size: then it is out of range here as well.
+        let natural = |number: &Bound<'_, PyAny>| match number.extract::<u64>() {
+            Err(failure) if failure.is_instance_of::<PyOverflowError>(number.py()) => Err(refused()),
+            other => other,
+        };
+        bucket::Bucket::new(natural(rate)?, natural(per_ns)?, natural(burst)?)
+            .map(Self)
+            .map_err(|bucket::BadArgument| refused())
     }
 
     /// Take one token: 0, or the nanoseconds until one will be there.
@@ -53,29 +61,36 @@ impl Document {
             .map(Self)
             .map_err(|document::BadDocument(detail)| {
                 let message = format!("The document is not strict JSON. {detail}");
-                raise(py, "SelectionError", "bad-document", &message)
+                error(py, "SelectionError", "bad-document", &message, None)
             })
     }
 
     /// The node at a path, as `json` or as `text`.
-    #[allow(clippy::needless_pass_by_value)] // what Python gives is owned
-    fn select<'py>(&self, py: Python<'py>, path: Vec<String>, form: &str) -> PyResult<Bound<'py, PyBytes>> {
+    fn select<'py>(&self, py: Python<'py>, path: &Bound<'py, PyTuple>, form: &str) -> PyResult<Bound<'py, PyBytes>> {
         let form = match form {
             "json" => document::Form::Json,
             "text" => document::Form::Text,
             _ => return Err(PyValueError::new_err("form is neither json nor text")),
         };
+        let absent = || error(py, "SelectionError", "not-found", "There is no such node.", Some(path));
+        let mut keys = Vec::with_capacity(path.len());
+        for key in path {
+            match key.cast::<PyString>()?.to_str() {
+                Ok(key) => keys.push(key.to_owned()),
+                // Half of a surrogate pair, which is in no document.
+                Err(failure) if failure.is_instance_of::<PyUnicodeEncodeError>(py) => return Err(absent()),
+                Err(failure) => return Err(failure),
+            }
+        }
         self.0
-            .select(&path, form)
+            .select(&keys, form)
             .map(|found| PyBytes::new(py, found))
-            .map_err(|error| match error {
-                document::SelectError::NotFound => raise(py, "SelectionError", "not-found", "There is no such node."),
-                document::SelectError::LeafNeedsText => raise(
-                    py,
-                    "SelectionError",
-                    "leaf-needs-text",
-                    "The node is a leaf, which has no JSON form.",
-                ),
+            .map_err(|refusal| match refusal {
+                document::SelectError::NotFound => absent(),
+                document::SelectError::LeafNeedsText => {
+                    let message = "The node is a leaf, which has no JSON form.";
+                    error(py, "SelectionError", "leaf-needs-text", message, Some(path))
+                }
             })
     }
 }
