@@ -1,0 +1,55 @@
+"""Pages that people read: the README's examples run, every other example names things that exist, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+import urllib.request
+from importlib import import_module
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "python").rglob("*.md"), ROOT / "changelog.d" / "README.md"])
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+
+
+def examples(page: Path) -> list[str]:
+    return [dedent(block) for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("example", examples(ROOT / "README.md"), ids=lambda text: text.splitlines()[0])
+def test_an_example_of_the_readme_runs(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    exec(compile(example, "README.md", "exec"), {"__name__": "example"})
+    assert capsys.readouterr().out
+
+
+WITH_EXAMPLES = [page for page in PAGES if examples(page)]
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=map(name, WITH_EXAMPLES))
+def test_what_an_example_imports_exists(page: Path) -> None:
+    for example in examples(page):
+        for node in ast.walk(ast.parse(example)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    import_module(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                module = import_module(node.module or "")
+                assert not [alias.name for alias in node.names if not hasattr(module, alias.name)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=map(name, PAGES))
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    targets = {link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link}
+    assert not [target for target in targets if target and not (page.parent / target).exists()]
