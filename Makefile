@@ -2,6 +2,8 @@
 #
 #   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
 #   PYTEST_ARGS=...                   more arguments for pytest
+#
+# test, lint and packages together are what continuous integration runs (.ci/run).
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -27,7 +29,7 @@ native: setup
 	  off) echo "native=off: the Python backend alone" ;; \
 	  auto|require) \
 	    if command -v cargo >/dev/null; then \
-	      VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release --locked; \
+	      VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release --locked --skip-install; \
 	    elif [ "$(IMDSKIT_NATIVE)" = require ]; then \
 	      echo "native=require, and there is no cargo on the PATH" >&2; exit 1; \
 	    else \
@@ -40,7 +42,7 @@ test: native
 	$(BIN)/python -m pytest -n auto -m "not packaging" $(PYTEST_ARGS)
 	@if [ "$(IMDSKIT_NATIVE)" != off ] && command -v cargo >/dev/null; then cargo test --quiet --locked; fi
 
-lint: setup
+lint: native
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
