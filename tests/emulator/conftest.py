@@ -13,10 +13,15 @@ from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.app import App
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
+from imdskit.emulator.tokens import Issuer
 from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800
 """2026-01-01 12:00:00 UTC."""
+
+
+ISSUER = Issuer(lambda: "http://127.0.0.1:8080", seed=1)
+"""One for all tests: its key takes a moment."""
 
 
 class Answer:
@@ -46,7 +51,7 @@ class Service:
         if isinstance(scenario, dict):
             scenario = Scenario.of(scenario)
         throttle = Throttle(backend.bucket, clock) if limited else None
-        self.app = App(scenario, backend, clock, lambda content: b"signed:" + content, seed=seed, throttle=throttle, downloads=_downloads)
+        self.app = App(scenario, backend, clock, _signed, ISSUER, seed=seed, throttle=throttle, downloads=_downloads)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """With ``Metadata: true`` unless other headers are given."""
@@ -58,8 +63,12 @@ class Service:
         return self.ask(f"{path}?{query}")
 
 
+def _signed(content: bytes) -> bytes:
+    return b"signed:" + content
+
+
 def _downloads(path: str) -> tuple[str, bytes] | None:
-    return ("application/pkix-cert", b"certificate") if path == "/pki/one.crt" else None
+    return ("application/pkix-cert", b"certificate") if path == "/pki/one.crt" else ISSUER.download(path)
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,7 @@ def test_every_built_in_scenario_answers_every_version(name: str, service: Servi
 def test_the_extended_part_comes_last_with_a_real_truth_value(full: Any) -> None:
     body = full.get("/metadata/instance", "2021-08-01", extended="true").body
     assert body.endswith(b',"extended":{"compute":{"hasCustomData":false,"ppsType":"None"}}}')
-    assert b"extended\"" not in full.get("/metadata/instance", "2021-08-01", extended="false").body
+    assert b'extended"' not in full.get("/metadata/instance", "2021-08-01", extended="false").body
 
 
 def test_the_extended_part_is_there_below_its_path_only_when_asked_for(full: Any) -> None:

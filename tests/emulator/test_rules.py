@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.call import Call, Machine
+from imdskit.emulator.call import Call
 from imdskit.emulator.rules import RULES, refusal
 from imdskit.protocol.messages import Request
 from imdskit.protocol.responses import SERVER, Evidence
-from imdskit.versions import API_VERSIONS
 
 Services = Callable[..., Any]
 
@@ -170,7 +169,7 @@ def test_a_rule_refuses(rule: str, method: str, target: str, headers: dict[str, 
         assert answer.body == body
         assert answer.header("Server") == SERVER
         assert answer.header("Content-Type") == "application/json; charset=utf-8"
-    call = Call(Machine(linux.app.instance, API_VERSIONS), Request(method, target, tuple(headers.items())))
+    call = Call(linux.app.machine, Request(method, target, tuple(headers.items())))
     refused = refusal(call)
     assert refused is not None
     assert refused[0].name == rule
@@ -204,8 +203,7 @@ def test_a_refused_method_is_told_what_is_allowed(target: str, allow: str, linux
 
 def test_a_rule_gives_only_the_answers_it_lists(linux: Any) -> None:
     for _, method, target, headers, _, _ in CASES:
-        machine = Machine(linux.app.instance, API_VERSIONS)
-        refused = refusal(Call(machine, Request(method, target, tuple(headers.items()))))
+        refused = refusal(Call(linux.app.machine, Request(method, target, tuple(headers.items()))))
         assert refused is not None
         assert refused[1].name in {answer.name for answer in refused[0].answers}
 

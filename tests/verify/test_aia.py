@@ -253,7 +253,7 @@ def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backen
     class Corpus(Network):
         """A file is called as the authority that it certifies; those with two issuers are told apart by "xsign"."""
 
-        def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Answer:  # noqa: ARG002  # the protocol's
+        def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Answer:  # the protocol's
             self.asked.append((target.path, address))
             name = target.path.rsplit("/", 1)[1].removesuffix(".crt").replace("%20", " ")
             found = by_name[name.removesuffix(" - xsign")]
@@ -661,7 +661,7 @@ class Source:
     def known(self) -> tuple[bytes, ...]:
         return self.found
 
-    def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:  # noqa: ARG002  # the protocol's
+    def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:  # the protocol's
         return self.found
 
     def keep(self, certificates: Sequence[bytes]) -> None:

@@ -156,7 +156,7 @@ class Away:
     def __init__(self, answers: int) -> None:
         self.answers = answers
 
-    def consume(self, key: bytes, expires_at: int) -> bool:  # noqa: ARG002  # the protocol's
+    def consume(self, key: bytes, expires_at: int) -> bool:  # the protocol's
         if not self.answers:
             raise StoreError("store-unreachable", "away")
         self.answers -= 1

@@ -1,7 +1,7 @@
 """The emulator as one object: a machine, an authority that signs for it, and a server on loopback.
 
-    with Emulator("windows", seed=1) as imds:
-        ...ask imds.url, verify with imds.trust_pem...
+with Emulator("windows", seed=1) as imds:
+    ...ask imds.url, verify with imds.trust_pem...
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from imdskit.emulator.authority import Authority
 from imdskit.emulator.http import Server
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
+from imdskit.emulator.tokens import Issuer
 from imdskit.errors import ScenarioError, UsageError
 
 
@@ -39,6 +40,7 @@ class Emulator:
     Attributes:
         scenario: the checked scenario.
         authority: signs documents.
+        issuer: signs tokens.
         app: the service without the server.
 
     Raises:
@@ -63,20 +65,22 @@ class Emulator:
             backend = best()
         clock = clock or SystemClock()
         self.scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
+        self.issuer = Issuer(lambda: self.url, seed)
         self.app = App(
             self.scenario,
             backend,
             clock,
             self._sign,
+            self.issuer,
             seed=secrets.randbits(128) if seed is None else seed,
             throttle=Throttle(backend.bucket, clock) if rate_limit else None,
             downloads=self._download,
         )
+        if self.app.machine.identities:
+            self.issuer.prepare()
         self._server = Server(self.app.handle, host, port, clock=clock)
         try:
-            self.authority = Authority(
-                clock, self.url, domain=self.scenario.cloud.domain, region=self.app.instance.location, seed=seed
-            )
+            self.authority = Authority(clock, self.url, domain=self.scenario.cloud.domain, region=self.app.instance.location, seed=seed)
         except UsageError as error:
             self._server.server_close()
             raise ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint) from None
@@ -110,4 +114,4 @@ class Emulator:
         return attest.message(self.authority.signer(), content)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
-        return self.authority.download(path)
+        return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)

@@ -26,10 +26,32 @@ KINDS = ("resource-manager", "classic")
 
 _PREVIEW_ONLY = {"network.interface[].ipv4.subnet[].dnsservers[].ipaddress": versions.PREVIEW}
 _ARRAY_OF_PREVIEW = {"network.interface[].ipv4.subnet[].dnsservers[]": versions.PREVIEW}
-SHAPE = tree({**versions.INSTANCE, **versions.OPTIONAL, **versions.EXTENDED, **_ARRAY_OF_PREVIEW, **_PREVIEW_ONLY})
+_IDENTITY = """
+    identity.tenantId identity.tenantName identity.unknownResources[] identity.systemAssigned.clientId identity.systemAssigned.objectId
+    identity.systemAssigned.resourceId identity.systemAssigned.tenantId identity.userAssigned[].clientId identity.userAssigned[].name
+    identity.userAssigned[].objectId identity.userAssigned[].resourceId identity.userAssigned[].tenantId
+"""
+_LOAD_BALANCER = """
+    loadbalancer.publicIpAddresses[].frontendIpAddress loadbalancer.publicIpAddresses[].privateIpAddress
+    loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].protocol loadbalancer.inboundRules[].frontendPort
+    loadbalancer.inboundRules[].backendPort loadbalancer.inboundRules[].privateIpAddress
+    loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress
+"""
+SHAPE = tree(
+    {
+        **versions.INSTANCE,
+        **versions.OPTIONAL,
+        **versions.EXTENDED,
+        **_ARRAY_OF_PREVIEW,
+        **_PREVIEW_ONLY,
+        **dict.fromkeys(_IDENTITY.split(), versions.ENDPOINTS["identity"]),
+        **dict.fromkeys(_LOAD_BALANCER.split(), versions.ENDPOINTS["loadbalancer"]),
+    }
+)
 """Every member that a scenario may give."""
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
+_PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 _HEAD = ("description", "cloud", "kind", "apiVersions")
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -44,7 +66,8 @@ class Scenario:
         cloud: that the machine is in.
         classic: made by the classic deployment model: there is no ``compute``, and no more than that is known of the machine.
         api_versions: enabled ones, ascending. One list drives ``/metadata/versions`` and the ``newest-versions`` of errors.
-        given: the parts ``compute``, ``network`` and ``extended``, as far as they are given. A member that is None is left out of answers.
+        given: the parts ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``, as far as they are given. A member that
+            is None is left out of answers.
     """
 
     name: str
@@ -155,13 +178,17 @@ def _check(value: object, node: Member, place: str) -> None:
         if place in _BOOLEANS:
             if not isinstance(value, bool):
                 raise _wrong("This one member is true or false.", place)
+        elif _PORT.fullmatch(place):
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
+                raise _wrong("A port is a number from 0 to 65535.", place)
         else:
             _check_text(value, place)
     elif node.kind == "array":
         if not isinstance(value, list):
             raise _wrong("This is an array.", place)
+        check = _check_object if node.members else _check_element
         for index, element in enumerate(value):
-            _check_object(element, node, f"{place}/{index}")
+            check(element, node, f"{place}/{index}")
     else:
         _check_object(value, node, place)
 
@@ -173,6 +200,10 @@ def _check_object(value: object, node: Member, place: str) -> None:
         if name not in node.members:
             raise _unknown(name, tuple(node.members), place)
         _check(content, node.members[name], f"{place}/{_escaped(name)}")
+
+
+def _check_element(value: object, _: Member, place: str) -> None:
+    _check_text(value, place)
 
 
 def _check_text(value: object, place: str) -> None:

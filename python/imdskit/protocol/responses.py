@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from imdskit import versions
@@ -130,6 +131,29 @@ IDENTITY_NOT_ASSIGNED = Answer(
     _O,
     "recordings of 2022 and 2023: 68 octets",
 )
+IDENTITY_AMBIGUOUS = Answer(
+    "identity-ambiguous",
+    400,
+    identity_error(
+        "invalid_request",
+        "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
+    ),
+    _O,
+    "logs of AKS nodes",
+)
+IDENTITY_BAD_REQUEST = Answer(
+    "identity-bad-request", 400, identity_error("invalid_request", "Bad request"), _D, "example in the interface description"
+)
+IDENTITY_UNKNOWN_RESOURCE = Answer(
+    "identity-unknown-resource",
+    400,
+    b'{"error":"invalid_resource","error_description":"AADSTS500011: The resource principal named ... was not found in the tenant named ... '
+    b"This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the "
+    b"tenant. You might have sent your authentication request to the wrong tenant.\\r\\nTrace ID: ...\\r\\nCorrelation ID: ...\\r\\n"
+    b'Timestamp: ...","error_codes":[500011],"timestamp":"...","trace_id":"...","correlation_id":"...","error_uri":"..."}',
+    _O,
+    "recordings of 2022 and 2023; the members after the description, and the line ends within it, only in the former",
+)
 IDENTITY_NOT_FOUND = Answer("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
 IDENTITY_NOT_ALLOWED = Answer(
     "identity-not-allowed",
@@ -151,9 +175,7 @@ EVENTS_NOT_FOUND = Answer("events-not-found", 404, b'{"error":"Not found"}', _O,
 NO_LOAD_BALANCER = Answer(
     "no-load-balancer",
     404,
-    spaced(
-        "No load balancer metadata is found. Please check if your VM is using any non-basic SKU load balancer and retry later."
-    ),
+    spaced("No load balancer metadata is found. Please check if your VM is using any non-basic SKU load balancer and retry later."),
     _O,
     "recordings of 2021 and 2023",
 )
@@ -195,6 +217,9 @@ ANSWERS: tuple[Answer, ...] = (
     IDENTITY_NO_METADATA_HEADER,
     IDENTITY_NO_RESOURCE,
     IDENTITY_NOT_ASSIGNED,
+    IDENTITY_AMBIGUOUS,
+    IDENTITY_BAD_REQUEST,
+    IDENTITY_UNKNOWN_RESOURCE,
     IDENTITY_NOT_FOUND,
     IDENTITY_NOT_ALLOWED,
     IDENTITY_TOO_MANY,
@@ -218,6 +243,31 @@ def bad_version(enabled: Sequence[str]) -> Answer:
 def not_allowed(answer: Answer, methods: Sequence[str]) -> Answer:
     """``answer`` with the ``Allow`` header that RFC 9110 section 15.5.6 demands."""
     return replace(answer, headers=(("Allow", ", ".join(methods)),))
+
+
+def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> Answer:
+    """What Entra ID says of a resource that it does not know, and the service hands on.
+
+    Args:
+        resource: as it was asked for.
+        tenant: display name of the directory.
+        time: of the refusal, as :func:`entra_time` writes it.
+        trace: a UUID of Entra's.
+        correlation: another.
+        location: region of the machine, whose Entra it is.
+    """
+    body = json.loads(IDENTITY_UNKNOWN_RESOURCE.body)
+    pieces = body["error_description"].split("...")
+    values = (resource, f"{tenant}.", trace, correlation, time)
+    body["error_description"] = "".join(piece + value for piece, value in zip(pieces, (*values, ""), strict=True))
+    body |= {"timestamp": time, "trace_id": trace, "correlation_id": correlation}
+    body["error_uri"] = f"https://{location}.login.microsoft.com/error?code=500011"
+    return replace(IDENTITY_UNKNOWN_RESOURCE, body=json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def entra_time(at: int) -> str:
+    """Unix seconds as Entra ID writes them in errors: ``YYYY-MM-DD HH:MM:SSZ``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def about_request(answer: Answer, path: str, method: str) -> Answer:

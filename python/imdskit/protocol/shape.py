@@ -77,9 +77,7 @@ def at_version(document: Object, version: str) -> Object:
 
 def _object(value: Object, node: Member, version: str) -> Object:
     return {
-        name: _visible(value[name], member, version)
-        for name, member in node.members.items()
-        if name in value and member.since <= version
+        name: _visible(value[name], member, version) for name, member in node.members.items() if name in value and member.since <= version
     }
 
 
@@ -108,9 +106,7 @@ def _preview_interface(interface: Object) -> Value:
     renamed = {"privateIpAddress": "ipaddress", "publicIpAddress": "publicip"}
     return {
         "ipv4": {
-            "ipaddress": [
-                {new: entry[old] for old, new in renamed.items() if old in entry} for entry in objects(ipv4.get("ipAddress"))
-            ],
+            "ipaddress": [{new: entry[old] for old, new in renamed.items() if old in entry} for entry in objects(ipv4.get("ipAddress"))],
             "subnet": [
                 {
                     "address": entry.get("address", ""),

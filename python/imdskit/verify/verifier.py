@@ -37,6 +37,10 @@ class _Trusting(NamedTuple):
     checker: Checker
 
 
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, beyond which no certificate has a time."""
+
+
 class Verifier:
     """Verifies attested documents under one trust and one policy. Make one and keep it: it remembers signers. Safe to share between
     threads.
@@ -216,6 +220,8 @@ class Verifier:
             return int(at.timestamp() // 1)
         if isinstance(at, bool) or not isinstance(at, int):
             raise UsageError("bad-argument", "The time is neither whole Unix seconds nor a datetime.", location="at")
+        if not 0 <= at <= LAST_SECOND:
+            raise UsageError("bad-argument", "The time is outside of the years 1970 to 9999.", location="at")
         return at
 
 

@@ -21,9 +21,9 @@ class Case:
     see: str | None = None
 
 
-def accept(id: str, comment: str, document: bytes, **more: object) -> Case:  # noqa: A002  # the vectors' own word
+def accept(id: str, comment: str, document: bytes, **more: object) -> Case:  # the vectors' own word
     return Case(id, comment, document, "accept", **more)  # type: ignore[arg-type]
 
 
-def reject(id: str, comment: str, document: bytes, reason: str | None, **more: object) -> Case:  # noqa: A002
+def reject(id: str, comment: str, document: bytes, reason: str | None, **more: object) -> Case:
     return Case(id, comment, document, "reject", reason, **more)  # type: ignore[arg-type]

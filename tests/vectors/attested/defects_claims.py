@@ -63,7 +63,12 @@ def _members() -> Iterator[Case]:
     for member in ("vmId", "nonce", "timeStamp"):
         yield reject(f"claims/no-{member}", f"no {member}", _signed(m.content(**{member: None})), "missing-claim")
     yield reject("claims/empty-vmId", "an empty vmId", _signed(m.content(vmId="")), "missing-claim")
-    yield reject("claims/timestamp", "timestamp with a small s, as the documentation's table has it", _signed(m.CONTENT.replace(b"timeStamp", b"timestamp")), "missing-claim")  # fmt: skip
+    yield reject(
+        "claims/timestamp",
+        "timestamp with a small s, as the documentation's table has it",
+        _signed(m.CONTENT.replace(b"timeStamp", b"timestamp")),
+        "missing-claim",
+    )
     for member in ("createdOn", "expiresOn"):
         stamps = {"createdOn": m.stamp(m.CREATED), "expiresOn": m.stamp(m.CREATED + 6 * HOUR)}
         del stamps[member]
@@ -85,8 +90,15 @@ def _members() -> Iterator[Case]:
     ):
         shown = json.dumps(value).replace(" ", "").replace('"', "")[:24]
         yield reject(f"claims/{member}-is-{shown}", f"{member} has the wrong type", _signed(m.content(**{member: value})), "bad-claims")
-    yield reject("claims/vmId-is-null", "vmId is null", _signed(m.CONTENT.replace(b'"vmId":"00000000-0000-4000-8000-000000000002"', b'"vmId":null')), "bad-claims")  # fmt: skip
-    yield reject("claims/plan-incomplete", "a plan without product", _signed(m.content(plan={"name": "", "publisher": ""})), "missing-claim")
+    yield reject(
+        "claims/vmId-is-null",
+        "vmId is null",
+        _signed(m.CONTENT.replace(b'"vmId":"00000000-0000-4000-8000-000000000002"', b'"vmId":null')),
+        "bad-claims",
+    )
+    yield reject(
+        "claims/plan-incomplete", "a plan without product", _signed(m.content(plan={"name": "", "publisher": ""})), "missing-claim"
+    )
 
 
 def _clock() -> Iterator[Case]:
@@ -143,6 +155,20 @@ def _nonces() -> Iterator[Case]:
         ("accent", "407188219\u00e9"),
         ("inside-the-content", "22_04-lts"),
     ):
-        yield reject(f"nonce/{name}", "not the nonce that was asked for", good, "nonce-mismatch", nonce=nonce, see="microsoft/azureimds: search in raw bytes")
+        yield reject(
+            f"nonce/{name}",
+            "not the nonce that was asked for",
+            good,
+            "nonce-mismatch",
+            nonce=nonce,
+            see="microsoft/azureimds: search in raw bytes",
+        )
     late = m.signed_data(signed=m.content(nonce="20261119-121500"))
-    yield reject("nonce/default", "the service's default nonce where one was asked for", late, "nonce-mismatch", nonce="4071882193", see="azure-docs#43938")
+    yield reject(
+        "nonce/default",
+        "the service's default nonce where one was asked for",
+        late,
+        "nonce-mismatch",
+        nonce="4071882193",
+        see="azure-docs#43938",
+    )

@@ -99,7 +99,9 @@ def _cut_and_padded() -> Iterator[Case]:
     yield reject("structure/end-of-contents", "end-of-contents octets behind the message", good + b"\0\0", "bad-der")
     yield reject("structure/indefinite", "an indefinite length outside", b"\x30\x80" + good[4:] + b"\0\0", "bad-der")
     body = good[4:]
-    yield reject("structure/long-length", "a length in three octets where two do", b"\x30\x83\x00" + len(body).to_bytes(2, "big") + body, "bad-der")
+    yield reject(
+        "structure/long-length", "a length in three octets where two do", b"\x30\x83\x00" + len(body).to_bytes(2, "big") + body, "bad-der"
+    )
     yield reject("structure/high-tag", "a tag in two octets", b"\x3f\x10" + good[1:], "bad-base64")
     yield reject("structure/not-a-sequence", "a SET outside", b"\x31" + good[1:], "bad-base64")
     yield reject("structure/deep", "sequences 2000 deep", _deep(2000), "bad-der", see="CVE-2025-66031")
@@ -117,7 +119,11 @@ def _deep(depth: int) -> bytes:
 def _signed_data() -> Iterator[Case]:
     octets = der.octet_string(m.CONTENT)
     halves = der.octet_string(m.CONTENT[:50]) + der.octet_string(m.CONTENT[50:])
-    yield accept("structure/digests-sha256", "digestAlgorithms names SHA-256 properly", m.signed_data(digests=der.set_of(_digest("2.16.840.1.101.3.4.2.1"))))
+    yield accept(
+        "structure/digests-sha256",
+        "digestAlgorithms names SHA-256 properly",
+        m.signed_data(digests=der.set_of(_digest("2.16.840.1.101.3.4.2.1"))),
+    )
     for name, comment, message, reason in (
         ("content-info-data", "ContentInfo of type id-data", m.signed_data(outer_type=m.DATA), "bad-der"),
         ("content-info-enveloped", "ContentInfo of type id-envelopedData", m.signed_data(outer_type="1.2.840.113549.1.7.3"), "bad-der"),
@@ -137,7 +143,12 @@ def _signed_data() -> Iterator[Case]:
         ("content-tag-1", "content under tag 1", m.signed_data(econtent=der.explicit(1, octets)), "bad-der"),
         ("tail", "a NULL behind the signerInfos", m.signed_data(tail=der.null()), "bad-der"),
         ("no-signer", "no SignerInfo", m.signed_data(signers=[]), "signer-count"),
-        ("certificates-set", "certificates under a SET's own tag", m.signed_data(certificates_field=der.element(0x31, pki.leaf())), "bad-der"),
+        (
+            "certificates-set",
+            "certificates under a SET's own tag",
+            m.signed_data(certificates_field=der.element(0x31, pki.leaf())),
+            "bad-der",
+        ),
         ("certificates-raw", "the certificate without its tag", m.signed_data(certificates_field=pki.leaf()), "bad-der"),
         ("no-certificate", "no certificate", m.signed_data(certificates=[]), "signer-not-found"),
         ("empty-certificates", "an empty set of certificates", m.signed_data(certificates_field=der.explicit(0)), "signer-not-found"),
@@ -147,7 +158,13 @@ def _signed_data() -> Iterator[Case]:
     one = m.signer_info(signature=signature)
     foreign = m.signer_info(signature=pki.sign(m.CONTENT, pki.key("foreign")), sid=m.issuer_and_serial(pki.name("Foreign CA")))
     yield reject("structure/same-signer-twice", "the same SignerInfo twice", m.signed_data(signers=[one, one]), "signer-count")
-    yield reject("structure/second-signer", "a second, foreign signer", m.signed_data(signers=sorted([one, foreign])), "signer-count", see="spiffe/spire#6998")
+    yield reject(
+        "structure/second-signer",
+        "a second, foreign signer",
+        m.signed_data(signers=sorted([one, foreign])),
+        "signer-count",
+        see="spiffe/spire#6998",
+    )
 
 
 def _digest(oid: str) -> bytes:
@@ -157,8 +174,12 @@ def _digest(oid: str) -> bytes:
 def _signer() -> Iterator[Case]:
     identifier = x509.key_identifier(pki.key("leaf"))
     by_key = der.implicit(0, identifier)
-    yield reject("structure/version-3-by-key", "SignerInfo version 3, by key identifier, in a SignedData version 3",
-                 m.signed_data(version=der.integer(3), sid=by_key), "bad-der")  # version of the SignerInfo is still 1
+    yield reject(
+        "structure/version-3-by-key",
+        "SignerInfo version 3, by key identifier, in a SignedData version 3",
+        m.signed_data(version=der.integer(3), sid=by_key),
+        "bad-der",
+    )  # version of the SignerInfo is still 1
     for name, comment, changes, reason in (
         ("signer-version-0", "SignerInfo version 0", {"version_": 0}, "bad-der"),
         ("signer-version-2", "SignerInfo version 2", {"version_": 2}, "bad-der"),
@@ -167,13 +188,18 @@ def _signer() -> Iterator[Case]:
         ("other-serial", "the sid names another serial number", {"sid": m.issuer_and_serial(serial=der.integer(2))}, "signer-not-found"),
         ("other-issuer", "the sid names another issuer", {"sid": m.issuer_and_serial(pki.ROOT)}, "signer-not-found"),
         ("sid-empty", "an empty sid", {"sid": der.sequence()}, "bad-der"),
-        ("serial-padded", "the serial number in the sid is padded", {"sid": m.issuer_and_serial(serial=b"\x02\x09\x00\x12\x34\x56\x78\x90\xab\xcd\xef")}, "bad-der"),
+        (
+            "serial-padded",
+            "the serial number in the sid is padded",
+            {"sid": m.issuer_and_serial(serial=b"\x02\x09\x00\x12\x34\x56\x78\x90\xab\xcd\xef")},
+            "bad-der",
+        ),
         ("digest-missing", "no digest algorithm", {"digest": b""}, "bad-der"),
         ("digest-empty", "an empty digest algorithm", {"digest": der.sequence()}, "bad-der"),
         ("signature-algorithm-missing", "no signature algorithm", {"signature_algorithm": b""}, "bad-der"),
         ("unsigned-rubbish", "rubbish in the unsigned attributes", {"unsigned": der.explicit(1, der.null())}, "bad-der"),
         ("signed-rubbish", "rubbish in the signed attributes", {"attributes": der.explicit(0, der.null())}, "bad-der"),
-    ):  # fmt: skip
+    ):
         members = dict(changes)
         version = members.pop("version_", None)
         info = m.signer_info(
@@ -182,8 +208,16 @@ def _signer() -> Iterator[Case]:
         )
         yield reject(f"structure/{name}", comment, m.signed_data(signers=[info]), reason)
     extra = pki.certificate(subject=pki.name("metadata.azure.com"), own=pki.key("foreign"), serial=der.integer(7))
-    yield accept("structure/extra-certificate-behind", "another good certificate behind the signer's", m.signed_data(certificates=[pki.leaf(), extra]))
-    yield accept("structure/extra-certificate-before", "another good certificate before the signer's", m.signed_data(certificates=[extra, pki.leaf()]))
+    yield accept(
+        "structure/extra-certificate-behind",
+        "another good certificate behind the signer's",
+        m.signed_data(certificates=[pki.leaf(), extra]),
+    )
+    yield accept(
+        "structure/extra-certificate-before",
+        "another good certificate before the signer's",
+        m.signed_data(certificates=[extra, pki.leaf()]),
+    )
     yield reject(
         "structure/seventeen-certificates",
         "more certificates than the cap",
@@ -213,13 +247,29 @@ def _certificates() -> Iterator[Case]:
         ("subject-empty-set", "an empty relative distinguished name", pki.leaf(subject=der.sequence(der.element(0x31)))),
         ("key-missing", "no public key", pki.leaf(spki=der.null())),
         ("key-bits", "a public key with unused bits", pki.leaf(spki=der.sequence(x509.algorithm(pki.RSA), der.bit_string(b"\x30\x00", 1)))),
-        ("extension-boolean", "critical is neither TRUE nor FALSE", pki.leaf(extensions=[der.sequence(der.oid("2.5.29.19"), b"\x01\x01\x01", der.octet_string(der.sequence()))])),
-        ("extension-false", "critical FALSE written out", pki.leaf(extensions=[der.sequence(der.oid("2.5.29.19"), der.boolean(False), der.octet_string(der.sequence()))])),
+        (
+            "extension-boolean",
+            "critical is neither TRUE nor FALSE",
+            pki.leaf(extensions=[der.sequence(der.oid("2.5.29.19"), b"\x01\x01\x01", der.octet_string(der.sequence()))]),
+        ),
+        (
+            "extension-false",
+            "critical FALSE written out",
+            pki.leaf(extensions=[der.sequence(der.oid("2.5.29.19"), der.boolean(False), der.octet_string(der.sequence()))]),
+        ),
         ("extensions-none", "an empty list of extensions", pki.leaf(extensions=[])),
         ("extensions-in-version-1", "extensions in a certificate version 1", pki.leaf(version=b"")),
-        ("extensions-twice", "two lists of extensions", pki.leaf(extensions_field=der.explicit(3, der.sequence(*pki.leaf_extensions())) * 2)),
+        (
+            "extensions-twice",
+            "two lists of extensions",
+            pki.leaf(extensions_field=der.explicit(3, der.sequence(*pki.leaf_extensions())) * 2),
+        ),
         ("indefinite", "an indefinite length", b"\x30\x80" + good[4:] + b"\0\0"),
-        ("oid-padded", "a padded object identifier", good.replace(der.oid("2.5.29.17"), b"\x06\x04\x55\x80\x1d\x11"[:2] + b"\x55\x80\x1d\x11")),
+        (
+            "oid-padded",
+            "a padded object identifier",
+            good.replace(der.oid("2.5.29.17"), b"\x06\x04\x55\x80\x1d\x11"[:2] + b"\x55\x80\x1d\x11"),
+        ),
         ("cut", "the certificate is cut", der.sequence(good[4:-20])),
-    ):  # fmt: skip
+    ):
         yield reject(f"certificate/{name}", comment, m.signed_data(certificates=[certificate]), None, stage="structure")

@@ -32,10 +32,17 @@ def cases() -> Iterator[Case]:
 def _tampered() -> Iterator[Case]:
     good = m.signed_data()
     at = good.index(m.CONTENT)
-    for name, place in (("first", 0), ("nonce", m.CONTENT.index(b"407")), ("vm-id", m.CONTENT.index(b"0002")), ("last", len(m.CONTENT) - 1)):
+    for name, place in (
+        ("first", 0),
+        ("nonce", m.CONTENT.index(b"407")),
+        ("vm-id", m.CONTENT.index(b"0002")),
+        ("last", len(m.CONTENT) - 1),
+    ):
         changed = bytearray(good)
         changed[at + place] ^= 1
-        yield reject(f"signature/content-{name}", "one bit of the content is flipped", bytes(changed), "bad-signature", see="CVE-2026-46354")
+        yield reject(
+            f"signature/content-{name}", "one bit of the content is flipped", bytes(changed), "bad-signature", see="CVE-2026-46354"
+        )
     for name, place in (("first", -256), ("middle", -128), ("last", -1)):
         changed = bytearray(good)
         changed[place] ^= 1
@@ -49,8 +56,15 @@ def _tampered() -> Iterator[Case]:
     )
     empty = m.signed_data(econtent=der.explicit(0, der.octet_string(b"")))
     yield reject("signature/content-emptied", "the content is taken out", empty, "bad-signature")
-    yield reject("signature/other-key", "signed with another key than the certificate's", m.signed_data(key=pki.key("foreign")), "bad-signature")
-    yield reject("signature/signed-hash", "the digest was signed as if it were the content", m.signed_data(signature=pki.sign(hashlib.sha256(m.CONTENT).digest(), pki.key("leaf"))), "bad-signature")  # fmt: skip
+    yield reject(
+        "signature/other-key", "signed with another key than the certificate's", m.signed_data(key=pki.key("foreign")), "bad-signature"
+    )
+    yield reject(
+        "signature/signed-hash",
+        "the digest was signed as if it were the content",
+        m.signed_data(signature=pki.sign(hashlib.sha256(m.CONTENT).digest(), pki.key("leaf"))),
+        "bad-signature",
+    )
 
 
 def _block(name: str, comment: str, block: bytes, see: str | None = None) -> Case:
@@ -69,9 +83,19 @@ def _paddings() -> Iterator[Case]:
     yield _block("first-octet", "the first octet is not zero", b"\x01\x01" + right[2:])
     yield _block("fill", "one octet of the filling is not FF", right[:100] + b"\xfe" + right[101:], lenient)
     yield _block("fill-zeros", "the filling is zeros", pki.padded(info, 256, fill=b"\x00"))
-    yield _block("short-fill", "eight octets of filling, the rest behind the digest", b"\x00\x01" + b"\xff" * 8 + b"\x00" + info + b"\x00" * (256 - 11 - len(info)), "CVE-2006-4339")  # fmt: skip
+    yield _block(
+        "short-fill",
+        "eight octets of filling, the rest behind the digest",
+        b"\x00\x01" + b"\xff" * 8 + b"\x00" + info + b"\x00" * (256 - 11 - len(info)),
+        "CVE-2006-4339",
+    )
     yield _block("no-fill", "no filling at all", b"\x00\x01\x00" + info + b"\x00" * (253 - len(info)), "CVE-2006-4339")
-    yield _block("garbage-behind", "other octets behind the digest", b"\x00\x01" + b"\xff" * 100 + b"\x00" + info + b"\x5a" * (153 - len(info)), "CVE-2006-4339")  # fmt: skip
+    yield _block(
+        "garbage-behind",
+        "other octets behind the digest",
+        b"\x00\x01" + b"\xff" * 100 + b"\x00" + info + b"\x5a" * (153 - len(info)),
+        "CVE-2006-4339",
+    )
     yield _block("no-separator", "no zero before the DigestInfo", b"\x00\x01" + b"\xff" * (254 - len(info)) + info)
     yield _block("two-separators", "two zeros before the DigestInfo", b"\x00\x01" + b"\xff" * (252 - len(info)) + b"\x00\x00" + info)
     algorithm = der.oid(SHA256)
@@ -79,31 +103,66 @@ def _paddings() -> Iterator[Case]:
     for name, comment, digest_info in (
         ("no-null", "DigestInfo without NULL", der.sequence(der.sequence(algorithm), der.octet_string(digest))),
         ("two-nulls", "DigestInfo with two NULLs", der.sequence(der.sequence(algorithm, null, null), der.octet_string(digest))),
-        ("parameters", "DigestInfo with an OCTET STRING for NULL", der.sequence(der.sequence(algorithm, der.octet_string(b"x")), der.octet_string(digest))),  # fmt: skip
-        ("hidden-octets", "octets hidden in the parameters", der.sequence(der.sequence(algorithm, der.octet_string(b"\x5a" * 64)), der.octet_string(digest))),  # fmt: skip
+        (
+            "parameters",
+            "DigestInfo with an OCTET STRING for NULL",
+            der.sequence(der.sequence(algorithm, der.octet_string(b"x")), der.octet_string(digest)),
+        ),
+        (
+            "hidden-octets",
+            "octets hidden in the parameters",
+            der.sequence(der.sequence(algorithm, der.octet_string(b"\x5a" * 64)), der.octet_string(digest)),
+        ),
         ("long-length", "a long form of a short length", b"\x30\x81\x31" + info[2:]),
         ("indefinite", "an indefinite length", b"\x30\x80" + info[2:] + b"\x00\x00"),
         ("tail", "an element behind the digest", der.sequence(der.sequence(algorithm, null), der.octet_string(digest), null)),
         ("bit-string", "the digest as a BIT STRING", der.sequence(der.sequence(algorithm, null), der.bit_string(digest))),
         ("digest-only", "the digest without DigestInfo", digest),
         ("octet-string-only", "the digest as an OCTET STRING without DigestInfo", der.octet_string(digest)),
-        ("short-digest", "the last octet of the digest is missing", der.sequence(der.sequence(algorithm, null), der.octet_string(digest[:-1]))),
-        ("signature-identifier", "DigestInfo names sha256WithRSAEncryption", der.sequence(x509.algorithm(pki.SHA256_RSA), der.octet_string(digest))),
+        (
+            "short-digest",
+            "the last octet of the digest is missing",
+            der.sequence(der.sequence(algorithm, null), der.octet_string(digest[:-1])),
+        ),
+        (
+            "signature-identifier",
+            "DigestInfo names sha256WithRSAEncryption",
+            der.sequence(x509.algorithm(pki.SHA256_RSA), der.octet_string(digest)),
+        ),
         ("md5-name", "DigestInfo names MD5 over a SHA-256 digest", der.sequence(x509.algorithm(MD5), der.octet_string(digest))),
         ("sha1", "DigestInfo and digest of SHA-1", pki.DIGEST_INFO["sha1"] + hashlib.sha1(m.CONTENT).digest()),
         ("md5", "DigestInfo and digest of MD5", pki.DIGEST_INFO["md5"] + hashlib.md5(m.CONTENT).digest()),
-        ("sha512", "DigestInfo and digest of SHA-512 where SHA-256 is named", pki.DIGEST_INFO["sha512"] + hashlib.sha512(m.CONTENT).digest()),
+        (
+            "sha512",
+            "DigestInfo and digest of SHA-512 where SHA-256 is named",
+            pki.DIGEST_INFO["sha512"] + hashlib.sha512(m.CONTENT).digest(),
+        ),
     ):
-        yield _block(name, comment, pki.padded(digest_info, 256), "CVE-2022-24772" if name in ("no-null", "parameters", "hidden-octets") else None)
+        yield _block(
+            name, comment, pki.padded(digest_info, 256), "CVE-2022-24772" if name in ("no-null", "parameters", "hidden-octets") else None
+        )
 
 
 def _numbers() -> Iterator[Case]:
     n = pki.key("leaf").modulus
     good = int.from_bytes(pki.sign(m.CONTENT, pki.key("leaf")), "big")
-    for name, value in (("zero", 0), ("one", 1), ("n-minus-1", n - 1), ("n", n), ("n-plus-1", n + 1), ("ones", (1 << 2048) - 1), ("negated", n - good)):
+    for name, value in (
+        ("zero", 0),
+        ("one", 1),
+        ("n-minus-1", n - 1),
+        ("n", n),
+        ("n-plus-1", n + 1),
+        ("ones", (1 << 2048) - 1),
+        ("negated", n - good),
+    ):
         yield reject(f"number/{name}", f"the signature is {name}", m.signed_data(signature=value.to_bytes(256, "big")), "bad-signature")
     wrapped = good + n
-    yield reject("number/s-plus-n", "n is added to the signature", m.signed_data(signature=wrapped.to_bytes(257, "big").lstrip(b"\0")), "bad-signature")
+    yield reject(
+        "number/s-plus-n",
+        "n is added to the signature",
+        m.signed_data(signature=wrapped.to_bytes(257, "big").lstrip(b"\0")),
+        "bad-signature",
+    )
     octets = good.to_bytes(256, "big")
     yield reject("number/leading-zero", "a zero octet before the signature", m.signed_data(signature=b"\0" + octets), "bad-signature")
     yield reject("number/trailing-zero", "a zero octet behind the signature", m.signed_data(signature=octets + b"\0"), "bad-signature")
@@ -120,8 +179,16 @@ def _algorithms() -> Iterator[Case]:
         document = m.signed_data(digests=der.set_of(named), digest=named, signature=pki.sign(m.CONTENT, leaf, digest))
         yield accept(f"algorithm/{digest}", f"{digest} by its own identifier", document)
     bare = der.sequence(der.oid(SHA256))
-    yield accept("algorithm/no-null", "the digest algorithm without parameters (RFC 5754 section 2)", m.signed_data(digests=der.set_of(bare), digest=bare))
-    yield accept("algorithm/combined", "sha256WithRSAEncryption as signature algorithm", m.signed_data(signature_algorithm=x509.algorithm(pki.SHA256_RSA)))
+    yield accept(
+        "algorithm/no-null",
+        "the digest algorithm without parameters (RFC 5754 section 2)",
+        m.signed_data(digests=der.set_of(bare), digest=bare),
+    )
+    yield accept(
+        "algorithm/combined",
+        "sha256WithRSAEncryption as signature algorithm",
+        m.signed_data(signature_algorithm=x509.algorithm(pki.SHA256_RSA)),
+    )
     for name, comment, changes in (
         ("sha1", "SHA-1", {"digest": x509.algorithm(SHA1), "signature": pki.sign(m.CONTENT, leaf, "sha1")}),
         ("md5", "MD5", {"digest": x509.algorithm(MD5), "signature": pki.sign(m.CONTENT, leaf, "md5")}),
@@ -152,19 +219,49 @@ def _attributes() -> Iterator[Case]:
     for name, comment, document, reason in (
         ("other-digest", "message-digest of another content", m.with_attributes(kind, other), "digest-mismatch"),
         ("short-digest", "half of the message-digest", m.with_attributes(kind, short), "digest-mismatch"),
-        ("empty-digest", "an empty message-digest", m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.octet_string(b""))), "digest-mismatch"),
+        (
+            "empty-digest",
+            "an empty message-digest",
+            m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.octet_string(b""))),
+            "digest-mismatch",
+        ),
         ("no-digest", "no message-digest", m.with_attributes(kind, when), "signed-attributes"),
         ("no-type", "no content-type", m.with_attributes(hashed, when), "signed-attributes"),
         ("two-digests", "message-digest twice, a wrong one first", m.with_attributes(kind, other, hashed), "signed-attributes"),
         ("same-digest-twice", "the same message-digest twice", m.with_attributes(kind, hashed, hashed), "signed-attributes"),
         ("two-types", "content-type twice", m.with_attributes(kind, kind, hashed), "signed-attributes"),
-        ("digest-two-values", "two values in message-digest", m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.octet_string(digest), der.octet_string(b"x"))), "signed-attributes"),
+        (
+            "digest-two-values",
+            "two values in message-digest",
+            m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.octet_string(digest), der.octet_string(b"x"))),
+            "signed-attributes",
+        ),
         ("digest-no-value", "no value in message-digest", m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST)), "signed-attributes"),
-        ("type-two-values", "two values in content-type", m.with_attributes(m.attribute(m.CONTENT_TYPE, der.oid(m.DATA), der.oid(m.SIGNED_DATA)), hashed), "signed-attributes"),
-        ("other-type", "content-type of something else", m.with_attributes(m.attribute(m.CONTENT_TYPE, der.oid(m.SIGNED_DATA)), hashed), "signed-attributes"),
-        ("digest-kind", "message-digest is a UTF8String", m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.utf8_string("x" * 32))), "signed-attributes"),
-        ("type-kind", "content-type is an OCTET STRING", m.with_attributes(m.attribute(m.CONTENT_TYPE, der.octet_string(b"x")), hashed), "signed-attributes"),
-    ):  # fmt: skip
+        (
+            "type-two-values",
+            "two values in content-type",
+            m.with_attributes(m.attribute(m.CONTENT_TYPE, der.oid(m.DATA), der.oid(m.SIGNED_DATA)), hashed),
+            "signed-attributes",
+        ),
+        (
+            "other-type",
+            "content-type of something else",
+            m.with_attributes(m.attribute(m.CONTENT_TYPE, der.oid(m.SIGNED_DATA)), hashed),
+            "signed-attributes",
+        ),
+        (
+            "digest-kind",
+            "message-digest is a UTF8String",
+            m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.utf8_string("x" * 32))),
+            "signed-attributes",
+        ),
+        (
+            "type-kind",
+            "content-type is an OCTET STRING",
+            m.with_attributes(m.attribute(m.CONTENT_TYPE, der.octet_string(b"x")), hashed),
+            "signed-attributes",
+        ),
+    ):
         yield reject(f"attributes/{name}", comment, document, reason, see="openssl#9009")
     unordered = m.with_attributes(*sorted((kind, hashed, when), reverse=True), order=False)
     yield reject("attributes/unordered", "not in the order of a DER SET", unordered, "bad-der", see="corefx#31127")
@@ -179,7 +276,9 @@ def _attributes() -> Iterator[Case]:
     as_content = der.element(0x31, body)
     signature = pki.sign(as_content, pki.key("leaf"))
     document = m.signed_data(econtent=der.explicit(0, der.octet_string(as_content)), signature=signature)
-    yield reject("attributes/as-content", "attributes that were signed elsewhere, passed off as content", document, "bad-claims", see="openssl#27055")
+    yield reject(
+        "attributes/as-content", "attributes that were signed elsewhere, passed off as content", document, "bad-claims", see="openssl#27055"
+    )
 
 
 def _keys() -> Iterator[Case]:
@@ -191,7 +290,13 @@ def _keys() -> Iterator[Case]:
         ("e-65535", "a public exponent of 65535", pki.key("low", 2048, 65535)),
     ):
         certificate = pki.leaf(own=key, extensions=pki.leaf_extensions(subject_key_identifier=None))
-        yield reject(f"key/{name}", comment, m.signed_data(certificates=[certificate], key=key), "signature-key", see="CVE-2016-1494" if key.exponent < 65535 else None)  # fmt: skip
+        yield reject(
+            f"key/{name}",
+            comment,
+            m.signed_data(certificates=[certificate], key=key),
+            "signature-key",
+            see="CVE-2016-1494" if key.exponent < 65535 else None,
+        )
     modulus = pki.key("leaf").modulus
     huge = modulus
     for number in range(4):
@@ -213,9 +318,13 @@ def _keys() -> Iterator[Case]:
         ("p-224", "a key on P-224", _ec("1.3.132.0.33", 28)),
         ("secp256k1", "a key on secp256k1", _ec("1.3.132.0.10", 32)),
         ("off-curve", "a point that is not on P-256", _ec("1.2.840.10045.3.1.7", 32)),
-        ("infinity", "the point at infinity", der.sequence(der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7")), der.bit_string(b"\0"))),
+        (
+            "infinity",
+            "the point at infinity",
+            der.sequence(der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7")), der.bit_string(b"\0")),
+        ),
         ("unknown", "a key nobody knows", der.sequence(x509.algorithm("1.2.3.4"), der.bit_string(b"\x5a"))),
-    ):  # fmt: skip
+    ):
         certificate = pki.leaf(spki=spki, extensions=pki.leaf_extensions(subject_key_identifier=None))
         yield reject(f"key/{name}", comment, m.signed_data(certificates=[certificate]), None, stage="signature")
 

@@ -63,9 +63,7 @@ def signer_info(
     signature: bytes,
     unsigned: bytes = b"",
 ) -> bytes:
-    return der.sequence(
-        version, sid or issuer_and_serial(), digest, attributes, signature_algorithm, der.octet_string(signature), unsigned
-    )
+    return der.sequence(version, sid or issuer_and_serial(), digest, attributes, signature_algorithm, der.octet_string(signature), unsigned)
 
 
 def signed_data(

@@ -302,7 +302,9 @@ CHECKS: tuple[_Row, ...] = (
         "RFC 5652 sections 5.4 and 5.6; RFC 8017 section 8.2.2",
     ),
     _Row("chain", Stage.CHAIN, ("certificate",), Checker._chain, _seen_chain, "RFC 5280 section 6.1"),
-    _Row("name", Stage.IDENTITY, ("certificate",), Checker._identity, _seen_name, "IMDS documentation, attested data; RFC 6125 section 6.4"),
+    _Row(
+        "name", Stage.IDENTITY, ("certificate",), Checker._identity, _seen_name, "IMDS documentation, attested data; RFC 6125 section 6.4"
+    ),
     _Row("claims", Stage.CLAIMS, ("message",), Checker._claims, _seen_claims, "RFC 8259; every genuine document"),
     _Row("times", Stage.CLAIMS, ("claims",), Checker._times, _seen_times, "IMDS documentation, attested data: timestamp"),
     _Row("nonce", Stage.CLAIMS, ("claims",), Checker._nonce, lambda case: "equal", "IMDS documentation, attested data: nonce"),
