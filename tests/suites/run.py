@@ -24,9 +24,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "python")]
 
 from adapters import chain, cms, der, http, sig_verify, x509_sig  # noqa: E402
+from scoring import OUTCOMES, Judge, Score, Suite, expected_of, expected_of_chain, find, load, score  # noqa: E402
+
 from imdskit import backends  # noqa: E402
 from imdskit.errors import BackendError  # noqa: E402
-from scoring import OUTCOMES, Judge, Score, Suite, expected_of, expected_of_chain, find, load, score  # noqa: E402
 
 SCOPES = ("core", "extended", "out")
 
@@ -66,9 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json is not None:
         options.json.write_text(json.dumps({name: found.as_json() for name, found in results.items()}, indent=1) + "\n")
     if refused:
-        print("The extension has no checker yet: signatures, chains and messages are the Python backend's. Not scored: " + ", ".join(refused), file=sys.stderr)
+        print(
+            "The extension has no checker yet: signatures, chains and messages are the Python backend's. Not scored: " + ", ".join(refused),
+            file=sys.stderr,
+        )
         return 2
-    bad = any(found.counts.get("core", {}).get("false-accept") or any(c["error"] for c in found.counts.values()) for found in results.values())
+    bad = any(
+        found.counts.get("core", {}).get("false-accept") or any(c["error"] for c in found.counts.values()) for found in results.values()
+    )
     return 1 if bad else 0
 
 
@@ -92,7 +98,9 @@ def _print(name: str, found: Score, seconds: float, misses: bool) -> None:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="run.py", description="Score third-party suites.", epilog="See the head of this file for scopes and exit status.")
+    parser = argparse.ArgumentParser(
+        prog="run.py", description="Score third-party suites.", epilog="See the head of this file for scopes and exit status."
+    )
     parser.add_argument("--backend", choices=("python", "rust"), default="python")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores as JSON")
     parser.add_argument("--scope", default="core,extended", help="scopes to score, with commas (default: core,extended)")

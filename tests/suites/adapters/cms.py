@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters import chain
 from scoring import ACCEPT, Case, Suite, Verdict
 
+from adapters import chain
 from imdskit.backends.python import cms
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.x509 import parse_certificate
@@ -34,7 +34,7 @@ def judge_chain(case: Case, suite: Suite) -> Verdict:
     except (DerError, VerificationError) as error:
         return Verdict(False, str(error))
     for signer in signers:
-        verdict = chain.judge_path(signer, message.certificates, case["chain"], suite, SIGNER_USAGE)
+        verdict = chain.judge_path(signer, message.certificates, case, suite, SIGNER_USAGE)
         if not verdict.accepted:
             return verdict
     return ACCEPT

@@ -3,16 +3,16 @@
 Each certificate's constraints are kept apart and all applied, which is the same as intersecting the permitted and uniting the excluded subtrees.
 Subtrees stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
 
-DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A critical constraint on another kind of name refuses every name
-of that kind.
+DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A constraint on another kind of name refuses every name of that
+kind, also where it is not critical and section 4.2.1.10 would let it pass.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from imdskit.asn1.oids import NAME_CONSTRAINTS
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate, GeneralName, GeneralSubtree, NameConstraints
 
@@ -22,6 +22,8 @@ UNDERSTOOD = COUNTED | {"uniformResourceIdentifier"}
 MAX_COMPARISONS = 1 << 20
 """Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL and
 BoringSSL stop there too."""
+
+_LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 Key = tuple[object, ...]
 """What subtrees of one kind are looked up by."""
@@ -61,8 +63,7 @@ class Subtrees:
 class Constraints:
     """What one authority may issue for."""
 
-    def __init__(self, certificate: Certificate, constraints: NameConstraints) -> None:
-        self.critical = any(extension.critical for extension in certificate.extensions if extension.oid == NAME_CONSTRAINTS)
+    def __init__(self, constraints: NameConstraints) -> None:
         self.permitted = _by_kind(constraints.permitted or (), exclude=False)
         self.excluded = _by_kind(constraints.excluded or (), exclude=True)
         self.count = sum(subtrees.count for kind, subtrees in (*self.permitted.items(), *self.excluded.items()) if kind in COUNTED)
@@ -73,8 +74,7 @@ class Constraints:
         if excluded is None and permitted is None:
             return None
         if name.kind not in UNDERSTOOD:
-            # 4.2.1.10: process the constraint or reject the certificate, where the extension is critical.
-            return f"a {name.kind} under a constraint that is not understood" if self.critical else None
+            return f"a {name.kind} under a constraint that is not understood"
         if not _is_well_formed(name):
             return f"{_shown(name)} cannot be compared"
         if excluded is not None and excluded.touch(name):
@@ -101,7 +101,7 @@ class PathConstraints:
         constraints = certificate.name_constraints
         if constraints is not None:
             self.budget.spend_items(len(constraints.permitted or ()) + len(constraints.excluded or ()))
-            self.all.append(Constraints(certificate, constraints))
+            self.all.append(Constraints(constraints))
 
     def fault(self, certificate: Certificate) -> str | None:
         """6.1.3 (b) and (c): the first name of the certificate that may not be there, in words; None if all may."""
@@ -133,7 +133,7 @@ def other_names(certificate: Certificate, *, common_names: bool) -> list[General
     if common_names and not any(name.kind == "dNSName" for name in names):
         hosts = [text.encode("utf-8", "surrogatepass") for text in subject.common_names]
     names += [GeneralName("rfc822Name", address.encode("utf-8", "surrogatepass")) for address in subject.email_addresses]
-    return names + [GeneralName("dNSName", host) for host in hosts if b"." in host and _is_host(host.removeprefix(b"*."))]
+    return names + [GeneralName("dNSName", host) for host in hosts if b"." in host and is_host(host.removeprefix(b"*."))]
 
 
 def malformed(constraints: NameConstraints) -> str | None:
@@ -145,9 +145,9 @@ def malformed(constraints: NameConstraints) -> str | None:
             return "minimum or maximum"
         if kind == "iPAddress" and not _is_network(value):
             return "an address range that is none"
-        if kind == "dNSName" and value and not _is_host(value.removeprefix(b".")):
+        if kind == "dNSName" and value and not is_host(value.removeprefix(b".")):
             return "a DNS name that is none"
-        if kind in ("rfc822Name", "uniformResourceIdentifier") and value and not _is_host(value.rpartition(b"@")[2].removeprefix(b".")):
+        if kind in ("rfc822Name", "uniformResourceIdentifier") and value and not is_host(value.rpartition(b"@")[2].removeprefix(b".")):
             return "a host or domain that is none"
     return None
 
@@ -209,14 +209,14 @@ def _is_well_formed(name: GeneralName) -> bool:
     if name.kind == "iPAddress":
         return len(name.value) in (4, 16)
     if name.kind == "dNSName":
-        return _is_host(name.value.removesuffix(b".").removeprefix(b"*."))
+        return is_host(name.value.removesuffix(b".").removeprefix(b"*."))
     if name.kind == "rfc822Name":
         mailbox, host = _mailbox(name)
-        return mailbox != b"" and b"@" not in mailbox and _is_host(host)
+        return mailbox != b"" and b"@" not in mailbox and is_host(host)
     if name.kind == "uniformResourceIdentifier":
         # 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
         host = _uri_host(name)
-        return _is_host(host) and not host.replace(b".", b"").isdigit()
+        return is_host(host) and not host.replace(b".", b"").isdigit()
     return True
 
 
@@ -232,9 +232,9 @@ def _uri_host(name: GeneralName) -> bytes:
         return b""
 
 
-def _is_host(name: bytes) -> bool:
-    """Labels of letters, digits, hyphens and underscores, none empty or too long."""
-    return 0 < len(name) <= 253 and all(0 < len(part) <= 63 and part.translate(None, b"-_").isalnum() for part in name.split(b"."))
+def is_host(name: bytes) -> bool:
+    """Labels of letters, digits, underscores and, between them, hyphens; none empty or too long."""
+    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(b"."))
 
 
 def _is_network(value: bytes) -> bool:

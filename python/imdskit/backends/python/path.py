@@ -6,9 +6,10 @@ however many certificates it has; so paths do not loop, and cross-signed twins a
 
 What is checked when, which decides the reason that is reported:
 
-1. the signer alone;
-2. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
-3. for each path that has come to an anchor, the path as a whole.
+1. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
+2. for each path that has come to an anchor, the signer alone, and then the path as a whole.
+
+So of a stranger it is said first that it is one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import profile, signature, validation
+from imdskit.backends.python import signature, validation
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.validation import Inputs, Refusal
@@ -52,10 +53,7 @@ def build(
             ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
     """
     search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak)
-    try:
-        found = search.run(signer)
-    except Refusal as refusal:
-        raise refusal.error() from None
+    found = search.run(signer)
     if found is None:
         assert search.refusal is not None
         raise search.refusal.error()
@@ -83,15 +81,9 @@ class _Search:
         self.refusal: Refusal | None = None
 
     def run(self, signer: Certificate) -> tuple[Certificate, ...] | None:
-        """The first good path; None if there is none, and ``refusal`` says why. Raises Refusal if no path could help the signer."""
-        validation.check_certificate(signer, 0, self.inputs)
-        validation.check_signer(signer, self.inputs)
+        """The first good path; None if there is none, and then ``refusal`` says why."""
         if any(anchor.der == signer.der for anchor in self.anchors.get(signer.subject.key, ())):
-            validation.check_path((signer,), self.inputs, self.budget)
-            return (signer,)
-        problem = signature.key_fault(signer.public_key, self.min_rsa_bits)
-        if problem:
-            raise Refusal(Reason.CERTIFICATE_KEY, "chain[0].subjectPublicKeyInfo", problem)
+            return self._complete((signer,))
         return self._extend((signer,))
 
     def _extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
@@ -100,26 +92,51 @@ class _Search:
         anchors = self._in_order(child, self.anchors)
         others = [issuer for issuer in self._in_order(child, self.intermediates) if not _is_on(path, issuer)]
         for issuer in anchors:
-            try:
-                self._check_step(child, issuer, index, anchor=True)
-                validation.check_path((*path, issuer), self.inputs, self.budget)
-            except Refusal as refusal:
-                self._note(refusal)
-            else:
-                return (*path, issuer)
+            found = self._complete((*path, issuer)) if self._may_issue(child, issuer, index, anchor=True) else None
+            if found is not None:
+                return found
         for issuer in others:
-            try:
-                self._check_step(child, issuer, index, anchor=False)
-            except Refusal as refusal:
-                self._note(refusal)
-                continue
-            found = self._extend((*path, issuer))
+            found = self._extend((*path, issuer)) if self._may_issue(child, issuer, index, anchor=False) else None
             if found is not None:
                 return found
         if not anchors and not others:
             reason = Reason.UNTRUSTED_ROOT if child.self_issued else Reason.UNKNOWN_ISSUER
             self._note(Refusal(reason, f"chain[{index - 1}].issuer", _issuer_of(child)))
         return None
+
+    def _complete(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
+        """``path``, which ends at an anchor, if it is good."""
+        signer = path[0]
+        try:
+            # An anchor that is the signer is trusted with the key that it has.
+            problem = signature.key_fault(signer.public_key, self.min_rsa_bits) if len(path) > 1 else None
+            if problem:
+                raise Refusal(Reason.CERTIFICATE_KEY, "chain[0].subjectPublicKeyInfo", problem)
+            validation.check_certificate(signer, 0, self.inputs)
+            validation.check_signer(signer, self.inputs)
+            validation.check_path(path, self.inputs, self.budget)
+        except Refusal as refusal:
+            self._note(refusal)
+            return None
+        return path
+
+    def _may_issue(self, child: Certificate, issuer: Certificate, index: int, *, anchor: bool) -> bool:
+        """``issuer`` signed ``child`` and may stand at ``index`` of a path. Raises VerificationError(``budget-spent``)."""
+        self.budget.spend_step()
+        try:
+            if index + (1 if anchor else 2) > self.longest:
+                raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
+            self._check_link(child, issuer, index)
+            if anchor:
+                validation.check_anchor(issuer, index, self.inputs)
+            else:
+                validation.check_certificate(issuer, index, self.inputs)
+                validation.check_authority(issuer, index, self.inputs)
+            validation.check_reference(child, issuer, index - 1, self.inputs)
+        except Refusal as refusal:
+            self._note(refusal)
+            return False
+        return True
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
         """Candidates for the issuer of ``child``, the likely ones first. Names chain (6.1.3 (a)(4)); key identifiers only order (4.2.1.1): a
@@ -132,22 +149,6 @@ class _Search:
             return differs, at is not None and not issuer.not_before <= at <= issuer.not_after
 
         return sorted(certificates.get(child.issuer.key, ()), key=rank)
-
-    def _check_step(self, child: Certificate, issuer: Certificate, index: int, *, anchor: bool) -> None:
-        """``issuer`` signed ``child`` and may stand at ``index`` of a path. Raises Refusal, and VerificationError(``budget-spent``)."""
-        self.budget.spend_step()
-        if index + (1 if anchor else 2) > self.longest:
-            raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
-        self._check_link(child, issuer, index)
-        if anchor:
-            validation.check_anchor(issuer, index, self.inputs)
-        else:
-            validation.check_certificate(issuer, index, self.inputs)
-            validation.check_authority(issuer, index, self.inputs)
-        if self.inputs.strict_profile:
-            problem = profile.link_fault(child, issuer)
-            if problem:
-                raise Refusal(Reason.BAD_EXTENSION, f"chain[{index - 1}].{problem[0]}", problem[1])
 
     def _check_link(self, child: Certificate, issuer: Certificate, index: int) -> None:
         """6.1.3 (a)(1): ``child`` was signed with the key of ``issuer``, with an algorithm and a key that are accepted. Computed once for each

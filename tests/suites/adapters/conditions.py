@@ -1,0 +1,116 @@
+"""Under which conditions a suite expects its verdicts: what its notes and the flags of its cases say, as inputs of the path validator.
+
+Where a suite says nothing, the conditions are the verifier's own: SHA-2, RSA of 2048 bits or more, anchors held to what their certificates say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from scoring import Case
+
+from imdskit.asn1 import oids
+from imdskit.backends.python.conformance import Profile
+from imdskit.backends.python.policies import ANY
+from imdskit.backends.python.validation import Inputs
+
+PURPOSES = {
+    "serverAuth": oids.SERVER_AUTH,
+    "clientAuth": oids.CLIENT_AUTH,
+    "codeSigning": "1.3.6.1.5.5.7.3.3",
+    "emailProtection": "1.3.6.1.5.5.7.3.4",
+    "timeStamping": "1.3.6.1.5.5.7.3.8",
+    "ocspSigning": "1.3.6.1.5.5.7.3.9",
+}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What :func:`imdskit.backends.python.path.build` is called with, but for certificates."""
+
+    inputs: Inputs
+    min_rsa_bits: int = 2048
+    accept_weak: bool = False
+    pinning: bool = True
+    """A leaf that is itself an anchor is trusted for that."""
+
+
+def of(suite: str, case: Case, key_usage: frozenset[str]) -> Conditions:
+    """The conditions of one case. ``key_usage`` is used where the case asks for none."""
+    chain = case.get("chain", case)
+    policy = chain.get("policy") or {}
+    purpose = chain["purpose"]
+    inputs = Inputs(
+        at=None if chain["time"] is None else int(datetime.fromisoformat(chain["time"]).timestamp()),
+        purpose=None if purpose is None else PURPOSES.get(purpose, f"unknown {purpose}"),
+        key_usage=frozenset(chain.get("key_usage") or key_usage),
+        policies=frozenset(policy.get("initial_policy_set") or ANY),
+        explicit_policy=policy.get("require_explicit", False),
+        inhibit_mapping=policy.get("inhibit_mapping", False),
+        inhibit_any=policy.get("inhibit_any", False),
+        max_path_length=chain.get("max_depth"),
+    )
+    adjust = _SUITES.get(suite)
+    return adjust(Conditions(inputs), case) if adjust else Conditions(inputs)
+
+
+def _x509test(found: Conditions, case: Case) -> Conditions:
+    """Every certificate is meant for a TLS server, and a strict implementation of RFC 5280 is asked for."""
+    return replace(found, inputs=replace(found.inputs, purpose=oids.SERVER_AUTH, profile=Profile.SHOULD))
+
+
+def _limbo(found: Conditions, case: Case) -> Conditions:
+    """A strict implementation of RFC 5280 is asked for and, in the name space ``webpki``, of the Baseline Requirements."""
+    profile = Profile.WEB if case["id"].startswith("webpki::") else Profile.MUST
+    return replace(found, inputs=replace(found.inputs, profile=profile))
+
+
+def _openssl(found: Conditions, case: Case) -> Conditions:
+    """The flags are options of ``openssl verify``, which takes common names for host names where there are no others."""
+    flags = case["flags"]
+    inputs = replace(
+        found.inputs,
+        common_names=True,
+        anchor_authority=True,
+        profile=Profile.MUST if "-x509_strict" in flags else Profile.NONE,
+        explicit_policy="-explicit_policy" in flags,
+    )
+    if "-policy" in flags:
+        inputs = replace(inputs, policies=frozenset({flags[flags.index("-policy") + 1]}))
+    if "-verify_depth" in flags:
+        inputs = replace(inputs, max_path_length=int(flags[flags.index("-verify_depth") + 1]))
+    weak = "-auth_level" in flags and flags[flags.index("-auth_level") + 1] == "0"
+    return Conditions(inputs, min_rsa_bits=512 if weak else 2048, accept_weak=weak)
+
+
+def _gnutls(found: Conditions, case: Case) -> Conditions:
+    """The flags are those of ``gnutls_certificate_verify_flags``. Common names count as host names where there are no others."""
+    flags = case["flags"]
+    weak = "GNUTLS_VERIFY_ALLOW_BROKEN" in flags
+    inputs = replace(found.inputs, common_names=True, anchor_authority="GNUTLS_VERIFY_DO_NOT_ALLOW_X509_V1_CA_CRT" in flags)
+    pinning = "GNUTLS_VERIFY_DO_NOT_ALLOW_SAME" not in flags
+    return Conditions(inputs, min_rsa_bits=1024 if weak else 2048, accept_weak=weak, pinning=pinning)
+
+
+def _boringssl(found: Conditions, case: Case) -> Conditions:
+    """An anchor is a name and a key unless its mode says more; SHA-1 and RSA of 1024 bits are accepted unless a flag says otherwise."""
+    mode, flags = case["anchor_mode"], case["flags"]
+    inputs = replace(
+        found.inputs,
+        anchor_validity="expiration" in mode,
+        anchor_constraints="constraints" in mode,
+        any_purpose=True,
+        profile=Profile.WEB if any("AUTH_STRICT" in flag for flag in flags) else Profile.NONE,
+        anchor_authority="require_basic_constraints" in mode,
+    )
+    return Conditions(inputs, min_rsa_bits=1024, accept_weak="digest_policy=STRONG" not in flags)
+
+
+_SUITES = {
+    "x509test": _x509test,
+    "x509-limbo": _limbo,
+    "openssl-verify": _openssl,
+    "gnutls-chains": _gnutls,
+    "boringssl-chain": _boringssl,
+}
