@@ -11,19 +11,25 @@ from collections.abc import Callable
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
+from imdskit.emulator import loadbalancer, machine
 from imdskit.emulator.call import Call, Machine
+from imdskit.emulator.identity import identities
 from imdskit.emulator.instance import Instance
 from imdskit.emulator.machine import Seeded
 from imdskit.emulator.routes import Attestor, Routes
 from imdskit.emulator.rules import refusal
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
+from imdskit.emulator.tokens import Issuer, TokenCache
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import NOT_FOUND, SERVER
+from imdskit.protocol.responses import NOT_FOUND, SERVER, Answer, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
-"""What the emulator's authority publishes at a path: (media type, octets), or None."""
+"""What the emulator's authority and issuer publish at a path: (media type, octets), or None."""
+
+PUBLISHED = ("/pki/", "/oidc/")
+"""Below these lies what the real world has at other addresses."""
 
 
 class App:
@@ -34,9 +40,14 @@ class App:
         backend: finds nodes in documents.
         clock: says what time it is.
         attestor: signs the content of attested documents.
+        issuer: signs access tokens.
         seed: of all values that the scenario does not give.
         throttle: the limits, or None for none.
-        downloads: certificates of the emulator's own authority, below ``/pki/``; the real service has no such path.
+        downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
+
+    Attributes:
+        instance: the instance document.
+        machine: all that the rules know of the machine.
     """
 
     def __init__(
@@ -45,24 +56,37 @@ class App:
         backend: Backend,
         clock: Clock,
         attestor: Attestor,
+        issuer: Issuer,
         *,
         seed: int = 0,
         throttle: Throttle | None = None,
         downloads: Downloads | None = None,
     ) -> None:
         self.instance = Instance(scenario, seed, backend.document)
-        self._machine = Machine(self.instance, scenario.api_versions)
+        given = scenario.given.get("identity")
+        compute = machine.compute(scenario, seed)
+        self._clock = clock
+        self._unknown_resources = {resource.lower().rstrip("/") for resource in (given or {}).get("unknownResources") or ()}
+        self._tenant_name = (given or {}).get("tenantName") or "imdskit"
+        self.machine = Machine(
+            self.instance,
+            scenario.api_versions,
+            identities(given, compute, seed),
+            self._unknown_resource,
+            loadbalancer.document(scenario.given.get("loadbalancer"), machine.document(scenario, seed)),
+        )
         self._throttle = throttle
         self._downloads = downloads
-        start, numbers = Seeded(seed).uuid("requests")[:-12], itertools.count()
-        self._routes = Routes(clock, attestor, lambda: f"{start}{next(numbers):012x}")
+        self._request_ids, self._numbers = Seeded(seed).uuid("requests")[:-12], itertools.count()
+        tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
+        self._routes = Routes(clock, attestor, tokens, self._request_id)
 
     def handle(self, request: Request) -> Response:
         """The answer to one request. Every request has one; nothing is raised for what it says."""
         published = self._published(request)
         if published is not None:
             return published
-        call = Call(self._machine, request)
+        call = Call(self.machine, request)
         if self._throttle is None or call.category is None:
             return self._answer(call)
         if call.category == "identity":
@@ -75,9 +99,18 @@ class App:
         refused = refusal(call)
         return self._routes.answer(call) if refused is None else refused[1].response()
 
+    def _request_id(self) -> str:
+        return f"{self._request_ids}{next(self._numbers):012x}"
+
+    def _unknown_resource(self, resource: str) -> Answer | None:
+        if resource.lower().rstrip("/") not in self._unknown_resources:
+            return None
+        time = entra_time(self._clock.now())
+        return unknown_resource(resource, self._tenant_name, time, self._request_id(), self._request_id(), self.instance.location)
+
     def _published(self, request: Request) -> Response | None:
-        """Certificates need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""
-        if self._downloads is None or not request.target.startswith("/pki/") or request.method not in ("GET", "HEAD"):
+        """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""
+        if self._downloads is None or not request.target.startswith(PUBLISHED) or request.method not in ("GET", "HEAD"):
             return None
         found = self._downloads(parse_target(request.target).path.rstrip())
         if found is None:

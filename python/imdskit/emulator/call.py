@@ -5,11 +5,13 @@ What belongs here: facts about a request, found once and shared by rules and rou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from imdskit import versions
 from imdskit.backends.contract import Form
+from imdskit.emulator.identity import SELECTORS, Identities, Identity
 from imdskit.emulator.instance import Instance
 from imdskit.errors import SelectionError
 from imdskit.protocol.messages import Request
@@ -24,11 +26,17 @@ class Machine:
     Attributes:
         instance: the instance document.
         api_versions: enabled ones, ascending.
+        identities: managed identities.
+        unknown_resource: the answer of Entra ID for a resource that it does not know, or None for one that it knows.
+        load_balancer: the whole answer about load balancers, or None if there is none.
         bad_version: the version error that names the newest of them.
     """
 
     instance: Instance
     api_versions: tuple[str, ...]
+    identities: Identities
+    unknown_resource: Callable[[str], Answer | None]
+    load_balancer: bytes | None
     bad_version: Answer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +84,18 @@ class Call:
     def form(self) -> Form | None:
         """What ``format`` asks for; ``json`` if it is not there or empty, None if it is neither ``json`` nor ``text``."""
         return _FORMS.get((self.target.parameter("format") or "json").lower())
+
+    @cached_property
+    def selectors(self) -> tuple[tuple[str, str], ...]:
+        """(name, value) of the parameters that say which identity is meant; one without a value says nothing (inferred)."""
+        found = ((name, self.target.parameter(name)) for name in SELECTORS)
+        return tuple((name, value) for name, value in found if value)
+
+    @cached_property
+    def identity(self) -> Identity | None:
+        """The identity that is meant, or None if there is no such, or none that is meant without being named."""
+        identities = self.machine.identities
+        return identities.find(*self.selectors[0]) if self.selectors else identities.default
 
     @property
     def wants_text(self) -> bool:

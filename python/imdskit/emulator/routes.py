@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 
 from imdskit.clock import Clock
 from imdskit.emulator.call import Call
+from imdskit.emulator.tokens import TokenCache
 from imdskit.protocol import attested
 from imdskit.protocol.attested import compact
 from imdskit.protocol.messages import Response
-from imdskit.protocol.responses import json_response, text_response
+from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, text_response
 
 Attestor = Callable[[bytes], bytes]
 """Signs the content of an attested document: the octets in, the DER of a SignedData out."""
@@ -23,16 +24,20 @@ class Routes:
     Args:
         clock: for the times in attested documents.
         attestor: signs them.
+        tokens: gets tokens for its identities.
         request_id: makes a new value of ``x-ms-request-id``.
     """
 
-    def __init__(self, clock: Clock, attestor: Attestor, request_id: RequestId) -> None:
+    def __init__(self, clock: Clock, attestor: Attestor, tokens: TokenCache, request_id: RequestId) -> None:
         self._clock = clock
         self._attestor = attestor
+        self._tokens = tokens
         self._request_id = request_id
         self._by_category: Mapping[str | None, Callable[[Call], Response]] = {
             "instance": self.instance,
             "attested": self.attested,
+            "identity": self.identity,
+            "loadbalancer": self.load_balancer,
             "scheduledevents": self.scheduled_events,
             "versions": self.versions,
         }
@@ -54,6 +59,26 @@ class Routes:
         facts = call.machine.instance.attested_facts()
         content = attested.content(facts, call.version or "", self._clock.now(), nonce)
         return json_response(attested.envelope(self._attestor(content)))
+
+    def identity(self, call: Call) -> Response:
+        """A token, or the tenant: that of the system-assigned identity (interface description), without one that of the first (inferred).
+
+        ``msi_res_id`` and ``object_id`` come back if they were given (interface description); ``mi_res_id`` does so as the former (inferred).
+        """
+        identities = call.machine.identities
+        if call.route == ("info",):
+            return json_response(compact({"tenantId": (identities.system or identities.user[0]).tenant_id}))
+        if call.identity is None:
+            return IDENTITY_NOT_ASSIGNED.response()
+        names = {"object_id": "object_id", "msi_res_id": "msi_res_id", "mi_res_id": "msi_res_id"}
+        asked = {names[name]: value for name, value in call.selectors if name in names}
+        resource, bypass = call.target.parameter("resource") or "", bool(call.target.parameter("bypass_cache"))
+        body = self._tokens.answer(call.identity, resource, asked, bypass=bypass)
+        return json_response(body, ("x-ms-request-id", self._request_id()))
+
+    def load_balancer(self, call: Call) -> Response:
+        """Addresses and rules, the same at every api-version that has them."""
+        return json_response(call.machine.load_balancer or b"")
 
     def scheduled_events(self, call: Call) -> Response:
         """No events: nothing is ever planned for this machine."""

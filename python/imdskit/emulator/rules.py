@@ -142,17 +142,41 @@ def _approval(call: Call) -> Answer | None:
 
 
 def _resource(call: Call) -> Answer | None:
-    if call.category != "identity" or call.route != ("oauth2", "token"):
+    return r.IDENTITY_NO_RESOURCE if _asks_for_token(call) and not call.target.parameter("resource") else None
+
+
+def _asks_for_token(call: Call) -> bool:
+    return call.category == "identity" and call.route == ("oauth2", "token")
+
+
+def _bypass_cache(call: Call) -> Answer | None:
+    bypass = call.target.parameter("bypass_cache") if _asks_for_token(call) else None
+    return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
+
+
+def _selectors(call: Call) -> Answer | None:
+    return r.IDENTITY_BAD_REQUEST if _asks_for_token(call) and len(call.selectors) > 1 else None
+
+
+def _ambiguous(call: Call) -> Answer | None:
+    if not _asks_for_token(call) or call.selectors or not call.machine.identities:
         return None
-    return None if call.target.parameter("resource") else r.IDENTITY_NO_RESOURCE
+    return r.IDENTITY_AMBIGUOUS if call.identity is None else None
 
 
 def _identity(call: Call) -> Answer | None:
-    return r.IDENTITY_NOT_ASSIGNED if call.category == "identity" else None
+    if call.category != "identity":
+        return None
+    missing = call.identity is None if _asks_for_token(call) else not call.machine.identities
+    return r.IDENTITY_NOT_ASSIGNED if missing else None
+
+
+def _unknown_resource(call: Call) -> Answer | None:
+    return call.machine.unknown_resource(call.target.parameter("resource") or "") if _asks_for_token(call) else None
 
 
 def _load_balancer(call: Call) -> Answer | None:
-    return r.NO_LOAD_BALANCER if call.category == "loadbalancer" else None
+    return r.NO_LOAD_BALANCER if call.category == "loadbalancer" and call.machine.load_balancer is None else None
 
 
 def _extended(call: Call) -> Answer | None:
@@ -287,16 +311,48 @@ RULES: tuple[Rule, ...] = (
     Rule("approval", "An event is approved that does not exist.", (r.BAD_REQUEST,), _I, "scheduled events documentation", _approval),
     Rule("resource", "A token is asked for without `resource`.", (r.IDENTITY_NO_RESOURCE,), _O, "Azure/aad-pod-identity#450", _resource),
     Rule(
+        "bypass-cache",
+        "`bypass_cache` is something else than `true`.",
+        (r.IDENTITY_BAD_REQUEST,),
+        _D,
+        "interface description; the answer inferred",
+        _bypass_cache,
+    ),
+    Rule(
+        "one-selector",
+        "More than one of `client_id`, `object_id`, `msi_res_id` and `mi_res_id` is given.",
+        (r.IDENTITY_BAD_REQUEST,),
+        _D,
+        "interface description: mutually exclusive; the answer inferred",
+        _selectors,
+    ),
+    Rule(
+        "several-identities",
+        "No identity is named, there is no system-assigned one, and more than one user-assigned.",
+        (r.IDENTITY_AMBIGUOUS,),
+        _O,
+        "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python for the one that is served without a name",
+        _ambiguous,
+    ),
+    Rule(
         "identity",
-        "The machine has no identity. (No machine has one yet.)",
+        "The machine has no identity, or not the one that is named.",
         (r.IDENTITY_NOT_ASSIGNED,),
         _O,
         "recordings of 2022 and 2023; for `/identity/info` inferred",
         _identity,
     ),
     Rule(
+        "unknown-resource",
+        "The scenario says that Entra ID does not know the `resource`.",
+        (r.IDENTITY_UNKNOWN_RESOURCE,),
+        _O,
+        "recordings of 2022 and 2023",
+        _unknown_resource,
+    ),
+    Rule(
         "load-balancer",
-        "The machine is behind no load balancer. (No machine is yet.)",
+        "The machine is behind no load balancer.",
         (r.NO_LOAD_BALANCER,),
         _O,
         "recordings of 2021 and 2023",
