@@ -1,11 +1,124 @@
-"""http: raw requests for the emulator."""
+"""http: raw octets on a fresh connection to the emulator, which is started as anybody would start it.
+
+An *ok answer* is one to a request that was understood: its status is none that broken framing gets (404 and 405 are ok answers), or it is a 400 that
+leaves the connection open, which is how the service itself refuses. ``Metadata: true`` is put after the request line, so that the emulator has
+no other reason to refuse. A case fails with more ok answers than it allows (``false-accept``), with none where it wants one
+(``false-reject``), and with an answer that is still on its way after two seconds (``slow``). A server that died is an error of every case after it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from scoring import Score, Suite
+from scoring import Case, Score, Suite, expected_of
+
+REFUSALS = frozenset({400, 408, 411, 413, 414, 417, 431, 501, 505})
+ANSWER = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+CLOSE = re.compile(rb"^connection:[ \t]*close", re.IGNORECASE | re.MULTILINE)
+START_SECONDS = 30.0
+FIRST_SECONDS, IDLE_SECONDS, LIMIT_SECONDS = 1.0, 0.35, 2.0
+"""How long to wait for the first octet, for further ones, and altogether."""
+CONNECTIONS = 16
+
+PYTHON = Path(__file__).resolve().parents[3] / "python"
+
+
+class Answer(NamedTuple):
+    """Final statuses in order, and how many of them are ok; ``late`` if more was still coming when time was up."""
+
+    statuses: tuple[int, ...]
+    ok: int
+    late: bool
 
 
 def score(suite: Suite, scopes: Iterable[str], backend: str) -> Score:
-    raise NotImplementedError
+    """Send every case of a scope that is asked for; see the head of this module."""
+    found = Score()
+    scopes = set(scopes)
+    wanted = [case for case in suite.cases if case["scope"] in scopes]
+    for case in suite.cases:
+        if case["scope"] not in scopes:
+            found.add(case, expected_of(case), "skip")
+    try:
+        with _emulator(backend) as address, ThreadPoolExecutor(CONNECTIONS) as pool:
+            for case, answer in zip(wanted, pool.map(lambda case: _ask(address, suite.blob(case["raw"])), wanted), strict=True):
+                _judge(found, case, answer)
+            if _ask(address, b"GET /metadata/versions HTTP/1.1\r\nHost: a\r\n\r\n") != Answer((200,), 1, late=False):
+                raise OSError("the emulator does not answer any more")
+    except OSError as error:
+        judged = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))
+        for case in wanted[judged:] or wanted[-1:]:
+            found.add(case, expected_of(case), "error", f"error: {type(error).__name__}", str(error))
+    return found
+
+
+def _judge(found: Score, case: Case, answer: Answer) -> None:
+    expected = expected_of(case)
+    got = "accept" if answer.ok else "reject"
+    why = f"{list(answer.statuses)}, {answer.ok} ok, at most {case['max_ok']}"
+    if answer.late:
+        found.add(case, expected, "slow", "slow", why)
+    elif answer.ok > case["max_ok"] or (expected == "reject" and answer.ok):
+        found.add(case, expected, "false-accept", got, why)
+    elif expected == "accept" and not answer.ok:
+        found.add(case, expected, "false-reject", got, why)
+    else:
+        found.add(case, expected, "pass")
+
+
+def _ask(address: tuple[str, int], raw: bytes) -> Answer:
+    line_end = raw.find(b"\r\n") + 2
+    if line_end > 2:
+        raw = raw[:line_end] + b"Metadata: true\r\n" + raw[line_end:]
+    data, end = b"", time.monotonic() + LIMIT_SECONDS
+    with socket.create_connection(address, timeout=LIMIT_SECONDS) as connection:
+        try:
+            connection.sendall(raw)
+            while (left := end - time.monotonic()) > 0:
+                connection.settimeout(min(IDLE_SECONDS if data else FIRST_SECONDS, left))
+                received = connection.recv(65536)
+                if not received:
+                    break
+                data += received
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            left = 1.0  # reset by a server that has had enough: what it said before counts
+    answers = [(int(status), head) for status, head in ANSWER.findall(data)]
+    ok = sum(status not in REFUSALS or (status == 400 and not CLOSE.search(head)) for status, head in answers)
+    return Answer(tuple(status for status, _ in answers), ok, late=left <= 0)
+
+
+@contextmanager
+def _emulator(backend: str) -> Iterator[tuple[str, int]]:
+    """An emulator of our own. Raises OSError if it does not start."""
+    command = [sys.executable, "-m", "imdskit", "serve", "--port", "0", "--no-rate-limit", "--backend", backend]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PYTHON)})
+    try:
+        assert process.stdout is not None
+        if not select.select([process.stdout], [], [], START_SECONDS)[0]:
+            raise OSError("the emulator does not start")
+        line = process.stdout.readline()
+        if not line.startswith(b"{"):
+            raise OSError(f"the emulator does not start: exit status {process.wait(START_SECONDS)}")
+        url = urlsplit(json.loads(line)["url"])
+        yield str(url.hostname), url.port or 80
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
