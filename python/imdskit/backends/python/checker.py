@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from imdskit.asn1 import oids
 from imdskit.backends.contract import Claims, Setup, Signed
@@ -20,6 +20,9 @@ from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.validation import Inputs
 from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.reasons import Reason, Stage
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 REMEMBERED_SIGNERS = 256
 """Signers whose path is remembered. A region uses one for weeks."""
@@ -67,6 +70,7 @@ class Checker:
         self._boundaries = _boundaries((*self._anchors, *self._intermediates))
         self._lock = Lock()
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
+        self._signers: dict[bytes, Certificate] = {}
 
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
         """See :meth:`imdskit.backends.contract.Checker.check`."""
@@ -113,7 +117,7 @@ class Checker:
     def _structure(self, case: _Case) -> None:
         assert case.der is not None
         try:
-            message = cms.parse(case.der)
+            message = cms.parse(case.der, self._read_certificate)
         except DerError as error:
             reason = Reason.BAD_CERTIFICATE if error.field.startswith("certificates[") else Reason.BAD_DER
             raise VerificationError(reason, location=error.location, detail=error.message) from None
@@ -209,10 +213,20 @@ class Checker:
             )
             if alone:
                 with self._lock:
-                    self._paths[key] = found
-                    if len(self._paths) > REMEMBERED_SIGNERS:
-                        del self._paths[next(iter(self._paths))]
+                    _remember(self._paths, key, found)
+                    _remember(self._signers, signer.der, signer)
         return found
+
+    def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
+        """A certificate in a message; that of a signer whose path is remembered is not read again."""
+        return self._signers.get(der) or x509.parse_certificate(der, offset, field)
+
+
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    """Add to a memory of bounded size; what came first is forgotten first."""
+    memory[key] = value
+    if len(memory) > REMEMBERED_SIGNERS:
+        del memory[next(iter(memory))]
 
 
 def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate, ...]:
