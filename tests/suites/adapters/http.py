@@ -1,9 +1,10 @@
 """http: raw octets on a fresh connection to the emulator, which is started as anybody would start it.
 
-An *ok answer* is one to a request that was understood: its status is none that broken framing gets (404 and 405 are ok answers), or it is a 400 that
-leaves the connection open, which is how the service itself refuses. ``Metadata: true`` is put after the request line, so that the emulator has
-no other reason to refuse. A case fails with more ok answers than it allows (``false-accept``), with none where it wants one
-(``false-reject``), and with an answer that is still on its way after two seconds (``slow``). A server that died is an error of every case after it.
+An *ok answer* is one to a request that was understood: its status is none that broken framing gets (404 and 405 are ok answers), or it is
+a 400 whose body says more than that the request was bad, which is how the service itself refuses. ``Metadata: true`` is put after the request
+line, so that the emulator has no other reason to refuse. A case fails with more ok answers than it allows (``false-accept``), with none where it
+wants one (``false-reject``), and with an answer that is still on its way after two seconds (``slow``). A server that died is an error of
+every case after it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from scoring import Case, Score, Suite, expected_of
 
 REFUSALS = frozenset({400, 408, 411, 413, 414, 417, 431, 501, 505})
 ANSWER = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
-CLOSE = re.compile(rb"^connection:[ \t]*close", re.IGNORECASE | re.MULTILINE)
+LENGTH = re.compile(rb"^content-length: (\d+)", re.IGNORECASE | re.MULTILINE)
+UNREADABLE = b'{ "error": "Bad request" }'
+"""Body of the answer to a request that cannot be read."""
 START_SECONDS = 30.0
 FIRST_SECONDS, IDLE_SECONDS, LIMIT_SECONDS = 1.0, 0.35, 2.0
 """How long to wait for the first octet, for further ones, and altogether."""
@@ -98,9 +101,13 @@ def _ask(address: tuple[str, int], raw: bytes) -> Answer:
             pass
         except ConnectionError:
             left = 1.0  # reset by a server that has had enough: what it said before counts
-    answers = [(int(status), head) for status, head in ANSWER.findall(data)]
-    ok = sum(status not in REFUSALS or (status == 400 and not CLOSE.search(head)) for status, head in answers)
-    return Answer(tuple(status for status, _ in answers), ok, late=left <= 0)
+    statuses, ok = [], 0
+    for answer in ANSWER.finditer(data):
+        status, length = int(answer[1]), LENGTH.search(answer[2])
+        body = data[answer.end() : answer.end() + int(length[1])] if length else b""
+        statuses.append(status)
+        ok += status not in REFUSALS or (status == 400 and body != UNREADABLE)
+    return Answer(tuple(statuses), ok, late=left <= 0)
 
 
 @contextmanager
