@@ -27,6 +27,16 @@ BAD_VERSION = (
 IDENTITY_NO_HEADER = b'{"error":"invalid_request","error_description":"Required metadata header not specified"}'
 NO_RESOURCE = b'{"error":"invalid_request","error_description":"Required query variable \'resource\' is missing"}'
 NO_IDENTITY = b'{"error":"invalid_request","error_description":"Identity not found"}'
+IDENTITY_BAD_REQUEST = b'{"error":"invalid_request","error_description":"Bad request"}'
+AMBIGUOUS = (
+    b'{"error":"invalid_request","error_description":"Multiple user assigned identities exist, please specify the clientId / resourceId '
+    b'of the identity in the token request"}'
+)
+UNKNOWN_RESOURCE = (
+    b'{"error":"invalid_resource","error_description":"AADSTS500011: The resource principal named https://Nosuch.example/ was not found in '
+    b"the tenant named Contoso. This can happen if the application has not been installed by the administrator of the tenant or consented "
+    b"to by any user in the tenant. You might have sent your authentication request to the wrong tenant."
+)
 NO_LOAD_BALANCER = (
     b'{ "error": "No load balancer metadata is found. Please check if your VM is using any non-basic SKU load balancer and retry later." }'
 )
@@ -130,6 +140,12 @@ CASES: list[tuple[str, str, str, dict[str, str], int, bytes | None]] = [
     ("approval", "POST", "/metadata/scheduledevents?api-version=2020-07-01", HEADER, 400, BAD_REQUEST),
     ("resource", "GET", "/metadata/identity/oauth2/token" + V, HEADER, 400, NO_RESOURCE),
     ("resource", "GET", "/metadata/identity/oauth2/token" + V + "&resource=", HEADER, 400, NO_RESOURCE),
+    ("bypass-cache", "GET", TOKEN + V + "&resource=x&bypass_cache=false", HEADER, 400, IDENTITY_BAD_REQUEST),
+    ("one-selector", "GET", TOKEN + V + "&resource=x&client_id=1&object_id=2", HEADER, 400, IDENTITY_BAD_REQUEST),
+    ("one-selector", "GET", TOKEN + V + "&resource=x&msi_res_id=1&mi_res_id=1", HEADER, 400, IDENTITY_BAD_REQUEST),
+    ("several-identities", "GET", TOKEN + V + "&resource=x", HEADER, 400, AMBIGUOUS),
+    ("several-identities", "GET", TOKEN + V + "&resource=x&client_id=", HEADER, 400, AMBIGUOUS),
+    ("unknown-resource", "GET", TOKEN + V + "&resource=https%3A%2F%2FNosuch.example/", HEADER, 400, UNKNOWN_RESOURCE),
     ("identity", "GET", TOKEN + "?resource=https://management.azure.com/&api-version=2018-02-01", HEADER, 400, NO_IDENTITY),
     ("identity", "GET", "/metadata/identity/oauth2/token?api-version=2019-08-01&resource=api://x", HEADER, 400, NO_IDENTITY),
     ("identity", "GET", "/metadata/identity/info" + V, HEADER, 400, NO_IDENTITY),
@@ -151,6 +167,14 @@ CASES: list[tuple[str, str, str, dict[str, str], int, bytes | None]] = [
 ]
 
 
+MACHINES: dict[str, Any] = {
+    "identity": {},
+    "several-identities": {"identity": {"userAssigned": [{}, {}]}},
+    "unknown-resource": {"identity": {"tenantName": "Contoso", "systemAssigned": {}, "unknownResources": ["https://nosuch.example"]}},
+}
+"""The machine that a rule's cases are put to, where it is not the default one."""
+
+
 @pytest.fixture(scope="module")
 def linux(service: Services) -> Any:
     return service("linux")
@@ -159,17 +183,20 @@ def linux(service: Services) -> Any:
 @pytest.mark.parametrize(
     ("rule", "method", "target", "headers", "status", "body"), CASES, ids=[f"{case[0]}-{case[1]}-{case[2]}" for case in CASES]
 )
-def test_a_rule_refuses(rule: str, method: str, target: str, headers: dict[str, str], status: int, body: bytes | None, linux: Any) -> None:
-    answer = linux.ask(target, method, headers)
+def test_a_rule_refuses(
+    rule: str, method: str, target: str, headers: dict[str, str], status: int, body: bytes | None, service: Services
+) -> None:
+    machine = service(MACHINES.get(rule, "linux"))
+    answer = machine.ask(target, method, headers)
     assert answer.status == status
     if body is None:
         assert (len(answer.body), answer.header("Server")) == (323, "Microsoft-IIS/10.0")
         assert answer.header("Content-Type") == "text/xml; charset=utf-8"
     else:
-        assert answer.body == body
+        assert answer.body == body if rule != "unknown-resource" else answer.body.startswith(body)
         assert answer.header("Server") == SERVER
         assert answer.header("Content-Type") == "application/json; charset=utf-8"
-    call = Call(linux.app.machine, Request(method, target, tuple(headers.items())))
+    call = Call(machine.app.machine, Request(method, target, tuple(headers.items())))
     refused = refusal(call)
     assert refused is not None
     assert refused[0].name == rule
@@ -201,9 +228,10 @@ def test_a_refused_method_is_told_what_is_allowed(target: str, allow: str, linux
     assert linux.ask(target, "PATCH").header("Allow") == allow
 
 
-def test_a_rule_gives_only_the_answers_it_lists(linux: Any) -> None:
-    for _, method, target, headers, _, _ in CASES:
-        refused = refusal(Call(linux.app.machine, Request(method, target, tuple(headers.items()))))
+def test_a_rule_gives_only_the_answers_it_lists(service: Services) -> None:
+    machines = {rule: service(scenario).app.machine for rule, scenario in {"": "linux", **MACHINES}.items()}
+    for rule, method, target, headers, _, _ in CASES:
+        refused = refusal(Call(machines.get(rule, machines[""]), Request(method, target, tuple(headers.items()))))
         assert refused is not None
         assert refused[1].name in {answer.name for answer in refused[0].answers}
 
