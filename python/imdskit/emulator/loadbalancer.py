@@ -18,16 +18,16 @@ LISTS = {"publicIpAddresses": PAIR, "inboundRules": RULE, "outboundRules": PAIR}
 """The lists in their order, with the members of each element in theirs."""
 
 
-def document(given: Mapping[str, Any] | None, network: Object) -> bytes | None:
+def document(given: Mapping[str, Any] | None, instance: Object) -> bytes | None:
     """The whole answer, or None for a machine behind no load balancer.
 
     Args:
         given: the member ``loadbalancer`` of a scenario, or None. Lists that are not given are empty.
-        network: of the machine's instance document: private addresses that are not given are its first one.
+        instance: the machine's instance document: private addresses that are not given are its first one.
     """
     if given is None:
         return None
-    private = _first_private_address(network)
+    private = _first_private_address(instance)
     lists = {
         name: [{member: _value(element, member, private) for member in members} for element in given.get(name) or ()]
         for name, members in LISTS.items()
@@ -44,9 +44,9 @@ def _value(element: Mapping[str, Any], member: str, private: str) -> str | int:
     return defaults.get(member, private if member == "privateIpAddress" else "")
 
 
-def _first_private_address(network: Object) -> str:
-    node: Any = network
-    for step in ("interface", 0, "ipv4", "ipAddress", 0, "privateIpAddress"):
+def _first_private_address(instance: Object) -> str:
+    node: Any = instance
+    for step in ("network", "interface", 0, "ipv4", "ipAddress", 0, "privateIpAddress"):
         if isinstance(step, int):
             node = node[step] if isinstance(node, list) and len(node) > step else None
         else:

@@ -1,0 +1,343 @@
+"""Tokens: whose they are, what they say, that they verify, how long they last, and that no key leaks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from imdskit import versions
+from imdskit.clock import ManualClock
+from imdskit.emulator import Emulator, Scenario
+from imdskit.errors import ScenarioError
+
+Services = Callable[..., Any]
+
+NOON = 1_767_268_800
+TOKEN = "/metadata/identity/oauth2/token"
+ARM = "https://management.azure.com/"
+VAULT = "https://vault.azure.net"
+
+READER = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/reader"
+TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
+SYSTEM = {"clientId": "aaaaaaaa-0000-4000-8000-000000000001", "objectId": "aaaaaaaa-0000-4000-8000-000000000002"}
+USERS = [
+    {
+        "name": "reader",
+        "clientId": "bbbbbbbb-0000-4000-8000-000000000001",
+        "objectId": "bbbbbbbb-0000-4000-8000-000000000002",
+        "resourceId": READER,
+    },
+    {"name": "writer", "clientId": "cccccccc-0000-4000-8000-000000000001", "objectId": "cccccccc-0000-4000-8000-000000000002"},
+]
+COMPUTE = {"name": "vm", "subscriptionId": "s", "resourceGroupName": "g"}
+BOTH = {"compute": COMPUTE, "identity": {"tenantId": TENANT, "systemAssigned": SYSTEM, "userAssigned": USERS}}
+USERS_ONLY = {"compute": COMPUTE, "identity": {"userAssigned": USERS}}
+ONE_USER = {"compute": COMPUTE, "identity": {"userAssigned": USERS[:1]}}
+MEMBERS = ["access_token", "client_id", "expires_in", "expires_on", "ext_expires_in", "not_before", "resource", "token_type"]
+
+
+def octets(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    header, claims, _ = token.split(".")
+    return json.loads(octets(header)), json.loads(octets(claims))
+
+
+def token(machine: Any, version: str = "2018-02-01", **parameters: str) -> Any:
+    answer = machine.get(TOKEN, version, **{"resource": ARM, **{name: quote(value, safe="") for name, value in parameters.items()}})
+    assert answer.status == 200, answer.body
+    return answer
+
+
+def verified(text: str, machine: Any) -> dict[str, Any]:
+    """The claims, after the signature was checked by another library with the key that the issuer's own addresses lead to."""
+    header, claims = parts(text)
+    assert (header["alg"], header["typ"]) == ("RS256", "JWT")
+    path = claims["iss"].removeprefix("http://127.0.0.1:8080") + ".well-known/openid-configuration"
+    configuration = machine.ask(path, headers={}).json
+    assert configuration["issuer"] == claims["iss"]
+    keys = machine.ask(configuration["jwks_uri"].removeprefix("http://127.0.0.1:8080"), headers={}).json["keys"]
+    key = next(key for key in keys if key["kid"] == header["kid"])
+    numbers = RSAPublicNumbers(int.from_bytes(octets(key["e"])), int.from_bytes(octets(key["n"])))
+    signed, _, signature = text.rpartition(".")
+    numbers.public_key().verify(octets(signature), signed.encode(), PKCS1v15(), SHA256())
+    return claims
+
+
+def test_an_answer_is_text_in_alphabetical_order_and_compact(service: Services) -> None:
+    answer = token(service(BOTH))
+    assert list(answer.json) == MEMBERS
+    assert all(isinstance(value, str) for value in answer.json.values())
+    assert answer.body == json.dumps(answer.json, separators=(",", ":")).encode()
+    assert {name: value for name, value in answer.json.items() if name != "access_token"} == {
+        "client_id": SYSTEM["clientId"],
+        "expires_in": "86400",
+        "expires_on": str(NOON + 86_400),
+        "ext_expires_in": "86399",
+        "not_before": str(NOON - 300),
+        "resource": ARM,
+        "token_type": "Bearer",
+    }
+    assert [name for name, _ in answer.response.headers] == ["Content-Type", "Server", "x-ms-request-id"]
+
+
+def test_a_token_is_one_of_the_machine_and_verifies(service: Services) -> None:
+    machine = service(BOTH)
+    claims = verified(token(machine).json["access_token"], machine)
+    issuer = f"http://127.0.0.1:8080/oidc/{TENANT}/"
+    uti = claims.pop("uti")
+    assert len(octets(uti)) == 16
+    assert claims == {
+        "aud": ARM,
+        "iss": issuer,
+        "iat": NOON - 300,
+        "nbf": NOON - 300,
+        "exp": NOON + 86_400,
+        "appid": SYSTEM["clientId"],
+        "appidacr": "2",
+        "idp": issuer,
+        "idtyp": "app",
+        "oid": SYSTEM["objectId"],
+        "sub": SYSTEM["objectId"],
+        "tid": TENANT,
+        "ver": "1.0",
+        "xms_mirid": "/subscriptions/s/resourcegroups/g/providers/Microsoft.Compute/virtualMachines/vm",
+    }
+
+
+def test_a_token_of_a_user_assigned_identity_names_it_and_the_machine(service: Services) -> None:
+    machine = service(BOTH)
+    claims = verified(token(machine, client_id=USERS[1]["clientId"]).json["access_token"], machine)
+    assert claims["xms_mirid"] == "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/writer"
+    assert claims["xms_az_rid"] == "/subscriptions/s/resourcegroups/g/providers/Microsoft.Compute/virtualMachines/vm"
+    assert (claims["appid"], claims["oid"], claims["sub"]) == (USERS[1]["clientId"], USERS[1]["objectId"], USERS[1]["objectId"])
+
+
+def test_one_changed_octet_does_not_verify(service: Services) -> None:
+    machine = service(BOTH)
+    head, body, signature = token(machine).json["access_token"].split(".")
+    forged = base64.urlsafe_b64encode(octets(body).replace(b'"app"', b'"usr"')).rstrip(b"=").decode()
+    assert forged != body
+    with pytest.raises(InvalidSignature):
+        verified(f"{head}.{forged}.{signature}", machine)
+
+
+SELECTED = {
+    "client_id": ({"client_id": USERS[0]["clientId"]}, 0, {}),
+    "client_id in capitals": ({"client_id": USERS[0]["clientId"].upper()}, 0, {}),
+    "object_id": ({"object_id": USERS[1]["objectId"]}, 1, {"object_id": USERS[1]["objectId"]}),
+    "msi_res_id": ({"msi_res_id": READER}, 0, {"msi_res_id": READER}),
+    "mi_res_id": ({"mi_res_id": READER}, 0, {"msi_res_id": READER}),
+    "msi_res_id in capitals": ({"msi_res_id": READER.upper()}, 0, {"msi_res_id": READER.upper()}),
+    "parameter in capitals": ({"CLIENT_ID": USERS[0]["clientId"]}, 0, {}),
+}
+
+
+@pytest.mark.parametrize(("given", "index", "echoed"), SELECTED.values(), ids=SELECTED)
+@pytest.mark.parametrize("scenario", [BOTH, USERS_ONLY], ids=["with a system identity", "without"])
+def test_an_identity_is_selected(given: dict[str, str], index: int, echoed: dict[str, str], scenario: Any, service: Services) -> None:
+    answer = token(service(scenario), **given)
+    assert answer.json["client_id"] == USERS[index]["clientId"]
+    assert list(answer.json) == sorted([*MEMBERS, *echoed])
+    assert echoed.items() <= answer.json.items()
+    assert parts(answer.json["access_token"])[1]["oid"] == USERS[index]["objectId"]
+
+
+def test_the_system_assigned_identity_can_be_named_too(service: Services) -> None:
+    assert token(service(BOTH), object_id=SYSTEM["objectId"]).json["client_id"] == SYSTEM["clientId"]
+
+
+def test_the_only_user_assigned_identity_need_not_be_named(service: Services) -> None:
+    assert token(service(ONE_USER)).json["client_id"] == USERS[0]["clientId"]
+    assert token(service(ONE_USER), object_id="").json["client_id"] == USERS[0]["clientId"]
+
+
+NOT_ASSIGNED = b'{"error":"invalid_request","error_description":"Identity not found"}'
+REFUSED = {
+    "no identity": ({}, {}),
+    "no identity, one named": ({}, {"client_id": USERS[0]["clientId"]}),
+    "another client_id": (BOTH, {"client_id": "dddddddd-0000-4000-8000-000000000001"}),
+    "an object_id for a client_id": (BOTH, {"client_id": USERS[0]["objectId"]}),
+    "another resource": (BOTH, {"msi_res_id": READER + "x"}),
+    "another of several": (USERS_ONLY, {"object_id": "x"}),
+    "null": ({"identity": None}, {}),
+    "none of all": ({"identity": {"tenantId": TENANT}}, {}),
+}
+
+
+@pytest.mark.parametrize(("scenario", "given"), REFUSED.values(), ids=REFUSED)
+def test_an_identity_that_is_not_there_is_not_found(scenario: Any, given: dict[str, str], service: Services) -> None:
+    answer = service(scenario).get(TOKEN, "2018-02-01", resource=ARM, **given)
+    assert (answer.status, answer.body) == (400, NOT_ASSIGNED)
+
+
+def test_several_identities_need_a_selector(service: Services) -> None:
+    answer = service(USERS_ONLY).get(TOKEN, "2018-02-01", resource=ARM)
+    assert answer.status == 400
+    assert answer.body == (
+        b'{"error":"invalid_request","error_description":"Multiple user assigned identities exist, please specify the clientId / '
+        b'resourceId of the identity in the token request"}'
+    )
+
+
+@pytest.mark.parametrize("version", [version for version in versions.API_VERSIONS if version >= "2018-02-01"])
+def test_tokens_are_there_at_every_version_from_the_first_on(version: str, service: Services) -> None:
+    assert token(service(BOTH), version).status == 200
+
+
+@pytest.mark.parametrize("written", ["https://management.azure.com/", "https%3A%2F%2Fmanagement.azure.com%2F"])
+def test_a_resource_may_be_encoded_or_not(written: str, service: Services) -> None:
+    for target in (f"{TOKEN}?resource={written}&api-version=2018-02-01", f"{TOKEN}?api-version=2018-02-01&resource={written}"):
+        assert service(BOTH).ask(target).json["resource"] == ARM
+
+
+def test_a_token_comes_from_the_cache_until_shortly_before_it_expires(service: Services) -> None:
+    clock = ManualClock(NOON)
+    machine = service(BOTH, clock=clock)
+    first = token(machine).json
+    clock.advance(1000)
+    second = token(machine).json
+    assert second == {**first, "expires_in": "85400"}
+    clock.advance(85_400 - 300)
+    assert token(machine).json == {**first, "expires_in": "300"}
+    clock.advance(1)
+    renewed = token(machine).json
+    assert renewed["access_token"] != first["access_token"]
+    assert renewed["expires_in"] == "86400"
+    assert renewed["expires_on"] == str(clock.now() + 86_400)
+
+
+def test_each_identity_and_resource_has_its_own_token(service: Services) -> None:
+    machine = service(BOTH)
+    tokens = {
+        token(machine, resource=resource, client_id=identity["clientId"]).json["access_token"]
+        for resource in (ARM, VAULT)
+        for identity in (SYSTEM, *USERS)
+    }
+    assert len(tokens) == 6
+
+
+@pytest.mark.parametrize("word", ["true", "True"])
+def test_the_cache_can_be_bypassed_and_has_the_newer_token_then(word: str, service: Services) -> None:
+    machine = service(BOTH)
+    first = token(machine).json["access_token"]
+    second = token(machine, bypass_cache=word).json["access_token"]
+    assert second != first
+    assert token(machine).json["access_token"] == second
+    assert token(machine, bypass_cache="").json["access_token"] == second
+
+
+def test_the_cache_is_bounded(service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imdskit.emulator.tokens.CACHED", 2)
+    machine = service(BOTH)
+    first = token(machine, resource="api://0").json["access_token"]
+    kept = token(machine, resource="api://1").json["access_token"]
+    token(machine, resource="api://2")
+    assert token(machine, resource="api://1").json["access_token"] == kept
+    assert token(machine, resource="api://0").json["access_token"] != first
+
+
+def test_a_resource_that_entra_does_not_know_is_refused_in_its_words(service: Services) -> None:
+    identity = {"systemAssigned": {}, "unknownResources": ["https://managements.azure.com"], "tenantName": "Contoso"}
+    machine = service({"identity": identity})
+    assert token(machine).status == 200
+    answer = machine.get(TOKEN, "2018-02-01", resource="https://managements.azure.com/")
+    assert answer.status == 400
+    said = answer.json
+    assert list(said) == ["error", "error_description", "error_codes", "timestamp", "trace_id", "correlation_id", "error_uri"]
+    assert (said["error"], said["error_codes"], said["timestamp"]) == ("invalid_resource", [500011], "2026-01-01 12:00:00Z")
+    assert said["error_description"] == (
+        "AADSTS500011: The resource principal named https://managements.azure.com/ was not found in the tenant named Contoso. This can happen "
+        "if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might "
+        f"have sent your authentication request to the wrong tenant.\r\nTrace ID: {said['trace_id']}\r\nCorrelation ID: "
+        f"{said['correlation_id']}\r\nTimestamp: 2026-01-01 12:00:00Z"
+    )
+    assert said["error_uri"] == "https://westeurope.login.microsoft.com/error?code=500011"
+
+
+@pytest.mark.parametrize(("scenario", "tenant"), [(BOTH, TENANT), (ONE_USER, None)], ids=["system", "user only"])
+def test_info_names_the_tenant(scenario: Any, tenant: str | None, service: Services) -> None:
+    machine = service(scenario)
+    answer = machine.get("/metadata/identity/info", "2018-02-01")
+    claims = parts(token(machine).json["access_token"])[1]
+    assert answer.body == json.dumps({"tenantId": tenant or claims["tid"]}, separators=(",", ":")).encode()
+    assert claims["tid"] == answer.json["tenantId"]
+
+
+def test_what_is_only_named_is_made_from_the_seed(service: Services) -> None:
+    scenario = {"identity": {"systemAssigned": {}, "userAssigned": [{"name": "a"}, {"name": "b"}, {}]}}
+    machines = [service(scenario, seed=seed).app.machine.identities for seed in (1, 1, 2)]
+    assert machines[0] == machines[1]
+    ids = [each for machine in machines[1:] for one in (machine.system, *machine.user) for each in (one.client_id, one.object_id)]
+    assert len(set(ids)) == len(ids) == 16
+    assert {one.tenant_id for one in machines[0].user} == {machines[0].system.tenant_id}
+    assert machines[0].user[1].resource_id.endswith("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/b")
+
+
+def test_the_same_seed_gives_the_same_token(service: Services) -> None:
+    assert token(service("linux", seed=5)).body == token(service("linux", seed=5)).body
+    assert token(service("linux", seed=5)).body != token(service("linux", seed=6)).body
+
+
+PUBLISHED = ["discovery/keys", "discovery/v2.0/keys", ".well-known/openid-configuration", "v2.0/.well-known/openid-configuration"]
+
+
+@pytest.mark.parametrize("path", PUBLISHED)
+def test_no_private_member_is_ever_published(path: str, service: Services) -> None:
+    answer = service(BOTH).ask(f"/oidc/{TENANT}/{path}", headers={})
+    assert (answer.status, answer.header("Content-Type")) == (200, "application/json; charset=utf-8")
+    if path.endswith("keys"):
+        (key,) = answer.json["keys"]
+        assert sorted(key) == ["alg", "e", "kid", "kty", "n", "use"]
+        assert (key["kty"], key["use"], key["alg"], key["e"]) == ("RSA", "sig", "RS256", "AQAB")
+        assert len(octets(key["n"])) == 256
+    else:
+        base = "http://127.0.0.1:8080/oidc/" + TENANT
+        assert answer.json["issuer"] in (f"{base}/", f"{base}/v2.0")
+        assert answer.json["issuer"].rstrip("/") + "/.well-known/openid-configuration" == f"{base}/{path}"
+        assert answer.json["jwks_uri"].startswith(base)
+
+
+@pytest.mark.parametrize("path", ["", "x", f"{TENANT}", f"{TENANT}/keys", f"{TENANT}/discovery/keys/x", "%22/discovery/keys", "a/b/c/d/e"])
+def test_nothing_else_lies_below_oidc(path: str, service: Services) -> None:
+    assert service(BOTH).ask(f"/oidc/{path}", headers={}).status == 404
+
+
+def test_an_emulator_issues_tokens_of_its_own_address() -> None:
+    import urllib.request
+
+    with Emulator("linux", seed=1) as imds:
+        request = urllib.request.Request(f"{imds.url}{TOKEN}?api-version=2018-02-01&resource={ARM}", headers={"Metadata": "true"})
+        claims = parts(json.load(urllib.request.urlopen(request))["access_token"])[1]
+        assert claims["iss"].startswith(f"{imds.url}/oidc/")
+        found = json.load(urllib.request.urlopen(claims["iss"] + ".well-known/openid-configuration"))
+        assert found["issuer"] == claims["iss"]
+        assert list(json.load(urllib.request.urlopen(found["jwks_uri"]))) == ["keys"]
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "not an object": ({"identity": "system"}, "/identity"),
+    "unknown member": ({"identity": {"systemassigned": {}}}, "/identity/systemassigned"),
+    "a number": ({"identity": {"systemAssigned": {"clientId": 1}}}, "/identity/systemAssigned/clientId"),
+    "names alone": ({"identity": {"userAssigned": ["reader"]}}, "/identity/userAssigned/0"),
+    "resource": ({"identity": {"unknownResources": [1]}}, "/identity/unknownResources/0"),
+    "resources": ({"identity": {"unknownResources": "x"}}, "/identity/unknownResources"),
+}
+
+
+@pytest.mark.parametrize(("scenario", "place"), WRONG.values(), ids=WRONG)
+def test_a_mistake_in_a_scenario_is_pointed_at(scenario: Any, place: str) -> None:
+    with pytest.raises(ScenarioError) as raised:
+        Scenario.of(scenario)
+    assert raised.value.location == place
