@@ -80,21 +80,41 @@ def cases() -> Iterator[Case]:
     right = der.ascii_octets("metadata.azure.com")
     for name, comment, document, reason in (
         ("san-other-only", "the common name is right, the alternative name is not", _named("evil.example"), "wrong-name"),
-        ("cn-only", "a common name and no alternative names", _document(extensions=pki.leaf_extensions(subject_alternative_names=None)), "no-name"),
+        (
+            "cn-only",
+            "a common name and no alternative names",
+            _document(extensions=pki.leaf_extensions(subject_alternative_names=None)),
+            "no-name",
+        ),
         ("san-uri", "the name in a URI", _general(der.implicit(6, b"http://metadata.azure.com/")), "no-name"),
         ("san-mail", "the name in a mail address", _general(der.implicit(1, b"imds@metadata.azure.com")), "no-name"),
         ("san-ip", "the service's address", _general(der.implicit(7, bytes((169, 254, 169, 254)))), "no-name"),
         ("san-directory", "the name in a directory name", _general(der.explicit(4, pki.name("metadata.azure.com"))), "no-name"),
-        ("san-other-name", "the name in an otherName", _general(der.explicit(0, der.oid("1.2.3.4"), der.explicit(0, der.utf8_string("metadata.azure.com")))), "no-name"),
+        (
+            "san-other-name",
+            "the name in an otherName",
+            _general(der.explicit(0, der.oid("1.2.3.4"), der.explicit(0, der.utf8_string("metadata.azure.com")))),
+            "no-name",
+        ),
     ):
         yield reject(f"name/{name}", comment, document, reason)
     yield reject("name/san-empty", "no alternative name in the extension", _general(), None)
     yield reject("name/san-latin", "a name beyond ASCII", _general(der.implicit(2, b"metad\xe1ta.azure.com")), None)
     yield reject("name/san-homograph", "a Cyrillic letter in UTF-8", _general(der.implicit(2, "metad\u0430ta.azure.com".encode())), None)
     yield accept("name/second", "the right name stands second", _general(der.implicit(2, b"evil.example"), der.implicit(2, right)))
-    evil = pki.certificate(subject=pki.name("evil.example"), own=pki.key("other"), serial=der.integer(99),
-                           extensions=pki.leaf_extensions(names=("evil.example",), subject_key_identifier=None))
+    evil = pki.certificate(
+        subject=pki.name("evil.example"),
+        own=pki.key("other"),
+        serial=der.integer(99),
+        extensions=pki.leaf_extensions(names=("evil.example",), subject_key_identifier=None),
+    )
     info = m.signer_info(sid=m.issuer_and_serial(serial=der.integer(99)), signature=pki.sign(m.CONTENT, pki.key("other")))
     for name, bag in (("bag-first", [pki.leaf(), evil]), ("bag-last", [evil, pki.leaf()])):
         document = m.signed_data(certificates=bag, signers=[info])
-        yield reject(f"name/{name}", "signed by another certificate than the one that bears the name", document, "wrong-name", see="spiffe/spire#6998")
+        yield reject(
+            f"name/{name}",
+            "signed by another certificate than the one that bears the name",
+            document,
+            "wrong-name",
+            see="spiffe/spire#6998",
+        )
