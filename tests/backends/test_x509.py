@@ -156,7 +156,7 @@ def test_what_another_implementation_writes_is_read() -> None:
     assert read.subject.common_names == ("a.example",)
     assert read.self_issued
     assert read.basic_constraints == BasicConstraints(True, 3)
-    assert read.key_usage == {"digitalSignature", "keyCertSign"}
+    assert read.key_usage == frozenset({"digitalSignature", "keyCertSign"})
     assert read.extended_key_usage == (oids.SERVER_AUTH, oids.CLIENT_AUTH)
     assert read.subject_alt_name is not None
     assert [general.kind for general in read.subject_alt_name] == [
@@ -185,7 +185,7 @@ def test_what_another_implementation_writes_is_read() -> None:
     assert signature.fault(read.signature_algorithm, read.public_key, read.tbs, read.signature) is None
 
 
-WELL_FORMED = (
+WELL_FORMED: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...]], ...] = (
     ("plain", {}, ()),
     ("version-1", V1, ()),
     ("version-1-written-out", {"version": writer.explicit(0, writer.integer(0))}, ()),
@@ -207,7 +207,7 @@ def test_good_certificates_are_without_faults(members: dict[str, bytes], extensi
     assert parse_certificate(certificate(*extensions, **members)).faults == ()
 
 
-MALFORMED = (
+MALFORMED: tuple[tuple[str, str, dict[str, bytes], bytes | None], ...] = (
     ("nothing-inside", "tbsCertificate", {}, writer.sequence()),
     ("an-octet-behind", "", {}, certificate() + b"\0"),
     ("an-element-behind-the-signature", "certificate", {"outer_tail": NULL}, None),
@@ -303,7 +303,7 @@ def test_a_malformed_extension_spoils_the_certificate(extra: bytes) -> None:
     assert refusal.value.field.startswith("certificate.tbsCertificate.extensions[1]")
 
 
-FAULTY = (
+FAULTY: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...], str], ...] = (
     ("serial-0", {"serial": writer.integer(0)}, (), "serialNumber"),
     ("serial-negative", {"serial": writer.integer(-1)}, (), "serialNumber"),
     ("serial-of-21-octets", {"serial": writer.integer(1 << 160)}, (), "serialNumber"),

@@ -1,0 +1,375 @@
+"""SignedData: messages of another implementation, and messages put together from elements with one of them wrong."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from imdskit.asn1 import oids, writer
+from imdskit.backends.python import cms
+from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.x509 import parse_certificate
+from imdskit.errors import DerError, VerificationError
+from imdskit.reasons import Reason
+
+CONTENT = b"what was signed"
+NULL = writer.null()
+SHA256 = writer.sequence(writer.oid(oids.SHA256), NULL)
+SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
+SHA1 = writer.sequence(writer.oid(oids.SHA1), NULL)
+RSA = writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL)
+SERVICE = writer.sequence(writer.oid(oids.SHA256_WITH_RSA), NULL)
+"""A signature's identifier, which the service writes for a digest's."""
+
+
+class Signer(NamedTuple):
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def sid(self) -> bytes:
+        return writer.sequence(self.certificate.issuer.public_bytes(), writer.integer(self.certificate.serial_number))
+
+    def sign(self, message: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            return self.key.sign(message, padding.PKCS1v15(), algorithm)
+        return self.key.sign(message, ec.ECDSA(algorithm))
+
+
+def make(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, name: str, serial: int) -> Signer:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    return Signer(key, made.sign(key, hashes.SHA256()))
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return make(rsa.generate_private_key(65537, 2048), "signer", 5)
+
+
+@pytest.fixture(scope="module")
+def other() -> Signer:
+    return make(ec.generate_private_key(ec.SECP256R1()), "other", 6)
+
+
+def attribute(oid: str, *values: bytes) -> bytes:
+    return writer.sequence(writer.oid(oid), writer.set_of(*values))
+
+
+TYPE = attribute(oids.CONTENT_TYPE, writer.oid(oids.DATA))
+DIGEST = attribute(oids.MESSAGE_DIGEST, writer.octet_string(hashlib.sha256(CONTENT).digest()))
+TIME = attribute(oids.SIGNING_TIME, writer.time(1_800_000_000))
+
+
+def info(
+    signer: Signer,
+    *,
+    version: int = 1,
+    sid: bytes | None = None,
+    digest: bytes = SHA256,
+    attributes: bytes = b"",
+    algorithm: bytes = RSA,
+    value: bytes | None = None,
+    tail: bytes = b"",
+) -> bytes:
+    """SignerInfo; signed here, over the content, where no signature is given."""
+    value = signer.sign(CONTENT, hashes.SHA256()) if value is None else value
+    return writer.sequence(
+        writer.integer(version), signer.sid if sid is None else sid, digest, attributes, algorithm, writer.octet_string(value), tail
+    )
+
+
+def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: bytes) -> bytes:
+    """SignerInfo over signed attributes."""
+    body = b"".join(sorted(attributes) if order else attributes)
+    return info(signer, attributes=writer.element(0xA0, body), value=signer.sign(writer.element(0x31, body), hashes.SHA256()), **members)  # type: ignore[arg-type]  # members of SignerInfo
+
+
+def message(
+    *infos: bytes,
+    version: bytes = writer.integer(1),
+    digests: bytes = writer.set_of(SHA256),
+    content_type: str = oids.DATA,
+    content: bytes = writer.explicit(0, writer.octet_string(CONTENT)),
+    certificates: bytes = b"",
+    crls: bytes = b"",
+    outer_type: str = oids.SIGNED_DATA,
+    tail: bytes = b"",
+) -> bytes:
+    """ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1)."""
+    inner = writer.sequence(writer.oid(content_type), content)
+    body = writer.sequence(version, digests, inner, certificates, crls, writer.element(0x31, *infos), tail)
+    return writer.sequence(writer.oid(outer_type), writer.explicit(0, body))
+
+
+def check(der: bytes, signer: Signer, content: bytes | None = None) -> None:
+    parsed = cms.parse(der)
+    inside = parsed.content if content is None else content
+    assert inside is not None
+    cms.check_signature(parsed.signers[0], parsed.content_type, inside, parse_certificate(signer.der))
+
+
+@pytest.mark.parametrize(
+    "options", [[], [pkcs7.PKCS7Options.NoAttributes], [pkcs7.PKCS7Options.DetachedSignature]], ids=["attributes", "bare", "detached"]
+)
+@pytest.mark.parametrize("algorithm", [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()], ids=lambda algorithm: algorithm.name)
+def test_messages_of_another_implementation_are_good(
+    signer: Signer, other: Signer, algorithm: hashes.SHA256 | hashes.SHA384 | hashes.SHA512, options: list[pkcs7.PKCS7Options]
+) -> None:
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(CONTENT)
+    for one in (signer, other):
+        builder = builder.add_signer(one.certificate, one.key, algorithm)
+    parsed = cms.parse(builder.sign(Encoding.DER, [*options, pkcs7.PKCS7Options.Binary]))
+    assert parsed.content == (None if pkcs7.PKCS7Options.DetachedSignature in options else CONTENT)
+    assert len(parsed.signers) == len(parsed.certificates) == 2
+    for named in parsed.signers:
+        certificate = cms.find_certificate(named, parsed.certificates)
+        assert certificate is not None
+        cms.check_algorithms(named)
+        cms.check_signature(named, parsed.content_type, CONTENT, certificate)
+        with pytest.raises(VerificationError) as refusal:
+            cms.check_signature(named, parsed.content_type, CONTENT + b"!", certificate)
+        assert refusal.value.reason is (Reason.BAD_SIGNATURE if named.signed_attributes is None else Reason.DIGEST_MISMATCH)
+
+
+def test_the_signer_is_found_by_its_name_wherever_its_certificate_stands(signer: Signer, other: Signer) -> None:
+    found = [parse_certificate(one.der) for one in (other, signer)]
+    by_name = cms.parse(message(info(signer))).signers[0]
+    assert by_name.issuer is not None
+    assert cms.find_certificate(by_name, found) is found[1]
+    assert cms.find_certificate(by_name, found[:1]) is None
+    identifier = found[1].subject_key_identifier
+    assert identifier is not None
+    by_key = cms.parse(message(info(signer, version=3, sid=writer.implicit(0, identifier)))).signers[0]
+    assert (by_key.issuer, by_key.key_identifier) == (None, identifier)
+    assert cms.find_certificate(by_key, found) is found[1]
+    assert cms.find_certificate(by_key, found[:1]) is None
+    for sid in (
+        writer.sequence(signer.certificate.issuer.public_bytes(), writer.integer(6)),
+        writer.sequence(other.certificate.issuer.public_bytes(), writer.integer(5)),
+    ):
+        assert cms.find_certificate(cms.parse(message(info(signer, sid=sid))).signers[0], found) is None
+
+
+def test_certificates_are_read_by_the_reader_that_is_given(signer: Signer, other: Signer) -> None:
+    asked = []
+
+    def reader(der: bytes, offset: int, field: str) -> Certificate:
+        asked.append((der, offset, field))
+        return parse_certificate(der, offset, field)
+
+    der = message(info(signer), certificates=writer.explicit(0, other.der, writer.explicit(2, NULL), signer.der))
+    assert [one.der for one in cms.parse(der, reader).certificates] == [other.der, signer.der]
+    assert [(one, field) for one, _, field in asked] == [(other.der, "certificates[0]"), (signer.der, "certificates[2]")]
+    assert all(der[offset:].startswith(one) for one, offset, _ in asked)
+
+
+def test_a_certificate_that_is_none_is_named_in_the_error(signer: Signer) -> None:
+    bad = signer.der.replace(writer.oid(oids.SUBJECT_KEY_IDENTIFIER), b"\6\3\x55\x80\x0e")
+    der = message(info(signer), certificates=writer.explicit(0, signer.der, bad))
+    with pytest.raises(DerError) as refusal:
+        cms.parse(der)
+    assert refusal.value.field == "certificates[1].tbsCertificate.extensions[0].extnID"
+    assert der[refusal.value.offset :].startswith(b"\6\3\x55\x80\x0e")
+
+
+def test_lists_of_revoked_certificates_are_passed_over(signer: Signer) -> None:
+    crls = writer.explicit(1, writer.sequence(writer.integer(1)), writer.explicit(1, writer.oid("1.2"), NULL))
+    assert cms.parse(message(info(signer), crls=crls)).signers
+
+
+TYPED = writer.explicit(0, writer.sequence(writer.oid("1.2"), writer.sequence()))
+WITH_INTEGER = writer.sequence(writer.oid(oids.RSA_ENCRYPTION), writer.integer(1))
+MALFORMED: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
+    ("data", "contentType", {"outer_type": oids.DATA}, {}),
+    ("version-0", "signedData.version", {"version": writer.integer(0)}, {}),
+    ("version-2", "signedData.version", {"version": writer.integer(2)}, {}),
+    ("version-huge", "signedData.version", {"version": writer.integer(1 << 99_999)}, {}),
+    ("digests-are-a-sequence", "signedData.digestAlgorithms", {"digests": writer.sequence(SHA256)}, {}),
+    ("digest-without-identifier", "signedData.digestAlgorithms[0].algorithm", {"digests": writer.set_of(writer.sequence())}, {}),
+    ("content-implicit", "signedData.encapContentInfo.eContent", {"content": writer.implicit(0, CONTENT)}, {}),
+    ("content-constructed", "signedData.encapContentInfo.eContent", {"content": writer.explicit(0, writer.element(0x24, writer.octet_string(b"")))}, {}),
+    ("content-twice", "signedData.encapContentInfo.eContent", {"content": writer.explicit(0, writer.octet_string(b""), NULL)}, {}),
+    ("content-and-more", "signedData.encapContentInfo", {"content": writer.explicit(0, writer.octet_string(b"")) + NULL}, {}),
+    ("certificates-are-a-set", "signedData.signerInfos[0].version", {"certificates": writer.set_of(writer.sequence(NULL))}, {}),
+    ("certificate-is-null", "certificates[0]", {"certificates": writer.explicit(0, NULL)}, {}),
+    ("attribute-certificate-cut", "signedData.certificates[0]", {"certificates": writer.explicit(0, writer.explicit(2, b"\4\2"))}, {}),
+    ("crl-is-an-integer", "signedData.crls", {"crls": writer.explicit(1, writer.integer(1))}, {}),
+    ("crl-cut", "signedData.crls", {"crls": writer.explicit(1, writer.sequence(b"\4\2"))}, {}),
+    ("a-tail", "signedData", {"tail": NULL}, {}),
+    ("signer-version-2", "signedData.signerInfos[0].version", {}, {"version": 2}),
+    ("signer-version-3-by-name", "signedData.signerInfos[0].version", {}, {"version": 3}),
+    ("signer-version-1-by-key", "signedData.signerInfos[0].version", {}, {"sid": writer.implicit(0, b"k")}),
+    ("sid-empty", "signedData.signerInfos[0].sid.issuer", {}, {"sid": writer.sequence()}),
+    ("sid-and-more", "signedData.signerInfos[0].sid", {}, {"sid": writer.sequence(writer.sequence(), writer.integer(5), NULL)}),
+    ("attributes-empty", "signedData.signerInfos[0].signedAttrs", {}, {"attributes": writer.explicit(0)}),
+    ("attributes-out-of-order", "signedData.signerInfos[0].signedAttrs", {}, {"attributes": writer.explicit(0, *sorted((TYPE, DIGEST), reverse=True))}),
+    ("attribute-is-null", "signedData.signerInfos[0].signedAttrs[0]", {}, {"attributes": writer.explicit(0, NULL)}),
+    ("attribute-with-a-sequence", "signedData.signerInfos[0].signedAttrs[0].attrValues", {}, {"attributes": TYPED}),
+    ("attribute-value-cut", "signedData.signerInfos[0].signedAttrs[0].attrValues", {}, {"attributes": writer.explicit(0, attribute("1.2", b"\4\2"))}),
+    ("unsigned-attributes-empty", "signedData.signerInfos[0].unsignedAttrs", {}, {"tail": writer.explicit(1)}),
+    ("unsigned-attribute-is-null", "signedData.signerInfos[0].unsignedAttrs[0]", {}, {"tail": writer.explicit(1, NULL)}),
+    ("signer-and-more", "signedData.signerInfos[0]", {}, {"tail": NULL}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "members", "of_signer"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_what_is_no_signed_data_is_refused_with_its_place(
+    signer: Signer, place: str, members: dict[str, Any], of_signer: dict[str, Any]
+) -> None:
+    der = message(info(signer, **of_signer), **members)
+    with pytest.raises(DerError) as refusal:
+        cms.parse(der)
+    assert refusal.value.field == place
+    assert 0 < refusal.value.offset <= len(der)
+
+
+def test_every_cut_of_a_message_is_refused(signer: Signer) -> None:
+    der = message(signed(signer, TYPE, DIGEST, tail=writer.explicit(1, TYPE)), certificates=writer.explicit(0, signer.der))
+    cms.parse(der)
+    for length in range(len(der)):
+        with pytest.raises(DerError):
+            cms.parse(der[:length])
+    with pytest.raises(DerError):
+        cms.parse(der + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        pytest.param({}, None, id="rsaEncryption"),
+        pytest.param({"algorithm": SERVICE}, None, id="sha256WithRSAEncryption"),
+        pytest.param({"digest": SERVICE}, None, id="digest-as-the-service-names-it"),
+        pytest.param({"digest": writer.sequence(writer.oid(oids.SHA256))}, None, id="digest-without-null"),
+        pytest.param({"algorithm": writer.sequence(writer.oid(oids.RSA_ENCRYPTION))}, None, id="rsaEncryption-without-null"),
+        pytest.param({"digest": SHA384}, Reason.SIGNATURE_ALGORITHM, id="digest-is-not-listed"),
+        pytest.param({"digest": writer.sequence(writer.oid(oids.SHA256), writer.integer(1))}, Reason.SIGNATURE_ALGORITHM, id="digest-with-an-integer"),
+        pytest.param({"digest": writer.sequence(writer.oid("1.2.3"))}, Reason.SIGNATURE_ALGORITHM, id="digest-nobody-knows"),
+        pytest.param({"digest": writer.sequence(writer.oid(oids.SHA384_WITH_RSA), NULL)}, Reason.SIGNATURE_ALGORITHM, id="sha384WithRSAEncryption-as-digest"),
+        pytest.param({"algorithm": WITH_INTEGER}, Reason.SIGNATURE_ALGORITHM, id="rsaEncryption-with-an-integer"),
+        pytest.param({"algorithm": writer.sequence(writer.oid(oids.SHA384_WITH_RSA), NULL)}, Reason.SIGNATURE_ALGORITHM, id="another-hash-than-the-digest"),
+        pytest.param({"algorithm": writer.sequence(writer.oid(oids.RSASSA_PSS))}, Reason.SIGNATURE_ALGORITHM, id="pss-without-parameters"),
+        pytest.param({"algorithm": writer.sequence(writer.oid(oids.EC_PUBLIC_KEY))}, Reason.SIGNATURE_ALGORITHM, id="id-ecPublicKey"),
+        pytest.param({"algorithm": writer.sequence(writer.oid(oids.ECDSA_WITH_SHA256))}, Reason.SIGNATURE_KEY, id="ecdsa-with-an-rsa-key"),
+        pytest.param({"value": bytes(256)}, Reason.BAD_SIGNATURE, id="another-signature"),
+        pytest.param({"value": b""}, Reason.BAD_SIGNATURE, id="no-signature"),
+    ],
+)  # fmt: skip
+def test_the_signers_algorithms_fit_one_another(signer: Signer, members: dict[str, bytes], reason: Reason | None) -> None:
+    der = message(info(signer, **members))  # type: ignore[arg-type]  # members of SignerInfo
+    if reason is None:
+        check(der, signer)
+        return
+    with pytest.raises(VerificationError) as refusal:
+        check(der, signer)
+    assert refusal.value.reason is reason
+
+
+@pytest.mark.parametrize("digests", [(), (SHA384,), (SHA1, SHA384)], ids=["none", "another", "others"])
+def test_the_digest_has_to_be_among_those_that_the_message_names(signer: Signer, digests: tuple[bytes, ...]) -> None:
+    with pytest.raises(VerificationError) as refusal:
+        check(message(info(signer), digests=writer.set_of(*digests)), signer)
+    assert refusal.value.reason is Reason.SIGNATURE_ALGORITHM
+    check(message(info(signer), digests=writer.set_of(*digests, SERVICE)), signer)
+
+
+def test_pss_takes_its_hash_from_its_parameters(signer: Signer) -> None:
+    assert isinstance(signer.key, rsa.RSAPrivateKey)
+    mask = writer.explicit(1, writer.sequence(writer.oid(oids.MGF1), SHA256))
+    value = signer.key.sign(CONTENT, padding.PSS(padding.MGF1(hashes.SHA256()), 20), hashes.SHA256())
+    algorithm = writer.sequence(writer.oid(oids.RSASSA_PSS), writer.sequence(writer.explicit(0, SHA256), mask))
+    check(message(info(signer, algorithm=algorithm, value=value)), signer)
+    der = message(info(signer, algorithm=algorithm, value=value, digest=SHA384), digests=writer.set_of(SHA256, SHA384))
+    with pytest.raises(VerificationError) as refusal:
+        check(der, signer)
+    assert refusal.value.reason is Reason.SIGNATURE_ALGORITHM
+
+
+def test_weak_algorithms_are_computed_and_refused_by_policy(signer: Signer) -> None:
+    der = message(info(signer, digest=SHA1, value=signer.sign(CONTENT, hashes.SHA1())), digests=writer.set_of(SHA1))
+    check(der, signer)
+    weak = cms.parse(der).signers[0]
+    cms.check_algorithms(weak, accept_weak=True)
+    with pytest.raises(VerificationError) as refusal:
+        cms.check_algorithms(weak)
+    assert refusal.value.reason is Reason.SIGNATURE_ALGORITHM
+
+
+def test_content_without_signed_attributes_has_to_be_data(signer: Signer) -> None:
+    with pytest.raises(VerificationError) as refusal:
+        check(message(info(signer), content_type="1.2.3"), signer)
+    assert refusal.value.reason is Reason.SIGNED_ATTRIBUTES
+    typed = attribute(oids.CONTENT_TYPE, writer.oid("1.2.3"))
+    check(message(signed(signer, typed, DIGEST), content_type="1.2.3"), signer)
+
+
+VALUE = writer.octet_string(hashlib.sha256(CONTENT).digest())
+UNBOUND = (
+    ("no-type", (DIGEST,), Reason.SIGNED_ATTRIBUTES),
+    ("no-digest", (TYPE, TIME), Reason.SIGNED_ATTRIBUTES),
+    ("type-twice", (TYPE, TYPE, DIGEST), Reason.SIGNED_ATTRIBUTES),
+    ("digest-twice", (TYPE, DIGEST, DIGEST), Reason.SIGNED_ATTRIBUTES),
+    ("time-twice", (TYPE, DIGEST, TIME, TIME), Reason.SIGNED_ATTRIBUTES),
+    ("two-values-of-the-digest", (TYPE, attribute(oids.MESSAGE_DIGEST, VALUE, writer.octet_string(b"x"))), Reason.SIGNED_ATTRIBUTES),
+    ("no-value-of-the-digest", (TYPE, attribute(oids.MESSAGE_DIGEST)), Reason.SIGNED_ATTRIBUTES),
+    ("digest-is-a-string", (TYPE, attribute(oids.MESSAGE_DIGEST, writer.utf8_string("x" * 32))), Reason.SIGNED_ATTRIBUTES),
+    ("type-is-null", (attribute(oids.CONTENT_TYPE, NULL), DIGEST), Reason.SIGNED_ATTRIBUTES),
+    ("another-type", (attribute(oids.CONTENT_TYPE, writer.oid(oids.SIGNED_DATA)), DIGEST), Reason.SIGNED_ATTRIBUTES),
+    ("another-digest", (TYPE, attribute(oids.MESSAGE_DIGEST, writer.octet_string(hashlib.sha256(b"").digest()))), Reason.DIGEST_MISMATCH),
+    ("digest-cut", (TYPE, attribute(oids.MESSAGE_DIGEST, writer.octet_string(hashlib.sha256(CONTENT).digest()[:16]))), Reason.DIGEST_MISMATCH),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("attributes", "reason"), [case[1:] for case in UNBOUND], ids=[case[0] for case in UNBOUND])
+def test_signed_attributes_bind_the_content(signer: Signer, attributes: tuple[bytes, ...], reason: Reason) -> None:
+    check(message(signed(signer, TYPE, DIGEST, TIME, attribute("1.2.3"))), signer)
+    with pytest.raises(VerificationError) as refusal:
+        check(message(signed(signer, *attributes)), signer)
+    assert refusal.value.reason is reason
+
+
+def test_signed_attributes_are_signed_as_a_set(signer: Signer) -> None:
+    body = b"".join(sorted((TYPE, DIGEST)))
+    for over in (writer.element(0xA0, body), body, CONTENT):
+        der = message(info(signer, attributes=writer.element(0xA0, body), value=signer.sign(over, hashes.SHA256())))
+        with pytest.raises(VerificationError) as refusal:
+            check(der, signer)
+        assert refusal.value.reason is Reason.BAD_SIGNATURE
+
+
+def test_genuine_documents_are_read_and_good(shared: Path) -> None:
+    checked = 0
+    for path in sorted((shared / "corpus" / "attested").glob("*.json")):
+        if path.name == "index.json" or path.name.endswith(".meta.json") or any(word in path.name for word in ("TAMPERED", "FAKE")):
+            continue
+        parsed = cms.parse(base64.b64decode("".join(json.loads(path.read_text())["signature"].split())))
+        (one,) = parsed.signers
+        certificate = cms.find_certificate(one, parsed.certificates)
+        assert certificate is not None
+        assert parsed.content is not None
+        cms.check_signature(one, parsed.content_type, parsed.content, certificate)
+        checked += 1
+    assert checked >= 12
