@@ -1,11 +1,14 @@
 """Score third-party suites (format imds-vectors/1).
 
-    python3 tests/suites/run.py --backend python|rust [--json OUT] [--scope core,extended] [--misses] DIR...
+    python3 tests/suites/run.py --backend python|rust [--json OUT] [--scope core,extended] [--crls] [--misses] DIR...
 
 Runs from a checkout with nothing installed. DIR is a directory of ``*.json.gz`` or one such file. Each kind of suite has one adapter; a ``cms`` suite
 whose cases carry a chain is scored twice, as SUITE (signature only) and as SUITE/chain (signature, then path and name).
 
 Cases of scope ``out`` do not apply to this verifier (see the suite's own reasons); they are counted as skipped unless ``--scope`` asks for them.
+
+With ``--crls`` cases that carry revocation lists are judged with them, and the verdict to compare with is that with revocation; without, they are
+judged as if they had none.
 
 Exit status: 0 when every suite ran; 1 if a case of scope ``core`` was falsely accepted, or any case ended in an error; 2 for wrong usage,
 a backend that cannot be had, or one that does not carry what a suite asks for.
@@ -18,13 +21,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "python")]
 
 from adapters import chain, cms, der, http, sig_verify, x509_sig  # noqa: E402
-from scoring import OUTCOMES, Judge, Score, Suite, expected_of, expected_of_chain, find, load, score  # noqa: E402
+from scoring import OUTCOMES, Judge, Score, Suite, expected_of, expected_of_chain, expected_with_crls, find, load, score  # noqa: E402
 
 from imdskit import backends  # noqa: E402
 from imdskit.errors import BackendError  # noqa: E402
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if backend.name == "rust" and suite.kind != "http" and not native_checker:
             refused.append(suite.name)
             continue
-        for name, run in _runs(suite, scopes, backend.name).items():
+        for name, run in _runs(suite, scopes, backend.name, crls=options.crls).items():
             started = time.monotonic()
             results[name] = run()
             _print(name, results[name], time.monotonic() - started, options.misses)
@@ -78,13 +82,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def _runs(suite: Suite, scopes: Sequence[str], backend: str) -> dict[str, Callable[[], Score]]:
+def _runs(suite: Suite, scopes: Sequence[str], backend: str, *, crls: bool) -> dict[str, Callable[[], Score]]:
     """Name -> run, one or two for each suite."""
     if suite.kind == "http":
         return {suite.name: lambda: http.score(suite, scopes, backend)}
-    runs: dict[str, Callable[[], Score]] = {suite.name: lambda: score(suite, JUDGES[suite.kind], scopes, expected_of)}
+    expected = expected_with_crls if crls else expected_of
+    judge = partial(chain.judge, crls=crls) if suite.kind == "chain" else JUDGES[suite.kind]
+    runs: dict[str, Callable[[], Score]] = {suite.name: lambda: score(suite, judge, scopes, expected)}
     if suite.kind == "cms" and any(expected_of_chain(case) for case in suite.cases):
-        runs[f"{suite.name}/chain"] = lambda: score(suite, cms.judge_chain, scopes, expected_of_chain)
+        runs[f"{suite.name}/chain"] = lambda: score(
+            suite, partial(cms.judge_chain, crls=crls), scopes, partial(expected_of_chain, of=expected)
+        )
     return runs
 
 
@@ -104,6 +112,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--backend", choices=("python", "rust"), default="python")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the scores as JSON")
     parser.add_argument("--scope", default="core,extended", help="scopes to score, with commas (default: core,extended)")
+    parser.add_argument(
+        "--crls", action="store_true", help="give the revocation lists of cases that have some, and expect revocation to be checked"
+    )
     parser.add_argument("--misses", action="store_true", help="print every case that did not pass, and why")
     parser.add_argument("places", nargs="+", type=Path, metavar="DIR")
     return parser.parse_args(arguments)

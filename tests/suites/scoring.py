@@ -92,15 +92,20 @@ def load(path: Path) -> Suite:
 
 
 def expected_of(case: Case) -> str:
-    """The verdict to compare with. Nothing here reads CRLs, so a verdict without revocation counts where there is one."""
+    """The verdict to compare with where no revocation lists are read: the one without revocation, if there is one."""
     return str(case.get("expected_nocrl", case["expected"]))
 
 
-def expected_of_chain(case: Case) -> str | None:
+def expected_with_crls(case: Case) -> str:
+    """The verdict to compare with where they are."""
+    return str(case["expected"])
+
+
+def expected_of_chain(case: Case, of: Callable[[Case], str] = expected_of) -> str | None:
     """The verdict on signature and chain together; None if the case has no chain."""
     if case.get("chain") is None:
         return None
-    return "reject" if case["expected"] == "reject" else expected_of(case["chain"])
+    return "reject" if case["expected"] == "reject" else of(case["chain"])
 
 
 def compare(expected: str, verdict: Verdict) -> str:

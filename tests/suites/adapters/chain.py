@@ -10,21 +10,30 @@ from adapters import conditions, host
 from imdskit.backends.contract import Limits
 from imdskit.backends.python import path
 from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.crl import CertificateList, parse_crl
+from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
 
 
-def judge(case: Case, suite: Suite) -> Verdict:
-    """The verdict of path building, path validation and, where the case names a peer, the name check."""
+def judge(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
+    """The verdict of path building, path validation and, where the case names a peer, the name check. ``crls``: with the revocation lists of the
+    case, where it has any."""
     try:
         leaf = parse_certificate(suite.blob(case["leaf"]))
     except DerError as error:
         return Verdict(False, str(error))
-    return judge_path(leaf, (), case, suite)
+    return judge_path(leaf, (), case, suite, crls=crls)
 
 
 def judge_path(
-    leaf: Certificate, embedded: Iterable[Certificate], case: Case, suite: Suite, key_usage: frozenset[str] = frozenset()
+    leaf: Certificate,
+    embedded: Iterable[Certificate],
+    case: Case,
+    suite: Suite,
+    key_usage: frozenset[str] = frozenset(),
+    *,
+    crls: bool = False,
 ) -> Verdict:
     """The same for a leaf that is parsed already; ``embedded`` joins the pool."""
     chain = case.get("chain", case)
@@ -39,6 +48,7 @@ def judge_path(
             limits=Limits(),
             min_rsa_bits=found.min_rsa_bits,
             accept_weak=found.accept_weak,
+            lists=Lists(_lists(chain["crls"], suite)) if crls and chain.get("crls") else None,
         )
     except VerificationError as error:
         return Verdict(False, f"{error}; {error.detail}")
@@ -53,6 +63,17 @@ def _parse_all(keys: Iterable[str], suite: Suite) -> list[Certificate]:
     for key in keys:
         try:
             found.append(parse_certificate(suite.blob(key)))
+        except DerError:
+            continue
+    return found
+
+
+def _lists(keys: Iterable[str], suite: Suite) -> list[CertificateList]:
+    """The same for revocation lists."""
+    found = []
+    for key in keys:
+        try:
+            found.append(parse_crl(suite.blob(key)))
         except DerError:
             continue
     return found

@@ -26,15 +26,15 @@ def judge(case: Case, suite: Suite) -> Verdict:
     return ACCEPT
 
 
-def judge_chain(case: Case, suite: Suite) -> Verdict:
-    """Signature, path and name of every signer."""
+def judge_chain(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
+    """Signature, path and name of every signer. ``crls``: as in :func:`adapters.chain.judge`."""
     try:
         message = cms.parse(suite.blob(case["cms"]))
         signers = _signed_by(message, case, suite)
     except (DerError, VerificationError) as error:
         return Verdict(False, str(error))
     for signer in signers:
-        verdict = chain.judge_path(signer, message.certificates, case, suite, SIGNER_USAGE)
+        verdict = chain.judge_path(signer, message.certificates, case, suite, SIGNER_USAGE, crls=crls)
         if not verdict.accepted:
             return verdict
     return ACCEPT

@@ -11,13 +11,16 @@ from imdskit.errors import DerError
 
 
 def judge(case: Case, suite: Suite) -> Verdict:
-    """Faults that path validation refuses count as refusals: nobody may rely on such a certificate."""
+    """What path validation refuses of a certificate alone counts as a refusal: nobody may rely on it. Its serial number does not, which is
+    an issuer's affair and not one of parsing."""
     data = suite.blob(case["der"])
     try:
         if case["grammar"] == "certificate":
-            faults = parse_certificate(data).faults
+            certificate = parse_certificate(data)
+            faults = [f"{field}: {problem}" for field, problem in certificate.faults if field != "serialNumber"]
+            faults += [f"{oid} is critical and not known" for oid in certificate.unknown_critical]
             if faults:
-                return Verdict(False, ": ".join(faults[0]))
+                return Verdict(False, faults[0])
         elif case["grammar"] == "cms":
             cms.parse(data)
         elif case["grammar"] == "any":

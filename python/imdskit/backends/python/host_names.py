@@ -13,9 +13,12 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
 def labels(name: str) -> tuple[str, ...] | None:
-    """The labels of a DNS name in lower case; None where it is none: empty labels, other characters, no dot. A wildcard may be the first."""
+    """The labels of a DNS name in lower case; None where it is none: empty labels, other characters, no dot. A wildcard may be the first.
+
+    What is not ASCII is refused before letters are made small: the Kelvin sign would become a k.
+    """
     parts = tuple(name.lower().split("."))
-    if len(name) > 253 or len(parts) < 2:
+    if not name.isascii() or len(name) > 253 or len(parts) < 2:
         return None
     first, rest = parts[0], parts[1:]
     if not all(_LABEL.fullmatch(label) for label in rest):

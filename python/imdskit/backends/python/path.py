@@ -15,11 +15,15 @@ So of a stranger it is said first that it is one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
 
 from imdskit.backends.contract import Limits
 from imdskit.backends.python import signature, validation
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.policies import ANY
+from imdskit.backends.python.revocation import Lists, Statuses
 from imdskit.backends.python.validation import Inputs, Refusal
 from imdskit.reasons import Reason
 
@@ -36,6 +40,7 @@ def build(
     limits: Limits,
     min_rsa_bits: int = 2048,
     accept_weak: bool = False,
+    lists: Lists | None = None,
 ) -> tuple[Certificate, ...]:
     """The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
 
@@ -47,12 +52,13 @@ def build(
         limits: ``path_certificates`` and ``work`` count here.
         min_rsa_bits: of every key on the path.
         accept_weak: compute SHA-1 and SHA-224 instead of refusing them (test suites only).
+        lists: revocation lists; None leaves revocation out.
 
     Raises:
         VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`. ``location`` is like
             ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
     """
-    search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak)
+    search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists)
     found = search.run(signer)
     if found is None:
         assert search.refusal is not None
@@ -69,6 +75,7 @@ class _Search:
         limits: Limits,
         min_rsa_bits: int,
         accept_weak: bool,
+        lists: Lists | None,
     ) -> None:
         self.anchors = _by_subject(anchors)
         self.intermediates = _by_subject(intermediates)
@@ -79,6 +86,9 @@ class _Search:
         self.budget = Budget(limits.work)
         self.links: dict[tuple[bytes, bytes], Refusal | None] = {}
         self.refusal: Refusal | None = None
+        self.statuses: Statuses | None = None
+        if lists is not None:
+            self.statuses = Statuses(lists, inputs.at, self.budget, min_rsa_bits, accept_weak, self.intermediates, self._vouch)
 
     def run(self, signer: Certificate) -> tuple[Certificate, ...] | None:
         """The first good path; None if there is none, and then ``refusal`` says why."""
@@ -115,14 +125,29 @@ class _Search:
             validation.check_certificate(signer, 0, self.inputs)
             validation.check_signer(signer, self.inputs)
             validation.check_path(path, self.inputs, self.budget)
+            if self.statuses is not None:
+                self.statuses.check_path(path)
         except Refusal as refusal:
             self._note(refusal)
             return None
         return path
 
+    def _vouch(self, issuer: Certificate, anchor: Certificate, pending: frozenset[bytes]) -> bool:
+        """``issuer`` may sign revocation lists for certificates below ``anchor`` (6.3.3 (f)). What is demanded of signers of documents beyond
+        that does not concern it."""
+        assert self.statuses is not None
+        search = copy(self)
+        search.anchors = _by_subject((anchor,))
+        search.inputs = replace(
+            self.inputs, purpose=None, key_usage=frozenset({"cRLSign"}), policies=ANY, explicit_policy=False, max_path_length=None
+        )
+        search.refusal = None
+        search.statuses = replace(self.statuses, pending=pending | {issuer.der}, vouch=search._vouch)
+        return search.run(issuer) is not None
+
     def _may_issue(self, child: Certificate, issuer: Certificate, index: int, *, anchor: bool) -> bool:
         """``issuer`` signed ``child`` and may stand at ``index`` of a path. Raises VerificationError(``budget-spent``)."""
-        self.budget.spend_step()
+        self.budget.spend_step(index)
         try:
             if index + (1 if anchor else 2) > self.longest:
                 raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
