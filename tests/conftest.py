@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from imdskit import backends
 from imdskit.backends.contract import Backend
@@ -17,6 +18,10 @@ from imdskit.errors import BackendError
 
 NO_SHARED = "the shared data is not at ../shared nor where IMDSKIT_SHARED points"
 NO_NATIVE = "the Rust extension is not built"
+
+# No test looks at the clock of the wall, not even to be called slow.
+settings.register_profile("imdskit", settings.default, deadline=None)
+settings.load_profile("imdskit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
