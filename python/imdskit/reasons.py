@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NAME_CONSTRAINTS = "name-constraints"
     POLICY = "policy"
     REVOKED = "revoked"
+    REVOCATION_UNKNOWN = "revocation-unknown"
     # identity
     NO_NAME = "no-name"
     WRONG_NAME = "wrong-name"
@@ -322,6 +323,12 @@ ENTRIES: dict[Reason, Entry] = {
         "A certificate in the chain has been revoked.",
         "Its issuer has withdrawn it: do not trust what it signed.",
         "RFC 5280 section 6.3",
+    ),
+    Reason.REVOCATION_UNKNOWN: Entry(
+        _C,
+        "Revocation lists were given, but none of them tells whether a certificate in the chain has been revoked.",
+        "Give the current list of each authority in the chain (the certificates' `CRL Distribution Points` name them), or do not require them all.",
+        "RFC 5280 section 6.3.3; policy `require_crl`",
     ),
     Reason.NO_NAME: Entry(
         _I,

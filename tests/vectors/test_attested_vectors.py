@@ -23,7 +23,8 @@ UNTESTED = {
     Reason.DOCUMENT_TOO_OLD: "tests/verify: a policy that the vectors do not set",
     Reason.NONCE_REQUIRED: "tests/verify: a policy that the vectors do not set",
     Reason.REPLAYED: "tests/verify/test_nonce_stores.py: needs a store",
-    Reason.REVOKED: "no revocation lists are read yet",
+    Reason.REVOKED: "tests/backends/test_revocation.py",
+    Reason.REVOCATION_UNKNOWN: "tests/backends/test_revocation.py",
 }
 
 

@@ -57,6 +57,9 @@ class Setup:
         require_vm_id: an empty ``vmId`` is refused.
         allow_common_name: accept the subject's common name where a certificate has no subject alternative name.
         min_rsa_bits: of the signer and of every key in the chain.
+        crls: certificate revocation lists, DER; never fetched. None given: revocation is not checked.
+        require_crl: where any list is given, a certificate below the anchor for which no usable, current list speaks is refused. False accepts
+            it; then a list helps only where it can be used, and one that is forged or out of date is as good as none.
     """
 
     anchors: tuple[bytes, ...]
@@ -71,6 +74,8 @@ class Setup:
     require_vm_id: bool = True
     allow_common_name: bool = False
     min_rsa_bits: int = 2048
+    crls: tuple[bytes, ...] = ()
+    require_crl: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,8 @@ class Backend:
         name: ``python`` or ``rust``.
         document: makes a :class:`Document` of JSON bytes; raises SelectionError(``bad-document``).
         bucket: makes a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and holds at most ``burst``.
-        checker: makes a :class:`Checker` of a :class:`Setup`; raises TrustError if an anchor or intermediate cannot be parsed.
+        checker: makes a :class:`Checker` of a :class:`Setup`; raises TrustError if an anchor, intermediate or
+            revocation list cannot be parsed.
         native: which of the three run in the extension; the others are those of the Python backend.
     """
 

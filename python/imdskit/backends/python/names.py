@@ -96,6 +96,14 @@ def read_name(reader: Reader, field: str) -> Name:
         return _parse(Reader(reader.data, start, stop, reader.base, field, reader), reader.data[pos:stop])
 
 
+def read_relative_name(reader: Reader, field: str, tag: int) -> tuple[bytes, ...]:
+    """RelativeDistinguishedName under an implicit tag, as the entry of ``Name.key`` that it is."""
+    pos = reader.pos
+    reader.expect(tag, field)
+    element = bytes((SET,)) + reader.data[pos + 1 : reader.pos]
+    return _parse(Reader(element, base=reader.base + pos, field=reader.path(field)), element).key
+
+
 @lru_cache(maxsize=256)
 def _remembered(der: bytes) -> Name:
     """A message and its certificates repeat the same few names."""

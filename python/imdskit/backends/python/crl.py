@@ -1,0 +1,200 @@
+"""Reading certificate revocation lists (RFC 5280 section 5).
+
+What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
+``CertificateList.unusable``: a critical extension that nobody here understands, no number, no nextUpdate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from imdskit.asn1 import oids
+from imdskit.asn1.reader import BOOLEAN, INTEGER, OCTET_STRING, SEQUENCE, Reader, context
+from imdskit.backends.python.certificate import AlgorithmIdentifier, AuthorityKeyIdentifier, Name
+from imdskit.backends.python.distribution_points import IssuingDistributionPoint, read_issuing_distribution_point
+from imdskit.backends.python.extensions import DECODERS
+from imdskit.backends.python.keys import read_algorithm
+from imdskit.backends.python.names import read_general_names, read_name
+from imdskit.errors import DerError
+
+REASON_CODES = {
+    0: "unspecified",
+    1: "keyCompromise",
+    2: "cACompromise",
+    3: "affiliationChanged",
+    4: "superseded",
+    5: "cessationOfOperation",
+    6: "certificateHold",
+    8: "removeFromCRL",
+    9: "privilegeWithdrawn",
+    10: "aACompromise",
+}
+"""CRLReason (section 5.3.1)."""
+
+REMOVED = "removeFromCRL"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateList:
+    """Section 5.1. Times are Unix seconds.
+
+    Attributes:
+        der: of the whole list.
+        tbs: DER of the tbsCertList, which is what was signed.
+        next_update: None where the field is absent; such a list is unusable.
+        revoked: (``Name.key`` of the certificate's issuer, serial number) -> reason, the ASN.1 name of its code.
+        number: cRLNumber.
+        base_number: deltaCRLIndicator; None for a complete list.
+        scope: issuingDistributionPoint.
+        unusable: why nobody may rely on it, or None.
+    """
+
+    der: bytes
+    tbs: bytes
+    signature_algorithm: AlgorithmIdentifier
+    signature: bytes
+    issuer: Name
+    this_update: int
+    next_update: int | None
+    revoked: dict[tuple[tuple[bytes, ...], int], str]
+    number: int | None
+    base_number: int | None
+    scope: IssuingDistributionPoint | None
+    authority_key_identifier: AuthorityKeyIdentifier | None
+    unusable: str | None
+
+
+def parse_crl(der: bytes) -> CertificateList:
+    """The list that ``der`` is, to its last octet.
+
+    Raises:
+        DerError: it is none.
+    """
+    outer = Reader(der)
+    whole = outer.sequence("certificateList")
+    outer.finish()
+    start = whole.pos
+    tbs = whole.sequence("tbsCertList")
+    tbs_stop = whole.pos
+    algorithm = read_algorithm(whole, "signatureAlgorithm")
+    signature = whole.bit_string("signatureValue")
+    whole.finish()
+
+    version = tbs.integer("version") if tbs.peek() == INTEGER else 0
+    if version not in (0, 1):
+        raise tbs.fault("A version that does not exist.", "version")
+    inner_algorithm = read_algorithm(tbs, "signature")
+    issuer = read_name(tbs, "issuer")
+    this_update = tbs.time("thisUpdate")
+    next_update = tbs.time("nextUpdate") if tbs and tbs.peek() not in (SEQUENCE, context(0)) else None
+    entries = tbs.sequence("revokedCertificates") if tbs.peek() == SEQUENCE else None
+    found: dict[str, Any] = {}
+    unknown: list[str] = []
+    if tbs.peek() == context(0):
+        wrapped = tbs.enter(context(0))
+        for oid, critical, value in _extensions(wrapped.sequence("crlExtensions")):
+            _read_crl_extension(oid, critical, value, found, unknown)
+        wrapped.finish()
+    tbs.finish()
+    scope: IssuingDistributionPoint | None = found.get("scope")
+    revoked = {} if entries is None else _read_entries(entries, issuer, scope is not None and scope.indirect, unknown)
+
+    unusable = None
+    if unknown:
+        unusable = f"the critical extension {unknown[0]} is not understood"
+    elif inner_algorithm.der != algorithm.der:
+        unusable = "it names two algorithms"
+    elif version != 1 or next_update is None or "number" not in found:
+        unusable = "it is not of version 2 with nextUpdate and cRLNumber (RFC 5280 sections 5.1.2 and 5.2.3)"
+    return CertificateList(
+        der=der,
+        tbs=der[start:tbs_stop],
+        signature_algorithm=algorithm,
+        signature=signature,
+        issuer=issuer,
+        this_update=this_update,
+        next_update=next_update,
+        revoked=revoked,
+        number=found.get("number"),
+        base_number=found.get("base_number"),
+        scope=scope,
+        authority_key_identifier=found.get("authority_key_identifier"),
+        unusable=unusable,
+    )
+
+
+def _extensions(items: Reader) -> Iterator[tuple[str, bool, Reader]]:
+    """(object identifier, critical, reader of the value) of each extension. The value has to be read to its end."""
+    if not items:
+        raise items.fault("An empty list of extensions.")
+    seen: set[str] = set()
+    while items:
+        item = items.sequence(f"[{len(seen)}]")
+        oid = item.oid("extnID")
+        if oid in seen:
+            raise item.fault("Two extensions of one kind.")
+        seen.add(oid)
+        critical = item.boolean("critical") if item.peek() == BOOLEAN else False
+        start, stop = item.expect(OCTET_STRING, "extnValue")
+        item.finish()
+        yield oid, critical, Reader(item.data, start, stop, item.base, "extnValue", item)
+
+
+def _read_crl_extension(oid: str, critical: bool, value: Reader, found: dict[str, Any], unknown: list[str]) -> None:
+    """Section 5.2."""
+    if oid == oids.CRL_NUMBER:
+        found["number"] = value.integer()
+    elif oid == oids.DELTA_CRL_INDICATOR:
+        found["base_number"] = value.integer()
+    elif oid == oids.ISSUING_DISTRIBUTION_POINT:
+        found["scope"] = read_issuing_distribution_point(value)
+    elif oid == oids.AUTHORITY_KEY_IDENTIFIER:
+        found["authority_key_identifier"] = cast(AuthorityKeyIdentifier, DECODERS[oid][1](value))
+    else:
+        if critical:
+            unknown.append(oid)
+        return
+    value.finish()
+
+
+def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[str]) -> dict[tuple[tuple[bytes, ...], int], str]:
+    """Section 5.3. The issuer of an entry of an indirect list is that of the entry before, unless it says otherwise (5.3.3)."""
+    revoked: dict[tuple[tuple[bytes, ...], int], str] = {}
+    current = issuer.key
+    while entries:
+        entry = entries.sequence("[]")
+        serial = entry.integer("userCertificate")
+        entry.time("revocationDate")
+        reason = "unspecified"
+        if entry:
+            for oid, critical, value in _extensions(entry.sequence("crlEntryExtensions")):
+                if oid == oids.REASON_CODE:
+                    reason = _read_reason(value)
+                elif oid == oids.CERTIFICATE_ISSUER and indirect:
+                    current = _read_certificate_issuer(value)
+                elif critical and oid != oids.INVALIDITY_DATE:
+                    unknown.append(oid)
+        entry.finish()
+        # Of two entries for one certificate, a removal does not hide a revocation.
+        if revoked.get((current, serial), REMOVED) == REMOVED:
+            revoked[current, serial] = reason
+    return revoked
+
+
+def _read_reason(value: Reader) -> str:
+    code = value.enumerated()
+    value.finish()
+    if code not in REASON_CODES:
+        raise value.fault("A reason that does not exist.")
+    return REASON_CODES[code]
+
+
+def _read_certificate_issuer(value: Reader) -> tuple[bytes, ...]:
+    names = read_general_names(value.sequence("certificateIssuer"))
+    value.finish()
+    for name in names:
+        if name.name is not None:
+            return name.name.key
+    raise DerError("A certificate issuer without a distinguished name.", value.base + value.pos, value.path())

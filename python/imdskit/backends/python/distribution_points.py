@@ -1,0 +1,155 @@
+"""Where the revocation list for a certificate is said to be: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and
+issuingDistributionPoint of revocation lists (section 5.2.5). Nothing is fetched; the names only tell which list speaks for which certificate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imdskit.asn1 import oids
+from imdskit.asn1.reader import Reader, context
+from imdskit.backends.python.certificate import Certificate, GeneralName, Name
+from imdskit.backends.python.names import read_general_names, read_relative_name
+
+REASONS = (
+    "unused",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "certificateHold",
+    "privilegeWithdrawn",
+    "aACompromise",
+)
+"""ReasonFlags, by their bits."""
+
+ALL_REASONS = frozenset(REASONS[1:])
+"""all-reasons of section 6.3.2."""
+
+Key = tuple[object, ...]
+"""The same for general names that are equal: of a directoryName the kind and ``Name.key``, of any other the kind and the octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointName:
+    """DistributionPointName: whole names, or the last part of one. Exactly one of the two is set.
+
+    Attributes:
+        full: fullName.
+        relative: nameRelativeToCRLIssuer, as the entry that it adds to ``Name.key``.
+    """
+
+    full: tuple[GeneralName, ...] | None
+    relative: tuple[bytes, ...] | None
+
+    def keys(self, issuer: Name) -> frozenset[Key]:
+        """What it is called, below the name of the list's issuer."""
+        if self.relative is not None:
+            return frozenset({("directoryName", (*issuer.key, *self.relative))})
+        return frozenset(key_of(name) for name in self.full or ())
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionPoint:
+    """One member of cRLDistributionPoints. ``reasons`` are all where the field is absent."""
+
+    name: PointName | None = None
+    reasons: frozenset[str] = ALL_REASONS
+    crl_issuer: tuple[GeneralName, ...] | None = None
+
+    @property
+    def issuers(self) -> tuple[Name, ...] | None:
+        """Distinguished names in cRLIssuer; None where the field is absent, so that the certificate's issuer is meant."""
+        return None if self.crl_issuer is None else tuple(name.name for name in self.crl_issuer if name.name is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuingDistributionPoint:
+    """What a revocation list is limited to. ``only_some_reasons`` are all where the field is absent."""
+
+    der: bytes
+    name: PointName | None
+    only_user: bool
+    only_ca: bool
+    only_some_reasons: frozenset[str]
+    indirect: bool
+    only_attribute: bool
+
+
+def key_of(name: GeneralName) -> Key:
+    return (name.kind, name.value if name.name is None else name.name.key)
+
+
+def points_of(certificate: Certificate) -> tuple[DistributionPoint, ...]:
+    """The distribution points of a certificate; none where it has no such extension.
+
+    Raises:
+        DerError: the extension does not follow its grammar.
+    """
+    for extension in certificate.extensions:
+        if extension.oid == oids.CRL_DISTRIBUTION_POINTS:
+            outer = Reader(extension.value, field="cRLDistributionPoints")
+            items = outer.sequence()
+            outer.finish()
+            found: list[DistributionPoint] = []
+            while items:
+                found.append(_point(items.sequence(f"[{len(found)}]")))
+            return tuple(found)
+    return ()
+
+
+def _point(members: Reader) -> DistributionPoint:
+    name = _point_name(members)
+    reasons = read_reasons(members, "reasons", 1) if members.peek() == context(1, constructed=False) else ALL_REASONS
+    issuer = read_general_names(members.enter(context(2), "cRLIssuer")) if members.peek() == context(2) else None
+    members.finish()
+    if name is None and issuer is None:
+        raise members.fault("A distribution point that says neither where nor whose.")
+    return DistributionPoint(name, reasons, issuer)
+
+
+def read_issuing_distribution_point(reader: Reader) -> IssuingDistributionPoint:
+    """IssuingDistributionPoint.
+
+    Raises:
+        DerError: it does not follow its grammar.
+    """
+    der = reader.data[reader.pos : reader.stop]
+    members = reader.sequence()
+    name = _point_name(members)
+    only_user = _flag(members, "onlyContainsUserCerts", 1)
+    only_ca = _flag(members, "onlyContainsCACerts", 2)
+    reasons = read_reasons(members, "onlySomeReasons", 3) if members.peek() == context(3, constructed=False) else ALL_REASONS
+    indirect = _flag(members, "indirectCRL", 4)
+    only_attribute = _flag(members, "onlyContainsAttributeCerts", 5)
+    members.finish()
+    if only_user + only_ca + only_attribute > 1:
+        raise members.fault("A list that is limited to two kinds of certificates at once.")
+    return IssuingDistributionPoint(der, name, only_user, only_ca, reasons, indirect, only_attribute)
+
+
+def _point_name(members: Reader) -> PointName | None:
+    if members.peek() != context(0):
+        return None
+    choice = members.enter(context(0), "distributionPoint")
+    if choice.peek() == context(1):
+        name = PointName(None, read_relative_name(choice, "nameRelativeToCRLIssuer", context(1)))
+    else:
+        name = PointName(read_general_names(choice.enter(context(0), "fullName")), None)
+    choice.finish()
+    return name
+
+
+def _flag(members: Reader, field: str, number: int) -> bool:
+    """BOOLEAN DEFAULT FALSE. Written out FALSE is no DER, but it means the same."""
+    tag = context(number, constructed=False)
+    return members.boolean(field, tag) if members.peek() == tag else False
+
+
+def read_reasons(members: Reader, field: str, number: int) -> frozenset[str]:
+    """ReasonFlags. Bits that have no name say nothing."""
+    _, octets = members.bits(field, context(number, constructed=False))
+    size = 8 * len(octets)
+    flags = int.from_bytes(octets, "big")
+    return frozenset(name for bit, name in enumerate(REASONS) if bit < size and flags >> (size - 1 - bit) & 1) & ALL_REASONS
