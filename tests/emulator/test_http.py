@@ -287,9 +287,18 @@ def test_time_limits_end_connections_that_keep_silent(service: Service) -> None:
 
 @pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\nHo", get("/", "Content-Length: 9", method="POST", body=b"x")], ids=["head", "body"])
 def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets: bytes) -> None:
-    watch = ManualClock(0)
-    with Server(service, watch=watch) as server, Client(server) as client:
+    watch, waits = ManualClock(0), threading.Semaphore(0)
+
+    class Noticed(Handler):
+        def _receive(self) -> bytes:
+            waits.release()
+            return super()._receive()
+
+    with Server(service, watch=watch, handler=Noticed) as server, Client(server) as client:
         client.send(octets)
+        # The second wait is for the rest; before the first the connection is idle, and would end without a word.
+        assert waits.acquire(timeout=PATIENCE)
+        assert waits.acquire(timeout=PATIENCE)
         received = read_while_time_passes(server, watch, client)
     assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"408"]
     assert not service.requests
