@@ -27,8 +27,8 @@ from imdskit.backends.python.revocation import Lists, Statuses
 from imdskit.backends.python.validation import Inputs, Refusal
 from imdskit.reasons import Reason
 
-_GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1}
-"""Reasons that say less than any other; of two of one rank the first counts."""
+_GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
+"""Reasons that say less than any other: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts."""
 
 
 def build(
@@ -203,7 +203,7 @@ class _Search:
 
     def _note(self, refusal: Refusal) -> None:
         """Keep the first refusal of the most telling kind."""
-        if self.refusal is None or _GENERAL.get(refusal.reason, 2) > _GENERAL.get(self.refusal.reason, 2):
+        if self.refusal is None or _GENERAL.get(refusal.reason, 3) > _GENERAL.get(self.refusal.reason, 3):
             self.refusal = refusal
 
 

@@ -1,0 +1,401 @@
+"""Paths from a signer to an anchor: what is found, what is refused and why, and what a hostile pool costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
+from cryptography.x509.oid import NameOID
+
+from imdskit.backends.contract import Limits
+from imdskit.backends.python import path, signature
+from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.validation import Inputs
+from imdskit.backends.python.x509 import parse_certificate
+from imdskit.errors import VerificationError
+from imdskit.reasons import Reason
+
+START = 1_800_000_000
+END = START + 86_400
+AT = START + 3_600
+SIGNATURE = 15
+"""Units of work of one signature on P-256."""
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Extension = tuple[x509.ExtensionType, bool]
+
+
+@cache
+def key(label: str) -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def usage(**bits: bool) -> x509.KeyUsage:
+    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign encipher_only decipher_only"
+    return x509.KeyUsage(**{name: bits.get(name, False) for name in names.split()})
+
+
+SIGNS = (usage(key_cert_sign=True, crl_sign=True), True)
+CA = (x509.BasicConstraints(ca=True, path_length=None), True)
+SERVER = ((usage(digital_signature=True), True), (x509.ExtendedKeyUsage([Purpose.SERVER_AUTH]), False))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A certificate to be made. ``signer`` is the label of the key that signs, the issuer's own if None."""
+
+    subject: str
+    issuer: str
+    extensions: tuple[Extension, ...] = (CA, SIGNS)
+    key: str | None = None
+    signer: str | None = None
+    start: int = START
+    end: int = END
+    hash: hashes.HashAlgorithm | None = None
+    private_key: PrivateKey | None = None
+    issuer_key: PrivateKey | None = None
+
+    def made(self) -> Certificate:
+        own = self.private_key or key(self.key or self.subject)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name(self.subject))
+            .issuer_name(name(self.issuer))
+            .public_key(own.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime.fromtimestamp(self.start, UTC))
+            .not_valid_after(datetime.fromtimestamp(self.end, UTC))
+        )
+        for extension, critical in self.extensions:
+            builder = builder.add_extension(extension, critical)
+        certificate = builder.sign(self.issuer_key or key(self.signer or self.issuer), self.hash or hashes.SHA256())
+        return parse_certificate(certificate.public_bytes(serialization.Encoding.DER))
+
+    def having(self, *extensions: Extension) -> Wish:
+        """The same with more extensions, each in place of one of its kind."""
+        kinds = {type(extension) for extension, _ in extensions}
+        kept = tuple(pair for pair in self.extensions if type(pair[0]) not in kinds)
+        return replace(self, extensions=(*kept, *extensions))
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+ROOT = Wish("root", "root")
+ISSUING = Wish("issuing", "root")
+LEAF = Wish("leaf", "issuing", SERVER)
+
+
+def build(leaf: Certificate, anchors: Sequence[Certificate], pool: Sequence[Certificate], **changes: Any) -> tuple[Certificate, ...]:
+    limits = changes.pop("limits", Limits())
+    accept_weak = changes.pop("accept_weak", False)
+    inputs = replace(Inputs(AT), **changes)
+    return path.build(leaf, anchors=anchors, intermediates=pool, inputs=inputs, limits=limits, accept_weak=accept_weak)
+
+
+def refusal(leaf: Certificate, anchors: Sequence[Certificate], pool: Sequence[Certificate], **changes: Any) -> tuple[Reason, str]:
+    with pytest.raises(VerificationError) as caught:
+        build(leaf, anchors, pool, **changes)
+    return caught.value.reason, caught.value.location
+
+
+def subjects(found: Sequence[Certificate]) -> list[str]:
+    return [certificate.subject.common_names[0] for certificate in found]
+
+
+def test_a_path_goes_from_the_signer_to_the_anchor() -> None:
+    leaf, issuing, root = LEAF.made(), ISSUING.made(), ROOT.made()
+    assert build(leaf, [root], [issuing]) == (leaf, issuing, root)
+
+
+def test_an_intermediate_may_be_the_anchor() -> None:
+    leaf, issuing = LEAF.made(), ISSUING.made()
+    assert build(leaf, [issuing], []) == (leaf, issuing)
+
+
+def test_an_anchor_is_tried_before_other_certificates() -> None:
+    leaf, issuing, root = LEAF.made(), ISSUING.made(), ROOT.made()
+    assert build(leaf, [root, issuing], [issuing]) == (leaf, issuing)
+
+
+def test_a_signer_that_is_an_anchor_is_a_path_of_one() -> None:
+    leaf = LEAF.made()
+    assert build(leaf, [leaf], []) == (leaf,)
+    assert refusal(replace(leaf, not_after=AT - 1), [leaf], []) == (Reason.EXPIRED, "chain[0].notAfter")
+
+
+def test_order_and_duplicates_of_the_pool_do_not_matter() -> None:
+    leaf, root = LEAF.made(), ROOT.made()
+    stranger, issuing = Wish("issuing", "nobody", signer="x").made(), ISSUING.made()
+    for pool in ([issuing, stranger], [stranger, issuing], [leaf, leaf, stranger, root, issuing, issuing]):
+        assert build(leaf, [root], pool) == (leaf, issuing, root)
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        pytest.param(replace(ISSUING, issuer="lost root"), id="signed by a root that is not known"),
+        pytest.param(replace(ISSUING, end=AT - 1), id="expired"),
+        pytest.param(ISSUING.having((x509.ExtendedKeyUsage([Purpose.CLIENT_AUTH]), False)), id="for clients only"),
+        pytest.param(replace(ISSUING, key="another"), id="with another key"),
+        pytest.param(ISSUING.having((x509.NameConstraints([x509.DirectoryName(name("somebody"))], None), True)), id="for other names only"),
+    ],
+)
+def test_of_cross_signed_twins_either_will_do(twin: Wish) -> None:
+    leaf, issuing, root, other = LEAF.made(), ISSUING.made(), ROOT.made(), twin.made()
+    for pool in ([issuing, other], [other, issuing]):
+        assert build(leaf, [root], pool) == (leaf, issuing, root)
+
+
+def test_a_fitting_key_identifier_comes_first_and_a_wrong_one_forbids_nothing() -> None:
+    root = ROOT.made()
+    twins = [ISSUING.having((x509.SubjectKeyIdentifier(bytes([i])), False)).made() for i in range(9)]
+    for wanted in (0, 4, 8):
+        leaf = LEAF.having((x509.AuthorityKeyIdentifier(bytes([wanted]), None, None), False)).made()
+        assert build(leaf, [root], twins, limits=Limits(work=2 * SIGNATURE + 1)) == (leaf, twins[wanted], root)
+    leaf = LEAF.having((x509.AuthorityKeyIdentifier(b"other", None, None), False)).made()
+    assert build(leaf, [root], twins)[1] in twins
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_validity_includes_both_ends(position: int) -> None:
+    wishes = [LEAF, ISSUING, ROOT]
+    wishes[position] = replace(wishes[position], start=AT - 60, end=AT + 60)
+    leaf, issuing, root = (wish.made() for wish in wishes)
+    for at in (AT - 60, AT + 60):
+        assert len(build(leaf, [root], [issuing], at=at)) == 3
+    assert refusal(leaf, [root], [issuing], at=AT - 61) == (Reason.NOT_YET_VALID, f"chain[{position}].notBefore")
+    assert refusal(leaf, [root], [issuing], at=AT + 61) == (Reason.EXPIRED, f"chain[{position}].notAfter")
+    assert len(build(leaf, [root], [issuing], at=None)) == 3
+
+
+UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00"), True)
+EMPTY_NAMES = (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x00"), False)
+CLIENTS = (x509.ExtendedKeyUsage([Purpose.CLIENT_AUTH]), False)
+ANYTHING = (x509.ExtendedKeyUsage([Purpose.ANY_EXTENDED_KEY_USAGE]), False)
+NOT_SIGNING = (usage(digital_signature=True), True)
+NO_CA = (x509.BasicConstraints(ca=False, path_length=None), True)
+NONE_BELOW = (x509.BasicConstraints(ca=True, path_length=0), True)
+OTHER_NAMES = (x509.NameConstraints([x509.DirectoryName(name("somebody"))], None), True)
+BAD_RANGE = (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.30"), bytes.fromhex("300ea00c300a87080a000000ff00ff00")), True)
+POLICY_NEEDED = (x509.PolicyConstraints(0, None), True)
+
+
+@pytest.mark.parametrize(
+    ("position", "change", "reason", "place"),
+    [
+        (0, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
+        (1, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
+        (2, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
+        (0, lambda wish: wish.having(EMPTY_NAMES), Reason.BAD_EXTENSION, None),
+        (1, lambda wish: wish.having(EMPTY_NAMES), Reason.BAD_EXTENSION, None),
+        (0, lambda wish: wish.having(CLIENTS), Reason.EXTENDED_KEY_USAGE, "extendedKeyUsage"),
+        (1, lambda wish: wish.having(CLIENTS), Reason.EXTENDED_KEY_USAGE, "extendedKeyUsage"),
+        (2, lambda wish: wish.having(CLIENTS), Reason.EXTENDED_KEY_USAGE, "extendedKeyUsage"),
+        (0, lambda wish: wish.having(ANYTHING), Reason.EXTENDED_KEY_USAGE, "extendedKeyUsage"),
+        (1, lambda wish: wish.having(ANYTHING), None, None),
+        (0, lambda wish: wish.having((usage(key_encipherment=True), True)), Reason.KEY_USAGE, "keyUsage"),
+        (0, lambda wish: replace(wish, extensions=()), None, None),
+        (1, lambda wish: wish.having(NOT_SIGNING), Reason.KEY_USAGE, "keyUsage"),
+        (2, lambda wish: wish.having(NOT_SIGNING), Reason.KEY_USAGE, "keyUsage"),
+        (1, lambda wish: wish.having(NO_CA), Reason.NOT_A_CA, "basicConstraints"),
+        (1, lambda wish: replace(wish, extensions=(SIGNS,)), Reason.NOT_A_CA, "basicConstraints"),
+        (2, lambda wish: wish.having(NO_CA), Reason.NOT_A_CA, "basicConstraints"),
+        (2, lambda wish: replace(wish, extensions=()), None, None),
+        (1, lambda wish: wish.having(NONE_BELOW), None, None),
+        (2, lambda wish: wish.having(NONE_BELOW), Reason.PATH_LENGTH, None),
+        (1, lambda wish: wish.having(OTHER_NAMES), Reason.NAME_CONSTRAINTS, None),
+        (2, lambda wish: wish.having(OTHER_NAMES), Reason.NAME_CONSTRAINTS, None),
+        (1, lambda wish: wish.having(BAD_RANGE), None, None),
+        (1, lambda wish: wish.having(POLICY_NEEDED), Reason.POLICY, None),
+        (2, lambda wish: wish.having(POLICY_NEEDED), Reason.POLICY, None),
+        (0, lambda wish: replace(wish, hash=hashes.SHA224()), Reason.CERTIFICATE_ALGORITHM, "signatureAlgorithm"),
+        (1, lambda wish: replace(wish, hash=hashes.SHA224()), Reason.CERTIFICATE_ALGORITHM, "signatureAlgorithm"),
+        (2, lambda wish: replace(wish, hash=hashes.SHA224()), None, None),
+        (0, lambda wish: replace(wish, signer="x"), Reason.CERTIFICATE_SIGNATURE, "signatureValue"),
+        (1, lambda wish: replace(wish, signer="x"), Reason.CERTIFICATE_SIGNATURE, "signatureValue"),
+        (2, lambda wish: replace(wish, signer="x"), None, None),
+    ],
+)
+def test_one_defect_in_one_certificate(position: int, change: Callable[[Wish], Wish], reason: Reason | None, place: str | None) -> None:
+    wishes = [LEAF, ISSUING, ROOT]
+    wishes[position] = change(wishes[position])
+    leaf, issuing, root = (wish.made() for wish in wishes)
+    if reason is None and issuing.faults:
+        reason = Reason.BAD_EXTENSION  # a range of addresses that is none is a fault already
+    if reason is None:
+        assert len(build(leaf, [root], [issuing])) == 3
+        return
+    found, location = refusal(leaf, [root], [issuing])
+    assert found is reason
+    if place is not None:
+        assert location == f"chain[{position}].{place}"
+
+
+def test_an_anchor_can_be_taken_for_a_name_and_a_key() -> None:
+    constraints = (CLIENTS, NONE_BELOW, OTHER_NAMES, UNKNOWN, POLICY_NEEDED)
+    leaf, issuing, root = LEAF.made(), ISSUING.made(), replace(ROOT.having(*constraints), end=AT - 1).made()
+    assert build(leaf, [root], [issuing], anchor_validity=False, anchor_constraints=False) == (leaf, issuing, root)
+    assert refusal(leaf, [root], [issuing], anchor_constraints=False) == (Reason.EXPIRED, "chain[2].notAfter")
+    assert refusal(leaf, [root], [issuing], anchor_validity=False) == (Reason.UNKNOWN_CRITICAL_EXTENSION, "chain[2].extensions")
+
+
+def test_the_purpose_may_be_left_open() -> None:
+    leaf, issuing, root = LEAF.having(CLIENTS).made(), ISSUING.having(CLIENTS).made(), ROOT.made()
+    assert len(build(leaf, [root], [issuing], purpose=None)) == 3
+
+
+def test_weak_hashes_are_computed_where_that_is_asked_for() -> None:
+    leaf, issuing, root = replace(LEAF, hash=hashes.SHA224()).made(), ISSUING.made(), ROOT.made()
+    assert len(build(leaf, [root], [issuing], accept_weak=True)) == 3
+
+
+def test_weak_keys_are_refused_wherever_they_stand() -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    leaf, root = LEAF.made(), ROOT.made()
+    assert refusal(replace(LEAF, private_key=weak).made(), [root], [ISSUING.made()]) == (
+        Reason.CERTIFICATE_KEY,
+        "chain[0].subjectPublicKeyInfo",
+    )
+    issuing = replace(ISSUING, private_key=weak).made()
+    leaf = replace(LEAF, issuer_key=weak).made()
+    assert refusal(leaf, [root], [issuing]) == (Reason.CERTIFICATE_KEY, "chain[1].subjectPublicKeyInfo")
+
+
+def test_self_issued_authorities_do_not_count_towards_the_length() -> None:
+    root = ROOT.having((x509.BasicConstraints(ca=True, path_length=1), True)).made()
+    rollover = replace(ISSUING, issuer="issuing", key="issuing", signer="issuing, old").made()
+    issuing = replace(ISSUING, key="issuing, old").made()
+    leaf = LEAF.made()
+    assert subjects(build(leaf, [root], [issuing, rollover])) == ["leaf", "issuing", "issuing", "root"]
+    assert subjects(build(leaf, [root], [issuing, rollover], max_path_length=1)) == ["leaf", "issuing", "issuing", "root"]
+    assert refusal(leaf, [root], [issuing, rollover], max_path_length=0)[0] is Reason.PATH_LENGTH
+
+
+def line(length: int) -> tuple[Certificate, list[Certificate], Certificate]:
+    """A path with so many intermediates."""
+    pool = [Wish(f"ca{i}", f"ca{i + 1}").made() for i in range(length)]
+    return replace(LEAF, issuer="ca0").made(), pool, Wish(f"ca{length}", f"ca{length}").made()
+
+
+def test_a_path_has_at_most_as_many_certificates_as_the_limits_say() -> None:
+    leaf, pool, root = line(6)
+    assert len(build(leaf, [root], pool)) == 8
+    assert len(build(leaf, [root], pool, limits=Limits(path_certificates=8))) == 8
+    assert refusal(leaf, [root], pool, limits=Limits(path_certificates=7))[0] is Reason.PATH_LENGTH
+
+
+def test_what_says_more_is_reported_before_what_says_less() -> None:
+    leaf, root = LEAF.made(), ROOT.made()
+    assert refusal(leaf, [root], []) == (Reason.UNKNOWN_ISSUER, "chain[0].issuer")
+    foreign = [Wish("issuing", "foreign root").made(), Wish("foreign root", "foreign root").made()]
+    assert refusal(leaf, [root], foreign) == (Reason.UNTRUSTED_ROOT, "chain[2].issuer")
+    lost = Wish("issuing", "lost root").made()
+    for pool in ([*foreign, lost], [lost, *foreign]):
+        assert refusal(leaf, [root], pool) == (Reason.UNTRUSTED_ROOT, "chain[2].issuer")
+    for pool in ([*foreign, lost, replace(ISSUING, end=AT - 1).made()], [replace(ISSUING, end=AT - 1).made(), lost, *foreign]):
+        assert refusal(leaf, [root], pool) == (Reason.EXPIRED, "chain[1].notAfter")
+
+
+def test_of_a_stranger_it_is_said_first_that_it_is_one() -> None:
+    leaf = replace(LEAF.having(CLIENTS), end=AT - 1).made()
+    assert refusal(leaf, [ROOT.made()], []) == (Reason.UNKNOWN_ISSUER, "chain[0].issuer")
+    assert refusal(leaf, [ROOT.made()], [ISSUING.made()]) == (Reason.EXPIRED, "chain[0].notAfter")
+
+
+def test_a_self_signed_stranger_is_an_untrusted_root() -> None:
+    assert refusal(replace(LEAF, issuer="leaf").made(), [ROOT.made()], []) == (Reason.UNTRUSTED_ROOT, "chain[0].issuer")
+
+
+def test_authorities_that_certify_one_another_end_at_nobody() -> None:
+    leaf = replace(LEAF, issuer="a").made()
+    pool = [Wish("a", "b").made(), Wish("b", "a").made(), Wish("b", "b", key="b2").made()]
+    assert refusal(leaf, [ROOT.made()], pool)[0] in (Reason.UNKNOWN_ISSUER, Reason.CERTIFICATE_SIGNATURE)
+
+
+def test_each_signature_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bytes, object]] = []
+    genuine = signature.fault
+
+    def counted(algorithm: Any, public_key: Any, message: bytes, value: bytes) -> Any:
+        seen.append((message, public_key))
+        return genuine(algorithm, public_key, message, value)
+
+    monkeypatch.setattr(signature, "fault", counted)
+    pool = [Wish(f"ca{i}", f"ca{j}").made() for i in range(5) for j in range(5)]
+    assert refusal(replace(LEAF, issuer="ca0").made(), [ROOT.made()], pool, limits=Limits(work=5000))[0] is Reason.UNTRUSTED_ROOT
+    assert len(seen) == len(set(seen)) > 10
+
+
+@cache
+def rsa_key(index: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def mesh(*extensions: Extension) -> list[Certificate]:
+    """Authorities that have all certified one another."""
+    return [
+        Wish(f"ca{i}", f"ca{j}", (CA, *extensions), private_key=rsa_key(i), issuer_key=rsa_key(j)).made()
+        for i in range(9)
+        for j in range(9)
+    ]
+
+
+def under_root(*extensions: Extension) -> list[Certificate]:
+    return [Wish(f"ca{i}", "root", (CA, *extensions), private_key=rsa_key(i)).made() for i in range(9)]
+
+
+MANY_NAMES = (x509.NameConstraints([x509.DNSName(f"n{i}.example.org") for i in range(500)], None), True)
+MANY_POLICIES = (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(f"1.3.6.1.{i}"), None) for i in range(500)]), False)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "pool"),
+    [
+        pytest.param((), mesh, id="no path reaches an anchor"),
+        pytest.param((), lambda: [*under_root(OTHER_NAMES), *mesh()], id="every path does, and fails"),
+        pytest.param(
+            (
+                (
+                    x509.SubjectAlternativeName(
+                        [x509.DNSName(f"{i}.n0.example.org") for i in range(900)] + [x509.DNSName("other.example")]
+                    ),
+                    False,
+                ),
+            ),
+            lambda: [*under_root(MANY_NAMES), *mesh()],
+            id="every path does, and fails at the last of many names",
+        ),
+        pytest.param(
+            (),
+            lambda: [*under_root(MANY_POLICIES, POLICY_NEEDED), *mesh(MANY_POLICIES)],
+            id="every path does, and lacks one of many policies",
+        ),
+    ],
+)
+def test_a_hostile_pool_ends_soon(extensions: tuple[Extension, ...], pool: Callable[[], list[Certificate]]) -> None:
+    leaf = replace(LEAF.having(*extensions), issuer="ca0", issuer_key=rsa_key(0)).made()
+    anchors, certificates = [ROOT.made()], pool()
+    started = time.process_time()
+    assert refusal(leaf, anchors, certificates) == (Reason.BUDGET_SPENT, "chain")
+    assert time.process_time() - started < 1.0
+
+
+def test_a_pool_of_large_keys_ends_soon() -> None:
+    keys = [ec.generate_private_key(ec.SECP521R1()) for _ in range(60)]
+    leaf = replace(LEAF, issuer_key=keys[0]).made()
+    pool = [replace(ISSUING, private_key=private_key).made() for private_key in keys[1:]]
+    anchors = [ROOT.made()]
+    started = time.process_time()
+    assert refusal(leaf, anchors, pool) == (Reason.BUDGET_SPENT, "chain")
+    assert time.process_time() - started < 1.0
