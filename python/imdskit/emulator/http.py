@@ -83,9 +83,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def expire(self) -> None:
         """Called from outside when ``deadline`` has passed: wakes the thread, whatever it waits for."""
+        again, self.expired = self.expired, True  # before the thread wakes, which looks at it
         with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR if self.expired else socket.SHUT_RD)
-        self.expired = True
+            self.connection.shutdown(socket.SHUT_RDWR if again else socket.SHUT_RD)
 
     def _exchange(self, received: bytes) -> bytes | None:
         """Read one request, answer it; the octets after it, or None if the connection is over."""
