@@ -34,8 +34,9 @@ def faults(certificate: Certificate, inner_algorithm: AlgorithmIdentifier) -> It
         certificate: as read, without faults.
         inner_algorithm: tbsCertificate.signature, which is not kept because it has to equal ``signature_algorithm``.
     """
-    if certificate.serial <= 0 or certificate.serial.bit_length() > MAX_SERIAL_BITS:
-        yield "serialNumber", "not positive, or longer than 20 octets (section 4.1.2.2)"
+    # Zero and negative numbers are an authority's fault, but who relies on it "SHOULD be prepared to gracefully handle" them (PKITS 4.4.14).
+    if certificate.serial.bit_length() > MAX_SERIAL_BITS:
+        yield "serialNumber", "longer than 20 octets (section 4.1.2.2)"
     if inner_algorithm.der != certificate.signature_algorithm.der:
         yield "signature", "not the algorithm that stands outside (section 4.1.1.2)"
     if not certificate.issuer.key:
