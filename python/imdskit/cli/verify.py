@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust", metavar="PEM", action="append", help="trust these certificates and not the bundled roots; may be repeated"
     )
     parser.add_argument("--intermediate", metavar="PEM", action="append", help="certificates that help to reach a root; may be repeated")
+    parser.add_argument(
+        "--crl", metavar="FILE", action="append", help="revocation lists, PEM or DER; given one, every authority needs one; may be repeated"
+    )
     parser.add_argument("--at", metavar="TIME", help="judge as of this time, ISO 8601, UTC unless it says otherwise; now by default")
     parser.add_argument("--nonce", metavar="N", help="that the document must carry")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation decides; all give the same answers")
@@ -39,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     policy = Policy.preset(options.preset)
     if options.cloud is not None:
         policy = replace(policy, clouds=(clouds.find(options.cloud),))
-    verifier = Verifier(_trust(options.trust, options.intermediate), policy, backend=backends.get(options.backend))
+    verifier = Verifier(_trust(options.trust, options.intermediate, options.crl), policy, backend=backends.get(options.backend))
     document = inputs.read(options.file, policy.limits.document_bytes)
 
     refusal = attestation = None
@@ -65,19 +68,31 @@ def run(options: argparse.Namespace) -> int:
     return 1 if refusal else 0
 
 
-def _trust(anchors: list[str] | None, intermediates: list[str] | None) -> Trust:
+def _trust(anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
     """The bundled roots, or those given instead; the bundled intermediates are hints and stay."""
     trust = Trust.bundled()
     if anchors:
         trust = replace(trust, anchors=tuple(der for path in anchors for der in _certificates(path)), origin=", ".join(anchors))
+    trust = replace(trust, crls=tuple(der for path in crls or () for der in _crls(path)))
     return replace(trust, intermediates=(*(der for path in intermediates or () for der in _certificates(path)), *trust.intermediates))
+
+
+def _crls(path: str) -> tuple[bytes, ...]:
+    """The revocation lists of one file, checked in the same way."""
+    found = pem.crls(inputs.read(path, pem.MAX_CRL_BYTES), path)
+    _check(replace(Trust.bundled(), crls=found), path)
+    return found
 
 
 def _certificates(path: str) -> tuple[bytes, ...]:
     """Those of one file, each of which can be read, so that a mistake names the file and not a position in a list."""
     found = pem.certificates(inputs.read(path, pem.MAX_BYTES), path)
+    _check(Trust(found), path)
+    return found
+
+
+def _check(trust: Trust, path: str) -> None:
     try:
-        Verifier(Trust(found))
+        Verifier(trust)
     except TrustError as error:
         raise TrustError(error.code, error.message, location=path, hint=error.hint) from None
-    return found

@@ -1,4 +1,4 @@
-"""PEM as people have it: certificates among comments, keys and blank lines (RFC 7468 section 5)."""
+"""PEM as people have it: certificates, or revocation lists, among comments, keys and blank lines (RFC 7468 section 5)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import binascii
 
 from imdskit.errors import TrustError
 
-_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 MAX_BYTES = 4 * 1024 * 1024
+MAX_CRL_BYTES = 16 * 1024 * 1024
 
 
 def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
@@ -22,18 +22,30 @@ def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
     """
     if len(data) > MAX_BYTES:
         raise TrustError("bad-trust", "The file is too large to be a list of certificates.", location=origin)
+    return _blocks(data, "CERTIFICATE", "certificate", origin)
+
+
+def crls(data: bytes, origin: str) -> tuple[bytes, ...]:
+    """The same for certificate revocation lists."""
+    if len(data) > MAX_CRL_BYTES:
+        raise TrustError("bad-trust", "The file is too large to be a revocation list.", location=origin)
+    return _blocks(data, "X509 CRL", "revocation list", origin)
+
+
+def _blocks(data: bytes, label: str, noun: str, origin: str) -> tuple[bytes, ...]:
     if data[:1] == b"0":
         return (data,)
-    blocks = [block.partition(_END) for block in data.split(_BEGIN)[1:]]
+    begin, end_of_block = f"-----BEGIN {label}-----", f"-----END {label}-----"
+    blocks = [block.partition(end_of_block.encode()) for block in data.split(begin.encode())[1:]]
     if not blocks:
-        hint = "Expected are PEM blocks that begin with -----BEGIN CERTIFICATE-----, or one certificate in DER."
-        raise TrustError("bad-trust", "There is no certificate in it.", location=origin, hint=hint)
+        hint = f"Expected are PEM blocks that begin with {begin}, or one {noun} in DER."
+        raise TrustError("bad-trust", f"There is no {noun} in it.", location=origin, hint=hint)
     if not all(end for _, end, _ in blocks):
-        raise TrustError("bad-trust", "A certificate has no end.", location=origin)
+        raise TrustError("bad-trust", f"A {noun} has no end.", location=origin)
     found = []
     for index, (block, _, _) in enumerate(blocks):
         try:
             found.append(binascii.a2b_base64(block.translate(None, b" \t\r\n"), strict_mode=True))
         except binascii.Error as error:
-            raise TrustError("bad-trust", f"Certificate {index + 1} is not base64: {error}.", location=origin) from None
+            raise TrustError("bad-trust", f"{noun.capitalize()} {index + 1} is not base64: {error}.", location=origin) from None
     return tuple(found)

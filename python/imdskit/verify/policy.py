@@ -27,6 +27,8 @@ class Policy:
         require_vm_id: whether ``vmId`` must not be empty.
         allow_common_name: accept the common name of a signer without subject alternative name.
         min_rsa_bits: of every RSA key involved.
+        require_crl: where ``Trust.crls`` are given, whether every certificate below the anchor needs one that speaks for it. Without, a list that
+            cannot be used, because it is out of date or forged, is as good as none.
         limits: bounds on hostile input.
     """
 
@@ -39,6 +41,7 @@ class Policy:
     require_vm_id: bool = True
     allow_common_name: bool = False
     min_rsa_bits: int = 2048
+    require_crl: bool = True
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -85,6 +88,7 @@ class Policy:
             "the document's times": not self.check_times,
             "that vmId is not empty": not self.require_vm_id,
             "that the name is a subject alternative name": self.allow_common_name,
+            "that a revocation list speaks for every certificate": not self.require_crl,
             f"keys down to {self.min_rsa_bits} bits": self.min_rsa_bits < default.min_rsa_bits,
         }
         return tuple(word for word, is_relaxed in words.items() if is_relaxed)
@@ -104,6 +108,8 @@ class Policy:
             require_vm_id=self.require_vm_id,
             allow_common_name=self.allow_common_name,
             min_rsa_bits=self.min_rsa_bits,
+            crls=trust.crls,
+            require_crl=self.require_crl,
         )
 
 

@@ -1,4 +1,4 @@
-"""Whom a verifier believes: anchors, which are trusted, and intermediates, which only help to reach them."""
+"""Whom a verifier believes: anchors, which are trusted, intermediates, which only help to reach them, and lists of what has been revoked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class Trust:
         anchors: certificates whose name and key are trusted (RFC 5280 section 6.1.1 (d)). At least one.
         intermediates: certificates that may stand between a signer and an anchor.
         origin: in words, for reports.
+        crls: certificate revocation lists, which are never fetched. None: revocation is not checked. Any: every certificate below the anchor
+            needs a current one that speaks for it, unless ``Policy.require_crl`` is False.
     """
 
     anchors: tuple[bytes, ...]
     intermediates: tuple[bytes, ...] = ()
     origin: str = "given by the caller"
+    crls: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.anchors:
@@ -57,3 +60,11 @@ class Trust:
         """The same anchors, and more certificates to reach them by."""
         more = tuple(der for data in files_of_pem for der in pem.certificates(data, "intermediates"))
         return replace(self, intermediates=(*more, *self.intermediates))
+
+    def with_crls(self, *files: bytes) -> Trust:
+        """The same certificates, and more revocation lists, of the contents of PEM or DER files.
+
+        Raises:
+            TrustError: ``bad-trust``.
+        """
+        return replace(self, crls=(*self.crls, *(der for data in files for der in pem.crls(data, "crls"))))

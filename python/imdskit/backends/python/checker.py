@@ -15,8 +15,10 @@ from typing import Literal, NamedTuple, TypeVar
 from imdskit.asn1 import oids
 from imdskit.backends.contract import Claims, Setup, Signed
 from imdskit.backends.python import claims as claims_of
-from imdskit.backends.python import cms, envelope, host_names, path, signature, x509
+from imdskit.backends.python import cms, crl, envelope, host_names, path, signature, x509
 from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.crl import CertificateList
+from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.validation import Inputs
 from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.reasons import Reason, Stage
@@ -60,14 +62,16 @@ class Checker:
     """Verifies documents under one :class:`Setup`. Safe to share between threads.
 
     Raises:
-        TrustError: an anchor or intermediate is not a certificate.
+        TrustError: an anchor or intermediate is not a certificate, or a revocation list is none.
     """
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._anchors = _parse_all(setup.anchors, "anchors")
         self._intermediates = _parse_all(setup.intermediates, "intermediates")
-        self._boundaries = _boundaries((*self._anchors, *self._intermediates))
+        crls = _parse_crls(setup.crls)
+        self._lists = Lists(crls, required=setup.require_crl) if crls else None
+        self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
         self._lock = Lock()
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}
@@ -195,7 +199,7 @@ class Checker:
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[Certificate, ...]:
         """The path of a signer, from memory if nothing that it depends on has changed.
 
-        A path is a function of the certificates at hand and of which of them are valid at ``at``. Between two neighbouring ends of
+        A path is a function of the certificates and lists at hand and of which of them are valid at ``at``. Between two neighbouring ends of
         validity periods the latter does not change; so the memory's key is the signer and the interval that ``at`` lies in. Remembered are
         only paths that were found, of signers that came alone, as genuine ones do: a stranger cannot fill the memory.
         """
@@ -210,6 +214,7 @@ class Checker:
                 inputs=Inputs(at, common_names=self._setup.allow_common_name),
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
+                lists=self._lists,
             )
             if alone:
                 with self._lock:
@@ -239,9 +244,22 @@ def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate,
     return tuple(parsed)
 
 
-def _boundaries(certificates: Iterable[Certificate]) -> list[int]:
-    """The seconds at which some certificate starts or ceases to be valid; notAfter is inclusive."""
-    return sorted({second for c in certificates for second in (c.not_before, c.not_after + 1)})
+def _parse_crls(crls: Iterable[bytes]) -> tuple[CertificateList, ...]:
+    parsed = []
+    for index, der in enumerate(crls):
+        try:
+            parsed.append(crl.parse_crl(der))
+        except DerError as error:
+            message = f"Not a certificate revocation list: {error.message}"
+            raise TrustError("bad-trust", message, location=f"crls[{index}] {error.location}") from None
+    return tuple(parsed)
+
+
+def _boundaries(certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> list[int]:
+    """The seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive."""
+    ends = {second for c in certificates for second in (c.not_before, c.not_after + 1)}
+    ends |= {second for one in crls for second in (one.this_update, *(() if one.next_update is None else (one.next_update + 1,)))}
+    return sorted(ends)
 
 
 class _Row(NamedTuple):
