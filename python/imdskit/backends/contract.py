@@ -6,8 +6,8 @@ str, int, tuples and the value types of this module cross the seam. A backend kn
 **Order of checks** (the first failure is the answer, on every backend): envelope, structure, signature, chain, identity, claims. The
 message is parsed to its last byte before any check of meaning. Within a stage the order is that of :class:`imdskit.reasons.Reason`, but
 for the chain, where several paths may fail for different reasons: candidates are tried depth first in a fixed order, and the reason of the
-first path that failed is reported, where any reason is preferred to ``untrusted-root`` and that to ``unknown-issuer``; ``budget-spent``
-ends the search and is always reported.
+first path that failed is reported, where any reason is preferred to ``certificate-signature`` (a certificate of the right name that did not
+sign), that to ``untrusted-root``, and that to ``unknown-issuer``; ``budget-spent`` ends the search and is always reported.
 """
 
 from __future__ import annotations
