@@ -81,8 +81,7 @@ def test_a_wheel_says_what_it_is(wheel: str, request: pytest.FixtureRequest) -> 
 
 
 def test_a_wheel_from_the_source_distribution_equals_one_from_the_checkout(sdist: Path, pure_wheel: Path, tmp_path: Path) -> None:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+    run(["tar", "-xzf", sdist, "-C", tmp_path])
     again = built("wheel", tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "out", "-Cnative=off")
     assert contents(again) == contents(pure_wheel)
 
