@@ -26,14 +26,16 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])"
 _HOST = _NAME + r"(?::[0-9]*)?"
 
-_LINES = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]++) HTTP/1\.([01])\r\n((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*+)")
+# Every group below has one way only to match, so giving back costs no more than it gained. Groups are not repeated possessively all the same:
+# before Python 3.11.5 that misses matches (python/cpython#106052). Repeating one class of octets so is sound.
+_LINES = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]++) HTTP/1\.([01])\r\n((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*)")
 _HEAD = re.compile(_LINES.pattern + rb"\r\n")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
 _ABSOLUTE = re.compile(rf"[Hh][Tt][Tt][Pp]://(?:[A-Za-z0-9\-._~!$&'()*+,;=%:]*@)?({_HOST})(/[^?]*)?(\?.*)?")
 _AUTHORITY = re.compile(_HOST)
 _TUNNEL = re.compile(_NAME + r":[0-9]+")
 _CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,8})(?:;" + _TOKEN + rb"++(?:=(?:" + _TOKEN + rb'++|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"))?)*+\r\n'
+    rb"([0-9A-Fa-f]{1,8})(?:;" + _TOKEN + rb"++(?:=(?:" + _TOKEN + rb'++|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*\r\n'
 )
 _SPECIAL = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 
