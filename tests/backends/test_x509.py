@@ -200,7 +200,7 @@ WELL_FORMED: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...]], ...] = (
     ("key-usage-with-zeros-behind", {}, (extension(oids.KEY_USAGE, writer.bit_string(b"\x80\x00", 0)),)),
     ("unknown-extension", {}, (extension("1.2.3", b"\xff\xff"),)),
     ("hardware-module-name", {}, (module_name(writer.oid("1.2"), writer.octet_string(b"1")),)),
-    ("names-of-kinds-that-nobody-uses", {}, (names(writer.explicit(3, writer.sequence(NULL)), writer.explicit(5, writer.explicit(1, writer.utf8_string("a")))),)),
+    ("names-of-rare-kinds", {}, (names(writer.explicit(3, writer.sequence(NULL)), writer.explicit(5, writer.explicit(1, writer.utf8_string("a")))),)),
     ("aki-empty", {}, (extension(oids.AUTHORITY_KEY_IDENTIFIER, writer.sequence()),)),
 )  # fmt: skip
 
