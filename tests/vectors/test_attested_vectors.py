@@ -23,8 +23,6 @@ UNTESTED = {
     Reason.DOCUMENT_TOO_OLD: "tests/verify: a policy that the vectors do not set",
     Reason.NONCE_REQUIRED: "tests/verify: a policy that the vectors do not set",
     Reason.REPLAYED: "tests/verify/test_nonce_stores.py: needs a store",
-    Reason.REVOKED: "tests/backends/test_revocation.py",
-    Reason.REVOCATION_UNKNOWN: "tests/backends/test_revocation.py",
 }
 
 
@@ -34,6 +32,7 @@ def test_a_document_is_judged_as_its_record_says(case: dict[str, Any], backend: 
         anchors=tuple(map(base64.b64decode, SETTING["anchors"])),
         intermediates=tuple(map(base64.b64decode, case.get("intermediates", SETTING["intermediates"]))),
         names=tuple((domain, domain) for domain in SETTING["names"]),
+        crls=tuple(map(base64.b64decode, case.get("crls", ()))),
     )
     checker = backend.checker(setup)
     at, nonce = case.get("at", SETTING["at"]), case.get("nonce")

@@ -18,6 +18,7 @@ class Case:
     at: int | None = None
     nonce: str | None = None
     intermediates: tuple[bytes, ...] | None = None
+    crls: tuple[bytes, ...] = ()
     see: str | None = None
 
 

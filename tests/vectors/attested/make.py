@@ -18,6 +18,7 @@ import defects_chain  # noqa: E402  # the paths above come first
 import defects_claims  # noqa: E402
 import defects_envelope  # noqa: E402
 import defects_identity  # noqa: E402
+import defects_revocation  # noqa: E402
 import defects_signature  # noqa: E402
 import pki  # noqa: E402
 from case import Case  # noqa: E402
@@ -28,7 +29,7 @@ from imdskit.clouds import CLOUDS  # noqa: E402
 from imdskit.errors import VerificationError  # noqa: E402
 
 FILE = HERE / "vectors.ndjson"
-FAMILIES = (defects_envelope, defects_signature, defects_chain, defects_identity, defects_claims)
+FAMILIES = (defects_envelope, defects_signature, defects_chain, defects_revocation, defects_identity, defects_claims)
 
 
 def text(octets: bytes) -> str:
@@ -52,7 +53,7 @@ def record(case: Case) -> dict[str, object]:
         Disagreement: the verifier does not say what the case says.
     """
     intermediates = (pki.issuing(),) if case.intermediates is None else case.intermediates
-    setup = Setup((pki.root(),), intermediates, tuple((cloud.name, cloud.domain) for cloud in CLOUDS))
+    setup = Setup((pki.root(),), intermediates, tuple((cloud.name, cloud.domain) for cloud in CLOUDS), crls=case.crls)
     line: dict[str, object] = {"id": case.id, "comment": case.comment, "document": text(case.document), "expected": case.expected}
     if case.at is not None:
         line["at"] = case.at
@@ -60,6 +61,8 @@ def record(case: Case) -> dict[str, object]:
         line["nonce"] = case.nonce
     if case.intermediates is not None:
         line["intermediates"] = [text(certificate) for certificate in case.intermediates]
+    if case.crls:
+        line["crls"] = [text(crl) for crl in case.crls]
     if case.see is not None:
         line["see"] = case.see
     try:

@@ -1,0 +1,255 @@
+"""Cases in which revocation lists are at hand (RFC 5280 sections 5 and 6.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import message as m
+import pki
+from case import Case, accept, reject
+from imdskit.asn1 import writer as der
+from imdskit.emulator import certificates as x509
+
+NUMBER, DELTA, SCOPE, REASON, ISSUER = ("2.5.29.20", "2.5.29.27", "2.5.29.28", "2.5.29.21", "2.5.29.29")
+SIGNER, OTHER = 0x1234567890ABCDEF, 0x2B
+KEY_COMPROMISE, HOLD, REMOVED = 1, 6, 8
+ONLY_USER, ONLY_CA, SOME_REASONS, INDIRECT, ONLY_ATTRIBUTE = 1, 2, 3, 4, 5
+
+
+def entry(serial: int, reason: int | None = KEY_COMPROMISE, *extensions: bytes) -> bytes:
+    """One revoked certificate; reason None leaves the extension out."""
+    if reason is not None:
+        extensions = (x509.extension(REASON, der.element(0x0A, bytes((reason,)))), *extensions)
+    return der.sequence(der.integer(serial), der.time(pki.AT - pki.DAY), der.sequence(*extensions) if extensions else b"")
+
+
+def scope(*flags: int, name: bytes = b"", reasons: bytes = b"") -> bytes:
+    """issuingDistributionPoint with these BOOLEANs set."""
+    members = {flag: der.implicit(flag, b"\xff") for flag in flags}
+    if reasons:
+        members[SOME_REASONS] = der.implicit(SOME_REASONS, reasons)
+    return x509.extension(SCOPE, der.sequence(name, *(members[number] for number in sorted(members))), critical=True)
+
+
+def revocation_list(
+    *revoked: bytes,
+    issuer: bytes = pki.ISSUING,
+    signer: str = "issuing",
+    number: int | None = 7,
+    this_update: int = pki.AT - pki.DAY,
+    next_update: int | None = pki.AT + pki.DAY,
+    algorithm: str = pki.SHA384_RSA,
+    extensions: Sequence[bytes] = (),
+    forged: bool = False,
+) -> bytes:
+    """A CertificateList, member by member (RFC 5280 section 5.1)."""
+    numbers = [x509.extension(NUMBER, der.integer(number))] if number is not None else []
+    listed = [x509.authority_key_identifier(x509.key_identifier(pki.key(signer))), *numbers, *extensions]
+    tbs = der.sequence(
+        der.integer(1),
+        x509.algorithm(algorithm),
+        issuer,
+        der.time(this_update),
+        der.time(next_update) if next_update is not None else b"",
+        der.sequence(*revoked) if revoked else b"",
+        der.explicit(0, der.sequence(*listed)),
+    )
+    signature = pki.sign(b"another list" if forged else tbs, pki.key(signer), pki.HASH_OF[algorithm])
+    return der.sequence(tbs, x509.algorithm(algorithm), der.bit_string(signature))
+
+
+def of_root(*revoked: bytes, **changes: object) -> bytes:
+    return revocation_list(*revoked, issuer=pki.ROOT, signer="root", **changes)  # type: ignore[arg-type]
+
+
+def cases() -> Iterator[Case]:
+    yield from _revoked()
+    yield from _time_and_signature()
+    yield from _scope()
+    yield from _extensions()
+    yield from _changes()
+
+
+def _with(*crls: bytes) -> dict[str, object]:
+    """The lists of a case, and that of the root, which every case needs."""
+    return {"crls": (of_root(), *crls)}
+
+
+def _unknown(id: str, comment: str, *crls: bytes, see: str | None = None) -> Case:
+    return reject(f"revocation/{id}", comment, m.signed_data(), "revocation-unknown", see=see, **_with(*crls))
+
+
+def _revoked() -> Iterator[Case]:
+    document = m.signed_data()
+    yield accept("revocation/none-revoked", "neither signer nor authority is on its issuer's list", document, **_with(revocation_list()))
+    yield accept(
+        "revocation/others-revoked", "another certificate of the issuer is revoked", document, **_with(revocation_list(entry(OTHER)))
+    )
+    yield reject("revocation/signer", "the signer is revoked", document, "revoked", **_with(revocation_list(entry(SIGNER))))
+    yield reject(
+        "revocation/signer-no-reason",
+        "the signer is revoked, and no reason given",
+        document,
+        "revoked",
+        **_with(revocation_list(entry(SIGNER, None))),
+    )
+    yield reject("revocation/signer-held", "the signer is on hold", document, "revoked", **_with(revocation_list(entry(SIGNER, HOLD))))
+    yield reject(
+        "revocation/authority",
+        "the authority is revoked by the root",
+        document,
+        "revoked",
+        crls=(of_root(entry(SIGNER)), revocation_list()),
+    )
+    yield accept(
+        "revocation/serial-of-another-issuer",
+        "the root has revoked a certificate with the signer's serial number, which is another one",
+        document,
+        crls=(of_root(entry(SIGNER)), revocation_list()),
+        intermediates=(pki.issuing(serial=der.integer(OTHER)),),
+    )
+
+
+def _time_and_signature() -> Iterator[Case]:
+    at, day = pki.AT, pki.DAY
+    yield _unknown("no-list", "there is a list of the root, but none of the authority")
+    yield reject(
+        "revocation/no-list-of-root",
+        "there is a list of the authority, but none of the root",
+        m.signed_data(),
+        "revocation-unknown",
+        crls=(revocation_list(),),
+    )
+    yield _unknown("expired", "the list should have been replaced a second ago", revocation_list(next_update=at - 1))
+    yield accept(
+        "revocation/last-second", "the list should be replaced this very second", m.signed_data(), **_with(revocation_list(next_update=at))
+    )
+    yield _unknown("early", "the list is issued in the next second", revocation_list(this_update=at + 1))
+    yield _unknown("no-next-update", "the list does not say how long it is good", revocation_list(next_update=None), see="RFC 5280 5.1.2.5")
+    yield _unknown("no-number", "the list has no number", revocation_list(number=None), see="RFC 5280 5.2.3")
+    yield reject(
+        "revocation/newest-counts",
+        "an older list, current too, does not have the signer yet",
+        m.signed_data(),
+        "revoked",
+        **_with(revocation_list(number=6, this_update=at - 2 * day), revocation_list(entry(SIGNER))),
+    )
+    yield _unknown("forged", "the signature of the list is over another one", revocation_list(forged=True))
+    yield _unknown(
+        "signed-by-signer", "the list bears the authority's name, but the signer of the document signed it", revocation_list(signer="leaf")
+    )
+    yield _unknown("sha1", "the list is signed with SHA-1", revocation_list(algorithm=pki.SHA1_RSA))
+    own, issuer = pki.key("issuing"), pki.key("root")
+    usage = x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_CERT_SIGN)
+    yield reject(
+        "revocation/no-crl-sign",
+        "the authority may sign certificates, but not lists",
+        m.signed_data(),
+        "revocation-unknown",
+        intermediates=(pki.issuing(extensions=pki.ca_extensions(own, issuer, path_length=0, key_usage=usage)),),
+        see="RFC 5280 6.3.3 (f)",
+        **_with(revocation_list()),
+    )
+
+
+def _scope() -> Iterator[Case]:
+    yield accept(
+        "revocation/only-user",
+        "the list is for end entities only",
+        m.signed_data(),
+        **_with(revocation_list(extensions=[scope(ONLY_USER)])),
+    )
+    yield _unknown("only-ca", "the list is for authorities only", revocation_list(extensions=[scope(ONLY_CA)]))
+    yield _unknown("only-attribute", "the list is for attribute certificates only", revocation_list(extensions=[scope(ONLY_ATTRIBUTE)]))
+    yield _unknown(
+        "some-reasons",
+        "the list tells of keys that were compromised, and of nothing else",
+        revocation_list(extensions=[scope(reasons=b"\x06\x40")]),
+    )
+    point = der.explicit(0, der.explicit(0, der.implicit(6, b"http://vectors.invalid/other.crl")))
+    yield _unknown(
+        "other-point",
+        "the list is that of a distribution point that the signer does not name",
+        revocation_list(extensions=[scope(name=point)]),
+    )
+    yield _unknown("other-issuer", "the authority signed a list in another name", revocation_list(issuer=pki.name("Another CA")))
+    issuer_of_entry = x509.extension(ISSUER, der.sequence(der.explicit(4, pki.ROOT)), critical=True)
+    yield accept(
+        "revocation/indirect-other",
+        "an indirect list has the signer's serial number, under another issuer",
+        m.signed_data(),
+        **_with(revocation_list(entry(SIGNER, KEY_COMPROMISE, issuer_of_entry), extensions=[scope(INDIRECT)])),
+    )
+    yield reject(
+        "revocation/indirect-own",
+        "an indirect list has the signer's serial number, with no other issuer said",
+        m.signed_data(),
+        "revoked",
+        **_with(revocation_list(entry(SIGNER), extensions=[scope(INDIRECT)])),
+    )
+
+
+def _extensions() -> Iterator[Case]:
+    strange = x509.extension("1.3.6.1.4.1.99999.1", der.null(), critical=True)
+    yield _unknown(
+        "unknown-critical", "the list has a critical extension that nobody knows", revocation_list(extensions=[strange]), see="PKITS 4.4.9"
+    )
+    yield _unknown(
+        "unknown-critical-entry",
+        "an entry of the list has a critical extension that nobody knows",
+        revocation_list(entry(OTHER, KEY_COMPROMISE, strange)),
+        see="PKITS 4.4.8",
+    )
+    plain = x509.extension("1.3.6.1.4.1.99999.1", der.null())
+    yield accept(
+        "revocation/unknown-extension",
+        "the list and an entry have extensions that nobody knows, and nobody has to",
+        m.signed_data(),
+        **_with(revocation_list(entry(OTHER, KEY_COMPROMISE, plain), extensions=[plain])),
+    )
+
+
+def _changes() -> Iterator[Case]:
+    """Lists of changes (deltas), which continue list 7."""
+
+    def delta(*revoked: bytes, base: int = 7, **changes: object) -> bytes:
+        indicator = x509.extension(DELTA, der.integer(base), critical=True)
+        return revocation_list(*revoked, number=9, this_update=pki.AT - 3600, extensions=[indicator], **changes)  # type: ignore[arg-type]
+
+    held = revocation_list(entry(SIGNER, HOLD))
+    document = m.signed_data()
+    yield reject(
+        "revocation/delta-revokes",
+        "a list of changes adds the signer",
+        document,
+        "revoked",
+        **_with(revocation_list(), delta(entry(SIGNER))),
+    )
+    yield accept(
+        "revocation/delta-removes",
+        "the signer was on hold, and a list of changes takes it off",
+        document,
+        **_with(held, delta(entry(SIGNER, REMOVED))),
+    )
+    yield reject(
+        "revocation/delta-of-later",
+        "the list of changes continues a later list",
+        document,
+        "revoked",
+        **_with(held, delta(entry(SIGNER, REMOVED), base=8)),
+    )
+    yield reject(
+        "revocation/delta-expired",
+        "the list of changes is out of date",
+        document,
+        "revoked",
+        **_with(held, delta(entry(SIGNER, REMOVED), next_update=pki.AT - 1)),
+    )
+    yield reject(
+        "revocation/delta-forged",
+        "the signature of the list of changes is over another one",
+        document,
+        "revoked",
+        **_with(held, delta(entry(SIGNER, REMOVED), forged=True)),
+    )
+    yield _unknown("delta-alone", "there are changes, but no list that they continue", delta())
