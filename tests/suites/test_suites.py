@@ -1,0 +1,105 @@
+"""The third-party suites as tests: what is in scope passes, case by case, but for the misses that ``misses.json`` lists with their reasons."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+MISSES: dict[str, list[dict[str, str]]] = json.loads((HERE / "misses.json").read_text())
+
+SUITES = {
+    "bettertls-nameconstraints-sample": {"extended": 1050},
+    "bettertls-pathbuilding": {"core": 57},
+    "boringssl-chain": {"core": 36, "extended": 61},
+    "boringssl-signed-data": {"core": 13, "extended": 5},
+    "cms-misc": {"core": 36, "extended": 28},
+    "der-certificate": {"core": 195, "extended": 137},
+    "fuzz-cms": {"core": 972},
+    "fuzz-x509": {"core": 594},
+    "gnutls-chains": {"core": 14, "extended": 32},
+    "http1-requests": {"core": 668, "extended": 56},
+    "imds-attested": {"core": 77, "extended": 1},
+    "mbedtls-pkcs7": {"core": 557, "extended": 9},
+    "nist-pkits": {"core": 34, "extended": 79},
+    "openssl-cms": {"core": 156, "extended": 25},
+    "openssl-verify": {"core": 21, "extended": 42},
+    "pkits-smime": {"core": 34, "extended": 60},
+    "wycheproof-ecdsa": {"core": 2169},
+    "wycheproof-rsa-pkcs1": {"core": 1088, "extended": 542},
+    "wycheproof-rsa-pss": {"core": 1243, "extended": 508},
+    "x509-limbo": {"core": 53, "extended": 79},
+    "x509test": {"core": 36, "extended": 68},
+}
+"""How many cases each has in each scope that is scored, so that none goes missing."""
+
+WITH_LISTS = ("nist-pkits", "pkits-smime", "x509-limbo")
+"""Suites that carry revocation lists."""
+
+
+def scored(arguments: list[str], out: Path) -> dict[str, Any]:
+    """What ``run.py`` says, as anybody would run it."""
+    command = [sys.executable, str(HERE / "run.py"), "--backend", "python", "--misses", "--json", str(out), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    scores: dict[str, Any] = json.loads(out.read_text())
+    return scores
+
+
+def assert_as_listed(scores: dict[str, Any], option: str = "") -> None:
+    """No miss that is not listed, none listed that is a pass by now, and nothing of the core accepted falsely, broken or slow."""
+    for name, score in scores.items():
+        listed = MISSES.get(name + option, [])
+        assert score["misses"] == [{key: value for key, value in miss.items() if key != "reason"} for miss in listed]
+        for scope, counts in score.items():
+            if scope != "misses":
+                assert (counts["error"], counts["slow"]) == (0, 0)
+                assert scope != "core" or counts["false-accept"] == 0
+
+
+def folder(shared: Path) -> Path:
+    return shared / "suites" / "open"
+
+
+def test_every_suite_is_known(shared: Path) -> None:
+    assert {file.name.removesuffix(".json.gz") for file in folder(shared).iterdir()} == set(SUITES)
+
+
+def test_every_miss_has_a_reason() -> None:
+    assert all(miss["reason"] for misses in MISSES.values() for miss in misses)
+    known = {name + option for name in SUITES for option in ("", "/chain", " --crls", "/chain --crls")}
+    assert set(MISSES) <= known
+
+
+@pytest.mark.suites
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suite_passes_but_for_what_is_listed(suite: str, shared: Path, tmp_path: Path) -> None:
+    scores = scored([str(folder(shared) / f"{suite}.json.gz")], tmp_path / "scores.json")
+    assert_as_listed(scores)
+    made = {scope: sum(counts.values()) for scope, counts in scores[suite].items() if scope not in ("misses", "out")}
+    assert made == SUITES[suite]
+    assert not any(counts["skip"] for scope, counts in scores[suite].items() if scope not in ("misses", "out"))
+
+
+@pytest.mark.suites
+@pytest.mark.parametrize("suite", WITH_LISTS)
+def test_a_suite_passes_with_its_revocation_lists(suite: str, shared: Path, tmp_path: Path) -> None:
+    arguments = ["--crls", "--scope", "core,extended,out", str(folder(shared) / f"{suite}.json.gz")]
+    scores = scored(arguments, tmp_path / "scores.json")
+    assert_as_listed(scores, " --crls")
+    assert not any(counts["skip"] for scope, counts in scores[suite].items() if scope != "misses")
+
+
+@pytest.mark.suites
+def test_genuine_documents_pass_from_end_to_end(shared: Path, tmp_path: Path) -> None:
+    scores = scored([str(folder(shared) / "imds-attested.json.gz")], tmp_path / "scores.json")
+    outcomes: Counter[str] = Counter()
+    for scope in ("core", "extended"):
+        outcomes.update(scores["imds-attested/chain"][scope])
+    assert outcomes["pass"] == outcomes.total() == 76
