@@ -1,0 +1,260 @@
+"""Revocation lists: whose they are, what they are for, and what a hostile one costs. Lists are made by another library, documents are not needed."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from imdskit.backends.contract import Limits
+from imdskit.backends.python import path
+from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.crl import CertificateList, parse_crl
+from imdskit.backends.python.revocation import Lists
+from imdskit.backends.python.validation import Inputs
+from imdskit.backends.python.x509 import parse_certificate
+from imdskit.errors import DerError, VerificationError
+
+AT = 1_800_000_000
+DAY = 86_400
+INPUTS = Inputs(AT, purpose=None)
+
+
+@cache
+def key(label: str) -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def name(label: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def usage(*, certificates: bool, lists: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(not certificates, False, False, False, False, certificates, lists, False, False)
+
+
+@cache
+def certificate(
+    subject: str,
+    issuer: str,
+    serial: int,
+    *,
+    ca: bool = True,
+    lists: bool = True,
+    own: str = "",
+    point: x509.DistributionPoint | None = None,
+) -> Certificate:
+    """Signed with the key called like its issuer; its own is called like itself if ``own`` does not say otherwise."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name(subject))
+        .issuer_name(name(issuer))
+        .public_key(key(own or subject).public_key())
+        .serial_number(serial)
+        .not_valid_before(moment(AT - DAY))
+        .not_valid_after(moment(AT + DAY))
+        .add_extension(x509.BasicConstraints(ca, None), True)
+        .add_extension(usage(certificates=ca, lists=lists), True)
+    )
+    if point is not None:
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), False)
+    return parse_certificate(builder.sign(key(issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+
+
+def revocation_list(
+    issuer: str, *serials: int, signer: str = "", extra: x509.ExtensionType | None = None, number: int = 1
+) -> CertificateList:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(name(issuer))
+        .last_update(moment(AT - 60) + timedelta(seconds=number))
+        .next_update(moment(AT + 60))
+        .add_extension(x509.CRLNumber(number), False)
+    )
+    if extra is not None:
+        builder = builder.add_extension(extra, True)
+    for serial in serials:
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment(AT - 60)).build()
+        )
+    return parse_crl(builder.sign(key(signer or issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+
+
+def limited(
+    full_name: str | None = None, relative: str | None = None, *, user: bool = False, ca: bool = False, indirect: bool = False
+) -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(full_name)] if full_name else None,
+        relative_name=relative_name(relative) if relative else None,
+        only_contains_user_certs=user,
+        only_contains_ca_certs=ca,
+        only_some_reasons=None,
+        indirect_crl=indirect,
+        only_contains_attribute_certs=False,
+    )
+
+
+def relative_name(label: str) -> x509.RelativeDistinguishedName:
+    return x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, label)])
+
+
+ROOT = certificate("Root", "Root", 1)
+CA = certificate("CA", "Root", 2)
+ROOT_LIST = revocation_list("Root")
+
+
+def signer(point: x509.DistributionPoint | None = None) -> Certificate:
+    return certificate("Signer", "CA", 3, ca=False, lists=False, point=point)
+
+
+def verdict(
+    leaf: Certificate,
+    *lists: CertificateList,
+    others: tuple[Certificate, ...] = (),
+    required: bool = True,
+    limits: Limits | None = None,
+    anchors: tuple[Certificate, ...] = (ROOT,),
+) -> str:
+    """``good``, or the reason of the refusal and its place."""
+    try:
+        path.build(
+            leaf,
+            anchors=anchors,
+            intermediates=(CA, *others),
+            inputs=INPUTS,
+            limits=limits or Limits(),
+            lists=Lists(lists, required=required),
+        )
+    except VerificationError as error:
+        return f"{error.code} {error.location}"
+    return "good"
+
+
+def test_every_certificate_below_the_anchor_needs_a_list_unless_lists_are_not_required() -> None:
+    assert verdict(signer(), ROOT_LIST, revocation_list("CA")) == "good"
+    assert verdict(signer(), ROOT_LIST) == "revocation-unknown chain[0]"
+    assert verdict(signer(), revocation_list("CA")) == "revocation-unknown chain[1]"
+    assert verdict(signer(), ROOT_LIST, required=False) == "good"
+    assert verdict(signer(), revocation_list("CA", 3), required=False) == "revoked chain[0].serialNumber"
+    assert verdict(signer(), revocation_list("Root", 2), required=False) == "revoked chain[1].serialNumber"
+
+
+def test_an_anchor_is_not_asked_about() -> None:
+    assert verdict(signer(), revocation_list("Root", 1), revocation_list("CA")) == "good"
+
+
+def test_another_path_is_tried_where_one_is_revoked() -> None:
+    twin = certificate("CA", "Other root", 7)
+    other = certificate("Other root", "Other root", 1)
+    lists = (revocation_list("Root", 2), revocation_list("Other root"), revocation_list("CA"))
+    assert verdict(signer(), *lists, others=(twin,), anchors=(ROOT, other)) == "good"
+    assert verdict(signer(), *lists, others=(twin,)) == "revoked chain[1].serialNumber"
+
+
+@pytest.mark.parametrize("lists", [True, False], ids=["may-sign-lists", "may-not"])
+def test_an_authority_may_sign_its_lists_with_another_key_that_is_certified_for_it(lists: bool) -> None:
+    holder = certificate("CA", "Root", 8, ca=False, lists=lists, own="CA's key for lists")
+    signed = revocation_list("CA", signer="CA's key for lists")
+    assert verdict(signer(), ROOT_LIST, signed) == "revocation-unknown chain[0]"
+    assert verdict(signer(), ROOT_LIST, signed, others=(holder,)) == ("good" if lists else "revocation-unknown chain[0]")
+
+
+def test_a_key_for_lists_that_was_revoked_signs_no_lists() -> None:
+    holder = certificate("CA", "Root", 8, ca=False, own="CA's key for lists")
+    signed = revocation_list("CA", signer="CA's key for lists")
+    assert verdict(signer(), revocation_list("Root", 8), signed, others=(holder,)) == "revocation-unknown chain[0]"
+
+
+def test_nobody_vouches_for_its_own_key_by_a_list_in_the_name_of_its_issuer() -> None:
+    holder = certificate("CA", "CA", 9, ca=False, own="CA's key for lists")  # self-issued, and revoked by the authority itself
+    signed = revocation_list("CA", signer="CA's key for lists", number=2)
+    assert verdict(signer(), ROOT_LIST, signed, others=(holder,)) == "revocation-unknown chain[0]"
+    assert verdict(signer(), ROOT_LIST, signed, revocation_list("CA", 3, 9), others=(holder,)) == "revoked chain[0].serialNumber"
+
+
+POINT = x509.DistributionPoint([x509.UniformResourceIdentifier("http://ca.invalid/1.crl")], None, None, None)
+RELATIVE = x509.DistributionPoint(None, relative_name("part 1"), None, None)
+ELSEWHERE = x509.DistributionPoint(None, None, None, [x509.DirectoryName(name("List issuer"))])
+
+
+@pytest.mark.parametrize(
+    ("point", "scope", "expected"),
+    [
+        (None, limited(user=True), "good"),
+        (None, limited(ca=True), "revocation-unknown chain[0]"),
+        (None, limited("http://ca.invalid/1.crl"), "revocation-unknown chain[0]"),
+        (POINT, limited("http://ca.invalid/1.crl"), "good"),
+        (POINT, limited("http://ca.invalid/2.crl"), "revocation-unknown chain[0]"),
+        (POINT, None, "good"),
+        (RELATIVE, limited(relative="part 1"), "good"),
+        (RELATIVE, limited(relative="part 2"), "revocation-unknown chain[0]"),
+        (ELSEWHERE, limited(indirect=True), "good"),
+    ],
+    ids=["user", "ca", "named", "same-name", "other-name", "unlimited", "same-part", "other-part", "elsewhere"],
+)
+def test_a_list_speaks_for_what_it_is_limited_to(
+    point: x509.DistributionPoint | None, scope: x509.IssuingDistributionPoint | None, expected: str
+) -> None:
+    assert verdict(signer(point), ROOT_LIST, revocation_list("CA", extra=scope)) == expected
+
+
+def test_a_list_of_another_issuer_counts_where_the_certificate_names_it_and_the_list_is_indirect() -> None:
+    holder = certificate("List issuer", "Root", 10, ca=False)
+    indirect, direct = (revocation_list("List issuer", extra=extra) for extra in (limited(indirect=True), None))
+    leaf = signer(ELSEWHERE)
+    assert verdict(leaf, ROOT_LIST, indirect, others=(holder,)) == "good"
+    assert verdict(leaf, ROOT_LIST, direct, others=(holder,)) == "revocation-unknown chain[0]"
+    assert verdict(leaf, ROOT_LIST, indirect) == "revocation-unknown chain[0]"
+    assert verdict(signer(), ROOT_LIST, indirect, others=(holder,)) == "revocation-unknown chain[0]"
+    assert verdict(leaf, revocation_list("Root", 10), indirect, others=(holder,)) == "revocation-unknown chain[0]"
+
+
+def test_the_order_of_the_lists_does_not_matter() -> None:
+    lists = [ROOT_LIST, *(revocation_list("CA", *serials, number=n) for n, serials in enumerate([(), (4,), (3,)], 1))]
+    for seed in range(6):
+        random.Random(seed).shuffle(lists)
+        assert verdict(signer(), *lists) == "revoked chain[0].serialNumber"
+
+
+def test_many_lists_and_many_issuers_spend_the_budget() -> None:
+    holders = tuple(certificate("CA", "Root", 100 + n, ca=False, own=f"key {n}") for n in range(20))
+    lists = [revocation_list("CA", signer="nobody's", number=n) for n in range(1, 31)]
+    started = time.process_time()
+    assert verdict(signer(), ROOT_LIST, *lists, others=holders) == "budget-spent chain"
+    assert time.process_time() - started < 5
+
+
+def test_what_is_no_list_is_refused_with_its_place() -> None:
+    good = revocation_list("CA", 3, 4).der
+    assert parse_crl(good).revoked.keys() == {(parse_crl(good).issuer.key, serial) for serial in (3, 4)}
+    rng = random.Random(20261123)
+    refused = 0
+    for _ in range(3000):
+        changed = bytearray(good)
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+        try:
+            parse_crl(bytes(changed[: rng.choice([len(changed), rng.randrange(len(changed))])]))
+        except DerError:
+            refused += 1
+    assert refused > 1500
+    for cut in range(len(good)):
+        with pytest.raises(DerError):
+            parse_crl(good[:cut])
+
+
+def test_no_list_that_was_changed_is_believed() -> None:
+    one = revocation_list("CA", 3)
+    emptied = replace(one, revoked={}, tbs=revocation_list("CA").tbs)
+    assert verdict(signer(), ROOT_LIST, emptied) == "revocation-unknown chain[0]"
