@@ -128,3 +128,9 @@ def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
                 assert {outcome.outcome for outcome in report} <= {"pass", "skip"}
             assert len(report.outcomes) == 11
             assert report.text().splitlines()[-1].startswith("accepted" if report.ok else "refused")
+
+
+def test_an_attestation_names_the_backend_that_really_decided(shared: Path, backend: Backend) -> None:
+    _, document, at = documents(shared, genuine=True)[0]
+    decided = Verifier(backend=backend).verify(document, at + HOUR).backend
+    assert decided == (backend.name if "checker" in backend.native else "python")

@@ -207,7 +207,7 @@ class Verifier:
             chain=signed.chain,
             content=signed.content,
             at=at,
-            backend=self.backend.name,
+            backend=self.backend.name if "checker" in self.backend.native else "python",
             relaxed=self.policy.relaxed,
         )
 
