@@ -126,7 +126,7 @@ def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
             else:
                 assert report.ok
                 assert {outcome.outcome for outcome in report} <= {"pass", "skip"}
-            assert len(report.outcomes) == 11
+            assert len(report.outcomes) == 12
             assert report.text().splitlines()[-1].startswith("accepted" if report.ok else "refused")
 
 

@@ -64,6 +64,19 @@ def test_without_lists_revocation_is_not_checked_and_with_any_all_are_needed_unl
     assert lenient.relaxed == ("that a revocation list speaks for every certificate",)
 
 
+def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
+    some = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
+    said = []
+    for trust in (TRUST, some, TRUST.with_crls(pem("X509 CRL", REVOKED))):
+        report = Verifier(trust, backend=backend).explain(DOCUMENT, AT)
+        said += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
+    assert said == [
+        ("skip", "no revocation lists were given"),
+        ("pass", "nothing on the path is revoked"),
+        ("skip", "an earlier check failed"),
+    ]
+
+
 def test_a_remembered_signer_is_asked_about_again_when_a_list_runs_out(backend: Backend) -> None:
     policy = Policy(check_times=False)
     checker = backend.checker(policy.setup(TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))))

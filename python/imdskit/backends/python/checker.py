@@ -168,6 +168,12 @@ class Checker:
         case.chain = self._path(case.certificate, case.message.certificates, case.at)
         return None
 
+    def _revocation(self, case: _Case) -> str | None:
+        """Says what :meth:`_chain` has found: a path on which something is revoked is none, and another one may be."""
+        if not self._setup.check_chain:
+            return "left out by the policy"
+        return None if self._lists else "no revocation lists were given"
+
     def _identity(self, case: _Case) -> None:
         assert case.certificate
         for label, domain in self._setup.names:
@@ -334,6 +340,7 @@ CHECKS: tuple[_Row, ...] = (
         "RFC 5652 sections 5.4 and 5.6; RFC 8017 section 8.2.2",
     ),
     _Row("chain", Stage.CHAIN, ("certificate",), Checker._chain, _seen_chain, "RFC 5280 section 6.1"),
+    _Row("revocation", Stage.CHAIN, ("chain",), Checker._revocation, lambda case: "nothing on the path is revoked", "RFC 5280 section 6.3"),
     _Row(
         "name", Stage.IDENTITY, ("certificate",), Checker._identity, _seen_name, "IMDS documentation, attested data; RFC 6125 section 6.4"
     ),
