@@ -13,6 +13,7 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
 from imdskit.emulator import loadbalancer, machine
 from imdskit.emulator.call import Call, Machine
+from imdskit.emulator.events import Events
 from imdskit.emulator.identity import identities
 from imdskit.emulator.instance import Instance
 from imdskit.emulator.machine import Seeded
@@ -44,6 +45,7 @@ class App:
         seed: of all values that the scenario does not give.
         throttle: the limits, or None for none.
         downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
+        events_enabling: seconds from the first question for events until they are shown.
 
     Attributes:
         instance: the instance document.
@@ -61,6 +63,7 @@ class App:
         seed: int = 0,
         throttle: Throttle | None = None,
         downloads: Downloads | None = None,
+        events_enabling: int = 0,
     ) -> None:
         self.instance = Instance(scenario, seed, backend.document)
         given = scenario.given.get("identity")
@@ -74,6 +77,7 @@ class App:
             identities(given, compute, seed),
             self._unknown_resource,
             loadbalancer.document(scenario.given.get("loadbalancer"), machine.document(scenario, seed)),
+            Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
         )
         self._throttle = throttle
         self._downloads = downloads

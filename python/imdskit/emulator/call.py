@@ -11,6 +11,7 @@ from functools import cached_property
 
 from imdskit import versions
 from imdskit.backends.contract import Form
+from imdskit.emulator.events import Events
 from imdskit.emulator.identity import SELECTORS, Identities, Identity
 from imdskit.emulator.instance import Instance
 from imdskit.errors import SelectionError
@@ -29,6 +30,7 @@ class Machine:
         identities: managed identities.
         unknown_resource: the answer of Entra ID for a resource that it does not know, or None for one that it knows.
         load_balancer: the whole answer about load balancers, or None if there is none.
+        events: that are scheduled.
         bad_version: the version error that names the newest of them.
     """
 
@@ -37,6 +39,7 @@ class Machine:
     identities: Identities
     unknown_resource: Callable[[str], Answer | None]
     load_balancer: bytes | None
+    events: Events
     bad_version: Answer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +99,11 @@ class Call:
         """The identity that is meant, or None if there is no such, or none that is meant without being named."""
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default
+
+    @cached_property
+    def approved(self) -> tuple[str, ...] | None:
+        """The ids of events that the body approves, or None if it is malformed or names one that is not there."""
+        return self.machine.events.approvable(self.request.body)
 
     @property
     def wants_text(self) -> bool:

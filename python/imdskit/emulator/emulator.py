@@ -36,12 +36,14 @@ class Emulator:
         clock: says what time it is, for documents, certificates and limits.
         backend: finds nodes in documents and counts requests; None for the best there is.
         host: address to listen on. Nothing but loopback without need.
+        events_enabling: seconds from the first question for scheduled events until they are shown.
 
     Attributes:
         scenario: the checked scenario.
         authority: signs documents.
         issuer: signs tokens.
         app: the service without the server.
+        events: scheduled events, to be announced and cancelled.
 
     Raises:
         ScenarioError: the scenario is not usable.
@@ -58,6 +60,7 @@ class Emulator:
         backend: Backend | None = None,
         *,
         host: str = "127.0.0.1",
+        events_enabling: int = 0,
     ) -> None:
         if backend is None:
             from imdskit.backends import best  # loads the extension, which only who needs it should pay for
@@ -75,7 +78,9 @@ class Emulator:
             seed=secrets.randbits(128) if seed is None else seed,
             throttle=Throttle(backend.bucket, clock) if rate_limit else None,
             downloads=self._download,
+            events_enabling=events_enabling,
         )
+        self.events = self.app.machine.events
         if self.app.machine.identities:
             self.issuer.prepare()
         self._server = Server(self.app.handle, host, port, clock=clock)

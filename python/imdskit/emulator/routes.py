@@ -81,8 +81,12 @@ class Routes:
         return json_response(call.machine.load_balancer or b"")
 
     def scheduled_events(self, call: Call) -> Response:
-        """No events: nothing is ever planned for this machine."""
-        return json_response(compact({"DocumentIncarnation": 1, "Events": []}))
+        """What is planned; or, for POST, let it begin. The body of the answer to an approval is nowhere told: it is empty (inferred)."""
+        events = call.machine.events
+        if call.request.method == "POST":
+            events.approve(call.approved or ())
+            return json_response(b"")
+        return json_response(events.document(call.version or ""))
 
     def versions(self, call: Call) -> Response:
         """The enabled api-versions, ascending."""

@@ -138,7 +138,9 @@ def _nonce(call: Call) -> Answer | None:
 
 
 def _approval(call: Call) -> Answer | None:
-    return r.BAD_REQUEST if call.category == "scheduledevents" and call.request.method == "POST" else None
+    if call.category != "scheduledevents" or call.request.method != "POST":
+        return None
+    return r.BAD_REQUEST if call.approved is None else None
 
 
 def _resource(call: Call) -> Answer | None:
@@ -308,7 +310,14 @@ RULES: tuple[Rule, ...] = (
         "interface description: up to 32 alphanumeric; base64url is in use",
         _nonce,
     ),
-    Rule("approval", "An event is approved that does not exist.", (r.BAD_REQUEST,), _I, "scheduled events documentation", _approval),
+    Rule(
+        "approval",
+        'The body of an approval is not `{"StartRequests":[{"EventId":"..."}]}`, or names an event that is not there; then none is started.',
+        (r.BAD_REQUEST,),
+        _D,
+        "scheduled events documentation: 400 for a malformed body; the answer, and what is said of other events, inferred",
+        _approval,
+    ),
     Rule("resource", "A token is asked for without `resource`.", (r.IDENTITY_NO_RESOURCE,), _O, "Azure/aad-pod-identity#450", _resource),
     Rule(
         "bypass-cache",
