@@ -49,7 +49,7 @@ _USUAL: dict[str, tuple[str, str, int]] = {
     "Terminate": ("", "User", -1),
 }
 _FAILURE = "Host server is undergoing an emergency repair."
-_LONGEST = 366 * 24 * 3600
+_LONGEST = 10 * 366 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
