@@ -79,6 +79,20 @@ class Node:
         self.children = [child for child in self.children if child.at(depth - 1)]
 
 
+def map_policy(root: Node, i: int, mapped: str, expected: set[str], allowed: bool) -> None:
+    """6.1.4 (b), for one policy of the issuer's domain."""
+    if allowed:
+        nodes = [node for node in root.at(i) if node.valid == mapped]
+        for node in nodes:
+            node.expected = set(expected)
+        for parent in () if nodes else root.at(i - 1):
+            if any(child.valid == ANY_POLICY for child in parent.children):
+                parent.children.append(Node(mapped, set(expected)))
+    else:
+        for parent in root.at(i - 1):
+            parent.children = [child for child in parent.children if child.valid != mapped]
+
+
 def tree_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> bool:
     """RFC 5280 sections 6.1.2 to 6.1.5, step by step."""
     n = len(path)
@@ -104,25 +118,14 @@ def tree_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit:
             return False
         if i == n:
             break
-        if one.policy_mappings:  # 6.1.4 (a), (b)
-            if any(ANY_POLICY in mapping for mapping in one.policy_mappings):
-                return False
-            for mapped in {issuer for issuer, _ in one.policy_mappings} if root is not None else ():
-                expected = {subject for issuer, subject in one.policy_mappings if issuer == mapped}
-                if policy_mapping > 0:
-                    nodes = [node for node in root.at(i) if node.valid == mapped]
-                    for node in nodes:
-                        node.expected = set(expected)
-                    if not nodes:
-                        for parent in root.at(i - 1):
-                            if any(child.valid == ANY_POLICY for child in parent.children):
-                                parent.children.append(Node(mapped, set(expected)))
-                else:
-                    for parent in root.at(i - 1):
-                        parent.children = [child for child in parent.children if child.valid != mapped]
-            if root is not None:
-                root.prune(i)
-                root = root if root.at(i) else None
+        mappings = one.policy_mappings or ()
+        if any(ANY_POLICY in mapping for mapping in mappings):  # 6.1.4 (a)
+            return False
+        if root is not None:  # (b)
+            for mapped in {issuer for issuer, _ in mappings}:
+                map_policy(root, i, mapped, {subject for issuer, subject in mappings if issuer == mapped}, policy_mapping > 0)
+            root.prune(i)
+            root = root if root.at(i) else None
         if not one.self_issued:  # (h)
             explicit_policy, policy_mapping, inhibit = (max(value - 1, 0) for value in (explicit_policy, policy_mapping, inhibit))
         if one.policy_constraints is not None:  # (i)

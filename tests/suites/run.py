@@ -20,6 +20,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -77,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     bad = any(
-        found.counts.get("core", {}).get("false-accept") or any(c["error"] for c in found.counts.values()) for found in results.values()
+        found.counts.get("core", Counter[str]())["false-accept"] or any(c["error"] for c in found.counts.values())
+        for found in results.values()
     )
     return 1 if bad else 0
 

@@ -32,11 +32,15 @@ class Budget:
             raise VerificationError(Reason.BUDGET_SPENT, location="chain")
 
     def spend_signature(self, key: PublicKey) -> None:
-        """One verification with this key: for RSA, as many multiplications as the exponent has bits, each quadratic in the size of the modulus."""
-        if isinstance(key, RsaPublicKey):
-            self._spend(1000 * key.bits * key.bits * max(key.exponent.bit_length(), 17) // (2048 * 2048 * 17))
-        elif isinstance(key, EcPublicKey):
-            self._spend(CURVES[key.curve])
+        """One verification with this key: for RSA, as many multiplications as the exponent has bits, each quadratic in the size of the modulus. Keys
+        of other kinds verify nothing and cost nothing."""
+        match key:
+            case RsaPublicKey():
+                self._spend(1000 * key.bits * key.bits * max(key.exponent.bit_length(), 17) // (2048 * 2048 * 17))
+            case EcPublicKey():
+                self._spend(CURVES[key.curve])
+            case _:
+                return
 
     def spend_step(self, length: int) -> None:
         """One candidate looked at, for a path of so many certificates."""

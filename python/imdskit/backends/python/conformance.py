@@ -171,14 +171,16 @@ def _alternative_name(name: GeneralName) -> Iterator[Fault]:
     """4.2.1.6"""
     if name.kind == "dNSName" and (not is_host(name.value.removeprefix(b"*.")) or b"_" in name.value):
         yield "subjectAltName", "a DNS name that is not in the preferred syntax"
-    if name.kind == "uniformResourceIdentifier":
-        try:
-            address = urlsplit(name.value)
-        except ValueError:
-            yield "subjectAltName", "a malformed URI"
-            return
-        if not address.scheme or (address.scheme in (b"http", b"https", b"ftp", b"ldap") and not address.hostname):
-            yield "subjectAltName", "a relative URI"
+    if name.kind == "uniformResourceIdentifier" and not _is_absolute(name.value):
+        yield "subjectAltName", "a malformed or relative URI"
+
+
+def _is_absolute(uri: bytes) -> bool:
+    try:
+        address = urlsplit(uri)
+    except ValueError:
+        return False
+    return bool(address.scheme) and (address.scheme not in (b"http", b"https", b"ftp", b"ldap") or bool(address.hostname))
 
 
 def _constraints(certificate: Certificate) -> Iterator[Fault]:

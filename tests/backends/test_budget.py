@@ -1,0 +1,40 @@
+"""What work costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from imdskit.backends.python.budget import Budget
+from imdskit.backends.python.certificate import EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
+from imdskit.errors import VerificationError
+from imdskit.reasons import Reason
+
+
+@pytest.mark.parametrize(
+    ("key", "units"),
+    [
+        (RsaPublicKey(1 << 2047, 65537), 1),
+        (RsaPublicKey(1 << 2047, 3), 1),
+        (RsaPublicKey(1 << 4095, 65537), 4),
+        (RsaPublicKey(1 << 8191, (1 << 32) - 1), 30),
+        (EcPublicKey("secp256r1", 0, 0), 15),
+        (EcPublicKey("secp384r1", 0, 0), 30),
+        (EcPublicKey("secp521r1", 0, 0), 60),
+        (UnsupportedPublicKey("1.2", "none"), 0),
+    ],
+)
+def test_a_signature_costs_what_its_key_makes_of_it(key: PublicKey, units: int) -> None:
+    budget = Budget(1000)
+    budget.spend_signature(key)
+    assert (1000 * 1000 - budget.left) // 1000 == units
+
+
+def test_what_is_spent_is_gone() -> None:
+    budget = Budget(1)
+    budget.spend_items(10)
+    budget.spend_step(8)
+    with pytest.raises(VerificationError) as refusal:
+        budget.spend_signature(RsaPublicKey(1 << 2047, 65537))
+    assert (refusal.value.reason, refusal.value.location) == (Reason.BUDGET_SPENT, "chain")
+    with pytest.raises(VerificationError):
+        Budget(1).exhaust()

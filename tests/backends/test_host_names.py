@@ -1,0 +1,101 @@
+"""Whether a certificate is that of a cloud's service, by its names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from imdskit.backends.python.certificate import Certificate, GeneralName
+from imdskit.backends.python.host_names import dns_names, matching_name
+from imdskit.backends.python.x509 import parse_certificate
+
+DOMAIN = "metadata.azure.com"
+
+
+@pytest.fixture(scope="module")
+def nameless() -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(x509.Name([])).public_key(key.public_key())
+    made = builder.serial_number(1).not_valid_before(moment).not_valid_after(moment).sign(key, hashes.SHA256())
+    return parse_certificate(made.public_bytes(serialization.Encoding.DER))
+
+
+def bearer(nameless: Certificate, *names: str, kind: str = "dNSName") -> Certificate:
+    return replace(nameless, subject_alt_name=tuple(GeneralName(kind, name.encode()) for name in names))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        DOMAIN,
+        "METADATA.Azure.COM",
+        "westeurope.metadata.azure.com",
+        "a.b.metadata.azure.com",
+        "*.metadata.azure.com",
+        "*.westeurope.metadata.azure.com",
+        "a_b.metadata.azure.com",
+        "xn--bcher-kva.metadata.azure.com",
+    ],
+)
+def test_the_domain_and_what_lies_below_it_match(nameless: Certificate, name: str) -> None:
+    assert matching_name(bearer(nameless, "other.example", name), DOMAIN) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "com",
+        "azure.com",
+        "*.azure.com",
+        "*.*.azure.com",
+        "*",
+        "evilmetadata.azure.com",
+        "metadata.azure.com.evil.org",
+        "metadata.azure.comevil",
+        "metadata.azure.us",
+        "metadata-azure.com",
+        "metadata.azure.com.",
+        ".metadata.azure.com",
+        "a..metadata.azure.com",
+        "a.*.metadata.azure.com",
+        "w*.metadata.azure.com",
+        "metadata.azure.com\0",
+        "evil.org\0.metadata.azure.com",
+        "metadata.azure.com/x",
+        "-.metadata.azure.com",
+        "a-.metadata.azure.com",
+        " metadata.azure.com",
+        "metadata.azure.com\n",
+        f"{'a' * 64}.metadata.azure.com",
+        f"{'a.' * 120}metadata.azure.com",
+    ],
+)
+def test_look_alikes_do_not(nameless: Certificate, name: str) -> None:
+    assert matching_name(bearer(nameless, name), DOMAIN) is None
+
+
+def test_only_dns_names_count(nameless: Certificate) -> None:
+    for kind in ("rfc822Name", "uniformResourceIdentifier"):
+        assert dns_names(bearer(nameless, DOMAIN, kind=kind)) == ()
+
+
+def test_the_common_name_counts_only_where_it_is_allowed_and_there_is_no_alternative_name(nameless: Certificate) -> None:
+    named = replace(nameless, subject=replace(nameless.subject, common_names=(DOMAIN,)))
+    assert matching_name(named, DOMAIN) is None
+    assert matching_name(named, DOMAIN, allow_common_name=True) == DOMAIN
+    assert matching_name(bearer(named, "other.example"), DOMAIN, allow_common_name=True) is None
+    assert matching_name(bearer(named), DOMAIN, allow_common_name=True) is None
+
+
+def test_letters_beyond_ascii_are_not_taken_for_others(nameless: Certificate) -> None:
+    """The Kelvin sign in lower case is a k."""
+    named = replace(nameless, subject=replace(nameless.subject, common_names=("bac\u212a.example.org",)))
+    assert matching_name(named, "back.example.org", allow_common_name=True) is None
