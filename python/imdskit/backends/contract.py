@@ -159,7 +159,10 @@ class Bucket(Protocol):
     """A token bucket on integers. Safe to share between threads."""
 
     def take(self, now_ns: int) -> int:
-        """Take one token at ``now_ns``. Returns 0 if it was there, else the nanoseconds until one will be; then nothing was taken."""
+        """Take one token at ``now_ns``, a signed number of 64 bits.
+
+        Returns 0 if it was there, else the nanoseconds until one will be; then nothing was taken.
+        """
 
 
 @dataclass(frozen=True, slots=True)
