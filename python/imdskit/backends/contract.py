@@ -37,7 +37,7 @@ class Limits:
     path_certificates: int = 8
     """Certificates on one path, signer and anchor included."""
     work: int = 3000
-    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/path.py``)."""
+    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/budget.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
