@@ -94,7 +94,8 @@ class FetchError(ImdskitError):
 
 
 class TrustError(ImdskitError):
-    """Certificates that the caller gave as trust anchors or intermediates cannot be used. Codes: ``bad-trust``, ``no-trust``."""
+    """Certificates that the caller gave as trust anchors or intermediates cannot be used. Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (a
+    folder that is no bundle, or not whole), ``bundle-format`` (a bundle of a format that is not known)."""
 
 
 class UsageError(ImdskitError):

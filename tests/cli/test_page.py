@@ -74,7 +74,7 @@ def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
             process.terminate()
             process.communicate(timeout=30)
     assert [process.returncode for process in background] == [0]
-    assert verbs >= {"serve", "get", "attest", "verify", "demo"}
+    assert verbs >= {"serve", "get", "attest", "verify", "doctor", "demo"}
 
 
 def test_the_comparison_can_fail() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ NO_CERTIFICATES = {
     "empty": b"",
     "text": b"certificate",
     "not UTF-8": b"\xff\xfe",
-    "a key": b"-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n",
+    "a key": b"-----BEGIN PUBLIC KEY-----\nMII=\n-----END PUBLIC KEY-----\n",
     "cut": b"-----BEGIN CERTIFICATE-----\nMIIB",
     "not base64": CERTIFICATE % b"!!!",
     "base64 of nothing": CERTIFICATE % b"",
@@ -305,3 +306,17 @@ def test_standard_input_is_not_read_to_its_end() -> None:
 def test_the_sample_of_the_examples_is_the_one_in_the_package() -> None:
     example = PYTHON.parent / "examples" / "attested" / "documentation-sample.json"
     assert example.read_bytes() == SAMPLE.read_bytes()
+
+
+def test_a_bundle_stands_in_place_of_the_bundled_one(run: Run, document: str, emulator: Emulator, tmp_path: Path) -> None:
+    anchor, issuing = emulator.authority.root, emulator.authority.issuing
+    (tmp_path / "anchors.pem").write_bytes(anchor)
+    (tmp_path / "intermediates.pem").write_bytes(issuing)
+    manifest = {"format": "imdskit-trust-bundle/1", "date": "2027-01-31"}
+    lists = {"anchors": [sha256(anchor).hexdigest()], "intermediates": [sha256(issuing).hexdigest()]}
+    (tmp_path / "bundle.json").write_text(json.dumps({**manifest, **lists}))
+    assert run("verify", document, "--bundle", tmp_path).status == 0
+    (tmp_path / "bundle.json").write_text("{}")
+    status, _, err = run("verify", document, "--bundle", tmp_path)
+    assert status == 2
+    assert "bundle-format" in err

@@ -23,6 +23,7 @@ VERBS = {
     "get": "ask the service",
     "attest": "fetch an attested document",
     "verify": "decide whether an attested document was signed by Azure, for whom, and when",
+    "doctor": "say what is trusted, until when, and what to do",
     "demo": "see all of it work, told step by step",
 }
 

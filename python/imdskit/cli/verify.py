@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust", metavar="PEM", action="append", help="trust these certificates and not the bundled roots; may be repeated"
     )
+    parser.add_argument("--bundle", metavar="DIR", help="a trust bundle in place of the bundled one; see docs/trust.md")
     parser.add_argument("--intermediate", metavar="PEM", action="append", help="certificates that help to reach a root; may be repeated")
     parser.add_argument(
         "--crl", metavar="FILE", action="append", help="revocation lists, PEM or DER; given one, every authority needs one; may be repeated"
@@ -42,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
     policy = Policy.preset(options.preset)
     if options.cloud is not None:
         policy = replace(policy, clouds=(clouds.find(options.cloud),))
-    verifier = Verifier(_trust(options.trust, options.intermediate, options.crl), policy, backend=backends.get(options.backend))
+    bundled = Trust.bundled() if options.bundle is None else Trust.from_bundle(options.bundle)
+    trust = _trust(bundled, options.trust, options.intermediate, options.crl)
+    verifier = Verifier(trust, policy, backend=backends.get(options.backend))
     document = inputs.read(options.file, policy.limits.document_bytes)
 
     refusal = attestation = None
@@ -68,11 +71,11 @@ def run(options: argparse.Namespace) -> int:
     return 1 if refusal else 0
 
 
-def _trust(anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
-    """The bundled roots, or those given instead; the bundled intermediates are hints and stay."""
-    trust = Trust.bundled()
+def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
+    """The roots of the bundle, or those given instead; the intermediates of the bundle are hints and stay."""
     if anchors:
-        trust = replace(trust, anchors=tuple(der for path in anchors for der in _certificates(path)), origin=", ".join(anchors))
+        found = tuple(der for path in anchors for der in _certificates(path))
+        trust = replace(trust, anchors=found, origin=", ".join(anchors), date="")
     trust = replace(trust, crls=tuple(der for path in crls or () for der in _crls(path)))
     return replace(trust, intermediates=(*(der for path in intermediates or () for der in _certificates(path)), *trust.intermediates))
 

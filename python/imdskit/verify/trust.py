@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from imdskit.errors import TrustError
-from imdskit.verify import pem
+from imdskit.verify import bundle, pem
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,14 @@ class Trust:
         origin: in words, for reports.
         crls: certificate revocation lists, which are never fetched. None: revocation is not checked. Any: every certificate below the anchor
             needs a current one that speaks for it, unless ``Policy.require_crl`` is False.
+        date: of the bundle, ``YYYY-MM-DD``; ``""`` for what is not from a bundle.
     """
 
     anchors: tuple[bytes, ...]
     intermediates: tuple[bytes, ...] = ()
     origin: str = "given by the caller"
     crls: tuple[bytes, ...] = ()
+    date: str = ""
 
     def __post_init__(self) -> None:
         if not self.anchors:
@@ -36,12 +40,19 @@ class Trust:
     @cache
     def bundled() -> Trust:
         """The roots and known intermediates of the four Azure clouds; ``roots/README.md`` says where each comes from."""
-        folder = files("imdskit.verify") / "roots"
-        return Trust(
-            pem.certificates((folder / "anchors.pem").read_bytes(), "anchors.pem"),
-            pem.certificates((folder / "intermediates.pem").read_bytes(), "intermediates.pem"),
-            "bundled with imdskit",
-        )
+        found = bundle.read(files("imdskit.verify") / "roots", "roots")
+        return Trust(found.anchors, found.intermediates, "bundled with imdskit", date=found.date)
+
+    @staticmethod
+    def from_bundle(path: str | os.PathLike[str]) -> Trust:
+        """The bundle in a folder, in place of the bundled one; ``docs/trust.md`` describes the format. It is checked to be whole; who made it is for
+        you to know.
+
+        Raises:
+            TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
+        """
+        found = bundle.read(Path(path), str(Path(path)))
+        return Trust(found.anchors, found.intermediates, f"bundle {path}", date=found.date)
 
     @staticmethod
     def from_pem(anchors: Iterable[bytes], intermediates: Iterable[bytes] = (), *, origin: str = "given by the caller") -> Trust:

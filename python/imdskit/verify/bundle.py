@@ -1,0 +1,141 @@
+"""A trust bundle: a folder of certificates with a date, which can be replaced without a new release. Its format is in ``docs/trust.md``.
+
+What belongs here: reading a bundle, and refusing one that is not in order. What a bundle is trusted for is decided where it is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from importlib.resources.abc import Traversable
+
+from imdskit.backends.python import signature, strict_json, x509
+from imdskit.errors import DerError, TrustError
+from imdskit.verify import pem
+
+FORMAT = "imdskit-trust-bundle/1"
+MANIFEST, ANCHORS, INTERMEDIATES = "bundle.json", "anchors.pem", "intermediates.pem"
+MAX_MANIFEST_BYTES = 1024 * 1024
+_HINT = "docs/trust.md describes the format."
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that is in order.
+
+    Attributes:
+        date: on which it was put together, ``YYYY-MM-DD``.
+        anchors: DER, in the order of the file.
+        intermediates: DER, in the order of the file; may be empty.
+    """
+
+    date: str
+    anchors: tuple[bytes, ...]
+    intermediates: tuple[bytes, ...]
+
+
+def read(folder: Traversable, origin: str) -> Bundle:
+    """The bundle in a folder.
+
+    Every certificate parses; the files hold the certificates whose fingerprints ``bundle.json`` lists, each once, and no others; every anchor is an
+    authority that has signed itself. This shows that the bundle is whole. It does not show who made it: whoever can write it decides whom to trust.
+
+    Args:
+        folder: a :class:`pathlib.Path`, or package data.
+        origin: what to call it in errors.
+
+    Raises:
+        TrustError: ``bad-bundle``; ``bundle-format``: of a format that is not known here; ``bad-trust``: a certificate cannot be used.
+    """
+    manifest = _manifest(_content(folder, MANIFEST, MAX_MANIFEST_BYTES, origin), f"{origin}/{MANIFEST}")
+    found = {}
+    for member, name in (("anchors", ANCHORS), ("intermediates", INTERMEDIATES)):
+        place = f"{origin}/{name}"
+        listed = _fingerprints(manifest, member, f"{origin}/{MANIFEST}")
+        # A file without certificates is refused as PEM; so an empty list stands for no file.
+        ders = pem.certificates(_content(folder, name, pem.MAX_BYTES, origin), place) if listed else ()
+        _compare(ders, listed, place)
+        found[member] = ders
+    for index, der in enumerate(found["anchors"]):
+        _check(der, f"{origin}/{ANCHORS}[{index}]", anchor=True)
+    for index, der in enumerate(found["intermediates"]):
+        _check(der, f"{origin}/{INTERMEDIATES}[{index}]", anchor=False)
+    return Bundle(_date(manifest, f"{origin}/{MANIFEST}"), found["anchors"], found["intermediates"])
+
+
+def _content(folder: Traversable, name: str, limit: int, origin: str) -> bytes:
+    try:
+        with (folder / name).open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError, KeyError) as failure:
+        raise _bad(f"{origin}/{name}", f"The file cannot be read: {getattr(failure, 'strerror', None) or failure}.") from None
+    assert isinstance(data, bytes)
+    if len(data) > limit:
+        raise _bad(f"{origin}/{name}", "The file is too large.")
+    return data
+
+
+def _manifest(data: bytes, place: str) -> dict[str, object]:
+    try:
+        members = strict_json.loads(data, 64)
+    except strict_json.JsonError as error:
+        raise _bad(place, f"Not strict JSON: {error}.") from None
+    if not isinstance(members, dict):
+        raise _bad(place, "Not a JSON object.")
+    if members.get("format") != FORMAT:
+        message = f"The format is {members.get('format')!r}, not {FORMAT!r}."
+        raise TrustError("bundle-format", message[:200], location=place, hint="A newer imdskit may know it. " + _HINT)
+    return members
+
+
+def _date(manifest: dict[str, object], place: str) -> str:
+    text = manifest.get("date")
+    if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        try:
+            return date.fromisoformat(text).isoformat()
+        except ValueError:
+            pass
+    raise _bad(place, "The date is not of the form YYYY-MM-DD.")
+
+
+def _fingerprints(manifest: dict[str, object], member: str, place: str) -> list[str]:
+    listed = manifest.get(member)
+    if not isinstance(listed, list) or not all(isinstance(item, str) and re.fullmatch(r"[0-9a-f]{64}", item, re.ASCII) for item in listed):
+        raise _bad(place, f"{member} is not a list of SHA-256 in lower-case hexadecimal digits.")
+    if len(set(listed)) != len(listed):
+        raise _bad(place, f"{member} lists a certificate twice.")
+    if member == "anchors" and not listed:
+        raise _bad(place, "There is no anchor.")
+    return listed
+
+
+def _compare(ders: Iterable[bytes], listed: list[str], place: str) -> None:
+    there = [sha256(der).hexdigest() for der in ders]
+    if len(set(there)) != len(there):
+        raise _bad(place, "A certificate stands in it twice.")
+    missing, unlisted = sorted(set(listed) - set(there)), sorted(set(there) - set(listed))
+    if missing or unlisted:
+        which = f"{missing[0]} is missing" if missing else f"{unlisted[0]} is not listed"
+        raise _bad(place, f"The certificates are not those that {MANIFEST} lists: {which}.")
+
+
+def _check(der: bytes, place: str, *, anchor: bool) -> None:
+    try:
+        certificate = x509.parse_certificate(der)
+    except DerError as error:
+        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{place} {error.location}") from None
+    basic = certificate.basic_constraints
+    if basic is not None and not basic.ca:
+        raise _bad(place, "It is not an authority.")
+    if anchor and not (
+        certificate.self_issued
+        and signature.fault(certificate.signature_algorithm, certificate.public_key, certificate.tbs, certificate.signature) is None
+    ):
+        raise _bad(place, "An anchor of a bundle has signed itself, and this one has not.")
+
+
+def _bad(place: str, message: str) -> TrustError:
+    return TrustError("bad-bundle", message, location=place, hint=_HINT)

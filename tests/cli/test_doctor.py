@@ -1,0 +1,123 @@
+"""``imdskit doctor``: what it says of good and of spoilt trust, on days of the past and of the future."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit import backends
+from imdskit.clouds import CHINA, PUBLIC
+from imdskit.errors import BackendError, TrustError
+from imdskit.reasons import Reason
+from imdskit.verify import Trust, doctor
+
+Run = Callable[..., Any]
+NOVEMBER_2026 = 1_795_392_000
+
+
+def states(trust: Trust, at: int = NOVEMBER_2026, days: int = 60) -> dict[str, str]:
+    return {one.fingerprint[:8]: one.state for one in doctor.examine(trust, at, days).authorities}
+
+
+def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
+    status, out, err = run("doctor", "--at", "2026-11-23")
+    assert (status, err) == (0, "")
+    assert out.endswith("nothing to do\n")
+    assert "cloud public: Microsoft Azure RSA TLS Issuing CA 03, " in out
+    assert "cloud china: no issuing chain is known" in out
+
+
+def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
+    answer = json.loads(run("doctor", "--at", "2026-11-23", "--json").out)
+    trust = Trust.bundled()
+    assert [one["sha256"] for one in answer["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
+    found = {one["sha256"][:8]: (one["state"], one["notAfter"], one["daysLeft"]) for one in answer["authorities"]}
+    assert found["16af57a9"] == ("ended", "2025-05-12", -560)
+    assert found["3d3f4b44"] == ("good", "2028-05-25", 549)
+    assert (answer["ok"], answer["advice"], answer["trust"]["date"], answer["days"]) == (True, [], trust.date, 60)
+    assert answer["clouds"]["public"]["verifiable"] is True
+    assert answer["clouds"]["china"] == {"verifiable": False, "issuers": []}
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["--at", "2028-05-01"], 1, "Microsoft Azure RSA TLS Issuing CA 03 (3d3f4b440f933ffd) ends within 60 days"),
+        (["--at", "2028-05-01", "--days", "3"], 0, "nothing to do"),
+        (["--at", "2026-11-23", "--days", "600"], 1, "ends within 600 days"),
+        (["--at", "2031-01-01"], 1, "the cloud public"),
+        (["--at", "2026-11-23", "--cloud", "china"], 1, "No authority that signs for the cloud china"),
+        (["--at", "2026-11-23", "--cloud", "usgovernment"], 0, "nothing to do"),
+        (["--at", "2022-01-01", "--cloud", "china"], 0, "cloud china: DigiCert SHA2 Secure Server CA"),
+        (["--at", "2026-07-01"], 0, "ending intermediate 2026-08-25"),
+        (["--at", "9999-12-31"], 1, "the cloud public"),
+        (["--at", "0001-01-01"], 1, "early"),
+        (["--days", "36501"], 2, "not a number of days"),
+        (["--days", "-1"], 2, ""),
+        (["--cloud", "moon"], 2, "There is no cloud"),
+        (["--bundle", "nowhere"], 2, "bad-bundle"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_it_depends_on_the_day_and_on_what_is_asked(run: Run, options: list[str], status: int, words: str) -> None:
+    found, out, err = run("doctor", *options)
+    assert found == status
+    assert words in out + err
+
+
+def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() -> None:
+    """In July 2026 the cross-signed issuing authorities were about to end; the direct ones, of the same name and key, were not."""
+    finding = doctor.examine(Trust.bundled(), 1_782_864_000, 60)
+    assert {one.fingerprint[:8] for one in finding.authorities if one.state == "ending"} == {"9d1bc5d2", "33f9731b", "72424779", "511c1c41"}
+    assert finding.ok
+
+
+def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
+    bundled = Trust.bundled()
+    anchors = tuple(der for der in bundled.anchors if not sha256(der).hexdigest().startswith("c741f70f"))
+    finding = doctor.examine(Trust(anchors, bundled.intermediates), NOVEMBER_2026, 60)
+    broken = {one.fingerprint[:8]: one.reason for one in finding.authorities if one.state == "broken"}
+    assert broken == dict.fromkeys(("3d3f4b44", "fd39ffc4", "fbb7926a", "cfdd061f"), Reason.UNKNOWN_ISSUER)
+    assert len(finding.advice) == 4
+    assert finding.clouds["public"] == ("Microsoft TLS G2 RSA CA OCSP 02", "Microsoft TLS G2 RSA CA OCSP 04")
+
+
+def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
+    bundled = Trust.bundled()
+    der = next(one for one in bundled.intermediates if sha256(one).hexdigest().startswith("3d3f4b44"))
+    finding = doctor.examine(Trust(bundled.anchors, (der[:-1] + bytes((der[-1] ^ 1,)),)), NOVEMBER_2026, 60, (PUBLIC, CHINA))
+    assert finding.authorities[-1].reason is Reason.CERTIFICATE_SIGNATURE
+    assert [word for word in ("public", "china") if any(f"the cloud {word} " in line for line in finding.advice)] == ["public", "china"]
+
+
+def test_what_is_no_certificate_is_an_error_of_ours() -> None:
+    with pytest.raises(TrustError):
+        doctor.examine(Trust((b"0\x00",)), NOVEMBER_2026, 60)
+
+
+def test_another_bundle_can_be_looked_at(run: Run, tmp_path: Path) -> None:
+    with as_file(files("imdskit.verify") / "roots") as roots:
+        shutil.copytree(roots, tmp_path / "bundle")
+    path = tmp_path / "bundle" / "bundle.json"
+    path.write_text(path.read_text().replace("2026-11-23", "2027-02-03"))
+    answer = json.loads(run("doctor", "--at", "2027-03-01", "--bundle", tmp_path / "bundle", "--json").out)
+    assert answer["trust"] == {"origin": f"bundle {tmp_path / 'bundle'}", "date": "2027-02-03"}
+
+
+@pytest.mark.parametrize(("code", "status"), [("backend-absent", 0), ("backend-broken", 1), ("backend-contract", 1)])
+def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch, code: str, status: int) -> None:
+    def fail(name: str) -> None:
+        raise BackendError(code, "So it is.", hint="Mend it.")
+
+    monkeypatch.setattr(backends, "get", fail)
+    found, out, _ = run("doctor", "--at", "2026-11-23")
+    assert found == status
+    assert f"backend: python; {code}: So it is." in out
+    assert ("to do: So it is. Mend it." in out) == bool(status)

@@ -1,0 +1,69 @@
+"""``docs/verification.md`` and ``docs/threat-model.md`` say what the code does, and name vectors and tests that exist."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+from imdskit.backends.python.checker import CHECKS
+from imdskit.reasons import Reason
+
+ROOT = Path(__file__).parent.parent
+VERIFICATION = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+THREATS = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the table rows, heads and rules included."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+
+
+def names_of_tests() -> set[str]:
+    found = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+    return found
+
+
+def vectors() -> dict[str, str]:
+    lines = (ROOT / "tests" / "vectors" / "attested" / "vectors.ndjson").read_text(encoding="utf-8").splitlines()[1:]
+    return {vector["id"]: vector["expected"] for vector in map(json.loads, lines)}
+
+
+def test_the_table_of_checks_is_that_of_the_code() -> None:
+    table = rows(VERIFICATION.split("| check | stage | source |")[1].split("\n\n")[0])
+    assert table[1:] == [[row.name, row.stage.value, row.source] for row in CHECKS]
+
+
+def test_every_check_is_explained_in_order() -> None:
+    section = VERIFICATION.split("## What each check demands")[1].split("\n## ")[0]
+    assert re.findall(r"^- \*\*([^*]+)\*\*", section, re.MULTILINE) == [row.name for row in CHECKS]
+
+
+def test_the_steps_of_the_chain_name_every_reason_of_its_stage() -> None:
+    section = VERIFICATION.split("## The chain, by the steps")[1].split("\n## ")[0]
+    named = {word for row in rows(section) for word in re.findall(r"`([^`]+)`", row[-1])}
+    assert named - {"bad-certificate"} == {reason.value for reason in Reason if reason.stage == "chain"}
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", VERIFICATION + THREATS))
+    assert len(named) > 15
+    assert sorted(named - names_of_tests()) == []
+
+
+def test_every_vector_that_the_threat_model_names_exists_and_is_refused_where_it_is_an_attack() -> None:
+    known = vectors()
+    named = [name for row in rows(THREATS) for name in re.findall(r"`([\w-]+/[^`]+)`", row[-1])]
+    assert len(named) > 50
+    assert sorted(set(named) - set(known)) == []
+    # These show that a rule is not too strict.
+    assert {name for name in named if known[name] == "accept"} == {"path/twins", "constraints/excluded-part"}
+
+
+def test_every_row_about_documents_names_what_shows_it() -> None:
+    section = THREATS.split("## Documents")[1].split("\n## The emulator")[0]
+    assert [row[0] for row in rows(section) if row[0] not in ("Attack", "---") and "`" not in row[-1]] == []

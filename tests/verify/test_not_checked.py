@@ -1,0 +1,49 @@
+"""What a verification leaves to others, as ``docs/verification.md`` says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.backends.contract import Backend
+from imdskit.verify import Attestation, Trust, Verifier
+
+FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
+SETTING, *CASES = map(json.loads, FILE.read_text(encoding="ascii").splitlines())
+TRUST = Trust(tuple(map(base64.b64decode, SETTING["anchors"])), tuple(map(base64.b64decode, SETTING["intermediates"])))
+
+
+def attest(name: str, backend: Backend) -> Attestation:
+    case: dict[str, Any] = next(case for case in CASES if case["id"] == name)
+    return Verifier(TRUST, backend=backend).verify(base64.b64decode(case["document"]), SETTING["at"])
+
+
+def test_what_is_not_fetched_is_not_asked_for(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No socket is made and no name is looked up."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert attest("envelope/json", backend)
+
+
+def test_other_extensions_are_passed_over(backend: Backend) -> None:
+    assert attest("leaf/unknown-extension", backend).claims == attest("envelope/json", backend).claims
+
+
+def test_attributes_that_prove_nothing_change_nothing(backend: Backend) -> None:
+    assert attest("attributes/with-time", backend).claims == attest("attributes/bound", backend).claims
+
+
+def test_claims_are_reported_and_not_judged(backend: Backend) -> None:
+    """A machine and a subscription that nobody has."""
+    claims = attest("envelope/json", backend).claims
+    assert claims.vm_id == "00000000-0000-4000-8000-000000000002"
+    assert claims.subscription_id == "00000000-0000-4000-8000-000000000001"

@@ -1,0 +1,125 @@
+"""A bundle is taken whole or not at all, and the bundled one is read as any other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+
+from imdskit.clock import ManualClock
+from imdskit.emulator.authority import Authority
+from imdskit.errors import TrustError
+from imdskit.verify import Trust, pem
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A copy of the bundled one."""
+    with as_file(files("imdskit.verify") / "roots") as roots:
+        shutil.copytree(roots, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def change(folder: Path, **members: object) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **members}))
+
+
+def without_last(folder: Path, name: str) -> None:
+    text = (folder / name).read_text()
+    (folder / name).write_text(text[: text.rindex("-----BEGIN CERTIFICATE-----")])
+
+
+def exchange_anchor(folder: Path, der: bytes) -> None:
+    """One anchor only, and the list right."""
+    (folder / "anchors.pem").write_bytes(der)
+    change(folder, anchors=[sha256(der).hexdigest()])
+
+
+def test_the_bundled_trust_is_a_bundle_with_a_date(bundle: Path) -> None:
+    read = Trust.from_bundle(bundle)
+    bundled = Trust.bundled()
+    assert (read.anchors, read.intermediates, read.date) == (bundled.anchors, bundled.intermediates, "2026-11-23")
+    assert bundled.date == read.date
+    readme = (bundle / "README.md").read_text(encoding="utf-8")
+    assert f"Date of the bundle: {read.date}." in readme
+
+
+def test_a_bundle_replaces_the_bundled_one(bundle: Path) -> None:
+    authority = Authority(ManualClock(1_790_000_000), "http://127.0.0.1:8080", seed=5)
+    exchange_anchor(bundle, authority.root)
+    change(bundle, intermediates=[], date="2027-01-31")
+    (bundle / "intermediates.pem").unlink()
+    trust = Trust.from_bundle(bundle)
+    assert (trust.anchors, trust.intermediates, trust.date) == ((authority.root,), (), "2027-01-31")
+
+
+def no_root(folder: Path) -> None:
+    exchange_anchor(folder, Trust.bundled().intermediates[0])
+
+
+def forged_root(folder: Path) -> None:
+    der = Trust.bundled().anchors[0]
+    exchange_anchor(folder, der[:-1] + bytes((der[-1] ^ 1,)))
+
+
+def end_entity(folder: Path) -> None:
+    authority = Authority(ManualClock(1_790_000_000), "http://127.0.0.1:8080", seed=5)
+    der = authority.signer().certificate
+    (folder / "intermediates.pem").write_bytes(der)
+    change(folder, intermediates=[sha256(der).hexdigest()])
+
+
+def no_certificate(folder: Path) -> None:
+    exchange_anchor(folder, b"0\x03\x02\x01\x07")
+
+
+def twice(folder: Path) -> None:
+    path = folder / "anchors.pem"
+    path.write_text(path.read_text() * 2)
+
+
+FIRST = sha256(Trust.bundled().anchors[0]).hexdigest()
+FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "no folder": (shutil.rmtree, "bad-bundle", "bundle.json"),
+    "no manifest": (lambda f: (f / "bundle.json").unlink(), "bad-bundle", "bundle.json"),
+    "no JSON": (lambda f: (f / "bundle.json").write_text("{"), "bad-bundle", "bundle.json"),
+    "deep JSON": (lambda f: (f / "bundle.json").write_text("[" * 100_000), "bad-bundle", "bundle.json"),
+    "a list": (lambda f: (f / "bundle.json").write_text("[]"), "bad-bundle", "bundle.json"),
+    "member twice": (lambda f: (f / "bundle.json").write_text('{"date":"a","date":"b"}'), "bad-bundle", "bundle.json"),
+    "huge manifest": (lambda f: (f / "bundle.json").write_text(" " * 1_100_000), "bad-bundle", "bundle.json"),
+    "another format": (lambda f: change(f, format="imdskit-trust-bundle/2"), "bundle-format", "bundle.json"),
+    "no date": (lambda f: change(f, date=None), "bad-bundle", "bundle.json"),
+    "date in words": (lambda f: change(f, date="20261123"), "bad-bundle", "bundle.json"),
+    "no such day": (lambda f: change(f, date="2026-02-30"), "bad-bundle", "bundle.json"),
+    "no list": (lambda f: change(f, anchors={}), "bad-bundle", "bundle.json"),
+    "capitals": (lambda f: change(f, anchors=[FIRST.upper()]), "bad-bundle", "bundle.json"),
+    "listed twice": (lambda f: change(f, anchors=[FIRST, FIRST]), "bad-bundle", "bundle.json"),
+    "no anchors": (lambda f: change(f, anchors=[]), "bad-bundle", "bundle.json"),
+    "anchor not listed": (lambda f: change(f, anchors=[FIRST]), "bad-bundle", "anchors.pem"),
+    "anchor missing": (lambda f: without_last(f, "anchors.pem"), "bad-bundle", "anchors.pem"),
+    "intermediate missing": (lambda f: without_last(f, "intermediates.pem"), "bad-bundle", "intermediates.pem"),
+    "anchors twice": (twice, "bad-bundle", "anchors.pem"),
+    "no anchor file": (lambda f: (f / "anchors.pem").unlink(), "bad-bundle", "anchors.pem"),
+    "huge anchor file": (lambda f: (f / "anchors.pem").write_bytes(b"#" * (pem.MAX_BYTES + 1)), "bad-bundle", "anchors.pem"),
+    "no PEM": (lambda f: (f / "anchors.pem").write_text("nothing"), "bad-trust", "anchors.pem"),
+    "no certificate": (no_certificate, "bad-trust", "anchors.pem[0]"),
+    "anchor that is none": (no_root, "bad-bundle", "anchors.pem[0]"),
+    "anchor that did not sign itself": (forged_root, "bad-bundle", "anchors.pem[0]"),
+    "intermediate that is no authority": (end_entity, "bad-bundle", "intermediates.pem[0]"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_bundle_that_is_not_in_order_is_refused_and_the_place_named(name: str, bundle: Path) -> None:
+    spoil, code, place = FAULTS[name]
+    spoil(bundle)
+    with pytest.raises(TrustError) as refusal:
+        Trust.from_bundle(bundle)
+    assert refusal.value.code == code
+    assert refusal.value.location.startswith(f"{bundle}/{place}")
