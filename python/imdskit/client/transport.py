@@ -130,7 +130,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self._allowance.seconds())
 
     def _response(self, sock: socket.socket, *args: object, **kwargs: object) -> http.client.HTTPResponse:
-        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]
+        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]  # handed on as they come
         response.fp = io.BufferedReader(_Incoming(response.fp.detach(), sock, self._allowance))
         return response
 

@@ -109,7 +109,7 @@ def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
-    """Why a key is not accepted: of another kind, too small, too large, or with an odd exponent. None if it is.
+    """Why a key is not accepted: of another kind, too small, too large, or with an exponent that is even, too small or too long. None if it is.
 
     Args:
         key: of a signer or of an authority.
