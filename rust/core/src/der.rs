@@ -1,0 +1,539 @@
+//! Strict DER (X.690): one way to write each value, and nothing that is written otherwise is read.
+//!
+//! The twin of `asn1/reader.py`. A [`Reader`] walks the elements between two offsets of one buffer; a constructed element gives another reader
+//! over the same buffer. Where a reader stands in the grammar is written down in a [`Trail`], so that every error can say where it is; the
+//! text of it is made only when there is an error.
+
+use std::cell::RefCell;
+
+pub(crate) const BOOLEAN: u8 = 0x01;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const NULL: u8 = 0x05;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const ENUMERATED: u8 = 0x0A;
+pub(crate) const UTF8_STRING: u8 = 0x0C;
+pub(crate) const NUMERIC_STRING: u8 = 0x12;
+pub(crate) const PRINTABLE_STRING: u8 = 0x13;
+pub(crate) const TELETEX_STRING: u8 = 0x14;
+pub(crate) const IA5_STRING: u8 = 0x16;
+pub(crate) const UTC_TIME: u8 = 0x17;
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+pub(crate) const VISIBLE_STRING: u8 = 0x1A;
+pub(crate) const UNIVERSAL_STRING: u8 = 0x1C;
+pub(crate) const BMP_STRING: u8 = 0x1E;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
+
+/// Of elements whose type the grammar leaves open (ANY).
+const MAX_DEPTH: usize = 32;
+/// Of one OBJECT IDENTIFIER.
+const MAX_OID_OCTETS: usize = 64;
+
+/// Identifier octet of a context-specific, constructed tag.
+pub(crate) const fn context(number: u8) -> u8 {
+    0xA0 | number
+}
+
+/// Identifier octet of a context-specific, primitive tag.
+pub(crate) const fn primitive(number: u8) -> u8 {
+    0x80 | number
+}
+
+/// Bytes that are not the DER of what they should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DerError {
+    /// A plain sentence.
+    pub message: String,
+    /// Of the element at fault, in bytes from the start of the outermost buffer.
+    pub offset: usize,
+    /// ASN.1 path of the element at fault; may be empty.
+    pub field: String,
+}
+
+impl DerError {
+    /// The place, as `field@offset`.
+    #[must_use]
+    pub fn location(&self) -> String {
+        format!("{}@{}", self.field, self.offset)
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, DerError>;
+
+/// Name of a member in the grammar: `serialNumber`, an index such as `[3]`, or `signerInfos[0]`. An empty name is left out of paths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    name: &'static str,
+    index: Option<usize>,
+}
+
+/// An element of a list that has no name of its own.
+pub(crate) const fn item(index: usize) -> Field {
+    Field { name: "", index: Some(index) }
+}
+
+/// An element of a list.
+pub(crate) const fn item_of(name: &'static str, index: usize) -> Field {
+    Field { name, index: Some(index) }
+}
+
+impl From<&'static str> for Field {
+    fn from(name: &'static str) -> Self {
+        Self { name, index: None }
+    }
+}
+
+/// Where the readers of one buffer stand: each entry has the one above it.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    entries: RefCell<Vec<(u32, Field)>>,
+    base: usize,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Trail {
+    /// `base` is the offset of the buffer in the outermost one.
+    pub(crate) fn new(base: usize) -> Self {
+        Self { entries: RefCell::new(Vec::with_capacity(64)), base }
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // one entry for each element, and elements have two octets at least
+    fn add(&self, parent: u32, field: Field) -> u32 {
+        if field.name.is_empty() && field.index.is_none() {
+            return parent;
+        }
+        let mut entries = self.entries.borrow_mut();
+        entries.push((parent, field));
+        entries.len() as u32 - 1
+    }
+
+    fn path(&self, mut node: u32, field: Field) -> String {
+        let entries = self.entries.borrow();
+        let mut fields = vec![field];
+        while node != NOWHERE {
+            let (parent, field) = entries[node as usize];
+            fields.push(field);
+            node = parent;
+        }
+        let mut path = String::new();
+        for field in fields.iter().rev() {
+            if !field.name.is_empty() {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(field.name);
+            }
+            if let Some(index) = field.index {
+                path.push_str(&format!("[{index}]"));
+            }
+        }
+        path
+    }
+}
+
+/// A cursor over DER elements. Copying it is cheap and forks the cursor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'d, 't> {
+    pub(crate) data: &'d [u8],
+    pub(crate) pos: usize,
+    pub(crate) stop: usize,
+    trail: &'t Trail,
+    node: u32,
+}
+
+impl<'d, 't> Reader<'d, 't> {
+    /// Over a whole buffer.
+    pub(crate) fn new(data: &'d [u8], trail: &'t Trail) -> Self {
+        Self { data, pos: 0, stop: data.len(), trail, node: NOWHERE }
+    }
+
+    /// Over a range of the same buffer, as a member of what is read here.
+    pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
+        Self { data: self.data, pos: start, stop, trail: self.trail, node: self.trail.add(self.node, field.into()) }
+    }
+
+    /// ASN.1 path of `field` in what is read here.
+    pub(crate) fn path(&self, field: impl Into<Field>) -> String {
+        self.trail.path(self.node, field.into())
+    }
+
+    /// Offset in the outermost buffer of a position in this one.
+    pub(crate) fn offset(&self, pos: usize) -> usize {
+        self.trail.base + pos
+    }
+
+    /// An error where the reader stands.
+    #[cold]
+    pub(crate) fn fault(&self, message: impl Into<String>, field: impl Into<Field>) -> DerError {
+        self.fault_at(message, field, self.pos)
+    }
+
+    /// An error at a position.
+    #[cold]
+    pub(crate) fn fault_at(&self, message: impl Into<String>, field: impl Into<Field>, pos: usize) -> DerError {
+        DerError { message: message.into(), offset: self.offset(pos), field: self.path(field) }
+    }
+
+    /// Whether there is nothing more to read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pos >= self.stop
+    }
+
+    /// Identifier octet of the next element.
+    pub(crate) fn peek(&self) -> Option<u8> {
+        if self.pos < self.stop { Some(self.data[self.pos]) } else { None }
+    }
+
+    /// Whether the next element has this identifier octet.
+    pub(crate) fn next_is(&self, tag: u8) -> bool {
+        self.peek() == Some(tag)
+    }
+
+    /// Step over the next element: its identifier octet, and where its contents start and stop (X.690 sections 8.1 and 10.1).
+    pub(crate) fn header(&mut self, field: impl Into<Field>) -> Result<(u8, usize, usize)> {
+        let field = field.into();
+        let (data, pos, end) = (self.data, self.pos, self.stop);
+        if pos + 2 > end {
+            return Err(self.fault(if pos >= end { "An element is missing." } else { "An element is cut." }, field));
+        }
+        let tag = data[pos];
+        let mut length = usize::from(data[pos + 1]);
+        if tag & 0x1F == 0x1F {
+            return Err(self.fault("A tag number above 30.", field));
+        }
+        let mut start = pos + 2;
+        if length >= 0x80 {
+            let octets = length - 0x80;
+            if octets == 0 {
+                return Err(self.fault("An indefinite length.", field));
+            }
+            if octets > 4 {
+                return Err(self.fault("A length of more than four octets.", field));
+            }
+            start += octets;
+            if start > end {
+                return Err(self.fault("A length is cut.", field));
+            }
+            length = data[pos + 2..start].iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
+            if length < 0x80 || length >> (8 * (octets - 1)) == 0 {
+                return Err(self.fault("A length that is not written in its shortest form.", field));
+            }
+        }
+        if length > end - start {
+            return Err(self.fault("An element is longer than what contains it.", field));
+        }
+        self.pos = start + length;
+        Ok((tag, start, start + length))
+    }
+
+    /// Step over the next element, which has this identifier octet: where its contents start and stop.
+    pub(crate) fn expect(&mut self, tag: u8, field: impl Into<Field>) -> Result<(usize, usize)> {
+        let field = field.into();
+        let pos = self.pos;
+        let (found, start, stop) = self.header(field)?;
+        if found != tag {
+            return Err(self.fault_at(format!("Expected tag {tag:02x}, found {found:02x}."), field, pos));
+        }
+        Ok((start, stop))
+    }
+
+    /// Contents of the next element, which has this identifier octet.
+    pub(crate) fn contents(&mut self, tag: u8, field: impl Into<Field>) -> Result<&'d [u8]> {
+        let (start, stop) = self.expect(tag, field)?;
+        Ok(&self.data[start..stop])
+    }
+
+    /// A reader over the contents of the next element, which has this identifier octet.
+    pub(crate) fn enter(&mut self, tag: u8, field: impl Into<Field>) -> Result<Self> {
+        let field = field.into();
+        let (start, stop) = self.expect(tag, field)?;
+        Ok(self.within(start, stop, field))
+    }
+
+    /// A reader over a SEQUENCE.
+    pub(crate) fn sequence(&mut self, field: impl Into<Field>) -> Result<Self> {
+        self.enter(SEQUENCE, field)
+    }
+
+    /// The whole next element, whatever it is, identifier and length included.
+    pub(crate) fn element(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
+        let pos = self.pos;
+        self.header(field)?;
+        Ok(&self.data[pos..self.pos])
+    }
+
+    /// The whole next element of a type that the grammar leaves open; well-formed to the bottom.
+    pub(crate) fn any(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
+        let field = field.into();
+        let pos = self.pos;
+        self.header(field)?;
+        let element = &self.data[pos..self.pos];
+        if element != [NULL, 0] {
+            self.check(pos, self.pos, field)?;
+        }
+        Ok(element)
+    }
+
+    /// Nothing is left to read.
+    pub(crate) fn finish(&self) -> Result<()> {
+        if self.is_empty() { Ok(()) } else { Err(self.fault("Something follows the last element.", "")) }
+    }
+
+    /// BOOLEAN: 00 or FF (X.690 section 11.1).
+    pub(crate) fn boolean(&mut self, field: impl Into<Field>) -> Result<bool> {
+        self.boolean_as(BOOLEAN, field)
+    }
+
+    /// BOOLEAN under an implicit tag.
+    pub(crate) fn boolean_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<bool> {
+        let (pos, field) = (self.pos, field.into());
+        match self.contents(tag, field)? {
+            [0x00] => Ok(false),
+            [0xFF] => Ok(true),
+            _ => Err(self.fault_at("A BOOLEAN that is neither 00 nor FF.", field, pos)),
+        }
+    }
+
+    /// INTEGER in its shortest form (X.690 section 8.3): its contents, two's complement. Equal numbers have equal octets.
+    pub(crate) fn integer(&mut self, field: impl Into<Field>) -> Result<Integer<'d>> {
+        self.integer_as(INTEGER, field)
+    }
+
+    /// INTEGER under an implicit tag.
+    pub(crate) fn integer_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<Integer<'d>> {
+        let (pos, field) = (self.pos, field.into());
+        match self.contents(tag, field)? {
+            [] => Err(self.fault_at("An INTEGER without contents.", field, pos)),
+            [first @ (0x00 | 0xFF), second, ..] if (*first == 0x00) == (*second < 0x80) => {
+                Err(self.fault_at("An INTEGER that is not written in its shortest form.", field, pos))
+            }
+            octets => Ok(Integer(octets)),
+        }
+    }
+
+    /// ENUMERATED (X.690 section 8.4).
+    pub(crate) fn enumerated(&mut self, field: impl Into<Field>) -> Result<Integer<'d>> {
+        self.integer_as(ENUMERATED, field)
+    }
+
+    /// OBJECT IDENTIFIER: its contents (X.690 section 8.19). Equal identifiers have equal octets.
+    pub(crate) fn oid(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
+        self.oid_as(OBJECT_IDENTIFIER, field)
+    }
+
+    /// OBJECT IDENTIFIER under an implicit tag.
+    pub(crate) fn oid_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<&'d [u8]> {
+        let (pos, field) = (self.pos, field.into());
+        let contents = self.contents(tag, field)?;
+        match oid_fault(contents) {
+            None => Ok(contents),
+            Some(message) => Err(self.fault_at(message, field, pos)),
+        }
+    }
+
+    /// NULL (X.690 section 8.8).
+    pub(crate) fn null(&mut self, field: impl Into<Field>) -> Result<()> {
+        let (pos, field) = (self.pos, field.into());
+        if self.contents(NULL, field)?.is_empty() { Ok(()) } else { Err(self.fault_at("A NULL with contents.", field, pos)) }
+    }
+
+    /// OCTET STRING, primitive (X.690 section 10.2).
+    pub(crate) fn octet_string(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
+        self.contents(OCTET_STRING, field)
+    }
+
+    /// BIT STRING: number of unused bits in the last octet, which are zero, and the octets (X.690 sections 8.6 and 11.2.1).
+    pub(crate) fn bits(&mut self, field: impl Into<Field>) -> Result<(u8, &'d [u8])> {
+        self.bits_as(BIT_STRING, field)
+    }
+
+    /// BIT STRING under an implicit tag.
+    pub(crate) fn bits_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<(u8, &'d [u8])> {
+        let (pos, field) = (self.pos, field.into());
+        let value = self.contents(tag, field)?;
+        match value {
+            [unused @ 0..=7, octets @ ..] if *unused == 0 || !octets.is_empty() => {
+                if octets.last().is_some_and(|last| last & ((1 << unused) - 1) != 0) {
+                    return Err(self.fault_at("A BIT STRING whose unused bits are set.", field, pos));
+                }
+                Ok((*unused, octets))
+            }
+            _ => Err(self.fault_at("A BIT STRING without a proper count of unused bits.", field, pos)),
+        }
+    }
+
+    /// BIT STRING of whole octets, as keys and signatures are.
+    pub(crate) fn bit_string(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
+        let (pos, field) = (self.pos, field.into());
+        match self.bits(field)? {
+            (0, octets) => Ok(octets),
+            _ => Err(self.fault_at("A BIT STRING that does not consist of whole octets.", field, pos)),
+        }
+    }
+
+    /// A reader over the octets of a BIT STRING that holds DER, as keys do.
+    pub(crate) fn enter_bit_string(&mut self, field: impl Into<Field>) -> Result<Self> {
+        let (pos, field) = (self.pos, field.into());
+        let (start, stop) = self.expect(BIT_STRING, field)?;
+        if start == stop || self.data[start] != 0 {
+            return Err(self.fault_at("A BIT STRING that does not consist of whole octets.", field, pos));
+        }
+        Ok(self.within(start + 1, stop, field))
+    }
+
+    /// Time as Unix seconds: UTCTime or GeneralizedTime, to the second, in UTC (RFC 5280 section 4.1.2.5; X.690 sections 11.7 and 11.8).
+    pub(crate) fn time(&mut self, field: impl Into<Field>) -> Result<i64> {
+        let (pos, field) = (self.pos, field.into());
+        let (tag, start, stop) = self.header(field)?;
+        let text = &self.data[start..stop];
+        let (year, rest) = match (tag, text.len()) {
+            (UTC_TIME, 13) => (None, text),
+            (GENERALIZED_TIME, 15) => (Some(&text[..2]), &text[2..]),
+            _ => return Err(self.fault_at("Neither a UTCTime nor a GeneralizedTime to the second.", field, pos)),
+        };
+        let digits = year.unwrap_or_default().iter().chain(&rest[..12]);
+        if !digits.clone().all(u8::is_ascii_digit) || rest[12] != b'Z' {
+            return Err(self.fault_at("A time that is not all digits and a Z.", field, pos));
+        }
+        let number = |text: &[u8]| i64::from(text[0] - b'0') * 10 + i64::from(text[1] - b'0');
+        let short = number(&rest[..2]);
+        let century = year.map_or(if short >= 50 { 19 } else { 20 }, number);
+        let parts = [2, 4, 6, 8, 10].map(|at| number(&rest[at..at + 2]));
+        unix_seconds(century * 100 + short, parts).ok_or_else(|| self.fault_at("No such time.", field, pos))
+    }
+
+    /// The elements of a range are elements of elements, down to primitive ones that are what they should be. A list of what is left to do takes
+    /// the place of recursion.
+    fn check(&self, start: usize, stop: usize, field: Field) -> Result<()> {
+        let here = self.within(start, stop, field);
+        let mut ranges = vec![(start, stop, 0)];
+        while let Some((start, stop, depth)) = ranges.pop() {
+            if depth > MAX_DEPTH {
+                return Err(self.fault_at(format!("Elements more than {MAX_DEPTH} deep."), field, start));
+            }
+            let mut inner = Self { pos: start, stop, ..here };
+            while !inner.is_empty() {
+                let pos = inner.pos;
+                let (tag, first, last) = inner.header("")?;
+                let constructed = tag & 0x20 != 0;
+                if tag & 0xC0 == 0 && (tag == 0 || matches!(tag & 0x1F, 8 | 11 | 16 | 17 | 29) != constructed) {
+                    return Err(inner.fault_at("Not a tag of DER (X.690 sections 8 and 10.2).", "", pos));
+                }
+                if constructed {
+                    ranges.push((first, last, depth + 1));
+                    continue;
+                }
+                let mut value = Self { pos, ..inner };
+                match tag {
+                    BOOLEAN => drop(value.boolean("")?),
+                    INTEGER => drop(value.integer("")?),
+                    ENUMERATED => drop(value.enumerated("")?),
+                    BIT_STRING => drop(value.bits("")?),
+                    NULL => value.null("")?,
+                    OBJECT_IDENTIFIER => drop(value.oid("")?),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The contents of an INTEGER: two's complement, shortest form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Integer<'d>(pub(crate) &'d [u8]);
+
+impl<'d> Integer<'d> {
+    /// Whether it is below zero.
+    pub(crate) fn is_negative(self) -> bool {
+        self.0[0] & 0x80 != 0
+    }
+
+    /// Whether it is zero.
+    pub(crate) fn is_zero(self) -> bool {
+        self.0 == [0]
+    }
+
+    /// The number, if it has at most 64 bits.
+    pub(crate) fn small(self) -> Option<i64> {
+        if self.0.len() > 8 {
+            return None;
+        }
+        let start = if self.is_negative() { -1 } else { 0 };
+        Some(self.0.iter().fold(start, |sum, octet| sum << 8 | i64::from(*octet)))
+    }
+
+    /// The octets of a number that is not negative, without leading zeros; of zero, none.
+    pub(crate) fn magnitude(self) -> &'d [u8] {
+        if self.0[0] == 0 { &self.0[1..] } else { self.0 }
+    }
+}
+
+/// Why the contents of an OBJECT IDENTIFIER are none.
+fn oid_fault(contents: &[u8]) -> Option<String> {
+    match contents {
+        [] => return Some("An OBJECT IDENTIFIER that is empty or cut.".to_owned()),
+        [.., last] if last & 0x80 != 0 => return Some("An OBJECT IDENTIFIER that is empty or cut.".to_owned()),
+        _ => {}
+    }
+    if contents.len() > MAX_OID_OCTETS {
+        return Some(format!("An OBJECT IDENTIFIER of more than {MAX_OID_OCTETS} octets."));
+    }
+    let mut first = true;
+    for octet in contents {
+        if first && *octet == 0x80 {
+            return Some("An arc of an OBJECT IDENTIFIER that is not written in its shortest form.".to_owned());
+        }
+        first = octet & 0x80 == 0;
+    }
+    None
+}
+
+/// Dotted decimal text of the contents of an OBJECT IDENTIFIER, for people. An arc too long for 128 bits is shown as `?`.
+#[must_use]
+pub fn oid_text(contents: &[u8]) -> String {
+    let mut arcs: Vec<Option<u128>> = Vec::new();
+    let mut number = Some(0_u128);
+    for octet in contents {
+        number = number.and_then(|n| n.checked_mul(128)).map(|n| n + u128::from(octet & 0x7F));
+        if octet & 0x80 == 0 {
+            arcs.push(number);
+            number = Some(0);
+        }
+    }
+    let text = |arc: Option<u128>| arc.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let mut parts = Vec::with_capacity(arcs.len() + 1);
+    if let Some(first) = arcs.first() {
+        let root = first.map_or(2, |n| (n / 40).min(2));
+        parts.push(root.to_string());
+        parts.push(text(first.map(|n| n - 40 * root)));
+    }
+    parts.extend(arcs.iter().skip(1).map(|arc| text(*arc)));
+    parts.join(".")
+}
+
+/// Seconds since 1970 of a time of the proleptic Gregorian calendar, or None if there is no such time. `parts` are month, day, hour, minute and second.
+pub(crate) fn unix_seconds(year: i64, parts: [i64; 5]) -> Option<i64> {
+    let [month, day, hour, minute, second] = parts;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if !(1..=9999).contains(&year) || !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // The year is reckoned from March, so that a leap day is its last one.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let era = y.div_euclid(400);
+    let of_era = y.rem_euclid(400);
+    let of_year = (153 * m + 2) / 5 + day - 1;
+    let date = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(((date * 24 + hour) * 60 + minute) * 60 + second)
+}
