@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.peer = str(self.client_address[0])
+        self.source = str(self.client_address[0])
         self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
         self.expired = False
         self.server.enter(self)
@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         self.command, self.path = head.method, head.target
         self.deadline = _NEVER  # the service takes the time it takes
         try:
-            response = self.respond(Request(head.method, head.target, head.headers, body, self.peer))
+            response = self.respond(Request(head.method, head.target, head.headers, body, self.source, self.server.server_port))
         except ImdskitError as error:
             self.log_error("%s", error)
             response = replace(BAD_REQUEST, status=500, body=b'{"error":"Server error"}').response()
