@@ -1,4 +1,20 @@
 //! RSA public keys and signatures (RFC 8017). Verification only: nothing here is secret. The twin of `backends/python/rsa.py`.
+//!
+//! The signatures that the service and its authorities make are verified by AWS-LC. What that library does not take (small or huge keys, long
+//! exponents, rare hashes, RSASSA-PSS with any salt) goes through one public operation on big integers and the blocks of RFC 8017.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::signature as aws;
+use num_bigint::BigUint;
+
+use crate::digests::Hash;
+
+/// No signature fits a key beyond these, for the time that one power takes would be the sender's to choose (CVE-2023-29409).
+const MAX_MODULUS_BITS: usize = 16384;
+const MAX_EXPONENT_BITS: usize = 64;
+/// The longest salt that parameters of RSASSA-PSS may ask for.
+pub(crate) const MAX_SALT: i64 = MAX_MODULUS_BITS as i64 / 8;
 
 /// `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2); `only_pss` is true for every such key.
 #[derive(Debug)]
@@ -9,12 +25,19 @@ pub(crate) struct RsaPublicKey {
     pub(crate) exponent: Box<[u8]>,
     pub(crate) only_pss: bool,
     pub(crate) pss: Option<Box<[u8]>>,
+    prepared: [OnceLock<Option<aws::ParsedPublicKey>>; 3],
 }
 
 impl RsaPublicKey {
     /// Neither number is zero; both without leading zeros.
     pub(crate) fn new(modulus: &[u8], exponent: &[u8], only_pss: bool, pss: Option<&[u8]>) -> Self {
-        Self { modulus: modulus.into(), exponent: exponent.into(), only_pss, pss: pss.map(Into::into) }
+        Self {
+            modulus: modulus.into(),
+            exponent: exponent.into(),
+            only_pss,
+            pss: pss.map(Into::into),
+            prepared: Default::default(),
+        }
     }
 
     /// Of the modulus.
@@ -26,9 +49,163 @@ impl RsaPublicKey {
     pub(crate) fn exponent_bits(&self) -> usize {
         bit_length(&self.exponent)
     }
+
+    /// Whether the number is even.
+    pub(crate) fn has_even_modulus(&self) -> bool {
+        is_even(&self.modulus)
+    }
+
+    /// Whether the number is even.
+    pub(crate) fn has_even_exponent(&self) -> bool {
+        is_even(&self.exponent)
+    }
+
+    /// The exponent, if it has at most 64 bits.
+    pub(crate) fn small_exponent(&self) -> Option<u64> {
+        (self.exponent.len() <= 8).then(|| self.exponent.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)))
+    }
+
+    /// This key in the library's hands, for RSASSA-PKCS1-v1_5 with a hash; None where the library does not take it.
+    fn prepared(&self, hash: Hash) -> Option<&aws::ParsedPublicKey> {
+        let (slot, algorithm) = match hash {
+            Hash::Sha256 => (0, &aws::RSA_PKCS1_2048_8192_SHA256),
+            Hash::Sha384 => (1, &aws::RSA_PKCS1_2048_8192_SHA384),
+            Hash::Sha512 => (2, &aws::RSA_PKCS1_2048_8192_SHA512),
+            _ => return None,
+        };
+        let prepare = || {
+            let taken = (2048..=8192).contains(&self.bits()) && !self.has_even_modulus() && !self.has_even_exponent() && self.exponent_bits() <= 32;
+            if taken { aws::ParsedPublicKey::new(algorithm, self.der()).ok() } else { None }
+        };
+        self.prepared[slot].get_or_init(prepare).as_ref()
+    }
+
+    /// RSAPublicKey (RFC 8017 appendix A.1.1).
+    fn der(&self) -> Vec<u8> {
+        let mut members = Vec::with_capacity(self.modulus.len() + 32);
+        for number in [&self.modulus, &self.exponent] {
+            let sign = number.first().is_some_and(|first| *first >= 0x80);
+            push_header(&mut members, 0x02, number.len() + usize::from(sign));
+            members.extend(sign.then_some(0));
+            members.extend_from_slice(number);
+        }
+        let mut der = Vec::with_capacity(members.len() + 4);
+        push_header(&mut der, 0x30, members.len());
+        der.append(&mut members);
+        der
+    }
 }
 
 /// Of a big-endian number without leading zeros.
 fn bit_length(number: &[u8]) -> usize {
     number.first().map_or(0, |first| 8 * number.len() - first.leading_zeros() as usize)
+}
+
+fn is_even(number: &[u8]) -> bool {
+    number.last().is_none_or(|last| last & 1 == 0)
+}
+
+#[allow(clippy::cast_possible_truncation)] // each octet of the length is meant
+fn push_header(der: &mut Vec<u8>, tag: u8, length: usize) {
+    der.push(tag);
+    if length < 0x80 {
+        der.push(length as u8);
+    } else {
+        let octets = length.to_be_bytes();
+        let first = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len() - 1);
+        der.push(0x80 | (octets.len() - first) as u8);
+        der.extend_from_slice(&octets[first..]);
+    }
+}
+
+/// What stands before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1).
+const fn digest_info(hash: Hash) -> &'static [u8] {
+    match hash {
+        Hash::Sha1 => b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14",
+        Hash::Sha224 => b"\x30\x2d\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x04\x05\x00\x04\x1c",
+        Hash::Sha256 => b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
+        Hash::Sha384 => b"\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\x04\x30",
+        Hash::Sha512 => b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40",
+        Hash::Sha512_224 => b"\x30\x2d\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x05\x05\x00\x04\x1c",
+        Hash::Sha512_256 => b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x06\x05\x00\x04\x20",
+    }
+}
+
+/// EMSA-PKCS1-v1_5 (section 9.2): the block of `size` octets that must come out, or None where there is no room for it.
+pub(crate) fn encoded_block(hash: Hash, digest: &[u8], size: usize) -> Option<Vec<u8>> {
+    let info = digest_info(hash);
+    let padding = size.checked_sub(info.len() + digest.len() + 3).filter(|octets| *octets >= 8)?;
+    let mut block = Vec::with_capacity(size);
+    block.extend_from_slice(&[0x00, 0x01]);
+    block.resize(2 + padding, 0xFF);
+    block.push(0x00);
+    block.extend_from_slice(info);
+    block.extend_from_slice(digest);
+    Some(block)
+}
+
+/// RSASSA-PKCS1-v1_5 (section 8.2.2).
+pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    if let Some(prepared) = key.prepared(hash) {
+        return prepared.verify_sig(message, signature).is_ok();
+    }
+    let size = key.bits().div_ceil(8);
+    let Some(block) = encoded_block(hash, hash.digest(&[message]).as_ref(), size) else {
+        return false;
+    };
+    public_operation(key, signature).is_some_and(|number| number == BigUint::from_bytes_be(&block))
+}
+
+/// RSASSA-PSS (sections 8.1.2 and 9.1.2) with MGF1. `salt_length` in octets.
+pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_length: usize, message: &[u8], signature: &[u8]) -> bool {
+    let em_bits = key.bits().saturating_sub(1);
+    let em_length = em_bits.div_ceil(8);
+    let Some(number) = public_operation(key, signature) else {
+        return false;
+    };
+    if number.bits() > em_bits as u64 || em_length < hash.size() + salt_length + 2 {
+        return false;
+    }
+    let octets = number.to_bytes_be();
+    let mut block = vec![0; em_length - octets.len().min(em_length)];
+    block.extend_from_slice(&octets[octets.len().saturating_sub(em_length)..]);
+    let (masked, rest) = block.split_at(em_length - hash.size() - 1);
+    let (h, trailer) = rest.split_at(hash.size());
+    let mut db: Vec<u8> = masked.iter().zip(mgf1(mgf_hash, h, masked.len())).map(|(octet, mask)| octet ^ mask).collect();
+    // The bits of the first octet that no number below the modulus has are zero: section 9.1.2 steps 6 and 9.
+    if let Some(first) = db.first_mut() {
+        *first &= 0xFF_u8 >> (8 * em_length - em_bits);
+    }
+    // DB is zeros, a one octet, the salt (step 10).
+    let (padding, salt) = db.split_at(db.len() - salt_length);
+    let Some((one, zeros)) = padding.split_last() else {
+        return false;
+    };
+    if trailer != [0xBC] || *one != 1 || zeros.iter().any(|octet| *octet != 0) {
+        return false;
+    }
+    let digest = hash.digest(&[message]);
+    hash.digest(&[&[0; 8], digest.as_ref(), salt]).as_ref() == h
+}
+
+/// RSAVP1 (section 5.2.2) on a signature of exactly the modulus' length; None where its number, or the key, is out of range.
+fn public_operation(key: &RsaPublicKey, signature: &[u8]) -> Option<BigUint> {
+    if signature.len() != key.modulus.len() || key.bits() > MAX_MODULUS_BITS || key.exponent_bits() > MAX_EXPONENT_BITS {
+        return None;
+    }
+    let (number, modulus) = (BigUint::from_bytes_be(signature), BigUint::from_bytes_be(&key.modulus));
+    (number < modulus).then(|| number.modpow(&BigUint::from_bytes_be(&key.exponent), &modulus))
+}
+
+/// Mask generation function (appendix B.2.1).
+fn mgf1(hash: Hash, seed: &[u8], length: usize) -> Vec<u8> {
+    let mut mask = Vec::with_capacity(length + hash.size());
+    for counter in 0_u32.. {
+        if mask.len() >= length {
+            break;
+        }
+        mask.extend_from_slice(hash.digest(&[seed, &counter.to_be_bytes()]).as_ref());
+    }
+    mask.truncate(length);
+    mask
 }

@@ -1,6 +1,34 @@
-//! Signatures by AlgorithmIdentifier, and which of them are accepted. The twin of `backends/python/signature.py`.
+//! Signatures by AlgorithmIdentifier, as certificates and messages name them (RFC 4055, RFC 5754, RFC 5758), and which of them are accepted.
+//!
+//! The twin of `backends/python/signature.py`. [`fault`] says whether a signature is good; [`algorithm_fault`] and [`key_fault`] are the policy.
 
 use crate::certificate::{AlgorithmIdentifier, PublicKey};
+use crate::der::{self, Reader, Trail, context, oid_text};
+use crate::digests::Hash;
+use crate::oids;
+use crate::rsa::{self, RsaPublicKey};
+use crate::ecdsa;
+
+const MAX_RSA_BITS: usize = 8192;
+const MIN_RSA_EXPONENT: u64 = 65537;
+const MAX_RSA_EXPONENT_BITS: usize = 32;
+
+/// DER of NULL.
+pub(crate) const NULL: &[u8] = &[der::NULL, 0];
+
+/// An [`AlgorithmIdentifier`] somewhere in a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Algorithm<'d> {
+    pub(crate) oid: &'d [u8],
+    pub(crate) parameters: Option<&'d [u8]>,
+}
+
+impl AlgorithmIdentifier {
+    /// The same, borrowed.
+    pub(crate) fn borrowed(&self) -> Algorithm<'_> {
+        Algorithm { oid: &self.oid, parameters: self.parameters.as_deref() }
+    }
+}
 
 /// Why a signature is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,20 +48,195 @@ impl Fault {
     }
 }
 
+/// RSASSA-PSS-params (RFC 4055 section 3.1) with MGF1; the trailer field is always 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PssParameters {
+    hash: Hash,
+    mgf_hash: Hash,
+    salt_length: usize,
+}
+
+/// RSASSA-PKCS1-v1_5 with which hash.
+pub(crate) fn rsa_with(oid: &[u8]) -> Option<Hash> {
+    Some(match oid {
+        oids::SHA256_WITH_RSA => Hash::Sha256,
+        oids::SHA384_WITH_RSA => Hash::Sha384,
+        oids::SHA512_WITH_RSA => Hash::Sha512,
+        oids::SHA1_WITH_RSA => Hash::Sha1,
+        oids::SHA224_WITH_RSA => Hash::Sha224,
+        oids::SHA512_224_WITH_RSA => Hash::Sha512_224,
+        oids::SHA512_256_WITH_RSA => Hash::Sha512_256,
+        _ => return None,
+    })
+}
+
+/// ECDSA with which hash.
+fn ecdsa_with(oid: &[u8]) -> Option<Hash> {
+    Some(match oid {
+        oids::ECDSA_WITH_SHA256 => Hash::Sha256,
+        oids::ECDSA_WITH_SHA384 => Hash::Sha384,
+        oids::ECDSA_WITH_SHA512 => Hash::Sha512,
+        oids::ECDSA_WITH_SHA1 => Hash::Sha1,
+        oids::ECDSA_WITH_SHA224 => Hash::Sha224,
+        _ => return None,
+    })
+}
+
 /// What is wrong with a signature, or None. Weak algorithms and keys are reckoned like all others.
 pub(crate) fn fault(algorithm: &AlgorithmIdentifier, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
-    let _ = (algorithm, key, message, signature);
-    Some(Fault::Algorithm)
+    fault_of(algorithm.borrowed(), key, message, signature)
+}
+
+/// See [`fault`].
+pub(crate) fn fault_of(algorithm: Algorithm<'_>, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
+    let good = if let Some(hash) = rsa_with(algorithm.oid) {
+        // RFC 4055 section 5: NULL is sent, its absence must be accepted.
+        if algorithm.parameters.is_some_and(|parameters| parameters != NULL) {
+            return Some(Fault::Algorithm);
+        }
+        match key {
+            PublicKey::Rsa(key) if !key.only_pss => rsa::verify_pkcs1v15(key, hash, message, signature),
+            _ => return Some(Fault::Key),
+        }
+    } else if let Some(hash) = ecdsa_with(algorithm.oid) {
+        // RFC 5758 section 3.2: parameters are absent.
+        if algorithm.parameters.is_some() {
+            return Some(Fault::Algorithm);
+        }
+        match key {
+            PublicKey::Ec { curve, point } => ecdsa::verify(*curve, point, hash, message, signature),
+            _ => return Some(Fault::Key),
+        }
+    } else if algorithm.oid == oids::RSASSA_PSS {
+        let Some(used) = pss_parameters(algorithm.parameters) else {
+            return Some(Fault::Algorithm);
+        };
+        match key {
+            PublicKey::Rsa(key) if allows(key, used) => rsa::verify_pss(key, used.hash, used.mgf_hash, used.salt_length, message, signature),
+            _ => return Some(Fault::Key),
+        }
+    } else {
+        return Some(Fault::Algorithm);
+    };
+    (!good).then_some(Fault::Signature)
+}
+
+/// The hash that a signature algorithm prescribes; None if it is not known or prescribes none.
+pub(crate) fn hash_of(algorithm: Algorithm<'_>) -> Option<Hash> {
+    if algorithm.oid == oids::RSASSA_PSS {
+        return pss_parameters(algorithm.parameters).map(|parameters| parameters.hash);
+    }
+    rsa_with(algorithm.oid).or_else(|| ecdsa_with(algorithm.oid))
+}
+
+const fn is_accepted(hash: Hash) -> bool {
+    matches!(hash, Hash::Sha256 | Hash::Sha384 | Hash::Sha512)
 }
 
 /// Why an algorithm is not accepted: unknown, with wrong parameters, or with a hash below SHA-256. None if it is.
 pub(crate) fn algorithm_fault(algorithm: &AlgorithmIdentifier) -> Option<String> {
-    let _ = algorithm;
+    algorithm_fault_of(algorithm.borrowed())
+}
+
+/// See [`algorithm_fault`].
+pub(crate) fn algorithm_fault_of(algorithm: Algorithm<'_>) -> Option<String> {
+    let unknown = || format!("{} is not known, or its parameters are not", oid_text(algorithm.oid));
+    let weak = |hash: Hash| (!is_accepted(hash)).then(|| format!("{} is not accepted", hash.name()));
+    if algorithm.oid == oids::RSASSA_PSS {
+        return match pss_parameters(algorithm.parameters) {
+            None => Some(unknown()),
+            Some(used) => weak(used.hash).or_else(|| weak(used.mgf_hash)),
+        };
+    }
+    hash_of(algorithm).map_or_else(|| Some(unknown()), weak)
+}
+
+/// Why a key is not accepted: of another kind, too small, too large, or with an exponent that is even, too small or too long. None if it is.
+pub(crate) fn key_fault(key: &PublicKey, min_rsa_bits: u32) -> Option<String> {
+    let key = match key {
+        PublicKey::Unsupported { oid, why } => return Some(format!("{}: {why}", oid_text(oid))),
+        PublicKey::Ec { .. } => return None,
+        PublicKey::Rsa(key) => key,
+    };
+    let bits = key.bits();
+    if !(min_rsa_bits as usize..=MAX_RSA_BITS).contains(&bits) {
+        return Some(format!("RSA of {bits} bits; {min_rsa_bits} to {MAX_RSA_BITS} are accepted"));
+    }
+    if key.has_even_modulus() {
+        return Some("an even RSA modulus".to_owned());
+    }
+    let fits = key.exponent_bits() <= MAX_RSA_EXPONENT_BITS && key.small_exponent().is_some_and(|exponent| exponent >= MIN_RSA_EXPONENT);
+    if key.has_even_exponent() || !fits {
+        return Some("an RSA exponent that is even, below 65537, or longer than 32 bits".to_owned());
+    }
     None
 }
 
-/// Why a key is not accepted. None if it is.
-pub(crate) fn key_fault(key: &PublicKey, min_rsa_bits: u32) -> Option<String> {
-    let _ = (key, min_rsa_bits);
-    None
+/// RSASSA-PSS-params, or None where they are absent (a signature must have them), malformed or of an unknown kind.
+fn pss_parameters(der: Option<&[u8]>) -> Option<PssParameters> {
+    let trail = Trail::new(0);
+    let mut reader = Reader::new(der?, &trail);
+    let members = reader.sequence("").ok()?;
+    let parameters = read_pss_parameters(members).ok()??;
+    reader.finish().ok()?;
+    Some(parameters)
+}
+
+/// Members that are absent have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, 20 octets of salt, trailer 1.
+fn read_pss_parameters(mut members: Reader<'_, '_>) -> der::Result<Option<PssParameters>> {
+    let (mut hash, mut mgf_hash) = (Some(Hash::Sha1), Some(Hash::Sha1));
+    let (mut salt_length, mut trailer) = (Some(20), Some(1));
+    if members.next_is(context(0)) {
+        let mut wrapped = members.enter(context(0), "hashAlgorithm")?;
+        hash = read_hash(&mut wrapped)?;
+        wrapped.finish()?;
+    }
+    if members.next_is(context(1)) {
+        let mut wrapped = members.enter(context(1), "maskGenAlgorithm")?;
+        let mut mask = wrapped.sequence("")?;
+        wrapped.finish()?;
+        mgf_hash = None;
+        if mask.oid("")? == oids::MGF1 {
+            mgf_hash = read_hash(&mut mask)?;
+            if mgf_hash.is_some() {
+                mask.finish()?;
+            }
+        }
+    }
+    if members.next_is(context(2)) {
+        let mut wrapped = members.enter(context(2), "saltLength")?;
+        salt_length = wrapped.integer("")?.small();
+        wrapped.finish()?;
+    }
+    if members.next_is(context(3)) {
+        let mut wrapped = members.enter(context(3), "trailerField")?;
+        trailer = wrapped.integer("")?.small();
+        wrapped.finish()?;
+    }
+    members.finish()?;
+    let salt_length = salt_length.filter(|octets| (0..=rsa::MAX_SALT).contains(octets)).and_then(|octets| usize::try_from(octets).ok());
+    Ok(match (hash, mgf_hash, salt_length, trailer) {
+        (Some(hash), Some(mgf_hash), Some(salt_length), Some(1)) => Some(PssParameters { hash, mgf_hash, salt_length }),
+        _ => None,
+    })
+}
+
+/// HashAlgorithm with NULL or absent parameters (RFC 4055 section 2.1).
+fn read_hash(reader: &mut Reader<'_, '_>) -> der::Result<Option<Hash>> {
+    let mut algorithm = reader.sequence("")?;
+    let hash = Hash::named(algorithm.oid("")?);
+    if !algorithm.is_empty() {
+        algorithm.null("")?;
+    }
+    algorithm.finish()?;
+    Ok(hash)
+}
+
+/// A key for RSASSA-PSS may fix its hashes and set a least salt length (RFC 4055 section 3.3).
+fn allows(key: &RsaPublicKey, used: PssParameters) -> bool {
+    if !key.only_pss || key.pss.is_none() {
+        return true;
+    }
+    pss_parameters(key.pss.as_deref())
+        .is_some_and(|fixed| fixed.hash == used.hash && fixed.mgf_hash == used.mgf_hash && used.salt_length >= fixed.salt_length)
 }
