@@ -11,6 +11,7 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.app import App
+from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
 from imdskit.emulator.tokens import Issuer
@@ -63,8 +64,8 @@ class Service:
         return self.ask(f"{path}?{query}")
 
 
-def _signed(content: bytes) -> bytes:
-    return b"signed:" + content
+def _signed(content: bytes, flaw: Flaw | None = None, /) -> bytes:
+    return (b"signed:" if flaw is None else f"{flaw}:".encode()) + content
 
 
 def _downloads(path: str) -> tuple[str, bytes] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from imdskit.asn1 import writer as der
 from imdskit.emulator.authority import Signer
 from imdskit.emulator.certificates import RSA_ENCRYPTION, algorithm
+from imdskit.emulator.flaws import Flaw
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 DATA = "1.2.840.113549.1.7.1"
@@ -17,19 +18,24 @@ SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
 """What the service puts where RFC 5652 wants the OID of a digest, in every genuine document."""
 
 
-def message(signer: Signer, content: bytes) -> bytes:
+def message(signer: Signer, content: bytes, flaw: Flaw | None = None) -> bytes:
     """ContentInfo of type SignedData over ``content``, in DER (RFC 5652 sections 3 and 5).
 
     As the service does it, and unlike what most libraries make: the OID of sha256WithRSAEncryption for the digest, one certificate (the
     signer's), no signed attributes, so that the signature is over the content octets themselves.
+
+    Of all flaws only ``BROKEN_SIGNATURE`` makes a difference here; the others are the signer's.
     """
+    signature = signer.sign(content)
+    if flaw is Flaw.BROKEN_SIGNATURE:
+        signature = signature[:-1] + bytes((signature[-1] ^ 1,))
     digest_algorithm = algorithm(SHA256_WITH_RSA)
     signer_info = der.sequence(
         der.integer(1),
         der.sequence(signer.issuer, der.integer(signer.serial)),
         digest_algorithm,
         algorithm(RSA_ENCRYPTION),
-        der.octet_string(signer.sign(content)),
+        der.octet_string(signature),
     )
     signed_data = der.sequence(
         der.integer(1),

@@ -7,6 +7,8 @@ a leaf of 180 days. They differ where the truth demands it:
 - the leaf has no certificate transparency timestamps (no log has seen it), no Microsoft template and no OCSP responder;
 - all keys are RSA-2048, where the genuine authorities have 4096 bits.
 
+Documents that must be refused have chains of their own, made when they are first asked for (:mod:`imdskit.emulator.flaws`).
+
 What belongs here: which certificates there are, when they are valid, and what of them is published. DER is in
 :mod:`imdskit.emulator.certificates`, keys are in :mod:`imdskit.emulator.keys`.
 """
@@ -19,10 +21,12 @@ import re
 import secrets
 import textwrap
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from imdskit.clock import Clock
 from imdskit.emulator import certificates as x509
+from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.keys import RandomBits, RsaKey, seeded
 from imdskit.errors import UsageError
 
@@ -65,6 +69,23 @@ class Signer:
         return self._key.sign(content, "sha256")
 
 
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A certificate that signs others.
+
+    Attributes:
+        name: DER of its subject.
+        file: under which it is published.
+        key: its own.
+        certificate: DER.
+    """
+
+    name: bytes
+    file: str
+    key: RsaKey
+    certificate: bytes
+
+
 class Authority:
     """A throw-away authority. Safe to share between threads.
 
@@ -76,7 +97,7 @@ class Authority:
         seed: the same seed gives the same keys on every machine, and within a calendar year the same root certificate.
             None: new keys from the operating system.
 
-    Making one takes about a second: three keys are generated.
+    Making one takes about a second: three keys are generated. So does the first document with a :class:`Flaw`.
 
     Attributes:
         root: DER of the root certificate.
@@ -101,18 +122,17 @@ class Authority:
         self._region = region
         self._seed = seed
         self._lock = threading.Lock()
+        self._key_lock = threading.Lock()
         self._keys: dict[str, RsaKey] = {}
-        self._signers: dict[tuple[str, str], tuple[int, Signer]] = {}
+        self._signers: dict[tuple[str, str, Flaw | None], tuple[int, Signer]] = {}
+        self._published: dict[str, _Link] = {}
 
-        self._root_key = self._key("root")
-        self._issuing_key = self._key("issuing")
-        mark = x509.key_identifier(self._root_key).hex()[:8]
-        self._names = (f"imdskit-root-{mark}", f"imdskit-issuing-{mark}")
-        self._root_name = _authority_name(f"imdskit throw-away root {mark} (for tests only)")
-        self._issuing_name = _authority_name(f"imdskit throw-away issuing CA {mark} (for tests only)")
         self._year = datetime.fromtimestamp(clock.now(), UTC).year - 1
-        self.root = self._make_root()
-        self.issuing = self._make_issuing()
+        self._root = self._make_root("root")
+        self._issuing = self._make_issuing(self._root, "issuing")
+        self._published = {link.file: link for link in (self._root, self._issuing)}
+        self.root = self._root.certificate
+        self.issuing = self._issuing.certificate
         self.signer()
 
     @property
@@ -133,8 +153,13 @@ class Authority:
             + self.issuing_pem
         )
 
-    def signer(self, domain: str | None = None, region: str | None = None) -> Signer:
+    def signer(self, domain: str | None = None, region: str | None = None, flaw: Flaw | None = None) -> Signer:
         """The leaf for a cloud's domain and a region, by default those of the authority. Remembered until its period is over.
+
+        Args:
+            domain: of the cloud.
+            region: letter case and blanks are ignored.
+            flaw: what shall be wrong with the chain.
 
         Raises:
             UsageError: the domain or region cannot stand in a certificate.
@@ -145,63 +170,85 @@ class Authority:
             raise UsageError("bad-argument", f"{region!r} cannot be the region in a certificate's name.")
         period = self._clock.now() // LEAF_PERIOD
         with self._lock:
-            made, signer = self._signers.get((domain, region), (None, None))
-            if signer is None or made != period:
-                signer = self._make_leaf(domain, region, period * LEAF_PERIOD - DAY)
-                self._signers[domain, region] = (period, signer)
-            return signer
+            made, signer = self._signers.get((domain, region, flaw), (None, None))
+        if signer is None or made != period:
+            not_before = period * LEAF_PERIOD - DAY - (LEAF_LIFE if flaw is Flaw.EXPIRED_LEAF else 0)
+            issuer = self._issuer(flaw)
+            key = self._key(f"leaf {region}.{domain}" if issuer is self._issuing else f"{issuer.file} leaf {region}.{domain}")
+            signer = self._make_leaf(issuer, key, domain, region, not_before)
+            with self._lock:
+                self._signers[domain, region, flaw] = (period, signer)
+        return signer
 
     def download(self, path: str) -> tuple[str, bytes] | None:
         """What the authority publishes at a path of the base address: (media type, DER), or None if there is nothing.
 
         These are the addresses inside the certificates: ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists).
         """
-        root, issuing = self._names
-        if path in (f"/pki/{root}.crt", f"/pki/{issuing}.crt"):
-            return CERTIFICATE_TYPE, self.root if root in path else self.issuing
-        if path not in (f"/pki/{root}.crl", f"/pki/{issuing}.crl"):
+        name, _, ending = path.removeprefix("/pki/").rpartition(".")
+        link = self._published.get(name)
+        if link is None or not path.startswith("/pki/"):
             return None
-        issuer, key = (self._root_name, self._root_key) if root in path else (self._issuing_name, self._issuing_key)
+        if ending == "crt":
+            return CERTIFICATE_TYPE, link.certificate
+        if ending != "crl":
+            return None
         this_update = self._clock.now() // LEAF_PERIOD * LEAF_PERIOD - DAY
-        return CRL_TYPE, x509.empty_revocation_list(issuer, key, this_update // DAY, this_update, this_update + LEAF_LIFE)
+        return CRL_TYPE, x509.empty_revocation_list(link.name, link.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
+
+    def _issuer(self, flaw: Flaw | None) -> _Link:
+        """Who signs leaves with this flaw; published from now on."""
+        if flaw is None or flaw in (Flaw.BROKEN_SIGNATURE, Flaw.EXPIRED_LEAF):
+            return self._issuing
+        root = self._make_root("unknown root") if flaw is Flaw.UNKNOWN_ROOT else self._root
+        issuing = self._make_issuing(root, f"issuing {flaw}", mark=f"-{flaw}")
+        published = {} if flaw is Flaw.MISSING_INTERMEDIATE else {issuing.file: issuing}
+        self._published = {**self._published, root.file: root, **published}
+        return issuing
 
     def _address(self, name: str, ending: str) -> str:
         return f"{self._base_url}/pki/{name}.{ending}"
 
     def _key(self, purpose: str) -> RsaKey:
-        if purpose not in self._keys:
-            randbits: RandomBits = secrets.randbits if self._seed is None else seeded(self._seed, purpose)
-            self._keys[purpose] = RsaKey.generate(2048, randbits)
-        return self._keys[purpose]
+        with self._key_lock:
+            if purpose not in self._keys:
+                randbits: RandomBits = secrets.randbits if self._seed is None else seeded(self._seed, purpose)
+                self._keys[purpose] = RsaKey.generate(2048, randbits)
+            return self._keys[purpose]
 
-    def _make_root(self) -> bytes:
-        identifier = x509.key_identifier(self._root_key)
+    def _make_root(self, purpose: str) -> _Link:
+        key = self._key(purpose)
+        identifier = x509.key_identifier(key)
+        mark = identifier.hex()[:8]
+        name = _authority_name(f"imdskit throw-away root {mark} (for tests only)")
         body = x509.Body(
             serial=_serial(identifier, b"root"),
-            issuer=self._root_name,
+            issuer=name,
             not_before=_new_year(self._year),
             not_after=_new_year(self._year + ROOT_YEARS),
-            subject=self._root_name,
-            key=self._root_key,
+            subject=name,
+            key=key,
             extensions=(
                 x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_CERT_SIGN, x509.CRL_SIGN),
                 x509.basic_constraints(ca=True),
                 x509.subject_key_identifier(identifier),
             ),
         )
-        return x509.certificate(body, self._root_key)
+        return _Link(name, f"imdskit-root-{mark}", key, x509.certificate(body, key))
 
-    def _make_issuing(self) -> bytes:
-        root, _ = self._names
-        identifier = x509.key_identifier(self._issuing_key)
-        issuer_identifier = x509.key_identifier(self._root_key)
+    def _make_issuing(self, root: _Link, purpose: str, mark: str = "") -> _Link:
+        key = self._key(purpose)
+        mark = root.file.removeprefix("imdskit-root-") + mark
+        name = _authority_name(f"imdskit throw-away issuing CA {mark} (for tests only)")
+        identifier = x509.key_identifier(key)
+        issuer_identifier = x509.key_identifier(root.key)
         body = x509.Body(
             serial=_serial(issuer_identifier, identifier),
-            issuer=self._root_name,
+            issuer=root.name,
             not_before=_new_year(self._year),
             not_after=_new_year(self._year + ISSUING_YEARS),
-            subject=self._issuing_name,
-            key=self._issuing_key,
+            subject=name,
+            key=key,
             extensions=(
                 x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_CERT_SIGN, x509.CRL_SIGN),
                 x509.subject_key_identifier(identifier),
@@ -209,39 +256,37 @@ class Authority:
                 x509.extended_key_usage(x509.SERVER_AUTH, x509.CLIENT_AUTH),
                 x509.basic_constraints(ca=True, path_length=0),
                 x509.authority_key_identifier(issuer_identifier),
-                x509.crl_distribution_points(self._address(root, "crl")),
-                x509.authority_information_access(self._address(root, "crt")),
+                x509.crl_distribution_points(self._address(root.file, "crl")),
+                x509.authority_information_access(self._address(root.file, "crt")),
             ),
         )
-        return x509.certificate(body, self._root_key)
+        return _Link(name, f"imdskit-issuing-{mark}", key, x509.certificate(body, root.key))
 
-    def _make_leaf(self, domain: str, region: str, not_before: int) -> Signer:
-        _, issuing = self._names
+    def _make_leaf(self, issuer: _Link, key: RsaKey, domain: str, region: str, not_before: int) -> Signer:
         host = f"{region}.{domain}"
-        key = self._key(f"leaf {host}")
-        issuer_identifier = x509.key_identifier(self._issuing_key)
+        issuer_identifier = x509.key_identifier(issuer.key)
         serial = _serial(issuer_identifier, f"{host} {not_before}".encode())
         body = x509.Body(
             serial=serial,
-            issuer=self._issuing_name,
+            issuer=issuer.name,
             not_before=not_before,
             not_after=not_before + LEAF_LIFE,
             subject=x509.name(("C", "US"), ("ST", "WA"), ("L", "Redmond"), ("O", "Microsoft Corporation"), ("CN", domain)),
             key=key,
             extensions=(
                 x509.application_policies(x509.CLIENT_AUTH, x509.SERVER_AUTH),
-                x509.authority_information_access(self._address(issuing, "crt")),
+                x509.authority_information_access(self._address(issuer.file, "crt")),
                 x509.subject_key_identifier(x509.key_identifier(key)),
                 x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_ENCIPHERMENT),
                 x509.subject_alternative_names(host, domain),
                 x509.basic_constraints(ca=False),
-                x509.crl_distribution_points(self._address(issuing, "crl")),
+                x509.crl_distribution_points(self._address(issuer.file, "crl")),
                 x509.certificate_policies(_MICROSOFT_POLICY, _ORGANISATION_VALIDATED),
                 x509.authority_key_identifier(issuer_identifier),
                 x509.extended_key_usage(x509.CLIENT_AUTH, x509.SERVER_AUTH),
             ),
         )
-        return Signer(x509.certificate(body, self._issuing_key), self._issuing_name, serial, key)
+        return Signer(x509.certificate(body, issuer.key), issuer.name, serial, key)
 
 
 def _authority_name(common_name: str) -> bytes:

@@ -16,6 +16,7 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.emulator import attest
 from imdskit.emulator.app import App
 from imdskit.emulator.authority import Authority
+from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.http import Server
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
@@ -115,8 +116,8 @@ class Emulator:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def _sign(self, content: bytes) -> bytes:
-        return attest.message(self.authority.signer(), content)
+    def _sign(self, content: bytes, flaw: Flaw | None = None, /) -> bytes:
+        return attest.message(self.authority.signer(flaw=flaw), content, flaw)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
         return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)

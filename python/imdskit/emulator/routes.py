@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from imdskit.clock import Clock
 from imdskit.emulator.call import Call
+from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.tokens import TokenCache
 from imdskit.protocol import attested
 from imdskit.protocol.attested import compact
 from imdskit.protocol.messages import Response
 from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, text_response
 
-Attestor = Callable[[bytes], bytes]
-"""Signs the content of an attested document: the octets in, the DER of a SignedData out."""
+
+class Attestor(Protocol):
+    """Signs the content of an attested document: the octets in, the DER of a SignedData out."""
+
+    def __call__(self, content: bytes, flaw: Flaw | None = None, /) -> bytes:
+        """``flaw`` is what shall be wrong with the signature or its chain; None: nothing."""
+
 
 RequestId = Callable[[], str]
 
