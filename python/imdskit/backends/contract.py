@@ -101,29 +101,28 @@ class Claims:
     license_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A document that passed every check.
+class Signed(Protocol):
+    """A document that passed every check. A backend may make the members when they are asked for."""
 
-    Attributes:
-        content: the signed octets, exactly as digested.
-        claims: the members of the content.
-        label: of the name in ``Setup.names`` that the signer bears.
-        name: the DNS name in the signer's certificate that matched.
-        chain: DER certificates, signer first, anchor last; only the signer's if the chain was not checked.
-    """
+    @property
+    def content(self) -> bytes:
+        """The signed octets, exactly as digested."""
 
-    content: bytes
-    claims: Claims
-    label: str
-    name: str
-    chain: tuple[bytes, ...]
+    @property
+    def claims(self) -> Claims:
+        """The members of the content."""
 
+    @property
+    def label(self) -> str:
+        """Of the name in ``Setup.names`` that the signer bears."""
 
-class Step(Protocol):
-    """Told of every check as it is made, so that a report can be written."""
+    @property
+    def name(self) -> str:
+        """The DNS name in the signer's certificate that matched."""
 
-    def __call__(self, check: str, outcome: Literal["pass", "fail", "skip"], evidence: str, source: str) -> None: ...
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """DER certificates, signer first, anchor last; only the signer's if the chain was not checked."""
 
 
 class Checker(Protocol):
@@ -142,7 +141,7 @@ class Checker(Protocol):
         """
 
     def check_many(self, documents: Sequence[bytes], at: int) -> Sequence[Signed | VerificationError]:
-        """Verify many documents; refusals stand in the result, in input order."""
+        """Verify many documents; refusals stand in the result, in input order. Native backends do so on all processors."""
 
 
 class Document(Protocol):

@@ -59,6 +59,16 @@ class _Case:
     claims: Claims | None = None
 
 
+class SignedDocument(NamedTuple):
+    """See :class:`imdskit.backends.contract.Signed`."""
+
+    content: bytes
+    claims: Claims
+    label: str
+    name: str
+    chain: tuple[bytes, ...]
+
+
 class Checker:
     """Verifies documents under one :class:`Setup`. Safe to share between threads.
 
@@ -83,7 +93,7 @@ class Checker:
         for row in CHECKS:
             row.run(self, case)
         assert case.message and case.message.content is not None and case.chain and case.claims and case.label and case.name
-        return Signed(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
+        return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
     def check_many(self, documents: Sequence[bytes], at: int) -> list[Signed | VerificationError]:
         """See :meth:`imdskit.backends.contract.Checker.check_many`."""
