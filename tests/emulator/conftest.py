@@ -12,6 +12,7 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.app import App
 from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.profiles import find
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
 from imdskit.emulator.tokens import Issuer
@@ -46,13 +47,15 @@ class Answer:
 class Service:
     """The service of one machine; it signs by putting ``signed:`` before the content, so that tests can read what would be signed."""
 
-    def __init__(self, backend: Backend, scenario: Scenario | dict[str, Any] | str, clock: Clock, seed: int, limited: bool) -> None:
+    def __init__(
+        self, backend: Backend, scenario: Scenario | dict[str, Any] | str, clock: Clock, seed: int, limited: bool, **options: Any
+    ) -> None:
         if isinstance(scenario, str):
             scenario = Scenario.load(scenario)
         if isinstance(scenario, dict):
             scenario = Scenario.of(scenario)
         throttle = Throttle(backend.bucket, clock) if limited else None
-        self.app = App(scenario, backend, clock, _signed, ISSUER, seed=seed, throttle=throttle, downloads=_downloads)
+        self.app = App(scenario, backend, clock, _signed, ISSUER, seed=seed, throttle=throttle, downloads=_downloads, **options)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """With ``Metadata: true`` unless other headers are given."""
@@ -75,8 +78,14 @@ def _downloads(path: str) -> tuple[str, bytes] | None:
 @pytest.fixture(scope="session")
 def service(backend: Backend) -> Callable[..., Service]:
     def make(
-        scenario: Scenario | dict[str, Any] | str = "linux", *, clock: Clock | None = None, seed: int = 1, limited: bool = False
+        scenario: Scenario | dict[str, Any] | str = "linux",
+        *,
+        clock: Clock | None = None,
+        seed: int = 1,
+        limited: bool = False,
+        profile: str = "today",
+        **options: Any,
     ) -> Service:
-        return Service(backend, scenario, clock or ManualClock(NOON), seed, limited)
+        return Service(backend, scenario, clock or ManualClock(NOON), seed, limited, profile=find(profile), **options)
 
     return make

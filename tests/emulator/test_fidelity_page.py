@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imdskit.emulator.profiles import PROFILES
 from imdskit.emulator.rules import RULES
 from imdskit.protocol.responses import ANSWERS
 
@@ -11,10 +12,18 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
 
 
 def rules() -> str:
-    lines = ["| # | rule | refused when | answer | evidence | source |", "|---|---|---|---|---|---|"]
+    lines = ["| # | rule | refused when | answer | evidence | source | switched off |", "|---|---|---|---|---|---|---|"]
     for number, rule in enumerate(RULES, 1):
         answers = " ".join(f"`{answer.name}`" for answer in rule.answers)
-        lines.append(f"| {number} | {rule.name} | {rule.when} | {answers} | {rule.evidence} | {rule.source} |")
+        lines.append(f"| {number} | {rule.name} | {rule.when} | {answers} | {rule.evidence} | {rule.source} | {rule.off or 'cannot be'} |")
+    return "\n".join(lines)
+
+
+def profiles() -> str:
+    lines = ["| profile | what is different | rules | evidence | source |", "|---|---|---|---|---|"]
+    for each in PROFILES.values():
+        changed = " ".join(each.instead)
+        lines += [f"| {each.name} | {each.what} | {changed} | {each.evidence} | {each.source} |"]
     return "\n".join(lines)
 
 
@@ -28,7 +37,7 @@ def answers() -> str:
 
 
 def rendered(page: str) -> str:
-    for name, table in (("rules", rules()), ("answers", answers())):
+    for name, table in (("rules", rules()), ("profiles", profiles()), ("answers", answers())):
         start = page.index("\n", page.index(f"<!-- {name} -->")) + 1
         page = page[:start] + table + "\n" + page[page.index("<!-- end -->", start) :]
     return page
@@ -36,7 +45,7 @@ def rendered(page: str) -> str:
 
 def test_the_page_is_what_the_code_says() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert all(f"<!-- {name} -->" in page for name in ("rules", "answers"))
+    assert all(f"<!-- {name} -->" in page for name in ("rules", "profiles", "answers"))
     assert page == rendered(page)
 
 

@@ -15,6 +15,7 @@ from types import FrameType
 from imdskit import backends
 from imdskit.cli import inputs, output
 from imdskit.emulator import Emulator, Scenario
+from imdskit.emulator.profiles import PROFILES
 
 BACKENDS = ("auto", "python", "rust")
 
@@ -27,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
+    parser.add_argument("--profile", choices=tuple(PROFILES), default="today", help="which of the service's known moods it shows")
+    parser.add_argument(
+        "--rule", metavar="NAME=off", type=_rule_off, action="append", default=[], help="switch a rule off (docs/fidelity.md)"
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
 
 
@@ -39,7 +44,16 @@ def run(options: argparse.Namespace) -> int:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         backend = backends.get(options.backend)
-        emulator = Emulator(options.scenario, options.seed, options.port, not options.no_rate_limit, backend=backend, host=options.host)
+        emulator = Emulator(
+            options.scenario,
+            options.seed,
+            options.port,
+            not options.no_rate_limit,
+            backend=backend,
+            host=options.host,
+            profile=options.profile,
+            rules_off=options.rule,
+        )
         try:
             if options.trust_out is not None:
                 inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
@@ -81,3 +95,13 @@ def _seed(text: str) -> int:
 
 
 _seed.__name__ = "seed"
+
+
+def _rule_off(text: str) -> str:
+    name, _, switch = text.partition("=")
+    if switch != "off":
+        raise ValueError
+    return name
+
+
+_rule_off.__name__ = "switch"

@@ -7,7 +7,7 @@ gets in :mod:`imdskit.emulator.routes`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
@@ -17,6 +17,7 @@ from imdskit.emulator.events import Events
 from imdskit.emulator.identity import identities
 from imdskit.emulator.instance import Instance
 from imdskit.emulator.machine import Seeded
+from imdskit.emulator.profiles import TODAY, Profile
 from imdskit.emulator.routes import Attestor, Routes
 from imdskit.emulator.rules import refusal
 from imdskit.emulator.scenario import Scenario
@@ -46,10 +47,15 @@ class App:
         throttle: the limits, or None for none.
         downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
         events_enabling: seconds from the first question for events until they are shown.
+        profile: which of the service's known moods the rules show.
+        rules_off: names of rules that are switched off.
 
     Attributes:
         instance: the instance document.
         machine: all that the rules know of the machine.
+
+    Raises:
+        UsageError: there is no such rule, or it cannot be switched off.
     """
 
     def __init__(
@@ -64,7 +70,10 @@ class App:
         throttle: Throttle | None = None,
         downloads: Downloads | None = None,
         events_enabling: int = 0,
+        profile: Profile = TODAY,
+        rules_off: Iterable[str] = (),
     ) -> None:
+        self._rules = profile.rules(rules_off)
         self.instance = Instance(scenario, seed, backend.document)
         given = scenario.given.get("identity")
         compute = machine.compute(scenario, seed)
@@ -73,11 +82,12 @@ class App:
         self._tenant_name = (given or {}).get("tenantName") or "imdskit"
         self.machine = Machine(
             self.instance,
-            scenario.api_versions,
+            profile.versions(scenario.api_versions),
             identities(given, compute, seed),
             self._unknown_resource,
             loadbalancer.document(scenario.given.get("loadbalancer"), machine.document(scenario, seed)),
             Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
+            profile.version_error,
         )
         self._throttle = throttle
         self._downloads = downloads
@@ -100,7 +110,7 @@ class App:
         return self._answer(call)
 
     def _answer(self, call: Call) -> Response:
-        refused = refusal(call)
+        refused = refusal(call, self._rules)
         return self._routes.answer(call) if refused is None else refused[1].response()
 
     def _request_id(self) -> str:

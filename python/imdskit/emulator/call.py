@@ -12,12 +12,13 @@ from functools import cached_property
 from imdskit import versions
 from imdskit.backends.contract import Form
 from imdskit.emulator.events import Events
+from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.identity import SELECTORS, Identities, Identity
 from imdskit.emulator.instance import Instance
 from imdskit.errors import SelectionError
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target
-from imdskit.protocol.responses import Answer, bad_version
+from imdskit.protocol.responses import BAD_VERSION, Answer, bad_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class Machine:
         unknown_resource: the answer of Entra ID for a resource that it does not know, or None for one that it knows.
         load_balancer: the whole answer about load balancers, or None if there is none.
         events: that are scheduled.
+        version_error: how the version error is worded.
         bad_version: the version error that names the newest of them.
+        known_versions: the enabled ones, to look them up.
     """
 
     instance: Instance
@@ -40,10 +43,13 @@ class Machine:
     unknown_resource: Callable[[str], Answer | None]
     load_balancer: bytes | None
     events: Events
+    version_error: Answer = BAD_VERSION
     bad_version: Answer = field(init=False)
+    known_versions: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bad_version", bad_version(self.api_versions))
+        object.__setattr__(self, "bad_version", bad_version(self.api_versions, self.version_error))
+        object.__setattr__(self, "known_versions", frozenset(self.api_versions))
 
 
 class Call:
@@ -51,12 +57,17 @@ class Call:
 
     Attributes:
         machine: that is asked.
+        flaw: what shall be wrong with the document that is asked for.
+        cached: whether it shall be an earlier document.
         request: as it came.
         target: its path and parameters, decoded.
         category: the second segment of the path in lower case; ``""`` for ``/metadata`` alone, None outside of it.
         rest: the segments below the category, as they were written.
         admitted: False if a limit on requests was exceeded.
     """
+
+    flaw: Flaw | None = None
+    cached = False
 
     def __init__(self, machine: Machine, request: Request, admitted: bool = True) -> None:
         self.machine = machine
@@ -77,6 +88,18 @@ class Call:
     def version(self) -> str | None:
         """Value of ``api-version``, or None."""
         return self.target.parameter("api-version")
+
+    @cached_property
+    def served_version(self) -> str:
+        """The api-version that the answer has: the one that is asked for.
+
+        Where a switched-off rule lets an unknown one pass, it is the newest before it; without one, or before all, the newest of all.
+        """
+        asked = self.version or ""
+        known = versions.SCHEDULED_EVENTS_VERSIONS if self.category == "scheduledevents" else self.machine.api_versions
+        if asked in self.machine.known_versions and known is self.machine.api_versions:
+            return asked
+        return max((one for one in known if one <= asked), default=known[-1])
 
     @cached_property
     def extended(self) -> bool:
@@ -113,9 +136,9 @@ class Call:
     @cached_property
     def selection(self) -> bytes | SelectionError:
         """The node of the instance document that the path names, or why there is none."""
-        form: Form = "text" if self.form is None else self.form
+        form = self.form or "json"
         try:
-            return self.machine.instance.select(self.version or versions.PREVIEW, self.rest, form, extended=self.extended)
+            return self.machine.instance.select(self.served_version, self.rest, form, extended=self.extended)
         except SelectionError as error:
             return error
 

@@ -7,13 +7,14 @@ with Emulator("windows", seed=1) as imds:
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator import attest
+from imdskit.emulator import attest, profiles
 from imdskit.emulator.app import App
 from imdskit.emulator.authority import Authority
 from imdskit.emulator.flaws import Flaw
@@ -38,6 +39,8 @@ class Emulator:
         backend: finds nodes in documents and counts requests; None for the best there is.
         host: address to listen on. Nothing but loopback without need.
         events_enabling: seconds from the first question for scheduled events until they are shown.
+        profile: which of the service's known moods the rules show: ``today``, ``2021`` or ``strict-header``.
+        rules_off: names of rules that are switched off; the rules are in ``docs/fidelity.md``.
 
     Attributes:
         scenario: the checked scenario.
@@ -48,7 +51,7 @@ class Emulator:
 
     Raises:
         ScenarioError: the scenario is not usable.
-        UsageError: the address cannot be listened on.
+        UsageError: the address cannot be listened on; there is no such profile or rule, or the rule cannot be switched off.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Emulator:
         *,
         host: str = "127.0.0.1",
         events_enabling: int = 0,
+        profile: str = "today",
+        rules_off: Iterable[str] = (),
     ) -> None:
         if backend is None:
             from imdskit.backends import best  # loads the extension, which only who needs it should pay for
@@ -80,6 +85,8 @@ class Emulator:
             throttle=Throttle(backend.bucket, clock) if rate_limit else None,
             downloads=self._download,
             events_enabling=events_enabling,
+            profile=profiles.find(profile),
+            rules_off=rules_off,
         )
         self.events = self.app.machine.events
         if self.app.machine.identities:

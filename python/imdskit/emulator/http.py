@@ -27,7 +27,7 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.emulator.framing import Head, Refusal, parse_head, read_chunked, refuse_early
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.responses import BAD_REQUEST
+from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR
 
 Service = Callable[[Request], Response]
 
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             response = self.respond(Request(head.method, head.target, head.headers, body, self.source, self.server.server_port))
         except ImdskitError as error:
             self.log_error("%s", error)
-            response = replace(BAD_REQUEST, status=500, body=b'{"error":"Server error"}').response()
+            response = SERVER_ERROR.response()
         # After a chunked body the connection is closed: it costs a rare client a connection, and no second request can hide in the first.
         keep_alive = head.keep_alive and not head.chunked and not self.server.stopping
         if not self._send(self._octets(response, head, keep_alive)):

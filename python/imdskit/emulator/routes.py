@@ -9,6 +9,7 @@ from imdskit.clock import Clock
 from imdskit.emulator.call import Call
 from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.tokens import TokenCache
+from imdskit.errors import SelectionError
 from imdskit.protocol import attested
 from imdskit.protocol.attested import compact
 from imdskit.protocol.messages import Response
@@ -40,6 +41,7 @@ class Routes:
         self._attestor = attestor
         self._tokens = tokens
         self._request_id = request_id
+        self._earlier: dict[str, tuple[int, bytes]] = {}
         self._by_category: Mapping[str | None, Callable[[Call], Response]] = {
             "instance": self.instance,
             "attested": self.attested,
@@ -55,17 +57,25 @@ class Routes:
 
     def instance(self, call: Call) -> Response:
         """The selected node; newer builds of the service add ``x-ms-request-id`` (recorded in 2026)."""
-        if isinstance(call.selection, Exception):
-            raise call.selection
-        respond = text_response if call.wants_text else json_response
-        return respond(call.selection, ("x-ms-request-id", self._request_id()))
+        found, text = call.selection, call.wants_text
+        if isinstance(found, SelectionError):  # the rule that refuses a leaf as JSON is off
+            found, text = call.machine.instance.select(call.served_version, call.rest, "text", extended=call.extended), True
+        respond = text_response if text else json_response
+        return respond(found, ("x-ms-request-id", self._request_id()))
 
     def attested(self, call: Call) -> Response:
-        """A document made for this request; an empty nonce is none (inferred)."""
-        nonce = call.target.parameter("nonce") or None
-        facts = call.machine.instance.attested_facts()
-        content = attested.content(facts, call.version or "", self._clock.now(), nonce)
-        return json_response(attested.envelope(self._attestor(content)))
+        """A document made for this request; an empty nonce is none (inferred). A fault may make it an earlier one, or a flawed one."""
+        version, now = call.served_version, self._clock.now()
+        if call.cached:
+            made, content = self._earlier.get(version, (0, b""))
+            if now - made >= attested.LIFETIME:
+                made, content = self._earlier[version] = now, attested.content(call.machine.instance.attested_facts(), version, now, None)
+        else:
+            nonce = call.target.parameter("nonce") or None
+            content = attested.content(call.machine.instance.attested_facts(), version, now, nonce)
+            self._earlier[version] = now, content
+        signed = self._attestor(content) if call.flaw is None else self._attestor(content, call.flaw)
+        return json_response(attested.envelope(signed))
 
     def identity(self, call: Call) -> Response:
         """A token, or the tenant: that of the system-assigned identity (interface description), without one that of the first (inferred).
@@ -93,7 +103,7 @@ class Routes:
         if call.request.method == "POST":
             events.approve(call.approved or ())
             return json_response(b"")
-        return json_response(events.document(call.version or ""))
+        return json_response(events.document(call.served_version))
 
     def versions(self, call: Call) -> Response:
         """The enabled api-versions, ascending."""

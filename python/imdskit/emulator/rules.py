@@ -29,6 +29,7 @@ class Rule:
         evidence: for the condition and the status; that for the body stands with the answer.
         source: of the condition.
         check: the answer to a request that the rule refuses, or None.
+        off: what becomes of such a request if the rule is switched off; ``""``: the rule cannot be, as there is nothing to answer.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Rule:
     evidence: Evidence
     source: str
     check: Callable[[Call], Answer | None]
+    off: str = ""
 
 
 def _head(call: Call) -> Answer | None:
@@ -95,6 +97,14 @@ def _category(call: Call) -> Answer | None:
     return None if call.category in _CATEGORIES else r.NOT_FOUND
 
 
+def _thim(call: Call) -> Answer | None:
+    return r.NOT_FOUND if call.category == "thim" else None
+
+
+def _reprovision_data(call: Call) -> Answer | None:
+    return r.NOT_FOUND if call.category == "reprovisiondata" else None
+
+
 def _events_version(call: Call) -> Answer | None:
     if call.category != "scheduledevents" or not call.version:
         return None
@@ -106,7 +116,7 @@ def _version(call: Call) -> Answer | None:
         return None
     if call.category == "scheduledevents" and call.version:
         return None
-    return None if call.version in call.machine.api_versions else call.machine.bad_version
+    return None if call.version in call.machine.known_versions else call.machine.bad_version
 
 
 def _endpoint_version(call: Call) -> Answer | None:
@@ -208,7 +218,9 @@ _CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
     "identity": (("oauth2", "token"), ("info",)),
     "instance": (),
     "loadbalancer": ((),),
+    "reprovisiondata": ((),),
     "scheduledevents": ((),),
+    "thim": (),
     "versions": ((),),
 }
 """Category -> the routes below it. ``/metadata`` alone has none; below ``instance`` the document decides."""
@@ -219,8 +231,16 @@ _CREDENTIAL_ROUTES = (("credential",), ("issuecredential",), ("getplatformmetada
 _D, _O, _I = Evidence
 
 RULES: tuple[Rule, ...] = (
-    Rule("head", "The method is HEAD.", (r.HOST_BAD_REQUEST,), _O, "recordings of 2025: the host's web server answers", _head),
-    Rule("root", "The path is `/`.", (r.HOST_BAD_REQUEST,), _I, "recorded for HEAD only", _root),
+    Rule(
+        "head",
+        "The method is HEAD.",
+        (r.HOST_BAD_REQUEST,),
+        _O,
+        "recordings of 2025: the host's web server answers",
+        _head,
+        "treated as any other method: `method` refuses it",
+    ),
+    Rule("root", "The path is `/`.", (r.HOST_BAD_REQUEST,), _I, "recorded for HEAD only", _root, "`outside` refuses it"),
     Rule(
         "outside",
         "The path does not begin with `/metadata`, in any letter case.",
@@ -236,6 +256,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, rate limiting; no Retry-After was ever seen",
         _limit,
+        "answered, however many",
     ),
     Rule(
         "method",
@@ -244,6 +265,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, errors",
         _method,
+        "answered as a GET",
     ),
     Rule(
         "x-forwarded-for",
@@ -252,6 +274,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, proxies; status inferred",
         _forwarded,
+        "answered",
     ),
     Rule(
         "metadata-header",
@@ -260,6 +283,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
         _metadata_header,
+        "answered",
     ),
     Rule(
         "repeated-parameter",
@@ -268,8 +292,17 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, parameters; status and letter case inferred",
         _repeated_parameter,
+        "the first value counts",
     ),
     Rule("category", "There is no such category below `/metadata`.", (r.NOT_FOUND,), _I, "like an unknown key", _category),
+    Rule(
+        "thim",
+        "`/metadata/THIM`: no machine here has certificates of AMD's to show. It takes no api-version.",
+        (r.NOT_FOUND,),
+        _I,
+        "only machines with SEV-SNP have it; what the others say is not known",
+        _thim,
+    ),
     Rule(
         "events-version",
         "`/scheduledevents` does not have the api-version; it has a list of its own.",
@@ -277,6 +310,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "recording of 2023-10",
         _events_version,
+        "answered at the newest version before it",
     ),
     Rule(
         "api-version",
@@ -285,6 +319,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "recordings of 2020-12 and 2025-07, the latter of `/metadata` alone",
         _version,
+        "answered at the newest version before it; without one, at the newest",
     ),
     Rule(
         "endpoint-version",
@@ -293,6 +328,7 @@ RULES: tuple[Rule, ...] = (
         _I,
         "like a key of a later version",
         _endpoint_version,
+        "answered",
     ),
     Rule(
         "route",
@@ -303,12 +339,21 @@ RULES: tuple[Rule, ...] = (
         _route,
     ),
     Rule(
+        "reprovisiondata",
+        "`/metadata/reprovisiondata`: no machine here was provisioned before it had an owner.",
+        (r.NOT_FOUND,),
+        _I,
+        "canonical/cloud-init asks again after a 404 until there is something",
+        _reprovision_data,
+    ),
+    Rule(
         "nonce",
         "The nonce is longer than 32 characters, or has others than letters, digits and `-._~`.",
         (r.BAD_REQUEST,),
         _I,
         "interface description: up to 32 alphanumeric; base64url is in use",
         _nonce,
+        "signed as it is",
     ),
     Rule(
         "approval",
@@ -317,8 +362,17 @@ RULES: tuple[Rule, ...] = (
         _D,
         "scheduled events documentation: 400 for a malformed body; the answer, and what is said of other events, inferred",
         _approval,
+        "200, and nothing starts",
     ),
-    Rule("resource", "A token is asked for without `resource`.", (r.IDENTITY_NO_RESOURCE,), _O, "Azure/aad-pod-identity#450", _resource),
+    Rule(
+        "resource",
+        "A token is asked for without `resource`.",
+        (r.IDENTITY_NO_RESOURCE,),
+        _O,
+        "Azure/aad-pod-identity#450",
+        _resource,
+        "a token for an empty audience",
+    ),
     Rule(
         "bypass-cache",
         "`bypass_cache` is something else than `true`.",
@@ -326,6 +380,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "interface description; the answer inferred",
         _bypass_cache,
+        "the cache is bypassed",
     ),
     Rule(
         "one-selector",
@@ -334,6 +389,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "interface description: mutually exclusive; the answer inferred",
         _selectors,
+        "the first of them in this order counts",
     ),
     Rule(
         "several-identities",
@@ -342,6 +398,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python for the one that is served without a name",
         _ambiguous,
+        "`identity` refuses it",
     ),
     Rule(
         "identity",
@@ -358,6 +415,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "recordings of 2022 and 2023",
         _unknown_resource,
+        "a token",
     ),
     Rule(
         "load-balancer",
@@ -374,6 +432,7 @@ RULES: tuple[Rule, ...] = (
         _O,
         "canonical/cloud-init falls back on a 400; body inferred",
         _extended,
+        "answered with `extended`",
     ),
     Rule(
         "instance-path",
@@ -383,7 +442,7 @@ RULES: tuple[Rule, ...] = (
         "MicrosoftDocs/azure-docs#15282 for keys; indexes and paths below a leaf inferred",
         _instance_path,
     ),
-    Rule("format", "`format` is neither `json` nor `text`.", (r.BAD_REQUEST,), _I, "undocumented", _format),
+    Rule("format", "`format` is neither `json` nor `text`.", (r.BAD_REQUEST,), _I, "undocumented", _format, "answered as JSON"),
     Rule(
         "leaf",
         "A leaf of the instance document is asked for without `format=text`.",
@@ -391,14 +450,15 @@ RULES: tuple[Rule, ...] = (
         _O,
         "recording of 2018; RedHatInsights/insights-core#3251",
         _leaf,
+        "answered as text",
     ),
 )
 """The rules in their order."""
 
 
-def refusal(call: Call) -> tuple[Rule, Answer] | None:
-    """The first rule that refuses ``call`` with its answer, or None."""
-    for rule in RULES:
+def refusal(call: Call, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, Answer] | None:
+    """The first of ``rules`` that refuses ``call`` with its answer, or None."""
+    for rule in rules:
         answer = rule.check(call)
         if answer is not None:
             return rule, answer

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from http import HTTPStatus
 
 from imdskit import versions
 from imdskit.protocol.messages import Response
@@ -105,10 +106,22 @@ BAD_VERSION = Answer(
     _O,
     "recordings of 2020-12 and 2025-07",
 )
+BAD_VERSION_2021 = Answer(
+    "bad-version-2021",
+    400,
+    b'{"error":"Bad request. api-version was not specified in the request. For more information refer to aka.ms/azureimds",'
+    b'"newest-versions":["...","...","..."]}',
+    _D,
+    "IMDS documentation of February 2021",
+)
+FORBIDDEN = Answer("forbidden", 403, b'{"error":"Forbidden"}', _D, "interface description")
 NOT_FOUND = Answer("not-found", 404, spaced("Not found"), _O, "MicrosoftDocs/azure-docs#15282")
 NOT_ALLOWED = Answer("not-allowed", 405, spaced("Not allowed"), _D, "interface description; blanks and Allow inferred")
+GONE = Answer("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation has the status; no body was ever shown")
 TOO_MANY = Answer("too-many-requests", 429, b'{"error":"Too many requests"}', _D, "interface description")
 TOO_MANY_TEXT = Answer("too-many-requests-text", 429, b"Too many requests", _O, "SUSE-Enceladus/cloud-netconfig", TEXT)
+SERVER_ERROR = Answer("server-error", 500, b'{"error":"Server error"}', _D, "interface description")
+UNAVAILABLE = Answer("service-unavailable", 503, b'{"error":"Service unavailable"}', _D, "interface description")
 
 IDENTITY_NO_METADATA_HEADER = Answer(
     "identity-no-metadata-header",
@@ -169,6 +182,20 @@ IDENTITY_TOO_MANY = Answer(
     _O,
     "Azure/azure-sdk-for-net#39574: 90 octets",
 )
+IDENTITY_FORBIDDEN = Answer(
+    "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _D, "interface description for `error`; the rest inferred"
+)
+IDENTITY_GONE = Answer("identity-gone", 410, identity_error("gone", "Gone"), _I, "the status is documented; no body was ever shown")
+IDENTITY_SERVER_ERROR = Answer(
+    "identity-server-error", 500, identity_error("server_error", "Server error"), _D, "example in the interface description"
+)
+IDENTITY_UNAVAILABLE = Answer(
+    "identity-service-unavailable",
+    503,
+    identity_error("service_unavailable", "Service unavailable"),
+    _D,
+    "interface description for `error`; the rest inferred",
+)
 
 EVENTS_NOT_FOUND = Answer("events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10; its blanks are not known")
 
@@ -190,6 +217,9 @@ LOAD_BALANCER_NOT_ALLOWED = Answer(
     _D,
     "load balancer documentation; Allow inferred",
 )
+LOAD_BALANCER_UNAVAILABLE = Answer(
+    "loadbalancer-unavailable", 503, spaced("Internal service unavailable. Please retry later"), _D, "load balancer documentation"
+)
 
 HOST_BAD_REQUEST = Answer(
     "host-bad-request",
@@ -205,15 +235,36 @@ HOST_BAD_REQUEST = Answer(
     XML,
     HOST_SERVER,
 )
+HOST_ERROR = Answer(
+    "host-error",
+    500,
+    b"Internal Server Error",
+    _I,
+    "status and headers while the service restarts: AzureAD/microsoft-authentication-library-for-dotnet; the text was never seen",
+    TEXT,
+    HOST_SERVER,
+)
+WRONG_HOST = Answer(
+    "wrong-host",
+    421,
+    b'{"error":"The emulator does not answer to this Host. Give the name with --allow-host."}',
+    _I,
+    "the emulator's own (RFC 9110 section 15.5.20); the real service knows nothing like it",
+)
 
 ANSWERS: tuple[Answer, ...] = (
     BAD_REQUEST,
     NO_METADATA_HEADER,
     BAD_VERSION,
+    BAD_VERSION_2021,
+    FORBIDDEN,
     NOT_FOUND,
     NOT_ALLOWED,
+    GONE,
     TOO_MANY,
     TOO_MANY_TEXT,
+    SERVER_ERROR,
+    UNAVAILABLE,
     IDENTITY_NO_METADATA_HEADER,
     IDENTITY_NO_RESOURCE,
     IDENTITY_NOT_ASSIGNED,
@@ -223,26 +274,81 @@ ANSWERS: tuple[Answer, ...] = (
     IDENTITY_NOT_FOUND,
     IDENTITY_NOT_ALLOWED,
     IDENTITY_TOO_MANY,
+    IDENTITY_FORBIDDEN,
+    IDENTITY_GONE,
+    IDENTITY_SERVER_ERROR,
+    IDENTITY_UNAVAILABLE,
     EVENTS_NOT_FOUND,
     NO_LOAD_BALANCER,
     LOAD_BALANCER_NOT_FOUND,
     LOAD_BALANCER_NOT_ALLOWED,
     LOAD_BALANCER_TOO_MANY,
+    LOAD_BALANCER_UNAVAILABLE,
     HOST_BAD_REQUEST,
+    HOST_ERROR,
+    WRONG_HOST,
 )
 """All of the above. ``...`` stands for what a function of this module fills in."""
 
 
-def bad_version(enabled: Sequence[str]) -> Answer:
-    """The version error, with the three newest of the ``enabled`` versions, newest first."""
-    body = json.loads(BAD_VERSION.body)
+def bad_version(enabled: Sequence[str], answer: Answer = BAD_VERSION) -> Answer:
+    """The version error in one of its wordings, with the three newest of the ``enabled`` versions, newest first."""
+    body = json.loads(answer.body)
     body["newest-versions"] = versions.newest(enabled)
-    return replace(BAD_VERSION, body=json.dumps(body, separators=(",", ":")).encode())
+    return replace(answer, body=json.dumps(body, separators=(",", ":")).encode())
 
 
 def not_allowed(answer: Answer, methods: Sequence[str]) -> Answer:
     """``answer`` with the ``Allow`` header that RFC 9110 section 15.5.6 demands."""
     return replace(answer, headers=(("Allow", ", ".join(methods)),))
+
+
+def failure(status: int, category: str | None, text: bool = False) -> Answer:
+    """How the service says ``status`` to a request that is well formed; a status that no source shows is written likewise (inferred).
+
+    Args:
+        status: an error status, 400 to 599.
+        category: of the request, as ``identity``.
+        text: whether text was asked for, below ``/instance``.
+    """
+    if text and status == TOO_MANY_TEXT.status:
+        return TOO_MANY_TEXT
+    own = _FAILURES.get(category or "", {})
+    answer = own.get(status) or (_FAILURES[""].get(status) if category != "identity" else None)
+    if answer is not None:
+        return answer
+    phrase = _PHRASES.get(status, "Error")
+    body = identity_error(phrase.lower().replace(" ", "_"), phrase) if category == "identity" else spaced(phrase)
+    return Answer(f"status-{status}", status, body, Evidence.INFERRED, "like the other answers")
+
+
+def host_failure(status: int) -> Answer:
+    """How the host, which stands before the service, says ``status``: in text."""
+    return replace(HOST_ERROR, status=status, body=_PHRASES.get(status, "Error").encode())
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def _by_status(*answers: Answer) -> dict[int, Answer]:
+    return {answer.status: answer for answer in answers}
+
+
+_FAILURES: dict[str, dict[int, Answer]] = {
+    "": _by_status(BAD_REQUEST, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, GONE, TOO_MANY, SERVER_ERROR, UNAVAILABLE),
+    "identity": _by_status(
+        IDENTITY_BAD_REQUEST,
+        IDENTITY_FORBIDDEN,
+        IDENTITY_NOT_FOUND,
+        IDENTITY_NOT_ALLOWED,
+        IDENTITY_GONE,
+        IDENTITY_TOO_MANY,
+        IDENTITY_SERVER_ERROR,
+        IDENTITY_UNAVAILABLE,
+    ),
+    "scheduledevents": _by_status(EVENTS_NOT_FOUND),
+    "loadbalancer": _by_status(NO_LOAD_BALANCER, LOAD_BALANCER_TOO_MANY, LOAD_BALANCER_UNAVAILABLE),
+}
 
 
 def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> Answer:

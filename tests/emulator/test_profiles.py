@@ -1,0 +1,158 @@
+"""Profiles and switches: what they change, and that they change nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imdskit import versions
+from imdskit.emulator.profiles import PROFILES, TODAY, find
+from imdskit.emulator.rules import RULES
+from imdskit.errors import UsageError
+
+Services = Callable[..., Any]
+
+V = "?api-version=2020-09-01"
+LEAF = "/metadata/instance/compute/vmId" + V
+TOKEN = "/metadata/identity/oauth2/token" + V
+BOTH = {"identity": {"userAssigned": [{"clientId": "1"}, {"clientId": "2"}]}}
+UNKNOWING = {"identity": {"systemAssigned": {}, "unknownResources": ["x"]}}
+TRUE = {"Metadata": "true"}
+
+SWITCHED_OFF: list[tuple[str, Any, str, str, dict[str, str], int, str]] = [
+    ("head", "linux", "HEAD", LEAF, TRUE, 405, "Not allowed"),
+    ("root", "linux", "GET", "/", {}, 404, "Not found"),
+    ("method", "linux", "DELETE", "/metadata/versions", TRUE, 200, "apiVersions"),
+    ("x-forwarded-for", "linux", "GET", "/metadata/versions", {**TRUE, "X-Forwarded-For": "10.0.0.1"}, 200, "apiVersions"),
+    ("metadata-header", "linux", "GET", "/metadata/versions", {}, 200, "apiVersions"),
+    ("repeated-parameter", "linux", "GET", LEAF + "&format=text&format=json", TRUE, 200, "-"),
+    ("events-version", "linux", "GET", "/metadata/scheduledevents?api-version=2021-12-13", TRUE, 200, "DocumentIncarnation"),
+    ("api-version", "linux", "GET", "/metadata/instance", TRUE, 200, "isVmInStandbyPool"),
+    ("api-version", "linux", "GET", "/metadata/instance?api-version=2020-09-02", TRUE, 200, "licenseType"),
+    ("api-version", "linux", "GET", "/metadata/scheduledevents", TRUE, 200, "DocumentIncarnation"),
+    ("endpoint-version", "linux", "GET", "/metadata/attested/document?api-version=2017-04-02", TRUE, 200, "pkcs7"),
+    ("nonce", "linux", "GET", "/metadata/attested/document" + V + "&nonce=%22" + "1" * 40, TRUE, 200, "pkcs7"),
+    ("approval", "linux", "POST", "/metadata/scheduledevents?api-version=2020-07-01", TRUE, 200, ""),
+    ("resource", {"identity": {"systemAssigned": {}}}, "GET", TOKEN, TRUE, 200, "access_token"),
+    ("bypass-cache", {"identity": {"systemAssigned": {}}}, "GET", TOKEN + "&resource=x&bypass_cache=0", TRUE, 200, "access_token"),
+    ("one-selector", BOTH, "GET", TOKEN + "&resource=x&client_id=2&object_id=3", TRUE, 200, '"client_id":"2"'),
+    ("several-identities", BOTH, "GET", TOKEN + "&resource=x", TRUE, 400, "Identity not found"),
+    ("unknown-resource", UNKNOWING, "GET", TOKEN + "&resource=x", TRUE, 200, "access_token"),
+    ("extended-version", "linux", "GET", "/metadata/instance" + V + "&extended=true", TRUE, 200, "hasCustomData"),
+    ("format", "linux", "GET", "/metadata/instance" + V + "&format=xml", TRUE, 200, "compute"),
+    ("leaf", "linux", "GET", LEAF, TRUE, 200, "-"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "machine", "method", "target", "headers", "status", "text"), SWITCHED_OFF, ids=[f"{row[0]}-{row[3]}" for row in SWITCHED_OFF]
+)
+def test_a_rule_that_is_switched_off_refuses_nothing(
+    rule: str, machine: Any, method: str, target: str, headers: dict[str, str], status: int, text: str, service: Services
+) -> None:
+    on, off = service(machine), service(machine, rules_off=[rule])
+    assert on.ask(target, method, headers).body != off.ask(target, method, headers).body
+    answer = off.ask(target, method, headers)
+    assert (answer.status, text in answer.body.decode()) == (status, True)
+
+
+def test_the_limit_can_be_switched_off(service: Services) -> None:
+    machine = service("linux", limited=True, rules_off=["limit"])
+    assert {machine.ask("/metadata/versions").status for _ in range(20)} == {200}
+
+
+def test_every_rule_that_can_be_switched_off_has_a_case() -> None:
+    assert {row[0] for row in SWITCHED_OFF} | {"limit"} == {rule.name for rule in RULES if rule.off}
+
+
+def test_all_that_can_be_switched_off_may_be_at_once(service: Services) -> None:
+    machine = service(BOTH, rules_off=[rule.name for rule in RULES if rule.off])
+    for path in (
+        "",
+        "/instance/compute/vmId",
+        "/attested/document",
+        "/identity/oauth2/token",
+        "/identity/info",
+        "/scheduledevents",
+        "/versions",
+    ):
+        for method in ("GET", "HEAD", "POST", "BREW"):
+            assert machine.ask("/metadata" + path + "?format=x&x=1&x=2", method, {"X-Forwarded-For": "1"}).status in (200, 400, 404)
+
+
+@pytest.mark.parametrize("name", [rule.name for rule in RULES if not rule.off])
+def test_a_rule_without_which_there_is_nothing_to_answer_stays(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be switched off"):
+        TODAY.rules([name])
+
+
+def test_an_unknown_rule_is_refused_with_a_guess() -> None:
+    with pytest.raises(UsageError, match="no rule called 'leaves'") as caught:
+        TODAY.rules(["leaves"])
+    assert caught.value.hint == "Did you mean leaf?"
+
+
+def test_an_unknown_profile_is_refused_and_the_known_are_named() -> None:
+    with pytest.raises(UsageError, match="no profile called '2020'") as caught:
+        find("2020")
+    assert caught.value.hint == "Known: today, 2021, strict-header."
+
+
+def test_today_is_the_table_of_rules() -> None:
+    assert TODAY.rules() == RULES
+    assert TODAY.versions(versions.API_VERSIONS) == versions.API_VERSIONS
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_takes_the_place_of_rules_one_by_one(name: str) -> None:
+    rules = find(name).rules()
+    assert [rule.name for rule in rules] == [rule.name for rule in RULES]
+    assert {rule.name for rule, other in zip(rules, RULES, strict=True) if rule != other} == set(find(name).instead)
+
+
+def test_2021_words_the_version_error_as_its_documentation_did(service: Services) -> None:
+    answer = service("linux", profile="2021").ask("/metadata/instance")
+    assert answer.status == 400
+    assert answer.body == (
+        b'{"error":"Bad request. api-version was not specified in the request. For more information refer to aka.ms/azureimds",'
+        b'"newest-versions":["2020-10-01","2020-09-01","2020-07-15"]}'
+    )
+
+
+def test_2021_has_the_twenty_versions_of_its_time(service: Services) -> None:
+    machine = service("linux", profile="2021")
+    listed = machine.ask("/metadata/versions").json["apiVersions"]
+    assert (len(listed), listed[-1]) == (20, "2020-10-01")
+    assert machine.get("/metadata/instance", "2020-10-01").status == 200
+    assert machine.get("/metadata/instance", "2021-02-01").status == 400
+
+
+def test_a_list_of_versions_in_a_scenario_counts_in_every_profile(service: Services) -> None:
+    machine = service({"apiVersions": ["2020-09-01", "2021-02-01"]}, profile="2021")
+    assert machine.ask("/metadata/versions").json == {"apiVersions": ["2020-09-01", "2021-02-01"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "today", "strict"),
+    [
+        ("Metadata", "true", 200, 200),
+        ("mEtAdAtA", "true", 200, 200),
+        ("Metadata", "True", 200, 400),
+        ("Metadata", "TRUE", 200, 400),
+        ("Metadata", "false", 400, 400),
+    ],
+)
+def test_strict_header_reads_the_value_to_the_letter(name: str, value: str, today: int, strict: int, service: Services) -> None:
+    for profile, status in (("today", today), ("strict-header", strict)):
+        assert service("linux", profile=profile).ask("/metadata/versions", headers={name: value}).status == status
+
+
+def test_strict_header_refuses_as_if_the_header_were_missing(service: Services) -> None:
+    machine = service("linux", profile="strict-header")
+    assert machine.ask(LEAF, headers={"Metadata": "True"}).body == machine.ask(LEAF, headers={}).body
+    refused = machine.ask(TOKEN, headers={"Metadata": "True"}).body
+    assert json.loads(refused)["error"] == "invalid_request"
+    assert refused == machine.ask(TOKEN, headers={}).body
