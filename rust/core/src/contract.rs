@@ -63,24 +63,3 @@ pub struct Setup {
     /// A certificate for which no usable list speaks is refused.
     pub require_crl: bool,
 }
-
-/// What the document says. Members that its api-version does not have are None. Times are Unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
-    /// `vmId`.
-    pub vm_id: String,
-    /// `nonce`.
-    pub nonce: String,
-    /// `createdOn`.
-    pub created_on: i64,
-    /// `expiresOn`.
-    pub expires_on: i64,
-    /// (name, product, publisher).
-    pub plan: Option<(String, String, String)>,
-    /// `subscriptionId`.
-    pub subscription_id: Option<String>,
-    /// `sku`.
-    pub sku: Option<String>,
-    /// `licenseType`.
-    pub license_type: Option<String>,
-}

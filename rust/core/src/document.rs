@@ -1,11 +1,11 @@
 //! A metadata document, every node rendered once. Mirrors `imdskit.backends.python.document`.
+//!
+//! The document is read once, and its compact form written down as it is read. The JSON of a node is a piece of that of the whole; a listing, and the
+//! text of a string that has escapes, stand in a second buffer.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use jiter::{Jiter, Peek};
 
 const MAX_BRACKETS: usize = 100_000;
 const MAX_DEPTH: usize = 32;
@@ -32,16 +32,29 @@ pub enum SelectError {
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadDocument(pub String);
 
-#[derive(Debug)]
-struct Rendered {
-    json: Option<Vec<u8>>,
+/// A document that is asked often. Immutable.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// The compact form of the whole.
+    json: Vec<u8>,
+    /// Names of members, listings, and strings without their escapes.
     text: Vec<u8>,
+    /// The root is the last.
+    nodes: Vec<Node>,
+    /// (name, node) of the members of objects, by name in each; (nothing, node) of the elements of arrays.
+    children: Vec<(Range<usize>, usize)>,
 }
 
-/// A document that is asked often. Immutable.
 #[derive(Debug)]
-pub struct Document {
-    nodes: HashMap<Vec<String>, Rendered>,
+enum Node {
+    /// Text: a piece of `json`.
+    Plain(Range<usize>),
+    /// Text: a piece of `text`.
+    Unescaped(Range<usize>),
+    /// JSON, listing, and the places of its children.
+    Object(Range<usize>, Range<usize>, Range<usize>),
+    /// The same.
+    Array(Range<usize>, Range<usize>, Range<usize>),
 }
 
 impl Document {
@@ -50,12 +63,14 @@ impl Document {
     /// # Errors
     /// Not strict JSON, or more than 32 levels deep.
     pub fn new(data: &[u8]) -> Result<Self, BadDocument> {
-        if data.iter().filter(|&&byte| byte == b'{' || byte == b'[').count() > MAX_BRACKETS {
+        if memchr::memchr2_iter(b'{', b'[', data).count() > MAX_BRACKETS {
             return Err(BadDocument(format!("More than {MAX_BRACKETS} opening brackets.")));
         }
-        let root: &RawValue = serde_json::from_slice(data).map_err(|error| BadDocument(error.to_string()))?;
-        let mut document = Self { nodes: HashMap::new() };
-        document.index(&mut Vec::new(), root)?;
+        let mut document = Self { json: Vec::with_capacity(data.len()), text: Vec::with_capacity(data.len()), ..Self::default() };
+        let mut reader = Jiter::new(data);
+        let first = reader.peek().map_err(bad)?;
+        document.read(&mut reader, data, first, 0)?;
+        reader.finish().map_err(bad)?;
         Ok(document)
     }
 
@@ -63,130 +78,181 @@ impl Document {
     ///
     /// # Errors
     /// There is none, or it is a leaf and has no JSON form.
-    pub fn select(&self, path: &[String], form: Form) -> Result<&[u8], SelectError> {
-        let node = self.nodes.get(path).ok_or(SelectError::NotFound)?;
-        match form {
-            Form::Text => Ok(&node.text),
-            Form::Json => node.json.as_deref().ok_or(SelectError::LeafNeedsText),
+    pub fn select<'k>(&self, path: impl IntoIterator<Item = &'k str>, form: Form) -> Result<&[u8], SelectError> {
+        let mut node = self.nodes.last().ok_or(SelectError::NotFound)?;
+        for name in path {
+            node = self.child(node, name).ok_or(SelectError::NotFound)?;
+        }
+        match (form, node) {
+            (Form::Text, Node::Plain(place)) | (Form::Json, Node::Object(place, ..) | Node::Array(place, ..)) => Ok(&self.json[place.clone()]),
+            (Form::Text, Node::Unescaped(place) | Node::Object(_, place, _) | Node::Array(_, place, _)) => Ok(&self.text[place.clone()]),
+            (Form::Json, Node::Plain(_) | Node::Unescaped(_)) => Err(SelectError::LeafNeedsText),
         }
     }
 
-    /// Render the node and all below it; whether it is a container, and its JSON.
-    fn index(&mut self, path: &mut Vec<String>, value: &RawValue) -> Result<(bool, Vec<u8>), BadDocument> {
-        if path.len() > MAX_DEPTH {
+    fn child(&self, node: &Node, name: &str) -> Option<&Node> {
+        let child = match node {
+            Node::Object(_, _, places) => {
+                let members = &self.children[places.clone()];
+                let place = members.binary_search_by(|(member, _)| self.text[member.clone()].cmp(name.as_bytes())).ok()?;
+                members[place].1
+            }
+            Node::Array(_, _, places) => {
+                // An index is written without a sign and without zeros before it.
+                let plain = name == "0" || (!name.starts_with('0') && name.bytes().all(|octet| octet.is_ascii_digit()));
+                let index: usize = if plain { name.parse().ok()? } else { return None };
+                self.children[places.clone()].get(index)?.1
+            }
+            Node::Plain(_) | Node::Unescaped(_) => return None,
+        };
+        self.nodes.get(child)
+    }
+
+    /// Read a value and all below it; whether it is a container.
+    fn read(&mut self, reader: &mut Jiter<'_>, data: &[u8], kind: Peek, depth: usize) -> Result<bool, BadDocument> {
+        if depth > MAX_DEPTH {
             return Err(BadDocument(format!("The document is more than {MAX_DEPTH} levels deep.")));
         }
-        let raw = value.get();
-        match raw.as_bytes().first() {
-            Some(b'{') => {
-                let Members(members) = parse(raw)?;
-                let children = members.into_iter().map(|(name, child)| Ok((Some(to_json(&name)?), name, child)));
-                self.index_container(path, children, b'{', b'}')
-            }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = parse(raw)?;
-                let children = items.into_iter().enumerate().map(|(i, child)| Ok((None, i.to_string(), child)));
-                self.index_container(path, children, b'[', b']')
-            }
-            first => {
-                let (json, text) = if first == Some(&b'"') {
-                    let text: String = parse(raw)?;
-                    (to_json(&text)?, text.into_bytes())
+        match kind {
+            Peek::Object => self.read_object(reader, data, depth)?,
+            Peek::Array => self.read_array(reader, data, depth)?,
+            Peek::String => {
+                let (start, place) = (reader.current_index(), self.text.len());
+                self.text.extend_from_slice(reader.known_str().map_err(bad)?.as_bytes());
+                let raw = &data[start..reader.current_index()];
+                let written = self.write_string(raw, place)?;
+                let node = if raw.len() == written.len() && self.text.len() - place + 2 == raw.len() {
+                    // Without escapes its text stands in its JSON.
+                    self.text.truncate(place);
+                    Node::Plain(written.start + 1..written.end - 1)
                 } else {
-                    (raw.as_bytes().to_vec(), raw.as_bytes().to_vec())
+                    Node::Unescaped(place..self.text.len())
                 };
-                self.nodes.insert(path.clone(), Rendered { json: None, text });
-                Ok((false, json))
+                self.nodes.push(node);
+                return Ok(false);
+            }
+            _ => {
+                let start = reader.current_index();
+                reader.known_skip(kind).map_err(bad)?;
+                let place = self.json.len();
+                self.json.extend_from_slice(&data[start..reader.current_index()]);
+                self.nodes.push(Node::Plain(place..self.json.len()));
+                return Ok(false);
             }
         }
+        Ok(true)
     }
 
-    fn index_container<'a>(
-        &mut self,
-        path: &mut Vec<String>,
-        children: impl Iterator<Item = Result<(Option<Vec<u8>>, String, &'a RawValue), BadDocument>>,
-        open: u8,
-        close: u8,
-    ) -> Result<(bool, Vec<u8>), BadDocument> {
-        let mut json = vec![open];
-        let mut text = Vec::new();
-        for child in children {
-            let (label, name, value) = child?;
-            if json.len() > 1 {
-                json.push(b',');
-                text.push(b'\n');
+    fn read_object(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize) -> Result<(), BadDocument> {
+        let start = self.json.len();
+        self.json.push(b'{');
+        let mut members: Vec<(Range<usize>, usize)> = Vec::with_capacity(16);
+        let mut containers = Vec::with_capacity(16);
+        let mut before = reader.current_index();
+        let mut name = reader.known_object().map_err(bad)?.map(|name| append(&mut self.text, name));
+        while let Some(place) = name {
+            if !members.is_empty() {
+                self.json.push(b',');
             }
-            text.extend_from_slice(name.as_bytes());
-            path.push(name);
-            let (container, rendered) = self.index(path, value)?;
-            path.pop();
+            // Between the last value and the colon after this name stands nothing but the name with a quotation mark before it.
+            let from = memchr::memchr(b'"', &data[before..]).map_or(before, |quote| before + quote);
+            let raw = data[from..reader.current_index()].trim_ascii_end();
+            let raw = raw.strip_suffix(b":").unwrap_or(raw).trim_ascii_end();
+            self.write_string(raw, place.start)?;
+            self.json.push(b':');
+            let kind = reader.peek().map_err(bad)?;
+            containers.push(self.read(reader, data, kind, depth + 1)?);
+            members.push((place, self.nodes.len() - 1));
+            before = reader.current_index();
+            name = reader.next_key().map_err(bad)?.map(|name| append(&mut self.text, name));
+        }
+        self.json.push(b'}');
+        let listing = self.list(members.iter().map(|(name, _)| name.clone()).zip(containers));
+        members.sort_unstable_by(|(one, _), (other, _)| self.text[one.clone()].cmp(&self.text[other.clone()]));
+        if members.windows(2).any(|pair| self.text[pair[0].0.clone()] == self.text[pair[1].0.clone()]) {
+            return Err(BadDocument("A member occurs twice.".to_owned()));
+        }
+        let places = self.children.len()..self.children.len() + members.len();
+        self.children.append(&mut members);
+        self.nodes.push(Node::Object(start..self.json.len(), listing, places));
+        Ok(())
+    }
+
+    fn read_array(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize) -> Result<(), BadDocument> {
+        let start = self.json.len();
+        self.json.push(b'[');
+        let mut elements = Vec::new();
+        let mut containers = Vec::new();
+        let mut kind = reader.known_array().map_err(bad)?;
+        while let Some(next) = kind {
+            if !elements.is_empty() {
+                self.json.push(b',');
+            }
+            containers.push(self.read(reader, data, next, depth + 1)?);
+            elements.push((0..0, self.nodes.len() - 1));
+            kind = reader.array_step().map_err(bad)?;
+        }
+        self.json.push(b']');
+        let names: Vec<_> = (0..elements.len()).map(|index| append(&mut self.text, &index.to_string())).collect();
+        let listing = self.list(names.into_iter().zip(containers));
+        let places = self.children.len()..self.children.len() + elements.len();
+        self.children.append(&mut elements);
+        self.nodes.push(Node::Array(start..self.json.len(), listing, places));
+        Ok(())
+    }
+
+    /// Write a string in its shortest form: as it came, or anew if there are escapes in it. Its text stands in `text` from `place` on.
+    fn write_string(&mut self, raw: &[u8], place: usize) -> Result<Range<usize>, BadDocument> {
+        let start = self.json.len();
+        if memchr::memchr(b'\\', raw).is_none() {
+            self.json.extend_from_slice(raw);
+        } else {
+            let text = std::str::from_utf8(&self.text[place..]).map_err(|error| BadDocument(error.to_string()))?;
+            serde_json::to_writer(&mut self.json, text).map_err(|error| BadDocument(error.to_string()))?;
+        }
+        Ok(start..self.json.len())
+    }
+
+    /// One child a line, containers with a slash behind them.
+    fn list(&mut self, children: impl Iterator<Item = (Range<usize>, bool)>) -> Range<usize> {
+        let start = self.text.len();
+        for (index, (name, container)) in children.enumerate() {
+            if index > 0 {
+                self.text.push(b'\n');
+            }
+            self.text.extend_from_within(name);
             if container {
-                text.push(b'/');
+                self.text.push(b'/');
             }
-            if let Some(label) = label {
-                json.extend_from_slice(&label);
-                json.push(b':');
-            }
-            json.extend_from_slice(&rendered);
         }
-        json.push(close);
-        let rendered = json.clone();
-        self.nodes.insert(path.clone(), Rendered { json: Some(json), text });
-        Ok((true, rendered))
+        start..self.text.len()
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(raw: &'a str) -> Result<T, BadDocument> {
-    serde_json::from_str(raw).map_err(|error| BadDocument(error.to_string()))
+/// Where in `buffer` it stands now.
+fn append(buffer: &mut Vec<u8>, text: &str) -> Range<usize> {
+    let start = buffer.len();
+    buffer.extend_from_slice(text.as_bytes());
+    start..buffer.len()
 }
 
-fn to_json(text: &str) -> Result<Vec<u8>, BadDocument> {
-    serde_json::to_vec(text).map_err(|error| BadDocument(error.to_string()))
-}
-
-/// The members of an object in their order, none of them twice.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut seen = HashSet::new();
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    if !seen.insert(name.clone()) {
-                        return Err(serde::de::Error::custom("A member occurs twice."));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Collect)
-    }
+#[allow(clippy::needless_pass_by_value)] // what `map_err` gives
+fn bad(error: jiter::JiterError) -> BadDocument {
+    BadDocument(error.error_type.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Document, Form, SelectError};
 
-    fn path(text: &str) -> Vec<String> {
-        text.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    fn path(text: &str) -> impl Iterator<Item = &str> {
+        text.split('/').filter(|part| !part.is_empty())
     }
 
     #[test]
     fn nodes_are_rendered_in_both_forms() -> Result<(), super::BadDocument> {
         let document = Document::new(br#" {"a": {"b": "x\/\u00e9", "c": [1.50, null]}, "d": ""} "#)?;
-        let select = |at: &str, form| document.select(&path(at), form);
+        let select = |at: &str, form| document.select(path(at), form);
         assert_eq!(select("", Form::Text), Ok(&b"a/\nd"[..]));
         assert_eq!(select("a", Form::Json), Ok("{\"b\":\"x/\u{e9}\",\"c\":[1.50,null]}".as_bytes()));
         assert_eq!(select("a/c", Form::Text), Ok(&b"0\n1"[..]));

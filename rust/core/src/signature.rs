@@ -50,7 +50,7 @@ impl Fault {
 
 /// RSASSA-PSS-params (RFC 4055 section 3.1) with MGF1; the trailer field is always 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PssParameters {
+pub(crate) struct PssParameters {
     hash: Hash,
     mgf_hash: Hash,
     salt_length: usize,
@@ -84,39 +84,39 @@ fn ecdsa_with(oid: &[u8]) -> Option<Hash> {
 
 /// What is wrong with a signature, or None. Weak algorithms and keys are reckoned like all others.
 pub(crate) fn fault(algorithm: &AlgorithmIdentifier, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
-    fault_of(algorithm.borrowed(), key, message, signature)
+    scheme_of(algorithm.borrowed()).map_or(Some(Fault::Algorithm), |scheme| fault_with(scheme, key, message, signature))
 }
 
-/// See [`fault`].
-pub(crate) fn fault_of(algorithm: Algorithm<'_>, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
-    let good = if let Some(hash) = rsa_with(algorithm.oid) {
+/// How a signature is reckoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Pkcs1(Hash),
+    Ecdsa(Hash),
+    Pss(PssParameters),
+}
+
+/// By algorithm and parameters; None if it is not known, or its parameters are wrong.
+pub(crate) fn scheme_of(algorithm: Algorithm<'_>) -> Option<Scheme> {
+    if let Some(hash) = rsa_with(algorithm.oid) {
         // RFC 4055 section 5: NULL is sent, its absence must be accepted.
-        if algorithm.parameters.is_some_and(|parameters| parameters != NULL) {
-            return Some(Fault::Algorithm);
-        }
-        match key {
-            PublicKey::Rsa(key) if !key.only_pss => rsa::verify_pkcs1v15(key, hash, message, signature),
-            _ => return Some(Fault::Key),
-        }
-    } else if let Some(hash) = ecdsa_with(algorithm.oid) {
+        return algorithm.parameters.is_none_or(|parameters| parameters == NULL).then_some(Scheme::Pkcs1(hash));
+    }
+    if let Some(hash) = ecdsa_with(algorithm.oid) {
         // RFC 5758 section 3.2: parameters are absent.
-        if algorithm.parameters.is_some() {
-            return Some(Fault::Algorithm);
+        return algorithm.parameters.is_none().then_some(Scheme::Ecdsa(hash));
+    }
+    if algorithm.oid == oids::RSASSA_PSS { pss_parameters(algorithm.parameters).map(Scheme::Pss) } else { None }
+}
+
+/// See [`fault`]; for an algorithm that is known.
+pub(crate) fn fault_with(scheme: Scheme, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
+    let good = match (scheme, key) {
+        (Scheme::Pkcs1(hash), PublicKey::Rsa(key)) if !key.only_pss => rsa::verify_pkcs1v15(key, hash, message, signature),
+        (Scheme::Ecdsa(hash), PublicKey::Ec { curve, point }) => ecdsa::verify(*curve, point, hash, message, signature),
+        (Scheme::Pss(used), PublicKey::Rsa(key)) if allows(key, used) => {
+            rsa::verify_pss(key, used.hash, used.mgf_hash, used.salt_length, message, signature)
         }
-        match key {
-            PublicKey::Ec { curve, point } => ecdsa::verify(*curve, point, hash, message, signature),
-            _ => return Some(Fault::Key),
-        }
-    } else if algorithm.oid == oids::RSASSA_PSS {
-        let Some(used) = pss_parameters(algorithm.parameters) else {
-            return Some(Fault::Algorithm);
-        };
-        match key {
-            PublicKey::Rsa(key) if allows(key, used) => rsa::verify_pss(key, used.hash, used.mgf_hash, used.salt_length, message, signature),
-            _ => return Some(Fault::Key),
-        }
-    } else {
-        return Some(Fault::Algorithm);
+        _ => return Some(Fault::Key),
     };
     (!good).then_some(Fault::Signature)
 }

@@ -83,7 +83,7 @@ impl Document {
             }
         }
         self.0
-            .select(&keys, form)
+            .select(keys.iter().map(String::as_str), form)
             .map(|found| PyBytes::new(py, found))
             .map_err(|refusal| match refusal {
                 document::SelectError::NotFound => absent(),

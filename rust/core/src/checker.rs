@@ -1,0 +1,363 @@
+//! Verification from end to end: the order of the checks, and what is remembered between documents.
+//!
+//! The twin of `backends/python/checker.py`, cut in three so that many signatures can be reckoned at a time: [`Checker::open`] makes every check before the
+//! signature, [`Opened::check_signature`] that one, [`Checker::conclude`] all that follow. [`crate::verdicts`] does so for many documents.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::certificate::Certificate;
+use crate::claims::{self, Claims};
+use crate::cms::{self, SignedData};
+use crate::contract::Setup;
+use crate::crl::{CertificateList, parse_crl};
+use crate::der::{DerError, Field};
+use crate::memory::{Chain, Identity, Memory, Signer};
+use crate::path::{self, LinkCache, Pool};
+use crate::reasons::{Reason, Refusal};
+use crate::revocation::Lists;
+use crate::signature::{self, Fault, Scheme};
+use crate::validation::Inputs;
+use crate::x509::parse_certificate;
+use crate::{envelope, host_names, oids};
+
+/// Something that was to be trusted, or to help, cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadTrust {
+    /// A plain sentence.
+    pub message: String,
+    /// `anchors[0] certificate@4`, for instance.
+    pub location: String,
+}
+
+/// Verifies documents under one [`Setup`]. Safe to share between threads.
+#[derive(Debug)]
+pub struct Checker {
+    setup: Setup,
+    anchors: Pool,
+    intermediates: Pool,
+    lists: Option<Lists>,
+    /// The seconds at which some certificate or list starts or ceases to be valid, ascending.
+    boundaries: Vec<i64>,
+    links: LinkCache,
+    memory: Memory,
+}
+
+/// A document whose checks before the signature were good.
+#[derive(Debug)]
+pub(crate) struct Opened<'d> {
+    der: Cow<'d, [u8]>,
+    content: Range<usize>,
+    signature: Range<usize>,
+    /// DER of the signed attributes; without any, the signature is over the content.
+    attributes: Option<Vec<u8>>,
+    scheme: Option<Scheme>,
+    signer: Arc<Signer>,
+    /// Certificates of the message, if there are others than the signer's.
+    certificates: Option<Vec<Arc<Certificate>>>,
+}
+
+/// Text of a claim: a place in the content, or what it says in other words there.
+#[derive(Clone, Debug)]
+enum Text {
+    Place(Range<usize>),
+    Unescaped(Box<str>),
+}
+
+/// A document that passed every check.
+#[derive(Debug)]
+pub struct Signed {
+    der: Vec<u8>,
+    content: Range<usize>,
+    claims: Claims<Text>,
+    chain: Chain,
+    label: String,
+    name: Arc<str>,
+}
+
+impl Signed {
+    /// The signed octets, exactly as digested.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.der[self.content.clone()]
+    }
+
+    /// The members of the content.
+    #[must_use]
+    pub fn claims(&self) -> Claims<&str> {
+        let content = self.content();
+        self.claims.map(|text| match text {
+            Text::Place(place) => std::str::from_utf8(&content[place.clone()]).unwrap_or_default(),
+            Text::Unescaped(text) => text,
+        })
+    }
+
+    /// Of the name in [`Setup::names`] that the signer bears.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The DNS name in the signer's certificate that matched.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// DER certificates, signer first, anchor last.
+    pub fn chain(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.chain.iter().map(|certificate| &*certificate.der)
+    }
+}
+
+impl Checker {
+    /// Reads what is trusted.
+    ///
+    /// # Errors
+    /// An anchor or intermediate is not a certificate, or a revocation list is none.
+    pub fn new(setup: Setup) -> Result<Self, BadTrust> {
+        let anchors = parse_all(&setup.anchors, "anchors")?;
+        let intermediates = parse_all(&setup.intermediates, "intermediates")?;
+        let crls = parse_crls(&setup.crls)?;
+        let boundaries = boundaries(anchors.iter().chain(&intermediates), &crls);
+        let lists = if crls.is_empty() { None } else { Some(Lists::new(crls, setup.require_crl)) };
+        Ok(Self {
+            anchors: Pool::new(anchors),
+            intermediates: Pool::new(intermediates),
+            lists,
+            boundaries,
+            links: LinkCache::default(),
+            memory: Memory::default(),
+            setup,
+        })
+    }
+
+    /// What the checker was made of.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// What `check` would say of a document that it has accepted at this second, without another look at its signature.
+    ///
+    /// # Errors
+    /// It was not accepted.
+    pub fn recall(&self, document: &[u8], at: i64) -> Result<Signed, Refusal> {
+        self.signed(self.open(document)?, at, None)
+    }
+
+    /// Verify one document at a Unix second; `nonce` is what it must carry, or None to accept any.
+    ///
+    /// # Errors
+    /// The document is refused.
+    pub fn check(&self, document: &[u8], at: i64, nonce: Option<&[u8]>) -> Result<Signed, Refusal> {
+        let opened = self.open(document)?;
+        opened.check_signature()?;
+        self.signed(opened, at, nonce)
+    }
+
+    fn signed(&self, opened: Opened<'_>, at: i64, nonce: Option<&[u8]>) -> Result<Signed, Refusal> {
+        let (chain, identity, claims) = self.conclude(&opened, at, nonce)?;
+        let content = &opened.der[opened.content.clone()];
+        let claims = claims.map(|text| match text {
+            Cow::Borrowed(text) => {
+                let start = place_of(text.as_bytes(), content);
+                Text::Place(start..start + text.len())
+            }
+            Cow::Owned(text) => Text::Unescaped(text.as_str().into()),
+        });
+        let label = self.setup.names[identity.label].0.clone();
+        Ok(Signed { content: opened.content, der: opened.der.into_owned(), claims, chain, label, name: identity.name })
+    }
+
+    /// Envelope, structure, and of the signature all but the reckoning.
+    pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
+        let der = envelope::decode(document, &self.setup.limits)?;
+        let message = cms::parse(&der, &|der, offset, field| self.read_certificate(der, offset, field)).map_err(structure_refusal)?;
+        let content = self.check_structure(&message)?;
+        let signer = &message.signers[0];
+        let certificate = cms::find_certificate(signer, &message.certificates)
+            .ok_or_else(|| Refusal::new(Reason::SignerNotFound, "signedData.signerInfos[0].sid", ""))?;
+        let (hash, algorithm) = cms::check_algorithms(signer, false)?;
+        if let Some(fault) = signature::key_fault(&certificate.public_key, self.setup.min_rsa_bits) {
+            return Err(Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", fault));
+        }
+        cms::check_attributes(signer, message.content_type, content, hash)?;
+        let known = self.memory.get(&certificate.der).unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
+        let alone = message.certificates.iter().all(|other| other.der == certificate.der);
+        Ok(Opened {
+            content: range_of(content, &der),
+            signature: range_of(signer.signature, &der),
+            attributes: signer.signed_attributes.as_ref().map(|attributes| attributes.der.clone()),
+            scheme: signature::scheme_of(algorithm),
+            signer: known,
+            certificates: (!alone).then(|| message.certificates.clone()),
+            der,
+        })
+    }
+
+    fn check_structure<'m>(&self, message: &SignedData<'m>) -> Result<&'m [u8], Refusal> {
+        if message.version != 1 {
+            return Err(Refusal::new(Reason::BadCms, "signedData.version", format!("version {}", message.version)));
+        }
+        if message.content_type != oids::DATA {
+            let detail = crate::der::oid_text(message.content_type);
+            return Err(Refusal::new(Reason::BadCms, "signedData.encapContentInfo.eContentType", detail));
+        }
+        let content = message.content.ok_or_else(|| Refusal::new(Reason::NoContent, "signedData.encapContentInfo", ""))?;
+        if message.signers.len() != 1 {
+            let detail = format!("{} signers", message.signers.len());
+            return Err(Refusal::new(Reason::SignerCount, "signedData.signerInfos", detail));
+        }
+        let (count, most) = (message.certificates.len(), self.setup.limits.certificates);
+        if count > most {
+            return Err(Refusal::new(Reason::TooManyCertificates, "signedData.certificates", format!("{count}, at most {most}")));
+        }
+        Ok(content)
+    }
+
+    /// Chain, identity and claims.
+    #[allow(clippy::type_complexity)] // used by the two callers that take it apart
+    pub(crate) fn conclude<'o>(
+        &self,
+        opened: &'o Opened<'_>,
+        at: i64,
+        nonce: Option<&[u8]>,
+    ) -> Result<(Chain, Identity, Claims<Cow<'o, str>>), Refusal> {
+        let chain = self.chain(opened, at)?;
+        let identity = opened.signer.identity.get_or_init(|| self.identity(&opened.signer.certificate)).clone()?;
+        let claims = claims::parse(&opened.der[opened.content.clone()], &self.setup)?;
+        if self.setup.check_times {
+            claims::check_times(&claims, at, &self.setup)?;
+        }
+        claims::check_nonce(&claims, nonce, &self.setup)?;
+        Ok((chain, identity, claims))
+    }
+
+    /// The path of a signer, from memory if nothing that it depends on has changed.
+    ///
+    /// A path is a function of the certificates and lists at hand and of which of them are valid at `at`. Between two neighbouring ends of validity periods the
+    /// latter does not change; so the memory's key is the signer and the interval that `at` lies in. Remembered are only paths that were found, of signers that
+    /// came alone, as genuine ones do.
+    fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<Chain, Refusal> {
+        let signer = &opened.signer.certificate;
+        if !self.setup.check_chain {
+            return Ok([Arc::clone(signer)].into());
+        }
+        let alone = opened.certificates.is_none();
+        let interval = self.boundaries.partition_point(|boundary| *boundary <= at);
+        let moment = (interval, (signer.not_before..=signer.not_after).contains(&at));
+        if alone {
+            if let Some(chain) = opened.signer.path(moment) {
+                return Ok(chain);
+            }
+        }
+        let inputs = Inputs { common_names: self.setup.allow_common_name, profile: self.setup.issuer_profile, ..Inputs::new(Some(at)) };
+        let found: Chain = path::build(
+            signer,
+            &self.anchors,
+            opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
+            &self.intermediates,
+            &inputs,
+            &self.setup.limits,
+            self.setup.min_rsa_bits,
+            false,
+            self.lists.as_ref(),
+            Some(&self.links),
+        )?
+        .into();
+        if alone {
+            self.memory.put(&opened.signer, moment, &found);
+        }
+        Ok(found)
+    }
+
+    fn identity(&self, signer: &Certificate) -> Result<Identity, Refusal> {
+        let allow_common_name = self.setup.allow_common_name;
+        for (label, (_, domain)) in self.setup.names.iter().enumerate() {
+            if let Some(name) = host_names::matching_name(signer, domain, allow_common_name) {
+                return Ok(Identity { label, name: name.into() });
+            }
+        }
+        let names = host_names::dns_names(signer, allow_common_name);
+        if names.is_empty() {
+            return Err(Refusal::new(Reason::NoName, "signer.subjectAltName", ""));
+        }
+        let detail = names.join(", ").chars().take(200).collect::<String>();
+        Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
+    }
+
+    /// A certificate in a message; that of a signer whose path is remembered is not read again.
+    fn read_certificate(&self, der: &[u8], offset: usize, field: Field) -> crate::der::Result<Arc<Certificate>> {
+        match self.memory.get(der) {
+            Some(signer) => Ok(Arc::clone(&signer.certificate)),
+            None => parse_certificate(der, offset, field).map(Arc::new),
+        }
+    }
+}
+
+impl Opened<'_> {
+    /// What the signature has to be over.
+    fn message(&self) -> &[u8] {
+        self.attributes.as_deref().unwrap_or(&self.der[self.content.clone()])
+    }
+
+    /// The signature fits message and key.
+    pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
+        let (key, signature) = (&self.signer.certificate.public_key, &self.der[self.signature.clone()]);
+        let fault = self.scheme.map_or(Some(Fault::Algorithm), |scheme| signature::fault_with(scheme, key, self.message(), signature));
+        fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
+    }
+}
+
+impl Opened<'_> {
+    /// The same for many.
+    pub(crate) fn check_signatures(many: &[Result<Opened<'_>, Refusal>]) -> Vec<Result<(), Refusal>> {
+        many.iter().map(|opened| opened.as_ref().map_or(Ok(()), Opened::check_signature)).collect()
+    }
+}
+
+fn structure_refusal(error: DerError) -> Refusal {
+    let reason = if error.field.starts_with("certificates[") { Reason::BadCertificate } else { Reason::BadDer };
+    Refusal::new(reason, error.location(), error.message)
+}
+
+/// Offset of a part in the whole that it borrows from.
+fn place_of(part: &[u8], whole: &[u8]) -> usize {
+    (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
+}
+
+fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
+    let start = place_of(part, whole);
+    start..start + part.len()
+}
+
+fn parse_all(certificates: &[Vec<u8>], origin: &str) -> Result<Vec<Arc<Certificate>>, BadTrust> {
+    let parse = |(index, der): (usize, &Vec<u8>)| {
+        parse_certificate(der, 0, "certificate").map(Arc::new).map_err(|error| BadTrust {
+            location: format!("{origin}[{index}] {}", error.location()),
+            message: format!("Not a certificate: {}", error.message),
+        })
+    };
+    certificates.iter().enumerate().map(parse).collect()
+}
+
+fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
+    let parse = |(index, der): (usize, &Vec<u8>)| {
+        parse_crl(der).map_err(|error| BadTrust {
+            location: format!("crls[{index}] {}", error.location()),
+            message: format!("Not a certificate revocation list: {}", error.message),
+        })
+    };
+    crls.iter().enumerate().map(parse).collect()
+}
+
+/// The seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive.
+fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls: &[CertificateList]) -> Vec<i64> {
+    let mut ends: Vec<i64> = certificates.flat_map(|certificate| [certificate.not_before, certificate.not_after + 1]).collect();
+    ends.extend(crls.iter().flat_map(|one| [Some(one.this_update), one.next_update.map(|last| last + 1)]).flatten());
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}

@@ -1,0 +1,350 @@
+//! CMS SignedData (RFC 5652 sections 3 and 5): reading it to the last octet, finding the signer, checking the signature.
+//!
+//! The twin of `backends/python/cms.py`. What is read borrows from the message; only certificates are values of their own.
+
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, NameKey};
+use crate::der::{self, DerError, Field, OCTET_STRING, Reader, SEQUENCE, SET, Trail, context, item, item_of, oid_text, primitive};
+use crate::digests::Hash;
+use crate::names::read_name;
+use crate::oids;
+use crate::reasons::{Reason, Refusal};
+use crate::signature::{self, Algorithm, Fault, NULL};
+
+/// An attribute (RFC 5652 section 5.3): its type and its values.
+#[derive(Debug)]
+struct Attribute<'d> {
+    kind: &'d [u8],
+    values: Vec<&'d [u8]>,
+}
+
+/// A set of attributes. `der` is the whole set under its universal tag, as it is digested.
+#[derive(Debug)]
+pub(crate) struct Attributes<'d> {
+    items: Vec<Attribute<'d>>,
+    pub(crate) der: Vec<u8>,
+}
+
+/// How a signer names its certificate. `key` is that of the issuer's name, where it is not that of a certificate in the message octet for octet.
+#[derive(Debug)]
+enum SignerIdentifier<'d> {
+    IssuerAndSerial { issuer: &'d [u8], key: Option<NameKey>, serial: &'d [u8] },
+    KeyIdentifier(&'d [u8]),
+}
+
+/// RFC 5652 section 5.3. `digest_listed` says whether SignedData.digestAlgorithms has the signer's digest.
+#[derive(Debug)]
+pub(crate) struct SignerInfo<'d> {
+    sid: SignerIdentifier<'d>,
+    digest_algorithm: Algorithm<'d>,
+    pub(crate) signed_attributes: Option<Attributes<'d>>,
+    signature_algorithm: Algorithm<'d>,
+    pub(crate) signature: &'d [u8],
+    digest_listed: bool,
+}
+
+/// RFC 5652 section 5.1. `content` is None where it is detached.
+#[derive(Debug)]
+pub(crate) struct SignedData<'d> {
+    pub(crate) version: i64,
+    pub(crate) content_type: &'d [u8],
+    pub(crate) content: Option<&'d [u8]>,
+    pub(crate) certificates: Vec<Arc<Certificate>>,
+    pub(crate) signers: Vec<SignerInfo<'d>>,
+}
+
+/// A digest as DigestAlgorithmIdentifiers name it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Digest<'d> {
+    Known(Hash),
+    Other(&'d [u8]),
+}
+
+/// By object identifier. A signature's identifier where a digest's belongs: so does the service name SHA-256 in every genuine document.
+fn digest_named(oid: &[u8]) -> Digest<'_> {
+    let known = if oid == oids::SHA256_WITH_RSA { Some(Hash::Sha256) } else { Hash::named(oid) };
+    known.map_or(Digest::Other(oid), Digest::Known)
+}
+
+/// The SignedData inside a ContentInfo.
+///
+/// `read_certificate` is given the DER of a certificate, its offset and its field; so a caller can remember certificates that it has seen.
+pub(crate) fn parse<'d>(
+    message: &'d [u8],
+    read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
+) -> der::Result<SignedData<'d>> {
+    let trail = Trail::new(0);
+    let mut outer = Reader::new(message, &trail);
+    let mut info = outer.sequence("")?;
+    outer.finish()?;
+    if info.oid("contentType")? != oids::SIGNED_DATA {
+        return Err(info.fault("A message of another type than SignedData.", "contentType"));
+    }
+    let mut wrapped = info.enter(context(0), "")?;
+    info.finish()?;
+    let mut data = wrapped.sequence("signedData")?;
+    wrapped.finish()?;
+
+    let pos = data.pos;
+    let version = match data.integer("version")?.small() {
+        Some(version @ (1 | 3 | 4 | 5)) => version,
+        _ => return Err(data.fault_at("A version that SignedData does not have.", "version", pos)),
+    };
+    let mut algorithms = data.enter(SET, "digestAlgorithms")?;
+    let mut listed = Vec::new();
+    while !algorithms.is_empty() {
+        let algorithm = read_algorithm(&mut algorithms, item(listed.len()))?;
+        listed.push(digest_named(algorithm.oid));
+    }
+    let mut encapsulated = data.sequence("encapContentInfo")?;
+    let content_type = encapsulated.oid("eContentType")?;
+    let mut content = None;
+    if !encapsulated.is_empty() {
+        let mut explicit = encapsulated.enter(context(0), "eContent")?;
+        content = Some(explicit.contents(OCTET_STRING, "")?);
+        explicit.finish()?;
+        encapsulated.finish()?;
+    }
+    let mut certificates = Vec::new();
+    if data.next_is(context(0)) {
+        certificates = read_certificates(data.enter(context(0), "certificates")?, read_certificate)?;
+    }
+    if data.next_is(context(1)) {
+        let mut revocation = data.enter(context(1), "crls")?;
+        while let Some(tag) = revocation.peek() {
+            if tag != SEQUENCE && tag != context(1) {
+                return Err(revocation.fault("Neither a list of revoked certificates nor another format of one.", ""));
+            }
+            revocation.any("")?;
+        }
+    }
+    let mut infos = data.enter(SET, "signerInfos")?;
+    let mut signers = Vec::new();
+    while !infos.is_empty() {
+        signers.push(read_signer(&mut infos, item(signers.len()), &listed, &certificates)?);
+    }
+    data.finish()?;
+    Ok(SignedData { version, content_type, content, certificates, signers })
+}
+
+/// AlgorithmIdentifier: an object identifier and at most one element of parameters.
+fn read_algorithm<'d>(reader: &mut Reader<'d, '_>, field: impl Into<Field>) -> der::Result<Algorithm<'d>> {
+    let mut algorithm = reader.sequence(field)?;
+    let oid = algorithm.oid("algorithm")?;
+    let parameters = if algorithm.is_empty() { None } else { Some(algorithm.any("parameters")?) };
+    algorithm.finish()?;
+    Ok(Algorithm { oid, parameters })
+}
+
+/// CertificateSet (section 10.2.3); attribute certificates and other formats are passed over.
+fn read_certificates<'d>(
+    mut reader: Reader<'d, '_>,
+    read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
+) -> der::Result<Vec<Arc<Certificate>>> {
+    let mut found = Vec::new();
+    let mut index = 0;
+    while let Some(tag) = reader.peek() {
+        let pos = reader.pos;
+        if (context(0)..=context(3)).contains(&tag) {
+            reader.any(item(index))?;
+        } else {
+            let der = reader.element(item(index))?;
+            found.push(read_certificate(der, reader.offset(pos), item_of("certificates", index))?);
+        }
+        index += 1;
+    }
+    Ok(found)
+}
+
+fn read_signer<'d>(
+    reader: &mut Reader<'d, '_>,
+    field: Field,
+    listed: &[Digest<'d>],
+    certificates: &[Arc<Certificate>],
+) -> der::Result<SignerInfo<'d>> {
+    let mut info = reader.sequence(field)?;
+    let pos = info.pos;
+    let version = info.integer("version")?.small();
+    let sid = if info.next_is(primitive(0)) {
+        SignerIdentifier::KeyIdentifier(info.contents(primitive(0), "sid")?)
+    } else {
+        let mut sid = info.sequence("sid")?;
+        let mut ahead = sid;
+        let issuer = ahead.element("issuer");
+        let known = issuer.as_ref().is_ok_and(|der| certificates.iter().any(|certificate| *certificate.issuer.der == **der));
+        let (issuer, key) = if let (true, Ok(der)) = (known, issuer) {
+            // The same octets were read as a name already.
+            sid = ahead;
+            (der, None)
+        } else {
+            let pos = sid.pos;
+            let name = read_name(&mut sid, "issuer")?;
+            (&sid.data[pos..sid.pos], Some(name.key))
+        };
+        let serial = sid.integer("serialNumber")?.0;
+        sid.finish()?;
+        SignerIdentifier::IssuerAndSerial { issuer, key, serial }
+    };
+    let expected = if matches!(sid, SignerIdentifier::KeyIdentifier(_)) { 3 } else { 1 };
+    if version != Some(expected) {
+        return Err(info.fault_at("A version that does not fit the form of the sid.", "version", pos));
+    }
+    let digest_algorithm = read_algorithm(&mut info, "digestAlgorithm")?;
+    let signed_attributes = if info.next_is(context(0)) { Some(read_attributes(&mut info, context(0), "signedAttrs")?) } else { None };
+    let signature_algorithm = read_algorithm(&mut info, "signatureAlgorithm")?;
+    let signature = info.contents(OCTET_STRING, "signature")?;
+    if info.next_is(context(1)) {
+        read_attributes(&mut info, context(1), "unsignedAttrs")?;
+    }
+    info.finish()?;
+    let digest_listed = listed.contains(&digest_named(digest_algorithm.oid));
+    Ok(SignerInfo { sid, digest_algorithm, signed_attributes, signature_algorithm, signature, digest_listed })
+}
+
+/// A set of attributes, one at least. Only signed ones are DER and so in order (sections 5.3 and 5.4).
+fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str) -> der::Result<Attributes<'d>> {
+    let start = reader.pos;
+    let mut attributes = reader.enter(tag, field)?;
+    if attributes.is_empty() {
+        return Err(attributes.fault("A set of attributes without any.", ""));
+    }
+    let mut items: Vec<Attribute<'_>> = Vec::new();
+    let mut previous: &[u8] = b"";
+    while !attributes.is_empty() {
+        let pos = attributes.pos;
+        let mut attribute = attributes.sequence(item(items.len()))?;
+        let kind = attribute.oid("attrType")?;
+        let mut set = attribute.enter(SET, "attrValues")?;
+        attribute.finish()?;
+        let mut values = Vec::new();
+        while !set.is_empty() {
+            values.push(set.any("")?);
+        }
+        items.push(Attribute { kind, values });
+        let whole = &attributes.data[pos..attributes.pos];
+        if tag == context(0) && whole < previous {
+            return Err(attributes.fault_at("Signed attributes that are not in the order of DER (X.690 section 11.6).", "", pos));
+        }
+        previous = whole;
+    }
+    let mut der = reader.data[start..reader.pos].to_vec();
+    der[0] = SET;
+    Ok(Attributes { items, der })
+}
+
+/// The certificate that the signer names (RFC 5652 section 5.3), wherever it stands.
+pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [Arc<Certificate>]) -> Option<&'c Arc<Certificate>> {
+    match &signer.sid {
+        SignerIdentifier::KeyIdentifier(identifier) => {
+            certificates.iter().find(|certificate| certificate.subject_key_identifier.as_deref() == Some(*identifier))
+        }
+        SignerIdentifier::IssuerAndSerial { issuer, key, serial } => {
+            // Without a key, some certificate has this issuer octet for octet, and the others are to be compared with its.
+            let same = certificates.iter().find(|certificate| *certificate.issuer.der == **issuer);
+            let key = key.as_ref().or_else(|| same.map(|certificate| &certificate.issuer.key));
+            certificates.iter().find(|certificate| *certificate.serial == **serial && Some(&certificate.issuer.key) == key)
+        }
+    }
+}
+
+/// The digest, and the algorithm that the signature was made with; or what is wrong with them.
+///
+/// rsaEncryption as signature algorithm takes its hash from the digest algorithm (RFC 3370 section 3.2); every other algorithm names its own, and must name
+/// the same.
+fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), String> {
+    let digest = signer.digest_algorithm;
+    let hash = match digest_named(digest.oid) {
+        Digest::Known(hash) if digest.parameters.is_none_or(|parameters| parameters == NULL) => hash,
+        _ => return Err(format!("digest algorithm {}", oid_text(digest.oid))),
+    };
+    if !signer.digest_listed {
+        return Err(format!("digest algorithm {}, which digestAlgorithms does not have", oid_text(digest.oid)));
+    }
+    let algorithm = signer.signature_algorithm;
+    if algorithm.oid == oids::RSA_ENCRYPTION {
+        if algorithm.parameters.is_some_and(|parameters| parameters != NULL) {
+            return Err("rsaEncryption with parameters".to_owned());
+        }
+        return Ok((hash, Algorithm { oid: with_rsa(hash), parameters: Some(NULL) }));
+    }
+    if signature::hash_of(algorithm) != Some(hash) {
+        let (digest, algorithm) = (oid_text(digest.oid), oid_text(algorithm.oid));
+        return Err(format!("signature algorithm {algorithm} with digest algorithm {digest}"));
+    }
+    Ok((hash, algorithm))
+}
+
+const fn with_rsa(hash: Hash) -> &'static [u8] {
+    match hash {
+        Hash::Sha1 => oids::SHA1_WITH_RSA,
+        Hash::Sha224 => oids::SHA224_WITH_RSA,
+        Hash::Sha256 => oids::SHA256_WITH_RSA,
+        Hash::Sha384 => oids::SHA384_WITH_RSA,
+        Hash::Sha512 => oids::SHA512_WITH_RSA,
+        Hash::Sha512_224 => oids::SHA512_224_WITH_RSA,
+        Hash::Sha512_256 => oids::SHA512_256_WITH_RSA,
+    }
+}
+
+const SIGNER: &str = "signedData.signerInfos[0]";
+
+/// The signer's algorithms are known, fit one another, and are strong enough.
+pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -> Result<(Hash, Algorithm<'d>), Refusal> {
+    let refuse = |detail| Refusal::new(Reason::SignatureAlgorithm, format!("{SIGNER}.signatureAlgorithm"), detail);
+    let (hash, algorithm) = algorithms(signer).map_err(refuse)?;
+    match signature::algorithm_fault_of(algorithm) {
+        Some(detail) if !accept_weak => Err(refuse(detail)),
+        _ => Ok((hash, algorithm)),
+    }
+}
+
+/// What the signature has to be over (RFC 5652 sections 5.4 to 5.6).
+///
+/// With signed attributes: they hold content-type and message-digest, each once and with one value, both are right, and the signature is over the DER of the
+/// SET. Without (None): the signature is over the content, which then has to be id-data (section 5.3).
+pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], content: &[u8], hash: Hash) -> Result<(), Refusal> {
+    let location = || format!("{SIGNER}.signedAttrs");
+    let Some(attributes) = &signer.signed_attributes else {
+        if content_type == oids::DATA {
+            return Ok(());
+        }
+        return Err(Refusal::new(Reason::SignedAttributes, location(), format!("absent, over {}", oid_text(content_type))));
+    };
+    let refuse = |error: DerError| Refusal::new(Reason::SignedAttributes, location(), format!("{}: {}", error.field, error.message));
+    let trail = Trail::new(0);
+    let kind = attributes.only(oids::CONTENT_TYPE, "content-type", &trail).and_then(|mut value| value.oid("")).map_err(refuse)?;
+    let claimed = attributes.only(oids::MESSAGE_DIGEST, "message-digest", &trail).and_then(|mut value| value.octet_string("")).map_err(refuse)?;
+    if attributes.items.iter().any(|attribute| attribute.kind == oids::SIGNING_TIME) {
+        attributes.only(oids::SIGNING_TIME, "signing-time", &trail).map_err(refuse)?;
+    }
+    if kind != content_type {
+        let detail = format!("content-type {} over {}", oid_text(kind), oid_text(content_type));
+        return Err(Refusal::new(Reason::SignedAttributes, location(), detail));
+    }
+    if claimed != hash.digest(&[content]).as_ref() {
+        return Err(Refusal::new(Reason::DigestMismatch, location(), ""));
+    }
+    Ok(())
+}
+
+/// Why the signature does not fit message and key, as a refusal.
+pub(crate) fn bad_signature(fault: Fault) -> Refusal {
+    let (reason, member) = match fault {
+        Fault::Algorithm => (Reason::SignatureAlgorithm, "signatureAlgorithm"),
+        Fault::Key => (Reason::SignatureKey, "signatureAlgorithm"),
+        Fault::Signature => (Reason::BadSignature, "signature"),
+    };
+    Refusal::new(reason, format!("{SIGNER}.{member}"), fault.text())
+}
+
+impl<'d> Attributes<'d> {
+    /// A reader over the value of an attribute that has to be there once, with one value (RFC 5652 sections 11.1 to 11.3).
+    fn only<'t>(&self, oid: &[u8], name: &'static str, trail: &'t Trail) -> der::Result<Reader<'d, 't>> {
+        let mut found = self.items.iter().filter(|attribute| attribute.kind == oid);
+        match (found.next().map(|attribute| attribute.values.as_slice()), found.next()) {
+            (Some([value]), None) => Ok(Reader::new(value, trail)),
+            _ => Err(DerError { message: "Not there exactly once, with one value.".to_owned(), offset: 0, field: name.to_owned() }),
+        }
+    }
+}

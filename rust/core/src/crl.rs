@@ -1,0 +1,290 @@
+//! Reading certificate revocation lists (RFC 5280 section 5).
+//!
+//! What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
+//! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate. The twin of
+//! `backends/python/crl.py`.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+
+use crate::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
+use crate::der::{self, BOOLEAN, INTEGER, Integer, OCTET_STRING, Reader, SEQUENCE, Trail, context, item, oid_text};
+use crate::distribution_points::{IssuingDistributionPoint, read_issuing_distribution_point};
+use crate::extensions::read_authority_key_identifier;
+use crate::keys::read_algorithm;
+use crate::names::{read_general_names, read_name};
+use crate::oids;
+
+/// `CRLReason` (section 5.3.1), by the codes; 7 is not used.
+const REASON_CODES: [&str; 11] = [
+    "unspecified",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "certificateHold",
+    "",
+    REMOVED,
+    "privilegeWithdrawn",
+    "aACompromise",
+];
+
+/// The reason of an entry that takes another entry back.
+pub(crate) const REMOVED: &str = "removeFromCRL";
+
+/// INTEGER of any length and sign, to be compared: its contents in their shortest form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Number(Box<[u8]>);
+
+impl Default for Number {
+    /// Zero.
+    fn default() -> Self {
+        Self(Box::new([0]))
+    }
+}
+
+impl From<Integer<'_>> for Number {
+    fn from(number: Integer<'_>) -> Self {
+        Self(number.0.into())
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (left, right) = (Integer(&self.0), Integer(&other.0));
+        match (left.is_negative(), right.is_negative()) {
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (negative, _) => {
+                let by_length = self.0.len().cmp(&other.0.len());
+                (if negative { by_length.reverse() } else { by_length }).then_with(|| self.0.cmp(&other.0))
+            }
+        }
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Which certificates are revoked, and why: by the name of their issuer and their serial number.
+#[derive(Debug, Default)]
+pub(crate) struct Revoked {
+    /// Numbers of the issuers.
+    issuers: HashMap<NameKey, usize>,
+    /// (Number of the issuer, contents of the serial number) -> the ASN.1 name of the reason.
+    entries: HashMap<(usize, Box<[u8]>), &'static str>,
+}
+
+impl Revoked {
+    /// The ASN.1 name of the reason, or None if the certificate is not on the list. `serial` is the contents of the INTEGER.
+    pub(crate) fn get(&self, issuer: &NameKey, serial: &[u8]) -> Option<&'static str> {
+        let number = *self.issuers.get(issuer)?;
+        self.entries.get(&(number, serial.into())).copied()
+    }
+
+    fn number_of(&mut self, issuer: NameKey) -> usize {
+        let next = self.issuers.len();
+        *self.issuers.entry(issuer).or_insert(next)
+    }
+
+    /// Of two entries for one certificate, a removal does not hide a revocation.
+    fn add(&mut self, issuer: usize, serial: &[u8], reason: &'static str) {
+        match self.entries.entry((issuer, serial.into())) {
+            Entry::Occupied(mut there) if *there.get() == REMOVED => drop(there.insert(reason)),
+            Entry::Occupied(_) => {}
+            Entry::Vacant(place) => drop(place.insert(reason)),
+        }
+    }
+}
+
+/// Section 5.1. Times are Unix seconds.
+#[derive(Debug)]
+pub(crate) struct CertificateList {
+    /// Of the whole list.
+    pub(crate) der: Box<[u8]>,
+    /// Where in `der` the tbsCertList is, which is what was signed.
+    pub(crate) tbs: Range<usize>,
+    pub(crate) signature_algorithm: AlgorithmIdentifier,
+    pub(crate) signature: Box<[u8]>,
+    pub(crate) issuer: Name,
+    pub(crate) this_update: i64,
+    /// None where the field is absent; such a list is unusable.
+    pub(crate) next_update: Option<i64>,
+    pub(crate) revoked: Revoked,
+    /// cRLNumber.
+    pub(crate) number: Option<Number>,
+    /// deltaCRLIndicator; None for a complete list.
+    pub(crate) base_number: Option<Number>,
+    /// issuingDistributionPoint.
+    pub(crate) scope: Option<IssuingDistributionPoint>,
+    pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
+    /// Why nobody may rely on it.
+    pub(crate) unusable: Option<String>,
+}
+
+impl CertificateList {
+    /// The tbsCertList, which is what was signed.
+    pub(crate) fn tbs(&self) -> &[u8] {
+        &self.der[self.tbs.clone()]
+    }
+}
+
+/// Extensions of a list that are understood (section 5.2).
+#[derive(Default)]
+struct Known {
+    number: Option<Number>,
+    base_number: Option<Number>,
+    scope: Option<IssuingDistributionPoint>,
+    authority_key_identifier: Option<AuthorityKeyIdentifier>,
+    /// The first critical extension, of the list or of an entry, that is not.
+    unknown: Option<String>,
+}
+
+/// The list that `der` is, to its last octet.
+pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
+    let trail = Trail::new(0);
+    let mut outer = Reader::new(der, &trail);
+    let mut whole = outer.sequence("certificateList")?;
+    outer.finish()?;
+    let start = whole.pos;
+    let mut tbs = whole.sequence("tbsCertList")?;
+    let tbs_range = start..whole.pos;
+    let signature_algorithm = read_algorithm(&mut whole, "signatureAlgorithm")?;
+    let signature = whole.bit_string("signatureValue")?.into();
+    whole.finish()?;
+
+    let version = if tbs.next_is(INTEGER) { tbs.integer("version")?.small() } else { Some(0) };
+    if !matches!(version, Some(0 | 1)) {
+        return Err(tbs.fault("A version that does not exist.", "version"));
+    }
+    let inner_algorithm = read_algorithm(&mut tbs, "signature")?;
+    let issuer = read_name(&mut tbs, "issuer")?;
+    let this_update = tbs.time("thisUpdate")?;
+    let has_next = tbs.peek().is_some_and(|tag| tag != SEQUENCE && tag != context(0));
+    let next_update = if has_next { Some(tbs.time("nextUpdate")?) } else { None };
+    let entries = if tbs.next_is(SEQUENCE) { Some(tbs.sequence("revokedCertificates")?) } else { None };
+    let mut known = Known::default();
+    if tbs.next_is(context(0)) {
+        let mut wrapped = tbs.enter(context(0), "")?;
+        read_extensions(wrapped.sequence("crlExtensions")?, |oid, critical, value| read_crl_extension(oid, critical, value, &mut known))?;
+        wrapped.finish()?;
+    }
+    tbs.finish()?;
+    let indirect = known.scope.as_ref().is_some_and(|scope| scope.indirect);
+    let revoked = match entries {
+        Some(entries) => read_entries(entries, &issuer, indirect, &mut known.unknown)?,
+        None => Revoked::default(),
+    };
+
+    let unusable = if let Some(oid) = known.unknown {
+        Some(format!("the critical extension {oid} is not understood"))
+    } else if inner_algorithm.der != signature_algorithm.der {
+        Some("it names two algorithms".to_owned())
+    } else if version != Some(1) || next_update.is_none() || known.number.is_none() {
+        Some("it is not of version 2 with nextUpdate and cRLNumber (RFC 5280 sections 5.1.2 and 5.2.3)".to_owned())
+    } else {
+        None
+    };
+    Ok(CertificateList {
+        der: der.into(),
+        tbs: tbs_range,
+        signature_algorithm,
+        signature,
+        issuer,
+        this_update,
+        next_update,
+        revoked,
+        number: known.number,
+        base_number: known.base_number,
+        scope: known.scope,
+        authority_key_identifier: known.authority_key_identifier,
+        unusable,
+    })
+}
+
+/// Gives the object identifier, whether it is critical, and a reader of the value of each extension to `each`, which reads the value to its end.
+fn read_extensions<'d, 't>(
+    mut items: Reader<'d, 't>,
+    mut each: impl FnMut(&'d [u8], bool, Reader<'d, 't>) -> der::Result<()>,
+) -> der::Result<()> {
+    if items.is_empty() {
+        return Err(items.fault("An empty list of extensions.", ""));
+    }
+    let mut seen: HashMap<&[u8], ()> = HashMap::new();
+    while !items.is_empty() {
+        let mut extension = items.sequence(item(seen.len()))?;
+        let oid = extension.oid("extnID")?;
+        if seen.insert(oid, ()).is_some() {
+            return Err(extension.fault("Two extensions of one kind.", ""));
+        }
+        let critical = extension.next_is(BOOLEAN) && extension.boolean("critical")?;
+        let (start, stop) = extension.expect(OCTET_STRING, "extnValue")?;
+        extension.finish()?;
+        each(oid, critical, extension.within(start, stop, "extnValue"))?;
+    }
+    Ok(())
+}
+
+/// Section 5.2.
+fn read_crl_extension(oid: &[u8], critical: bool, mut value: Reader<'_, '_>, known: &mut Known) -> der::Result<()> {
+    match oid {
+        oids::CRL_NUMBER => known.number = Some(value.integer("")?.into()),
+        oids::DELTA_CRL_INDICATOR => known.base_number = Some(value.integer("")?.into()),
+        oids::ISSUING_DISTRIBUTION_POINT => known.scope = Some(read_issuing_distribution_point(&mut value)?),
+        oids::AUTHORITY_KEY_IDENTIFIER => known.authority_key_identifier = Some(read_authority_key_identifier(&mut value)?),
+        _ => {
+            if critical {
+                known.unknown.get_or_insert_with(|| oid_text(oid));
+            }
+            return Ok(());
+        }
+    }
+    value.finish()
+}
+
+/// Section 5.3. The issuer of an entry of an indirect list is that of the entry before, unless it says otherwise (5.3.3).
+fn read_entries(mut entries: Reader<'_, '_>, issuer: &Name, indirect: bool, unknown: &mut Option<String>) -> der::Result<Revoked> {
+    let mut revoked = Revoked::default();
+    let mut current = revoked.number_of(issuer.key.clone());
+    while !entries.is_empty() {
+        let mut entry = entries.sequence("[]")?;
+        let serial = entry.integer("userCertificate")?;
+        entry.time("revocationDate")?;
+        let mut reason = REASON_CODES[0];
+        if !entry.is_empty() {
+            read_extensions(entry.sequence("crlEntryExtensions")?, |oid, critical, value| {
+                match oid {
+                    oids::REASON_CODE => reason = read_reason(value)?,
+                    oids::CERTIFICATE_ISSUER if indirect => current = revoked.number_of(read_certificate_issuer(value)?),
+                    oids::INVALIDITY_DATE => {}
+                    _ if critical => drop(unknown.get_or_insert_with(|| oid_text(oid))),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+        }
+        entry.finish()?;
+        revoked.add(current, serial.0, reason);
+    }
+    Ok(revoked)
+}
+
+fn read_reason(mut value: Reader<'_, '_>) -> der::Result<&'static str> {
+    let code = value.enumerated("")?;
+    value.finish()?;
+    let name = code.small().and_then(|code| usize::try_from(code).ok()).and_then(|code| REASON_CODES.get(code));
+    name.copied().filter(|name| !name.is_empty()).ok_or_else(|| value.fault("A reason that does not exist.", ""))
+}
+
+fn read_certificate_issuer(mut value: Reader<'_, '_>) -> der::Result<NameKey> {
+    let names = read_general_names(value.sequence("certificateIssuer")?)?;
+    value.finish()?;
+    let key = names.into_iter().find_map(|name| name.name).map(|name| name.key);
+    key.ok_or_else(|| value.fault("A certificate issuer without a distinguished name.", ""))
+}

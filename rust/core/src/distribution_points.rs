@@ -1,0 +1,195 @@
+//! Where the revocation list for a certificate is said to be: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and
+//! issuingDistributionPoint of revocation lists (section 5.2.5). Nothing is fetched; the names only tell which list speaks for which certificate.
+//!
+//! The twin of `backends/python/distribution_points.py`.
+
+use std::collections::HashSet;
+
+use crate::certificate::{Certificate, GeneralName, GeneralNameKind, Name, NameKey};
+use crate::der::{self, Reader, Trail, context, item, primitive};
+use crate::names::{read_general_names, read_relative_name};
+use crate::oids;
+
+/// A set of `ReasonFlags`: bit 0 of the BIT STRING is the lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reasons(u16);
+
+impl Reasons {
+    pub(crate) const NONE: Self = Self(0);
+    /// all-reasons of section 6.3.2: without the bit that is not used.
+    pub(crate) const ALL: Self = Self(0b1_1111_1110);
+
+    /// By their bits.
+    pub(crate) const NAMES: [&'static str; 9] = [
+        "unused",
+        "keyCompromise",
+        "cACompromise",
+        "affiliationChanged",
+        "superseded",
+        "cessationOfOperation",
+        "certificateHold",
+        "privilegeWithdrawn",
+        "aACompromise",
+    ];
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Names of those that are set, in order of the alphabet.
+    pub(crate) fn sorted_names(self) -> Vec<&'static str> {
+        let mut names: Vec<_> = Self::NAMES.into_iter().enumerate().filter(|(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The same for general names that are equal: of a directoryName its [`Name::key`], of any other the kind and the octets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Directory(NameKey),
+    Other(GeneralNameKind, Box<[u8]>),
+}
+
+/// `DistributionPointName`: whole names, or the last part of one.
+#[derive(Debug)]
+pub(crate) enum PointName {
+    Full(Vec<GeneralName>),
+    /// nameRelativeToCRLIssuer, as the entries (one at most) that it adds to [`Name::key`].
+    Relative(NameKey),
+}
+
+impl PointName {
+    /// What it is called, below the name of the list's issuer.
+    pub(crate) fn keys(&self, issuer: &Name) -> HashSet<Key> {
+        match self {
+            Self::Full(names) => names.iter().map(key_of).collect(),
+            Self::Relative(relative) => HashSet::from([Key::Directory(issuer.key.iter().chain(relative).cloned().collect())]),
+        }
+    }
+}
+
+/// One member of cRLDistributionPoints. `reasons` are all where the field is absent.
+#[derive(Debug)]
+pub(crate) struct DistributionPoint {
+    pub(crate) name: Option<PointName>,
+    pub(crate) reasons: Reasons,
+    pub(crate) crl_issuer: Option<Vec<GeneralName>>,
+}
+
+impl Default for DistributionPoint {
+    /// The one that every certificate has: the name of its issuer, for all reasons.
+    fn default() -> Self {
+        Self { name: None, reasons: Reasons::ALL, crl_issuer: None }
+    }
+}
+
+impl DistributionPoint {
+    /// Distinguished names in cRLIssuer; None where the field is absent, so that the certificate's issuer is meant.
+    pub(crate) fn issuers(&self) -> Option<Vec<&Name>> {
+        self.crl_issuer.as_ref().map(|names| names.iter().filter_map(|name| name.name.as_ref()).collect())
+    }
+}
+
+/// What a revocation list is limited to. `only_some_reasons` are all where the field is absent.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // as in the grammar
+pub(crate) struct IssuingDistributionPoint {
+    pub(crate) der: Box<[u8]>,
+    pub(crate) name: Option<PointName>,
+    pub(crate) only_user: bool,
+    pub(crate) only_ca: bool,
+    pub(crate) only_some_reasons: Reasons,
+    pub(crate) indirect: bool,
+    pub(crate) only_attribute: bool,
+}
+
+pub(crate) fn key_of(name: &GeneralName) -> Key {
+    match &name.name {
+        Some(directory) => Key::Directory(directory.key.clone()),
+        None => Key::Other(name.kind, name.value.clone()),
+    }
+}
+
+/// The distribution points of a certificate; none where it has no such extension. An error if the extension does not follow its grammar.
+pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<DistributionPoint>> {
+    let Some(extension) = certificate.extensions.iter().find(|extension| *extension.oid == *oids::CRL_DISTRIBUTION_POINTS) else {
+        return Ok(Vec::new());
+    };
+    let trail = Trail::new(0);
+    let mut outer = Reader::new(&extension.value, &trail).within(0, extension.value.len(), "cRLDistributionPoints");
+    let mut items = outer.sequence("")?;
+    outer.finish()?;
+    let mut found = Vec::new();
+    while !items.is_empty() {
+        found.push(read_point(items.sequence(item(found.len()))?)?);
+    }
+    Ok(found)
+}
+
+fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
+    let name = read_point_name(&mut members)?;
+    let reasons = if members.next_is(primitive(1)) { read_reasons(&mut members, "reasons", 1)? } else { Reasons::ALL };
+    let crl_issuer =
+        if members.next_is(context(2)) { Some(read_general_names(members.enter(context(2), "cRLIssuer")?)?) } else { None };
+    members.finish()?;
+    if name.is_none() && crl_issuer.is_none() {
+        return Err(members.fault("A distribution point that says neither where nor whose.", ""));
+    }
+    Ok(DistributionPoint { name, reasons, crl_issuer })
+}
+
+/// `IssuingDistributionPoint`, as the whole of what the reader has left.
+pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> der::Result<IssuingDistributionPoint> {
+    let der = reader.data[reader.pos..reader.stop].into();
+    let mut members = reader.sequence("")?;
+    let name = read_point_name(&mut members)?;
+    let only_user = read_flag(&mut members, "onlyContainsUserCerts", 1)?;
+    let only_ca = read_flag(&mut members, "onlyContainsCACerts", 2)?;
+    let only_some_reasons = if members.next_is(primitive(3)) { read_reasons(&mut members, "onlySomeReasons", 3)? } else { Reasons::ALL };
+    let indirect = read_flag(&mut members, "indirectCRL", 4)?;
+    let only_attribute = read_flag(&mut members, "onlyContainsAttributeCerts", 5)?;
+    members.finish()?;
+    if u8::from(only_user) + u8::from(only_ca) + u8::from(only_attribute) > 1 {
+        return Err(members.fault("A list that is limited to two kinds of certificates at once.", ""));
+    }
+    Ok(IssuingDistributionPoint { der, name, only_user, only_ca, only_some_reasons, indirect, only_attribute })
+}
+
+fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName>> {
+    if !members.next_is(context(0)) {
+        return Ok(None);
+    }
+    let mut choice = members.enter(context(0), "distributionPoint")?;
+    let name = if choice.next_is(context(1)) {
+        PointName::Relative(read_relative_name(&mut choice, "nameRelativeToCRLIssuer", context(1))?)
+    } else {
+        PointName::Full(read_general_names(choice.enter(context(0), "fullName")?)?)
+    };
+    choice.finish()?;
+    Ok(Some(name))
+}
+
+/// BOOLEAN DEFAULT FALSE. Written out FALSE is no DER, but it means the same.
+fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<bool> {
+    let tag = primitive(number);
+    if members.next_is(tag) { members.boolean_as(tag, field) } else { Ok(false) }
+}
+
+/// `ReasonFlags`. Bits that have no name say nothing.
+fn read_reasons(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<Reasons> {
+    let (_, octets) = members.bits_as(primitive(number), field)?;
+    Ok(Reasons(der::named_bits(octets)).and(Reasons::ALL))
+}

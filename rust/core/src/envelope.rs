@@ -1,0 +1,67 @@
+//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself. The twin of `backends/python/envelope.py`.
+
+use std::borrow::Cow;
+
+use crate::contract::Limits;
+use crate::reasons::{Reason, Refusal};
+use crate::strict_json::{self, Value};
+
+const fn is_white_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+const fn is_base64(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=')
+}
+
+/// The message inside `document`. DER begins with 0x30, which is also the digit 0; no base64 of a message does, and the second octet of DER is no letter
+/// of base64.
+pub(crate) fn decode<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, [u8]>, Refusal> {
+    if document.len() > limits.document_bytes {
+        let detail = format!("{} bytes, at most {} are read", document.len(), limits.document_bytes);
+        return Err(Refusal::new(Reason::TooLarge, "document", detail));
+    }
+    if let [b'0', second, ..] = document {
+        if !is_base64(*second) && !is_white_space(*second) {
+            return Ok(Cow::Borrowed(document));
+        }
+    }
+    match document.iter().find(|octet| !is_white_space(**octet)) {
+        None => Err(Refusal::new(Reason::Empty, "document", "")),
+        Some(b'{') => decode_base64(signature_member(document, limits)?.as_bytes(), "signature").map(Cow::Owned),
+        Some(_) => decode_base64(document, "document").map(Cow::Owned),
+    }
+}
+
+fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, str>, Refusal> {
+    let members = match strict_json::loads(document, limits.json_brackets) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) => return Err(Refusal::new(Reason::BadJson, "document", "not an object")),
+        Err(error) => return Err(Refusal::new(Reason::BadJson, "document", error.0)),
+    };
+    let missing = |member: &str| Refusal::new(Reason::BadEnvelope, member, "absent or not a string");
+    let Some(Value::String(signature)) = members.get("signature") else {
+        return Err(missing("signature"));
+    };
+    let Some(Value::String(encoding)) = members.get("encoding") else {
+        return Err(missing("encoding"));
+    };
+    if encoding != "pkcs7" {
+        return Err(Refusal::new(Reason::BadEncoding, "encoding", format!("{:?}", encoding.chars().take(40).collect::<String>())));
+    }
+    if let Some(place) = signature.bytes().position(|octet| !octet.is_ascii()) {
+        return Err(Refusal::new(Reason::BadBase64, format!("signature@{place}"), "not ASCII"));
+    }
+    Ok(signature.clone())
+}
+
+/// RFC 4648 section 4, strictly, but white space: one holder of genuine documents stored one with blanks, others wrap lines.
+fn decode_base64(text: &[u8], location: &str) -> Result<Vec<u8>, Refusal> {
+    let decode = |text: &[u8]| base64_simd::STANDARD.decode_to_vec(text);
+    let decoded = decode(text).or_else(|_| decode(&text.iter().copied().filter(|octet| !is_white_space(*octet)).collect::<Vec<_>>()));
+    match decoded {
+        Ok(message) if message.is_empty() => Err(Refusal::new(Reason::Empty, location, "")),
+        Ok(message) => Ok(message),
+        Err(_) => Err(Refusal::new(Reason::BadBase64, location, "not base64, or not the one way to write it")),
+    }
+}

@@ -1,0 +1,209 @@
+//! Many documents at a time, on several threads: verdicts as columns, which cost no object until somebody looks.
+//!
+//! Documents are taken in pieces. Of each piece all are opened first, then their signatures are reckoned side by side, then what is good is concluded; a bad
+//! document costs its neighbours nothing.
+
+use std::borrow::Cow;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::checker::{Checker, Opened};
+use crate::claims::Claims;
+use crate::memory::{Chain, Identity};
+use crate::reasons::Refusal;
+
+/// Documents of one piece: enough to fill the lanes, and few enough to stay in the cache of one core.
+const PIECE: usize = 128;
+
+/// What stands for the length of a text that is not there.
+const ABSENT: u32 = u32::MAX;
+
+/// Verdicts on documents, in their order.
+#[derive(Debug)]
+pub struct Verdicts {
+    pieces: Vec<Piece>,
+    piece: usize,
+    length: usize,
+}
+
+#[derive(Debug, Default)]
+struct Piece {
+    rows: Vec<Row>,
+    refusals: Vec<Refusal>,
+    /// The signers of this piece, each once.
+    signers: Vec<(Chain, Identity)>,
+    /// The texts of the claims of all rows, one after another.
+    texts: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Row {
+    Refused(usize),
+    Signed { signer: u32, start: usize, lengths: [u32; 8], created_on: i64, expires_on: i64 },
+}
+
+/// A row that was accepted.
+#[derive(Debug)]
+pub struct Accepted<'v> {
+    /// The members of the content.
+    pub claims: Claims<&'v str>,
+    /// Place in [`crate::contract::Setup::names`] of the name that the signer bears.
+    pub label: usize,
+    /// The DNS name in the signer's certificate that matched.
+    pub name: &'v str,
+    chain: &'v Chain,
+}
+
+impl<'v> Accepted<'v> {
+    /// DER certificates, signer first, anchor last.
+    pub fn chain(&self) -> impl ExactSizeIterator<Item = &'v [u8]> + use<'v> {
+        self.chain.iter().map(|certificate| &*certificate.der)
+    }
+}
+
+impl Verdicts {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// One of them; None beyond the last.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Result<Accepted<'_>, &Refusal>> {
+        let piece = self.pieces.get(index / self.piece)?;
+        Some(match *piece.rows.get(index % self.piece)? {
+            Row::Refused(place) => Err(&piece.refusals[place]),
+            Row::Signed { signer, start, lengths, created_on, expires_on } => {
+                let (chain, identity) = &piece.signers[signer as usize];
+                let claims = read_claims(&piece.texts[start..], lengths, created_on, expires_on);
+                Ok(Accepted { claims, label: identity.label, name: &identity.name, chain })
+            }
+        })
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Accepted<'_>, &Refusal>> {
+        (0..self.length).filter_map(|index| self.get(index))
+    }
+}
+
+impl Checker {
+    /// Verify many documents at one Unix second. Whatever a document is, it changes no other's verdict.
+    pub fn check_many<D: AsRef<[u8]> + Sync>(&self, documents: &[D], at: i64, threads: NonZeroUsize) -> Verdicts {
+        let threads = threads.get().min(documents.len().div_ceil(8)).max(1);
+        let size = PIECE.min(documents.len().div_ceil(threads)).max(1);
+        let parts: Vec<&[D]> = documents.chunks(size).collect();
+        let mut pieces: Vec<Piece> = Vec::with_capacity(parts.len());
+        if threads == 1 {
+            pieces.extend(parts.iter().map(|part| self.check_piece(part, at)));
+        } else {
+            let next = AtomicUsize::new(0);
+            let work = || {
+                let mut done = Vec::new();
+                while let Some((index, part)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, parts.get(index)?))) {
+                    done.push((index, self.check_piece(part, at)));
+                }
+                done
+            };
+            let mut done: Vec<(usize, Piece)> = std::thread::scope(|scope| {
+                let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+                let mut done = work();
+                for helper in helpers {
+                    match helper.join() {
+                        Ok(mut theirs) => done.append(&mut theirs),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+                done
+            });
+            done.sort_unstable_by_key(|(index, _)| *index);
+            pieces.extend(done.into_iter().map(|(_, piece)| piece));
+        }
+        Verdicts { pieces, piece: size, length: documents.len() }
+    }
+
+    fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: i64) -> Piece {
+        let opened: Vec<Result<Opened<'_>, Refusal>> = documents.iter().map(|document| self.open(document.as_ref())).collect();
+        let signatures = Opened::check_signatures(&opened);
+        let mut piece = Piece { rows: Vec::with_capacity(documents.len()), ..Piece::default() };
+        for (opened, signature) in opened.into_iter().zip(signatures) {
+            let verdict = opened.and_then(|opened| {
+                signature?;
+                let (chain, identity, claims) = self.conclude(&opened, at, None)?;
+                Ok(piece.add(chain, identity, &claims))
+            });
+            let row = verdict.unwrap_or_else(|refusal| {
+                piece.refusals.push(refusal);
+                Row::Refused(piece.refusals.len() - 1)
+            });
+            piece.rows.push(row);
+        }
+        piece.texts.shrink_to_fit();
+        piece
+    }
+}
+
+impl Piece {
+    #[allow(clippy::cast_possible_truncation)] // a piece has few signers, and a document is far below 4 GiB
+    fn add(&mut self, chain: Chain, identity: Identity, claims: &Claims<Cow<'_, str>>) -> Row {
+        let known = self.signers.iter().rposition(|(other, named)| std::sync::Arc::ptr_eq(other, &chain) && *named == identity);
+        let signer = known.unwrap_or_else(|| {
+            self.signers.push((chain, identity));
+            self.signers.len() - 1
+        });
+        let start = self.texts.len();
+        let mut lengths = [ABSENT; 8];
+        let plan = claims.plan.as_ref();
+        let texts = [
+            Some(&claims.vm_id),
+            Some(&claims.nonce),
+            plan.map(|plan| &plan[0]),
+            plan.map(|plan| &plan[1]),
+            plan.map(|plan| &plan[2]),
+            claims.subscription_id.as_ref(),
+            claims.sku.as_ref(),
+            claims.license_type.as_ref(),
+        ];
+        for (length, text) in lengths.iter_mut().zip(texts) {
+            if let Some(text) = text {
+                self.texts.push_str(text);
+                *length = text.len() as u32;
+            }
+        }
+        Row::Signed { signer: signer as u32, start, lengths, created_on: claims.created_on, expires_on: claims.expires_on }
+    }
+}
+
+/// What [`Piece::add`] wrote.
+fn read_claims(texts: &str, lengths: [u32; 8], created_on: i64, expires_on: i64) -> Claims<&str> {
+    let mut rest = texts;
+    let mut found = lengths.map(|length| {
+        if length == ABSENT {
+            return None;
+        }
+        let (text, after) = rest.split_at(length as usize);
+        rest = after;
+        Some(text)
+    });
+    let plan = match (found[2], found[3], found[4]) {
+        (Some(name), Some(product), Some(publisher)) => Some([name, product, publisher]),
+        _ => None,
+    };
+    Claims {
+        vm_id: found[0].take().unwrap_or_default(),
+        nonce: found[1].take().unwrap_or_default(),
+        created_on,
+        expires_on,
+        plan,
+        subscription_id: found[5],
+        sku: found[6],
+        license_type: found[7],
+    }
+}
