@@ -103,7 +103,8 @@ class UsageError(ImdskitError):
 
 
 class BackendError(ImdskitError):
-    """The native backend was asked for and cannot be had. Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``."""
+    """The native backend was asked for and cannot be had. Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (compiled for
+    debugging, where figures are asked for)."""
 
 
 class SelectionError(ImdskitError):
@@ -111,7 +112,8 @@ class SelectionError(ImdskitError):
 
 
 class ScenarioError(ImdskitError):
-    """A scenario of the emulator is not usable. Code: ``bad-scenario``; ``location`` is a JSON pointer (RFC 6901)."""
+    """A scenario of the emulator is not usable, or a script of faults. Codes: ``bad-scenario``, ``bad-faults``; ``location`` is a JSON
+    pointer (RFC 6901)."""
 
 
 class ClientError(ImdskitError):

@@ -140,8 +140,14 @@ class Checker(Protocol):
             VerificationError: the document is refused.
         """
 
-    def check_many(self, documents: Sequence[bytes], at: int) -> Sequence[Signed | VerificationError]:
-        """Verify many documents; refusals stand in the result, in input order. Native backends do so on all processors."""
+    def check_many(self, documents: Sequence[bytes], at: int, threads: int | None = None) -> Sequence[Signed | VerificationError]:
+        """Verify many documents, without nonces; refusals stand in the result, in input order.
+
+        Args:
+            documents: as for :meth:`check`.
+            at: Unix seconds at which validity is judged.
+            threads: to work on, at most; None for as many as there are processors. The Python backend uses one.
+        """
 
 
 class Document(Protocol):
@@ -179,6 +185,8 @@ class Backend:
         checker: makes a :class:`Checker` of a :class:`Setup`; raises TrustError if an anchor, intermediate or
             revocation list cannot be parsed.
         native: which of the three run in the extension; the others are those of the Python backend.
+        profile: how the extension was compiled, ``release`` or ``debug``; ``python`` where there is none.
+        cpu_path: what reckons RSA signatures on this processor: ``pow`` in Python, ``aws-lc``, or ``avx512-ifma``.
     """
 
     name: str
@@ -186,3 +194,5 @@ class Backend:
     bucket: Callable[[int, int, int], Bucket]
     checker: Callable[[Setup], Checker]
     native: frozenset[str] = frozenset()
+    profile: str = "python"
+    cpu_path: str = "pow"

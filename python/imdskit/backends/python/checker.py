@@ -95,7 +95,7 @@ class Checker:
         assert case.message and case.message.content is not None and case.chain and case.claims and case.label and case.name
         return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
-    def check_many(self, documents: Sequence[bytes], at: int) -> list[Signed | VerificationError]:
+    def check_many(self, documents: Sequence[bytes], at: int, threads: int | None = None) -> list[Signed | VerificationError]:
         """See :meth:`imdskit.backends.contract.Checker.check_many`."""
         verdicts: list[Signed | VerificationError] = []
         for document in documents:

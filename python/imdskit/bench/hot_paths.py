@@ -1,0 +1,45 @@
+"""Path filtering and rate limiting: a node of the instance document, and a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from imdskit.backends.contract import Backend
+from imdskit.bench.rounds import measure
+from imdskit.clock import Clock
+from imdskit.emulator.instance import Instance
+from imdskit.emulator.scenario import Scenario
+from imdskit.versions import API_VERSIONS
+
+TIMES = 1000
+"""That a thing of below a microsecond is done between two looks at the clock."""
+
+
+def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """How often a second: ``index`` (the newest instance document made ready), ``leaf`` and ``whole`` (a node of it found), ``take`` (a token)."""
+    data = Instance(Scenario.load("linux"), 1, backend.document).select(API_VERSIONS[-1], (), "json")
+    document = backend.document(data)
+    bucket = backend.bucket(5, 1_000_000_000, 5)
+    leaf = ("compute", "storageProfile", "osDisk", "name")
+
+    def index() -> int:
+        backend.document(data)
+        return 1
+
+    def select_leaf() -> int:
+        for _ in range(TIMES):
+            document.select(leaf, "text")
+        return TIMES
+
+    def select_whole() -> int:
+        for _ in range(TIMES):
+            document.select((), "json")
+        return TIMES
+
+    def take() -> int:
+        for now in range(TIMES):
+            bucket.take(now)
+        return TIMES
+
+    work: dict[str, Callable[[], int]] = {"index": index, "leaf": select_leaf, "whole": select_whole, "take": take}
+    return {name: rate.to_json() for name, rate in measure(work, clock, rounds=rounds, seconds=seconds).items()}

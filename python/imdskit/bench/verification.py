@@ -1,0 +1,77 @@
+"""Verification: one document a call, many in one call, and with nothing remembered; against the bare power that CPython reckons."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+from imdskit import clouds
+from imdskit.backends.contract import Backend, Setup
+from imdskit.bench.rounds import measure
+from imdskit.clock import Clock, ManualClock
+from imdskit.emulator import attest
+from imdskit.emulator.authority import Authority
+from imdskit.protocol import attested
+
+SEED = 20261123
+EXPONENT = 65537
+
+
+class Corpus:
+    """Documents of one machine with a nonce each, in base64, and what they are verified with: RSA-2048 throughout, a chain of three.
+
+    Args:
+        documents: how many; a second makes about 150.
+        at: Unix seconds of their making.
+    """
+
+    def __init__(self, documents: int, at: int) -> None:
+        cloud = clouds.find("public")
+        authority = Authority(ManualClock(at), "http://127.0.0.1", domain=cloud.domain, seed=SEED)
+        signer = authority.signer()
+        facts = {
+            "vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e",
+            "subscriptionId": "11111111-2222-4333-8444-555555555555",
+            "sku": "22_04-lts-gen2",
+        }
+        self.at = at + 60
+        self.documents = tuple(
+            base64.b64encode(attest.message(signer, attested.content(facts, "2021-02-01", at, f"{number:010}")))
+            for number in range(documents)
+        )
+        self.setup = Setup(
+            anchors=(authority.root,),
+            intermediates=(authority.issuing,),
+            names=((cloud.name, cloud.domain),),
+        )
+
+
+def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """Documents a second: ``single`` (a call each, signer remembered), ``batch`` (many in a call, on so many threads), ``cold`` (nothing remembered),
+    and ``pow``, what CPython's ``pow`` does of the one power with a modulus of 2048 bits that each document costs at least."""
+    checker = backend.checker(corpus.setup)
+    documents, at = corpus.documents, corpus.at
+    many = documents * max(1, 2048 // len(documents))
+
+    def single() -> int:
+        for document in documents:
+            checker.check(document, at, None)
+        return len(documents)
+
+    def batch() -> int:
+        return len(checker.check_many(many, at, threads))
+
+    def cold() -> int:
+        for document in documents[:8]:
+            backend.checker(corpus.setup).check(document, at, None)
+        return len(documents[:8])
+
+    work: dict[str, Callable[[], int]] = {"single": single, "batch": batch, "cold": cold, "pow": _powers}
+    return {name: rate.to_json() for name, rate in measure(work, clock, rounds=rounds, seconds=seconds).items()}
+
+
+def _powers() -> int:
+    modulus, number = (1 << 2047) + 1231, (1 << 2046) + 12345
+    for _ in range(32):
+        pow(number, EXPONENT, modulus)
+    return 32
