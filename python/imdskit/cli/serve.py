@@ -32,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rule", metavar="NAME=off", type=_rule_off, action="append", default=[], help="switch a rule off (docs/fidelity.md)"
     )
+    parser.add_argument("--faults", metavar="FILE", help="what goes wrong: a script (docs/faults.md)")
+    parser.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name that requests may give as Host, besides loopback; * for any",
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
 
 
@@ -53,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
             host=options.host,
             profile=options.profile,
             rules_off=options.rule,
+            faults=options.faults,
+            allow_hosts=options.allow_host,
         )
         try:
             if options.trust_out is not None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
 from imdskit.emulator import loadbalancer, machine
 from imdskit.emulator.call import Call, Machine
 from imdskit.emulator.events import Events
+from imdskit.emulator.fault_kinds import Fault, left
+from imdskit.emulator.faults import Faults
 from imdskit.emulator.identity import identities
 from imdskit.emulator.instance import Instance
 from imdskit.emulator.machine import Seeded
@@ -49,8 +52,10 @@ class App:
         events_enabling: seconds from the first question for events until they are shown.
         profile: which of the service's known moods the rules show.
         rules_off: names of rules that are switched off.
+        faults: what goes wrong; None: nothing, until some are loaded.
 
     Attributes:
+        faults: what goes wrong.
         instance: the instance document.
         machine: all that the rules know of the machine.
 
@@ -72,7 +77,9 @@ class App:
         events_enabling: int = 0,
         profile: Profile = TODAY,
         rules_off: Iterable[str] = (),
+        faults: Faults | None = None,
     ) -> None:
+        self.faults = faults or Faults(clock)
         self._rules = profile.rules(rules_off)
         self.instance = Instance(scenario, seed, backend.document)
         given = scenario.given.get("identity")
@@ -97,10 +104,30 @@ class App:
 
     def handle(self, request: Request) -> Response:
         """The answer to one request. Every request has one; nothing is raised for what it says."""
+        if self.faults.on:
+            call = Call(self.machine, request)
+            fault = self.faults.take(call)
+            if fault is not None:
+                return self._faulty(call, fault)
         published = self._published(request)
+        return self._limited(Call(self.machine, request)) if published is None else published
+
+    def _faulty(self, call: Call, fault: Fault) -> Response:
+        instead = fault.instead(call)
+        if instead is not None:
+            return instead
+        fault.before(call)
+        published = self._published(call.request)
         if published is not None:
-            return published
-        call = Call(self.machine, request)
+            return fault.after(published)
+        if not (fault.slow and call.category == "identity" and self._throttle is not None):
+            return fault.after(self._limited(call))
+        with ExitStack() as under_way:
+            call.admitted = under_way.enter_context(self._throttle.identity())
+            response = fault.after(self._answer(call))
+            return left(response, under_way.pop_all().close)
+
+    def _limited(self, call: Call) -> Response:
         if self._throttle is None or call.category is None:
             return self._answer(call)
         if call.category == "identity":

@@ -17,7 +17,9 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.emulator import attest, profiles
 from imdskit.emulator.app import App
 from imdskit.emulator.authority import Authority
+from imdskit.emulator.faults import Faults, Script
 from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.hosts import Hosts
 from imdskit.emulator.http import Server
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
@@ -41,6 +43,8 @@ class Emulator:
         events_enabling: seconds from the first question for scheduled events until they are shown.
         profile: which of the service's known moods the rules show: ``today``, ``2021`` or ``strict-header``.
         rules_off: names of rules that are switched off; the rules are in ``docs/fidelity.md``.
+        faults: what goes wrong: path of a script, or what it says; the format is in ``docs/faults.md``.
+        allow_hosts: names that may stand as ``Host`` in requests, besides loopback, 169.254.169.254 and ``host``; ``*`` for any.
 
     Attributes:
         scenario: the checked scenario.
@@ -48,9 +52,10 @@ class Emulator:
         issuer: signs tokens.
         app: the service without the server.
         events: scheduled events, to be announced and cancelled.
+        faults: what goes wrong: to be loaded, listed and cleared at any time.
 
     Raises:
-        ScenarioError: the scenario is not usable.
+        ScenarioError: the scenario or the script of faults is not usable.
         UsageError: the address cannot be listened on; there is no such profile or rule, or the rule cannot be switched off.
     """
 
@@ -67,6 +72,8 @@ class Emulator:
         events_enabling: int = 0,
         profile: str = "today",
         rules_off: Iterable[str] = (),
+        faults: Script | None = None,
+        allow_hosts: Iterable[str] = (),
     ) -> None:
         if backend is None:
             from imdskit.backends import best  # loads the extension, which only who needs it should pay for
@@ -74,6 +81,7 @@ class Emulator:
             backend = best()
         clock = clock or SystemClock()
         self.scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
+        self.faults = Faults(clock, faults)
         self.issuer = Issuer(lambda: self.url, seed)
         self.app = App(
             self.scenario,
@@ -87,11 +95,12 @@ class Emulator:
             events_enabling=events_enabling,
             profile=profiles.find(profile),
             rules_off=rules_off,
+            faults=self.faults,
         )
         self.events = self.app.machine.events
         if self.app.machine.identities:
             self.issuer.prepare()
-        self._server = Server(self.app.handle, host, port, clock=clock)
+        self._server = Server(self.app.handle, host, port, clock=clock, hosts=Hosts((host, *allow_hosts)))
         try:
             self.authority = Authority(clock, self.url, domain=self.scenario.cloud.domain, region=self.app.instance.location, seed=seed)
         except UsageError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import struct
 import sys
 import threading
 from collections import deque
@@ -25,9 +26,10 @@ from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
 from imdskit.emulator.framing import Head, Refusal, parse_head, read_chunked, refuse_early
+from imdskit.emulator.hosts import Hosts
 from imdskit.errors import ImdskitError, UsageError
-from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR
+from imdskit.protocol.messages import Delivery, Request, Response
+from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 
 Service = Callable[[Request], Response]
 
@@ -41,6 +43,8 @@ LINGER_NS = 2 * SECOND
 SWEEP_NS = SECOND // 4
 GRACE_SECONDS = 5.0
 """How long requests in flight may take when the server stops."""
+LOOK_NS = SECOND // 100
+"""How often an emulated clock is looked at by who waits for it."""
 CONNECTIONS = 256
 """Open connections; more are answered 503 at once."""
 
@@ -62,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.source = str(self.client_address[0])
+        self.local = str(self.connection.getsockname()[0])
         self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
         self.expired = False
         self.server.enter(self)
@@ -104,15 +109,23 @@ class Handler(BaseHTTPRequestHandler):
                 return None
             body, rest = whole
         self.command, self.path = head.method, head.target
-        self.deadline = _NEVER  # the service takes the time it takes
+        self.deadline = _NEVER  # the service takes the time it takes, and a fault may add to it
+        request = Request(head.method, head.target, head.headers, body, self.source, self.server.server_port)
         try:
-            response = self.respond(Request(head.method, head.target, head.headers, body, self.source, self.server.server_port))
+            hosts = self.server.hosts
+            known = hosts is None or hosts.allow(head.headers, self.local)
+            response = self.respond(request) if known else WRONG_HOST.response()
         except ImdskitError as error:
             self.log_error("%s", error)
             response = SERVER_ERROR.response()
+        delivery = response.delivery
+        if delivery is not None and delivery.delay_ns:
+            self.server.pause(delivery.delay_ns)
         # After a chunked body the connection is closed: it costs a rare client a connection, and no second request can hide in the first.
         keep_alive = head.keep_alive and not head.chunked and not self.server.stopping
-        if not self._send(self._octets(response, head, keep_alive)):
+        octets = self._octets(response, head, keep_alive)
+        body_octets = 0 if head.method == "HEAD" else len(response.body)
+        if not (self._send(octets) if delivery is None else self._deliver(octets, body_octets, delivery)):
             return None
         if not keep_alive:
             if rest:
@@ -184,6 +197,33 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
+    def _deliver(self, octets: bytes, body: int, delivery: Delivery) -> bool:
+        """Send an answer, the last ``body`` octets of which are its body, in another way than at once and whole. False: the connection is over."""
+        try:
+            if delivery.reset:
+                self._reset()
+                return False
+            if delivery.cut is not None:
+                octets = octets[: len(octets) - max(0, body - delivery.cut)]
+            step = delivery.drip_octets or len(octets)
+            for start in range(0, len(octets), step):
+                if start and not self.server.stopping:
+                    self.deadline = _NEVER
+                    self.server.pause(delivery.drip_ns)
+                if not self._send(octets[start : start + step]):
+                    return False
+            return delivery.cut is None
+        finally:
+            if delivery.left is not None:
+                delivery.left()
+
+    def _reset(self) -> None:
+        """Let the client see a reset: a socket that does not linger says so when it is closed, if nothing was said before."""
+        with suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()  # it holds the socket open
+            self.connection.close()
+
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, and listen to nothing more."""
         response = replace(BAD_REQUEST, status=refusal.status).response()
@@ -230,6 +270,7 @@ class Server(ThreadingHTTPServer):
         watch: for time limits; another clock than ``clock`` because the machine's sockets do not live in the emulated time.
         connections: that may be open at once.
         handler: the class that speaks to a client.
+        hosts: that may be asked; None: any.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -248,12 +289,15 @@ class Server(ThreadingHTTPServer):
         watch: Clock | None = None,
         connections: int = CONNECTIONS,
         handler: type[Handler] = Handler,
+        hosts: Hosts | None = None,
     ) -> None:
         self.service = service
         self.clock = clock or SystemClock()
         self.watch = watch or SystemClock()
         self.connections = connections
+        self.hosts = hosts
         self.stopping = False
+        self._halt = threading.Event()
         self._date = (0, "")
         self._swept = self.watch.monotonic_ns()
         self._lock = threading.Lock()
@@ -289,6 +333,7 @@ class Server(ThreadingHTTPServer):
         if self.stopping:
             return
         self.stopping = True
+        self._halt.set()
         if self._loop is not None:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread at once where the system allows it
@@ -366,6 +411,16 @@ class Server(ThreadingHTTPServer):
         """A handler has ended."""
         with self._lock:
             self._handlers.discard(handler)
+
+    def pause(self, ns: int) -> None:
+        """Wait for so long on the emulator's clock, but no longer than until the server stops.
+
+        A clock that is not the machine's can be moved at any time and tells nobody, so it is looked at again and again.
+        """
+        end = self.clock.monotonic_ns() + ns
+        step = ns if isinstance(self.clock, SystemClock) else LOOK_NS
+        while (remaining := end - self.clock.monotonic_ns()) > 0 and not self._halt.is_set():
+            self._halt.wait(min(remaining, step) / SECOND)
 
     def date(self) -> str:
         """The ``Date`` header's value (RFC 9110 section 6.6.1), made once a second."""
