@@ -37,6 +37,14 @@ WRONG: dict[str, tuple[object, str]] = {
     "no version": ({"apiVersions": []}, "/apiVersions"),
     "versions that are no list": ({"apiVersions": "2021-02-01"}, "/apiVersions"),
     "version that is no date": ({"apiVersions": ["2021-02-01", "latest"]}, "/apiVersions/1"),
+    "schema that is no text": ({"$schema": 1}, "/$schema"),
+    "template that is no truth value": ({"template": "yes"}, "/template"),
+    "unknown place of a template": ({"template": True, "compute": {"tags": {"a/b": "{number}"}}}, "/compute/tags/a~1b"),
+    "brace alone": ({"template": True, "network": {"interface": [{"macAddress": "{"}]}}, "/network/interface/0/macAddress"),
+    "no network": ({"template": True, "compute": {"name": "{ip:10.0.0.1/8}"}}, "/compute/name"),
+    "network too small": ({"template": True, "compute": {"name": "{ip:10.0.0.0/30}"}}, "/compute/name"),
+    "odd width": ({"template": True, "compute": {"name": "{index:4}"}}, "/compute/name"),
+    "divided by nothing": ({"template": True, "compute": {"name": "{index/0}"}}, "/compute/name"),
     "version twice": ({"apiVersions": ["2021-02-01", "2021-02-01"]}, "/apiVersions"),
 }
 
@@ -92,14 +100,19 @@ def test_the_built_in_scenarios_are_known_and_described() -> None:
     assert Scenario.names() == (
         "china",
         "classic",
+        "confidential",
+        "fleet",
         "germany",
         "identities",
         "linux",
         "load-balanced",
         "many-devices",
+        "marketplace-plan",
         "scale-set",
+        "scale-set-flexible",
         "spot",
         "us-government",
+        "user-data",
         "windows",
     )
     for name in Scenario.names():

@@ -116,7 +116,8 @@ def _compute(scenario: Scenario, given: dict[str, Any], seeded: Seeded) -> dict[
     uniform = bool(scale_set) and number != name and number.isdecimal()
     host = f"{scale_set}{number:>06}" if uniform else name
     user = (given.get("osProfile") or {}).get("adminUsername") or "azureuser"
-    resource = f"virtualMachineScaleSets/{scale_set}/virtualMachines/{number}" if uniform else f"virtualMachines/{name}"
+    provider = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute"
+    set_id = f"{provider}/virtualMachineScaleSets/{scale_set}"
     key = {"keyData": seeded.public_key(user, host), "path": f"/home/{user}/.ssh/authorized_keys"}
     return {
         "additionalCapabilities": {"hibernationEnabled": "false"},
@@ -136,7 +137,7 @@ def _compute(scenario: Scenario, given: dict[str, Any], seeded: Seeded) -> dict[
         "provider": "Microsoft.Compute",
         "publicKeys": [] if windows else [key],
         "resourceGroupName": group,
-        "resourceId": f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute/{resource}",
+        "resourceId": f"{set_id}/virtualMachines/{number}" if uniform else f"{provider}/virtualMachines/{name}",
         "securityProfile": {
             "encryptionAtHost": "false",
             "secureBootEnabled": "true",
@@ -145,6 +146,7 @@ def _compute(scenario: Scenario, given: dict[str, Any], seeded: Seeded) -> dict[
         },
         "storageProfile": {},
         "subscriptionId": subscription,
+        "virtualMachineScaleSet": {"id": set_id if scale_set and not uniform else ""},
         "vmId": seeded.uuid("machine"),
         "vmSize": "Standard_D2s_v5",
         **(_WINDOWS_IMAGE if windows else _LINUX_IMAGE),

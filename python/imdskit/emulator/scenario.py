@@ -1,7 +1,8 @@
 """Scenarios: what machine the emulator plays, in one JSON format, checked when it is loaded.
 
 A scenario gives only what differs from the defaults, in the shape of the newest instance document; so a recorded document is a scenario.
-The format is in ``docs/scenarios.md``. What is left out is filled in by :mod:`imdskit.emulator.machine`.
+The format is in ``docs/scenarios.md``, and for other programs in ``scenario_schema.json``; tests hold both and this module together.
+What is left out is filled in by :mod:`imdskit.emulator.machine`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from imdskit import clouds, versions
+from imdskit.emulator import template
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.shape import Member, Object, tree
 
@@ -52,7 +54,9 @@ SHAPE = tree(
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
-_HEAD = ("description", "cloud", "kind", "apiVersions")
+HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "template")
+"""The members that are no part of an answer."""
+SCHEMA_FILE = "scenario_schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
 
@@ -68,6 +72,7 @@ class Scenario:
         api_versions: enabled ones, ascending. One list drives ``/metadata/versions`` and the ``newest-versions`` of errors.
         given: the parts ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``, as far as they are given. A member that
             is None is left out of answers.
+        template: the same parts before their texts were filled in, or None if they are to be taken as they are.
     """
 
     name: str
@@ -76,6 +81,12 @@ class Scenario:
     classic: bool = False
     api_versions: tuple[str, ...] = versions.API_VERSIONS
     given: Mapping[str, Any] = field(default_factory=dict)
+    template: Mapping[str, Any] | None = None
+
+    @staticmethod
+    def schema() -> bytes:
+        """The JSON Schema (draft 2020-12) of the format, to check and complete scenarios in an editor. What it cannot say is in the page."""
+        return (resources.files("imdskit.emulator") / SCHEMA_FILE).read_bytes()
 
     @staticmethod
     def names() -> tuple[str, ...]:
@@ -127,18 +138,31 @@ class Scenario:
         if not isinstance(value, dict):
             raise _wrong("A scenario is a JSON object.")
         for member in value:
-            if member not in (*_HEAD, *SHAPE.members):
-                raise _unknown(member, (*_HEAD, *SHAPE.members), "")
-        description = value.get("description", "")
-        if not isinstance(description, str):
-            raise _wrong("The description is text.", "/description")
+            if member not in (*HEAD, *SHAPE.members):
+                raise _unknown(member, (*HEAD, *SHAPE.members), "")
+        for member in ("$schema", "description"):
+            if not isinstance(value.get(member, ""), str):
+                raise _wrong("This is text.", f"/{member}")
+        if not isinstance(value.get("template", False), bool):
+            raise _wrong("This is true or false.", "/template")
         kind = value.get("kind", KINDS[0])
         if kind not in KINDS:
             raise _wrong("There is no such kind of machine.", "/kind", "Known: " + ", ".join(KINDS) + ".")
         given = {part: value[part] for part in SHAPE.members if part in value}
         for part, content in given.items():
             _check(content, SHAPE.members[part], f"/{part}")
-        return cls(name, description, _cloud(value.get("cloud"), given), kind == "classic", _versions(value.get("apiVersions")), given)
+        raw = given if value.get("template", False) else None
+        given = given if raw is None else template.fill(raw, 0)
+        cloud, api_versions = _cloud(value.get("cloud"), given), _versions(value.get("apiVersions"))
+        return cls(name, value.get("description", ""), cloud, kind == "classic", api_versions, given, raw)
+
+    def machine(self, index: int) -> Scenario:
+        """This scenario for machine ``index`` of many; the same for all if it is no template. A template by itself is its machine 0.
+
+        Raises:
+            ScenarioError: a network in it has too few addresses.
+        """
+        return self if self.template is None else replace(self, given=template.fill(self.template, index))
 
 
 def _cloud(name: object, given: Mapping[str, Any]) -> clouds.Cloud:
