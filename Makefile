@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test lint packages pyz clean
+.PHONY: demo setup native test lint packages pyz bench clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -53,6 +53,12 @@ lint: native
 
 packages: setup
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
+
+# Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
+bench: native
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt
+	PYTHONPATH=python .venv-bench/bin/python benches/verification.py
 
 pyz:
 	$(PYTHON) packaging/make_zipapp.py dist/imdskit.pyz

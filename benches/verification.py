@@ -1,0 +1,162 @@
+"""Verification of the same documents by imdskit and by others, in rounds that alternate.
+
+    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--json OUT] [--markdown OUT]
+
+Needs the packages of ``benches/requirements.txt``; peers that are not installed are named and left out. Rates are medians of the rounds, with the slowest and
+the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import corpus
+import peers
+
+from imdskit import backends
+from imdskit.backends.contract import Backend
+from imdskit.errors import BackendError
+
+Work = Callable[[], int]
+
+
+def main() -> int:
+    options = _parse()
+    chain = corpus.chain()
+    documents = list(corpus.documents(chain, options.documents))
+    found, versions, absent = peers.ready(chain, documents[0])
+    work: dict[str, Work] = {name: _each(verify, documents) for name, verify in found.items()}
+    for name in ("python", "rust"):
+        try:
+            backend = backends.get(name)
+        except BackendError as error:
+            absent[f"imdskit, {name}"] = str(error)
+            continue
+        if backend.profile == "debug":
+            absent[f"imdskit, {name}"] = "compiled for debugging"
+            continue
+        work.update(_ours(backend, chain, documents))
+    rounds = measure(work, options.rounds, options.seconds)
+    reference = "bare RSA, AWS-LC (awscrt)"
+    result = {
+        "rates": {name: _spread(rates) for name, rates in rounds.items()},
+        "to_bare_rsa": {
+            name: _spread([mine / bare for mine, bare in zip(rates, rounds[reference], strict=True)]) for name, rates in rounds.items()
+        }
+        if reference in rounds
+        else {},
+        "absent": absent,
+        "versions": {"python": platform.python_version(), **versions},
+        "cpu_path": backends.best().cpu_path,
+        "processors": os.cpu_count(),
+        "documents": len(documents),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
+    table = _table(result)
+    print(table)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    if options.markdown:
+        options.markdown.write_text(table + "\n")
+    return 0
+
+
+def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict[str, Work]:
+    """One a call, warm; many a call on one and on two threads; two Python threads; and nothing remembered."""
+    name, setup, at = f"imdskit, {backend.name}", chain.setup, corpus.AT
+    checker = backend.checker(setup)
+    many = documents * max(1, 4096 // len(documents))
+    pool = ThreadPoolExecutor(2)
+
+    def single() -> int:
+        for document in documents:
+            checker.check(document, at, None)
+        return len(documents)
+
+    def threads() -> int:
+        return sum(pool.map(lambda _: single(), range(2)))
+
+    leaves = [chain.another_leaf() for _ in range(8)]
+    strange = [next(corpus.documents(each, 1)) for each in leaves]
+
+    def new_leaf() -> int:
+        fresh = backend.checker(setup)
+        fresh.check(documents[0], at, None)  # so that the intermediate's own signature is remembered
+        start = len(strange)
+        for document in strange:
+            fresh.check(document, at, None)
+        return start + 1
+
+    def cold() -> int:
+        for document in strange:
+            backend.checker(setup).check(document, at, None)
+        return len(strange)
+
+    found: dict[str, Work] = {f"{name}, a call each": single, f"{name}, new leaf": new_leaf, f"{name}, nothing remembered": cold}
+    if "checker" in backend.native:
+        found[f"{name}, a call each, two threads"] = threads
+        found[f"{name}, batch"] = lambda: len(checker.check_many(many, at, 1))
+        found[f"{name}, batch, two threads"] = lambda: len(checker.check_many(many, at, 2))
+    return found
+
+
+def _each(verify: peers.Verify, documents: list[bytes]) -> Work:
+    def work() -> int:
+        for document in documents[:64]:
+            verify(document)
+        return len(documents[:64])
+
+    return work
+
+
+def measure(work: dict[str, Work], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Rates of each round."""
+    for do in work.values():
+        do()
+    rates: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, do in work.items():
+            done, start = 0, perf_counter()
+            while (elapsed := perf_counter() - start) < seconds or not done:
+                done += do()
+            rates[name].append(done / elapsed)
+    return rates
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    return {"median": median(values), "lowest": min(values), "highest": max(values)}
+
+
+def _table(result: dict[str, dict[str, dict[str, float]]]) -> str:
+    lines = ["| who | documents a second | of bare RSA |", "|---|---|---|"]
+    for name, rate in sorted(result["rates"].items(), key=lambda row: -row[1]["median"]):
+        ratio = result["to_bare_rsa"].get(name)
+        of_bare = f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})" if ratio else ""
+        lines.append(f"| {name} | {rate['median']:,.0f} ({rate['lowest']:,.0f} to {rate['highest']:,.0f}) | {of_bare} |")
+    return "\n".join(lines)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.15)
+    parser.add_argument("--documents", type=int, default=256)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
