@@ -7,7 +7,7 @@ gets in :mod:`imdskit.emulator.routes`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
 from imdskit.backends.contract import Backend
@@ -53,10 +53,13 @@ class App:
         profile: which of the service's known moods the rules show.
         rules_off: names of rules that are switched off.
         faults: what goes wrong; None: nothing, until some are loaded.
+        events: of an earlier object for the same machine; None: none were ever announced.
+        numbers: of requests, for their ids; None: from 0.
 
     Attributes:
         faults: what goes wrong.
         instance: the instance document.
+        throttle: the limits, or None.
         machine: all that the rules know of the machine.
 
     Raises:
@@ -78,6 +81,8 @@ class App:
         profile: Profile = TODAY,
         rules_off: Iterable[str] = (),
         faults: Faults | None = None,
+        events: Events | None = None,
+        numbers: Iterator[int] | None = None,
     ) -> None:
         self.faults = faults or Faults(clock)
         self._rules = profile.rules(rules_off)
@@ -93,12 +98,12 @@ class App:
             identities(given, compute, seed),
             self._unknown_resource,
             loadbalancer.document(scenario.given.get("loadbalancer"), machine.document(scenario, seed)),
-            Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
+            events or Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
             profile.version_error,
         )
-        self._throttle = throttle
+        self.throttle = throttle
         self._downloads = downloads
-        self._request_ids, self._numbers = Seeded(seed).uuid("requests")[:-12], itertools.count()
+        self._request_ids, self._numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
         tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
         self._routes = Routes(clock, attestor, tokens, self._request_id)
 
@@ -120,20 +125,20 @@ class App:
         published = self._published(call.request)
         if published is not None:
             return fault.after(published)
-        if not (fault.slow and call.category == "identity" and self._throttle is not None):
+        if not (fault.slow and call.category == "identity" and self.throttle is not None):
             return fault.after(self._limited(call))
         with ExitStack() as under_way:
-            call.admitted = under_way.enter_context(self._throttle.identity())
+            call.admitted = under_way.enter_context(self.throttle.identity())
             response = fault.after(self._answer(call))
             return left(response, under_way.pop_all().close)
 
     def _limited(self, call: Call) -> Response:
-        if self._throttle is None or call.category is None:
+        if self.throttle is None or call.category is None:
             return self._answer(call)
         if call.category == "identity":
-            with self._throttle.identity() as call.admitted:
+            with self.throttle.identity() as call.admitted:
                 return self._answer(call)
-        call.admitted = self._throttle.general()
+        call.admitted = self.throttle.general()
         return self._answer(call)
 
     def _answer(self, call: Call) -> Response:

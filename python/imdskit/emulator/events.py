@@ -128,6 +128,13 @@ class Events:
         self._last_call = 0
         self._shown = False
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was announced and nobody has asked: a new object of the same seed would answer alike."""
+        with self._lock:
+            self._settle()
+            return self._made == 0 and self._incarnation == 1 and self._visible_from is None
+
     def schedule(
         self,
         kind: str,

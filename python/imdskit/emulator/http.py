@@ -66,7 +66,8 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.source = str(self.client_address[0])
-        self.local = str(self.connection.getsockname()[0])
+        local, self.port = self.connection.getsockname()[:2]
+        self.local = str(local)
         self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
         self.expired = False
         self.server.enter(self)
@@ -110,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
             body, rest = whole
         self.command, self.path = head.method, head.target
         self.deadline = _NEVER  # the service takes the time it takes, and a fault may add to it
-        request = Request(head.method, head.target, head.headers, body, self.source, self.server.server_port)
+        request = Request(head.method, head.target, head.headers, body, self.source, self.port)
         try:
             hosts = self.server.hosts
             known = hosts is None or hosts.allow(head.headers, self.local)
