@@ -201,7 +201,7 @@ class Authority:
         if flaw is None or flaw in (Flaw.BROKEN_SIGNATURE, Flaw.EXPIRED_LEAF):
             return self._issuing
         root = self._make_root("unknown root") if flaw is Flaw.UNKNOWN_ROOT else self._root
-        issuing = self._make_issuing(root, f"issuing {flaw}", mark=f"-{flaw}")
+        issuing = self._make_issuing(root, f"issuing {flaw}", number="-3" if flaw is Flaw.MISSING_INTERMEDIATE else "-2")
         published = {} if flaw is Flaw.MISSING_INTERMEDIATE else {issuing.file: issuing}
         self._published = {**self._published, root.file: root, **published}
         return issuing
@@ -236,9 +236,9 @@ class Authority:
         )
         return _Link(name, f"imdskit-root-{mark}", key, x509.certificate(body, key))
 
-    def _make_issuing(self, root: _Link, purpose: str, mark: str = "") -> _Link:
+    def _make_issuing(self, root: _Link, purpose: str, number: str = "") -> _Link:
         key = self._key(purpose)
-        mark = root.file.removeprefix("imdskit-root-") + mark
+        mark = root.file.removeprefix("imdskit-root-") + number
         name = _authority_name(f"imdskit throw-away issuing CA {mark} (for tests only)")
         identifier = x509.key_identifier(key)
         issuer_identifier = x509.key_identifier(root.key)

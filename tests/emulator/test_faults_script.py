@@ -1,0 +1,148 @@
+"""Fault scripts: every mistake is refused with its place, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imdskit.emulator import fault_script
+from imdskit.errors import ScenarioError
+
+GOOD = {"status": 500}
+
+MISTAKES: list[tuple[object, str]] = [
+    ({}, ""),
+    ("[]", ""),
+    ([{"fault": GOOD}] * 1001, ""),
+    ([1], "/0"),
+    ([{"fault": GOOD}, {}], "/1"),
+    ([{"fault": GOOD, "mach": {}}], "/0/mach"),
+    ([{"fault": GOOD, "times": 0}], "/0/times"),
+    ([{"fault": GOOD, "times": True}], "/0/times"),
+    ([{"fault": GOOD, "times": 1.0}], "/0/times"),
+    ([{"fault": GOOD, "times": 1, "for": 1}], "/0/for"),
+    ([{"fault": GOOD, "for": 0}], "/0/for"),
+    ([{"fault": GOOD, "for": None}], "/0/for"),
+    ([{"fault": GOOD, "after": -1}], "/0/after"),
+    ([{"fault": GOOD, "match": []}], "/0/match"),
+    ([{"fault": GOOD, "match": {"host": "x"}}], "/0/match/host"),
+    ([{"fault": GOOD, "match": {"method": "G ET"}}], "/0/match/method"),
+    ([{"fault": GOOD, "match": {"method": [1]}}], "/0/match/method"),
+    ([{"fault": GOOD, "match": {"category": "instances"}}], "/0/match/category"),
+    ([{"fault": GOOD, "match": {"category": ["instance"]}}], "/0/match/category"),
+    ([{"fault": GOOD, "match": {"path": 1}}], "/0/match/path"),
+    ([{"fault": GOOD, "match": {"query": ["x"]}}], "/0/match/query"),
+    ([{"fault": GOOD, "match": {"query": {"a/b": 1}}}], "/0/match/query/a~1b"),
+    ([{"fault": GOOD, "match": {"headers": {"Metadata": True}}}], "/0/match/headers/Metadata"),
+    ([{"fault": GOOD, "match": {"source": "here"}}], "/0/match/source"),
+    ([{"fault": GOOD, "match": {"source": 167772164}}], "/0/match/source"),
+    ([{"fault": GOOD, "match": {"source": "10.0.0.1/8"}}], "/0/match/source"),
+    ([{"fault": None}], "/0/fault"),
+    ([{"fault": {}}], "/0/fault"),
+    ([{"fault": {"delay": 1, "reset": True}}], "/0/fault"),
+    ([{"fault": {"explode": True}}], "/0/fault/explode"),
+    ([{"fault": {"status": 500, "delay": 1}}], "/0/fault/delay"),
+    ([{"fault": {"status": "500"}}], "/0/fault/status"),
+    ([{"fault": {"status": 600}}], "/0/fault/status"),
+    ([{"fault": {"status": 200}}], "/0/fault/status"),
+    ([{"fault": {"status": 500, "from": "proxy"}}], "/0/fault/from"),
+    ([{"fault": {"status": 500, "retryAfter": -1}}], "/0/fault/retryAfter"),
+    ([{"fault": {"status": 500, "contentType": "a\r\nb"}}], "/0/fault/contentType"),
+    ([{"fault": {"status": 500, "headers": {"X": "a\nb"}}}], "/0/fault/headers/X"),
+    ([{"fault": {"status": 500, "headers": {"content-length": "1"}}}], "/0/fault/headers/content-length"),
+    ([{"fault": {"status": 500, "headers": {"a b": "1"}}}], "/0/fault/headers/a b"),
+    ([{"fault": {"delay": 0}}], "/0/fault/delay"),
+    ([{"fault": {"delay": 3601}}], "/0/fault/delay"),
+    ([{"fault": {"delay": "1"}}], "/0/fault/delay"),
+    ([{"fault": {"drip": 1}}], "/0/fault/drip"),
+    ([{"fault": {"drip": {"octets": 1}}}], "/0/fault/drip"),
+    ([{"fault": {"drip": {"octets": 0, "every": 1}}}], "/0/fault/drip/octets"),
+    ([{"fault": {"reset": False}}], "/0/fault/reset"),
+    ([{"fault": {"truncate": -1}}], "/0/fault/truncate"),
+    ([{"fault": {"foreign": 1}}], "/0/fault/foreign"),
+    ([{"fault": {"missing": []}}], "/0/fault/missing"),
+    ([{"fault": {"missing": ["/a", "b"]}}], "/0/fault/missing/1"),
+    ([{"fault": {"missing": ["/a~2"]}}], "/0/fault/missing/0"),
+    ([{"fault": {"replace": {}}}], "/0/fault/replace"),
+    ([{"fault": {"replace": {"a": 1}}}], "/0/fault/replace/a"),
+    ([{"fault": {"contentType": ""}}], "/0/fault/contentType"),
+    ([{"fault": {"document": "forged"}}], "/0/fault/document"),
+    ([{"fault": {"document": ["expired-leaf"]}}], "/0/fault/document"),
+]
+
+
+@pytest.mark.parametrize(("script", "place"), MISTAKES, ids=[json.dumps(row[0])[:70] for row in MISTAKES])
+def test_a_mistake_is_refused_with_its_place(script: object, place: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        fault_script.of(script)
+    assert (caught.value.code, caught.value.location) == ("bad-faults", place)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "script",
+    [float("nan"), [{"fault": {"delay": float("inf")}}], [{"fault": {"foreign": "\ud800"}}], [{"fault": {b"x": 1}}], {1}],
+    ids=repr,
+)
+def test_what_is_no_json_is_refused(script: object) -> None:
+    with pytest.raises(ScenarioError, match="is not JSON"):
+        fault_script.of(script)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"[", "is not JSON"),
+        (b"\xff", "is not JSON"),
+        (b'[{"fault": {"delay": 1, "delay": 2}}]', "stands there twice"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'[{"fault": {"delay": NaN}}]', "is not JSON"),
+        (b" " * (1024 * 1024 + 1), "is larger than"),
+    ],
+    ids=["cut", "octets", "twice", "deep", "NaN", "large"],
+)
+def test_octets_that_are_no_script_are_refused(data: bytes, words: str) -> None:
+    with pytest.raises(ScenarioError, match=words):
+        fault_script.parse(data)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        fault_script.read(tmp_path / "nosuch.json")
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        fault_script.read("\0")
+
+
+def test_a_misspelt_member_gets_a_guess() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        fault_script.of([{"fault": {"trunkate": 1}}])
+    assert caught.value.hint == "Did you mean truncate?"
+
+
+def test_an_empty_script_is_one() -> None:
+    assert fault_script.of([]) == ()
+
+
+WORDS = st.sampled_from(
+    ["match", "fault", "status", "times", "for", "delay", "drip", "octets", "every", "missing", "/a", "path", "*", "headers"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 600) | st.floats() | WORDS | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"fault": JSON}, optional={"match": JSON, "times": JSON, "for": JSON, "after": JSON}), max_size=2) | JSON
+)
+def test_any_json_is_a_script_or_refused(script: Any) -> None:
+    try:
+        fault_script.of(script)
+    except ScenarioError as error:
+        assert error.code == "bad-faults"

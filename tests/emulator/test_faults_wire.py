@@ -1,0 +1,155 @@
+"""Faults on a socket: answers that come late, in pieces, in part, or not at all, on the emulator's clock."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from imdskit.clock import ManualClock, SystemClock
+from imdskit.emulator.http import Server
+from imdskit.protocol.messages import Delivery, Request, Response
+
+NOON = 1_767_268_800
+PATIENCE = 10.0
+"""Seconds after which a test gives up; none waits so long unless it fails."""
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Watched(ManualClock):
+    """A clock that tells how often it is looked at."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__(start)
+        self.looked = threading.Semaphore(0)
+
+    def monotonic_ns(self) -> int:
+        self.looked.release()
+        return super().monotonic_ns()
+
+    def await_looks(self, number: int) -> None:
+        while self.looked.acquire(blocking=False):
+            pass
+        for _ in range(number):
+            assert self.looked.acquire(timeout=PATIENCE)
+
+
+def serving(delivery: Delivery, clock: Any = None) -> Server:
+    return Server(lambda _: Response(200, (), b"0123456789", delivery), clock=clock or SystemClock())
+
+
+def connect(server: Server) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", server.server_port), PATIENCE)
+    connection.sendall(GET)
+    return connection
+
+
+def silent(connection: socket.socket) -> bool:
+    return not select.select([connection], [], [], 0)[0]
+
+
+def test_a_delay_is_over_when_the_emulators_clock_says_so() -> None:
+    clock = Watched(NOON)
+    with serving(Delivery(delay_ns=60_000_000_000), clock) as server, connect(server) as connection:
+        clock.await_looks(3)
+        clock.advance(59)
+        clock.await_looks(3)
+        assert silent(connection)
+        clock.advance(1)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_delay_on_the_clock_of_the_machine_is_waited_out() -> None:
+    clock = SystemClock()
+    with serving(Delivery(delay_ns=50_000_000)) as server:
+        before = clock.monotonic_ns()
+        with connect(server) as connection:
+            assert connection.recv(4096)
+        assert clock.monotonic_ns() - before >= 50_000_000
+
+
+@pytest.mark.parametrize(
+    "delivery", [Delivery(delay_ns=3_600 * 10**9), Delivery(drip_octets=1, drip_ns=3_600 * 10**9)], ids=["delay", "drip"]
+)
+@pytest.mark.parametrize("clock", [SystemClock(), ManualClock(NOON)], ids=["system", "manual"])
+def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, clock: Any) -> None:
+    entered = threading.Event()
+
+    def service(_: Request) -> Response:
+        entered.set()
+        return Response(200, (), b"0123456789", delivery)
+
+    watch = SystemClock()
+    server = Server(service, clock=clock)
+    server.start()
+    with connect(server) as connection, connection.makefile("rb") as file:
+        assert entered.wait(PATIENCE)
+        before = watch.monotonic_ns()
+        server.stop()
+        assert watch.monotonic_ns() - before < 5 * 10**9
+        assert file.read().endswith(b"\r\n\r\n0123456789")
+
+
+def test_pieces_leave_one_by_one() -> None:
+    clock = Watched(NOON)
+    with serving(Delivery(drip_octets=30, drip_ns=1_000_000_000), clock) as server, connect(server) as connection:
+        pieces = [connection.recv(4096)]
+        while not pieces[-1].endswith(b"0123456789"):
+            clock.await_looks(3)
+            assert silent(connection)
+            clock.advance(1)
+            pieces.append(connection.recv(4096))
+    assert [len(piece) for piece in pieces] == [30, 30, 26]
+    assert b"".join(pieces).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_an_answer_that_waits_by_intention_is_not_ended_for_being_idle() -> None:
+    watch, clock = ManualClock(0), Watched(NOON)
+    server = Server(lambda _: Response(200, (), b"0123456789", Delivery(drip_octets=50, drip_ns=10**9)), clock=clock, watch=watch)
+    with server, connect(server) as connection:
+        assert len(connection.recv(4096)) == 50
+        clock.await_looks(3)
+        watch.advance(1000)
+        server.sweep()
+        clock.advance(1)
+        assert connection.recv(4096).endswith(b"0123456789")
+
+
+@pytest.mark.parametrize(("cut", "body"), [(0, b""), (4, b"0123"), (99, b"0123456789")])
+def test_a_truncated_answer_promises_more_than_it_has(cut: int, body: bytes) -> None:
+    with serving(Delivery(cut=cut)) as server, connect(server) as connection, connection.makefile("rb") as file:
+        head, _, rest = file.read().partition(b"\r\n\r\n")
+    assert b"Content-Length: 10" in head
+    assert rest == body
+
+
+def test_the_head_of_a_truncated_answer_is_whole_for_head_requests() -> None:
+    with serving(Delivery(cut=0)) as server, socket.create_connection(("127.0.0.1", server.server_port), PATIENCE) as connection:
+        connection.sendall(GET.replace(b"GET", b"HEAD"))
+        with connection.makefile("rb") as file:
+            assert file.read().endswith(b"\r\n\r\n")
+
+
+def test_a_reset_is_one_for_the_client_and_the_server_goes_on() -> None:
+    answers = [Delivery(reset=True), None]
+    with Server(lambda _: Response(200, (), b"0123456789", answers.pop(0))) as server:
+        with connect(server) as connection, pytest.raises(ConnectionResetError):
+            connection.recv(1)
+        with connect(server) as connection:
+            assert connection.recv(4096).endswith(b"0123456789")
+
+
+@pytest.mark.parametrize("delivery", [{}, {"reset": True}, {"cut": 1}, {"drip_octets": 9}], ids=str)
+def test_it_is_told_once_when_the_answer_has_left(delivery: dict[str, Any]) -> None:
+    told = threading.Semaphore(0)
+    with serving(Delivery(**delivery, left=lambda: told.release())) as server:
+        with connect(server) as connection:
+            try:
+                connection.recv(4096)
+            except ConnectionResetError:
+                assert delivery == {"reset": True}
+            assert told.acquire(timeout=PATIENCE)
+        assert not told.acquire(blocking=False)
