@@ -119,7 +119,8 @@ def test_the_service_is_quoted_but_not_at_length() -> None:
 
 
 def test_errors_of_the_emulator_are_understood() -> None:
-    expected = {400: {"bad-request", "unsupported-version"}, 404: {"not-found"}, 405: {"unexpected-status"}, 429: {"throttled"}}
+    expected = {400: {"bad-request", "unsupported-version"}, 404: {"not-found"}, 410: {"gone"}, 429: {"throttled"}}
+    expected |= {status: {"unexpected-status"} for status in (403, 405, 421)}
     for known in responses.ANSWERS:
         with pytest.raises(ClientError) as error:
             answers.check(Answer(known.status, known.content_type.partition(";")[0], known.body, ""))
