@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,21 @@ def test_any_json_is_a_script_or_refused(script: Any) -> None:
         fault_script.of(script)
     except ScenarioError as error:
         assert error.code == "bad-faults"
+
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "faults.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+def test_an_example_of_the_page_is_a_script(example: str) -> None:
+    assert fault_script.parse(example.encode())
+
+
+def test_every_fault_in_the_tables_of_the_page_is_one_and_none_is_missing() -> None:
+    shown = [json.loads(cell) for cell in re.findall(r"^\| `(\{.*?\})` \|", PAGE, re.MULTILINE)]
+    assert fault_script.of([{"fault": fault} for fault in shown])
+    assert {fault["document"] for fault in shown if "document" in fault} == set(fault_script.DOCUMENTS)
+    assert {next(iter(fault)) for fault in shown} == {
+        "status", "foreign", "delay", "drip", "truncate", "reset", "missing", "replace", "contentType", "document",
+    }  # fmt: skip
+    assert all(f"`{category}`" in PAGE for category in fault_script.CATEGORIES)
