@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imdskit.emulator.emulator import Emulator
+from imdskit.emulator.fleet import Fleet
 from imdskit.emulator.scenario import Scenario
 
-__all__ = ["Emulator", "Scenario"]
+__all__ = ["Emulator", "Fleet", "Scenario"]

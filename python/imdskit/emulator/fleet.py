@@ -1,0 +1,292 @@
+"""Thousands of machines in one process: one template, one seed, and a number for each.
+
+with Fleet("fleet", 5000, seed=1) as fleet:
+    ...ask fleet.machine(17).url, verify with fleet.trust_pem...
+
+What belongs here: whom a request means, and starting and stopping. What the machines are is in :mod:`imdskit.emulator.fleet_machines`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from imdskit.backends.contract import Backend
+from imdskit.clock import Clock, SystemClock
+from imdskit.emulator import attest, profiles
+from imdskit.emulator.app import PUBLISHED, App
+from imdskit.emulator.authority import Authority
+from imdskit.emulator.events import Events
+from imdskit.emulator.faults import Faults, Script
+from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.fleet_machines import Machines, Numbering
+from imdskit.emulator.fleet_ports import Ports
+from imdskit.emulator.hosts import Hosts
+from imdskit.emulator.http import Server
+from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.throttle import Throttle
+from imdskit.emulator.tokens import Issuer
+from imdskit.errors import ImdskitError, ScenarioError, UsageError
+from imdskit.protocol.messages import Request, Response
+from imdskit.protocol.responses import NOT_FOUND
+
+Select: TypeAlias = Literal["path", "port", "source"]
+SELECT: tuple[Select, ...] = ("path", "port", "source")
+
+MOST = 1_000_000
+"""Machines of a fleet."""
+AWAKE = 512
+"""Machines that are kept whole; others are made again when they are asked."""
+CONNECTIONS = 1024
+"""Open connections to all machines together."""
+NETWORK = "127.1.0.0/16"
+
+_PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One machine of a fleet.
+
+    Attributes:
+        index: its number, from 0.
+        url: put ``/metadata/...`` behind it.
+        source: address that requests must come from to reach it, or ``""`` where that does not matter.
+    """
+
+    index: int
+    url: str
+    source: str
+    _fleet: Fleet
+
+    @property
+    def app(self) -> App:
+        """Its service, without the server; made if it is asleep."""
+        return self._fleet.machines.wake(self.index)
+
+    @property
+    def events(self) -> Events:
+        """Its scheduled events, to be announced and cancelled."""
+        return self._fleet.machines.events(self.index)
+
+
+class Fleet:
+    """Many machines that one authority signs for. A context manager: started on entry, stopped on exit.
+
+    Args:
+        template: a built-in name, a path to a file, or a Scenario.
+        count: of machines.
+        seed: the same seed gives the same machines and keys; None makes all anew.
+        select: what says which machine is asked: ``path``, a prefix ``/m/N`` before ``/metadata``; ``port``, one for each; ``source``, the
+            address that a request comes from.
+        port: by ``port`` machine N has this one and N more, or any free ones for 0; otherwise the only one, or any free one.
+        network: by ``source`` machine N is asked from address N + 1 of this network.
+        awake: machines that are kept whole at once.
+        connections: that may be open at once.
+
+    The others are those of :class:`imdskit.emulator.Emulator`; faults are common to all machines, limits and events are each one's own.
+
+    Attributes:
+        template: the checked scenario.
+        authority: signs documents, with a leaf for each region.
+        issuer: signs tokens.
+        faults: what goes wrong.
+        machines: that are awake.
+
+    Raises:
+        ScenarioError: the template or the script of faults is not usable, or not for so many machines.
+        UsageError: an argument is out of its range, or the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        template: str | Path | Scenario = "fleet",
+        count: int = 100,
+        seed: int | None = None,
+        select: Select = "path",
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        network: str = NETWORK,
+        rate_limit: bool = True,
+        clock: Clock | None = None,
+        backend: Backend | None = None,
+        events_enabling: int = 0,
+        profile: str = "today",
+        rules_off: Iterable[str] = (),
+        faults: Script | None = None,
+        allow_hosts: Iterable[str] = (),
+        awake: int = AWAKE,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        if backend is None:
+            from imdskit.backends import best  # loads the extension, which only who needs it should pay for
+
+            backend = best()
+        if select not in SELECT:
+            raise UsageError("bad-argument", f"Machines cannot be chosen by {select!r}.", hint="Known: " + ", ".join(SELECT) + ".")
+        if not 1 <= count <= MOST or awake < 1:
+            raise UsageError("bad-argument", f"A fleet has 1 to {MOST} machines, and at least one of them is awake.")
+        self._count = count
+        self._select = select
+        self._network = _network(network, count) if select == "source" else None
+        self._backend = backend
+        self._clock = clock = clock or SystemClock()
+        self._rate_limit = rate_limit
+        self._events_enabling = events_enabling
+        self._profile = profiles.find(profile)
+        self._rules_off = tuple(rules_off)
+        self._request_numbers = itertools.count()
+        self.template = template if isinstance(template, Scenario) else Scenario.load(template)
+        self.faults = Faults(clock, faults)
+        self.issuer = Issuer(lambda: self.url, seed)
+        self._numbering = Numbering(self.template, secrets.randbits(128) if seed is None else seed)
+        self.machines = Machines(self._made, awake, clock)
+        self._numbering.scenario(count - 1)  # the last one has the largest number and the highest address
+        first = self.machines.wake(0)
+        if first.machine.identities:
+            self.issuer.prepare()
+        self._server = Server(self.handle, host, port, clock=clock, connections=connections, hosts=Hosts((host, *allow_hosts)))
+        self._ports: Ports | None = None
+        try:
+            if select == "port":
+                self._ports = Ports(self._server, host, count, consecutive=port != 0)
+                self._by_port = {number: index for index, number in enumerate(self._ports.numbers)}
+            self.authority = self._authority(first.instance.location, seed)
+        except ImdskitError:
+            self._server.server_close()
+            self._close_ports()
+            raise
+
+    def __len__(self) -> int:
+        """How many machines there are."""
+        return self._count
+
+    @property
+    def url(self) -> str:
+        """Base address of the fleet, without a slash at its end."""
+        return self._server.url
+
+    @property
+    def trust_pem(self) -> str:
+        """Root and issuing authority of this fleet."""
+        return self.authority.trust_pem()
+
+    def machine(self, index: int) -> Member:
+        """One of the machines. Raises UsageError if there is none of this number."""
+        if not 0 <= index < self._count:
+            raise UsageError("bad-argument", f"The fleet has no machine {index}; it has 0 to {self._count - 1}.")
+        url, source = self.url, ""
+        if self._select == "path":
+            url = f"{url}/m/{index}"
+        elif self._ports is not None:
+            url = f"{url.rpartition(':')[0]}:{self._ports.numbers[index]}"
+        elif self._network is not None:
+            source = str(self._network[index + 1])
+        return Member(index, url, source, self)
+
+    def handle(self, request: Request) -> Response:
+        """The answer to one request: that of the machine that it means; 404 if there is none."""
+        index, target = self.index_of(request)
+        if target.startswith(PUBLISHED):
+            index = 0  # what authority and issuer publish is every machine's
+        if index is None:
+            return NOT_FOUND.response()
+        if target is not request.target:
+            request = replace(request, target=target)
+        return self.machines.wake(index).handle(request)
+
+    def index_of(self, request: Request) -> tuple[int | None, str]:
+        """Number of the machine that a request means, or None; and its target without the prefix that says so."""
+        target = request.target
+        index: int | None = None
+        if self._ports is not None:
+            return self._by_port.get(request.port), target
+        if self._network is not None:
+            index = _offset(self._network, request.source)
+        elif found := _PREFIX.match(target):
+            index, rest = int(found[1]), target[found.end() :]
+            target = rest if rest.startswith("/") else f"/{rest}"
+        return index if index is not None and 0 <= index < self._count else None, target
+
+    def start(self) -> Self:
+        """Answer requests from now on."""
+        self._server.start()
+        if self._ports is not None:
+            self._ports.start()
+        return self
+
+    def stop(self) -> None:
+        """Answer no more requests. Safe to call twice; a fleet does not start again."""
+        self._close_ports()
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _authority(self, region: str, seed: int | None) -> Authority:
+        try:
+            return Authority(self._clock, self.url, domain=self.template.cloud.domain, region=region, seed=seed)
+        except UsageError as error:
+            raise ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint) from None
+
+    def _close_ports(self) -> None:
+        if self._ports is not None:
+            self._ports.close()
+
+    def _made(self, index: int, events: Events | None, throttle: Throttle | None) -> App:
+        if throttle is None and self._rate_limit:
+            throttle = Throttle(self._backend.bucket, self._clock)
+
+        def sign(content: bytes, flaw: Flaw | None = None, /) -> bytes:
+            return attest.message(self.authority.signer(region=app.instance.location, flaw=flaw), content, flaw)
+
+        app = App(
+            self._numbering.scenario(index),
+            self._backend,
+            self._clock,
+            sign,
+            self.issuer,
+            seed=self._numbering.seed(index),
+            throttle=throttle,
+            downloads=self._download,
+            events_enabling=self._events_enabling,
+            profile=self._profile,
+            rules_off=self._rules_off,
+            faults=self.faults,
+            events=events,
+            numbers=self._request_numbers,
+        )
+        return app
+
+    def _download(self, path: str) -> tuple[str, bytes] | None:
+        return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)
+
+
+def _network(text: str, count: int) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise UsageError("bad-argument", f"{text!r} is no network: {error}.") from None
+    if network.num_addresses < count + 1:
+        raise UsageError("bad-argument", f"{network} has too few addresses for {count} machines.")
+    return network
+
+
+def _offset(network: IPv4Network | IPv6Network, source: str) -> int | None:
+    try:
+        address = ip_address(source.partition("%")[0])
+    except ValueError:
+        return None
+    address = getattr(address, "ipv4_mapped", None) or address
+    return int(address) - int(network.network_address) - 1 if address in network else None

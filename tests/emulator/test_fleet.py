@@ -1,0 +1,347 @@
+"""A fleet is many machines: each with its own identity, limits and events, made when it is asked and signed for by one authority."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import json
+import socket
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from imdskit.backends.contract import Backend
+from imdskit.clock import ManualClock
+from imdskit.emulator import Fleet, Scenario
+from imdskit.emulator.fleet import Member
+from imdskit.emulator.tokens import Issuer
+from imdskit.errors import ScenarioError, UsageError
+from imdskit.protocol.messages import Request
+from imdskit.verify import Trust, Verifier
+
+NOON = 1_767_268_800
+INSTANCE = "/metadata/instance?api-version=2021-02-01"
+NONCE = "1234567890"
+ATTESTED = f"/metadata/attested/document?api-version=2021-02-01&nonce={NONCE}"
+EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
+
+
+def ask(member: Member, target: str) -> tuple[int, bytes]:
+    """Over HTTP, with the header that every request must have."""
+    parts = urlsplit(member.url)
+    source = (member.source, 0) if member.source else None
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30, source_address=source)
+    try:
+        connection.request("GET", parts.path + target, headers={"Metadata": "true"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def put(fleet: Fleet, target: str, source: str = "", port: int = 0) -> Any:
+    """Without a socket."""
+    return fleet.handle(Request("GET", target, (("Metadata", "true"),), source=source, port=port))
+
+
+@pytest.fixture(scope="module")
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture(scope="module")
+def fleet(backend: Backend, clock: ManualClock) -> Iterator[Fleet]:
+    with Fleet("fleet", 2000, seed=1, clock=clock, backend=backend, awake=64) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is made: for fleets that sign nothing."""
+    monkeypatch.setattr(Fleet, "_authority", lambda *_: None)
+    monkeypatch.setattr(Issuer, "prepare", lambda _: None)
+
+
+def test_a_hundred_of_two_thousand_machines_are_asked_at_once(fleet: Fleet, clock: ManualClock) -> None:
+    clock.advance(10)
+    numbers = range(0, 2000, 20)
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda index: ask(fleet.machine(index), INSTANCE), numbers))
+    computes = [json.loads(body)["compute"] for status, body in answers if status == 200]
+    assert len({compute["vmId"] for compute in computes}) == len(numbers)
+    assert [compute["name"] for compute in computes] == [f"vm-{index:05}" for index in numbers]
+    assert len({compute["subscriptionId"] for compute in computes}) == 1
+    addresses = {json.loads(body)["network"]["interface"][0]["ipv4"]["ipAddress"][0]["privateIpAddress"] for _, body in answers}
+    assert len(addresses) == len(numbers)
+    assert len(fleet.machines) == 64
+
+
+def test_each_machine_has_limits_of_its_own(fleet: Fleet, clock: ManualClock) -> None:
+    clock.advance(10)
+    first, second = fleet.machine(101), fleet.machine(102)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(status for status, _ in pool.map(lambda _: ask(first, INSTANCE), range(8)))
+    assert statuses == [200] * 5 + [429] * 3
+    assert ask(second, INSTANCE)[0] == 200
+
+
+def test_one_authority_signs_for_all(fleet: Fleet, clock: ManualClock) -> None:
+    clock.advance(10)
+    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), clock=clock)
+    numbers = range(7, 2000, 200)
+    for index in numbers:
+        member = fleet.machine(index)
+        status, document = ask(member, ATTESTED)
+        assert status == 200
+        assert verifier.verify(document, nonce=NONCE).claims.vm_id == json.loads(ask(member, INSTANCE)[1])["compute"]["vmId"]
+
+
+def test_each_machine_has_events_of_its_own(fleet: Fleet, clock: ManualClock) -> None:
+    clock.advance(10)
+    event = fleet.machine(3).events.schedule("Reboot")
+    shown = json.loads(ask(fleet.machine(3), EVENTS)[1])["Events"]
+    assert [(each["EventId"], each["Resources"]) for each in shown] == [(event, ["vm-00003"])]
+    assert json.loads(ask(fleet.machine(4), EVENTS)[1])["Events"] == []
+
+
+def test_what_authority_and_issuer_publish_is_below_every_machine_and_none(fleet: Fleet) -> None:
+    certificate = fleet.authority.signer().certificate
+    start = certificate.index(fleet.url.encode() + b"/pki/")
+    path = certificate[start : certificate.index(b".crt", start) + 4].decode().removeprefix(fleet.url)
+    assert put(fleet, path).status == put(fleet, f"/m/5{path}").status == 200
+
+
+PATHS: dict[str, tuple[str, int | None, str]] = {
+    "a machine": ("/m/17/metadata/versions", 17, "/metadata/versions"),
+    "the last": ("/m/1999/x?y", 1999, "/x?y"),
+    "none so high": ("/m/2000/x", None, "/x"),
+    "nothing behind it": ("/m/17", 17, "/"),
+    "a query behind it": ("/m/17?x=/m/18/", 17, "/?x=/m/18/"),
+    "leading zero": ("/m/017/x", None, "/m/017/x"),
+    "a sign": ("/m/-1/x", None, "/m/-1/x"),
+    "other digits": ("/m/\u0661/x", None, "/m/\u0661/x"),
+    "very long": ("/m/" + "9" * 5000 + "/x", None, "/m/" + "9" * 5000 + "/x"),
+    "no number": ("/m//x", None, "/m//x"),
+    "no prefix": ("/metadata/instance", None, "/metadata/instance"),
+    "prefix twice": ("/m/1/m/2/x", 1, "/m/2/x"),
+}
+
+
+@pytest.mark.parametrize(("target", "index", "rest"), PATHS.values(), ids=PATHS)
+def test_a_prefix_says_which_machine_is_meant(target: str, index: int | None, rest: str, fleet: Fleet) -> None:
+    assert fleet.index_of(Request("GET", target)) == (index, rest)
+
+
+def test_without_a_machine_there_is_nothing(fleet: Fleet) -> None:
+    response = put(fleet, INSTANCE)
+    assert (response.status, response.body) == (404, b'{ "error": "Not found" }')
+
+
+SOURCES: dict[str, tuple[str, str, int | None]] = {
+    "first": ("127.1.0.0/16", "127.1.0.1", 0),
+    "hundredth": ("127.1.0.0/16", "127.1.0.100", 99),
+    "one too many": ("127.1.0.0/16", "127.1.0.101", None),
+    "of the network itself": ("127.1.0.0/16", "127.1.0.0", None),
+    "outside": ("127.1.0.0/16", "127.0.0.1", None),
+    "mapped": ("127.1.0.0/16", "::ffff:127.1.0.2", 1),
+    "sixth version": ("fd00::/64", "fd00::10", 15),
+    "with a zone": ("fe80::/64", "fe80::3%eth0", 2),
+    "unknown": ("127.1.0.0/16", "", None),
+}
+
+
+@pytest.mark.parametrize(("network", "source", "index"), SOURCES.values(), ids=SOURCES)
+def test_a_source_address_says_which_machine_is_meant(
+    network: str, source: str, index: int | None, backend: Backend, unsigned: None
+) -> None:
+    fleet = Fleet("linux", 100, 1, "source", network=network, backend=backend)
+    try:
+        assert fleet.index_of(Request("GET", "/x", source=source)) == (index, "/x")
+        if index is not None and "." in network:
+            assert fleet.machine(index).source == source.removeprefix("::ffff:")
+    finally:
+        fleet.stop()
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="only Linux has the whole of 127.0.0.0/8 on loopback")
+def test_machines_are_asked_from_their_addresses(backend: Backend, clock: ManualClock, unsigned: None) -> None:
+    with Fleet("fleet", 300, 1, "source", clock=clock, backend=backend) as fleet:
+        names = {index: json.loads(ask(fleet.machine(index), INSTANCE)[1])["compute"]["name"] for index in (0, 1, 299)}
+    assert names == {0: "vm-00000", 1: "vm-00001", 299: "vm-00299"}
+
+
+def test_machines_are_asked_at_their_ports(backend: Backend, clock: ManualClock, unsigned: None) -> None:
+    before = threading.active_count()
+    with Fleet("fleet", 40, 1, "port", clock=clock, backend=backend) as fleet:
+        assert len({fleet.machine(index).url for index in range(40)}) == 40
+        with ThreadPoolExecutor(8) as pool:
+            bodies = pool.map(lambda index: json.loads(ask(fleet.machine(index), INSTANCE)[1]), range(40))
+        assert [body["compute"]["name"] for body in bodies] == [f"vm-{index:05}" for index in range(40)]
+    assert threading.active_count() == before
+
+
+def test_a_port_that_is_taken_is_a_mistake(backend: Backend, unsigned: None) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        taken = one.getsockname()[1]
+        one.listen()
+        with pytest.raises(UsageError, match="Cannot listen"):
+            Fleet("fleet", 4, 1, "port", port=taken - 1, backend=backend)
+
+
+def test_a_fleet_is_the_same_for_the_same_seed_whatever_its_size(backend: Backend, unsigned: None) -> None:
+    bodies = []
+    for count, seed in ((5, 1), (500, 1), (5, 2)):
+        fleet = Fleet("linux", count, seed, backend=backend)
+        bodies.append(put(fleet, f"/m/4{INSTANCE}").body)
+        fleet.stop()
+    assert bodies[0] == bodies[1] != bodies[2]
+
+
+def computes(template: Any, backend: Backend, *numbers: int) -> list[Any]:
+    fleet = Fleet(Scenario.of(template), 50, 1, backend=backend)
+    try:
+        return [json.loads(put(fleet, f"/m/{number}{INSTANCE}").body) for number in numbers]
+    finally:
+        fleet.stop()
+
+
+def test_without_a_template_names_and_addresses_are_numbered(backend: Backend, unsigned: None) -> None:
+    given = {"compute": {"name": "web"}, "network": {"interface": [{}, {}, {"ipv4": {"ipAddress": [{"privateIpAddress": "192.0.2.1"}]}}]}}
+    for number, whole in zip((0, 17), computes(given, backend, 0, 17), strict=True):
+        assert whole["compute"]["name"] == f"web-{number}"
+        addresses = [each["ipv4"]["ipAddress"][0]["privateIpAddress"] for each in whole["network"]["interface"]]
+        assert addresses == [f"10.0.0.{number + 4}", f"10.16.0.{number + 4}", "192.0.2.1"]
+
+
+NAMES: dict[str, tuple[dict[str, Any], str]] = {
+    "default": ({}, "linux-vm-7"),
+    "Windows": ({"compute": {"osType": "Windows"}}, "windows-vm-7"),
+    "uniform scale set": ({"compute": {"name": "web_3", "vmScaleSetName": "web"}}, "web_7"),
+    "flexible scale set": ({"compute": {"name": "web_4c2ab7e1", "vmScaleSetName": "web"}}, "web_4c2ab7e1-7"),
+    "template": ({"template": True, "compute": {"name": "all-the-same"}}, "all-the-same"),
+    "template without a name": ({"template": True, "compute": {"vmSize": "S{index}"}}, "linux-vm-7"),
+}
+
+
+@pytest.mark.parametrize(("template", "name"), NAMES.values(), ids=NAMES)
+def test_every_machine_has_a_name(template: dict[str, Any], name: str, backend: Backend, unsigned: None) -> None:
+    (whole,) = computes(template, backend, 7)
+    assert whole["compute"]["name"] == name
+
+
+def test_a_subscription_can_be_each_machines_own(backend: Backend, unsigned: None) -> None:
+    template = {"template": True, "compute": {"subscriptionId": "00000000-0000-4000-8000-{index:012}"}}
+    found = [whole["compute"]["subscriptionId"][-4:] for whole in computes(template, backend, 1, 2)]
+    assert found == ["0001", "0002"]
+
+
+@pytest.fixture
+def small(backend: Backend, unsigned: None) -> Iterator[tuple[Fleet, ManualClock]]:
+    """Two machines awake of a hundred."""
+    clock = ManualClock(NOON)
+    fleet = Fleet("fleet", 100, 1, clock=clock, backend=backend, awake=2)
+    yield fleet, clock
+    fleet.stop()
+
+
+def forget(fleet: Fleet) -> None:
+    for index in (98, 99):
+        fleet.machines.wake(index)
+    gc.collect()
+
+
+def test_limits_outlive_the_sleep_of_a_machine(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, clock = small
+    statuses = [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)]
+    forget(fleet)
+    statuses.append(put(fleet, f"/m/1{INSTANCE}").status)
+    assert statuses == [200] * 5 + [429] * 2
+    forget(fleet)
+    clock.advance(1)
+    assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
+
+
+def test_events_outlive_the_sleep_of_a_machine(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, clock = small
+    events = fleet.machine(1).events
+    forget(fleet)
+    event = events.schedule("Freeze")
+    forget(fleet)
+    clock.advance(60)
+    assert [each["EventId"] for each in json.loads(put(fleet, f"/m/1{EVENTS}").body)["Events"]] == [event]
+    assert fleet.machine(1).events is events
+
+
+def test_whoever_asked_for_events_is_remembered(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, _ = small
+    before = put(fleet, f"/m/1{EVENTS}").body
+    kept = fleet.machine(1).app.machine.events
+    forget(fleet)
+    assert fleet.machine(1).app.machine.events is kept
+    assert put(fleet, f"/m/1{EVENTS}").body == before
+
+
+def test_a_machine_comes_back_the_same_with_new_request_ids(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, _ = small
+    first = put(fleet, f"/m/1{INSTANCE}")
+    forget(fleet)
+    second = put(fleet, f"/m/1{INSTANCE}")
+    assert first.body == second.body
+    assert first.header_values("x-ms-request-id") != second.header_values("x-ms-request-id")
+
+
+def test_no_more_machines_are_awake_than_may_be(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, _ = small
+    for index in range(100):
+        assert put(fleet, f"/m/{index}{INSTANCE}").status == 200
+    assert len(fleet.machines) == 2
+
+
+def test_an_untouched_machine_takes_no_memory(backend: Backend, unsigned: None) -> None:
+
+    def made(count: int) -> int:
+        gc.collect()
+        tracemalloc.start()
+        fleet = Fleet("fleet", count, 1, backend=backend)
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        fleet.stop()
+        return size
+
+    made(10)
+    assert made(10_000) - made(10) < 10_000
+
+
+WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
+    "no machine": (lambda: Fleet(count=0), UsageError),
+    "too many": (lambda: Fleet(count=10**6 + 1), UsageError),
+    "none awake": (lambda: Fleet(awake=0), UsageError),
+    "another way to choose": (lambda: Fleet(select="host"), UsageError),  # type: ignore[arg-type]
+    "no network": (lambda: Fleet(select="source", network="127.1.0.1/16"), UsageError),
+    "too small a network": (lambda: Fleet(count=4, select="source", network="127.1.0.0/30"), UsageError),
+    "no such scenario": (lambda: Fleet("nosuch"), ScenarioError),
+    "no address for the last": (
+        lambda: Fleet(Scenario.of({"template": True, "compute": {"name": "{ip:10.0.0.0/29}"}}), 4),
+        ScenarioError,
+    ),
+    "a region that no certificate can name": (lambda: Fleet(Scenario.of({"compute": {"location": "mars_1"}})), ScenarioError),
+}
+
+
+@pytest.mark.parametrize(("make", "kind"), WRONG.values(), ids=WRONG)
+def test_a_fleet_that_cannot_be_is_refused_at_once(make: Callable[[], Fleet], kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        make()
+
+
+def test_there_is_no_machine_beyond_the_last(fleet: Fleet) -> None:
+    for index in (-1, 2000):
+        with pytest.raises(UsageError):
+            fleet.machine(index)
+    assert len(fleet) == 2000
