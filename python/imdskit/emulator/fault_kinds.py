@@ -81,10 +81,7 @@ class Slow(Fault):
     """The answer comes late, in pieces, in part, or not at all, but the service has given it."""
 
     delivery: Delivery
-
-    @property
-    def slow(self) -> bool:  # type: ignore[override]  # what is a constant elsewhere
-        return bool(self.delivery.delay_ns or self.delivery.drip_octets)
+    slow = True
 
     def after(self, response: Response) -> Response:
         return replace(response, delivery=self.delivery)

@@ -11,6 +11,7 @@ What belongs here: which rule applies, and the counts. What a fault does is in :
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ class Faults:
                 {"rule": one.rule.written, "matched": one.matched, "applied": one.applied, "over": one.over(now)} for one in self._active
             ]
 
-    def snapshot(self) -> list[dict[str, Any]]:  # type: ignore[valid-type]  # the list is not the method
+    def snapshot(self) -> Sequence[dict[str, Any]]:
         """All that there is to know, in JSON, for :meth:`restore`: as :meth:`list`, with ``age_ns`` since a rule first applied."""
         now = self._clock.monotonic_ns()
         with self._lock:
