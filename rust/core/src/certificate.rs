@@ -32,9 +32,15 @@ pub(crate) enum Curve {
 pub(crate) enum PublicKey {
     Rsa(RsaPublicKey),
     /// The point is on the curve, in uncompressed form.
-    Ec { curve: Curve, point: Box<[u8]> },
+    Ec {
+        curve: Curve,
+        point: Box<[u8]>,
+    },
     /// A key of a kind that is parsed over but never used: DSA, EdDSA, explicit curves, points off the curve. `why` is for the log.
-    Unsupported { oid: Oid, why: &'static str },
+    Unsupported {
+        oid: Oid,
+        why: &'static str,
+    },
 }
 
 /// A distinguished name.
@@ -113,6 +119,7 @@ pub(crate) struct BasicConstraints {
 pub(crate) struct KeyUsage(pub(crate) u16);
 
 impl KeyUsage {
+    pub(crate) const ALL: Self = Self((1 << Self::NAMES.len()) - 1);
     pub(crate) const DIGITAL_SIGNATURE: Self = Self(1);
     pub(crate) const KEY_CERT_SIGN: Self = Self(1 << 5);
     pub(crate) const CRL_SIGN: Self = Self(1 << 6);

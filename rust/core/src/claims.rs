@@ -38,7 +38,10 @@ impl<T> Claims<T> {
             nonce: form(&self.nonce),
             created_on: self.created_on,
             expires_on: self.expires_on,
-            plan: self.plan.as_ref().map(|[name, product, publisher]| [form(name), form(product), form(publisher)]),
+            plan: self
+                .plan
+                .as_ref()
+                .map(|[name, product, publisher]| [form(name), form(product), form(publisher)]),
             subscription_id: self.subscription_id.as_ref().map(&mut form),
             sku: self.sku.as_ref().map(&mut form),
             license_type: self.license_type.as_ref().map(form),
@@ -54,7 +57,11 @@ pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'
         Err(error) => return Err(Refusal::new(Reason::BadClaims, "content", error.0)),
     };
     let time_stamp = object(&members, "timeStamp")?;
-    let plan = if members.get("plan").is_some() { Some(object(&members, "plan")?) } else { None };
+    let plan = if members.get("plan").is_some() {
+        Some(object(&members, "plan")?)
+    } else {
+        None
+    };
     let claims = Claims {
         vm_id: required(&members, "vmId", "")?,
         nonce: required(&members, "nonce", "")?,
@@ -62,7 +69,11 @@ pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'
         expires_on: time(time_stamp, "expiresOn")?,
         plan: match plan {
             None => None,
-            Some(plan) => Some([required(plan, "name", "plan.")?, required(plan, "product", "plan.")?, required(plan, "publisher", "plan.")?]),
+            Some(plan) => Some([
+                required(plan, "name", "plan.")?,
+                required(plan, "product", "plan.")?,
+                required(plan, "publisher", "plan.")?,
+            ]),
         },
         subscription_id: optional(&members, "subscriptionId")?,
         sku: optional(&members, "sku")?,
@@ -88,7 +99,10 @@ pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup)
         let detail = format!("expired {} s before the time of the check", at.saturating_sub(expires));
         return Err(Refusal::new(Reason::DocumentExpired, "content.timeStamp.expiresOn", detail));
     }
-    if let Some(max_age) = setup.max_age.filter(|max_age| at > created.saturating_add(*max_age).saturating_add(setup.skew)) {
+    if let Some(max_age) = setup
+        .max_age
+        .filter(|max_age| at > created.saturating_add(*max_age).saturating_add(setup.skew))
+    {
         let detail = format!("{} s old, at most {max_age} s are allowed", at.saturating_sub(created));
         return Err(Refusal::new(Reason::DocumentTooOld, "content.timeStamp.createdOn", detail));
     }
@@ -123,7 +137,11 @@ fn required<'c>(members: &Members<'c>, name: &str, above: &str) -> Result<Cow<'c
 }
 
 fn optional<'c>(members: &Members<'c>, name: &str) -> Result<Option<Cow<'c, str>>, Refusal> {
-    if members.get(name).is_some() { required(members, name, "").map(Some) } else { Ok(None) }
+    if members.get(name).is_some() {
+        required(members, name, "").map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Month, day and year of two digits, in UTC: `11/23/26 08:09:54 -0000`.
@@ -137,7 +155,13 @@ fn time(time_stamp: &Members<'_>, name: &str) -> Result<i64, Refusal> {
 
 fn seconds_of(text: &[u8]) -> Option<i64> {
     const FORM: &[u8; 23] = b"00/00/00 00:00:00 -0000";
-    let fits = |(place, (octet, form)): (usize, (&u8, &u8))| if place < 17 && *form == b'0' { octet.is_ascii_digit() } else { octet == form };
+    let fits = |(place, (octet, form)): (usize, (&u8, &u8))| {
+        if place < 17 && *form == b'0' {
+            octet.is_ascii_digit()
+        } else {
+            octet == form
+        }
+    };
     if text.len() != FORM.len() || !text.iter().zip(FORM).enumerate().all(fits) {
         return None;
     }

@@ -29,7 +29,11 @@ pub(crate) struct Attributes<'d> {
 /// How a signer names its certificate. `key` is that of the issuer's name, where it is not that of a certificate in the message octet for octet.
 #[derive(Debug)]
 enum SignerIdentifier<'d> {
-    IssuerAndSerial { issuer: &'d [u8], key: Option<NameKey>, serial: &'d [u8] },
+    IssuerAndSerial {
+        issuer: &'d [u8],
+        key: Option<NameKey>,
+        serial: &'d [u8],
+    },
     KeyIdentifier(&'d [u8]),
 }
 
@@ -63,7 +67,11 @@ enum Digest<'d> {
 
 /// By object identifier. A signature's identifier where a digest's belongs: so does the service name SHA-256 in every genuine document.
 fn digest_named(oid: &[u8]) -> Digest<'_> {
-    let known = if oid == oids::SHA256_WITH_RSA { Some(Hash::Sha256) } else { Hash::named(oid) };
+    let known = if oid == oids::SHA256_WITH_RSA {
+        Some(Hash::Sha256)
+    } else {
+        Hash::named(oid)
+    };
     known.map_or(Digest::Other(oid), Digest::Known)
 }
 
@@ -125,14 +133,24 @@ pub(crate) fn parse<'d>(
         signers.push(read_signer(&mut infos, item(signers.len()), &listed, &certificates)?);
     }
     data.finish()?;
-    Ok(SignedData { version, content_type, content, certificates, signers })
+    Ok(SignedData {
+        version,
+        content_type,
+        content,
+        certificates,
+        signers,
+    })
 }
 
 /// AlgorithmIdentifier: an object identifier and at most one element of parameters.
 fn read_algorithm<'d>(reader: &mut Reader<'d, '_>, field: impl Into<Field>) -> der::Result<Algorithm<'d>> {
     let mut algorithm = reader.sequence(field)?;
     let oid = algorithm.oid("algorithm")?;
-    let parameters = if algorithm.is_empty() { None } else { Some(algorithm.any("parameters")?) };
+    let parameters = if algorithm.is_empty() {
+        None
+    } else {
+        Some(algorithm.any("parameters")?)
+    };
     algorithm.finish()?;
     Ok(Algorithm { oid, parameters })
 }
@@ -172,7 +190,9 @@ fn read_signer<'d>(
         let mut sid = info.sequence("sid")?;
         let mut ahead = sid;
         let issuer = ahead.element("issuer");
-        let known = issuer.as_ref().is_ok_and(|der| certificates.iter().any(|certificate| *certificate.issuer.der == **der));
+        let known = issuer
+            .as_ref()
+            .is_ok_and(|der| certificates.iter().any(|certificate| *certificate.issuer.der == **der));
         let (issuer, key) = if let (true, Ok(der)) = (known, issuer) {
             // The same octets were read as a name already.
             sid = ahead;
@@ -191,7 +211,11 @@ fn read_signer<'d>(
         return Err(info.fault_at("A version that does not fit the form of the sid.", "version", pos));
     }
     let digest_algorithm = read_algorithm(&mut info, "digestAlgorithm")?;
-    let signed_attributes = if info.next_is(context(0)) { Some(read_attributes(&mut info, context(0), "signedAttrs")?) } else { None };
+    let signed_attributes = if info.next_is(context(0)) {
+        Some(read_attributes(&mut info, context(0), "signedAttrs")?)
+    } else {
+        None
+    };
     let signature_algorithm = read_algorithm(&mut info, "signatureAlgorithm")?;
     let signature = info.contents(OCTET_STRING, "signature")?;
     if info.next_is(context(1)) {
@@ -199,7 +223,14 @@ fn read_signer<'d>(
     }
     info.finish()?;
     let digest_listed = listed.contains(&digest_named(digest_algorithm.oid));
-    Ok(SignerInfo { sid, digest_algorithm, signed_attributes, signature_algorithm, signature, digest_listed })
+    Ok(SignerInfo {
+        sid,
+        digest_algorithm,
+        signed_attributes,
+        signature_algorithm,
+        signature,
+        digest_listed,
+    })
 }
 
 /// A set of attributes, one at least. Only signed ones are DER and so in order (sections 5.3 and 5.4).
@@ -236,14 +267,16 @@ fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str
 /// The certificate that the signer names (RFC 5652 section 5.3), wherever it stands.
 pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [Arc<Certificate>]) -> Option<&'c Arc<Certificate>> {
     match &signer.sid {
-        SignerIdentifier::KeyIdentifier(identifier) => {
-            certificates.iter().find(|certificate| certificate.subject_key_identifier.as_deref() == Some(*identifier))
-        }
+        SignerIdentifier::KeyIdentifier(identifier) => certificates
+            .iter()
+            .find(|certificate| certificate.subject_key_identifier.as_deref() == Some(*identifier)),
         SignerIdentifier::IssuerAndSerial { issuer, key, serial } => {
             // Without a key, some certificate has this issuer octet for octet, and the others are to be compared with its.
             let same = certificates.iter().find(|certificate| *certificate.issuer.der == **issuer);
             let key = key.as_ref().or_else(|| same.map(|certificate| &certificate.issuer.key));
-            certificates.iter().find(|certificate| *certificate.serial == **serial && Some(&certificate.issuer.key) == key)
+            certificates
+                .iter()
+                .find(|certificate| *certificate.serial == **serial && Some(&certificate.issuer.key) == key)
         }
     }
 }
@@ -259,14 +292,23 @@ fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Stri
         _ => return Err(format!("digest algorithm {}", oid_text(digest.oid))),
     };
     if !signer.digest_listed {
-        return Err(format!("digest algorithm {}, which digestAlgorithms does not have", oid_text(digest.oid)));
+        return Err(format!(
+            "digest algorithm {}, which digestAlgorithms does not have",
+            oid_text(digest.oid)
+        ));
     }
     let algorithm = signer.signature_algorithm;
     if algorithm.oid == oids::RSA_ENCRYPTION {
         if algorithm.parameters.is_some_and(|parameters| parameters != NULL) {
             return Err("rsaEncryption with parameters".to_owned());
         }
-        return Ok((hash, Algorithm { oid: with_rsa(hash), parameters: Some(NULL) }));
+        return Ok((
+            hash,
+            Algorithm {
+                oid: with_rsa(hash),
+                parameters: Some(NULL),
+            },
+        ));
     }
     if signature::hash_of(algorithm) != Some(hash) {
         let (digest, algorithm) = (oid_text(digest.oid), oid_text(algorithm.oid));
@@ -309,12 +351,22 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
         if content_type == oids::DATA {
             return Ok(());
         }
-        return Err(Refusal::new(Reason::SignedAttributes, location(), format!("absent, over {}", oid_text(content_type))));
+        return Err(Refusal::new(
+            Reason::SignedAttributes,
+            location(),
+            format!("absent, over {}", oid_text(content_type)),
+        ));
     };
     let refuse = |error: DerError| Refusal::new(Reason::SignedAttributes, location(), format!("{}: {}", error.field, error.message));
     let trail = Trail::new(0);
-    let kind = attributes.only(oids::CONTENT_TYPE, "content-type", &trail).and_then(|mut value| value.oid("")).map_err(refuse)?;
-    let claimed = attributes.only(oids::MESSAGE_DIGEST, "message-digest", &trail).and_then(|mut value| value.octet_string("")).map_err(refuse)?;
+    let kind = attributes
+        .only(oids::CONTENT_TYPE, "content-type", &trail)
+        .and_then(|mut value| value.oid(""))
+        .map_err(refuse)?;
+    let claimed = attributes
+        .only(oids::MESSAGE_DIGEST, "message-digest", &trail)
+        .and_then(|mut value| value.octet_string(""))
+        .map_err(refuse)?;
     if attributes.items.iter().any(|attribute| attribute.kind == oids::SIGNING_TIME) {
         attributes.only(oids::SIGNING_TIME, "signing-time", &trail).map_err(refuse)?;
     }
@@ -344,7 +396,11 @@ impl<'d> Attributes<'d> {
         let mut found = self.items.iter().filter(|attribute| attribute.kind == oid);
         match (found.next().map(|attribute| attribute.values.as_slice()), found.next()) {
             (Some([value]), None) => Ok(Reader::new(value, trail)),
-            _ => Err(DerError { message: "Not there exactly once, with one value.".to_owned(), offset: 0, field: name.to_owned() }),
+            _ => Err(DerError {
+                message: "Not there exactly once, with one value.".to_owned(),
+                offset: 0,
+                field: name.to_owned(),
+            }),
         }
     }
 }

@@ -159,7 +159,11 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     let signature = whole.bit_string("signatureValue")?.into();
     whole.finish()?;
 
-    let version = if tbs.next_is(INTEGER) { tbs.integer("version")?.small() } else { Some(0) };
+    let version = if tbs.next_is(INTEGER) {
+        tbs.integer("version")?.small()
+    } else {
+        Some(0)
+    };
     if !matches!(version, Some(0 | 1)) {
         return Err(tbs.fault("A version that does not exist.", "version"));
     }
@@ -168,11 +172,17 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     let this_update = tbs.time("thisUpdate")?;
     let has_next = tbs.peek().is_some_and(|tag| tag != SEQUENCE && tag != context(0));
     let next_update = if has_next { Some(tbs.time("nextUpdate")?) } else { None };
-    let entries = if tbs.next_is(SEQUENCE) { Some(tbs.sequence("revokedCertificates")?) } else { None };
+    let entries = if tbs.next_is(SEQUENCE) {
+        Some(tbs.sequence("revokedCertificates")?)
+    } else {
+        None
+    };
     let mut known = Known::default();
     if tbs.next_is(context(0)) {
         let mut wrapped = tbs.enter(context(0), "")?;
-        read_extensions(wrapped.sequence("crlExtensions")?, |oid, critical, value| read_crl_extension(oid, critical, value, &mut known))?;
+        read_extensions(wrapped.sequence("crlExtensions")?, |oid, critical, value| {
+            read_crl_extension(oid, critical, value, &mut known)
+        })?;
         wrapped.finish()?;
     }
     tbs.finish()?;
@@ -278,8 +288,13 @@ fn read_entries(mut entries: Reader<'_, '_>, issuer: &Name, indirect: bool, unkn
 fn read_reason(mut value: Reader<'_, '_>) -> der::Result<&'static str> {
     let code = value.enumerated("")?;
     value.finish()?;
-    let name = code.small().and_then(|code| usize::try_from(code).ok()).and_then(|code| REASON_CODES.get(code));
-    name.copied().filter(|name| !name.is_empty()).ok_or_else(|| value.fault("A reason that does not exist.", ""))
+    let name = code
+        .small()
+        .and_then(|code| usize::try_from(code).ok())
+        .and_then(|code| REASON_CODES.get(code));
+    name.copied()
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| value.fault("A reason that does not exist.", ""))
 }
 
 fn read_certificate_issuer(mut value: Reader<'_, '_>) -> der::Result<NameKey> {

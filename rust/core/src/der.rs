@@ -71,7 +71,10 @@ pub(crate) struct Field {
 
 /// An element of a list that has no name of its own.
 pub(crate) const fn item(index: usize) -> Field {
-    Field { name: "", index: Some(index) }
+    Field {
+        name: "",
+        index: Some(index),
+    }
 }
 
 /// An element of a list.
@@ -97,7 +100,10 @@ const NOWHERE: u32 = u32::MAX;
 impl Trail {
     /// `base` is the offset of the buffer in the outermost one.
     pub(crate) fn new(base: usize) -> Self {
-        Self { entries: RefCell::new(Vec::with_capacity(64)), base }
+        Self {
+            entries: RefCell::new(Vec::with_capacity(64)),
+            base,
+        }
     }
 
     #[allow(clippy::cast_possible_truncation)] // one entry for each element, and elements have two octets at least
@@ -147,12 +153,24 @@ pub(crate) struct Reader<'d, 't> {
 impl<'d, 't> Reader<'d, 't> {
     /// Over a whole buffer.
     pub(crate) fn new(data: &'d [u8], trail: &'t Trail) -> Self {
-        Self { data, pos: 0, stop: data.len(), trail, node: NOWHERE }
+        Self {
+            data,
+            pos: 0,
+            stop: data.len(),
+            trail,
+            node: NOWHERE,
+        }
     }
 
     /// Over a range of the same buffer, as a member of what is read here.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
-        Self { data: self.data, pos: start, stop, trail: self.trail, node: self.trail.add(self.node, field.into()) }
+        Self {
+            data: self.data,
+            pos: start,
+            stop,
+            trail: self.trail,
+            node: self.trail.add(self.node, field.into()),
+        }
     }
 
     /// ASN.1 path of `field` in what is read here.
@@ -174,7 +192,11 @@ impl<'d, 't> Reader<'d, 't> {
     /// An error at a position.
     #[cold]
     pub(crate) fn fault_at(&self, message: impl Into<String>, field: impl Into<Field>, pos: usize) -> DerError {
-        DerError { message: message.into(), offset: self.offset(pos), field: self.path(field) }
+        DerError {
+            message: message.into(),
+            offset: self.offset(pos),
+            field: self.path(field),
+        }
     }
 
     /// Whether there is nothing more to read.
@@ -197,7 +219,14 @@ impl<'d, 't> Reader<'d, 't> {
         let field = field.into();
         let (data, pos, end) = (self.data, self.pos, self.stop);
         if pos + 2 > end {
-            return Err(self.fault(if pos >= end { "An element is missing." } else { "An element is cut." }, field));
+            return Err(self.fault(
+                if pos >= end {
+                    "An element is missing."
+                } else {
+                    "An element is cut."
+                },
+                field,
+            ));
         }
         let tag = data[pos];
         let mut length = usize::from(data[pos + 1]);
@@ -279,7 +308,11 @@ impl<'d, 't> Reader<'d, 't> {
 
     /// Nothing is left to read.
     pub(crate) fn finish(&self) -> Result<()> {
-        if self.is_empty() { Ok(()) } else { Err(self.fault("Something follows the last element.", "")) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.fault("Something follows the last element.", ""))
+        }
     }
 
     /// BOOLEAN: 00 or FF (X.690 section 11.1).
@@ -337,7 +370,11 @@ impl<'d, 't> Reader<'d, 't> {
     /// NULL (X.690 section 8.8).
     pub(crate) fn null(&mut self, field: impl Into<Field>) -> Result<()> {
         let (pos, field) = (self.pos, field.into());
-        if self.contents(NULL, field)?.is_empty() { Ok(()) } else { Err(self.fault_at("A NULL with contents.", field, pos)) }
+        if self.contents(NULL, field)?.is_empty() {
+            Ok(())
+        } else {
+            Err(self.fault_at("A NULL with contents.", field, pos))
+        }
     }
 
     /// OCTET STRING, primitive (X.690 section 10.2).
@@ -470,6 +507,16 @@ impl<'d> Integer<'d> {
     pub(crate) fn magnitude(self) -> &'d [u8] {
         if self.0[0] == 0 { &self.0[1..] } else { self.0 }
     }
+}
+
+/// The first bits of a BIT STRING whose bits have names: bit 0 is the lowest. Zeros at the end of named bits are no DER (X.690 section 11.2.2); but
+/// authorities have written them, and they mean nothing.
+pub(crate) fn named_bits(octets: &[u8]) -> u16 {
+    octets
+        .iter()
+        .take(2)
+        .enumerate()
+        .fold(0, |bits, (place, octet)| bits | u16::from(octet.reverse_bits()) << (8 * place))
 }
 
 /// Why the contents of an OBJECT IDENTIFIER are none.

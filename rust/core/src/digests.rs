@@ -89,7 +89,10 @@ pub(crate) struct Digest {
 
 impl Digest {
     fn of(octets: &[u8]) -> Self {
-        let mut digest = Self { octets: [0; 64], size: octets.len() };
+        let mut digest = Self {
+            octets: [0; 64],
+            size: octets.len(),
+        };
         digest.octets[..octets.len()].copy_from_slice(octets);
         digest
     }

@@ -50,7 +50,12 @@ impl Reasons {
 
     /// Names of those that are set, in order of the alphabet.
     pub(crate) fn sorted_names(self) -> Vec<&'static str> {
-        let mut names: Vec<_> = Self::NAMES.into_iter().enumerate().filter(|(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| name).collect();
+        let mut names: Vec<_> = Self::NAMES
+            .into_iter()
+            .enumerate()
+            .filter(|(bit, _)| self.0 >> bit & 1 == 1)
+            .map(|(_, name)| name)
+            .collect();
         names.sort_unstable();
         names
     }
@@ -92,14 +97,20 @@ pub(crate) struct DistributionPoint {
 impl Default for DistributionPoint {
     /// The one that every certificate has: the name of its issuer, for all reasons.
     fn default() -> Self {
-        Self { name: None, reasons: Reasons::ALL, crl_issuer: None }
+        Self {
+            name: None,
+            reasons: Reasons::ALL,
+            crl_issuer: None,
+        }
     }
 }
 
 impl DistributionPoint {
     /// Distinguished names in cRLIssuer; None where the field is absent, so that the certificate's issuer is meant.
     pub(crate) fn issuers(&self) -> Option<Vec<&Name>> {
-        self.crl_issuer.as_ref().map(|names| names.iter().filter_map(|name| name.name.as_ref()).collect())
+        self.crl_issuer
+            .as_ref()
+            .map(|names| names.iter().filter_map(|name| name.name.as_ref()).collect())
     }
 }
 
@@ -125,7 +136,11 @@ pub(crate) fn key_of(name: &GeneralName) -> Key {
 
 /// The distribution points of a certificate; none where it has no such extension. An error if the extension does not follow its grammar.
 pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<DistributionPoint>> {
-    let Some(extension) = certificate.extensions.iter().find(|extension| *extension.oid == *oids::CRL_DISTRIBUTION_POINTS) else {
+    let Some(extension) = certificate
+        .extensions
+        .iter()
+        .find(|extension| *extension.oid == *oids::CRL_DISTRIBUTION_POINTS)
+    else {
         return Ok(Vec::new());
     };
     let trail = Trail::new(0);
@@ -141,9 +156,16 @@ pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<Distributi
 
 fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
     let name = read_point_name(&mut members)?;
-    let reasons = if members.next_is(primitive(1)) { read_reasons(&mut members, "reasons", 1)? } else { Reasons::ALL };
-    let crl_issuer =
-        if members.next_is(context(2)) { Some(read_general_names(members.enter(context(2), "cRLIssuer")?)?) } else { None };
+    let reasons = if members.next_is(primitive(1)) {
+        read_reasons(&mut members, "reasons", 1)?
+    } else {
+        Reasons::ALL
+    };
+    let crl_issuer = if members.next_is(context(2)) {
+        Some(read_general_names(members.enter(context(2), "cRLIssuer")?)?)
+    } else {
+        None
+    };
     members.finish()?;
     if name.is_none() && crl_issuer.is_none() {
         return Err(members.fault("A distribution point that says neither where nor whose.", ""));
@@ -158,14 +180,26 @@ pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> de
     let name = read_point_name(&mut members)?;
     let only_user = read_flag(&mut members, "onlyContainsUserCerts", 1)?;
     let only_ca = read_flag(&mut members, "onlyContainsCACerts", 2)?;
-    let only_some_reasons = if members.next_is(primitive(3)) { read_reasons(&mut members, "onlySomeReasons", 3)? } else { Reasons::ALL };
+    let only_some_reasons = if members.next_is(primitive(3)) {
+        read_reasons(&mut members, "onlySomeReasons", 3)?
+    } else {
+        Reasons::ALL
+    };
     let indirect = read_flag(&mut members, "indirectCRL", 4)?;
     let only_attribute = read_flag(&mut members, "onlyContainsAttributeCerts", 5)?;
     members.finish()?;
     if u8::from(only_user) + u8::from(only_ca) + u8::from(only_attribute) > 1 {
         return Err(members.fault("A list that is limited to two kinds of certificates at once.", ""));
     }
-    Ok(IssuingDistributionPoint { der, name, only_user, only_ca, only_some_reasons, indirect, only_attribute })
+    Ok(IssuingDistributionPoint {
+        der,
+        name,
+        only_user,
+        only_ca,
+        only_some_reasons,
+        indirect,
+        only_attribute,
+    })
 }
 
 fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName>> {
@@ -185,7 +219,11 @@ fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName
 /// BOOLEAN DEFAULT FALSE. Written out FALSE is no DER, but it means the same.
 fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<bool> {
     let tag = primitive(number);
-    if members.next_is(tag) { members.boolean_as(tag, field) } else { Ok(false) }
+    if members.next_is(tag) {
+        members.boolean_as(tag, field)
+    } else {
+        Ok(false)
+    }
 }
 
 /// `ReasonFlags`. Bits that have no name say nothing.

@@ -66,7 +66,11 @@ impl Document {
         if memchr::memchr2_iter(b'{', b'[', data).count() > MAX_BRACKETS {
             return Err(BadDocument(format!("More than {MAX_BRACKETS} opening brackets.")));
         }
-        let mut document = Self { json: Vec::with_capacity(data.len()), text: Vec::with_capacity(data.len()), ..Self::default() };
+        let mut document = Self {
+            json: Vec::with_capacity(data.len()),
+            text: Vec::with_capacity(data.len()),
+            ..Self::default()
+        };
         let mut reader = Jiter::new(data);
         let first = reader.peek().map_err(bad)?;
         document.read(&mut reader, data, first, 0)?;
@@ -84,7 +88,9 @@ impl Document {
             node = self.child(node, name).ok_or(SelectError::NotFound)?;
         }
         match (form, node) {
-            (Form::Text, Node::Plain(place)) | (Form::Json, Node::Object(place, ..) | Node::Array(place, ..)) => Ok(&self.json[place.clone()]),
+            (Form::Text, Node::Plain(place)) | (Form::Json, Node::Object(place, ..) | Node::Array(place, ..)) => {
+                Ok(&self.json[place.clone()])
+            }
             (Form::Text, Node::Unescaped(place) | Node::Object(_, place, _) | Node::Array(_, place, _)) => Ok(&self.text[place.clone()]),
             (Form::Json, Node::Plain(_) | Node::Unescaped(_)) => Err(SelectError::LeafNeedsText),
         }
@@ -94,7 +100,9 @@ impl Document {
         let child = match node {
             Node::Object(_, _, places) => {
                 let members = &self.children[places.clone()];
-                let place = members.binary_search_by(|(member, _)| self.text[member.clone()].cmp(name.as_bytes())).ok()?;
+                let place = members
+                    .binary_search_by(|(member, _)| self.text[member.clone()].cmp(name.as_bytes()))
+                    .ok()?;
                 members[place].1
             }
             Node::Array(_, _, places) => {
@@ -169,7 +177,10 @@ impl Document {
         self.json.push(b'}');
         let listing = self.list(members.iter().map(|(name, _)| name.clone()).zip(containers));
         members.sort_unstable_by(|(one, _), (other, _)| self.text[one.clone()].cmp(&self.text[other.clone()]));
-        if members.windows(2).any(|pair| self.text[pair[0].0.clone()] == self.text[pair[1].0.clone()]) {
+        if members
+            .windows(2)
+            .any(|pair| self.text[pair[0].0.clone()] == self.text[pair[1].0.clone()])
+        {
             return Err(BadDocument("A member occurs twice.".to_owned()));
         }
         let places = self.children.len()..self.children.len() + members.len();
@@ -193,7 +204,9 @@ impl Document {
             kind = reader.array_step().map_err(bad)?;
         }
         self.json.push(b']');
-        let names: Vec<_> = (0..elements.len()).map(|index| append(&mut self.text, &index.to_string())).collect();
+        let names: Vec<_> = (0..elements.len())
+            .map(|index| append(&mut self.text, &index.to_string()))
+            .collect();
         let listing = self.list(names.into_iter().zip(containers));
         let places = self.children.len()..self.children.len() + elements.len();
         self.children.append(&mut elements);

@@ -47,7 +47,11 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
         return Err(missing("encoding"));
     };
     if encoding != "pkcs7" {
-        return Err(Refusal::new(Reason::BadEncoding, "encoding", format!("{:?}", encoding.chars().take(40).collect::<String>())));
+        return Err(Refusal::new(
+            Reason::BadEncoding,
+            "encoding",
+            format!("{:?}", encoding.chars().take(40).collect::<String>()),
+        ));
     }
     if let Some(place) = signature.bytes().position(|octet| !octet.is_ascii()) {
         return Err(Refusal::new(Reason::BadBase64, format!("signature@{place}"), "not ASCII"));
@@ -62,6 +66,10 @@ fn decode_base64(text: &[u8], location: &str) -> Result<Vec<u8>, Refusal> {
     match decoded {
         Ok(message) if message.is_empty() => Err(Refusal::new(Reason::Empty, location, "")),
         Ok(message) => Ok(message),
-        Err(_) => Err(Refusal::new(Reason::BadBase64, location, "not base64, or not the one way to write it")),
+        Err(_) => Err(Refusal::new(
+            Reason::BadBase64,
+            location,
+            "not base64, or not the one way to write it",
+        )),
     }
 }

@@ -4,12 +4,23 @@
 
 pub mod bucket;
 mod certificate;
+pub mod claims;
+mod cms;
 pub mod contract;
+mod crl;
 mod der;
 mod digests;
+mod distribution_points;
 pub mod document;
 mod ecdsa;
+mod envelope;
+mod extensions;
+mod keys;
+mod names;
 mod oids;
+mod profile;
 pub mod reasons;
 mod rsa;
 mod signature;
+mod strict_json;
+mod x509;

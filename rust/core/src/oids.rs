@@ -1,6 +1,5 @@
 //! Object identifiers, by the names that their documents give them: the contents of their DER. The twin of `asn1/oids.py`.
 
-
 // RFC 5652: content types and attributes
 /// 1.2.840.113549.1.7.1
 pub(crate) const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];

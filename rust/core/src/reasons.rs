@@ -220,6 +220,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal.
     pub(crate) fn new(reason: Reason, location: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { reason, location: location.into(), detail: detail.into() }
+        Self {
+            reason,
+            location: location.into(),
+            detail: detail.into(),
+        }
     }
 }

@@ -74,8 +74,13 @@ impl RsaPublicKey {
             _ => return None,
         };
         let prepare = || {
-            let taken = (2048..=8192).contains(&self.bits()) && !self.has_even_modulus() && !self.has_even_exponent() && self.exponent_bits() <= 32;
-            if taken { aws::ParsedPublicKey::new(algorithm, self.der()).ok() } else { None }
+            let taken =
+                (2048..=8192).contains(&self.bits()) && !self.has_even_modulus() && !self.has_even_exponent() && self.exponent_bits() <= 32;
+            if taken {
+                aws::ParsedPublicKey::new(algorithm, self.der()).ok()
+            } else {
+                None
+            }
         };
         self.prepared[slot].get_or_init(prepare).as_ref()
     }
@@ -171,7 +176,11 @@ pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_le
     block.extend_from_slice(&octets[octets.len().saturating_sub(em_length)..]);
     let (masked, rest) = block.split_at(em_length - hash.size() - 1);
     let (h, trailer) = rest.split_at(hash.size());
-    let mut db: Vec<u8> = masked.iter().zip(mgf1(mgf_hash, h, masked.len())).map(|(octet, mask)| octet ^ mask).collect();
+    let mut db: Vec<u8> = masked
+        .iter()
+        .zip(mgf1(mgf_hash, h, masked.len()))
+        .map(|(octet, mask)| octet ^ mask)
+        .collect();
     // The bits of the first octet that no number below the modulus has are zero: section 9.1.2 steps 6 and 9.
     if let Some(first) = db.first_mut() {
         *first &= 0xFF_u8 >> (8 * em_length - em_bits);

@@ -5,9 +5,9 @@
 use crate::certificate::{AlgorithmIdentifier, PublicKey};
 use crate::der::{self, Reader, Trail, context, oid_text};
 use crate::digests::Hash;
+use crate::ecdsa;
 use crate::oids;
 use crate::rsa::{self, RsaPublicKey};
-use crate::ecdsa;
 
 const MAX_RSA_BITS: usize = 8192;
 const MIN_RSA_EXPONENT: u64 = 65537;
@@ -26,7 +26,10 @@ pub(crate) struct Algorithm<'d> {
 impl AlgorithmIdentifier {
     /// The same, borrowed.
     pub(crate) fn borrowed(&self) -> Algorithm<'_> {
-        Algorithm { oid: &self.oid, parameters: self.parameters.as_deref() }
+        Algorithm {
+            oid: &self.oid,
+            parameters: self.parameters.as_deref(),
+        }
     }
 }
 
@@ -99,13 +102,20 @@ pub(crate) enum Scheme {
 pub(crate) fn scheme_of(algorithm: Algorithm<'_>) -> Option<Scheme> {
     if let Some(hash) = rsa_with(algorithm.oid) {
         // RFC 4055 section 5: NULL is sent, its absence must be accepted.
-        return algorithm.parameters.is_none_or(|parameters| parameters == NULL).then_some(Scheme::Pkcs1(hash));
+        return algorithm
+            .parameters
+            .is_none_or(|parameters| parameters == NULL)
+            .then_some(Scheme::Pkcs1(hash));
     }
     if let Some(hash) = ecdsa_with(algorithm.oid) {
         // RFC 5758 section 3.2: parameters are absent.
         return algorithm.parameters.is_none().then_some(Scheme::Ecdsa(hash));
     }
-    if algorithm.oid == oids::RSASSA_PSS { pss_parameters(algorithm.parameters).map(Scheme::Pss) } else { None }
+    if algorithm.oid == oids::RSASSA_PSS {
+        pss_parameters(algorithm.parameters).map(Scheme::Pss)
+    } else {
+        None
+    }
 }
 
 /// See [`fault`]; for an algorithm that is known.
@@ -214,9 +224,15 @@ fn read_pss_parameters(mut members: Reader<'_, '_>) -> der::Result<Option<PssPar
         wrapped.finish()?;
     }
     members.finish()?;
-    let salt_length = salt_length.filter(|octets| (0..=rsa::MAX_SALT).contains(octets)).and_then(|octets| usize::try_from(octets).ok());
+    let salt_length = salt_length
+        .filter(|octets| (0..=rsa::MAX_SALT).contains(octets))
+        .and_then(|octets| usize::try_from(octets).ok());
     Ok(match (hash, mgf_hash, salt_length, trailer) {
-        (Some(hash), Some(mgf_hash), Some(salt_length), Some(1)) => Some(PssParameters { hash, mgf_hash, salt_length }),
+        (Some(hash), Some(mgf_hash), Some(salt_length), Some(1)) => Some(PssParameters {
+            hash,
+            mgf_hash,
+            salt_length,
+        }),
         _ => None,
     })
 }

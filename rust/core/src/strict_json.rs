@@ -36,7 +36,11 @@ impl<'d> Members<'d> {
 
     fn has_doubles(&self) -> bool {
         if self.0.len() <= FEW {
-            return self.0.iter().enumerate().any(|(index, (name, _))| self.0[..index].iter().any(|(other, _)| other == name));
+            return self
+                .0
+                .iter()
+                .enumerate()
+                .any(|(index, (name, _))| self.0[..index].iter().any(|(other, _)| other == name));
         }
         let mut seen = HashSet::with_capacity(self.0.len());
         !self.0.iter().all(|(name, _)| seen.insert(name))
@@ -62,8 +66,17 @@ fn value_of(raw: &RawValue) -> Result<Value<'_>, JsonError> {
     match text.as_bytes().first() {
         Some(b'{') => {
             let RawMembers(members) = parse(text)?;
-            let members = Members(members.into_iter().map(|(Text(name), raw)| Ok((name, value_of(raw)?))).collect::<Result<_, _>>()?);
-            if members.has_doubles() { Err(JsonError(TWICE.to_owned())) } else { Ok(Value::Object(members)) }
+            let members = Members(
+                members
+                    .into_iter()
+                    .map(|(Text(name), raw)| Ok((name, value_of(raw)?)))
+                    .collect::<Result<_, _>>()?,
+            );
+            if members.has_doubles() {
+                Err(JsonError(TWICE.to_owned()))
+            } else {
+                Ok(Value::Object(members))
+            }
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = parse(text)?;
@@ -144,7 +157,11 @@ impl<'de> Deserialize<'de> for Value<'de> {
                 while let Some((Text(name), value)) = map.next_entry()? {
                     members.0.push((name, value));
                 }
-                if members.has_doubles() { Err(A::Error::custom(TWICE)) } else { Ok(Value::Object(members)) }
+                if members.has_doubles() {
+                    Err(A::Error::custom(TWICE))
+                } else {
+                    Ok(Value::Object(members))
+                }
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
                 while items.next_element::<Value>()?.is_some() {}

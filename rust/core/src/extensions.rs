@@ -1,0 +1,264 @@
+//! Certificate extensions, decoded (RFC 5280 section 4.2). The twin of `backends/python/extensions.py`.
+//!
+//! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::profile`].
+
+use crate::certificate::{
+    AuthorityKeyIdentifier, BasicConstraints, Count, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints, Oid,
+    PolicyConstraints, PolicyInformation,
+};
+use crate::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
+use crate::names::{read_general_name, read_general_names};
+use crate::oids;
+
+/// Of a list inside one extension whose items path validation compares with one another.
+const MAX_ITEMS: usize = 1024;
+
+/// The decoded extensions of one certificate. The first of a kind counts.
+#[derive(Debug, Default)]
+pub(crate) struct Extensions {
+    pub(crate) basic_constraints: Option<BasicConstraints>,
+    pub(crate) key_usage: Option<KeyUsage>,
+    pub(crate) extended_key_usage: Option<Vec<Oid>>,
+    pub(crate) subject_alt_name: Option<Vec<GeneralName>>,
+    pub(crate) subject_key_identifier: Option<Box<[u8]>>,
+    pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
+    pub(crate) name_constraints: Option<NameConstraints>,
+    pub(crate) certificate_policies: Option<Vec<PolicyInformation>>,
+    pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
+    pub(crate) policy_constraints: Option<PolicyConstraints>,
+    pub(crate) inhibit_any_policy: Option<Count>,
+    pub(crate) ca_issuers: Option<Vec<String>>,
+}
+
+/// Whether an extension is understood, and so may be critical.
+pub(crate) fn is_understood(oid: &[u8]) -> bool {
+    matches!(
+        oid,
+        oids::BASIC_CONSTRAINTS
+            | oids::KEY_USAGE
+            | oids::EXTENDED_KEY_USAGE
+            | oids::SUBJECT_ALT_NAME
+            | oids::SUBJECT_KEY_IDENTIFIER
+            | oids::AUTHORITY_KEY_IDENTIFIER
+            | oids::NAME_CONSTRAINTS
+            | oids::CERTIFICATE_POLICIES
+            | oids::POLICY_MAPPINGS
+            | oids::POLICY_CONSTRAINTS
+            | oids::INHIBIT_ANY_POLICY
+            | oids::AUTHORITY_INFO_ACCESS
+    )
+}
+
+impl Extensions {
+    /// Decode one value, to its end. Extensions that nothing here knows may hold anything.
+    pub(crate) fn decode(&mut self, oid: &[u8], mut value: Reader<'_, '_>) -> der::Result<()> {
+        let reader = &mut value;
+        match oid {
+            oids::BASIC_CONSTRAINTS => keep(&mut self.basic_constraints, basic_constraints(reader)?),
+            oids::KEY_USAGE => keep(&mut self.key_usage, key_usage(reader)?),
+            oids::EXTENDED_KEY_USAGE => keep(
+                &mut self.extended_key_usage,
+                list(reader, |item, field| item.oid(field).map(Into::into))?,
+            ),
+            oids::SUBJECT_ALT_NAME => keep(&mut self.subject_alt_name, read_general_names(reader.sequence("")?)?),
+            oids::SUBJECT_KEY_IDENTIFIER => keep(&mut self.subject_key_identifier, reader.octet_string("")?.into()),
+            oids::AUTHORITY_KEY_IDENTIFIER => keep(&mut self.authority_key_identifier, read_authority_key_identifier(reader)?),
+            oids::NAME_CONSTRAINTS => keep(&mut self.name_constraints, name_constraints(reader)?),
+            oids::CERTIFICATE_POLICIES => keep(&mut self.certificate_policies, list(reader, policy_information)?),
+            oids::POLICY_MAPPINGS => keep(&mut self.policy_mappings, list(reader, policy_mapping)?),
+            oids::POLICY_CONSTRAINTS => keep(&mut self.policy_constraints, policy_constraints(reader)?),
+            oids::INHIBIT_ANY_POLICY => keep(&mut self.inhibit_any_policy, count(reader, INTEGER, "")?),
+            oids::AUTHORITY_INFO_ACCESS => keep(&mut self.ca_issuers, authority_info_access(reader)?),
+            oids::ISSUER_ALT_NAME => drop(read_general_names(reader.sequence("")?)?),
+            // Well-formed and a SEQUENCE; what it says is of no use to us.
+            oids::CRL_DISTRIBUTION_POINTS if !reader.next_is(SEQUENCE) => return Err(reader.fault("Not a SEQUENCE.", "")),
+            oids::CRL_DISTRIBUTION_POINTS => drop(reader.any("")?),
+            _ => return Ok(()),
+        }
+        value.finish()
+    }
+}
+
+fn keep<T>(member: &mut Option<T>, value: T) {
+    member.get_or_insert(value);
+}
+
+/// What `read` reads, given the reader and a field, up to the end of the reader.
+fn items<'d, 't, T>(mut reader: Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't>, Field) -> der::Result<T>) -> der::Result<Vec<T>> {
+    let mut found = Vec::new();
+    while !reader.is_empty() {
+        found.push(read(&mut reader, item(found.len()))?);
+        if found.len() > MAX_ITEMS {
+            return Err(reader.fault(format!("More than {MAX_ITEMS} items."), ""));
+        }
+    }
+    Ok(found)
+}
+
+/// A SEQUENCE OF what `read` reads.
+fn list<'d, 't, T>(reader: &mut Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't>, Field) -> der::Result<T>) -> der::Result<Vec<T>> {
+    items(reader.sequence("")?, read)
+}
+
+/// FALSE is the default, which is not written (X.690 section 11.5); but authorities have written it, and it means the same.
+fn basic_constraints(reader: &mut Reader<'_, '_>) -> der::Result<BasicConstraints> {
+    let mut members = reader.sequence("")?;
+    let ca = if members.next_is(BOOLEAN) { members.boolean("cA")? } else { false };
+    let path_length = if members.is_empty() {
+        None
+    } else {
+        Some(count(&mut members, INTEGER, "pathLenConstraint")?)
+    };
+    members.finish()?;
+    Ok(BasicConstraints { ca, path_length })
+}
+
+fn key_usage(reader: &mut Reader<'_, '_>) -> der::Result<KeyUsage> {
+    let (_, octets) = reader.bits("")?;
+    Ok(KeyUsage(der::named_bits(octets) & KeyUsage::ALL.0))
+}
+
+pub(crate) fn read_authority_key_identifier(reader: &mut Reader<'_, '_>) -> der::Result<AuthorityKeyIdentifier> {
+    let mut members = reader.sequence("")?;
+    let key_identifier = if members.next_is(primitive(0)) {
+        Some(members.contents(primitive(0), "keyIdentifier")?.into())
+    } else {
+        None
+    };
+    let issuer = if members.next_is(context(1)) {
+        Some(read_general_names(members.enter(context(1), "authorityCertIssuer")?)?)
+    } else {
+        None
+    };
+    let serial = if members.next_is(primitive(2)) {
+        Some(members.integer_as(primitive(2), "authorityCertSerialNumber")?.0.into())
+    } else {
+        None
+    };
+    members.finish()?;
+    Ok(AuthorityKeyIdentifier {
+        key_identifier,
+        issuer,
+        serial,
+    })
+}
+
+fn name_constraints(reader: &mut Reader<'_, '_>) -> der::Result<NameConstraints> {
+    let mut members = reader.sequence("")?;
+    let permitted = if members.next_is(context(0)) {
+        Some(subtrees(members.enter(context(0), "permittedSubtrees")?)?)
+    } else {
+        None
+    };
+    let excluded = if members.next_is(context(1)) {
+        Some(subtrees(members.enter(context(1), "excludedSubtrees")?)?)
+    } else {
+        None
+    };
+    members.finish()?;
+    Ok(NameConstraints { permitted, excluded })
+}
+
+/// GeneralSubtrees: one at least.
+fn subtrees(reader: Reader<'_, '_>) -> der::Result<Vec<GeneralSubtree>> {
+    if reader.is_empty() {
+        return Err(reader.fault("An empty list of subtrees.", ""));
+    }
+    items(reader, |reader, field| {
+        let mut subtree = reader.sequence(field)?;
+        let base = read_general_name(&mut subtree, "base")?;
+        let minimum = if subtree.next_is(primitive(0)) {
+            count(&mut subtree, primitive(0), "minimum")?
+        } else {
+            0
+        };
+        let maximum = if subtree.next_is(primitive(1)) {
+            Some(count(&mut subtree, primitive(1), "maximum")?)
+        } else {
+            None
+        };
+        subtree.finish()?;
+        Ok(GeneralSubtree { base, minimum, maximum })
+    })
+}
+
+fn policy_information(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<PolicyInformation> {
+    let mut information = reader.sequence(field)?;
+    let policy = information.oid("policyIdentifier")?.into();
+    let mut qualifiers = None;
+    if !information.is_empty() {
+        let pos = information.pos;
+        let mut items = information.sequence("policyQualifiers")?;
+        if items.is_empty() {
+            return Err(items.fault("An empty list of qualifiers.", ""));
+        }
+        while !items.is_empty() {
+            let mut item = items.sequence("")?;
+            item.oid("policyQualifierId")?;
+            item.any("qualifier")?;
+            item.finish()?;
+        }
+        qualifiers = Some(information.data[pos..information.pos].into());
+    }
+    information.finish()?;
+    Ok(PolicyInformation { policy, qualifiers })
+}
+
+fn policy_mapping(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<(Oid, Oid)> {
+    let mut mapping = reader.sequence(field)?;
+    let pair = (
+        mapping.oid("issuerDomainPolicy")?.into(),
+        mapping.oid("subjectDomainPolicy")?.into(),
+    );
+    mapping.finish()?;
+    Ok(pair)
+}
+
+fn policy_constraints(reader: &mut Reader<'_, '_>) -> der::Result<PolicyConstraints> {
+    let mut members = reader.sequence("")?;
+    let require_explicit = if members.next_is(primitive(0)) {
+        Some(count(&mut members, primitive(0), "requireExplicitPolicy")?)
+    } else {
+        None
+    };
+    let inhibit_mapping = if members.next_is(primitive(1)) {
+        Some(count(&mut members, primitive(1), "inhibitPolicyMapping")?)
+    } else {
+        None
+    };
+    members.finish()?;
+    Ok(PolicyConstraints {
+        require_explicit,
+        inhibit_mapping,
+    })
+}
+
+/// INTEGER (0..MAX), as numbers of certificates are.
+fn count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Result<Count> {
+    let pos = reader.pos;
+    let number = reader.integer_as(tag, field)?;
+    if number.is_negative() {
+        return Err(reader.fault_at("A negative number where things are counted.", field, pos));
+    }
+    Ok(number.small().and_then(|number| Count::try_from(number).ok()).unwrap_or(Count::MAX))
+}
+
+/// Addresses of certificates of the issuer; other access methods and locations are passed over.
+fn authority_info_access(reader: &mut Reader<'_, '_>) -> der::Result<Vec<String>> {
+    let descriptions = list(reader, |reader, field| {
+        let mut description = reader.sequence(field)?;
+        let found = (
+            description.oid("accessMethod")? == oids::CA_ISSUERS,
+            read_general_name(&mut description, "accessLocation")?,
+        );
+        description.finish()?;
+        Ok(found)
+    })?;
+    if descriptions.is_empty() {
+        return Err(reader.fault("An empty list of access descriptions.", ""));
+    }
+    let of_issuers = |(is_issuers, name): (bool, GeneralName)| {
+        (is_issuers && name.kind == GeneralNameKind::UniformResourceIdentifier).then(|| name.text().to_owned())
+    };
+    Ok(descriptions.into_iter().filter_map(of_issuers).collect())
+}

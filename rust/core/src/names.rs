@@ -1,0 +1,296 @@
+//! Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and when two names are the same (section 7.1).
+//!
+//! The twin of `backends/python/names.py`. Letter case and normal forms beyond ASCII are those of the Unicode version of the crates used here, which may be newer
+//! or older than Python's: names with characters of the versions between may be equal for one backend only.
+
+use std::borrow::Cow;
+
+use caseless::Caseless;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::certificate::{GeneralName, GeneralNameKind, Name, NameKey};
+use crate::der::{
+    self, BMP_STRING, Field, IA5_STRING, NUMERIC_STRING, PRINTABLE_STRING, Reader, SEQUENCE, SET, TELETEX_STRING, UNIVERSAL_STRING,
+    UTF8_STRING, VISIBLE_STRING, context, item,
+};
+use crate::oids;
+
+/// Attributes whose values are strings (RFC 5280 appendix A.1). Values of others may be anything.
+const STRINGS_ONLY: [&[u8]; 17] = [
+    oids::COMMON_NAME,
+    oids::SURNAME,
+    oids::SERIAL_NUMBER,
+    oids::COUNTRY_NAME,
+    oids::LOCALITY_NAME,
+    oids::STATE_OR_PROVINCE_NAME,
+    oids::ORGANIZATION_NAME,
+    oids::ORGANIZATIONAL_UNIT_NAME,
+    oids::TITLE,
+    oids::NAME,
+    oids::GIVEN_NAME,
+    oids::INITIALS,
+    oids::GENERATION_QUALIFIER,
+    oids::DN_QUALIFIER,
+    oids::PSEUDONYM,
+    oids::DOMAIN_COMPONENT,
+    oids::EMAIL_ADDRESS,
+];
+
+/// Name: a sequence of relative distinguished names, none of them empty.
+pub(crate) fn read_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<Name> {
+    let pos = reader.pos;
+    let mut names = reader.enter(SEQUENCE, field)?;
+    let mut found = Found::default();
+    while !names.is_empty() {
+        found.read_relative(&mut names, SET, "")?;
+    }
+    let der = reader.data[pos..reader.pos].into();
+    Ok(Name {
+        der,
+        key: found.key,
+        common_names: found.common_names,
+        email_addresses: found.email_addresses,
+    })
+}
+
+/// RelativeDistinguishedName under an implicit tag, as the entry of [`Name::key`] that it is.
+pub(crate) fn read_relative_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>, tag: u8) -> der::Result<NameKey> {
+    let mut found = Found::default();
+    found.read_relative(reader, tag, field)?;
+    Ok(found.key)
+}
+
+#[derive(Default)]
+struct Found {
+    key: NameKey,
+    common_names: Vec<String>,
+    email_addresses: Vec<String>,
+}
+
+impl Found {
+    fn read_relative(&mut self, names: &mut Reader<'_, '_>, tag: u8, field: impl Into<Field>) -> der::Result<()> {
+        let mut attributes = names.enter(tag, field)?;
+        if attributes.is_empty() {
+            return Err(attributes.fault("A relative distinguished name without attributes.", ""));
+        }
+        let mut parts: Vec<Vec<u8>> = Vec::with_capacity(1);
+        let mut previous: &[u8] = b"";
+        while !attributes.is_empty() {
+            let pos = attributes.pos;
+            let mut attribute = attributes.sequence("")?;
+            let oid = attribute.oid("type")?;
+            let value = read_value(&mut attribute, oid)?;
+            attribute.finish()?;
+            let element = &attributes.data[pos..attributes.pos];
+            if element <= previous {
+                let message = "Attributes that are not in the order of DER, or one twice (X.690 section 11.6).";
+                return Err(attributes.fault_at(message, "", pos));
+            }
+            previous = element;
+            parts.push(part_of(oid, &value));
+            if let Value::Text(text) = value {
+                match oid {
+                    oids::COMMON_NAME => self.common_names.push(text.into_owned()),
+                    oids::EMAIL_ADDRESS => self.email_addresses.push(text.into_owned()),
+                    _ => {}
+                }
+            }
+        }
+        parts.sort_unstable();
+        // No two different lists of parts give the same octets: each part begins with its length.
+        self.key.push(parts.concat());
+        Ok(())
+    }
+}
+
+enum Value<'d> {
+    Text(Cow<'d, str>),
+    /// The DER of a value that is no string.
+    Other(&'d [u8]),
+}
+
+/// One attribute, so that equal ones have equal octets: length, type, kind of value, value.
+fn part_of(oid: &[u8], value: &Value<'_>) -> Vec<u8> {
+    let comparable;
+    let (kind, octets) = match value {
+        Value::Text(text) => {
+            comparable = self::comparable(text);
+            (b'=', comparable.as_slice())
+        }
+        Value::Other(der) => (b':', *der),
+    };
+    let mut part = Vec::with_capacity(oid.len() + octets.len() + 10);
+    part.extend_from_slice(&(oid.len() + octets.len() + 2).to_be_bytes());
+    part.push(u8::try_from(oid.len()).unwrap_or(u8::MAX)); // at most 64
+    part.extend_from_slice(oid);
+    part.push(kind);
+    part.extend_from_slice(octets);
+    part
+}
+
+fn read_value<'d>(attribute: &mut Reader<'d, '_>, oid: &[u8]) -> der::Result<Value<'d>> {
+    let pos = attribute.pos;
+    let tag = attribute.peek().unwrap_or(0);
+    let is_string = matches!(
+        tag,
+        UTF8_STRING | NUMERIC_STRING | PRINTABLE_STRING | TELETEX_STRING | IA5_STRING | VISIBLE_STRING | BMP_STRING | UNIVERSAL_STRING
+    );
+    if !is_string {
+        if STRINGS_ONLY.contains(&oid) {
+            return Err(attribute.fault("Not a string.", "value"));
+        }
+        return attribute.any("value").map(Value::Other);
+    }
+    let octets = attribute.contents(tag, "value")?;
+    let text = decode(tag, octets).ok_or_else(|| attribute.fault_at("A string with octets that its type does not have.", "value", pos))?;
+    if !has_only_its_characters(tag, octets) {
+        return Err(attribute.fault_at("A string with characters that its type does not have.", "value", pos));
+    }
+    Ok(Value::Text(text))
+}
+
+/// What TeletexString says beyond ASCII is not defined in a way that anybody keeps; Latin-1 is what is found in it.
+fn decode(tag: u8, octets: &[u8]) -> Option<Cow<'_, str>> {
+    match tag {
+        UTF8_STRING => std::str::from_utf8(octets).ok().map(Cow::Borrowed),
+        TELETEX_STRING if !octets.is_ascii() => Some(Cow::Owned(octets.iter().map(|octet| char::from(*octet)).collect())),
+        BMP_STRING => {
+            let units = octets
+                .chunks(2)
+                .map(|pair| Some(u16::from_be_bytes(pair.try_into().ok()?)))
+                .collect::<Option<Vec<_>>>()?;
+            String::from_utf16(&units).ok().map(Cow::Owned)
+        }
+        UNIVERSAL_STRING => {
+            let of = |quad: &[u8]| char::from_u32(u32::from_be_bytes(quad.try_into().ok()?));
+            octets.chunks(4).map(of).collect::<Option<String>>().map(Cow::Owned)
+        }
+        _ if octets.is_ascii() => std::str::from_utf8(octets).ok().map(Cow::Borrowed),
+        _ => None,
+    }
+}
+
+/// What string types have of ASCII that do not have all of it (X.680 sections 41.3 and 41.4).
+fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
+    let has = match tag {
+        NUMERIC_STRING => |octet: &u8| matches!(octet, b'0'..=b'9' | b' '),
+        PRINTABLE_STRING => |octet: &u8| octet.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(octet),
+        VISIBLE_STRING => |octet: &u8| matches!(octet, b' '..=b'~'),
+        _ => return true,
+    };
+    octets.iter().all(has)
+}
+
+/// The form in which two strings are compared, whatever their ASN.1 types: without case, in Unicode's normal form, blanks at the ends dropped and in the middle
+/// squeezed (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or forbids stay: strings that differ in them only are
+/// different here.
+pub(crate) fn comparable(text: &str) -> Vec<u8> {
+    if text.is_ascii() {
+        let mut form = Vec::with_capacity(text.len());
+        for word in text
+            .as_bytes()
+            .split(|octet| is_ascii_blank(*octet))
+            .filter(|word| !word.is_empty())
+        {
+            if !form.is_empty() {
+                form.push(b' ');
+            }
+            form.extend(word.iter().map(u8::to_ascii_lowercase));
+        }
+        return form;
+    }
+    let folded: String = text.chars().default_case_fold().nfkc().default_case_fold().collect();
+    let words: Vec<&str> = folded.split(is_blank).filter(|word| !word.is_empty()).collect();
+    words.join(" ").into_bytes()
+}
+
+const fn is_ascii_blank(octet: u8) -> bool {
+    matches!(octet, b'\t'..=b'\r' | b' ')
+}
+
+/// U+0085 and the separators of Unicode; TAB, LF, VT, FF, CR and SPACE of ASCII.
+fn is_blank(character: char) -> bool {
+    matches!(
+        character,
+        '\t'..='\r' | ' ' | '\u{85}' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
+}
+
+/// GeneralName, its contents checked as far as its kind says what they are.
+pub(crate) fn read_general_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<GeneralName> {
+    let (pos, field) = (reader.pos, field.into());
+    let tag = reader.peek().unwrap_or(0);
+    let kind = match tag {
+        0xA0 => GeneralNameKind::OtherName,
+        0x81 => GeneralNameKind::Rfc822Name,
+        0x82 => GeneralNameKind::DnsName,
+        0xA3 => GeneralNameKind::X400Address,
+        0xA4 => GeneralNameKind::DirectoryName,
+        0xA5 => GeneralNameKind::EdiPartyName,
+        0x86 => GeneralNameKind::UniformResourceIdentifier,
+        0x87 => GeneralNameKind::IpAddress,
+        0x88 => GeneralNameKind::RegisteredId,
+        _ => return Err(reader.fault("Not a general name.", field)),
+    };
+    if tag & 0x20 == 0 {
+        let value = reader.contents(tag, field)?;
+        let is_ia5 = matches!(
+            kind,
+            GeneralNameKind::Rfc822Name | GeneralNameKind::DnsName | GeneralNameKind::UniformResourceIdentifier
+        );
+        if is_ia5 && !value.is_ascii() {
+            return Err(reader.fault_at("An IA5String with octets beyond ASCII.", field, pos));
+        }
+        if kind == GeneralNameKind::RegisteredId {
+            reader.pos = pos;
+            reader.oid_as(tag, field)?;
+        }
+        return Ok(GeneralName {
+            kind,
+            value: value.into(),
+            name: None,
+        });
+    }
+    let mut inner = reader.enter(tag, field)?;
+    let value = &inner.data[inner.pos..inner.stop];
+    let mut name = None;
+    match kind {
+        GeneralNameKind::DirectoryName => name = Some(read_name(&mut inner, "directoryName")?),
+        GeneralNameKind::OtherName => read_other_name(&mut inner)?,
+        _ => {
+            while !inner.is_empty() {
+                inner.any("")?;
+            }
+        }
+    }
+    inner.finish()?;
+    Ok(GeneralName {
+        kind,
+        value: value.into(),
+        name,
+    })
+}
+
+/// The general names up to the end of the reader.
+pub(crate) fn read_general_names(mut reader: Reader<'_, '_>) -> der::Result<Vec<GeneralName>> {
+    let mut names = Vec::new();
+    while !reader.is_empty() {
+        names.push(read_general_name(&mut reader, item(names.len()))?);
+    }
+    Ok(names)
+}
+
+/// OtherName: a type and a value, which is looked into where the type is one that we know (RFC 4108 section 5).
+fn read_other_name(reader: &mut Reader<'_, '_>) -> der::Result<()> {
+    let kind = reader.oid("type-id")?;
+    let mut value = reader.enter(context(0), "value")?;
+    if kind == oids::HARDWARE_MODULE_NAME {
+        let mut module = value.sequence("hardwareModuleName")?;
+        module.oid("hwType")?;
+        module.octet_string("hwSerialNum")?;
+        module.finish()?;
+    } else {
+        value.any("")?;
+    }
+    value.finish()
+}

@@ -1,0 +1,189 @@
+//! Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep. The twin of `backends/python/profile.py`.
+
+use std::collections::HashSet;
+
+use crate::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
+use crate::oids;
+
+const MAX_SERIAL_BITS: usize = 8 * 20;
+
+/// Field and what is wrong, of every rule that is broken. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer one.
+pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
+    let mut found = Vec::new();
+    let mut fault = |field: &str, what: &str| found.push((field.to_owned(), what.to_owned()));
+    // Zero and negative numbers are an authority's fault, but who relies on it "SHOULD be prepared to gracefully handle" them (PKITS 4.4.14).
+    if serial_bits(&certificate.serial) > MAX_SERIAL_BITS {
+        fault("serialNumber", "longer than 20 octets (section 4.1.2.2)");
+    }
+    if inner.der != certificate.signature_algorithm.der {
+        fault("signature", "not the algorithm that stands outside (section 4.1.1.2)");
+    }
+    if certificate.issuer.key.is_empty() {
+        fault("issuer", "empty (section 4.1.2.4)");
+    }
+    let mut seen = HashSet::new();
+    for (index, extension) in certificate.extensions.iter().enumerate() {
+        let place = || format!("extensions[{index}]");
+        if !seen.insert(&extension.oid) {
+            fault(&place(), "an extension of this kind stands before it (section 4.2)");
+        }
+        if let (true, Some(section)) = (extension.critical, never_critical(&extension.oid)) {
+            fault(&place(), &format!("critical ({section})"));
+        } else if *extension.oid == *oids::SUBJECT_ALT_NAME && !extension.critical && certificate.subject.key.is_empty() {
+            fault(&place(), "not critical, although the subject is empty (section 4.2.1.6)");
+        }
+    }
+    for (field, is_empty, section) in [
+        ("keyUsage", certificate.key_usage.is_some_and(|usage| usage.0 == 0), "4.2.1.3"),
+        (
+            "certificatePolicies",
+            certificate.certificate_policies.as_ref().is_some_and(Vec::is_empty),
+            "4.2.1.4",
+        ),
+        (
+            "policyMappings",
+            certificate.policy_mappings.as_ref().is_some_and(Vec::is_empty),
+            "4.2.1.5",
+        ),
+        (
+            "subjectAltName",
+            certificate.subject_alt_name.as_ref().is_some_and(Vec::is_empty),
+            "4.2.1.6",
+        ),
+        (
+            "extendedKeyUsage",
+            certificate.extended_key_usage.as_ref().is_some_and(Vec::is_empty),
+            "4.2.1.12",
+        ),
+    ] {
+        if is_empty {
+            fault(field, &format!("empty (section {section})"));
+        }
+    }
+    if certificate
+        .authority_key_identifier
+        .as_ref()
+        .is_some_and(|identifier| identifier.issuer.is_none() != identifier.serial.is_none())
+    {
+        fault(
+            "authorityKeyIdentifier",
+            "an issuer without a serial number, or the other way round (section 4.2.1.1)",
+        );
+    }
+    for name in certificate.subject_alt_name.iter().flatten().filter(|name| is_bad_name(name)) {
+        fault("subjectAltName", &format!("a malformed {} (section 4.2.1.6)", name.kind.name()));
+    }
+    if let Some(constraints) = &certificate.name_constraints {
+        if constraints.permitted.is_none() && constraints.excluded.is_none() {
+            fault("nameConstraints", "empty (section 4.2.1.10)");
+        }
+        if !certificate.basic_constraints.is_some_and(|basic| basic.ca) {
+            fault("nameConstraints", "in a certificate that is no authority's (section 4.2.1.10)");
+        }
+        for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
+            if subtree.base.kind == GeneralNameKind::IpAddress && !is_range(&subtree.base.value) {
+                fault("nameConstraints", "an iPAddress that is no range of addresses (section 4.2.1.10)");
+            }
+        }
+    }
+    let mut policies = HashSet::new();
+    if !certificate
+        .certificate_policies
+        .iter()
+        .flatten()
+        .all(|information| policies.insert(&information.policy))
+    {
+        fault("certificatePolicies", "a policy is there twice (section 4.2.1.4)");
+    }
+    let is_any = |oid: &[u8]| oid == oids::ANY_POLICY;
+    if certificate
+        .policy_mappings
+        .iter()
+        .flatten()
+        .any(|(issuer, subject)| is_any(issuer) || is_any(subject))
+    {
+        fault("policyMappings", "anyPolicy is mapped (section 4.2.1.5)");
+    }
+    if certificate
+        .policy_constraints
+        .is_some_and(|constraints| constraints.require_explicit.is_none() && constraints.inhibit_mapping.is_none())
+    {
+        fault("policyConstraints", "empty (section 4.2.1.11)");
+    }
+    found
+}
+
+/// Of the magnitude of an INTEGER.
+fn serial_bits(contents: &[u8]) -> usize {
+    let Some(first) = contents.first() else {
+        return 0;
+    };
+    if *first < 0x80 {
+        let significant = if *first == 0 { &contents[1..] } else { contents };
+        return significant
+            .first()
+            .map_or(0, |first| 8 * significant.len() - first.leading_zeros() as usize);
+    }
+    // The magnitude of -n is what is left when the ones before it are gone; of a power of two one bit more than of its complement.
+    let complement_bits = 8 * contents.len() - first.leading_ones() as usize;
+    let zeros_below = contents.iter().rev().take_while(|octet| **octet == 0).count() * 8
+        + contents
+            .iter()
+            .rev()
+            .find(|octet| **octet != 0)
+            .map_or(0, |octet| octet.trailing_zeros() as usize);
+    if zeros_below >= complement_bits {
+        complement_bits + 1
+    } else {
+        complement_bits
+    }
+}
+
+/// The section that says that no authority may mark the extension critical.
+const fn never_critical(oid: &[u8]) -> Option<&'static str> {
+    match oid {
+        oids::AUTHORITY_KEY_IDENTIFIER => Some("section 4.2.1.1"),
+        oids::SUBJECT_KEY_IDENTIFIER => Some("section 4.2.1.2"),
+        oids::AUTHORITY_INFO_ACCESS => Some("section 4.2.2.1"),
+        _ => None,
+    }
+}
+
+fn is_bad_name(name: &GeneralName) -> bool {
+    match name.kind {
+        GeneralNameKind::IpAddress => !matches!(name.value.len(), 4 | 16),
+        GeneralNameKind::UniformResourceIdentifier => !is_absolute_uri(&name.value),
+        GeneralNameKind::Rfc822Name => !is_mailbox(&name.value),
+        _ => false,
+    }
+}
+
+/// A scheme, a colon, and something (RFC 3986 section 3.1).
+fn is_absolute_uri(text: &[u8]) -> bool {
+    let Some(colon) = text.iter().position(|octet| *octet == b':') else {
+        return false;
+    };
+    let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|octet| octet.is_ascii_alphanumeric() || b"+-.".contains(octet))
+        && !rest.is_empty()
+}
+
+/// One at sign, something on both sides of it, and no blank.
+fn is_mailbox(text: &[u8]) -> bool {
+    let mut parts = text.split(|octet| *octet == b'@');
+    let is_part = |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && !part.contains(&b' '));
+    is_part(parts.next()) && is_part(parts.next()) && parts.next().is_none()
+}
+
+/// An address and a mask whose ones stand before its zeros (RFC 4632 section 3.1).
+fn is_range(octets: &[u8]) -> bool {
+    if !matches!(octets.len(), 8 | 32) {
+        return false;
+    }
+    let mask = &octets[octets.len() / 2..];
+    let ones: usize = mask.iter().map(|octet| octet.count_ones() as usize).sum();
+    let leading = mask.iter().take_while(|octet| **octet == 0xFF).count();
+    let after = mask.get(leading).map_or(0, |octet| octet.leading_ones() as usize);
+    ones == 8 * leading + after
+}

@@ -1,0 +1,138 @@
+//! Reading certificates (RFC 5280 section 4.1). The twin of `backends/python/x509.py`.
+//!
+//! What is no certificate by its grammar is refused here. What is one, but breaks a rule that matters only to who relies on it, is noted in
+//! [`Certificate::faults`] and refused by path validation, so that one bad certificate in a heap does not spoil the heap.
+
+use crate::certificate::{Certificate, Extension};
+use crate::der::{self, BOOLEAN, Field, OCTET_STRING, Reader, Trail, context, item, primitive};
+use crate::extensions::{Extensions, is_understood};
+use crate::keys::{read_algorithm, read_public_key};
+use crate::names::read_name;
+use crate::profile;
+
+/// The certificate that `der` is, to its last octet. `offset` is that of `der` in the outermost buffer, `field` what to call it in errors.
+pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Field>) -> der::Result<Certificate> {
+    let trail = Trail::new(offset);
+    let mut outer = Reader::new(der, &trail);
+    let mut certificate = outer.sequence(field)?;
+    outer.finish()?;
+    let start = certificate.pos;
+    let mut tbs = certificate.sequence("tbsCertificate")?;
+    let tbs_range = start..certificate.pos;
+    let signature_algorithm = read_algorithm(&mut certificate, "signatureAlgorithm")?;
+    let signature = certificate.bit_string("signatureValue")?;
+    certificate.finish()?;
+
+    let version = read_version(&mut tbs)?;
+    let serial = tbs.integer("serialNumber")?;
+    let inner_algorithm = read_algorithm(&mut tbs, "signature")?;
+    let issuer = read_name(&mut tbs, "issuer")?;
+    let mut validity = tbs.sequence("validity")?;
+    let (not_before, not_after) = (validity.time("notBefore")?, validity.time("notAfter")?);
+    validity.finish()?;
+    let subject = read_name(&mut tbs, "subject")?;
+    let spki_start = tbs.pos;
+    let public_key = read_public_key(&mut tbs)?;
+    let spki = &der[spki_start..tbs.pos];
+    for (tag, name) in [(primitive(1), "issuerUniqueID"), (primitive(2), "subjectUniqueID")] {
+        if tbs.next_is(tag) {
+            if version == 1 {
+                return Err(tbs.fault("A unique identifier in a certificate of version 1.", name));
+            }
+            tbs.bits_as(tag, name)?;
+        }
+    }
+    let (mut extensions, mut decoded) = (Vec::new(), Extensions::default());
+    if tbs.next_is(context(3)) {
+        if version != 3 {
+            return Err(tbs.fault("Extensions in a certificate that is not of version 3.", "extensions"));
+        }
+        (extensions, decoded) = read_extensions(&mut tbs)?;
+    }
+    tbs.finish()?;
+
+    let unknown_critical = extensions
+        .iter()
+        .filter(|extension| extension.critical && !is_understood(&extension.oid))
+        .map(|extension| extension.oid.clone())
+        .collect();
+    let mut read = Certificate {
+        der: der.into(),
+        tbs: tbs_range,
+        version,
+        serial: serial.0.into(),
+        signature_algorithm,
+        signature: signature.into(),
+        issuer,
+        subject,
+        not_before,
+        not_after,
+        spki: spki.into(),
+        public_key,
+        extensions,
+        basic_constraints: decoded.basic_constraints,
+        key_usage: decoded.key_usage,
+        extended_key_usage: decoded.extended_key_usage,
+        subject_alt_name: decoded.subject_alt_name,
+        subject_key_identifier: decoded.subject_key_identifier,
+        authority_key_identifier: decoded.authority_key_identifier,
+        name_constraints: decoded.name_constraints,
+        certificate_policies: decoded.certificate_policies,
+        policy_mappings: decoded.policy_mappings,
+        policy_constraints: decoded.policy_constraints,
+        inhibit_any_policy: decoded.inhibit_any_policy,
+        ca_issuers: decoded.ca_issuers.unwrap_or_default(),
+        unknown_critical,
+        faults: Vec::new(),
+    };
+    read.faults = profile::faults(&read, &inner_algorithm);
+    Ok(read)
+}
+
+/// 1, 2 or 3; 1 is the default. Written out it is no DER (X.690 section 11.5), but old certificates have it.
+fn read_version(tbs: &mut Reader<'_, '_>) -> der::Result<u8> {
+    if !tbs.next_is(context(0)) {
+        return Ok(1);
+    }
+    let pos = tbs.pos;
+    let mut wrapped = tbs.enter(context(0), "version")?;
+    let version = match wrapped.integer("")?.small() {
+        Some(0) => 1,
+        Some(1) => 2,
+        Some(2) => 3,
+        _ => return Err(tbs.fault_at("A version that does not exist.", "version", pos)),
+    };
+    wrapped.finish()?;
+    Ok(version)
+}
+
+/// The extensions, and what those say that are known.
+fn read_extensions(tbs: &mut Reader<'_, '_>) -> der::Result<(Vec<Extension>, Extensions)> {
+    let mut wrapped = tbs.enter(context(3), "")?;
+    let mut items = wrapped.sequence("extensions")?;
+    wrapped.finish()?;
+    if items.is_empty() {
+        return Err(items.fault("An empty list of extensions.", ""));
+    }
+    let (mut found, mut decoded) = (Vec::new(), Extensions::default());
+    while !items.is_empty() {
+        let mut extension = items.sequence(item(found.len()))?;
+        let oid = extension.oid("extnID")?;
+        let mut critical = false;
+        if extension.next_is(BOOLEAN) {
+            critical = extension.boolean("critical")?;
+            if !critical {
+                return Err(extension.fault("FALSE is the default and not written (X.690 section 11.5).", "critical"));
+            }
+        }
+        let (start, stop) = extension.expect(OCTET_STRING, "extnValue")?;
+        extension.finish()?;
+        found.push(Extension {
+            oid: oid.into(),
+            critical,
+            value: extension.data[start..stop].into(),
+        });
+        decoded.decode(oid, extension.within(start, stop, "extnValue"))?;
+    }
+    Ok((found, decoded))
+}
