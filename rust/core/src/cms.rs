@@ -26,15 +26,27 @@ pub(crate) struct Attributes<'d> {
     pub(crate) der: Vec<u8>,
 }
 
-/// How a signer names its certificate. `key` is that of the issuer's name, where it is not that of a certificate in the message octet for octet.
+/// How a signer names its certificate.
 #[derive(Debug)]
 enum SignerIdentifier<'d> {
-    IssuerAndSerial {
-        issuer: &'d [u8],
-        key: Option<NameKey>,
-        serial: &'d [u8],
-    },
+    IssuerAndSerial { issuer: Issuer, serial: &'d [u8] },
     KeyIdentifier(&'d [u8]),
+}
+
+/// The name of an issuer: read here, or that of a certificate in the message which has it octet for octet.
+#[derive(Debug)]
+enum Issuer {
+    Read(NameKey),
+    Of(Arc<Certificate>),
+}
+
+impl Issuer {
+    fn key(&self) -> &NameKey {
+        match self {
+            Self::Read(key) => key,
+            Self::Of(certificate) => &certificate.issuer.key,
+        }
+    }
 }
 
 /// RFC 5652 section 5.3. `digest_listed` says whether SignedData.digestAlgorithms has the signer's digest.
@@ -189,22 +201,19 @@ fn read_signer<'d>(
     } else {
         let mut sid = info.sequence("sid")?;
         let mut ahead = sid;
-        let issuer = ahead.element("issuer");
-        let known = issuer
-            .as_ref()
-            .is_ok_and(|der| certificates.iter().any(|certificate| *certificate.issuer.der == **der));
-        let (issuer, key) = if let (true, Ok(der)) = (known, issuer) {
-            // The same octets were read as a name already.
+        let known = ahead
+            .element("issuer")
+            .ok()
+            .and_then(|der| certificates.iter().find(|certificate| *certificate.issuer.der == *der));
+        let issuer = if let Some(certificate) = known {
             sid = ahead;
-            (der, None)
+            Issuer::Of(Arc::clone(certificate))
         } else {
-            let pos = sid.pos;
-            let name = read_name(&mut sid, "issuer")?;
-            (&sid.data[pos..sid.pos], Some(name.key))
+            Issuer::Read(read_name(&mut sid, "issuer")?.key)
         };
         let serial = sid.integer("serialNumber")?.0;
         sid.finish()?;
-        SignerIdentifier::IssuerAndSerial { issuer, key, serial }
+        SignerIdentifier::IssuerAndSerial { issuer, serial }
     };
     let expected = if matches!(sid, SignerIdentifier::KeyIdentifier(_)) { 3 } else { 1 };
     if version != Some(expected) {
@@ -270,14 +279,9 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
         SignerIdentifier::KeyIdentifier(identifier) => certificates
             .iter()
             .find(|certificate| certificate.subject_key_identifier.as_deref() == Some(*identifier)),
-        SignerIdentifier::IssuerAndSerial { issuer, key, serial } => {
-            // Without a key, some certificate has this issuer octet for octet, and the others are to be compared with its.
-            let same = certificates.iter().find(|certificate| *certificate.issuer.der == **issuer);
-            let key = key.as_ref().or_else(|| same.map(|certificate| &certificate.issuer.key));
-            certificates
-                .iter()
-                .find(|certificate| *certificate.serial == **serial && Some(&certificate.issuer.key) == key)
-        }
+        SignerIdentifier::IssuerAndSerial { issuer, serial } => certificates
+            .iter()
+            .find(|certificate| *certificate.serial == **serial && certificate.issuer.key == *issuer.key()),
     }
 }
 

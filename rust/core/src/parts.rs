@@ -1,0 +1,162 @@
+//! Single steps of the checker, for those who hold them to test vectors of their own kinds: signatures, certificates, messages, paths.
+//!
+//! Not a way to verify anything: what each leaves out is what the checker is there for.
+
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, PublicKey};
+use crate::cms;
+use crate::der::{self, DerError, Reader, Trail, oid_text};
+use crate::digests::Hash;
+use crate::keys::{parse_public_key, read_algorithm};
+use crate::reasons::{Reason, Refusal};
+use crate::x509::parse_certificate;
+use crate::{ecdsa, rsa, signature};
+
+/// Rules that a well-formed certificate breaks, as (field, what is wrong), and the critical extensions that nothing here understands.
+///
+/// # Errors
+/// It is no certificate.
+pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), DerError> {
+    let read = parse_certificate(der, 0, "certificate")?;
+    Ok((read.faults, read.unknown_critical.iter().map(|oid| oid_text(oid)).collect()))
+}
+
+/// One element of any type, well-formed to the bottom.
+///
+/// # Errors
+/// It is none.
+pub fn any(der: &[u8]) -> Result<(), DerError> {
+    let trail = Trail::new(0);
+    let mut reader = Reader::new(der, &trail);
+    reader.any("")?;
+    reader.finish()
+}
+
+/// A signature as it stands in a certificate: `AlgorithmIdentifier`, `SubjectPublicKeyInfo`, data, BIT STRING. What is wrong with it, if anything.
+///
+/// # Errors
+/// One of them is malformed.
+pub fn signature_fault(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> Result<Option<&'static str>, DerError> {
+    let trail = Trail::new(0);
+    let mut reader = Reader::new(algorithm, &trail);
+    let algorithm = read_algorithm(&mut reader, "signatureAlgorithm")?;
+    reader.finish()?;
+    let key = parse_public_key(spki)?;
+    let mut reader = Reader::new(bit_string, &trail);
+    let value = reader.bit_string("signatureValue")?;
+    reader.finish()?;
+    Ok(signature::fault(&algorithm, &key, data, value).map(signature::Fault::text))
+}
+
+/// A primitive: `ecdsa`, `rsa-pkcs1` or `rsa-pss`, with hashes by the names of Python's hashlib.
+///
+/// # Errors
+/// The key is malformed.
+pub fn verify(scheme: &str, hash: &str, mask: Option<(&str, usize)>, spki: &[u8], message: &[u8], value: &[u8]) -> Result<bool, DerError> {
+    let key = parse_public_key(spki)?;
+    let Some(hash) = hash_named(hash) else {
+        return Ok(false);
+    };
+    Ok(match (scheme, &key, mask) {
+        ("ecdsa", PublicKey::Ec { curve, point }, _) => ecdsa::verify(*curve, point, hash, message, value),
+        ("rsa-pkcs1", PublicKey::Rsa(key), _) => !key.only_pss && rsa::verify_pkcs1v15(key, hash, message, value),
+        ("rsa-pss", PublicKey::Rsa(key), Some((mask, salt_length))) => {
+            hash_named(mask).is_some_and(|mask| rsa::verify_pss(key, hash, mask, salt_length, message, value))
+        }
+        _ => false,
+    })
+}
+
+fn hash_named(name: &str) -> Option<Hash> {
+    [
+        Hash::Sha1,
+        Hash::Sha224,
+        Hash::Sha256,
+        Hash::Sha384,
+        Hash::Sha512,
+        Hash::Sha512_224,
+        Hash::Sha512_256,
+    ]
+    .into_iter()
+    .find(|hash| hash.name() == name)
+}
+
+/// A message whose signatures are good, whoever made them.
+#[derive(Debug)]
+pub struct Message {
+    /// What was signed.
+    pub content: Vec<u8>,
+    /// DER of the certificates in the message.
+    pub certificates: Vec<Vec<u8>>,
+    /// DER of the signers' certificates.
+    pub signers: Vec<Vec<u8>>,
+}
+
+/// Why a message is not good.
+#[derive(Debug)]
+pub enum BadMessage {
+    /// It, or a certificate, cannot be read.
+    Der(DerError),
+    /// A signature is not good, or there is none.
+    Refused(Refusal),
+}
+
+impl From<DerError> for BadMessage {
+    fn from(error: DerError) -> Self {
+        Self::Der(error)
+    }
+}
+
+/// Read a message to its last octet.
+///
+/// # Errors
+/// It is none.
+pub fn message(der: &[u8]) -> Result<(), DerError> {
+    cms::parse(der, &read).map(drop)
+}
+
+fn read(der: &[u8], offset: usize, field: der::Field) -> der::Result<Arc<Certificate>> {
+    parse_certificate(der, offset, field).map(Arc::new)
+}
+
+/// Every signer has signed; digests and keys that are weak are reckoned, not refused. `content` is that of a detached signature; `extra` are certificates
+/// beside the message, the only ones that count if `only_extra`.
+///
+/// # Errors
+/// A signer has not, or something cannot be read.
+pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], only_extra: bool) -> Result<Message, BadMessage> {
+    let refuse = |reason| BadMessage::Refused(Refusal::new(reason, "", ""));
+    let message = cms::parse(der, &read)?;
+    let extra = extra
+        .iter()
+        .map(|der| read(der, 0, "certificate".into()))
+        .collect::<der::Result<Vec<_>>>()?;
+    let embedded = if only_extra { &[][..] } else { &message.certificates };
+    let pool: Vec<_> = embedded.iter().chain(&extra).map(Arc::clone).collect();
+    let content = content.or(message.content).ok_or_else(|| refuse(Reason::NoContent))?;
+    if message.signers.is_empty() {
+        return Err(refuse(Reason::SignerCount));
+    }
+    let mut signers = Vec::new();
+    for signer in &message.signers {
+        let certificate = cms::find_certificate(signer, &pool).ok_or_else(|| refuse(Reason::SignerNotFound))?;
+        let check = || {
+            let (hash, algorithm) = cms::check_algorithms(signer, true)?;
+            cms::check_attributes(signer, message.content_type, content, hash)?;
+            let octets = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
+            let scheme = signature::scheme_of(algorithm).ok_or(signature::Fault::Algorithm);
+            let fault = scheme.map_or_else(Some, |scheme| {
+                signature::fault_with(scheme, &certificate.public_key, octets, signer.signature)
+            });
+            fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
+        };
+        check().map_err(BadMessage::Refused)?;
+        signers.push(certificate.der.to_vec());
+    }
+    Ok(Message {
+        content: content.to_vec(),
+        certificates: message.certificates.iter().map(|certificate| certificate.der.to_vec()).collect(),
+        signers,
+    })
+}
