@@ -16,7 +16,7 @@ Run = Callable[..., Any]
 @pytest.mark.parametrize(
     ("arguments", "name", "value"),
     [
-        ((), "profile", "today"),
+        ((), "profile", None),
         (("--profile", "strict-header"), "profile", "strict-header"),
         ((), "rules_off", []),
         (("--rule", "leaf=off", "--rule", "nonce=off"), "rules_off", ["leaf", "nonce"]),

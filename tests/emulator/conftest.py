@@ -83,9 +83,9 @@ def service(backend: Backend) -> Callable[..., Service]:
         clock: Clock | None = None,
         seed: int = 1,
         limited: bool = False,
-        profile: str = "today",
+        profile: str | None = None,
         **options: Any,
     ) -> Service:
-        return Service(backend, scenario, clock or ManualClock(NOON), seed, limited, profile=find(profile), **options)
+        return Service(backend, scenario, clock or ManualClock(NOON), seed, limited, profile=profile and find(profile), **options)
 
     return make

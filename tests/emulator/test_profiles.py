@@ -11,7 +11,7 @@ import pytest
 from imdskit import versions
 from imdskit.emulator.profiles import PROFILES, TODAY, find
 from imdskit.emulator.rules import RULES
-from imdskit.errors import UsageError
+from imdskit.errors import ScenarioError, UsageError
 
 Services = Callable[..., Any]
 
@@ -156,3 +156,30 @@ def test_strict_header_refuses_as_if_the_header_were_missing(service: Services) 
     refused = machine.ask(TOKEN, headers={"Metadata": "True"}).body
     assert json.loads(refused)["error"] == "invalid_request"
     assert refused == machine.ask(TOKEN, headers={}).body
+
+
+def test_a_scenario_has_a_profile_and_switches(service: Services) -> None:
+    scenario = {"profile": "strict-header", "rulesOff": ["leaf"]}
+    machine = service(scenario, rules_off=["nonce"])
+    assert machine.ask("/metadata/versions", headers={"Metadata": "True"}).status == 400
+    assert machine.ask(LEAF).status == 200
+    assert machine.ask("/metadata/attested/document" + V + "&nonce=" + "1" * 40).status == 200
+    assert service(scenario, profile="today").ask(LEAF, headers={"Metadata": "True"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scenario", "place"),
+    [
+        ({"profile": "2020"}, "/profile"),
+        ({"profile": 2021}, "/profile"),
+        ({"rulesOff": "leaf"}, "/rulesOff"),
+        ({"rulesOff": ["leaf", 1]}, "/rulesOff"),
+        ({"rulesOff": ["leaf", "leaves"]}, "/rulesOff/1"),
+        ({"rulesOff": ["category"]}, "/rulesOff/0"),
+    ],
+    ids=json.dumps,
+)
+def test_a_mistake_in_a_scenario_is_told_with_its_place(scenario: dict[str, Any], place: str, service: Services) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        service(scenario)
+    assert (caught.value.code, caught.value.location) == ("bad-scenario", place)

@@ -19,6 +19,8 @@ from jsonschema import Draft202012Validator
 
 from imdskit import clouds
 from imdskit.emulator import scenario
+from imdskit.emulator.profiles import PROFILES
+from imdskit.emulator.rules import RULES
 from imdskit.emulator.scenario import Scenario
 from imdskit.errors import ScenarioError
 from imdskit.protocol.shape import Member
@@ -42,6 +44,12 @@ HEAD: dict[str, Any] = {
         "minItems": 1,
         "uniqueItems": True,
         "description": "The api-versions that exist. Default: all that are known.",
+    },
+    "profile": {"enum": list(PROFILES), "description": "Which of the service's known moods it shows. Default: today."},
+    "rulesOff": {
+        "type": "array",
+        "items": {"enum": [rule.name for rule in RULES if rule.off]},
+        "description": "Rules that are switched off.",
     },
     "template": {"type": "boolean", "description": "Texts have places such as {index}, filled in for each machine of a fleet."},
 }

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
-    parser.add_argument("--profile", choices=tuple(PROFILES), default="today", help="which of the service's known moods it shows")
+    parser.add_argument(
+        "--profile", choices=tuple(PROFILES), help="which of the service's known moods it shows; by default the scenario's, or today"
+    )
     parser.add_argument(
         "--rule", metavar="NAME=off", type=_rule_off, action="append", default=[], help="switch a rule off (docs/fidelity.md)"
     )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
-from imdskit.emulator import loadbalancer, machine
+from imdskit.emulator import loadbalancer, machine, profiles
 from imdskit.emulator.call import Call, Machine
 from imdskit.emulator.events import Events
 from imdskit.emulator.fault_kinds import Fault, left
@@ -20,7 +21,7 @@ from imdskit.emulator.faults import Faults
 from imdskit.emulator.identity import identities
 from imdskit.emulator.instance import Instance
 from imdskit.emulator.machine import Seeded
-from imdskit.emulator.profiles import TODAY, Profile
+from imdskit.emulator.profiles import Profile
 from imdskit.emulator.routes import Attestor, Routes
 from imdskit.emulator.rules import refusal
 from imdskit.emulator.scenario import Scenario
@@ -50,8 +51,8 @@ class App:
         throttle: the limits, or None for none.
         downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
         events_enabling: seconds from the first question for events until they are shown.
-        profile: which of the service's known moods the rules show.
-        rules_off: names of rules that are switched off.
+        profile: which of the service's known moods the rules show; None: the scenario's.
+        rules_off: names of rules that are switched off, besides the scenario's.
         faults: what goes wrong; None: nothing, until some are loaded.
         events: of an earlier object for the same machine; None: none were ever announced.
         numbers: of requests, for their ids; None: from 0.
@@ -63,7 +64,8 @@ class App:
         machine: all that the rules know of the machine.
 
     Raises:
-        UsageError: there is no such rule, or it cannot be switched off.
+        ScenarioError: the scenario names no such profile or rule, or one that cannot be switched off.
+        UsageError: ``rules_off`` does.
     """
 
     def __init__(
@@ -78,34 +80,40 @@ class App:
         throttle: Throttle | None = None,
         downloads: Downloads | None = None,
         events_enabling: int = 0,
-        profile: Profile = TODAY,
+        profile: Profile | None = None,
         rules_off: Iterable[str] = (),
         faults: Faults | None = None,
         events: Events | None = None,
         numbers: Iterator[int] | None = None,
     ) -> None:
         self.faults = faults or Faults(clock)
-        self._rules = profile.rules(rules_off)
+        asked = profiles.of(scenario)
+        profile = profile or asked
+        self._rules = profile.rules((*scenario.rules_off, *rules_off))
         self.instance = Instance(scenario, seed, backend.document)
         given = scenario.given.get("identity")
         compute = machine.compute(scenario, seed)
-        self._clock = clock
-        self._unknown_resources = {resource.lower().rstrip("/") for resource in (given or {}).get("unknownResources") or ()}
-        self._tenant_name = (given or {}).get("tenantName") or "imdskit"
+        request_ids, numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
+
+        def request_id() -> str:
+            return f"{request_ids}{next(numbers):012x}"
+
+        # Nothing that the parts of an App hold leads back to it: a fleet lets go of thousands, and they shall go at once.
+        unknown = frozenset(resource.lower().rstrip("/") for resource in (given or {}).get("unknownResources") or ())
+        tenant_name = (given or {}).get("tenantName") or "imdskit"
         self.machine = Machine(
             self.instance,
             profile.versions(scenario.api_versions),
             identities(given, compute, seed),
-            self._unknown_resource,
+            partial(_unknown_resource, unknown, tenant_name, clock, request_id, self.instance.location),
             loadbalancer.document(scenario.given.get("loadbalancer"), machine.document(scenario, seed)),
             events or Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
             profile.version_error,
         )
         self.throttle = throttle
         self._downloads = downloads
-        self._request_ids, self._numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
         tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
-        self._routes = Routes(clock, attestor, tokens, self._request_id)
+        self._routes = Routes(clock, attestor, tokens, request_id)
 
     def handle(self, request: Request) -> Response:
         """The answer to one request. Every request has one; nothing is raised for what it says."""
@@ -145,15 +153,6 @@ class App:
         refused = refusal(call, self._rules)
         return self._routes.answer(call) if refused is None else refused[1].response()
 
-    def _request_id(self) -> str:
-        return f"{self._request_ids}{next(self._numbers):012x}"
-
-    def _unknown_resource(self, resource: str) -> Answer | None:
-        if resource.lower().rstrip("/") not in self._unknown_resources:
-            return None
-        time = entra_time(self._clock.now())
-        return unknown_resource(resource, self._tenant_name, time, self._request_id(), self._request_id(), self.instance.location)
-
     def _published(self, request: Request) -> Response | None:
         """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""
         if self._downloads is None or not request.target.startswith(PUBLISHED) or request.method not in ("GET", "HEAD"):
@@ -163,3 +162,11 @@ class App:
             return NOT_FOUND.response()
         media_type, octets = found
         return Response(200, (("Content-Type", media_type), ("Server", SERVER)), octets)
+
+
+def _unknown_resource(
+    unknown: frozenset[str], tenant_name: str, clock: Clock, request_id: Callable[[], str], location: str, resource: str
+) -> Answer | None:
+    if resource.lower().rstrip("/") not in unknown:
+        return None
+    return unknown_resource(resource, tenant_name, entra_time(clock.now()), request_id(), request_id(), location)

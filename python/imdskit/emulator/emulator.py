@@ -41,8 +41,8 @@ class Emulator:
         backend: finds nodes in documents and counts requests; None for the best there is.
         host: address to listen on. Nothing but loopback without need.
         events_enabling: seconds from the first question for scheduled events until they are shown.
-        profile: which of the service's known moods the rules show: ``today``, ``2021`` or ``strict-header``.
-        rules_off: names of rules that are switched off; the rules are in ``docs/fidelity.md``.
+        profile: which of the service's known moods the rules show: ``today``, ``2021`` or ``strict-header``; None: the scenario's.
+        rules_off: names of rules that are switched off, besides the scenario's; the rules are in ``docs/fidelity.md``.
         faults: what goes wrong: path of a script, or what it says; the format is in ``docs/faults.md``.
         allow_hosts: names that may stand as ``Host`` in requests, besides loopback, 169.254.169.254 and ``host``; ``*`` for any.
 
@@ -70,7 +70,7 @@ class Emulator:
         *,
         host: str = "127.0.0.1",
         events_enabling: int = 0,
-        profile: str = "today",
+        profile: str | None = None,
         rules_off: Iterable[str] = (),
         faults: Script | None = None,
         allow_hosts: Iterable[str] = (),
@@ -93,7 +93,7 @@ class Emulator:
             throttle=Throttle(backend.bucket, clock) if rate_limit else None,
             downloads=self._download,
             events_enabling=events_enabling,
-            profile=profiles.find(profile),
+            profile=None if profile is None else profiles.find(profile),
             rules_off=rules_off,
             faults=self.faults,
         )

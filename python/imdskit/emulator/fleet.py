@@ -119,7 +119,7 @@ class Fleet:
         clock: Clock | None = None,
         backend: Backend | None = None,
         events_enabling: int = 0,
-        profile: str = "today",
+        profile: str | None = None,
         rules_off: Iterable[str] = (),
         faults: Script | None = None,
         allow_hosts: Iterable[str] = (),
@@ -141,16 +141,18 @@ class Fleet:
         self._clock = clock = clock or SystemClock()
         self._rate_limit = rate_limit
         self._events_enabling = events_enabling
-        self._profile = profiles.find(profile)
+        self._profile = None if profile is None else profiles.find(profile)
         self._rules_off = tuple(rules_off)
         self._request_numbers = itertools.count()
         self.template = template if isinstance(template, Scenario) else Scenario.load(template)
+        profiles.of(self.template).rules(self._rules_off)  # a mistake is told now, not when a machine wakes
         self.faults = Faults(clock, faults)
         self.issuer = Issuer(lambda: self.url, seed)
         self._numbering = Numbering(self.template, secrets.randbits(128) if seed is None else seed)
         self.machines = Machines(self._made, awake, clock)
         self._numbering.scenario(count - 1)  # the last one has the largest number and the highest address
         first = self.machines.wake(0)
+        self._location = first.instance.location
         if first.machine.identities:
             self.issuer.prepare()
         self._server = Server(self.handle, host, port, clock=clock, connections=connections, hosts=Hosts((host, *allow_hosts)))
@@ -159,7 +161,7 @@ class Fleet:
             if select == "port":
                 self._ports = Ports(self._server, host, count, consecutive=port != 0)
                 self._by_port = {number: index for index, number in enumerate(self._ports.numbers)}
-            self.authority = self._authority(first.instance.location, seed)
+            self.authority = self._authority(self._location, seed)
         except ImdskitError:
             self._server.server_close()
             self._close_ports()
@@ -247,12 +249,14 @@ class Fleet:
     def _made(self, index: int, events: Events | None, throttle: Throttle | None) -> App:
         if throttle is None and self._rate_limit:
             throttle = Throttle(self._backend.bucket, self._clock)
+        scenario = self._numbering.scenario(index)
 
         def sign(content: bytes, flaw: Flaw | None = None, /) -> bytes:
-            return attest.message(self.authority.signer(region=app.instance.location, flaw=flaw), content, flaw)
+            region = (scenario.given.get("compute") or {}).get("location") or self._location
+            return attest.message(self.authority.signer(region=region, flaw=flaw), content, flaw)
 
-        app = App(
-            self._numbering.scenario(index),
+        return App(
+            scenario,
             self._backend,
             self._clock,
             sign,
@@ -267,7 +271,6 @@ class Fleet:
             events=events,
             numbers=self._request_numbers,
         )
-        return app
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
         return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from imdskit import versions
 from imdskit.emulator.call import Call
 from imdskit.emulator.rules import RULES, Rule
-from imdskit.errors import UsageError
+from imdskit.emulator.scenario import Scenario
+from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol import responses as r
 from imdskit.protocol.responses import Answer, Evidence
 
@@ -113,6 +114,23 @@ def find(name: str) -> Profile:
     if name not in PROFILES:
         raise UsageError("bad-argument", f"There is no profile called {name!r}.", hint=f"Known: {', '.join(PROFILES)}.")
     return PROFILES[name]
+
+
+def of(scenario: Scenario) -> Profile:
+    """The profile that a scenario asks for.
+
+    Raises:
+        ScenarioError: there is no such profile, or a rule that the scenario switches off cannot be.
+    """
+    place = "/profile"
+    try:
+        profile = find(scenario.profile)
+        for index, name in enumerate(scenario.rules_off):
+            place = f"/rulesOff/{index}"
+            profile.rules((name,))
+    except UsageError as error:
+        raise ScenarioError("bad-scenario", error.message, location=place, hint=error.hint) from None
+    return profile
 
 
 def _close(name: str, names: list[str]) -> str:

@@ -54,7 +54,7 @@ SHAPE = tree(
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
-HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "template")
+HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are no part of an answer."""
 SCHEMA_FILE = "scenario_schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
@@ -73,6 +73,8 @@ class Scenario:
         given: the parts ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``, as far as they are given. A member that
             is None is left out of answers.
         template: the same parts before their texts were filled in, or None if they are to be taken as they are.
+        profile: which of the service's known moods it shows; checked when an emulator is made of the scenario.
+        rules_off: names of rules that are switched off; checked likewise.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Scenario:
     api_versions: tuple[str, ...] = versions.API_VERSIONS
     given: Mapping[str, Any] = field(default_factory=dict)
     template: Mapping[str, Any] | None = None
+    profile: str = "today"
+    rules_off: tuple[str, ...] = ()
 
     @staticmethod
     def schema() -> bytes:
@@ -140,9 +144,12 @@ class Scenario:
         for member in value:
             if member not in (*HEAD, *SHAPE.members):
                 raise _unknown(member, (*HEAD, *SHAPE.members), "")
-        for member in ("$schema", "description"):
+        for member in ("$schema", "description", "profile"):
             if not isinstance(value.get(member, ""), str):
                 raise _wrong("This is text.", f"/{member}")
+        rules_off = value.get("rulesOff", [])
+        if not isinstance(rules_off, list) or not all(isinstance(rule, str) for rule in rules_off):
+            raise _wrong("This is a list of names of rules.", "/rulesOff")
         if not isinstance(value.get("template", False), bool):
             raise _wrong("This is true or false.", "/template")
         kind = value.get("kind", KINDS[0])
@@ -154,7 +161,8 @@ class Scenario:
         raw = given if value.get("template", False) else None
         given = given if raw is None else template.fill(raw, 0)
         cloud, api_versions = _cloud(value.get("cloud"), given), _versions(value.get("apiVersions"))
-        return cls(name, value.get("description", ""), cloud, kind == "classic", api_versions, given, raw)
+        mood = value.get("profile", "today"), tuple(rules_off)
+        return cls(name, value.get("description", ""), cloud, kind == "classic", api_versions, given, raw, *mood)
 
     def machine(self, index: int) -> Scenario:
         """This scenario for machine ``index`` of many; the same for all if it is no template. A template by itself is its machine 0.
