@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +344,11 @@ def test_a_slow_token_takes_a_place_until_it_has_left(service: Services) -> None
     assert machine.ask(TOKEN).status == 429
     answers[0].delivery.left()
     assert machine.ask(TOKEN).status == 200
+
+
+def test_a_rule_applies_so_often_and_no_more_whoever_asks_at_once(service: Services) -> None:
+    machine = faulty(service, {"times": 100, "fault": {"status": 500}}, {"after": 50, "times": 30, "fault": {"status": 503}})
+    with ThreadPoolExecutor(8) as pool:
+        found = Counter(pool.map(lambda _: machine.ask("/metadata/versions").status, range(400)))
+    assert found == {500: 100, 503: 30, 200: 270}
+    assert [(one["matched"], one["applied"]) for one in machine.app.faults.list()] == [(400, 100), (300, 30)]

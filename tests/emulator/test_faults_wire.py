@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import select
 import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -153,3 +155,13 @@ def test_it_is_told_once_when_the_answer_has_left(delivery: dict[str, Any]) -> N
                 assert delivery == {"reset": True}
             assert told.acquire(timeout=PATIENCE)
         assert not told.acquire(blocking=False)
+
+
+def test_connections_that_end_badly_leave_nothing_behind() -> None:
+    before = threading.active_count()
+    kinds = itertools.cycle([Delivery(reset=True), Delivery(cut=3), Delivery(drip_octets=7, drip_ns=1), Delivery(delay_ns=1), None])
+    with Server(lambda _: Response(200, (), b"0123456789", next(kinds))) as server:
+        for _ in range(100):
+            with connect(server) as connection, suppress(ConnectionResetError):
+                connection.recv(1)
+    assert threading.active_count() == before

@@ -86,7 +86,8 @@ class Faults:
         """Take ``script`` in the place of what was there; all counts begin anew.
 
         Args:
-            script: path of a file, or a list of rules as ``json.loads`` gives it.
+            script: path of a file, or a list of rules as ``json.loads`` gives it. Text is a path, so what comes from a network must be
+                seen to be a list before.
 
         Raises:
             ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer; the faults stay as they were.
