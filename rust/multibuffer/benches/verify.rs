@@ -1,0 +1,98 @@
+//! Verifications a second against AWS-LC, in interleaved rounds of one run: `cargo bench -p imdskit-multibuffer [-- ROUNDS]`.
+//!
+//! Each round times every contestant for some milliseconds; figures are medians over the rounds with the 10th and 90th percentile, and
+//! ratios are taken within a round, so that a processor that changes its speed between rounds does not show.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
+use imdskit_multibuffer::{Hash, Job, Key, available, encode, verify_many};
+
+const MESSAGES: usize = 64;
+const SLICE: Duration = Duration::from_millis(20);
+
+struct Fixture {
+    key: Key,
+    library: ParsedPublicKey,
+    modulus: Vec<u8>,
+    signatures: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+}
+
+fn fixture(size: KeySize) -> Fixture {
+    let pair = KeyPair::generate(size).expect("a key");
+    let der = pair.public_key().as_ref(); // SEQUENCE and INTEGER with two octets of length each, a leading zero, n, INTEGER 65537
+    let modulus = der[9..der.len() - 5].to_vec();
+    let library = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).expect("a key");
+    let key = Key::new(&modulus).expect("a suitable modulus");
+    let signatures = (0..MESSAGES)
+        .map(|i| {
+            let message = [u8::try_from(i).expect("few"); 300].to_vec();
+            let mut signature = vec![0; key.octets()];
+            pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &message, &mut signature).expect("a signature");
+            let mut block = vec![0; key.octets()];
+            assert!(encode(Hash::Sha256, digest(&SHA256, &message).as_ref(), &mut block));
+            (message, signature, block)
+        })
+        .collect();
+    Fixture { key, library, modulus, signatures }
+}
+
+/// Verifications a second of a contestant that makes `MESSAGES` of them a call.
+fn rate(mut contestant: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut calls = 0_u32;
+    while start.elapsed() < SLICE {
+        contestant();
+        calls += 1;
+    }
+    f64::from(calls) * MESSAGES as f64 / start.elapsed().as_secs_f64()
+}
+
+fn percentiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [values.len() / 10, values.len() / 2, values.len() * 9 / 10].map(|index| values[index])
+}
+
+fn main() {
+    if !available() {
+        println!("this processor has no AVX-512 IFMA: nothing to time");
+        return;
+    }
+    let rounds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(25);
+    for (bits, size) in [(2048, KeySize::Rsa2048), (3072, KeySize::Rsa3072), (4096, KeySize::Rsa4096)] {
+        let Fixture { key, library, modulus, signatures } = fixture(size);
+        let jobs: Vec<Job<'_>> = signatures.iter().map(|(_, signature, block)| Job { key: &key, signature, block }).collect();
+        let mut verdicts = vec![false; MESSAGES];
+        let mut rates: [Vec<f64>; 4] = Default::default();
+        for _ in 0..rounds {
+            rates[0].push(rate(|| {
+                for (message, signature, _) in &signatures {
+                    library.verify_sig(black_box(message), signature).expect("good");
+                }
+            }));
+            rates[1].push(rate(|| {
+                for (_, signature, block) in &signatures {
+                    assert!(key.verify(black_box(signature), block));
+                }
+            }));
+            rates[2].push(rate(|| {
+                verify_many(black_box(&jobs), &mut verdicts);
+                assert!(verdicts.iter().all(|good| *good));
+            }));
+            rates[3].push(rate(|| {
+                for _ in 0..MESSAGES {
+                    black_box(Key::new(black_box(&modulus)));
+                }
+            }));
+        }
+        for (name, index) in [("AWS-LC, key parsed, SHA-256 of 300 octets included", 0), ("one", 1), ("eight lanes", 2), ("key set-up", 3)] {
+            let [_, median, _] = percentiles(rates[index].clone());
+            let [low, ratio, high] = percentiles(rates[index].iter().zip(&rates[0]).map(|(a, b)| a / b).collect());
+            println!("{bits}  {name:<52} {median:>9.0}/s  {:>6.2} us  x{ratio:.2} ({low:.2} to {high:.2})", 1e6 / median);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! RSA public keys with the exponent 65537, prepared for the kernels.
+
+use crate::cpu::Ifma;
+use crate::limbs::{Modulus, Number};
+
+/// A modulus of 2048, 3072 or 4096 bits with what the kernels precompute of it. The public exponent is 65537.
+///
+/// That there is one at all says that this processor can run the kernels.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub(crate) ifma: Ifma,
+    octets: Box<[u8]>,
+    pub(crate) modulus: Prepared,
+}
+
+/// The modulus by its length in blocks of 416 bits.
+#[derive(Clone, Debug)]
+pub(crate) enum Prepared {
+    Bits2048(Box<Modulus<5>>),
+    Bits3072(Box<Modulus<8>>),
+    Bits4096(Box<Modulus<10>>),
+}
+
+impl Key {
+    /// Prepares a modulus, given as big-endian octets without leading zeros.
+    ///
+    /// `None` where [`crate::available`] is false, and for a modulus that is even or not of exactly 2048, 3072 or 4096 bits: the caller's
+    /// library takes those.
+    #[must_use]
+    pub fn new(modulus: &[u8]) -> Option<Self> {
+        let ifma = Ifma::detect()?;
+        if !suits(modulus) {
+            return None;
+        }
+        let sized = match modulus.len() {
+            256 => Prepared::Bits2048(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
+            384 => Prepared::Bits3072(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
+            _ => Prepared::Bits4096(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
+        };
+        Some(Self { ifma, octets: modulus.into(), modulus: sized })
+    }
+
+    /// Octets of the modulus, of a signature and of an encoded block: 256, 384 or 512.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// `RSAVP1` (RFC 8017 section 5.2.2): `signature`^65537 modulo the modulus, as many octets as the modulus, leading zeros included.
+    ///
+    /// `None` when the signature is not of exactly that many octets, or not less than the modulus. What the block has to be is left to the
+    /// caller: this serves RSASSA-PSS as well.
+    #[must_use]
+    pub fn public_operation(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        fn power<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8]) -> Vec<u8> {
+            let mut octets = vec![0; signature.len()];
+            ifma.power(&Number::from_be::<NB>(signature), modulus).to_be::<NB>(&mut octets);
+            octets
+        }
+        self.admits(signature).then(|| match &self.modulus {
+            Prepared::Bits2048(modulus) => power(self.ifma, modulus, signature),
+            Prepared::Bits3072(modulus) => power(self.ifma, modulus, signature),
+            Prepared::Bits4096(modulus) => power(self.ifma, modulus, signature),
+        })
+    }
+
+    /// Whether the signature gives exactly `block`, the encoded block of as many octets as the modulus (see [`crate::encode`]).
+    ///
+    /// Nothing is taken out of the block that the signature gives: it is compared whole. False for a signature or a block of another
+    /// length, and for a signature that is not less than the modulus.
+    #[must_use]
+    pub fn verify(&self, signature: &[u8], block: &[u8]) -> bool {
+        fn gives<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8], block: &[u8]) -> bool {
+            ifma.power(&Number::from_be::<NB>(signature), modulus) == Number::from_be::<NB>(block)
+        }
+        self.admits(signature)
+            && block.len() == self.octets.len()
+            && match &self.modulus {
+                Prepared::Bits2048(modulus) => gives(self.ifma, modulus, signature, block),
+                Prepared::Bits3072(modulus) => gives(self.ifma, modulus, signature, block),
+                Prepared::Bits4096(modulus) => gives(self.ifma, modulus, signature, block),
+            }
+    }
+
+    /// Whether a signature has the length of the modulus and is less than it.
+    pub(crate) fn admits(&self, signature: &[u8]) -> bool {
+        signature.len() == self.octets.len() && *signature < *self.octets
+    }
+}
+
+/// Whether a modulus is odd and of a length that the kernels take, its uppermost bit set.
+pub(crate) fn suits(modulus: &[u8]) -> bool {
+    matches!(modulus, [first, .., last] if first >> 7 == 1 && last & 1 == 1) && matches!(modulus.len(), 256 | 384 | 512)
+}

@@ -1,0 +1,257 @@
+//! The kernel of eight numbers: one in each 64-bit lane, every lane with a modulus of its own.
+
+use core::arch::x86_64::{
+    _mm512_add_epi64, _mm512_and_si512, _mm512_mask_mov_epi64, _mm512_set1_epi64, _mm512_srli_epi64, _mm512_sub_epi64, _mm512_test_epi64_mask,
+};
+
+use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
+use crate::vector::{Vector, add_high, add_low, load, store, zero};
+
+/// Eight numbers to multiply.
+pub(crate) const LANES: usize = 8;
+
+/// One limb of each of the eight numbers.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+struct Row([u64; LANES]);
+
+/// Eight limbs of each of the eight numbers.
+type Rows = [Row; BLOCK];
+
+/// Eight numbers of `NB` blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Wide<const NB: usize>([Rows; NB]);
+
+impl<const NB: usize> Wide<NB> {
+    pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; NB]);
+
+    pub(crate) fn set(&mut self, lane: usize, number: &Number) {
+        for (rows, block) in self.0.iter_mut().zip(&number.0[1..=NB]) {
+            for (row, limb) in rows.iter_mut().zip(block) {
+                row.0[lane] = *limb;
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, lane: usize) -> Number {
+        let mut number = Number::ZERO;
+        for (rows, block) in self.0.iter().zip(&mut number.0[1..=NB]) {
+            for (row, limb) in rows.iter().zip(block) {
+                *limb = row.0[lane];
+            }
+        }
+        number
+    }
+}
+
+/// The moduli of eight lanes.
+#[derive(Clone, Debug)]
+pub(crate) struct WideModulus<const NB: usize> {
+    n: Wide<NB>,
+    folded: Wide<NB>,
+    q: Rows,
+    r_squared: Wide<NB>,
+}
+
+impl<const NB: usize> WideModulus<NB> {
+    pub(crate) const ZERO: Self =
+        Self { n: Wide::ZERO, folded: Wide::ZERO, q: [Row([0; LANES]); BLOCK], r_squared: Wide::ZERO };
+
+    pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>) {
+        self.n.set(lane, &modulus.n);
+        self.folded.set(lane, &modulus.folded);
+        self.r_squared.set(lane, &modulus.r_squared);
+        for (row, limb) in self.q.iter_mut().zip(&modulus.q[1]) {
+            row.0[lane] = *limb;
+        }
+    }
+}
+
+/// Sums of the columns of eight products: row `i` counts 2^(52 i).
+#[derive(Clone, Debug)]
+pub(crate) struct Columns([Rows; 2 * MAX_BLOCKS]);
+
+impl Columns {
+    pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; 2 * MAX_BLOCKS]);
+}
+
+/// `s`^65537 modulo *n*, less than *n*.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn power<const NB: usize>(s: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) -> Wide<NB> {
+    let mut power = s.clone();
+    multiply(&mut power, &modulus.r_squared, modulus, columns);
+    for _ in 0..16 {
+        square(&mut power, modulus, columns);
+    }
+    multiply(&mut power, s, modulus, columns);
+    for _ in 0..2 {
+        subtract_if_not_less(&mut power, &modulus.n);
+    }
+    power
+}
+
+/// `a` becomes `a` `b` / R modulo *n*, less than 3*n* when both were.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn multiply<const NB: usize>(a: &mut Wide<NB>, b: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
+    let columns = &mut columns.0[..2 * NB];
+    for row in columns.as_flattened_mut() {
+        store(&mut row.0, zero());
+    }
+    for (i, rows) in a.0.iter().enumerate() {
+        sweep(&vectors(rows), &b.0, &mut columns[i..]);
+    }
+    reduce(a, modulus, columns);
+}
+
+/// `a` becomes `a`² / R modulo *n*, less than 3*n* when it was: half of the products, doubled, and the squares of the limbs.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn square<const NB: usize>(a: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
+    let columns = &mut columns.0[..2 * NB];
+    for (rows, columns) in a.0.iter().zip(columns.as_chunks_mut::<2>().0) {
+        let limbs = vectors(rows);
+        let mut sums = [zero(); 2 * BLOCK];
+        for i in 0..BLOCK {
+            for j in i + 1..BLOCK {
+                sums[i + j] = add_low(sums[i + j], limbs[i], limbs[j]);
+                sums[i + j + 1] = add_high(sums[i + j + 1], limbs[i], limbs[j]);
+            }
+        }
+        for (row, sum) in columns.as_flattened_mut().iter_mut().zip(sums) {
+            store(&mut row.0, sum);
+        }
+    }
+    for i in 0..NB - 1 {
+        sweep(&vectors(&a.0[i]), &a.0[i + 1..], &mut columns[2 * i + 1..]);
+    }
+    for (row, [even, odd]) in a.0.as_flattened().iter().zip(columns.as_flattened_mut().as_chunks_mut::<2>().0) {
+        let limb = load(&row.0);
+        let (low, high) = (load(&even.0), load(&odd.0));
+        store(&mut even.0, add_low(_mm512_add_epi64(low, low), limb, limb));
+        store(&mut odd.0, add_high(_mm512_add_epi64(high, high), limb, limb));
+    }
+    reduce(a, modulus, columns);
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn vectors(rows: &Rows) -> [Vector; BLOCK] {
+    let mut vectors = [zero(); BLOCK];
+    for (vector, row) in vectors.iter_mut().zip(rows) {
+        *vector = load(&row.0);
+    }
+    vectors
+}
+
+/// Adds the product of one block and several to `columns`. Each column stays in a register from its first product to its last: of
+/// `low[i + j]`, indices modulo 8, the column is that of limb `i` of the block and limb `j` of the other; that of `high[i + j]` is the next.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {
+    let columns = &mut columns[..=others.len()];
+    let mut low = vectors(&columns[0]);
+    let mut high = [zero(); BLOCK];
+    let mut above = zero();
+    for (index, other) in others.iter().enumerate() {
+        for j in 0..BLOCK {
+            let limb = load(&other[j].0);
+            for i in 0..BLOCK {
+                low[(i + j) % BLOCK] = add_low(low[(i + j) % BLOCK], block[i], limb);
+                high[(i + j) % BLOCK] = add_high(high[(i + j) % BLOCK], block[i], limb);
+            }
+            store(&mut columns[index][j].0, _mm512_add_epi64(low[j], above));
+            above = high[j];
+            low[j] = load(&columns[index + 1][j].0);
+            high[j] = zero();
+        }
+    }
+    for (i, row) in columns[others.len()].iter_mut().enumerate() {
+        store(&mut row.0, _mm512_add_epi64(low[i], above));
+        above = high[i];
+    }
+}
+
+/// Makes limbs of eight columns, and returns them and what is carried out of the last.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn carry(mut columns: [Vector; BLOCK], mut carried: Vector) -> ([Vector; BLOCK], Vector) {
+    for column in &mut columns {
+        let sum = _mm512_add_epi64(*column, carried);
+        carried = _mm512_srli_epi64::<{ LIMB_BITS as u32 }>(sum);
+        *column = limb(sum);
+    }
+    (columns, carried)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn limb(vector: Vector) -> Vector {
+    _mm512_and_si512(vector, _mm512_set1_epi64(LIMB_MAX.cast_signed()))
+}
+
+/// `result` becomes `columns` / R modulo *n*.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut [Rows]) {
+    for block in 0..NB - 1 {
+        let (low, carried) = carry(vectors(&columns[block]), zero());
+        add(&mut columns[block + 1][0], carried);
+        sweep(&low, &modulus.folded.0, &mut columns[block + 1..]);
+    }
+    let columns = &mut columns[NB - 1..];
+    let (low, carried) = carry(vectors(&columns[0]), zero());
+    add(&mut columns[1][0], carried);
+    let q = vectors(&modulus.q);
+    let mut sums = [zero(); BLOCK];
+    let mut highs = [zero(); BLOCK];
+    for i in 0..BLOCK {
+        store(&mut columns[0][i].0, low[i]);
+        for j in 0..BLOCK - i {
+            sums[i + j] = add_low(sums[i + j], low[i], q[j]);
+            if i + j + 1 < BLOCK {
+                highs[i + j + 1] = add_high(highs[i + j + 1], low[i], q[j]);
+            }
+        }
+    }
+    for (sum, high) in sums.iter_mut().zip(highs) {
+        *sum = _mm512_add_epi64(*sum, high);
+    }
+    let (m, _) = carry(sums, zero());
+    sweep(&m, &modulus.n.0, columns);
+    // The block that is left of R is a multiple of B now. Its two uppermost columns tell which: those below them and the lower bits of the
+    // seventh make up less than two of the eighth, and exactly what this misses to a multiple of 2^52.
+    let most = _mm512_srli_epi64::<{ LIMB_BITS as u32 }>(load(&columns[0][BLOCK - 2].0));
+    let most = _mm512_add_epi64(most, _mm512_set1_epi64(1));
+    let most = _mm512_add_epi64(most, load(&columns[0][BLOCK - 1].0));
+    let mut carried = _mm512_srli_epi64::<{ LIMB_BITS as u32 }>(most);
+    for (rows, columns) in result.0.iter_mut().zip(&columns[1..]) {
+        let (limbs, carry) = carry(vectors(columns), carried);
+        carried = carry;
+        for (row, limb) in rows.iter_mut().zip(limbs) {
+            store(&mut row.0, limb);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add(row: &mut Row, vector: Vector) {
+    let sum = _mm512_add_epi64(load(&row.0), vector);
+    store(&mut row.0, sum);
+}
+
+/// Takes `n` away from each lane where that leaves no negative number.
+#[target_feature(enable = "avx512f")]
+fn subtract_if_not_less<const NB: usize>(a: &mut Wide<NB>, n: &Wide<NB>) {
+    let mut difference = Wide::<NB>::ZERO;
+    let mut borrow = zero();
+    for ((to, a), n) in difference.0.as_flattened_mut().iter_mut().zip(a.0.as_flattened()).zip(n.0.as_flattened()) {
+        let sum = _mm512_sub_epi64(_mm512_sub_epi64(load(&a.0), load(&n.0)), borrow);
+        borrow = _mm512_srli_epi64::<63>(sum);
+        store(&mut to.0, limb(sum));
+    }
+    let keep = _mm512_test_epi64_mask(borrow, borrow);
+    for (a, difference) in a.0.as_flattened_mut().iter_mut().zip(difference.0.as_flattened()) {
+        let reduced = _mm512_mask_mov_epi64(load(&difference.0), keep, load(&a.0));
+        store(&mut a.0, reduced);
+    }
+}

@@ -1,0 +1,92 @@
+//! The arithmetic of the kernels in plain 64-bit integers: the reference that they are compared with, limb by limb, and what Miri can run.
+//! Sums of columns are checked for overflow, which is how tests see that the bounds of the README hold.
+
+use crate::key::suits;
+use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
+
+/// Sums of the columns of a product of two numbers: `columns[i]` counts 2^(52 i).
+type Columns = [u64; 2 * BLOCK * MAX_BLOCKS];
+
+/// Adds `a` times `b`, limb by limb, the low and the high half of each product to its own column.
+fn accumulate(columns: &mut [u64], a: &[u64], b: &[u64]) {
+    for (i, x) in a.iter().enumerate() {
+        for (j, y) in b.iter().enumerate() {
+            let product = u128::from(*x) * u128::from(*y);
+            #[allow(clippy::cast_possible_truncation)] // masked, and below 2^52
+            let (low, high) = (product as u64 & LIMB_MAX, (product >> LIMB_BITS) as u64);
+            columns[i + j] = columns[i + j].checked_add(low).unwrap_or_else(overflow);
+            columns[i + j + 1] = columns[i + j + 1].checked_add(high).unwrap_or_else(overflow);
+        }
+    }
+}
+
+#[allow(clippy::panic)] // a wrong bound is a bug of this crate
+fn overflow() -> u64 {
+    panic!("a column of more than 64 bits")
+}
+
+/// Makes limbs of columns, and returns what is carried out of the last.
+fn carry(columns: &mut [u64]) -> u64 {
+    let mut carried = 0;
+    for column in columns {
+        let sum = column.checked_add(carried).unwrap_or_else(overflow);
+        carried = sum >> LIMB_BITS;
+        *column = sum & LIMB_MAX;
+    }
+    carried
+}
+
+/// `a` `b` / R modulo *n*, less than 3*n* when both are.
+pub(crate) fn multiply<const NB: usize>(a: &Number, b: &Number, modulus: &Modulus<NB>) -> Number {
+    let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
+    let columns = &mut columns[..2 * BLOCK * NB];
+    accumulate(columns, a.limbs::<NB>(), b.limbs::<NB>());
+    for block in 0..NB {
+        let (low, rest) = columns[BLOCK * block..].split_at_mut(BLOCK);
+        rest[0] += carry(low);
+        if block + 1 < NB {
+            accumulate(rest, low, modulus.folded.limbs::<NB>());
+        } else {
+            let mut m = [0; 2 * BLOCK];
+            for i in 0..BLOCK {
+                accumulate(&mut m[i..], &[low[i]], &modulus.q[1][..BLOCK - i]);
+            }
+            carry(&mut m[..BLOCK]);
+            let start = BLOCK * block;
+            accumulate(&mut columns[start..], &m[..BLOCK], modulus.n.limbs::<NB>());
+            let carried = carry(&mut columns[start..start + BLOCK]);
+            columns[start + BLOCK] += carried;
+        }
+    }
+    carry(&mut columns[BLOCK * NB..]);
+    let mut result = Number::ZERO;
+    result.limbs_mut::<NB>().copy_from_slice(&columns[BLOCK * NB..]);
+    result
+}
+
+/// What [`crate::Key::public_operation`] gives, slowly and on any processor; `None` also for a modulus that no key is made of.
+#[must_use]
+pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
+    if !suits(modulus) || signature.len() != modulus.len() || signature >= modulus {
+        return None;
+    }
+    Some(match modulus.len() {
+        256 => power::<5>(modulus, signature),
+        384 => power::<8>(modulus, signature),
+        _ => power::<10>(modulus, signature),
+    })
+}
+
+fn power<const NB: usize>(modulus: &[u8], signature: &[u8]) -> Vec<u8> {
+    let modulus = Modulus::<NB>::new(modulus, multiply);
+    let s = Number::from_be::<NB>(signature);
+    let mut power = multiply(&s, &modulus.r_squared, &modulus);
+    for _ in 0..16 {
+        power = multiply(&power, &power, &modulus);
+    }
+    power = multiply(&power, &s, &modulus);
+    power.reduce::<NB>(&modulus.n);
+    let mut octets = vec![0; signature.len()];
+    power.to_be::<NB>(&mut octets);
+    octets
+}

@@ -1,0 +1,44 @@
+//! The 512-bit vectors of the kernels: loads and stores by reference, and the two multiplications. All that needs a pointer is here.
+
+use core::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_setzero_si512, _mm512_storeu_si512};
+
+use crate::limbs::BLOCK;
+
+/// Eight 64-bit lanes.
+pub(crate) type Vector = __m512i;
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[allow(unsafe_code)]
+pub(crate) fn load(lanes: &[u64; BLOCK]) -> Vector {
+    // SAFETY: the reference is to 64 readable octets, and the instruction asks for no alignment.
+    unsafe { _mm512_loadu_si512(core::ptr::from_ref(lanes).cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[allow(unsafe_code)]
+pub(crate) fn store(lanes: &mut [u64; BLOCK], vector: Vector) {
+    // SAFETY: the reference is to 64 octets that are ours alone to write, and the instruction asks for no alignment.
+    unsafe { _mm512_storeu_si512(core::ptr::from_mut(lanes).cast(), vector) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(crate) fn zero() -> Vector {
+    _mm512_setzero_si512()
+}
+
+/// `sum` and the low 52 bits of the product of the low 52 bits of `a` and `b`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn add_low(sum: Vector, a: Vector, b: Vector) -> Vector {
+    _mm512_madd52lo_epu64(sum, a, b)
+}
+
+/// `sum` and the high 52 bits of the product of the low 52 bits of `a` and `b`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn add_high(sum: Vector, a: Vector, b: Vector) -> Vector {
+    _mm512_madd52hi_epu64(sum, a, b)
+}
