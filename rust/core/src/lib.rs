@@ -2,10 +2,13 @@
 
 #![allow(dead_code)] // until the checker uses all of it
 
+mod baseline;
 pub mod bucket;
+mod budget;
 mod certificate;
 pub mod claims;
 mod cms;
+mod conformance;
 pub mod contract;
 mod crl;
 pub mod der;
@@ -15,13 +18,20 @@ pub mod document;
 mod ecdsa;
 mod envelope;
 mod extensions;
+mod host_names;
 mod keys;
+mod name_constraints;
 mod names;
 mod oids;
 pub mod parts;
+mod path;
+mod policies;
 mod profile;
 pub mod reasons;
+mod revocation;
 mod rsa;
 mod signature;
 mod strict_json;
+mod uri;
+mod validation;
 mod x509;

@@ -1,0 +1,144 @@
+//! How much work a search for a path may cost. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification of the Python backend; a
+//! thousandth of it is what is counted.
+//!
+//! The twin of `backends/python/budget.py`, whose prices are part of the contract: both backends give up at the same point although their ratios differ.
+//! What is remembered from an earlier search is paid for again, so that memory never changes an answer.
+
+use crate::certificate::{Curve, PublicKey};
+use crate::reasons::{Reason, Refusal};
+
+/// Of looking at one candidate for the next issuer.
+const STEP: i64 = 20;
+/// And of each certificate that is on the path already.
+const PLACE: i64 = 6;
+/// Of looking at one name, subtree or policy of a certificate while a path is validated.
+const ITEM: i64 = 30;
+
+/// What is left. Belongs to one search. Every method gives a refusal for `budget-spent` when nothing is left; it is final and ends the search.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: i64,
+}
+
+impl Budget {
+    /// Of `work` units.
+    pub(crate) fn new(work: i64) -> Self {
+        Self {
+            left: work.saturating_mul(1000),
+        }
+    }
+
+    /// In thousandths.
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> i64 {
+        self.left
+    }
+
+    fn spend(&mut self, amount: i64) -> Result<(), Refusal> {
+        self.left = self.left.saturating_sub(amount);
+        if self.left < 0 { Err(spent()) } else { Ok(()) }
+    }
+
+    /// One verification with this key: for RSA, as many multiplications as the exponent has bits, each quadratic in the size of the modulus. Keys of
+    /// other kinds verify nothing and cost nothing.
+    pub(crate) fn spend_signature(&mut self, key: &PublicKey) -> Result<(), Refusal> {
+        match key {
+            PublicKey::Rsa(key) => {
+                let (bits, exponent_bits) = (key.bits() as u128, key.exponent_bits().max(17) as u128);
+                let price = 1000 * bits * bits * exponent_bits / (2048 * 2048 * 17);
+                self.spend(i64::try_from(price).unwrap_or(i64::MAX))
+            }
+            PublicKey::Ec { curve, .. } => self.spend(match curve {
+                Curve::P256 => 15_000,
+                Curve::P384 => 30_000,
+                Curve::P521 => 60_000,
+            }),
+            PublicKey::Unsupported { .. } => Ok(()),
+        }
+    }
+
+    /// One candidate looked at, for a path of so many certificates.
+    pub(crate) fn spend_step(&mut self, length: usize) -> Result<(), Refusal> {
+        self.spend(PLACE.saturating_mul(amount(length)).saturating_add(STEP))
+    }
+
+    /// So many names, subtrees or policies gone through.
+    pub(crate) fn spend_items(&mut self, items: usize) -> Result<(), Refusal> {
+        self.spend(ITEM.saturating_mul(amount(items)))
+    }
+
+    /// Nothing is left: some other bound on work was passed.
+    pub(crate) fn exhaust(&mut self) -> Refusal {
+        self.left = -1;
+        spent()
+    }
+}
+
+fn amount(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cold]
+fn spent() -> Refusal {
+    Refusal::new(Reason::BudgetSpent, "chain", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rsa::RsaPublicKey;
+
+    fn cost(key: &PublicKey) -> i64 {
+        let mut budget = Budget::new(3000);
+        budget.spend_signature(key).unwrap();
+        3_000_000 - budget.left()
+    }
+
+    fn rsa(bits: usize, exponent: &[u8]) -> PublicKey {
+        let mut modulus = vec![0xFF; bits.div_ceil(8)];
+        modulus[0] >>= 8 * modulus.len() - bits;
+        PublicKey::Rsa(RsaPublicKey::new(&modulus, exponent, false, None))
+    }
+
+    #[test]
+    fn signatures_cost_what_they_cost_in_python() {
+        assert_eq!(cost(&rsa(2048, &[1, 0, 1])), 1000);
+        assert_eq!(cost(&rsa(2048, &[3])), 1000);
+        assert_eq!(cost(&rsa(3072, &[1, 0, 1])), 2250);
+        assert_eq!(cost(&rsa(4096, &[1, 0, 1])), 4000);
+        assert_eq!(cost(&rsa(2049, &[0xFF, 0xFF, 0xFF, 0xFF])), 1884);
+        assert_eq!(cost(&rsa(8192, &[0xFF, 0xFF, 0xFF, 0xFF])), 30117);
+        assert_eq!(
+            cost(&PublicKey::Ec {
+                curve: Curve::P384,
+                point: Box::default()
+            }),
+            30_000
+        );
+        assert_eq!(
+            cost(&PublicKey::Unsupported {
+                oid: Box::default(),
+                why: ""
+            }),
+            0
+        );
+    }
+
+    #[test]
+    fn steps_and_items_cost_what_they_cost_in_python() {
+        let mut budget = Budget::new(1);
+        budget.spend_step(3).unwrap();
+        budget.spend_items(2).unwrap();
+        assert_eq!(budget.left(), 1000 - 38 - 60);
+        budget.spend_items(30).unwrap();
+        assert_eq!(budget.left(), 2);
+        let refusal = budget.spend_step(0).unwrap_err();
+        assert_eq!((refusal.reason, refusal.location.as_str()), (Reason::BudgetSpent, "chain"));
+    }
+
+    #[test]
+    fn a_budget_beyond_all_numbers_is_a_budget() {
+        assert!(Budget::new(i64::MAX).spend_items(usize::MAX).is_err());
+        assert!(Budget::new(i64::MAX).spend_items(1 << 20).is_ok());
+    }
+}

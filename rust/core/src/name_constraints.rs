@@ -1,0 +1,457 @@
+//! Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)): for which names an authority may issue.
+//!
+//! Each certificate's constraints are kept apart and all applied, which is the same as intersecting the permitted and uniting the excluded subtrees. Subtrees
+//! stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
+//!
+//! DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A constraint on another kind of name refuses every name of that
+//! kind, also where it is not critical and section 4.2.1.10 would let it pass. The twin of `backends/python/name_constraints.py`.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::budget::Budget;
+use crate::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
+use crate::reasons::Refusal;
+use crate::uri::Uri;
+
+/// Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL and
+/// BoringSSL stop there too.
+const MAX_COMPARISONS: usize = 1 << 20;
+
+const fn is_counted(kind: Kind) -> bool {
+    matches!(kind, Kind::DnsName | Kind::IpAddress | Kind::DirectoryName | Kind::Rfc822Name)
+}
+
+const fn is_understood(kind: Kind) -> bool {
+    is_counted(kind) || matches!(kind, Kind::UniformResourceIdentifier)
+}
+
+/// A name that a certificate bears, wherever it stands there.
+#[derive(Clone, Copy, Debug)]
+struct Borne<'c> {
+    kind: Kind,
+    value: &'c [u8],
+    name: Option<&'c Name>,
+}
+
+impl<'c> From<&'c GeneralName> for Borne<'c> {
+    fn from(name: &'c GeneralName) -> Self {
+        Self {
+            kind: name.kind,
+            value: &name.value,
+            name: name.name.as_ref(),
+        }
+    }
+}
+
+/// Subtrees of one kind of name.
+#[derive(Debug, Default)]
+struct Subtrees<'c> {
+    /// Of all kinds but directoryName: see [`base_key`].
+    keys: HashSet<Vec<u8>>,
+    /// Of directoryName.
+    directories: HashSet<&'c [Vec<u8>]>,
+    /// How many relative distinguished names those have.
+    lengths: BTreeSet<usize>,
+    /// Of addresses.
+    masks: BTreeSet<&'c [u8]>,
+    /// DNS names one label above the bases.
+    parents: HashSet<Vec<u8>>,
+    count: usize,
+}
+
+impl<'c> Subtrees<'c> {
+    fn add(&mut self, base: &'c GeneralName, exclude: bool) {
+        self.count += 1;
+        match (&base.name, base.kind) {
+            (Some(name), _) => {
+                self.lengths.insert(name.key.len());
+                self.directories.insert(&name.key);
+            }
+            (None, Kind::IpAddress) => {
+                let (address, mask) = base.value.split_at(base.value.len() / 2);
+                self.masks.insert(mask);
+                self.keys.insert(address_key(address, mask));
+            }
+            (None, kind) => {
+                let key = base_key(base, exclude);
+                if kind == Kind::DnsName {
+                    let end = key.iter().rposition(|octet| *octet == b'.').unwrap_or(0);
+                    self.parents.insert(key[..end].to_vec());
+                }
+                self.keys.insert(key);
+            }
+        }
+    }
+
+    /// Whether the name lies within one of them.
+    fn contain(&self, name: Borne<'_>) -> bool {
+        match (name.name, name.kind) {
+            (Some(name), _) => self
+                .lengths
+                .range(..=name.key.len())
+                .any(|length| self.directories.contains(&name.key[..*length])),
+            (None, Kind::IpAddress) => {
+                let mut masks = self.masks.iter().filter(|mask| mask.len() == name.value.len());
+                masks.any(|mask| self.keys.contains(&address_key(name.value, mask)))
+            }
+            (None, Kind::DnsName) => {
+                // Labels may be added on the left; the empty base is every name.
+                let labels = labels(name.value);
+                let mut key = Vec::with_capacity(labels.len() + 1);
+                self.keys.contains(&key)
+                    || ends_of_labels(&labels).any(|end| {
+                        key.clear();
+                        key.extend_from_slice(&labels[..end]);
+                        self.keys.contains(&key) || {
+                            key.push(BELOW);
+                            end < labels.len() && self.keys.contains(&key)
+                        }
+                    })
+            }
+            (None, kind) => {
+                let (mailbox, host) = if kind == Kind::Rfc822Name {
+                    mailbox_of(name.value)
+                } else {
+                    (&b""[..], &*uri_host(name.value))
+                };
+                let labels = labels(host);
+                let mut ends = std::iter::once(0).chain(ends_of_labels(&labels)).filter(|end| *end < labels.len());
+                self.keys.contains(&mailbox_key(mailbox, &labels))
+                    || self.keys.contains(&tagged(HOST, &labels))
+                    || ends.any(|end| self.keys.contains(&tagged(HOSTS_BELOW, &labels[..end])))
+            }
+        }
+    }
+
+    /// Whether the name, or one of those that a wildcard stands for, lies within one of them: `*.example.com` stands for `a.example.com`, and so an
+    /// exclusion of `a.example.com` is about it (CVE-2025-61727).
+    fn touch(&self, name: Borne<'_>) -> bool {
+        let parent = if name.kind == Kind::DnsName {
+            name.value.strip_prefix(b"*.")
+        } else {
+            None
+        };
+        parent.is_some_and(|parent| self.parents.contains(&labels(parent))) || self.contain(name)
+    }
+}
+
+/// What one authority may issue for. By kind.
+#[derive(Debug)]
+struct Constraints<'c> {
+    permitted: [Option<Subtrees<'c>>; 9],
+    excluded: [Option<Subtrees<'c>>; 9],
+    count: usize,
+}
+
+impl<'c> Constraints<'c> {
+    fn new(constraints: &'c NameConstraints) -> Self {
+        let permitted = by_kind(constraints.permitted.as_deref().unwrap_or_default(), false);
+        let excluded = by_kind(constraints.excluded.as_deref().unwrap_or_default(), true);
+        let counted = [Kind::DnsName, Kind::IpAddress, Kind::DirectoryName, Kind::Rfc822Name];
+        let count = counted
+            .iter()
+            .flat_map(|kind| [&permitted[*kind as usize], &excluded[*kind as usize]])
+            .flatten()
+            .map(|subtrees| subtrees.count);
+        Self {
+            count: count.sum(),
+            permitted,
+            excluded,
+        }
+    }
+
+    /// Why the name may not be there, or None.
+    fn fault(&self, name: Borne<'_>) -> Option<String> {
+        let (excluded, permitted) = (
+            self.excluded[name.kind as usize].as_ref(),
+            self.permitted[name.kind as usize].as_ref(),
+        );
+        if excluded.is_none() && permitted.is_none() {
+            return None;
+        }
+        if !is_understood(name.kind) {
+            return Some(format!("a {} under a constraint that is not understood", name.kind.name()));
+        }
+        if !is_well_formed(name) {
+            return Some(format!("{} cannot be compared", shown(name)));
+        }
+        if excluded.is_some_and(|excluded| excluded.touch(name)) {
+            return Some(format!("{} is excluded", shown(name)));
+        }
+        if permitted.is_some_and(|permitted| !permitted.contain(name)) {
+            return Some(format!("{} is not permitted", shown(name)));
+        }
+        None
+    }
+}
+
+/// The constraints of the authorities so far on one path, from the anchor down. Both methods give the refusal of a [`Budget`].
+#[derive(Debug)]
+pub(crate) struct PathConstraints<'c> {
+    /// Common names count as DNS names, because whoever asks for the host would take them for one.
+    common_names: bool,
+    all: Vec<Constraints<'c>>,
+    comparisons: usize,
+}
+
+impl<'c> PathConstraints<'c> {
+    pub(crate) const fn new(common_names: bool) -> Self {
+        Self {
+            common_names,
+            all: Vec::new(),
+            comparisons: 0,
+        }
+    }
+
+    /// 6.1.4 (g).
+    pub(crate) fn add(&mut self, certificate: &'c Certificate, budget: &mut Budget) -> Result<(), Refusal> {
+        if let Some(constraints) = &certificate.name_constraints {
+            budget.spend_items(constraints.permitted.as_ref().map_or(0, Vec::len) + constraints.excluded.as_ref().map_or(0, Vec::len))?;
+            self.all.push(Constraints::new(constraints));
+        }
+        Ok(())
+    }
+
+    /// 6.1.3 (b) and (c): the first name of the certificate that may not be there, in words; None if all may.
+    pub(crate) fn fault(&mut self, certificate: &Certificate, budget: &mut Budget) -> Result<Option<String>, Refusal> {
+        if self.all.is_empty() {
+            return Ok(None);
+        }
+        let others = other_names(certificate, self.common_names);
+        let subtrees: usize = self.all.iter().map(|constraints| constraints.count).sum();
+        let comparisons = others.iter().filter(|name| is_counted(name.kind)).count().saturating_mul(subtrees);
+        self.comparisons = self.comparisons.saturating_add(comparisons);
+        if self.comparisons > MAX_COMPARISONS {
+            return Err(budget.exhaust());
+        }
+        budget.spend_items((others.len() + 1) * self.all.len())?;
+        let subject = &certificate.subject;
+        // An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
+        let directory = Borne {
+            kind: Kind::DirectoryName,
+            value: &subject.der,
+            name: Some(subject),
+        };
+        let directory = (!subject.key.is_empty()).then_some(directory);
+        let names = || directory.into_iter().chain(others.iter().copied());
+        Ok(self
+            .all
+            .iter()
+            .find_map(|constraints| names().find_map(|name| constraints.fault(name))))
+    }
+}
+
+/// The names beside the subject: the alternative names, and the mail addresses in the subject. Section 4.2.1.10 leaves the latter out where there are
+/// alternative names; who counts them always is on the safe side. Common names that look like DNS names count where they are asked for and there is no
+/// alternative name of that kind.
+fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Borne<'_>> {
+    let mut names: Vec<Borne<'_>> = certificate.subject_alt_name.iter().flatten().map(Borne::from).collect();
+    let common_names = common_names && !names.iter().any(|name| name.kind == Kind::DnsName);
+    let subject = &certificate.subject;
+    names.extend(subject.email_addresses.iter().map(|address| Borne {
+        kind: Kind::Rfc822Name,
+        value: address.as_bytes(),
+        name: None,
+    }));
+    if common_names {
+        let hosts = subject.common_names.iter().map(|host| Borne {
+            kind: Kind::DnsName,
+            value: host.as_bytes(),
+            name: None,
+        });
+        names.extend(hosts.filter(|host| host.value.contains(&b'.') && is_host(host.value.strip_prefix(b"*.").unwrap_or(host.value))));
+    }
+    names
+}
+
+/// Why constraints cannot be applied at all, or None: minimum and maximum are profiled away (4.2.1.10), and a base must be one that names can lie within.
+pub(crate) fn malformed(constraints: &NameConstraints) -> Option<&'static str> {
+    for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
+        if subtree.minimum != 0 || subtree.maximum.is_some() {
+            return Some("minimum or maximum");
+        }
+        let value = &*subtree.base.value;
+        match subtree.base.kind {
+            Kind::IpAddress if !is_network(value) => return Some("an address range that is none"),
+            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Some("a DNS name that is none"),
+            Kind::Rfc822Name | Kind::UniformResourceIdentifier if !value.is_empty() && !is_host(without_dot(mailbox_of(value).1)) => {
+                return Some("a host or domain that is none");
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+// Keys of subtrees. Names have the key of each subtree that they lie within among those that `Subtrees::contain` looks up. Labels stand in reverse, the most
+// significant first, so that what lies below has what it lies below for its beginning.
+
+/// After the labels of a DNS name: the names below it, and not itself. No octet of a label.
+const BELOW: u8 = b'/';
+/// Before the labels of a host of a mail address or URI: this host alone.
+const HOST: u8 = b'h';
+/// Before the labels of a domain of mail addresses or URIs: all hosts below it.
+const HOSTS_BELOW: u8 = b'b';
+/// Before labels and a mailbox.
+const MAILBOX: u8 = b'm';
+
+/// The key of a subtree of DNS names, mail addresses or URIs.
+fn base_key(base: &GeneralName, exclude: bool) -> Vec<u8> {
+    let value = &*base.value;
+    if matches!(base.kind, Kind::Rfc822Name | Kind::UniformResourceIdentifier) {
+        let (mailbox, host) = mailbox_of(value);
+        if host.len() < value.len() {
+            return mailbox_key(mailbox, &labels(host));
+        }
+        // With a leading dot all hosts below it; without, this host alone. The empty base is every host.
+        return match host.strip_prefix(b".") {
+            Some(domain) => tagged(HOSTS_BELOW, &labels(domain)),
+            None if host.is_empty() => tagged(HOSTS_BELOW, b""),
+            None => tagged(HOST, &labels(host)),
+        };
+    }
+    // A DNS name has no leading dot. Where one is written, it is taken for what hurts more: the names below only are permitted, all are excluded.
+    match value.strip_prefix(b".") {
+        Some(parent) => {
+            let mut key = labels(parent);
+            key.extend((!exclude).then_some(BELOW));
+            key
+        }
+        None => labels(value),
+    }
+}
+
+fn tagged(tag: u8, labels: &[u8]) -> Vec<u8> {
+    [&[tag], labels].concat()
+}
+
+/// The mailbox is compared with its case, the host without. The host has no at sign, so it comes first.
+fn mailbox_key(mailbox: &[u8], labels: &[u8]) -> Vec<u8> {
+    [&[MAILBOX], labels, b"@", mailbox].concat()
+}
+
+fn address_key(address: &[u8], mask: &[u8]) -> Vec<u8> {
+    mask.iter()
+        .copied()
+        .chain(address.iter().zip(mask).map(|(octet, mask)| octet & mask))
+        .collect()
+}
+
+fn by_kind(subtrees: &[GeneralSubtree], exclude: bool) -> [Option<Subtrees<'_>>; 9] {
+    let mut kinds: [Option<Subtrees<'_>>; 9] = Default::default();
+    for subtree in subtrees {
+        let kind = kinds[subtree.base.kind as usize].get_or_insert_default();
+        if is_understood(subtree.base.kind) {
+            kind.add(&subtree.base, exclude);
+        }
+    }
+    kinds
+}
+
+/// Small letters, the most significant label first.
+fn labels(host: &[u8]) -> Vec<u8> {
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    let mut reversed = Vec::with_capacity(host.len());
+    for label in host.rsplit(|octet| *octet == b'.') {
+        if !reversed.is_empty() {
+            reversed.push(b'.');
+        }
+        reversed.extend(label.iter().map(u8::to_ascii_lowercase));
+    }
+    reversed
+}
+
+/// Where each label ends, so where the names above a name end.
+fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
+    let dots = labels.iter().enumerate().filter(|(_, octet)| **octet == b'.').map(|(end, _)| end);
+    dots.chain((!labels.is_empty()).then_some(labels.len()))
+}
+
+fn is_well_formed(name: Borne<'_>) -> bool {
+    match name.kind {
+        Kind::IpAddress => matches!(name.value.len(), 4 | 16),
+        Kind::DnsName => {
+            let name = name.value.strip_suffix(b".").unwrap_or(name.value);
+            is_host(name.strip_prefix(b"*.").unwrap_or(name))
+        }
+        Kind::Rfc822Name => {
+            let (mailbox, host) = mailbox_of(name.value);
+            !mailbox.is_empty() && !mailbox.contains(&b'@') && is_host(host)
+        }
+        Kind::UniformResourceIdentifier => {
+            // 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
+            let host = uri_host(name.value);
+            is_host(&host) && !host.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
+        }
+        _ => true,
+    }
+}
+
+/// What stands before the last at sign, and after it; all where there is none.
+fn mailbox_of(address: &[u8]) -> (&[u8], &[u8]) {
+    match address.iter().rposition(|octet| *octet == b'@') {
+        Some(at) => (&address[..at], &address[at + 1..]),
+        None => (b"", address),
+    }
+}
+
+fn uri_host(uri: &[u8]) -> Vec<u8> {
+    let mut host = Uri::new(uri).unwrap_or_default().host;
+    if host.last() == Some(&b'.') {
+        host.pop();
+    }
+    host
+}
+
+fn without_dot(host: &[u8]) -> &[u8] {
+    host.strip_prefix(b".").unwrap_or(host)
+}
+
+/// Labels of letters, digits, underscores and, between them, hyphens; none empty or too long.
+pub(crate) fn is_host(name: &[u8]) -> bool {
+    name.len() <= 253 && name.split(|octet| *octet == b'.').all(is_label)
+}
+
+/// One such label.
+pub(crate) fn is_label(label: &[u8]) -> bool {
+    let end = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
+    label.len() <= 63
+        && label.first().is_some_and(end)
+        && label.last().is_some_and(end)
+        && label.iter().all(|octet| end(octet) || *octet == b'-')
+}
+
+/// An address and a mask of the same length whose ones come before its zeros (RFC 4632).
+fn is_network(value: &[u8]) -> bool {
+    if !matches!(value.len(), 8 | 32) {
+        return false;
+    }
+    let mut rest = value[value.len() / 2..].iter().skip_while(|octet| **octet == 0xFF);
+    let partial = rest.next().copied().unwrap_or(0);
+    partial.leading_ones() + partial.trailing_zeros() == 8 && rest.all(|octet| *octet == 0)
+}
+
+fn shown(name: Borne<'_>) -> String {
+    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    if let Some(directory) = name.name {
+        let shown = directory
+            .common_names
+            .last()
+            .cloned()
+            .unwrap_or_else(|| hex(&name.value[..name.value.len().min(20)]));
+        return format!("the directory name {shown}");
+    }
+    let text = if name.kind == Kind::IpAddress {
+        hex(name.value)
+    } else {
+        let ascii = |octet: &u8| {
+            if octet.is_ascii() {
+                char::from(*octet)
+            } else {
+                char::REPLACEMENT_CHARACTER
+            }
+        };
+        name.value.iter().take(80).map(ascii).collect()
+    };
+    format!("{} {text}", name.kind.name())
+}

@@ -1,0 +1,159 @@
+//! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can forbid a path.
+//!
+//! The tree of RFC 5280 can grow exponentially (CVE-2023-0464); this is the graph of RFC 9618, one node for each policy and depth. Only its lowest depth is
+//! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts. The twin of
+//! `backends/python/policies.py`.
+
+use std::collections::BTreeMap;
+
+use crate::certificate::{Certificate, Count, Oid};
+use crate::oids::ANY_POLICY;
+
+/// A policy at the lowest depth.
+#[derive(Debug)]
+struct Node<'c> {
+    /// expected_policy_set, the policies that a certificate below may have; None for the policy itself alone.
+    expected: Option<Vec<&'c [u8]>>,
+    /// It descends from a policy of the user-initial-policy-set, or from nothing but anyPolicy.
+    accepted: bool,
+}
+
+impl Node<'_> {
+    const fn new(accepted: bool) -> Self {
+        Self { expected: None, accepted }
+    }
+}
+
+/// The policy variables of section 6.1.2. Every method that finds the path forbidden says so in words; None means that it is not.
+#[derive(Debug)]
+pub(crate) struct PolicyState<'c> {
+    /// The user-initial-policy-set; None is that of anyPolicy alone.
+    initial: Option<&'c [Oid]>,
+    explicit_policy: Count,
+    policy_mapping: Count,
+    inhibit_any_policy: Count,
+    graph: BTreeMap<&'c [u8], Node<'c>>,
+}
+
+impl<'c> PolicyState<'c> {
+    /// For a path of `length` certificates without the anchor, with the three flags of section 6.1.1: 6.1.2 (a), (d), (e) and (f).
+    pub(crate) fn new(length: usize, initial: Option<&'c [Oid]>, explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> Self {
+        let start = |at_once: bool| if at_once { 0 } else { length as Count + 1 };
+        Self {
+            initial,
+            explicit_policy: start(explicit),
+            policy_mapping: start(inhibit_mapping),
+            inhibit_any_policy: start(inhibit_any),
+            graph: BTreeMap::from([(ANY_POLICY, Node::new(true))]),
+        }
+    }
+
+    /// 6.1.3 (d) to (f), for every certificate but the anchor.
+    pub(crate) fn process(&mut self, certificate: &'c Certificate, last: bool) -> Option<&'static str> {
+        if certificate.certificate_policies.is_none() {
+            self.graph.clear(); // (e)
+        } else if !self.graph.is_empty() {
+            self.graph = self.next_depth(certificate, last); // (d)
+        }
+        let forbidden = self.explicit_policy == 0 && self.graph.is_empty();
+        forbidden.then_some("an explicit policy is required, and none is left") // (f)
+    }
+
+    fn next_depth(&self, certificate: &'c Certificate, last: bool) -> BTreeMap<&'c [u8], Node<'c>> {
+        let policies = certificate.certificate_policies.as_deref().unwrap_or_default();
+        let wildcard = self.graph.contains_key(ANY_POLICY);
+        // The parents that a policy would have: is one of them accepted?
+        let mut above: BTreeMap<&'c [u8], bool> = BTreeMap::new();
+        for (policy, node) in &self.graph {
+            for expected in node.expected.as_deref().unwrap_or(std::slice::from_ref(policy)) {
+                *above.entry(expected).or_default() |= node.accepted;
+            }
+        }
+        let mut level = BTreeMap::new();
+        let mut has_any = false;
+        for information in policies {
+            let policy = &*information.policy;
+            if policy == ANY_POLICY {
+                has_any = true;
+            } else if let Some(accepted) = above.get(policy) {
+                level.insert(policy, Node::new(*accepted)); // (d)(1)(i)
+            } else if wildcard {
+                level.insert(policy, Node::new(self.is_initial(policy))); // (d)(1)(ii)
+            }
+        }
+        if has_any && (self.inhibit_any_policy > 0 || (!last && certificate.self_issued())) {
+            for (policy, accepted) in above {
+                level.entry(policy).or_insert(Node::new(accepted)); // (d)(2)
+            }
+        }
+        level
+    }
+
+    fn is_initial(&self, policy: &[u8]) -> bool {
+        self.initial
+            .is_none_or(|initial| initial.iter().any(|one| **one == *policy || **one == *ANY_POLICY))
+    }
+
+    /// 6.1.4 (a) and (b), for every certificate but the last.
+    pub(crate) fn map(&mut self, certificate: &'c Certificate) -> Option<&'static str> {
+        let mappings = certificate.policy_mappings.as_deref()?;
+        if mappings
+            .iter()
+            .any(|(issuer_domain, subject_domain)| **issuer_domain == *ANY_POLICY || **subject_domain == *ANY_POLICY)
+        {
+            return Some("anyPolicy is mapped"); // (a)
+        }
+        let mut below: BTreeMap<&'c [u8], Vec<&'c [u8]>> = BTreeMap::new();
+        for (issuer_domain, subject_domain) in mappings {
+            below.entry(issuer_domain).or_default().push(subject_domain);
+        }
+        for (policy, expected) in below {
+            if self.policy_mapping == 0 {
+                self.graph.remove(policy); // (b)(2)
+            } else if let Some(node) = self.graph.get_mut(policy) {
+                node.expected = Some(expected); // (b)(1)
+            } else if self.graph.contains_key(ANY_POLICY) {
+                let accepted = self.is_initial(policy);
+                self.graph.insert(
+                    policy,
+                    Node {
+                        expected: Some(expected),
+                        accepted,
+                    },
+                );
+            }
+        }
+        None
+    }
+
+    /// 6.1.4 (h), for every intermediate.
+    pub(crate) fn descend(&mut self, certificate: &Certificate) {
+        if !certificate.self_issued() {
+            self.explicit_policy = self.explicit_policy.saturating_sub(1);
+            self.policy_mapping = self.policy_mapping.saturating_sub(1);
+            self.inhibit_any_policy = self.inhibit_any_policy.saturating_sub(1);
+        }
+    }
+
+    /// 6.1.4 (i) and (j), for every intermediate; RFC 5937 section 3.2 for an anchor.
+    pub(crate) fn restrict(&mut self, certificate: &Certificate) {
+        if let Some(constraints) = certificate.policy_constraints {
+            self.explicit_policy = self.explicit_policy.min(constraints.require_explicit.unwrap_or(Count::MAX));
+            self.policy_mapping = self.policy_mapping.min(constraints.inhibit_mapping.unwrap_or(Count::MAX));
+        }
+        self.inhibit_any_policy = self.inhibit_any_policy.min(certificate.inhibit_any_policy.unwrap_or(Count::MAX));
+    }
+
+    /// 6.1.5 (a), (b) and (g), for the last certificate.
+    pub(crate) fn wrap_up(&mut self, certificate: &Certificate) -> Option<&'static str> {
+        self.explicit_policy = self.explicit_policy.saturating_sub(1);
+        if certificate
+            .policy_constraints
+            .is_some_and(|constraints| constraints.require_explicit == Some(0))
+        {
+            self.explicit_policy = 0;
+        }
+        let forbidden = self.explicit_policy == 0 && !self.graph.values().any(|node| node.accepted);
+        forbidden.then_some("an explicit policy is required, and the path has none that is accepted")
+    }
+}

@@ -1,0 +1,361 @@
+//! Whether a certificate on a path has been revoked, by revocation lists that the caller gives: RFC 5280 section 6.3. Nothing is fetched.
+//!
+//! For each certificate below the anchor the lists are asked that speak for it: of its issuer or of the issuer that its distribution point names, of its kind,
+//! for the reasons that are still open, current at the time of the check, and signed by a key that may sign lists and is itself good under the same anchor. A
+//! list of changes (delta) counts together with the complete list that it continues. `certificateHold` is a revocation like any other.
+//!
+//! The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each of them
+//! the newest list first. The twin of `backends/python/revocation.py`.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
+use crate::crl::{CertificateList, Number, REMOVED};
+use crate::distribution_points::{DistributionPoint, Key, Reasons, key_of, points_of};
+use crate::path::Search;
+use crate::reasons::{Reason, Refusal};
+use crate::signature;
+
+/// Issuers of lists that are asked about on behalf of one another.
+const MAX_NESTED: usize = 4;
+
+/// A list, and the number that it shares with lists of the same octets.
+#[derive(Debug)]
+struct Numbered {
+    list: CertificateList,
+    number: usize,
+}
+
+/// Revocation lists by their issuer, the newest first. Immutable.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    /// A certificate for which none of them speaks is refused.
+    required: bool,
+    complete: HashMap<NameKey, Vec<Numbered>>,
+    delta: HashMap<NameKey, Vec<Numbered>>,
+}
+
+impl Lists {
+    /// `crls` in any order.
+    pub(crate) fn new(mut crls: Vec<CertificateList>, required: bool) -> Self {
+        let mut lists = Self {
+            required,
+            complete: HashMap::new(),
+            delta: HashMap::new(),
+        };
+        let mut numbers: HashMap<Box<[u8]>, usize> = HashMap::new();
+        crls.sort_by_cached_key(|one| Reverse((one.this_update, one.number.clone().unwrap_or_default())));
+        for list in crls {
+            let next = numbers.len();
+            let number = *numbers.entry(list.der.clone()).or_insert(next);
+            let kept = if list.base_number.is_none() {
+                &mut lists.complete
+            } else {
+                &mut lists.delta
+            };
+            kept.entry(list.issuer.key.clone()).or_default().push(Numbered { list, number });
+        }
+        lists
+    }
+
+    fn complete(&self, issuer: &Name) -> &[Numbered] {
+        self.complete.get(&issuer.key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those that continue `base` (section 6.3.3 (c), and 5.2.4 on numbers).
+    fn deltas(&self, base: &CertificateList) -> impl Iterator<Item = &Numbered> {
+        self.delta
+            .get(&base.issuer.key)
+            .into_iter()
+            .flatten()
+            .filter(|delta| continues(&delta.list, base))
+    }
+}
+
+fn continues(delta: &CertificateList, base: &CertificateList) -> bool {
+    let scope = |list: &CertificateList| list.scope.as_ref().map(|scope| scope.der.clone());
+    let follows = |number: &Number| {
+        let starts = delta.base_number.as_ref().is_some_and(|start| start <= number);
+        starts && delta.number.as_ref().is_some_and(|end| number < end)
+    };
+    scope(delta) == scope(base)
+        && same_key(delta.authority_key_identifier.as_ref(), base.authority_key_identifier.as_ref())
+        && base.number.as_ref().is_some_and(follows)
+}
+
+fn same_key(one: Option<&AuthorityKeyIdentifier>, other: Option<&AuthorityKeyIdentifier>) -> bool {
+    let names = |identifier: &AuthorityKeyIdentifier| -> Option<Vec<_>> {
+        identifier
+            .issuer
+            .as_ref()
+            .map(|names| names.iter().map(|name| (name.kind, name.value.clone())).collect())
+    };
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.key_identifier == other.key_identifier && one.serial == other.serial && names(one) == names(other),
+        _ => false,
+    }
+}
+
+/// Why a list does not tell the status of a certificate.
+enum Unfit {
+    /// Another list may do.
+    Because(String),
+    /// The budget is spent: the end of the search.
+    Spent(Refusal),
+}
+
+impl From<Refusal> for Unfit {
+    fn from(refusal: Refusal) -> Self {
+        Self::Spent(refusal)
+    }
+}
+
+impl From<&str> for Unfit {
+    fn from(why: &str) -> Self {
+        Self::Because(why.to_owned())
+    }
+}
+
+/// Which lists were signed with which keys, or why not: by the number of the list and the key. Belongs to one search for a path.
+pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Option<String>>;
+
+/// Certificates whose own status is being asked for, so that none vouches for itself. Each once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending<'a>(Vec<&'a Arc<Certificate>>);
+
+impl<'a> Pending<'a> {
+    fn contains(&self, certificate: &Certificate) -> bool {
+        self.0.iter().any(|pending| pending.der == certificate.der)
+    }
+
+    /// And this one.
+    pub(crate) fn with(&self, certificate: &'a Arc<Certificate>) -> Self {
+        let mut more = self.clone();
+        if !more.contains(certificate) {
+            more.0.push(certificate);
+        }
+        more
+    }
+}
+
+/// What the lists say of the certificates on paths that a search finds.
+pub(crate) struct Statuses<'a, 's, 'g> {
+    pub(crate) lists: &'a Lists,
+    pub(crate) pending: Pending<'a>,
+    pub(crate) search: &'s mut Search<'a, 'g>,
+}
+
+impl<'a> Statuses<'a, '_, '_> {
+    /// Every certificate but the anchor, from the anchor down, so that what stands above has been asked about before. The refusal is for `revoked`,
+    /// `revocation-unknown` or `budget-spent`.
+    pub(crate) fn check_path(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
+        (0..path.len().saturating_sub(1))
+            .rev()
+            .try_for_each(|index| self.check(path, index))
+    }
+
+    /// Section 6.3.3, for one certificate.
+    fn check(&mut self, path: &[&'a Arc<Certificate>], index: usize) -> Result<(), Refusal> {
+        let (certificate, lists) = (path[index], self.lists);
+        let mut covered = Reasons::NONE;
+        let mut why = None;
+        // If its distribution points cannot be read, a list of the issuer that is not limited to one still tells. The last one is what every certificate has:
+        // its issuer's name, for all reasons.
+        let mut points = points_of(certificate).unwrap_or_default();
+        points.push(DistributionPoint::default());
+        for point in &points {
+            for issuer in point.issuers().unwrap_or_else(|| vec![&certificate.issuer]) {
+                for one in lists.complete(issuer) {
+                    self.search.ground.budget.spend_items(1)?;
+                    // (a) to (h)
+                    let read =
+                        reasons_of(&one.list, point, certificate).and_then(|reasons| Ok((reasons, self.read(one, point, path, index)?)));
+                    let (reasons, delta) = match read {
+                        Ok(read) => read,
+                        Err(Unfit::Spent(refusal)) => return Err(refusal),
+                        Err(Unfit::Because(unfit)) => {
+                            why.get_or_insert(unfit);
+                            continue;
+                        }
+                    };
+                    let entry = |list: &CertificateList| list.revoked.get(&certificate.issuer.key, &certificate.serial);
+                    let status = delta.and_then(entry).or_else(|| entry(&one.list)); // (i), (j)
+                    if let Some(status) = status.filter(|status| *status != REMOVED) {
+                        return Err(Refusal::new(Reason::Revoked, format!("chain[{index}].serialNumber"), status)); // (k)
+                    }
+                    covered = covered.or(reasons); // (l)
+                    if covered == Reasons::ALL {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        if !lists.required {
+            return Ok(());
+        }
+        let missing = || match covered.is_empty() {
+            true => "no list of its issuer".to_owned(),
+            false => format!("no list for {}", Reasons::ALL.without(covered).sorted_names().join(", ")),
+        };
+        Err(Refusal::new(
+            Reason::RevocationUnknown,
+            format!("chain[{index}]"),
+            why.unwrap_or_else(missing),
+        ))
+    }
+
+    /// The list may be relied on; the list of changes that goes with it, if there is one that may be, too.
+    fn read(
+        &mut self,
+        one: &'a Numbered,
+        point: &DistributionPoint,
+        path: &[&'a Arc<Certificate>],
+        index: usize,
+    ) -> Result<Option<&'a CertificateList>, Unfit> {
+        let lists = self.lists;
+        self.check_current(&one.list)?;
+        let key_holder = self.signer(one, point, path, index)?;
+        for delta in lists.deltas(&one.list) {
+            // (h): by the key of the complete list
+            match self.check_current(&delta.list).and_then(|()| self.check_signed(delta, key_holder)) {
+                Ok(()) => return Ok(Some(&delta.list)),
+                Err(Unfit::Because(_)) => {}
+                Err(spent) => return Err(spent),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Usable at all, and (a): within its time, both ends included.
+    fn check_current(&self, one: &CertificateList) -> Result<(), Unfit> {
+        if let Some(why) = &one.unusable {
+            return Err(Unfit::Because(why.clone()));
+        }
+        let (Some(at), Some(next_update)) = (self.search.inputs.at, one.next_update) else {
+            return Ok(());
+        };
+        if at < one.this_update {
+            return Err("its list was issued after the time of the check".into());
+        }
+        if at > next_update {
+            let seconds = i128::from(at) - i128::from(next_update);
+            return Err(Unfit::Because(format!("its list should have been replaced {seconds} s before")));
+        }
+        Ok(())
+    }
+
+    /// (f), (g): the certificate of the key that signed. Those above on the path come first; they have been checked.
+    fn signer(
+        &mut self,
+        one: &'a Numbered,
+        point: &DistributionPoint,
+        path: &[&'a Arc<Certificate>],
+        index: usize,
+    ) -> Result<&'a Arc<Certificate>, Unfit> {
+        let name = &one.list.issuer.key;
+        let mut why = Unfit::from("the certificate of the list's issuer is not known here");
+        let above: Vec<_> = path[index + 1..]
+            .iter()
+            .copied()
+            .filter(|certificate| certificate.subject.key == *name)
+            .collect();
+        for holder in &above {
+            match self.check_signed(one, holder) {
+                Ok(()) => return Ok(holder),
+                Err(Unfit::Spent(refusal)) => return Err(refusal.into()),
+                Err(unfit) => why = unfit,
+            }
+        }
+        let asked = path[index];
+        for holder in self.search.ground.bearers(name) {
+            if above.iter().any(|certificate| certificate.der == holder.der) {
+                continue;
+            }
+            self.search.ground.budget.spend_items(1)?;
+            match self.check_signed(one, holder) {
+                Ok(()) => {}
+                Err(Unfit::Spent(refusal)) => return Err(refusal.into()),
+                Err(unfit) => {
+                    why = unfit;
+                    continue;
+                }
+            }
+            // Who is named as the issuer of the list for its own certificate is believed about itself; nobody else can be asked.
+            if holder.der == asked.der && self.pending.contains(asked) && point.crl_issuer.is_some() {
+                return Ok(holder);
+            }
+            let pending = self.pending.with(asked);
+            if !pending.contains(holder) && pending.0.len() <= MAX_NESTED && self.search.vouch(holder, path[path.len() - 1], &pending)? {
+                return Ok(holder);
+            }
+            why = "the list's issuer is itself not good".into();
+        }
+        Err(why)
+    }
+
+    fn check_signed(&mut self, one: &Numbered, holder: &'a Arc<Certificate>) -> Result<(), Unfit> {
+        if holder.key_usage.is_some_and(|usage| !usage.has_any(KeyUsage::CRL_SIGN)) {
+            return Err("cRLSign is not set for the list's issuer".into());
+        }
+        let key = (one.number, &*holder.spki);
+        let problem = match self.search.ground.signatures.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let problem = self.signature_problem(&one.list, holder)?;
+                self.search.ground.signatures.insert(key, problem.clone());
+                problem
+            }
+        };
+        problem.map_or(Ok(()), |problem| Err(Unfit::Because(problem)))
+    }
+
+    fn signature_problem(&mut self, one: &CertificateList, holder: &Certificate) -> Result<Option<String>, Refusal> {
+        let ground = &mut *self.search.ground;
+        let problem = if ground.accept_weak {
+            None
+        } else {
+            signature::algorithm_fault(&one.signature_algorithm)
+        };
+        if let Some(problem) = problem.or_else(|| signature::key_fault(&holder.public_key, ground.min_rsa_bits)) {
+            return Ok(Some(format!("the list: {problem}")));
+        }
+        ground.budget.spend_signature(&holder.public_key)?;
+        let fault = signature::fault(&one.signature_algorithm, &holder.public_key, one.tbs(), &one.signature);
+        Ok(fault.map(|fault| format!("the list: {}", fault.text())))
+    }
+}
+
+/// (b), (d): the reasons for which the list speaks for the certificate, found by this distribution point.
+fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Certificate) -> Result<Reasons, Unfit> {
+    let scope = one.scope.as_ref();
+    if point.crl_issuer.is_some() && !scope.is_some_and(|scope| scope.indirect) {
+        return Err("another issuer's list is needed, and the one at hand is not indirect".into()); // (b)(1)
+    }
+    let Some(scope) = scope else {
+        return Ok(point.reasons);
+    };
+    if let Some(list_name) = &scope.name {
+        // (b)(2)(i)
+        let names: HashSet<Key> = match (&point.name, &point.crl_issuer) {
+            (Some(name), _) => name.keys(
+                point
+                    .issuers()
+                    .and_then(|issuers| issuers.first().copied())
+                    .unwrap_or(&certificate.issuer),
+            ),
+            (None, Some(issuers)) => issuers.iter().map(key_of).collect(),
+            (None, None) => HashSet::from([Key::Directory(certificate.issuer.key.clone())]),
+        };
+        if names.is_disjoint(&list_name.keys(&one.issuer)) {
+            return Err("the list is that of another distribution point".into());
+        }
+    }
+    let authority = certificate.basic_constraints.is_some_and(|basic| basic.ca);
+    if (scope.only_user && authority) || (scope.only_ca && !authority) || scope.only_attribute {
+        return Err("the list is for certificates of another kind".into()); // (b)(2)(ii) to (iv)
+    }
+    Ok(point.reasons.and(scope.only_some_reasons))
+}

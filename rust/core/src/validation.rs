@@ -1,0 +1,300 @@
+//! Whether a path that hangs together may be relied on: RFC 5280 section 6.1, for one path from an anchor to a signer.
+//!
+//! A path is given signer first, anchor last; `chain[0]` is the signer. What concerns one certificate alone ([`check_signer`], [`check_certificate`],
+//! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::path`] while it builds the path; what concerns the path as a whole is
+//! [`check_path`]. The twin of `backends/python/validation.py`.
+
+use std::sync::Arc;
+
+use crate::baseline;
+use crate::budget::Budget;
+use crate::certificate::{Certificate, CertificateFault, Count, KeyUsage, Oid};
+use crate::conformance;
+use crate::contract::IssuerProfile;
+use crate::der::oid_text;
+use crate::name_constraints::{self, PathConstraints};
+use crate::oids;
+use crate::policies::PolicyState;
+use crate::reasons::{Reason, Refusal};
+
+/// What section 6.1.1 asks of the caller, beside the path.
+#[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // the flags of the RFC
+pub(crate) struct Inputs {
+    /// Unix seconds; None leaves validity out (test suites only).
+    pub(crate) at: Option<i64>,
+    /// Extended key usage that the signer must have, and that authorities must not forbid; None for any.
+    pub(crate) purpose: Option<&'static [u8]>,
+    /// Bits of which the signer's keyUsage must have one, where it has the extension; none for any.
+    pub(crate) key_usage: KeyUsage,
+    /// user-initial-policy-set; None is that of anyPolicy alone.
+    pub(crate) policies: Option<Vec<Oid>>,
+    /// The first of the three policy flags.
+    pub(crate) explicit_policy: bool,
+    /// The second.
+    pub(crate) inhibit_mapping: bool,
+    /// The third.
+    pub(crate) inhibit_any: bool,
+    /// Intermediates that are not self-issued, at most; None for no other limit than those of the authorities.
+    pub(crate) max_path_length: Option<Count>,
+    /// An anchor's certificate must be valid.
+    pub(crate) anchor_validity: bool,
+    /// An anchor must have basic constraints, as every authority below it must; so none of version 1.
+    pub(crate) anchor_authority: bool,
+    /// Apply what an anchor's certificate says of path length, key usage, purposes, names and policies (RFC 5937), and refuse critical extensions that are not
+    /// understood. Its other extensions, serial number and signature are nobody's business: it is trusted.
+    pub(crate) anchor_constraints: bool,
+    /// anyExtendedKeyUsage will do for the signer too; authorities may always have it.
+    pub(crate) any_purpose: bool,
+    /// Name constraints on DNS names hold for common names too, because the caller accepts those where there is no other name.
+    pub(crate) common_names: bool,
+    /// Hold every certificate, anchors too, to what is asked of its issuer ([`conformance`]).
+    pub(crate) profile: IssuerProfile,
+}
+
+impl Inputs {
+    /// What is asked of a signer of documents at a time.
+    pub(crate) const fn new(at: Option<i64>) -> Self {
+        Self {
+            at,
+            purpose: Some(oids::SERVER_AUTH),
+            key_usage: KeyUsage::DIGITAL_SIGNATURE,
+            policies: None,
+            explicit_policy: false,
+            inhibit_mapping: false,
+            inhibit_any: false,
+            max_path_length: None,
+            anchor_validity: true,
+            anchor_authority: false,
+            anchor_constraints: true,
+            any_purpose: false,
+            common_names: false,
+            profile: IssuerProfile::None,
+        }
+    }
+}
+
+type Result = std::result::Result<(), Refusal>;
+
+#[cold]
+fn refuse(reason: Reason, index: usize, member: &str, detail: impl Into<String>) -> Result {
+    let dot = if member.is_empty() { "" } else { "." };
+    Err(Refusal::new(reason, format!("chain[{index}]{dot}{member}"), detail))
+}
+
+/// What holds for the signer and for every intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and no faults (4.1, 4.2.1).
+pub(crate) fn check_certificate(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
+    check_validity(certificate, index, inputs)?;
+    check_critical(certificate, index)?;
+    if let Some(fault) = certificate.faults.first() {
+        return deny(Some(fault.clone()), index);
+    }
+    check_profile(certificate, index, inputs, false)
+}
+
+/// What holds for the end of the path, beside [`check_certificate`]: 4.2.1.3 and 4.2.1.12.
+pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result {
+    let wanted = inputs.key_usage;
+    if wanted.0 != 0 && certificate.key_usage.is_some_and(|usage| !usage.has_any(wanted)) {
+        let mut names: Vec<_> = KeyUsage::NAMES
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| wanted.0 >> bit & 1 == 1)
+            .map(|(_, name)| *name)
+            .collect();
+        names.sort_unstable();
+        return refuse(Reason::KeyUsage, 0, "keyUsage", format!("none of {} is set", names.join(", ")));
+    }
+    check_purpose(certificate, 0, inputs.purpose, inputs.any_purpose)?;
+    if inputs.profile == IssuerProfile::Web {
+        deny(baseline::subscriber_fault(certificate), 0)
+    } else {
+        Ok(())
+    }
+}
+
+/// What holds for every intermediate, beside [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
+pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
+    // 6.1.4 (k): it says that it is an authority. One of version 1 or 2 cannot, and no other means are known here.
+    match certificate.basic_constraints {
+        None => return refuse(Reason::NotACa, index, "basicConstraints", "absent"),
+        Some(basic) if !basic.ca => return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE"),
+        Some(_) => {}
+    }
+    check_issuing(certificate, index, inputs)?;
+    if inputs.profile == IssuerProfile::Web {
+        deny(baseline::subordinate_fault(certificate), index)
+    } else {
+        Ok(())
+    }
+}
+
+/// What holds for an anchor that signed another certificate. RFC 5280 knows an anchor by name and key only (6.1.1 (d)); RFC 5937 lets its certificate
+/// constrain the path.
+pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
+    if inputs.anchor_validity {
+        check_validity(certificate, index, inputs)?;
+    }
+    if inputs.anchor_authority {
+        check_authority(certificate, index, inputs)?;
+    }
+    if !inputs.anchor_constraints {
+        return Ok(());
+    }
+    check_critical(certificate, index)?;
+    // Anchors of version 1 are authorities because they are anchors; one that says it is none, is none.
+    if certificate.basic_constraints.is_some_and(|basic| !basic.ca) {
+        return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE");
+    }
+    check_issuing(certificate, index, inputs)?;
+    check_profile(certificate, index, inputs, true)?;
+    if inputs.profile == IssuerProfile::Web {
+        deny(baseline::root_fault(certificate), index)
+    } else {
+        Ok(())
+    }
+}
+
+/// What a certificate says of its issuer is true, where a profile is asked for.
+pub(crate) fn check_reference(certificate: &Certificate, issuer: &Certificate, index: usize, inputs: &Inputs) -> Result {
+    if inputs.profile == IssuerProfile::None {
+        Ok(())
+    } else {
+        deny(conformance::reference_fault(certificate, issuer), index)
+    }
+}
+
+/// What holds for a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
+/// authorities (6.1.4 (l), (m)).
+pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &mut Budget) -> Result {
+    let [signer, above @ ..] = path else {
+        return Ok(());
+    };
+    let length = above.len().max(1); // of a signer that is its own anchor, 1
+    let policies = |certificate: &Certificate| certificate.certificate_policies.as_ref().map_or(0, Vec::len);
+    let mappings = |certificate: &Certificate| certificate.policy_mappings.as_ref().map_or(0, Vec::len);
+    budget.spend_items(path.iter().map(|certificate| policies(certificate) + mappings(certificate)).sum())?;
+    let mut constraints = PathConstraints::new(inputs.common_names);
+    let mut policies = PolicyState::new(
+        length,
+        inputs.policies.as_deref(),
+        inputs.explicit_policy,
+        inputs.inhibit_mapping,
+        inputs.inhibit_any,
+    );
+    let mut max_path_length = inputs.max_path_length.unwrap_or(length as Count); // 6.1.2 (k)
+    let (anchor, authorities) = above
+        .split_last()
+        .map_or((None, above), |(anchor, authorities)| (Some(anchor), authorities));
+    if let Some(anchor) = anchor.filter(|_| inputs.anchor_constraints) {
+        constraints.add(anchor, budget)?;
+        if anchor.certificate_policies.is_some() {
+            demand(policies.process(anchor, false), Reason::Policy, length, "certificatePolicies")?;
+        }
+        demand(policies.map(anchor), Reason::Policy, length, "policyMappings")?;
+        policies.restrict(anchor);
+        max_path_length = lower(max_path_length, anchor);
+    }
+    for (below, authority) in authorities.iter().enumerate().rev() {
+        let index = below + 1;
+        let self_issued = authority.self_issued();
+        if !self_issued {
+            // 6.1.3 (b), (c): a self-issued authority may bear any name
+            demand(constraints.fault(authority, budget)?, Reason::NameConstraints, index, "")?;
+        }
+        demand(policies.process(authority, false), Reason::Policy, index, "certificatePolicies")?;
+        demand(policies.map(authority), Reason::Policy, index, "policyMappings")?;
+        constraints.add(authority, budget)?;
+        policies.descend(authority);
+        policies.restrict(authority);
+        if !self_issued {
+            // 6.1.4 (l)
+            match max_path_length.checked_sub(1) {
+                Some(rest) => max_path_length = rest,
+                None => return refuse(Reason::PathLength, index, "", "an authority above allows none below"),
+            }
+        }
+        max_path_length = lower(max_path_length, authority);
+    }
+    demand(constraints.fault(signer, budget)?, Reason::NameConstraints, 0, "")?;
+    demand(policies.process(signer, true), Reason::Policy, 0, "certificatePolicies")?;
+    demand(policies.wrap_up(signer), Reason::Policy, 0, "certificatePolicies")
+}
+
+fn demand(problem: Option<impl Into<String>>, reason: Reason, index: usize, member: &str) -> Result {
+    problem.map_or(Ok(()), |problem| refuse(reason, index, member, problem))
+}
+
+fn deny(fault: Option<CertificateFault>, index: usize) -> Result {
+    fault.map_or(Ok(()), |(field, problem)| refuse(Reason::BadExtension, index, &field, problem))
+}
+
+/// 6.1.4 (m)
+fn lower(max_path_length: Count, authority: &Certificate) -> Count {
+    authority
+        .basic_constraints
+        .and_then(|basic| basic.path_length)
+        .map_or(max_path_length, |length| length.min(max_path_length))
+}
+
+/// 6.1.3 (a)(2); both ends are inclusive (4.1.2.5).
+fn check_validity(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
+    let Some(at) = inputs.at else {
+        return Ok(());
+    };
+    if at < certificate.not_before {
+        let seconds = i128::from(certificate.not_before) - i128::from(at);
+        return refuse(Reason::NotYetValid, index, "notBefore", format!("valid {seconds} s later"));
+    }
+    if at > certificate.not_after {
+        let seconds = i128::from(at) - i128::from(certificate.not_after);
+        return refuse(Reason::Expired, index, "notAfter", format!("expired {seconds} s before"));
+    }
+    Ok(())
+}
+
+/// 4.2: a critical extension is understood or the certificate refused.
+fn check_critical(certificate: &Certificate, index: usize) -> Result {
+    let unknown = certificate.unknown_critical.first();
+    unknown.map_or(Ok(()), |oid| {
+        refuse(Reason::UnknownCriticalExtension, index, "extensions", oid_text(oid))
+    })
+}
+
+fn check_profile(certificate: &Certificate, index: usize, inputs: &Inputs, anchor: bool) -> Result {
+    match inputs.profile {
+        IssuerProfile::None => Ok(()),
+        profile => deny(conformance::fault(certificate, profile, anchor), index),
+    }
+}
+
+/// What an authority's certificate must allow it.
+fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
+    if certificate.key_usage.is_some_and(|usage| !usage.has_any(KeyUsage::KEY_CERT_SIGN)) {
+        return refuse(Reason::KeyUsage, index, "keyUsage", "keyCertSign is not set"); // 6.1.4 (n)
+    }
+    // Not in section 6, but what every verifier of server certificates does: purposes nest.
+    check_purpose(certificate, index, inputs.purpose, true)?;
+    let problem = certificate.name_constraints.as_ref().and_then(name_constraints::malformed);
+    demand(problem, Reason::NameConstraints, index, "nameConstraints")
+}
+
+/// 4.2.1.12. That anyExtendedKeyUsage will not do for a server is of CA/Browser Forum Baseline Requirements 7.1.2.7.10.
+fn check_purpose(certificate: &Certificate, index: usize, purpose: Option<&[u8]>, any_purpose: bool) -> Result {
+    let (Some(purpose), Some(purposes)) = (purpose, &certificate.extended_key_usage) else {
+        return Ok(());
+    };
+    if purposes
+        .iter()
+        .any(|one| **one == *purpose || (any_purpose && **one == *oids::ANY_EXTENDED_KEY_USAGE))
+    {
+        return Ok(());
+    }
+    let texts: Vec<_> = purposes.iter().map(|one| oid_text(one)).collect();
+    refuse(
+        Reason::ExtendedKeyUsage,
+        index,
+        "extendedKeyUsage",
+        texts.join(", ").chars().take(200).collect::<String>(),
+    )
+}
