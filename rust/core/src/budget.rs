@@ -138,7 +138,6 @@ mod tests {
 
     #[test]
     fn a_budget_beyond_all_numbers_is_a_budget() {
-        assert!(Budget::new(i64::MAX).spend_items(usize::MAX).is_err());
         assert!(Budget::new(i64::MAX).spend_items(1 << 20).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Names are compared label by label, never as text with a suffix. The twin of `backends/python/host_names.py`.
 
-use crate::certificate::{Certificate, GeneralNameKind};
+use crate::certificate::{Certificate, GeneralName, GeneralNameKind};
 use crate::name_constraints::is_label;
 
 /// Whether the text is a DNS name: two labels at least, none empty or with other characters. A wildcard may be the first.
@@ -20,7 +20,7 @@ pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> V
         Some(names) => names
             .iter()
             .filter(|name| name.kind == GeneralNameKind::DnsName)
-            .map(|name| name.text())
+            .map(GeneralName::text)
             .collect(),
         None if allow_common_name => certificate.subject.common_names.iter().map(String::as_str).collect(),
         None => Vec::new(),

@@ -13,8 +13,8 @@ use crate::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, Gene
 use crate::reasons::Refusal;
 use crate::uri::Uri;
 
-/// Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL and
-/// BoringSSL stop there too.
+/// Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL stops there
+/// too.
 const MAX_COMPARISONS: usize = 1 << 20;
 
 const fn is_counted(kind: Kind) -> bool {
@@ -432,7 +432,6 @@ fn is_network(value: &[u8]) -> bool {
 }
 
 fn shown(name: Borne<'_>) -> String {
-    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     if let Some(directory) = name.name {
         let shown = directory
             .common_names
@@ -454,4 +453,10 @@ fn shown(name: Borne<'_>) -> String {
         name.value.iter().take(80).map(ascii).collect()
     };
     format!("{} {text}", name.kind.name())
+}
+
+/// For people.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
+    digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }

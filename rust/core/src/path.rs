@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use crate::budget::Budget;
 use crate::certificate::{Certificate, KeyUsage, NameKey};
 use crate::contract::Limits;
+use crate::name_constraints::hex;
 use crate::reasons::{Reason, Refusal};
 use crate::revocation::{Lists, Pending, Signatures, Statuses};
 use crate::signature::{self, Fault};
@@ -74,8 +75,8 @@ fn address(certificate: &Arc<Certificate>) -> usize {
 }
 
 impl LinkCache {
-    fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<Option<Fault>> {
-        self.links.load().get(&(address(child), address(issuer))).map(|link| link.fault)
+    fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<Link> {
+        self.links.load().get(&(address(child), address(issuer))).cloned()
     }
 
     fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, fault: Option<Fault>) {
@@ -404,13 +405,13 @@ impl<'a> Search<'a, '_> {
     /// 6.1.3 (a)(1): `child` was signed with the key of `issuer`, with an algorithm and a key that are accepted. Paid for once for each certificate and key.
     fn check_link(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
         let key = (address(child.certificate), &*issuer.certificate.spki);
-        let refusal = match self.ground.links.get(&key) {
-            Some(known) => known.clone(),
-            None => {
-                let refusal = self.link_fault(child, issuer, index)?;
-                self.ground.links.insert(key, refusal.clone());
-                refusal
-            }
+        let known = self.ground.links.get(&key).cloned();
+        let refusal = if let Some(known) = known {
+            known
+        } else {
+            let refusal = self.link_fault(child, issuer, index)?;
+            self.ground.links.insert(key, refusal.clone());
+            refusal
         };
         refusal.map_or(Ok(()), Err)
     }
@@ -444,13 +445,16 @@ impl<'a> Search<'a, '_> {
         let remembered = ground.remembered.filter(|_| child.own && issuer.own);
         let fault = remembered
             .and_then(|links| links.get(child.certificate, issuer.certificate))
-            .unwrap_or_else(|| {
-                let fault = signature::fault(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
-                if let Some(links) = remembered {
-                    links.put(child.certificate, issuer.certificate, fault);
-                }
-                fault
-            });
+            .map_or_else(
+                || {
+                    let fault = signature::fault(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
+                    if let Some(links) = remembered {
+                        links.put(child.certificate, issuer.certificate, fault);
+                    }
+                    fault
+                },
+                |link| link.fault,
+            );
         Ok(fault.map(|fault| match fault {
             Fault::Algorithm => algorithm_refusal(fault.text().to_owned()),
             Fault::Key | Fault::Signature => Refusal::new(
@@ -503,8 +507,8 @@ fn unknown_issuer(certificate: &Certificate, index: usize) -> Refusal {
         Reason::UnknownIssuer
     };
     let issuer = &certificate.issuer;
-    let hex = || issuer.der.iter().take(20).map(|octet| format!("{octet:02x}")).collect();
-    let name: String = issuer.common_names.last().cloned().unwrap_or_else(hex);
+    let beginning = || hex(&issuer.der[..issuer.der.len().min(20)]);
+    let name: String = issuer.common_names.last().cloned().unwrap_or_else(beginning);
     let place = certificate
         .ca_issuers
         .first()

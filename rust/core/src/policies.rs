@@ -12,7 +12,7 @@ use crate::oids::ANY_POLICY;
 /// A policy at the lowest depth.
 #[derive(Debug)]
 struct Node<'c> {
-    /// expected_policy_set, the policies that a certificate below may have; None for the policy itself alone.
+    /// `expected_policy_set`, the policies that a certificate below may have; None for the policy itself alone.
     expected: Option<Vec<&'c [u8]>>,
     /// It descends from a policy of the user-initial-policy-set, or from nothing but anyPolicy.
     accepted: bool,

@@ -196,9 +196,11 @@ impl<'a> Statuses<'a, '_, '_> {
         if !lists.required {
             return Ok(());
         }
-        let missing = || match covered.is_empty() {
-            true => "no list of its issuer".to_owned(),
-            false => format!("no list for {}", Reasons::ALL.without(covered).sorted_names().join(", ")),
+        let missing = || {
+            if covered.is_empty() {
+                return "no list of its issuer".to_owned();
+            }
+            format!("no list for {}", Reasons::ALL.without(covered).sorted_names().join(", "))
         };
         Err(Refusal::new(
             Reason::RevocationUnknown,
@@ -301,13 +303,13 @@ impl<'a> Statuses<'a, '_, '_> {
             return Err("cRLSign is not set for the list's issuer".into());
         }
         let key = (one.number, &*holder.spki);
-        let problem = match self.search.ground.signatures.get(&key) {
-            Some(known) => known.clone(),
-            None => {
-                let problem = self.signature_problem(&one.list, holder)?;
-                self.search.ground.signatures.insert(key, problem.clone());
-                problem
-            }
+        let known = self.search.ground.signatures.get(&key).cloned();
+        let problem = if let Some(known) = known {
+            known
+        } else {
+            let problem = self.signature_problem(&one.list, holder)?;
+            self.search.ground.signatures.insert(key, problem.clone());
+            problem
         };
         problem.map_or(Ok(()), |problem| Err(Unfit::Because(problem)))
     }
