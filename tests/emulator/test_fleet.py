@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -316,6 +317,28 @@ def test_an_untouched_machine_takes_no_memory(backend: Backend, unsigned: None) 
 
     made(10)
     assert made(10_000) - made(10) < 10_000
+
+
+def test_a_machine_that_falls_asleep_goes_at_once(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, _ = small
+    gone = weakref.ref(fleet.machine(1).app)
+    put(fleet, f"/m/1{INSTANCE}")
+    gc.disable()
+    try:
+        for index in (98, 99):
+            fleet.machines.wake(index)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_each_region_has_a_leaf_of_its_own(backend: Backend, clock: ManualClock) -> None:
+    template = {"template": True, "compute": {"location": "region{index/2}"}}
+    fleet = Fleet(Scenario.of(template), 4, 1, clock=clock, backend=backend)
+    fleet.stop()
+    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), clock=clock)
+    names = [verifier.verify(put(fleet, f"/m/{index}{ATTESTED}").body, nonce=NONCE).name for index in range(4)]
+    assert names == [f"region{index // 2}.metadata.azure.com" for index in range(4)]
 
 
 WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
