@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from imdskit import clouds
-from imdskit.emulator import scenario
+from imdskit.emulator import profiles, scenario
 from imdskit.emulator.profiles import PROFILES
 from imdskit.emulator.rules import RULES
 from imdskit.emulator.scenario import Scenario
@@ -123,8 +123,9 @@ def accepts(value: Any) -> bool:
 
 
 def loads(value: Any) -> bool:
+    """Whether an emulator can be made of it; profile and rules are checked then."""
     try:
-        Scenario.of(value)
+        profiles.of(Scenario.of(value))
     except ScenarioError:
         return False
     return True
@@ -170,6 +171,8 @@ FULL = {
     "kind": "classic",
     "apiVersions": ["2021-02-01", "2025-04-07"],
     "template": False,
+    "profile": "2021",
+    "rulesOff": ["leaf"],
     **full(scenario.SHAPE),
 }
 
