@@ -21,11 +21,11 @@ def fresh_loader() -> object:
 
 
 def test_a_backend_is_what_it_is_called(backend: Backend) -> None:
-    made = (backend.document(b"{}"), backend.bucket(1, 1, 1))
+    made = (backend.document(b"{}"), backend.bucket(1, 1, 1), backend.checker(Setup((), (), ())))
     modules = {type(thing).__module__ for thing in made}
     if backend.name == "rust":
         assert modules == {"imdskit._native"}
-        assert backend.native == {"document", "bucket"}
+        assert backend.native == {"document", "bucket", "checker"}
     else:
         assert all(module.startswith("imdskit.backends.python.") for module in modules)
         assert not backend.native

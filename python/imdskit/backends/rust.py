@@ -1,17 +1,13 @@
-"""The Rust backend: the record of the seam, filled from the extension. No logic.
-
-Document and bucket are native. The checker is still the Python one, and ``Backend.native`` says so.
-"""
+"""The Rust backend: the record of the seam, filled from the extension. No logic."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from imdskit.backends import python
 from imdskit.backends.contract import CONTRACT, Backend
 from imdskit.errors import BackendError
 
-_HINT = "Build it with `make test`, or `pip install . -C native=require` where cargo is."
+_HINT = "Build it with `make native`, or `pip install . -C native=require` where cargo is."
 
 
 @cache
@@ -35,4 +31,5 @@ def load() -> Backend:
     if contract != CONTRACT:
         message = f"The Rust extension keeps contract {contract}, this package {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
-    return Backend("rust", native.Document, native.Bucket, python.BACKEND.checker, frozenset({"document", "bucket"}))
+    everything = frozenset({"document", "bucket", "checker"})
+    return Backend("rust", native.Document, native.Bucket, native.Checker, everything, native.PROFILE, native.cpu_path())

@@ -121,7 +121,11 @@ impl Checker {
         let intermediates = parse_all(&setup.intermediates, "intermediates")?;
         let crls = parse_crls(&setup.crls)?;
         let boundaries = boundaries(anchors.iter().chain(&intermediates), &crls);
-        let lists = if crls.is_empty() { None } else { Some(Lists::new(crls, setup.require_crl)) };
+        let lists = if crls.is_empty() {
+            None
+        } else {
+            Some(Lists::new(crls, setup.require_crl))
+        };
         Ok(Self {
             anchors: Pool::new(anchors),
             intermediates: Pool::new(intermediates),
@@ -168,7 +172,14 @@ impl Checker {
             Cow::Owned(text) => Text::Unescaped(text.as_str().into()),
         });
         let label = self.setup.names[identity.label].0.clone();
-        Ok(Signed { content: opened.content, der: opened.der.into_owned(), claims, chain, label, name: identity.name })
+        Ok(Signed {
+            content: opened.content,
+            der: opened.der.into_owned(),
+            claims,
+            chain,
+            label,
+            name: identity.name,
+        })
     }
 
     /// Envelope, structure, and of the signature all but the reckoning.
@@ -184,7 +195,10 @@ impl Checker {
             return Err(Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", fault));
         }
         cms::check_attributes(signer, message.content_type, content, hash)?;
-        let known = self.memory.get(&certificate.der).unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
+        let known = self
+            .memory
+            .get(&certificate.der)
+            .unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
         let alone = message.certificates.iter().all(|other| other.der == certificate.der);
         Ok(Opened {
             content: range_of(content, &der),
@@ -199,20 +213,30 @@ impl Checker {
 
     fn check_structure<'m>(&self, message: &SignedData<'m>) -> Result<&'m [u8], Refusal> {
         if message.version != 1 {
-            return Err(Refusal::new(Reason::BadCms, "signedData.version", format!("version {}", message.version)));
+            return Err(Refusal::new(
+                Reason::BadCms,
+                "signedData.version",
+                format!("version {}", message.version),
+            ));
         }
         if message.content_type != oids::DATA {
             let detail = crate::der::oid_text(message.content_type);
             return Err(Refusal::new(Reason::BadCms, "signedData.encapContentInfo.eContentType", detail));
         }
-        let content = message.content.ok_or_else(|| Refusal::new(Reason::NoContent, "signedData.encapContentInfo", ""))?;
+        let content = message
+            .content
+            .ok_or_else(|| Refusal::new(Reason::NoContent, "signedData.encapContentInfo", ""))?;
         if message.signers.len() != 1 {
             let detail = format!("{} signers", message.signers.len());
             return Err(Refusal::new(Reason::SignerCount, "signedData.signerInfos", detail));
         }
         let (count, most) = (message.certificates.len(), self.setup.limits.certificates);
         if count > most {
-            return Err(Refusal::new(Reason::TooManyCertificates, "signedData.certificates", format!("{count}, at most {most}")));
+            return Err(Refusal::new(
+                Reason::TooManyCertificates,
+                "signedData.certificates",
+                format!("{count}, at most {most}"),
+            ));
         }
         Ok(content)
     }
@@ -226,7 +250,11 @@ impl Checker {
         nonce: Option<&[u8]>,
     ) -> Result<(Chain, Identity, Claims<Cow<'o, str>>), Refusal> {
         let chain = self.chain(opened, at)?;
-        let identity = opened.signer.identity.get_or_init(|| self.identity(&opened.signer.certificate)).clone()?;
+        let identity = opened
+            .signer
+            .identity
+            .get_or_init(|| self.identity(&opened.signer.certificate))
+            .clone()?;
         let claims = claims::parse(&opened.der[opened.content.clone()], &self.setup)?;
         if self.setup.check_times {
             claims::check_times(&claims, at, &self.setup)?;
@@ -253,7 +281,11 @@ impl Checker {
                 return Ok(chain);
             }
         }
-        let inputs = Inputs { common_names: self.setup.allow_common_name, profile: self.setup.issuer_profile, ..Inputs::new(Some(at)) };
+        let inputs = Inputs {
+            common_names: self.setup.allow_common_name,
+            profile: self.setup.issuer_profile,
+            ..Inputs::new(Some(at))
+        };
         let found: Chain = path::build(
             signer,
             &self.anchors,
@@ -306,7 +338,9 @@ impl Opened<'_> {
     /// The signature fits message and key.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
         let (key, signature) = (&self.signer.certificate.public_key, &self.der[self.signature.clone()]);
-        let fault = self.scheme.map_or(Some(Fault::Algorithm), |scheme| signature::fault_with(scheme, key, self.message(), signature));
+        let fault = self.scheme.map_or(Some(Fault::Algorithm), |scheme| {
+            signature::fault_with(scheme, key, self.message(), signature)
+        });
         fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
     }
 }
@@ -314,12 +348,18 @@ impl Opened<'_> {
 impl Opened<'_> {
     /// The same for many.
     pub(crate) fn check_signatures(many: &[Result<Opened<'_>, Refusal>]) -> Vec<Result<(), Refusal>> {
-        many.iter().map(|opened| opened.as_ref().map_or(Ok(()), Opened::check_signature)).collect()
+        many.iter()
+            .map(|opened| opened.as_ref().map_or(Ok(()), Opened::check_signature))
+            .collect()
     }
 }
 
 fn structure_refusal(error: DerError) -> Refusal {
-    let reason = if error.field.starts_with("certificates[") { Reason::BadCertificate } else { Reason::BadDer };
+    let reason = if error.field.starts_with("certificates[") {
+        Reason::BadCertificate
+    } else {
+        Reason::BadDer
+    };
     Refusal::new(reason, error.location(), error.message)
 }
 
@@ -355,8 +395,14 @@ fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
 
 /// The seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive.
 fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls: &[CertificateList]) -> Vec<i64> {
-    let mut ends: Vec<i64> = certificates.flat_map(|certificate| [certificate.not_before, certificate.not_after + 1]).collect();
-    ends.extend(crls.iter().flat_map(|one| [Some(one.this_update), one.next_update.map(|last| last + 1)]).flatten());
+    let mut ends: Vec<i64> = certificates
+        .flat_map(|certificate| [certificate.not_before, certificate.not_after + 1])
+        .collect();
+    ends.extend(
+        crls.iter()
+            .flat_map(|one| [Some(one.this_update), one.next_update.map(|last| last + 1)])
+            .flatten(),
+    );
     ends.sort_unstable();
     ends.dedup();
     ends

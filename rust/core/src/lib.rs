@@ -6,6 +6,7 @@ mod baseline;
 pub mod bucket;
 mod budget;
 mod certificate;
+pub mod checker;
 pub mod claims;
 mod cms;
 mod conformance;
@@ -20,6 +21,7 @@ mod envelope;
 mod extensions;
 mod host_names;
 mod keys;
+mod memory;
 mod name_constraints;
 mod names;
 mod oids;
@@ -34,4 +36,11 @@ mod signature;
 mod strict_json;
 mod uri;
 mod validation;
+pub mod verdicts;
 mod x509;
+
+/// What reckons RSA signatures on this processor.
+#[must_use]
+pub fn cpu_path() -> &'static str {
+    "aws-lc"
+}

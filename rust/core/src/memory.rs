@@ -38,12 +38,20 @@ pub(crate) struct Identity {
 
 impl Signer {
     pub(crate) fn new(certificate: Arc<Certificate>) -> Self {
-        Self { certificate, paths: ArcSwap::default(), identity: OnceLock::new() }
+        Self {
+            certificate,
+            paths: ArcSwap::default(),
+            identity: OnceLock::new(),
+        }
     }
 
     /// The path that was found at such a moment.
     pub(crate) fn path(&self, moment: Moment) -> Option<Chain> {
-        self.paths.load().iter().find(|(known, _)| *known == moment).map(|(_, chain)| Arc::clone(chain))
+        self.paths
+            .load()
+            .iter()
+            .find(|(known, _)| *known == moment)
+            .map(|(_, chain)| Arc::clone(chain))
     }
 }
 
@@ -59,7 +67,10 @@ impl Memory {
     /// The signer with this certificate.
     pub(crate) fn get(&self, der: &[u8]) -> Option<Arc<Signer>> {
         let signers = self.signers.load();
-        signers.get(der.last_chunk()?).filter(|signer| *signer.certificate.der == *der).map(Arc::clone)
+        signers
+            .get(der.last_chunk()?)
+            .filter(|signer| *signer.certificate.der == *der)
+            .map(Arc::clone)
     }
 
     /// Remember a path. Only ones that were found belong here, of signers that came alone: a stranger cannot fill the memory.

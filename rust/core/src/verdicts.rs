@@ -39,7 +39,13 @@ struct Piece {
 #[derive(Clone, Copy, Debug)]
 enum Row {
     Refused(usize),
-    Signed { signer: u32, start: usize, lengths: [u32; 8], created_on: i64, expires_on: i64 },
+    Signed {
+        signer: u32,
+        start: usize,
+        lengths: [u32; 8],
+        created_on: i64,
+        expires_on: i64,
+    },
 }
 
 /// A row that was accepted.
@@ -80,10 +86,21 @@ impl Verdicts {
         let piece = self.pieces.get(index / self.piece)?;
         Some(match *piece.rows.get(index % self.piece)? {
             Row::Refused(place) => Err(&piece.refusals[place]),
-            Row::Signed { signer, start, lengths, created_on, expires_on } => {
+            Row::Signed {
+                signer,
+                start,
+                lengths,
+                created_on,
+                expires_on,
+            } => {
                 let (chain, identity) = &piece.signers[signer as usize];
                 let claims = read_claims(&piece.texts[start..], lengths, created_on, expires_on);
-                Ok(Accepted { claims, label: identity.label, name: &identity.name, chain })
+                Ok(Accepted {
+                    claims,
+                    label: identity.label,
+                    name: &identity.name,
+                    chain,
+                })
             }
         })
     }
@@ -107,7 +124,9 @@ impl Checker {
             let next = AtomicUsize::new(0);
             let work = || {
                 let mut done = Vec::new();
-                while let Some((index, part)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, parts.get(index)?))) {
+                while let Some((index, part)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, parts.get(index)?)))
+                {
                     done.push((index, self.check_piece(part, at)));
                 }
                 done
@@ -126,13 +145,20 @@ impl Checker {
             done.sort_unstable_by_key(|(index, _)| *index);
             pieces.extend(done.into_iter().map(|(_, piece)| piece));
         }
-        Verdicts { pieces, piece: size, length: documents.len() }
+        Verdicts {
+            pieces,
+            piece: size,
+            length: documents.len(),
+        }
     }
 
     fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: i64) -> Piece {
         let opened: Vec<Result<Opened<'_>, Refusal>> = documents.iter().map(|document| self.open(document.as_ref())).collect();
         let signatures = Opened::check_signatures(&opened);
-        let mut piece = Piece { rows: Vec::with_capacity(documents.len()), ..Piece::default() };
+        let mut piece = Piece {
+            rows: Vec::with_capacity(documents.len()),
+            ..Piece::default()
+        };
         for (opened, signature) in opened.into_iter().zip(signatures) {
             let verdict = opened.and_then(|opened| {
                 signature?;
@@ -153,7 +179,10 @@ impl Checker {
 impl Piece {
     #[allow(clippy::cast_possible_truncation)] // a piece has few signers, and a document is far below 4 GiB
     fn add(&mut self, chain: Chain, identity: Identity, claims: &Claims<Cow<'_, str>>) -> Row {
-        let known = self.signers.iter().rposition(|(other, named)| std::sync::Arc::ptr_eq(other, &chain) && *named == identity);
+        let known = self
+            .signers
+            .iter()
+            .rposition(|(other, named)| std::sync::Arc::ptr_eq(other, &chain) && *named == identity);
         let signer = known.unwrap_or_else(|| {
             self.signers.push((chain, identity));
             self.signers.len() - 1
@@ -177,7 +206,13 @@ impl Piece {
                 *length = text.len() as u32;
             }
         }
-        Row::Signed { signer: signer as u32, start, lengths, created_on: claims.created_on, expires_on: claims.expires_on }
+        Row::Signed {
+            signer: signer as u32,
+            start,
+            lengths,
+            created_on: claims.created_on,
+            expires_on: claims.expires_on,
+        }
     }
 }
 

@@ -1,0 +1,166 @@
+//! `_native.Checker`, and what it says.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use imdskit_core::{checker, claims::Claims, verdicts};
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
+
+use crate::errors::{error, refused};
+use crate::setup;
+
+/// See `imdskit.backends.contract.Checker`.
+#[pyclass(frozen, module = "imdskit._native")]
+pub struct Checker(Arc<checker::Checker>);
+
+#[pymethods]
+impl Checker {
+    #[new]
+    fn new(setup: &Bound<'_, PyAny>) -> PyResult<Self> {
+        checker::Checker::new(setup::read(setup)?)
+            .map(|made| Self(Arc::new(made)))
+            .map_err(|bad| {
+                let location = PyString::new(setup.py(), &bad.location).into_any();
+                error(setup.py(), "TrustError", "bad-trust", &bad.message, Some(location))
+            })
+    }
+
+    /// Verify one document.
+    #[pyo3(signature = (document, at, nonce=None))]
+    fn check(&self, py: Python<'_>, document: &[u8], at: i64, nonce: Option<&Bound<'_, PyString>>) -> PyResult<Signed> {
+        let nonce = nonce.map(octets_of).transpose()?;
+        match py.detach(|| self.0.check(document, at, nonce.as_deref())) {
+            Ok(signed) => Ok(Signed(signed)),
+            Err(refusal) => Err(PyErr::from_value(refused(py, &refusal)?)),
+        }
+    }
+
+    /// Verify many documents, on so many threads; as many as there are processors if nothing is said.
+    #[pyo3(signature = (documents, at, threads=None))]
+    fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: i64, threads: Option<usize>) -> PyResult<Verdicts> {
+        let threads = match threads {
+            Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("threads is at least 1"))?,
+            None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        };
+        let documents = documents
+            .try_iter()?
+            .map(|document| Ok(document?.extract()?))
+            .collect::<PyResult<Vec<PyBackedBytes>>>()?;
+        let verdicts = py.detach(|| self.0.check_many(&documents, at, threads));
+        Ok(Verdicts {
+            checker: Arc::clone(&self.0),
+            documents,
+            at,
+            verdicts,
+        })
+    }
+}
+
+/// Octets of a nonce. Half of a surrogate pair is in no document, and has octets that are in none.
+fn octets_of(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    match nonce.to_str() {
+        Ok(text) => Ok(text.as_bytes().to_vec()),
+        Err(_) => nonce
+            .call_method1(intern!(nonce.py(), "encode"), ("utf-8", "surrogatepass"))?
+            .extract(),
+    }
+}
+
+/// See `imdskit.backends.contract.Signed`. Made of the document on demand.
+#[pyclass(frozen, module = "imdskit._native")]
+pub struct Signed(checker::Signed);
+
+#[pymethods]
+impl Signed {
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.content())
+    }
+
+    #[getter]
+    fn claims<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        claims(py, &self.0.claims())
+    }
+
+    #[getter]
+    fn label(&self) -> &str {
+        self.0.label()
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    #[getter]
+    fn chain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.0.chain().map(|der| PyBytes::new(py, der)))
+    }
+}
+
+/// `imdskit.backends.contract.Claims`.
+fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyAny>> {
+    static CLAIMS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let plan = found.plan.map(|[name, product, publisher]| (name, product, publisher));
+    CLAIMS.import(py, "imdskit.backends.contract", "Claims")?.call1((
+        found.vm_id,
+        found.nonce,
+        found.created_on,
+        found.expires_on,
+        plan,
+        found.subscription_id,
+        found.sku,
+        found.license_type,
+    ))
+}
+
+/// Verdicts on many documents, in their order: a sequence whose items are made when they are asked for.
+#[pyclass(frozen, sequence, module = "imdskit._native")]
+pub struct Verdicts {
+    checker: Arc<checker::Checker>,
+    documents: Vec<PyBackedBytes>,
+    at: i64,
+    verdicts: verdicts::Verdicts,
+}
+
+#[pymethods]
+impl Verdicts {
+    fn __len__(&self) -> usize {
+        self.verdicts.len()
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let place = if index < 0 {
+            self.verdicts.len().checked_add_signed(index)
+        } else {
+            usize::try_from(index).ok()
+        };
+        let absent = || PyIndexError::new_err("there is no such verdict");
+        let place = place.ok_or_else(absent)?;
+        let refusal = match self.verdicts.get(place).ok_or_else(absent)? {
+            Err(refusal) => return refused(py, refusal),
+            Ok(_) => self.checker.recall(&self.documents[place], self.at),
+        };
+        match refusal {
+            Ok(signed) => Ok(Bound::new(py, Signed(signed))?.into_any()),
+            Err(refusal) => refused(py, &refusal),
+        }
+    }
+
+    /// How many were refused for each reason; those that were accepted stand under `""`.
+    fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for verdict in self.verdicts.iter() {
+            *counts
+                .entry(verdict.map_or_else(|refusal| refusal.reason.code(), |_| ""))
+                .or_insert(0) += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,70 @@
+//! `_native.Document`.
+
+use imdskit_core::document;
+use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+
+use crate::errors::error;
+
+/// Where a path leads, as the location of an error.
+fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    intern!(path.py(), "/").call_method1(intern!(path.py(), "join"), (path,))
+}
+
+/// See `imdskit.backends.contract.Document`.
+#[pyclass(frozen, module = "imdskit._native")]
+pub struct Document(document::Document);
+
+#[pymethods]
+impl Document {
+    #[new]
+    fn new(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        py.detach(|| document::Document::new(data))
+            .map(Self)
+            .map_err(|document::BadDocument(detail)| {
+                let message = format!("The document is not strict JSON. {detail}");
+                error(py, "SelectionError", "bad-document", &message, None)
+            })
+    }
+
+    /// The node at a path, as `json` or as `text`.
+    fn select<'py>(&self, py: Python<'py>, path: &Bound<'py, PyTuple>, form: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let form = match form {
+            "json" => document::Form::Json,
+            "text" => document::Form::Text,
+            _ => return Err(PyValueError::new_err("form is neither json nor text")),
+        };
+        let absent = || match joined(path) {
+            Ok(place) => error(py, "SelectionError", "not-found", "There is no such node.", Some(place)),
+            Err(failure) => failure,
+        };
+        let keys = path
+            .iter()
+            .map(|key| Ok(key.cast_into::<PyString>()?))
+            .collect::<PyResult<Vec<_>>>()?;
+        let mut names = Vec::with_capacity(keys.len());
+        for key in &keys {
+            match key.to_str() {
+                Ok(name) => names.push(name),
+                // Half of a surrogate pair, which is in no document.
+                Err(failure) if failure.is_instance_of::<PyUnicodeEncodeError>(py) => return Err(absent()),
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.0
+            .select(names, form)
+            .map(|found| PyBytes::new(py, found))
+            .map_err(|refusal| match refusal {
+                document::SelectError::NotFound => absent(),
+                document::SelectError::LeafNeedsText => {
+                    let message = "The node is a leaf, which has no JSON form.";
+                    match joined(path) {
+                        Ok(place) => error(py, "SelectionError", "leaf-needs-text", message, Some(place)),
+                        Err(failure) => failure,
+                    }
+                }
+            })
+    }
+}

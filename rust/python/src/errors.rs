@@ -1,0 +1,32 @@
+//! The package's own exceptions, which are defined once, in `imdskit.errors`.
+
+use imdskit_core::reasons::Refusal;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+
+/// An exception of a class by its name; `location` is where it happened.
+pub(crate) fn error(py: Python<'_>, class: &str, code: &str, message: &str, location: Option<Bound<'_, PyAny>>) -> PyErr {
+    let made = || {
+        let details = PyDict::new(py);
+        if let Some(location) = location {
+            details.set_item(intern!(py, "location"), location)?;
+        }
+        py.import("imdskit.errors")?.getattr(class)?.call((code, message), Some(&details))
+    };
+    made().map_or_else(|failure| failure, PyErr::from_value)
+}
+
+/// The `VerificationError` of a refusal.
+pub(crate) fn refused<'py>(py: Python<'py>, refusal: &Refusal) -> PyResult<Bound<'py, PyAny>> {
+    static ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static REASON: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let reason = REASON.import(py, "imdskit.reasons", "Reason")?.call1((refusal.reason.code(),))?;
+    let details = PyDict::new(py);
+    details.set_item(intern!(py, "location"), &refusal.location)?;
+    details.set_item(intern!(py, "detail"), &refusal.detail)?;
+    ERROR
+        .import(py, "imdskit.errors", "VerificationError")?
+        .call((reason,), Some(&details))
+}

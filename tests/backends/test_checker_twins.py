@@ -1,0 +1,146 @@
+"""The two checkers, side by side: one verdict, one reason, one place for every input, whatever is remembered."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imdskit import backends
+from imdskit.backends.contract import Backend, Checker, Setup, Signed
+from imdskit.errors import BackendError, TrustError, VerificationError
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
+SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
+"""The documents of tests/vectors, with one defect each."""
+
+
+@pytest.fixture(scope="module")
+def native(request: pytest.FixtureRequest) -> Backend:
+    try:
+        return backends.get("rust")
+    except BackendError as error:
+        if request.config.getoption("--require-native"):
+            pytest.fail(str(error))
+        pytest.skip("the Rust extension is not built")
+
+
+def setup_of(case: dict[str, Any]) -> Setup:
+    return Setup(
+        anchors=tuple(map(base64.b64decode, SETTING["anchors"])),
+        intermediates=tuple(map(base64.b64decode, case.get("intermediates", SETTING["intermediates"]))),
+        names=tuple((domain, domain) for domain in SETTING["names"]),
+        crls=tuple(map(base64.b64decode, case.get("crls", ()))),
+    )
+
+
+def said(verdict: Signed | VerificationError) -> tuple[object, ...]:
+    """All that the seam promises."""
+    if isinstance(verdict, VerificationError):
+        return verdict.code, verdict.stage, verdict.location
+    return verdict.content, verdict.claims, verdict.label, verdict.name, verdict.chain
+
+
+def judged(checker: Checker, document: bytes, at: int, nonce: str | None = None) -> tuple[object, ...]:
+    try:
+        return said(checker.check(document, at, nonce))
+    except VerificationError as error:
+        return said(error)
+
+
+def test_the_checker_runs_in_the_extension(native: Backend) -> None:
+    checker = native.checker(setup_of({}))
+    assert type(checker).__module__ == "imdskit._native"
+    assert native.native == {"document", "bucket", "checker"}
+
+
+def test_details_are_in_words_too(native: Backend) -> None:
+    """Details may differ; that there are some, may not."""
+    for case in CASES:
+        if case["expected"] == "reject":
+            with pytest.raises(VerificationError) as mine:
+                native.checker(setup_of(case)).check(base64.b64decode(case["document"]), case.get("at", SETTING["at"]), case.get("nonce"))
+            with pytest.raises(VerificationError) as other:
+                backends.get("python").checker(setup_of(case)).check(
+                    base64.b64decode(case["document"]), case.get("at", SETTING["at"]), case.get("nonce")
+                )
+            assert bool(mine.value.detail) == bool(other.value.detail), case["id"]
+
+
+def plain() -> list[dict[str, Any]]:
+    """Those that are judged under the common setting."""
+    return [case for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_batch_is_judged_as_its_documents_are(native: Backend, threads: int) -> None:
+    documents = [base64.b64decode(case["document"]) for case in plain()]
+    checker = native.checker(setup_of({}))
+    for _ in ("cold", "warm"):
+        verdicts = checker.check_many(documents, SETTING["at"], threads)
+        assert len(verdicts) == len(documents)
+        alone = [judged(backends.get("python").checker(setup_of({})), document, SETTING["at"]) for document in documents[:60]]
+        assert [said(verdict) for verdict in verdicts][:60] == alone
+        assert [said(verdict) for verdict in verdicts] == [judged(checker, document, SETTING["at"]) for document in documents]
+
+
+def test_a_bad_document_among_thousands_changes_no_other(native: Backend) -> None:
+    good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
+    bad = [base64.b64decode(case["document"]) for case in plain() if case["expected"] == "reject"]
+    checker = native.checker(setup_of({}))
+    documents = [good] * 5000
+    places = {(index * 97 + 13) % 5000: document for index, document in enumerate(bad)}
+    for place, document in places.items():
+        documents[place] = document
+    verdicts = checker.check_many(documents, SETTING["at"])
+    refused = {place for place, verdict in enumerate(verdicts) if isinstance(verdict, VerificationError)}
+    assert refused == set(places)
+
+
+def test_verdicts_are_a_sequence(native: Backend) -> None:
+    good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
+    verdicts = native.checker(setup_of({})).check_many([good, b"", good], SETTING["at"])
+    assert said(verdicts[-1]) == said(verdicts[0])
+    assert said(verdicts[1])[0] == "empty"
+    with pytest.raises(IndexError):
+        verdicts[3]
+    with pytest.raises(IndexError):
+        verdicts[-4]
+    assert native.checker(setup_of({})).check_many([], SETTING["at"]).__len__() == 0
+
+
+@pytest.mark.parametrize("member", ["anchors", "intermediates", "crls"])
+def test_what_cannot_be_read_as_trust_is_refused_alike(native: Backend, member: str) -> None:
+    refusals = []
+    for backend in (native, backends.get("python")):
+        for bad in (b"", b"0", b"0\x80", b"0\x03\x02\x01\x00", base64.b64decode(SETTING["anchors"][0])[:-1]):
+            with pytest.raises(TrustError) as refusal:
+                backend.checker(Setup(**{"anchors": (), "intermediates": (), "names": (), member: (bad,)}))
+            refusals.append((refusal.value.code, refusal.value.message, refusal.value.location))
+    assert refusals[:5] == refusals[5:]
+
+
+documents = st.sampled_from([base64.b64decode(case["document"]) for case in CASES])
+
+
+@given(documents, st.data())
+def test_any_octet_changed_is_judged_alike(document: bytes, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, max(0, len(document) - 1)))
+    changed = document[:place] + data.draw(st.binary(max_size=3)) + document[place + data.draw(st.integers(0, 3)) :]
+    at = SETTING["at"] + data.draw(st.sampled_from([0, -10_000_000, 30_000, 100_000_000]))
+    assert judged(RUST, changed, at) == judged(PYTHON, changed, at)
+
+
+@given(st.binary(max_size=200), st.text(max_size=8) | st.none())
+def test_any_octets_are_judged_alike(document: bytes, nonce: str | None) -> None:
+    assert judged(RUST, document, SETTING["at"], nonce) == judged(PYTHON, document, SETTING["at"], nonce)
+
+
+PYTHON = backends.get("python").checker(setup_of({}))
+RUST = backends.best().checker(setup_of({}))
+"""Where there is no extension this is Python's too, and the tests that need one say so."""
