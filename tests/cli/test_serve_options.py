@@ -40,6 +40,27 @@ def test_an_option_reaches_the_emulator(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--fleet", "12"), ("fleet", 12, 1, "path", "127.1.0.0/16")),
+        (("--fleet", "3", "--fleet-by", "port", "--scenario", "windows"), ("windows", 3, 1, "port", "127.1.0.0/16")),
+        (("--fleet", "3", "--fleet-by", "source", "--fleet-network", "10.0.0.0/8"), ("fleet", 3, 1, "source", "10.0.0.0/8")),
+    ],
+    ids=str,
+)
+def test_options_reach_the_fleet(
+    arguments: tuple[str, ...], expected: tuple[object, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(*given: object, **options: Any) -> None:
+        assert (*given, options["network"]) == expected
+        raise UsageError("bad-argument", "It got there.")
+
+    monkeypatch.setattr("imdskit.cli.serve.Fleet", make)
+    status, _, err = run("serve", "--seed", "1", *arguments)
+    assert (status, "It got there." in err) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--profile", "2020"), "invalid choice"),
@@ -48,6 +69,8 @@ def test_an_option_reaches_the_emulator(
         (("--rule", "leafs=off"), "Did you mean leaf?"),
         (("--rule", "outside=off"), "cannot be switched off"),
         (("--faults", "nosuch.json"), "bad-faults"),
+        (("--fleet", "0"), "1 to 1000000"),
+        (("--fleet", "9", "--fleet-by", "source", "--fleet-network", "10.0.0.0/30"), "too few addresses"),
     ],
     ids=str,
 )

@@ -13,8 +13,10 @@ import threading
 from types import FrameType
 
 from imdskit import backends
+from imdskit.backends.contract import Backend
 from imdskit.cli import inputs, output
-from imdskit.emulator import Emulator, Scenario
+from imdskit.emulator import Emulator, Fleet, Scenario
+from imdskit.emulator.fleet import NETWORK, SELECT
 from imdskit.emulator.profiles import PROFILES
 
 BACKENDS = ("auto", "python", "rust")
@@ -24,7 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", type=_port, default=0, help="to listen on; 0, the default, takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; loopback by default")
     names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
-    parser.add_argument("--scenario", metavar="NAME|FILE", default="linux", help=names)
+    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
+    parser.add_argument(
+        "--fleet", metavar="N", type=_seed, help="so many machines in one process; the scenario is their template (docs/fleet.md)"
+    )
+    parser.add_argument(
+        "--fleet-by", choices=SELECT, default="path", help="what says which machine is asked: /m/N, its port, the asker's address"
+    )
+    parser.add_argument("--fleet-network", metavar="NET", default=NETWORK, help="by source: machine N is asked from address N + 1 of it")
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
@@ -54,18 +63,7 @@ def run(options: argparse.Namespace) -> int:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         backend = backends.get(options.backend)
-        emulator = Emulator(
-            options.scenario,
-            options.seed,
-            options.port,
-            not options.no_rate_limit,
-            backend=backend,
-            host=options.host,
-            profile=options.profile,
-            rules_off=options.rule,
-            faults=options.faults,
-            allow_hosts=options.allow_host,
-        )
+        emulator = _fleet(options, backend) if options.fleet is not None else _machine(options, backend)
         try:
             if options.trust_out is not None:
                 inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
@@ -77,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
                 "cloud": emulator.scenario.cloud.name,
                 "trust": options.trust_out,
                 "backend": backend.name,
+                **_told(emulator),
             }
             output.octets(json.dumps(ready).encode("ascii"))
             output.flush()
@@ -87,6 +86,46 @@ def run(options: argparse.Namespace) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
+    return Emulator(
+        options.scenario or "linux",
+        options.seed,
+        options.port,
+        not options.no_rate_limit,
+        backend=backend,
+        host=options.host,
+        profile=options.profile,
+        rules_off=options.rule,
+        faults=options.faults,
+        allow_hosts=options.allow_host,
+    )
+
+
+def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
+    return Fleet(
+        options.scenario or "fleet",
+        options.fleet,
+        options.seed,
+        options.fleet_by,
+        port=options.port,
+        network=options.fleet_network,
+        rate_limit=not options.no_rate_limit,
+        backend=backend,
+        host=options.host,
+        profile=options.profile,
+        rules_off=options.rule,
+        faults=options.faults,
+        allow_hosts=options.allow_host,
+    )
+
+
+def _told(emulator: Emulator | Fleet) -> dict[str, object]:
+    """What the line says of a fleet."""
+    if not isinstance(emulator, Fleet):
+        return {}
+    return {"fleet": {"machines": len(emulator), "by": emulator.select, **({"ports": emulator.ports} if emulator.ports else {})}}
 
 
 def _port(text: str) -> int:

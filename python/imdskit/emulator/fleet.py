@@ -94,7 +94,8 @@ class Fleet:
     The others are those of :class:`imdskit.emulator.Emulator`; faults are common to all machines, limits and events are each one's own.
 
     Attributes:
-        template: the checked scenario.
+        scenario: the checked template.
+        select: what says which machine is asked.
         authority: signs documents, with a leaf for each region.
         issuer: signs tokens.
         faults: what goes wrong.
@@ -135,7 +136,7 @@ class Fleet:
         if not 1 <= count <= MOST or awake < 1:
             raise UsageError("bad-argument", f"A fleet has 1 to {MOST} machines, and at least one of them is awake.")
         self._count = count
-        self._select = select
+        self.select = select
         self._network = _network(network, count) if select == "source" else None
         self._backend = backend
         self._clock = clock = clock or SystemClock()
@@ -144,11 +145,11 @@ class Fleet:
         self._profile = None if profile is None else profiles.find(profile)
         self._rules_off = tuple(rules_off)
         self._request_numbers = itertools.count()
-        self.template = template if isinstance(template, Scenario) else Scenario.load(template)
-        profiles.of(self.template).rules(self._rules_off)  # a mistake is told now, not when a machine wakes
+        self.scenario = template if isinstance(template, Scenario) else Scenario.load(template)
+        profiles.of(self.scenario).rules(self._rules_off)  # a mistake is told now, not when a machine wakes
         self.faults = Faults(clock, faults)
         self.issuer = Issuer(lambda: self.url, seed)
-        self._numbering = Numbering(self.template, secrets.randbits(128) if seed is None else seed)
+        self._numbering = Numbering(self.scenario, secrets.randbits(128) if seed is None else seed)
         self.machines = Machines(self._made, awake, clock)
         self._numbering.scenario(count - 1)  # the last one has the largest number and the highest address
         first = self.machines.wake(0)
@@ -177,6 +178,11 @@ class Fleet:
         return self._server.url
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of the machines in their order; empty where there is one for all."""
+        return () if self._ports is None else self._ports.numbers
+
+    @property
     def trust_pem(self) -> str:
         """Root and issuing authority of this fleet."""
         return self.authority.trust_pem()
@@ -186,7 +192,7 @@ class Fleet:
         if not 0 <= index < self._count:
             raise UsageError("bad-argument", f"The fleet has no machine {index}; it has 0 to {self._count - 1}.")
         url, source = self.url, ""
-        if self._select == "path":
+        if self.select == "path":
             url = f"{url}/m/{index}"
         elif self._ports is not None:
             url = f"{url.rpartition(':')[0]}:{self._ports.numbers[index]}"
@@ -238,7 +244,7 @@ class Fleet:
 
     def _authority(self, region: str, seed: int | None) -> Authority:
         try:
-            return Authority(self._clock, self.url, domain=self.template.cloud.domain, region=region, seed=seed)
+            return Authority(self._clock, self.url, domain=self.scenario.cloud.domain, region=region, seed=seed)
         except UsageError as error:
             raise ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint) from None
 
