@@ -14,6 +14,7 @@ from functools import partial
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
 from imdskit.emulator import loadbalancer, machine, profiles
+from imdskit.emulator.answer_cache import MOST, AnswerCache
 from imdskit.emulator.call import Call, Machine
 from imdskit.emulator.events import Events
 from imdskit.emulator.fault_kinds import Fault, left
@@ -56,8 +57,10 @@ class App:
         faults: what goes wrong; None: nothing, until some are loaded.
         events: of an earlier object for the same machine; None: none were ever announced.
         numbers: of requests, for their ids; None: from 0.
+        remembered: answers that are kept to be given again; 0: every request goes through the rules.
 
     Attributes:
+        answers: that are kept, or None.
         faults: what goes wrong.
         instance: the instance document.
         throttle: the limits, or None.
@@ -85,6 +88,7 @@ class App:
         faults: Faults | None = None,
         events: Events | None = None,
         numbers: Iterator[int] | None = None,
+        remembered: int = MOST,
     ) -> None:
         self.faults = faults or Faults(clock)
         asked = profiles.of(scenario)
@@ -111,6 +115,7 @@ class App:
             profile.version_error,
         )
         self.throttle = throttle
+        self.answers: AnswerCache | None = AnswerCache(request_id, remembered) if remembered else None
         self._downloads = downloads
         tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
         self._routes = Routes(clock, attestor, tokens, request_id)
@@ -122,8 +127,19 @@ class App:
             fault = self.faults.take(call)
             if fault is not None:
                 return self._faulty(call, fault)
+        kept = None if self.answers is None else self.answers.find(request, self.machine)
+        if kept is not None and self.answers is not None:
+            if self.throttle is None or self.throttle.general():
+                return self.answers.answer(kept)
+            return self._answer(Call(self.machine, request, admitted=False))
         published = self._published(request)
-        return self._limited(Call(self.machine, request)) if published is None else published
+        if published is not None:
+            return published
+        call = Call(self.machine, request)
+        response = self._limited(call)
+        if self.answers is not None and call.admitted:
+            self.answers.remember(call, response)
+        return response
 
     def _faulty(self, call: Call, fault: Fault) -> Response:
         instead = fault.instead(call)

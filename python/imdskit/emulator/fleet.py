@@ -44,6 +44,8 @@ MOST = 1_000_000
 """Machines of a fleet."""
 AWAKE = 512
 """Machines that are kept whole; others are made again when they are asked."""
+REMEMBERED = 8
+"""Answers that a machine remembers while it is awake."""
 CONNECTIONS = 1024
 """Open connections to all machines together."""
 NETWORK = "127.1.0.0/16"
@@ -276,6 +278,7 @@ class Fleet:
             faults=self.faults,
             events=events,
             numbers=self._request_numbers,
+            remembered=REMEMBERED,
         )
 
     def _download(self, path: str) -> tuple[str, bytes] | None:

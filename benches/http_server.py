@@ -1,0 +1,201 @@
+"""The emulator over HTTP, with answers remembered and without, and nginx beside it, in rounds that alternate.
+
+    python benches/http_server.py [--rounds N] [--seconds S] [--connections N]... [--json OUT]
+
+Needs ``wrk``; nginx (``apt-get install wrk nginx-light``) serves a file of the same octets where it is there, and is left out where it is not. Each server runs
+on core 0 and ``wrk``, with one thread, on core 1; on a machine with one core the figures mean little. Rates are medians of the rounds with the slowest and the
+fastest; ratios are those of one round each, and so is their spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+from statistics import median
+from time import sleep
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = "/metadata/instance?api-version=2025-04-07"
+UNITS = {"us": 1.0, "ms": 1000.0, "s": 1_000_000.0}
+NGINX = """
+worker_processes 1;
+daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path {folder};
+  proxy_temp_path {folder};
+  fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder};
+  scgi_temp_path {folder};
+  open_file_cache max=10;
+  server {{
+    listen 127.0.0.1:{port} backlog=1024;
+    location = /metadata/instance {{
+      default_type application/json;
+      if ($http_metadata != "true") {{ return 400; }}
+      alias {folder}/instance.json;
+    }}
+  }}
+}}
+"""
+
+
+def main() -> int:
+    options = _parse()
+    if options.serve:
+        return serve(options.serve, options.backend)
+    if shutil.which("wrk") is None:
+        print("wrk is not installed", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        servers = {name: Served(name, options.backend) for name in ("remembered", "every rule each time")}
+        try:
+            body = fetch(next(iter(servers.values())).url)
+            if shutil.which("nginx"):
+                servers["nginx"] = Nginx(Path(folder), body)
+            result = {
+                "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "system": platform.platform()},
+                "body_octets": len(body),
+                "loads": {f"{number} connections": measure(servers, options, number, close=False) for number in options.connections}
+                | {"16 connections, one request each": measure(servers, options, 16, close=True)},
+            }
+        finally:
+            for server in servers.values():
+                server.stop()
+    text = json.dumps(result, indent=1)
+    print(text)
+    if options.json:
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+class Served:
+    """An emulator in a process of its own, on core 0."""
+
+    def __init__(self, name: str, backend: str) -> None:
+        mode = "remembered" if name == "remembered" else "each"
+        command = [sys.executable, __file__, "--serve", mode, "--backend", backend]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+        self.process = subprocess.Popen(pinned(0, command), env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30)
+
+
+class Nginx(Served):
+    """nginx with one worker and one file, on core 0."""
+
+    def __init__(self, folder: Path, body: bytes) -> None:
+        folder.chmod(0o755)
+        (folder / "instance.json").write_bytes(body)
+        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=18169), encoding="utf-8")
+        self.process = subprocess.Popen(pinned(0, ["nginx", "-c", str(folder / "nginx.conf")]), stderr=subprocess.DEVNULL)
+        self.url = "http://127.0.0.1:18169"
+        for _ in range(50):
+            sleep(0.1)
+            try:
+                fetch(self.url)
+                return
+            except OSError:
+                continue
+
+
+def measure(servers: dict[str, Served], options: argparse.Namespace, connections: int, *, close: bool) -> dict[str, object]:
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in servers}
+    for _ in range(options.rounds):
+        for name, server in servers.items():
+            rounds[name].append(load(server.url, options.seconds, connections, close=close))
+    rates = {name: [each["rate"] for each in one] for name, one in rounds.items()}
+    told: dict[str, object] = {
+        name: {
+            "rate": spread(rates[name]),
+            "p50_us": median(each["p50"] for each in one),
+            "p99_us": median(each["p99"] for each in one),
+            "errors": sum(each["errors"] for each in one),
+        }
+        for name, one in rounds.items()
+    }
+    for reference in ("nginx", "every rule each time"):
+        if reference in rates:
+            told[f"remembered / {reference}"] = spread([a / b for a, b in zip(rates["remembered"], rates[reference], strict=True)])
+    return told
+
+
+def load(url: str, seconds: int, connections: int, *, close: bool) -> dict[str, float]:
+    """One run of wrk."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", "Metadata: true"]
+    if close:
+        command += ["-H", "Connection: close"]
+    said = subprocess.run(pinned(1, [*command, url + TARGET]), capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    assert rate is not None, said
+    found = {name: re.search(rf"{name}%\s+([\d.]+)(us|ms|s)", said) for name in ("50", "99")}
+    failures = re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)", said)
+    return {
+        "rate": float(rate[1]),
+        **{f"p{name}": float(match[1]) * UNITS[match[2]] if match else 0.0 for name, match in found.items()},
+        "errors": sum(map(int, failures)),
+    }
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    return ["taskset", "-c", str(core), *command] if shutil.which("taskset") and (os.cpu_count() or 1) > core else command
+
+
+def fetch(url: str) -> bytes:
+    request = urllib.request.Request(url + TARGET, headers={"Metadata": "true"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as response:
+        return bytes(response.read())
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"median": round(median(values), 3), "slowest": round(min(values), 3), "fastest": round(max(values), 3)}
+
+
+def serve(mode: str, backend: str) -> int:
+    """The process of :class:`Served`."""
+    from imdskit import backends
+    from imdskit.emulator import Emulator, Scenario
+
+    tags = {f"tag{number}": "x" * 40 for number in range(10)}  # a document of about 4 kB
+    scenario = Scenario.of({"compute": {"tags": tags}})
+    with Emulator(scenario, 1, rate_limit=False, backend=backends.get(backend)) as emulator:
+        if mode == "each":
+            emulator.app.answers = None
+        print(emulator.url, flush=True)
+        signal.sigwait([signal.SIGTERM])
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--connections", type=int, action="append", default=None)
+    parser.add_argument("--backend", default="python")
+    parser.add_argument("--json")
+    parser.add_argument("--serve", choices=("remembered", "each"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.connections = options.connections or [1, 16, 64]
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Remembered answers are the answers that the rules would give, whatever was asked and changed before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imdskit.backends.contract import Backend
+from imdskit.clock import ManualClock
+from imdskit.emulator.answer_cache import LONGEST, AnswerCache
+from imdskit.emulator.app import App
+from imdskit.emulator.call import Call
+from imdskit.emulator.instance import Instance
+from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.throttle import Throttle
+from imdskit.protocol.messages import Delivery, Request, Response
+
+from .conftest import ISSUER, NOON, _downloads, _signed
+
+SCENARIO = Scenario.load("linux")
+OTHER = Scenario.load("windows")
+METADATA = (("Host", "127.0.0.1"), ("Metadata", "true"))
+INSTANCE = "/metadata/instance?api-version=2021-02-01"
+
+
+def app(backend: Backend, clock: ManualClock, *, limited: bool = False, remembered: int = 256, scenario: Scenario = SCENARIO) -> App:
+    throttle = Throttle(backend.bucket, clock) if limited else None
+    return App(
+        scenario,
+        backend,
+        clock,
+        _signed,
+        ISSUER,
+        seed=1,
+        throttle=throttle,
+        downloads=_downloads,
+        remembered=remembered,
+    )
+
+
+TARGETS = [
+    INSTANCE,
+    "/metadata/instance?api-version=2021-02-01&format=text",
+    "/metadata/instance/compute/name?api-version=2021-02-01&format=text",
+    "/metadata/instance/compute/name?api-version=2021-02-01",
+    "/metadata/instance/nosuch?api-version=2021-02-01",
+    "/metadata/instance?api-version=2021-08-01&extended=true",
+    "/metadata/instance?api-version=1999-01-01",
+    "/metadata/instance?api-version=2021-02-01&API-version=2021-02-01",
+    "/METADATA/Instance?api-version=2021-02-01",
+    "/metadata/versions",
+    "/metadata/attested/document?api-version=2021-02-01&nonce=1",
+    "/metadata/scheduledevents?api-version=2020-07-01",
+    "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net",
+    "/metadata/identity/info?api-version=2018-02-01",
+    "/metadata/loadbalancer?api-version=2020-10-01",
+    "/metadata",
+    "/pki/one.crt",
+    "/",
+]
+HEADERS: list[tuple[tuple[str, str], ...]] = [
+    METADATA,
+    (("metadata", "True"), ("Host", "127.0.0.1")),
+    (("Host", "127.0.0.1"),),
+    (*METADATA, ("X-Forwarded-For", "1.2.3.4")),
+    (*METADATA, ("Metadata", "false")),
+]
+FAULTS: list[list[Any]] = [
+    [{"match": {"category": "instance"}, "times": 2, "fault": {"status": 500}}],
+    [{"fault": {"delay": 1}}],
+]
+
+REQUESTS = st.builds(
+    Request,
+    st.sampled_from(["GET", "GET", "GET", "GET", "POST", "HEAD", "PUT"]),
+    st.sampled_from(TARGETS),
+    st.sampled_from(HEADERS),
+    st.sampled_from([b"", b"", b"", b"{}"]),
+    st.sampled_from(["127.0.0.1", "10.0.0.1"]),
+)
+STEPS = st.one_of(
+    REQUESTS,
+    REQUESTS,
+    REQUESTS,
+    st.sampled_from([1, 3600]),
+    st.sampled_from(["event", "fault", "delay", "no faults", "other machine", "first machine"]),
+)
+
+
+def change(one: App, step: str, instances: tuple[Instance, Instance]) -> None:
+    match step:
+        case "event":
+            one.machine.events.schedule("Reboot")
+        case "fault":
+            one.faults.load(FAULTS[0])
+        case "delay":
+            one.faults.load(FAULTS[1])
+        case "no faults":
+            one.faults.clear()
+        case _:
+            one.machine = replace(one.machine, instance=instances[step == "other machine"])
+
+
+def comparable(response: Response) -> Response:
+    """Without what is to be done when it has left, which is another function each time."""
+    return response if response.delivery is None else replace(response, delivery=replace(response.delivery, left=None))
+
+
+@settings(max_examples=200)
+@given(st.lists(STEPS, max_size=40), st.booleans())
+def test_with_and_without_remembering_all_answers_are_the_same(backend: Backend, steps: list[Any], limited: bool) -> None:
+    clocks = ManualClock(NOON), ManualClock(NOON)
+    remembering = app(backend, clocks[0], limited=limited, remembered=3)
+    plain = app(backend, clocks[1], limited=limited, remembered=0)
+    instances = plain.instance, Instance(OTHER, 2, backend.document)
+    assert plain.answers is None
+    for step in steps:
+        if isinstance(step, Request):
+            # The second time it may be remembered.
+            for _ in range(2):
+                assert comparable(remembering.handle(step)) == comparable(plain.handle(step))
+        elif isinstance(step, int):
+            for clock in clocks:
+                clock.advance(step)
+        else:
+            for one in (remembering, plain):
+                change(one, step, instances)
+    assert remembering.answers is not None
+    assert len(remembering.answers) <= 3
+
+
+def test_ids_of_requests_are_new_each_time(backend: Backend) -> None:
+    one = app(backend, ManualClock(NOON))
+    responses = [one.handle(Request("GET", INSTANCE, METADATA)) for _ in range(5)]
+    assert one.answers is not None
+    assert len(one.answers) == 1
+    assert len({response.header_values("x-ms-request-id") for response in responses}) == 5
+    assert len({response.body for response in responses}) == 1
+
+
+def test_limits_are_counted_for_remembered_answers(backend: Backend) -> None:
+    clock = ManualClock(NOON)
+    one = app(backend, clock, limited=True)
+    for _ in range(3):
+        assert [one.handle(Request("GET", INSTANCE, METADATA)).status for _ in range(7)] == [200] * 5 + [429] * 2
+        clock.advance(1)
+
+
+def test_a_remembered_answer_is_not_that_of_another_machine(backend: Backend) -> None:
+    one = app(backend, ManualClock(NOON))
+    first = one.handle(Request("GET", INSTANCE, METADATA))
+    one.machine = app(backend, ManualClock(NOON), scenario=OTHER).machine
+    second = one.handle(Request("GET", INSTANCE, METADATA))
+    assert first.body != second.body
+    assert b"windows-vm" in second.body
+
+
+FORGETFUL: dict[str, Request] = {
+    "an attested document": Request("GET", "/metadata/attested/document?api-version=2021-02-01", METADATA),
+    "events": Request("GET", "/metadata/scheduledevents?api-version=2020-07-01", METADATA),
+    "a token": Request("GET", "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x", METADATA),
+    "with a body": Request("GET", INSTANCE, METADATA, b"x"),
+    "very long": Request("GET", INSTANCE, (*METADATA, ("A", "x" * LONGEST))),
+    "nothing of the service's": Request("GET", "/", METADATA),
+}
+
+
+@pytest.mark.parametrize("request_", FORGETFUL.values(), ids=FORGETFUL)
+def test_some_answers_are_never_remembered(request_: Request, backend: Backend) -> None:
+    one = app(backend, ManualClock(NOON))
+    one.handle(request_)
+    assert one.answers is not None
+    assert len(one.answers) == 0
+
+
+def test_an_answer_that_leaves_in_another_way_is_not_remembered(backend: Backend) -> None:
+    one = app(backend, ManualClock(NOON))
+    cache = AnswerCache(lambda: "id")
+    cache.remember(Call(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
+    assert len(cache) == 0
+
+
+def test_the_oldest_answer_is_forgotten_and_all_can_be(backend: Backend) -> None:
+    machine = app(backend, ManualClock(NOON)).machine
+    cache = AnswerCache(lambda: "id", most=2)
+    requests = [Request("GET", f"/metadata/instance?x={number}") for number in range(3)]
+    for request in requests:
+        cache.remember(Call(machine, request), Response(200))
+    assert [cache.find(request, machine) is not None for request in requests] == [False, True, True]
+    cache.forget()
+    assert len(cache) == 0
