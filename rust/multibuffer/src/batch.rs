@@ -66,7 +66,10 @@ mod side_by_side {
 
     impl<const NB: usize> Default for Queue<'_, NB> {
         fn default() -> Self {
-            Self { waiting: Vec::new(), lanes: None }
+            Self {
+                waiting: Vec::new(),
+                lanes: None,
+            }
         }
     }
 
@@ -98,7 +101,12 @@ mod side_by_side {
 
         fn run(&mut self, ifma: Ifma, jobs: &[Job<'_>], verdicts: &mut [bool]) {
             let lanes = self.lanes.get_or_insert_with(|| {
-                Box::new(Lanes { of: [None; LANES], modulus: WideModulus::ZERO, signatures: Wide::ZERO, columns: Columns::ZERO })
+                Box::new(Lanes {
+                    of: [None; LANES],
+                    modulus: WideModulus::ZERO,
+                    signatures: Wide::ZERO,
+                    columns: Columns::ZERO,
+                })
             });
             for (lane, (index, modulus)) in self.waiting.iter().enumerate() {
                 if !lanes.of[lane].is_some_and(|there| core::ptr::eq(there, *modulus)) {

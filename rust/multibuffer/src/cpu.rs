@@ -6,7 +6,7 @@ pub(crate) use supported::Ifma;
 pub(crate) use unsupported::Ifma;
 
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, clippy::unused_self)] // `self` is the proof
 mod supported {
     use crate::lanes::{self, Columns, Wide, WideModulus};
     use crate::limbs::{Modulus, Number};
@@ -38,7 +38,13 @@ mod supported {
         }
 
         #[cfg(test)]
-        pub(crate) fn multiply_eight<const NB: usize>(self, a: &mut Wide<NB>, b: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
+        pub(crate) fn multiply_eight<const NB: usize>(
+            self,
+            a: &mut Wide<NB>,
+            b: &Wide<NB>,
+            modulus: &WideModulus<NB>,
+            columns: &mut Columns,
+        ) {
             // SAFETY: as in `multiply`.
             unsafe { lanes::multiply(a, b, modulus, columns) }
         }

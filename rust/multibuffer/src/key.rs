@@ -37,7 +37,11 @@ impl Key {
             384 => Prepared::Bits3072(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
             _ => Prepared::Bits4096(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
         };
-        Some(Self { ifma, octets: modulus.into(), modulus: sized })
+        Some(Self {
+            ifma,
+            octets: modulus.into(),
+            modulus: sized,
+        })
     }
 
     /// Octets of the modulus, of a signature and of an encoded block: 256, 384 or 512.

@@ -1,11 +1,12 @@
 //! The kernel of eight numbers: one in each 64-bit lane, every lane with a modulus of its own.
 
 use core::arch::x86_64::{
-    _mm512_add_epi64, _mm512_and_si512, _mm512_mask_mov_epi64, _mm512_set1_epi64, _mm512_srli_epi64, _mm512_sub_epi64, _mm512_test_epi64_mask,
+    _mm512_add_epi64, _mm512_and_si512, _mm512_mask_mov_epi64, _mm512_set1_epi64, _mm512_srli_epi64, _mm512_sub_epi64,
+    _mm512_test_epi64_mask,
 };
 
-use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
-use crate::vector::{Vector, add_high, add_low, load, store, zero};
+use crate::limbs::{BLOCK, LIMB_MAX, LIMB_SHIFT, MAX_BLOCKS, Modulus, Number};
+use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
 
 /// Eight numbers to multiply.
 pub(crate) const LANES: usize = 8;
@@ -54,8 +55,12 @@ pub(crate) struct WideModulus<const NB: usize> {
 }
 
 impl<const NB: usize> WideModulus<NB> {
-    pub(crate) const ZERO: Self =
-        Self { n: Wide::ZERO, folded: Wide::ZERO, q: [Row([0; LANES]); BLOCK], r_squared: Wide::ZERO };
+    pub(crate) const ZERO: Self = Self {
+        n: Wide::ZERO,
+        folded: Wide::ZERO,
+        q: [Row([0; LANES]); BLOCK],
+        r_squared: Wide::ZERO,
+    };
 
     pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>) {
         self.n.set(lane, &modulus.n);
@@ -110,12 +115,16 @@ pub(crate) fn square<const NB: usize>(a: &mut Wide<NB>, modulus: &WideModulus<NB
     for (rows, columns) in a.0.iter().zip(columns.as_chunks_mut::<2>().0) {
         let limbs = vectors(rows);
         let mut sums = [zero(); 2 * BLOCK];
-        for i in 0..BLOCK {
-            for j in i + 1..BLOCK {
-                sums[i + j] = add_low(sums[i + j], limbs[i], limbs[j]);
-                sums[i + j + 1] = add_high(sums[i + j + 1], limbs[i], limbs[j]);
-            }
-        }
+        for_each_of_eight!(
+            i,
+            for_each_of_eight!(
+                j,
+                if i < j {
+                    sums[i + j] = add_low(sums[i + j], limbs[i], limbs[j]);
+                    sums[i + j + 1] = add_high(sums[i + j + 1], limbs[i], limbs[j]);
+                }
+            )
+        );
         for (row, sum) in columns.as_flattened_mut().iter_mut().zip(sums) {
             store(&mut row.0, sum);
         }
@@ -152,17 +161,17 @@ fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {
     let mut high = [zero(); BLOCK];
     let mut above = zero();
     for (index, other) in others.iter().enumerate() {
-        for j in 0..BLOCK {
+        for_each_of_eight!(j, {
             let limb = load(&other[j].0);
-            for i in 0..BLOCK {
+            for_each_of_eight!(i, {
                 low[(i + j) % BLOCK] = add_low(low[(i + j) % BLOCK], block[i], limb);
                 high[(i + j) % BLOCK] = add_high(high[(i + j) % BLOCK], block[i], limb);
-            }
+            });
             store(&mut columns[index][j].0, _mm512_add_epi64(low[j], above));
             above = high[j];
             low[j] = load(&columns[index + 1][j].0);
             high[j] = zero();
-        }
+        });
     }
     for (i, row) in columns[others.len()].iter_mut().enumerate() {
         store(&mut row.0, _mm512_add_epi64(low[i], above));
@@ -176,7 +185,7 @@ fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {
 fn carry(mut columns: [Vector; BLOCK], mut carried: Vector) -> ([Vector; BLOCK], Vector) {
     for column in &mut columns {
         let sum = _mm512_add_epi64(*column, carried);
-        carried = _mm512_srli_epi64::<{ LIMB_BITS as u32 }>(sum);
+        carried = _mm512_srli_epi64::<LIMB_SHIFT>(sum);
         *column = limb(sum);
     }
     (columns, carried)
@@ -203,15 +212,17 @@ fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, col
     let q = vectors(&modulus.q);
     let mut sums = [zero(); BLOCK];
     let mut highs = [zero(); BLOCK];
-    for i in 0..BLOCK {
+    for_each_of_eight!(i, {
         store(&mut columns[0][i].0, low[i]);
-        for j in 0..BLOCK - i {
-            sums[i + j] = add_low(sums[i + j], low[i], q[j]);
+        for_each_of_eight!(j, {
+            if i + j < BLOCK {
+                sums[i + j] = add_low(sums[i + j], low[i], q[j]);
+            }
             if i + j + 1 < BLOCK {
                 highs[i + j + 1] = add_high(highs[i + j + 1], low[i], q[j]);
             }
-        }
-    }
+        });
+    });
     for (sum, high) in sums.iter_mut().zip(highs) {
         *sum = _mm512_add_epi64(*sum, high);
     }
@@ -219,10 +230,10 @@ fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, col
     sweep(&m, &modulus.n.0, columns);
     // The block that is left of R is a multiple of B now. Its two uppermost columns tell which: those below them and the lower bits of the
     // seventh make up less than two of the eighth, and exactly what this misses to a multiple of 2^52.
-    let most = _mm512_srli_epi64::<{ LIMB_BITS as u32 }>(load(&columns[0][BLOCK - 2].0));
+    let most = _mm512_srli_epi64::<LIMB_SHIFT>(load(&columns[0][BLOCK - 2].0));
     let most = _mm512_add_epi64(most, _mm512_set1_epi64(1));
     let most = _mm512_add_epi64(most, load(&columns[0][BLOCK - 1].0));
-    let mut carried = _mm512_srli_epi64::<{ LIMB_BITS as u32 }>(most);
+    let mut carried = _mm512_srli_epi64::<LIMB_SHIFT>(most);
     for (rows, columns) in result.0.iter_mut().zip(&columns[1..]) {
         let (limbs, carry) = carry(vectors(columns), carried);
         carried = carry;
@@ -244,7 +255,13 @@ fn add(row: &mut Row, vector: Vector) {
 fn subtract_if_not_less<const NB: usize>(a: &mut Wide<NB>, n: &Wide<NB>) {
     let mut difference = Wide::<NB>::ZERO;
     let mut borrow = zero();
-    for ((to, a), n) in difference.0.as_flattened_mut().iter_mut().zip(a.0.as_flattened()).zip(n.0.as_flattened()) {
+    for ((to, a), n) in difference
+        .0
+        .as_flattened_mut()
+        .iter_mut()
+        .zip(a.0.as_flattened())
+        .zip(n.0.as_flattened())
+    {
         let sum = _mm512_sub_epi64(_mm512_sub_epi64(load(&a.0), load(&n.0)), borrow);
         borrow = _mm512_srli_epi64::<63>(sum);
         store(&mut to.0, limb(sum));

@@ -26,6 +26,8 @@ mod limbs;
 pub mod model;
 #[cfg(target_arch = "x86_64")]
 mod single;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 

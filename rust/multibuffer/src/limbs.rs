@@ -2,6 +2,9 @@
 
 /// Bits of a limb: the width that `vpmadd52luq` and `vpmadd52huq` multiply.
 pub(crate) const LIMB_BITS: usize = 52;
+/// The same, as shifts of vectors take it.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const LIMB_SHIFT: u32 = 52;
 /// The greatest limb.
 pub(crate) const LIMB_MAX: u64 = (1 << LIMB_BITS) - 1;
 /// Limbs of a block: the 64-bit lanes of a 512-bit vector.
@@ -11,15 +14,15 @@ pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Blocks of the greatest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
-/// A number of at most [`MAX_BLOCKS`] blocks between two blocks of zeros, so that eight limbs may be read from any offset around it.
-/// Block `i` of the number is element `i + 1`.
+/// A number of at most [`MAX_BLOCKS`] blocks between one block of zeros and two, so that eight limbs may be read from any place around
+/// it. Block `i` of the number is element `i + 1`.
 #[repr(C, align(64))]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Number(pub(crate) [[u64; BLOCK]; MAX_BLOCKS + 2]);
+pub(crate) struct Number(pub(crate) [[u64; BLOCK]; MAX_BLOCKS + 3]);
 
 impl Number {
     /// Zero.
-    pub(crate) const ZERO: Self = Self([[0; BLOCK]; MAX_BLOCKS + 2]);
+    pub(crate) const ZERO: Self = Self([[0; BLOCK]; MAX_BLOCKS + 3]);
 
     /// The limbs of the first `NB` blocks.
     #[inline]
@@ -35,18 +38,16 @@ impl Number {
 
     /// From big-endian octets: a multiple of eight of them, at most 512.
     pub(crate) fn from_be<const NB: usize>(octets: &[u8]) -> Self {
-        let mut little = [0_u8; MAX_BLOCKS * BLOCK_BITS / 8 + 8];
-        for (word, target) in octets.rchunks_exact(8).zip(little.chunks_exact_mut(8)) {
-            for (to, from) in target.iter_mut().zip(word.iter().rev()) {
-                *to = *from;
-            }
+        let mut words = [0; MAX_BLOCKS * BLOCK_BITS / 64 + 2];
+        for (word, octets) in words.iter_mut().zip(octets.as_rchunks::<8>().1.iter().rev()) {
+            *word = u64::from_be_bytes(*octets);
         }
         let mut number = Self::ZERO;
         for (index, limb) in number.limbs_mut::<NB>().iter_mut().enumerate() {
-            let bit = index * LIMB_BITS;
-            let mut word = [0; 8];
-            word.copy_from_slice(&little[bit / 8..bit / 8 + 8]);
-            *limb = (u64::from_le_bytes(word) >> (bit % 8)) & LIMB_MAX;
+            let (word, shift) = (index * LIMB_BITS / 64, index * LIMB_BITS % 64);
+            let low = words[word] >> shift;
+            let high = (words[word + 1] << 1) << (63 - shift);
+            *limb = (low | high) & LIMB_MAX;
         }
         number
     }
@@ -119,7 +120,12 @@ impl<const NB: usize> Modulus<NB> {
     pub(crate) fn new(octets: &[u8], multiply: impl Fn(&Number, &Number, &Self) -> Number) -> Self {
         let n = Number::from_be::<NB>(octets);
         let (folded, q) = fold::<NB>(&n);
-        let mut modulus = Self { n, folded, q: [[0; BLOCK], q], r_squared: Number::ZERO };
+        let mut modulus = Self {
+            n,
+            folded,
+            q: [[0; BLOCK], q],
+            r_squared: Number::ZERO,
+        };
         modulus.r_squared = modulus.square_of_r(octets.len() * 8, multiply);
         modulus
     }

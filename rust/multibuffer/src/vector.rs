@@ -1,8 +1,24 @@
 //! The 512-bit vectors of the kernels: loads and stores by reference, and the two multiplications. All that needs a pointer is here.
 
-use core::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_setzero_si512, _mm512_storeu_si512};
+use core::arch::x86_64::{
+    __m512i, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_setzero_si512, _mm512_storeu_si512,
+};
 
 use crate::limbs::BLOCK;
+
+/// Eight times the same code with a literal index, so that arrays of vectors that it indexes live in registers.
+macro_rules! for_each_of_eight {
+    ($index:ident, $body:expr) => {{
+        for_each_of_eight!(@ $index, $body, 0 1 2 3 4 5 6 7);
+    }};
+    (@ $index:ident, $body:expr, $($value:literal)*) => {
+        $({
+            let $index: usize = $value;
+            $body
+        })*
+    };
+}
+pub(crate) use for_each_of_eight;
 
 /// Eight 64-bit lanes.
 pub(crate) type Vector = __m512i;

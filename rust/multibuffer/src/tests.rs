@@ -1,0 +1,192 @@
+//! The kernels against their model, limb by limb, and the model against big integers. That signatures come out right is in `tests/`.
+
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+use num_bigint::BigUint;
+use proptest::prelude::*;
+
+use crate::limbs::{BLOCK_BITS, LIMB_BITS, LIMB_MAX, Modulus, Number};
+use crate::model;
+
+/// Miri takes seconds where the processor takes microseconds.
+const CASES: u32 = if cfg!(miri) { 2 } else { 40 };
+
+fn cases() -> ProptestConfig {
+    ProptestConfig {
+        cases: CASES,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// A limb that makes carries long: all zeros, all ones, or nearly; or any.
+fn limb() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        2 => Just(0),
+        4 => Just(LIMB_MAX),
+        1 => Just(LIMB_MAX - 1),
+        1 => Just(1),
+        1 => Just(1 << 51),
+        4 => 0..=LIMB_MAX,
+    ]
+}
+
+fn limbs() -> impl Strategy<Value = Vec<u64>> {
+    let uniform = prop_oneof![Just(0), Just(1), Just(LIMB_MAX), Just(LIMB_MAX - 1)].prop_map(|limb| vec![limb; 80]);
+    prop_oneof![5 => prop::collection::vec(limb(), 80), 1 => uniform]
+}
+
+fn big(limbs: &[u64]) -> BigUint {
+    limbs.iter().rev().fold(BigUint::ZERO, |sum, limb| (sum << LIMB_BITS) + limb)
+}
+
+fn number<const NB: usize>(value: &BigUint) -> Number {
+    let mut rest = value.clone();
+    let mut number = Number::ZERO;
+    for limb in number.limbs_mut::<NB>() {
+        *limb = (&rest & BigUint::from(LIMB_MAX)).try_into().unwrap();
+        rest >>= LIMB_BITS;
+    }
+    assert_eq!(rest, BigUint::ZERO);
+    number
+}
+
+/// An odd modulus of exactly so many bits.
+fn modulus<const NB: usize>(limbs: &[u64], bits: u64) -> (BigUint, Modulus<NB>) {
+    let mut n = big(limbs) % (BigUint::from(1_u8) << bits);
+    n.set_bit(bits - 1, true);
+    n.set_bit(0, true);
+    let prepared = Modulus::new(&n.to_bytes_be(), model::multiply);
+    (n, prepared)
+}
+
+/// Less than 3n, which is what multiplication takes and gives; every fourth is the greatest such number.
+fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
+    let bound = n * 3_u8;
+    if limbs[0] % 4 == 3 && limbs[1] % 4 == 3 {
+        bound - 1_u8
+    } else {
+        big(limbs) % bound
+    }
+}
+
+fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+    let (n, modulus) = modulus::<NB>(n, bits);
+    let r = BigUint::from(1_u8) << (BLOCK_BITS * NB);
+    assert_eq!(big(modulus.r_squared.limbs::<NB>()), &r * &r % &n);
+    assert_eq!(&n * big(&modulus.q[1]) + 1_u8, big(modulus.folded.limbs::<NB>()) << BLOCK_BITS);
+    let (a, b) = (operand(a, &n), operand(b, &n));
+    let product = big(model::multiply(&number::<NB>(&a), &number::<NB>(&b), &modulus).limbs::<NB>());
+    assert!(product < &n * 3_u8);
+    assert_eq!(product * r % &n, a * b % n);
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn the_model_is_montgomerys_multiplication(n in limbs(), a in limbs(), b in limbs()) {
+        model_is_arithmetic::<5>(2048, &n, &a, &b);
+        if !cfg!(miri) {
+            model_is_arithmetic::<8>(3072, &n, &a, &b);
+            model_is_arithmetic::<10>(4096, &n, &a, &b);
+        }
+    }
+
+    #[test]
+    fn octets_become_limbs_and_octets_again(octets in prop::collection::vec(prop_oneof![Just(0), Just(255), any::<u8>()], 512)) {
+        fn there_and_back<const NB: usize>(octets: &[u8]) {
+            let number = Number::from_be::<NB>(octets);
+            assert_eq!(big(number.limbs::<NB>()), BigUint::from_bytes_be(octets));
+            let mut back = vec![7; octets.len()];
+            number.to_be::<NB>(&mut back);
+            assert_eq!(back, octets);
+        }
+        there_and_back::<5>(&octets[..256]);
+        there_and_back::<8>(&octets[..384]);
+        there_and_back::<10>(&octets);
+    }
+
+    #[test]
+    fn what_is_below_three_n_is_reduced_fully(n in limbs(), a in limbs()) {
+        let (n, prepared) = modulus::<5>(&n, 2048);
+        let below = operand(&a, &n);
+        for value in [below, BigUint::ZERO, n.clone(), &n - 1_u8, &n * 2_u8, &n * 2_u8 - 1_u8, &n * 3_u8 - 1_u8] {
+            let mut number = number::<5>(&value);
+            number.reduce::<5>(&prepared.n);
+            prop_assert_eq!(big(number.limbs::<5>()), value % &n);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod kernels {
+    use super::*;
+    use crate::cpu::Ifma;
+    use crate::lanes::{Columns, LANES, Wide, WideModulus};
+
+    const SKIPPED: &str = "skipped: this processor has no AVX-512 IFMA";
+
+    fn one_is_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+        let (n, modulus) = modulus::<NB>(n, bits);
+        let (a, b) = (number::<NB>(&operand(a, &n)), number::<NB>(&operand(b, &n)));
+        assert_eq!(ifma.multiply(&a, &b, &modulus), model::multiply(&a, &b, &modulus));
+        assert_eq!(ifma.multiply(&a, &a, &modulus), model::multiply(&a, &a, &modulus));
+    }
+
+    /// Each lane with numbers of its own: those that are given, begun at another place.
+    fn eight_are_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+        let turned = |limbs: &[u64], lane: usize| {
+            let mut limbs = limbs.to_vec();
+            limbs.rotate_left(7 * lane);
+            limbs
+        };
+        let (mut moduli, mut products, mut factors) = (WideModulus::<NB>::ZERO, Wide::<NB>::ZERO, Wide::<NB>::ZERO);
+        let (mut columns, mut expected) = (Columns::ZERO, Vec::new());
+        for lane in 0..LANES {
+            let (n, modulus) = modulus::<NB>(&turned(n, lane), bits);
+            let (a, b) = (
+                number::<NB>(&operand(&turned(a, lane), &n)),
+                number::<NB>(&operand(&turned(b, lane), &n)),
+            );
+            moduli.set(lane, &modulus);
+            products.set(lane, &a);
+            factors.set(lane, &b);
+            expected.push((model::multiply(&a, &b, &modulus), model::multiply(&a, &a, &modulus)));
+        }
+        let mut squares = products.clone();
+        ifma.multiply_eight(&mut products, &factors, &moduli, &mut columns);
+        ifma.square_eight(&mut squares, &moduli, &mut columns);
+        for (lane, (product, square)) in expected.into_iter().enumerate() {
+            assert_eq!(products.get(lane), product, "product in lane {lane}");
+            assert_eq!(squares.get(lane), square, "square in lane {lane}");
+        }
+    }
+
+    #[cfg(not(miri))] // which does not know these instructions
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn the_kernel_of_one_gives_the_limbs_of_the_model(n in limbs(), a in limbs(), b in limbs()) {
+            let Some(ifma) = Ifma::detect() else {
+                println!("{SKIPPED}");
+                return Ok(());
+            };
+            one_is_the_model::<5>(ifma, 2048, &n, &a, &b);
+            one_is_the_model::<8>(ifma, 3072, &n, &a, &b);
+            one_is_the_model::<10>(ifma, 4096, &n, &a, &b);
+        }
+
+        #[test]
+        fn every_lane_of_the_kernel_of_eight_gives_the_limbs_of_the_model(n in limbs(), a in limbs(), b in limbs()) {
+            let Some(ifma) = Ifma::detect() else {
+                println!("{SKIPPED}");
+                return Ok(());
+            };
+            eight_are_the_model::<5>(ifma, 2048, &n, &a, &b);
+            eight_are_the_model::<8>(ifma, 3072, &n, &a, &b);
+            eight_are_the_model::<10>(ifma, 4096, &n, &a, &b);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Input chosen to go wrong: signatures at the edges of the range, keys that are none, moduli that make carries long, batches that mix all that.
+//! Big integers say what is right.
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+use imdskit_multibuffer::{Hash, Job, Key, available, encode, model, verify_many};
+use num_bigint::BigUint;
+use proptest::prelude::*;
+
+const SIZES: [usize; 3] = [2048, 3072, 4096];
+
+/// Odd, of exactly so many bits: limbs all ones, limbs all zeros between the ends, and the like.
+fn moduli(bits: usize) -> Vec<BigUint> {
+    let one = BigUint::from(1_u8);
+    let top = &one << (bits - 1);
+    let all = (&one << bits) - 1_u8;
+    let limbs = |even: u64, odd: u64| (0..bits / 52).fold(BigUint::ZERO, |sum, i| (sum << 52) + if i % 2 == 0 { even } else { odd });
+    let limb = (1 << 52) - 1;
+    vec![
+        all.clone(),                                     // -1/n modulo 2^52 is 1
+        &all - 2_u8,                                     //
+        &top + 1_u8,                                     // -1/n modulo 2^52 is the greatest limb
+        &top + ((&one << 52) - 1_u8),                    // the lowest limb alone is all ones
+        &all - ((&one << 52) - 2_u8),                    // all but the lowest are
+        &top | limbs(limb, 0) | &one,                    // every other limb
+        &top | limbs(0, limb) | &one,                    //
+        &top | limbs(1 << 51, 1) | &one,                 //
+        (&top | (&top >> 1_u8)) + 1_u8,                  // two bits at the top
+        (&one << (bits - 1)) + (&one << 416_u16) + 1_u8, // a block's edge
+    ]
+}
+
+fn octets(value: &BigUint, length: usize) -> Vec<u8> {
+    let octets = value.to_bytes_be();
+    [vec![0; length - octets.len()], octets].concat()
+}
+
+fn power(s: &BigUint, n: &BigUint) -> BigUint {
+    s.modpow(&BigUint::from(65537_u32), n)
+}
+
+/// Signatures and whether they are of the range: the edges, limbs all ones, and roots of simple blocks.
+fn signatures(n: &BigUint) -> Vec<(BigUint, bool)> {
+    let one = BigUint::from(1_u8);
+    let bits = usize::try_from(n.bits()).expect("small");
+    let mut signatures: Vec<_> = [
+        BigUint::ZERO,
+        one.clone(),
+        BigUint::from(2_u8),
+        n - 1_u8,
+        n - 2_u8,
+        n >> 1,
+        (n >> 1) + 1_u8,
+        (&one << (bits - 1)) - 1_u8,
+        (&one << 52_u8) - 1_u8,
+        &one << 52_u8,
+        (&one << 416_u16) - 1_u8,
+        &one << 416_u16,
+        &one << (bits - 53),
+    ]
+    .map(|s| (s, true))
+    .into();
+    signatures.push((n.clone(), false));
+    signatures.extend(
+        [n + 1_u8, (&one << bits) - 1_u8]
+            .into_iter()
+            .filter(|s| s.bits() <= n.bits())
+            .map(|s| (s, false)),
+    );
+    signatures
+}
+
+#[test]
+fn edges_of_the_range_of_every_modulus_are_right() {
+    if !available() {
+        return println!("skipped: this processor has no AVX-512 IFMA");
+    }
+    for (bits, n) in SIZES.into_iter().flat_map(|bits| moduli(bits).into_iter().map(move |n| (bits, n))) {
+        let length = bits / 8;
+        let key = Key::new(&octets(&n, length)).expect("odd and long enough");
+        assert_eq!(key.octets(), length);
+        let cases = signatures(&n);
+        let mut jobs = Vec::new();
+        for (s, in_range) in &cases {
+            let (signature, block) = (octets(s, length), octets(&power(&(s % &n), &n), length));
+            assert_eq!(key.public_operation(&signature), in_range.then(|| block.clone()), "{s} modulo {n}");
+            assert_eq!(key.verify(&signature, &block), *in_range, "{s} modulo {n}");
+            jobs.push((signature, block, *in_range));
+        }
+        all_verdicts(
+            &jobs
+                .iter()
+                .map(|(s, b, good)| {
+                    (
+                        Job {
+                            key: &key,
+                            signature: s,
+                            block: b,
+                        },
+                        *good,
+                    )
+                })
+                .collect::<Vec<_>>(),
+        );
+    }
+}
+
+fn all_verdicts(jobs: &[(Job<'_>, bool)]) {
+    let (jobs, expected): (Vec<_>, Vec<_>) = jobs.iter().copied().unzip();
+    for start in [false, true] {
+        let mut verdicts = vec![start; jobs.len()];
+        verify_many(&jobs, &mut verdicts);
+        assert_eq!(verdicts, expected);
+    }
+}
+
+#[test]
+fn the_model_agrees_with_big_integers_at_the_edges() {
+    for bits in SIZES {
+        for n in moduli(bits).into_iter().take(if cfg!(miri) { 1 } else { 3 }) {
+            for (s, in_range) in signatures(&n).into_iter().skip(3).step_by(if cfg!(miri) { 20 } else { 3 }) {
+                let expected = in_range.then(|| octets(&power(&s, &n), bits / 8));
+                assert_eq!(model::public_operation(&octets(&n, bits / 8), &octets(&s, bits / 8)), expected);
+            }
+        }
+        if cfg!(miri) {
+            break;
+        }
+    }
+}
+
+#[test]
+fn no_key_is_made_of_a_modulus_that_the_kernels_do_not_take() {
+    let top = |bits: usize| BigUint::from(1_u8) << (bits - 1);
+    let whole = |n: BigUint| n.to_bytes_be();
+    let refused = [
+        ("nothing", vec![]),
+        ("zero", vec![0; 256]),
+        ("one", vec![1]),
+        ("tiny", vec![3]),
+        ("one in 256 octets", octets(&BigUint::from(1_u8), 256)),
+        ("even, 2048 bits", whole(top(2048) + 2_u8)),
+        ("even, 4096 bits", whole(top(4096))),
+        ("1024 bits", whole(top(1024) + 1_u8)),
+        ("2047 bits", octets(&(top(2047) + 1_u8), 256)),
+        ("2049 bits", whole(top(2049) + 1_u8)),
+        ("2056 bits", whole(top(2056) + 1_u8)),
+        ("3071 bits", octets(&(top(3071) + 1_u8), 384)),
+        ("4095 bits", octets(&(top(4095) + 1_u8), 512)),
+        ("4104 bits", whole(top(4104) + 1_u8)),
+        ("8192 bits", whole(top(8192) + 1_u8)),
+        ("a leading zero", [vec![0], whole(top(2048) + 1_u8)].concat()),
+    ];
+    for (name, modulus) in refused {
+        assert!(Key::new(&modulus).is_none(), "{name}");
+        assert_eq!(model::public_operation(&modulus, &vec![0; modulus.len()]), None, "{name}");
+    }
+    assert_eq!(Key::new(&whole(top(2048) + 1_u8)).is_some(), available());
+}
+
+#[test]
+fn a_signature_or_a_block_of_another_length_is_refused() {
+    let Some(key) = Key::new(&(BigUint::from(1_u8) << 2047_u16 | BigUint::from(1_u8)).to_bytes_be()) else {
+        return println!("skipped: this processor has no AVX-512 IFMA");
+    };
+    let right = octets(&BigUint::from(1_u8), 256);
+    assert!(key.verify(&right, &right));
+    for length in [0_usize, 1, 8, 255, 257, 384, 512] {
+        let wrong = [vec![0; length.saturating_sub(1)], vec![1; length.min(1)]].concat();
+        assert_eq!(key.public_operation(&wrong), None);
+        assert!(!key.verify(&wrong, &right));
+        assert!(!key.verify(&wrong, &wrong));
+        assert!(!key.verify(&right, &wrong));
+        all_verdicts(
+            &[&wrong, &right]
+                .map(|s| {
+                    [&wrong, &right].map(|b| {
+                        (
+                            Job {
+                                key: &key,
+                                signature: s,
+                                block: b,
+                            },
+                            s == b && *s == right,
+                        )
+                    })
+                })
+                .concat(),
+        );
+    }
+}
+
+/// Changes a signature or a block.
+type Spoil = fn(&mut Vec<u8>, &mut Vec<u8>);
+
+#[test]
+fn one_bad_job_in_any_place_changes_no_other_verdict() {
+    if !available() {
+        return println!("skipped: this processor has no AVX-512 IFMA");
+    }
+    let keys: Vec<_> = SIZES.iter().flat_map(|bits| moduli(*bits).into_iter().take(3)).collect();
+    let prepared: Vec<_> = keys.iter().map(|n| Key::new(&n.to_bytes_be()).expect("suitable")).collect();
+    // A modulus after another, so that lanes are mixed and every length of modulus leaves some over.
+    let good: Vec<_> = (0..61_u32)
+        .map(|i| {
+            let index = i as usize % keys.len();
+            let (n, length) = (&keys[index], prepared[index].octets());
+            let s = (n / 3_u8 + i) % n;
+            (index, octets(&s, length), octets(&power(&s, n), length))
+        })
+        .collect();
+    let spoil: [Spoil; 6] = [
+        |s, _| *s.last_mut().expect("octets") ^= 1,
+        |_, b| *b.last_mut().expect("octets") ^= 1,
+        |_, b| b[0] ^= 0x80,
+        |s, _| s.fill(0xff),
+        |s, _| s.truncate(9),
+        |_, b| b.clear(),
+    ];
+    for bad in (0..good.len()).step_by(2) {
+        let mut jobs = good.clone();
+        let (_, signature, block) = &mut jobs[bad];
+        spoil[bad % spoil.len()](signature, block);
+        let jobs: Vec<_> = jobs
+            .iter()
+            .map(|(key, s, b)| Job {
+                key: &prepared[*key],
+                signature: s,
+                block: b,
+            })
+            .collect();
+        all_verdicts(&jobs.into_iter().enumerate().map(|(i, job)| (job, i != bad)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn batches_of_every_small_size_have_a_verdict_a_job() {
+    let n = &moduli(2048)[5];
+    let Some(key) = Key::new(&n.to_bytes_be()) else {
+        return println!("skipped: this processor has no AVX-512 IFMA");
+    };
+    let signatures: Vec<_> = (0..26_u8)
+        .map(|i| {
+            let s = n / (3_u8 + i);
+            (octets(&s, 256), octets(&(power(&s, n) ^ BigUint::from(i % 3 / 2)), 256), i % 3 != 2)
+        })
+        .collect();
+    for size in 0..signatures.len() {
+        all_verdicts(
+            &signatures[..size]
+                .iter()
+                .map(|(s, b, good)| {
+                    (
+                        Job {
+                            key: &key,
+                            signature: s,
+                            block: b,
+                        },
+                        *good,
+                    )
+                })
+                .collect::<Vec<_>>(),
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "a verdict for each job")]
+fn as_many_verdicts_as_jobs_are_asked_for() {
+    verify_many(&[], &mut [false]);
+}
+
+#[test]
+fn the_block_of_a_digest_is_that_of_rfc_8017() {
+    let mut block = [7; 256];
+    assert!(encode(Hash::Sha256, &[0xab; 32], &mut block));
+    assert_eq!(block[..3], [0, 1, 0xff]);
+    assert!(block[2..204].iter().all(|octet| *octet == 0xff));
+    assert_eq!(
+        block[204..224],
+        *b"\x00\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+    );
+    assert_eq!(block[224..], [0xab; 32]);
+    for (hash, octets) in [(Hash::Sha256, 32), (Hash::Sha384, 48), (Hash::Sha512, 64)] {
+        assert_eq!(hash.octets(), octets);
+        let least = 11 + 19 + octets;
+        assert!(encode(hash, &vec![1; octets], &mut vec![0; least]));
+        assert!(!encode(hash, &vec![1; octets], &mut vec![0; least - 1]));
+        assert!(!encode(hash, &vec![1; octets - 1], &mut block));
+        assert!(!encode(hash, &vec![1; octets + 1], &mut block));
+        assert!(!encode(hash, &[], &mut []));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 32 }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_batches_of_mixed_keys_are_right(
+        jobs in prop::collection::vec((prop::collection::vec(any::<u8>(), 512), prop::collection::vec(any::<u8>(), 512), 0..3_usize, any::<bool>()), 0..20)
+    ) {
+        let jobs: Vec<_> = jobs.into_iter().filter_map(|(mut modulus, signature, size, good)| {
+            let length = SIZES[size] / 8;
+            modulus.truncate(length);
+            modulus[0] |= 0x80;
+            modulus[length - 1] |= 1;
+            let (n, s) = (BigUint::from_bytes_be(&modulus), BigUint::from_bytes_be(&signature[..length]));
+            let in_range = s < n;
+            let mut block = octets(&power(&s, &n), length);
+            block[length / 2] ^= u8::from(!good);
+            Some((Key::new(&modulus)?, signature[..length].to_vec(), block, good && in_range))
+        }).collect();
+        all_verdicts(&jobs.iter().map(|(key, s, b, good)| (Job { key, signature: s, block: b }, *good)).collect::<Vec<_>>());
+        for (key, s, block, good) in &jobs {
+            prop_assert_eq!(key.verify(s, block), *good);
+        }
+    }
+}
