@@ -1,13 +1,16 @@
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Final, final, overload
 
 from imdskit.backends.contract import Claims, Setup
 from imdskit.errors import VerificationError
 
-__all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path"]
+__all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path", "parts"]
 
 CONTRACT: Final[int]
 PROFILE: Final[str]
+
+parts: ModuleType  # for the runner of the suites
 
 def cpu_path() -> str: ...
 @final

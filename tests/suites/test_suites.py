@@ -1,4 +1,4 @@
-"""The third-party suites as tests: what is in scope passes, case by case, but for the misses that ``misses.json`` lists with their reasons."""
+"""The third-party suites as tests, on both backends: what is in scope passes, case by case, but for the misses in ``misses.json`` with their reasons."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from imdskit.backends.contract import Backend
 
 HERE = Path(__file__).parent
 MISSES: dict[str, list[dict[str, str]]] = json.loads((HERE / "misses.json").read_text())
@@ -43,9 +45,9 @@ WITH_LISTS = ("nist-pkits", "pkits-smime", "x509-limbo")
 """Suites that carry revocation lists."""
 
 
-def scored(arguments: list[str], out: Path) -> dict[str, Any]:
+def scored(backend: Backend, arguments: list[str], out: Path) -> dict[str, Any]:
     """What ``run.py`` says, as anybody would run it."""
-    command = [sys.executable, str(HERE / "run.py"), "--backend", "python", "--misses", "--json", str(out), *arguments]
+    command = [sys.executable, str(HERE / "run.py"), "--backend", backend.name, "--misses", "--json", str(out), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     scores: dict[str, Any] = json.loads(out.read_text())
@@ -79,8 +81,8 @@ def test_every_miss_has_a_reason() -> None:
 
 @pytest.mark.suites
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_suite_passes_but_for_what_is_listed(suite: str, shared: Path, tmp_path: Path) -> None:
-    scores = scored([str(folder(shared) / f"{suite}.json.gz")], tmp_path / "scores.json")
+def test_a_suite_passes_but_for_what_is_listed(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
+    scores = scored(backend, [str(folder(shared) / f"{suite}.json.gz")], tmp_path / "scores.json")
     assert_as_listed(scores)
     made = {scope: sum(counts.values()) for scope, counts in scores[suite].items() if scope not in ("misses", "out")}
     assert made == SUITES[suite]
@@ -89,16 +91,16 @@ def test_a_suite_passes_but_for_what_is_listed(suite: str, shared: Path, tmp_pat
 
 @pytest.mark.suites
 @pytest.mark.parametrize("suite", WITH_LISTS)
-def test_a_suite_passes_with_its_revocation_lists(suite: str, shared: Path, tmp_path: Path) -> None:
+def test_a_suite_passes_with_its_revocation_lists(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
     arguments = ["--crls", "--scope", "core,extended,out", str(folder(shared) / f"{suite}.json.gz")]
-    scores = scored(arguments, tmp_path / "scores.json")
+    scores = scored(backend, arguments, tmp_path / "scores.json")
     assert_as_listed(scores, " --crls")
     assert not any(counts["skip"] for scope, counts in scores[suite].items() if scope != "misses")
 
 
 @pytest.mark.suites
-def test_genuine_documents_pass_from_end_to_end(shared: Path, tmp_path: Path) -> None:
-    scores = scored([str(folder(shared) / "imds-attested.json.gz")], tmp_path / "scores.json")
+def test_genuine_documents_pass_from_end_to_end(backend: Backend, shared: Path, tmp_path: Path) -> None:
+    scores = scored(backend, [str(folder(shared) / "imds-attested.json.gz")], tmp_path / "scores.json")
     outcomes: Counter[str] = Counter()
     for scope in ("core", "extended"):
         outcomes.update(scores["imds-attested/chain"][scope])

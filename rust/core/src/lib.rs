@@ -1,7 +1,5 @@
 //! The hot paths of imdskit. A module bears the name of the Python module that it mirrors; that module is the specification.
 
-#![allow(dead_code)] // until the checker uses all of it
-
 mod baseline;
 pub mod bucket;
 mod budget;

@@ -2,14 +2,20 @@
 //!
 //! Not a way to verify anything: what each leaves out is what the checker is there for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, PublicKey};
+use crate::certificate::{Certificate, KeyUsage, PublicKey};
 use crate::cms;
+use crate::contract::{IssuerProfile, Limits};
+use crate::crl::parse_crl;
 use crate::der::{self, DerError, Reader, Trail, oid_text};
 use crate::digests::Hash;
 use crate::keys::{parse_public_key, read_algorithm};
+use crate::path::{self, Pool};
 use crate::reasons::{Reason, Refusal};
+use crate::revocation::Lists;
+use crate::validation::Inputs;
 use crate::x509::parse_certificate;
 use crate::{ecdsa, rsa, signature};
 
@@ -159,4 +165,102 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
         certificates: message.certificates.iter().map(|certificate| certificate.der.to_vec()).collect(),
         signers,
     })
+}
+
+/// What RFC 5280 section 6.1.1 asks of the caller, as a suite gives it; `imdskit.backends.python.validation.Inputs` says what each member means. Object
+/// identifiers are dotted text.
+#[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, missing_docs)] // the flags of the RFC; they are explained there
+pub struct PathInputs {
+    pub at: Option<i64>,
+    pub purpose: Option<String>,
+    pub key_usage: Vec<String>,
+    pub policies: Option<Vec<String>>,
+    pub explicit_policy: bool,
+    pub inhibit_mapping: bool,
+    pub inhibit_any: bool,
+    pub max_path_length: Option<u64>,
+    pub anchor_validity: bool,
+    pub anchor_authority: bool,
+    pub anchor_constraints: bool,
+    pub any_purpose: bool,
+    pub common_names: bool,
+    pub profile: IssuerProfile,
+    pub min_rsa_bits: u32,
+    pub accept_weak: bool,
+}
+
+impl PathInputs {
+    fn inputs(&self) -> Inputs {
+        let bit_of = |name: &String| KeyUsage::NAMES.iter().position(|known| known == name).map_or(0, |bit| 1 << bit);
+        Inputs {
+            at: self.at,
+            purpose: self.purpose.as_deref().map(|dotted| Cow::Owned(octets_of(dotted))),
+            key_usage: KeyUsage(self.key_usage.iter().map(bit_of).fold(0, |bits, bit: u16| bits | bit)),
+            policies: self
+                .policies
+                .as_ref()
+                .map(|policies| policies.iter().map(|dotted| octets_of(dotted).into()).collect()),
+            explicit_policy: self.explicit_policy,
+            inhibit_mapping: self.inhibit_mapping,
+            inhibit_any: self.inhibit_any,
+            max_path_length: self.max_path_length,
+            anchor_validity: self.anchor_validity,
+            anchor_authority: self.anchor_authority,
+            anchor_constraints: self.anchor_constraints,
+            any_purpose: self.any_purpose,
+            common_names: self.common_names,
+            profile: self.profile,
+        }
+    }
+}
+
+/// Contents of an object identifier; of a text that is none, nothing, which equals no identifier.
+fn octets_of(dotted: &str) -> Vec<u8> {
+    let Ok(arcs) = dotted.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>() else {
+        return Vec::new();
+    };
+    let [first, second, rest @ ..] = arcs.as_slice() else {
+        return Vec::new();
+    };
+    let mut octets = Vec::new();
+    for arc in std::iter::once(first * 40 + second).chain(rest.iter().copied()) {
+        let groups = (64 - arc.leading_zeros()).div_ceil(7).max(1);
+        for group in (0..groups).rev() {
+            let more = if group > 0 { 0x80 } else { 0 };
+            octets.push((arc >> (7 * group) & 0x7F) as u8 | more);
+        }
+    }
+    octets
+}
+
+/// Path building and validation. Of the pools and lists, what cannot be read helps nobody and harms nobody.
+///
+/// # Errors
+/// The leaf cannot be read, or there is no good path.
+pub fn path(
+    leaf: &[u8],
+    anchors: &[Vec<u8>],
+    intermediates: &[Vec<u8>],
+    lists: Option<&[Vec<u8>]>,
+    inputs: &PathInputs,
+    limits: &Limits,
+) -> Result<(), BadMessage> {
+    let leaf = read(leaf, 0, "certificate".into())?;
+    let parse_all = |many: &[Vec<u8>]| -> Vec<_> { many.iter().filter_map(|der| read(der, 0, "certificate".into()).ok()).collect() };
+    let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), true));
+    path::build(
+        &leaf,
+        &Pool::new(parse_all(anchors)),
+        &[],
+        &Pool::new(parse_all(intermediates)),
+        &inputs.inputs(),
+        limits,
+        inputs.min_rsa_bits,
+        inputs.accept_weak,
+        lists.as_ref(),
+        None,
+    )
+    .map(drop)
+    .map_err(BadMessage::Refused)
 }

@@ -4,6 +4,7 @@
 //! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::path`] while it builds the path; what concerns the path as a whole is
 //! [`check_path`]. The twin of `backends/python/validation.py`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::baseline;
@@ -24,7 +25,7 @@ pub(crate) struct Inputs {
     /// Unix seconds; None leaves validity out (test suites only).
     pub(crate) at: Option<i64>,
     /// Extended key usage that the signer must have, and that authorities must not forbid; None for any.
-    pub(crate) purpose: Option<&'static [u8]>,
+    pub(crate) purpose: Option<Cow<'static, [u8]>>,
     /// Bits of which the signer's keyUsage must have one, where it has the extension; none for any.
     pub(crate) key_usage: KeyUsage,
     /// user-initial-policy-set; None is that of anyPolicy alone.
@@ -57,7 +58,7 @@ impl Inputs {
     pub(crate) const fn new(at: Option<i64>) -> Self {
         Self {
             at,
-            purpose: Some(oids::SERVER_AUTH),
+            purpose: Some(Cow::Borrowed(oids::SERVER_AUTH)),
             key_usage: KeyUsage::DIGITAL_SIGNATURE,
             policies: None,
             explicit_policy: false,
@@ -105,7 +106,7 @@ pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result
         names.sort_unstable();
         return refuse(Reason::KeyUsage, 0, "keyUsage", format!("none of {} is set", names.join(", ")));
     }
-    check_purpose(certificate, 0, inputs.purpose, inputs.any_purpose)?;
+    check_purpose(certificate, 0, inputs.purpose.as_deref(), inputs.any_purpose)?;
     if inputs.profile == IssuerProfile::Web {
         deny(baseline::subscriber_fault(certificate), 0)
     } else {
@@ -274,7 +275,7 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
         return refuse(Reason::KeyUsage, index, "keyUsage", "keyCertSign is not set"); // 6.1.4 (n)
     }
     // Not in section 6, but what every verifier of server certificates does: purposes nest.
-    check_purpose(certificate, index, inputs.purpose, true)?;
+    check_purpose(certificate, index, inputs.purpose.as_deref(), true)?;
     let problem = certificate.name_constraints.as_ref().and_then(name_constraints::malformed);
     demand(problem, Reason::NameConstraints, index, "nameConstraints")
 }

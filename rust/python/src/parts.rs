@@ -7,12 +7,13 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 
 use crate::errors::refused;
+use crate::setup;
 
 /// Single steps of the checker. Not a way to verify anything.
 #[pymodule(submodule)]
 pub mod parts {
     #[pymodule_export]
-    use super::{any, certificate, message, signature_fault, signed_message, verify};
+    use super::{any, certificate, message, path, signature_fault, signed_message, verify};
 }
 
 fn malformed(py: Python<'_>, error: &DerError) -> PyErr {
@@ -72,7 +73,51 @@ fn signed_message<'py>(py: Python<'py>, der: &[u8], content: Option<&[u8]>, extr
             octets(&found.certificates),
             octets(&found.signers),
         )),
-        Err(core::BadMessage::Der(error)) => Err(malformed(py, &error)),
-        Err(core::BadMessage::Refused(refusal)) => Err(PyErr::from_value(refused(py, &refusal)?)),
+        Err(bad) => Err(bad_message(py, &bad)),
     }
+}
+
+fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
+    match bad {
+        core::BadMessage::Der(error) => malformed(py, error),
+        core::BadMessage::Refused(refusal) => refused(py, refusal).map_or_else(|failure| failure, PyErr::from_value),
+    }
+}
+
+/// `inputs` is an `imdskit.backends.python.validation.Inputs`; `profile` is the name of its profile, `policies` None for that of anyPolicy alone.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)] // those of the twin
+fn path(
+    leaf: &[u8],
+    anchors: Vec<Vec<u8>>,
+    intermediates: Vec<Vec<u8>>,
+    lists: Option<Vec<Vec<u8>>>,
+    inputs: &Bound<'_, PyAny>,
+    profile: &str,
+    policies: Option<Vec<String>>,
+    limits: &Bound<'_, PyAny>,
+    min_rsa_bits: u32,
+    accept_weak: bool,
+) -> PyResult<()> {
+    let key_usage: Bound<'_, PyAny> = inputs.getattr("key_usage")?;
+    let asked = core::PathInputs {
+        at: inputs.getattr("at")?.extract()?,
+        purpose: inputs.getattr("purpose")?.extract()?,
+        key_usage: key_usage.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?,
+        policies,
+        explicit_policy: inputs.getattr("explicit_policy")?.extract()?,
+        inhibit_mapping: inputs.getattr("inhibit_mapping")?.extract()?,
+        inhibit_any: inputs.getattr("inhibit_any")?.extract()?,
+        max_path_length: inputs.getattr("max_path_length")?.extract()?,
+        anchor_validity: inputs.getattr("anchor_validity")?.extract()?,
+        anchor_authority: inputs.getattr("anchor_authority")?.extract()?,
+        anchor_constraints: inputs.getattr("anchor_constraints")?.extract()?,
+        any_purpose: inputs.getattr("any_purpose")?.extract()?,
+        common_names: inputs.getattr("common_names")?.extract()?,
+        profile: setup::profile(profile)?,
+        min_rsa_bits,
+        accept_weak,
+    };
+    let limits = setup::read_limits(limits)?;
+    core::path(leaf, &anchors, &intermediates, lists.as_deref(), &asked, &limits).map_err(|bad| bad_message(inputs.py(), &bad))
 }

@@ -18,29 +18,39 @@ pub(crate) fn read(setup: &Bound<'_, PyAny>) -> PyResult<Setup> {
         anchors: certificates("anchors")?,
         intermediates: certificates("intermediates")?,
         names: setup.getattr("names")?.extract()?,
-        limits: Limits {
-            document_bytes: limits.getattr("document_bytes")?.extract()?,
-            certificates: limits.getattr("certificates")?.extract()?,
-            json_brackets: limits.getattr("json_brackets")?.extract()?,
-            path_certificates: limits.getattr("path_certificates")?.extract()?,
-            work: limits.getattr("work")?.extract()?,
-        },
+        limits: read_limits(&limits)?,
         skew: setup.getattr("skew")?.extract()?,
         max_age: setup.getattr("max_age")?.extract()?,
         require_nonce: setup.getattr("require_nonce")?.extract()?,
         check_chain: setup.getattr("check_chain")?.extract()?,
         check_times: setup.getattr("check_times")?.extract()?,
         require_vm_id: setup.getattr("require_vm_id")?.extract()?,
-        issuer_profile: match setup.getattr("issuer_profile")?.extract::<&str>()? {
-            "none" => IssuerProfile::None,
-            "must" => IssuerProfile::Must,
-            "should" => IssuerProfile::Should,
-            "web" => IssuerProfile::Web,
-            other => return Err(PyValueError::new_err(format!("there is no issuer profile {other:?}"))),
-        },
+        issuer_profile: profile(setup.getattr("issuer_profile")?.extract()?)?,
         allow_common_name: setup.getattr("allow_common_name")?.extract()?,
         min_rsa_bits: setup.getattr("min_rsa_bits")?.extract()?,
         crls: certificates("crls")?,
         require_crl: setup.getattr("require_crl")?.extract()?,
+    })
+}
+
+/// `imdskit.backends.contract.Limits`.
+pub(crate) fn read_limits(limits: &Bound<'_, PyAny>) -> PyResult<Limits> {
+    Ok(Limits {
+        document_bytes: limits.getattr("document_bytes")?.extract()?,
+        certificates: limits.getattr("certificates")?.extract()?,
+        json_brackets: limits.getattr("json_brackets")?.extract()?,
+        path_certificates: limits.getattr("path_certificates")?.extract()?,
+        work: limits.getattr("work")?.extract()?,
+    })
+}
+
+/// By its name.
+pub(crate) fn profile(name: &str) -> PyResult<IssuerProfile> {
+    Ok(match name {
+        "none" => IssuerProfile::None,
+        "must" => IssuerProfile::Must,
+        "should" => IssuerProfile::Should,
+        "web" => IssuerProfile::Web,
+        other => return Err(PyValueError::new_err(format!("there is no issuer profile {other:?}"))),
     })
 }

@@ -60,7 +60,7 @@ def score(suite: Suite, scopes: Iterable[str], backend: str) -> Score:
         with _emulator(backend) as address, ThreadPoolExecutor(CONNECTIONS) as pool:
             for case, answer in zip(wanted, pool.map(lambda case: _ask(address, suite.blob(case["raw"])), wanted), strict=True):
                 _judge(found, case, answer)
-            if _ask(address, b"GET /metadata/versions HTTP/1.1\r\nHost: a\r\n\r\n") != Answer((200,), 1, late=False):
+            if _ask(address, b"GET /metadata/versions HTTP/1.1\r\nHost: localhost\r\n\r\n") != Answer((200,), 1, late=False):
                 raise OSError("the emulator does not answer any more")
     except OSError as error:
         judged = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))

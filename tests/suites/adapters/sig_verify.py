@@ -16,23 +16,24 @@ HASHES = {"sha512-224": "sha512_224", "sha512-256": "sha512_256"}
 def judge(case: Case, suite: Suite) -> Verdict:
     """The primitives alone: which keys and hashes are accepted is not asked here."""
     message, signature = bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"])
-    hash_name = _hash(case["hash"])
+    used = hash_name(case["hash"])
     try:
         key = parse_public_key(suite.blob(case["spki"]))
     except DerError as error:
         return Verdict(False, str(error))
     good = False
     if case["alg"] == "ecdsa":
-        good = isinstance(key, EcPublicKey) and ecdsa.verify(key, hash_name, message, signature)
+        good = isinstance(key, EcPublicKey) and ecdsa.verify(key, used, message, signature)
     elif case["alg"] == "rsa-pkcs1":
-        good = isinstance(key, RsaPublicKey) and not key.only_pss and rsa.verify_pkcs1v15(key, hash_name, message, signature)
+        good = isinstance(key, RsaPublicKey) and not key.only_pss and rsa.verify_pkcs1v15(key, used, message, signature)
     elif case["alg"] == "rsa-pss":
-        mask = _hash(case["mgf_hash"])
-        good = isinstance(key, RsaPublicKey) and rsa.verify_pss(key, hash_name, mask, case["salt_len"], message, signature)
+        mask = hash_name(case["mgf_hash"])
+        good = isinstance(key, RsaPublicKey) and rsa.verify_pss(key, used, mask, case["salt_len"], message, signature)
     else:
         raise ValueError(f"an unknown algorithm: {case['alg']}")
     return ACCEPT if good else Verdict(False, "the signature does not fit")
 
 
-def _hash(name: str) -> str:
+def hash_name(name: str) -> str:
+    """As hashlib calls it."""
     return HASHES.get(name, name)
