@@ -5,7 +5,7 @@ from typing import Final, final, overload
 from imdskit.backends.contract import Claims, Setup
 from imdskit.errors import VerificationError
 
-__all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path", "parts"]
+__all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path", "parts", "use_kernels"]
 
 CONTRACT: Final[int]
 PROFILE: Final[str]
@@ -13,6 +13,7 @@ PROFILE: Final[str]
 parts: ModuleType  # for the runner of the suites
 
 def cpu_path() -> str: ...
+def use_kernels(used: bool) -> None: ...
 @final
 class Bucket:
     def __new__(cls, rate: int, per_ns: int, burst: int) -> Bucket: ...

@@ -30,7 +30,7 @@ pub(crate) enum Curve {
 /// A public key.
 #[derive(Debug)]
 pub(crate) enum PublicKey {
-    Rsa(RsaPublicKey),
+    Rsa(Box<RsaPublicKey>),
     /// The point is on the curve, in uncompressed form.
     Ec {
         curve: Curve,
@@ -184,6 +184,7 @@ pub(crate) struct Extension {
 
 /// RFC 5280 section 4.1. Extensions that path validation needs are decoded; an absent one is None.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names)] // names of the RFC
 pub(crate) struct Certificate {
     /// Of the whole certificate.
     pub(crate) der: Box<[u8]>,

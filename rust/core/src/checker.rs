@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, PublicKey};
 use crate::claims::{self, Claims};
 use crate::cms::{self, SignedData};
 use crate::contract::Setup;
@@ -20,7 +20,7 @@ use crate::revocation::Lists;
 use crate::signature::{self, Fault, Scheme};
 use crate::validation::Inputs;
 use crate::x509::parse_certificate;
-use crate::{envelope, host_names, oids};
+use crate::{envelope, host_names, oids, rsa};
 
 /// Something that was to be trusted, or to help, cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,7 @@ impl Signed {
     }
 
     /// DER certificates, signer first, anchor last.
+    #[must_use]
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.chain.iter().map(|certificate| &*certificate.der)
     }
@@ -346,11 +347,43 @@ impl Opened<'_> {
 }
 
 impl Opened<'_> {
-    /// The same for many.
+    /// The same for many: those that the kernels take side by side, the others one after another.
     pub(crate) fn check_signatures(many: &[Result<Opened<'_>, Refusal>]) -> Vec<Result<(), Refusal>> {
-        many.iter()
-            .map(|opened| opened.as_ref().map_or(Ok(()), Opened::check_signature))
-            .collect()
+        let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
+        let mut blocks = vec![[0; 512]; many.len()];
+        let mut jobs = Vec::with_capacity(many.len());
+        let mut places = Vec::with_capacity(many.len());
+        for ((place, opened), block) in many.iter().enumerate().zip(&mut blocks) {
+            let Ok(opened) = opened else {
+                continue;
+            };
+            if let Some(job) = opened.job(block) {
+                jobs.push(job);
+                places.push(place);
+            } else {
+                verdicts[place] = opened.check_signature();
+            }
+        }
+        let mut good = vec![false; jobs.len()];
+        imdskit_multibuffer::verify_many(&jobs, &mut good);
+        for (place, _) in places.into_iter().zip(good).filter(|(_, good)| !good) {
+            verdicts[place] = Err(cms::bad_signature(Fault::Signature));
+        }
+        verdicts
+    }
+
+    /// What the kernels are to reckon; None where they do not take key or algorithm.
+    fn job<'j>(&'j self, block: &'j mut [u8; 512]) -> Option<imdskit_multibuffer::Job<'j>> {
+        let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
+            return None;
+        };
+        let kernel = if key.only_pss { None } else { key.kernel() }?;
+        let block = rsa::kernel_block(hash, hash.digest(&[self.message()]).as_ref(), kernel.octets(), block)?;
+        Some(imdskit_multibuffer::Job {
+            key: kernel,
+            signature: &self.der[self.signature.clone()],
+            block,
+        })
     }
 }
 

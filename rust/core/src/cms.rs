@@ -107,9 +107,8 @@ pub(crate) fn parse<'d>(
     wrapped.finish()?;
 
     let pos = data.pos;
-    let version = match data.integer("version")?.small() {
-        Some(version @ (1 | 3 | 4 | 5)) => version,
-        _ => return Err(data.fault_at("A version that SignedData does not have.", "version", pos)),
+    let Some(version @ (1 | 3 | 4 | 5)) = data.integer("version")?.small() else {
+        return Err(data.fault_at("A version that SignedData does not have.", "version", pos));
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
     let mut listed = Vec::new();

@@ -5,8 +5,8 @@
 //! `backends/python/crl.py`.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
@@ -226,11 +226,11 @@ fn read_extensions<'d, 't>(
     if items.is_empty() {
         return Err(items.fault("An empty list of extensions.", ""));
     }
-    let mut seen: HashMap<&[u8], ()> = HashMap::new();
+    let mut seen: HashSet<&[u8]> = HashSet::new();
     while !items.is_empty() {
         let mut extension = items.sequence(item(seen.len()))?;
         let oid = extension.oid("extnID")?;
-        if seen.insert(oid, ()).is_some() {
+        if !seen.insert(oid) {
             return Err(extension.fault("Two extensions of one kind.", ""));
         }
         let critical = extension.next_is(BOOLEAN) && extension.boolean("critical")?;

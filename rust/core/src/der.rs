@@ -5,6 +5,7 @@
 //! text of it is made only when there is an error.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -133,7 +134,7 @@ impl Trail {
                 path.push_str(field.name);
             }
             if let Some(index) = field.index {
-                path.push_str(&format!("[{index}]"));
+                _ = write!(path, "[{index}]"); // to a String it cannot fail
             }
         }
         path

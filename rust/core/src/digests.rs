@@ -67,7 +67,9 @@ impl Hash {
             Self::Sha512_256 => &aws::SHA512_256,
             Self::Sha512_224 => {
                 let mut hasher = sha2::Sha512_224::new();
-                parts.iter().for_each(|part| hasher.update(part));
+                for part in parts {
+                    hasher.update(part);
+                }
                 return Digest::of(&hasher.finalize());
             }
         };
@@ -75,7 +77,9 @@ impl Hash {
             return Digest::of(aws::digest(algorithm, one).as_ref());
         }
         let mut context = aws::Context::new(algorithm);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         Digest::of(context.finish().as_ref())
     }
 }

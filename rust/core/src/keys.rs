@@ -67,12 +67,12 @@ fn read_rsa(mut reader: Reader<'_, '_>, pss: Option<&[u8]>, only_pss: bool) -> d
     if [modulus, exponent].iter().any(|number| number.is_negative() || number.is_zero()) {
         return Err(key.fault("A modulus or exponent that is not positive.", ""));
     }
-    Ok(PublicKey::Rsa(RsaPublicKey::new(
+    Ok(PublicKey::Rsa(Box::new(RsaPublicKey::new(
         modulus.magnitude(),
         exponent.magnitude(),
         only_pss,
         pss,
-    )))
+    ))))
 }
 
 /// A point in uncompressed form on a named curve, and really on it (RFC 5480 sections 2.1.1 and 2.2; SEC 1 section 3.2.2); or why it is none.

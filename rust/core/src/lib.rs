@@ -37,8 +37,14 @@ mod validation;
 pub mod verdicts;
 mod x509;
 
-/// What reckons RSA signatures on this processor.
+/// What reckons RSA signatures on this processor: `avx512-ifma` or `aws-lc`.
 #[must_use]
 pub fn cpu_path() -> &'static str {
-    "aws-lc"
+    if rsa::uses_kernels() { "avx512-ifma" } else { "aws-lc" }
+}
+
+/// Whether the kernels of `imdskit-multibuffer` are used where the processor has them, in all of the process. For tests and measurements of the way without
+/// them; no answer depends on it.
+pub fn use_kernels(used: bool) {
+    rsa::use_kernels(used);
 }

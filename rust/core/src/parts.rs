@@ -23,6 +23,7 @@ use crate::{ecdsa, rsa, signature};
 ///
 /// # Errors
 /// It is no certificate.
+#[allow(clippy::type_complexity)] // taken apart at once
 pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), DerError> {
     let read = parse_certificate(der, 0, "certificate")?;
     Ok((read.faults, read.unknown_critical.iter().map(|oid| oid_text(oid)).collect()))

@@ -7,6 +7,7 @@ use crate::oids;
 
 const MAX_SERIAL_BITS: usize = 8 * 20;
 
+#[allow(clippy::too_many_lines)] // one rule after the other
 /// Field and what is wrong, of every rule that is broken. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer one.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let mut found = Vec::new();

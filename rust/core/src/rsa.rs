@@ -1,11 +1,14 @@
 //! RSA public keys and signatures (RFC 8017). Verification only: nothing here is secret. The twin of `backends/python/rsa.py`.
 //!
-//! The signatures that the service and its authorities make are verified by AWS-LC. What that library does not take (small or huge keys, long
-//! exponents, rare hashes, RSASSA-PSS with any salt) goes through one public operation on big integers and the blocks of RFC 8017.
+//! The signatures that the service and its authorities make are verified by the kernels of `imdskit-multibuffer` where the processor has them, else by AWS-LC.
+//! What neither takes (small or huge keys, long exponents, rare hashes, RSASSA-PSS with any salt) goes through one public operation on big integers and the
+//! blocks of RFC 8017.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::signature as aws;
+use imdskit_multibuffer as kernels;
 use num_bigint::BigUint;
 
 use crate::digests::Hash;
@@ -14,7 +17,21 @@ use crate::digests::Hash;
 const MAX_MODULUS_BITS: usize = 16384;
 const MAX_EXPONENT_BITS: usize = 64;
 /// The longest salt that parameters of RSASSA-PSS may ask for.
-pub(crate) const MAX_SALT: i64 = MAX_MODULUS_BITS as i64 / 8;
+pub(crate) const MAX_SALT: i64 = 2048;
+/// The longest block that the kernels take.
+const KERNEL_OCTETS: usize = 512;
+
+static KERNELS: AtomicBool = AtomicBool::new(true);
+
+/// Whether the kernels are used where the processor has them. For tests and measurements of the way without them; no answer depends on it.
+pub(crate) fn use_kernels(used: bool) {
+    KERNELS.store(used, Ordering::Relaxed);
+}
+
+/// Whether they are.
+pub(crate) fn uses_kernels() -> bool {
+    KERNELS.load(Ordering::Relaxed) && kernels::available()
+}
 
 /// `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2); `only_pss` is true for every such key.
 #[derive(Debug)]
@@ -26,6 +43,7 @@ pub(crate) struct RsaPublicKey {
     pub(crate) only_pss: bool,
     pub(crate) pss: Option<Box<[u8]>>,
     prepared: [OnceLock<Option<aws::ParsedPublicKey>>; 3],
+    kernel: OnceLock<Option<kernels::Key>>,
 }
 
 impl RsaPublicKey {
@@ -37,6 +55,7 @@ impl RsaPublicKey {
             only_pss,
             pss: pss.map(Into::into),
             prepared: Default::default(),
+            kernel: OnceLock::new(),
         }
     }
 
@@ -63,6 +82,21 @@ impl RsaPublicKey {
     /// The exponent, if it has at most 64 bits.
     pub(crate) fn small_exponent(&self) -> Option<u64> {
         (self.exponent.len() <= 8).then(|| self.exponent.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)))
+    }
+
+    /// This key in the hands of the kernels; None where they do not take it.
+    pub(crate) fn kernel(&self) -> Option<&kernels::Key> {
+        if !uses_kernels() {
+            return None;
+        }
+        let prepare = || {
+            if *self.exponent == [1, 0, 1] {
+                kernels::Key::new(&self.modulus)
+            } else {
+                None
+            }
+        };
+        self.kernel.get_or_init(prepare).as_ref()
     }
 
     /// This key in the library's hands, for RSASSA-PKCS1-v1_5 with a hash; None where the library does not take it.
@@ -149,8 +183,25 @@ pub(crate) fn encoded_block(hash: Hash, digest: &[u8], size: usize) -> Option<Ve
     Some(block)
 }
 
+/// EMSA-PKCS1-v1_5 (section 9.2) for the kernels: the block of a digest, or None where they or the key do not take the hash.
+pub(crate) fn kernel_block<'b>(hash: Hash, digest: &[u8], size: usize, block: &'b mut [u8; KERNEL_OCTETS]) -> Option<&'b [u8]> {
+    let hash = match hash {
+        Hash::Sha256 => kernels::Hash::Sha256,
+        Hash::Sha384 => kernels::Hash::Sha384,
+        Hash::Sha512 => kernels::Hash::Sha512,
+        _ => return None,
+    };
+    let block = block.get_mut(..size)?;
+    kernels::encode(hash, digest, block).then_some(&*block)
+}
+
 /// RSASSA-PKCS1-v1_5 (section 8.2.2).
 pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    if let Some(kernel) = key.kernel() {
+        if let Some(block) = kernel_block(hash, hash.digest(&[message]).as_ref(), kernel.octets(), &mut [0; KERNEL_OCTETS]) {
+            return kernel.verify(signature, block);
+        }
+    }
     if let Some(prepared) = key.prepared(hash) {
         return prepared.verify_sig(message, signature).is_ok();
     }

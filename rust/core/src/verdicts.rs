@@ -62,6 +62,7 @@ pub struct Accepted<'v> {
 
 impl<'v> Accepted<'v> {
     /// DER certificates, signer first, anchor last.
+    #[must_use]
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &'v [u8]> + use<'v> {
         self.chain.iter().map(|certificate| &*certificate.der)
     }

@@ -30,11 +30,17 @@ mod native {
 
     /// What reckons RSA signatures on this processor.
     #[pymodule_export]
-    use crate::cpu_path;
+    use crate::{cpu_path, use_kernels};
 }
 
 /// What reckons RSA signatures on this processor: `aws-lc` or `avx512-ifma`.
 #[pyfunction]
 fn cpu_path() -> &'static str {
     imdskit_core::cpu_path()
+}
+
+/// Whether the AVX-512 kernels are used where the processor has them. For tests and measurements of the way without them.
+#[pyfunction]
+fn use_kernels(used: bool) {
+    imdskit_core::use_kernels(used);
 }
