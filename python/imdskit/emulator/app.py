@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from imdskit.backends.contract import Backend
@@ -37,6 +38,8 @@ Downloads = Callable[[str], tuple[str, bytes] | None]
 
 PUBLISHED = ("/pki/", "/oidc/")
 """Below these lies what the real world has at other addresses."""
+
+QUICK = ("/metadata/instance", "/metadata/versions")
 
 
 class App:
@@ -126,7 +129,7 @@ class App:
             call = Call(self.machine, request)
             fault = self.faults.take(call)
             if fault is not None:
-                return self._faulty(call, fault)
+                return replace(self._faulty(call, fault), fault=fault.kind)
         kept = None if self.answers is None else self.answers.find(request, self.machine)
         if kept is not None and self.answers is not None:
             if self.throttle is None or self.throttle.general():
@@ -140,6 +143,10 @@ class App:
         if self.answers is not None and call.admitted:
             self.answers.remember(call, response)
         return response
+
+    def quick(self, request: Request) -> bool:
+        """Whether the answer takes no time worth speaking of: nothing is signed, and no fault delays it."""
+        return not self.faults.on and request.method == "GET" and request.target.startswith(QUICK)
 
     def _faulty(self, call: Call, fault: Fault) -> Response:
         instead = fault.instead(call)
@@ -167,7 +174,7 @@ class App:
 
     def _answer(self, call: Call) -> Response:
         refused = refusal(call, self._rules)
-        return self._routes.answer(call) if refused is None else refused[1].response()
+        return self._routes.answer(call) if refused is None else replace(refused[1].response(), rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
         """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""

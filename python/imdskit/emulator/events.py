@@ -13,95 +13,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from email.utils import formatdate
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from imdskit.clock import Clock
+from imdskit.emulator.event import FAILURE, NOTICE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
+from imdskit.emulator.event_forms import announced_events, snapshot_events
 from imdskit.emulator.machine import Seeded
-from imdskit.errors import UsageError
 from imdskit.protocol.attested import compact
-
-NOTICE = {"Freeze": 900, "Reboot": 900, "Redeploy": 600, "Preempt": 30, "Terminate": 300}
-"""Type of event -> least notice in seconds. That of Terminate is set by the owner of the machine, from 5 to 15 minutes."""
-
-SINCE = {"Preempt": "2017-11-01", "Terminate": "2019-01-01"}
-"""Types that older api-versions do not have. That these leave the event out is inferred."""
-
-MEMBERS_SINCE = {"Description": "2019-04-01", "EventSource": "2019-08-01", "DurationInSeconds": "2020-07-01"}
-
-REMAINS = 600
-"""Seconds in which an event is shown as started: the documentation tells of ten minutes after an interruption of seconds."""
 
 DISABLED_AFTER = 24 * 3600
 """Seconds without a call after which the machine is no longer told of events."""
 
 MOST = 100
 """Events at once."""
-
-_FREEZE = "Virtual machine is being paused because of a memory-preserving Live Migration operation."
-_USUAL: dict[str, tuple[str, str, int]] = {
-    "Freeze": (_FREEZE, "Platform", 5),
-    "Reboot": ("Host server is undergoing maintenance.", "Platform", -1),
-    "Redeploy": ("Host Server infrastructure is undergoing maintenance.", "Platform", -1),
-    "Preempt": ("", "Platform", -1),
-    "Terminate": ("", "User", -1),
-}
-_FAILURE = "Host server is undergoing an emergency repair."
-_LONGEST = 10 * 366 * 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event in one state.
-
-    Attributes:
-        id: an upper-case UUID, the same as long as the event is there.
-        type: one of :data:`NOTICE`.
-        resources: names of the machines that are touched.
-        not_before: Unix time at which it starts by itself.
-        ends: Unix time at which it disappears, or None before it has started.
-        remains: seconds in which it is shown as started.
-        description: for people.
-        source: ``Platform`` or ``User``.
-        duration: of the interruption in seconds, -1 if that is not known.
-    """
-
-    id: str
-    type: str
-    resources: tuple[str, ...]
-    not_before: int
-    ends: int | None
-    remains: int
-    description: str
-    source: str
-    duration: int
-
-    @property
-    def started(self) -> bool:
-        return self.ends is not None
-
-    @property
-    def due(self) -> int:
-        """Unix time of the next step."""
-        return self.not_before if self.ends is None else self.ends
-
-    def shown(self, version: str = "9999") -> dict[str, Any]:
-        """The members that ``version`` has, in the order of the wire."""
-        mark = "_" if version == "2017-03-01" else ""
-        members = {
-            "EventId": self.id,
-            "EventStatus": "Started" if self.started else "Scheduled",
-            "EventType": self.type,
-            "ResourceType": "VirtualMachine",
-            "Resources": [mark + name for name in self.resources],
-            "NotBefore": "" if self.started else formatdate(self.not_before, usegmt=True),
-            "Description": self.description,
-            "EventSource": self.source,
-            "DurationInSeconds": self.duration,
-        }
-        return {name: value for name, value in members.items() if MEMBERS_SINCE.get(name, "") <= version}
 
 
 class Events:
@@ -164,26 +90,106 @@ class Events:
             UsageError: a value is not possible, or there are :data:`MOST` events already.
         """
         if kind not in NOTICE:
-            raise _wrong(f"There is no such type of event: {kind!r}.", "Known: " + ", ".join(NOTICE) + ".")
-        usual = _USUAL[kind]
-        duration = usual[2] if duration is None else _seconds("duration", duration, -1)
-        start = _seconds("notice", NOTICE[kind] if notice is None else notice)
-        shown = _seconds("remains", max(REMAINS, duration) if remains is None else remains)
-        return self._add(kind, resources, start, False, shown, _text(description, usual[0]), _text(source, usual[1]), duration)
+            raise wrong(f"There is no such type of event: {kind!r}.", "Known: " + ", ".join(NOTICE) + ".")
+        usual = USUAL[kind]
+        duration = usual[2] if duration is None else seconds("duration", duration, -1)
+        start = seconds("notice", NOTICE[kind] if notice is None else notice)
+        shown = seconds("remains", max(REMAINS, duration) if remains is None else remains)
+        return self._add(kind, resources, start, False, shown, text_or(description, usual[0]), text_or(source, usual[1]), duration)
 
     def fail(self, *, resources: Sequence[str] | None = None, remains: int = REMAINS) -> str:
         """The host fails: a Reboot that has started already, without notice. Returns its id; raises UsageError like :meth:`schedule`."""
-        return self._add("Reboot", resources, 0, True, _seconds("remains", remains), _FAILURE, "Platform", -1)
+        return self._add("Reboot", resources, 0, True, seconds("remains", remains), FAILURE, "Platform", -1)
 
     def cancel(self, event_id: str) -> bool:
         """Take an event away, whatever its state. False if there is none of this id."""
         with self._lock:
             self._settle()
-            left = [event for event in self._events if event.id != event_id.upper()]
-            found = len(left) != len(self._events)
-            if found:
-                self._become(left)
-            return found
+            event = self._find(event_id)
+            if event is not None:
+                self._replace(event, None)
+            return event is not None
+
+    def complete(self, event_id: str) -> bool:
+        """A started event is over. False if there is no started one of this id."""
+        with self._lock:
+            self._settle()
+            event = self._find(event_id)
+            if event is None or not event.started:
+                return False
+            self._replace(event, None)
+            return True
+
+    def start(self, event_id: str) -> bool:
+        """Start an event as an approval does, without a call that would enable events. False if there is no scheduled one of this id."""
+        with self._lock:
+            self._settle()
+            event = self._find(event_id)
+            if event is None or event.started:
+                return False
+            self._replace(event, replace(event, ends=self._clock.now() + event.remains))
+            return True
+
+    def announce(self, events: object, *, keep: bool = False) -> tuple[str, ...]:
+        """Let there be events in the service's own form, in one step: what a caller can see changes once, or not at all.
+
+        Args:
+            events: a list of objects with the service's members, as ``json.loads`` gives it; all but ``EventType`` may be absent. Also
+                the service's whole answer. One whose ``EventId`` is there already takes its place.
+            keep: the others stay; otherwise they are taken away.
+
+        Returns:
+            their ids.
+
+        Raises:
+            UsageError: with the place of the mistake as a JSON pointer; nothing has changed.
+        """
+        with self._lock:
+            self._settle()
+
+            def new_id() -> str:
+                self._made += 1
+                return self._seeded.uuid(f"event {self._made - 1}").upper()
+
+            announced = announced_events(events, self._clock.now(), self._name, new_id)
+            by_id = {event.id.upper(): event for event in announced}
+            together = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
+            after = [event for event in (*together, *by_id.values()) if event is not None]
+            if len(after) > MOST:
+                raise wrong(f"There cannot be more than {MOST} events.")
+            if [event.shown() for event in after] != [event.shown() for event in self._events]:
+                self._become(after)
+            else:
+                self._events = tuple(after)
+            return tuple(event.id for event in announced)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that there is to know, in JSON, for :meth:`restore`. Times are Unix seconds."""
+        with self._lock:
+            self._settle()
+            return {
+                "incarnation": self._incarnation,
+                "made": self._made,
+                "visibleFrom": self._visible_from,
+                "lastCall": self._last_call,
+                "shown": self._shown,
+                "events": [{**asdict(event), "resources": list(event.resources)} for event in self._events],
+            }
+
+    def restore(self, snapshot: object) -> None:
+        """Go on from a snapshot: what was due meanwhile happens at the next look. Raises UsageError if it is none; then nothing has changed."""
+        members, events = snapshot_events(snapshot)
+        with self._lock:
+            self._incarnation, self._made = members["incarnation"], members["made"]
+            self._visible_from, self._last_call, self._shown = members["visibleFrom"], members["lastCall"], members["shown"]
+            self._events = events
+
+    @property
+    def incarnation(self) -> int:
+        """``DocumentIncarnation`` as the next caller would see it. Asking here enables nothing."""
+        with self._lock:
+            self._settle()
+            return self._incarnation
 
     def list(self) -> tuple[Event, ...]:
         """The events that there are now, shown or not, in the order in which they were announced."""
@@ -203,7 +209,7 @@ class Events:
         ids = start_requests(body)
         with self._lock:
             self._settle()
-            known = {event.id for event in self._events}
+            known = {event.id.upper() for event in self._events}
         return ids if ids is not None and known.issuperset(ids) else None
 
     def approve(self, ids: Sequence[str]) -> None:
@@ -213,7 +219,7 @@ class Events:
             now = self._clock.now()
             for wanted in dict.fromkeys(ids):
                 for event in self._events:
-                    if event.id == wanted and not event.started:
+                    if event.id.upper() == wanted.upper() and not event.started:
                         self._replace(event, replace(event, ends=now + event.remains))
 
     def _add(
@@ -229,19 +235,23 @@ class Events:
     ) -> str:
         names = (self._name,) if resources is None else tuple(resources)
         if isinstance(resources, str) or not names or not all(isinstance(name, str) and name for name in names):
-            raise _wrong("Resources are a list of names of machines.")
+            raise wrong("Resources are a list of names of machines.")
         if source not in ("Platform", "User"):
-            raise _wrong("The source of an event is Platform or User.")
+            raise wrong("The source of an event is Platform or User.")
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:
-                raise _wrong(f"There are {MOST} events already.")
+                raise wrong(f"There are {MOST} events already.")
             now = self._clock.now()
             event_id = self._seeded.uuid(f"event {self._made}").upper()
             self._made += 1
             ends = now + remains if started else None
             self._become([*self._events, Event(event_id, kind, names, now + notice, ends, remains, description, source, duration)])
             return event_id
+
+    def _find(self, event_id: str) -> Event | None:
+        """Ids are compared without letter case: the service's are in upper case, those that a test gives need not be."""
+        return next((event for event in self._events if event.id.upper() == event_id.upper()), None)
 
     def _call(self) -> None:
         """Somebody asks: what was due happens, and events are enabled from now on."""
@@ -266,7 +276,7 @@ class Events:
             step()
 
     def _step(self, event: Event) -> None:
-        self._replace(event, None if event.started else replace(event, ends=event.not_before + event.remains))
+        self._replace(event, None if event.started else replace(event, ends=event.due + event.remains))
 
     def _enable(self) -> None:
         self._shown = True
@@ -296,21 +306,3 @@ def start_requests(body: bytes) -> tuple[str, ...] | None:
     ids = [each.get("EventId") if isinstance(each, dict) else None for each in requests]
     texts = tuple(each.upper() for each in ids if isinstance(each, str))
     return texts if len(texts) == len(ids) else None
-
-
-def _seconds(name: str, value: object, least: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LONGEST:
-        raise _wrong(f"The {name} of an event is a number of seconds from {least} to {_LONGEST}.")
-    return value
-
-
-def _text(value: object, usual: str) -> str:
-    if value is None:
-        return usual
-    if not isinstance(value, str):
-        raise _wrong("Description and source of an event are text.")
-    return value
-
-
-def _wrong(message: str, hint: str = "The members are in docs/events.md.") -> UsageError:
-    return UsageError("bad-argument", message, location="event", hint=hint)

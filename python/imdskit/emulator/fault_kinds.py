@@ -33,6 +33,11 @@ class Fault:
     slow = False
     """The request is under way until the answer has left, for limits too."""
 
+    @property
+    def kind(self) -> str:
+        """Name for the journal: that of the class in lower case."""
+        return type(self).__name__.lower()
+
     def instead(self, call: Call) -> Response | None:
         """The answer in place of the service, which then is not asked and counts nothing, or None."""
 

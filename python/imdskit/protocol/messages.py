@@ -70,12 +70,16 @@ class Response:
         headers: (name, value) in the order of the wire, without Content-Length and Date, which the transport adds.
         body: the whole body.
         delivery: how it leaves, or None: at once and whole.
+        rule: name of the rule that refused the request, or ``""``; for the journal, never on the wire.
+        fault: kind of the fault that applied, or ``""``; likewise.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     delivery: Delivery | None = None
+    rule: str = ""
+    fault: str = ""
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every value of the header called ``name``, in any letter case."""

@@ -1,0 +1,295 @@
+"""The journal: what was asked and what was answered, the last so many of it.
+
+with Emulator() as imds:
+    ...
+    imds.journal.wait_for(2, category="identity")
+    assert imds.journal.last().status == 200
+
+What belongs here: remembering, counting, waiting. Requests come from :class:`imdskit.emulator.emulator.Emulator`. What never was a request
+(broken framing, a Host that may not be asked) is not in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+from imdskit.clock import Clock, SystemClock
+from imdskit.errors import ImdskitError
+from imdskit.protocol.messages import Request, Response
+from imdskit.protocol.requests import parse_target
+from imdskit.protocol.responses import SERVER_ERROR
+
+KEPT = 10_000
+"""Entries that are kept unless told otherwise."""
+
+SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"))
+"""Headers, in lower case, whose values are kept out; likewise any name that ends in ``-token`` or ``-secret``."""
+WITHHELD = "(withheld)"
+LONGEST = 2048
+"""Characters of a target, and octets of all headers, beyond which they are cut: the memory that the journal takes has a bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request and its answer.
+
+    Attributes:
+        number: from 1, in the order in which the answers were given. It goes on after a reset.
+        time: of the answer, Unix seconds on the emulator's clock.
+        source: address that asked, or ``""``.
+        method: as it was sent.
+        target: as it was sent.
+        headers: (name, value) as they were sent, but for secret values.
+        status: of the answer.
+        rule: name of the rule that refused it, or ``""``.
+        fault: kind of the fault that applied, or ``""``.
+        duration_ns: that the service took for the answer, by the machine's clock; what a fault adds on the wire is not in it.
+        octets: of the answer's body.
+    """
+
+    number: int
+    time: int
+    source: str
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    status: int
+    rule: str
+    fault: str
+    duration_ns: int
+    octets: int
+
+    @property
+    def path(self) -> str:
+        """Of the target, decoded, in lower case, without double and trailing slashes."""
+        return "/" + "/".join(parse_target(self.target).segments).lower()
+
+    @property
+    def category(self) -> str | None:
+        """What stands below ``/metadata`` in the path, ``""`` for nothing; None outside of it."""
+        segments = self.path[1:].split("/")
+        if segments[0] != "metadata":
+            return None
+        return segments[1] if len(segments) > 1 else ""
+
+    def parameter(self, name: str) -> str | None:
+        """Value of a parameter of the query, decoded, or None."""
+        return parse_target(self.target).parameter(name)
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, in any letter case, or None."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def json(self) -> dict[str, Any]:
+        """For programs elsewhere."""
+        return {**asdict(self), "headers": [list(pair) for pair in self.headers]}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries are meant; what is None does not matter.
+
+    Attributes:
+        path: that the entry's path is, or lies below; letter case and a trailing slash do not matter.
+        category: as in :class:`Entry`.
+        method: as it was sent.
+        status: of the answer.
+        rule: that refused.
+        fault: that applied.
+        since: only entries with a greater number.
+    """
+
+    path: str | None = None
+    category: str | None = None
+    method: str | None = None
+    status: int | None = None
+    rule: str | None = None
+    fault: str | None = None
+    since: int = 0
+
+    def __call__(self, entry: Entry) -> bool:
+        if entry.number <= self.since or self.status not in (None, entry.status) or self.method not in (None, entry.method):
+            return False
+        if self.rule not in (None, entry.rule) or self.fault not in (None, entry.fault):
+            return False
+        if self.category is not None and self.category.lower() != entry.category:
+            return False
+        wanted = "" if self.path is None else "/" + self.path.lower().strip("/")
+        return wanted in ("", "/") or entry.path == wanted or entry.path.startswith(wanted + "/")
+
+
+class Tally(NamedTuple):
+    """How many entries there were since the last reset: ``total`` is ``kept`` and ``dropped`` together; ``last`` is the newest number ever."""
+
+    total: int
+    kept: int
+    dropped: int
+    last: int
+
+
+class Journal:
+    """The last requests and answers of an emulator. Safe to share between threads.
+
+    Args:
+        clock: the emulator's.
+        kept: entries; the oldest is dropped, and counted.
+        watch: for durations; by default the machine's clock.
+    """
+
+    def __init__(self, clock: Clock, kept: int = KEPT, watch: Clock | None = None) -> None:
+        self._clock = clock
+        self._watch = watch or SystemClock()
+        self._entries: deque[Entry] = deque(maxlen=kept)
+        self._last = 0
+        self._before = 0
+        self._closed = False
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting = 0
+
+    def answered(self, service: Callable[[Request], Response], request: Request) -> Response:
+        """The answer of ``service``, which is written down."""
+        start = self._watch.monotonic_ns()
+        try:
+            response = service(request)
+        except ImdskitError:  # the server says so
+            self._write(request, SERVER_ERROR.response(), start)
+            raise
+        self._write(request, response, start)
+        return response
+
+    def __len__(self) -> int:
+        """How many entries are kept."""
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The entries that are kept now, the oldest first."""
+        return iter(self.list())
+
+    def list(self, limit: int | None = None, **wanted: Any) -> list[Entry]:
+        """Entries in their order, the oldest first.
+
+        Args:
+            limit: at most so many.
+            wanted: attributes of :class:`Filter`.
+        """
+        meant = Filter(**wanted)
+        with self._changed:
+            entries = tuple(self._entries)
+        return list(islice(filter(meant, entries), limit))
+
+    def count(self, **wanted: Any) -> int:
+        """How many of the entries that are kept are meant."""
+        return len(self.list(**wanted))
+
+    def last(self, **wanted: Any) -> Entry | None:
+        """The newest of the entries that are meant, or None."""
+        found = self.list(**wanted)
+        return found[-1] if found else None
+
+    def paths(self, **wanted: Any) -> Sequence[str]:
+        """Method and path of each, as ``GET /metadata/instance``."""
+        return [f"{entry.method} {entry.path}" for entry in self.list(**wanted)]
+
+    def tally(self) -> Tally:
+        """What was written down since the last reset."""
+        with self._changed:
+            total, kept = self._last - self._before, len(self._entries)
+            return Tally(total, kept, total - kept, self._last)
+
+    def wait_for(self, wanted: int | Callable[[Journal], bool] = 1, timeout: float = 10.0, **meant: Any) -> bool:
+        """Wait until so much has been asked.
+
+        Args:
+            wanted: that many entries that are meant, those included that are there already; or what says of the journal that it is enough.
+            timeout: seconds of the machine's clock.
+            meant: attributes of :class:`Filter`.
+
+        Returns:
+            False if it did not come to that in time, or the emulator stopped.
+        """
+
+        def enough() -> bool:
+            return self.count(**meant) >= wanted if isinstance(wanted, int) else wanted(self)
+
+        end = self._watch.monotonic_ns() + int(timeout * 1e9)
+        seen = -1
+        while True:
+            with self._changed:
+                self._waiting += 1
+                try:
+                    while seen == self._last and not self._closed:
+                        remaining = (end - self._watch.monotonic_ns()) / 1e9
+                        if remaining <= 0 or not self._changed.wait(remaining):
+                            break
+                    timed_out = seen == self._last
+                    seen = self._last
+                finally:
+                    self._waiting -= 1
+            if enough():
+                return True
+            if timed_out or self._closed:
+                return False
+
+    def reset(self) -> int:
+        """Forget all entries; numbers go on. Returns how many were kept."""
+        with self._changed:
+            kept = len(self._entries)
+            self._entries.clear()
+            self._before = self._last
+            return kept
+
+    def close(self) -> None:
+        """Nobody waits any longer. What was written down stays."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _write(self, request: Request, response: Response, start: int) -> None:
+        headers = request.headers
+        if sum(len(name) + len(value) for name, value in headers) > LONGEST:
+            headers = _cut(headers)
+        for name, _ in headers:
+            if _secret(name):
+                headers = tuple((name, WITHHELD if _secret(name) else value) for name, value in headers)
+                break
+        now, duration = self._clock.now(), self._watch.monotonic_ns() - start
+        with self._changed:
+            self._last = number = self._last + 1
+            self._entries.append(
+                Entry(
+                    number,
+                    now,
+                    request.source,
+                    request.method,
+                    request.target[:LONGEST],
+                    headers,
+                    response.status,
+                    response.rule,
+                    response.fault,
+                    duration,
+                    len(response.body),
+                )
+            )
+            if self._waiting:
+                self._changed.notify_all()
+
+
+def _secret(name: str) -> bool:
+    lower = name.lower()
+    return lower in SECRET or lower.endswith(("-token", "-secret"))
+
+
+def _cut(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """As many of them as fit, and how many there were."""
+    kept, left = [], LONGEST
+    for name, value in headers:
+        left -= len(name) + len(value)
+        if left < 0:
+            break
+        kept.append((name, value))
+    return (*kept, ("(cut)", f"{len(kept)} of {len(headers)} headers"))
