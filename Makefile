@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test lint packages pyz bench clean
+.PHONY: demo setup native test lint packages pyz bench fuzz clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -59,6 +59,12 @@ bench: native
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt
 	PYTHONPATH=python .venv-bench/bin/python benches/verification.py
+
+# Every parser of hostile octets, FUZZ_SECONDS each (60), guided by coverage; its own environment. TARGETS="check document" runs those alone.
+fuzz: native
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
+	.venv-fuzz/bin/python tests/fuzz/run.py $(TARGETS)
 
 pyz:
 	$(PYTHON) packaging/make_zipapp.py dist/imdskit.pyz

@@ -44,8 +44,11 @@ def _blocks(data: bytes, label: str, noun: str, origin: str) -> tuple[bytes, ...
         raise TrustError("bad-trust", f"A {noun} has no end.", location=origin)
     found = []
     for index, (block, _, _) in enumerate(blocks):
+        text = block.translate(None, b" \t\r\n")
         try:
-            found.append(binascii.a2b_base64(block.translate(None, b" \t\r\n"), strict_mode=True))
+            found.append(binascii.a2b_base64(text, strict_mode=True))
+            if len(text) != (len(found[-1]) + 2) // 3 * 4:  # python/cpython#118314
+                raise binascii.Error("Excess padding")
         except binascii.Error as error:
             raise TrustError("bad-trust", f"{noun.capitalize()} {index + 1} is not base64: {error}.", location=origin) from None
     return tuple(found)

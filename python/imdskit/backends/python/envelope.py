@@ -65,6 +65,9 @@ def _decode_base64(text: bytes, location: str) -> bytes:
             message = binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error as error:
             raise VerificationError(Reason.BAD_BASE64, location=location, detail=str(error)) from None
+    if len(text) != (len(message) + 2) // 3 * 4:
+        # Strict as it is called, a2b_base64 of older Pythons lets this pass (python/cpython#118314).
+        raise VerificationError(Reason.BAD_BASE64, location=location, detail="padding after a whole group")
     rest = len(message) % 3
     if rest and binascii.b2a_base64(message[-rest:], newline=False) != text[-4:]:
         raise VerificationError(Reason.BAD_BASE64, location=location, detail="unused bits of the last character are set")

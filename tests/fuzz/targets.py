@@ -1,0 +1,390 @@
+"""The table of what is fuzzed: every parser of bytes that a stranger may have written, and what it may end in.
+
+Two drivers run the table: ``run.py`` (atheris, guided by coverage, ``make fuzz``) and ``test_smoke.py`` (seeded mutations, in every test run).
+A target ends in a value, or in one of its documented errors; anything else that is raised is a finding. Where an implementation in Rust stands
+beside the Python one, the target runs both and raises :class:`Disagreement` where they do not say the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from imdskit import backends
+from imdskit.backends.contract import Backend, Checker, Document, Limits, Setup
+from imdskit.backends.python import claims, cms, crl, envelope, host_names, strict_json, x509
+from imdskit.client import answers
+from imdskit.clock import ManualClock
+from imdskit.emulator import fault_script, framing
+from imdskit.emulator.scenario import Scenario
+from imdskit.errors import (
+    BackendError,
+    ClientError,
+    DerError,
+    FetchError,
+    FreshnessError,
+    ImdskitError,
+    ScenarioError,
+    SelectionError,
+    TrustError,
+    VerificationError,
+)
+from imdskit.protocol import requests
+from imdskit.verify import bundle, pem
+from imdskit.verify.aia import LOCATIONS, locations
+from imdskit.verify.nonces import NonceIssuer
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
+PACKAGE = Path(backends.__file__).parents[1]
+
+
+class Disagreement(AssertionError):
+    """Two implementations do not say the same."""
+
+
+class Target(NamedTuple):
+    """One parser.
+
+    Attributes:
+        name: of the target, and of its corpus.
+        run: on the octets of an input.
+        errors: in which it may end.
+        seeds: inputs to start from.
+    """
+
+    name: str
+    run: Callable[[bytes], object]
+    errors: tuple[type[Exception], ...]
+    seeds: Callable[[], Sequence[bytes]]
+
+
+@cache
+def both() -> tuple[Backend, ...]:
+    """The Python backend, and the Rust one where it is built."""
+    try:
+        return backends.get("python"), backends.get("rust")
+    except BackendError:
+        return (backends.get("python"),)
+
+
+def agreed(what: str, attempts: Sequence[Callable[[], object]]) -> object:
+    """What every attempt says: the value, or the error with code, place and stage. Raises the error, or :class:`Disagreement`."""
+    said: list[tuple[object, ImdskitError | None]] = []
+    for attempt in attempts:
+        try:
+            said.append((attempt(), None))
+        except ImdskitError as error:
+            said.append(((type(error), error.code, error.location, getattr(error, "stage", None)), error))
+    first = said[0]
+    for other in said[1:]:
+        if other[0] != first[0]:
+            raise Disagreement(f"{what}: {first[0]!r} and {other[0]!r}")
+    if first[1] is not None:
+        raise first[1]
+    return first[0]
+
+
+# What the vectors hold.
+
+
+@cache
+def vectors() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    setting, *cases = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
+    return setting, cases
+
+
+def setup_of(**changes: Any) -> Setup:
+    setting, _ = vectors()
+    members = {
+        "anchors": tuple(map(base64.b64decode, setting["anchors"])),
+        "intermediates": tuple(map(base64.b64decode, setting["intermediates"])),
+        "names": tuple((domain, domain) for domain in setting["names"]),
+    }
+    return Setup(**(members | changes))
+
+
+@cache
+def documents() -> tuple[bytes, ...]:
+    return tuple(base64.b64decode(case["document"]) for case in vectors()[1] if len(case["document"]) < 12_000)
+
+
+@cache
+def messages() -> tuple[bytes, ...]:
+    """The DER in those that have any."""
+    found = []
+    for document in documents():
+        try:
+            found.append(envelope.decode(document, Limits()))
+        except VerificationError:
+            continue
+    return tuple(found)
+
+
+@cache
+def certificates() -> tuple[bytes, ...]:
+    setting, cases = vectors()
+    found = {base64.b64decode(text): None for case in (setting, *cases) for text in case.get("intermediates", ())}
+    for message in messages():
+        try:
+            found |= {certificate.der: None for certificate in cms.parse(message).certificates}
+        except DerError:
+            continue
+    return tuple(found)
+
+
+@cache
+def revocation_lists() -> tuple[bytes, ...]:
+    return tuple({base64.b64decode(text): None for case in vectors()[1] for text in case.get("crls", ())})
+
+
+def as_pem() -> tuple[bytes, ...]:
+    def block(der: bytes, label: str) -> bytes:
+        return f"-----BEGIN {label}-----\n".encode() + base64.encodebytes(der) + f"-----END {label}-----\n".encode()
+
+    return (
+        block(certificates()[0], "CERTIFICATE"),
+        b"# two\n" + block(certificates()[1], "CERTIFICATE") + b"\n" + block(certificates()[2], "CERTIFICATE"),
+        block(revocation_lists()[0], "X509 CRL"),
+    )
+
+
+@cache
+def contents() -> tuple[bytes, ...]:
+    found: dict[bytes, None] = {}
+    for message in messages():
+        try:
+            found[cms.parse(message).content or b"{}"] = None
+        except DerError:
+            continue
+    return tuple(found)
+
+
+def metadata() -> tuple[bytes, ...]:
+    given = [json.dumps(Scenario.load(name).given, separators=(",", ":")).encode() for name in ("linux", "windows", "load-balanced")]
+    return (*given, b'{"a":[1,2.50,{"b":null}],"\\ud83d\\ude00":"\\n","":true}', b"[[],{}]", b'"leaf"')
+
+
+def scenarios() -> tuple[bytes, ...]:
+    return tuple((PACKAGE / "emulator" / "scenarios" / f"{name}.json").read_bytes() for name in ("linux", "fleet", "china", "many-devices"))
+
+
+# What is run.
+
+
+@cache
+def checkers() -> tuple[Checker, ...]:
+    return tuple(backend.checker(setup_of()) for backend in both())
+
+
+def check(data: bytes) -> object:
+    setting, _ = vectors()
+
+    def verdict(checker: Checker) -> object:
+        signed = checker.check(data, setting["at"], None)
+        return signed.content, signed.claims, signed.label, signed.name, signed.chain
+
+    # Twice: what is remembered of the first time must not change the second.
+    first = agreed("check", [lambda checker=checker: verdict(checker) for checker in checkers()])
+    return first == agreed("check, warm", [lambda checker=checker: verdict(checker) for checker in checkers()])
+
+
+def trust(data: bytes) -> object:
+    """A certificate that somebody gave as an anchor, and as an intermediate."""
+    at_place = [{"anchors": (data,)}, {"intermediates": (data,)}]
+    attempts = [[lambda b=b, place=place: bool(b.checker(setup_of(**place))) for b in both()] for place in at_place]
+    return [agreed("trust", both_of_them) for both_of_them in attempts]
+
+
+@cache
+def revocation_case() -> tuple[bytes, int, tuple[bytes, ...]]:
+    """A document that is accepted, the time, and the lists that say so."""
+    setting, cases = vectors()
+    case = next(case for case in cases if len(case.get("crls", ())) > 1 and case["expected"] == "accept")
+    return base64.b64decode(case["document"]), case.get("at", setting["at"]), tuple(map(base64.b64decode, case["crls"]))
+
+
+def lists(data: bytes) -> object:
+    """A revocation list beside those that say that nothing is revoked, and alone: the verdicts that it leads to."""
+    document, at, good = revocation_case()
+    setups = setup_of(crls=(data,), require_crl=False), setup_of(crls=(data, *good))
+    return [agreed("crls", [lambda b=b, setup=setup: b.checker(setup).check(document, at, None).name for b in both()]) for setup in setups]
+
+
+def document(data: bytes) -> object:
+    """Every node that Python finds is what the other implementation finds, in both forms, and so is what it does not find."""
+
+    def read(backend: Backend) -> tuple[Backend, Document]:
+        return backend, backend.document(data)
+
+    made: list[Document] = []
+
+    def made_one(backend: Backend) -> str:
+        made.append(read(backend)[1])
+        return "made"
+
+    agreed("document", [lambda b=b: made_one(b) for b in both()])
+    for path in _paths(strict_json.loads(data, 100_000)):
+        for form in ("json", "text"):
+            for asked in (path, (*path, "absent")):
+                try:
+                    agreed(f"select {asked!r} {form}", [lambda one=one, form=form, asked=asked: one.select(asked, form) for one in made])
+                except SelectionError:
+                    continue
+    return None
+
+
+def _paths(value: object, path: tuple[str, ...] = (), most: int = 200) -> Iterator[tuple[str, ...]]:
+    pending = [(path, value)]
+    while pending and most:
+        path, value = pending.pop()
+        most -= 1
+        yield path
+        if isinstance(value, dict):
+            pending += [((*path, name), item) for name, item in value.items()]
+        elif isinstance(value, list):
+            pending += [((*path, str(index)), item) for index, item in enumerate(value)]
+
+
+def bucket(data: bytes) -> object:
+    """Rate, period and capacity, then times: 8 octets each."""
+    words = [int.from_bytes(data[start : start + 8], "big", signed=True) for start in range(0, len(data) - 7, 8)]
+    if len(words) < 3:
+        return None
+    rate, per, burst = (abs(word) % 2**31 + 1 for word in words[:3])
+    buckets = [backend.bucket(rate, per, burst) for backend in both()]
+    return [agreed("take", [lambda one=one, now=now: one.take(now) for one in buckets]) for now in words[3:200]]
+
+
+def bundle_of_three(data: bytes) -> object:
+    """A folder whose three files are parted by a line of stars."""
+    manifest, _, rest = data.partition(b"\n***\n")
+    anchors, _, intermediates = rest.partition(b"\n***\n")
+    names = (bundle.MANIFEST, bundle.ANCHORS, bundle.INTERMEDIATES)
+    return bundle.read(_Folder(dict(zip(names, (manifest, anchors, intermediates), strict=True))), "bundle")  # type: ignore[arg-type]
+
+
+class _Folder:
+    """As much of a Traversable as the reader of bundles asks for."""
+
+    def __init__(self, files: dict[str, bytes], name: str = "") -> None:
+        self._files = files
+        self._name = name
+
+    def __truediv__(self, name: str) -> _Folder:
+        return _Folder(self._files, name)
+
+    def open(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._files[self._name])
+
+
+def bundles() -> tuple[bytes, ...]:
+    roots = PACKAGE / "verify" / "roots"
+    return (b"\n***\n".join((roots / name).read_bytes() for name in (bundle.MANIFEST, bundle.ANCHORS, bundle.INTERMEDIATES)),)
+
+
+def head(data: bytes) -> object:
+    """As the server calls it: looked at while it arrives, then read as a whole, if it has an end."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return framing.refuse_early(data, 0)
+    read = framing.parse_head(data[: end + 4])
+    if isinstance(read, framing.Head):
+        refused = framing.refuse_early(data[: end + 2], 0)
+        if refused is not None:
+            raise Disagreement(f"refused early ({refused.why}) and yet a head")
+        requests.parse_target(read.target).parameter("api-version")
+    return read
+
+
+def chunked(data: bytes) -> object:
+    """Whatever is cut off is not refused before it is whole, and what is complete stays complete."""
+    read = framing.read_chunked(data)
+    if isinstance(read, tuple) and not isinstance(read, framing.Refusal):
+        body, end = read
+        assert framing.read_chunked(data[:end]) == (body, end)
+        assert framing.read_chunked(data[: end - 1]) is None
+    return read
+
+
+def target(data: bytes) -> object:
+    read = requests.parse_target(data.decode("latin-1"))
+    assert "" not in read.segments
+    return read.repeated, read.parameter("api-version")
+
+
+def answer(data: bytes) -> object:
+    """The first three octets choose the status, the media type and the reading."""
+    chosen, body = data[:3].ljust(3, b"\x00"), data[3:]
+    status = (200, 200, 400, 404, 410, 429, 500, 302, 204)[chosen[0] % 9]
+    media_type = ("application/json", "text/plain", "text/html", "")[chosen[1] % 4]
+    read = answers.parsed if chosen[2] % 2 else answers.text
+    return read(answers.Answer(status, media_type, body, "http://169.254.169.254/metadata/instance"))
+
+
+def nonce(data: bytes) -> object:
+    return NonceIssuer([bytes(32)], clock=ManualClock(1_795_000_000)).check(data.decode("utf-8", "replace"), b"order")
+
+
+def nonces() -> tuple[bytes, ...]:
+    issuer = NonceIssuer([bytes(32)], clock=ManualClock(1_795_000_000), random=bytes)
+    return issuer.issue(b"order").encode(), issuer.issue().encode(), b""
+
+
+def host_name(data: bytes) -> object:
+    labels = host_names.labels(data.decode("utf-8", "surrogateescape"))
+    assert labels is None or (len(labels) > 1 and ".".join(labels).isascii())
+    return labels
+
+
+REQUESTS = (
+    b"GET /metadata/instance?api-version=2021-02-01 HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\n\r\n",
+    b"POST http://user@[::1]:80/metadata/scheduledevents?a HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\nConnection: close, x\r\n\r\n{}",
+    b"PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n",
+    b"CONNECT host:443 HTTP/1.1\r\nHost: host:443\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\nMetadata: true \r\nmetadata:\ttrue\r\n\r\n",
+)
+CHUNKS = (b"0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n", b'a;x="y\\"";z=1\r\n0123456789\r\n00\r\n\r\n', b"ffffffff\r\n")
+TARGETS = (b"/metadata/instance/compute/name?api-version=2021-02-01&format=text", b"/metadata//%69nstance%3Fa=b?%FF=%ZZ&&=&A=1&a=2")
+FAULTS = (
+    b'[{"match": {"category": "instance", "headers": {"user-agent": "py*"}, "source": "10.0.0.0/8"}, "times": 2, "fault": {"status": 429}}]',
+    b'[{"fault": {"delay": 1.5}}, {"for": 10, "after": 1, "fault": {"document": "wrong-name"}}]',
+    b'{"faults": []}',
+)
+ANSWERS = (
+    b'\x00\x00\x01{"compute":{"name":"a"}}',
+    b'\x02\x00\x01{"error":"Bad request. api-version is invalid or was not specified in the request.","newest-versions":["2021-02-01"]}',
+    b"\x00\x02\x00<html></html>",
+)
+ADDRESSES = (b"http://www.microsoft.com/pkiops/certs/a%20b.crt", b"http://cacerts.digicert.com/DigiCertGlobalRootG2.crt", b"http://x@y/")
+NAMES = (b"westeurope.metadata.azure.com", b"*.metadata.azure.com", "metadata.az\u212are.com".encode(), b"a..b")
+
+TARGETS_TABLE: tuple[Target, ...] = (
+    Target("check", check, (VerificationError,), documents),
+    Target("envelope", lambda data: envelope.decode(data, Limits()), (VerificationError,), documents),
+    Target("message", cms.parse, (DerError,), messages),
+    Target("certificate", x509.parse_certificate, (DerError,), certificates),
+    Target("revocation-list", crl.parse_crl, (DerError,), revocation_lists),
+    Target("trust", trust, (TrustError,), certificates),
+    Target("lists", lists, (TrustError, VerificationError), revocation_lists),
+    Target("strict-json", lambda data: strict_json.loads(data, 64), (strict_json.JsonError,), lambda: (*contents(), *metadata())),
+    Target("claims", lambda data: claims.parse(data, setup_of()), (VerificationError,), contents),
+    Target("pem", lambda data: pem.certificates(data, "file"), (TrustError,), as_pem),
+    Target("pem-lists", lambda data: pem.crls(data, "file"), (TrustError,), as_pem),
+    Target("bundle", bundle_of_three, (TrustError,), bundles),
+    Target("host-name", host_name, (), lambda: NAMES),
+    Target("issuer-address", lambda data: locations.target(data.decode("latin-1"), LOCATIONS), (FetchError,), lambda: ADDRESSES),
+    Target("nonce", nonce, (FreshnessError,), nonces),
+    Target("document", document, (SelectionError,), metadata),
+    Target("bucket", bucket, (), lambda: (bytes(range(64)) * 2, b"\x00\x00\x00\x00\x00\x00\x00\x05" * 9)),
+    Target("http-head", head, (), lambda: REQUESTS),
+    Target("http-chunked", chunked, (), lambda: CHUNKS),
+    Target("http-target", target, (), lambda: TARGETS),
+    Target("scenario", lambda data: Scenario.parse(data), (ScenarioError,), scenarios),
+    Target("faults", fault_script.parse, (ScenarioError,), lambda: FAULTS),
+    Target("answer", answer, (ClientError,), lambda: ANSWERS),
+)

@@ -1,0 +1,42 @@
+"""The table of what is fuzzed, with a few thousand seeded mutations: the part of fuzzing that every test run can afford."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # run.py is a program and finds its neighbours so, too
+
+from mutate import mutated
+from targets import TARGETS_TABLE, Target
+
+INPUTS = {"check": 800, "trust": 300, "lists": 200, "bundle": 60, "document": 200, "scenario": 200}
+"""For each target, where it is not this many: what costs more gets fewer."""
+USUAL = 600
+
+
+@pytest.mark.parametrize("target", TARGETS_TABLE, ids=lambda target: target.name)
+def test_hostile_octets_end_in_a_value_or_in_a_documented_error(target: Target) -> None:
+    rng = random.Random(f"{target.name} 20261123")
+    seeds = target.seeds()
+    assert seeds
+    ends: set[str] = set()
+    for number in range(INPUTS.get(target.name, USUAL)):
+        data = seeds[number] if number < min(len(seeds), 20) else mutated(seeds, rng)
+        try:
+            target.run(data)
+        except target.errors as error:
+            ends.add(type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # that nothing undocumented is raised is what is tested
+            pytest.fail(f"{target.name} ended in {error!r} for {data!r}")
+        else:
+            ends.add("a value")
+    assert "a value" in ends, "no seed is good"
+    assert len(ends) > 1 or not target.errors, "no mutation is bad"
+
+
+def test_names_of_targets_are_unique() -> None:
+    assert len({target.name for target in TARGETS_TABLE}) == len(TARGETS_TABLE)
