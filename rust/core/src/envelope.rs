@@ -53,7 +53,8 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
             format!("{:?}", encoding.chars().take(40).collect::<String>()),
         ));
     }
-    if let Some(place) = signature.bytes().position(|octet| !octet.is_ascii()) {
+    if !signature.is_ascii() {
+        let place = signature.bytes().take_while(u8::is_ascii).count();
         return Err(Refusal::new(Reason::BadBase64, format!("signature@{place}"), "not ASCII"));
     }
     Ok(signature.clone())

@@ -46,7 +46,7 @@ impl Lists {
             delta: HashMap::new(),
         };
         let mut numbers: HashMap<Box<[u8]>, usize> = HashMap::new();
-        crls.sort_by_cached_key(|one| Reverse((one.this_update, one.number.clone().unwrap_or_default())));
+        crls.sort_by_cached_key(|one| Reverse(newness(one)));
         for list in crls {
             let next = numbers.len();
             let number = *numbers.entry(list.der.clone()).or_insert(next);
@@ -168,12 +168,16 @@ impl<'a> Statuses<'a, '_, '_> {
         points.push(DistributionPoint::default());
         for point in &points {
             for issuer in point.issuers().unwrap_or_else(|| vec![&certificate.issuer]) {
+                let mut enough: Option<&CertificateList> = None;
                 for one in lists.complete(issuer) {
+                    if enough.is_some_and(|enough| newness(enough) != newness(&one.list)) {
+                        break;
+                    }
                     self.search.ground.budget.spend_items(1)?;
                     // (a) to (h)
                     let read =
                         reasons_of(&one.list, point, certificate).and_then(|reasons| Ok((reasons, self.read(one, point, path, index)?)));
-                    let (reasons, delta) = match read {
+                    let (reasons, deltas) = match read {
                         Ok(read) => read,
                         Err(Unfit::Spent(refusal)) => return Err(refusal),
                         Err(Unfit::Because(unfit)) => {
@@ -182,14 +186,20 @@ impl<'a> Statuses<'a, '_, '_> {
                         }
                     };
                     let entry = |list: &CertificateList| list.revoked.get(&certificate.issuer.key, &certificate.serial);
-                    let status = delta.and_then(entry).or_else(|| entry(&one.list)); // (i), (j)
-                    if let Some(status) = status.filter(|status| *status != REMOVED) {
+                    let mut statuses: Vec<_> = deltas.into_iter().filter_map(entry).collect(); // (i)
+                    if statuses.is_empty() {
+                        statuses.extend(entry(&one.list)); // (j)
+                    }
+                    if let Some(status) = statuses.into_iter().find(|status| *status != REMOVED) {
                         return Err(Refusal::new(Reason::Revoked, format!("chain[{index}].serialNumber"), status)); // (k)
                     }
                     covered = covered.or(reasons); // (l)
                     if covered == Reasons::ALL {
-                        return Ok(());
+                        enough = Some(&one.list);
                     }
+                }
+                if enough.is_some() {
+                    return Ok(());
                 }
             }
         }
@@ -209,26 +219,30 @@ impl<'a> Statuses<'a, '_, '_> {
         ))
     }
 
-    /// The list may be relied on; the list of changes that goes with it, if there is one that may be, too.
+    /// The list may be relied on; the newest lists of changes that go with it and may be, too: several only if they are equally new.
     fn read(
         &mut self,
         one: &'a Numbered,
         point: &DistributionPoint,
         path: &[&'a Arc<Certificate>],
         index: usize,
-    ) -> Result<Option<&'a CertificateList>, Unfit> {
+    ) -> Result<Vec<&'a CertificateList>, Unfit> {
         let lists = self.lists;
         self.check_current(&one.list)?;
         let key_holder = self.signer(one, point, path, index)?;
+        let mut found: Vec<&'a CertificateList> = Vec::new();
         for delta in lists.deltas(&one.list) {
+            if found.first().is_some_and(|first| newness(first) != newness(&delta.list)) {
+                break;
+            }
             // (h): by the key of the complete list
             match self.check_current(&delta.list).and_then(|()| self.check_signed(delta, key_holder)) {
-                Ok(()) => return Ok(Some(&delta.list)),
+                Ok(()) => found.push(&delta.list),
                 Err(Unfit::Because(_)) => {}
                 Err(spent) => return Err(spent),
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Usable at all, and (a): within its time, both ends included.
