@@ -38,7 +38,7 @@ mod side_by_side {
     use crate::limbs::{Modulus, Number};
 
     /// From this many signatures on, the kernel of eight is faster than one after another, though lanes are idle.
-    const WORTH_LANES: usize = 5;
+    const WORTH_LANES: usize = 7;
 
     pub(super) fn verify_many(jobs: &[Job<'_>], verdicts: &mut [bool]) {
         let (mut short, mut middle, mut long) = (Queue::default(), Queue::default(), Queue::default());
@@ -113,11 +113,11 @@ mod side_by_side {
                     lanes.modulus.set(lane, modulus);
                     lanes.of[lane] = Some(modulus);
                 }
-                lanes.signatures.set(lane, &Number::from_be::<NB>(jobs[*index].signature));
+                lanes.signatures.set(lane, &Number::from_be(jobs[*index].signature));
             }
             let powers = ifma.power_of_eight(&lanes.signatures, &lanes.modulus, &mut lanes.columns);
             for (lane, (index, _)) in self.waiting.drain(..).enumerate() {
-                verdicts[index] = powers.get(lane) == Number::from_be::<NB>(jobs[index].block);
+                verdicts[index] = powers.get(lane) == Number::from_be(jobs[index].block);
             }
         }
     }

@@ -22,12 +22,12 @@ mod supported {
             found.then_some(Self(()))
         }
 
-        pub(crate) fn multiply<const NB: usize>(self, a: &Number, b: &Number, modulus: &Modulus<NB>) -> Number {
+        pub(crate) fn multiply<const NB: usize>(self, a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
             // SAFETY: the function is safe where AVX-512 F and IFMA are; `self` proves that they are here.
-            unsafe { single::multiply(a, b, modulus) }
+            unsafe { single::multiply(&a.across(), &b.across(), modulus) }.along()
         }
 
-        pub(crate) fn power<const NB: usize>(self, s: &Number, modulus: &Modulus<NB>) -> Number {
+        pub(crate) fn power<const NB: usize>(self, s: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
             // SAFETY: as in `multiply`.
             unsafe { single::power(s, modulus) }
         }
@@ -70,11 +70,11 @@ mod unsupported {
             None
         }
 
-        pub(crate) fn multiply<const NB: usize>(self, _: &Number, _: &Number, _: &Modulus<NB>) -> Number {
+        pub(crate) fn multiply<const NB: usize>(self, _: &Number<NB>, _: &Number<NB>, _: &Modulus<NB>) -> Number<NB> {
             match self {}
         }
 
-        pub(crate) fn power<const NB: usize>(self, _: &Number, _: &Modulus<NB>) -> Number {
+        pub(crate) fn power<const NB: usize>(self, _: &Number<NB>, _: &Modulus<NB>) -> Number<NB> {
             match self {}
         }
     }

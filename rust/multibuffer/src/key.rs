@@ -58,7 +58,7 @@ impl Key {
     pub fn public_operation(&self, signature: &[u8]) -> Option<Vec<u8>> {
         fn power<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8]) -> Vec<u8> {
             let mut octets = vec![0; signature.len()];
-            ifma.power(&Number::from_be::<NB>(signature), modulus).to_be::<NB>(&mut octets);
+            ifma.power(&Number::from_be(signature), modulus).to_be(&mut octets);
             octets
         }
         self.admits(signature).then(|| match &self.modulus {
@@ -75,7 +75,7 @@ impl Key {
     #[must_use]
     pub fn verify(&self, signature: &[u8], block: &[u8]) -> bool {
         fn gives<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8], block: &[u8]) -> bool {
-            ifma.power(&Number::from_be::<NB>(signature), modulus) == Number::from_be::<NB>(block)
+            ifma.power(&Number::from_be(signature), modulus) == Number::from_be(block)
         }
         self.admits(signature)
             && block.len() == self.octets.len()

@@ -26,17 +26,17 @@ pub(crate) struct Wide<const NB: usize>([Rows; NB]);
 impl<const NB: usize> Wide<NB> {
     pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; NB]);
 
-    pub(crate) fn set(&mut self, lane: usize, number: &Number) {
-        for (rows, block) in self.0.iter_mut().zip(&number.0[1..=NB]) {
+    pub(crate) fn set(&mut self, lane: usize, number: &Number<NB>) {
+        for (rows, block) in self.0.iter_mut().zip(&number.0) {
             for (row, limb) in rows.iter_mut().zip(block) {
                 row.0[lane] = *limb;
             }
         }
     }
 
-    pub(crate) fn get(&self, lane: usize) -> Number {
+    pub(crate) fn get(&self, lane: usize) -> Number<NB> {
         let mut number = Number::ZERO;
-        for (rows, block) in self.0.iter().zip(&mut number.0[1..=NB]) {
+        for (rows, block) in self.0.iter().zip(&mut number.0) {
             for (row, limb) in rows.iter().zip(block) {
                 *limb = row.0[lane];
             }
@@ -64,9 +64,9 @@ impl<const NB: usize> WideModulus<NB> {
 
     pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>) {
         self.n.set(lane, &modulus.n);
-        self.folded.set(lane, &modulus.folded);
+        self.folded.set(lane, &modulus.by_block.folded);
         self.r_squared.set(lane, &modulus.r_squared);
-        for (row, limb) in self.q.iter_mut().zip(&modulus.q[1]) {
+        for (row, limb) in self.q.iter_mut().zip(&modulus.by_block.q) {
             row.0[lane] = *limb;
         }
     }

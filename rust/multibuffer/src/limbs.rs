@@ -14,36 +14,44 @@ pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Blocks of the greatest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
-/// A number of at most [`MAX_BLOCKS`] blocks between one block of zeros and two, so that eight limbs may be read from any place around
-/// it. Block `i` of the number is element `i + 1`.
+/// A number of `NB` blocks, least significant limb first.
 #[repr(C, align(64))]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Number(pub(crate) [[u64; BLOCK]; MAX_BLOCKS + 3]);
+pub(crate) struct Number<const NB: usize>(pub(crate) [[u64; BLOCK]; NB]);
 
-impl Number {
+impl<const NB: usize> Number<NB> {
     /// Zero.
-    pub(crate) const ZERO: Self = Self([[0; BLOCK]; MAX_BLOCKS + 3]);
+    pub(crate) const ZERO: Self = Self([[0; BLOCK]; NB]);
 
-    /// The limbs of the first `NB` blocks.
     #[inline]
-    pub(crate) fn limbs<const NB: usize>(&self) -> &[u64] {
-        self.0[1..=NB].as_flattened()
+    pub(crate) fn limbs(&self) -> &[u64] {
+        self.0.as_flattened()
     }
 
-    /// The limbs of the first `NB` blocks.
     #[inline]
-    pub(crate) fn limbs_mut<const NB: usize>(&mut self) -> &mut [u64] {
-        self.0[1..=NB].as_flattened_mut()
+    pub(crate) fn limbs_mut(&mut self) -> &mut [u64] {
+        self.0.as_flattened_mut()
+    }
+
+    /// The same number in eight parts.
+    pub(crate) fn across(&self) -> Across<NB> {
+        let mut across = Across::ZERO;
+        for (lane, part) in self.limbs().chunks_exact(NB).enumerate() {
+            for (limb, vector) in part.iter().zip(&mut across.0) {
+                vector[lane] = *limb;
+            }
+        }
+        across
     }
 
     /// From big-endian octets: a multiple of eight of them, at most 512.
-    pub(crate) fn from_be<const NB: usize>(octets: &[u8]) -> Self {
+    pub(crate) fn from_be(octets: &[u8]) -> Self {
         let mut words = [0; MAX_BLOCKS * BLOCK_BITS / 64 + 2];
         for (word, octets) in words.iter_mut().zip(octets.as_rchunks::<8>().1.iter().rev()) {
             *word = u64::from_be_bytes(*octets);
         }
         let mut number = Self::ZERO;
-        for (index, limb) in number.limbs_mut::<NB>().iter_mut().enumerate() {
+        for (index, limb) in number.limbs_mut().iter_mut().enumerate() {
             let (word, shift) = (index * LIMB_BITS / 64, index * LIMB_BITS % 64);
             let low = words[word] >> shift;
             let high = (words[word + 1] << 1) << (63 - shift);
@@ -53,10 +61,10 @@ impl Number {
     }
 
     /// As big-endian octets; the number must fit them.
-    pub(crate) fn to_be<const NB: usize>(&self, octets: &mut [u8]) {
+    pub(crate) fn to_be(&self, octets: &mut [u8]) {
         let mut pending: u128 = 0;
         let mut bits = 0;
-        let mut limbs = self.limbs::<NB>().iter();
+        let mut limbs = self.limbs().iter();
         for word in octets.rchunks_exact_mut(8) {
             while bits < 64 {
                 pending |= u128::from(*limbs.next().unwrap_or(&0)) << bits;
@@ -70,10 +78,10 @@ impl Number {
     }
 
     /// Takes `n` away when that leaves no negative number.
-    pub(crate) fn subtract_if_not_less<const NB: usize>(&mut self, n: &Self) {
+    pub(crate) fn subtract_if_not_less(&mut self, n: &Self) {
         let mut difference = Self::ZERO;
         let mut borrow = 0;
-        for ((to, a), b) in difference.limbs_mut::<NB>().iter_mut().zip(self.limbs::<NB>()).zip(n.limbs::<NB>()) {
+        for ((to, a), b) in difference.limbs_mut().iter_mut().zip(self.limbs()).zip(n.limbs()) {
             let limb = a.wrapping_sub(*b).wrapping_sub(borrow);
             borrow = limb >> 63;
             *to = limb & LIMB_MAX;
@@ -84,96 +92,149 @@ impl Number {
     }
 
     /// Below 3`n`, made less than `n`.
-    pub(crate) fn reduce<const NB: usize>(&mut self, n: &Self) {
-        self.subtract_if_not_less::<NB>(n);
-        self.subtract_if_not_less::<NB>(n);
+    pub(crate) fn reduce(&mut self, n: &Self) {
+        self.subtract_if_not_less(n);
+        self.subtract_if_not_less(n);
     }
 
     /// Less than `n`, doubled modulo `n`.
-    fn double<const NB: usize>(&mut self, n: &Self) {
+    fn double(&mut self, n: &Self) {
         let mut carry = 0;
-        for limb in self.limbs_mut::<NB>() {
+        for limb in self.limbs_mut() {
             let doubled = (*limb << 1) | carry;
             carry = doubled >> LIMB_BITS;
             *limb = doubled & LIMB_MAX;
         }
-        self.subtract_if_not_less::<NB>(n);
+        self.subtract_if_not_less(n);
     }
 }
 
-/// An odd modulus *n* of `NB` blocks, whose uppermost bit is the uppermost of its last octet, and what the multiplication needs of it.
-/// R is 2^(416 `NB`), B is 2^416.
+/// A number with limb j at `[j % NB][j / NB]`: eight parts of `NB` limbs, side by side.
+#[repr(C, align(64))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Across<const NB: usize>(pub(crate) [[u64; BLOCK]; NB]);
+
+impl<const NB: usize> Across<NB> {
+    /// Zero.
+    pub(crate) const ZERO: Self = Self([[0; BLOCK]; NB]);
+
+    /// The same number, a limb after the other.
+    pub(crate) fn along(&self) -> Number<NB> {
+        let mut number = Number::ZERO;
+        for (lane, part) in number.limbs_mut().chunks_exact_mut(NB).enumerate() {
+            for (limb, vector) in part.iter_mut().zip(&self.0) {
+                *limb = vector[lane];
+            }
+        }
+        number
+    }
+}
+
+/// What a reduction by blocks of `width` limbs needs of a modulus *n*. B is 2^(52 `width`).
+#[derive(Clone, Debug)]
+pub(crate) struct Fold<const NB: usize> {
+    /// Limbs of a block: a divisor of 8 `NB`.
+    pub(crate) width: usize,
+    /// -1/*n* modulo B, least significant limb first; `width` limbs of it count.
+    pub(crate) q: [u64; MAX_BLOCKS],
+    /// (*n* *q* + 1) / B. At most *n*.
+    pub(crate) folded: Number<NB>,
+}
+
+/// An odd modulus *n*, whose uppermost bit is the uppermost of its last octet, and what multiplication needs of it. R is 2^(416 `NB`).
 #[derive(Clone, Debug)]
 pub(crate) struct Modulus<const NB: usize> {
-    /// *n*.
-    pub(crate) n: Number,
-    /// (*n* *q* + 1) / B, where *q* is -1/*n* modulo B. At most *n*.
-    pub(crate) folded: Number,
-    /// A block of zeros, then *q*, least significant limb first.
-    pub(crate) q: [[u64; BLOCK]; 2],
+    pub(crate) n: Number<NB>,
     /// R² modulo *n*.
-    pub(crate) r_squared: Number,
+    pub(crate) r_squared: Number<NB>,
+    /// `NB` blocks of eight limbs: how eight numbers are reduced side by side.
+    pub(crate) by_block: Fold<NB>,
+    /// Eight blocks of `NB` limbs: how one number is reduced across the lanes.
+    pub(crate) by_lane: Fold<NB>,
+    /// Numbers as that takes them.
+    pub(crate) across: AcrossModulus<NB>,
+}
+
+/// *n*, R² and the folded *n* of `by_lane`.
+#[derive(Clone, Debug)]
+pub(crate) struct AcrossModulus<const NB: usize> {
+    pub(crate) n: Across<NB>,
+    pub(crate) r_squared: Across<NB>,
+    pub(crate) folded: Across<NB>,
 }
 
 impl<const NB: usize> Modulus<NB> {
-    /// `octets` is *n*, odd and with its uppermost bit set; `multiply` is the almost-Montgomery multiplication of the model or of a kernel.
-    pub(crate) fn new(octets: &[u8], multiply: impl Fn(&Number, &Number, &Self) -> Number) -> Self {
-        let n = Number::from_be::<NB>(octets);
-        let (folded, q) = fold::<NB>(&n);
+    /// `octets` is *n*, odd and with its uppermost bit set; `multiply` is the almost-Montgomery multiplication of the model or of a kernel,
+    /// and is not shown R².
+    pub(crate) fn new(octets: &[u8], multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> Self {
+        let n = Number::from_be(octets);
+        let (by_block, by_lane) = (Fold::new(&n, BLOCK), Fold::new(&n, NB));
+        let across = AcrossModulus {
+            n: n.across(),
+            r_squared: Across::ZERO,
+            folded: by_lane.folded.across(),
+        };
         let mut modulus = Self {
             n,
-            folded,
-            q: [[0; BLOCK], q],
             r_squared: Number::ZERO,
+            by_block,
+            by_lane,
+            across,
         };
         modulus.r_squared = modulus.square_of_r(octets.len() * 8, multiply);
+        modulus.across.r_squared = modulus.r_squared.across();
         modulus
     }
 
     /// 2^bits - n is 2^bits modulo n. Doublings make R of it, and then R 2^d, the Montgomery form of 2^d; squarings make that of 2^(d 2^t),
     /// where d 2^t are the bits of R.
-    fn square_of_r(&self, bits: usize, multiply: impl Fn(&Number, &Number, &Self) -> Number) -> Number {
+    fn square_of_r(&self, bits: usize, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> Number<NB> {
         let bits_of_r = BLOCK_BITS * NB;
         let squarings = bits_of_r.trailing_zeros();
         let mut power = Number::ZERO;
-        power.limbs_mut::<NB>()[bits / LIMB_BITS] = 1 << (bits % LIMB_BITS);
-        power.subtract_if_not_less::<NB>(&self.n);
+        power.limbs_mut()[bits / LIMB_BITS] = 1 << (bits % LIMB_BITS);
+        power.subtract_if_not_less(&self.n);
         for _ in 0..bits_of_r - bits + (bits_of_r >> squarings) {
-            power.double::<NB>(&self.n);
+            power.double(&self.n);
         }
         for _ in 0..squarings {
             power = multiply(&power, &power, self);
         }
-        power.reduce::<NB>(&self.n);
+        power.reduce(&self.n);
         power
     }
 }
 
-/// (*n* *q* + 1) / B and *q*, a limb at a time: each multiple of *n* clears the lowest limb that is left.
-fn fold<const NB: usize>(n: &Number) -> (Number, [u64; BLOCK]) {
-    let n0 = n.limbs::<NB>()[0];
-    // Newton's iteration: an odd number is its own inverse modulo 8, and each step doubles the bits that are right.
-    let mut inverse = n0;
-    for _ in 0..5 {
-        inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n0.wrapping_mul(inverse)));
-    }
-    let mut sum = Number::ZERO;
-    sum.limbs_mut::<NB>()[0] = 1;
-    let mut q = [0; BLOCK];
-    for limb_of_q in &mut q {
-        let limbs = sum.limbs_mut::<NB>();
-        *limb_of_q = limbs[0].wrapping_mul(inverse.wrapping_neg()) & LIMB_MAX;
-        let mut carry = (u128::from(n0) * u128::from(*limb_of_q) + u128::from(limbs[0])) >> LIMB_BITS;
-        for index in 1..BLOCK * NB {
-            carry += u128::from(n.limbs::<NB>()[index]) * u128::from(*limb_of_q) + u128::from(limbs[index]);
-            #[allow(clippy::cast_possible_truncation)] // masked
-            let limb = carry as u64 & LIMB_MAX;
-            limbs[index - 1] = limb;
-            carry >>= LIMB_BITS;
+impl<const NB: usize> Fold<NB> {
+    /// A limb of q at a time: each multiple of *n* clears the lowest limb that is left.
+    fn new(n: &Number<NB>, width: usize) -> Self {
+        let n0 = n.limbs()[0];
+        // Newton's iteration: an odd number is its own inverse modulo 8, and each step doubles the bits that are right.
+        let mut inverse = n0;
+        for _ in 0..5 {
+            inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n0.wrapping_mul(inverse)));
         }
-        #[allow(clippy::cast_possible_truncation)] // a limb: the sum is at most n
-        let limb = carry as u64;
-        limbs[BLOCK * NB - 1] = limb;
+        let mut fold = Self {
+            width,
+            q: [0; MAX_BLOCKS],
+            folded: Number::ZERO,
+        };
+        let limbs = fold.folded.limbs_mut();
+        limbs[0] = 1;
+        for limb_of_q in &mut fold.q[..width] {
+            *limb_of_q = limbs[0].wrapping_mul(inverse.wrapping_neg()) & LIMB_MAX;
+            let mut carry = (u128::from(n0) * u128::from(*limb_of_q) + u128::from(limbs[0])) >> LIMB_BITS;
+            for index in 1..BLOCK * NB {
+                carry += u128::from(n.limbs()[index]) * u128::from(*limb_of_q) + u128::from(limbs[index]);
+                #[allow(clippy::cast_possible_truncation)] // masked
+                let limb = carry as u64 & LIMB_MAX;
+                limbs[index - 1] = limb;
+                carry >>= LIMB_BITS;
+            }
+            #[allow(clippy::cast_possible_truncation)] // a limb: the sum is at most n
+            let limb = carry as u64;
+            limbs[BLOCK * NB - 1] = limb;
+        }
+        fold
     }
-    (sum, q)
 }

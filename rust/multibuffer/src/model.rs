@@ -2,7 +2,7 @@
 //! Sums of columns are checked for overflow, which is how tests see that the bounds of the README hold.
 
 use crate::key::suits;
-use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
+use crate::limbs::{BLOCK, Fold, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
 
 /// Sums of the columns of a product of two numbers: `columns[i]` counts 2^(52 i).
 type Columns = [u64; 2 * BLOCK * MAX_BLOCKS];
@@ -36,31 +36,28 @@ fn carry(columns: &mut [u64]) -> u64 {
     carried
 }
 
-/// `a` `b` / R modulo *n*, less than 3*n* when both are.
-pub(crate) fn multiply<const NB: usize>(a: &Number, b: &Number, modulus: &Modulus<NB>) -> Number {
+/// `a` `b` / R modulo *n*, less than 3*n* when both are, by the blocks of `fold`, which is of the same modulus.
+pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
     let columns = &mut columns[..2 * BLOCK * NB];
-    accumulate(columns, a.limbs::<NB>(), b.limbs::<NB>());
-    for block in 0..NB {
-        let (low, rest) = columns[BLOCK * block..].split_at_mut(BLOCK);
+    accumulate(columns, a.limbs(), b.limbs());
+    for start in (0..BLOCK * NB).step_by(fold.width) {
+        let (low, rest) = columns[start..].split_at_mut(fold.width);
         rest[0] += carry(low);
-        if block + 1 < NB {
-            accumulate(rest, low, modulus.folded.limbs::<NB>());
+        if start + fold.width < BLOCK * NB {
+            accumulate(rest, low, fold.folded.limbs());
         } else {
-            let mut m = [0; 2 * BLOCK];
-            for i in 0..BLOCK {
-                accumulate(&mut m[i..], &[low[i]], &modulus.q[1][..BLOCK - i]);
-            }
-            carry(&mut m[..BLOCK]);
-            let start = BLOCK * block;
-            accumulate(&mut columns[start..], &m[..BLOCK], modulus.n.limbs::<NB>());
-            let carried = carry(&mut columns[start..start + BLOCK]);
-            columns[start + BLOCK] += carried;
+            let mut m = [0; 2 * MAX_BLOCKS];
+            accumulate(&mut m, low, &fold.q[..fold.width]);
+            carry(&mut m[..fold.width]);
+            accumulate(&mut columns[start..], &m[..fold.width], n.limbs());
+            let carried = carry(&mut columns[start..BLOCK * NB]);
+            columns[BLOCK * NB] += carried;
         }
     }
     carry(&mut columns[BLOCK * NB..]);
     let mut result = Number::ZERO;
-    result.limbs_mut::<NB>().copy_from_slice(&columns[BLOCK * NB..]);
+    result.limbs_mut().copy_from_slice(&columns[BLOCK * NB..]);
     result
 }
 
@@ -78,15 +75,16 @@ pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn power<const NB: usize>(modulus: &[u8], signature: &[u8]) -> Vec<u8> {
-    let modulus = Modulus::<NB>::new(modulus, multiply);
-    let s = Number::from_be::<NB>(signature);
-    let mut power = multiply(&s, &modulus.r_squared, &modulus);
+    let modulus = Modulus::<NB>::new(modulus, |a, b, modulus| multiply(a, b, &modulus.n, &modulus.by_block));
+    let product = |a: &_, b: &_| multiply(a, b, &modulus.n, &modulus.by_block);
+    let s = Number::from_be(signature);
+    let mut power = product(&s, &modulus.r_squared);
     for _ in 0..16 {
-        power = multiply(&power, &power, &modulus);
+        power = product(&power, &power);
     }
-    power = multiply(&power, &s, &modulus);
-    power.reduce::<NB>(&modulus.n);
+    power = product(&power, &s);
+    power.reduce(&modulus.n);
     let mut octets = vec![0; signature.len()];
-    power.to_be::<NB>(&mut octets);
+    power.to_be(&mut octets);
     octets
 }

@@ -1,164 +1,177 @@
-//! The kernel of one number, its limbs across the lanes.
+//! The kernel of one number: eight parts of it in the eight lanes, so that limb j of `NB` vectors is in vector j modulo `NB`.
+//!
+//! A product of limbs i and j belongs to column i + j. Here that is a matter of which vector to add to, whatever the lane, and nothing has to be
+//! moved between lanes until `NB` limbs are done with.
 
-use core::arch::x86_64::{_mm512_add_epi64, _mm512_maskz_set1_epi64, _mm512_set1_epi64};
+use core::arch::x86_64::{
+    _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,
+    _mm512_maskz_set1_epi64, _mm512_set1_epi64, _mm512_srli_epi64,
+};
 
-use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
-use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
+use crate::limbs::{Across, BLOCK, LIMB_BITS, LIMB_MAX, LIMB_SHIFT, MAX_BLOCKS, Modulus, Number};
+use crate::vector::{Vector, add_high, add_low, load, store, zero};
 
-/// Column sums of the low and of the high halves of products, eight columns a vector; both count the same columns.
-#[derive(Clone, Copy)]
+/// Sums of columns: lane l of vector t counts 2^(52 (t + `NB` l)), where t goes up to 2 `NB`. High halves of products have sums of their own
+/// while registers last, for then two chains of additions run side by side.
 struct Sums {
-    low: [Vector; MAX_BLOCKS + 1],
-    high: [Vector; MAX_BLOCKS + 1],
+    low: [Vector; 2 * MAX_BLOCKS],
+    high: [Vector; 2 * MAX_BLOCKS],
 }
 
-/// Adds the product of eight limbs and the number whose first block is the second of `limbs`. A macro, for the compiler would not inline so
-/// long a function, and sums would pass through memory.
-macro_rules! add_product {
-    ($sums:ident, $block:expr, $limbs:expr) => {{
-        let (block, limbs): (&[u64; BLOCK], &[u64]) = ($block, $limbs);
-        for_each_vector!(v, {
-            if v <= NB {
-                for_each_of_eight!(i, {
-                    let limb = broadcast(block[i]);
-                    $sums.low[v] = add_low($sums.low[v], limb, window(limbs, BLOCK * (v + 1) - i));
-                    $sums.high[v] = add_high($sums.high[v], limb, window(limbs, BLOCK * (v + 1) - i - 1));
-                });
-            }
-        });
-    }};
-}
+/// `NB` limbs.
+type Limbs = [u64; MAX_BLOCKS];
 
-/// The same code with the index of each vector of sums.
-macro_rules! for_each_vector {
-    ($index:ident, $body:expr) => {{
-        for_each_vector!(@ $index, $body, 0 1 2 3 4 5 6 7 8 9 10);
-    }};
+/// The same code with each index below `NB`, as a literal: arrays of vectors that it indexes live in registers.
+macro_rules! for_each {
+    ($index:ident, $body:expr) => {
+        for_each!(@ $index, $body, 0 1 2 3 4 5 6 7 8 9)
+    };
     (@ $index:ident, $body:expr, $($value:literal)*) => {
         $({
             let $index: usize = $value;
-            $body
+            if $index < NB {
+                $body
+            }
         })*
+    };
+}
+
+/// Adds the product of `NB` limbs and a number. A macro, for the compiler would not inline so long a function, and sums would pass through
+/// memory.
+macro_rules! add_product {
+    ($sums:ident, |$i:ident| $limb:expr, $number:expr) => {
+        let number: &Across<NB> = $number;
+        for_each!($i, {
+            let limb = _mm512_set1_epi64(u64::cast_signed($limb));
+            for_each!(j, {
+                let other = load(&number.0[j % NB]);
+                $sums.low[$i + j] = add_low($sums.low[$i + j], limb, other);
+                let high = if NB > 5 { &mut $sums.low } else { &mut $sums.high };
+                high[$i + j + 1] = add_high(high[$i + j + 1], limb, other);
+            });
+        });
     };
 }
 
 /// `s`^65537 modulo *n*, less than *n*.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn power<const NB: usize>(s: &Number, modulus: &Modulus<NB>) -> Number {
-    let mut power = multiply(s, &modulus.r_squared, modulus);
+pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
+    let s = s.across();
+    let mut power = multiply(&s, &modulus.across.r_squared, modulus);
     for _ in 0..16 {
         power = multiply(&power, &power, modulus);
     }
-    power = multiply(&power, s, modulus);
-    power.reduce::<NB>(&modulus.n);
+    let mut power = multiply(&power, &s, modulus).along();
+    power.reduce(&modulus.n);
     power
 }
 
 /// `a` `b` / R modulo *n*, less than 3*n* when both are.
 ///
-/// Limbs that a reduction needs come out of a chain of carries. The product of the next block stands between the chain and the reduction in the
+/// Limbs that a reduction needs come out of a chain of carries. The product of the next limbs stands between the chain and the reduction in the
 /// program, so that the processor has something to do meanwhile.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn multiply<const NB: usize>(a: &Number, b: &Number, modulus: &Modulus<NB>) -> Number {
-    let (a, n, folded) = (a.0.as_flattened(), modulus.n.0.as_flattened(), modulus.folded.0.as_flattened());
+pub(crate) fn multiply<const NB: usize>(a: &Across<NB>, b: &Across<NB>, modulus: &Modulus<NB>) -> Across<NB> {
     let mut sums = Sums {
-        low: [zero(); MAX_BLOCKS + 1],
-        high: [zero(); MAX_BLOCKS + 1],
+        low: [zero(); 2 * MAX_BLOCKS],
+        high: [zero(); 2 * MAX_BLOCKS],
     };
-    add_product!(sums, &b.0[1], a);
-    for block in 1..NB {
-        let (low, carried) = carry(&lowest(&sums));
+    add_product!(sums, |i| b.0[i % NB][0], a);
+    for lane in 1..BLOCK {
+        let mut low = lowest::<NB>(&sums);
+        let carried = carry::<NB>(&mut low);
         shift::<NB>(&mut sums, carried);
-        add_product!(sums, &b.0[block + 1], a);
-        add_product!(sums, &low, folded);
+        add_product!(sums, |i| b.0[i % NB][lane], a);
+        add_product!(sums, |i| low[i], &modulus.across.folded);
     }
-    let (low, carried) = carry(&lowest(&sums));
-    let (m, _) = carry(&low_product(&low, modulus.q.as_flattened()));
+    let mut low = lowest::<NB>(&sums);
+    carry::<NB>(&mut low);
+    let m = times_q::<NB>(&low, &modulus.by_lane.q);
+    add_product!(sums, |i| m[i], &modulus.across.n);
+    // As in `lanes::reduce`: what the lower columns add makes a multiple of 2^52 of the last.
+    let columns = lowest::<NB>(&sums);
+    let carried = (columns[NB - 1] + (columns[NB - 2] >> LIMB_BITS) + 1) >> LIMB_BITS;
     shift::<NB>(&mut sums, carried);
-    add_product!(sums, &m, &n[BLOCK..]);
-    // As in `lanes::reduce`: what the lower columns add makes a multiple of 2^52 of the eighth.
-    let columns = low_product(&m, n);
-    let seventh = low[BLOCK - 2] + columns[BLOCK - 2];
-    let mut carried = (low[BLOCK - 1] + columns[BLOCK - 1] + (seventh >> LIMB_BITS) + 1) >> LIMB_BITS;
-    let mut result = Number::ZERO;
-    for v in 0..NB {
-        let mut columns = [0; BLOCK];
-        store(&mut columns, _mm512_add_epi64(sums.low[v], sums.high[v]));
-        columns[0] += carried;
-        (result.0[v + 1], carried) = carry(&columns);
-    }
-    result
+    normalise(&mut sums)
 }
 
+/// The `NB` lowest columns.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn broadcast(limb: u64) -> Vector {
-    _mm512_set1_epi64(limb.cast_signed())
-}
-
-/// Eight limbs from a place on.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn window(limbs: &[u64], start: usize) -> Vector {
-    let Some(limbs) = limbs[start..].first_chunk() else {
-        unreachable!("zeros surround a number")
-    };
-    load(limbs)
-}
-
-/// The eight lowest columns.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn lowest(sums: &Sums) -> [u64; BLOCK] {
-    let mut columns = [0; BLOCK];
-    store(&mut columns, _mm512_add_epi64(sums.low[0], sums.high[0]));
+fn lowest<const NB: usize>(sums: &Sums) -> Limbs {
+    let mut columns = [0; MAX_BLOCKS];
+    for_each!(t, {
+        let sum = _mm512_add_epi64(sums.low[t], sums.high[t]);
+        columns[t] = _mm_cvtsi128_si64(_mm512_castsi512_si128(sum)).cast_unsigned();
+    });
     columns
 }
 
-/// Leaves the eight lowest columns out, but for what is carried out of them.
+/// Makes limbs of `NB` columns, and returns what is carried out of the last.
+#[inline]
+fn carry<const NB: usize>(columns: &mut Limbs) -> u64 {
+    let mut carried = 0;
+    for_each!(t, {
+        let sum = columns[t].wrapping_add(carried);
+        carried = sum >> LIMB_BITS;
+        columns[t] = sum & LIMB_MAX;
+    });
+    carried
+}
+
+/// Leaves the `NB` lowest columns out, but for what is carried out of them. Column t + `NB` is the next lane's of vector t.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
-    for_each_vector!(v, {
-        if v < NB {
-            sums.low[v] = sums.low[(v + 1) % (MAX_BLOCKS + 1)];
-            sums.high[v] = sums.high[(v + 1) % (MAX_BLOCKS + 1)];
-        }
+    for_each!(t, {
+        let next = _mm512_alignr_epi64::<1>(zero(), _mm512_add_epi64(sums.low[t], sums.high[t]));
+        sums.low[t] = _mm512_add_epi64(next, _mm512_add_epi64(sums.low[t + NB], sums.high[t + NB]));
+        sums.low[t + NB] = zero();
+        sums.high[t] = zero();
+        sums.high[t + NB] = zero();
     });
     sums.low[0] = _mm512_add_epi64(sums.low[0], _mm512_maskz_set1_epi64(1, carried.cast_signed()));
-    sums.low[NB] = zero();
-    sums.high[NB] = zero();
 }
 
-/// Makes limbs of columns, and returns them and what is carried out of the last.
+/// The `NB` lowest limbs of a product with q.
 #[inline]
-fn carry(columns: &[u64; BLOCK]) -> ([u64; BLOCK], u64) {
-    let mut limbs = [0; BLOCK];
+#[allow(unused_assignments)] // the last carry
+fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
+    let mut m = [0; MAX_BLOCKS];
     let mut carried = 0;
-    for (limb, column) in limbs.iter_mut().zip(columns) {
-        let sum = column.wrapping_add(carried);
-        carried = sum >> LIMB_BITS;
-        *limb = sum & LIMB_MAX;
-    }
-    (limbs, carried)
+    for_each!(t, {
+        // Ten products of 104 bits, and what they carry.
+        for_each!(i, {
+            if i <= t {
+                carried += u128::from(limbs[i]) * u128::from(q[t - i]);
+            }
+        });
+        #[allow(clippy::cast_possible_truncation)] // masked
+        let limb = carried as u64 & LIMB_MAX;
+        (m[t], carried) = (limb, carried >> LIMB_BITS);
+    });
+    m
 }
 
-/// The eight lowest columns of the product of a block and the number whose first block follows zeros in `limbs`.
+/// Makes limbs of the columns that are left. What the last vector carries is the next lane's. It is less than 2^12 and seldom carried further
+/// than to the first vector, so that once around is mostly enough.
 #[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn low_product(block: &[u64; BLOCK], limbs: &[u64]) -> [u64; BLOCK] {
-    let (mut low, mut high) = ([zero(); 2], [zero(); 2]);
-    for_each_of_eight!(i, {
-        let limb = broadcast(block[i]);
-        low[i % 2] = add_low(low[i % 2], limb, window(limbs, BLOCK - i));
-        if i + 1 < BLOCK {
-            high[i % 2] = add_high(high[i % 2], limb, window(limbs, BLOCK - i - 1));
+#[target_feature(enable = "avx512f")]
+fn normalise<const NB: usize>(sums: &mut Sums) -> Across<NB> {
+    let greatest = _mm512_set1_epi64(LIMB_MAX.cast_signed());
+    loop {
+        let mut carried = zero();
+        for_each!(t, {
+            let sum = _mm512_add_epi64(sums.low[t], carried);
+            carried = _mm512_srli_epi64::<LIMB_SHIFT>(sum);
+            sums.low[t] = _mm512_and_si512(sum, greatest);
+        });
+        sums.low[0] = _mm512_add_epi64(sums.low[0], _mm512_alignr_epi64::<7>(carried, zero()));
+        if _mm512_cmpgt_epu64_mask(sums.low[0], greatest) == 0 {
+            break;
         }
-    });
-    let mut columns = [0; BLOCK];
-    store(
-        &mut columns,
-        _mm512_add_epi64(_mm512_add_epi64(low[0], low[1]), _mm512_add_epi64(high[0], high[1])),
-    );
-    columns
+    }
+    let mut result = Across::ZERO;
+    for_each!(t, store(&mut result.0[t % NB], sums.low[t]));
+    result
 }

@@ -40,10 +40,10 @@ fn big(limbs: &[u64]) -> BigUint {
     limbs.iter().rev().fold(BigUint::ZERO, |sum, limb| (sum << LIMB_BITS) + limb)
 }
 
-fn number<const NB: usize>(value: &BigUint) -> Number {
+fn number<const NB: usize>(value: &BigUint) -> Number<NB> {
     let mut rest = value.clone();
     let mut number = Number::ZERO;
-    for limb in number.limbs_mut::<NB>() {
+    for limb in number.limbs_mut() {
         *limb = (&rest & BigUint::from(LIMB_MAX)).try_into().unwrap();
         rest >>= LIMB_BITS;
     }
@@ -56,8 +56,17 @@ fn modulus<const NB: usize>(limbs: &[u64], bits: u64) -> (BigUint, Modulus<NB>) 
     let mut n = big(limbs) % (BigUint::from(1_u8) << bits);
     n.set_bit(bits - 1, true);
     n.set_bit(0, true);
-    let prepared = Modulus::new(&n.to_bytes_be(), model::multiply);
-    (n, prepared)
+    (n.clone(), Modulus::new(&n.to_bytes_be(), by_block))
+}
+
+/// The model, with the blocks of the kernel of eight numbers.
+fn by_block<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
+    model::multiply(a, b, &modulus.n, &modulus.by_block)
+}
+
+/// The model, with the blocks of the kernel of one number.
+fn by_lane<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
+    model::multiply(a, b, &modulus.n, &modulus.by_lane)
 }
 
 /// Less than 3n, which is what multiplication takes and gives; every fourth is the greatest such number.
@@ -73,12 +82,16 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
 fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
     let (n, modulus) = modulus::<NB>(n, bits);
     let r = BigUint::from(1_u8) << (BLOCK_BITS * NB);
-    assert_eq!(big(modulus.r_squared.limbs::<NB>()), &r * &r % &n);
-    assert_eq!(&n * big(&modulus.q[1]) + 1_u8, big(modulus.folded.limbs::<NB>()) << BLOCK_BITS);
+    assert_eq!(big(modulus.r_squared.limbs()), &r * &r % &n);
+    for fold in [&modulus.by_block, &modulus.by_lane] {
+        assert_eq!(&n * big(&fold.q) + 1_u8, big(fold.folded.limbs()) << (LIMB_BITS * fold.width));
+    }
     let (a, b) = (operand(a, &n), operand(b, &n));
-    let product = big(model::multiply(&number::<NB>(&a), &number::<NB>(&b), &modulus).limbs::<NB>());
-    assert!(product < &n * 3_u8);
-    assert_eq!(product * r % &n, a * b % n);
+    for multiply in [by_block, by_lane] {
+        let product = big(multiply(&number(&a), &number(&b), &modulus).limbs());
+        assert!(product < &n * 3_u8);
+        assert_eq!(product * &r % &n, &a * &b % &n);
+    }
 }
 
 proptest! {
@@ -96,10 +109,10 @@ proptest! {
     #[test]
     fn octets_become_limbs_and_octets_again(octets in prop::collection::vec(prop_oneof![Just(0), Just(255), any::<u8>()], 512)) {
         fn there_and_back<const NB: usize>(octets: &[u8]) {
-            let number = Number::from_be::<NB>(octets);
-            assert_eq!(big(number.limbs::<NB>()), BigUint::from_bytes_be(octets));
+            let number = Number::<NB>::from_be(octets);
+            assert_eq!(big(number.limbs()), BigUint::from_bytes_be(octets));
             let mut back = vec![7; octets.len()];
-            number.to_be::<NB>(&mut back);
+            number.to_be(&mut back);
             assert_eq!(back, octets);
         }
         there_and_back::<5>(&octets[..256]);
@@ -113,8 +126,8 @@ proptest! {
         let below = operand(&a, &n);
         for value in [below, BigUint::ZERO, n.clone(), &n - 1_u8, &n * 2_u8, &n * 2_u8 - 1_u8, &n * 3_u8 - 1_u8] {
             let mut number = number::<5>(&value);
-            number.reduce::<5>(&prepared.n);
-            prop_assert_eq!(big(number.limbs::<5>()), value % &n);
+            number.reduce(&prepared.n);
+            prop_assert_eq!(big(number.limbs()), value % &n);
         }
     }
 }
@@ -130,8 +143,8 @@ mod kernels {
     fn one_is_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
         let (n, modulus) = modulus::<NB>(n, bits);
         let (a, b) = (number::<NB>(&operand(a, &n)), number::<NB>(&operand(b, &n)));
-        assert_eq!(ifma.multiply(&a, &b, &modulus), model::multiply(&a, &b, &modulus));
-        assert_eq!(ifma.multiply(&a, &a, &modulus), model::multiply(&a, &a, &modulus));
+        assert_eq!(ifma.multiply(&a, &b, &modulus), by_lane(&a, &b, &modulus));
+        assert_eq!(ifma.multiply(&a, &a, &modulus), by_lane(&a, &a, &modulus));
     }
 
     /// Each lane with numbers of its own: those that are given, begun at another place.
@@ -152,7 +165,7 @@ mod kernels {
             moduli.set(lane, &modulus);
             products.set(lane, &a);
             factors.set(lane, &b);
-            expected.push((model::multiply(&a, &b, &modulus), model::multiply(&a, &a, &modulus)));
+            expected.push((by_block(&a, &b, &modulus), by_block(&a, &a, &modulus)));
         }
         let mut squares = products.clone();
         ifma.multiply_eight(&mut products, &factors, &moduli, &mut columns);
