@@ -21,7 +21,7 @@ from typing import Literal, Self, TypeAlias
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
 from imdskit.emulator import attest, profiles
-from imdskit.emulator.app import PUBLISHED, App
+from imdskit.emulator.app import PUBLISHED, QUICK, App
 from imdskit.emulator.authority import Authority
 from imdskit.emulator.events import Events
 from imdskit.emulator.faults import Faults, Script
@@ -158,7 +158,9 @@ class Fleet:
         self._location = first.instance.location
         if first.machine.identities:
             self.issuer.prepare()
-        self._server = Server(self.handle, host, port, clock=clock, connections=connections, hosts=Hosts((host, *allow_hosts)))
+        self._server = Server(
+            self.handle, host, port, clock=clock, connections=connections, hosts=Hosts((host, *allow_hosts)), quick=self.quick
+        )
         self._ports: Ports | None = None
         try:
             if select == "port":
@@ -212,6 +214,10 @@ class Fleet:
         if target is not request.target:
             request = replace(request, target=target)
         return self.machines.wake(index).handle(request)
+
+    def quick(self, request: Request) -> bool:
+        """Whether the answer takes no time worth speaking of."""
+        return not self.faults.on and request.method == "GET" and self.index_of(request)[1].startswith(QUICK)
 
     def index_of(self, request: Request) -> tuple[int | None, str]:
         """Number of the machine that a request means, or None; and its target without the prefix that says so."""

@@ -1,4 +1,4 @@
-"""Where a request begins and ends: HTTP/1.1 messages from octets, strictly (RFC 9112).
+"""Where a request begins and ends: HTTP/1.1 messages from octets, strictly (RFC 9112); and answers to octets.
 
 Whatever two parsers could read differently is refused: bare CR or LF, folded lines, blanks before a colon, a second Host or
 Content-Length, a length together with a transfer coding, any coding but plain ``chunked``. After a refusal nothing more of the connection
@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from typing import NamedTuple
+
+from imdskit.protocol.messages import Response
 
 REQUEST_LINE_OCTETS = 8 * 1024
 HEAD_OCTETS = 16 * 1024
@@ -37,6 +40,9 @@ _TUNNEL = re.compile(_NAME + r":[0-9]+")
 _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,8})(?:;" + _TOKEN + rb"++(?:=(?:" + _TOKEN + rb'++|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*\r\n'
 )
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_REASONS[429] = ""
+"""The service's status line has no reason phrase for 429 (recorded in 2023 through the Azure SDK for .NET)."""
 _SPECIAL = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 
 
@@ -162,6 +168,31 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
         return None
     authority, path, query = absolute[1], absolute[2] or "/", absolute[3] or ""
     return path + query, tuple((name, authority if name.lower() == "host" else value) for name, value in headers)
+
+
+def answer_octets(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
+    """An answer on the wire: the service's headers, then Date and Content-Length, as recorded.
+
+    Args:
+        response: the answer.
+        head: of the request; None: there was none that could be read.
+        keep_alive: the connection stays open.
+        date: value of the Date header (RFC 9110 section 6.6.1).
+    """
+    lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"]
+    lengths = False
+    for name, value in response.headers:
+        lines.append(f"{name}: {value}\r\n")
+        lengths = lengths or name == "Content-Length"
+    length = "" if lengths else f"Content-Length: {len(response.body)}\r\n"
+    lines.append(f"Date: {date}\r\n{length}")
+    if not keep_alive:
+        lines.append("Connection: close\r\n")
+    elif head is not None and head.minor == 0:
+        lines.append("Connection: keep-alive\r\n")
+    lines.append("\r\n")
+    octets = "".join(lines).encode("latin-1")
+    return octets if head is not None and head.method == "HEAD" else octets + response.body
 
 
 def read_chunked(octets: bytes) -> tuple[bytes, int] | Refusal | None:

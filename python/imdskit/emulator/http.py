@@ -19,13 +19,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator.framing import Head, Refusal, parse_head, read_chunked, refuse_early
+from imdskit.emulator.framing import Head, Refusal, answer_octets, parse_head, read_chunked, refuse_early
+from imdskit.emulator.front import Front, Handed, Quick
 from imdskit.emulator.hosts import Hosts
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
@@ -50,9 +50,6 @@ CONNECTIONS = 256
 
 _NEVER = sys.maxsize
 _HEAD_END = b"\r\n\r\n"
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
-_REASONS[429] = ""
-"""The service's status line has no reason phrase for 429 (recorded in 2023 through the Azure SDK for .NET)."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -79,13 +76,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Requests in their order until one side has had enough (RFC 9112 section 9.3)."""
-        rest: bytes | None = b""
+        handed = self.server.handed(self.connection)
+        self._answered = handed.response
+        rest: bytes | None = handed.received
+        if handed.unsent and not self._send(handed.unsent):
+            return
         while rest is not None:
             rest = self._exchange(rest)
 
     def respond(self, request: Request) -> Response:
         """The answer to one request."""
         return self.server.service(request)
+
+    def refused(self, refusal: Refusal) -> Response:
+        """The answer to what is no request."""
+        return replace(BAD_REQUEST, status=refusal.status).response()
 
     def expire(self) -> None:
         """Called from outside when ``deadline`` has passed: wakes the thread, whatever it waits for."""
@@ -115,10 +120,11 @@ class Handler(BaseHTTPRequestHandler):
         try:
             hosts = self.server.hosts
             known = hosts is None or hosts.allow(head.headers, self.local)
-            response = self.respond(request) if known else WRONG_HOST.response()
+            response = WRONG_HOST.response() if not known else self._answered or self.respond(request)
         except ImdskitError as error:
             self.log_error("%s", error)
             response = SERVER_ERROR.response()
+        self._answered = None
         delivery = response.delivery
         if delivery is not None and delivery.delay_ns:
             self.server.pause(delivery.delay_ns)
@@ -227,7 +233,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, and listen to nothing more."""
-        response = replace(BAD_REQUEST, status=refusal.status).response()
+        response = self.refused(refusal)
         if self._send(self._octets(response, None, keep_alive=False)):
             self._linger()
 
@@ -242,22 +248,7 @@ class Handler(BaseHTTPRequestHandler):
                     break
 
     def _octets(self, response: Response, head: Head | None, keep_alive: bool) -> bytes:
-        """The answer on the wire: the service's headers, then Date and Content-Length, as recorded."""
-        lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"]
-        lengths = False
-        for name, value in response.headers:
-            lines.append(f"{name}: {value}\r\n")
-            lengths = lengths or name == "Content-Length"
-        lines.append(f"Date: {self.server.date()}\r\n")
-        if not lengths:
-            lines.append(f"Content-Length: {len(response.body)}\r\n")
-        if not keep_alive:
-            lines.append("Connection: close\r\n")
-        elif head is not None and head.minor == 0:
-            lines.append("Connection: keep-alive\r\n")
-        lines.append("\r\n")
-        octets = "".join(lines).encode("latin-1")
-        return octets if head is not None and head.method == "HEAD" else octets + response.body
+        return answer_octets(response, head, keep_alive, self.server.date())
 
 
 class Server(ThreadingHTTPServer):
@@ -272,6 +263,8 @@ class Server(ThreadingHTTPServer):
         connections: that may be open at once.
         handler: the class that speaks to a client.
         hosts: that may be asked; None: any.
+        quick: which requests the service answers at once and without a wait: they need no thread, where the system has ``epoll`` and ``handler``
+            is :class:`Handler` itself. None: each connection has a thread.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -291,6 +284,7 @@ class Server(ThreadingHTTPServer):
         connections: int = CONNECTIONS,
         handler: type[Handler] = Handler,
         hosts: Hosts | None = None,
+        quick: Quick | None = None,
     ) -> None:
         self.service = service
         self.clock = clock or SystemClock()
@@ -305,12 +299,27 @@ class Server(ThreadingHTTPServer):
         self._handlers: set[Handler] = set()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._turned_away: deque[tuple[int, socket.socket]] = deque()
+        self._handed: dict[socket.socket, Handed] = {}
+        self._front: Front | None = None
         self._loop: threading.Thread | None = None
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), handler)
         except (OSError, OverflowError) as error:
             raise UsageError("bad-argument", f"Cannot listen on {host} port {port}: {error}.") from None
+        if quick is not None and handler is Handler and Front.possible:
+            self._front = Front(self, quick)
+
+    def fileno(self) -> int:
+        """What the accepting thread waits for."""
+        return super().fileno() if self._front is None else self._front.fileno()
+
+    def _handle_request_noblock(self) -> None:  # of socketserver.BaseServer, and not in its stubs
+        """Called by the accepting thread when there is something to do."""
+        if self._front is None:
+            super()._handle_request_noblock()  # type: ignore[misc]
+        else:
+            self._front.turn(super()._handle_request_noblock)  # type: ignore[misc]
 
     def server_bind(self) -> None:
         """Bind without asking the name service for the machine's name, as ``HTTPServer`` would."""
@@ -340,6 +349,8 @@ class Server(ThreadingHTTPServer):
                 self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread at once where the system allows it
             self.shutdown()
             self._loop.join()
+        if self._front is not None:
+            self._front.close()
         self.server_close()
         with self._lock:
             workers = dict(self._open)
@@ -362,18 +373,34 @@ class Server(ThreadingHTTPServer):
         self.stop()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a new connection its thread, or turn it away if there are too many."""
+        """Take a new connection, or turn it away if there are too many."""
         if self.stopping:
             self.shutdown_request(request)
             return
+        waiting = 0 if self._front is None else len(self._front)
+        if len(self._open) + waiting >= self.connections:
+            self._turn_away(request)
+        elif self._front is None:
+            self.give_thread(request, client_address, Handed())
+        else:
+            self._front.take(request, client_address)
+
+    def give_thread(self, request: socket.socket, client_address: Any, handed: Handed) -> None:
+        """A connection has a thread from now on, which begins with what was ``handed`` to it."""
         with self._lock:
-            if len(self._open) < self.connections:
-                thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-                with suppress(RuntimeError):  # the system has no more threads
-                    thread.start()
-                    self._open[request] = thread
-                    return
+            thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+            self._handed[request] = handed
+            with suppress(RuntimeError):  # the system has no more threads
+                thread.start()
+                self._open[request] = thread
+                return
+            del self._handed[request]
         self._turn_away(request)
+
+    def handed(self, request: socket.socket) -> Handed:
+        """What is already there of a connection that has got its thread."""
+        with self._lock:
+            return self._handed.pop(request, Handed())
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The whole life of a connection."""
@@ -400,6 +427,8 @@ class Server(ThreadingHTTPServer):
             late = [handler for handler in self._handlers if handler.deadline <= now]
         for handler in late:
             handler.expire()
+        if self._front is not None:
+            self._front.expire(now)
         while self._turned_away and self._turned_away[0][0] <= now:
             self._turned_away.popleft()[1].close()
 
