@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,9 @@ def test_what_cannot_be_read_as_trust_is_refused_alike(native: Backend, member: 
     refusals = []
     for backend in (native, backends.get("python")):
         for bad in (b"", b"0", b"0\x80", b"0\x03\x02\x01\x00", base64.b64decode(SETTING["anchors"][0])[:-1]):
+            trusted: dict[str, Any] = {"anchors": (), "intermediates": (), "names": (), member: (bad,)}
             with pytest.raises(TrustError) as refusal:
-                backend.checker(Setup(**{"anchors": (), "intermediates": (), "names": (), member: (bad,)}))
+                backend.checker(Setup(**trusted))
             refusals.append((refusal.value.code, refusal.value.message, refusal.value.location))
     assert refusals[:5] == refusals[5:]
 
@@ -139,6 +141,20 @@ def test_any_octet_changed_is_judged_alike(document: bytes, data: st.DataObject)
 @given(st.binary(max_size=200), st.text(max_size=8) | st.none())
 def test_any_octets_are_judged_alike(document: bytes, nonce: str | None) -> None:
     assert judged(RUST, document, SETTING["at"], nonce) == judged(PYTHON, document, SETTING["at"], nonce)
+
+
+@pytest.fixture
+def no_kernels(native: Backend) -> Iterator[Backend]:
+    yield backends.without_kernels(native)
+    backends.with_kernels(native)
+
+
+def test_the_answers_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
+    assert no_kernels.cpu_path == "aws-lc"
+    for case in CASES:
+        document, at, nonce = base64.b64decode(case["document"]), case.get("at", SETTING["at"]), case.get("nonce")
+        expected = judged(backends.get("python").checker(setup_of(case)), document, at, nonce)
+        assert judged(no_kernels.checker(setup_of(case)), document, at, nonce) == expected, case["id"]
 
 
 PYTHON = backends.get("python").checker(setup_of({}))

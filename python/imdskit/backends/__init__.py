@@ -41,3 +41,21 @@ def get(name: str) -> Backend:
 
         return rust.load()
     raise UsageError("bad-argument", f"There is no backend called {name!r}.", hint="Known: auto, python, rust.")
+
+
+def without_kernels(backend: Backend) -> Backend:
+    """The same backend on a processor without AVX-512, for measurements and tests: in all of the process, until :func:`with_kernels` is called."""
+    return _kernels(backend, used=False)
+
+
+def with_kernels(backend: Backend) -> Backend:
+    """The same backend with whatever the processor has, which is what every backend begins with."""
+    return _kernels(backend, used=True)
+
+
+def _kernels(backend: Backend, *, used: bool) -> Backend:
+    if backend.name != "rust":
+        return backend
+    from imdskit.backends import rust
+
+    return rust.use_kernels(used)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from imdskit.backends.contract import CONTRACT, Backend
@@ -33,3 +34,16 @@ def load() -> Backend:
         raise BackendError("backend-contract", message, hint=_HINT)
     everything = frozenset({"document", "bucket", "checker"})
     return Backend("rust", native.Document, native.Bucket, native.Checker, everything, native.PROFILE, native.cpu_path())
+
+
+def use_kernels(used: bool) -> Backend:
+    """The backend with or without the AVX-512 kernels. No answer depends on them.
+
+    Raises:
+        BackendError: as :func:`load`.
+    """
+    backend = load()
+    import imdskit._native
+
+    imdskit._native.use_kernels(used)
+    return replace(backend, cpu_path=imdskit._native.cpu_path())

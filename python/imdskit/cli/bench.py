@@ -26,11 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--documents", metavar="N", type=_count, default=128, help="different ones to make first; 128 by default")
     parser.add_argument("--rounds", metavar="N", type=_count, default=7, help="of each thing; 7 by default")
     parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="that a round takes, about; 0.3 by default")
+    parser.add_argument("--no-kernels", action="store_true", help="without the AVX-512 kernels, as on a processor that has none")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     backend = backends.get(options.backend)
+    if options.no_kernels:
+        backend = backends.without_kernels(backend)
     if backend.profile == "debug":
         raise BackendError(
             "backend-debug", "The extension was compiled for debugging.", hint="Build it with `make native`: figures of it mean nothing."
