@@ -22,19 +22,25 @@ mod supported {
             found.then_some(Self(()))
         }
 
-        pub(crate) fn multiply<const NB: usize>(self, a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
+        pub(crate) fn square<const NB: usize>(self, power: &Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
             // SAFETY: the function is safe where AVX-512 F and IFMA are; `self` proves that they are here.
-            unsafe { single::multiply(&a.across(), &b.across(), modulus) }.along()
+            unsafe { single::square(power, times, modulus) }
         }
 
         pub(crate) fn power<const NB: usize>(self, s: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
-            // SAFETY: as in `multiply`.
+            // SAFETY: as in `square`.
             unsafe { single::power(s, modulus) }
         }
 
         pub(crate) fn power_of_eight<const NB: usize>(self, s: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) -> Wide<NB> {
-            // SAFETY: as in `multiply`.
+            // SAFETY: as in `square`.
             unsafe { lanes::power(s, modulus, columns) }
+        }
+
+        #[cfg(test)]
+        pub(crate) fn multiply<const NB: usize>(self, a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
+            // SAFETY: as in `square`.
+            unsafe { single::multiply(&a.across(), &b.across(), modulus) }.along()
         }
 
         #[cfg(test)]
@@ -45,13 +51,13 @@ mod supported {
             modulus: &WideModulus<NB>,
             columns: &mut Columns,
         ) {
-            // SAFETY: as in `multiply`.
+            // SAFETY: as in `square`.
             unsafe { lanes::multiply(a, b, modulus, columns) }
         }
 
         #[cfg(test)]
         pub(crate) fn square_eight<const NB: usize>(self, a: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
-            // SAFETY: as in `multiply`.
+            // SAFETY: as in `square`.
             unsafe { lanes::square(a, modulus, columns) }
         }
     }
@@ -70,7 +76,7 @@ mod unsupported {
             None
         }
 
-        pub(crate) fn multiply<const NB: usize>(self, _: &Number<NB>, _: &Number<NB>, _: &Modulus<NB>) -> Number<NB> {
+        pub(crate) fn square<const NB: usize>(self, _: &Number<NB>, _: u32, _: &Modulus<NB>) -> Number<NB> {
             match self {}
         }
 

@@ -33,9 +33,15 @@ impl Key {
             return None;
         }
         let sized = match modulus.len() {
-            256 => Prepared::Bits2048(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
-            384 => Prepared::Bits3072(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
-            _ => Prepared::Bits4096(Box::new(Modulus::new(modulus, |a, b, n| ifma.multiply(a, b, n)))),
+            256 => Prepared::Bits2048(Box::new(Modulus::new(modulus, |power, times, modulus| {
+                ifma.square(&power, times, modulus)
+            }))),
+            384 => Prepared::Bits3072(Box::new(Modulus::new(modulus, |power, times, modulus| {
+                ifma.square(&power, times, modulus)
+            }))),
+            _ => Prepared::Bits4096(Box::new(Modulus::new(modulus, |power, times, modulus| {
+                ifma.square(&power, times, modulus)
+            }))),
         };
         Some(Self {
             ifma,

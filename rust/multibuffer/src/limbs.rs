@@ -97,15 +97,33 @@ impl<const NB: usize> Number<NB> {
         self.subtract_if_not_less(n);
     }
 
-    /// Less than `n`, doubled modulo `n`.
-    fn double(&mut self, n: &Self) {
-        let mut carry = 0;
-        for limb in self.limbs_mut() {
-            let doubled = (*limb << 1) | carry;
-            carry = doubled >> LIMB_BITS;
-            *limb = doubled & LIMB_MAX;
+    /// Less than `n`, times 2^`bits` modulo `n`, which has `size` bits; `bits` is at most 52.
+    ///
+    /// The quotient is estimated from the uppermost 64 bits of both, those of `n` rounded up: never too great, and too small by less than
+    /// 2^53 / 2^62 before it is rounded down, so that less than 3`n` is left.
+    fn shift_modulo(&mut self, bits: usize, n: &Self, size: usize) {
+        let quotient = (u128::from(self.bits_from(size - 64)) << bits) / (u128::from(n.bits_from(size - 64)) + 1);
+        let mut carried: i128 = 0;
+        for (limb, of_n) in self.limbs_mut().iter_mut().zip(n.limbs()) {
+            carried += (i128::from(*limb) << bits) - quotient.cast_signed() * i128::from(*of_n);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // masked
+            let low = carried as u64 & LIMB_MAX;
+            *limb = low;
+            carried >>= LIMB_BITS;
         }
-        self.subtract_if_not_less(n);
+        self.reduce(n);
+    }
+
+    /// The 64 bits from a bit on.
+    fn bits_from(&self, bit: usize) -> u64 {
+        let mut bits = 0_u128;
+        for limb in self.limbs()[bit / LIMB_BITS..].iter().take(3).rev() {
+            bits = (bits << LIMB_BITS) | u128::from(*limb);
+        }
+        // Three limbs may be wider than 128 bits, but what is lost is above those asked for.
+        #[allow(clippy::cast_possible_truncation)] // the low 64 bits are wanted
+        let bits = (bits >> (bit % LIMB_BITS)) as u64;
+        bits
     }
 }
 
@@ -164,9 +182,9 @@ pub(crate) struct AcrossModulus<const NB: usize> {
 }
 
 impl<const NB: usize> Modulus<NB> {
-    /// `octets` is *n*, odd and with its uppermost bit set; `multiply` is the almost-Montgomery multiplication of the model or of a kernel,
-    /// and is not shown R².
-    pub(crate) fn new(octets: &[u8], multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> Self {
+    /// `octets` is *n*, odd and with its uppermost bit set. `square` squares a number as often as it is told, with the almost-Montgomery
+    /// multiplication of the model or of a kernel; it is not shown R².
+    pub(crate) fn new(octets: &[u8], square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Self {
         let n = Number::from_be(octets);
         let (by_block, by_lane) = (Fold::new(&n, BLOCK), Fold::new(&n, NB));
         let across = AcrossModulus {
@@ -181,25 +199,26 @@ impl<const NB: usize> Modulus<NB> {
             by_lane,
             across,
         };
-        modulus.r_squared = modulus.square_of_r(octets.len() * 8, multiply);
+        modulus.r_squared = modulus.square_of_r(octets.len() * 8, square);
         modulus.across.r_squared = modulus.r_squared.across();
         modulus
     }
 
-    /// 2^bits - n is 2^bits modulo n. Doublings make R of it, and then R 2^d, the Montgomery form of 2^d; squarings make that of 2^(d 2^t),
+    /// 2^size - n is 2^size modulo n. Shifts make R of it, and then R 2^d, the Montgomery form of 2^d; t squarings make that of 2^(d 2^t),
     /// where d 2^t are the bits of R.
-    fn square_of_r(&self, bits: usize, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> Number<NB> {
+    fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         let bits_of_r = BLOCK_BITS * NB;
         let squarings = bits_of_r.trailing_zeros();
         let mut power = Number::ZERO;
-        power.limbs_mut()[bits / LIMB_BITS] = 1 << (bits % LIMB_BITS);
+        power.limbs_mut()[size / LIMB_BITS] = 1 << (size % LIMB_BITS);
         power.subtract_if_not_less(&self.n);
-        for _ in 0..bits_of_r - bits + (bits_of_r >> squarings) {
-            power.double(&self.n);
+        let mut left = bits_of_r - size + (bits_of_r >> squarings);
+        while left > 0 {
+            let bits = left.min(LIMB_BITS);
+            power.shift_modulo(bits, &self.n, size);
+            left -= bits;
         }
-        for _ in 0..squarings {
-            power = multiply(&power, &power, self);
-        }
+        let mut power = square(power, squarings, self);
         power.reduce(&self.n);
         power
     }

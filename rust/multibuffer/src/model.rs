@@ -61,6 +61,14 @@ pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Numb
     result
 }
 
+/// So many squarings of a number.
+pub(crate) fn square<const NB: usize>(mut power: Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
+    for _ in 0..times {
+        power = multiply(&power, &power, &modulus.n, &modulus.by_block);
+    }
+    power
+}
+
 /// What [`crate::Key::public_operation`] gives, slowly and on any processor; `None` also for a modulus that no key is made of.
 #[must_use]
 pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
@@ -75,14 +83,11 @@ pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn power<const NB: usize>(modulus: &[u8], signature: &[u8]) -> Vec<u8> {
-    let modulus = Modulus::<NB>::new(modulus, |a, b, modulus| multiply(a, b, &modulus.n, &modulus.by_block));
+    let modulus = Modulus::<NB>::new(modulus, square);
     let product = |a: &_, b: &_| multiply(a, b, &modulus.n, &modulus.by_block);
     let s = Number::from_be(signature);
-    let mut power = product(&s, &modulus.r_squared);
-    for _ in 0..16 {
-        power = product(&power, &power);
-    }
-    power = product(&power, &s);
+    let power = square(product(&s, &modulus.r_squared), 16, &modulus);
+    let mut power = product(&power, &s);
     power.reduce(&modulus.n);
     let mut octets = vec![0; signature.len()];
     power.to_be(&mut octets);

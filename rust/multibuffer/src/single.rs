@@ -57,12 +57,23 @@ macro_rules! add_product {
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     let s = s.across();
-    let mut power = multiply(&s, &modulus.across.r_squared, modulus);
-    for _ in 0..16 {
-        power = multiply(&power, &power, modulus);
-    }
+    let power = square_across(multiply(&s, &modulus.across.r_squared, modulus), 16, modulus);
     let mut power = multiply(&power, &s, modulus).along();
     power.reduce(&modulus.n);
+    power
+}
+
+/// So many squarings of a number.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn square<const NB: usize>(power: &Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
+    square_across(power.across(), times, modulus).along()
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn square_across<const NB: usize>(mut power: Across<NB>, times: u32, modulus: &Modulus<NB>) -> Across<NB> {
+    for _ in 0..times {
+        power = multiply(&power, &power, modulus);
+    }
     power
 }
 

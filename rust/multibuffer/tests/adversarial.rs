@@ -75,7 +75,10 @@ fn edges_of_the_range_of_every_modulus_are_right() {
     if !available() {
         return println!("skipped: this processor has no AVX-512 IFMA");
     }
-    for (bits, n) in SIZES.into_iter().flat_map(|bits| moduli(bits).into_iter().map(move |n| (bits, n))) {
+    for (bits, n) in SIZES
+        .into_iter()
+        .flat_map(|bits| moduli(bits).into_iter().step_by(bits / 1024 - 1).map(move |n| (bits, n)))
+    {
         let length = bits / 8;
         let key = Key::new(&octets(&n, length)).expect("odd and long enough");
         assert_eq!(key.octets(), length);
@@ -115,16 +118,14 @@ fn all_verdicts(jobs: &[(Job<'_>, bool)]) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn the_model_agrees_with_big_integers_at_the_edges() {
     for bits in SIZES {
-        for n in moduli(bits).into_iter().take(if cfg!(miri) { 1 } else { 3 }) {
-            for (s, in_range) in signatures(&n).into_iter().skip(3).step_by(if cfg!(miri) { 20 } else { 3 }) {
+        for n in moduli(bits).into_iter().take(3) {
+            for (s, in_range) in signatures(&n).into_iter().skip(3).step_by(3) {
                 let expected = in_range.then(|| octets(&power(&s, &n), bits / 8));
                 assert_eq!(model::public_operation(&octets(&n, bits / 8), &octets(&s, bits / 8)), expected);
             }
-        }
-        if cfg!(miri) {
-            break;
         }
     }
 }
@@ -293,9 +294,10 @@ fn the_block_of_a_digest_is_that_of_rfc_8017() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 32 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes hours")]
     fn random_batches_of_mixed_keys_are_right(
         jobs in prop::collection::vec((prop::collection::vec(any::<u8>(), 512), prop::collection::vec(any::<u8>(), 512), 0..3_usize, any::<bool>()), 0..20)
     ) {
