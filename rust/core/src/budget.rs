@@ -97,7 +97,7 @@ mod tests {
     fn rsa(bits: usize, exponent: &[u8]) -> PublicKey {
         let mut modulus = vec![0xFF; bits.div_ceil(8)];
         modulus[0] >>= 8 * modulus.len() - bits;
-        PublicKey::Rsa(RsaPublicKey::new(&modulus, exponent, false, None))
+        PublicKey::Rsa(Box::new(RsaPublicKey::new(&modulus, exponent, false, None)))
     }
 
     #[test]

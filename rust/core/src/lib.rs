@@ -30,6 +30,8 @@ mod profile;
 pub mod reasons;
 mod revocation;
 mod rsa;
+#[cfg(test)]
+mod samples;
 mod signature;
 mod strict_json;
 mod uri;

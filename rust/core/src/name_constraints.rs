@@ -460,3 +460,139 @@ pub(crate) fn hex(octets: &[u8]) -> String {
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
     digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reasons::Reason;
+    use crate::samples::{authority, general_name, leaf};
+
+    fn subtree(kind: Kind, base: &[u8]) -> GeneralSubtree {
+        GeneralSubtree {
+            base: general_name(kind, base),
+            minimum: 0,
+            maximum: None,
+        }
+    }
+
+    fn fault(permitted: Option<GeneralSubtree>, excluded: Option<GeneralSubtree>, name: &GeneralName) -> Option<String> {
+        let constraints = NameConstraints {
+            permitted: permitted.map(|one| vec![one]),
+            excluded: excluded.map(|one| vec![one]),
+        };
+        assert_eq!(malformed(&constraints), None);
+        Constraints::new(&constraints).fault(name.into())
+    }
+
+    #[test]
+    fn what_lies_within_a_subtree() {
+        for (kind, base, name, within) in [
+            (Kind::DnsName, "", "a.b", true),
+            (Kind::DnsName, "b", "a.B", true),
+            (Kind::DnsName, "a.b", "A.b.", true),
+            (Kind::DnsName, "a.b", "xa.b", false),
+            (Kind::DnsName, "a.b", "b", false),
+            (Kind::DnsName, ".a.b", "x.a.b", true),
+            (Kind::DnsName, ".a.b", "a.b", false),
+            (Kind::DnsName, "a.b", "*.a.b", true),
+            (Kind::DnsName, "x.a.b", "*.a.b", false),
+            (Kind::Rfc822Name, "", "u@a.b", true),
+            (Kind::Rfc822Name, "a.b", "u@A.B", true),
+            (Kind::Rfc822Name, "a.b", "u@x.a.b", false),
+            (Kind::Rfc822Name, ".a.b", "u@x.a.b", true),
+            (Kind::Rfc822Name, ".a.b", "u@a.b", false),
+            (Kind::Rfc822Name, "u@a.b", "u@A.b", true),
+            (Kind::Rfc822Name, "u@a.b", "U@a.b", false),
+            (Kind::UniformResourceIdentifier, "a.b", "http://u@A.b:80/x", true),
+            (Kind::UniformResourceIdentifier, ".a.b", "http://x.a.b", true),
+            (Kind::UniformResourceIdentifier, "a.b", "http://x.a.b", false),
+            (Kind::DirectoryName, "a b", "a b c", true),
+            (Kind::DirectoryName, "a b", "a c", false),
+            (Kind::DirectoryName, "", "a", true),
+        ] {
+            let problem = fault(Some(subtree(kind, base.as_bytes())), None, &general_name(kind, name.as_bytes()));
+            assert_eq!(problem.is_none(), within, "{base} {name}: {problem:?}");
+        }
+        let network = || subtree(Kind::IpAddress, &[10, 0, 0, 0, 255, 0, 0, 0]);
+        for (address, within) in [(&[10, 1, 2, 3][..], true), (&[11, 1, 2, 3], false), (&[10; 16], false)] {
+            assert_eq!(
+                fault(Some(network()), None, &general_name(Kind::IpAddress, address)).is_none(),
+                within
+            );
+        }
+    }
+
+    #[test]
+    fn a_wildcard_touches_what_it_stands_for() {
+        for (base, name, excluded) in [
+            ("x.a.b", "*.a.b", true),
+            (".a.b", "a.b", true),
+            ("y.x.a.b", "*.a.b", false),
+            ("c", "*.a.b", false),
+        ] {
+            let problem = fault(
+                None,
+                Some(subtree(Kind::DnsName, base.as_bytes())),
+                &general_name(Kind::DnsName, name.as_bytes()),
+            );
+            assert_eq!(problem.is_some(), excluded, "{base} {name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused() {
+        for (kind, name) in [
+            (Kind::DnsName, "a..b"),
+            (Kind::Rfc822Name, "u@v@a.b"),
+            (Kind::UniformResourceIdentifier, "http://1.2.3.4/"),
+            (Kind::UniformResourceIdentifier, "urn:x"),
+            (Kind::IpAddress, "abc"),
+        ] {
+            let base = if kind == Kind::IpAddress { &[0; 8][..] } else { b"" };
+            assert!(
+                fault(Some(subtree(kind, base)), None, &general_name(kind, name.as_bytes()))
+                    .is_some_and(|problem| problem.ends_with("compared"))
+            );
+        }
+        let other = fault(
+            None,
+            Some(subtree(Kind::RegisteredId, &[0x2A])),
+            &general_name(Kind::RegisteredId, &[0x2B]),
+        );
+        assert_eq!(other.as_deref(), Some("a registeredID under a constraint that is not understood"));
+    }
+
+    #[test]
+    fn masks_are_ones_before_zeros() {
+        for (mask, good) in [
+            ([255, 255, 0, 0], true),
+            ([255, 254, 0, 0], true),
+            ([0; 4], true),
+            ([255; 4], true),
+            ([255, 0, 1, 0], false),
+            ([254, 128, 0, 0], false),
+        ] {
+            assert_eq!(is_network(&[&[0; 4], &mask[..]].concat()), good, "{mask:?}");
+        }
+        assert!(!is_network(&[0; 16]));
+    }
+
+    #[test]
+    fn names_and_subtrees_are_paid_for_and_bounded() {
+        let mut ca = authority("mid", "root", 1);
+        ca.name_constraints = Some(NameConstraints {
+            permitted: None,
+            excluded: Some(vec![subtree(Kind::DnsName, b"c"); 1024]),
+        });
+        let mut end = leaf("end", "mid", 2);
+        end.subject_alt_name = Some(vec![general_name(Kind::DnsName, b"a.b"); 1024]);
+        let mut budget = Budget::new(3000);
+        let mut constraints = PathConstraints::new(false);
+        constraints.add(&ca, &mut budget).unwrap();
+        assert_eq!(constraints.fault(&end, &mut budget), Ok(None));
+        assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025));
+        let refusal = constraints.fault(&end, &mut budget).unwrap_err();
+        assert_eq!(refusal.reason, Reason::BudgetSpent);
+        assert_eq!(budget.left(), -1);
+    }
+}

@@ -157,3 +157,75 @@ impl<'c> PolicyState<'c> {
         forbidden.then_some("an explicit policy is required, and the path has none that is accepted")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::PolicyConstraints;
+    use crate::samples::{authority, leaf, policies};
+
+    const ONE: &[u8] = &[0x2A, 1];
+    const TWO: &[u8] = &[0x2A, 2];
+
+    fn with(mut certificate: Certificate, all: &[&[u8]], mappings: &[(&[u8], &[u8])]) -> Certificate {
+        certificate.certificate_policies = policies(all);
+        certificate.policy_mappings =
+            (!mappings.is_empty()).then(|| mappings.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect());
+        certificate
+    }
+
+    /// Through one authority to a signer, with an explicit policy asked for.
+    fn is_good(initial: Option<&[Oid]>, authority: &Certificate, signer: &Certificate) -> bool {
+        let mut state = PolicyState::new(2, initial, true, false, false);
+        let problem = state.process(authority, false).or_else(|| state.map(authority));
+        state.descend(authority);
+        state.restrict(authority);
+        problem
+            .or_else(|| state.process(signer, true))
+            .or_else(|| state.wrap_up(signer))
+            .is_none()
+    }
+
+    #[test]
+    fn policies_meet_and_are_mapped() {
+        let (ca, end) = (|| authority("mid", "root", 1), || leaf("end", "mid", 2));
+        let (one, two): ([Oid; 1], [Oid; 1]) = ([ONE.into()], [TWO.into()]);
+        assert!(is_good(None, &with(ca(), &[ONE], &[]), &with(end(), &[ONE], &[])));
+        assert!(!is_good(None, &with(ca(), &[ONE], &[]), &with(end(), &[TWO], &[])));
+        assert!(!is_good(None, &with(ca(), &[ONE], &[]), &end()));
+        assert!(is_good(None, &with(ca(), &[ANY_POLICY], &[]), &with(end(), &[TWO], &[])));
+        assert!(is_good(None, &with(ca(), &[ONE], &[(ONE, TWO)]), &with(end(), &[TWO], &[])));
+        assert!(is_good(Some(&one), &with(ca(), &[ONE], &[(ONE, TWO)]), &with(end(), &[TWO], &[])));
+        assert!(!is_good(Some(&two), &with(ca(), &[ONE], &[(ONE, TWO)]), &with(end(), &[TWO], &[])));
+        assert!(!is_good(
+            None,
+            &with(ca(), &[ANY_POLICY], &[(ANY_POLICY, TWO)]),
+            &with(end(), &[TWO], &[])
+        ));
+        assert!(is_good(Some(&two), &with(ca(), &[ANY_POLICY], &[]), &with(end(), &[TWO], &[])));
+        assert!(!is_good(Some(&two), &with(ca(), &[ANY_POLICY], &[]), &with(end(), &[ONE], &[])));
+    }
+
+    #[test]
+    fn any_policy_can_be_inhibited_below() {
+        let mut ca = with(authority("mid", "root", 1), &[ONE], &[]);
+        let end = with(leaf("end", "mid", 2), &[ANY_POLICY], &[]);
+        assert!(is_good(None, &ca, &end));
+        ca.inhibit_any_policy = Some(0);
+        assert!(!is_good(None, &ca, &end));
+    }
+
+    #[test]
+    fn an_authority_can_ask_for_an_explicit_policy() {
+        let mut ca = authority("mid", "root", 1);
+        ca.policy_constraints = Some(PolicyConstraints {
+            require_explicit: Some(0),
+            inhibit_mapping: None,
+        });
+        let mut state = PolicyState::new(2, None, false, false, false);
+        assert_eq!(state.process(&ca, false), None);
+        state.descend(&ca);
+        state.restrict(&ca);
+        assert!(state.process(&leaf("end", "mid", 2), true).is_some());
+    }
+}

@@ -1,0 +1,96 @@
+//! Certificates for tests, as values: what is not under test is as a good one has it. Their signatures are none; a test that needs good ones says so to a
+//! [`crate::path::LinkCache`].
+
+#![allow(clippy::unnecessary_wraps)] // members of a certificate
+
+use crate::certificate::{
+    AlgorithmIdentifier, BasicConstraints, Certificate, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PolicyInformation, PublicKey,
+};
+use crate::oids;
+use crate::rsa::RsaPublicKey;
+
+/// The time at which all of them are valid.
+pub(crate) const NOW: i64 = 1_700_000_000;
+
+/// A name of one common name for each word.
+pub(crate) fn name(words: &str) -> Name {
+    let common_names: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    let key = common_names.iter().map(|word| word.clone().into_bytes()).collect();
+    Name {
+        der: words.as_bytes().into(),
+        key,
+        common_names,
+        email_addresses: Vec::new(),
+    }
+}
+
+pub(crate) fn general_name(kind: GeneralNameKind, value: &[u8]) -> GeneralName {
+    let name = (kind == GeneralNameKind::DirectoryName).then(|| name(std::str::from_utf8(value).unwrap()));
+    GeneralName {
+        kind,
+        value: value.into(),
+        name,
+    }
+}
+
+pub(crate) fn policies(all: &[&[u8]]) -> Option<Vec<PolicyInformation>> {
+    Some(
+        all.iter()
+            .map(|policy| PolicyInformation {
+                policy: (*policy).into(),
+                qualifiers: None,
+            })
+            .collect(),
+    )
+}
+
+/// The certificate of an end entity with an RSA key of 2048 bits that is named by a number.
+pub(crate) fn leaf(subject: &str, issuer: &str, key: u8) -> Certificate {
+    let mut modulus = [0xFF; 256];
+    modulus[1] = key;
+    let sha256_with_rsa = AlgorithmIdentifier {
+        oid: Oid::from(oids::SHA256_WITH_RSA),
+        parameters: None,
+        der: Box::default(),
+    };
+    Certificate {
+        der: format!("{subject} of {issuer} with {key}").into_bytes().into(),
+        tbs: 0..0,
+        version: 3,
+        serial: Box::new([1]),
+        signature_algorithm: sha256_with_rsa,
+        signature: Box::default(),
+        issuer: name(issuer),
+        subject: name(subject),
+        not_before: NOW - 100,
+        not_after: NOW + 100,
+        spki: Box::new([key]),
+        public_key: PublicKey::Rsa(Box::new(RsaPublicKey::new(&modulus, &[1, 0, 1], false, None))),
+        extensions: Vec::new(),
+        basic_constraints: None,
+        key_usage: None,
+        extended_key_usage: None,
+        subject_alt_name: None,
+        subject_key_identifier: None,
+        authority_key_identifier: None,
+        name_constraints: None,
+        certificate_policies: None,
+        policy_mappings: None,
+        policy_constraints: None,
+        inhibit_any_policy: None,
+        ca_issuers: Vec::new(),
+        unknown_critical: Vec::new(),
+        faults: Vec::new(),
+    }
+}
+
+/// The certificate of an authority.
+pub(crate) fn authority(subject: &str, issuer: &str, key: u8) -> Certificate {
+    let mut certificate = leaf(subject, issuer, key);
+    certificate.basic_constraints = Some(BasicConstraints {
+        ca: true,
+        path_length: None,
+    });
+    certificate.key_usage = Some(KeyUsage(KeyUsage::KEY_CERT_SIGN.0 | KeyUsage::CRL_SIGN.0));
+    certificate
+}
