@@ -70,9 +70,6 @@ class Behind(Protocol):
     def give_thread(self, request: Socket, client_address: Any, handed: Handed) -> None:
         """A connection has a thread from now on."""
 
-    def shutdown_request(self, request: Socket | tuple[bytes, Socket]) -> None:
-        """Close a connection."""
-
 
 class _Connection:
     """One that waits for its next request.
@@ -87,9 +84,10 @@ class _Connection:
         deadline: monotonic nanoseconds at which it has been silent for too long.
         head: the last one, if its Host may be asked; a client that sends the same octets again gets the same one.
         request: of that head.
+        registered: whether it is waited for.
     """
 
-    __slots__ = ("address", "deadline", "head", "local", "number", "port", "request", "socket", "source")
+    __slots__ = ("address", "deadline", "head", "local", "number", "port", "registered", "request", "socket", "source")
 
     def __init__(self, connection: socket.socket, address: Any, deadline: int) -> None:
         self.socket = connection
@@ -101,6 +99,7 @@ class _Connection:
         self.deadline = deadline
         self.head: Head | None = None
         self.request: Request | None = None
+        self.registered = False
 
 
 class Front:
@@ -131,16 +130,20 @@ class Front:
         return self._epoll.fileno()
 
     def take(self, connection: socket.socket, address: Any) -> None:
-        """A connection waits here for its first request."""
+        """A new connection: answered if its first request is there already, and else waits here."""
         try:
             connection.setblocking(False)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             taken = _Connection(connection, address, self._server.watch.monotonic_ns() + IDLE_NS)
         except OSError:
-            self._server.shutdown_request(connection)
+            connection.close()
             return
         self._connections[taken.number] = taken
-        self._epoll.register(taken.number, _IN)
+        self._exchange(taken)
+        if self._connections.get(taken.number) is taken:
+            with suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            self._epoll.register(taken.number, _IN)
+            taken.registered = True
 
     def turn(self, accept: Callable[[], None]) -> None:
         """Do what there is to do."""
@@ -231,13 +234,13 @@ class Front:
         self._server.give_thread(connection.socket, connection.address, handed)
 
     def _end(self, connection: _Connection) -> None:
-        if self._leave(connection):
-            self._server.shutdown_request(connection.socket)
+        if self._connections.pop(connection.number, None) is not None:
+            connection.socket.close()  # which takes it from the waiting, too; all that was received has been read, so nothing is lost
 
     def _leave(self, connection: _Connection) -> bool:
         """False if it has left already."""
         if self._connections.pop(connection.number, None) is None:
             return False
-        with suppress(OSError):
+        if connection.registered:
             self._epoll.unregister(connection.number)
         return True
