@@ -80,6 +80,9 @@ impl LinkCache {
     }
 
     fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, fault: Option<Fault>) {
+        if self.links.load().len() >= REMEMBERED_LINKS {
+            return;
+        }
         let key = (address(child), address(issuer));
         let link = Link {
             _child: Arc::clone(child),
@@ -88,9 +91,7 @@ impl LinkCache {
         };
         self.links.rcu(|links| {
             let mut links = HashMap::clone(links);
-            if links.len() < REMEMBERED_LINKS {
-                links.insert(key, link.clone());
-            }
+            links.insert(key, link.clone());
             links
         });
     }
