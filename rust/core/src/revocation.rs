@@ -5,7 +5,8 @@
 //! list of changes (delta) counts together with the complete list that it continues. `certificateHold` is a revocation like any other.
 //!
 //! The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each of them
-//! the newest list first. The twin of `backends/python/revocation.py`.
+//! the newest list first. What an older list says is not asked for once a newer one has spoken. Lists that are equally new are all asked, and revoked in
+//! one of them is revoked. The twin of `backends/python/revocation.py`.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -35,6 +36,10 @@ pub(crate) struct Lists {
     required: bool,
     complete: HashMap<NameKey, Vec<Numbered>>,
     delta: HashMap<NameKey, Vec<Numbered>>,
+}
+
+fn newness(one: &CertificateList) -> (i64, Number) {
+    (one.this_update, one.number.clone().unwrap_or_default())
 }
 
 impl Lists {

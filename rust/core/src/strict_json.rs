@@ -47,6 +47,9 @@ impl<'d> Members<'d> {
     }
 }
 
+/// Whatever the bound on brackets is, for the stack has one too. Python's own is near 1000.
+const MAX_DEPTH: usize = 512;
+
 /// The value of a JSON text with at most so many opening braces and brackets, those in strings included.
 pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError> {
     if memchr::memchr2_iter(b'{', b'[', data).count() > brackets {
@@ -55,13 +58,16 @@ pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError
     serde_json::from_slice(data).or_else(|_| read_carefully(data))
 }
 
-/// Without looking at the values of numbers, which may be of any size, and without a bound on depth but that on brackets.
+/// Without looking at the values of numbers, which may be of any size, and deeper than `serde_json` goes.
 fn read_carefully(data: &[u8]) -> Result<Value<'_>, JsonError> {
     let text = std::str::from_utf8(data).map_err(|error| JsonError(format!("Not UTF-8 at byte {}.", error.valid_up_to())))?;
-    value_of(parse(text)?)
+    value_of(parse(text)?, 0)
 }
 
-fn value_of(raw: &RawValue) -> Result<Value<'_>, JsonError> {
+fn value_of(raw: &RawValue, depth: usize) -> Result<Value<'_>, JsonError> {
+    if depth > MAX_DEPTH {
+        return Err(JsonError("Too deep.".to_owned()));
+    }
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'{') => {
@@ -69,7 +75,7 @@ fn value_of(raw: &RawValue) -> Result<Value<'_>, JsonError> {
             let members = Members(
                 members
                     .into_iter()
-                    .map(|(Text(name), raw)| Ok((name, value_of(raw)?)))
+                    .map(|(Text(name), raw)| Ok((name, value_of(raw, depth + 1)?)))
                     .collect::<Result<_, _>>()?,
             );
             if members.has_doubles() {
@@ -80,7 +86,7 @@ fn value_of(raw: &RawValue) -> Result<Value<'_>, JsonError> {
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = parse(text)?;
-            items.into_iter().try_for_each(|item| value_of(item).map(drop))?;
+            items.into_iter().try_for_each(|item| value_of(item, depth + 1).map(drop))?;
             Ok(Value::Other)
         }
         Some(b'"') => parse(text).map(|Text(text)| Value::String(text)),
@@ -222,7 +228,8 @@ mod tests {
     fn brackets_are_counted_before_anything_is_read() {
         assert!(loads(b"[[[]]]", 3).is_ok());
         assert!(loads(b"[[[[]]]]", 3).is_err());
-        let deep = [b"[".repeat(3000), b"]".repeat(3000)].concat();
-        assert!(loads(&deep, 3000).is_ok());
+        let deep = |levels| [b"[".repeat(levels), b"]".repeat(levels)].concat();
+        assert!(loads(&deep(500), 500).is_ok());
+        assert!(loads(&deep(3000), 3000).is_err());
     }
 }

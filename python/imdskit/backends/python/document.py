@@ -30,9 +30,8 @@ class Document:
     def __init__(self, data: bytes) -> None:
         try:
             value = strict_json.loads(data, MAX_BRACKETS)
-        except (strict_json.JsonError, RecursionError) as error:
-            detail = str(error) if isinstance(error, strict_json.JsonError) else "Too deep."
-            raise SelectionError("bad-document", f"The document is not strict JSON. {detail}") from None
+        except strict_json.JsonError as error:
+            raise SelectionError("bad-document", f"The document is not strict JSON. {error}") from None
         self._json: dict[_Path, bytes | None] = {}
         self._text: dict[_Path, bytes] = {}
         self._index((), value)

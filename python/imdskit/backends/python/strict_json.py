@@ -53,6 +53,8 @@ def loads(data: bytes, brackets: int) -> object:
         value: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise JsonError(f"{error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise JsonError("Too deep.") from None
     if "\\u" in text:
         _refuse_lone_surrogates(value)
     return value

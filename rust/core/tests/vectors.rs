@@ -1,0 +1,150 @@
+//! The documents of `tests/vectors/attested`, which pytest reads too: verdict, reason and place are those that are written down, cold and warm, alone and in a
+//! batch, on several threads at once.
+
+#![allow(clippy::unwrap_used)]
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use imdskit_core::checker::Checker;
+use imdskit_core::contract::{IssuerProfile, Limits, Setup};
+use imdskit_core::reasons::Refusal;
+use serde_json::Value;
+
+struct Vectors {
+    setting: Value,
+    cases: Vec<Value>,
+}
+
+fn vectors() -> Vectors {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/attested/vectors.ndjson");
+    let mut lines = std::fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect::<Vec<Value>>();
+    let setting = lines.remove(0);
+    Vectors { setting, cases: lines }
+}
+
+fn octets(value: &Value) -> Vec<u8> {
+    base64_simd::STANDARD.decode_to_vec(value.as_str().unwrap()).unwrap()
+}
+
+fn all(value: &Value) -> Vec<Vec<u8>> {
+    value.as_array().map_or_else(Vec::new, |values| values.iter().map(octets).collect())
+}
+
+impl Vectors {
+    fn setup(&self, case: &Value) -> Setup {
+        let name = |name: &Value| (name.as_str().unwrap().to_owned(), name.as_str().unwrap().to_owned());
+        Setup {
+            anchors: all(&self.setting["anchors"]),
+            intermediates: all(case.get("intermediates").unwrap_or(&self.setting["intermediates"])),
+            names: self.setting["names"].as_array().unwrap().iter().map(name).collect(),
+            limits: Limits {
+                document_bytes: 65536,
+                certificates: 16,
+                json_brackets: 64,
+                path_certificates: 8,
+                work: 3000,
+            },
+            skew: 120,
+            max_age: None,
+            require_nonce: false,
+            check_chain: true,
+            check_times: true,
+            require_vm_id: true,
+            issuer_profile: IssuerProfile::None,
+            allow_common_name: false,
+            min_rsa_bits: 2048,
+            crls: all(case.get("crls").unwrap_or(&Value::Null)),
+            require_crl: true,
+        }
+    }
+
+    fn at(&self, case: &Value) -> i64 {
+        case.get("at").unwrap_or(&self.setting["at"]).as_i64().unwrap()
+    }
+}
+
+/// What the record says, against what was said.
+fn agrees<T>(case: &Value, verdict: &Result<T, impl std::borrow::Borrow<Refusal>>) -> Result<(), String> {
+    let expected = (case["reason"].as_str(), case["location"].as_str());
+    let found = match verdict {
+        Ok(_) => (None, None),
+        Err(refusal) => (Some(refusal.borrow().reason.code()), Some(refusal.borrow().location.as_str())),
+    };
+    if expected == found {
+        Ok(())
+    } else {
+        Err(format!("{}: {found:?} in place of {expected:?}", case["id"]))
+    }
+}
+
+#[test]
+fn a_document_is_judged_as_its_record_says() {
+    let vectors = vectors();
+    assert!(vectors.cases.len() > 400);
+    let mut wrong = Vec::new();
+    for case in &vectors.cases {
+        let checker = Checker::new(vectors.setup(case)).unwrap();
+        let nonce = case.get("nonce").and_then(Value::as_str).map(str::as_bytes);
+        for _ in ["cold", "warm"] {
+            let verdict = checker.check(&octets(&case["document"]), vectors.at(case), nonce);
+            wrong.extend(agrees(case, &verdict).err());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Those that are judged under the common setting.
+fn plain(vectors: &Vectors) -> Vec<&Value> {
+    let own = ["intermediates", "crls", "at", "nonce"];
+    vectors
+        .cases
+        .iter()
+        .filter(|case| own.iter().all(|name| case.get(name).is_none()))
+        .collect()
+}
+
+#[test]
+fn a_batch_is_judged_as_its_documents_are() {
+    let vectors = vectors();
+    let cases = plain(&vectors);
+    let documents: Vec<_> = cases.iter().map(|case| octets(&case["document"])).collect();
+    let checker = Checker::new(vectors.setup(&Value::Null)).unwrap();
+    for threads in [1, 2, 7] {
+        for kernels in [true, false] {
+            imdskit_core::use_kernels(kernels);
+            let verdicts = checker.check_many(&documents, vectors.at(&Value::Null), NonZeroUsize::new(threads).unwrap());
+            assert_eq!(verdicts.len(), documents.len());
+            let wrong: Vec<_> = cases
+                .iter()
+                .zip(verdicts.iter())
+                .filter_map(|(case, verdict)| agrees(case, &verdict).err())
+                .collect();
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn one_checker_serves_many_threads() {
+    let vectors = vectors();
+    let cases = plain(&vectors);
+    let documents: Vec<_> = cases.iter().map(|case| octets(&case["document"])).collect();
+    let checker = Arc::new(Checker::new(vectors.setup(&Value::Null)).unwrap());
+    let at = vectors.at(&Value::Null);
+    std::thread::scope(|scope| {
+        for start in 0..4 {
+            let (checker, cases, documents) = (Arc::clone(&checker), &cases, &documents);
+            scope.spawn(move || {
+                for place in 0..documents.len() {
+                    let place = (place * 31 + start * 97) % documents.len();
+                    assert_eq!(agrees(cases[place], &checker.check(&documents[place], at, None)), Ok(()));
+                }
+            });
+        }
+    });
+}
