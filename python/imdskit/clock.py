@@ -51,3 +51,48 @@ class ManualClock:
             raise ValueError("a clock does not go back")
         with self._lock:
             self._ns += step
+
+
+class MovableClock:
+    """A clock that runs at a rate of its own, and can be moved forward besides. Safe to share between threads.
+
+    Args:
+        start: Unix time in seconds.
+        rate: seconds that pass in one second of ``source``; 0: it stands still until it is moved.
+        source: that it runs by; None: the machine's.
+    """
+
+    def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
+        self._source = source or SystemClock()
+        self._lock = threading.Lock()
+        self._set(start * 1_000_000_000, rate)
+
+    @property
+    def rate(self) -> int:
+        """Seconds that pass in one of the source's."""
+        return self._base[2]
+
+    def now(self) -> int:
+        return self.monotonic_ns() // 1_000_000_000
+
+    def monotonic_ns(self) -> int:
+        ns, since, rate = self._base
+        return ns + (self._source.monotonic_ns() - since) * rate if rate else ns
+
+    def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
+        """Move forward. Raises ValueError for a step back."""
+        step = seconds * 1_000_000_000 + ns
+        if step < 0:
+            raise ValueError("a clock does not go back")
+        with self._lock:
+            self._set(self.monotonic_ns() + step, self.rate)
+
+    def run(self, rate: int) -> None:
+        """Run at another rate from now on. Raises ValueError for a rate below 0."""
+        if rate < 0:
+            raise ValueError("a clock does not go back")
+        with self._lock:
+            self._set(self.monotonic_ns(), rate)
+
+    def _set(self, ns: int, rate: int) -> None:
+        self._base = ns, self._source.monotonic_ns(), rate

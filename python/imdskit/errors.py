@@ -112,7 +112,7 @@ class SelectionError(ImdskitError):
 
 
 class ScenarioError(ImdskitError):
-    """A scenario of the emulator is not usable, or a script of faults. Codes: ``bad-scenario``, ``bad-faults``; ``location`` is a JSON
+    """A scenario of the emulator is not usable, or a script of faults. Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``; ``location`` is a JSON
     pointer (RFC 6901)."""
 
 

@@ -68,6 +68,7 @@ class App:
         instance: the instance document.
         throttle: the limits, or None.
         machine: all that the rules know of the machine.
+        tokens: of its identities.
 
     Raises:
         ScenarioError: the scenario names no such profile or rule, or one that cannot be switched off.
@@ -120,8 +121,8 @@ class App:
         self.throttle = throttle
         self.answers: AnswerCache | None = AnswerCache(request_id, remembered) if remembered else None
         self._downloads = downloads
-        tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
-        self._routes = Routes(clock, attestor, tokens, request_id)
+        self.tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
+        self._routes = Routes(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
         """The answer to one request. Every request has one; nothing is raised for what it says."""

@@ -39,13 +39,17 @@ class Events:
         seed: of the ids.
         enabling: seconds from the first call until events are shown; the real service takes up to 300. What happens meanwhile happens unseen,
             and all that is there then appears in one step (inferred).
+
+    Attributes:
+        name: as given; what was announced for it stays as it is when it changes.
+        enabling: as given.
     """
 
     def __init__(self, clock: Clock, name: str, seed: int, *, enabling: int = 0) -> None:
         self._clock = clock
-        self._name = name
+        self.name = name
         self._seeded = Seeded(seed)
-        self._enabling = enabling
+        self.enabling = enabling
         self._lock = threading.RLock()
         self._events: tuple[Event, ...] = ()
         self._made = 0
@@ -151,7 +155,7 @@ class Events:
                 self._made += 1
                 return self._seeded.uuid(f"event {self._made - 1}").upper()
 
-            announced = announced_events(events, self._clock.now(), self._name, new_id)
+            announced = announced_events(events, self._clock.now(), self.name, new_id)
             by_id = {event.id.upper(): event for event in announced}
             together = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
             after = [event for event in (*together, *by_id.values()) if event is not None]
@@ -233,7 +237,7 @@ class Events:
         source: str,
         duration: int,
     ) -> str:
-        names = (self._name,) if resources is None else tuple(resources)
+        names = (self.name,) if resources is None else tuple(resources)
         if isinstance(resources, str) or not names or not all(isinstance(name, str) and name for name in names):
             raise wrong("Resources are a list of names of machines.")
         if source not in ("Platform", "User"):
@@ -258,7 +262,7 @@ class Events:
         self._settle()
         now = self._last_call = self._clock.now()
         if self._visible_from is None:
-            self._visible_from = now + self._enabling
+            self._visible_from = now + self.enabling
             self._settle()
 
     def _settle(self) -> None:

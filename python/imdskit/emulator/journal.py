@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -34,8 +34,7 @@ LONGEST = 2048
 """Characters of a target, and octets of all headers, beyond which they are cut: the memory that the journal takes has a bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One request and its answer.
 
     Attributes:
@@ -87,7 +86,7 @@ class Entry:
 
     def json(self) -> dict[str, Any]:
         """For programs elsewhere."""
-        return {**asdict(self), "headers": [list(pair) for pair in self.headers]}
+        return {**self._asdict(), "headers": [list(pair) for pair in self.headers]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +138,15 @@ class Journal:
         clock: the emulator's.
         kept: entries; the oldest is dropped, and counted.
         watch: for durations; by default the machine's clock.
+
+    Attributes:
+        most: entries that are kept.
     """
 
     def __init__(self, clock: Clock, kept: int = KEPT, watch: Clock | None = None) -> None:
         self._clock = clock
         self._watch = watch or SystemClock()
+        self.most = kept
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._last = 0
         self._before = 0

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import re
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from imdskit.clock import Clock
-from imdskit.emulator.identity import Identity
+from imdskit.emulator.identity import Identities, Identity
 from imdskit.emulator.keys import RsaKey, seeded
 from imdskit.emulator.machine import Seeded
+from imdskit.errors import UsageError
 from imdskit.protocol.attested import compact
 
 LIFETIME = 24 * 60 * 60
@@ -35,6 +36,9 @@ EXTENDED = "86399"
 """``ext_expires_in`` in every recording."""
 CACHED = 1024
 """Tokens remembered for a machine; the oldest is forgotten."""
+
+_LATEST = 253_402_300_799
+"""9999-12-31, in Unix seconds."""
 
 JSON_TYPE = "application/json; charset=utf-8"
 
@@ -118,12 +122,14 @@ class Token:
     """One access token.
 
     Attributes:
-        text: the JWT.
+        text: the JWT; ``""``: it is signed when somebody asks for it.
         issued: Unix seconds.
+        number: of all tokens of the machine, from 0; its identifier follows from it.
     """
 
     text: str
     issued: int
+    number: int
 
     @property
     def expires_on(self) -> int:
@@ -145,7 +151,7 @@ class TokenCache:
         self._clock = clock
         self._machine_id = machine_id
         self._seeded = Seeded(seed)
-        self._numbers = itertools.count()
+        self._made = 0
         self._lock = threading.Lock()
         self._tokens: dict[tuple[Identity, str], Token] = {}
 
@@ -156,7 +162,10 @@ class TokenCache:
             now = self._clock.now()
             token = self._tokens.pop(key, None)
             if token is None or bypass or token.expires_on - now < RENEWED_BEFORE:
-                token = self._issue(identity, resource, now)
+                token = self._issue(identity, resource, now, self._made)
+                self._made += 1
+            elif not token.text:
+                token = self._issue(identity, resource, token.issued, token.number)
             self._tokens[key] = token
             if len(self._tokens) > CACHED:
                 del self._tokens[next(iter(self._tokens))]
@@ -185,9 +194,35 @@ class TokenCache:
         }
         return compact(dict(sorted(members.items())))
 
-    def _issue(self, identity: Identity, resource: str, now: int) -> Token:
+    def snapshot(self) -> dict[str, Any]:
+        """What is cached, in JSON, for :meth:`restore`: not the tokens, which are as good as passwords, but what they are made of."""
+        with self._lock:
+            return {
+                "made": self._made,
+                "tokens": [
+                    {"clientId": identity.client_id, "resource": resource, "issued": token.issued, "number": token.number}
+                    for (identity, resource), token in self._tokens.items()
+                ],
+            }
+
+    def restore(self, snapshot: object, identities: Identities) -> None:
+        """Go on from a snapshot: with the same key and address the same tokens are made again, as they are asked for.
+
+        Tokens of identities that are not there any more are left out. Raises UsageError if it is no snapshot; then nothing has changed.
+        """
+        members = _checked(snapshot, {"made": int, "tokens": list}, "/")
+        tokens: dict[tuple[Identity, str], Token] = {}
+        for index, one in enumerate(members["tokens"][:CACHED]):
+            each = _checked(one, {"clientId": str, "resource": str, "issued": int, "number": int}, f"/tokens/{index}")
+            identity = identities.find("client_id", each["clientId"])
+            if identity is not None:
+                tokens[identity, each["resource"]] = Token("", each["issued"], each["number"])
+        with self._lock:
+            self._made, self._tokens = members["made"], tokens
+
+    def _issue(self, identity: Identity, resource: str, now: int, number: int) -> Token:
         issuer = self._issuer.address(identity.tenant_id)
-        unique = self._seeded.octets(f"token {next(self._numbers)}", 16)
+        unique = self._seeded.octets(f"token {number}", 16)
         claims: dict[str, object] = {
             "aud": resource,
             "iss": issuer,
@@ -207,7 +242,18 @@ class TokenCache:
         if identity.resource_id.lower() != self._machine_id.lower():
             claims["xms_az_rid"] = _lower_group(self._machine_id)
         claims["xms_mirid"] = _lower_group(identity.resource_id)
-        return Token(self._issuer.sign(claims), now)
+        return Token(self._issuer.sign(claims), now, number)
+
+
+def _checked(value: object, members: dict[str, type], place: str) -> dict[str, Any]:
+    """``value`` if it is an object with just these members, numbers not below 0. Raises UsageError."""
+    if not isinstance(value, dict) or value.keys() != members.keys():
+        raise UsageError("bad-argument", "This is an object with the members " + ", ".join(members) + ".", location=place)
+    for name, kind in members.items():
+        found = value[name]
+        if type(found) is not kind or (isinstance(found, int) and not 0 <= found <= _LATEST):
+            raise UsageError("bad-argument", "This is of another type, or out of range.", location=f"{place.rstrip('/')}/{name}")
+    return value
 
 
 def _lower_group(resource_id: str) -> str:

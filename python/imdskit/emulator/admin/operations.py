@@ -1,0 +1,322 @@
+"""What the admin side does: one table of operations, each with its method, path, parameters and function.
+
+``openapi.json`` describes the same table for people and programs; tests hold the two equal and every operation against its schema. The functions
+only translate: what they do is offered by :class:`imdskit.emulator.emulator.Emulator`, so a test in the same process can do it too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from imdskit.clock import ManualClock, MovableClock
+from imdskit.emulator.admin.answers import AdminError
+from imdskit.protocol.messages import Request
+from imdskit.protocol.requests import Target, parse_target
+
+if TYPE_CHECKING:
+    from imdskit.emulator.emulator import Emulator
+
+OPENAPI = "openapi.json"
+JSON_TYPES = ("application/json", "application/merge-patch+json")
+
+MAX_WAIT = 60
+"""Seconds for which a request may wait for others."""
+MAX_LISTED = 1000
+"""Entries of the journal in one answer."""
+MAX_ADVANCE = 10 * 366 * 24 * 3600
+MAX_RATE = 1_000_000
+
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request says.
+
+    Attributes:
+        parameters: of the query, as they were given.
+        event: id in the path, or ``""``.
+        body: parsed JSON, or None where the operation takes none.
+    """
+
+    parameters: dict[str, str] = field(default_factory=dict)
+    event: str = ""
+    body: Any = None
+
+    def number(self, name: str, usual: int, most: int | None = None) -> int:
+        """A parameter that is a whole number not below 0. Raises AdminError."""
+        text = self.parameters.get(name)
+        if text is None:
+            return usual
+        if not _NUMBER.fullmatch(text) or (most is not None and int(text) > most):
+            raise _bad_parameter(name, "This is a whole number" + ("." if most is None else f" from 0 to {most}."))
+        return int(text)
+
+    def seconds(self, name: str, usual: float, most: int) -> float:
+        """A parameter that is a number of seconds. Raises AdminError."""
+        text = self.parameters.get(name)
+        if text is None:
+            return usual
+        if not _SECONDS.fullmatch(text) or float(text) > most:
+            raise _bad_parameter(name, f"This is a number of seconds from 0 to {most}.")
+        return float(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be asked for.
+
+    Attributes:
+        name: ``operationId``.
+        method: of the request.
+        path: with ``{id}`` for the id of an event.
+        run: does it; the result is written as JSON.
+        parameters: of the query, all of which may be absent.
+        takes_body: whether there must be JSON in the body.
+    """
+
+    name: str
+    method: str
+    path: str
+    run: Callable[[Emulator, Ask], Any]
+    parameters: tuple[str, ...] = ()
+    takes_body: bool = False
+
+
+def find(request: Request) -> tuple[Operation, Ask]:
+    """The operation that a request means, and what it says. Raises AdminError."""
+    target = parse_target(request.target)
+    at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
+    if not at_path:
+        raise AdminError(404, "no-such-path", "There is nothing at this path.", hint="GET /v1/openapi.json says what there is.")
+    operation = at_path.get(request.method)
+    if operation is None:
+        allow = (("Allow", ", ".join(sorted(at_path))),)
+        raise AdminError(405, "method-not-allowed", "This method means nothing here.", hint=f"Allowed: {allow[0][1]}.", headers=allow)
+    if target.repeated is not None:
+        raise _bad_parameter(target.repeated, "This parameter stands there twice.")
+    for name, _ in target.parameters:
+        if name not in operation.parameters:
+            known = ", ".join(operation.parameters) or "none"
+            raise _bad_parameter(name[:64], f"There is no such parameter. Known: {known}.")
+    event = target.segments[2] if "{id}" in operation.path else ""
+    return operation, Ask(dict(target.parameters), event, _body(request) if operation.takes_body else None)
+
+
+def _fits(operation: Operation, target: Target) -> bool:
+    wanted = operation.path.strip("/").split("/")
+    return len(wanted) == len(target.segments) and all(one in ("{id}", two) for one, two in zip(wanted, target.segments, strict=True))
+
+
+def _body(request: Request) -> Any:
+    types = request.header_values("Content-Type")
+    if types and types[0].partition(";")[0].strip().lower() not in JSON_TYPES:
+        hint = "Send `Content-Type: application/json`."
+        raise AdminError(415, "unsupported-media-type", "The body must be JSON.", location="Content-Type", hint=hint)
+    try:
+        return json.loads(request.body, object_pairs_hook=_without_repeats, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise AdminError(400, "not-json", f"The body is not JSON: {str(error)[:200]}.") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a member stands there twice")
+    return value
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _bad_parameter(name: str, message: str) -> AdminError:
+    return AdminError(400, "bad-parameter", message, location=name)
+
+
+def _state(emulator: Emulator, _: Ask) -> Any:
+    return emulator.state()
+
+
+def _patch_state(emulator: Emulator, ask: Ask) -> Any:
+    emulator.patch(ask.body)
+    return emulator.state()
+
+
+def _put_state(emulator: Emulator, ask: Ask) -> Any:
+    emulator.become(ask.body)
+    return emulator.state()
+
+
+def _events(emulator: Emulator, _: Ask) -> Any:
+    events = emulator.events.list()
+    return {"documentIncarnation": emulator.events.incarnation, "events": [event.shown() for event in events]}
+
+
+def _add_events(emulator: Emulator, ask: Ask) -> Any:
+    return {"announced": emulator.events.announce(ask.body, keep=True)}
+
+
+def _put_events(emulator: Emulator, ask: Ask) -> Any:
+    return {"announced": emulator.events.announce(ask.body)}
+
+
+def _clear_events(emulator: Emulator, _: Ask) -> Any:
+    gone = emulator.events.list()
+    emulator.events.announce([])
+    return {"cancelled": [event.id for event in gone]}
+
+
+def _cancel_event(emulator: Emulator, ask: Ask) -> Any:
+    if not emulator.events.cancel(ask.event):
+        raise _no_event()
+    return {"cancelled": [ask.event]}
+
+
+def _approve_event(emulator: Emulator, ask: Ask) -> Any:
+    if not emulator.events.start(ask.event):
+        raise _not_now(emulator, ask, "It has started already.")
+    return {"started": ask.event}
+
+
+def _complete_event(emulator: Emulator, ask: Ask) -> Any:
+    if not emulator.events.complete(ask.event):
+        raise _not_now(emulator, ask, "It has not started yet.")
+    return {"completed": ask.event}
+
+
+def _no_event() -> AdminError:
+    return AdminError(404, "no-such-event", "There is no event of this id.", location="id", hint="GET /v1/events lists them.")
+
+
+def _not_now(emulator: Emulator, ask: Ask, why: str) -> AdminError:
+    there = any(event.id.upper() == ask.event.upper() for event in emulator.events.list())
+    return AdminError(409, "conflict", why, location="id") if there else _no_event()
+
+
+def _faults(emulator: Emulator, _: Ask) -> Any:
+    return {"faults": emulator.faults.list()}
+
+
+def _put_faults(emulator: Emulator, ask: Ask) -> Any:
+    if not isinstance(ask.body, list):  # text would be the path of a file
+        raise AdminError(422, "bad-faults", "A fault script is a list of rules.", hint="The format is in docs/faults.md.")
+    emulator.faults.load(ask.body)
+    return {"faults": emulator.faults.list()}
+
+
+def _clear_faults(emulator: Emulator, _: Ask) -> Any:
+    cleared = len(emulator.faults.list())
+    emulator.faults.clear()
+    return {"cleared": cleared}
+
+
+def _meant(ask: Ask) -> dict[str, Any]:
+    """Attributes of a filter of the journal."""
+    meant: dict[str, Any] = {
+        name: ask.parameters[name] for name in ("path", "category", "method", "rule", "fault") if name in ask.parameters
+    }
+    if "status" in ask.parameters:
+        meant["status"] = ask.number("status", 0, 999)
+    return {**meant, "since": ask.number("since", 0)}
+
+
+def _journal(emulator: Emulator, ask: Ask) -> Any:
+    entries = emulator.journal.list(ask.number("limit", MAX_LISTED, MAX_LISTED), **_meant(ask))
+    return {"entries": [entry.json() for entry in entries], **emulator.journal.tally()._asdict()}
+
+
+def _count_journal(emulator: Emulator, ask: Ask) -> Any:
+    return {"count": emulator.journal.count(**_meant(ask)), **emulator.journal.tally()._asdict()}
+
+
+def _wait_journal(emulator: Emulator, ask: Ask) -> Any:
+    wanted, timeout = ask.number("count", 1), ask.seconds("timeout", 10.0, MAX_WAIT)
+    reached = emulator.journal.wait_for(wanted, timeout, **_meant(ask))
+    return {"reached": reached, **_count_journal(emulator, ask)}
+
+
+def _reset_journal(emulator: Emulator, _: Ask) -> Any:
+    return {"forgotten": emulator.journal.reset()}
+
+
+def _clock(emulator: Emulator, _: Ask) -> Any:
+    clock = emulator.clock
+    rate = clock.rate if isinstance(clock, MovableClock) else 0 if isinstance(clock, ManualClock) else 1
+    return {"now": clock.now(), "movable": isinstance(clock, ManualClock | MovableClock), "rate": rate}
+
+
+def _move_clock(emulator: Emulator, ask: Ask) -> Any:
+    clock = emulator.clock
+    if not isinstance(ask.body, dict) or not ask.body or not ask.body.keys() <= {"advance", "rate"}:
+        raise AdminError(422, "bad-argument", "This is an object with `advance`, `rate`, or both.")
+    for name, most in (("advance", MAX_ADVANCE), ("rate", MAX_RATE)):
+        value = ask.body.get(name, 0)
+        if type(value) is not int or not 0 <= value <= most:
+            raise AdminError(422, "bad-argument", f"This is a whole number from 0 to {most}.", location=f"/{name}")
+    if not isinstance(clock, ManualClock | MovableClock) or ("rate" in ask.body and not isinstance(clock, MovableClock)):
+        raise AdminError(409, "conflict", "The clock of this emulator cannot be moved so.", hint="Start it with `serve --clock manual`.")
+    clock.advance(ask.body.get("advance", 0))
+    if "rate" in ask.body and isinstance(clock, MovableClock):
+        clock.run(ask.body["rate"])
+    return _clock(emulator, ask)
+
+
+def _snapshot(emulator: Emulator, _: Ask) -> Any:
+    return emulator.snapshot()
+
+
+def _put_snapshot(emulator: Emulator, ask: Ask) -> Any:
+    emulator.restore(ask.body)
+    return {"restored": emulator.scenario.name}
+
+
+def _save_snapshot(emulator: Emulator, _: Ask) -> Any:
+    if emulator.snapshot_file is None:
+        raise AdminError(409, "conflict", "There is no file for snapshots.", hint="Start the emulator with `serve --snapshot FILE`.")
+    return {"file": emulator.save()}
+
+
+def _configuration(emulator: Emulator, _: Ask) -> Any:
+    return emulator.configuration()
+
+
+def openapi(_: Emulator | None = None, __: Ask | None = None) -> Any:
+    """The description of all this (OpenAPI 3.1)."""
+    return json.loads((resources.files(__package__) / OPENAPI).read_bytes())
+
+
+_FILTER = ("path", "category", "method", "status", "rule", "fault", "since")
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("getState", "GET", "/v1/state", _state),
+    Operation("patchState", "PATCH", "/v1/state", _patch_state, takes_body=True),
+    Operation("putState", "PUT", "/v1/state", _put_state, takes_body=True),
+    Operation("listEvents", "GET", "/v1/events", _events),
+    Operation("addEvents", "POST", "/v1/events", _add_events, takes_body=True),
+    Operation("putEvents", "PUT", "/v1/events", _put_events, takes_body=True),
+    Operation("clearEvents", "DELETE", "/v1/events", _clear_events),
+    Operation("cancelEvent", "DELETE", "/v1/events/{id}", _cancel_event),
+    Operation("approveEvent", "POST", "/v1/events/{id}/approve", _approve_event),
+    Operation("completeEvent", "POST", "/v1/events/{id}/complete", _complete_event),
+    Operation("listFaults", "GET", "/v1/faults", _faults),
+    Operation("putFaults", "PUT", "/v1/faults", _put_faults, takes_body=True),
+    Operation("clearFaults", "DELETE", "/v1/faults", _clear_faults),
+    Operation("listJournal", "GET", "/v1/journal", _journal, (*_FILTER, "limit")),
+    Operation("resetJournal", "DELETE", "/v1/journal", _reset_journal),
+    Operation("countJournal", "GET", "/v1/journal/count", _count_journal, _FILTER),
+    Operation("waitJournal", "GET", "/v1/journal/wait", _wait_journal, (*_FILTER, "count", "timeout")),
+    Operation("getClock", "GET", "/v1/clock", _clock),
+    Operation("moveClock", "POST", "/v1/clock", _move_clock, takes_body=True),
+    Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot),
+    Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True),
+    Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot),
+    Operation("getConfiguration", "GET", "/v1/configuration", _configuration),
+    Operation("getOpenapi", "GET", "/v1/openapi.json", openapi),
+)

@@ -1,0 +1,111 @@
+"""Who may ask the admin side: its own server on loopback, a token, and no browser.
+
+In this order, each with the same form of error: the Host must be loopback, there must be no Origin (a page in a browser sends one), the token must
+be the right one. The token stands in the header ``Authorization: Bearer ...`` and nowhere else: addresses end in logs. What may be asked then is
+in :mod:`imdskit.emulator.admin.operations`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from imdskit.emulator.admin.answers import AdminError, answer, error
+from imdskit.emulator.admin.operations import find
+from imdskit.emulator.framing import Refusal
+from imdskit.emulator.http import Handler, Server
+from imdskit.errors import ImdskitError, UsageError
+from imdskit.protocol.messages import Request, Response
+
+if TYPE_CHECKING:
+    from imdskit.emulator.emulator import Emulator
+
+HOST = "127.0.0.1"
+CONNECTIONS = 64
+TOKEN_OCTETS = 32
+"""Of randomness in a token that nobody gave."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
+"""RFC 6750 section 2.1; shorter ones could be guessed."""
+
+
+class Admin:
+    """The admin side of one emulator.
+
+    Args:
+        emulator: that it is about.
+        port: of 127.0.0.1; 0 for any free one.
+        token: that whoever asks must have; None makes one that nobody can guess.
+
+    Attributes:
+        token: as given, or made.
+
+    Raises:
+        UsageError: the port cannot be listened on, or the token cannot stand in a header or is too short.
+    """
+
+    def __init__(self, emulator: Emulator, port: int = 0, token: str | None = None) -> None:
+        if token is not None and not _TOKEN.fullmatch(token):
+            hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
+            raise UsageError("bad-argument", "This cannot be the token of an admin side.", location="admin token", hint=hint)
+        self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
+        self._emulator = emulator
+        self._server = Server(self.handle, HOST, port, clock=emulator.clock, connections=CONNECTIONS, handler=_Handler)
+
+    @property
+    def url(self) -> str:
+        """Base address: put ``/v1/...`` behind it."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer no more. Safe to call twice."""
+        self._server.stop()
+
+    def handle(self, request: Request) -> Response:
+        """The answer to one request; nothing is raised for what it says."""
+        try:
+            self._admit(request)
+            operation, call = find(request)
+            return answer(operation.run(self._emulator, call))
+        except ImdskitError as problem:
+            return error(problem)
+
+    def _admit(self, request: Request) -> None:
+        hosts = request.header_values("Host")
+        if len(hosts) != 1 or not loopback(hosts[0]):
+            hint = "Ask 127.0.0.1, [::1] or localhost."
+            raise AdminError(421, "wrong-host", "The admin side is asked by a name of loopback.", location="Host", hint=hint)
+        if request.header_values("Origin"):
+            raise AdminError(403, "origin-refused", "Pages in a browser may not ask.", location="Origin")
+        given = request.header_values("Authorization")
+        scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        right = hmac.compare_digest(token.strip(" ").encode("latin-1"), self.token.encode("ascii"))
+        if scheme.lower() != "bearer" or not right:
+            hint = "Send `Authorization: Bearer TOKEN`; `serve --state-file FILE` writes it down."
+            challenge = (("WWW-Authenticate", 'Bearer realm="imdskit"'),)
+            raise AdminError(
+                401, "unauthorized", "The token is missing or not the right one.", location="Authorization", hint=hint, headers=challenge
+            )
+
+
+class _Handler(Handler):
+    def refused(self, refusal: Refusal) -> Response:
+        return error(AdminError(refusal.status, "bad-request", f"This is no request: {refusal.why}."))
+
+
+def loopback(host: str) -> bool:
+    """Whether the value of ``Host``, with its port, names loopback."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] if host.count(":") == 1 else host
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
