@@ -4,6 +4,7 @@
 //! signature, [`Opened::check_signature`] that one, [`Checker::conclude`] all that follow. [`crate::verdicts`] does so for many documents.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -186,7 +187,9 @@ impl Checker {
     /// Envelope, structure, and of the signature all but the reckoning.
     pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
         let der = envelope::decode(document, &self.setup.limits)?;
-        let message = cms::parse(&der, &|der, offset, field| self.read_certificate(der, offset, field)).map_err(structure_refusal)?;
+        let remembered = RefCell::new(None);
+        let read = |der: &[u8], offset, field| self.read_certificate(der, offset, field, &remembered);
+        let message = cms::parse(&der, &read).map_err(structure_refusal)?;
         let content = self.check_structure(&message)?;
         let signer = &message.signers[0];
         let certificate = cms::find_certificate(signer, &message.certificates)
@@ -196,11 +199,12 @@ impl Checker {
             return Err(Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", fault));
         }
         cms::check_attributes(signer, message.content_type, content, hash)?;
-        let known = self
-            .memory
-            .get(&certificate.der)
-            .unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
-        let alone = message.certificates.iter().all(|other| other.der == certificate.der);
+        let remembered = remembered
+            .take()
+            .filter(|known: &Arc<Signer>| Arc::ptr_eq(&known.certificate, certificate));
+        let known = remembered.unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
+        let is_signer = |other: &Arc<Certificate>| Arc::ptr_eq(other, certificate) || other.der == certificate.der;
+        let alone = message.certificates.iter().all(is_signer);
         Ok(Opened {
             content: range_of(content, &der),
             signature: range_of(signer.signature, &der),
@@ -321,10 +325,20 @@ impl Checker {
         Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
     }
 
-    /// A certificate in a message; that of a signer whose path is remembered is not read again.
-    fn read_certificate(&self, der: &[u8], offset: usize, field: Field) -> crate::der::Result<Arc<Certificate>> {
+    /// A certificate in a message; that of a signer whose path is remembered is not read again. The last such is put into `remembered`.
+    fn read_certificate(
+        &self,
+        der: &[u8],
+        offset: usize,
+        field: Field,
+        remembered: &RefCell<Option<Arc<Signer>>>,
+    ) -> crate::der::Result<Arc<Certificate>> {
         match self.memory.get(der) {
-            Some(signer) => Ok(Arc::clone(&signer.certificate)),
+            Some(signer) => {
+                let certificate = Arc::clone(&signer.certificate);
+                remembered.replace(Some(signer));
+                Ok(certificate)
+            }
             None => parse_certificate(der, offset, field).map(Arc::new),
         }
     }

@@ -55,7 +55,41 @@ pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError
     if memchr::memchr2_iter(b'{', b'[', data).count() > brackets {
         return Err(JsonError(format!("More than {brackets} opening brackets.")));
     }
+    if let Some(value) = read_plainly(data) {
+        return Ok(value);
+    }
     serde_json::from_slice(data).or_else(|_| read_carefully(data))
+}
+
+/// What machines write: objects and strings, printable ASCII without escapes, without blanks between. None for anything else, good or bad.
+fn read_plainly(data: &[u8]) -> Option<Value<'_>> {
+    let is_plain = data.iter().all(|octet| (b' '..=b'~').contains(octet) & (*octet != b'\\'));
+    let text = if is_plain { std::str::from_utf8(data).ok()? } else { return None };
+    let (value, rest) = plain_value(text, 0)?;
+    rest.is_empty().then_some(value)
+}
+
+fn plain_value(text: &str, depth: usize) -> Option<(Value<'_>, &str)> {
+    if text.starts_with('"') {
+        return plain_string(text).map(|(string, rest)| (Value::String(Cow::Borrowed(string)), rest));
+    }
+    let mut rest = text.strip_prefix('{').filter(|_| depth < 8)?;
+    let mut members = Members(Vec::with_capacity(8));
+    loop {
+        let (name, after) = plain_string(rest)?;
+        let (value, after) = plain_value(after.strip_prefix(':')?, depth + 1)?;
+        members.0.push((Cow::Borrowed(name), value));
+        if let Some(after) = after.strip_prefix('}') {
+            return (!members.has_doubles()).then_some((Value::Object(members), after));
+        }
+        rest = after.strip_prefix(',')?;
+    }
+}
+
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix('"')?;
+    let end = memchr::memchr(b'"', text.as_bytes())?;
+    Some((&text[..end], &text[end + 1..]))
 }
 
 /// Without looking at the values of numbers, which may be of any size, and deeper than `serde_json` goes.
