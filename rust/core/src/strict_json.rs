@@ -63,7 +63,7 @@ pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError
 
 /// What machines write: objects and strings, printable ASCII without escapes, without blanks between. None for anything else, good or bad.
 fn read_plainly(data: &[u8]) -> Option<Value<'_>> {
-    let is_plain = data.iter().all(|octet| (b' '..=b'~').contains(octet) & (*octet != b'\\'));
+    let is_plain = data.iter().all(|octet| matches!(octet, b' '..=b'[' | b']'..=b'~'));
     let text = if is_plain { std::str::from_utf8(data).ok()? } else { return None };
     let (value, rest) = plain_value(text, 0)?;
     rest.is_empty().then_some(value)
