@@ -13,9 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STRAY = ("_native.abi3.so", "_native.cpython-311-x86_64-linux-gnu.so", "_native.pyd")
-NOT_SOURCES = shutil.ignore_patterns(
-    ".*", "__pycache__", "build", "dist", "target", "artifacts", "tests", "benches", "*.so", "*.pyd", "*.pyc", "*.egg-info"
-)
+NOT_SOURCES = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "target", "artifacts", "*.so", "*.pyd", "*.pyc", "*.egg-info")
 NO_CARGO = "there is no cargo on the PATH"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -69,6 +69,9 @@ def test_the_native_wheel_is_the_pure_one_and_the_extension(native_wheel: Path, 
     assert {name: digest for name, digest in native.items() if name not in extension} == pure
 
 
+CRATES = ("core", "multibuffer", "python")
+
+
 @pytest.mark.parametrize("wheel", ["pure_wheel", "native_wheel"])
 def test_a_wheel_says_what_it_is(wheel: str, request: pytest.FixtureRequest) -> None:
     file: Path = request.getfixturevalue(wheel)
@@ -89,8 +92,10 @@ def test_a_wheel_from_the_source_distribution_equals_one_from_the_checkout(sdist
 def test_the_source_distribution_holds_all_that_a_build_needs_and_no_library(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    rust = {path.relative_to(ROOT).as_posix() for crate in ("core", "python") for path in (ROOT / "rust" / crate).rglob("*.rs")}
-    assert rust | {"Cargo.toml", "Cargo.lock", "rust/core/Cargo.toml", "rust/python/Cargo.toml", "packaging/backend.py", "LICENSE"} <= names
+    rust = {path.relative_to(ROOT).as_posix() for crate in CRATES for path in (ROOT / "rust" / crate).rglob("*.rs")}
+    assert (
+        rust | {"Cargo.toml", "Cargo.lock", *(f"rust/{crate}/Cargo.toml" for crate in CRATES), "packaging/backend.py", "LICENSE"} <= names
+    )
     assert not [name for name in names if name.endswith(LIBRARIES) or "__pycache__" in name]
 
 

@@ -13,7 +13,10 @@ use serde_json::Value;
 const MANY: usize = 1024;
 
 fn main() {
-    assert!(!cfg!(debug_assertions), "figures of a debug build mean nothing");
+    if cfg!(debug_assertions) {
+        eprintln!("Figures of a debug build mean nothing: cargo bench.");
+        return;
+    }
     divan::main();
 }
 
