@@ -87,6 +87,15 @@ def _envelope() -> Iterator[Case]:
     bits = base64.b64encode(good + b"\0" * ((1 - len(good)) % 3))
     assert bits.endswith(b"==")
     loose = bits[:-3] + bytes([bits[-3] + 1]) + b"=="
+    unpadded = next(d for d in (base64.b64encode(m.signed_data(signed=m.content(sku="x" * n))) for n in range(3)) if b"=" not in d)
+    for name, comment, padding in (("one", "one padding character", b"="), ("four", "a group of nothing but padding", b"====")):
+        yield reject(
+            f"envelope/needless-padding-{name}",
+            f"{comment} after a whole group",
+            unpadded + padding,
+            "bad-base64",
+            see="python/cpython#118314",
+        )
     yield reject("envelope/unused-bits", "the unused bits of the last letter are set", loose, "bad-base64")
 
 

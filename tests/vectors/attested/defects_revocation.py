@@ -64,6 +64,7 @@ def of_root(*revoked: bytes, **changes: object) -> bytes:
 
 def cases() -> Iterator[Case]:
     yield from _revoked()
+    yield from _contradictions()
     yield from _time_and_signature()
     yield from _scope()
     yield from _extensions()
@@ -107,6 +108,41 @@ def _revoked() -> Iterator[Case]:
         document,
         crls=(of_root(entry(SIGNER)), revocation_list()),
         intermediates=(pki.issuing(serial=der.integer(OTHER)),),
+    )
+
+
+def _contradictions() -> Iterator[Case]:
+    """Two lists of one issuer. The newer one counts; of two that are equally new the one that revokes."""
+    document = m.signed_data()
+    clean, revoking = revocation_list(), revocation_list(entry(SIGNER))
+    for name, lists in (("clean-first", (clean, revoking)), ("revoking-first", (revoking, clean))):
+        yield reject(
+            f"revocation/equally-new-{name}",
+            "two lists of one number and time, one revokes the signer",
+            document,
+            "revoked",
+            **_with(*lists),
+        )
+    older = {"this_update": pki.AT - 2 * pki.DAY, "number": 6}
+    yield accept(
+        "revocation/older-revokes",
+        "an older list revokes the signer, the newest does not",
+        document,
+        **_with(revocation_list(entry(SIGNER), **older), clean),
+    )
+    yield reject(
+        "revocation/newer-revokes",
+        "the newest list revokes the signer, an older one does not",
+        document,
+        "revoked",
+        **_with(revocation_list(**older), revoking),
+    )
+    forged = revocation_list(entry(SIGNER), forged=True)
+    yield accept(
+        "revocation/equally-new-forged",
+        "of two lists of one number and time the one that revokes is forged",
+        document,
+        **_with(clean, forged),
     )
 
 
@@ -252,4 +288,13 @@ def _changes() -> Iterator[Case]:
         "revoked",
         **_with(held, delta(entry(SIGNER, REMOVED), forged=True)),
     )
+    adds, removes = delta(entry(SIGNER)), delta(entry(SIGNER, REMOVED))
+    for name, deltas in (("adds-first", (adds, removes)), ("removes-first", (removes, adds))):
+        yield reject(
+            f"revocation/equally-new-deltas-{name}",
+            "two lists of changes of one number and time: one adds the signer",
+            document,
+            "revoked",
+            **_with(held, *deltas),
+        )
     yield _unknown("delta-alone", "there are changes, but no list that they continue", delta())

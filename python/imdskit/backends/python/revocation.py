@@ -5,7 +5,8 @@ kind, for the reasons that are still open, current at the time of the check, and
 same anchor. A list of changes (delta) counts together with the complete list that it continues. ``certificateHold`` is a revocation like any other.
 
 The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each
-of them the newest list first.
+of them the newest list first. What an older list says is not asked for once a newer one has spoken. Lists that are equally new are all asked, and
+revoked in one of them is revoked: which of them the issuer meant cannot be known.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Lists:
         self.required = required
         self._complete: dict[tuple[bytes, ...], list[CertificateList]] = {}
         self._delta: dict[tuple[bytes, ...], list[CertificateList]] = {}
-        for one in sorted(lists, key=lambda one: (one.this_update, one.number or 0), reverse=True):
+        for one in sorted(lists, key=_newness, reverse=True):
             kept = self._complete if one.base_number is None else self._delta
             kept.setdefault(one.issuer.key, []).append(one)
 
@@ -55,6 +56,10 @@ class Lists:
             follows = base.number is not None and delta.number is not None and delta.base_number <= base.number < delta.number
             if same_scope and same_key and follows:
                 yield delta
+
+
+def _newness(one: CertificateList) -> tuple[int, int]:
+    return one.this_update, one.number or 0
 
 
 class _Unfit(Exception):  # noqa: N818  # not an error: another list may do
@@ -102,22 +107,29 @@ class Statuses:
         why = ""
         for point in self._points(certificate):
             for issuer in (certificate.issuer,) if point.issuers is None else point.issuers:
+                enough: CertificateList | None = None
                 for one in self.lists.complete(issuer):
+                    if enough is not None and _newness(one) != _newness(enough):
+                        break
                     self.budget.spend_items(1)
                     try:
                         reasons = _reasons(one, point, certificate) - covered  # (b), (d), (e)
-                        delta = self._read(one, point, path, index)  # (a), (c), (f) to (h)
+                        deltas = self._read(one, point, path, index)  # (a), (c), (f) to (h)
                     except _Unfit as unfit:
                         why = why or str(unfit)
                         continue
                     entry = (certificate.issuer.key, certificate.serial)
-                    status = delta.revoked.get(entry) if delta else None  # (i)
-                    status = status or one.revoked.get(entry)  # (j)
-                    if status is not None and status != REMOVED:  # (k)
-                        raise Refusal(Reason.REVOKED, f"chain[{index}].serialNumber", status)
+                    changes = [delta.revoked[entry] for delta in deltas if entry in delta.revoked]  # (i)
+                    if not changes and entry in one.revoked:  # (j)
+                        changes = [one.revoked[entry]]
+                    for status in changes:
+                        if status != REMOVED:  # (k)
+                            raise Refusal(Reason.REVOKED, f"chain[{index}].serialNumber", status)
                     covered |= reasons  # (l)
                     if covered == ALL_REASONS:
-                        return
+                        enough = one
+                if enough is not None:
+                    return
         if self.lists.required:
             detail = why or ("no list for " + ", ".join(sorted(ALL_REASONS - covered)) if covered else "no list of its issuer")
             raise Refusal(Reason.REVOCATION_UNKNOWN, f"chain[{index}]", detail)
@@ -129,22 +141,23 @@ class Statuses:
             yield from points_of(certificate)
         yield DistributionPoint()
 
-    def _read(self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int) -> CertificateList | None:
-        """The list may be relied on; the list of changes that goes with it, if there is one that may be, too.
+    def _read(self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int) -> Sequence[CertificateList]:
+        """The list may be relied on; the newest lists of changes that go with it and may be, too: several only if they are equally new.
 
         Raises:
             _Unfit: it may not.
         """
         self._check_current(one)
         key_holder = self._signer(one, point, path, index)
+        found: list[CertificateList] = []
         for delta in self.lists.deltas(one):
-            try:
+            if found and _newness(delta) != _newness(found[0]):
+                break
+            with suppress(_Unfit):
                 self._check_current(delta)
                 self._check_signed(delta, key_holder)  # (h): by the key of the complete list
-            except _Unfit:
-                continue
-            return delta
-        return None
+                found.append(delta)
+        return found
 
     def _check_current(self, one: CertificateList) -> None:
         """Usable at all, and (a): within its time, both ends included."""
