@@ -63,8 +63,15 @@ pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError
 
 /// What machines write: objects and strings, printable ASCII without escapes, without blanks between. None for anything else, good or bad.
 fn read_plainly(data: &[u8]) -> Option<Value<'_>> {
-    let is_plain = data.iter().all(|octet| matches!(octet, b' '..=b'[' | b']'..=b'~'));
-    let text = if is_plain { std::str::from_utf8(data).ok()? } else { return None };
+    // To the end in any case, so that many octets are looked at at a time.
+    let others = data
+        .iter()
+        .fold(0_u8, |others, octet| others | u8::from(!matches!(octet, b' '..=b'[' | b']'..=b'~')));
+    let text = if others == 0 {
+        std::str::from_utf8(data).ok()?
+    } else {
+        return None;
+    };
     let (value, rest) = plain_value(text, 0)?;
     rest.is_empty().then_some(value)
 }
