@@ -24,7 +24,16 @@ ALLOWED: dict[str, set[str]] = {
     "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
     "imdskit.emulator": {"imdskit.emulator", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
     "imdskit.bench": {"imdskit.bench", "imdskit.emulator", "imdskit.backends", "imdskit.protocol"} | BASE,
-    "imdskit.cli": {"imdskit.bench", "imdskit.cli", "imdskit.client", "imdskit.verify", "imdskit.emulator", "imdskit.backends", "imdskit.protocol"} | BASE,
+    "imdskit.cli": {
+        "imdskit.bench",
+        "imdskit.cli",
+        "imdskit.client",
+        "imdskit.verify",
+        "imdskit.emulator",
+        "imdskit.backends",
+        "imdskit.protocol",
+    }
+    | BASE,
     "imdskit.__main__": {"imdskit.cli"},
 }
 
