@@ -4,7 +4,7 @@ use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
-use crate::limbs::BLOCK;
+use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX};
 
 /// Eight times the same code with a literal index, so that arrays of vectors that it indexes live in registers.
 macro_rules! for_each_of_eight {
@@ -49,6 +49,9 @@ pub(crate) fn zero() -> Vector {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn add_low(sum: Vector, a: Vector, b: Vector) -> Vector {
+    if cfg!(miri) {
+        return add_emulated(sum, a, b, |product| product & u128::from(LIMB_MAX));
+    }
     _mm512_madd52lo_epu64(sum, a, b)
 }
 
@@ -56,5 +59,25 @@ pub(crate) fn add_low(sum: Vector, a: Vector, b: Vector) -> Vector {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn add_high(sum: Vector, a: Vector, b: Vector) -> Vector {
+    if cfg!(miri) {
+        return add_emulated(sum, a, b, |product| product >> LIMB_BITS);
+    }
     _mm512_madd52hi_epu64(sum, a, b)
+}
+
+/// For Miri, which knows all of the instructions but these two.
+#[target_feature(enable = "avx512f")]
+fn add_emulated(sum: Vector, a: Vector, b: Vector, half: fn(u128) -> u128) -> Vector {
+    let mut lanes = [[0; BLOCK]; 3];
+    for (lanes, vector) in lanes.iter_mut().zip([sum, a, b]) {
+        store(lanes, vector);
+    }
+    let [mut sums, a, b] = lanes;
+    for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+        let product = u128::from(a & LIMB_MAX) * u128::from(b & LIMB_MAX);
+        #[allow(clippy::cast_possible_truncation)] // a half has 52 bits
+        let half = half(product) as u64;
+        *sum += half;
+    }
+    load(&sums)
 }
