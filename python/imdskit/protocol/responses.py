@@ -183,7 +183,7 @@ IDENTITY_TOO_MANY = Answer(
     "Azure/azure-sdk-for-net#39574: 90 octets",
 )
 IDENTITY_FORBIDDEN = Answer(
-    "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _D, "interface description for `error`; the rest inferred"
+    "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _I, "interface description for `error`; the rest inferred"
 )
 IDENTITY_GONE = Answer("identity-gone", 410, identity_error("gone", "Gone"), _I, "the status is documented; no body was ever shown")
 IDENTITY_SERVER_ERROR = Answer(
@@ -193,7 +193,7 @@ IDENTITY_UNAVAILABLE = Answer(
     "identity-service-unavailable",
     503,
     identity_error("service_unavailable", "Service unavailable"),
-    _D,
+    _I,
     "interface description for `error`; the rest inferred",
 )
 
