@@ -3,7 +3,7 @@
 #   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
 #   PYTEST_ARGS=...                   more arguments for pytest
 #
-# test, lint and packages together are what continuous integration runs (.ci/run).
+# test, lint, packages, swagger and clients together are what continuous integration runs (.ci/run).
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -53,6 +53,18 @@ lint: native
 
 packages: setup
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
+
+# Programs that others wrote, in an environment of their own; CLIENTS_ARGS=--require fails where one is not installed.
+clients: setup
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
+	$(BIN)/python tests/clients/run.py --emulator $(BIN)/python --clients .venv-clients/bin/python $(CLIENTS_ARGS)
+
+# The published interface descriptions, put to the emulator by schemathesis.
+swagger: setup
+	$(PYTHON) -m venv .venv-swagger
+	.venv-swagger/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/swagger/requirements.txt
+	.venv-swagger/bin/python tests/swagger/run.py --python $(BIN)/python $(SWAGGER_ARGS)
 
 # Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
 bench: native

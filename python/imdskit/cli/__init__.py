@@ -25,6 +25,7 @@ VERBS = {
     "verify": "decide whether an attested document was signed by Azure, for whom, and when",
     "doctor": "say what is trusted, until when, and what to do",
     "bench": "measure how fast this machine verifies documents",
+    "events": "announce scheduled events to a running emulator",
     "demo": "see all of it work, told step by step",
 }
 

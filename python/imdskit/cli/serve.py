@@ -15,9 +15,11 @@ from types import FrameType
 from imdskit import backends
 from imdskit.backends.contract import Backend
 from imdskit.cli import inputs, output
-from imdskit.emulator import Emulator, Fleet, Scenario
+from imdskit.clock import Clock, MovableClock, SystemClock
+from imdskit.emulator import Emulator, Fleet, Scenario, private_files
 from imdskit.emulator.fleet import NETWORK, SELECT
 from imdskit.emulator.profiles import PROFILES
+from imdskit.errors import UsageError
 
 BACKENDS = ("auto", "python", "rust")
 
@@ -51,6 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a name that requests may give as Host, besides loopback; * for any",
     )
+    parser.add_argument(
+        "--admin-port", metavar="N", type=_port, help="have an admin side on this port of loopback (docs/admin.md); 0: any free"
+    )
+    parser.add_argument("--admin-token-file", metavar="FILE", help="the token that it wants is in this file; by default one is made")
+    parser.add_argument("--state-file", metavar="FILE", help="write here where the admin side is, and its token, for `imdskit events`")
+    parser.add_argument("--snapshot", metavar="FILE", help="go on from this snapshot if it exists, and write it at the end")
+    parser.add_argument(
+        "--clock", metavar="manual|fast=N", type=_rate, help="a clock that stands still until moved, or runs N times as fast"
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
 
 
@@ -68,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
             if options.trust_out is not None:
                 inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
             emulator.start()
+            if options.state_file is not None:
+                _write_state(options.state_file, emulator)
             ready = {
                 "url": emulator.url,
                 "pid": os.getpid(),
@@ -82,6 +95,10 @@ def run(options: argparse.Namespace) -> int:
             stop.wait()
         finally:
             emulator.stop()
+            if options.state_file is not None:
+                private_files.remove(options.state_file)
+        if options.snapshot is not None and isinstance(emulator, Emulator):
+            emulator.save()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -89,6 +106,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
+    admin_port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
+    token = None
+    if options.admin_token_file is not None:
+        if admin_port is None:
+            raise UsageError(
+                "bad-argument", "There is a token, but no admin side.", location="--admin-token-file", hint="Give --admin-port too."
+            )
+        token = inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
     return Emulator(
         options.scenario or "linux",
         options.seed,
@@ -100,10 +125,17 @@ def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
         rules_off=options.rule,
         faults=options.faults,
         allow_hosts=options.allow_host,
+        clock=_clock(options),
+        admin_port=admin_port,
+        admin_token=token,
+        snapshot_file=options.snapshot,
     )
 
 
 def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
+    for name in ("admin_port", "admin_token_file", "state_file", "snapshot", "clock"):
+        if getattr(options, name) is not None:
+            raise UsageError("bad-argument", "A fleet does not have this.", location="--" + name.replace("_", "-"))
     return Fleet(
         options.scenario or "fleet",
         options.fleet,
@@ -122,10 +154,28 @@ def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
 
 
 def _told(emulator: Emulator | Fleet) -> dict[str, object]:
-    """What the line says of a fleet."""
+    """What the line says of a fleet, or of the admin side."""
     if not isinstance(emulator, Fleet):
-        return {}
+        return {} if emulator.admin is None else {"admin": emulator.admin.url}
     return {"fleet": {"machines": len(emulator), "by": emulator.select, **({"ports": emulator.ports} if emulator.ports else {})}}
+
+
+def _clock(options: argparse.Namespace) -> Clock | None:
+    """A movable clock begins where a snapshot ended."""
+    if options.clock is None:
+        return None
+    start = SystemClock().now()
+    if options.snapshot is not None and os.path.exists(options.snapshot):
+        from imdskit.emulator import snapshot
+
+        start = snapshot.read(options.snapshot)["clock"]["now"]
+    return MovableClock(start, options.clock)
+
+
+def _write_state(path: str, emulator: Emulator | Fleet) -> None:
+    if isinstance(emulator, Emulator) and emulator.admin is not None:
+        state = {"url": emulator.url, "admin": emulator.admin.url, "token": emulator.admin.token, "pid": os.getpid()}
+        private_files.write(path, json.dumps(state).encode("ascii") + b"\n")
 
 
 def _port(text: str) -> int:
@@ -156,3 +206,15 @@ def _rule_off(text: str) -> str:
 
 
 _rule_off.__name__ = "switch"
+
+
+def _rate(text: str) -> int:
+    if text == "manual":
+        return 0
+    word, _, number = text.partition("=")
+    if word != "fast" or not 1 <= int(number) <= 1_000_000:
+        raise ValueError
+    return int(number)
+
+
+_rate.__name__ = "clock"

@@ -1,6 +1,6 @@
 """Decide whether an attested document was signed by Azure, for whom, and when.
 
-FILE is the service's JSON, bare base64, or DER; - is standard input. No network is used.
+FILE is the service's JSON, bare base64, or DER; - is standard input. No network is used but with --fetch-intermediates.
 Exit status: 0 accepted, the signed claims as JSON on standard output;
 1 refused, with reason, stage, place and hint on standard error; 2 a mistake in the arguments or a file that cannot be read."""
 
@@ -13,6 +13,8 @@ from imdskit import backends, clouds
 from imdskit.cli import inputs, output
 from imdskit.errors import TrustError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier, pem
+from imdskit.verify.aia import AiaFetcher
+from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
 from imdskit.verify.report import error_json
 
@@ -26,7 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust", metavar="PEM", action="append", help="trust these certificates and not the bundled roots; may be repeated"
     )
     parser.add_argument("--bundle", metavar="DIR", help="a trust bundle in place of the bundled one; see docs/trust.md")
-    parser.add_argument("--intermediate", metavar="PEM", action="append", help="certificates that help to reach a root; may be repeated")
+    parser.add_argument(
+        "--intermediate",
+        "--intermediates",
+        dest="intermediate",
+        metavar="PEM",
+        action="append",
+        help="certificates that help to reach a root; may be repeated",
+    )
+    parser.add_argument(
+        "--intermediates-cache", metavar="DIR", help="read intermediates from here, and keep fetched ones here; nothing in it is trusted"
+    )
+    parser.add_argument(
+        "--fetch-intermediates",
+        action="store_true",
+        help="ask Microsoft's and DigiCert's servers for an unknown issuer; see docs/intermediates.md",
+    )
     parser.add_argument(
         "--crl", metavar="FILE", action="append", help="revocation lists, PEM or DER; given one, every authority needs one; may be repeated"
     )
@@ -45,7 +62,12 @@ def run(options: argparse.Namespace) -> int:
         policy = replace(policy, clouds=(clouds.find(options.cloud),))
     bundled = Trust.bundled() if options.bundle is None else Trust.from_bundle(options.bundle)
     trust = _trust(bundled, options.trust, options.intermediate, options.crl)
-    verifier = Verifier(trust, policy, backend=backends.get(options.backend))
+    cache = None if options.intermediates_cache is None else IntermediateCache(options.intermediates_cache)
+    if cache is not None:
+        # Hints, checked by the cache itself; what a caller gives comes first.
+        trust = replace(trust, intermediates=(*trust.intermediates, *cache.load()))
+    aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
+    verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
     document = inputs.read(options.file, policy.limits.document_bytes)
 
     refusal = attestation = None

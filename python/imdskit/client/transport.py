@@ -54,13 +54,17 @@ class Transport:
         Raises:
             ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
         """
+        return self.send("GET", target, {"Metadata": "true", "Accept": "application/json, text/plain"})
+
+    def send(self, method: str, target: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+        """Any other request, once. Raises ClientError like :meth:`get`."""
         url = self._base_url + target
         handler = _Handler(_Allowance(self._clock, self._timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES))
         opener = urllib.request.OpenerDirector()
         opener.addheaders = []
         opener.add_handler(handler)
-        headers = {"Metadata": "true", "Accept": "application/json, text/plain", "User-Agent": f"imdskit/{__version__}"}
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310  # the scheme is http: see imdskit.client.address
+        headers = {**headers, "User-Agent": f"imdskit/{__version__}"}
+        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310  # the scheme is http: see imdskit.client.address
         try:
             with opener.open(request) as response:
                 body = response.read(self._max_bytes + 1)

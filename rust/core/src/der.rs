@@ -128,7 +128,7 @@ impl Trail {
         let mut path = String::new();
         for field in fields.iter().rev() {
             if !field.name.is_empty() {
-                if !path.is_empty() {
+                if !path.is_empty() && !field.name.starts_with('[') {
                     path.push('.');
                 }
                 path.push_str(field.name);

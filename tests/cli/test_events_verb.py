@@ -1,0 +1,56 @@
+"""The verb ``events``: what is announced reaches a running emulator, and what is wrong is said."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from imdskit.cli import main
+from imdskit.client import Client
+from imdskit.emulator import Emulator
+
+EVENT = {
+    "EventId": "602d9444-d2cd-49c7-8624-8643e7171297",
+    "EventType": "Reboot",
+    "ResourceType": "VirtualMachine",
+    "Resources": ["linux-vm"],
+    "EventStatus": "Scheduled",
+    "NotBefore": "Mon, 19 Sep 2067 18:29:47 GMT",
+    "Description": "a test",
+    "EventSource": "Platform",
+    "DurationInSeconds": -1,
+}
+
+
+def announce(monkeypatch: pytest.MonkeyPatch, text: str, *options: str) -> int:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    return main(["events", "announce", *options])
+
+
+def test_what_is_announced_is_what_the_service_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Emulator("linux", seed=1, rate_limit=False, admin_port=0) as imds:
+        assert imds.admin is not None
+        state = tmp_path / "state.json"
+        state.write_text(json.dumps({"admin": imds.admin.url, "token": imds.admin.token}))
+        assert announce(monkeypatch, json.dumps([EVENT]), "--state-file", str(state)) == 0
+        assert json.loads(capsys.readouterr().out) == {"announced": [EVENT["EventId"]]}
+        shown = Client(imds.url).get("scheduledevents", api_version="2020-07-01")
+        assert isinstance(shown, dict)
+        assert shown["Events"] == [EVENT]
+        assert announce(monkeypatch, "[{}]", "--state-file", str(state)) != 0
+        state.write_text(json.dumps({"admin": imds.admin.url, "token": "another"}))
+        assert announce(monkeypatch, "[]", "--state-file", str(state)) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--admin", "http://127.0.0.1:1"], ["--state-file", "nosuch"]], ids=["nothing", "no token", "no file"]
+)
+def test_who_is_meant_has_to_be_said(monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+    monkeypatch.delenv("IMDSKIT_STATE_FILE", raising=False)
+    assert announce(monkeypatch, "[]", *options) == 2

@@ -1,0 +1,31 @@
+"""``imdskit verify`` with intermediates that are fetched, from the emulator's own server, and kept in a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.cli import verify
+from imdskit.emulator import Emulator
+from imdskit.verify.aia import AiaFetcher, FetchBudget, Location
+
+
+def test_an_unknown_issuer_is_fetched_only_if_asked_for_and_then_kept(
+    run: Callable[..., Any], emulator: Emulator, document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, cache = tmp_path / "root.pem", tmp_path / "cache"
+    root.write_text(emulator.authority.root_pem)
+    places = (Location("127.0.0.1", "/pki/", int(emulator.url.rsplit(":", 1)[1])),)
+    here = partial(AiaFetcher, locations=places, allow_addresses=("127.0.0.1",), budget=FetchBudget())
+    monkeypatch.setattr(verify, "AiaFetcher", here)
+    common = ("verify", document, "--trust", root, "--intermediates-cache", cache)
+    assert run(*common).status == 1
+    assert not cache.exists()
+    assert run(*common, "--fetch-intermediates").status == 0
+    assert len(list(cache.iterdir())) == 1
+    monkeypatch.setattr(verify, "AiaFetcher", None)
+    assert run(*common).status == 0

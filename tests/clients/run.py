@@ -1,0 +1,129 @@
+"""Programs that others wrote ask the emulator, and get what they want.
+
+    python tests/clients/run.py --emulator .venv/bin/python --clients .venv-clients/bin/python [--require] [--only NAME,...]
+
+``make clients`` makes the environment of the clients and runs this. Each script in ``scripts`` drives one client against an emulator of its own
+with the limits on. As root, where ``unshare`` is allowed, that happens in a network namespace in which the emulator has the service's true
+address, 169.254.169.254 port 80; elsewhere clients that can be told another address are told it, and the others are skipped by name.
+
+A script says in its first lines what it is: ``# client:`` a distribution or a Debian package, ``# override:`` an environment variable or the
+word ``url`` if it can do without the true address. It may end with status 77 if its client is not installed. With ``--require`` a script that
+is skipped is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
+ADDRESS = "169.254.169.254"
+NOT_INSTALLED = 77
+SECONDS = 60
+"""For one script."""
+
+
+class Client(NamedTuple):
+    """One script."""
+
+    path: Path
+    name: str
+    override: str | None
+    """How it can be told another address: an environment variable, ``url`` if it asks ``IMDS_URL`` itself, or None."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Real clients against the emulator")
+    parser.add_argument("--emulator", default=sys.executable, help="Python that runs the emulator")
+    parser.add_argument("--clients", default=sys.executable, help="Python that has the clients")
+    parser.add_argument("--only", default="", help="names of scripts, with commas between them")
+    parser.add_argument("--require", action="store_true", help="fail, do not skip")
+    parser.add_argument("--no-namespace", action="store_true", help="do not make a network namespace")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    # Scripts run elsewhere. A link to an interpreter stays a link: what it is linked from is its environment.
+    options.emulator, options.clients = str(Path(options.emulator).absolute()), str(Path(options.clients).absolute())
+    if not options.inside and not options.no_namespace and _may_unshare():
+        os.execvp("unshare", ["unshare", "--net", "--kill-child", sys.executable, __file__, *sys.argv[1:], "--inside"])
+    if options.inside:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        subprocess.run(["ip", "address", "add", f"{ADDRESS}/32", "dev", "lo"], check=True)
+    counts: Counter[str] = Counter()
+    for client in _clients(options.only):
+        started = time.monotonic()
+        verdict, said = _run(client, options)
+        counts[verdict] += 1
+        print(f"{verdict:8}{client.path.stem:24}{time.monotonic() - started:5.1f} s  {said}", flush=True)
+    where = f"at {ADDRESS}" if options.inside else "on loopback, without a namespace"
+    print(f"{where}: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("passed", "failed", "skipped")))
+    return int(bool(counts["failed"]) or not counts["passed"] or (options.require and bool(counts["skipped"])))
+
+
+def _clients(only: str) -> Iterator[Client]:
+    wanted = [name for name in only.split(",") if name]
+    for path in sorted(SCRIPTS.glob("*.*")):
+        if wanted and path.stem not in wanted:
+            continue
+        head = dict(re.findall(r"^# (client|override): (.+)$", path.read_text("utf-8"), re.MULTILINE))
+        yield Client(path, head["client"], head.get("override"))
+
+
+def _run(client: Client, options: argparse.Namespace) -> tuple[str, str]:
+    """passed, failed or skipped, and the last thing that the script said, or all of it if it failed."""
+    if not options.inside and client.override is None:
+        return "skipped", f"{client.name} knows no other address, and there is no namespace"
+    interpreter = options.clients if client.path.suffix == ".py" else shutil.which("bash") or "bash"
+    with tempfile.TemporaryDirectory() as folder, _emulator(options, Path(folder)) as (url, trust):
+        environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower() and name != "PYTHONPATH"}
+        environment |= {"IMDS_URL": url, "IMDS_TRUST": str(trust), "HOME": folder, "TMPDIR": folder}
+        environment["PATH"] = f"{Path(options.clients).parent}{os.pathsep}{environment.get('PATH', '')}"
+        if not options.inside and client.override not in (None, "url"):
+            environment[str(client.override)] = url
+        command = ["timeout", "--kill-after=5", str(SECONDS), interpreter, str(client.path)]
+        ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    lines = ran.stdout.strip().splitlines() or [""]
+    if ran.returncode == 0:
+        return "passed", lines[-1]
+    if ran.returncode == NOT_INSTALLED:
+        return "skipped", f"{client.name} is not installed"
+    return "failed", f"status {ran.returncode}\n{ran.stdout}{ran.stderr}"
+
+
+@contextmanager
+def _emulator(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Path]]:
+    trust = folder / "trust.pem"
+    where = ["--host", ADDRESS, "--port", "80"] if options.inside else ["--port", "0"]
+    command = [options.emulator, "-m", "imdskit", "serve", *where, "--trust-out", str(trust)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT / "python")}) as process:
+        try:
+            assert process.stdout is not None
+            yield str(json.loads(process.stdout.readline())["url"]).removesuffix(":80"), trust
+            process.send_signal(signal.SIGTERM)
+            if process.wait(SECONDS):
+                raise SystemExit(f"the emulator ended with status {process.returncode}")
+        finally:
+            process.kill()
+
+
+def _may_unshare() -> bool:
+    if os.geteuid() != 0 or not shutil.which("unshare") or not shutil.which("ip"):
+        return False
+    return subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""The chain of credentials finds the service by asking without the header, and then gets a token from it."""
+# client: azure-identity
+# override: AZURE_POD_IDENTITY_AUTHORITY_HOST
+
+from importlib.metadata import version
+
+from azure.identity import DefaultAzureCredential
+
+token = DefaultAzureCredential().get_token("https://storage.azure.com/.default")
+assert token.token.count(".") == 2
+print("azure-identity", version("azure-identity"), "(default chain)")

@@ -1,0 +1,12 @@
+"""Asks as if for every cloud at once, and must find this one."""
+# client: cloud-detect
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path = [folder for folder in sys.path if folder != str(Path(__file__).parent)]  # or it would import this file
+from cloud_detect import provider  # noqa: E402
+
+assert provider() == "azure", provider()
+print("cloud-detect", version("cloud-detect"))

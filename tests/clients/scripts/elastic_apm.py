@@ -1,0 +1,11 @@
+"""The cloud of an application performance agent, which first tries whether somebody listens."""
+# client: elastic-apm
+
+from importlib.metadata import version
+
+from elasticapm.utils import cloud
+
+found = cloud.azure_metadata()
+assert found["provider"] == "azure", found
+assert found["instance"]["name"] == "linux-vm", found
+print("elastic-apm", version("elastic-apm"))

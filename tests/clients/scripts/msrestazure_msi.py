@@ -1,0 +1,15 @@
+"""The older library: it wants expires_on as text of seconds, and resource and token_type back."""
+# client: msrestazure
+
+import time
+import warnings
+from importlib.metadata import version
+
+warnings.simplefilter("ignore")
+from msrestazure.azure_active_directory import MSIAuthentication  # noqa: E402
+
+credential = MSIAuthentication()
+credential.set_token()
+assert credential.scheme == "Bearer"
+assert int(credential.token["expires_on"]) > time.time()
+print("msrestazure", version("msrestazure"))
