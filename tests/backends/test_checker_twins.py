@@ -108,6 +108,8 @@ def test_verdicts_are_a_sequence(native: Backend) -> None:
     verdicts = native.checker(setup_of({})).check_many([good, b"", good], SETTING["at"])
     assert said(verdicts[-1]) == said(verdicts[0])
     assert said(verdicts[1])[0] == "empty"
+    assert [said(verdict) for verdict in verdicts[::-2]] == [said(verdicts[2]), said(verdicts[0])]
+    assert [said(verdict) for verdict in verdicts] == [said(verdicts[place]) for place in range(3)]
     with pytest.raises(IndexError):
         verdicts[3]
     with pytest.raises(IndexError):

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple, PyType};
 
 use crate::errors::{error, refused};
 use crate::setup;
@@ -57,7 +57,7 @@ impl Checker {
             checker: Arc::clone(&self.0),
             documents,
             at,
-            verdicts,
+            found: verdicts,
         })
     }
 }
@@ -121,46 +121,61 @@ fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyA
 }
 
 /// Verdicts on many documents, in their order: a sequence whose items are made when they are asked for.
-#[pyclass(frozen, sequence, module = "imdskit._native")]
+#[pyclass(frozen, module = "imdskit._native")]
 pub struct Verdicts {
     checker: Arc<checker::Checker>,
     documents: Vec<PyBackedBytes>,
     at: i64,
-    verdicts: verdicts::Verdicts,
+    found: verdicts::Verdicts,
 }
 
 #[pymethods]
 impl Verdicts {
     fn __len__(&self) -> usize {
-        self.verdicts.len()
+        self.found.len()
     }
 
-    fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
-        let place = if index < 0 {
-            self.verdicts.len().checked_add_signed(index)
-        } else {
-            usize::try_from(index).ok()
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = key.py();
+        let Ok(slice) = key.cast::<PySlice>() else {
+            return self.item(py, key.extract()?);
         };
-        let absent = || PyIndexError::new_err("there is no such verdict");
-        let place = place.ok_or_else(absent)?;
-        let refusal = match self.verdicts.get(place).ok_or_else(absent)? {
-            Err(refusal) => return refused(py, refusal),
-            Ok(_) => self.checker.recall(&self.documents[place], self.at),
-        };
-        match refusal {
-            Ok(signed) => Ok(Bound::new(py, Signed(signed))?.into_any()),
-            Err(refusal) => refused(py, &refusal),
-        }
+        let places = slice.indices(isize::try_from(self.found.len())?)?;
+        let items = (0..places.slicelength).map(|number| {
+            let number = isize::try_from(number)?;
+            self.item(py, places.start + number * places.step)
+        });
+        Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
     }
 
     /// How many were refused for each reason; those that were accepted stand under `""`.
     fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
-        for verdict in self.verdicts.iter() {
+        for verdict in self.found.iter() {
             *counts
                 .entry(verdict.map_or_else(|refusal| refusal.reason.code(), |_| ""))
                 .or_insert(0) += 1;
         }
         counts
+    }
+}
+
+impl Verdicts {
+    fn item<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let place = if index < 0 {
+            self.found.len().checked_add_signed(index)
+        } else {
+            usize::try_from(index).ok()
+        };
+        let absent = || PyIndexError::new_err("there is no such verdict");
+        let place = place.ok_or_else(absent)?;
+        let verdict = match self.found.get(place).ok_or_else(absent)? {
+            Err(refusal) => return refused(py, refusal),
+            Ok(_) => self.checker.recall(&self.documents[place], self.at),
+        };
+        match verdict {
+            Ok(signed) => Ok(Bound::new(py, Signed(signed))?.into_any()),
+            Err(refusal) => refused(py, &refusal),
+        }
     }
 }

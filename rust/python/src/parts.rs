@@ -1,5 +1,7 @@
 //! `_native.parts`: single steps of the checker, for the runner of the third-party suites.
 
+#![allow(clippy::needless_pass_by_value)] // Python's arguments are given away
+
 use imdskit_core::der::DerError;
 use imdskit_core::parts as core;
 use pyo3::prelude::*;
@@ -27,6 +29,7 @@ fn malformed(py: Python<'_>, error: &DerError) -> PyErr {
 }
 
 #[pyfunction]
+#[allow(clippy::type_complexity)] // taken apart at once
 fn certificate(py: Python<'_>, der: &[u8]) -> PyResult<(Vec<(String, String)>, Vec<String>)> {
     core::certificate(der).map_err(|error| malformed(py, &error))
 }
