@@ -377,7 +377,11 @@ def test_names_are_compared_attribute_by_attribute_and_in_order() -> None:
     assert subject(name(writer.utf8_string("a,2.5.4.3=b"))) != subject(both)
     other = writer.sequence(writer.set_of(attribute(a, "2.5.4.10")))
     assert subject(other) != subject(name(a))
-    assert subject(writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))) == (b"1.2.3=der:\2\1\1",)
+    assert subject(writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))) == (b"1.2.3:\2\1\1",)
+    # Nor can text pass for a value that is none.
+    texts = [writer.sequence(writer.set_of(attribute(writer.utf8_string(text), "1.2.3"))) for text in (":\2\1\1", "der:\2\1\1", "\2\1\1")]
+    number = writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))
+    assert subject(number) not in {subject(text) for text in texts}
 
 
 def test_blanks_are_squeezed_to_nothing_in_empty_text() -> None:

@@ -131,7 +131,7 @@ def _parse(rdns: Reader, der: bytes) -> Name:
                 raise attributes.fault("Attributes that are not in the order of DER, or one twice (X.690 section 11.6).", pos=pos)
             previous = element
             if isinstance(value, bytes):
-                parts.append(b"%s=der:%s" % (oid.encode(), value))
+                parts.append(b"%s:%s" % (oid.encode(), value))
                 continue
             parts.append(b"%s=%s" % (oid.encode(), comparable(value)))
             if oid == oids.COMMON_NAME:
