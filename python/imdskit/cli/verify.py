@@ -1,6 +1,7 @@
 """Decide whether an attested document was signed by Azure, for whom, and when.
 
 FILE is the service's JSON, bare base64, or DER; - is standard input. No network is used but with --fetch-intermediates.
+With --batch FILE is a folder of documents, or lines with one each, and the results are lines of JSON; see docs/cli.md.
 Exit status: 0 accepted, the signed claims as JSON on standard output;
 1 refused, with reason, stage, place and hint on standard error; 2 a mistake in the arguments or a file that cannot be read."""
 
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 from imdskit import backends, clouds
 from imdskit.cli import inputs, output
-from imdskit.errors import TrustError, VerificationError
+from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier, pem
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.intermediate_cache import IntermediateCache
@@ -53,9 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=PRESETS, default="default", help="what is demanded; see docs/cli.md")
     parser.add_argument("--explain", action="store_true", help="write every check with its outcome")
     parser.add_argument("--json", action="store_true", help="write the whole answer, acceptance or refusal, as JSON on standard output")
+    parser.add_argument(
+        "--batch", action="store_true", help="judge every line, or every file of a folder; results as NDJSON in their order"
+    )
+    parser.add_argument("--output", metavar="RESULTS", help="with --batch: write the results to this file")
+    parser.add_argument("--resume", action="store_true", help="with --output: go on where an earlier run was interrupted")
+    parser.add_argument("--threads", metavar="N", type=int, help="with --batch: work on so many, at most; all processors by default")
 
 
 def run(options: argparse.Namespace) -> int:
+    _check_batch(options)
     at = None if options.at is None else inputs.time(options.at)
     policy = Policy.preset(options.preset)
     if options.cloud is not None:
@@ -68,6 +76,13 @@ def run(options: argparse.Namespace) -> int:
         trust = replace(trust, intermediates=(*trust.intermediates, *cache.load()))
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
+    if options.batch:
+        from imdskit.cli import batch  # one document needs none of it
+
+        status = batch.run(verifier, options.file, at, results=options.output, resume=options.resume, threads=options.threads)
+        if policy.relaxed:
+            output.note("warning: this was not checked: " + "; ".join(policy.relaxed))
+        return status
     document = inputs.read(options.file, policy.limits.document_bytes)
 
     refusal = attestation = None
@@ -91,6 +106,25 @@ def run(options: argparse.Namespace) -> int:
     if attestation and attestation.relaxed and not options.json:
         output.note("warning: this was not checked: " + "; ".join(attestation.relaxed))
     return 1 if refusal else 0
+
+
+def _check_batch(options: argparse.Namespace) -> None:
+    """Options that mean nothing together are a mistake, and not overlooked."""
+    given = {"--output": options.output, "--resume": options.resume or None, "--threads": options.threads}
+    for name in [] if options.batch else [name for name, value in given.items() if value is not None]:
+        raise UsageError("bad-argument", f"{name} goes with --batch.", location=name)
+    for name in [
+        name
+        for name, value in {"--nonce": options.nonce, "--explain": options.explain or None}.items()
+        if value is not None and options.batch
+    ]:
+        raise UsageError("bad-argument", f"{name} is for one document and does not go with --batch.", location=name)
+    if options.resume and options.output is None:
+        raise UsageError(
+            "bad-argument", "Without a file of results there is nothing to go on from.", location="--resume", hint="Give --output too."
+        )
+    if options.threads is not None and not 1 <= options.threads <= 1024:
+        raise UsageError("bad-argument", "There are 1 to 1024 threads.", location="--threads")
 
 
 def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:

@@ -122,11 +122,19 @@ class Verifier:
                 raise VerificationError(Reason.REPLAYED, location=location)
         return attestation
 
-    def verify_many(self, documents: Iterable[bytes | str], at: int | datetime | None = None) -> Iterator[Attestation | VerificationError]:
-        """Verify many documents at one time, in order. A refusal is an item of the result: it costs its neighbours nothing."""
+    def verify_many(
+        self, documents: Iterable[bytes | str], at: int | datetime | None = None, *, threads: int | None = None
+    ) -> Iterator[Attestation | VerificationError]:
+        """Verify many documents at one time, in order. A refusal is an item of the result: it costs its neighbours nothing.
+
+        Args:
+            documents: as for :meth:`verify`. All are in memory: of very many give some thousands at a time.
+            at: as for :meth:`verify`.
+            threads: to work on, at most; None for as many as there are processors. The Python backend uses one.
+        """
         second = self._second(at)
         octets = [_octets(document) for document in documents]
-        for document, first in zip(octets, self._trusting.checker.check_many(octets, second), strict=True):
+        for document, first in zip(octets, self._trusting.checker.check_many(octets, second, threads), strict=True):
             verdict = self._check_with_fetched(document, second, None, first) if isinstance(first, VerificationError) else first
             yield verdict if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 

@@ -1,0 +1,281 @@
+"""``verify --batch``: a verdict for each of many documents, a line each, in the order of the input.
+
+What belongs here: the pieces in which documents are judged, the results, and going on where an interrupted run ended. Memory is bounded: there is never
+more than a piece of the input in it. Where documents come from is in :mod:`imdskit.cli.batch_input`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import BinaryIO, NamedTuple
+
+from imdskit.cli import batch_input, inputs, output
+from imdskit.cli.batch_input import Item, Source
+from imdskit.cli.progress import Progress
+from imdskit.clock import Clock, SystemClock
+from imdskit.errors import UsageError, VerificationError
+from imdskit.reasons import Reason
+from imdskit.verify import Attestation, Verifier
+
+PIECE = 2048
+"""Documents that are judged together, at most."""
+PIECE_OCTETS = 8 * 1024 * 1024
+"""Of their documents; the last one may go beyond."""
+JUDGED_AGAIN = 64
+"""The last results of an interrupted run, which are made once more to see that trust, policy and documents are still the same."""
+ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
+UNREADABLE = "unreadable"
+"""The reason of an unread file, which is none of the verifier's."""
+_REASONS = {"", UNREADABLE, *map(str, Reason)}
+_BEGINNINGS = (b'{"line":', b'{"file":')
+
+
+class Results(NamedTuple):
+    """The file that results are appended to."""
+
+    file: BinaryIO
+    path: str
+
+    def append(self, data: bytes) -> None:
+        """Write at once: what is in the file is what was judged, up to the last line feed."""
+        try:
+            while data:
+                data = data[self.file.write(data) :]
+        except OSError as failure:
+            message = f"The results cannot be written: {failure.strerror or failure}."
+            raise UsageError("bad-argument", message, location=self.path, hint="Make room, then go on with --resume.") from None
+
+
+class Tally:
+    """How many results there are, by reason.
+
+    Attributes:
+        reasons: of refusals, with how often; ``""`` for what was accepted.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()
+
+    @property
+    def all(self) -> int:
+        return self.reasons.total()
+
+    @property
+    def refused(self) -> int:
+        """Those that are not accepted, unread ones included."""
+        return self.all - self.reasons[""]
+
+    def lines(self) -> Iterator[str]:
+        """For people, the most frequent reason first."""
+        yield f"{self.all} documents: {self.reasons['']} accepted, {self.refused} refused"
+        for reason, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
+            if reason:
+                sentence = "The file cannot be read." if reason == UNREADABLE else Reason(reason).sentence
+                yield f"{count:10}  {reason}: {sentence}"
+
+
+def run(
+    verifier: Verifier,
+    path: str,
+    at: datetime | None,
+    *,
+    results: str | None = None,
+    resume: bool = False,
+    threads: int | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Judge every document at ``path``.
+
+    Args:
+        verifier: that judges.
+        path: a folder, a file of lines, or ``-``.
+        at: when; None for the second in which the first run began.
+        results: file for the results; standard output by default.
+        resume: go on after the last whole line of ``results``, if that is there.
+        threads: at most; None for as many as there are processors.
+        clock: for the time, and for what the progress line says.
+
+    Returns:
+        0 if every document was accepted, else 1.
+
+    Raises:
+        UsageError: nothing to judge, something that cannot be read or written, or results of another run.
+    """
+    clock = clock or SystemClock()
+    if results is not None and os.path.isdir(path) and os.path.realpath(results).startswith(os.path.join(os.path.realpath(path), "")):
+        raise UsageError("bad-argument", "The results would lie among the documents.", location=results, hint="Write them elsewhere.")
+    tally, whole, moment = Tally(), 0, at
+    with batch_input.opened(path, verifier.policy.limits.document_bytes) as source:
+        if resume and results is not None and os.path.exists(results):
+            tally, whole, moment = _gone_through(verifier, source, results, at, clock)
+        second = clock.now() if moment is None else int(moment.timestamp())
+        progress = Progress(clock, source.size, tally.all) if results is not None or not _is_terminal(sys.stdout) else None
+        try:
+            if results is None:
+                _judge_all(verifier, source, second, threads, tally, progress, _to_standard_output)
+            else:
+                with _results(results, whole, resume) as file:
+                    _judge_all(verifier, source, second, threads, tally, progress, Results(file, results).append)
+        except KeyboardInterrupt:
+            if results is not None:
+                output.note("interrupted: the same command with --resume goes on")
+            raise
+        finally:
+            if progress:
+                progress.end()
+    if not tally.all:
+        raise UsageError("bad-argument", "There is no document in it.", location=path)
+    for line in tally.lines():
+        output.note(line)
+    return 1 if tally.refused else 0
+
+
+def _judge_all(
+    verifier: Verifier,
+    source: Source,
+    second: int,
+    threads: int | None,
+    tally: Tally,
+    progress: Progress | None,
+    write: Callable[[bytes], None],
+) -> None:
+    for piece in _pieces(source.items):
+        lines = []
+        for reason, line in _judged(verifier, piece, second, threads):
+            tally.reasons[reason] += 1
+            lines.append(line)
+        write(b"".join(lines))
+        if progress:
+            progress.show(tally.all, tally.refused, piece[-1].position)
+
+
+def _pieces(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while piece := list(islice(items, 1)):
+        octets = len(piece[0].document or b"")
+        for item in islice(items, PIECE - 1):
+            piece.append(item)
+            octets += len(item.document or b"")
+            if octets >= PIECE_OCTETS:
+                break
+        yield piece
+
+
+def _judged(verifier: Verifier, piece: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
+    """The reason, ``""`` for an acceptance, and the line of each."""
+    verdicts = verifier.verify_many((item.document for item in piece if item.document is not None), second, threads=threads)
+    moment = datetime.fromtimestamp(second, UTC).isoformat()
+    for item in piece:
+        if item.document is None:
+            reason, verdict = UNREADABLE, _unread(item)
+        else:
+            reason, verdict = _verdict(next(verdicts))
+        yield reason, json.dumps({**item.where, **verdict, "at": moment}, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, object]]:
+    if isinstance(verdict, VerificationError):
+        why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
+        return verdict.code, {"verdict": REFUSED, **why}
+    relaxed = {"relaxed": list(verdict.relaxed)} if verdict.relaxed else {}
+    return "", {"verdict": ACCEPTED, "cloud": verdict.cloud.name, "name": verdict.name, "claims": verdict.members(), **relaxed}
+
+
+def _unread(item: Item) -> dict[str, object]:
+    return {"verdict": UNREAD, "reason": UNREADABLE, "stage": None, "location": "", "detail": item.failure}
+
+
+def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
+    """Go through what is there already, with the documents that it is about.
+
+    Returns:
+        what was counted, the octets of all whole lines, and the time at which all was and is judged.
+
+    Raises:
+        UsageError: these are no results, or of other documents, of another time, or of other options.
+    """
+    tally, whole = Tally(), 0
+    last: deque[tuple[Item, bytes]] = deque(maxlen=JUDGED_AGAIN)
+    moment = at
+    progress = Progress(clock, source.size, 0)
+    try:
+        with open(path, "rb") as file:
+            while (line := file.readline(batch_input.LONGEST_LINE * 8)).endswith(b"\n"):
+                item = next(source.items, None)
+                result = _result(line)
+                when, reason = result.get("at"), result.get("reason", "")
+                about = {name: result[name] for name in ("line", "file", "id") if name in result}
+                if item is None or about != item.where or not isinstance(when, str) or str(reason) not in _REASONS:
+                    raise _other(path, f"Line {tally.all + 1} is not about the document that comes next.")
+                if moment is None:
+                    moment = inputs.time(when)
+                tally.reasons[str(reason)] += 1
+                whole += len(line)
+                last.append((item, line))
+                progress.show(tally.all, tally.refused, item.position)
+            if not line.startswith(_BEGINNINGS) and not any(beginning.startswith(line) for beginning in _BEGINNINGS):
+                raise _other(path, "Its last line is none of them.")  # and is not for us to cut off
+    except OSError as failure:
+        raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
+    finally:
+        progress.end()
+    if last and moment is not None:
+        again = _judged(verifier, [item for item, _ in last], int(moment.timestamp()), 1)
+        if [line for _, line in again] != [line for _, line in last]:
+            raise _other(path, "The last results come out differently now.")
+    return tally, whole, moment
+
+
+def _result(line: bytes) -> dict[str, object]:
+    """An empty one for what is none."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _other(path: str, message: str) -> UsageError:
+    hint = "Give the same input, time and options as before, or remove the file to begin anew."
+    return UsageError("bad-argument", f"These are the results of another run. {message}", location=path, hint=hint)
+
+
+def _results(path: str, whole: int, resume: bool) -> BinaryIO:
+    """The file to append to, locked where the system can: two runs would write everything twice. Nothing is overwritten but half a line."""
+    try:
+        file = open(path, "r+b" if resume and os.path.exists(path) else "xb", buffering=0)  # noqa: SIM115  # the caller closes it
+        _lock(file, path)
+        file.seek(whole)
+        file.truncate()
+    except FileExistsError:
+        hint = "Go on with --resume, or remove the file."
+        raise UsageError("bad-argument", "There are results already.", location=path, hint=hint) from None
+    except OSError as failure:
+        raise UsageError("bad-argument", f"The results cannot be written: {failure.strerror or failure}.", location=path) from None
+    return file
+
+
+def _lock(file: BinaryIO, path: str) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UsageError("bad-argument", "Another run is writing these results.", location=path, hint="Wait for it.") from None
+
+
+def _to_standard_output(data: bytes) -> None:
+    output.octets(data.removesuffix(b"\n"))
+    output.flush()
+
+
+def _is_terminal(stream: object) -> bool:
+    return bool(getattr(stream, "isatty", lambda: False)())

@@ -1,0 +1,395 @@
+"""``imdskit verify --batch``: every document has its verdict, once and in order, whatever stands in the input and whenever it is interrupted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.backends.contract import Backend
+from imdskit.cli import batch
+from imdskit.reasons import Reason
+
+PYTHON = Path(__file__).parent.parent.parent / "python"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def envelope(document: str) -> bytes:
+    return Path(document).read_bytes().strip()
+
+
+@pytest.fixture
+def at(run: Run, envelope: bytes, root: str) -> tuple[str, str]:
+    """Arguments for the second after the document was made."""
+    created = json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"]
+    return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()
+
+
+def text(envelope: bytes) -> str:
+    signature: str = json.loads(envelope)["signature"]
+    return signature
+
+
+def results(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def short(out: str) -> list[tuple[object, object, object]]:
+    return [(one.get("line", one.get("file")), one.get("id"), one.get("reason", one["verdict"])) for one in results(out)]
+
+
+def program(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
+    return subprocess.Popen([sys.executable, "-m", "imdskit", "verify", "--batch", *map(str, arguments)], env=environment, **options)
+
+
+def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
+    signature = text(envelope)
+    lines = [
+        envelope,
+        signature.encode(),
+        json.dumps(signature).encode(),
+        json.dumps({"id": "a", "document": json.loads(envelope)}).encode(),
+        json.dumps({"id": 7, "document": signature}).encode() + b"\r",
+        b"",
+        json.dumps({"document": envelope.decode(), "received": 1}).encode(),
+    ]
+    (tmp_path / "lines").write_bytes(b"\n".join(lines))
+    status, out, err = run("verify", "--batch", tmp_path / "lines", "--trust", root)
+    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\n")
+    assert short(out) == [
+        (1, None, "accepted"),
+        (2, None, "accepted"),
+        (3, None, "accepted"),
+        (4, "a", "accepted"),
+        (5, 7, "accepted"),
+        (7, None, "accepted"),
+    ]
+    first = results(out)[0]
+    assert (first["cloud"], first["name"], first["claims"]["nonce"]) == ("public", "westeurope.metadata.azure.com", "4071882193")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"id": 1}', "bad-envelope"),
+        (b'{"id": 1, "document": 5}', "bad-envelope"),
+        (b'{"id": true, "document": "MII="}', "bad-envelope"),
+        (b'{"id": [1], "document": "MII="}', "bad-envelope"),
+        (b'{"id": 1, "document": {"encoding": "pkcs7", "encoding": "pkcs7", "signature": "MII="}}', "bad-json"),
+        (b'{"id": 1, "document": ', "bad-json"),
+        (b'{"document":' * 30_000, "too-large"),
+        (b'{"document":' * 20_000, "too-large"),
+        (b'{"document":' * 2_000, "bad-json"),
+        (b"A" * 70_000, "too-large"),
+        (b"A" * 10_000_000, "too-large"),
+        (b'"' + b"A" * 70_000 + b'"', "too-large"),
+        (b'"MII', "bad-base64"),
+        (b'"\\ud800"', "bad-base64"),
+        (b'{"document": ""}', "empty"),
+        (b"\xff\xfe\x00", "bad-base64"),
+        (b'{"document": "\xff"}', "bad-json"),
+        (b"[1]", "bad-base64"),
+        (b"MIIB", "bad-der"),
+    ],
+    ids=lambda value: repr(value[:24]) + str(len(value)) if isinstance(value, bytes) else value,
+)
+def test_a_line_that_is_no_document_is_refused_and_costs_its_neighbours_nothing(
+    run: Run, envelope: bytes, root: str, line: bytes, reason: str
+) -> None:
+    status, out, _ = run("verify", "--batch", "-", "--trust", root, stdin=envelope + b"\n" + line + b"\n" + envelope)
+    assert status == 1
+    assert [(number, why) for number, _, why in short(out)] == [(1, "accepted"), (2, reason), (3, "accepted")]
+
+
+def test_a_refusal_tells_stage_place_and_what_was_found(run: Run, envelope: bytes) -> None:
+    status, out, err = run("verify", "--batch", "-", "--at", "2026-11-23", stdin=b'{"id":"x","document":' + envelope + b"}\nMIIB\nMIIB\n")
+    first = results(out)[0]
+    assert status == 1
+    assert first.pop("detail")
+    assert first == {
+        "line": 1,
+        "id": "x",
+        "verdict": "refused",
+        "reason": "unknown-issuer",
+        "stage": "chain",
+        "location": "chain[0].issuer",
+        "at": "2026-11-23T00:00:00+00:00",
+    }
+    assert err.splitlines() == [
+        "3 documents: 0 accepted, 3 refused",
+        f"         2  bad-der: {Reason.BAD_DER.sentence}",
+        f"         1  unknown-issuer: {Reason.UNKNOWN_ISSUER.sentence}",
+    ]
+
+
+def test_a_folder_is_read_depth_first_and_by_name(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    (folder / "b" / "a").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    (folder / "b" / "a" / "one.json").write_bytes(envelope)
+    (folder / "a.der").write_bytes(base64.b64decode(text(envelope)))
+    (folder / "b" / "large").write_bytes(b"A" * 70_000)
+    (folder / "c.txt").write_text(text(envelope) + "\n")
+    (folder / "link").symlink_to(folder / "c.txt")
+    (folder / "loop").symlink_to(folder)
+    (folder / "nowhere").symlink_to(folder / "nothing")
+    os.mkfifo(folder / "pipe")
+    status, out, err = run("verify", "--batch", folder, "--trust", root)
+    assert status == 1
+    assert short(out) == [
+        ("a.der", None, "accepted"),
+        ("b/a/one.json", None, "accepted"),
+        ("b/large", None, "too-large"),
+        ("c.txt", None, "accepted"),
+        ("link", None, "accepted"),
+        ("loop", None, "unreadable"),
+        ("nowhere", None, "unreadable"),
+        ("pipe", None, "unreadable"),
+    ]
+    assert {one["verdict"] for one in results(out)} == {"accepted", "refused", "unread"}
+    assert "         3  unreadable: The file cannot be read." in err.splitlines()
+
+
+def test_both_backends_and_any_number_of_threads_write_the_same(
+    run: Run, envelope: bytes, root: str, backend: Backend, at: tuple[str, str]
+) -> None:
+    lines = b"\n".join([envelope, b"MIIB", envelope.replace(b"M", b"N", 1), b"{}", envelope] * 5)
+    common = ("verify", "--batch", "-", "--trust", root, *at)
+    expected = run(*common, "--backend", "python", stdin=lines).out
+    assert [one["verdict"] for one in results(expected)][:5] == ["accepted", "refused", "refused", "refused", "accepted"]
+    assert len(results(expected)) == 25
+    for threads in ([], ["--threads", "1"], ["--threads", "3"]):
+        assert run(*common, "--backend", backend.name, *threads, stdin=lines).out == expected
+
+
+def lines_of_many(envelope: bytes, number: int) -> bytes:
+    every = [b'{"id":"machine %d","document":"MII%04d"}' % (one, one % 10_000) for one in range(number)]
+    every[::97] = [b'{"id":%d,"document":%s}' % (one, envelope) for one in range(len(every[::97]))]
+    every[5::50] = [b""] * len(every[5::50])
+    return b"\n".join(every) + b"\n"
+
+
+def test_a_run_that_was_cut_off_anywhere_goes_on_without_loss_and_doubles(
+    run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(batch, "PIECE", 40)
+    (tmp_path / "in").write_bytes(lines_of_many(envelope, 150))
+    whole = run("verify", "--batch", tmp_path / "in", "--trust", root, *at)
+    expected = whole.out.encode()
+    assert len(results(whole.out)) == 147
+    ends = [at + 1 for at, octet in enumerate(expected) if octet == 10]
+    cuts = {
+        0,
+        1,
+        6,
+        7,
+        8,
+        *ends[:3],
+        ends[70] - 1,
+        ends[70],
+        ends[70] + 1,
+        *range(500, len(expected), 2500),
+        len(expected) - 1,
+        len(expected),
+    }
+    for cut in sorted(cuts):
+        (tmp_path / "out").write_bytes(expected[:cut])
+        status, out, err = run("verify", "--batch", tmp_path / "in", "--trust", root, *at, "--output", tmp_path / "out", "--resume")
+        assert (status, out, err) == (whole.status, "", whole.err), cut
+        assert (tmp_path / "out").read_bytes() == expected, cut
+
+
+def test_a_run_that_goes_on_judges_as_of_the_time_at_which_it_began(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes((envelope + b"\n") * 4)
+    long_ago = run("verify", "--batch", tmp_path / "in", "--trust", root, "--at", "2001-02-03T04:05:06Z").out
+    assert {one["reason"] for one in results(long_ago)} == {"not-yet-valid"}
+    (tmp_path / "out").write_text(long_ago[: len(long_ago) // 2])
+    assert run("verify", "--batch", tmp_path / "in", "--trust", root, "--output", tmp_path / "out", "--resume").status == 1
+    assert (tmp_path / "out").read_text() == long_ago
+
+
+def test_a_killed_run_goes_on_without_loss_and_doubles(envelope: bytes, root: str, tmp_path: Path, at: tuple[str, str]) -> None:
+    data = lines_of_many(envelope, 12_000)
+    (tmp_path / "in").write_bytes(data)
+    options = ("--trust", root, *at)
+    expected = program(tmp_path / "in", *options, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).communicate(timeout=120)[0]
+    killed = program("-", *options, "--output", tmp_path / "out", stdin=subprocess.PIPE)
+    assert killed.stdin is not None
+    # A pipe takes 64 KiB: when the second half has been written, two pieces have been read, and so the first has been judged.
+    killed.stdin.write(data[: len(data) * 2 // 3])
+    killed.stdin.flush()
+    killed.kill()
+    killed.wait(timeout=60)
+    killed.stdin.close()
+    left = (tmp_path / "out").read_bytes()
+    assert 0 < len(left) < len(expected)
+    assert expected.startswith(left)
+    resumed = program(tmp_path / "in", *options, "--output", tmp_path / "out", "--resume", stderr=subprocess.PIPE)
+    _, said = resumed.communicate(timeout=120)
+    assert resumed.returncode == 1
+    assert (tmp_path / "out").read_bytes() == expected
+    assert said.decode().startswith(f"{len(expected.splitlines())} documents: 121 accepted, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: lines[:2], "Line 3 is not about the document that comes next."),
+        (lambda lines: [lines[0], b'{"id":9,"document":"AAAA"}', *lines[2:]], "Line 2 is not about the document that comes next."),
+        (lambda lines: [*lines[:3], b"MIIB"], "The last results come out differently now."),
+    ],
+    ids=["shorter", "another-id", "another-document"],
+)
+def test_results_of_another_input_are_left_alone(
+    run: Run, envelope: bytes, root: str, tmp_path: Path, change: Callable[[list[bytes]], list[bytes]], words: str, at: tuple[str, str]
+) -> None:
+    lines = [envelope, b'{"id":2,"document":"AAAA"}', envelope, envelope]
+    out = tmp_path / "out"
+    (tmp_path / "in").write_bytes(b"\n".join(lines))
+    assert run("verify", "--batch", tmp_path / "in", "--trust", root, *at, "--output", out).status == 1
+    before = out.read_bytes()
+    (tmp_path / "in").write_bytes(b"\n".join(change(lines)))
+    status, _, err = run("verify", "--batch", tmp_path / "in", "--trust", root, *at, "--output", out, "--resume")
+    assert (status, out.read_bytes()) == (2, before)
+    assert words in err
+
+
+@pytest.mark.parametrize("options", [("--at", "2001-01-01"), ("--cloud", "china"), ()], ids=["time", "cloud", "trust"])
+def test_results_of_other_options_are_left_alone(run: Run, envelope: bytes, root: str, tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "in").write_bytes(envelope)
+    out = tmp_path / "out"
+    assert run("verify", "--batch", tmp_path / "in", "--trust", root, "--output", out).status == 0
+    before = out.read_bytes()
+    others = ("--trust", root, *options) if options else ()
+    status, _, err = run("verify", "--batch", tmp_path / "in", *others, "--output", out, "--resume")
+    assert (status, out.read_bytes()) == (2, before)
+    assert "The last results come out differently now." in err
+
+
+@pytest.mark.parametrize(
+    "content", [b"my diary", b"my diary\n", b'{"line":1}\n', b"[1]\n", b"[" * 9000 + b"\n", b'{"line":1,"at":1,"reason":[]}\n', b"\x00\n"]
+)
+def test_a_file_of_something_else_is_left_alone(run: Run, envelope: bytes, tmp_path: Path, content: bytes) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(content)
+    for options in ([], ["--resume"]):
+        status, said, err = run("verify", "--batch", "-", "--output", out, *options, stdin=envelope)
+        assert (status, said, out.read_bytes()) == (2, "", content)
+        assert ("another run" if options else "There are results already.") in err
+
+
+def test_a_full_disk_is_said_with_what_to_do(envelope: bytes, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(lines_of_many(envelope, 5000))
+    limited = f"ulimit -f 64; exec {sys.executable} -m imdskit verify --batch in --output out"
+    # 64 blocks of a KiB or half of one; Python leaves the signal that goes with it ignored
+    done = subprocess.run(
+        ["sh", "-c", limited], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert b"The results cannot be written: File too large." in done.stderr
+    assert b"--resume" in done.stderr
+    assert program(tmp_path / "in", "--output", tmp_path / "out", "--resume", stderr=subprocess.DEVNULL).wait(timeout=60) == 1
+    assert len((tmp_path / "out").read_bytes().splitlines()) == 4900
+
+
+def test_two_runs_do_not_write_into_one_file(run: Run, envelope: bytes, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with batch._results(str(out), 0, False):
+        status, _, err = run("verify", "--batch", "-", "--output", out, "--resume", stdin=envelope)
+    assert (status, out.read_bytes()) == (2, b"")
+    assert "Another run is writing these results." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["x", "--threads", "2"], "--threads goes with --batch."),
+        (["x", "--output", "y"], "--output goes with --batch."),
+        (["x", "--resume"], "--resume goes with --batch."),
+        (["x", "--batch", "--nonce", "1"], "--nonce is for one document and does not go with --batch."),
+        (["x", "--batch", "--explain"], "--explain is for one document and does not go with --batch."),
+        (["x", "--batch", "--resume"], "Without a file of results there is nothing to go on from."),
+        (["-", "--batch", "--threads", "0"], "There are 1 to 1024 threads."),
+        (["-", "--batch", "--threads", "-1"], "There are 1 to 1024 threads."),
+        (["no-such-file", "--batch"], "It cannot be read: No such file or directory."),
+        (["a\0b", "--batch"], "It cannot be read: "),
+        (["-", "--batch"], "There is no document in it."),
+        ([".", "--batch", "--output", "./out"], "The results would lie among the documents."),
+        (["-", "--batch", "--output", "no-such-folder/out"], "The results cannot be written: No such file or directory."),
+    ],
+    ids=lambda value: " ".join(value).replace("\0", "0") if isinstance(value, list) else "",
+)
+def test_a_mistake_is_said(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("verify", *arguments, stdin=b"\n \n")
+    assert (status, out) == (2, "")
+    assert words in err
+
+
+def test_a_policy_that_leaves_checks_out_says_so(run: Run) -> None:
+    sample = Path(batch.__file__).parent / "documentation-sample.json"
+    line = json.dumps(json.loads(sample.read_bytes()))
+    status, out, err = run("verify", "--batch", "-", "--preset", "legacy_sample", stdin=line.encode())
+    assert status == 0
+    assert results(out)[0]["relaxed"]
+    assert err.splitlines()[-1].startswith("warning: this was not checked: ")
+
+
+def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = False) -> str:
+    """What a terminal shows of a run."""
+    (tmp_path / "in").write_bytes(data)
+    ours, theirs = pty.openpty()
+    running = program(tmp_path / "in", *options, stdout=theirs if out else subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the other end is closed
+        pass
+    running.wait(timeout=60)
+    os.close(ours)
+    return shown.decode()
+
+
+def test_a_terminal_shows_progress_and_takes_it_away(envelope: bytes, tmp_path: Path) -> None:
+    shown = through_a_terminal(tmp_path, lines_of_many(envelope, 3000))
+    first, *_, last = shown.split("\r\x1b[K")
+    assert first == ""
+    assert " documents, " in shown.split("\r\x1b[K")[1]
+    assert last.startswith("2940 documents: ")
+
+
+def test_results_on_a_terminal_are_not_disturbed_by_progress(envelope: bytes, tmp_path: Path) -> None:
+    assert "\x1b" not in through_a_terminal(tmp_path, b"MIIB\n", out=True)
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
+    """Of two inputs the second is eight times as long, and takes 60 MB on disk."""
+    # What getrusage says of a child includes what its parent had.
+    code = "import sys; from imdskit.cli import main; main(sys.argv[1:]); print(open('/proc/self/status').read())"
+    peaks = []
+    for times in (5_000, 40_000):
+        (tmp_path / "in").write_bytes((b"A" * 1500 + b"!\n") * times)
+        done = subprocess.run(
+            [sys.executable, "-c", code, "verify", "--batch", tmp_path / "in", "--output", tmp_path / f"out{times}"],
+            env={**os.environ, "PYTHONPATH": str(PYTHON)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert len((tmp_path / f"out{times}").read_bytes().splitlines()) == times
+        peaks.append(int(done.stdout.split("VmHWM:")[1].split()[0]))
+    assert peaks[1] < peaks[0] + 8 * 1024
