@@ -24,6 +24,7 @@ VERBS = {
     "attest": "fetch an attested document",
     "verify": "decide whether an attested document was signed by Azure, for whom, and when",
     "doctor": "say what is trusted, until when, and what to do",
+    "explain": "say what a code of an error means, and what to do",
     "bench": "measure how fast this machine verifies documents",
     "events": "announce scheduled events to a running emulator",
     "demo": "see all of it work, told step by step",

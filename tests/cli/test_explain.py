@@ -1,0 +1,84 @@
+"""``imdskit explain``: every code has its entry, and a mistyped one its neighbours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imdskit.cli.codes import CODES
+from imdskit.reasons import Reason
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_explained(run: Run, reason: Reason) -> None:
+    status, out, err = run("explain", reason)
+    assert (status, err) == (0, "")
+    assert (
+        f"{reason} (VerificationError)\n  stage: {reason.stage}\n  sentence: {reason.sentence}\n  hint: {reason.hint}\n  source: {reason.source}\n"
+        in out
+    )
+
+
+@pytest.mark.parametrize("code", sorted({one.code for one in CODES}))
+def test_every_other_code_is_explained_with_all_that_it_can_mean(run: Run, code: str) -> None:
+    status, out, _ = run("explain", code, "--json")
+    found = [(one["error"], one["sentence"]) for one in json.loads(out)]
+    assert status == 0
+    assert {(one.error.__name__, one.sentence) for one in CODES if one.code == code} <= set(found)
+    assert (code in list(Reason)) == ("VerificationError" in dict(found))
+
+
+def test_as_json(run: Run) -> None:
+    reason = Reason.EXPIRED
+    assert json.loads(run("explain", "expired", "--json").out) == [
+        {
+            "code": "expired",
+            "error": "VerificationError",
+            "stage": "chain",
+            "sentence": reason.sentence,
+            "hint": reason.hint,
+            "source": reason.source,
+        }
+    ]
+
+
+@pytest.mark.parametrize("written", ["UNKNOWN_ISSUER", "unknown issuer", " Unknown-Issuer "])
+def test_a_code_may_be_written_as_a_name(run: Run, written: str) -> None:
+    assert run("explain", written).out == run("explain", "unknown-issuer").out
+
+
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [
+        ("expird", "expired"),
+        ("unknown-isuer", "unknown-issuer"),
+        ("nonce", "nonce-mismatch"),
+        ("trust", "no-trust"),
+        ("throtled", "throttled"),
+    ],
+)
+def test_a_mistyped_code_is_answered_with_its_neighbours(run: Run, written: str, near: str) -> None:
+    status, out, err = run("explain", written)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: bad-argument: There is no code {written!r}.")
+    assert near in err.partition("hint: Near: ")[2].rstrip(".\n").split(", ")
+
+
+@pytest.mark.parametrize("written", ["zzzzzzzzz", "", "\x1b[31m", "a" * 10_000])
+def test_a_code_like_no_other(run: Run, written: str) -> None:
+    status, _, err = run("explain", written)
+    assert (status, "\x1b" in err) == (2, False)
+    assert "lists all of them" in err
+
+
+def test_all_codes_are_listed(run: Run) -> None:
+    status, out, _ = run("explain")
+    listed = [line.split()[0] for line in out.splitlines()]
+    assert status == 0
+    assert listed == [*Reason, *(one.code for one in CODES)]
+    assert len(json.loads(run("explain", "--json").out)) == len(listed)
