@@ -34,6 +34,8 @@ ALLOWED: dict[str, set[str]] = {
         "imdskit.protocol",
     }
     | BASE,
+    "imdskit.testing": {"imdskit.emulator"} | BASE,
+    "imdskit.pytest_plugin": {"imdskit.emulator", "imdskit.testing"} | BASE,
     "imdskit.__main__": {"imdskit.cli"},
 }
 
@@ -103,7 +105,11 @@ def test_nothing_outside_the_standard_library_is_imported() -> None:
         for name in imports(tree)
         if name.split(".")[0] not in sys.stdlib_module_names and name.split(".")[0] not in ("imdskit", "__future__")
     }
-    assert not foreign
+    assert {use for use in foreign if not use.startswith("imdskit.pytest_plugin imports pytest")} == set()  # pytest imports that, and nobody else
+
+
+def test_nobody_imports_the_plugin_of_pytest() -> None:
+    assert not [module for module, tree in modules() if "imdskit.pytest_plugin" in imports(tree)]
 
 
 def test_some_modules_are_imported_in_one_place_only() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import email
 import hashlib
 import json
@@ -47,6 +48,14 @@ def metadata(wheel: Path, name: str = "METADATA") -> email.message.Message:
         return email.message_from_bytes(archive.read(path))
 
 
+def entry_points(wheel: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.ConfigParser()
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = [path for path in archive.namelist() if path.endswith(".dist-info/entry_points.txt")]
+        parser.read_string(archive.read(path).decode())
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
 def code(wheel: Path) -> dict[str, str]:
     return {name: digest for name, digest in contents(wheel).items() if ".dist-info/" not in name}
 
@@ -78,6 +87,7 @@ def test_a_wheel_says_what_it_is(wheel: str, request: pytest.FixtureRequest) -> 
     said = metadata(file)
     assert (said["Name"], said["Version"], said["Requires-Python"]) == ("imdskit", imdskit.__version__, ">=3.11")
     assert said["License-Expression"] == "Apache-2.0"
+    assert entry_points(file) == {"console_scripts": {"imdskit": "imdskit.cli:main"}, "pytest11": {"imdskit": "imdskit.pytest_plugin"}}
     assert said.get_all("Requires-Dist", []) == []
     names = {Path(name).name for name in contents(file)}
     assert {"LICENSE", "entry_points.txt"} <= names

@@ -18,7 +18,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import secrets
 import textwrap
 import threading
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from datetime import UTC, datetime
 from imdskit.clock import Clock
 from imdskit.emulator import certificates as x509
 from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.keys import RandomBits, RsaKey, seeded
+from imdskit.emulator.keys import Keys, RsaKey
 from imdskit.errors import UsageError
 
 DAY = 86_400
@@ -96,6 +95,7 @@ class Authority:
         region: of the default leaf, for instance ``westeurope``.
         seed: the same seed gives the same keys on every machine, and within a calendar year the same root certificate.
             None: new keys from the operating system.
+        keys: that were made before, of which those of the same seed are taken.
 
     Making one takes about a second: three keys are generated. So does the first document with a :class:`Flaw`.
 
@@ -115,6 +115,7 @@ class Authority:
         domain: str = "metadata.azure.com",
         region: str = "westeurope",
         seed: int | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._clock = clock
         self._base_url = base_url.rstrip("/")
@@ -123,6 +124,7 @@ class Authority:
         self._seed = seed
         self._lock = threading.Lock()
         self._key_lock = threading.Lock()
+        self._known_keys = keys or Keys()
         self._keys: dict[str, RsaKey] = {}
         self._signers: dict[tuple[str, str, Flaw | None], tuple[int, Signer]] = {}
         self._published: dict[str, _Link] = {}
@@ -212,8 +214,7 @@ class Authority:
     def _key(self, purpose: str) -> RsaKey:
         with self._key_lock:
             if purpose not in self._keys:
-                randbits: RandomBits = secrets.randbits if self._seed is None else seeded(self._seed, purpose)
-                self._keys[purpose] = RsaKey.generate(2048, randbits)
+                self._keys[purpose] = self._known_keys.key(self._seed, purpose)
             return self._keys[purpose]
 
     def _make_root(self, purpose: str) -> _Link:

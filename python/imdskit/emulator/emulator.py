@@ -25,6 +25,7 @@ from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.hosts import Hosts
 from imdskit.emulator.http import Server
 from imdskit.emulator.journal import KEPT, Journal
+from imdskit.emulator.keys import Keys
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
 from imdskit.emulator.tokens import Issuer
@@ -57,6 +58,7 @@ class Emulator:
         admin_port: there is an admin side on this port of loopback, 0 for any free one; None: there is none.
         admin_token: that whoever asks the admin side must have; None makes one.
         snapshot_file: to go on from, if it exists, and where :meth:`save` writes.
+        keys: that were made before: emulators that share them and have the same seed start in milliseconds.
 
     Attributes:
         scenario: the checked scenario; another one after :meth:`patch`, :meth:`become` and :meth:`restore`.
@@ -94,6 +96,7 @@ class Emulator:
         admin_port: int | None = None,
         admin_token: str | None = None,
         snapshot_file: str | Path | None = None,
+        keys: Keys | None = None,
     ) -> None:
         if backend is None:
             from imdskit.backends import best  # loads the extension, which only who needs it should pay for
@@ -103,7 +106,7 @@ class Emulator:
         self.clock = clock = clock or SystemClock()
         self.scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
         self.faults = Faults(clock, faults)
-        self.issuer = Issuer(lambda: self.url, seed)
+        self.issuer = Issuer(lambda: self.url, seed, keys)
         self.journal = Journal(clock, journal)
         self.snapshot_file = snapshot_file
         self._seed = secrets.randbits(128) if seed is None else seed
@@ -120,7 +123,7 @@ class Emulator:
         self.admin: Admin | None = None
         self._server = Server(self.handle, host, port, clock=clock, hosts=Hosts((host, *self._allow_hosts)), quick=self.quick)
         try:
-            self.authority = self._authority(seed)
+            self.authority = self._authority(seed, keys)
             if snapshot_file is not None and Path(snapshot_file).exists():
                 from imdskit.emulator import snapshot
 
@@ -284,9 +287,10 @@ class Emulator:
             numbers=self._numbers,
         )
 
-    def _authority(self, seed: int | None) -> Authority:
+    def _authority(self, seed: int | None, keys: Keys | None) -> Authority:
+        domain, region = self.scenario.cloud.domain, self.app.instance.location
         try:
-            return Authority(self.clock, self.url, domain=self.scenario.cloud.domain, region=self.app.instance.location, seed=seed)
+            return Authority(self.clock, self.url, domain=domain, region=region, seed=seed, keys=keys)
         except UsageError as error:
             raise _bad_location(error) from None
 

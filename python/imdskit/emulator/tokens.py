@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.identity import Identities, Identity
-from imdskit.emulator.keys import RsaKey, seeded
+from imdskit.emulator.keys import Keys, RsaKey
 from imdskit.emulator.machine import Seeded
 from imdskit.errors import UsageError
 from imdskit.protocol.attested import compact
@@ -51,11 +50,13 @@ class Issuer:
     Args:
         base_url: gives the address under which the emulator serves :meth:`download`; asked each time, for a port that is not known yet.
         seed: of the key; None makes one that nobody can guess. The key is made when it is needed first, in a quarter of a second.
+        keys: that were made before, of which that of the same seed is taken.
     """
 
-    def __init__(self, base_url: Callable[[], str], seed: int | None = None) -> None:
+    def __init__(self, base_url: Callable[[], str], seed: int | None = None, keys: Keys | None = None) -> None:
         self._base_url = base_url
         self._seed = seed
+        self._keys = keys or Keys()
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
@@ -101,7 +102,7 @@ class Issuer:
 
     @cached_property
     def _made(self) -> RsaKey:
-        return RsaKey.generate(2048, secrets.randbits if self._seed is None else seeded(self._seed, "tokens"))
+        return self._keys.key(self._seed, "tokens")
 
     def _configuration(self, issuer: str, keys: str) -> bytes:
         """Nobody can log in here, so there are no addresses to do it at (RFC 8414 section 2 demands them only of those who can)."""

@@ -1,0 +1,31 @@
+"""A program that asks the machine who it is, as many do: with urllib, and a few lines of patience."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+SERVICE = "http://169.254.169.254"
+
+
+def compute(sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+    """What the service says of the virtual machine; asked up to five times where it is busy."""
+    url = os.environ.get("MACHINE_IMDS", SERVICE) + "/metadata/instance/compute?api-version=2021-02-01"
+    request = urllib.request.Request(url, headers={"Metadata": "true"})  # noqa: S310  # the address is the user's own
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the service must never be asked through a proxy
+    for attempt in range(5):
+        try:
+            with opener.open(request, timeout=5) as answer:
+                said: dict[str, Any] = json.load(answer)
+                return said
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            if refusal.code not in (410, 429, 500, 503) or attempt == 4:
+                raise
+            sleep(2.0**attempt)
+    raise AssertionError
