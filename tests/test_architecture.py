@@ -105,7 +105,9 @@ def test_nothing_outside_the_standard_library_is_imported() -> None:
         for name in imports(tree)
         if name.split(".")[0] not in sys.stdlib_module_names and name.split(".")[0] not in ("imdskit", "__future__")
     }
-    assert {use for use in foreign if not use.startswith("imdskit.pytest_plugin imports pytest")} == set()  # pytest imports that, and nobody else
+    assert {
+        use for use in foreign if not use.startswith("imdskit.pytest_plugin imports pytest")
+    } == set()  # pytest imports that, and nobody else
 
 
 def test_nobody_imports_the_plugin_of_pytest() -> None:
