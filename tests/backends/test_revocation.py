@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Protocol
 
 import pytest
 from cryptography import x509
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from imdskit.backends.contract import Limits
+from imdskit.asn1 import writer as der
+from imdskit.backends.contract import Backend, Limits
 from imdskit.backends.python import path
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.crl import CertificateList, parse_crl
@@ -92,6 +94,17 @@ def revocation_list(
     return parse_crl(builder.sign(key(signer or issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER))
 
 
+def indirect_list(issuer: str, *entries: tuple[str, int]) -> CertificateList:
+    """Of certificates of other issuers: (issuer, serial number) of each."""
+    builder = x509.CertificateRevocationListBuilder().issuer_name(name(issuer)).last_update(moment(AT - 60)).next_update(moment(AT + 60))
+    builder = builder.add_extension(x509.CRLNumber(1), False).add_extension(limited(indirect=True), True)
+    for other, serial in entries:
+        whose = x509.CertificateIssuer([x509.DirectoryName(name(other))])
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment(AT - 60)).add_extension(whose, True)
+        builder = builder.add_revoked_certificate(entry.build())
+    return parse_crl(builder.sign(key(issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+
+
 def limited(
     full_name: str | None = None, relative: str | None = None, *, user: bool = False, ca: bool = False, indirect: bool = False
 ) -> x509.IssuingDistributionPoint:
@@ -119,30 +132,57 @@ def signer(point: x509.DistributionPoint | None = None) -> Certificate:
     return certificate("Signer", "CA", 3, ca=False, lists=False, point=point)
 
 
-def verdict(
-    leaf: Certificate,
-    *lists: CertificateList,
-    others: tuple[Certificate, ...] = (),
-    required: bool = True,
-    limits: Limits | None = None,
-    anchors: tuple[Certificate, ...] = (ROOT,),
-) -> str:
+class Verdict(Protocol):
     """``good``, or the reason of the refusal and its place."""
-    try:
-        path.build(
-            leaf,
-            anchors=anchors,
-            intermediates=(CA, *others),
-            inputs=INPUTS,
-            limits=limits or Limits(),
-            lists=Lists(lists, required=required),
-        )
-    except VerificationError as error:
-        return f"{error.code} {error.location}"
-    return "good"
+
+    def __call__(
+        self,
+        leaf: Certificate,
+        *lists: CertificateList,
+        others: tuple[Certificate, ...] = (),
+        required: bool = True,
+        at: int | None = AT,
+        anchors: tuple[Certificate, ...] = (ROOT,),
+    ) -> str: ...
 
 
-def test_every_certificate_below_the_anchor_needs_a_list_unless_lists_are_not_required() -> None:
+@pytest.fixture
+def verdict(backend: Backend) -> Verdict:
+    """Of each backend."""
+
+    def judged(
+        leaf: Certificate,
+        *lists: CertificateList,
+        others: tuple[Certificate, ...] = (),
+        required: bool = True,
+        at: int | None = AT,
+        anchors: tuple[Certificate, ...] = (ROOT,),
+    ) -> str:
+        inputs = replace(INPUTS, at=at)
+        try:
+            if backend.name == "rust":
+                import imdskit._native
+
+                pool = [[one.der for one in certificates] for certificates in (anchors, (CA, *others))]
+                given = [one.der for one in lists]
+                imdskit._native.parts.path(leaf.der, *pool, given, inputs, "none", None, Limits(), 2048, False, required)
+            else:
+                path.build(
+                    leaf,
+                    anchors=anchors,
+                    intermediates=(CA, *others),
+                    inputs=inputs,
+                    limits=Limits(),
+                    lists=Lists(lists, required=required),
+                )
+        except VerificationError as error:
+            return f"{error.code} {error.location}"
+        return "good"
+
+    return judged
+
+
+def test_every_certificate_below_the_anchor_needs_a_list_unless_lists_are_not_required(verdict: Verdict) -> None:
     assert verdict(signer(), ROOT_LIST, revocation_list("CA")) == "good"
     assert verdict(signer(), ROOT_LIST) == "revocation-unknown chain[0]"
     assert verdict(signer(), revocation_list("CA")) == "revocation-unknown chain[1]"
@@ -151,11 +191,11 @@ def test_every_certificate_below_the_anchor_needs_a_list_unless_lists_are_not_re
     assert verdict(signer(), revocation_list("Root", 2), required=False) == "revoked chain[1].serialNumber"
 
 
-def test_an_anchor_is_not_asked_about() -> None:
+def test_an_anchor_is_not_asked_about(verdict: Verdict) -> None:
     assert verdict(signer(), revocation_list("Root", 1), revocation_list("CA")) == "good"
 
 
-def test_another_path_is_tried_where_one_is_revoked() -> None:
+def test_another_path_is_tried_where_one_is_revoked(verdict: Verdict) -> None:
     twin = certificate("CA", "Other root", 7)
     other = certificate("Other root", "Other root", 1)
     lists = (revocation_list("Root", 2), revocation_list("Other root"), revocation_list("CA"))
@@ -164,20 +204,20 @@ def test_another_path_is_tried_where_one_is_revoked() -> None:
 
 
 @pytest.mark.parametrize("lists", [True, False], ids=["may-sign-lists", "may-not"])
-def test_an_authority_may_sign_its_lists_with_another_key_that_is_certified_for_it(lists: bool) -> None:
+def test_an_authority_may_sign_its_lists_with_another_key_that_is_certified_for_it(verdict: Verdict, lists: bool) -> None:
     holder = certificate("CA", "Root", 8, ca=False, lists=lists, own="CA's key for lists")
     signed = revocation_list("CA", signer="CA's key for lists")
     assert verdict(signer(), ROOT_LIST, signed) == "revocation-unknown chain[0]"
     assert verdict(signer(), ROOT_LIST, signed, others=(holder,)) == ("good" if lists else "revocation-unknown chain[0]")
 
 
-def test_a_key_for_lists_that_was_revoked_signs_no_lists() -> None:
+def test_a_key_for_lists_that_was_revoked_signs_no_lists(verdict: Verdict) -> None:
     holder = certificate("CA", "Root", 8, ca=False, own="CA's key for lists")
     signed = revocation_list("CA", signer="CA's key for lists")
     assert verdict(signer(), revocation_list("Root", 8), signed, others=(holder,)) == "revocation-unknown chain[0]"
 
 
-def test_nobody_vouches_for_its_own_key_by_a_list_in_the_name_of_its_issuer() -> None:
+def test_nobody_vouches_for_its_own_key_by_a_list_in_the_name_of_its_issuer(verdict: Verdict) -> None:
     holder = certificate("CA", "CA", 9, ca=False, own="CA's key for lists")  # self-issued, and revoked by the authority itself
     signed = revocation_list("CA", signer="CA's key for lists", number=2)
     assert verdict(signer(), ROOT_LIST, signed, others=(holder,)) == "revocation-unknown chain[0]"
@@ -205,12 +245,12 @@ ELSEWHERE = x509.DistributionPoint(None, None, None, [x509.DirectoryName(name("L
     ids=["user", "ca", "named", "same-name", "other-name", "unlimited", "same-part", "other-part", "elsewhere"],
 )
 def test_a_list_speaks_for_what_it_is_limited_to(
-    point: x509.DistributionPoint | None, scope: x509.IssuingDistributionPoint | None, expected: str
+    verdict: Verdict, point: x509.DistributionPoint | None, scope: x509.IssuingDistributionPoint | None, expected: str
 ) -> None:
     assert verdict(signer(point), ROOT_LIST, revocation_list("CA", extra=scope)) == expected
 
 
-def test_a_list_of_another_issuer_counts_where_the_certificate_names_it_and_the_list_is_indirect() -> None:
+def test_a_list_of_another_issuer_counts_where_the_certificate_names_it_and_the_list_is_indirect(verdict: Verdict) -> None:
     holder = certificate("List issuer", "Root", 10, ca=False)
     indirect, direct = (revocation_list("List issuer", extra=extra) for extra in (limited(indirect=True), None))
     leaf = signer(ELSEWHERE)
@@ -221,14 +261,36 @@ def test_a_list_of_another_issuer_counts_where_the_certificate_names_it_and_the_
     assert verdict(leaf, revocation_list("Root", 10), indirect, others=(holder,)) == "revocation-unknown chain[0]"
 
 
-def test_the_order_of_the_lists_does_not_matter() -> None:
+def test_a_list_may_be_named_like_the_issuer_that_a_distribution_point_names(verdict: Verdict) -> None:
+    holder = certificate("List issuer", "Root", 10, ca=False)
+    for label, expected in (("List issuer", "good"), ("Somebody else", "revocation-unknown chain[0]")):
+        named = x509.IssuingDistributionPoint([x509.DirectoryName(name(label))], None, False, False, None, True, False)
+        assert verdict(signer(ELSEWHERE), ROOT_LIST, revocation_list("List issuer", extra=named), others=(holder,)) == expected
+
+
+def test_who_is_named_as_the_issuer_of_the_list_for_its_own_certificate_is_believed_about_itself(verdict: Verdict) -> None:
+    holder = certificate("List issuer", "Root", 10, ca=False, point=ELSEWHERE)
+    for entries, expected in (
+        ((), "good"),
+        ((("Root", 10),), "revocation-unknown chain[0]"),
+        ((("CA", 3),), "revoked chain[0].serialNumber"),
+    ):
+        assert verdict(signer(ELSEWHERE), indirect_list("List issuer", *entries), ROOT_LIST, others=(holder,)) == expected
+
+
+def test_a_time_that_is_left_out_of_the_check_is_left_out_for_lists_too(verdict: Verdict) -> None:
+    assert verdict(signer(), ROOT_LIST, revocation_list("CA", number=100)) == "revocation-unknown chain[0]"
+    assert verdict(signer(), ROOT_LIST, revocation_list("CA", number=100), at=None) == "good"
+
+
+def test_the_order_of_the_lists_does_not_matter(verdict: Verdict) -> None:
     lists = [ROOT_LIST, *(revocation_list("CA", *serials, number=n) for n, serials in enumerate([(), (4,), (3,)], 1))]
     for seed in range(6):
         random.Random(seed).shuffle(lists)
         assert verdict(signer(), *lists) == "revoked chain[0].serialNumber"
 
 
-def test_many_lists_and_many_issuers_spend_the_budget() -> None:
+def test_many_lists_and_many_issuers_spend_the_budget(verdict: Verdict) -> None:
     holders = tuple(certificate("CA", "Root", 100 + n, ca=False, own=f"key {n}") for n in range(20))
     lists = [revocation_list("CA", signer="nobody's", number=n) for n in range(1, 31)]
     started = time.process_time()
@@ -254,7 +316,7 @@ def test_what_is_no_list_is_refused_with_its_place() -> None:
             parse_crl(good[:cut])
 
 
-def test_no_list_that_was_changed_is_believed() -> None:
+def test_no_list_that_was_changed_is_believed(verdict: Verdict) -> None:
     one = revocation_list("CA", 3)
-    emptied = replace(one, revoked={}, tbs=revocation_list("CA").tbs)
+    emptied = parse_crl(der.sequence(revocation_list("CA").tbs, one.signature_algorithm.der, der.bit_string(one.signature)))
     assert verdict(signer(), ROOT_LIST, emptied) == "revocation-unknown chain[0]"

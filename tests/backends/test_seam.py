@@ -51,11 +51,16 @@ def test_an_extension_of_another_contract_is_not_used(
         assert backends.best().name == "python"
 
 
-def test_a_broken_extension_is_no_absent_one(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("undefined symbol: Py_Nothing"), ModuleNotFoundError("No module named 'nothing'", name="nothing")],
+    ids=["does-not-load", "needs-what-is-absent"],
+)
+def test_a_broken_extension_is_no_absent_one(error: ImportError, monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
     class Breaking:
         def find_spec(self, name: str, path: object, target: object = None) -> None:
             if name == "imdskit._native":
-                raise ImportError("undefined symbol: Py_Nothing")
+                raise error
 
     monkeypatch.delitem(sys.modules, "imdskit._native", raising=False)
     monkeypatch.delattr("imdskit._native", raising=False)
@@ -65,6 +70,11 @@ def test_a_broken_extension_is_no_absent_one(monkeypatch: pytest.MonkeyPatch, fr
     assert refusal.value.code == "backend-broken"
     with pytest.warns(RuntimeWarning, match="backend-broken"):
         assert backends.best().name == "python"
+
+
+def test_the_python_backend_has_no_kernels_to_do_without() -> None:
+    python = backends.get("python")
+    assert backends.with_kernels(backends.without_kernels(python)) is python
 
 
 def test_an_unknown_backend_is_a_usage_error() -> None:

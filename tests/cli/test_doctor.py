@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from imdskit import backends
 from imdskit.clouds import CHINA, PUBLIC
@@ -95,6 +101,37 @@ def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
     finding = doctor.examine(Trust(bundled.anchors, (der[:-1] + bytes((der[-1] ^ 1,)),)), NOVEMBER_2026, 60, (PUBLIC, CHINA))
     assert finding.authorities[-1].reason is Reason.CERTIFICATE_SIGNATURE
     assert [word for word in ("public", "china") if any(f"the cloud {word} " in line for line in finding.advice)] == ["public", "china"]
+
+
+def authority(subject: str, issuer: str, *, ca: bool = True, path_length: int | None = None) -> bytes:
+    """Signed with the key called like its issuer."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key(subject).public_key())
+        .serial_number(len(subject) + len(issuer))
+        .not_valid_before(datetime.fromtimestamp(NOVEMBER_2026 - 1, UTC))
+        .not_valid_after(datetime.fromtimestamp(NOVEMBER_2026 + 1, UTC))
+        .add_extension(x509.BasicConstraints(ca, path_length), True)
+        .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), True)
+    )
+    return builder.sign(key(issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@cache
+def key(_: str) -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def test_an_authority_that_may_not_be_one_is_a_broken_chain() -> None:
+    root, middle = authority("Root", "Root"), authority("Middle", "Root", path_length=0)
+    intermediates = (middle, authority("Below", "Middle"), authority("End entity", "Root", ca=False))
+    finding = doctor.examine(Trust((root,), intermediates), NOVEMBER_2026, 60)
+    assert [(one.name, one.reason) for one in finding.authorities if one.state == "broken"] == [
+        ("Below", Reason.PATH_LENGTH),
+        ("End entity", Reason.NOT_A_CA),
+    ]
 
 
 def test_what_is_no_certificate_is_an_error_of_ours() -> None:

@@ -189,6 +189,8 @@ pub struct PathInputs {
     pub profile: IssuerProfile,
     pub min_rsa_bits: u32,
     pub accept_weak: bool,
+    /// Every certificate below the anchor needs a list that speaks for it, where there are lists.
+    pub require_lists: bool,
 }
 
 impl PathInputs {
@@ -249,7 +251,7 @@ pub fn path(
 ) -> Result<(), BadMessage> {
     let leaf = read(leaf, 0, "certificate".into())?;
     let parse_all = |many: &[Vec<u8>]| -> Vec<_> { many.iter().filter_map(|der| read(der, 0, "certificate".into()).ok()).collect() };
-    let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), true));
+    let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), inputs.require_lists));
     path::build(
         &leaf,
         &Pool::new(parse_all(anchors)),

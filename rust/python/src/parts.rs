@@ -101,6 +101,7 @@ fn path(
     limits: &Bound<'_, PyAny>,
     min_rsa_bits: u32,
     accept_weak: bool,
+    require_lists: bool,
 ) -> PyResult<()> {
     let key_usage: Bound<'_, PyAny> = inputs.getattr("key_usage")?;
     let asked = core::PathInputs {
@@ -120,6 +121,7 @@ fn path(
         profile: setup::profile(profile)?,
         min_rsa_bits,
         accept_weak,
+        require_lists,
     };
     let limits = setup::read_limits(limits)?;
     core::path(leaf, &anchors, &intermediates, lists.as_deref(), &asked, &limits).map_err(|bad| bad_message(inputs.py(), &bad))

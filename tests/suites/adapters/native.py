@@ -116,6 +116,7 @@ def _judge_path(
             Limits(),
             found.min_rsa_bits,
             found.accept_weak,
+            True,
         )
     except (DerError, VerificationError) as error:
         return Verdict(False, f"{error}")

@@ -248,12 +248,18 @@ def _extensions() -> Iterator[Case]:
 def _changes() -> Iterator[Case]:
     """Lists of changes (deltas), which continue list 7."""
 
-    def delta(*revoked: bytes, base: int = 7, **changes: object) -> bytes:
+    def delta(*revoked: bytes, base: int = 7, number: int = 9, age: int = 3600, **changes: object) -> bytes:
         indicator = x509.extension(DELTA, der.integer(base), critical=True)
-        return revocation_list(*revoked, number=9, this_update=pki.AT - 3600, extensions=[indicator], **changes)  # type: ignore[arg-type]
+        return revocation_list(*revoked, number=number, this_update=pki.AT - age, extensions=[indicator], **changes)  # type: ignore[arg-type]
 
     held = revocation_list(entry(SIGNER, HOLD))
     document = m.signed_data()
+    yield accept(
+        "revocation/delta-newest",
+        "an older list of changes adds the signer, the newest does not, and it tells all changes since the list",
+        document,
+        **_with(revocation_list(), delta(entry(SIGNER), number=8, age=7200), delta()),
+    )
     yield reject(
         "revocation/delta-revokes",
         "a list of changes adds the signer",

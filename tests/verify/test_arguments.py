@@ -1,0 +1,112 @@
+"""What callers give: times, documents, nonces, policies, trust. A mistake is told as one; a relaxed check is spelt out in what comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit import backends, cli
+from imdskit.backends.contract import Backend
+from imdskit.backends.python import checker
+from imdskit.errors import TrustError, UsageError, VerificationError
+from imdskit.verify import Policy, Trust, Verifier
+
+ATTESTED = Path(__file__).parent.parent / "vectors" / "attested"
+SAMPLE = Path(cli.__file__).parent / "documentation-sample.json"
+SETTING, *CASES = (json.loads(line) for line in (ATTESTED / "vectors.ndjson").read_text(encoding="ascii").splitlines())
+AT: int = SETTING["at"]
+DOCUMENT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
+ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
+TRUST = Trust(ANCHORS, INTERMEDIATES)
+
+Wrong = Callable[[Verifier], object]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda verifier: verifier.verify(DOCUMENT, datetime(2026, 11, 23)), "The time has no zone."),
+        (lambda verifier: verifier.verify(DOCUMENT, True), "The time is neither whole Unix seconds nor a datetime."),
+        (lambda verifier: verifier.verify(DOCUMENT, 1.5), "The time is neither whole Unix seconds nor a datetime."),
+        (lambda verifier: verifier.verify(DOCUMENT, -1), "The time is outside of the years 1970 to 9999."),
+        (lambda verifier: verifier.verify(7, AT), "A document is bytes or str."),
+        (lambda verifier: verifier.verify(DOCUMENT, AT, nonce=7), "A nonce is a str."),
+        (lambda _: Policy(clouds=()), "A policy needs at least one cloud."),
+        (lambda _: Policy(skew=-1), "Skew and age are seconds, zero or more."),
+        (lambda _: Policy(max_age=-1), "Skew and age are seconds, zero or more."),
+        (lambda _: Policy.preset("lax"), "There is no preset called 'lax'."),
+        (lambda _: backends.get("go"), "There is no backend called 'go'."),
+    ],
+)
+def test_a_mistake_of_the_caller_is_told(call: Wrong, message: str, backend: Backend) -> None:
+    with pytest.raises(UsageError, match="bad-argument") as error:
+        call(Verifier(TRUST, backend=backend))
+    assert error.value.message == message
+
+
+def test_a_time_with_a_zone_is_the_second_that_it_means(backend: Backend) -> None:
+    assert Verifier(TRUST, backend=backend).verify(DOCUMENT, datetime.fromtimestamp(AT, UTC)).at == AT
+
+
+@pytest.mark.parametrize(
+    ("made", "code", "message"),
+    [
+        (lambda: Trust(()), "no-trust", "No trust anchor was given."),
+        (
+            lambda: Trust.from_pem([b"-----BEGIN CERTIFICATE-----\nMIIB====\n-----END CERTIFICATE-----"]),
+            "bad-trust",
+            "Certificate 1 is not base64: Excess data after padding.",
+        ),
+        (
+            lambda: Trust.from_pem([b"-----BEGIN CERTIFICATE-----\nMIIBAA==AAAA\n-----END CERTIFICATE-----"]),
+            "bad-trust",
+            "Certificate 1 is not base64: Excess data after padding.",
+        ),
+    ],
+    ids=["none", "needless-padding", "data-after-padding"],
+)
+def test_trust_in_nothing_is_told(made: Callable[[], Trust], code: str, message: str) -> None:
+    with pytest.raises(TrustError) as error:
+        made()
+    assert error.value.code == code
+    assert error.value.message.startswith(message[:26])
+
+
+def test_what_a_preset_relaxes_is_in_the_attestation_and_in_the_report(backend: Backend) -> None:
+    verifier = Verifier(policy=Policy.legacy_sample(), backend=backend)
+    document = SAMPLE.read_bytes()
+    assert verifier.verify(document, AT).relaxed == verifier.policy.relaxed != ()
+    report = verifier.explain(document, AT)
+    assert report.ok
+    assert report.text().splitlines()[-2:] == ["not checked, as the policy asks: " + "; ".join(verifier.policy.relaxed), "accepted"]
+    left_out = {outcome.check: outcome.evidence for outcome in report.outcomes if outcome.outcome == "skip"}
+    assert {"chain", "revocation"} <= {check for check, why in left_out.items() if why == "left out by the policy"}
+
+
+@pytest.mark.parametrize("name", ["default", "online", "offline_audit", "legacy_sample"])
+def test_a_preset_is_the_policy_of_its_name(name: str) -> None:
+    assert Policy.preset(name) == (Policy() if name == "default" else getattr(Policy, name)())
+
+
+def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers() -> list[Any]:
+        own = Verifier(TRUST, Policy(check_times=False), backend=backends.get("python"))
+        found: list[Any] = []
+        for case in CASES * 2:
+            if case["id"].startswith(("leaf/", "name/")):
+                try:
+                    found.append(own.verify(base64.b64decode(case["document"]), AT).chain)
+                except VerificationError as error:
+                    found.append(str(error))
+        return found
+
+    with_room = answers()
+    monkeypatch.setattr(checker, "REMEMBERED_SIGNERS", 1)
+    assert answers() == with_room
+    assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2

@@ -1,0 +1,115 @@
+"""Revocation lists that are no lists: each is refused when a verifier is made, with what is wrong and where, by both backends."""
+
+from __future__ import annotations
+
+import pytest
+
+from imdskit import backends
+from imdskit.asn1 import writer as der
+from imdskit.backends.contract import Backend
+from imdskit.emulator import certificates
+from imdskit.errors import TrustError
+from imdskit.verify import Trust, Verifier
+
+AT = 1_800_000_000
+SCOPE, REASON, ISSUER, UNKNOWN = "2.5.29.28", "2.5.29.21", "2.5.29.29", "1.3.6.1.4.1.99999.1"
+NUMBER = certificates.extension("2.5.29.20", der.integer(1))
+SHA256_RSA = certificates.algorithm("1.2.840.113549.1.1.11")
+NAME = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), der.utf8_string("Nobody"))))
+HOST = der.implicit(2, b"nobody.invalid")
+UNKNOWN_EXTENSION = certificates.extension(UNKNOWN, der.null())
+FLAG = b"\xff"
+
+
+def revocation_list(*entries: bytes, extensions: tuple[bytes, ...] = (NUMBER,), version: int = 1) -> bytes:
+    """Signed by nobody: what is no list is told before a signature is looked at."""
+    tbs = der.sequence(
+        der.integer(version),
+        SHA256_RSA,
+        NAME,
+        der.time(AT),
+        der.time(AT + 1),
+        der.sequence(*entries) if entries else b"",
+        der.explicit(0, der.sequence(*extensions)),
+    )
+    return der.sequence(tbs, SHA256_RSA, der.bit_string(b"\0"))
+
+
+def entry(*extensions: bytes) -> bytes:
+    return der.sequence(der.integer(7), der.time(AT), der.sequence(*extensions))
+
+
+def scope(*members: bytes) -> bytes:
+    return certificates.extension(SCOPE, der.sequence(*members), critical=True)
+
+
+def reason(code: int) -> bytes:
+    return certificates.extension(REASON, der.element(0x0A, bytes((code,))))
+
+
+ENTRY_EXTENSIONS = "certificateList.tbsCertList.revokedCertificates[].crlEntryExtensions"
+LIST_EXTENSIONS = "certificateList.tbsCertList.crlExtensions"
+INDIRECT = scope(der.implicit(4, FLAG))
+
+MALFORMED = {
+    "version": (revocation_list(version=2), "A version that does not exist.", "certificateList.tbsCertList.version"),
+    "no-extensions": (revocation_list(extensions=()), "An empty list of extensions.", LIST_EXTENSIONS),
+    "extension-twice": (revocation_list(extensions=(NUMBER, NUMBER)), "Two extensions of one kind.", LIST_EXTENSIONS + "[1]"),
+    "entry-no-extensions": (revocation_list(entry()), "An empty list of extensions.", ENTRY_EXTENSIONS),
+    "entry-extension-twice": (
+        revocation_list(entry(reason(1), UNKNOWN_EXTENSION, reason(1))),
+        "Two extensions of one kind.",
+        ENTRY_EXTENSIONS + "[2]",
+    ),
+    "reason": (revocation_list(entry(reason(7))), "A reason that does not exist.", ENTRY_EXTENSIONS + "[0].extnValue"),
+    "second-entry": (
+        revocation_list(entry(UNKNOWN_EXTENSION), entry(reason(11))),
+        "A reason that does not exist.",
+        ENTRY_EXTENSIONS + "[0].extnValue",
+    ),
+    "entry-without-a-name": (
+        revocation_list(entry(certificates.extension(ISSUER, der.sequence(HOST, HOST), critical=True)), extensions=(NUMBER, INDIRECT)),
+        "A certificate issuer without a distinguished name.",
+        ENTRY_EXTENSIONS + "[0].extnValue",
+    ),
+    "two-kinds": (
+        revocation_list(extensions=(NUMBER, scope(der.implicit(1, FLAG), der.implicit(2, FLAG)))),
+        "A list that is limited to two kinds of certificates at once.",
+        LIST_EXTENSIONS + "[1].extnValue",
+    ),
+}
+
+
+@pytest.mark.parametrize(("crl", "message", "place"), MALFORMED.values(), ids=MALFORMED)
+def test_what_is_wrong_with_a_list_is_told_with_its_place(crl: bytes, message: str, place: str, backend: Backend) -> None:
+    trust = Trust((Trust.bundled().anchors[0],), crls=(revocation_list(), crl))
+    with pytest.raises(TrustError) as error:
+        Verifier(trust, backend=backend)
+    path, _, offset = error.value.location.partition("@")
+    assert (error.value.code, error.value.message) == ("bad-trust", f"Not a certificate revocation list: {message}")
+    assert path == f"crls[1] {place}"
+    assert 0 < int(offset) <= len(crl)
+
+
+def test_both_backends_name_the_same_octet(backend: Backend) -> None:
+    for crl, _, _ in MALFORMED.values():
+        said = set()
+        for one in (backends.get("python"), backend):
+            with pytest.raises(TrustError) as error:
+                Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), backend=one)
+            said.add(str(error.value))
+        assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "crl",
+    [
+        revocation_list(entry(UNKNOWN_EXTENSION), entry(reason(1))),
+        revocation_list(
+            entry(certificates.extension(ISSUER, der.sequence(HOST, der.explicit(4, NAME)), critical=True)), extensions=(NUMBER, INDIRECT)
+        ),
+    ],
+    ids=["unknown-extension-of-an-entry", "other-names-of-an-issuer"],
+)
+def test_what_nobody_has_to_understand_makes_no_list_bad(crl: bytes, backend: Backend) -> None:
+    Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), backend=backend)
