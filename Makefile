@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test lint packages pyz bench fuzz clean
+.PHONY: demo setup native test coverage lint packages pyz bench fuzz clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -41,6 +41,13 @@ native: setup
 test: native
 	$(BIN)/python -m pytest -n auto -m "not packaging" $(PYTEST_ARGS)
 	@if [ "$(IMDSKIT_NATIVE)" != off ] && command -v cargo >/dev/null; then cargo test --quiet --locked; fi
+
+# Every line and branch of the verifier: its tests alone, in processes that coverage follows.
+coverage: native
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/verify tests/vectors tests/cli/test_doctor.py tests/cli/test_verify_verb.py $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: native
 	$(BIN)/ruff check

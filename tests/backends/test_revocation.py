@@ -20,6 +20,7 @@ from imdskit.backends.contract import Backend, Limits
 from imdskit.backends.python import path
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.crl import CertificateList, parse_crl
+from imdskit.backends.python.distribution_points import points_of
 from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.x509 import parse_certificate
@@ -57,6 +58,7 @@ def certificate(
     lists: bool = True,
     own: str = "",
     point: x509.DistributionPoint | None = None,
+    points: bytes = b"",
 ) -> Certificate:
     """Signed with the key called like its issuer; its own is called like itself if ``own`` does not say otherwise."""
     builder = (
@@ -72,6 +74,8 @@ def certificate(
     )
     if point is not None:
         builder = builder.add_extension(x509.CRLDistributionPoints([point]), False)
+    if points:
+        builder = builder.add_extension(x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, points), False)
     return parse_certificate(builder.sign(key(issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER))
 
 
@@ -276,6 +280,23 @@ def test_who_is_named_as_the_issuer_of_the_list_for_its_own_certificate_is_belie
         ((("CA", 3),), "revoked chain[0].serialNumber"),
     ):
         assert verdict(signer(ELSEWHERE), indirect_list("List issuer", *entries), ROOT_LIST, others=(holder,)) == expected
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (der.sequence(der.sequence()), "A distribution point that says neither where nor whose."),
+        (der.sequence(der.sequence(der.explicit(0))), "An element is missing."),
+    ],
+    ids=["empty-point", "nameless-point"],
+)
+def test_points_that_cannot_be_read_leave_the_list_of_the_issuer(points: bytes, message: str, verdict: Verdict) -> None:
+    leaf = certificate("Signer", "CA", 3, ca=False, lists=False, points=points)
+    assert verdict(leaf, ROOT_LIST, revocation_list("CA")) == "good"
+    assert verdict(leaf, ROOT_LIST, revocation_list("CA", 3)) == "revoked chain[0].serialNumber"
+    with pytest.raises(DerError) as error:
+        points_of(leaf)
+    assert error.value.message == message
 
 
 def test_a_time_that_is_left_out_of_the_check_is_left_out_for_lists_too(verdict: Verdict) -> None:
