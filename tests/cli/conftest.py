@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,6 +18,8 @@ from imdskit.client import Client
 from imdskit.emulator import Emulator
 
 NONCE = "4071882193"
+PYTHON = Path(__file__).parents[2] / "python"
+Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
 class Outcome(NamedTuple):
@@ -60,3 +65,26 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
         return Outcome(status, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def serve() -> Iterator[Start]:
+    """Start ``imdskit serve``; the process, and the line that it wrote."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, seed: bool = True) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "imdskit", "serve", *(["--seed", "1"] if seed else []), *arguments],
+            env={**os.environ, "PYTHONPATH": str(PYTHON)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        return process, json.loads(process.stdout.readline())
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate(timeout=30)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +21,6 @@ from imdskit.verify import Trust, Verifier
 PYTHON = Path(__file__).parent.parent.parent / "python"
 Run = Callable[..., Any]
 Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
-
-
-@pytest.fixture
-def serve() -> Iterator[Start]:
-    """Start ``imdskit serve``; the process, and the line that it wrote."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str, seed: bool = True) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "imdskit", "serve", *(["--seed", "1"] if seed else []), *arguments],
-            env={**os.environ, "PYTHONPATH": str(PYTHON)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        return process, json.loads(process.stdout.readline())
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import signal
+import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imdskit.client import Client
+from imdskit.emulator import Emulator
 from imdskit.errors import UsageError
 
 Run = Callable[..., Any]
+Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +92,215 @@ def test_the_place_of_a_mistake_in_a_script_is_told(run: Run, tmp_path: Path) ->
     (tmp_path / "faults.json").write_text('[{"fault": {"status": 500}}, {"fault": {"delay": -1}}]', "utf-8")
     status, _, err = run("serve", "--seed", "1", "--faults", str(tmp_path / "faults.json"))
     assert (status, "/1/fault/delay" in err) == (2, True)
+
+
+SECRET = "a-token-that-tests-know"
+RESTART = [{"match": {"path": "/metadata/versions"}, "times": 1, "fault": {"status": 410}}]
+
+
+class Admin:
+    """The admin side of a process, as its state file or its line says."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._host, self._token = url.removeprefix("http://"), token
+
+    def __call__(self, method: str, target: str, body: Any = None) -> Any:
+        connection = http.client.HTTPConnection(self._host, timeout=30)
+        try:
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            connection.request(method, target, None if body is None else json.dumps(body), headers)
+            reply = connection.getresponse()
+            value = json.loads(reply.read())
+            assert reply.status == 200, value
+            return value
+        finally:
+            connection.close()
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == ("", "")
+    return process.returncode
+
+
+def status(url: str, target: str, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", target, headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_restart_from_the_snapshot_goes_on_where_it_ended(serve: Start, tmp_path: Path) -> None:
+    snapshot, state = str(tmp_path / "snapshot.json"), tmp_path / "state.json"
+    options = ("--scenario", "identities", "--clock", "manual", "--snapshot", snapshot, "--state-file", str(state))
+    process, ready = serve(*options)
+    said = json.loads(state.read_bytes())
+    assert (said["url"], said["admin"], said["pid"]) == (ready["url"], ready["admin"], process.pid)
+    assert state.stat().st_mode & 0o777 == 0o600
+    admin = Admin(said["admin"], said["token"])
+    admin("PATCH", "/v1/state", {"compute": {"name": "patched"}})
+    admin("POST", "/v1/events", [{"EventId": "first", "EventType": "Reboot"}])
+    admin("PUT", "/v1/faults", RESTART)
+    admin("POST", "/v1/clock", {"advance": 3600})
+    assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 410
+    before = admin("GET", "/v1/snapshot")
+    assert ended(process) == 0
+    assert not state.exists()
+    assert Path(snapshot).stat().st_mode & 0o777 == 0o600
+
+    _, ready = serve(*options)
+    said = json.loads(state.read_bytes())
+    admin = Admin(said["admin"], said["token"])
+    assert admin("GET", "/v1/snapshot") == before
+    assert Client(ready["url"]).get("compute/name", "text") == "patched"
+    assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 200  # the fault had its one time
+    assert [event["EventId"] for event in admin("GET", "/v1/events")["events"]] == ["first"]
+
+
+def test_a_clock_stands_still_until_it_is_moved(serve: Start, tmp_path: Path) -> None:
+    _, ready = serve("--clock", "manual", "--admin-port", "0", "--admin-token-file", str(token_file(tmp_path)))
+    admin = Admin(ready["admin"], SECRET)
+    assert admin("GET", "/v1/clock")["rate"] == 0
+    admin("POST", "/v1/events", [{"EventId": "soon", "EventType": "Freeze"}])
+    now = admin("GET", "/v1/clock")["now"]
+    assert [event["EventStatus"] for event in admin("GET", "/v1/events")["events"]] == ["Scheduled"]
+    assert admin("POST", "/v1/clock", {"advance": 900})["now"] == now + 900
+    assert [event["EventStatus"] for event in admin("GET", "/v1/events")["events"]] == ["Started"]
+
+
+def test_a_fast_clock_runs(serve: Start, tmp_path: Path) -> None:
+    _, ready = serve("--clock", "fast=1000000", "--admin-port", "0", "--admin-token-file", str(token_file(tmp_path)))
+    admin = Admin(ready["admin"], SECRET)
+    first = admin("GET", "/v1/clock")
+    assert first["rate"] == 1_000_000
+    assert admin("GET", "/v1/clock")["now"] > first["now"]  # a request takes more than a microsecond
+    assert admin("POST", "/v1/clock", {"rate": 0})["rate"] == 0
+
+
+def test_profile_rules_faults_and_hosts_are_seen_by_clients(serve: Start, tmp_path: Path) -> None:
+    script = tmp_path / "faults.json"
+    script.write_text(json.dumps(RESTART), "utf-8")
+    _, ready = serve(
+        *("--profile", "strict-header", "--rule", "x-forwarded-for=off", "--faults", str(script)),
+        *("--allow-host", "imds.test", "--no-rate-limit"),
+    )
+    url, instance = ready["url"], "/metadata/instance?api-version=2021-02-01"
+    assert [status(url, "/metadata/versions", {"Metadata": "true"}) for _ in range(2)] == [410, 200]
+    assert [status(url, instance, {"Metadata": value}) for value in ("true", "True")] == [200, 400]
+    assert status(url, instance, {"Metadata": "true", "X-Forwarded-For": "10.0.0.1"}) == 200
+    assert [status(url, instance, {"Metadata": "true", "Host": host}) for host in ("imds.test", "imds.example")] == [200, 421]
+
+
+def test_machines_of_a_fleet_are_asked_at_the_ports_that_the_line_tells(serve: Start) -> None:
+    process, ready = serve("--fleet", "3", "--fleet-by", "port", "--scenario", "linux")
+    assert (ready["fleet"]["machines"], ready["fleet"]["by"]) == (3, "port")
+    names = [Client(f"http://127.0.0.1:{port}").get("compute/name", "text") for port in ready["fleet"]["ports"]]
+    assert names == ["linux-vm-0", "linux-vm-1", "linux-vm-2"]
+    assert ended(process) == 0
+
+
+def token_file(folder: Path, token: str = SECRET) -> Path:
+    path = folder / "token"
+    path.write_text(token + "\n", "utf-8")
+    return path
+
+
+CONTENTS: list[tuple[str, str, str, str]] = [
+    ("a snapshot that is not JSON", "--snapshot", "{", "bad-snapshot"),
+    ("a snapshot that is empty", "--snapshot", "", "bad-snapshot"),
+    ("a snapshot that is something else", "--snapshot", "[]", "bad-snapshot"),
+    ("a snapshot of tomorrow", "--snapshot", '{"format": "imdskit-snapshot", "version": 2}', "/version"),
+    ("a snapshot too deep", "--snapshot", "[" * 100_000, "bad-snapshot"),
+    ("faults that are not JSON", "--faults", "{", "bad-faults"),
+    ("faults too deep", "--faults", "[" * 100_000, "bad-faults"),
+    ("a fault that there is not", "--faults", '[{"fault": {"earthquake": 1}}]', "/0/fault"),
+    ("an empty token", "--admin-token-file", "", "admin token"),
+    ("a token that could be guessed", "--admin-token-file", "secret", "16 to 256"),
+    ("a token of two lines", "--admin-token-file", SECRET + "\n" + SECRET, "admin token"),
+    ("a token without end", "--admin-token-file", "a" * 2000, "admin token"),
+    ("a token of other letters", "--admin-token-file", "\u00e9" * 20, "admin token"),
+]
+
+
+@pytest.mark.parametrize(("option", "content", "words"), [row[1:] for row in CONTENTS], ids=[row[0] for row in CONTENTS])
+def test_a_file_that_will_not_do_is_a_mistake(option: str, content: str, words: str, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(content, "utf-8")
+    outcome, out, err = run("serve", "--seed", "1", "--admin-port", "0", option, str(path))
+    assert (outcome, out) == (2, "")
+    assert err.startswith("error: ")
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "place"),
+    [
+        ("clock", {"now": "noon"}, "/clock/now"),
+        ("clock", {"now": -1}, "/clock/now"),
+        ("scenario", {"name": "x", "document": {"compute": {"nosuch": 1}}}, "/compute"),
+        ("scenario", {"name": "x", "document": {"cloud": "china"}}, "/cloud"),
+        ("events", 1, "/events"),
+        ("faults", [{"fault": 1}], "/faults"),
+        ("tokens", 1, "/tokens"),
+    ],
+)
+@pytest.mark.parametrize("clock", [(), ("--clock", "manual")], ids=["system", "manual"])
+def test_a_part_of_a_snapshot_that_will_not_do_is_told_with_its_place(
+    member: str, value: object, place: str, clock: tuple[str, ...], run: Run, tmp_path: Path, good_snapshot: dict[str, Any]
+) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_text(json.dumps({**good_snapshot, member: value}), "utf-8")
+    outcome, out, err = run("serve", "--seed", "1", "--snapshot", str(path), *clock)
+    assert (outcome, out) == (2, "")
+    assert err.startswith("error: ")
+    assert place in err
+
+
+@pytest.fixture(scope="module")
+def good_snapshot() -> dict[str, Any]:
+    with Emulator("linux", seed=1) as imds:
+        return imds.snapshot()
+
+
+MISTAKES: list[tuple[str, tuple[str, ...], str]] = [
+    ("a clock of no kind", ("--clock", "sundial"), "invalid clock value"),
+    ("a clock that goes back", ("--clock", "fast=-1"), "invalid clock value"),
+    ("a clock that stands still by another name", ("--clock", "fast=0"), "invalid clock value"),
+    ("a clock too fast", ("--clock", "fast=1000001"), "invalid clock value"),
+    ("a clock of no rate", ("--clock", "fast="), "invalid clock value"),
+    ("a token and no admin side", ("--admin-token-file", "token"), "no admin side"),
+    ("a token file that is not there", ("--admin-port", "0", "--admin-token-file", "no/such/token"), "no/such/token"),
+    ("an admin port that is none", ("--admin-port", "65536"), "invalid port value"),
+    ("a state file in a folder that is not", ("--state-file", "no/such/state.json"), "no/such/state.json"),
+    ("a snapshot in a folder that is not", ("--snapshot", "no/such/snapshot.json"), "no/such/snapshot.json"),
+    ("a snapshot that is a folder", ("--snapshot", "."), "bad-snapshot"),
+    ("faults that are a folder", ("--faults", "."), "bad-faults"),
+    ("a snapshot of a fleet", ("--fleet", "2", "--snapshot", "snapshot.json"), "--snapshot"),
+    ("a fleet of no number", ("--fleet", "many"), "invalid"),
+    ("a fleet of a million and one", ("--fleet", "1000001"), "1 to 1000000"),
+    ("a fleet on a network that is none", ("--fleet", "2", "--fleet-by", "source", "--fleet-network", "here"), "no network"),
+    ("a fleet at more ports than there are", ("--fleet", "9", "--fleet-by", "port", "--port", "65530"), "error: "),
+    ("a fleet chosen by the moon", ("--fleet", "2", "--fleet-by", "moon"), "invalid choice"),
+    ("a profile of no name", ("--profile", ""), "invalid choice"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES])
+def test_an_option_that_will_not_do_is_told_and_nothing_is_served(
+    arguments: tuple[str, ...], words: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome, out, err = run("serve", "--seed", "1", *arguments)
+    assert (outcome, out) == (2, "")
+    assert words in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_admin_port_that_is_the_services_is_a_mistake(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    outcome, out, err = run("serve", "--seed", "1", "--port", port, "--admin-port", port)
+    assert (outcome, out) == (2, "")
+    assert "Cannot listen" in err

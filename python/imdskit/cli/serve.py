@@ -114,6 +114,8 @@ def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
                 "bad-argument", "There is a token, but no admin side.", location="--admin-token-file", hint="Give --admin-port too."
             )
         token = inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
+    if options.snapshot is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.snapshot))):
+        raise UsageError("bad-argument", "The file could not be written at the end: there is no such folder.", location=options.snapshot)
     return Emulator(
         options.scenario or "linux",
         options.seed,
