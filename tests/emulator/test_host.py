@@ -123,6 +123,16 @@ def test_a_page_cannot_use_a_fault_up(imds: Emulator) -> None:
     imds.faults.clear()
 
 
+def test_what_was_refused_for_its_host_is_in_the_journal(imds: Emulator) -> None:
+    imds.journal.reset()
+    ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: evil.example\nOrigin: http://evil.example")
+    ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: 127.0.0.1\nMetadata: true")
+    refused, answered = imds.journal.list()
+    assert (refused.status, refused.rule, refused.header("Host"), refused.source) == (421, "wrong-host", "evil.example", "127.0.0.1")
+    assert (answered.status, answered.rule) == (200, "")
+    assert imds.journal.count(rule="wrong-host") == 1
+
+
 def test_a_server_of_its_own_asks_for_no_host_unless_told() -> None:
     with Server(lambda _: Response(200, (), b"x")) as server:
         assert ask(server.server_port, "GET / HTTP/1.1\nHost: evil.example") == (200, b"x")

@@ -23,7 +23,7 @@ from imdskit.emulator.events import Events
 from imdskit.emulator.faults import Faults, Script
 from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.hosts import Hosts
-from imdskit.emulator.http import Server
+from imdskit.emulator.http import Server, wrong_host
 from imdskit.emulator.journal import KEPT, Journal
 from imdskit.emulator.keys import Keys
 from imdskit.emulator.scenario import Scenario
@@ -121,7 +121,8 @@ class Emulator:
         if self.app.machine.identities:
             self.issuer.prepare()
         self.admin: Admin | None = None
-        self._server = Server(self.handle, host, port, clock=clock, hosts=Hosts((host, *self._allow_hosts)), quick=self.quick)
+        hosts = Hosts((host, *self._allow_hosts))
+        self._server = Server(self.handle, host, port, clock=clock, hosts=hosts, misdirected=self.misdirected, quick=self.quick)
         try:
             self.authority = self._authority(seed, keys)
             if snapshot_file is not None and Path(snapshot_file).exists():
@@ -149,6 +150,10 @@ class Emulator:
     def handle(self, request: Request) -> Response:
         """The answer to one request, which goes into the journal."""
         return self.journal.answered(self.app.handle, request)
+
+    def misdirected(self, request: Request) -> Response:
+        """The answer to a request whose Host may not be asked; it goes into the journal, and no rule, limit or fault sees it."""
+        return self.journal.answered(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
         """Whether the answer takes no time worth speaking of."""

@@ -52,6 +52,11 @@ _NEVER = sys.maxsize
 _HEAD_END = b"\r\n\r\n"
 
 
+def wrong_host(_: Request) -> Response:
+    """The answer to a request whose Host may not be asked."""
+    return replace(WRONG_HOST.response(), rule=WRONG_HOST.name)
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection. Override :meth:`respond` to stand between requests and the service."""
 
@@ -120,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             hosts = self.server.hosts
             known = hosts is None or hosts.allow(head.headers, self.local)
-            response = WRONG_HOST.response() if not known else self._answered or self.respond(request)
+            response = self.server.misdirected(request) if not known else self._answered or self.respond(request)
         except ImdskitError as error:
             self.log_error("%s", error)
             response = SERVER_ERROR.response()
@@ -263,6 +268,7 @@ class Server(ThreadingHTTPServer):
         connections: that may be open at once.
         handler: the class that speaks to a client.
         hosts: that may be asked; None: any.
+        misdirected: answers what was asked of another host.
         quick: which requests the service answers at once and without a wait: they need no thread, where the system has ``epoll`` and ``handler``
             is :class:`Handler` itself. None: each connection has a thread.
 
@@ -284,6 +290,7 @@ class Server(ThreadingHTTPServer):
         connections: int = CONNECTIONS,
         handler: type[Handler] = Handler,
         hosts: Hosts | None = None,
+        misdirected: Service = wrong_host,
         quick: Quick | None = None,
     ) -> None:
         self.service = service
@@ -291,6 +298,7 @@ class Server(ThreadingHTTPServer):
         self.watch = watch or SystemClock()
         self.connections = connections
         self.hosts = hosts
+        self.misdirected = misdirected
         self.stopping = False
         self._halt = threading.Event()
         self._date = (0, "")

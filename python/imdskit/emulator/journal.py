@@ -6,7 +6,7 @@ with Emulator() as imds:
     assert imds.journal.last().status == 200
 
 What belongs here: remembering, counting, waiting. Requests come from :class:`imdskit.emulator.emulator.Emulator`. What never was a request
-(broken framing, a Host that may not be asked) is not in it.
+(broken framing, too many connections) is not in it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
         target: as it was sent.
         headers: (name, value) as they were sent, but for secret values.
         status: of the answer.
-        rule: name of the rule that refused it, or ``""``.
+        rule: name of the rule that refused it, ``wrong-host`` if its Host may not be asked, or ``""``.
         fault: kind of the fault that applied, or ``""``.
         duration_ns: that the service took for the answer, by the machine's clock; what a fault adds on the wire is not in it.
         octets: of the answer's body.
