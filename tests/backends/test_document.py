@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -187,3 +188,25 @@ def verdict(backend: Backend, data: bytes) -> bytes | str:
 @given(data=st.binary(max_size=60) | st.text('{}[]",:0123456789.eE+-\\u truefalsn \t', max_size=40).map(str.encode))
 def test_every_backend_refuses_the_same_bytes(backend: Backend, data: bytes) -> None:
     assert verdict(backend, data) == verdict(backends.get("python"), data)
+
+
+def test_a_text_of_a_class_of_its_own_leaves_nothing_behind(backend: Backend) -> None:
+    class Other(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            return hash("b")
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+    document = backend.document(b'{"a":1,"b":2}')
+    with suppress(SelectionError):
+        document.select((Other("a"),), "text")
+    for _ in range(2):
+        assert document.select(("b",), "text") == b"2"
+        assert document.select(("a",), "text") == b"1"
+        assert document.select((), "json") == b'{"a":1,"b":2}'
+        for form in ("text", "json"):
+            with pytest.raises(SelectionError, match="not-found"):
+                document.select(("c",), form)

@@ -10,6 +10,9 @@ use jiter::{Jiter, Peek};
 const MAX_BRACKETS: usize = 100_000;
 const MAX_DEPTH: usize = 32;
 
+/// Octets of a document for each of its nodes, in documents of the service.
+const TYPICAL_NODE: usize = 24;
+
 /// How a node is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -41,9 +44,14 @@ pub struct Document {
     text: Vec<u8>,
     /// The root is the last.
     nodes: Vec<Node>,
-    /// (name, node) of the members of objects, by name in each; (nothing, node) of the elements of arrays.
-    children: Vec<(Range<usize>, usize)>,
+    /// (name, node) of the members of objects, by name in each, and of the elements of arrays.
+    children: Vec<Child>,
 }
+
+type Child = (Range<usize>, usize);
+
+/// Of the containers that are being read, their children so far; and whether each is a container itself.
+type Open = Vec<(Child, bool)>;
 
 #[derive(Debug)]
 enum Node {
@@ -69,11 +77,12 @@ impl Document {
         let mut document = Self {
             json: Vec::with_capacity(data.len()),
             text: Vec::with_capacity(data.len()),
-            ..Self::default()
+            nodes: Vec::with_capacity(data.len() / TYPICAL_NODE),
+            children: Vec::with_capacity(data.len() / TYPICAL_NODE),
         };
         let mut reader = Jiter::new(data);
         let first = reader.peek().map_err(bad)?;
-        document.read(&mut reader, data, first, 0)?;
+        document.read(&mut reader, data, first, 0, &mut Open::with_capacity(64))?;
         reader.finish().map_err(bad)?;
         Ok(document)
     }
@@ -117,24 +126,26 @@ impl Document {
     }
 
     /// Read a value and all below it; whether it is a container.
-    fn read(&mut self, reader: &mut Jiter<'_>, data: &[u8], kind: Peek, depth: usize) -> Result<bool, BadDocument> {
+    fn read(&mut self, reader: &mut Jiter<'_>, data: &[u8], kind: Peek, depth: usize, open: &mut Open) -> Result<bool, BadDocument> {
         if depth > MAX_DEPTH {
             return Err(BadDocument(format!("The document is more than {MAX_DEPTH} levels deep.")));
         }
         match kind {
-            Peek::Object => self.read_object(reader, data, depth)?,
-            Peek::Array => self.read_array(reader, data, depth)?,
+            Peek::Object => self.read_object(reader, data, depth, open)?,
+            Peek::Array => self.read_array(reader, data, depth, open)?,
             Peek::String => {
-                let (start, place) = (reader.current_index(), self.text.len());
-                self.text.extend_from_slice(reader.known_str().map_err(bad)?.as_bytes());
-                let raw = &data[start..reader.current_index()];
-                let written = self.write_string(raw, place)?;
-                let node = if raw.len() == written.len() && self.text.len() - place + 2 == raw.len() {
-                    // Without escapes its text stands in its JSON.
-                    self.text.truncate(place);
-                    Node::Plain(written.start + 1..written.end - 1)
+                let start = reader.current_index();
+                self.json.push(b'"');
+                let place = append(&mut self.json, reader.known_str().map_err(bad)?);
+                // An escape is longer than what it stands for.
+                let node = if place.len() + 2 == reader.current_index() - start {
+                    self.json.push(b'"');
+                    Node::Plain(place)
                 } else {
-                    Node::Unescaped(place..self.text.len())
+                    let text = String::from_utf8(self.json.split_off(place.start)).map_err(|error| BadDocument(error.to_string()))?;
+                    self.json.truncate(place.start - 1);
+                    quote(&mut self.json, &text);
+                    Node::Unescaped(append(&mut self.text, &text))
                 };
                 self.nodes.push(node);
                 return Ok(false);
@@ -151,31 +162,24 @@ impl Document {
         Ok(true)
     }
 
-    fn read_object(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize) -> Result<(), BadDocument> {
+    fn read_object(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize, open: &mut Open) -> Result<(), BadDocument> {
         let start = self.json.len();
         self.json.push(b'{');
-        let mut members: Vec<(Range<usize>, usize)> = Vec::with_capacity(16);
-        let mut containers = Vec::with_capacity(16);
-        let mut before = reader.current_index();
-        let mut name = reader.known_object().map_err(bad)?.map(|name| append(&mut self.text, name));
+        let first = open.len();
+        let mut name = reader.known_object().map_err(bad)?.map(|name| self.name(name));
         while let Some(place) = name {
-            if !members.is_empty() {
-                self.json.push(b',');
-            }
-            // Between the last value and the colon after this name stands nothing but the name with a quotation mark before it.
-            let from = memchr::memchr(b'"', &data[before..]).map_or(before, |quote| before + quote);
-            let raw = data[from..reader.current_index()].trim_ascii_end();
-            let raw = raw.strip_suffix(b":").unwrap_or(raw).trim_ascii_end();
-            self.write_string(raw, place.start)?;
-            self.json.push(b':');
             let kind = reader.peek().map_err(bad)?;
-            containers.push(self.read(reader, data, kind, depth + 1)?);
-            members.push((place, self.nodes.len() - 1));
-            before = reader.current_index();
-            name = reader.next_key().map_err(bad)?.map(|name| append(&mut self.text, name));
+            let container = self.read(reader, data, kind, depth + 1, open)?;
+            open.push(((place, self.nodes.len() - 1), container));
+            name = reader.next_key().map_err(bad)?.map(|name| {
+                self.json.push(b',');
+                self.name(name)
+            });
         }
         self.json.push(b'}');
-        let listing = self.list(members.iter().map(|(name, _)| name.clone()).zip(containers));
+        let listing = self.list(&open[first..]);
+        let places = self.close(open, first);
+        let members = &mut self.children[places.clone()];
         members.sort_unstable_by(|(one, _), (other, _)| self.text[one.clone()].cmp(&self.text[other.clone()]));
         if members
             .windows(2)
@@ -183,62 +187,69 @@ impl Document {
         {
             return Err(BadDocument("A member occurs twice.".to_owned()));
         }
-        let places = self.children.len()..self.children.len() + members.len();
-        self.children.append(&mut members);
         self.nodes.push(Node::Object(start..self.json.len(), listing, places));
         Ok(())
     }
 
-    fn read_array(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize) -> Result<(), BadDocument> {
+    fn read_array(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize, open: &mut Open) -> Result<(), BadDocument> {
         let start = self.json.len();
         self.json.push(b'[');
-        let mut elements = Vec::new();
-        let mut containers = Vec::new();
+        let first = open.len();
         let mut kind = reader.known_array().map_err(bad)?;
         while let Some(next) = kind {
-            if !elements.is_empty() {
+            if open.len() > first {
                 self.json.push(b',');
             }
-            containers.push(self.read(reader, data, next, depth + 1)?);
-            elements.push((0..0, self.nodes.len() - 1));
+            let container = self.read(reader, data, next, depth + 1, open)?;
+            let name = append(&mut self.text, (open.len() - first).to_string().as_str());
+            open.push(((name, self.nodes.len() - 1), container));
             kind = reader.array_step().map_err(bad)?;
         }
         self.json.push(b']');
-        let names: Vec<_> = (0..elements.len())
-            .map(|index| append(&mut self.text, &index.to_string()))
-            .collect();
-        let listing = self.list(names.into_iter().zip(containers));
-        let places = self.children.len()..self.children.len() + elements.len();
-        self.children.append(&mut elements);
+        let listing = self.list(&open[first..]);
+        let places = self.close(open, first);
         self.nodes.push(Node::Array(start..self.json.len(), listing, places));
         Ok(())
     }
 
-    /// Write a string in its shortest form: as it came, or anew if there are escapes in it. Its text stands in `text` from `place` on.
-    fn write_string(&mut self, raw: &[u8], place: usize) -> Result<Range<usize>, BadDocument> {
-        let start = self.json.len();
-        if memchr::memchr(b'\\', raw).is_none() {
-            self.json.extend_from_slice(raw);
-        } else {
-            let text = std::str::from_utf8(&self.text[place..]).map_err(|error| BadDocument(error.to_string()))?;
-            serde_json::to_writer(&mut self.json, text).map_err(|error| BadDocument(error.to_string()))?;
-        }
-        Ok(start..self.json.len())
+    /// Write the name of a member; where it stands in `text`.
+    fn name(&mut self, name: &str) -> Range<usize> {
+        quote(&mut self.json, name);
+        self.json.push(b':');
+        append(&mut self.text, name)
     }
 
     /// One child a line, containers with a slash behind them.
-    fn list(&mut self, children: impl Iterator<Item = (Range<usize>, bool)>) -> Range<usize> {
+    fn list(&mut self, children: &[(Child, bool)]) -> Range<usize> {
         let start = self.text.len();
-        for (index, (name, container)) in children.enumerate() {
+        for (index, ((name, _), container)) in children.iter().enumerate() {
             if index > 0 {
                 self.text.push(b'\n');
             }
-            self.text.extend_from_within(name);
-            if container {
+            self.text.extend_from_within(name.clone());
+            if *container {
                 self.text.push(b'/');
             }
         }
         start..self.text.len()
+    }
+
+    /// The children of a container that has come to its end, moved to where they stay.
+    fn close(&mut self, open: &mut Open, first: usize) -> Range<usize> {
+        let start = self.children.len();
+        self.children.extend(open.drain(first..).map(|(child, _)| child));
+        start..self.children.len()
+    }
+}
+
+/// Write a string in its shortest form.
+fn quote(json: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|octet| octet < b' ' || octet == b'"' || octet == b'\\') {
+        json.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+    } else {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
     }
 }
 

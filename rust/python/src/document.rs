@@ -4,7 +4,7 @@ use imdskit_core::document;
 use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::errors::error;
 
@@ -15,14 +15,23 @@ fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
 
 /// See `imdskit.backends.contract.Document`.
 #[pyclass(frozen, module = "imdskit._native")]
-pub struct Document(document::Document);
+pub struct Document {
+    nodes: document::Document,
+    /// What was asked for before, by path. A node has one path, so there are never more than nodes.
+    json: Py<PyDict>,
+    text: Py<PyDict>,
+}
 
 #[pymethods]
 impl Document {
     #[new]
     fn new(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
         py.detach(|| document::Document::new(data))
-            .map(Self)
+            .map(|nodes| Self {
+                nodes,
+                json: PyDict::new(py).unbind(),
+                text: PyDict::new(py).unbind(),
+            })
             .map_err(|document::BadDocument(detail)| {
                 let message = format!("The document is not strict JSON. {detail}");
                 error(py, "SelectionError", "bad-document", &message, None)
@@ -31,11 +40,14 @@ impl Document {
 
     /// The node at a path, as `json` or as `text`.
     fn select<'py>(&self, py: Python<'py>, path: &Bound<'py, PyTuple>, form: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let form = match form {
-            "json" => document::Form::Json,
-            "text" => document::Form::Text,
+        let (form, found) = match form {
+            "json" => (document::Form::Json, self.json.bind(py)),
+            "text" => (document::Form::Text, self.text.bind(py)),
             _ => return Err(PyValueError::new_err("form is neither json nor text")),
         };
+        if let Some(remembered) = found.get_item(path)? {
+            return Ok(remembered.cast_into::<PyBytes>()?);
+        }
         let absent = || match joined(path) {
             Ok(place) => error(py, "SelectionError", "not-found", "There is no such node.", Some(place)),
             Err(failure) => failure,
@@ -53,9 +65,10 @@ impl Document {
                 Err(failure) => return Err(failure),
             }
         }
-        self.0
+        let rendered = self
+            .nodes
             .select(names, form)
-            .map(|found| PyBytes::new(py, found))
+            .map(|octets| PyBytes::new(py, octets))
             .map_err(|refusal| match refusal {
                 document::SelectError::NotFound => absent(),
                 document::SelectError::LeafNeedsText => {
@@ -65,6 +78,11 @@ impl Document {
                         Err(failure) => failure,
                     }
                 }
-            })
+            })?;
+        // A text of another class may call itself equal to what it is not.
+        if keys.iter().all(|key| key.is_exact_instance_of::<PyString>()) {
+            found.set_item(path, &rendered)?;
+        }
+        Ok(rendered)
     }
 }
