@@ -68,6 +68,7 @@ class Verifier:
     ) -> None:
         self.trust = trust or Trust.bundled()
         self.policy = policy or Policy()
+        self._relaxed = self.policy.relaxed
         self.backend = backend or backends.best()
         self._clock = clock or SystemClock()
         self._aia = aia
@@ -216,7 +217,7 @@ class Verifier:
             content=signed.content,
             at=at,
             backend=self.backend.name if "checker" in self.backend.native else "python",
-            relaxed=self.policy.relaxed,
+            relaxed=self._relaxed,
         )
 
     def _second(self, at: int | datetime | None) -> int:

@@ -86,6 +86,7 @@ class Checker:
         self._lock = Lock()
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}
+        self._names: dict[bytes, tuple[str, str]] = {}
 
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
         """See :meth:`imdskit.backends.contract.Checker.check`."""
@@ -187,10 +188,17 @@ class Checker:
 
     def _identity(self, case: _Case) -> None:
         assert case.certificate
+        remembered = self._names.get(case.certificate.der)
+        if remembered is not None:
+            case.label, case.name = remembered
+            return
         for label, domain in self._setup.names:
             name = host_names.matching_name(case.certificate, domain, allow_common_name=self._setup.allow_common_name)
             if name is not None:
                 case.label, case.name = label, name
+                if case.certificate.der in self._signers:
+                    with self._lock:
+                        _remember(self._names, case.certificate.der, (label, name))
                 return
         names = host_names.dns_names(case.certificate, allow_common_name=self._setup.allow_common_name)
         if not names:

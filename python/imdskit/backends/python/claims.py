@@ -6,8 +6,7 @@ Shape and formats: every genuine document in the public record, 2019 to 2026, an
 from __future__ import annotations
 
 import re
-from calendar import timegm
-from datetime import datetime
+from datetime import datetime, timedelta
 from hmac import compare_digest
 
 from imdskit.backends.contract import Claims, Setup
@@ -15,6 +14,8 @@ from imdskit.backends.python import strict_json
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
+_EPOCH = datetime(1970, 1, 1)
+_SECOND = timedelta(seconds=1)
 _TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) -0000", re.ASCII)
 
 
@@ -113,6 +114,6 @@ def _time(time_stamp: dict[str, object], name: str) -> int:
         raise VerificationError(Reason.BAD_TIME, location=f"content.{path}", detail=repr(text[:40]))
     month, day, year, hour, minute, second = map(int, match.groups())
     try:
-        return timegm(datetime(2000 + year, month, day, hour, minute, second).timetuple())
+        return (datetime(2000 + year, month, day, hour, minute, second) - _EPOCH) // _SECOND
     except ValueError as error:
         raise VerificationError(Reason.BAD_TIME, location=f"content.{path}", detail=str(error)) from None

@@ -9,11 +9,25 @@ from imdskit.backends.python.certificate import AlgorithmIdentifier, EcPublicKey
 
 NULL = b"\x05\x00"
 
+_USUAL = {
+    der: AlgorithmIdentifier(oid, NULL, der)
+    for oid, der in (
+        (oids.SHA256, bytes.fromhex("300d06096086480165030402010500")),
+        (oids.RSA_ENCRYPTION, bytes.fromhex("300d06092a864886f70d0101010500")),
+        (oids.SHA256_WITH_RSA, bytes.fromhex("300d06092a864886f70d01010b0500")),
+        (oids.SHA384_WITH_RSA, bytes.fromhex("300d06092a864886f70d01010c0500")),
+    )
+}
+"""Those that genuine documents and their certificates have, so that they need not be read each time."""
+
 
 def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:
     """AlgorithmIdentifier: an object identifier and at most one element of parameters."""
     pos = reader.pos
     start, stop = reader.expect(SEQUENCE, field)
+    usual = _USUAL.get(reader.data[pos:stop])
+    if usual is not None:
+        return usual
     algorithm = Reader(reader.data, start, stop, reader.base, field, reader)
     oid = algorithm.oid("algorithm")
     parameters = algorithm.any("parameters") if algorithm.pos < stop else None
