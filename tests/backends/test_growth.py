@@ -1,0 +1,65 @@
+"""A batch grows with its documents and no faster: time a document, and octets a row beyond the documents themselves.
+
+Each size runs in a process of its own (grow.py), as memory that was used once is seldom given back. Figures for a million are in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import imdskit
+from imdskit import backends
+from imdskit.errors import BackendError
+
+HERE = Path(__file__).parent
+VECTORS = HERE.parent / "vectors" / "attested" / "vectors.ndjson"
+SMALL, LARGE = 20_000, 200_000
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def native(request: pytest.FixtureRequest) -> None:
+    try:
+        backends.get("rust")
+    except BackendError as error:
+        if request.config.getoption("--require-native"):
+            pytest.fail(str(error))
+        pytest.skip("the Rust extension is not built")
+
+
+@cache
+def grown(number: int, threads: int, kind: str) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, HERE / "grow.py", VECTORS, str(number), str(threads), kind],
+        env={"PYTHONPATH": str(Path(imdskit.__file__).parent.parent)},
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("kind", "octets"), [("accepted", 200), ("refused", 270)])
+def test_a_row_takes_so_many_octets_at_any_size(threads: int, kind: str, octets: int) -> None:
+    """A refused row has its place in words, and takes more. Of a batch with refusals half are refused."""
+    small, large = (grown(number, threads, kind) for number in (SMALL, LARGE))
+    mean = octets if kind == "accepted" else (200 + octets) / 2
+    for measure in ("held", "peak"):
+        assert small[measure] <= mean * SMALL, measure
+        assert (large[measure] - small[measure]) / (LARGE - SMALL) <= mean, measure
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_document_takes_no_longer_among_many(threads: int) -> None:
+    """Processor time; a batch that grew with the square would take ten times as long for each."""
+    small, large = (grown(number, threads, "accepted") for number in (SMALL, LARGE))
+    assert large["seconds"] / LARGE <= 3 * small["seconds"] / SMALL
