@@ -11,7 +11,7 @@ import pytest
 
 from imdskit.cli import main
 from imdskit.client import Client
-from imdskit.emulator import Emulator
+from imdskit.emulator import Emulator, Fleet
 
 EVENT = {
     "EventId": "602d9444-d2cd-49c7-8624-8643e7171297",
@@ -46,6 +46,44 @@ def test_what_is_announced_is_what_the_service_says(
         assert announce(monkeypatch, "[{}]", "--state-file", str(state)) != 0
         state.write_text(json.dumps({"admin": imds.admin.url, "token": "another"}))
         assert announce(monkeypatch, "[]", "--state-file", str(state)) == 1
+
+
+def test_the_example_of_the_page_and_the_services_own_answer_are_announced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
+    example = page.partition("<<'END'\n")[2].partition("\nEND")[0]
+    with Emulator("linux", seed=1, admin_port=0) as imds:
+        assert imds.admin is not None
+        (tmp_path / "token").write_text(imds.admin.token + "\n")
+        where = ("--admin", imds.admin.url + "/", "--token-file", str(tmp_path / "token"))
+        assert announce(monkeypatch, example, *where) == 0
+        assert json.loads(capsys.readouterr().out) == {"announced": [json.loads(example)[0]["EventId"]]}
+        before = [event.shown() for event in imds.events.list()]
+        assert announce(monkeypatch, json.dumps({"DocumentIncarnation": 3, "Events": before}), *where) == 0
+        assert announce(monkeypatch, '[{"EventType": "Freeze"}]', "--keep", *where) == 0
+        assert [event.shown() for event in imds.events.list()][:1] == before
+        assert len(imds.events.list()) == 2
+        assert announce(monkeypatch, "[]", *where) == 0
+        assert imds.events.list() == []
+
+
+def test_a_machine_of_a_fleet_is_meant_by_its_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Fleet("fleet", 3, seed=1, admin_port=0) as fleet:
+        assert fleet.admin is not None
+        state = tmp_path / "state.json"
+        state.write_text(json.dumps({"admin": fleet.admin.url, "token": fleet.admin.token}))
+        announced = [{"EventId": "one", "EventType": "Freeze"}]
+        assert announce(monkeypatch, json.dumps(announced), "--state-file", str(state), "--machine", "2") == 0
+        assert json.loads(capsys.readouterr().out) == {"announced": ["one"]}
+        assert [len(fleet.machine(index).events.list()) for index in range(3)] == [0, 0, 1]
+        assert announce(monkeypatch, json.dumps(announced), "--state-file", str(state)) == 1
+        assert "say which machine" in capsys.readouterr().err
+        assert announce(monkeypatch, "[]", "--state-file", str(state), "--machine", "3") == 1
+        assert "from 0 to 2" in capsys.readouterr().err
+        assert announce(monkeypatch, "[]", "--state-file", str(state), "--machine", "-1") == 2
 
 
 @pytest.mark.parametrize(

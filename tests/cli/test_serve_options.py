@@ -201,6 +201,22 @@ def test_machines_of_a_fleet_are_asked_at_the_ports_that_the_line_tells(serve: S
     assert ended(process) == 0
 
 
+def test_a_fleet_has_a_clock_and_an_admin_side(serve: Start, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    process, ready = serve("--fleet", "3", "--clock", "manual", "--state-file", str(state), "--admin-token-file", str(token_file(tmp_path)))
+    said = json.loads(state.read_bytes())
+    assert (said["url"], said["admin"], said["token"]) == (ready["url"], ready["admin"], SECRET)
+    admin = Admin(said["admin"], SECRET)
+    assert [machine["url"] for machine in admin("GET", "/v1/machines")["machines"]] == [f"{ready['url']}/m/{index}" for index in range(3)]
+    admin("POST", "/v1/events?machine=1", [{"EventId": "soon", "EventType": "Freeze"}])
+    admin("POST", "/v1/clock", {"advance": 900})
+    statuses = [[event["EventStatus"] for event in admin("GET", f"/v1/events?machine={index}")["events"]] for index in range(3)]
+    assert statuses == [[], ["Started"], []]
+    assert status(ready["url"], "/m/2/metadata/versions", {"Metadata": "true"}) == 200
+    assert admin("GET", "/v1/journal/count?machine=2")["count"] == 1
+    assert ended(process) == 0
+
+
 def token_file(folder: Path, token: str = SECRET) -> Path:
     path = folder / "token"
     path.write_text(token + "\n", "utf-8")

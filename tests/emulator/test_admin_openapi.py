@@ -107,7 +107,12 @@ FILTER = "path=/metadata&category=instance&method=GET&status=200&rule=&fault=&si
 STEPS: list[tuple[str, str, str, Any, int]] = [
     ("getOpenapi", "", "", None, 200),
     ("getConfiguration", "", "", None, 200),
+    ("listMachines", "", "", None, 200),
+    ("listMachines", "", "first=1&limit=1", None, 200),
+    ("listMachines", "", "limit=1001", None, 400),
     ("getState", "", "", None, 200),
+    ("getState", "", "machine=0", None, 200),
+    ("getState", "", "machine=1", None, 400),
     ("patchState", "", "", {"compute": {"tags": "a:b"}}, 200),
     ("patchState", "", "", {"compute": {"tag": "a:b"}}, 422),
     ("putState", "", "", {"identity": {"systemAssigned": {}}}, 200),

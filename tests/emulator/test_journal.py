@@ -20,8 +20,8 @@ NOON = 1_767_268_800
 
 
 def ask(journal: Journal, target: str, status: int = 200, method: str = "GET", **more: Any) -> None:
-    headers = more.pop("headers", (("Metadata", "true"),))
-    journal.answered(lambda _: Response(status, (), b"12345", **more), Request(method, target, headers, b"", "127.0.0.1"))
+    headers, machine = more.pop("headers", (("Metadata", "true"),)), more.pop("machine", None)
+    journal.answered(lambda _: Response(status, (), b"12345", **more), Request(method, target, headers, b"", "127.0.0.1"), machine)
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def test_an_entry_says_what_was_asked_and_answered(journal: Journal) -> None:
         "fault": "slow",
         "duration_ns": 1500,
         "octets": 2,
+        "machine": None,
     }
     assert (entry.path, entry.category) == ("/metadata/identity/oauth2/token", "identity")
     assert (entry.parameter("resource"), entry.parameter("nosuch")) == ("a b", None)
@@ -100,6 +101,8 @@ FILTERS: dict[str, tuple[dict[str, Any], list[int]]] = {
     "fault": ({"fault": "status"}, [3]),
     "since": ({"since": 3}, [4, 5]),
     "limit": ({"limit": 2}, [1, 2]),
+    "machine": ({"machine": 0}, [2]),
+    "another machine": ({"machine": 1}, []),
     "several": ({"category": "instance", "since": 1, "status": 200}, [2]),
 }
 
@@ -107,7 +110,7 @@ FILTERS: dict[str, tuple[dict[str, Any], list[int]]] = {
 @pytest.mark.parametrize(("wanted", "numbers"), FILTERS.values(), ids=FILTERS)
 def test_entries_are_found(wanted: dict[str, Any], numbers: list[int], journal: Journal) -> None:
     ask(journal, "/metadata/instance?api-version=2021-02-01")
-    ask(journal, "/Metadata/Instance/compute")
+    ask(journal, "/Metadata/Instance/compute", machine=0)
     ask(journal, "/metadata/identity/oauth2/token", 500, fault="status")
     ask(journal, "/metadata", 404, rule="route")
     ask(journal, "/elsewhere", method="POST")

@@ -23,6 +23,7 @@ MAX_BYTES = 64 * 1024
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("announce",), help="announce the events on standard input")
     parser.add_argument("--keep", action="store_true", help="events that are there already stay")
+    parser.add_argument("--machine", metavar="N", type=_number, help="of a fleet: the machine that they are announced to, from 0")
     parser.add_argument("--admin", metavar="URL", help="of the admin side")
     parser.add_argument("--token-file", metavar="FILE", help="with its token")
     parser.add_argument("--state-file", metavar="FILE", help=f"that `serve --state-file` wrote; by default what {VARIABLE} names")
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     url, token = _where(options)
     body = inputs.read("-", MAX_BYTES)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
-    answer = Transport(url, 10, 2, 1024 * 1024, SystemClock()).send("POST" if options.keep else "PUT", "/v1/events", headers, body)
+    target = "/v1/events" if options.machine is None else f"/v1/events?machine={options.machine}"
+    answer = Transport(url, 10, 2, 1024 * 1024, SystemClock()).send("POST" if options.keep else "PUT", target, headers, body)
     said = _object(answer.body)
     if answer.status != 200:
         message = str(said.get("message") or f"The admin side answered with status {answer.status}.")
@@ -41,6 +43,16 @@ def run(options: argparse.Namespace) -> int:
         raise ClientError(code, message, location=place, hint=hint, status=answer.status, body=answer.body)
     output.value(said)
     return 0
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+_number.__name__ = "number"
 
 
 def _where(options: argparse.Namespace) -> tuple[str, str]:

@@ -106,14 +106,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
-    admin_port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
-    token = None
-    if options.admin_token_file is not None:
-        if admin_port is None:
-            raise UsageError(
-                "bad-argument", "There is a token, but no admin side.", location="--admin-token-file", hint="Give --admin-port too."
-            )
-        token = inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
+    admin_port, token = _admin(options)
     if options.snapshot is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.snapshot))):
         raise UsageError("bad-argument", "The file could not be written at the end: there is no such folder.", location=options.snapshot)
     return Emulator(
@@ -135,9 +128,10 @@ def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
 
 
 def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
-    for name in ("admin_port", "admin_token_file", "state_file", "snapshot", "clock"):
-        if getattr(options, name) is not None:
-            raise UsageError("bad-argument", "A fleet does not have this.", location="--" + name.replace("_", "-"))
+    if options.snapshot is not None:
+        hint = "Its machines are the same again for the same seed."
+        raise UsageError("bad-argument", "There are no snapshots of a fleet.", location="--snapshot", hint=hint)
+    admin_port, token = _admin(options)
     return Fleet(
         options.scenario or "fleet",
         options.fleet,
@@ -152,14 +146,29 @@ def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
         rules_off=options.rule,
         faults=options.faults,
         allow_hosts=options.allow_host,
+        clock=_clock(options),
+        admin_port=admin_port,
+        admin_token=token,
     )
+
+
+def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
+    """Port and token of the admin side, which whoever wants to know where it is wants to be there."""
+    port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
+    if options.admin_token_file is None:
+        return port, None
+    if port is None:
+        hint = "Give --admin-port too."
+        raise UsageError("bad-argument", "There is a token, but no admin side.", location="--admin-token-file", hint=hint)
+    return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
 
 
 def _told(emulator: Emulator | Fleet) -> dict[str, object]:
     """What the line says of a fleet, or of the admin side."""
-    if not isinstance(emulator, Fleet):
-        return {} if emulator.admin is None else {"admin": emulator.admin.url}
-    return {"fleet": {"machines": len(emulator), "by": emulator.select, **({"ports": emulator.ports} if emulator.ports else {})}}
+    told: dict[str, object] = {} if emulator.admin is None else {"admin": emulator.admin.url}
+    if isinstance(emulator, Fleet):
+        told["fleet"] = {"machines": len(emulator), "by": emulator.select, **({"ports": emulator.ports} if emulator.ports else {})}
+    return told
 
 
 def _clock(options: argparse.Namespace) -> Clock | None:
@@ -175,7 +184,7 @@ def _clock(options: argparse.Namespace) -> Clock | None:
 
 
 def _write_state(path: str, emulator: Emulator | Fleet) -> None:
-    if isinstance(emulator, Emulator) and emulator.admin is not None:
+    if emulator.admin is not None:
         state = {"url": emulator.url, "admin": emulator.admin.url, "token": emulator.admin.token, "pid": os.getpid()}
         private_files.write(path, json.dumps(state).encode("ascii") + b"\n")
 

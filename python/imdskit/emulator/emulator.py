@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -34,6 +34,10 @@ from imdskit.protocol.messages import Request, Response
 
 if TYPE_CHECKING:
     from imdskit.emulator.admin import Admin
+
+
+Explain = Callable[[bytes, str | None], dict[str, Any]]
+"""Takes a document apart, and checks it against the nonce if there is one; the answer is JSON. No verifier is part of an emulator."""
 
 
 class Emulator:
@@ -71,6 +75,7 @@ class Emulator:
         journal: what was asked and answered.
         admin: the admin side, with its ``url`` and ``token``, or None.
         snapshot_file: as given.
+        explain: takes documents apart for the admin side's page, such as ``partial(anatomy, Verifier(...))`` of ``imdskit.verify``; None at first.
 
     Raises:
         ScenarioError: the scenario, the script of faults or the snapshot is not usable.
@@ -109,6 +114,7 @@ class Emulator:
         self.issuer = Issuer(lambda: self.url, seed, keys)
         self.journal = Journal(clock, journal)
         self.snapshot_file = snapshot_file
+        self.explain: Explain | None = None
         self._seed = secrets.randbits(128) if seed is None else seed
         self._throttle = Throttle(backend.bucket, clock) if rate_limit else None
         self._profile = None if profile is None else profiles.find(profile)
@@ -236,7 +242,6 @@ class Emulator:
         """What is in effect, in JSON. The seed and the token of the admin side are not in it."""
         scenario, app = self.scenario, self.app
         profile = self._profile or profiles.of(scenario)
-        movable = isinstance(self.clock, ManualClock | MovableClock)
         return {
             "url": self.url,
             "admin": None if self.admin is None else self.admin.url,
@@ -250,9 +255,10 @@ class Emulator:
             "faults": len(self.faults.list()),
             "allowHosts": list(self._allow_hosts),
             "journal": self.journal.most,
-            "clock": "movable" if movable else "system" if isinstance(self.clock, SystemClock) else "other",
+            "clock": state.kind(self.clock),
             "backend": self._backend.name,
             "snapshotFile": None if self.snapshot_file is None else str(self.snapshot_file),
+            "fleet": None,
         }
 
     def start(self) -> Self:
@@ -297,20 +303,12 @@ class Emulator:
         try:
             return Authority(self.clock, self.url, domain=domain, region=region, seed=seed, keys=keys)
         except UsageError as error:
-            raise _bad_location(error) from None
+            raise ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint) from None
 
     def _checked(self, scenario: Scenario) -> App:
-        """The service of ``scenario``, if this emulator can become it: its keys and certificates are those of one cloud."""
-        if scenario.cloud is not self.scenario.cloud:
-            message = f"This emulator is of the cloud {self.scenario.cloud.name}, and so are its certificates."
-            raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another one.")
+        """The service of ``scenario``, if this emulator can become it."""
         app = self._made(scenario)
-        try:
-            self.authority.signer(region=app.instance.location)
-        except UsageError as error:
-            raise _bad_location(error) from None
-        if app.machine.identities:
-            self.issuer.prepare()
+        state.fits(scenario, app, self.scenario.cloud, self.authority, self.issuer)
         return app
 
     def _become(self, scenario: Scenario) -> None:
@@ -332,7 +330,3 @@ class Emulator:
 def _name(scenario: Scenario, seed: int) -> str:
     """Of the machine, as events name it."""
     return str(machine.compute(scenario, seed).get("name", ""))
-
-
-def _bad_location(error: UsageError) -> ScenarioError:
-    return ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint)

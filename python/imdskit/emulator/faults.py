@@ -66,21 +66,24 @@ class Faults:
     Args:
         clock: the emulator's, for rules that apply for some time.
         script: to begin with; None: no faults.
-
-    Attributes:
-        on: whether there is any rule.
+        common: faults of all machines, which are asked where none of these applies; None: there are none.
 
     Raises:
         ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer.
     """
 
-    def __init__(self, clock: Clock, script: Script | None = None) -> None:
+    def __init__(self, clock: Clock, script: Script | None = None, common: Faults | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._active: tuple[_Active, ...] = ()
-        self.on = False
+        self._common = common
         if script is not None:
             self.load(script)
+
+    @property
+    def on(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self._active) or (self._common is not None and self._common.on)
 
     def load(self, script: Script) -> None:
         """Take ``script`` in the place of what was there; all counts begin anew.
@@ -129,11 +132,11 @@ class Faults:
             for one in self._active:
                 if _matches(one.rule.match, one.rule.fault, call) and one.takes(now):
                     return one.rule.fault
-        return None
+        return None if self._common is None else self._common.take(call)
 
     def _set(self, active: tuple[_Active, ...]) -> None:
         with self._lock:
-            self._active, self.on = active, bool(active)
+            self._active = active
 
 
 def _matches(match: Match, fault: Fault, call: Call) -> bool:

@@ -11,31 +11,37 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator import attest, profiles
+from imdskit.emulator import attest, machine, profiles, state
 from imdskit.emulator.app import PUBLISHED, QUICK, App
 from imdskit.emulator.authority import Authority
 from imdskit.emulator.events import Events
 from imdskit.emulator.faults import Faults, Script
 from imdskit.emulator.flaws import Flaw
 from imdskit.emulator.fleet_machines import Machines, Numbering
+from imdskit.emulator.fleet_member import Member
 from imdskit.emulator.fleet_ports import Ports
 from imdskit.emulator.hosts import Hosts
-from imdskit.emulator.http import Server
+from imdskit.emulator.http import Server, wrong_host
+from imdskit.emulator.journal import KEPT, Journal
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.throttle import Throttle
 from imdskit.emulator.tokens import Issuer
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.responses import NOT_FOUND
+
+if TYPE_CHECKING:
+    from imdskit.emulator.admin import Admin
+    from imdskit.emulator.emulator import Explain
 
 Select: TypeAlias = Literal["path", "port", "source"]
 SELECT: tuple[Select, ...] = ("path", "port", "source")
@@ -53,32 +59,6 @@ NETWORK = "127.1.0.0/16"
 _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One machine of a fleet.
-
-    Attributes:
-        index: its number, from 0.
-        url: put ``/metadata/...`` behind it.
-        source: address that requests must come from to reach it, or ``""`` where that does not matter.
-    """
-
-    index: int
-    url: str
-    source: str
-    _fleet: Fleet
-
-    @property
-    def app(self) -> App:
-        """Its service, without the server; made if it is asleep."""
-        return self._fleet.machines.wake(self.index)
-
-    @property
-    def events(self) -> Events:
-        """Its scheduled events, to be announced and cancelled."""
-        return self._fleet.machines.events(self.index)
-
-
 class Fleet:
     """Many machines that one authority signs for. A context manager: started on entry, stopped on exit.
 
@@ -93,15 +73,20 @@ class Fleet:
         awake: machines that are kept whole at once.
         connections: that may be open at once.
 
-    The others are those of :class:`imdskit.emulator.Emulator`; faults are common to all machines, limits and events are each one's own.
+    The others are those of :class:`imdskit.emulator.Emulator`; faults are common to all machines, and each may have some
+    of its own before them; limits and events are each one's own. There are no snapshots.
 
     Attributes:
+        clock: says what time it is.
         scenario: the checked template.
         select: what says which machine is asked.
         authority: signs documents, with a leaf for each region.
         issuer: signs tokens.
-        faults: what goes wrong.
+        faults: what goes wrong with all machines.
+        journal: what was asked and answered, with the number of the machine that was meant.
         machines: that are awake.
+        admin: the admin side, with its ``url`` and ``token``, or None.
+        explain: as of :class:`imdskit.emulator.Emulator`.
 
     Raises:
         ScenarioError: the template or the script of faults is not usable, or not for so many machines.
@@ -128,6 +113,9 @@ class Fleet:
         allow_hosts: Iterable[str] = (),
         awake: int = AWAKE,
         connections: int = CONNECTIONS,
+        journal: int = KEPT,
+        admin_port: int | None = None,
+        admin_token: str | None = None,
     ) -> None:
         if backend is None:
             from imdskit.backends import best  # loads the extension, which only who needs it should pay for
@@ -141,15 +129,23 @@ class Fleet:
         self.select = select
         self._network = _network(network, count) if select == "source" else None
         self._backend = backend
-        self._clock = clock = clock or SystemClock()
+        self.clock = clock = clock or SystemClock()
         self._rate_limit = rate_limit
         self._events_enabling = events_enabling
         self._profile = None if profile is None else profiles.find(profile)
         self._rules_off = tuple(rules_off)
+        self._allow_hosts = tuple(allow_hosts)
         self._request_numbers = itertools.count()
+        self._scenarios: dict[int, Scenario] = {}
+        """Of machines that were changed."""
+        self._faults: dict[int, Faults] = {}
+        """Of machines that have some of their own."""
         self.scenario = template if isinstance(template, Scenario) else Scenario.load(template)
         profiles.of(self.scenario).rules(self._rules_off)  # a mistake is told now, not when a machine wakes
         self.faults = Faults(clock, faults)
+        self.journal = Journal(clock, journal)
+        self.admin: Admin | None = None
+        self.explain: Explain | None = None
         self.issuer = Issuer(lambda: self.url, seed)
         self._numbering = Numbering(self.scenario, secrets.randbits(128) if seed is None else seed)
         self.machines = Machines(self._made, awake, clock)
@@ -158,8 +154,9 @@ class Fleet:
         self._location = first.instance.location
         if first.machine.identities:
             self.issuer.prepare()
+        hosts = Hosts((host, *self._allow_hosts))
         self._server = Server(
-            self.handle, host, port, clock=clock, connections=connections, hosts=Hosts((host, *allow_hosts)), quick=self.quick
+            self.handle, host, port, clock=clock, connections=connections, hosts=hosts, misdirected=self.misdirected, quick=self.quick
         )
         self._ports: Ports | None = None
         try:
@@ -167,6 +164,10 @@ class Fleet:
                 self._ports = Ports(self._server, host, count, consecutive=port != 0)
                 self._by_port = {number: index for index, number in enumerate(self._ports.numbers)}
             self.authority = self._authority(self._location, seed)
+            if admin_port is not None:
+                from imdskit.emulator.admin import Admin  # most fleets have none
+
+                self.admin = Admin(self, admin_port, admin_token)
         except ImdskitError:
             self._server.server_close()
             self._close_ports()
@@ -207,17 +208,24 @@ class Fleet:
     def handle(self, request: Request) -> Response:
         """The answer to one request: that of the machine that it means; 404 if there is none."""
         index, target = self.index_of(request)
-        if target.startswith(PUBLISHED):
-            index = 0  # what authority and issuer publish is every machine's
-        if index is None:
-            return NOT_FOUND.response()
         if target is not request.target:
             request = replace(request, target=target)
-        return self.machines.wake(index).handle(request)
+        if target.startswith(PUBLISHED):  # by authority and issuer, and every machine's
+            return self.journal.answered(self.machines.wake(0 if index is None else index).handle, request, index)
+        if index is None:
+            return self.journal.answered(lambda _: NOT_FOUND.response(), request)
+        return self.journal.answered(self.machines.wake(index).handle, request, index)
+
+    def misdirected(self, request: Request) -> Response:
+        """The answer to a request whose Host may not be asked; it goes into the journal, whichever machine it meant."""
+        return self.journal.answered(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
         """Whether the answer takes no time worth speaking of."""
-        return not self.faults.on and request.method == "GET" and self.index_of(request)[1].startswith(QUICK)
+        if request.method != "GET":
+            return False
+        index, target = self.index_of(request)
+        return target.startswith(QUICK) and not (self.faults if index is None else self._faults.get(index, self.faults)).on
 
     def index_of(self, request: Request) -> tuple[int | None, str]:
         """Number of the machine that a request means, or None; and its target without the prefix that says so."""
@@ -232,15 +240,66 @@ class Fleet:
             target = rest if rest.startswith("/") else f"/{rest}"
         return index if index is not None and 0 <= index < self._count else None, target
 
+    def scenario_of(self, index: int) -> Scenario:
+        """What machine a number is."""
+        return self._scenarios.get(index) or self._numbering.scenario(index)
+
+    def faults_of(self, index: int) -> Faults:
+        """The faults of a machine of its own, before those of all."""
+        own = self._faults.setdefault(index, Faults(self.clock, common=self.faults))
+        self.machines.wake(index).faults = own
+        return own
+
+    def become(self, index: int, other: Callable[[Scenario], Scenario]) -> None:
+        """A machine is that of another scenario from now on, which ``other`` makes of its own. Raises ScenarioError; then nothing has changed."""
+
+        def made(was: App) -> App:
+            scenario = other(self.scenario_of(index))
+            app = self._app(index, scenario, was.machine.events, was.throttle)
+            state.fits(scenario, app, self.scenario.cloud, self.authority, self.issuer)
+            app.tokens.restore(was.tokens.snapshot(), app.machine.identities)
+            app.machine.events.name = str(machine.compute(scenario, self._numbering.seed(index)).get("name", ""))
+            self._scenarios[index] = scenario
+            return app
+
+        self.machines.replace(index, made)
+
+    def configuration(self) -> dict[str, Any]:
+        """What is in effect, in JSON, as of :class:`imdskit.emulator.Emulator`; machines may differ from it where they were changed."""
+        app, profile = self.machines.wake(0), self._profile or profiles.of(self.scenario)
+        return {
+            "url": self.url,
+            "admin": None if self.admin is None else self.admin.url,
+            "scenario": self.scenario.name,
+            "cloud": self.scenario.cloud.name,
+            "apiVersions": list(app.machine.api_versions),
+            "profile": profile.name,
+            "rules": [rule.name for rule in profile.rules((*self.scenario.rules_off, *self._rules_off))],
+            "rateLimit": self._rate_limit,
+            "eventsEnabling": self._events_enabling,
+            "faults": len(self.faults.list()),
+            "allowHosts": list(self._allow_hosts),
+            "journal": self.journal.most,
+            "clock": state.kind(self.clock),
+            "backend": self._backend.name,
+            "snapshotFile": None,
+            "fleet": {"machines": self._count, "by": self.select},
+        }
+
     def start(self) -> Self:
         """Answer requests from now on."""
         self._server.start()
         if self._ports is not None:
             self._ports.start()
+        if self.admin is not None:
+            self.admin.start()
         return self
 
     def stop(self) -> None:
         """Answer no more requests. Safe to call twice; a fleet does not start again."""
+        self.journal.close()
+        if self.admin is not None:
+            self.admin.stop()
         self._close_ports()
         self._server.stop()
 
@@ -252,7 +311,7 @@ class Fleet:
 
     def _authority(self, region: str, seed: int | None) -> Authority:
         try:
-            return Authority(self._clock, self.url, domain=self.scenario.cloud.domain, region=region, seed=seed)
+            return Authority(self.clock, self.url, domain=self.scenario.cloud.domain, region=region, seed=seed)
         except UsageError as error:
             raise ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint) from None
 
@@ -262,8 +321,10 @@ class Fleet:
 
     def _made(self, index: int, events: Events | None, throttle: Throttle | None) -> App:
         if throttle is None and self._rate_limit:
-            throttle = Throttle(self._backend.bucket, self._clock)
-        scenario = self._numbering.scenario(index)
+            throttle = Throttle(self._backend.bucket, self.clock)
+        return self._app(index, self.scenario_of(index), events, throttle)
+
+    def _app(self, index: int, scenario: Scenario, events: Events | None, throttle: Throttle | None) -> App:
 
         def sign(content: bytes, flaw: Flaw | None = None, /) -> bytes:
             region = (scenario.given.get("compute") or {}).get("location") or self._location
@@ -272,7 +333,7 @@ class Fleet:
         return App(
             scenario,
             self._backend,
-            self._clock,
+            self.clock,
             sign,
             self.issuer,
             seed=self._numbering.seed(index),
@@ -281,7 +342,7 @@ class Fleet:
             events_enabling=self._events_enabling,
             profile=self._profile,
             rules_off=self._rules_off,
-            faults=self.faults,
+            faults=self._faults.get(index, self.faults),
             events=events,
             numbers=self._request_numbers,
             remembered=REMEMBERED,

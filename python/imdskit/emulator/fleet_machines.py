@@ -71,6 +71,16 @@ class Machines:
                 self._sleep(now)
             return app
 
+    def replace(self, index: int, become: Callable[[App], App]) -> None:
+        """A machine is another from now on, which ``become`` makes of what it was; nobody is woken meanwhile."""
+        with self._lock:
+            app = self._in_use[index] = become(self.wake(index))
+            self._awake[index] = self._clock.monotonic_ns(), app
+
+    def awake(self, index: int) -> bool:
+        """Whether a machine is awake."""
+        return index in self._awake
+
     def events(self, index: int) -> Events:
         """The events of a machine, kept from now on: whoever has them may announce one at any time."""
         with self._lock:

@@ -42,13 +42,14 @@ class Entry(NamedTuple):
         time: of the answer, Unix seconds on the emulator's clock.
         source: address that asked, or ``""``.
         method: as it was sent.
-        target: as it was sent.
+        target: as it was sent, but for the prefix that says which machine of a fleet is meant.
         headers: (name, value) as they were sent, but for secret values.
         status: of the answer.
         rule: name of the rule that refused it, ``wrong-host`` if its Host may not be asked, or ``""``.
         fault: kind of the fault that applied, or ``""``.
         duration_ns: that the service took for the answer, by the machine's clock; what a fault adds on the wire is not in it.
         octets: of the answer's body.
+        machine: number of the machine of a fleet that was meant; None: none, or there is no fleet.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Entry(NamedTuple):
     fault: str
     duration_ns: int
     octets: int
+    machine: int | None = None
 
     @property
     def path(self) -> str:
@@ -101,6 +103,7 @@ class Filter:
         rule: that refused.
         fault: that applied.
         since: only entries with a greater number.
+        machine: that was meant.
     """
 
     path: str | None = None
@@ -110,11 +113,12 @@ class Filter:
     rule: str | None = None
     fault: str | None = None
     since: int = 0
+    machine: int | None = None
 
     def __call__(self, entry: Entry) -> bool:
         if entry.number <= self.since or self.status not in (None, entry.status) or self.method not in (None, entry.method):
             return False
-        if self.rule not in (None, entry.rule) or self.fault not in (None, entry.fault):
+        if self.rule not in (None, entry.rule) or self.fault not in (None, entry.fault) or self.machine not in (None, entry.machine):
             return False
         if self.category is not None and self.category.lower() != entry.category:
             return False
@@ -154,15 +158,15 @@ class Journal:
         self._changed = threading.Condition(threading.Lock())
         self._waiting = 0
 
-    def answered(self, service: Callable[[Request], Response], request: Request) -> Response:
-        """The answer of ``service``, which is written down."""
+    def answered(self, service: Callable[[Request], Response], request: Request, machine: int | None = None) -> Response:
+        """The answer of ``service``, which is written down; ``machine`` is that of a fleet."""
         start = self._watch.monotonic_ns()
         try:
             response = service(request)
         except ImdskitError:  # the server says so
-            self._write(request, SERVER_ERROR.response(), start)
+            self._write(request, SERVER_ERROR.response(), start, machine)
             raise
-        self._write(request, response, start)
+        self._write(request, response, start, machine)
         return response
 
     def __len__(self) -> int:
@@ -252,7 +256,7 @@ class Journal:
             self._closed = True
             self._changed.notify_all()
 
-    def _write(self, request: Request, response: Response, start: int) -> None:
+    def _write(self, request: Request, response: Response, start: int, machine: int | None) -> None:
         headers = request.headers
         if sum(len(name) + len(value) for name, value in headers) > LONGEST:
             headers = _cut(headers)
@@ -276,6 +280,7 @@ class Journal:
                     response.fault,
                     duration,
                     len(response.body),
+                    machine,
                 )
             )
             if self._waiting:

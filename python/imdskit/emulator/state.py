@@ -1,7 +1,7 @@
 """The state of a machine as one JSON document: its scenario in full, to be read, patched and put back.
 
-What belongs here: a scenario as a document again, and RFC 7386 merge patches of it. Whether a document is a scenario is decided by
-:mod:`imdskit.emulator.scenario`, in one place for files and patches.
+What belongs here: a scenario as a document again, RFC 7386 merge patches of it, and whether an emulator can become what comes out. Whether a
+document is a scenario is decided by :mod:`imdskit.emulator.scenario`, in one place for files and patches.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ import copy
 from typing import Any
 
 from imdskit import versions
+from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
+from imdskit.clouds import Cloud
+from imdskit.emulator.app import App
+from imdskit.emulator.authority import Authority
 from imdskit.emulator.scenario import Scenario
-from imdskit.errors import ScenarioError
+from imdskit.emulator.tokens import Issuer
+from imdskit.errors import ScenarioError, UsageError
 
 
 def document(scenario: Scenario) -> dict[str, Any]:
@@ -38,6 +43,28 @@ def patched(scenario: Scenario, patch: object) -> Scenario:
         return Scenario.of(merged(document(scenario), patch), scenario.name)
     except RecursionError:
         raise ScenarioError("bad-scenario", "The patch is nested too deeply.") from None
+
+
+def fits(scenario: Scenario, app: App, cloud: Cloud, authority: Authority, issuer: Issuer) -> None:
+    """See whether an emulator of ``cloud`` can become ``app``, made of ``scenario``: its keys and certificates are those of one cloud.
+
+    Raises:
+        ScenarioError: it cannot; with the place as a JSON pointer.
+    """
+    if scenario.cloud is not cloud:
+        message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."
+        raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another one.")
+    try:
+        authority.signer(region=app.instance.location)
+    except UsageError as error:
+        raise ScenarioError("bad-scenario", error.message, location="/compute/location", hint=error.hint) from None
+    if app.machine.identities:
+        issuer.prepare()
+
+
+def kind(clock: Clock) -> str:
+    """What an emulator says of its clock."""
+    return "movable" if isinstance(clock, ManualClock | MovableClock) else "system" if isinstance(clock, SystemClock) else "other"
 
 
 def merged(target: Any, patch: Any) -> Any:

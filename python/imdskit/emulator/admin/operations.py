@@ -11,15 +11,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator.admin.answers import AdminError
+from imdskit.emulator.fleet import Fleet
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target
 
 if TYPE_CHECKING:
     from imdskit.emulator.emulator import Emulator
+    from imdskit.emulator.fleet_member import Member
+
+Machine: TypeAlias = "Emulator | Member"
+"""The one of an emulator, or one of a fleet."""
+Whole: TypeAlias = "Emulator | Fleet"
 
 OPENAPI = "openapi.json"
 JSON_TYPES = ("application/json", "application/merge-patch+json")
@@ -77,16 +83,37 @@ class Operation:
         method: of the request.
         path: with ``{id}`` for the id of an event.
         run: does it; the result is written as JSON.
-        parameters: of the query, all of which may be absent.
+        parameters: of the query, all of which may be absent, but for ``machine`` where it is needed.
         takes_body: whether there must be JSON in the body.
+        about: ``machine``: one machine, which ``machine`` says where there are several; ``either``: one, or all together; ``all``: the whole;
+            ``alone``: the whole where there is one machine only.
     """
 
     name: str
     method: str
     path: str
-    run: Callable[[Emulator, Ask], Any]
+    run: Callable[[Any, Ask], Any]
     parameters: tuple[str, ...] = ()
     takes_body: bool = False
+    about: Literal["machine", "either", "all", "alone"] = "all"
+
+    def __call__(self, emulator: Emulator | Fleet, ask: Ask) -> Any:
+        """Do it. Raises ImdskitError."""
+        return self.run(self._meant(emulator, ask), ask)
+
+    def _meant(self, emulator: Emulator | Fleet, ask: Ask) -> Emulator | Fleet | Member:
+        if not isinstance(emulator, Fleet):
+            if self.about in ("machine", "either"):
+                ask.number("machine", 0, 0)
+            return emulator
+        if self.about == "alone":
+            hint = "Its machines are the same again for the same seed."
+            raise AdminError(409, "conflict", "There are no snapshots of a fleet.", hint=hint)
+        if self.about == "all" or (self.about == "either" and "machine" not in ask.parameters):
+            return emulator
+        if "machine" not in ask.parameters:
+            raise _bad_parameter("machine", "This is a fleet: say which machine.")
+        return emulator.machine(ask.number("machine", 0, len(emulator) - 1))
 
 
 def find(request: Request) -> tuple[Operation, Ask]:
@@ -140,52 +167,52 @@ def _bad_parameter(name: str, message: str) -> AdminError:
     return AdminError(400, "bad-parameter", message, location=name)
 
 
-def _state(emulator: Emulator, _: Ask) -> Any:
+def _state(emulator: Machine, _: Ask) -> Any:
     return emulator.state()
 
 
-def _patch_state(emulator: Emulator, ask: Ask) -> Any:
+def _patch_state(emulator: Machine, ask: Ask) -> Any:
     emulator.patch(ask.body)
     return emulator.state()
 
 
-def _put_state(emulator: Emulator, ask: Ask) -> Any:
+def _put_state(emulator: Machine, ask: Ask) -> Any:
     emulator.become(ask.body)
     return emulator.state()
 
 
-def _events(emulator: Emulator, _: Ask) -> Any:
+def _events(emulator: Machine, _: Ask) -> Any:
     events = emulator.events.list()
     return {"documentIncarnation": emulator.events.incarnation, "events": [event.shown() for event in events]}
 
 
-def _add_events(emulator: Emulator, ask: Ask) -> Any:
+def _add_events(emulator: Machine, ask: Ask) -> Any:
     return {"announced": emulator.events.announce(ask.body, keep=True)}
 
 
-def _put_events(emulator: Emulator, ask: Ask) -> Any:
+def _put_events(emulator: Machine, ask: Ask) -> Any:
     return {"announced": emulator.events.announce(ask.body)}
 
 
-def _clear_events(emulator: Emulator, _: Ask) -> Any:
+def _clear_events(emulator: Machine, _: Ask) -> Any:
     gone = emulator.events.list()
     emulator.events.announce([])
     return {"cancelled": [event.id for event in gone]}
 
 
-def _cancel_event(emulator: Emulator, ask: Ask) -> Any:
+def _cancel_event(emulator: Machine, ask: Ask) -> Any:
     if not emulator.events.cancel(ask.event):
         raise _no_event()
     return {"cancelled": [ask.event]}
 
 
-def _approve_event(emulator: Emulator, ask: Ask) -> Any:
+def _approve_event(emulator: Machine, ask: Ask) -> Any:
     if not emulator.events.start(ask.event):
         raise _not_now(emulator, ask, "It has started already.")
     return {"started": ask.event}
 
 
-def _complete_event(emulator: Emulator, ask: Ask) -> Any:
+def _complete_event(emulator: Machine, ask: Ask) -> Any:
     if not emulator.events.complete(ask.event):
         raise _not_now(emulator, ask, "It has not started yet.")
     return {"completed": ask.event}
@@ -195,23 +222,23 @@ def _no_event() -> AdminError:
     return AdminError(404, "no-such-event", "There is no event of this id.", location="id", hint="GET /v1/events lists them.")
 
 
-def _not_now(emulator: Emulator, ask: Ask, why: str) -> AdminError:
+def _not_now(emulator: Machine, ask: Ask, why: str) -> AdminError:
     there = any(event.id.upper() == ask.event.upper() for event in emulator.events.list())
     return AdminError(409, "conflict", why, location="id") if there else _no_event()
 
 
-def _faults(emulator: Emulator, _: Ask) -> Any:
+def _faults(emulator: Machine | Fleet, _: Ask) -> Any:
     return {"faults": emulator.faults.list()}
 
 
-def _put_faults(emulator: Emulator, ask: Ask) -> Any:
+def _put_faults(emulator: Machine | Fleet, ask: Ask) -> Any:
     if not isinstance(ask.body, list):  # text would be the path of a file
         raise AdminError(422, "bad-faults", "A fault script is a list of rules.", hint="The format is in docs/faults.md.")
     emulator.faults.load(ask.body)
     return {"faults": emulator.faults.list()}
 
 
-def _clear_faults(emulator: Emulator, _: Ask) -> Any:
+def _clear_faults(emulator: Machine | Fleet, _: Ask) -> Any:
     cleared = len(emulator.faults.list())
     emulator.faults.clear()
     return {"cleared": cleared}
@@ -224,35 +251,48 @@ def _meant(ask: Ask) -> dict[str, Any]:
     }
     if "status" in ask.parameters:
         meant["status"] = ask.number("status", 0, 999)
+    if "machine" in ask.parameters:
+        meant["machine"] = ask.number("machine", 0)
     return {**meant, "since": ask.number("since", 0)}
 
 
-def _journal(emulator: Emulator, ask: Ask) -> Any:
+def _machines(emulator: Whole, ask: Ask) -> Any:
+    """Those from ``first`` on, but not more than ``limit``."""
+    first, limit = ask.number("first", 0), ask.number("limit", MAX_LISTED, MAX_LISTED)
+    if not isinstance(emulator, Fleet):
+        shown = [{"index": 0, "url": emulator.url, "source": "", "awake": True}] if first == 0 and limit else []
+        return {"machines": shown, "total": 1}
+    members = [emulator.machine(index) for index in range(first, min(first + limit, len(emulator)))]
+    shown = [{"index": one.index, "url": one.url, "source": one.source, "awake": one.awake} for one in members]
+    return {"machines": shown, "total": len(emulator)}
+
+
+def _journal(emulator: Whole, ask: Ask) -> Any:
     entries = emulator.journal.list(ask.number("limit", MAX_LISTED, MAX_LISTED), **_meant(ask))
     return {"entries": [entry.json() for entry in entries], **emulator.journal.tally()._asdict()}
 
 
-def _count_journal(emulator: Emulator, ask: Ask) -> Any:
+def _count_journal(emulator: Whole, ask: Ask) -> Any:
     return {"count": emulator.journal.count(**_meant(ask)), **emulator.journal.tally()._asdict()}
 
 
-def _wait_journal(emulator: Emulator, ask: Ask) -> Any:
+def _wait_journal(emulator: Whole, ask: Ask) -> Any:
     wanted, timeout = ask.number("count", 1), ask.seconds("timeout", 10.0, MAX_WAIT)
     reached = emulator.journal.wait_for(wanted, timeout, **_meant(ask))
     return {"reached": reached, **_count_journal(emulator, ask)}
 
 
-def _reset_journal(emulator: Emulator, _: Ask) -> Any:
+def _reset_journal(emulator: Whole, _: Ask) -> Any:
     return {"forgotten": emulator.journal.reset()}
 
 
-def _clock(emulator: Emulator, _: Ask) -> Any:
+def _clock(emulator: Whole, _: Ask) -> Any:
     clock = emulator.clock
     rate = clock.rate if isinstance(clock, MovableClock) else 0 if isinstance(clock, ManualClock) else 1
     return {"now": clock.now(), "movable": isinstance(clock, ManualClock | MovableClock), "rate": rate}
 
 
-def _move_clock(emulator: Emulator, ask: Ask) -> Any:
+def _move_clock(emulator: Whole, ask: Ask) -> Any:
     clock = emulator.clock
     if not isinstance(ask.body, dict) or not ask.body or not ask.body.keys() <= {"advance", "rate"}:
         raise AdminError(422, "bad-argument", "This is an object with `advance`, `rate`, or both.")
@@ -283,40 +323,42 @@ def _save_snapshot(emulator: Emulator, _: Ask) -> Any:
     return {"file": emulator.save()}
 
 
-def _configuration(emulator: Emulator, _: Ask) -> Any:
+def _configuration(emulator: Whole, _: Ask) -> Any:
     return emulator.configuration()
 
 
-def openapi(_: Emulator | None = None, __: Ask | None = None) -> Any:
+def openapi(_: Whole | None = None, __: Ask | None = None) -> Any:
     """The description of all this (OpenAPI 3.1)."""
     return json.loads((resources.files(__package__) / OPENAPI).read_bytes())
 
 
-_FILTER = ("path", "category", "method", "status", "rule", "fault", "since")
+_FILTER = ("path", "category", "method", "status", "rule", "fault", "since", "machine")
+_OF = ("machine",)
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("getState", "GET", "/v1/state", _state),
-    Operation("patchState", "PATCH", "/v1/state", _patch_state, takes_body=True),
-    Operation("putState", "PUT", "/v1/state", _put_state, takes_body=True),
-    Operation("listEvents", "GET", "/v1/events", _events),
-    Operation("addEvents", "POST", "/v1/events", _add_events, takes_body=True),
-    Operation("putEvents", "PUT", "/v1/events", _put_events, takes_body=True),
-    Operation("clearEvents", "DELETE", "/v1/events", _clear_events),
-    Operation("cancelEvent", "DELETE", "/v1/events/{id}", _cancel_event),
-    Operation("approveEvent", "POST", "/v1/events/{id}/approve", _approve_event),
-    Operation("completeEvent", "POST", "/v1/events/{id}/complete", _complete_event),
-    Operation("listFaults", "GET", "/v1/faults", _faults),
-    Operation("putFaults", "PUT", "/v1/faults", _put_faults, takes_body=True),
-    Operation("clearFaults", "DELETE", "/v1/faults", _clear_faults),
+    Operation("listMachines", "GET", "/v1/machines", _machines, ("first", "limit")),
+    Operation("getState", "GET", "/v1/state", _state, _OF, about="machine"),
+    Operation("patchState", "PATCH", "/v1/state", _patch_state, _OF, takes_body=True, about="machine"),
+    Operation("putState", "PUT", "/v1/state", _put_state, _OF, takes_body=True, about="machine"),
+    Operation("listEvents", "GET", "/v1/events", _events, _OF, about="machine"),
+    Operation("addEvents", "POST", "/v1/events", _add_events, _OF, takes_body=True, about="machine"),
+    Operation("putEvents", "PUT", "/v1/events", _put_events, _OF, takes_body=True, about="machine"),
+    Operation("clearEvents", "DELETE", "/v1/events", _clear_events, _OF, about="machine"),
+    Operation("cancelEvent", "DELETE", "/v1/events/{id}", _cancel_event, _OF, about="machine"),
+    Operation("approveEvent", "POST", "/v1/events/{id}/approve", _approve_event, _OF, about="machine"),
+    Operation("completeEvent", "POST", "/v1/events/{id}/complete", _complete_event, _OF, about="machine"),
+    Operation("listFaults", "GET", "/v1/faults", _faults, _OF, about="either"),
+    Operation("putFaults", "PUT", "/v1/faults", _put_faults, _OF, takes_body=True, about="either"),
+    Operation("clearFaults", "DELETE", "/v1/faults", _clear_faults, _OF, about="either"),
     Operation("listJournal", "GET", "/v1/journal", _journal, (*_FILTER, "limit")),
     Operation("resetJournal", "DELETE", "/v1/journal", _reset_journal),
     Operation("countJournal", "GET", "/v1/journal/count", _count_journal, _FILTER),
     Operation("waitJournal", "GET", "/v1/journal/wait", _wait_journal, (*_FILTER, "count", "timeout")),
     Operation("getClock", "GET", "/v1/clock", _clock),
     Operation("moveClock", "POST", "/v1/clock", _move_clock, takes_body=True),
-    Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot),
-    Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True),
-    Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot),
+    Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot, about="alone"),
+    Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True, about="alone"),
+    Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot, about="alone"),
     Operation("getConfiguration", "GET", "/v1/configuration", _configuration),
     Operation("getOpenapi", "GET", "/v1/openapi.json", openapi),
 )

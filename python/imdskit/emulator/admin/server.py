@@ -22,6 +22,7 @@ from imdskit.protocol.messages import Request, Response
 
 if TYPE_CHECKING:
     from imdskit.emulator.emulator import Emulator
+    from imdskit.emulator.fleet import Fleet
 
 HOST = "127.0.0.1"
 CONNECTIONS = 64
@@ -33,7 +34,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
 
 
 class Admin:
-    """The admin side of one emulator.
+    """The admin side of one emulator or fleet.
 
     Args:
         emulator: that it is about.
@@ -47,7 +48,7 @@ class Admin:
         UsageError: the port cannot be listened on, or the token cannot stand in a header or is too short.
     """
 
-    def __init__(self, emulator: Emulator, port: int = 0, token: str | None = None) -> None:
+    def __init__(self, emulator: Emulator | Fleet, port: int = 0, token: str | None = None) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
             raise UsageError("bad-argument", "This cannot be the token of an admin side.", location="admin token", hint=hint)
@@ -73,7 +74,7 @@ class Admin:
         try:
             self._admit(request)
             operation, call = find(request)
-            return answer(operation.run(self._emulator, call))
+            return answer(operation(self._emulator, call))
         except ImdskitError as problem:
             return error(problem)
 
