@@ -65,7 +65,7 @@ def test_the_example_of_the_page_and_the_services_own_answer_are_announced(
         assert [event.shown() for event in imds.events.list()][:1] == before
         assert len(imds.events.list()) == 2
         assert announce(monkeypatch, "[]", *where) == 0
-        assert imds.events.list() == []
+        assert not imds.events.list()
 
 
 def test_a_machine_of_a_fleet_is_meant_by_its_number(
