@@ -143,7 +143,7 @@ def test_a_restart_from_the_snapshot_goes_on_where_it_ended(serve: Start, tmp_pa
     admin("PATCH", "/v1/state", {"compute": {"name": "patched"}})
     admin("POST", "/v1/events", [{"EventId": "first", "EventType": "Reboot"}])
     admin("PUT", "/v1/faults", RESTART)
-    admin("POST", "/v1/clock", {"advance": 3600})
+    admin("POST", "/v1/clock", {"advance": 60})
     assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 410
     before = admin("GET", "/v1/snapshot")
     assert ended(process) == 0
