@@ -1,0 +1,134 @@
+"""What the other categories answer: versions, attested documents, tokens, scheduled events and load balancers.
+
+Source: IMDS documentation, the section of each; recorded answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imdskit.client.models.compute import Plan
+from imdskit.client.models.reader import Model, Spelling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiVersions(Model):
+    """``/metadata/versions``: ascending."""
+
+    api_versions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedDocument(Model):
+    """``/metadata/attested/document``, unchecked: checking it is :class:`imdskit.verify.Verifier`'s. ``signature`` is base64 of a DER message."""
+
+    encoding: str | None = None
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeStamp(Model):
+    """``MM/DD/YY HH:MM:SS -0000``, in UTC."""
+
+    created_on: str | None = None
+    expires_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedContent(Model):
+    """What is signed in an attested document. ``subscription_id`` from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from 2020-09-01."""
+
+    license_type: str | None = None
+    nonce: str | None = None
+    plan: Plan | None = None
+    sku: str | None = None
+    subscription_id: str | None = None
+    time_stamp: TimeStamp | None = None
+    vm_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token(Model):
+    """``/metadata/identity/oauth2/token``. Times are Unix seconds or seconds left, in digits. What must not be seen is not shown by ``repr``, but it
+    is in :meth:`to_json`."""
+
+    SPELLING: ClassVar[Spelling] = "snake_case"
+
+    access_token: str | None = None
+    client_id: str | None = None
+    expires_in: str | None = None
+    expires_on: str | None = None
+    ext_expires_in: str | None = None
+    msi_res_id: str | None = None
+    not_before: str | None = None
+    object_id: str | None = None
+    refresh_token: str | None = None
+    resource: str | None = None
+    token_type: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Token(resource={self.resource!r}, client_id={self.client_id!r}, expires_on={self.expires_on!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledEvent(Model):
+    """What is to happen, or happens, to machines. ``description`` from 2019-04-01, ``event_source`` from 2019-08-01, ``duration_in_seconds`` from
+    2020-07-01: -1 is unknown, 0 no interruption. ``not_before`` is ``""`` once it has started."""
+
+    SPELLING: ClassVar[Spelling] = "PascalCase"
+
+    event_id: str | None = None
+    event_status: str | None = None
+    event_type: str | None = None
+    resource_type: str | None = None
+    resources: tuple[str, ...] | None = None
+    not_before: str | None = None
+    description: str | None = None
+    event_source: str | None = None
+    duration_in_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledEvents(Model):
+    """``/metadata/scheduledevents``. The incarnation grows with each change of the list."""
+
+    SPELLING: ClassVar[Spelling] = "PascalCase"
+
+    document_incarnation: int | None = None
+    events: tuple[ScheduledEvent, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontendAddress(Model):
+    """An address of a load balancer, and the machine's behind it."""
+
+    frontend_ip_address: str | None = None
+    private_ip_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRule(Model):
+    """What a load balancer forwards to the machine."""
+
+    frontend_ip_address: str | None = None
+    protocol: str | None = None
+    frontend_port: int | None = None
+    backend_port: int | None = None
+    private_ip_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancer(Model):
+    """What load balancers do for the machine."""
+
+    public_ip_addresses: tuple[FrontendAddress, ...] | None = None
+    inbound_rules: tuple[InboundRule, ...] | None = None
+    outbound_rules: tuple[FrontendAddress, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancerAnswer(Model):
+    """``/metadata/loadbalancer``, from 2020-10-01."""
+
+    loadbalancer: LoadBalancer | None = None

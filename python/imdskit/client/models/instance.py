@@ -1,0 +1,92 @@
+"""``/metadata/instance``: the whole document, and ``network``, whose preview 2017-03-01 has names of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imdskit.client.models.compute import Compute
+from imdskit.client.models.reader import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpAddress(Model):
+    """An address. ``ipaddress`` and ``publicip`` are its names in the preview."""
+
+    private_ip_address: str | None = None
+    public_ip_address: str | None = None
+    ipaddress: str | None = None
+    publicip: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsServer(Model):
+    """A name server, in the preview alone."""
+
+    ipaddress: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet(Model):
+    """A network. ``prefix`` is its length in bits, as text. ``dnsservers`` in the preview alone."""
+
+    address: str | None = None
+    prefix: str | None = None
+    dnsservers: tuple[DnsServer, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipv4(Model):
+    """Addresses of an interface. ``ipaddress`` is the name of the list in the preview."""
+
+    ip_address: tuple[IpAddress, ...] | None = None
+    subnet: tuple[Subnet, ...] | None = None
+    ipaddress: tuple[IpAddress, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipv6(Model):
+    """Addresses of an interface. ``ipaddress`` is the name of the list in the preview; that its elements are objects is *inferred*."""
+
+    ip_address: tuple[IpAddress, ...] | None = None
+    ipaddress: tuple[IpAddress, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface(Model):
+    """A network interface. ``mac`` is the name of the address in the preview. Twelve hexadecimal digits, without colons."""
+
+    ipv4: Ipv4 | None = None
+    ipv6: Ipv6 | None = None
+    mac_address: str | None = None
+    mac: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network(Model):
+    """All network interfaces."""
+
+    interface: tuple[Interface, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedCompute(Model):
+    """``has_custom_data`` is a true JSON boolean."""
+
+    has_custom_data: bool | None = None
+    pps_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended(Model):
+    """What ``extended=true`` adds from 2021-08-01; undocumented."""
+
+    compute: ExtendedCompute | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance(Model):
+    """The document of the machine. A classic machine has no ``compute``."""
+
+    compute: Compute | None = None
+    network: Network | None = None
+    extended: Extended | None = None

@@ -1,0 +1,147 @@
+"""From parsed JSON to a model and back, driven by the fields of the dataclass.
+
+What belongs here: how a member's name and type are found, and what is said of a value of another type. Which members there are stands in the
+modules beside this one.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from imdskit.errors import ClientError
+
+Json = Any
+"""A value as ``json.loads`` makes it."""
+
+Spelling = Literal["camelCase", "PascalCase", "snake_case"]
+
+_SAID = {str: "text", int: "a whole number", bool: "true or false", tuple: "an array", dict: "an object"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What all models have in common. Every member that is absent is None; ``""`` is what the service says where it has nothing to say.
+
+    Attributes:
+        extra: members that no field is for, by their names, as they came. Not part of the hash.
+    """
+
+    SPELLING: ClassVar[Spelling] = "camelCase"
+    """How the service writes the names of this object's members."""
+    NAMES: ClassVar[Mapping[str, str]] = {}
+    """Field -> name of the member, where the spelling does not give it."""
+
+    extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_json(cls, value: Json, place: str = "") -> Self:
+        """Read an object of the service's.
+
+        Args:
+            value: parsed JSON.
+            place: where it stands, as a JSON pointer (RFC 6901); for errors.
+
+        Raises:
+            ClientError: ``not-imds``: something is of another type than the service gives it. ``location`` is its JSON pointer.
+        """
+        if not isinstance(value, dict):
+            raise _wrong(dict, value, place)
+        known = members(cls)
+        given: dict[str, Any] = {}
+        extra: dict[str, Json] = {}
+        for name, item in value.items():
+            member = known.get(name)
+            if member is None:
+                extra[name] = item
+            else:
+                given[member.field] = _read(item, member, f"{place}/{name}")
+        return cls(**given, extra=extra)
+
+    def to_json(self) -> dict[str, Json]:
+        """JSON that is equal to what was read."""
+        written = {name: _written(getattr(self, member.field)) for name, member in members(type(self)).items()}
+        return {**{name: item for name, item in written.items() if item is not None}, **self.extra}
+
+
+class Member(NamedTuple):
+    """One field as the service writes it.
+
+    Attributes:
+        field: name of the field.
+        kind: ``str``, ``int``, ``bool`` or a model; of the elements if it is an array.
+        is_array: there is an array of them.
+    """
+
+    field: str
+    kind: type
+    is_array: bool
+
+
+def members(model: type[Model]) -> Mapping[str, Member]:
+    """Name of the member, as the service writes it -> the field, in the order of the fields."""
+    known = _MEMBERS.get(model)
+    if known is None:
+        known = _MEMBERS[model] = _members(model)
+    return known
+
+
+_MEMBERS: dict[type[Model], Mapping[str, Member]] = {}
+
+
+def _members(model: type[Model]) -> Mapping[str, Member]:
+    hints = typing.get_type_hints(model)
+    found = {}
+    for one in fields(model):
+        if one.name != "extra":
+            found[model.NAMES.get(one.name) or _spelled(one.name, model.SPELLING)] = Member(one.name, *_kind(hints[one.name]))
+    return found
+
+
+def _kind(hint: Any) -> tuple[type, bool]:
+    """``T | None`` or ``tuple[T, ...] | None`` as T, and whether it is an array."""
+    arguments = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
+    (only,) = arguments
+    if typing.get_origin(only) is tuple:
+        return typing.get_args(only)[0], True
+    return only, False
+
+
+def _spelled(name: str, spelling: Spelling) -> str:
+    if spelling == "snake_case":
+        return name
+    words = name.split("_")
+    first = words[0].capitalize() if spelling == "PascalCase" else words[0]
+    return first + "".join(word.capitalize() for word in words[1:])
+
+
+def _read(value: Json, member: Member, place: str) -> object:
+    if not member.is_array:
+        return _one(value, member.kind, place)
+    if not isinstance(value, list):
+        raise _wrong(tuple, value, place)
+    return tuple(_one(item, member.kind, f"{place}/{index}") for index, item in enumerate(value))
+
+
+def _one(value: Json, kind: type, place: str) -> object:
+    if issubclass(kind, Model):
+        return kind.from_json(value, place)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise _wrong(kind, value, place)
+    return value
+
+
+def _written(value: object) -> Json:
+    if isinstance(value, Model):
+        return value.to_json()
+    return [_written(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _wrong(kind: type, value: Json, place: str) -> ClientError:
+    """``place`` needs no escapes of RFC 6901: it is made of the service's own names and of numbers."""
+    message = f"There is {type(value).__name__} where the service gives {_SAID[kind]}."
+    hint = "Something else may answer at this address; or the service has changed, and imdskit needs to be updated."
+    return ClientError("not-imds", message, location=place or "/", hint=hint)

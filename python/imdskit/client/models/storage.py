@@ -1,0 +1,140 @@
+"""``compute.storageProfile``: disks, and the image that the machine was made of. All members since 2019-06-01 but where it is said.
+
+Sizes, numbers and truth values are text, as the service gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imdskit.client.models.reader import Model
+
+_SIZE: Mapping[str, str] = {"disk_size_gb": "diskSizeGB"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference(Model):
+    """Another resource, by its Azure Resource Manager id."""
+
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob(Model):
+    """An image or a disk in a storage account, of a machine with unmanaged disks."""
+
+    uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedDisk(Model):
+    """The disk as a resource of its own."""
+
+    id: str | None = None
+    storage_account_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataDisk(Model):
+    """A disk besides the system's. From 2021-05-01: the throttles, ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk``."""
+
+    NAMES: ClassVar[Mapping[str, str]] = _SIZE
+
+    bytes_per_second_throttle: str | None = None
+    caching: str | None = None
+    create_option: str | None = None
+    disk_capacity_bytes: str | None = None
+    disk_size_gb: str | None = None
+    image: Blob | None = None
+    is_shared_disk: str | None = None
+    is_ultra_disk: str | None = None
+    lun: str | None = None
+    managed_disk: ManagedDisk | None = None
+    name: str | None = None
+    ops_per_second_throttle: str | None = None
+    vhd: Blob | None = None
+    write_accelerator_enabled: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReference(Model):
+    """What the machine was made of. From 2023-07-01: the ids of gallery images, and ``exact_version``."""
+
+    community_gallery_image_id: str | None = None
+    exact_version: str | None = None
+    id: str | None = None
+    offer: str | None = None
+    publisher: str | None = None
+    shared_gallery_image_id: str | None = None
+    sku: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskEncryptionKey(Model):
+    """A secret in a key vault."""
+
+    secret_url: str | None = None
+    source_vault: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyEncryptionKey(Model):
+    """A key in a key vault."""
+
+    key_url: str | None = None
+    source_vault: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptionSettings(Model):
+    """Of the system's disk. The keys from 2021-11-01."""
+
+    disk_encryption_key: DiskEncryptionKey | None = None
+    enabled: str | None = None
+    key_encryption_key: KeyEncryptionKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffDiskSettings(Model):
+    """``option`` is ``Local`` for an ephemeral disk. From 2019-08-01."""
+
+    option: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OsDisk(Model):
+    """The disk of the system."""
+
+    NAMES: ClassVar[Mapping[str, str]] = _SIZE
+
+    caching: str | None = None
+    create_option: str | None = None
+    diff_disk_settings: DiffDiskSettings | None = None
+    disk_size_gb: str | None = None
+    encryption_settings: EncryptionSettings | None = None
+    image: Blob | None = None
+    managed_disk: ManagedDisk | None = None
+    name: str | None = None
+    os_type: str | None = None
+    vhd: Blob | None = None
+    write_accelerator_enabled: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceDisk(Model):
+    """The temporary disk. From 2021-02-01. ``size`` in KiB."""
+
+    size: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageProfile(Model):
+    """Disks and image."""
+
+    data_disks: tuple[DataDisk, ...] | None = None
+    image_reference: ImageReference | None = None
+    os_disk: OsDisk | None = None
+    resource_disk: ResourceDisk | None = None
