@@ -14,6 +14,7 @@ use crate::cms::{self, SignedData};
 use crate::contract::Setup;
 use crate::crl::{CertificateList, parse_crl};
 use crate::der::{DerError, Field};
+use crate::frame::Frame;
 use crate::memory::{Chain, Identity, Memory, Signer};
 use crate::path::{self, LinkCache, Pool};
 use crate::reasons::{Reason, Refusal};
@@ -57,6 +58,8 @@ pub(crate) struct Opened<'d> {
     signer: Arc<Signer>,
     /// Certificates of the message, if there are others than the signer's.
     certificates: Option<Vec<Arc<Certificate>>>,
+    /// Its frame is remembered.
+    framed: bool,
 }
 
 /// Text of a claim: a place in the content, or what it says in other words there.
@@ -187,6 +190,18 @@ impl Checker {
     /// Envelope, structure, and of the signature all but the reckoning.
     pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
         let der = envelope::decode(document, &self.setup.limits)?;
+        if let Some(frame) = self.memory.frame(&der) {
+            return Ok(Opened {
+                content: frame.content.clone(),
+                signature: frame.signature.clone(),
+                attributes: None,
+                scheme: frame.scheme,
+                signer: Arc::clone(&frame.signer),
+                certificates: None,
+                framed: true,
+                der,
+            });
+        }
         let remembered = RefCell::new(None);
         let read = |der: &[u8], offset, field| self.read_certificate(der, offset, field, &remembered);
         let message = cms::parse(&der, &read).map_err(structure_refusal)?;
@@ -212,6 +227,7 @@ impl Checker {
             scheme: signature::scheme_of(algorithm),
             signer: known,
             certificates: (!alone).then(|| message.certificates.clone()),
+            framed: false,
             der,
         })
     }
@@ -265,7 +281,19 @@ impl Checker {
             claims::check_times(&claims, at, &self.setup)?;
         }
         claims::check_nonce(&claims, nonce, &self.setup)?;
+        if !opened.framed && opened.attributes.is_none() && opened.certificates.is_none() {
+            self.remember_frame(opened);
+        }
         Ok((chain, identity, claims))
+    }
+
+    /// Of a document that was accepted, if its signer's path is remembered.
+    fn remember_frame(&self, opened: &Opened<'_>) {
+        if let Some(signer) = self.memory.get(&opened.signer.certificate.der) {
+            let (content, signature) = (opened.content.clone(), opened.signature.clone());
+            let frame = Frame::new(&opened.der, content, signature, opened.scheme, signer);
+            self.memory.put_frame(opened.der.len(), frame);
+        }
     }
 
     /// The path of a signer, from memory if nothing that it depends on has changed.

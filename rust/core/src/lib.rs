@@ -17,6 +17,7 @@ pub mod document;
 mod ecdsa;
 mod envelope;
 mod extensions;
+mod frame;
 mod host_names;
 mod keys;
 mod memory;

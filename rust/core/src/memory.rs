@@ -6,10 +6,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::certificate::Certificate;
+use crate::frame::Frame;
 use crate::reasons::Refusal;
 
 /// Signers whose path is remembered. A region uses one for weeks.
 const REMEMBERED_SIGNERS: usize = 256;
+
+/// Frames that are remembered: of each signer one for every length that its documents have.
+const REMEMBERED_FRAMES: usize = 64;
 
 /// A path, signer first, anchor last.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
@@ -55,9 +59,11 @@ impl Signer {
     }
 }
 
-/// Signers by their certificates. What came first is forgotten first.
+/// Signers by their certificates, and frames of their messages. What came first is forgotten first.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    /// With the length of each message.
+    frames: ArcSwap<Vec<(usize, Arc<Frame>)>>,
     signers: ArcSwap<HashMap<Tail, Arc<Signer>>>,
     /// In the order of arrival; held while anything is written.
     order: Mutex<VecDeque<Tail>>,
@@ -71,6 +77,26 @@ impl Memory {
             .get(der.last_chunk()?)
             .filter(|signer| *signer.certificate.der == *der)
             .map(Arc::clone)
+    }
+
+    /// The frame of a message like one that was accepted.
+    pub(crate) fn frame(&self, message: &[u8]) -> Option<Arc<Frame>> {
+        let frames = self.frames.load();
+        let (_, frame) = frames
+            .iter()
+            .find(|(length, frame)| *length == message.len() && frame.fits(message))?;
+        Some(Arc::clone(frame))
+    }
+
+    /// Remember the frame of a message that was accepted.
+    pub(crate) fn put_frame(&self, length: usize, frame: Frame) {
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut frames = Vec::clone(&self.frames.load());
+        if frames.len() == REMEMBERED_FRAMES {
+            frames.remove(0);
+        }
+        frames.push((length, Arc::new(frame)));
+        self.frames.store(Arc::new(frames));
     }
 
     /// Remember a path. Only ones that were found belong here, of signers that came alone: a stranger cannot fill the memory.

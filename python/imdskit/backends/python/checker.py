@@ -19,6 +19,7 @@ from imdskit.backends.python import cms, crl, envelope, host_names, path, signat
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.crl import CertificateList
+from imdskit.backends.python.frame import Frame
 from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.validation import Inputs
 from imdskit.errors import DerError, TrustError, VerificationError
@@ -29,6 +30,8 @@ V = TypeVar("V")
 
 REMEMBERED_SIGNERS = 256
 """Signers whose path is remembered. A region uses one for weeks."""
+REMEMBERED_FRAMES = 64
+"""Frames that are remembered: one for every length that messages have."""
 
 
 class Outcome(NamedTuple):
@@ -57,6 +60,7 @@ class _Case:
     label: str | None = None
     name: str | None = None
     claims: Claims | None = None
+    framed: bool = False
 
 
 class SignedDocument(NamedTuple):
@@ -87,13 +91,19 @@ class Checker:
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}
         self._names: dict[bytes, tuple[str, str]] = {}
+        self._frames: dict[int, Frame] = {}
 
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
         """See :meth:`imdskit.backends.contract.Checker.check`."""
         case = _Case(document, at, nonce)
         for row in CHECKS:
             row.run(self, case)
-        assert case.message and case.message.content is not None and case.chain and case.claims and case.label and case.name
+        assert case.der and case.message and case.signer and case.certificate
+        assert case.message.content is not None and case.chain and case.claims and case.label and case.name
+        alone = len(case.message.certificates) == 1 and case.certificate.der in self._signers
+        if alone and not case.framed and case.signer.signed_attributes is None:
+            with self._lock:
+                _remember(self._frames, len(case.der), Frame.of(case.der, case.message), REMEMBERED_FRAMES)
         return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
     def check_many(self, documents: Sequence[bytes], at: int, threads: int | None = None) -> list[Signed | VerificationError]:
@@ -132,6 +142,11 @@ class Checker:
 
     def _structure(self, case: _Case) -> None:
         assert case.der is not None
+        frame = self._frames.get(len(case.der))
+        known = frame.read(case.der) if frame else None
+        if known is not None:
+            case.message, case.signer, case.framed = known, known.signers[0], True
+            return
         try:
             message = cms.parse(case.der, self._read_certificate)
         except DerError as error:
@@ -198,7 +213,7 @@ class Checker:
                 case.label, case.name = label, name
                 if case.certificate.der in self._signers:
                     with self._lock:
-                        _remember(self._names, case.certificate.der, (label, name))
+                        _remember(self._names, case.certificate.der, (label, name), REMEMBERED_SIGNERS)
                 return
         names = host_names.dns_names(case.certificate, allow_common_name=self._setup.allow_common_name)
         if not names:
@@ -247,8 +262,8 @@ class Checker:
             )
             if alone:
                 with self._lock:
-                    _remember(self._paths, key, found)
-                    _remember(self._signers, signer.der, signer)
+                    _remember(self._paths, key, found, REMEMBERED_SIGNERS)
+                    _remember(self._signers, signer.der, signer, REMEMBERED_SIGNERS)
         return found
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
@@ -256,10 +271,10 @@ class Checker:
         return self._signers.get(der) or x509.parse_certificate(der, offset, field)
 
 
-def _remember(memory: dict[K, V], key: K, value: V) -> None:
+def _remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
     """Add to a memory of bounded size; what came first is forgotten first."""
     memory[key] = value
-    if len(memory) > REMEMBERED_SIGNERS:
+    if len(memory) > most:
         del memory[next(iter(memory))]
 
 

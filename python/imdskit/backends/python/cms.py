@@ -46,7 +46,8 @@ class Attributes:
 class SignerInfo:
     """RFC 5652 section 5.3. The signer is named by ``issuer`` and ``serial``, or by ``key_identifier``.
 
-    ``digest_listed`` says whether SignedData.digestAlgorithms has the signer's digest.
+    ``signature_start`` is the offset of the signature in the message. ``digest_listed`` says whether SignedData.digestAlgorithms has the signer's
+    digest.
     """
 
     version: int
@@ -59,11 +60,12 @@ class SignerInfo:
     signature: bytes
     unsigned_attributes: Attributes | None
     digest_listed: bool = True
+    signature_start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SignedData:
-    """RFC 5652 section 5.1. ``content`` is None where it is detached."""
+    """RFC 5652 section 5.1. ``content`` is None where it is detached, ``content_start`` its offset in the message."""
 
     version: int
     digest_algorithms: tuple[AlgorithmIdentifier, ...]
@@ -71,6 +73,7 @@ class SignedData:
     content: bytes | None
     certificates: tuple[Certificate, ...]
     signers: tuple[SignerInfo, ...]
+    content_start: int = 0
 
 
 def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate] = parse_certificate) -> SignedData:
@@ -104,9 +107,11 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     encapsulated = data.sequence("encapContentInfo")
     content_type = encapsulated.oid("eContentType")
     content = None
+    content_start = 0
     if encapsulated:
         explicit = encapsulated.enter(context(0), "eContent")
         content = explicit.contents(OCTET_STRING)
+        content_start = explicit.pos - len(content)
         explicit.finish()
         encapsulated.finish()
     certificates: tuple[Certificate, ...] = ()
@@ -124,7 +129,7 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     while infos:
         signers.append(_read_signer(infos, f"[{len(signers)}]", listed))
     data.finish()
-    return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers))
+    return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers), content_start)
 
 
 def _read_certificates(reader: Reader, read_certificate: Callable[[bytes, int, str], Certificate]) -> tuple[Certificate, ...]:
@@ -158,6 +163,7 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str]) -> SignerIn
     signed = _read_attributes(info, context(0), "signedAttrs") if info.peek() == context(0) else None
     signature_algorithm = read_algorithm(info, "signatureAlgorithm")
     value = info.contents(OCTET_STRING, "signature")
+    signature_start = info.pos - len(value)
     unsigned = _read_attributes(info, context(1), "unsignedAttrs") if info.peek() == context(1) else None
     info.finish()
     return SignerInfo(
@@ -171,6 +177,7 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str]) -> SignerIn
         value,
         unsigned,
         DIGESTS.get(digest_algorithm.oid, digest_algorithm.oid) in listed,
+        signature_start,
     )
 
 

@@ -1,0 +1,106 @@
+"""What is remembered of a message changes no verdict: neither on another content, nor on an octet that is not as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from imdskit.asn1 import writer as der
+from imdskit.backends.contract import Backend, Checker, Setup
+from imdskit.clock import ManualClock
+from imdskit.emulator import attest
+from imdskit.emulator.authority import Authority
+from imdskit.errors import VerificationError
+from imdskit.protocol import attested
+
+AT = 1_790_000_000
+NONCES = ("1111111111", "2222222222")
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=29)
+
+
+@pytest.fixture(scope="module")
+def setup(authority: Authority) -> Setup:
+    return Setup((authority.root,), (authority.issuing,), (("public", "metadata.azure.com"),))
+
+
+def content(nonce: str) -> bytes:
+    return attested.content({"vmId": f"machine {nonce[0]}"}, "2021-02-01", AT, nonce)
+
+
+@pytest.fixture(scope="module")
+def messages(authority: Authority) -> list[bytes]:
+    """Of one length, by one signer."""
+    return [attest.message(authority.signer(), content(nonce)) for nonce in NONCES]
+
+
+def outcome(checker: Checker, message: bytes) -> str:
+    try:
+        signed = checker.check(message, AT, None)
+    except VerificationError as error:
+        return f"{error.code} at {error.location}: {error.detail}"
+    return signed.claims.vm_id + " " + signed.content.decode()
+
+
+def verdict(backend: Backend, setup: Setup, message: bytes, *before: bytes) -> str:
+    """Of a checker that has accepted others before."""
+    checker = backend.checker(setup)
+    for each in before:
+        checker.check(each, AT, None)
+    return outcome(checker, message)
+
+
+def test_a_message_like_one_before_says_what_it_says_itself(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+    one, other = messages
+    assert len(one) == len(other)
+    assert verdict(backend, setup, other, one, one) == verdict(backend, setup, other) == f"machine 2 {content(NONCES[1]).decode()}"
+
+
+def test_content_and_signature_of_two_messages_do_not_fit(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+    one, other = messages
+    mixed = one.replace(content(NONCES[0]), content(NONCES[1]))
+    assert mixed != one
+    assert verdict(backend, setup, mixed, one, other).startswith("bad-signature at signedData.signerInfos[0].signature")
+
+
+def test_every_other_octet_counts_as_before(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+    one = messages[0]
+    warm = backend.checker(setup)
+    start = one.index(content(NONCES[0]))
+    places = (*range(start), *range(start + len(content(NONCES[0])), len(one) - 256))
+    refused = 0
+    for place in places:
+        changed = one[:place] + bytes((one[place] ^ 1,)) + one[place + 1 :]
+        warm.check(one, AT, None)  # what was accepted last is what is remembered
+        said = [outcome(checker, changed) for checker in (backend.checker(setup), warm)]
+        assert said[0] == said[1]
+        refused += " at " in said[0]
+    assert refused > 0.99 * len(places)
+
+
+def test_what_follows_the_signature_counts_too(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+    """The same length, but the last octets are an attribute that nobody signed, and the signature is shorter."""
+    one = messages[0]
+    attribute = der.implicit(1, der.sequence(der.oid("1.2.3"), der.set_of(der.null())))
+    attribute = bytes((0xA1,)) + attribute[1:]
+    place = len(one) - 256 - 4
+    assert one[place : place + 4] == b"\x04\x82\x01\x00"
+    size = 256 - len(attribute)
+    short = der.octet_string(one[-256 : -256 + size])
+    changed = one[:place] + short + attribute
+    changed += bytes(len(one) - len(changed))
+    assert verdict(backend, setup, changed, one) == verdict(backend, setup, changed)
+    assert verdict(backend, setup, changed).split()[0] in ("bad-der", "bad-signature")
+
+
+def test_more_lengths_than_are_remembered_change_nothing(
+    backend: Backend, setup: Setup, authority: Authority, messages: list[bytes]
+) -> None:
+    checker = backend.checker(setup)
+    signer = authority.signer()
+    others = [attest.message(signer, attested.content({"vmId": "x" * size}, "2021-02-01", AT, "1")) for size in range(1, 70)]
+    for _ in range(2):
+        for message in (*others, *messages):
+            assert checker.check(message, AT, None).content in message
