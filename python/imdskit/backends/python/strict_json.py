@@ -55,7 +55,7 @@ def loads(data: bytes, brackets: int) -> object:
         raise JsonError(f"{error.msg} at character {error.pos}.") from None
     except RecursionError:
         raise JsonError("Too deep.") from None
-    if "\\u" in text:
+    if "\\" in text and "\\u" in text:  # one character is found far sooner than two
         _refuse_lone_surrogates(value)
     return value
 
