@@ -206,3 +206,13 @@ def test_an_emulator_writes_down_rules_faults_and_limits() -> None:
     imds.stop()
     refused = (400, "metadata-header", "")
     assert entries == [(200, "", ""), refused, refused, (410, "", "status"), (200, "", ""), (200, "", ""), (429, "limit", "")]
+
+
+def test_headers_that_came_before_do_not_stand_for_others() -> None:
+    journal = Journal(ManualClock(1_790_000_000))
+    open_, hidden = (("Metadata", "true"),), (("Authorization", "Bearer x"),)
+    for headers in (open_, hidden, hidden, open_, (("Authorization", "Bearer y"),), open_):
+        journal.answered(lambda _: Response(200, (), b""), Request("GET", "/", headers))
+    assert [entry.headers for entry in journal] == [
+        headers if headers is open_ else (("Authorization", "(withheld)"),) for headers in (open_, hidden, hidden, open_, hidden, open_)
+    ]

@@ -33,6 +33,8 @@ WITHHELD = "(withheld)"
 LONGEST = 2048
 """Characters of a target, and octets of all headers, beyond which they are cut: the memory that the journal takes has a bound."""
 
+Headers = tuple[tuple[str, str], ...]
+
 
 class Entry(NamedTuple):
     """One request and its answer.
@@ -57,7 +59,7 @@ class Entry(NamedTuple):
     source: str
     method: str
     target: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     status: int
     rule: str
     fault: str
@@ -155,6 +157,8 @@ class Journal:
         self._last = 0
         self._before = 0
         self._closed = False
+        self._headers: tuple[Headers, Headers] = (), ()
+        """As they came last, and as they are shown: clients that send the same again share one tuple."""
         self._changed = threading.Condition(threading.Lock())
         self._waiting = 0
 
@@ -257,13 +261,10 @@ class Journal:
             self._changed.notify_all()
 
     def _write(self, request: Request, response: Response, start: int, machine: int | None) -> None:
-        headers = request.headers
-        if sum(len(name) + len(value) for name, value in headers) > LONGEST:
-            headers = _cut(headers)
-        for name, _ in headers:
-            if _secret(name):
-                headers = tuple((name, WITHHELD if _secret(name) else value) for name, value in headers)
-                break
+        sent, headers = self._headers
+        if request.headers is not sent:
+            headers = _shown(request.headers)
+            self._headers = request.headers, headers
         now, duration = self._clock.now(), self._watch.monotonic_ns() - start
         with self._changed:
             self._last = number = self._last + 1
@@ -287,12 +288,21 @@ class Journal:
                 self._changed.notify_all()
 
 
+def _shown(headers: Headers) -> Headers:
+    """Headers without secrets, as many as are kept."""
+    if sum(len(name) + len(value) for name, value in headers) > LONGEST:
+        headers = _cut(headers)
+    if any(_secret(name) for name, _ in headers):
+        return tuple((name, WITHHELD if _secret(name) else value) for name, value in headers)
+    return headers
+
+
 def _secret(name: str) -> bool:
     lower = name.lower()
     return lower in SECRET or lower.endswith(("-token", "-secret"))
 
 
-def _cut(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+def _cut(headers: Headers) -> Headers:
     """As many of them as fit, and how many there were."""
     kept, left = [], LONGEST
     for name, value in headers:
