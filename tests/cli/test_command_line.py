@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -180,3 +182,44 @@ print(*sys.modules)
     loaded = set(done.stdout.split("\n")[-2].split())
     assert "imdskit.cli" in loaded
     assert not loaded & {*(f"imdskit.{name}" for name in ours), *foreign}
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """All that the command writes to a terminal that is both of its outputs."""
+    inside, outside = pty.openpty()
+    said = b""
+    try:
+        more = {"TERM": "xterm", "PYTHONPATH": str(PYTHON), **environment}
+        process = subprocess.Popen([sys.executable, "-m", "imdskit", *arguments], stdout=outside, stderr=outside, env={**CLEAN, **more})
+        os.close(outside)
+        with contextlib.suppress(OSError):  # EIO is how a terminal ends
+            while octets := os.read(inside, 65536):
+                said += octets
+        process.wait(60)
+    finally:
+        os.close(inside)
+    return said.decode()
+
+
+CLEAN = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+REFUSED = ("verify", str(Path(cli.__file__).parent / "documentation-sample.json"))
+
+
+def test_a_judgement_has_a_colour_on_a_terminal() -> None:
+    said = on_a_terminal(*REFUSED)
+    assert said.startswith("\x1b[1;31mrefused\x1b[0m: signature-key: ")
+    assert said.count("\x1b") == 2
+    explained = on_a_terminal(*REFUSED, "--explain")
+    assert "\x1b[32mpass\x1b[0m  envelope" in explained
+    assert "\x1b[1;31mFAIL\x1b[0m  signature key" in explained
+    assert "\x1b[2mskip\x1b[0m" in explained
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "a dumb terminal"])
+def test_there_are_no_colours_where_none_are_wanted(environment: dict[str, str]) -> None:
+    assert on_a_terminal(*REFUSED, **environment).startswith("refused: signature-key: ")
+    assert "\x1b" not in on_a_terminal(*REFUSED, "--explain", **environment)
+
+
+def test_an_empty_no_color_asks_for_nothing() -> None:
+    assert "\x1b" in on_a_terminal(*REFUSED, NO_COLOR="")

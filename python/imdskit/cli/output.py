@@ -1,6 +1,7 @@
 """What the command line writes: results on standard output, everything else on standard error.
 
-What comes from a document or a service is somebody else's text: characters that a terminal would obey are written as escapes.
+What comes from a document or a service is somebody else's text: characters that a terminal would obey are written as escapes. On a terminal the word
+with which a line judges has a colour, unless NO_COLOR asks for none (no-color.org).
 """
 
 from __future__ import annotations
@@ -8,11 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
 from imdskit.errors import ImdskitError, UsageError, VerificationError
+
+_GREEN, _RED, _YELLOW, _FAINT = "32", "1;31", "33", "2"
+_COLOURS = {
+    **dict.fromkeys(("pass", "accepted", "good", "nothing to do"), _GREEN),
+    **dict.fromkeys(("FAIL", "refused", "error", "broken"), _RED),
+    **dict.fromkeys(("warning", "ending", "to do"), _YELLOW),
+    **dict.fromkeys(("skip", "ended", "early"), _FAINT),
+}
+_JUDGEMENT = re.compile(rf"^(?:{'|'.join(_COLOURS)})\b", re.MULTILINE)
 
 
 def line(text: str = "") -> None:
@@ -96,7 +107,10 @@ def _standard_output() -> Iterator[TextIO]:
 
 def _write(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
-    stream.write(printable(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    text = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    if stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        text = _JUDGEMENT.sub(lambda word: f"\x1b[{_COLOURS[word[0]]}m{word[0]}\x1b[0m", text)
+    stream.write(text + "\n")
 
 
 def _unwritable(why: str) -> UsageError:
