@@ -1,0 +1,144 @@
+"""Record the machine that the service describes as a scenario, which `imdskit serve --scenario OUT.json` plays.
+
+What identifies the machine and its owner is replaced, unless --keep says otherwise: look at the result before you show it to others.
+No token is asked for and no scheduled event, for asking would switch them on; identities are therefore not in the scenario.
+Exit status: 0 recorded, 1 not answered or answered with an error, 2 a mistake in the arguments or a file that cannot be written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from imdskit import clouds, versions
+from imdskit.cli import inputs, output
+from imdskit.cli.redaction import CATEGORIES, Redactor
+from imdskit.client import Client, address
+from imdskit.client.client import API_VERSION
+from imdskit.emulator.scenario import Scenario
+from imdskit.errors import ClientError, UsageError
+from imdskit.protocol.shape import Member, tree
+
+_SHAPE = tree({**versions.INSTANCE, **versions.EXTENDED})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT.json", help="the scenario; - for standard output")
+    kept = "\n".join(f"{name}: {what}" for name, what in CATEGORIES.items())
+    parser.add_argument(
+        "--keep",
+        metavar="WHAT",
+        action="append",
+        choices=[*CATEGORIES, "all"],
+        default=[],
+        help=f"do not replace this; may be repeated\n{kept}",
+    )
+    parser.add_argument("--base-url", metavar="URL", default=address.SERVICE, help="of another service, such as an emulator's")
+
+
+def run(options: argparse.Namespace) -> int:
+    keep = frozenset(CATEGORIES) if "all" in options.keep else frozenset(options.keep)
+    scenario, redactor = record(Client(options.base_url), keep)
+    data = json.dumps(scenario, indent=2, ensure_ascii=False).encode() + b"\n"
+    Scenario.parse(data)  # what cannot be played is not written
+    if options.out == "-":
+        output.octets(data.rstrip())
+    else:
+        inputs.write(options.out, data)
+    for path in dict.fromkeys(redactor.dropped):
+        output.note(f"warning: {path} is not known, and was left out")
+    replaced = ", ".join(f"{count} {name}" for name, count in redactor.counts.items() if count)
+    output.note(f"replaced: {replaced or 'nothing'}; kept: {', '.join(sorted(keep)) or 'nothing'}")
+    return 0
+
+
+def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redactor]:
+    """The machine as a scenario, and who replaced what.
+
+    Args:
+        client: asks.
+        keep: categories that are not replaced.
+
+    Raises:
+        ClientError: the service could not be asked, or did not answer as it should.
+    """
+    offered = _versions(client)
+    version = max(set(offered) & set(versions.API_VERSIONS), default=API_VERSION)
+    extended = {"extended": "true"} if version >= versions.EXTENDED_SINCE else {}
+    instance = client.get("instance", "json", version, **extended)
+    if not isinstance(instance, dict):
+        raise ClientError("not-imds", "The instance document is not a JSON object.", hint="Something else answers at this address.")
+    balancer = _load_balancer(client, version)
+    redactor = Redactor(keep, _networks(instance))
+    parts = redactor.document({**instance, **balancer})
+    scenario: dict[str, Any] = {"description": f"Recorded from a machine, api-version {version}."}
+    if offered:
+        scenario["apiVersions"] = list(offered)
+    if "compute" not in parts:
+        scenario["kind"] = "classic"
+    elif not _is_cloud(parts["compute"].get("azEnvironment")):
+        scenario["cloud"] = "public"
+    for part, content in parts.items():
+        known = _SHAPE.members.get(part)
+        scenario[part] = content if known is None else _completed(content, known, version)
+    return scenario, redactor
+
+
+def _versions(client: Client) -> tuple[str, ...]:
+    """Those of the host; none if it is one that does not list them, as before 2020."""
+    try:
+        return client.versions()
+    except ClientError as error:
+        if error.code not in ("not-found", "bad-request", "unsupported-version"):
+            raise
+        return ()
+
+
+def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
+    """The answer about load balancers, which is an error where there are none."""
+    if version < versions.ENDPOINTS["loadbalancer"]:
+        return {}
+    try:
+        answer = client.get("loadbalancer", api_version=version)
+    except ClientError as error:
+        if error.code not in ("not-found", "bad-request"):
+            raise
+        return {}
+    return answer if isinstance(answer, dict) and isinstance(answer.get("loadbalancer"), dict) else {}
+
+
+def _networks(instance: Mapping[str, Any]) -> tuple[str, ...]:
+    """The networks of all interfaces, as far as the document has the shape of the service's."""
+    found = []
+    interfaces = _below(instance, "network", "interface")
+    for interface in interfaces if isinstance(interfaces, list) else []:
+        subnets = _below(interface, "ipv4", "subnet")
+        found += [f"{_below(one, 'address')}/{_below(one, 'prefix')}" for one in (subnets if isinstance(subnets, list) else [])]
+    return tuple(found)
+
+
+def _below(value: object, *names: str) -> object:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _is_cloud(environment: object) -> bool:
+    """Whether a scenario can be in it; if it is not, what the machine says stays as it is."""
+    try:
+        clouds.find(environment if isinstance(environment, str) else "")
+    except UsageError:
+        return False
+    return True
+
+
+def _completed(value: Any, node: Member, version: str) -> Any:
+    """``value`` with null for each member that ``version`` should have and that is not there: a scenario would be given one instead."""
+    if isinstance(value, list):
+        return [_completed(item, node, version) for item in value]
+    if not isinstance(value, dict):
+        return value
+    done = {name: _completed(item, node.members[name], version) if name in node.members else item for name, item in value.items()}
+    absent = [name for name, member in node.members.items() if name not in value and member.since <= version]
+    return {**done, **dict.fromkeys(absent)}

@@ -1,0 +1,220 @@
+"""What identifies a machine and its owner is replaced, so that a recorded document can be shown to others.
+
+Each value is replaced by the next of its kind in the order of the document: the same value always by the same one, so resource ids still fit names and
+addresses still lie in their networks; and as nothing is derived from a value, none can be guessed back. What is empty stays empty.
+What belongs here: which member is of what kind, and what stands for it. A member that is not in the table is left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+CATEGORIES: Mapping[str, str] = {
+    "ids": "UUIDs of machine, subscription, placement group, wherever they stand",
+    "names": "names of machine, user, resource group, disks and other resources; addresses of storage accounts",
+    "addresses": "IP and MAC addresses",
+    "keys": "SSH keys, and addresses of keys and secrets in vaults",
+    "user-data": "user data and custom data",
+    "tags": "names and values of tags",
+}
+"""What is replaced unless it is kept -> what it is."""
+
+_KINDS: Mapping[str, str] = {
+    "plain": """
+        compute.additionalCapabilities.hibernationEnabled compute.azEnvironment compute.evictionPolicy compute.extendedLocation.name
+        compute.extendedLocation.type compute.isHostCompatibilityLayerVm compute.isVmInStandbyPool compute.licenseType compute.location
+        compute.offer compute.osProfile.disablePasswordAuthentication compute.osType compute.physicalZone compute.plan.name compute.plan.product
+        compute.plan.publisher compute.platformFaultDomain compute.platformSubFaultDomain compute.platformUpdateDomain compute.priority
+        compute.provider compute.publisher compute.securityProfile.encryptionAtHost compute.securityProfile.secureBootEnabled
+        compute.securityProfile.securityType compute.securityProfile.virtualTpmEnabled compute.sku
+        compute.storageProfile.dataDisks[].bytesPerSecondThrottle compute.storageProfile.dataDisks[].caching
+        compute.storageProfile.dataDisks[].createOption compute.storageProfile.dataDisks[].diskCapacityBytes
+        compute.storageProfile.dataDisks[].diskSizeGB compute.storageProfile.dataDisks[].isSharedDisk
+        compute.storageProfile.dataDisks[].isUltraDisk compute.storageProfile.dataDisks[].lun
+        compute.storageProfile.dataDisks[].managedDisk.storageAccountType compute.storageProfile.dataDisks[].opsPerSecondThrottle
+        compute.storageProfile.dataDisks[].writeAcceleratorEnabled compute.storageProfile.imageReference.exactVersion
+        compute.storageProfile.imageReference.offer compute.storageProfile.imageReference.publisher compute.storageProfile.imageReference.sku
+        compute.storageProfile.imageReference.version compute.storageProfile.osDisk.caching compute.storageProfile.osDisk.createOption
+        compute.storageProfile.osDisk.diffDiskSettings.option compute.storageProfile.osDisk.diskSizeGB
+        compute.storageProfile.osDisk.encryptionSettings.enabled compute.storageProfile.osDisk.managedDisk.storageAccountType
+        compute.storageProfile.osDisk.osType compute.storageProfile.osDisk.writeAcceleratorEnabled compute.storageProfile.resourceDisk.size
+        compute.version compute.vmSize compute.zone network.interface[].ipv4.subnet[].prefix
+        extended.compute.hasCustomData extended.compute.ppsType
+        loadbalancer.inboundRules[].protocol loadbalancer.inboundRules[].frontendPort loadbalancer.inboundRules[].backendPort""",
+    "name": """
+        compute.name compute.osProfile.adminUsername compute.osProfile.computerName compute.placementGroupId compute.resourceGroupName
+        compute.storageProfile.dataDisks[].name compute.storageProfile.osDisk.name compute.subscriptionId compute.vmId compute.vmScaleSetName""",
+    "resource": """
+        compute.host.id compute.hostGroup.id compute.publicKeys[].path compute.resourceId
+        compute.storageProfile.dataDisks[].image.uri compute.storageProfile.dataDisks[].managedDisk.id compute.storageProfile.dataDisks[].vhd.uri
+        compute.storageProfile.imageReference.communityGalleryImageId compute.storageProfile.imageReference.id
+        compute.storageProfile.imageReference.sharedGalleryImageId compute.storageProfile.osDisk.image.uri
+        compute.storageProfile.osDisk.managedDisk.id compute.storageProfile.osDisk.vhd.uri
+        compute.storageProfile.osDisk.encryptionSettings.diskEncryptionKey.sourceVault.id
+        compute.storageProfile.osDisk.encryptionSettings.keyEncryptionKey.sourceVault.id
+        compute.virtualMachineScaleSet.id""",
+    "key": """
+        compute.publicKeys[].keyData compute.storageProfile.osDisk.encryptionSettings.diskEncryptionKey.secretUrl
+        compute.storageProfile.osDisk.encryptionSettings.keyEncryptionKey.keyUrl""",
+    "data": "compute.customData compute.userData",
+    "tag": "compute.tagsList[].name compute.tagsList[].value",
+    "tags": "compute.tags",
+    "mac": "network.interface[].macAddress",
+    "address": """
+        network.interface[].ipv4.ipAddress[].privateIpAddress network.interface[].ipv4.ipAddress[].publicIpAddress
+        network.interface[].ipv4.subnet[].address network.interface[].ipv6.ipAddress[].privateIpAddress
+        network.interface[].ipv6.ipAddress[].publicIpAddress
+        loadbalancer.publicIpAddresses[].frontendIpAddress loadbalancer.publicIpAddresses[].privateIpAddress
+        loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].privateIpAddress
+        loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress""",
+}
+KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path in paths.split()}
+"""Path of a member, as :mod:`imdskit.versions` writes it -> kind."""
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_WORD = re.compile(r"[^/:]+")
+_PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
+"""Networks for documentation (RFC 5737)."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network
+
+
+class Redactor:
+    """Replaces the values of one document.
+
+    Args:
+        keep: categories that are left as they are.
+        networks: in which addresses lie together, as ``address/prefix``; each becomes one of its own, and an address keeps its place in it.
+
+    Attributes:
+        counts: category -> how many different values were replaced.
+        dropped: paths that are not in the table, and were left out.
+    """
+
+    def __init__(self, keep: Container[str] = (), networks: tuple[str, ...] = ()) -> None:
+        self._keep = keep
+        self._known: dict[tuple[str, str], str] = {}
+        self.counts: dict[str, int] = dict.fromkeys(CATEGORIES, 0)
+        self.dropped: list[str] = []
+        self._networks = _renumbered(networks)
+        self._makers: Mapping[str, Callable[[str], str]] = {
+            "name": self._name,
+            "resource": self._resource,
+            "key": lambda value: self._one("keys", "key", value, lambda number: f"redacted-key-{number}"),
+            "data": lambda value: self._one("user-data", "data", value, _data),
+            "tag": lambda value: self._one("tags", "tag", value, lambda number: f"tag-{number}"),
+            "tags": self._tags,
+            "mac": self._mac,
+            "address": self._address,
+        }
+
+    def document(self, value: Any, path: str = "") -> Any:
+        """``value``, parsed JSON that stands at ``path``, with everything replaced that is to be."""
+        if isinstance(value, dict):
+            prefix = path + "." if path else ""
+            done = {name: self.document(item, prefix + name) for name, item in value.items() if self._is_known(prefix + name)}
+            return {name: item for name, item in done.items() if item is not None}
+        if isinstance(value, list):
+            return [self.document(item, path + "[]") for item in value]
+        kind = KIND.get(path)
+        if kind == "plain":
+            return value
+        if kind is None or not isinstance(value, str):
+            self.dropped.append(path)
+            return None
+        return self._makers[kind](value) if value else ""
+
+    def _is_known(self, path: str) -> bool:
+        if any(known == path or known.startswith((path + ".", path + "[].")) for known in KIND):
+            return True
+        self.dropped.append(path)
+        return False
+
+    def _one(self, category: str, kind: str, value: str, make: Callable[[int], str]) -> str:
+        """What stands for ``value``, the same each time; letter case makes no difference, as it makes none in names of resources."""
+        if category in self._keep:
+            return value
+        key = kind, value.lower()
+        if key not in self._known:
+            self.counts[category] += 1
+            number = 1 + sum(other == kind for other, _ in self._known)
+            self._known[key] = make(number)
+        return self._known[key]
+
+    def _name(self, value: str) -> str:
+        """A name, or a UUID. ``SET_7`` stays the seventh of its set."""
+        if _UUID.fullmatch(value):
+            return self._one("ids", "id", value, lambda number: f"00000000-0000-4000-8000-{number:012}")
+        if "names" in self._keep:
+            return _UUID.sub(lambda found: self._name(found[0]), value)
+        if member := re.fullmatch(r"(.+)_([0-9]{1,6})", value, re.ASCII):
+            return f"{self._name(member[1])}_{member[2]}"
+        return self._one("names", "name", value, lambda number: f"name-{number}")
+
+    def _resource(self, value: str) -> str:
+        """An id of Azure Resource Manager, a path or a URL: words in places where a type or a scheme stands are kept, the others are names."""
+        parts = value.split("/")
+        if not value.startswith("/") or parts[1].lower() == "home":
+            kept = {"https", "http", "home", ".ssh", "authorized_keys", ""}
+            return "/".join(part if part.removesuffix(":") in kept else self._name(part) for part in parts)
+        done, index = [""], 1
+        while index < len(parts):
+            word, rest = parts[index], parts[index + 1 : index + 2]
+            literal = word.lower() in ("providers", "versions")
+            done += [word, *(rest if literal else [self._name(name) if name else "" for name in rest])]
+            index += 2
+        return "/".join(done)
+
+    def _tags(self, value: str) -> str:
+        """``name:value;name:value``, which cannot be told apart where a tag has one of the two marks in it."""
+        pairs = [pair.partition(":") for pair in value.split(";")]
+        return ";".join("".join((self._tag(name), mark, self._tag(text))) for name, mark, text in pairs)
+
+    def _tag(self, text: str) -> str:
+        return self._makers["tag"](text) if text else ""
+
+    def _mac(self, value: str) -> str:
+        """The first half is the manufacturer's and stays."""
+        return self._one("addresses", "mac", value, lambda number: f"{value[:6]}{number:06X}")
+
+    def _address(self, value: str) -> str:
+        bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        try:
+            address: Address = ipaddress.ip_address(bare)
+        except ValueError:
+            return self._one("addresses", "no-address", value, lambda number: f"address-{number}")
+        done = self._one("addresses", "address", str(address), lambda number: self._renumber(address, number))
+        return f"[{done}]" if bare != value else done
+
+    def _renumber(self, address: Address, number: int) -> str:
+        if isinstance(address, ipaddress.IPv6Address):
+            return str(ipaddress.IPv6Address("2001:db8::") + number)
+        for old, new in self._networks:
+            if address in old:
+                return str(new.network_address + (int(address) - int(old.network_address)))
+        if address.is_private:
+            return str(ipaddress.IPv4Address("10.255.0.0") + number)
+        network = ipaddress.IPv4Network(_PUBLIC[number // 254 % len(_PUBLIC)])
+        return str(network.network_address + 1 + number % 254)
+
+
+def _renumbered(networks: tuple[str, ...]) -> tuple[tuple[Network, Network], ...]:
+    """Each network and what stands for it, ``10.N.0.0`` with the same length; smaller ones first, as the more exact."""
+    found: list[tuple[Network, Network]] = []
+    for text in dict.fromkeys(networks):
+        try:
+            old = ipaddress.IPv4Network(text, strict=False)
+        except ValueError:
+            continue
+        if old.prefixlen >= 16 and len(found) < 255:
+            found.append((old, ipaddress.IPv4Network(f"10.{len(found)}.0.0/{old.prefixlen}")))
+    return tuple(sorted(found, key=lambda pair: -pair[0].prefixlen))
+
+
+def _data(number: int) -> str:
+    return base64.b64encode(f"redacted {number}".encode()).decode()

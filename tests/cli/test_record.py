@@ -1,0 +1,271 @@
+"""What is recorded from a machine can be played, has its shape, and does not say whose it was."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit import versions
+from imdskit.cli.redaction import CATEGORIES, KIND, Redactor
+from imdskit.client import Client
+from imdskit.emulator import Emulator, Scenario
+from imdskit.emulator.scenario import SHAPE
+from imdskit.protocol.shape import Member
+
+from .conftest import Outcome
+
+Run = Callable[..., Outcome]
+
+SECRETS = {
+    "compute": {
+        "name": "contoso-billing",
+        "resourceGroupName": "Contoso-Finance",
+        "subscriptionId": "8f3a52c1-9b0d-4c7e-a2f6-3d1e5b7c9a04",
+        "vmId": "5c1f7e3a-2b4d-4f6a-8c9e-0d2b4f6a8c1e",
+        "userData": "Y29udG9zbyBzZWNyZXQ=",
+        "tags": {"cost": "contoso-4711", "owner": "jane.doe"},
+        "osProfile": {"adminUsername": "jdoe"},
+        "publicKeys": [{"keyData": "ssh-ed25519 AAAAC3Contoso jane", "path": "/home/jdoe/.ssh/authorized_keys"}],
+        "storageProfile": {
+            "dataDisks": [{"name": "contoso-data"}, {"vhd": {"uri": "https://contosostore.blob.core.windows.net/vhds/contoso.vhd"}}],
+            "osDisk": {
+                "encryptionSettings": {
+                    "enabled": "true",
+                    "keyEncryptionKey": {"keyUrl": "https://contosovault.vault.azure.net/keys/contoso/0123456789abcdef"},
+                }
+            },
+        },
+    },
+    "network": {
+        "interface": [
+            {
+                "ipv4": {
+                    "ipAddress": [
+                        {"privateIpAddress": "172.20.31.44", "publicIpAddress": "20.71.155.9"},
+                        {"privateIpAddress": "172.20.31.45", "publicIpAddress": ""},
+                    ],
+                    "subnet": [{"address": "172.20.31.0", "prefix": "24"}],
+                },
+                "ipv6": {"ipAddress": [{"privateIpAddress": "2603:1020:5:6::7"}]},
+                "macAddress": "6045BD9A1B2C",
+            }
+        ]
+    },
+    "loadbalancer": {
+        "inboundRules": [
+            {"frontendIpAddress": "20.71.155.200", "frontendPort": 443, "backendPort": 8443, "privateIpAddress": "172.20.31.44"}
+        ]
+    },
+}
+WORDS = re.compile(r"contoso|jane|jdoe|4711|8f3a52c1|5c1f7e3a|Y29udG9|172\.20|20\.71|2603:|9A1B2C|AAAAC3|0123456789abcdef", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def contoso() -> Iterator[Emulator]:
+    with Emulator(Scenario.of(SECRETS), seed=1, rate_limit=False) as running:
+        yield running
+
+
+def recorded(run: Run, url: str, file: Path, *options: str) -> tuple[Any, Outcome]:
+    done = run("record", file, "--base-url", url, *options)
+    assert done.status == 0, done.err
+    return json.loads(file.read_text()), done
+
+
+def answers(emulator: Emulator) -> dict[str, Any]:
+    """The instance in every version of the host's, and load balancers."""
+    client = Client(emulator.url)
+    found = {version: client.get("instance", api_version=version) for version in client.versions() if version != versions.PREVIEW}
+    newest = client.get("instance", api_version=client.versions()[-1], extended="true")
+    return {**found, "extended": newest}
+
+
+def shape(value: Any) -> Any:
+    """Names and lengths; of a value only whether it is there."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    return [shape(item) for item in value] if isinstance(value, list) else (type(value).__name__, value in ("", "0"))
+
+
+SCENARIOS = ["many-devices", "scale-set", "classic"]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_machine_that_was_recorded_is_played_with_the_same_shape(run: Run, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "machine.json"
+    with Emulator(name, seed=1, rate_limit=False) as original:
+        recorded(run, original.url, file)
+        expected = answers(original)
+    with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
+        assert shape(answers(again)) == shape(expected)
+
+
+def test_with_everything_kept_the_answers_are_the_same(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+    file = tmp_path / "machine.json"
+    _, done = recorded(run, contoso.url, file, "--keep", "all")
+    assert "replaced: nothing" in done.err
+    with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
+        assert answers(again) == answers(contoso)
+        assert Client(again.url).get("loadbalancer", api_version="2021-02-01") == Client(contoso.url).get(
+            "loadbalancer", api_version="2021-02-01"
+        )
+
+
+def test_nothing_of_the_owner_is_left(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+    file = tmp_path / "machine.json"
+    _, done = recorded(run, contoso.url, file)
+    assert WORDS.findall(json.dumps(answers(contoso)))
+    assert WORDS.findall(file.read_text()) == []
+    assert all(name in done.err for name in CATEGORIES)
+
+
+def test_what_belongs_together_still_does(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+    scenario, _ = recorded(run, contoso.url, tmp_path / "machine.json")
+    compute, network = scenario["compute"], scenario["network"]
+    assert compute["resourceId"] == (
+        f"/subscriptions/{compute['subscriptionId']}/resourceGroups/{compute['resourceGroupName']}"
+        f"/providers/Microsoft.Compute/virtualMachines/{compute['name']}"
+    )
+    assert compute["publicKeys"][0]["path"] == f"/home/{compute['osProfile']['adminUsername']}/.ssh/authorized_keys"
+    assert compute["tags"] == "tag-1:tag-2;tag-3:tag-4"
+    assert [(tag["name"], tag["value"]) for tag in compute["tagsList"]] == [("tag-1", "tag-2"), ("tag-3", "tag-4")]
+    interface = network["interface"][0]
+    assert interface["ipv4"]["subnet"] == [{"address": "10.0.0.0", "prefix": "24"}]
+    assert [entry["privateIpAddress"] for entry in interface["ipv4"]["ipAddress"]] == ["10.0.0.44", "10.0.0.45"]
+    assert scenario["loadbalancer"]["inboundRules"][0]["privateIpAddress"] == "10.0.0.44"
+    assert interface["macAddress"].startswith("6045BD0000")
+
+
+def test_the_same_machine_is_recorded_the_same_each_time(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+    first, _ = recorded(run, contoso.url, tmp_path / "a.json")
+    second, _ = recorded(run, contoso.url, tmp_path / "b.json")
+    assert first == second
+
+
+KEPT = {
+    "ids": "8f3a52c1-9b0d-4c7e-a2f6-3d1e5b7c9a04",
+    "names": "contoso-billing",
+    "addresses": "172.20.31.44",
+    "keys": "AAAAC3Contoso",
+    "user-data": "Y29udG9zbyBzZWNyZXQ=",
+    "tags": "jane.doe",
+}
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_what_is_kept_is_kept_and_nothing_else_is(run: Run, tmp_path: Path, contoso: Emulator, category: str) -> None:
+    scenario, _ = recorded(run, contoso.url, tmp_path / "machine.json", "--keep", category)
+    text = json.dumps(scenario)
+    assert [name for name, word in KEPT.items() if word in text] == [category]
+
+
+def test_the_scenario_goes_to_standard_output(run: Run, contoso: Emulator) -> None:
+    done = run("record", "-", "--base-url", contoso.url)
+    assert done.status == 0
+    Scenario.parse(done.out.encode())
+
+
+def test_what_is_not_known_is_left_out_and_named(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
+    url = listen_json({"compute": {"name": "vm", "quantumLink": "secret", "azEnvironment": "AzureMoon"}, "network": {"interface": []}})
+    file = tmp_path / "machine.json"
+    scenario, done = recorded(run, url, file)
+    assert "compute.quantumLink is not known" in done.err
+    assert "secret" not in file.read_text()
+    assert scenario["compute"]["azEnvironment"] == "AzureMoon"
+    Scenario.load(file)
+
+
+@pytest.fixture
+def listen_json() -> Iterator[Callable[[Any], str]]:
+    """A service that answers every path with one JSON value."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    servers: list[HTTPServer] = []
+
+    def start(value: Any) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                found = self.path.startswith("/metadata/instance")
+                body = json.dumps(value if found else {"error": "Not found"}).encode()
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None: ...
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("value", [[], {"network": {"interface": 5}}, {"compute": {"vmId": 7}}], ids=["array", "number", "type"])
+def test_an_answer_of_another_shape_is_no_traceback(run: Run, tmp_path: Path, listen_json: Callable[[Any], str], value: Any) -> None:
+    done = run("record", tmp_path / "machine.json", "--base-url", listen_json(value))
+    assert done.status in (0, 1, 2)
+
+
+def leaves(node: Member, path: str = "") -> Iterator[str]:
+    for name, member in node.members.items():
+        below = f"{path}.{name}" if path else name
+        if member.kind == "array":
+            yield from leaves(member, below + "[]")
+        elif member.members:
+            yield from leaves(member, below)
+        else:
+            yield below
+
+
+def test_it_is_decided_of_every_member_whether_it_is_shown() -> None:
+    every = {path for path in leaves(SHAPE) if not path.startswith("identity.") and "dnsservers" not in path}
+    assert every == set(KIND)
+
+
+@pytest.mark.parametrize(
+    ("value", "done"),
+    [
+        ("SET_7", "name-1_7"),
+        ("", ""),
+        ("6F9619FF-8B86-D011-B42D-00CF4FC964FF", "00000000-0000-4000-8000-000000000001"),
+    ],
+    ids=["instance of a scale set", "empty", "uuid"],
+)
+def test_a_name(value: str, done: str) -> None:
+    assert Redactor().document({"compute": {"name": value}}) == {"compute": {"name": done}}
+
+
+def test_addresses_stay_different() -> None:
+    given = [f"20.1.{high}.{low}" for high in range(2) for low in range(200)] + [f"2603::{low:x}" for low in range(1, 50)] + ["[2603::1]"]
+    entries = [{"frontendIpAddress": value} for value in given]
+    done = Redactor().document({"loadbalancer": {"publicIpAddresses": entries}})["loadbalancer"]["publicIpAddresses"]
+    found = [entry["frontendIpAddress"] for entry in done]
+    assert len(set(found[:-1])) == len(given) - 1
+    assert found[-1] == f"[{found[400]}]"
+
+
+def test_a_file_that_cannot_be_written_is_said(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+    done = run("record", tmp_path / "none" / "machine.json", "--base-url", contoso.url)
+    assert done.status == 2
+    assert "cannot be written" in done.err
+
+
+def test_nobody_answers(run: Run, tmp_path: Path) -> None:
+    done = run("record", tmp_path / "machine.json", "--base-url", "http://127.0.0.1:9")
+    assert done.status == 1
+    assert not (tmp_path / "machine.json").exists()
+
+
+def test_a_category_that_does_not_exist(run: Run) -> None:
+    assert run("record", "-", "--keep", "secrets").status == 2
