@@ -370,6 +370,8 @@ def test_a_crowd_leaves_nothing_behind(serve: Callable[..., Service]) -> None:
                 crowd.run(SECONDS / ROUNDS / 2, faults=bool(script))
             memory.append(quiet(service, threads))
 
+    answered, kept_out = crowd.seen.total(), crowd.refused.total()
+    print(f"{answered} answers, {kept_out} refused, {crowd.left.total()} left, {threads} threads, memory in kB after each round: {memory}")
     assert max(memory) - memory[0] < ROOM_KB, memory
     assert (service.end(signal.SIGTERM), service.errors.read_text()) == (0, "")
 

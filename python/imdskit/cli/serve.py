@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fleet", metavar="N", type=_seed, help="so many machines in one process; the scenario is their template (docs/fleet.md)"
     )
     parser.add_argument(
-        "--fleet-by", choices=SELECT, default="path", help="what says which machine is asked: /m/N, its port, the asker's address"
+        "--fleet-by", choices=SELECT, help="what says which machine is asked: /m/N, the default, its port, the asker's address"
     )
-    parser.add_argument("--fleet-network", metavar="NET", default=NETWORK, help="by source: machine N is asked from address N + 1 of it")
+    parser.add_argument("--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default")
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rule", metavar="NAME=off", type=_rule_off, action="append", default=[], help="switch a rule off (docs/fidelity.md)"
+    )
+    parser.add_argument(
+        "--events-enabling",
+        metavar="SECONDS",
+        type=_delay,
+        default=0,
+        help="from the first question for scheduled events until they are shown; at once by default",
     )
     parser.add_argument("--faults", metavar="FILE", help="what goes wrong: a script (docs/faults.md)")
     parser.add_argument(
@@ -106,6 +113,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
+    for name in ("fleet_by", "fleet_network"):
+        if getattr(options, name) is not None:
+            location = "--" + name.replace("_", "-")
+            raise UsageError("bad-argument", "There is one machine, and no fleet.", location=location, hint="Give --fleet too.")
     admin_port, token = _admin(options)
     if options.snapshot is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.snapshot))):
         raise UsageError("bad-argument", "The file could not be written at the end: there is no such folder.", location=options.snapshot)
@@ -118,6 +129,7 @@ def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
         host=options.host,
         profile=options.profile,
         rules_off=options.rule,
+        events_enabling=options.events_enabling,
         faults=options.faults,
         allow_hosts=options.allow_host,
         clock=_clock(options),
@@ -136,14 +148,15 @@ def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
         options.scenario or "fleet",
         options.fleet,
         options.seed,
-        options.fleet_by,
+        options.fleet_by or "path",
         port=options.port,
-        network=options.fleet_network,
+        network=options.fleet_network or NETWORK,
         rate_limit=not options.no_rate_limit,
         backend=backend,
         host=options.host,
         profile=options.profile,
         rules_off=options.rule,
+        events_enabling=options.events_enabling,
         faults=options.faults,
         allow_hosts=options.allow_host,
         clock=_clock(options),
@@ -207,6 +220,16 @@ def _seed(text: str) -> int:
 
 
 _seed.__name__ = "seed"
+
+
+def _delay(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 86_400:
+        raise ValueError
+    return number
+
+
+_delay.__name__ = "seconds"
 
 
 def _rule_off(text: str) -> str:
