@@ -3,7 +3,7 @@
 #   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
 #   PYTEST_ARGS=...                   more arguments for pytest
 #
-# test, lint, packages, swagger and clients together are what continuous integration runs (.ci/run).
+# test, lint, packages, swagger, clients and page together are what continuous integration runs (.ci/run).
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages pyz bench fuzz clean
+.PHONY: demo setup native test coverage lint packages page pyz bench fuzz clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -73,6 +73,14 @@ swagger: setup
 	$(PYTHON) -m venv .venv-swagger
 	.venv-swagger/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/swagger/requirements.txt
 	.venv-swagger/bin/python tests/swagger/run.py --python $(BIN)/python $(SWAGGER_ARGS)
+
+# The page of the admin side in Chromium; pictures of it are left in SCREENSHOTS. Needs Debian's packages chromium and chromium-driver.
+SCREENSHOTS ?= build/screenshots
+page: setup
+	$(PYTHON) -m venv .venv-page
+	.venv-page/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/page/requirements.txt
+	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
+	  -c /dev/null --rootdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py
 
 # Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
 bench: native

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "imdskit"
-SUFFIXES = {".py", ".json", ".pem", ".md"}
+SUFFIXES = {".py", ".json", ".pem", ".md", ".html", ".js", ".css", ".svg"}
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 

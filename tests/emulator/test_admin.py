@@ -156,7 +156,7 @@ def test_a_token_that_is_no_token_is_refused(given: str, imds: Emulator) -> None
 
 BAD: dict[str, tuple[str, str, Any, dict[str, str], int, str, str]] = {
     "no such path": ("GET", "/v2/state", None, {}, 404, "no-such-path", ""),
-    "root": ("GET", "/", None, {}, 404, "no-such-path", ""),
+    "the page with a query": ("GET", "/?token=x", None, {}, 404, "no-such-path", ""),
     "the service's path": ("GET", "/metadata/instance?api-version=2021-02-01", None, {}, 404, "no-such-path", ""),
     "another method": ("POST", "/v1/state", {}, {}, 405, "method-not-allowed", ""),
     "unknown parameter": ("GET", "/v1/state?x=1", None, {}, 400, "bad-parameter", "x"),

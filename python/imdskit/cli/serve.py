@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import threading
+from functools import partial
 from types import FrameType
 
 from imdskit import backends
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fleet-by", choices=SELECT, help="what says which machine is asked: /m/N, the default, its port, the asker's address"
     )
-    parser.add_argument("--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default")
+    parser.add_argument(
+        "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
+    )
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
@@ -85,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             if options.trust_out is not None:
                 inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
+            _explained(emulator)
             emulator.start()
             if options.state_file is not None:
                 _write_state(options.state_file, emulator)
@@ -174,6 +178,16 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
         hint = "Give --admin-port too."
         raise UsageError("bad-argument", "There is a token, but no admin side.", location="--admin-token-file", hint=hint)
     return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
+
+
+def _explained(emulator: Emulator | Fleet) -> None:
+    """The page of the admin side shows what a verifier says that trusts this emulator, by the emulator's clock."""
+    if emulator.admin is not None:
+        from imdskit.verify import Trust, Verifier  # only who has the page pays for it
+        from imdskit.verify.anatomy import anatomy
+
+        trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()], origin="this emulator")
+        emulator.explain = partial(anatomy, Verifier(trust, clock=emulator.clock))
 
 
 def _told(emulator: Emulator | Fleet) -> dict[str, object]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import quote
 
 from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator.admin.answers import AdminError
@@ -36,6 +37,9 @@ MAX_LISTED = 1000
 """Entries of the journal in one answer."""
 MAX_ADVANCE = 10 * 366 * 24 * 3600
 MAX_RATE = 1_000_000
+
+SOURCE = "127.0.0.1"
+"""Whoever asks the service through the admin side is on this machine."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?", re.ASCII)
@@ -183,7 +187,9 @@ def _put_state(emulator: Machine, ask: Ask) -> Any:
 
 def _events(emulator: Machine, _: Ask) -> Any:
     events = emulator.events.list()
-    return {"documentIncarnation": emulator.events.incarnation, "events": [event.shown() for event in events]}
+    due = {event.id: event.due for event in events}
+    incarnation = emulator.events.incarnation
+    return {"documentIncarnation": incarnation, "now": emulator.clock.now(), "events": [event.shown() for event in events], "due": due}
 
 
 def _add_events(emulator: Machine, ask: Ask) -> Any:
@@ -323,6 +329,27 @@ def _save_snapshot(emulator: Emulator, _: Ask) -> Any:
     return {"file": emulator.save()}
 
 
+def _take_apart(emulator: Machine, ask: Ask) -> Any:
+    given = ask.body
+    if not isinstance(given, dict) or not given.keys() <= {"document", "nonce"}:
+        raise AdminError(422, "bad-argument", "This is an object with `document`, `nonce`, both or none.")
+    for name, value in given.items():
+        if not isinstance(value, str) or (name == "nonce" and not value.isascii()):
+            raise AdminError(422, "bad-argument", "A document is text, and a nonce is text in ASCII.", location=f"/{name}")
+    nonce, asked, document = given.get("nonce"), None, given.get("document", "")
+    if "document" not in given:
+        query = "" if nonce is None else f"&nonce={quote(nonce, safe='')}"
+        target = f"/metadata/attested/document?api-version={emulator.app.machine.api_versions[-1]}{query}"
+        response = emulator.handle(Request("GET", target, (("Metadata", "true"),), source=SOURCE))
+        if response.delivery is not None and response.delivery.left is not None:
+            response.delivery.left()
+        document = response.body.decode("utf-8", "replace")
+        asked = {"target": target, "status": response.status, "fault": response.fault}
+    shown = asked is None or asked["status"] == 200
+    anatomy = emulator.explain(document.encode("utf-8", "replace"), nonce) if shown and emulator.explain is not None else None
+    return {"asked": asked, "document": document, "canExplain": emulator.explain is not None, "anatomy": anatomy}
+
+
 def _configuration(emulator: Whole, _: Ask) -> Any:
     return emulator.configuration()
 
@@ -359,6 +386,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot, about="alone"),
     Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True, about="alone"),
     Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot, about="alone"),
+    Operation("takeApart", "POST", "/v1/attested", _take_apart, _OF, takes_body=True, about="machine"),
     Operation("getConfiguration", "GET", "/v1/configuration", _configuration),
     Operation("getOpenapi", "GET", "/v1/openapi.json", openapi),
 )

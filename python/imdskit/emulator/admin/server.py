@@ -1,8 +1,8 @@
-"""Who may ask the admin side: its own server on loopback, a token, and no browser.
+"""Who may ask the admin side: its own server on loopback, a token, and of all pages in browsers only its own.
 
-In this order, each with the same form of error: the Host must be loopback, there must be no Origin (a page in a browser sends one), the token must
-be the right one. The token stands in the header ``Authorization: Bearer ...`` and nowhere else: addresses end in logs. What may be asked then is
-in :mod:`imdskit.emulator.admin.operations`.
+In this order, each with the same form of error: the Host must be loopback, an Origin (a page in a browser sends one) must be that of the admin side
+itself, the token must be the right one. The token stands in the header ``Authorization: Bearer ...`` and nowhere else: addresses end in logs. What
+may be asked then is in :mod:`imdskit.emulator.admin.operations`; the files of :mod:`imdskit.emulator.admin.page` need no token, and hold nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
+from imdskit.emulator.admin import page
 from imdskit.emulator.admin.answers import AdminError, answer, error
 from imdskit.emulator.admin.operations import find
 from imdskit.emulator.framing import Refusal
@@ -34,7 +35,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
 
 
 class Admin:
-    """The admin side of one emulator or fleet.
+    """The admin side of one emulator or fleet, with its page at :attr:`url`.
 
     Args:
         emulator: that it is about.
@@ -72,19 +73,25 @@ class Admin:
     def handle(self, request: Request) -> Response:
         """The answer to one request; nothing is raised for what it says."""
         try:
+            self._local(request)
+            shown = page.file(request.target) if request.method == "GET" else None
+            if shown is not None:
+                return shown
             self._admit(request)
             operation, call = find(request)
             return answer(operation(self._emulator, call))
         except ImdskitError as problem:
             return error(problem)
 
-    def _admit(self, request: Request) -> None:
+    def _local(self, request: Request) -> None:
         hosts = request.header_values("Host")
         if len(hosts) != 1 or not loopback(hosts[0]):
             hint = "Ask 127.0.0.1, [::1] or localhost."
             raise AdminError(421, "wrong-host", "The admin side is asked by a name of loopback.", location="Host", hint=hint)
-        if request.header_values("Origin"):
-            raise AdminError(403, "origin-refused", "Pages in a browser may not ask.", location="Origin")
+        if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in request.header_values("Origin")):
+            raise AdminError(403, "origin-refused", "Of pages in a browser only the admin side's own may ask.", location="Origin")
+
+    def _admit(self, request: Request) -> None:
         given = request.header_values("Authorization")
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         right = hmac.compare_digest(token.strip(" ").encode("latin-1"), self.token.encode("ascii"))

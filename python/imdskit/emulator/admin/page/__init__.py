@@ -1,0 +1,45 @@
+"""The page of the admin side: markup, style, scripts and a picture, as they are, for a browser on this machine.
+
+They hold nothing that would need a token; the page asks a person for it and then asks the admin side like any other program. What the browser may
+do with them is said in :data:`HEADERS`: nothing from elsewhere, nothing in line, in no frame, and no text becomes a part of the page as markup.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from imdskit.protocol.messages import Response
+
+SCRIPTS = ("page.js", "ask.js", "attested.js", "dom.js", "events.js", "faults.js", "journal.js", "machine.js")
+
+FILES: dict[str, tuple[str, str]] = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in SCRIPTS},
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+"""Path -> file and media type."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""Content Security Policy Level 3, and Trusted Types."""
+
+HEADERS: tuple[tuple[str, str], ...] = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+
+
+def file(target: str) -> Response | None:
+    """The answer to a GET of one of the files; None for any other target, a query included."""
+    found = FILES.get(target)
+    if found is None:
+        return None
+    name, kind = found
+    return Response(200, (("Content-Type", kind), *HEADERS), (resources.files(__package__) / name).read_bytes())

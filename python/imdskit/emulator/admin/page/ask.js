@@ -1,0 +1,35 @@
+// Asking the admin side. The token is kept here, in memory, and leaves in a header alone.
+
+let token = "";
+
+/** Why there is no answer: as the admin side says it, or that there is none. */
+export class Refused extends Error {
+  constructor(status, said) {
+    super([said.message, said.location && `At ${said.location}.`, said.hint].filter(Boolean).join(" "));
+    this.status = status;
+  }
+}
+
+export function keep(given) {
+  token = given;
+}
+
+export async function ask(method, path, body) {
+  const headers = { Authorization: `Bearer ${token}` };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let reply;
+  try {
+    reply = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" });
+  } catch {
+    throw new Refused(0, { message: "The emulator does not answer." });
+  }
+  const text = await reply.text();
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Refused(reply.status, { message: "The answer is no JSON." });
+  }
+  if (!reply.ok) throw new Refused(reply.status, value);
+  return value;
+}

@@ -1,0 +1,86 @@
+// An attested document taken apart: verdict, every check, content, certificates, chain.
+
+import { ask } from "./ask.js";
+import { attempt, by, day, make, tell } from "./dom.js";
+
+const octets = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
+const MARK = { pass: ["good", "pass"], fail: ["bad", "fail"], skip: ["", "skipped"] };
+
+function shown({ asked, document: text, canExplain, anatomy }) {
+  by("verdict").replaceChildren(verdict(asked, canExplain, anatomy));
+  const pieces = anatomy ? [steps(anatomy.report), make("div", { className: "pieces" }, make("div", {}, content(anatomy), signature(anatomy)), make("div", {}, chain(anatomy), certificates(anatomy)))] : [];
+  by("anatomy").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, asked ? "The answer as it came" : "The document as it was given"), octets("The document", text)));
+}
+
+function verdict(asked, canExplain, anatomy) {
+  const banner = (kind, title, ...more) => make("div", { className: `verdict ${kind}` }, make("strong", {}, title), more);
+  if (asked && asked.status !== 200) return banner("bad", `No document: the service answered ${asked.status}`, asked.fault && `A fault applied: ${asked.fault}.`);
+  if (!canExplain) return banner("bad", "Nothing here can take it apart", "This emulator was made in a program that gave it no verifier: Emulator.explain.");
+  const { report } = anatomy, failed = report.checks.find((one) => one.outcome === "fail");
+  if (report.ok) return banner("good", "Accepted", `All checks passed at ${day(report.at)}, by the trust and the clock of this emulator.`);
+  return banner("bad", `Refused: ${failed.reason}`, make("span", {}, `${failed.message} ${failed.hint}`), asked?.fault ? make("span", { className: "dim" }, ` A fault applied: ${asked.fault}.`) : "");
+}
+
+function steps(report) {
+  const rows = report.checks.map((one) => {
+    const [kind, word] = MARK[one.outcome];
+    const why = one.reason ? [make("strong", {}, one.reason), ` at ${one.location}: ${one.message}`, make("span", { className: "hint" }, one.detail || one.hint)] : one.evidence;
+    return make("tr", { className: one.outcome, "data-check": one.check }, make("td", {}, make("span", { className: `pill ${kind}` }, word)), make("th", { scope: "row", className: "nowrap" }, one.check), make("td", {}, why), make("td", { className: "dim" }, one.source));
+  });
+  const head = ["Outcome", "Check", "What was found", "Source of the rule"].map((text) => make("th", { scope: "col" }, text));
+  return make("div", {}, make("h3", { id: "steps-title" }, "Every check, in order"), make("div", { className: "scroll-x", tabIndex: 0, role: "group", "aria-labelledby": "steps-title" }, make("table", { className: "steps", id: "steps" }, make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows))));
+}
+
+function pairs(entries) {
+  return make("dl", { className: "pairs" }, entries.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat());
+}
+
+function flat(members, prefix = "") {
+  return Object.entries(members).flatMap(([name, value]) => (typeof value === "object" && value !== null ? flat(value, `${prefix}${name}.`) : [[prefix + name, value === "" ? make("span", { className: "dim" }, "empty") : String(value)]]));
+}
+
+function content({ content: found }) {
+  if (!found) return make("div", {}, make("h3", {}, "Content"), make("p", { className: "dim" }, "There is none that can be read."));
+  return make("div", {}, make("h3", {}, `Content, ${found.octets} octets`), found.members ? pairs(flat(found.members)) : octets("Content", found.text),
+    make("details", { className: "sub" }, make("summary", {}, "The signed octets"), octets("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
+}
+
+function signature({ signature: found }) {
+  if (!found) return "";
+  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["octets", make("span", { className: "mono" }, `${found.octets.slice(0, 32)}…${found.octets.slice(-16)}`)]]));
+}
+
+function facts(one) {
+  return pairs([["issuer", one.issuer], ["serial", make("span", { className: "mono" }, one.serial)], ["valid", `${day(one.notBefore)} to ${day(one.notAfter)}`], ["key", one.key],
+    ...(one.names.length ? [["names", one.names.join(", ")]] : []), ...(one.keyUsage.length ? [["key usage", one.keyUsage.join(", ")]] : []), ...(one.caIssuers.length ? [["issuer at", one.caIssuers.join(", ")]] : []),
+    ["SHA-256", make("span", { className: "mono" }, one.fingerprint)]]);
+}
+
+function chain({ chain: found }) {
+  const title = make("h3", {}, "Chain");
+  if (!found) return make("div", {}, title, make("p", { className: "dim" }, "No path leads from the signer to a trust anchor."));
+  const roles = found.map((one, index) => (one.trusted ? "trust anchor" : index === 0 ? "signer" : "issuing authority"));
+  return make("div", {}, title, make("ol", { className: "chain", id: "chain" }, found.map((one, index) => make("li", {}, make("strong", {}, one.subject), " ", make("span", { className: `pill ${one.trusted ? "good" : ""}` }, roles[index]),
+    make("details", {}, make("summary", { "aria-label": `Details of ${one.subject}` }, "Details"), facts(one))))));
+}
+
+function certificates({ certificates: found }) {
+  if (!found.length) return "";
+  return make("div", {}, make("h3", {}, found.length === 1 ? "The certificate in the document" : `${found.length} certificates in the document`), found.map((one) => make("div", {}, make("p", {}, make("strong", {}, one.subject)), facts(one))));
+}
+
+export function start() {
+  const take = (body) => attempt(by("document-problem"), async () => {
+    shown(await ask("POST", "/v1/attested", body));
+    tell("");
+  });
+  by("document-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const nonce = by("nonce").value;
+    await take(nonce ? { nonce } : {});
+  });
+  by("given-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    await take({ document: by("given").value });
+  });
+}

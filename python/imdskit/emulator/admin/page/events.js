@@ -1,0 +1,136 @@
+// Scheduled events, the clock that they follow, and a timeline of both.
+
+import { ask } from "./ask.js";
+import { attempt, by, clock, day, draw, make, show, span, tell } from "./dom.js";
+
+const USUAL = { Freeze: 900, Reboot: 900, Redeploy: 600, Preempt: 30, Terminate: 300 };
+const seen = new Map(); // id -> what this page has seen of the event: first, started, gone, due, type, description
+const REMEMBERED = 30;
+let now = 0;
+
+export async function refresh() {
+  const [answer, time] = [await ask("GET", "/v1/events"), await ask("GET", "/v1/clock")];
+  now = answer.now;
+  by("now").textContent = day(now);
+  by("now").dateTime = new Date(now * 1000).toISOString();
+  by("clock-kind").textContent = time.rate === 1 ? "" : time.rate === 0 ? "stands still" : `${time.rate} times as fast`;
+  by("clock-form").hidden = !time.movable;
+  by("incarnation").textContent = `incarnation ${answer.documentIncarnation}`;
+  notice(answer);
+  show(by("event-list"), JSON.stringify([answer.events, answer.due]), () => (answer.events.length ? answer.events.map((event) => row(event)) : [make("p", { className: "dim" }, "Nothing is scheduled.")]));
+  for (const left of by("event-list").querySelectorAll("[data-due]")) left.textContent = remaining(left.dataset.status, Number(left.dataset.due));
+  picture();
+}
+
+const remaining = (status, due) => (status === "Started" ? `started; over in ${span(Math.max(due - now, 0))}` : `starts by itself in ${span(Math.max(due - now, 0))}`);
+
+/** Keep what changed since the last look, and say it. */
+function notice(answer) {
+  const there = new Set();
+  for (const event of answer.events) {
+    const id = event.EventId, started = event.EventStatus === "Started";
+    there.add(id);
+    const known = seen.get(id);
+    if (!known || known.gone !== null) {
+      seen.set(id, { type: event.EventType, first: now, started: started ? now : null, gone: null, due: answer.due[id] });
+      log(`${event.EventType} is ${started ? "there, and has started" : "scheduled for " + day(answer.due[id])}`);
+    } else {
+      if (started && known.started === null) {
+        known.started = now;
+        log(`${event.EventType} has started`);
+      }
+      known.due = answer.due[id];
+    }
+  }
+  for (const [id, known] of seen) {
+    if (!there.has(id) && known.gone === null) {
+      known.gone = now;
+      log(`${known.type} is ${known.started === null ? "gone before it started" : "over"}`);
+    }
+  }
+  while (seen.size > REMEMBERED) {
+    const [id, known] = seen.entries().next().value;
+    if (known.gone === null) break;
+    seen.delete(id);
+  }
+}
+
+function log(text) {
+  const list = by("event-log");
+  list.append(make("li", {}, make("time", { className: "mono" }, clock(now)), text + "."));
+  while (list.children.length > 200) list.firstChild.remove();
+  list.scrollTop = list.scrollHeight;
+}
+
+function row(event) {
+  const id = event.EventId, started = event.EventStatus === "Started", due = seen.get(id).due;
+  const button = (label, method, path, said) => {
+    const one = make("button", { type: "button", className: "quiet small", id: `${label}-${id}`, "aria-label": `${label} ${event.EventType} ${id}` }, label);
+    one.addEventListener("click", () => act(method, path, said));
+    return one;
+  };
+  const path = `/v1/events/${encodeURIComponent(id)}`;
+  return make("div", { className: "event", "data-id": id },
+    make("span", { className: `pill ${started ? "good" : "wait"}` }, event.EventStatus),
+    make("span", {}, make("strong", {}, event.EventType), " ", make("span", { className: "dim", "data-due": due, "data-status": event.EventStatus }, remaining(event.EventStatus, due))),
+    make("span", { className: "row" },
+      started ? button("Complete", "POST", `${path}/complete`, "The event is over.") : button("Approve", "POST", `${path}/approve`, "The event is approved and has started."),
+      button("Cancel", "DELETE", path, "The event is cancelled.")),
+    make("p", { className: "dim" }, [event.Description, `On ${event.Resources.join(", ")}.`, `From ${event.EventSource}.`].filter(Boolean).join(" ")),
+    make("p", { className: "dim mono" }, id));
+}
+
+function act(method, path, said, body) {
+  return attempt(by("event-problem"), async () => {
+    const answer = await ask(method, path, body);
+    tell(said);
+    await refresh();
+    return answer;
+  });
+}
+
+/** The timeline: a bar for each event from when it was first seen to its next step, and a line for now. The list says the same in words. */
+function picture() {
+  const shown = [...seen.entries()].slice(-8);
+  by("timeline").hidden = shown.length === 0;
+  if (!shown.length) return;
+  const begin = Math.min(now, ...shown.map(([, one]) => one.first)) - 30;
+  const end = Math.max(now, ...shown.map(([, one]) => one.gone ?? one.due)) + 60;
+  const WIDTH = 720, LEFT = 90, ROW = 26, height = shown.length * ROW + 28;
+  const at = (second) => LEFT + ((second - begin) / (end - begin)) * (WIDTH - LEFT - 10);
+  const bar = (from, to, y, kind) => draw("rect", { x: at(from), y, width: Math.max(at(to) - at(from), 3), height: 14, rx: 4, class: kind });
+  const rows = shown.flatMap(([, one], index) => {
+    const y = index * ROW + 6, last = one.gone ?? one.due;
+    const name = draw("text", { x: 0, y: y + 12, class: "name" });
+    name.append(one.type);
+    const bars = [name, bar(one.first, one.started ?? last, y, one.gone !== null && one.started === null ? "gone" : "scheduled")];
+    if (one.started !== null) bars.push(bar(one.started, last, y, one.gone === null ? "started" : "gone"));
+    return bars;
+  });
+  const label = (second, anchor) => {
+    const text = draw("text", { x: at(second), y: height - 4, "text-anchor": anchor });
+    text.append(clock(second));
+    return text;
+  };
+  const far = at(end) - at(now) > 130;
+  const name = `Timeline of ${shown.length} events, in words in the list of what has happened`;
+  by("timeline-picture").replaceChildren(draw("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": name },
+    draw("line", { x1: LEFT, x2: WIDTH - 10, y1: height - 19, y2: height - 19, class: "axis" }), ...rows,
+    draw("line", { x1: at(now), x2: at(now), y1: 0, y2: height - 16, class: "now" }), label(now, at(now) > WIDTH - 80 ? "end" : "middle"), ...(far ? [label(end, "end")] : [])));
+}
+
+export function start() {
+  by("event-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const kind = by("event-type").value, given = by("event-notice").value, description = by("event-description").value;
+    const announced = { EventType: kind };
+    if (given) announced.NotBefore = new Date((now + Number(given)) * 1000).toUTCString();
+    if (description) announced.Description = description;
+    await act("POST", "/v1/events", `${kind} is scheduled, ${span(Number(given) || USUAL[kind])} from now.`, [announced]);
+  });
+  by("clock-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const seconds = Number(by("clock-advance").value);
+    await act("POST", "/v1/clock", `The clock has moved by ${span(seconds)}.`, { advance: seconds });
+  });
+}

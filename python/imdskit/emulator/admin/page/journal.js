@@ -1,0 +1,71 @@
+// The journal, as it grows: one request waits for the next entry, and brings it.
+
+import { ask } from "./ask.js";
+import { attempt, by, clock, make, tell } from "./dom.js";
+
+const SHOWN = 200, AT_ONCE = 100, WAIT = 20;
+let since = 0;
+let filter = "";
+
+/** Newer entries, once; true if there were any. */
+async function more() {
+  const query = filter && `&category=${encodeURIComponent(filter)}`;
+  const asked = filter;
+  const { entries, last, total } = await ask("GET", `/v1/journal?since=${since}&limit=${AT_ONCE}${query}`);
+  if (asked !== filter || by("journal-pause").checked) return false;
+  since = entries.length === AT_ONCE ? entries.at(-1).number : Math.max(since, last);
+  by("journal-tally").textContent = `${total} since it began`;
+  add(entries);
+  return entries.length > 0;
+}
+
+function add(entries) {
+  const place = by("entries"), box = by("journal-log");
+  if (!entries.length) return;
+  const below = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  place.append(...entries.map(row));
+  while (place.children.length > SHOWN) place.firstChild.remove();
+  by("journal-empty").hidden = true;
+  if (below) box.scrollTop = box.scrollHeight;
+}
+
+function row(entry) {
+  const kind = entry.status < 300 ? "good" : entry.status < 500 ? "wait" : "bad";
+  const why = [entry.rule && `rule ${entry.rule}`, entry.fault && `fault ${entry.fault}`].filter(Boolean).join(", ");
+  return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono" }, `${entry.method} ${entry.target}`), make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))),
+    make("td", {}, why), make("td", { className: "number" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number" }, String(entry.octets)));
+}
+
+function begin(from) {
+  since = from;
+  by("entries").replaceChildren();
+  by("journal-empty").hidden = false;
+}
+
+/** Until `going` says that it is over. What goes wrong is the caller's. */
+export async function follow(going) {
+  const { last } = await ask("GET", "/v1/journal/count");
+  begin(Math.max(last - AT_ONCE, 0));
+  while (going()) {
+    if (!by("journal-pause").checked && (await more())) continue;
+    await ask("GET", `/v1/journal/wait?since=${since}&count=1&timeout=${WAIT}`).then(async ({ reached }) => {
+      if (reached && by("journal-pause").checked) await new Promise((done) => setTimeout(done, 500));
+    });
+  }
+}
+
+export function start() {
+  by("journal-category").addEventListener("change", () => {
+    filter = by("journal-category").value;
+    begin(0);
+    attempt(by("told"), async () => {
+      while (await more());
+    });
+  });
+  by("journal-reset").addEventListener("click", () => attempt(by("told"), async () => {
+    const { forgotten } = await ask("DELETE", "/v1/journal");
+    begin(since);
+    tell(`${forgotten} ${forgotten === 1 ? "entry is" : "entries are"} forgotten.`);
+    await more();
+  }));
+}

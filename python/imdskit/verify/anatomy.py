@@ -1,0 +1,110 @@
+"""A document taken apart for people to look at: content, signature, certificates, chain, and every check with its outcome.
+
+What belongs here: showing what is there. Nothing is decided here; that is done by the checks, whose report is part of what is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from imdskit.backends.python import cms, envelope, path, signature
+from imdskit.backends.python.certificate import Certificate, Name
+from imdskit.backends.python.conformance import Profile
+from imdskit.backends.python.host_names import dns_names
+from imdskit.backends.python.validation import Inputs
+from imdskit.backends.python.x509 import parse_certificate
+from imdskit.errors import DerError, VerificationError
+from imdskit.verify.policy import Policy
+from imdskit.verify.trust import Trust
+from imdskit.verify.verifier import Verifier
+
+
+def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> dict[str, Any]:
+    """All that can be said of one document now, in JSON.
+
+    Args:
+        verifier: whose trust, policy and clock count.
+        document: the service's JSON, bare base64, or DER; it may be anything.
+        nonce: that it must carry; None for any.
+
+    Returns:
+        ``report``: as :meth:`imdskit.verify.report.Report.to_json`; ``content``, ``signature``: None where the message cannot be read;
+        ``certificates``: those in the message; ``chain``: signer first, anchor last, whether or not the signature is good; None where there is none.
+    """
+    report = verifier.explain(document, None, nonce)
+    shown: dict[str, Any] = {"report": report.to_json(), "content": None, "signature": None, "certificates": [], "chain": None}
+    try:
+        message = cms.parse(envelope.decode(document, verifier.policy.limits))
+    except (VerificationError, DerError):
+        return shown
+    if message.content is not None:
+        shown["content"] = _content(message.content)
+    anchors = set(verifier.trust.anchors)
+    shown["certificates"] = [_certificate(one, trusted=one.der in anchors) for one in message.certificates]
+    if len(message.signers) == 1:
+        signer = message.signers[0]
+        shown["signature"] = {
+            "digestAlgorithm": signer.digest_algorithm.oid,
+            "signatureAlgorithm": signer.signature_algorithm.oid,
+            "octets": signer.signature.hex(),
+        }
+        found = cms.find_certificate(signer, message.certificates)
+        chain = None if found is None else _chain(found, message.certificates, verifier.trust, verifier.policy, report.at)
+        shown["chain"] = None if chain is None else [_certificate(one, trusted=one.der in anchors) for one in chain]
+    return shown
+
+
+def _content(content: bytes) -> dict[str, Any]:
+    """The signed octets as text, and as JSON where they are an object; this is for people, the check of the claims is stricter."""
+    text = content.decode("utf-8", "replace")
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        members = None
+    return {
+        "octets": len(content),
+        "sha256": sha256(content).hexdigest(),
+        "text": text,
+        "members": members if isinstance(members, dict) else None,
+    }
+
+
+def _chain(
+    signer: Certificate, certificates: tuple[Certificate, ...], trust: Trust, policy: Policy, at: int
+) -> tuple[Certificate, ...] | None:
+    try:
+        return path.build(
+            signer,
+            anchors=[parse_certificate(der) for der in trust.anchors],
+            intermediates=[*certificates, *(parse_certificate(der) for der in trust.intermediates)],
+            inputs=Inputs(at, common_names=policy.allow_common_name, profile=Profile[policy.issuer_profile.upper()]),
+            limits=policy.limits,
+            min_rsa_bits=policy.min_rsa_bits,
+        )
+    except VerificationError:
+        return None
+
+
+def _certificate(certificate: Certificate, *, trusted: bool) -> dict[str, Any]:
+    """Times are Unix seconds; ``fingerprint`` is the SHA-256 of the DER."""
+    constraints = certificate.basic_constraints
+    return {
+        "subject": _name(certificate.subject),
+        "issuer": _name(certificate.issuer),
+        "serial": f"{certificate.serial:x}",
+        "notBefore": certificate.not_before,
+        "notAfter": certificate.not_after,
+        "key": signature.describe_key(certificate.public_key),
+        "authority": constraints is not None and constraints.ca,
+        "names": list(dns_names(certificate)),
+        "keyUsage": sorted(certificate.key_usage or ()),
+        "caIssuers": list(certificate.ca_issuers),
+        "fingerprint": sha256(certificate.der).hexdigest(),
+        "trusted": trusted,
+    }
+
+
+def _name(name: Name) -> str:
+    return name.common_names[-1] if name.common_names else name.der.hex()

@@ -1,0 +1,184 @@
+"""The page of the admin side, without a browser: what is served to whom, and what the browser is told. What it does is in tests/page."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.clock import ManualClock
+from imdskit.emulator import Emulator
+from imdskit.emulator.admin import page
+from imdskit.protocol.messages import Request, Response
+from imdskit.verify import Trust, Verifier
+from imdskit.verify.anatomy import anatomy
+
+NOON = 1_767_268_800
+FOLDER = Path(page.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def imds() -> Iterator[Emulator]:
+    made = Emulator("linux", seed=1, clock=ManualClock(NOON), admin_port=0, rate_limit=False)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def ask(imds: Emulator) -> Callable[..., Response]:
+    def call(target: str, method: str = "GET", body: bytes = b"", **headers: str) -> Response:
+        assert imds.admin is not None
+        return imds.admin.handle(Request(method, target, tuple({"Host": "127.0.0.1:1", **headers}.items()), body))
+
+    return call
+
+
+def token(imds: Emulator) -> dict[str, str]:
+    assert imds.admin is not None
+    return {"Authorization": f"Bearer {imds.admin.token}", "Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("target", page.FILES)
+def test_each_file_is_served_without_a_token(target: str, ask: Any, imds: Emulator) -> None:
+    response = ask(target)
+    name, kind = page.FILES[target]
+    assert (response.status, response.body) == (200, (FOLDER / name).read_bytes())
+    assert response.header_values("Content-Type") == (kind,)
+    assert {**dict(response.headers)}.items() >= dict(page.HEADERS).items()
+    assert imds.admin is not None
+    assert imds.admin.token.encode() not in response.body
+
+
+def test_every_file_of_the_folder_is_served() -> None:
+    assert {name for name, _ in page.FILES.values()} == {
+        path.name for path in FOLDER.iterdir() if path.suffix not in (".py", "") and path.is_file()
+    }
+
+
+def test_it_goes_over_the_wire() -> None:
+    with Emulator("linux", seed=1, admin_port=0) as imds:
+        assert imds.admin is not None
+        connection = http.client.HTTPConnection(imds.admin.url.removeprefix("http://"), timeout=30)
+        connection.request("GET", "/")
+        reply = connection.getresponse()
+        assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert reply.read() == (FOLDER / "index.html").read_bytes()
+        connection.close()
+
+
+REFUSED: dict[str, tuple[str, str, dict[str, str], int]] = {
+    "another name": ("GET", "/", {"Host": "imds.example.com"}, 421),
+    "another page": ("GET", "/", {"Origin": "http://127.0.0.1:2"}, 403),
+    "another method": ("POST", "/", {}, 401),
+    "a query": ("GET", "/?token=x", {}, 401),
+    "a path that climbs": ("GET", "/../page.js", {}, 401),
+    "a file that is none of it": ("GET", "/__init__.py", {}, 401),
+}
+
+
+@pytest.mark.parametrize(("method", "target", "headers", "status"), REFUSED.values(), ids=REFUSED)
+def test_nothing_else_is_served_without_a_token(method: str, target: str, headers: dict[str, str], status: int, ask: Any) -> None:
+    assert ask(target, method, **headers).status == status
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:1", "http://127.0.0.1:1", 200),
+        ("localhost:1", "http://localhost:1", 200),
+        ("LOCALHOST:1", "http://localhost:1", 200),
+        ("[::1]:1", "http://[::1]:1", 200),
+        ("127.0.0.1:1", "http://localhost:1", 403),
+        ("127.0.0.1:1", "http://127.0.0.1:11", 403),
+        ("127.0.0.1:1", "http://127.0.0.1", 403),
+        ("127.0.0.1:1", "https://127.0.0.1:1", 403),
+        ("127.0.0.1:1", "null", 403),
+        ("127.0.0.1:1", "", 403),
+        ("imds.example.com:1", "http://imds.example.com:1", 421),
+    ],
+)
+def test_of_pages_only_the_own_one_may_ask(host: str, origin: str, status: int, ask: Any, imds: Emulator) -> None:
+    assert ask("/v1/clock", Host=host, Origin=origin, **token(imds)).status == status
+    assert ask("/v1/clock", Host=host, Origin=origin).status == (401 if status == 200 else status)
+
+
+def test_the_policy_lets_nothing_in_from_elsewhere_or_in_line() -> None:
+    directives = dict(directive.strip().partition(" ")[::2] for directive in page.POLICY.split(";"))
+    assert directives["default-src"] == "'none'"
+    assert {value for name, value in directives.items() if name.endswith("-src") and name != "default-src"} == {"'self'"}
+    assert directives["require-trusted-types-for"] == "'script'"
+
+
+def test_the_files_keep_to_the_policy() -> None:
+    markup = (FOLDER / "index.html").read_text("utf-8")
+    assert not re.search(r"\sstyle=|\son\w+=|<style|<script[^>]*>[^<]|https?:", markup)
+    scripts = "\n".join((FOLDER / name).read_text("utf-8") for name in page.SCRIPTS)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(|localStorage|sessionStorage|cookie", scripts
+    )
+    assert [address for address in re.findall(r"https?://[^\"'\s]+", scripts) if address != "http://www.w3.org/2000/svg"] == []
+    styles = (FOLDER / "page.css").read_text("utf-8")
+    assert not re.search(r"url\(|@import", styles)
+
+
+def taken_apart(ask: Any, imds: Emulator, body: bytes) -> dict[str, Any]:
+    import json
+
+    response = ask("/v1/attested", "POST", body, **token(imds))
+    assert response.status == 200, response.body
+    found: dict[str, Any] = json.loads(response.body)
+    return found
+
+
+def test_without_a_verifier_the_document_comes_alone(ask: Any, imds: Emulator) -> None:
+    found = taken_apart(ask, imds, b"{}")
+    assert (found["canExplain"], found["anatomy"], found["asked"]["status"]) == (False, None, 200)
+    assert found["document"].startswith('{"encoding":"pkcs7"')
+
+
+@pytest.fixture
+def explaining(imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    trust = Trust.from_pem([imds.authority.root_pem.encode()], [imds.authority.issuing_pem.encode()])
+    monkeypatch.setattr(imds, "explain", partial(anatomy, Verifier(trust, clock=imds.clock)))
+    return imds
+
+
+def test_a_document_is_taken_apart(ask: Any, explaining: Emulator) -> None:
+    found = taken_apart(ask, explaining, b'{"nonce": "1234567890"}')["anatomy"]
+    assert found["report"]["ok"]
+    assert (found["content"]["members"]["nonce"], found["content"]["octets"]) == ("1234567890", len(found["content"]["text"]))
+    assert [one["trusted"] for one in found["chain"]] == [False, False, True]
+    assert [one["subject"] for one in found["chain"][1:]] == [one["issuer"] for one in found["chain"][:-1]]
+    assert (len(found["certificates"]), found["certificates"][0]) == (1, found["chain"][0])
+    assert "westeurope.metadata.azure.com" in found["chain"][0]["names"]
+
+
+FLAWS = [("broken-signature", "bad-signature", 3), ("expired-leaf", "expired", None), ("unknown-root", "unknown-issuer", None)]
+
+
+@pytest.mark.parametrize(("fault", "reason", "chain"), FLAWS, ids=[fault for fault, _, _ in FLAWS])
+def test_a_flaw_is_found_and_the_rest_still_shown(fault: str, reason: str, chain: int | None, ask: Any, explaining: Emulator) -> None:
+    explaining.faults.load([{"times": 1, "fault": {"document": fault}}])
+    found = taken_apart(ask, explaining, b"{}")
+    assert found["asked"]["fault"] == "document"
+    assert [one["reason"] for one in found["anatomy"]["report"]["checks"] if one["outcome"] == "fail"] == [reason]
+    assert chain == (None if found["anatomy"]["chain"] is None else len(found["anatomy"]["chain"]))
+    assert found["anatomy"]["content"]["members"]["vmId"]
+
+
+@pytest.mark.parametrize("document", ["", "AAAA", "{", "\\ud800", '{\\"signature\\": 1}', "MIIB" * 4000])
+def test_what_is_no_document_is_told_so(document: str, ask: Any, explaining: Emulator) -> None:
+    found = taken_apart(ask, explaining, b'{"document": "%b"}' % document.encode())
+    assert (found["anatomy"]["report"]["ok"], found["anatomy"]["certificates"], found["anatomy"]["chain"]) == (False, [], None)
+
+
+def test_an_answer_that_is_no_document_is_not_taken_apart(ask: Any, explaining: Emulator) -> None:
+    explaining.faults.load([{"times": 1, "fault": {"status": 410}}, {"times": 1, "fault": {"delay": 3600}}])
+    found = taken_apart(ask, explaining, b"{}")
+    assert (found["asked"]["status"], found["anatomy"]) == (410, None)
+    assert taken_apart(ask, explaining, b"{}")["anatomy"]["report"]["ok"]  # faults of the wire are not waited for
