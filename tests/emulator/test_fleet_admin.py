@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -217,3 +220,46 @@ def test_the_whole_is_asked_without_a_number(fleet: Fleet, ask: Ask) -> None:
     assert configuration["fleet"] == {"machines": 40, "by": "path"}
     assert (configuration["scenario"], configuration["rateLimit"], configuration["clock"]) == ("fleet", False, "movable")
     assert ask("GET", "/v1/clock?machine=1")[0] == 400
+
+
+def test_machines_are_changed_while_they_are_asked(fleet: Fleet) -> None:
+    """Twelve threads ask six machines of which four can be awake, while two others patch them, give them faults and announce events to them."""
+    numbers, rounds = range(30, 36), 150
+    names = {index: {f"vm-{index:05}"} for index in numbers}
+    asked: Counter[int] = Counter()
+    wrong: list[object] = []
+
+    def client(seed: int) -> Counter[int]:
+        choose, count = random.Random(seed), Counter[int]()
+        for _ in range(rounds):
+            index = choose.choice(numbers)
+            answer = fleet.handle(Request("GET", f"/m/{index}{NAME}", (("Metadata", "true"),)))
+            count[index] += 1
+            if not (answer.status == 410 or (answer.status == 200 and answer.body.decode() in names[index])):
+                wrong.append((index, answer))
+        return count
+
+    def changer(seed: int) -> None:
+        choose = random.Random(seed)
+        for number in range(rounds // 3):
+            member = fleet.machine(choose.choice(numbers))
+            name = f"changed-{seed}-{number}"
+            names[member.index].add(name)
+            member.patch({"compute": {"name": name}})
+            member.faults.load([{"times": 1, "fault": {"status": 410}}])
+            member.events.schedule("Freeze", notice=0, remains=0)
+            if member.scenario.given["compute"]["name"] not in names[member.index]:
+                wrong.append(member.scenario)
+
+    with ThreadPoolExecutor(14) as pool:
+        changes = [pool.submit(changer, seed) for seed in range(2)]
+        for count in pool.map(client, range(12)):
+            asked += count
+        for change in changes:
+            change.result()
+    assert wrong == []
+    assert {index: fleet.journal.count(machine=index) for index in numbers} == asked
+    assert fleet.journal.tally().total == asked.total()
+    for index in numbers:
+        fleet.faults_of(index).clear()
+        assert get(fleet, index)[1].decode() == fleet.scenario_of(index).given["compute"]["name"]
