@@ -27,6 +27,7 @@ settings.load_profile("imdskit")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-native", action="store_true", help="fail, do not skip, where the Rust extension is absent")
     parser.addoption("--require-shared", action="store_true", help="fail, do not skip, where the shared data is absent")
+    parser.addoption("--require-programs", action="store_true", help="fail, do not skip, where a program of the system is absent")
 
 
 @pytest.fixture(scope="session")

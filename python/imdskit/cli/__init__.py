@@ -28,6 +28,7 @@ VERBS = {
     "bench": "measure how fast this machine verifies documents",
     "record": "record the machine as a scenario, with what identifies it replaced",
     "events": "announce scheduled events to a running emulator",
+    "completion": "write a script that makes a shell complete all of this",
     "demo": "see all of it work, told step by step",
 }
 
@@ -67,7 +68,7 @@ def _run(arguments: list[str]) -> int:
     parser.usage = "imdskit VERB ..."
     parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
     verbs = parser.add_argument_group("verbs")
-    verbs.add_argument("verb", metavar="VERB", choices=list(VERBS), help="\n".join(f"{name:8}{what}" for name, what in VERBS.items()))
+    verbs.add_argument("verb", metavar="VERB", choices=list(VERBS), help="\n".join(f"{name:12}{what}" for name, what in VERBS.items()))
     if not arguments:
         parser.print_help(sys.stderr)
         return USAGE

@@ -1,0 +1,213 @@
+"""Write a script that makes a shell complete verbs, options and their values.
+
+bash: eval "$(imdskit completion bash)" in ~/.bashrc
+zsh:  imdskit completion zsh > "${fpath[1]}/_imdskit"
+fish: imdskit completion fish > ~/.config/fish/completions/imdskit.fish"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import NamedTuple
+
+from imdskit import clouds, versions
+from imdskit.cli import VERBS, output
+from imdskit.cli.codes import CODES
+from imdskit.emulator.scenario import Scenario
+from imdskit.reasons import Reason
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which shell")
+
+
+def run(options: argparse.Namespace) -> int:
+    write: Callable[[list[Verb]], Iterator[str]] = {"bash": bash, "zsh": zsh, "fish": fish}[options.shell]
+    for line in write(verbs()):
+        output.line(line)
+    return 0
+
+
+class Value(NamedTuple):
+    """What may stand in a place. Attributes: ``words``, to choose from; ``place``: ``file`` or ``folder`` if it may be one, else ``""``."""
+
+    words: tuple[str, ...] = ()
+    place: str = ""
+
+
+class Option(NamedTuple):
+    """An option. Attributes: ``flags``; ``help``, one line; ``value``, None if it takes none; ``repeats``: may be given again."""
+
+    flags: tuple[str, ...]
+    help: str
+    value: Value | None
+    repeats: bool
+
+
+class Verb(NamedTuple):
+    """A verb. Attributes: ``name``; ``help``; ``options``; ``arguments``, in their order."""
+
+    name: str
+    help: str
+    options: tuple[Option, ...]
+    arguments: tuple[Value, ...]
+
+
+def verbs() -> list[Verb]:
+    """All verbs, as their parsers describe them."""
+    return [_verb(name, help_) for name, help_ in VERBS.items()]
+
+
+def _verb(name: str, help_: str) -> Verb:
+    parser = argparse.ArgumentParser(name)
+    import_module(f"imdskit.cli.{name}").add_arguments(parser)
+    options, arguments = [], []
+    for action in parser._actions:  # argparse has no other way to ask
+        value = None if action.nargs == 0 else _value(name, action)
+        if action.option_strings:
+            text = (action.help or "").partition("\n")[0] if action.help != argparse.SUPPRESS else ""
+            options.append(Option(tuple(action.option_strings), text, value, isinstance(action, argparse._AppendAction)))
+        elif value is not None:
+            arguments.append(value)
+    return Verb(name, help_, tuple(options), tuple(arguments))
+
+
+def _value(verb: str, action: argparse.Action) -> Value:
+    if action.choices is not None:
+        return Value(tuple(str(choice) for choice in action.choices))
+    metavar = action.metavar if isinstance(action.metavar, str) else ""
+    named = _WORDS.get(f"{verb} {metavar}") or _WORDS.get(metavar) or _WORDS.get(action.option_strings[0] if action.option_strings else "")
+    return Value(named() if named else (), _PLACES.get(metavar, ""))
+
+
+def _paths() -> tuple[str, ...]:
+    """Every path that `get` takes as long as it has no number in it, shortest spelling."""
+    found = {path.partition("[]")[0].replace(".", "/") for path in versions.INSTANCE}
+    parents = {"/".join(path.split("/")[:depth]) for path in found for depth in range(1, path.count("/") + 1)}
+    return tuple(sorted(found | parents | {"instance", "versions", "loadbalancer", "scheduledevents"}))
+
+
+_WORDS: Mapping[str, Callable[[], tuple[str, ...]]] = {
+    "get PATH": _paths,
+    "V": lambda: versions.API_VERSIONS,
+    "CODE": lambda: tuple(dict.fromkeys([*(reason.value for reason in Reason), *(one.code for one in CODES)])),
+    "NAME|FILE": lambda: tuple(Scenario.names()),
+    "--cloud": lambda: tuple(cloud.name for cloud in clouds.CLOUDS),
+}
+"""A verb and the name of a value in its help, that name alone, or an option -> words to choose from."""
+
+_PLACES: Mapping[str, str] = {
+    **dict.fromkeys(("FILE", "NAME|FILE", "OUT.json", "PEM", "RESULTS"), "file"),
+    **dict.fromkeys(("DIR",), "folder"),
+}
+
+
+def bash(known: list[Verb]) -> Iterator[str]:
+    """For bash 3.2 and later: one function with a table of what may follow what."""
+    yield "# bash completion of imdskit, made by `imdskit completion bash`"
+    yield "_imdskit() {"
+    yield "  local IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' place=''"
+    yield "  if [ \"$cur\" = '=' ]; then cur=''; elif [ \"$prev\" = '=' ]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi"
+    yield "  COMPREPLY=()"
+    yield '  if [ "$COMP_CWORD" -eq 1 ]; then'
+    yield f"    words={_lines((*(verb.name for verb in known), '--help', '--version'))}"
+    yield "  else"
+    yield '    case "${COMP_WORDS[1]} $prev" in'
+    for verb in known:
+        for option in verb.options:
+            if option.value is not None:
+                patterns = "|".join(f"'{verb.name} {flag}'" for flag in option.flags)
+                yield f"      {patterns}) words={_lines(option.value.words)} place='{option.value.place}' ;;"
+    yield "      *)"
+    yield '        case "${COMP_WORDS[1]}:$cur" in'
+    for verb in known:
+        flags = tuple(flag for option in verb.options for flag in option.flags)
+        yield f"          {verb.name}:-*) words={_lines(flags)} ;;"
+        words = tuple(word for value in verb.arguments for word in value.words)
+        place = next((value.place for value in verb.arguments if value.place), "")
+        yield f"          {verb.name}:*) words={_lines(words)} place='{place}' ;;"
+    yield "        esac ;;"
+    yield "    esac"
+    yield "  fi"
+    yield '  COMPREPLY=($(compgen -W "$words" -- "$cur"))'
+    yield '  case "$place" in'
+    yield '    file) COMPREPLY+=($(compgen -f -- "$cur")) ;;'
+    yield '    folder) COMPREPLY+=($(compgen -d -- "$cur")) ;;'
+    yield "  esac"
+    yield '  if [ -n "$place" ]; then compopt -o filenames 2>/dev/null; fi'
+    yield "  return 0"
+    yield "}"
+    yield "complete -F _imdskit imdskit imdskit.pyz"
+
+
+def _lines(words: tuple[str, ...]) -> str:
+    return "$'" + "\\n".join(words) + "'" if words else "''"
+
+
+def zsh(known: list[Verb]) -> Iterator[str]:
+    """For zsh with its completion system: a file of ``fpath``, or to be sourced."""
+    yield "#compdef imdskit imdskit.pyz"
+    yield "# zsh completion of imdskit, made by `imdskit completion zsh`"
+    yield "_imdskit() {"
+    yield "  if (( CURRENT == 2 )); then"
+    yield "    local -a verbs"
+    yield "    verbs=(" + " ".join(_quoted(f"{verb.name}:{verb.help}") for verb in known) + ")"
+    yield "    _describe verb verbs"
+    yield "    return"
+    yield "  fi"
+    yield "  local verb=$words[2]"
+    yield "  shift words"
+    yield "  (( CURRENT-- ))"
+    yield "  case $verb in"
+    for verb in known:
+        specs = [spec for option in verb.options for spec in _zsh_option(option)]
+        specs += [_quoted(f"{index}:argument:{_zsh_value(value)}") for index, value in enumerate(verb.arguments, 1)]
+        yield f"    {verb.name}) _arguments " + " ".join(specs) + " ;;"
+    yield "  esac"
+    yield "}"
+    yield 'if [ "$funcstack[1]" = _imdskit ]; then _imdskit "$@"; else compdef _imdskit imdskit imdskit.pyz; fi'
+
+
+def _zsh_option(option: Option) -> Iterator[str]:
+    described = "".join(f"\\{char}" if char in "[]:\\" else char for char in option.help)
+    apart = "*" if option.repeats else f"({' '.join(option.flags)})"
+    for flag in option.flags:
+        mark = "=" if option.value is not None and flag.startswith("--") else ""
+        value = "" if option.value is None else f":value:{_zsh_value(option.value)}"
+        yield _quoted(f"{apart}{flag}{mark}[{described}]{value}")
+
+
+def _zsh_value(value: Value) -> str:
+    words = " ".join(value.words)
+    if value.place == "folder":
+        return "_files -/"
+    if value.place == "file":
+        return f"{{_files; compadd -- {words}}}" if words else "_files"
+    return f"({words})" if words else " "
+
+
+def fish(known: list[Verb]) -> Iterator[str]:
+    """For fish: one line for each verb, option and argument."""
+    yield "# fish completion of imdskit, made by `imdskit completion fish`"
+    yield "complete -c imdskit -f"
+    for verb in known:
+        yield f"complete -c imdskit -n __fish_use_subcommand -a {verb.name} -d {_quoted(verb.help)}"
+    for verb in known:
+        when = f"complete -c imdskit -n '__fish_seen_subcommand_from {verb.name}'"
+        for option in verb.options:
+            flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)
+            yield f"{when} {flags} -d {_quoted(option.help)}" + ("" if option.value is None else _fish_value(option.value, " -r"))
+        for value in verb.arguments:
+            if value.words or value.place:
+                yield when + _fish_value(value, "")
+
+
+def _fish_value(value: Value, required: str) -> str:
+    words = f" -a {_quoted(' '.join(value.words))}" if value.words else ""
+    return (required or "") + (" -F" if value.place else " -f") + words
+
+
+def _quoted(text: str) -> str:
+    """For zsh, where a quote within is ``'\\''``; fish takes the same."""
+    return "'" + text.replace("'", "'\\''") + "'"
