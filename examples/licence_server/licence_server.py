@@ -44,22 +44,32 @@ class Refused(Exception):  # noqa: N818  # an answer, not a fault
 
 
 class Licences:
-    """Who may run the application. All secrets are made when it starts: a restart ends challenges and tokens, but not the memory of what was used.
+    """Who may run the application. Without ``keys`` all secrets are made when it starts: a restart ends challenges and tokens, but not the memory of what
+    was used.
 
     Args:
         subscriptions: whose machines have a licence.
         store: what was used.
         trust: whom to believe; the Azure clouds by default.
         clock: where "now" comes from.
+        keys: 32 octets for nonces and 32 for tokens, which the processes of one service share.
     """
 
-    def __init__(self, subscriptions: frozenset[str], store: NonceStore, trust: Trust | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        subscriptions: frozenset[str],
+        store: NonceStore,
+        trust: Trust | None = None,
+        clock: Clock | None = None,
+        keys: tuple[bytes, bytes] | None = None,
+    ) -> None:
+        nonce_key, token_key = keys or (secrets.token_bytes(32), secrets.token_bytes(32))
         self._subscriptions = subscriptions
         self._store = store
         self._clock = clock or SystemClock()
-        self._issuer = NonceIssuer([secrets.token_bytes(32)], lifetime=300, clock=self._clock)
+        self._issuer = NonceIssuer([nonce_key], lifetime=300, clock=self._clock)
         self._verifier = Verifier(trust, Policy.online(), clock=self._clock)
-        self._token_key = secrets.token_bytes(32)
+        self._token_key = token_key
 
     def challenge(self, body: dict[str, str]) -> dict[str, object]:
         """A nonce that is good for this machine only, and for five minutes. Nothing is remembered."""
