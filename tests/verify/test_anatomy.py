@@ -1,0 +1,62 @@
+"""Documents taken apart: every vector can be, whatever is wrong with it, and what is shown is what is there."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.clock import ManualClock
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.anatomy import anatomy
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
+SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
+ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Verifier:
+    return Verifier(Trust(ANCHORS, INTERMEDIATES), Policy(), clock=ManualClock(SETTING["at"]))
+
+
+def shown(verifier: Verifier, case: str) -> dict[str, Any]:
+    [found] = [one for one in CASES if one["id"] == case]
+    return anatomy(verifier, base64.b64decode(found["document"]))
+
+
+def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
+    found = shown(verifier, "envelope/json")
+    assert found["report"]["ok"] is True
+    assert found["content"]["members"]["vmId"]
+    assert found["signature"]["signatureAlgorithm"] == "1.2.840.113549.1.1.1"
+    assert [one["trusted"] for one in found["chain"]] == [False, False, True]
+    assert [one["authority"] for one in found["chain"]] == [False, True, True]
+    assert found["certificates"] == found["chain"][:1]
+    assert found["certificates"][0]["names"] == ["westeurope.metadata.azure.com", "metadata.azure.com"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_whatever_is_wrong_it_can_be_shown(verifier: Verifier, case: dict[str, Any]) -> None:
+    found = anatomy(verifier, base64.b64decode(case["document"]))
+    assert json.loads(json.dumps(found)) == found
+    assert found.keys() == {"report", "content", "signature", "certificates", "chain"}
+    if found["chain"] is not None:
+        assert found["chain"][-1]["trusted"]
+
+
+@pytest.mark.parametrize(
+    ("case", "missing"),
+    [
+        ("envelope/stray-letter", {"content", "signature", "chain"}),
+        ("structure/detached", {"content"}),
+        ("structure/no-signer", {"signature", "chain"}),
+        ("structure/other-serial", {"chain"}),
+    ],
+)
+def test_what_is_not_there_is_not_shown(verifier: Verifier, case: str, missing: set[str]) -> None:
+    found = shown(verifier, case)
+    assert {name for name, value in found.items() if value is None} == missing
