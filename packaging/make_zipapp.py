@@ -1,10 +1,13 @@
 """``dist/imdskit.pyz``: the whole package in one file that runs wherever ``python3`` (3.11 or later) does. Without the extension.
 
-The same bytes come out of the same sources.
+The same bytes come out of the same sources. It is for small images, where nobody reads it: of docstrings the first line is in it, and JSON without
+spaces. All other lines stay where they are, so that tracebacks fit the sources.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -25,8 +28,53 @@ def build(target: Path) -> None:
             _add(archive, "__main__.py", MAIN.encode())
             for path in sorted(PACKAGE.rglob("*")):
                 if path.is_file() and path.suffix in SUFFIXES:
-                    _add(archive, path.relative_to(PACKAGE.parent).as_posix(), path.read_bytes())
+                    _add(archive, path.relative_to(PACKAGE.parent).as_posix(), _content(path))
     target.chmod(0o755)
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix == ".py":
+        return condense(path.read_text("utf-8"), help_text=path.parent.name == "cli").encode()
+    if path.suffix == ".json":
+        return json.dumps(json.loads(path.read_bytes()), separators=(",", ":")).encode()
+    return path.read_bytes()
+
+
+def condense(source: str, *, help_text: bool = False) -> str:
+    """The same program with shorter docstrings.
+
+    A docstring of one line stays as it is. Of a longer one the first line stays, closed, and as many empty lines as there were others.
+
+    Args:
+        source: of a module.
+        help_text: the docstring of the module is printed as help, and stays whole.
+    """
+    lines = source.splitlines()
+    tree = ast.parse(source)
+    for node in _docstrings(tree):
+        if help_text and node is tree.body[0]:
+            continue
+        assert node.end_lineno is not None
+        first, last = node.lineno - 1, node.end_lineno - 1
+        opening = lines[first]
+        quotes = opening.find('"""')
+        # Whatever stands otherwise than all of ours do is left alone.
+        if first == last or quotes != node.col_offset or opening.endswith(("\\", '"')) or not lines[last].rstrip().endswith('"""'):
+            continue
+        lines[first] = opening.rstrip() + '"""'
+        lines[first + 1 : last + 1] = [""] * (last - first)
+    return "".join(line + "\n" for line in lines)
+
+
+def _docstrings(tree: ast.Module) -> list[ast.Expr]:
+    """Strings that stand alone as statements."""
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [
+        statement
+        for body in bodies
+        for statement in body
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+    ]
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
