@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from imdskit.clock import ManualClock
 from imdskit.emulator import Fleet
 from imdskit.emulator.admin.operations import OPERATIONS, openapi
+from imdskit.emulator.admin.operations import Ask as Asked
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Request
 from imdskit.verify import Trust, Verifier
@@ -27,6 +28,7 @@ EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
 NONCE = "1234567890"
 ATTESTED = f"/metadata/attested/document?api-version=2021-02-01&nonce={NONCE}"
 Ask = Callable[..., tuple[int, Any]]
+OPERATIONS_BY_NAME = {one.name: one for one in OPERATIONS}
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +265,18 @@ def test_machines_are_changed_while_they_are_asked(fleet: Fleet) -> None:
     for index in numbers:
         fleet.faults_of(index).clear()
         assert get(fleet, index)[1].decode() == fleet.scenario_of(index).given["compute"]["name"]
+
+
+@pytest.mark.parametrize("select", ["port", "source"])
+def test_machines_that_are_chosen_otherwise_are_listed_and_written_down_too(select: Literal["port", "source"]) -> None:
+    with Fleet("fleet", 3, seed=1, select=select, clock=ManualClock(NOON), rate_limit=False, admin_port=0) as fleet:
+        machines = OPERATIONS_BY_NAME["listMachines"](fleet, Asked())["machines"]
+        assert len({(one["url"], one["source"]) for one in machines}) == 3
+        for one in machines:
+            source = (one["source"], 0) if one["source"] else None
+            connection = http.client.HTTPConnection(one["url"].removeprefix("http://"), timeout=30, source_address=source)
+            connection.request("GET", NAME, headers={"Metadata": "true"})
+            assert connection.getresponse().read() == f"vm-{one['index']:05}".encode()
+            connection.close()
+        assert [entry.machine for entry in fleet.journal] == [0, 1, 2]
+        assert [entry.source for entry in fleet.journal] == [one["source"] or "127.0.0.1" for one in machines]
