@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from imdskit.emulator import Emulator
+from imdskit.emulator import Emulator, Fleet
 from imdskit.emulator.journal import Entry
 from imdskit.emulator.keys import Keys
 from imdskit.errors import ImdskitError
@@ -100,14 +100,14 @@ def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
             _set(before)
 
 
-def assert_asked(imds: Emulator, times: int | None = None, **wanted: Any) -> list[Entry]:
+def assert_asked(imds: Emulator | Fleet, times: int | None = None, **wanted: Any) -> list[Entry]:
     """Something was asked of the emulator.
 
     Args:
         imds: that was asked.
         times: exactly so often; None for once at least.
-        wanted: ``path``, ``category``, ``method``, ``status``, ``rule``, ``fault``, ``since``: attributes of
-            :class:`imdskit.emulator.journal.Filter`.
+        wanted: ``path``, ``category``, ``method``, ``status``, ``rule``, ``fault``, ``since``, of a fleet ``machine``: attributes
+            of :class:`imdskit.emulator.journal.Filter`.
 
     Returns:
         the entries of the journal that were meant.
@@ -123,13 +123,13 @@ def assert_asked(imds: Emulator, times: int | None = None, **wanted: Any) -> lis
     return found
 
 
-def assert_not_asked(imds: Emulator, **wanted: Any) -> None:
+def assert_not_asked(imds: Emulator | Fleet, **wanted: Any) -> None:
     """Something was not asked; without further words, nothing at all. As :func:`assert_asked`."""
     __tracebackhide__ = True
     assert_asked(imds, 0, **wanted)
 
 
-def assert_no_refusals(imds: Emulator) -> None:
+def assert_no_refusals(imds: Emulator | Fleet) -> None:
     """The program keeps the rules of the service: nothing was refused but by a fault that the test asked for.
 
     Raises:
@@ -143,7 +143,7 @@ def assert_no_refusals(imds: Emulator) -> None:
         raise AssertionError(f"Request {first.number} was refused with {first.status}{rule}.\n{told(imds)}")
 
 
-def told(imds: Emulator, most: int = 50) -> str:
+def told(imds: Emulator | Fleet, most: int = 50) -> str:
     """The journal for people: a line for each of the last so many requests."""
     entries = list(imds.journal)
     if not entries:
@@ -153,7 +153,8 @@ def told(imds: Emulator, most: int = 50) -> str:
 
 
 def _why(entry: Entry) -> str:
-    return "".join(f" ({name} {value})" for name, value in (("rule", entry.rule), ("fault", entry.fault)) if value)
+    number = "" if entry.machine is None else str(entry.machine)
+    return "".join(f" ({name} {value})" for name, value in (("machine", number), ("rule", entry.rule), ("fault", entry.fault)) if value)
 
 
 def _words(wanted: Mapping[str, Any]) -> str:
