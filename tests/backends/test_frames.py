@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imdskit.asn1 import writer as der
+from imdskit.asn1.reader import SET, Reader
 from imdskit.backends.contract import Backend, Checker, Setup
 from imdskit.clock import ManualClock
 from imdskit.emulator import attest
@@ -93,6 +94,31 @@ def test_what_follows_the_signature_counts_too(backend: Backend, setup: Setup, m
     changed += bytes(len(one) - len(changed))
     assert verdict(backend, setup, changed, one) == verdict(backend, setup, changed)
     assert verdict(backend, setup, changed).split()[0] in ("bad-der", "bad-signature")
+
+
+def with_attribute(message: bytes, value: bytes) -> bytes:
+    """The same with an attribute that nobody signed."""
+    info = Reader(message).sequence()
+    kind = info.element()
+    data = info.enter(0xA0).sequence()
+    start = data.pos
+    for _ in ("version", "digestAlgorithms", "encapContentInfo", "certificates"):
+        data.element()
+    before = message[start : data.pos]
+    signer = data.enter(SET).sequence()
+    attribute = der.element(0xA1, der.sequence(der.oid("1.2.3"), der.set_of(der.octet_string(value))))
+    infos = der.set_of(der.sequence(message[signer.pos : signer.stop], attribute))
+    return der.sequence(kind, der.explicit(0, der.sequence(before, infos)))
+
+
+def test_an_attribute_that_nobody_signed_is_not_taken_from_a_message_before(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+    first, second = (with_attribute(messages[0], value) for value in (b"one", b"two"))
+    assert len(first) == len(second)
+    broken = second[:-5] + b"\x05" + second[-4:]  # where the tag of its value was
+    for message in (first, second, broken):
+        assert verdict(backend, setup, message, first) == verdict(backend, setup, message)
+    assert verdict(backend, setup, second, first).startswith("machine 1 ")
+    assert verdict(backend, setup, broken, first).startswith("bad-der")
 
 
 def test_more_lengths_than_are_remembered_change_nothing(
