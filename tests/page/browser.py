@@ -36,7 +36,7 @@ class Imds:
     def __init__(self, folder: Path, *options: str) -> None:
         state = folder / "state.json"
         command = [os.environ.get("IMDSKIT_PAGE_PYTHON", sys.executable), "-m", "imdskit", "serve", "--port", "0", "--seed", "1"]
-        command += ["--clock", "manual", "--no-rate-limit", "--state-file", str(state), *options]
+        command += ["--no-rate-limit", "--state-file", str(state), *options]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         assert self._process.stdout is not None
@@ -166,7 +166,7 @@ def driver() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Imds, Any]]:
-    made = Imds(tmp_path_factory.mktemp("emulator"))
+    made = Imds(tmp_path_factory.mktemp("emulator"), "--clock", "manual")
     try:
         yield made, made.manage("GET", "/v1/snapshot")
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,20 @@ from selenium.webdriver.support.ui import Select
 
 INSTANCE = "/metadata/instance/compute?api-version=2021-02-01"
 EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
+CHECKS = [
+    "envelope",
+    "structure",
+    "signer",
+    "signature algorithm",
+    "signature key",
+    "signature",
+    "chain",
+    "revocation",
+    "name",
+    "claims",
+    "times",
+    "nonce",
+]
 ATTESTED = "/metadata/attested/document?api-version=2021-02-01"
 
 
@@ -46,7 +61,8 @@ def test_a_reboot_is_scheduled_starts_and_is_approved_and_a_broken_signature_is_
     page.at("#nonce").send_keys("1234567890")
     page.press("Ask for a document")
     page.sees("#verdict", "Accepted")
-    assert "fail" not in page.text("#steps")
+    assert not page.all("#steps [data-outcome=fail]")
+    assert [one.get_attribute("data-check") for one in page.all("#steps tbody tr") if one.is_displayed()] == CHECKS
     assert [one.find_element("tag name", "strong").text for one in page.all("#chain > li")][-1] == page.all("#chain strong")[-1].text
     assert len(page.all("#chain > li")) == 3
     assert "1234567890" in page.text("#anatomy dl")
@@ -56,9 +72,9 @@ def test_a_reboot_is_scheduled_starts_and_is_approved_and_a_broken_signature_is_
     page.sees("#fault-list", "Break the signature")
     page.press("Ask for a document")
     page.sees("#verdict", "Refused: bad-signature")
-    failed = page.text("#steps tr.fail")
+    failed = page.text("#steps [data-outcome=fail]")
     assert failed.startswith("fail\tsignature\tbad-signature")
-    assert [one.get_attribute("data-check") for one in page.all("#steps tr.fail")] == ["signature"]
+    assert [one.get_attribute("data-check") for one in page.all("#steps [data-outcome=fail]")] == ["signature"]
     page.sees("#fault-list", "1")
     page.sees("#entries", "fault document")
     page.picture("bad-signature")
@@ -197,6 +213,29 @@ def test_another_page_cannot_ask_in_its_place(driver: webdriver.Chrome, imds: Im
     finally:
         other.stop()
         driver.get_log("browser")
+
+
+def test_of_a_fleet_one_machine_is_looked_at(driver: webdriver.Chrome, pictures: Path, tmp_path: Path) -> None:
+    fleet = Imds(tmp_path, "--fleet", "5")
+    try:
+        page = Page(driver, fleet, pictures)
+        page.open()
+        assert page.value("#which") == "0"
+        assert page.text("#fleet-size") == "of 5"
+        names = [fleet.manage("GET", f"/v1/state?machine={number}")["compute"]["name"] for number in (0, 3)]
+        assert page.value("[data-place='/compute/name']") == names[0] != names[1]
+        page.at("#which").clear()
+        page.at("#which").send_keys("3" + Keys.ENTER)
+        page.until("the other machine is shown", lambda: page.value("[data-place='/compute/name']") == names[1])
+        page.press("Schedule")
+        page.sees("#event-list", f"On {names[1]}")
+        assert fleet.get("/m/3" + EVENTS)["Events"]
+        assert not fleet.get("/m/0" + EVENTS)["Events"]
+        page.sees("#entries", "machine 3: GET")
+        page.press("Ask for a document")
+        page.sees("#verdict", "Accepted")
+    finally:
+        fleet.stop()
 
 
 def tmp_path_of(folder: Any) -> Any:

@@ -1,7 +1,7 @@
 // An attested document taken apart: verdict, every check, content, certificates, chain.
 
-import { ask } from "./ask.js";
-import { attempt, by, day, make, tell } from "./dom.js";
+import { ask, looking } from "./ask.js";
+import { attempt, by, day, make } from "./dom.js";
 
 const octets = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
 const MARK = { pass: ["good", "pass"], fail: ["bad", "fail"], skip: ["", "skipped"] };
@@ -17,7 +17,7 @@ function verdict(asked, canExplain, anatomy) {
   if (asked && asked.status !== 200) return banner("bad", `No document: the service answered ${asked.status}`, asked.fault && `A fault applied: ${asked.fault}.`);
   if (!canExplain) return banner("bad", "Nothing here can take it apart", "This emulator was made in a program that gave it no verifier: Emulator.explain.");
   const { report } = anatomy, failed = report.checks.find((one) => one.outcome === "fail");
-  if (report.ok) return banner("good", "Accepted", `All checks passed at ${day(report.at)}, by the trust and the clock of this emulator.`);
+  if (report.ok) return banner("good", "Accepted", `No check failed at ${day(report.at)}, by the trust and the clock of this emulator.`);
   return banner("bad", `Refused: ${failed.reason}`, make("span", {}, `${failed.message} ${failed.hint}`), asked?.fault ? make("span", { className: "dim" }, ` A fault applied: ${asked.fault}.`) : "");
 }
 
@@ -25,7 +25,7 @@ function steps(report) {
   const rows = report.checks.map((one) => {
     const [kind, word] = MARK[one.outcome];
     const why = one.reason ? [make("strong", {}, one.reason), ` at ${one.location}: ${one.message}`, make("span", { className: "hint" }, one.detail || one.hint)] : one.evidence;
-    return make("tr", { className: one.outcome, "data-check": one.check }, make("td", {}, make("span", { className: `pill ${kind}` }, word)), make("th", { scope: "row", className: "nowrap" }, one.check), make("td", {}, why), make("td", { className: "dim" }, one.source));
+    return make("tr", { "data-check": one.check, "data-outcome": one.outcome }, make("td", {}, make("span", { className: `pill ${kind}` }, word)), make("th", { scope: "row", className: "nowrap" }, one.check), make("td", {}, why), make("td", { className: "dim" }, one.source));
   });
   const head = ["Outcome", "Check", "What was found", "Source of the rule"].map((text) => make("th", { scope: "col" }, text));
   return make("div", {}, make("h3", { id: "steps-title" }, "Every check, in order"), make("div", { className: "scroll-x", tabIndex: 0, role: "group", "aria-labelledby": "steps-title" }, make("table", { className: "steps", id: "steps" }, make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows))));
@@ -71,8 +71,9 @@ function certificates({ certificates: found }) {
 
 export function start() {
   const take = (body) => attempt(by("document-problem"), async () => {
-    shown(await ask("POST", "/v1/attested", body));
-    tell("");
+    const subject = looking();
+    const answer = await ask("POST", "/v1/attested", body);
+    if (subject === looking()) shown(answer);
   });
   by("document-form").addEventListener("submit", async (event) => {
     event.preventDefault();

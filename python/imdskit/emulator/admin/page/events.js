@@ -1,6 +1,6 @@
 // Scheduled events, the clock that they follow, and a timeline of both.
 
-import { ask } from "./ask.js";
+import { ask, looking } from "./ask.js";
 import { attempt, by, clock, day, draw, make, show, span, tell } from "./dom.js";
 
 const USUAL = { Freeze: 900, Reboot: 900, Redeploy: 600, Preempt: 30, Terminate: 300 };
@@ -9,7 +9,9 @@ const REMEMBERED = 30;
 let now = 0;
 
 export async function refresh() {
-  const [answer, time] = [await ask("GET", "/v1/events"), await ask("GET", "/v1/clock")];
+  const subject = looking();
+  const answer = await ask("GET", "/v1/events"), time = await ask("GET", "/v1/clock");
+  if (subject !== looking()) return;
   now = answer.now;
   by("now").textContent = day(now);
   by("now").dateTime = new Date(now * 1000).toISOString();
@@ -117,6 +119,13 @@ function picture() {
   by("timeline-picture").replaceChildren(draw("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": name },
     draw("line", { x1: LEFT, x2: WIDTH - 10, y1: height - 19, y2: height - 19, class: "axis" }), ...rows,
     draw("line", { x1: at(now), x2: at(now), y1: 0, y2: height - 16, class: "now" }), label(now, at(now) > WIDTH - 80 ? "end" : "middle"), ...(far ? [label(end, "end")] : [])));
+}
+
+export function clear() {
+  seen.clear();
+  for (const id of ["event-list", "event-log", "timeline-picture"]) by(id).replaceChildren();
+  by("event-list").shown = undefined;
+  by("timeline").hidden = true;
 }
 
 export function start() {

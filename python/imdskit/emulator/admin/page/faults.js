@@ -1,6 +1,6 @@
 // Faults: switches for the usual ones, a list of all with their counts, and scripts of one's own.
 
-import { ask } from "./ask.js";
+import { ask, looking } from "./ask.js";
 import { attempt, by, make, show, tell } from "./dom.js";
 
 const attested = { match: { category: "attested" }, times: null };
@@ -27,7 +27,9 @@ function canonical(value) {
 const same = (one, two) => canonical(one) === canonical(two);
 
 export async function refresh() {
+  const subject = looking();
   const { faults } = await ask("GET", "/v1/faults");
+  if (subject !== looking()) return;
   for (const [index, [, , rule]] of SWITCHES.entries()) by(`fault-${index}`).checked = faults.some((one) => same(one.rule, rule));
   show(by("fault-list"), JSON.stringify(faults), () => (faults.length ? [table(faults)] : []));
 }

@@ -1,6 +1,6 @@
 // The journal, as it grows: one request waits for the next entry, and brings it.
 
-import { ask } from "./ask.js";
+import { ask, looking } from "./ask.js";
 import { attempt, by, clock, make, tell } from "./dom.js";
 
 const SHOWN = 200, AT_ONCE = 100, WAIT = 20;
@@ -10,9 +10,9 @@ let filter = "";
 /** Newer entries, once; true if there were any. */
 async function more() {
   const query = filter && `&category=${encodeURIComponent(filter)}`;
-  const asked = filter;
+  const asked = filter, subject = looking();
   const { entries, last, total } = await ask("GET", `/v1/journal?since=${since}&limit=${AT_ONCE}${query}`);
-  if (asked !== filter || by("journal-pause").checked) return false;
+  if (asked !== filter || subject !== looking() || by("journal-pause").checked) return false;
   since = entries.length === AT_ONCE ? entries.at(-1).number : Math.max(since, last);
   by("journal-tally").textContent = `${total} since it began`;
   add(entries);
@@ -32,7 +32,7 @@ function add(entries) {
 function row(entry) {
   const kind = entry.status < 300 ? "good" : entry.status < 500 ? "wait" : "bad";
   const why = [entry.rule && `rule ${entry.rule}`, entry.fault && `fault ${entry.fault}`].filter(Boolean).join(", ");
-  return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono" }, `${entry.method} ${entry.target}`), make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))),
+  return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono" }, `${entry.machine === undefined ? "" : `machine ${entry.machine}: `}${entry.method} ${entry.target}`), make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))),
     make("td", {}, why), make("td", { className: "number" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number" }, String(entry.octets)));
 }
 

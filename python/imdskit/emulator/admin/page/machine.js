@@ -1,6 +1,6 @@
 // The machine's document as a tree of fields. Edits are gathered and sent as one merge patch (RFC 7386).
 
-import { ask } from "./ask.js";
+import { ask, looking } from "./ask.js";
 import { attempt, by, make, show, tell } from "./dom.js";
 
 let document_ = {};
@@ -12,8 +12,9 @@ const parts = (text) => text.split("/").slice(1).map((key) => key.replaceAll("~1
 const isBranch = (value) => typeof value === "object" && value !== null;
 
 export async function refresh() {
+  const subject = looking();
   const state = await ask("GET", "/v1/state");
-  if (edits.size) return; // what a person is writing stays
+  if (edits.size || subject !== looking()) return; // what a person is writing stays
   document_ = state;
   show(by("tree"), JSON.stringify(state), () => [branch("document", state, [], true)]);
 }
@@ -98,6 +99,14 @@ function send(changes, said) {
     await refresh();
     tell(said);
   });
+}
+
+export function clear() {
+  edits.clear();
+  opened.clear();
+  told();
+  by("tree").replaceChildren();
+  by("tree").shown = undefined;
 }
 
 export function start() {

@@ -1,6 +1,6 @@
 // The page of the admin side: the token is asked for, then every part looks at the emulator again and again.
 
-import { Refused, ask, keep } from "./ask.js";
+import { Refused, about, ask, keep } from "./ask.js";
 import * as attested from "./attested.js";
 import { attempt, by } from "./dom.js";
 import * as events from "./events.js";
@@ -38,9 +38,17 @@ async function again(mine, work) {
 
 async function enter() {
   keep(by("token").value.trim());
+  about(null);
   const configuration = await ask("GET", "/v1/configuration");
   by("token").value = "";
   by("who").textContent = `${configuration.scenario} at ${configuration.url}, cloud ${configuration.cloud}`;
+  if (configuration.fleet) {
+    about(0);
+    by("which").max = configuration.fleet.machines - 1;
+    by("which").value = 0;
+    by("fleet-size").textContent = `of ${configuration.fleet.machines}`;
+  }
+  by("fleet").hidden = !configuration.fleet;
   by("enter").hidden = true;
   by("board").hidden = by("sections").hidden = by("leave").hidden = false;
   by("main").focus();
@@ -54,13 +62,22 @@ async function enter() {
   again(mine, () => journal.follow(() => mine === visit));
 }
 
+/** Nothing is shown any more of the machine that was looked at. */
+function clear() {
+  machine.clear();
+  events.clear();
+  for (const id of ["verdict", "anatomy", "told"]) by(id).replaceChildren();
+}
+
 /** Forget the token and all that was shown with it. */
 function leave(why) {
   keep("");
+  about(null);
   visit += 1;
-  by("board").hidden = by("sections").hidden = by("leave").hidden = true;
-  for (const id of ["who", "connection", "verdict", "anatomy", "entries", "event-log", "event-list", "tree", "told"]) by(id).replaceChildren();
-  for (const id of ["event-list", "tree"]) by(id).shown = undefined;
+  clear();
+  by("board").hidden = by("sections").hidden = by("leave").hidden = by("fleet").hidden = true;
+  for (const id of ["who", "connection", "entries", "fault-list"]) by(id).replaceChildren();
+  by("fault-list").shown = undefined;
   by("enter").hidden = false;
   by("enter-problem").textContent = why;
   by("token").focus();
@@ -70,6 +87,12 @@ for (const part of [machine, events, faults, attested, journal]) part.start();
 by("enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   await attempt(by("enter-problem"), enter);
+});
+by("fleet").addEventListener("submit", (event) => event.preventDefault());
+by("which").addEventListener("change", () => {
+  if (!by("which").checkValidity()) return;
+  clear();
+  about(Number(by("which").value));
 });
 by("leave").addEventListener("click", () => leave(""));
 by("token").focus();
