@@ -69,6 +69,8 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
     instance = client.get("instance", "json", version, **extended)
     if not isinstance(instance, dict):
         raise ClientError("not-imds", "The instance document is not a JSON object.", hint="Something else answers at this address.")
+    if versions.PREVIEW in offered:
+        _take_name_servers(instance, client.get("network", api_version=versions.PREVIEW))
     balancer = _load_balancer(client, version)
     redactor = Redactor(keep, _networks(instance))
     parts = redactor.document({**instance, **balancer})
@@ -108,14 +110,24 @@ def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) and isinstance(answer.get("loadbalancer"), dict) else {}
 
 
+def _take_name_servers(instance: Mapping[str, Any], preview: object) -> None:
+    """Put the name servers, which the preview alone shows, where a scenario has them."""
+    for ours, theirs in zip(_elements(instance, "network", "interface"), _elements(preview, "interface"), strict=False):
+        for subnet, shown in zip(_elements(ours, "ipv4", "subnet"), _elements(theirs, "ipv4", "subnet"), strict=False):
+            if isinstance(subnet, dict) and (servers := _elements(shown, "dnsservers")):
+                subnet["dnsservers"] = servers
+
+
 def _networks(instance: Mapping[str, Any]) -> tuple[str, ...]:
     """The networks of all interfaces, as far as the document has the shape of the service's."""
-    found = []
-    interfaces = _below(instance, "network", "interface")
-    for interface in interfaces if isinstance(interfaces, list) else []:
-        subnets = _below(interface, "ipv4", "subnet")
-        found += [f"{_below(one, 'address')}/{_below(one, 'prefix')}" for one in (subnets if isinstance(subnets, list) else [])]
-    return tuple(found)
+    subnets = [subnet for interface in _elements(instance, "network", "interface") for subnet in _elements(interface, "ipv4", "subnet")]
+    return tuple(f"{_below(subnet, 'address')}/{_below(subnet, 'prefix')}" for subnet in subnets)
+
+
+def _elements(value: object, *names: str) -> list[Any]:
+    """The array there, or none."""
+    found = _below(value, *names)
+    return found if isinstance(found, list) else []
 
 
 def _below(value: object, *names: str) -> object:

@@ -66,7 +66,7 @@ _KINDS: Mapping[str, str] = {
     "mac": "network.interface[].macAddress",
     "address": """
         network.interface[].ipv4.ipAddress[].privateIpAddress network.interface[].ipv4.ipAddress[].publicIpAddress
-        network.interface[].ipv4.subnet[].address network.interface[].ipv6.ipAddress[].privateIpAddress
+        network.interface[].ipv4.subnet[].address network.interface[].ipv4.subnet[].dnsservers[].ipaddress network.interface[].ipv6.ipAddress[].privateIpAddress
         network.interface[].ipv6.ipAddress[].publicIpAddress
         loadbalancer.publicIpAddresses[].frontendIpAddress loadbalancer.publicIpAddresses[].privateIpAddress
         loadbalancer.inboundRules[].frontendIpAddress loadbalancer.inboundRules[].privateIpAddress
@@ -77,6 +77,8 @@ KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _WORD = re.compile(r"[^/:]+")
+_AZURE = "168.63.129.16"
+"""Every machine in Azure sees the platform, and its name server, at this address."""
 _PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
 """Networks for documentation (RFC 5737)."""
 
@@ -183,6 +185,8 @@ class Redactor:
         return self._one("addresses", "mac", value, lambda number: f"{value[:6]}{number:06X}")
 
     def _address(self, value: str) -> str:
+        if value == _AZURE:
+            return value
         bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
         try:
             address: Address = ipaddress.ip_address(bare)
