@@ -80,7 +80,7 @@ page: setup
 	$(PYTHON) -m venv .venv-page
 	.venv-page/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/page/requirements.txt
 	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
-	  -c /dev/null --rootdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py
+	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py
 
 # Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
 bench: native
