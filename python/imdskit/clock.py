@@ -17,6 +17,13 @@ class Clock(Protocol):
         """Nanoseconds since an arbitrary start; never goes back."""
 
 
+class WaitingClock(Clock, Protocol):
+    """A clock that can be waited on."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return when so many seconds have passed on this clock."""
+
+
 class SystemClock:
     """The clock of the machine."""
 
@@ -25,6 +32,9 @@ class SystemClock:
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class ManualClock:
@@ -51,6 +61,10 @@ class ManualClock:
             raise ValueError("a clock does not go back")
         with self._lock:
             self._ns += step
+
+    def sleep(self, seconds: float) -> None:
+        """Move forward by that, at once: who waits on this clock is who moves it."""
+        self.advance(ns=max(round(seconds * 1_000_000_000), 0))
 
 
 class MovableClock:

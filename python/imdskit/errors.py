@@ -125,11 +125,26 @@ class ClientError(ImdskitError):
     Attributes:
         status: of the answer, or None if there was none.
         body: of the answer, at most the first 4096 bytes.
+        retry_after: seconds that the answer asks to wait (``Retry-After``), or None.
+        connected: False if not even a connection could be made: nothing listens there, or packets vanish.
+        attempts: so many were made, this failure being the last of them.
     """
 
     def __init__(
-        self, code: str, message: str, *, location: str = "", hint: str = "", status: int | None = None, body: bytes = b""
+        self,
+        code: str,
+        message: str,
+        *,
+        location: str = "",
+        hint: str = "",
+        status: int | None = None,
+        body: bytes = b"",
+        retry_after: float | None = None,
+        connected: bool = True,
     ) -> None:
         super().__init__(code, message, location=location, hint=hint)
         self.status = status
         self.body = body[:4096]
+        self.retry_after = retry_after
+        self.connected = connected
+        self.attempts = 1

@@ -94,7 +94,7 @@ def test_a_nonce_that_the_service_may_refuse_is_not_sent(client: Client, nonce: 
 
 def test_too_many_requests_are_throttled() -> None:
     with Emulator("linux", seed=1) as limited:
-        client = Client(limited.url)
+        client = Client(limited.url, retry=None)
         with pytest.raises(ClientError) as error:
             [client.get("compute/name", "text") for _ in range(100)]
     assert (error.value.code, error.value.status) == ("throttled", 429)

@@ -35,7 +35,7 @@ OBJECT = reply(body=b'{"compute":{}}')
 
 def refused(url: str, **limits: float) -> ClientError:
     with pytest.raises(ClientError) as error:
-        Client(url, **limits).get("instance")  # type: ignore[arg-type]  # only limits are given
+        Client(url, retry=None, **limits).get("instance")  # type: ignore[arg-type]  # only limits are given
     assert error.value.location.startswith(url)
     assert error.value.hint
     return error.value
@@ -290,7 +290,7 @@ def test_no_connection_is_left_open(listen: Listen) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for listener in listeners * 5:
             try:
-                Client(listener.url).get("instance")
+                Client(listener.url, retry=None).get("instance")
             except ClientError:
                 continue
         for listener in listeners:

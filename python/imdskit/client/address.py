@@ -5,6 +5,7 @@ Source: IMDS documentation, "Access Azure Instance Metadata Service" and "Endpoi
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
@@ -14,6 +15,10 @@ from imdskit.errors import UsageError
 
 SERVICE = "http://169.254.169.254"
 """The address of the service in every Azure cloud; it answers only inside of the machine."""
+
+VARIABLES = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT")
+"""Variables of the environment that say where the service is, the first that is set and not empty. The former is read by azure-identity and
+msal of several languages; the latter is set by the agent of Azure Arc, and read by azure-identity (sources of azure-identity 1.27.0)."""
 
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -40,6 +45,22 @@ def base(url: str) -> str:
     if parts.scheme != "http" or parts.path not in ("", "/") or port == 0 or not _HOST.fullmatch(host):
         raise wrong
     return f"http://{host}" if port is None else f"http://{host}:{port}"
+
+
+def from_environment() -> str:
+    """Where the environment says that the service is (:data:`VARIABLES`), else :data:`SERVICE`.
+
+    Raises:
+        UsageError: a variable is set to what is no base address; ``location`` names it.
+    """
+    for name in VARIABLES:
+        if url := os.environ.get(name):
+            try:
+                return base(url)
+            except UsageError as error:
+                error.location = name
+                raise
+    return SERVICE
 
 
 def full_path(path: str) -> str:

@@ -28,12 +28,14 @@ class Answer(NamedTuple):
         media_type: of ``Content-Type``, lower case without parameters; ``""`` if there was none.
         body: the whole body.
         place: the URL that was asked, for errors.
+        retry_after: seconds that ``Retry-After`` asks to wait, or None.
     """
 
     status: int
     media_type: str
     body: bytes
     place: str
+    retry_after: float | None = None
 
 
 def parsed(answer: Answer) -> Json:
@@ -139,4 +141,6 @@ def _json(body: bytes) -> Json:
 
 
 def _error(code: str, answer: Answer, message: str, hint: str) -> ClientError:
-    return ClientError(code, message, location=answer.place, hint=hint, status=answer.status, body=answer.body)
+    return ClientError(
+        code, message, location=answer.place, hint=hint, status=answer.status, body=answer.body, retry_after=answer.retry_after
+    )

@@ -15,6 +15,7 @@ import io
 import socket
 import threading
 import urllib.request
+from collections.abc import Mapping
 from urllib.error import URLError
 
 from imdskit import __version__
@@ -23,6 +24,7 @@ from imdskit.clock import Clock
 from imdskit.errors import ClientError
 
 SECOND = 1_000_000_000
+METADATA: Mapping[str, str] = {"Metadata": "true", "Accept": "application/json, text/plain"}
 HEAD_BYTES = 64 * 1024
 """For the status line and header fields, and for what chunks add to a body."""
 
@@ -45,26 +47,33 @@ class Transport:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def get(self, target: str) -> Answer:
+    def get(self, target: str, timeout: float | None = None) -> Answer:
         """Ask once, with ``Metadata: true``.
 
         Args:
             target: path and query, encoded.
+            timeout: seconds for this exchange, if that is less than the transport's.
 
         Raises:
             ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
         """
-        return self.send("GET", target, {"Metadata": "true", "Accept": "application/json, text/plain"})
+        return self.send("GET", target, METADATA, timeout=timeout)
 
-    def send(self, method: str, target: str, headers: dict[str, str], body: bytes | None = None) -> Answer:
+    def post(self, target: str, body: bytes, timeout: float | None = None) -> Answer:
+        """Send JSON once, with ``Metadata: true``. Otherwise like :meth:`get`."""
+        return self.send("POST", target, {**METADATA, "Content-Type": "application/json"}, body, timeout)
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None) -> Answer:
         """Any other request, once. Raises ClientError like :meth:`get`."""
         url = self._base_url + target
-        handler = _Handler(_Allowance(self._clock, self._timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES))
+        timeout_ns = self._timeout_ns if timeout is None else min(self._timeout_ns, int(timeout * SECOND))
+        allowance = _Allowance(self._clock, timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES)
+        handler = _Handler(allowance)
         opener = urllib.request.OpenerDirector()
         opener.addheaders = []
         opener.add_handler(handler)
-        headers = {**headers, "User-Agent": f"imdskit/{__version__}"}
-        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310  # the scheme is http: see imdskit.client.address
+        fields = {**headers, "User-Agent": f"imdskit/{__version__}"}
+        request = urllib.request.Request(url, body, fields, method=method)  # noqa: S310  # the scheme is http: see imdskit.client.address
         try:
             with opener.open(request) as response:
                 body = response.read(self._max_bytes + 1)
@@ -73,20 +82,20 @@ class Transport:
                 if response.length:  # octets that Content-Length promised
                     raise http.client.IncompleteRead(body, response.length)
                 media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
-                return Answer(response.status, media_type, body, url)
+                return Answer(response.status, media_type, body, url, _retry_after(response.headers, self._clock))
         except ClientError as error:
             error.location = url
             raise
         except TimeoutError:
-            raise _timed_out(url) from None
+            raise _timed_out(url, allowance.connected) from None
         except URLError as error:
             if isinstance(error.reason, TimeoutError):
-                raise _timed_out(url) from None
-            raise _unreachable(url, _why(error.reason)) from None
+                raise _timed_out(url, allowance.connected) from None
+            raise _unreachable(url, _why(error.reason), allowance.connected) from None
         except http.client.IncompleteRead:
             raise _unreachable(url, "the answer was cut off") from None
         except OSError as error:
-            raise _unreachable(url, _why(error)) from None
+            raise _unreachable(url, _why(error), allowance.connected) from None
         except (http.client.HTTPException, ValueError) as error:
             message = f"What came back is not HTTP: {type(error).__name__}."
             raise ClientError("not-imds", message, location=url, hint="Something else listens at this address.") from None
@@ -101,6 +110,7 @@ class _Allowance:
         self._end = now + timeout_ns
         self._connect_end = now + min(timeout_ns, connect_ns)
         self.octets = octets
+        self.connected = False
 
     def seconds(self, *, connecting: bool = False) -> float:
         """Seconds left, more than zero. Raises TimeoutError if there are none."""
@@ -131,6 +141,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = _connect(self.host, self.port, self._allowance)
+        self._allowance.connected = True
         self.sock.settimeout(self._allowance.seconds())
 
     def _response(self, sock: socket.socket, *args: object, **kwargs: object) -> http.client.HTTPResponse:
@@ -203,6 +214,15 @@ def _addresses(host: str, port: int, flags: int) -> list[str]:
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)]
 
 
+def _retry_after(headers: http.client.HTTPMessage, clock: Clock) -> float | None:
+    field = headers.get("Retry-After")
+    if field is None:
+        return None
+    from imdskit.client.retry import seconds_of  # the service itself was never seen to send the field
+
+    return seconds_of(field, clock.now())
+
+
 def _why(reason: object) -> str:
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
 
@@ -211,11 +231,11 @@ def _too_large() -> ClientError:
     return ClientError("too-large", "The answer is larger than any of the service's.", hint="Something else answers at this address.")
 
 
-def _timed_out(url: str) -> ClientError:
+def _timed_out(url: str, connected: bool) -> ClientError:
     hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError("timed-out", "No complete answer in time.", location=url, hint=hint)
+    return ClientError("timed-out", "No complete answer in time.", location=url, hint=hint, connected=connected)
 
 
-def _unreachable(url: str, why: str) -> ClientError:
+def _unreachable(url: str, why: str, connected: bool = True) -> ClientError:
     hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError("unreachable", f"The service cannot be reached: {why}.", location=url, hint=hint)
+    return ClientError("unreachable", f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)

@@ -1,0 +1,178 @@
+"""When to ask again, and how long to wait before: the rules as data, and the one function that reads them.
+
+What belongs here: decisions. Nothing here sends, waits, or knows what time it is; :mod:`imdskit.client.steps` does what is decided.
+
+Source: IMDS documentation, "Errors and debugging" (410: for up to 70 seconds) and "Rate limiting"; managed identities documentation, "Retry
+guidance" (404, 429 and timeouts with exponential back-off, 5xx after a second at least); RFC 9110 section 10.2.3 (Retry-After). First waits,
+ceilings and how long a failure is put up with, but for the 70 seconds, are choices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from imdskit.errors import ClientError, UsageError
+
+Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
+"""Kinds of failure that pass: 404 below ``/identity``; 410; 429; 5xx; a connection and no whole answer; no connection."""
+
+LONGEST = 24 * 60 * 60
+"""Seconds. No limit of a rule or policy is longer."""
+
+
+def _within(number: float, least: float, name: str) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not least <= number <= LONGEST:
+        raise UsageError("bad-argument", f"A number from {least} to {LONGEST} is needed.", location=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one kind of failure is met. All in seconds but ``factor``.
+
+    Attributes:
+        first: the wait before the second attempt.
+        factor: each further wait is so many times the one before.
+        longest: no wait grows beyond that.
+        within: from the first failure of the kind; the last attempt is made when this time is over.
+    """
+
+    first: float
+    factor: float
+    longest: float
+    within: float
+
+    def __post_init__(self) -> None:
+        _within(self.first, 0.001, "first")
+        _within(self.factor, 1, "factor")
+        _within(self.longest, self.first, "longest")
+        _within(self.within, 0, "within")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is asked again, and until when.
+
+    Attributes:
+        deadline: seconds for everything together: attempts, and waits between them. No attempt begins or ends later.
+        rules: kind of failure -> how it is met. A kind that is not there is reported at once.
+        jitter: each wait is made longer by chance, by up to this share, so that machines that failed together do not return together.
+
+    Raises:
+        UsageError: a number that cannot mean anything.
+    """
+
+    deadline: float
+    rules: Mapping[Kind, Rule]
+    jitter: float = 0.5
+
+    def __post_init__(self) -> None:
+        _within(self.deadline, 0.001, "deadline")
+        _within(self.jitter, 0, "jitter")
+        if unknown := set(self.rules) - {"updating", "gone", "throttled", "failed", "silent", "absent"}:
+            raise UsageError("bad-argument", f"There is no such kind of failure: {', '.join(sorted(map(str, unknown)))}.", location="rules")
+        object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
+
+
+DEFAULT = Policy(
+    deadline=100,
+    rules={
+        #                  first  factor  longest  within
+        "updating":  Rule(     1,      2,      16,     60),
+        "gone":      Rule(     1,      2,      10,     70),
+        "throttled": Rule(     1,      2,      16,     60),
+        "failed":    Rule(     1,      2,      16,     60),
+        "silent":    Rule(     1,      2,       8,     15),
+    },
+)  # fmt: skip
+"""Off Azure there is nobody to connect to, and a program should learn that soon: so no connection is reported at once."""
+
+PATIENT = Policy(
+    deadline=300,
+    rules={
+        #                  first  factor  longest  within
+        "updating":  Rule(     1,      2,      16,    300),
+        "gone":      Rule(     1,      2,      10,    300),
+        "throttled": Rule(     1,      2,      16,    300),
+        "failed":    Rule(     1,      2,      16,    300),
+        "silent":    Rule(     1,      2,      16,    300),
+        "absent":    Rule(     1,      2,      16,    300),
+    },
+)  # fmt: skip
+"""For what runs while a machine boots, when the network may not be there yet, on a machine that is known to be Azure's."""
+
+NO_RETRY = Policy(deadline=LONGEST, rules={})
+"""One attempt, and a report."""
+
+
+def kind_of(category: str, failure: ClientError) -> Kind | None:
+    """The kind of a failure that passes, or None for one that asking again does not mend.
+
+    Args:
+        category: of the path that was asked for, as :func:`imdskit.client.address.category` says it.
+        failure: what came of it.
+    """
+    if failure.code == "not-found":
+        return "updating" if category == "identity" else None
+    if failure.code in ("timed-out", "unreachable"):
+        return "silent" if failure.connected else "absent"
+    return _BY_CODE.get(failure.code)
+
+
+_BY_CODE: Mapping[str, Kind] = {"gone": "gone", "throttled": "throttled", "server-error": "failed"}
+
+
+def next_delay(
+    policy: Policy,
+    kind: Kind | None,
+    attempt: int,
+    elapsed: float,
+    *,
+    lasting: float = 0.0,
+    retry_after: float | None = None,
+    chance: float = 0.0,
+) -> float | None:
+    """Seconds until the next attempt, or None: there shall be none.
+
+    Args:
+        policy: the rules.
+        kind: of the failure.
+        attempt: so many were made.
+        elapsed: seconds since the first attempt began.
+        lasting: seconds since the first failure of this kind.
+        retry_after: seconds that the service asks for. It is never asked earlier; if that is too late, it is not asked again at all.
+        chance: from 0 to 1, for the jitter.
+    """
+    rule = None if kind is None else policy.rules.get(kind)
+    if rule is None or lasting >= rule.within:
+        return None
+    left = rule.within - lasting
+    if retry_after is None:
+        wait = min(rule.first * rule.factor ** min(attempt - 1, 64), rule.longest) * (1 + policy.jitter * chance)
+        wait = max(min(wait, left), rule.first)
+    elif retry_after > left:
+        return None
+    else:
+        wait = retry_after + rule.first * policy.jitter * chance
+    return wait if elapsed + wait < policy.deadline else None
+
+
+def seconds_of(retry_after: str, now: int) -> float | None:
+    """What ``Retry-After`` says: a number of seconds, or a date (RFC 9110 section 10.2.3). None if it says neither.
+
+    Args:
+        retry_after: value of the field.
+        now: Unix time in seconds.
+    """
+    text = retry_after.strip()
+    if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+        return float(text)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,146 @@
+"""The rules of asking again: as data, and as attempts on a clock that is stepped."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from imdskit.client.retry import DEFAULT, NO_RETRY, PATIENT, Kind, Policy, Rule, kind_of, next_delay, seconds_of
+from imdskit.errors import ClientError, UsageError
+
+AT = 1767268800
+
+
+def waits(policy: Policy, kind: Kind, chance: float = 0.0) -> list[float]:
+    """The waits of a failure that does not pass, if attempts took no time."""
+    made: list[float] = []
+    for attempt in itertools.count(1):
+        wait = next_delay(policy, kind, attempt, sum(made), lasting=sum(made), chance=chance)
+        if wait is None:
+            return made
+        made.append(wait)
+    raise AssertionError
+
+
+WAITS: dict[Kind, list[float]] = {
+    "updating": [1, 2, 4, 8, 16, 16, 13],
+    "gone": [1, 2, 4, 8, 10, 10, 10, 10, 10, 5],
+    "throttled": [1, 2, 4, 8, 16, 16, 13],
+    "failed": [1, 2, 4, 8, 16, 16, 13],
+    "silent": [1, 2, 4, 8],
+    "absent": [],
+}
+
+
+@pytest.mark.parametrize(("kind", "expected"), WAITS.items(), ids=WAITS.keys())
+def test_the_waits_of_each_kind(kind: Kind, expected: list[float]) -> None:
+    assert waits(DEFAULT, kind) == expected
+    assert waits(NO_RETRY, kind) == []
+    assert sum(waits(PATIENT, kind)) < 300
+
+
+def test_gone_is_asked_again_until_seventy_seconds_are_over() -> None:
+    assert sum(waits(DEFAULT, "gone")) == 70
+    for chance in (0.1, 0.5, 0.9, 1.0):
+        assert 70 <= sum(waits(DEFAULT, "gone", chance)) <= 71
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.3, 1.0])
+def test_chance_only_makes_waits_longer_and_a_server_that_failed_has_a_second_at_least(chance: float) -> None:
+    plain, made = waits(DEFAULT, "failed"), waits(DEFAULT, "failed", chance)
+    assert all(before <= wait <= before * 1.5 for before, wait in zip(plain[:4], made, strict=False))
+    assert min(made) >= 1
+
+
+def test_the_deadline_holds_over_everything() -> None:
+    short = Policy(5, DEFAULT.rules)
+    assert waits(short, "gone") == [1, 2]
+    assert next_delay(DEFAULT, "gone", 1, 99.5) is None
+    assert next_delay(DEFAULT, "gone", 1, 98.5) == 1
+
+
+RETRY_AFTER = {
+    "shorter than the rule": (5, 0.0, 2.0, 2.0),
+    "longer than the rule": (1, 0.0, 40.0, 40.0),
+    "at once": (3, 0.0, 0.0, 0.0),
+    "until the very end": (1, 20.0, 40.0, 40.0),
+    "later than there is time": (1, 20.0, 41.0, None),
+}
+
+
+@pytest.mark.parametrize(("attempt", "lasting", "asked", "expected"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
+def test_what_the_service_asks_for_is_what_is_waited(attempt: int, lasting: float, asked: float, expected: float | None) -> None:
+    assert next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=asked) == expected
+    later = next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=asked, chance=1.0)
+    assert later is None if expected is None else later == expected + 0.5
+
+
+def failure(code: str, connected: bool = True) -> ClientError:
+    return ClientError(code, "", connected=connected)
+
+
+KINDS = {
+    "404 of an identity": ("identity", failure("not-found"), "updating"),
+    "404 of anything else": ("instance", failure("not-found"), None),
+    "410": ("instance", failure("gone"), "gone"),
+    "429": ("identity", failure("throttled"), "throttled"),
+    "5xx": ("attested", failure("server-error"), "failed"),
+    "a slow answer": ("instance", failure("timed-out"), "silent"),
+    "an answer that is cut off": ("instance", failure("unreachable"), "silent"),
+    "nobody there": ("instance", failure("unreachable", connected=False), "absent"),
+    "packets that vanish": ("instance", failure("timed-out", connected=False), "absent"),
+    "a mistake": ("identity", failure("bad-request"), None),
+    "a foreign page": ("instance", failure("not-imds"), None),
+    "a redirect": ("instance", failure("redirected"), None),
+    "an unknown version": ("identity", failure("unsupported-version"), None),
+    "401 and the like": ("identity", failure("unexpected-status"), None),
+    "too much": ("instance", failure("too-large"), None),
+}
+
+
+@pytest.mark.parametrize(("category", "error", "kind"), KINDS.values(), ids=KINDS.keys())
+def test_which_failures_pass(category: str, error: ClientError, kind: Kind | None) -> None:
+    assert kind_of(category, error) == kind
+    if kind is None:
+        assert next_delay(PATIENT, kind, 1, 0) is None
+
+
+FIELDS = {
+    "seconds": ("120", 120.0),
+    "zero": ("0", 0.0),
+    "white space": (" 7 ", 7.0),
+    "a date": ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
+    "a date that is over": ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
+    "a fraction": ("1.5", None),
+    "less than none": ("-1", None),
+    "other digits": ("\u0661", None),
+    "too many digits": ("1" * 5000, None),
+    "a word": ("soon", None),
+    "nothing": ("", None),
+    "a year that is none": ("Thu, 01 Jan 99999 12:00:30 GMT", None),
+}
+
+
+@pytest.mark.parametrize(("field", "seconds"), FIELDS.values(), ids=FIELDS.keys())
+def test_retry_after_is_seconds_or_a_date(field: str, seconds: float | None) -> None:
+    assert seconds_of(field, AT) == seconds
+
+
+WRONG = {
+    "no first wait": lambda: Rule(0, 2, 10, 70),
+    "a factor that shrinks": lambda: Rule(1, 0.5, 10, 70),
+    "a ceiling below the first": lambda: Rule(2, 2, 1, 70),
+    "a time below none": lambda: Rule(1, 2, 10, -1),
+    "a deadline of none": lambda: Policy(0, {}),
+    "a deadline that is no number": lambda: Policy(float("nan"), {}),
+    "a deadline of more than a day": lambda: Policy(100_000, {}),
+    "a kind that does not exist": lambda: Policy(10, {"tired": Rule(1, 2, 10, 70)}),  # type: ignore[dict-item]
+    "chance below none": lambda: Policy(10, {}, jitter=-1),
+}
+
+
+@pytest.mark.parametrize("make", WRONG.values(), ids=WRONG.keys())
+def test_a_policy_that_cannot_mean_anything(make: object) -> None:
+    with pytest.raises(UsageError):
+        make()  # type: ignore[operator]
