@@ -7,7 +7,8 @@ const OF_ONE = ["/v1/state", "/v1/events", "/v1/attested"];
 /** Why there is no answer: as the admin side says it, or that there is none. */
 export class Refused extends Error {
   constructor(status, said) {
-    super([said.message, said.location && `At ${said.location}.`, said.hint].filter(Boolean).join(" "));
+    const more = status === 401 ? [] : [said.location && `At ${said.location}.`, said.hint]; // the hint tells programs of the header
+    super([said.message, ...more].filter(Boolean).join(" "));
     this.status = status;
   }
 }
