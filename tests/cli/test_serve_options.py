@@ -15,6 +15,7 @@ import pytest
 
 from imdskit.client import Client
 from imdskit.emulator import Emulator
+from imdskit.emulator.keys import Keys
 from imdskit.errors import UsageError
 
 Run = Callable[..., Any]
@@ -97,6 +98,7 @@ def test_the_place_of_a_mistake_in_a_script_is_told(run: Run, tmp_path: Path) ->
 
 
 SECRET = "a-token-that-tests-know"
+KEYS = Keys()
 RESTART = [{"match": {"path": "/metadata/versions"}, "times": 1, "fault": {"status": 410}}]
 
 
@@ -245,6 +247,17 @@ CONTENTS: list[tuple[str, str, str, str]] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are made once for all tests that serve in this process."""
+
+    class Quick(Emulator):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, keys=KEYS, **options)
+
+    monkeypatch.setattr("imdskit.cli.serve.Emulator", Quick)
+
+
 @pytest.mark.parametrize(("option", "content", "words"), [row[1:] for row in CONTENTS], ids=[row[0] for row in CONTENTS])
 def test_a_file_that_will_not_do_is_a_mistake(option: str, content: str, words: str, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "file"
@@ -281,7 +294,7 @@ def test_a_part_of_a_snapshot_that_will_not_do_is_told_with_its_place(
 
 @pytest.fixture(scope="module")
 def good_snapshot() -> dict[str, Any]:
-    with Emulator("linux", seed=1) as imds:
+    with Emulator("linux", seed=1, keys=KEYS) as imds:
         return imds.snapshot()
 
 

@@ -124,6 +124,11 @@ class Emulator:
         self._changing = threading.RLock()
         self.events = Events(clock, _name(self.scenario, self._seed), self._seed, enabling=events_enabling)
         self.app = self._made(self.scenario)
+        found = None
+        if snapshot_file is not None and Path(snapshot_file).exists():
+            from imdskit.emulator import snapshot
+
+            found = snapshot.read(snapshot_file)  # before keys are made, which takes a while
         if self.app.machine.identities:
             self.issuer.prepare()
         self.admin: Admin | None = None
@@ -131,10 +136,8 @@ class Emulator:
         self._server = Server(self.handle, host, port, clock=clock, hosts=hosts, misdirected=self.misdirected, quick=self.quick)
         try:
             self.authority = self._authority(seed, keys)
-            if snapshot_file is not None and Path(snapshot_file).exists():
-                from imdskit.emulator import snapshot
-
-                self.restore(snapshot.read(snapshot_file))
+            if found is not None:
+                self.restore(found)
             if admin_port is not None:
                 from imdskit.emulator.admin import Admin  # most emulators have none
 
