@@ -1,0 +1,188 @@
+"""The client against an emulator that fails by script, both on one clock that is stepped: who waits on it moves it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from imdskit.client import Client
+from imdskit.client.flights import Flight
+from imdskit.client.retry import DEFAULT, PATIENT, Policy
+from imdskit.clock import ManualClock
+from imdskit.emulator import Emulator
+from imdskit.emulator.keys import Keys
+from imdskit.errors import ClientError
+
+AT = 1767268800
+STEADY = Policy(DEFAULT.deadline, DEFAULT.rules, jitter=0)
+KEYS = Keys()
+
+
+@contextmanager
+def failing(*faults: dict[str, Any], **options: Any) -> Iterator[tuple[Emulator, Client, ManualClock]]:
+    clock = ManualClock(AT)
+    with Emulator("linux", seed=1, clock=clock, faults=list(faults), rate_limit=False, keys=KEYS) as imds:
+        yield imds, Client(imds.url, retry=options.pop("retry", STEADY), clock=clock, timeout=60, **options), clock
+
+
+def passed(clock: ManualClock) -> float:
+    return (clock.monotonic_ns() - AT * 10**9) / 10**9
+
+
+SCRIPTS: dict[str, tuple[dict[str, Any], int, float]] = {
+    "410 for 70 seconds": ({"for": 70, "fault": {"status": 410}}, 11, 70),
+    "410 for 20 seconds": ({"for": 20, "fault": {"status": 410}}, 6, 25),
+    "429 three times": ({"times": 3, "fault": {"status": 429}}, 4, 7),
+    "429 with Retry-After": ({"times": 2, "fault": {"status": 429, "retryAfter": 30}}, 3, 60),
+    "500 of the service": ({"times": 2, "fault": {"status": 500}}, 3, 3),
+    "500 of the host": ({"times": 1, "fault": {"status": 500, "from": "host"}}, 2, 1),
+    "503 with Retry-After": ({"times": 1, "fault": {"status": 503, "retryAfter": 5}}, 2, 5),
+    "a reset": ({"times": 2, "fault": {"reset": True}}, 3, 3),
+    "an answer that is cut off": ({"times": 1, "fault": {"truncate": 10}}, 2, 1),
+}
+
+
+@pytest.mark.parametrize(("fault", "requests", "seconds"), SCRIPTS.values(), ids=SCRIPTS.keys())
+def test_what_passes_is_waited_for(fault: dict[str, Any], requests: int, seconds: float) -> None:
+    with failing(fault) as (imds, client, clock):
+        assert client.get("compute")["osType"] == "Linux"
+        assert (imds.journal.count(), passed(clock)) == (requests, seconds)
+
+
+FAILURES: dict[str, tuple[dict[str, Any], str, int, float]] = {
+    "410 for ever": ({"times": None, "fault": {"status": 410}}, "gone", 11, 70),
+    "429 for ever": ({"times": None, "fault": {"status": 429}}, "throttled", 8, 60),
+    "a Retry-After that is too late": ({"times": None, "fault": {"status": 429, "retryAfter": 61}}, "throttled", 1, 0),
+    "500 for ever": ({"times": None, "fault": {"status": 500}}, "server-error", 8, 60),
+    "resets for ever": ({"times": None, "fault": {"reset": True}}, "unreachable", 5, 15),
+    "404 outside of identity": ({"times": None, "fault": {"status": 404}}, "not-found", 1, 0),
+    "a redirect": (
+        {"times": None, "fault": {"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}, "body": ""}},
+        "redirected",
+        1,
+        0,
+    ),
+    "a foreign page": ({"times": None, "fault": {"foreign": True}}, "not-imds", 1, 0),
+    "a foreign page as JSON": ({"times": None, "fault": {"foreign": "<html><title>Sign in</title>"}}, "not-imds", 1, 0),
+}
+
+
+@pytest.mark.parametrize(("fault", "code", "requests", "seconds"), FAILURES.values(), ids=FAILURES.keys())
+def test_what_does_not_pass_is_reported(fault: dict[str, Any], code: str, requests: int, seconds: float) -> None:
+    with failing(fault) as (imds, client, clock):
+        with pytest.raises(ClientError) as error:
+            client.get("compute")
+        assert (error.value.code, error.value.attempts, passed(clock)) == (code, requests, seconds)
+        assert imds.journal.count() == requests
+
+
+def test_a_404_is_waited_for_below_identity_only() -> None:
+    fault = {"match": {"category": "identity"}, "times": 2, "fault": {"status": 404}}
+    with failing(fault) as (imds, client, clock):
+        assert client.get("identity/oauth2/token", resource="https://vault.azure.net")["token_type"] == "Bearer"
+        assert (imds.journal.count(), passed(clock)) == (3, 3)
+
+
+def test_a_restart_is_waited_for_from_the_host_s_text_to_the_end_of_410() -> None:
+    with failing({"for": 10, "fault": {"status": 500, "from": "host"}}, {"for": 60, "fault": {"status": 410}}) as (_, client, clock):
+        assert client.instance()
+        assert 70 <= passed(clock) < 90
+
+
+def test_the_deadline_ends_everything() -> None:
+    with failing({"times": None, "fault": {"status": 410}}, retry=Policy(10, DEFAULT.rules, jitter=0)) as (_, client, clock):
+        with pytest.raises(ClientError, match="gone"):
+            client.get("compute")
+        assert passed(clock) == 7
+
+
+def test_a_service_that_is_not_there_yet_is_waited_for_with_patience_only() -> None:
+    for retry, seconds in ((STEADY, 0), (Policy(20, PATIENT.rules, jitter=0), 15)):
+        clock = ManualClock(AT)
+        with pytest.raises(ClientError) as error:
+            Client("http://127.0.0.1:1", retry=retry, clock=clock).get("compute")
+        assert (error.value.code, error.value.connected, passed(clock)) == ("unreachable", False, seconds)
+
+
+def test_one_attempt_is_one_attempt() -> None:
+    with failing({"times": None, "fault": {"status": 410}}, retry=None) as (imds, client, clock):
+        with pytest.raises(ClientError):
+            client.get("compute")
+        assert (imds.journal.count(), passed(clock)) == (1, 0)
+
+
+def test_a_drip_ends_at_the_time_limit() -> None:
+    drip = {"times": None, "fault": {"drip": {"octets": 1, "every": 0.02}}}
+    with Emulator("linux", seed=1, faults=[drip], keys=KEYS, rate_limit=False) as imds:
+        started = time.monotonic()
+        with pytest.raises(ClientError) as error:
+            Client(imds.url, timeout=0.3, retry=Policy(0.5, DEFAULT.rules)).get("compute")
+        assert time.monotonic() - started < 2
+        assert (error.value.code, error.value.connected) == ("timed-out", True)
+
+
+class Gathering(ManualClock):
+    """Nobody who waits goes on before all are there."""
+
+    def __init__(self, others: int) -> None:
+        super().__init__(AT)
+        self.others = others
+        self.here = threading.Semaphore(0)
+
+    def sleep(self, seconds: float) -> None:
+        for _ in range(self.others):
+            assert self.here.acquire(timeout=30)
+        self.others = 0
+        super().sleep(seconds)
+
+
+def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, joined = Gathering(49), Flight.join
+
+    def join(flight: Flight) -> None:
+        clock.here.release()
+        joined(flight)
+
+    monkeypatch.setattr(Flight, "join", join)
+    with Emulator("linux", seed=1, keys=KEYS, faults=[{"times": 3, "fault": {"status": 429}}]) as imds:
+        client, seen = Client(imds.url, retry=STEADY, clock=clock), []
+        threads = [threading.Thread(target=lambda: seen.append(client.get("compute"))) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert [entry.status for entry in imds.journal.list()] == [429, 429, 429, 200]
+    assert len(seen) == 50
+    assert all(one == seen[0] for one in seen)
+    assert len({id(one) for one in seen}) == 50  # what one caller changes, no other sees
+
+
+def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, joined, errors = Gathering(9), Flight.join, []
+
+    def join(flight: Flight) -> None:
+        clock.here.release()
+        joined(flight)
+
+    def ask() -> None:
+        try:
+            client.get("compute")
+        except ClientError as error:
+            errors.append(error)
+
+    monkeypatch.setattr(Flight, "join", join)
+    with Emulator("linux", seed=1, keys=KEYS, faults=[{"times": None, "fault": {"status": 429}}]) as imds:
+        client = Client(imds.url, retry=STEADY, clock=clock)
+        threads = [threading.Thread(target=ask) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert imds.journal.count() == 8
+    assert [(error.code, error.attempts) for error in errors] == [("throttled", 8)] * 10
+    assert len({id(error) for error in errors}) == 10
