@@ -85,6 +85,8 @@ def test_there_is_nothing_but_python(root: Path) -> None:
 def test_the_machine_is_asked_who_it_is(in_root: InRoot, emulator: Emulator) -> None:
     vm_id = in_root("get", "compute/vmId", "--base-url", emulator.url).stdout.strip()
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", vm_id)
+    detected = json.loads(in_root("detect", "--json", "--base-url", emulator.url).stdout)
+    assert (detected["conclusion"], detected["vmId"]) == ("likely", vm_id)
 
 
 def test_a_document_is_fetched_and_verified(in_root: InRoot, emulator: Emulator, root: Path) -> None:

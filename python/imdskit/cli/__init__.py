@@ -26,6 +26,7 @@ VERBS = {
     "doctor": "say what is trusted, until when, and what to do",
     "explain": "say what a code of an error means, and what to do",
     "bench": "measure how fast this machine verifies documents",
+    "detect": "say whether this is an Azure machine, and why",
     "record": "record the machine as a scenario, with what identifies it replaced",
     "events": "announce scheduled events to a running emulator",
     "completion": "write a script that makes a shell complete all of this",

@@ -2,7 +2,8 @@
 
 bash: eval "$(imdskit completion bash)" in ~/.bashrc
 zsh:  imdskit completion zsh > "${fpath[1]}/_imdskit"
-fish: imdskit completion fish > ~/.config/fish/completions/imdskit.fish"""
+fish: imdskit completion fish > ~/.config/fish/completions/imdskit.fish
+Exit status: 0 written, 2 a mistake in the arguments."""
 
 from __future__ import annotations
 

@@ -1,0 +1,262 @@
+"""Is this an Azure machine? A ladder of steps from cheap to certain, each of which returns what it saw: evidence, and not a boolean.
+
+No step alone is believed. The firmware's tag can be copied by anybody who runs a hypervisor, and may be hidden from a container; the address is used
+by other clouds too; forgotten proxies and portals answer there with status 200; a slow answer is no absence. Only a signature is proof, and checking
+one is not the client's: a function that can is handed in.
+
+What belongs here: what is looked at, and what it means. Source of each rule: in :data:`SOURCES`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from imdskit.client import address
+from imdskit.errors import ClientError, VerificationError
+
+if TYPE_CHECKING:
+    from imdskit.client.answers import Json
+    from imdskit.client.client import Client
+
+Outcome = Literal["yes", "no", "unknown"]
+"""Of a step: it speaks for Azure, against it, or says nothing."""
+
+Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
+
+Prove = Callable[[bytes, str], str]
+"""Checks an attested document (the service's JSON) and its nonce, and returns the signed ``vmId``; raises VerificationError if it is refused."""
+
+CHASSIS_TAG = "7783-7084-3265-9085-8269-3286-77"
+"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack at somebody's own site sets it, too."""
+
+TAG_FILE = "sys/class/dmi/id/chassis_asset_tag"
+_TAG_BYTES = 256
+_QUOTED = 60
+
+SOURCES: Mapping[str, str] = {
+    "chassis": "the asset tag that cloud-init (issue 2911), crmsh, subscription-manager and ubuntu-pro-client compare with; not documented by Azure",
+    "address": 'IMDS documentation, "Access Azure Instance Metadata Service"; that silence is no proof of absence: reports of users',
+    "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; what other clouds and proxies answer instead: reports of users',
+    "attested": 'IMDS documentation, "Attested data": signed by Azure, with the nonce that was just made',
+}
+"""Step -> where its rule comes from."""
+
+_PASSING = ("throttled", "gone", "server-error", "timed-out", "unreachable")
+"""Codes of failures that say nothing of who answers."""
+
+_OTHERS = (
+    (b"metadata-flavor", "Google Cloud's metadata service"),
+    (b"error 404 (not found)!!1", "a server of Google's"),
+    (b"404 - not found", "EC2's metadata service, or one like it"),
+    (b"squid", "the proxy Squid"),
+    (b"varnish", "the proxy Varnish"),
+    (b"captive", "a captive portal"),
+    (b"<html", "a web page: a proxy or a portal"),
+)
+"""What a foreign answer has in it, in lower case, and what it then looks like: *inferred* from what these programs write, the first that fits."""
+
+_ARC = "microsoft.hybridcompute"
+"""``compute.provider`` as the agent of Azure Arc gives it, whose address ``IMDS_ENDPOINT`` often names: *inferred* from the type of its resources."""
+_FIRST = "2017-04-02"
+"""The first version after the preview: every host knows it."""
+
+_UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
+"""Refusals that may be the checker's want of certificates, a wrong clock, or the service's cache (an earlier document was seen to come again)."""
+
+
+class Step(NamedTuple):
+    """One rung of the ladder.
+
+    Attributes:
+        name: ``chassis``, ``address``, ``shape`` or ``attested``.
+        outcome: what it says of Azure.
+        seen: what exactly was there, a sentence for people.
+        source: of the rule that was applied.
+    """
+
+    name: str
+    outcome: Outcome
+    seen: str
+    source: str
+
+
+class Evidence(NamedTuple):
+    """All that was seen, and what follows.
+
+    Attributes:
+        conclusion: ``proved``: a signature of Azure's came with the nonce that was asked for. ``likely``: the firmware or the service's answers
+            speak for Azure, and neither against it. ``unlikely``: what was seen speaks against it. ``unknown``: nothing does, or one thing
+            contradicts another.
+        steps: in the order of the ladder.
+        vm_id: of the machine as the service says it, or None.
+    """
+
+    conclusion: Conclusion
+    steps: tuple[Step, ...]
+    vm_id: str | None = None
+
+    def outcome(self, name: str) -> Outcome:
+        """What the step of that name says; ``unknown`` for one that was not made."""
+        return next((step.outcome for step in self.steps if step.name == name), "unknown")
+
+    def to_json(self) -> dict[str, object]:
+        """For programs: ``conclusion``, ``vmId`` and ``steps`` with all members."""
+        return {"conclusion": self.conclusion, "vmId": self.vm_id, "steps": [step._asdict() for step in self.steps]}
+
+
+def detect(client: Client | None = None, *, root: str | os.PathLike[str] = "/", prove: Prove | None = None) -> Evidence:
+    """Look at everything that tells an Azure machine from another.
+
+    At most four requests are made, none of them twice but as the client's own policy says.
+
+    Args:
+        client: asks; None: one that makes one attempt each.
+        root: the root of the file system that is looked at.
+        prove: checks attested documents; None: the step is not made, and ``proved`` cannot come out.
+
+    Raises:
+        UsageError: the environment names an address that is none (:func:`imdskit.client.address.from_environment`).
+    """
+    if client is None:
+        from imdskit.client.client import Client
+
+        client = Client(retry=None)
+    steps = [_chassis(root)]
+    reached, shape, vm_id = _service(client)
+    steps += [reached, shape]
+    if prove is not None:
+        steps.append(_attested(client, prove, shape, vm_id))
+    return Evidence(conclude({step.name: step.outcome for step in steps}), tuple(steps), vm_id)
+
+
+def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
+    """What follows from the outcomes of the steps; one that was not made is ``unknown``. That something answers at the address, or nothing,
+    decides nothing by itself."""
+    chassis, shape, attested = (outcomes.get(name, "unknown") for name in ("chassis", "shape", "attested"))
+    if attested == "yes":
+        return "proved"
+    if attested == "no":
+        return "unlikely"  # somebody plays the service
+    if chassis == "yes":
+        return "likely"  # containers and firewalls may keep the service away, and a proxy may stand before it
+    if shape == "yes":
+        return "unknown" if chassis == "no" else "likely"
+    if chassis == "no" or shape == "no":
+        return "unlikely"
+    return "unknown"
+
+
+def _chassis(root: str | os.PathLike[str]) -> Step:
+    path = os.path.join(root, TAG_FILE)
+    try:
+        with open(path, "rb") as file:
+            tag = file.read(_TAG_BYTES).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        where = "not looked at on Windows" if sys.platform == "win32" else f"there is no {path}"
+        return _step("chassis", "unknown", f"The chassis asset tag is not known: {where}.")
+    except OSError as error:
+        return _step("chassis", "unknown", f"The chassis asset tag cannot be read: {error.strerror or error}.")
+    if tag == CHASSIS_TAG:
+        return _step("chassis", "yes", f"The chassis asset tag is Azure's, {tag}.")
+    if not tag:
+        return _step("chassis", "unknown", "The chassis asset tag is empty.")
+    return _step("chassis", "no", f"The chassis asset tag is {tag[:_QUOTED]!r}, which is not Azure's.")
+
+
+def _service(client: Client) -> tuple[Step, Step, str | None]:
+    """The steps ``address`` and ``shape``, and the machine's id."""
+    where = client.base_url + ("" if client.base_url == address.SERVICE else ", which is not the service's own address")
+    listed: tuple[str, ...] | None = None
+    failure: ClientError | None = None
+    try:
+        listed = client.versions()
+    except ClientError as error:
+        failure = error
+        if error.code in ("unreachable", "timed-out"):
+            return _silent(error, where)
+    reached = _step("address", "yes", f"Something answers at {where}.")
+    if failure is not None and failure.code not in (
+        "not-found",
+        "bad-request",
+        "unsupported-version",
+    ):  # those are what hosts before 2020 say
+        return reached, _foreign(failure), None
+    try:
+        instance = _instance(client)
+    except ClientError as error:
+        if listed is not None and (error.code in _PASSING or error.code == "unsupported-version"):
+            seen = f"There is a list of {len(listed)} api-versions, but no document of the machine: {error.code}."
+            return reached, _step("shape", "unknown", seen), None
+        return reached, _foreign(error), None
+    if not isinstance(instance.get("compute"), dict) and not isinstance(instance.get("network"), dict):
+        return reached, _step("shape", "no", "A JSON object came that is no instance document: neither compute nor network is in it."), None
+    vm_id, provider = (_compute(instance, name) for name in ("vmId", "provider"))
+    if provider is not None and provider.lower() == _ARC:
+        return reached, _step("shape", "no", "The agent of Azure Arc answers: the machine is known to Azure, and stands elsewhere."), None
+    versions = "no list of api-versions" if listed is None else f"{len(listed)} api-versions, the newest {max(listed, default='none')}"
+    seen = f"The answers are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
+    return reached, _step("shape", "yes", seen), vm_id
+
+
+def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
+    """No answer. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
+    shape = _step("shape", "unknown", "There was no answer to look at.")
+    if error.connected:
+        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole answer: {error.message}"), shape, None
+    if error.code == "timed-out":
+        seen = f"No connection came about in time to {where}. A firewall or a container's network can do that on Azure too."
+        return _step("address", "unknown", seen), shape, None
+    return _step("address", "no", f"Nothing answers at {where}: {error.message}"), shape, None
+
+
+def _foreign(error: ClientError) -> Step:
+    """An answer that is an error: of the service in trouble, or of somebody else."""
+    if error.code in _PASSING:
+        return _step("shape", "unknown", f"No answer that shows who gives it: {error.code}, {error.message}")
+    body = error.body.lower()
+    likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
+    begin = error.body[:_QUOTED].decode("utf-8", "replace")
+    quoted = f" It begins with {begin!r}." if begin else ""
+    return _step("shape", "no", f"The answer is not the service's: {error.code}, {error.message}{likeness}{quoted}")
+
+
+def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None) -> Step:
+    if shape.outcome != "yes":
+        return _step("attested", "unknown", "No document was asked for: what answers was not seen to be the service.")
+    import secrets
+
+    nonce = f"{secrets.randbelow(10**10):010}"
+    try:
+        signed = prove(client.attested_document(nonce), nonce)
+    except ClientError as error:
+        return _step("attested", "unknown", f"There is no document: {error.code}, {error.message}")
+    except VerificationError as error:
+        outcome: Outcome = "unknown" if error.code in _UNPROVED else "no"
+        return _step("attested", outcome, f"The document is refused: {error.code}, {error.message}")
+    if vm_id is not None and signed.lower() != vm_id.lower():
+        return _step("attested", "no", f"The document is of another machine: {signed[:_QUOTED]}.")
+    return _step("attested", "yes", f"Azure signed that this is machine {signed[:_QUOTED]}, with the nonce {nonce}.")
+
+
+def _instance(client: Client) -> Mapping[str, Json]:
+    """The instance document, in the first version of all if the host is too old for the client's."""
+    try:
+        return client.instance()
+    except ClientError as error:
+        if error.code != "unsupported-version":
+            raise
+        return client.instance(_FIRST)
+
+
+def _compute(instance: Mapping[str, Json], name: str) -> str | None:
+    """A text in ``compute``, or None."""
+    compute = instance.get("compute")
+    value = compute.get(name) if isinstance(compute, dict) else None
+    return value if isinstance(value, str) and value else None
+
+
+def _step(name: str, outcome: Outcome, seen: str) -> Step:
+    return Step(name, outcome, seen, SOURCES[name])

@@ -1,0 +1,80 @@
+"""``imdskit detect`` says what was seen, and its exit status is the outcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imdskit.client.detect import CHASSIS_TAG, TAG_FILE
+from imdskit.emulator import Emulator
+
+from .conftest import Outcome
+
+Run = Callable[..., Outcome]
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[str], Path]:
+    def make(tag: str) -> Path:
+        file = tmp_path / TAG_FILE
+        file.parent.mkdir(parents=True)
+        file.write_text(tag + "\n")
+        return tmp_path
+
+    return make
+
+
+def test_the_evidence_is_a_line_each_and_a_conclusion(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+    done = run("detect", "--base-url", emulator.url, "--root", tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert [line.split()[:2] for line in done.out.splitlines()] == [
+        ["chassis", "unknown"],
+        ["address", "yes"],
+        ["shape", "yes"],
+        ["an", "Azure"],
+    ]
+    assert done.out.endswith("an Azure machine: likely\n")
+
+
+def test_the_evidence_as_json(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+    done = run("detect", "--base-url", emulator.url, "--root", tmp_path, "--json")
+    found = json.loads(done.out)
+    assert (done.status, found["conclusion"], len(found["steps"])) == (0, "likely", 3)
+    assert found["vmId"]
+
+
+def test_proof(run: Run, emulator: Emulator, root: str, tmp_path: Path) -> None:
+    done = run("detect", "--attested", "--trust", root, "--base-url", emulator.url, "--root", tmp_path)
+    assert done.status == 0
+    assert done.out.endswith("an Azure machine: proved\n")
+
+
+def test_where_proof_is_asked_for_less_is_not_enough(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+    """The bundled roots do not know the emulator's issuer."""
+    done = run("detect", "--attested", "--base-url", emulator.url, "--root", tmp_path)
+    assert "unknown-issuer" in done.out
+    assert done.status == 3
+
+
+@pytest.mark.parametrize(("tag", "status"), [(CHASSIS_TAG, 0), ("None", 1), ("", 3)], ids=["azure", "other", "empty"])
+def test_the_exit_status_is_the_outcome(run: Run, machine: Callable[[str], Path], tag: str, status: int) -> None:
+    assert run("detect", "--base-url", NOBODY, "--root", machine(tag)).status == status
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--base-url", "ftp://x"), ("--attested", "--trust", "/nonexistent"), ("--what",)], ids=["scheme", "no file", "no option"]
+)
+def test_a_mistake_in_the_arguments(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("detect", *arguments).status == 2
+
+
+def test_a_mistake_in_the_environment_names_the_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDS_ENDPOINT", "nonsense")
+    monkeypatch.delenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", raising=False)
+    done = run("detect")
+    assert done.status == 2
+    assert "IMDS_ENDPOINT" in done.err

@@ -1,0 +1,284 @@
+"""Detection says what it saw, and is fooled neither by silence nor by somebody else who answers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from imdskit.client import Client
+from imdskit.client.detect import CHASSIS_TAG, SOURCES, TAG_FILE, Conclusion, Evidence, Outcome, conclude, detect
+from imdskit.emulator import Emulator, Scenario
+from imdskit.errors import VerificationError
+from imdskit.reasons import Reason
+from imdskit.verify import Trust, Verifier
+
+Listen = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator("linux", seed=1, rate_limit=False) as running:
+        yield running
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Callable[[bytes | None], Path]:
+    """Make a file system with this chassis asset tag."""
+
+    def make(tag: bytes | None) -> Path:
+        file = tmp_path / TAG_FILE
+        file.parent.mkdir(parents=True)
+        if tag is not None:
+            file.write_bytes(tag)
+        return tmp_path
+
+    return make
+
+
+def nowhere() -> Client:
+    return Client("http://127.0.0.1:9", retry=None)
+
+
+def asked(listen: Listen, answer: bytes) -> Evidence:
+    return detect(Client(listen(answer).url, timeout=2, retry=None), root="/nonexistent")
+
+
+def seen(evidence: Evidence, name: str) -> str:
+    return next(step.seen for step in evidence.steps if step.name == name)
+
+
+def http(status: str, body: bytes, media_type: str = "application/json") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\n\r\n".encode() + body
+
+
+TAGS: dict[str, tuple[bytes | None, Outcome]] = {
+    "azure": (CHASSIS_TAG.encode() + b"\n", "yes"),
+    "another vendor": (b"Default string\n", "no"),
+    "azure's and more": (CHASSIS_TAG.encode() + b"0\n", "no"),
+    "binary": (b"\xff\x00", "no"),
+    "longer than any": (b"7" * 100_000, "no"),
+    "empty": (b"\n", "unknown"),
+    "absent": (None, "unknown"),
+}
+
+
+@pytest.mark.parametrize(("tag", "outcome"), TAGS.values(), ids=TAGS.keys())
+def test_the_tag_of_the_firmware(root: Callable[[bytes | None], Path], tag: bytes | None, outcome: Outcome) -> None:
+    evidence = detect(nowhere(), root=root(tag))
+    assert evidence.outcome("chassis") == outcome
+    assert len(seen(evidence, "chassis")) < 400
+
+
+def test_a_tag_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / TAG_FILE).mkdir(parents=True)
+    evidence = detect(nowhere(), root=tmp_path)
+    assert evidence.outcome("chassis") == "unknown"
+    assert "directory" in seen(evidence, "chassis")
+
+
+def test_nothing_is_looked_at_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert "not looked at on Windows" in seen(detect(nowhere(), root="/nonexistent"), "chassis")
+
+
+def test_the_emulator_looks_like_the_service(emulator: Emulator) -> None:
+    evidence = detect(Client(emulator.url), root="/nonexistent")
+    assert [(step.name, step.outcome) for step in evidence.steps] == [("chassis", "unknown"), ("address", "yes"), ("shape", "yes")]
+    assert evidence.conclusion == "likely"
+    assert evidence.vm_id == Client(emulator.url).get("compute/vmId", "text")
+    assert "35 api-versions, the newest 2025-04-07" in seen(evidence, "shape")
+    assert "which is not the service's own address" in seen(evidence, "address")
+
+
+def test_a_classic_machine_has_no_id_and_looks_like_the_service() -> None:
+    with Emulator(Scenario.parse(b'{"kind": "classic"}'), seed=1) as running:
+        evidence = detect(Client(running.url), root="/nonexistent")
+    assert (evidence.outcome("shape"), evidence.vm_id) == ("yes", None)
+
+
+def test_a_refused_connection_is_a_no_and_no_answer_is_not(listen: Listen) -> None:
+    refused = detect(nowhere(), root="/nonexistent")
+    assert (refused.outcome("address"), refused.outcome("shape"), refused.conclusion) == ("no", "unknown", "unknown")
+    silent = detect(Client(listen(b"").url, retry=None), root="/nonexistent")
+    assert (silent.outcome("address"), silent.outcome("shape")) == ("yes", "unknown")
+
+
+def test_no_connection_in_time_is_no_absence(listen: Listen) -> None:
+    class Vanishing(Client):
+        def versions(self) -> tuple[str, ...]:
+            from imdskit.errors import ClientError
+
+            raise ClientError("timed-out", "No complete answer in time.", connected=False)
+
+    evidence = detect(Vanishing("http://127.0.0.1:9"), root="/nonexistent")
+    assert (evidence.outcome("address"), evidence.conclusion) == ("unknown", "unknown")
+
+
+FOREIGN: dict[str, tuple[bytes, str]] = {
+    "a portal": (http("200 OK", b"<html><title>Captive portal</title></html>", "text/html"), "captive portal"),
+    "a proxy that refuses": (http("403 Forbidden", b"<html>squid/5.7</html>", "text/html"), "the proxy Squid"),
+    "ec2": (http("404 Not Found", b'<?xml version="1.0"?><html><title>404 - Not Found</title></html>', "text/html"), "EC2"),
+    "google": (http("403 Forbidden", b"Missing Metadata-Flavor:Google header.", "text/html"), "Google Cloud"),
+    "ec2 that wants a token": (http("401 Unauthorized", b""), "unexpected-status"),
+    "a redirect": (http("302 Found", b""), "redirected"),
+    "a list": (http("200 OK", b'["1.0","latest"]'), "not-imds"),
+    "an object": (http("200 OK", b'{"versions":[]}'), "not-imds"),
+    "no path known": (http("404 Not Found", b"404 page not found", "text/plain"), "not-found"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "not-imds"),
+}
+
+
+@pytest.mark.parametrize(("answer", "said"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_somebody_else_who_answers_is_not_the_service(listen: Listen, answer: bytes, said: str) -> None:
+    evidence = asked(listen, answer)
+    assert (evidence.outcome("address"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
+    assert said in seen(evidence, "shape")
+
+
+PASSING = {"throttled": "429 Too Many", "gone": "410 Gone", "server-error": "503 Unavailable"}
+
+
+@pytest.mark.parametrize(("code", "status"), PASSING.items(), ids=PASSING.keys())
+def test_a_failure_that_passes_says_nothing_of_who_answers(listen: Listen, code: str, status: str) -> None:
+    evidence = asked(listen, http(status, b""))
+    assert (evidence.outcome("address"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "unknown", "unknown")
+    assert code in seen(evidence, "shape")
+
+
+def in_turn(*answers: bytes) -> Callable[[Any], None]:
+    """A server with an answer for the list of versions, and some for the document."""
+    left = iter(answers)
+    return lambda connection: connection.sendall(next(left))
+
+
+LIST = http("200 OK", b'{"apiVersions":["2017-04-02"]}')
+NOT_FOUND = http("404 Not Found", b'{"error":"Not found"}')
+PAIRS: dict[str, tuple[bytes, bytes, Outcome]] = {
+    "a host before 2020 has no list": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1"}}'), "yes"),
+    "a list, then trouble": (LIST, http("410 Gone", b""), "unknown"),
+    "a list, then a page": (LIST, http("200 OK", b"<html>"), "no"),
+    "a list, then nothing of a machine": (LIST, http("200 OK", b'{"instance-id":"i-1"}'), "no"),
+    "a list, then an array": (LIST, http("200 OK", b"[]"), "no"),
+    "the agent of Azure Arc": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1","provider":"Microsoft.HybridCompute"}}'), "no"),
+    "compute that is text": (LIST, http("200 OK", b'{"compute":"x"}'), "no"),
+}
+
+
+@pytest.mark.parametrize(("versions", "instance", "outcome"), PAIRS.values(), ids=PAIRS.keys())
+def test_list_and_document_together_make_the_shape(listen: Listen, versions: bytes, instance: bytes, outcome: Outcome) -> None:
+    evidence = detect(Client(listen(in_turn(versions, instance)).url, retry=None), root="/nonexistent")
+    assert evidence.outcome("shape") == outcome
+
+
+def test_a_host_that_is_too_old_for_the_version_is_asked_in_the_first_one(listen: Listen) -> None:
+    too_old = http("400 Bad Request", b'{"error":"Bad request. api-version is invalid","newest-versions":["2018-10-01"]}')
+    listener = listen(in_turn(NOT_FOUND, too_old, http("200 OK", b'{"compute":{"vmId":"1"}}')))
+    evidence = detect(Client(listener.url, retry=None), root="/nonexistent")
+    assert (evidence.outcome("shape"), evidence.vm_id) == ("yes", "1")
+    assert b"api-version=2017-04-02" in listener.heads[-1]
+
+
+def prover(emulator: Emulator) -> Callable[[bytes, str], str]:
+    verifier = Verifier(Trust.from_pem([emulator.trust_pem.encode()]))
+    return lambda document, nonce: verifier.verify(document, nonce=nonce).claims.vm_id
+
+
+def test_a_document_that_is_signed_is_proof(emulator: Emulator) -> None:
+    evidence = detect(Client(emulator.url), root="/nonexistent", prove=prover(emulator))
+    assert (evidence.outcome("attested"), evidence.conclusion) == ("yes", "proved")
+    assert evidence.vm_id is not None
+    assert evidence.vm_id in seen(evidence, "attested")
+
+
+def test_a_nonce_is_new_each_time(emulator: Emulator) -> None:
+    nonces: list[str] = []
+
+    def note(_: bytes, nonce: str) -> str:
+        nonces.append(nonce)
+        return ""
+
+    for _ in range(3):
+        detect(Client(emulator.url), root="/nonexistent", prove=note)
+    assert len(set(nonces)) == 3
+    assert all(len(nonce) == 10 and nonce.isdigit() for nonce in nonces)
+
+
+@pytest.mark.parametrize("root_of", [True, False], ids=["azure's firmware", "firmware unknown"])
+def test_a_document_that_anybody_could_sign_speaks_against_azure(
+    emulator: Emulator, root: Callable[[bytes | None], Path], root_of: bool
+) -> None:
+    def refuse(_: bytes, __: str) -> str:
+        raise VerificationError(Reason.BAD_SIGNATURE)
+
+    evidence = detect(Client(emulator.url), root=root(CHASSIS_TAG.encode() if root_of else None), prove=refuse)
+    assert (evidence.outcome("attested"), evidence.conclusion) == ("no", "unlikely")
+
+
+def test_a_document_of_another_machine_is_no_proof(emulator: Emulator) -> None:
+    evidence = detect(Client(emulator.url), root="/nonexistent", prove=lambda _document, _nonce: "00000000-0000-0000-0000-000000000000")
+    assert (evidence.outcome("attested"), evidence.conclusion) == ("no", "unlikely")
+
+
+def test_a_document_whose_issuer_is_not_at_hand_proves_nothing_and_refutes_nothing(emulator: Emulator) -> None:
+    def refuse(_: bytes, __: str) -> str:
+        raise VerificationError(Reason.UNKNOWN_ISSUER)
+
+    evidence = detect(Client(emulator.url), root="/nonexistent", prove=refuse)
+    assert (evidence.outcome("attested"), evidence.conclusion) == ("unknown", "likely")
+
+
+def test_no_document_is_asked_of_what_is_not_the_service(listen: Listen) -> None:
+    listener = listen(http("200 OK", b"[]"))
+    evidence = detect(Client(listener.url, retry=None), root="/nonexistent", prove=lambda _document, _nonce: "x")
+    assert evidence.outcome("attested") == "unknown"
+    assert listener.connections == 1
+
+
+ANY = ("yes", "no", "unknown")
+
+
+@pytest.mark.parametrize("chassis", ANY)
+def test_every_outcome_has_a_conclusion(chassis: Outcome) -> None:
+    for reached, shape, attested in itertools.product(get_args(Outcome), repeat=3):
+        found = conclude({"chassis": chassis, "address": reached, "shape": shape, "attested": attested})
+        assert found in get_args(Conclusion)
+        assert (found == "proved") == (attested == "yes")
+
+
+CONCLUSIONS: dict[str, tuple[dict[str, Outcome], Conclusion]] = {
+    "a container on Azure that is kept from the service": ({"chassis": "yes", "address": "no"}, "likely"),
+    "a slow service": ({"chassis": "yes", "address": "unknown"}, "likely"),
+    "a proxy before the service": ({"chassis": "yes", "address": "yes", "shape": "no"}, "likely"),
+    "an emulator at a desk": ({"chassis": "no", "address": "yes", "shape": "yes"}, "unknown"),
+    "a machine of another cloud": ({"chassis": "no", "address": "yes", "shape": "no"}, "unlikely"),
+    "a machine at a desk": ({"chassis": "no", "address": "unknown"}, "unlikely"),
+    "a container anywhere": ({"chassis": "unknown", "address": "no"}, "unknown"),
+    "a machine without firmware tables": ({"chassis": "unknown", "address": "yes", "shape": "yes"}, "likely"),
+}
+
+
+@pytest.mark.parametrize(("outcomes", "conclusion"), CONCLUSIONS.values(), ids=CONCLUSIONS.keys())
+def test_what_follows(outcomes: dict[str, Outcome], conclusion: Conclusion) -> None:
+    assert conclude(outcomes) == conclusion
+
+
+def test_evidence_is_json_and_says_where_its_rules_come_from(emulator: Emulator) -> None:
+    found = json.loads(json.dumps(detect(Client(emulator.url), root="/nonexistent", prove=prover(emulator)).to_json()))
+    assert [step["name"] for step in found["steps"]] == list(SOURCES)
+    assert all(step["source"] and step["seen"].endswith(".") for step in found["steps"])
+
+
+def test_detection_brings_no_cryptography() -> None:
+    package = Path(__file__).parents[2] / "python"
+    program = f"import sys; sys.path.insert(0, {str(package)!r}); import imdskit.client.detect; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    loaded = set(done.stdout.split())
+    assert "imdskit.client.detect" in loaded
+    assert not loaded & {"imdskit.verify", "imdskit.asn1", "imdskit.backends", "hashlib", "dataclasses", "secrets", "socket"}
