@@ -60,7 +60,7 @@ FAILURES = {
     "nothing there": (["get", "compute/nothing"], 1, "not-found"),
     "below a leaf": (["get", "compute/vmId/x"], 1, "not-found"),
     "an unknown version": (["get", "compute", "--api-version", "2030-01-01"], 1, "unsupported-version"),
-    "a version that is none": (["get", "compute", "--api-version", "newest"], 1, "unsupported-version"),
+    "a version that is none": (["get", "compute", "--api-version", "yesterday"], 1, "unsupported-version"),
     "a version that is empty": (["get", "compute", "--api-version", ""], 2, "bad-argument"),
     "a query in the path": (["get", "compute?format=text"], 2, "bad-argument"),
     "a line feed in the path": (["get", "compute\n"], 2, "bad-argument"),
