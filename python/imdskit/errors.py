@@ -120,7 +120,7 @@ class ClientError(ImdskitError):
     """The metadata service could not be asked, or did not answer as it should.
 
     Codes: ``unreachable``, ``timed-out``, ``too-large``, ``redirected``, ``not-imds``, ``bad-request``, ``unsupported-version``,
-    ``not-found``, ``gone``, ``throttled``, ``server-error``, ``unexpected-status``.
+    ``not-found``, ``gone``, ``throttled``, ``server-error``, ``unexpected-status``, ``wrong-nonce``.
 
     Attributes:
         status: of the answer, or None if there was none.

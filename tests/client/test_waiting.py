@@ -163,7 +163,8 @@ def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, joined, errors = Gathering(9), Flight.join, []
+    clock, joined = Gathering(9), Flight.join
+    errors: list[ClientError] = []
 
     def join(flight: Flight) -> None:
         clock.here.release()

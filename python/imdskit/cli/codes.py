@@ -131,6 +131,12 @@ CODES: tuple[ErrorCode, ...] = (
         "The service answers with a status that it has no reason for.",
         "Look what listens at the address.",
     ),
+    ErrorCode(
+        errors.ClientError,
+        "wrong-nonce",
+        "An attested document came back that does not carry the nonce asked for.",
+        "An earlier document, or not the service. Ask again in a minute; never send such a document to a verifier.",
+    ),
     ErrorCode(errors.SelectionError, "not-found", "A path into a metadata document leads nowhere.", "Look at the path above it."),
     ErrorCode(
         errors.SelectionError, "leaf-needs-text", "A single value was asked for as JSON.", "Ask with format=text, as the service wants it."

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from imdskit.client.answers import Answer, Json
 from imdskit.client.flights import Flights
-from imdskit.client.questions import API_VERSION, Questions, Retry
+from imdskit.client.questions import API_VERSION, PROBE_SECONDS, Questions, Retry
 from imdskit.client.steps import Procedure, Send, Step, Wait
 from imdskit.clock import SystemClock, WaitingClock
 from imdskit.errors import ClientError
 
 if TYPE_CHECKING:
+    from imdskit.client.nonces import Attestation
+    from imdskit.client.probe import Probe
     from imdskit.client.retry import Policy
+    from imdskit.client.tokens import Token, Tokens
     from imdskit.client.transport import Transport
 
 MAX_BYTES = 1024 * 1024
@@ -55,6 +58,7 @@ class Client:
         self._questions = Questions(base_url, timeout, api_version, connect_timeout, retry, self._clock)
         self._flights = Flights()
         self._transport: Transport | None = None
+        self._tokens: Tokens | None = None
 
     @property
     def base_url(self) -> str:
@@ -112,6 +116,53 @@ class Client:
             UsageError: the nonce is one that the service may refuse.
         """
         return self._run(self._questions.attested_document(nonce, api_version))
+
+    def attest(self, nonce: str | None = None, api_version: str | None = None) -> Attestation:
+        """An attested document whose nonce was looked at: it is the one asked for. Nothing is verified by that.
+
+        Args:
+            nonce: that the verifier has issued; None makes one of ten digits.
+            api_version: instead of the client's.
+
+        Raises:
+            ClientError: like :meth:`get`; ``wrong-nonce`` if another nonce came back, twice.
+            UsageError: the nonce is one that the service may refuse.
+        """
+        from imdskit.client import nonces
+
+        return self._run(nonces.attest(self._questions, nonce, api_version))
+
+    def token(self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None) -> Token:
+        """A token of a managed identity: the one that is kept, or a new one. It is renewed before its end, while the old one is still good.
+
+        Args:
+            resource: that the token is for, such as ``https://vault.azure.net``.
+            client_id: of the identity, if it is not the machine's own or only one; or instead
+            object_id: of it, or
+            msi_res_id: in Azure Resource Manager.
+
+        Raises:
+            ClientError: like :meth:`get`; ``bad-request`` if the machine has no such identity.
+            UsageError: no resource, or more than one identity named.
+        """
+        if self._tokens is None:
+            from imdskit.client.tokens import Tokens
+
+            self._tokens = Tokens(self._questions)
+        return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
+
+    def probe(self, timeout: float = PROBE_SECONDS) -> Probe:
+        """Whether the service is there: one attempt, whatever the policy.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            UsageError: that is no time limit.
+        """
+        from imdskit.client.probe import probe
+
+        return self._run(probe(timeout))
 
     def _run(self, procedure: Procedure[T]) -> T:
         """Do what a procedure says, and return what it returns."""

@@ -1,0 +1,44 @@
+"""Whether the service is there: one short question, apart from those that want an answer.
+
+What belongs here: the question, and the four things that may come of it. More evidence of where a program runs: :mod:`imdskit.client.detect`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from imdskit.client import answers
+from imdskit.client.questions import listed, seconds
+from imdskit.client.steps import Procedure, Send
+from imdskit.errors import ClientError
+
+TARGET = "/metadata/versions"
+
+
+class Probe(NamedTuple):
+    """What a probe found. True if the service is there, be it busy.
+
+    Attributes:
+        state: ``there``: it answered as the service does; ``busy``: 410, 429 or 5xx, as of a service that is updated, overrun or failing;
+            ``foreign``: something else answered; ``absent``: nothing did in time.
+        error: what went wrong, or None.
+    """
+
+    state: Literal["there", "busy", "foreign", "absent"]
+    error: ClientError | None = None
+
+    def __bool__(self) -> bool:
+        return self.state in ("there", "busy")
+
+
+def probe(timeout: float) -> Procedure[Probe]:
+    """Ask for the versions, once. Raises UsageError for a timeout that is none."""
+    try:
+        answer = yield Send(TARGET, seconds(timeout, "timeout"))
+        answers.check(answer)
+        listed(answer)
+    except ClientError as error:
+        if error.code in ("gone", "throttled", "server-error"):
+            return Probe("busy", error)
+        return Probe("absent" if error.code in ("timed-out", "unreachable") else "foreign", error)
+    return Probe("there")

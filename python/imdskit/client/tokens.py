@@ -1,0 +1,152 @@
+"""Tokens of managed identities: asked for, kept while they are good, and renewed before they end.
+
+What belongs here: what a token is, how long it is kept, and the procedure that gets one.
+
+Source: managed identities documentation, "Get a token using HTTP"; when a token is renewed early is as in azure-identity 1.27.0: at
+``refresh_in`` if the service says it, at half its life if that is two hours or more, else five minutes before the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from imdskit.client import answers
+from imdskit.client.address import target
+from imdskit.client.answers import Answer, Json
+from imdskit.client.questions import Questions, text
+from imdskit.client.steps import Procedure, Share, attempts
+from imdskit.errors import ClientError, UsageError
+
+PATH = "/metadata/identity/oauth2/token"
+VERSION = "2018-02-01"
+"""The first that has tokens, and the one that every SDK asks for."""
+
+EARLY = 5 * 60
+"""Seconds before its end at which a token is renewed, if nothing else says when."""
+
+LONG = 2 * 60 * 60
+"""Seconds. A token that lives so long is renewed at half its life."""
+
+PAUSE = 30
+"""Seconds until another early renewal is tried, after one that failed."""
+
+SPARE = 10
+"""Seconds. What is good for less is not handed out of the cache."""
+
+Key: TypeAlias = tuple[tuple[str, str], ...]
+"""The parameters of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token, and until when it is good. Printing it does not show the secret.
+
+    Attributes:
+        access_token: the secret, to be sent as ``Authorization: Bearer ...``.
+        token_type: ``Bearer``.
+        resource: that it is for.
+        client_id: of the identity, ``""`` if the service does not say.
+        expires_on: Unix time in seconds.
+        refresh_on: Unix time in seconds from which it should be renewed.
+    """
+
+    access_token: str = field(repr=False)
+    token_type: str
+    resource: str
+    client_id: str
+    expires_on: int
+    refresh_on: int
+
+
+class Tokens:
+    """The tokens of one client. Safe to share between threads.
+
+    Args:
+        questions: of the client.
+    """
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+        self._kept: dict[Key, Token] = {}
+        self._not_before: dict[Key, int] = {}
+
+    def token(self, resource: str, selectors: Mapping[str, str | None]) -> Procedure[Token]:
+        """A good token: the one that is kept, or a new one.
+
+        A renewal before its time is one attempt, made by one caller while the others go on with the old token; if it fails, so does he.
+
+        Raises:
+            ClientError: there is no good token, and none was to be had.
+            UsageError: no resource, or more than one identity named.
+        """
+        named = {name: text(value, name) for name, value in selectors.items() if value is not None}
+        if len(named) > 1:
+            raise UsageError("bad-argument", f"More than one identity is named: {', '.join(named)}.", location=", ".join(named))
+        key = tuple({"resource": text(resource, "resource"), **named}.items())
+        kept, now = self._kept.get(key), self._questions.clock.now()
+        if kept is None or now >= kept.expires_on - SPARE:
+            token: Token = yield Share((PATH, key, "new"), lambda: self._fetch(key, once=False))
+            return token
+        if now < max(kept.refresh_on, self._not_before.get(key, 0)):
+            return kept
+        self._not_before[key] = now + PAUSE
+        try:
+            renewed: Token = yield Share((PATH, key, "renewed"), lambda: self._fetch(key, once=True))
+        except ClientError:
+            return kept
+        return renewed
+
+    def _fetch(self, key: Key, *, once: bool) -> Procedure[Token]:
+        """Runs in one flight at a time for a key: what another has just fetched is not fetched again."""
+        kept, now = self._kept.get(key), self._questions.clock.now()
+        if kept is not None and now < min(kept.refresh_on, kept.expires_on - SPARE):
+            return kept
+        asked = target(PATH, {"api-version": VERSION, **dict(key)})
+        answer = yield from attempts(asked, "identity", self._questions.settings(once=once))
+        token = parsed(answer, dict(key)["resource"], self._questions.clock.now())
+        self._kept[key] = token
+        self._not_before.pop(key, None)
+        return token
+
+
+def parsed(answer: Answer, resource: str, now: int) -> Token:
+    """The token in an answer. Numbers come as text from the service, and as numbers from other programs that play it.
+
+    Args:
+        answer: good.
+        resource: that was asked for.
+        now: Unix time in seconds.
+
+    Raises:
+        ClientError: ``not-imds``, there is none in it.
+    """
+    value = answers.parsed(answer)
+    members = value if isinstance(value, dict) else {}
+    secret, kind = members.get("access_token"), members.get("token_type", "Bearer")
+    expires_on, left, refresh_in = (_seconds(members.get(name)) for name in ("expires_on", "expires_in", "refresh_in"))
+    if expires_on is None and left is not None:
+        expires_on = now + left
+    if not isinstance(secret, str) or not secret.isascii() or not secret.isprintable() or not secret or expires_on is None:
+        error = answers.foreign(answer, "There is no token in the answer.")
+        error.body = b""  # it may hold a secret all the same
+        raise error
+    life = max(expires_on - now, 0)
+    if refresh_in is None or refresh_in > life:
+        refresh_in = life // 2 if life >= LONG else max(life - EARLY, life // 2)
+    client_id, named = members.get("client_id"), members.get("resource")
+    return Token(
+        secret,
+        kind if isinstance(kind, str) else "Bearer",
+        named if isinstance(named, str) else resource,
+        client_id if isinstance(client_id, str) else "",
+        expires_on,
+        now + refresh_in,
+    )
+
+
+def _seconds(value: Json) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
