@@ -12,6 +12,9 @@ from imdskit.clock import SystemClock, WaitingClock
 from imdskit.errors import ClientError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imdskit.client.events import Events
     from imdskit.client.nonces import Attestation
     from imdskit.client.probe import Probe
     from imdskit.client.retry import Policy
@@ -163,6 +166,37 @@ class Client:
         from imdskit.client.probe import probe
 
         return self._run(probe(timeout))
+
+    def events(self, *, poll: float = 1.0, patience: float = 300.0, seen: Mapping[str, str] | None = None) -> Events:
+        """Scheduled events as they come: an iterator that hands out each when it is announced, and again when it has begun.
+
+        Args:
+            poll: seconds between two questions; one a second is recommended, less than 0.2 is not done.
+            patience: seconds that the service may fail, as while it restarts, before that is an error.
+            seen: what an earlier iterator had in its ``seen``: these events are not handed out again.
+
+        Raises:
+            ClientError: while iterating: like :meth:`get`, for a failure that does not pass.
+            UsageError: an argument cannot mean anything.
+        """
+        from imdskit.client.events import Events
+        from imdskit.client.schedule import Following
+
+        return Events(Following(self._questions, poll, patience, seen or {}), self._run, lambda one: self.acknowledge(one))
+
+    def acknowledge(self, *ids: str) -> None:
+        """Approve scheduled events, so that they begin at once.
+
+        Args:
+            ids: of the events.
+
+        Raises:
+            ClientError: like :meth:`get`; ``bad-request`` if one of them is not there, and then none is approved.
+            UsageError: no id, or what is none.
+        """
+        from imdskit.client.schedule import acknowledge
+
+        self._run(acknowledge(self._questions, ids))
 
     def _run(self, procedure: Procedure[T]) -> T:
         """Do what a procedure says, and return what it returns."""

@@ -1,0 +1,167 @@
+"""Scheduled events, followed over changes, failures and restarts, on a stepped clock."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imdskit.client import Client
+from imdskit.client.answers import Answer
+from imdskit.client.schedule import schedule
+from imdskit.clock import ManualClock
+from imdskit.emulator import Emulator
+from imdskit.emulator.keys import Keys
+from imdskit.errors import ClientError, UsageError
+
+AT = 1767268800
+KEYS = Keys()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(AT)
+
+
+@pytest.fixture
+def imds(clock: ManualClock) -> Any:
+    with Emulator("linux", seed=1, clock=clock, keys=KEYS, rate_limit=False) as running:
+        yield running
+
+
+def test_an_event_is_handed_out_when_it_is_announced_and_when_it_begins(imds: Emulator, clock: ManualClock) -> None:
+    event_id = imds.events.schedule("Reboot")
+    events = Client(imds.url, clock=clock).events()
+    first, second = next(events), next(events)
+    assert [(one.id, one.status, one.type) for one in (first, second)] == [
+        (event_id, "Scheduled", "Reboot"),
+        (event_id, "Started", "Reboot"),
+    ]
+    assert first.not_before.endswith("GMT")
+    assert (second.not_before, first.resources, first.source, first.duration) == ("", ("linux-vm",), "Platform", -1)
+    assert first.raw["EventId"] == event_id
+    assert 15 * 60 <= clock.now() - AT <= 15 * 60 + 2
+
+
+def test_an_event_that_is_acknowledged_begins_at_once(imds: Emulator, clock: ManualClock) -> None:
+    imds.events.schedule("Redeploy")
+    events = Client(imds.url, clock=clock).events()
+    for event in itertools.islice(events, 2):
+        if event.status == "Scheduled":
+            event.acknowledge()
+            event.acknowledge()  # once more does no harm
+    assert event.status == "Started"
+    assert clock.now() - AT <= 2
+
+
+def test_several_are_acknowledged_together_or_none(imds: Emulator, clock: ManualClock) -> None:
+    ids = [imds.events.schedule("Freeze") for _ in range(2)]
+    client = Client(imds.url, clock=clock)
+    with pytest.raises(ClientError) as error:
+        client.acknowledge(*ids, "00000000-0000-0000-0000-000000000000")
+    assert error.value.code == "bad-request"
+    assert {one["EventStatus"] for one in client.get("scheduledevents")["Events"]} == {"Scheduled"}
+    client.acknowledge(*ids)
+    assert {one["EventStatus"] for one in client.get("scheduledevents")["Events"]} == {"Started"}
+
+
+def test_what_an_earlier_run_has_seen_is_not_handed_out_again(imds: Emulator, clock: ManualClock) -> None:
+    old = [imds.events.schedule("Reboot"), imds.events.schedule("Freeze")]
+    client = Client(imds.url, clock=clock)
+    earlier = client.events()
+    assert next(earlier).id == old[0]
+    assert json.loads(json.dumps(earlier.seen)) == {old[0]: "Scheduled"}  # the other was not handed out yet
+    assert [one.id for one in itertools.islice(client.events(seen=earlier.seen), 1)] == [old[1]]
+
+
+RESTARTS: dict[str, list[dict[str, Any]]] = {
+    "an update": [{"for": 200, "fault": {"status": 410}}],
+    "the host's text, then 410": [{"for": 60, "fault": {"status": 500, "from": "host"}}, {"for": 60, "fault": {"status": 410}}],
+    "resets": [{"for": 100, "fault": {"reset": True}}],
+    "answers cut off": [{"times": 20, "fault": {"truncate": 5}}],
+}
+
+
+@pytest.mark.parametrize("faults", RESTARTS.values(), ids=RESTARTS.keys())
+def test_a_restart_is_waited_for_and_nothing_is_handed_out_twice(imds: Emulator, clock: ManualClock, faults: list[dict[str, Any]]) -> None:
+    first = imds.events.schedule("Terminate", notice=3600)
+    events = Client(imds.url, clock=clock).events()
+    assert next(events).id == first
+    imds.faults.load(faults)
+    second = imds.events.schedule("Freeze", notice=3600)
+    assert next(events).id == second
+
+
+def test_a_service_that_fails_for_longer_than_one_has_patience_is_reported(imds: Emulator, clock: ManualClock) -> None:
+    imds.faults.load([{"times": None, "fault": {"status": 500}}])
+    with pytest.raises(ClientError, match="server-error"):
+        next(Client(imds.url, clock=clock).events(patience=200))
+    assert 200 <= clock.now() - AT <= 200 + 2 * 100
+
+
+def test_nobody_there_is_reported_at_once(clock: ManualClock) -> None:
+    with pytest.raises(ClientError, match="unreachable"):
+        next(Client("http://127.0.0.1:1", clock=clock).events())
+    assert clock.now() == AT
+
+
+def lists(listen: Callable[..., Any], *answers: bytes) -> str:
+    """A service that answers these, one after the other, and the last for ever."""
+    left = list(answers)
+
+    def answer(connection: Any) -> None:
+        body = left.pop(0) if len(left) > 1 else left[0]
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    url: str = listen(answer).url
+    return url
+
+
+def listing(incarnation: int, **events: str) -> bytes:
+    members = [{"EventId": name, "EventStatus": status} for name, status in events.items()]
+    return json.dumps({"DocumentIncarnation": incarnation, "Events": members}).encode()
+
+
+def test_an_incarnation_may_go_back_as_after_a_restart(listen: Callable[..., Any], clock: ManualClock) -> None:
+    url = lists(listen, listing(9, a="Scheduled"), listing(1, a="Scheduled"), listing(2, a="Scheduled", b="Scheduled"))
+    assert [one.id for one in itertools.islice(Client(url, clock=clock).events(), 2)] == ["a", "b"]
+
+
+def test_an_equal_incarnation_is_an_equal_list(listen: Callable[..., Any], clock: ManualClock) -> None:
+    url = lists(listen, listing(1, a="Scheduled"), listing(1, b="Scheduled"), listing(2, c="Scheduled"))
+    assert [one.id for one in itertools.islice(Client(url, clock=clock).events(), 2)] == ["a", "c"]
+
+
+def test_an_empty_body_is_an_empty_list(listen: Callable[..., Any], clock: ManualClock) -> None:
+    url = lists(listen, b"", listing(1, a="Scheduled"))
+    event = next(Client(url, clock=clock).events())
+    assert (event.id, event.type, event.resources, event.duration) == ("a", "", (), None)
+
+
+OTHERS = [b"[]", b"{}", b'{"Events":{}}', b'{"Events":[1]}', b'{"Events":[{"EventId":1}]}', b"<html>"]
+
+
+@pytest.mark.parametrize("body", OTHERS, ids=repr)
+def test_what_is_no_list_of_events_is_not_the_service(body: bytes) -> None:
+    with pytest.raises(ClientError) as error:
+        schedule(Answer(200, "application/json", body, "http://x"))
+    assert error.value.code == "not-imds"
+
+
+CALLS: dict[str, Callable[[Client], object]] = {
+    "no event": lambda client: client.acknowledge(),
+    "an empty id": lambda client: client.acknowledge(""),
+    "an id that is no text": lambda client: client.acknowledge(1),  # type: ignore[arg-type]
+    "a poll below none": lambda client: client.events(poll=-1),
+    "a poll that is no number": lambda client: client.events(poll=float("nan")),
+    "patience without end": lambda client: client.events(patience=float("inf")),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_a_call_that_cannot_mean_anything_is_not_sent(call: Callable[[Client], object]) -> None:
+    with pytest.raises(UsageError):
+        call(Client("http://127.0.0.1:9"))
