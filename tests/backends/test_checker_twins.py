@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdskit import backends
-from imdskit.backends.contract import Backend, Checker, Setup, Signed
+from imdskit.backends.contract import Backend, Checker, Columns, Setup, Signed
 from imdskit.errors import BackendError, TrustError, VerificationError
+from imdskit.reasons import Reason
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
 SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
@@ -101,6 +102,52 @@ def test_a_bad_document_among_thousands_changes_no_other(native: Backend) -> Non
     verdicts = checker.check_many(documents, SETTING["at"])
     refused = {place for place, verdict in enumerate(verdicts) if isinstance(verdict, VerificationError)}
     assert refused == set(places)
+
+
+def test_columns_hold_what_the_verdicts_say(native: Backend) -> None:
+    documents = [base64.b64decode(case["document"]) for case in plain()] * 2
+    found = []
+    for backend in (backends.get("python"), native):
+        verdicts = backend.checker(setup_of({})).check_many(documents, SETTING["at"])
+        columns = verdicts.columns()
+        detail = texts_of(columns, "detail")
+        found.append(columns._replace(texts={name: texts for name, texts in columns.texts.items() if name != "detail"}))
+        assert [text is not None for text in detail] == [isinstance(verdict, VerificationError) for verdict in verdicts]
+        for row, verdict in enumerate(verdicts):
+            accepted = columns.accepted[row // 8] >> row % 8 & 1
+            if isinstance(verdict, VerificationError):
+                assert (accepted, list(Reason)[columns.reason[row]], detail[row]) == (0, verdict.reason, verdict.detail)
+            else:
+                signer = columns.signers[int.from_bytes(columns.signer[4 * row : 4 * row + 4], "little")]
+                assert (accepted, signer) == (1, (verdict.label, verdict.name, verdict.chain))
+                assert int.from_bytes(columns.created_on[8 * row : 8 * row + 8], "little") == verdict.claims.created_on
+        vm_ids = texts_of(columns, "vm_id")
+        assert vm_ids == [None if isinstance(verdict, VerificationError) else verdict.claims.vm_id for verdict in verdicts]
+    assert found[0] == found[1]
+
+
+def texts_of(columns: Columns, name: str) -> list[str | None]:
+    valid, offsets, octets = columns.texts[name]
+    ends = [int.from_bytes(offsets[place : place + 4], "little") for place in range(0, len(offsets), 4)]
+    return [octets[ends[row] : ends[row + 1]].decode() if valid[row // 8] >> row % 8 & 1 else None for row in range(columns.rows)]
+
+
+def test_columns_of_nothing_are_empty(native: Backend) -> None:
+    for backend in (backends.get("python"), native):
+        columns = backend.checker(setup_of({})).check_many([], SETTING["at"]).columns()
+        assert columns == Columns(0, b"", b"", b"", b"", b"", {name: (b"", bytes(4), b"") for name in columns.texts}, ())
+
+
+def test_each_document_may_have_its_own_time(native: Backend) -> None:
+    good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
+    times = [SETTING["at"] + hours * 3600 for hours in (0, 10, 0, -10) * 100]
+    for backend in (backends.get("python"), native):
+        verdicts = backend.checker(setup_of({})).check_many([good] * 400, times)
+        codes = [verdict.code if isinstance(verdict, VerificationError) else "" for verdict in verdicts]
+        assert codes == ["", "document-expired", "", "document-not-yet-valid"] * 100
+        for wrong in (times[:-1], []):
+            with pytest.raises(ValueError, match=r"times|shorter"):
+                backend.checker(setup_of({})).check_many([good] * 400, wrong)
 
 
 def test_verdicts_are_a_sequence(native: Backend) -> None:

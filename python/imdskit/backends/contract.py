@@ -12,13 +12,13 @@ sign), that to ``untrusted-root``, and that to ``unknown-issuer``; ``budget-spen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol, overload
 
 from imdskit.errors import VerificationError
 
-CONTRACT = 1
+CONTRACT = 2
 """Number of this contract. An extension built for another number is not used."""
 
 Form = Literal["json", "text"]
@@ -125,6 +125,52 @@ class Signed(Protocol):
         """DER certificates, signer first, anchor last; only the signer's if the chain was not checked."""
 
 
+class Columns(NamedTuple):
+    """Verdicts by column, in the buffers of Apache Arrow's columnar format: validity as bits, the least significant first; offsets of 32 bits; numbers
+    little endian. A row is accepted and has what signed documents have, or refused and has a reason.
+
+    Attributes:
+        rows: how many there are.
+        accepted: a bit for each.
+        reason: an octet each: place in :class:`imdskit.reasons.Reason`; 0 where accepted.
+        signer: 32 bits each: place in ``signers``; 0 where refused.
+        created_on, expires_on: 64 bits each, Unix seconds; 0 where refused.
+        texts: by name (validity, offsets, UTF-8): ``location`` and ``detail`` of refusals; the claims ``vm_id``, ``nonce``, ``plan_name``,
+            ``plan_product``, ``plan_publisher``, ``subscription_id``, ``sku``, ``license_type``.
+        signers: (label, name, chain) as in :class:`Signed`, in the order in which they occur first.
+    """
+
+    rows: int
+    accepted: bytes
+    reason: bytes
+    signer: bytes
+    created_on: bytes
+    expires_on: bytes
+    texts: dict[str, tuple[bytes, bytes, bytes]]
+    signers: tuple[tuple[str, str, tuple[bytes, ...]], ...]
+
+
+class Verdicts(Protocol):
+    """Verdicts on many documents, in their order. A backend may make the items when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    @overload
+    def __getitem__(self, key: int, /) -> Signed | VerificationError: ...
+
+    @overload
+    def __getitem__(self, key: slice, /) -> Sequence[Signed | VerificationError]: ...
+
+    def __iter__(self) -> Iterator[Signed | VerificationError]: ...
+
+    def columns(self) -> Columns:
+        """All of them at once.
+
+        Raises:
+            OverflowError: a text adds up to 2 GiB or more.
+        """
+
+
 class Checker(Protocol):
     """Verifies documents under one :class:`Setup`. Safe to share between threads."""
 
@@ -140,13 +186,16 @@ class Checker(Protocol):
             VerificationError: the document is refused.
         """
 
-    def check_many(self, documents: Sequence[bytes], at: int, threads: int | None = None) -> Sequence[Signed | VerificationError]:
+    def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
         """Verify many documents, without nonces; refusals stand in the result, in input order.
 
         Args:
             documents: as for :meth:`check`.
-            at: Unix seconds at which validity is judged.
+            at: Unix seconds at which validity is judged, for all or for each.
             threads: to work on, at most; None for as many as there are processors. The Python backend uses one.
+
+        Raises:
+            ValueError: there are not as many times as documents.
         """
 
 

@@ -7,6 +7,7 @@ mod certificate;
 pub mod checker;
 pub mod claims;
 mod cms;
+pub mod columns;
 mod conformance;
 pub mod contract;
 mod crl;

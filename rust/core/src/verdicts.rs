@@ -18,6 +18,30 @@ const PIECE: usize = 128;
 /// What stands for the length of a text that is not there.
 const ABSENT: u32 = u32::MAX;
 
+/// When validity is judged, in Unix seconds.
+#[derive(Clone, Copy, Debug)]
+pub enum At<'a> {
+    /// The same for all.
+    One(i64),
+    /// Of each document its own.
+    Each(&'a [i64]),
+}
+
+impl At<'_> {
+    fn of(self, index: usize) -> i64 {
+        match self {
+            Self::One(at) => at,
+            Self::Each(all) => all[index],
+        }
+    }
+}
+
+impl From<i64> for At<'_> {
+    fn from(at: i64) -> Self {
+        Self::One(at)
+    }
+}
+
 /// Verdicts on documents, in their order.
 #[derive(Debug)]
 pub struct Verdicts {
@@ -61,6 +85,11 @@ pub struct Accepted<'v> {
 }
 
 impl<'v> Accepted<'v> {
+    /// Equal for rows that have signer and path in common; those that are equal without it only look different.
+    pub(crate) fn mark(&self) -> (usize, usize, &'v str) {
+        (self.chain.as_ptr() as usize, self.label, self.name)
+    }
+
     /// DER certificates, signer first, anchor last.
     #[must_use]
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &'v [u8]> + use<'v> {
@@ -113,14 +142,27 @@ impl Verdicts {
 }
 
 impl Checker {
-    /// Verify many documents at one Unix second. Whatever a document is, it changes no other's verdict.
-    pub fn check_many<D: AsRef<[u8]> + Sync>(&self, documents: &[D], at: i64, threads: NonZeroUsize) -> Verdicts {
+    /// Verify many documents. Whatever a document is, it changes no other's verdict.
+    ///
+    /// # Panics
+    /// There are not as many times as documents.
+    pub fn check_many<'a, D: AsRef<[u8]> + Sync>(&self, documents: &[D], at: impl Into<At<'a>>, threads: NonZeroUsize) -> Verdicts {
+        let at = at.into();
+        assert!(
+            !matches!(at, At::Each(all) if all.len() != documents.len()),
+            "a time for each document"
+        );
         let threads = threads.get().min(documents.len().div_ceil(8)).max(1);
         let size = PIECE.min(documents.len().div_ceil(threads)).max(1);
         let parts: Vec<&[D]> = documents.chunks(size).collect();
         let mut pieces: Vec<Piece> = Vec::with_capacity(parts.len());
         if threads == 1 {
-            pieces.extend(parts.iter().map(|part| self.check_piece(part, at)));
+            pieces.extend(
+                parts
+                    .iter()
+                    .enumerate()
+                    .map(|(index, part)| self.check_piece(part, at, index * size)),
+            );
         } else {
             let next = AtomicUsize::new(0);
             let work = || {
@@ -128,7 +170,7 @@ impl Checker {
                 while let Some((index, part)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, parts.get(index)?)))
                 {
-                    done.push((index, self.check_piece(part, at)));
+                    done.push((index, self.check_piece(part, at, index * size)));
                 }
                 done
             };
@@ -153,17 +195,18 @@ impl Checker {
         }
     }
 
-    fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: i64) -> Piece {
+    /// Of the documents from `first` on.
+    fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: At<'_>, first: usize) -> Piece {
         let opened: Vec<Result<Opened<'_>, Refusal>> = documents.iter().map(|document| self.open(document.as_ref())).collect();
         let signatures = Opened::check_signatures(&opened);
         let mut piece = Piece {
             rows: Vec::with_capacity(documents.len()),
             ..Piece::default()
         };
-        for (opened, signature) in opened.into_iter().zip(signatures) {
+        for ((index, opened), signature) in opened.into_iter().enumerate().zip(signatures) {
             let verdict = opened.and_then(|opened| {
                 signature?;
-                let (chain, identity, claims) = self.conclude(&opened, at, None)?;
+                let (chain, identity, claims) = self.conclude(&opened, at.of(first + index), None)?;
                 Ok(piece.add(chain, identity, &claims))
             });
             let row = verdict.unwrap_or_else(|refusal| {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use imdskit_core::columns::{Columns, TEXTS};
+use imdskit_core::verdicts::At;
 use imdskit_core::{checker, claims::Claims, verdicts};
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyString, PyTuple, PyType};
 
 use crate::errors::{error, refused};
 use crate::setup;
@@ -43,7 +45,7 @@ impl Checker {
 
     /// Verify many documents, on so many threads; as many as there are processors if nothing is said.
     #[pyo3(signature = (documents, at, threads=None))]
-    fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: i64, threads: Option<usize>) -> PyResult<Verdicts> {
+    fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: Moments, threads: Option<usize>) -> PyResult<Verdicts> {
         let threads = match threads {
             Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("threads is at least 1"))?,
             None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -52,13 +54,39 @@ impl Checker {
             .try_iter()?
             .map(|document| Ok(document?.extract()?))
             .collect::<PyResult<Vec<PyBackedBytes>>>()?;
-        let verdicts = py.detach(|| self.0.check_many(&documents, at, threads));
+        if matches!(&at, Moments::Each(all) if all.len() != documents.len()) {
+            return Err(PyValueError::new_err("there are not as many times as documents"));
+        }
+        let verdicts = py.detach(|| self.0.check_many(&documents, at.borrowed(), threads));
         Ok(Verdicts {
             checker: Arc::clone(&self.0),
             documents,
             at,
             found: verdicts,
         })
+    }
+}
+
+/// A Unix second for all documents, or one for each.
+#[derive(FromPyObject)]
+enum Moments {
+    One(i64),
+    Each(Vec<i64>),
+}
+
+impl Moments {
+    fn borrowed(&self) -> At<'_> {
+        match self {
+            Self::One(at) => At::One(*at),
+            Self::Each(all) => At::Each(all),
+        }
+    }
+
+    fn of(&self, index: usize) -> i64 {
+        match self {
+            Self::One(at) => *at,
+            Self::Each(all) => all[index],
+        }
     }
 }
 
@@ -125,7 +153,7 @@ fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyA
 pub struct Verdicts {
     checker: Arc<checker::Checker>,
     documents: Vec<PyBackedBytes>,
-    at: i64,
+    at: Moments,
     found: verdicts::Verdicts,
 }
 
@@ -146,6 +174,34 @@ impl Verdicts {
             self.item(py, places.start + number * places.step)
         });
         Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
+    }
+
+    /// `imdskit.backends.contract.Columns`.
+    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static COLUMNS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let found = py
+            .detach(|| Columns::of(&self.checker, &self.found))
+            .map_err(|_| PyOverflowError::new_err("a column of 2 GiB or more"))?;
+        let octets = |octets: &[u8]| PyBytes::new(py, octets);
+        let texts = PyDict::new(py);
+        for (name, column) in TEXTS.iter().zip(&found.texts) {
+            texts.set_item(name, (octets(&column.valid), octets(&column.offsets), octets(&column.octets)))?;
+        }
+        let signers = found.signers.iter().map(|signer| {
+            let chain = PyTuple::new(py, signer.chain.iter().map(|der| octets(der)))?;
+            Ok((&signer.label, &signer.name, chain))
+        });
+        let signers = PyTuple::new(py, signers.collect::<PyResult<Vec<_>>>()?)?;
+        COLUMNS.import(py, "imdskit.backends.contract", "Columns")?.call1((
+            found.rows,
+            octets(&found.accepted),
+            octets(&found.reason),
+            octets(&found.signer),
+            octets(&found.created_on),
+            octets(&found.expires_on),
+            texts,
+            signers,
+        ))
     }
 
     /// How many were refused for each reason; those that were accepted stand under `""`.
@@ -171,7 +227,7 @@ impl Verdicts {
         let place = place.ok_or_else(absent)?;
         let verdict = match self.found.get(place).ok_or_else(absent)? {
             Err(refusal) => return refused(py, refusal),
-            Ok(_) => self.checker.recall(&self.documents[place], self.at),
+            Ok(_) => self.checker.recall(&self.documents[place], self.at.of(place)),
         };
         match verdict {
             Ok(signed) => Ok(Bound::new(py, Signed(signed))?.into_any()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from threading import Lock
 from typing import Literal, NamedTuple, TypeVar
 
@@ -22,6 +23,7 @@ from imdskit.backends.python.crl import CertificateList
 from imdskit.backends.python.frame import Frame
 from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.validation import Inputs
+from imdskit.backends.python.verdicts import Verdicts
 from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.reasons import Reason, Stage
 
@@ -106,12 +108,13 @@ class Checker:
                 _remember(self._frames, len(case.der), Frame.of(case.der, case.message), REMEMBERED_FRAMES)
         return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
-    def check_many(self, documents: Sequence[bytes], at: int, threads: int | None = None) -> list[Signed | VerificationError]:
+    def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
         """See :meth:`imdskit.backends.contract.Checker.check_many`."""
-        verdicts: list[Signed | VerificationError] = []
-        for document in documents:
+        times = repeat(at, len(documents)) if isinstance(at, int) else at
+        verdicts = Verdicts()
+        for document, second in zip(documents, times, strict=True):
             try:
-                verdicts.append(self.check(document, at))
+                verdicts.append(self.check(document, second))
             except VerificationError as error:
                 verdicts.append(error)
         return verdicts
