@@ -28,7 +28,8 @@ VERBS = {
     "bench": "measure how fast this machine verifies documents",
     "detect": "say whether this is an Azure machine, and why",
     "record": "record the machine as a scenario, with what identifies it replaced",
-    "events": "announce scheduled events to a running emulator",
+    "token": "get a token of a managed identity",
+    "events": "follow and approve scheduled events, or announce some to an emulator",
     "completion": "write a script that makes a shell complete all of this",
     "demo": "see all of it work, told step by step",
 }

@@ -8,7 +8,7 @@ import argparse
 import secrets
 
 from imdskit.cli import inputs, output
-from imdskit.client import Client, address
+from imdskit.client import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     nonce.add_argument("--nonce", metavar="N", help="that the document shall carry: 1 to 32 letters, digits, or - . _ ~")
     nonce.add_argument("--new-nonce", action="store_true", help="make one of ten random digits and write it on standard error")
     parser.add_argument("-o", metavar="FILE", dest="out", help="write to FILE instead of standard output")
-    parser.add_argument("--base-url", metavar="URL", default=address.SERVICE, help="of another service, such as an emulator's")
+    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,35 +1,89 @@
-"""Announce scheduled events to a running emulator.
+"""Follow and approve scheduled events of the machine, or announce some to a running emulator.
 
-Reads a JSON list of events on standard input, in the service's own form, and hands it to the admin side. What was there goes unless --keep is
-given. The emulator is found by --admin and --token-file, by --state-file, or by what IMDSKIT_STATE_FILE names.
-Exit statuses: 0 done; 1 the emulator cannot be reached or refuses; 2 a mistake in the arguments."""
+watch writes each event as a line of JSON when it is announced, and again when it has begun, and waits for the next. --seen FILE keeps what was
+written, so that another run goes on from there.
+acknowledge lets events begin at once, by their ids.
+announce reads a JSON list of events on standard input, in the service's own form, and hands it to the admin side of an emulator. What was
+there goes unless --keep is given. The emulator is found by --admin and --token-file, by --state-file, or by what IMDSKIT_STATE_FILE names.
+Exit statuses: 0 done; 1 the service or the emulator cannot be reached or refuses; 2 a mistake in the arguments."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from imdskit.cli import inputs, output
-from imdskit.client.transport import Transport
-from imdskit.clock import SystemClock
+from imdskit.client import Client
 from imdskit.errors import ClientError, UsageError
 
 VARIABLE = "IMDSKIT_STATE_FILE"
 MAX_BYTES = 64 * 1024
 
+_OPTIONS = {
+    "watch": {"base_url", "count", "seen"},
+    "acknowledge": {"base_url", "event"},
+    "announce": {"keep", "machine", "admin", "token_file", "state_file"},
+}
+"""What each action takes."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("announce",), help="announce the events on standard input")
-    parser.add_argument("--keep", action="store_true", help="events that are there already stay")
-    parser.add_argument("--machine", metavar="N", type=_number, help="of a fleet: the machine that they are announced to, from 0")
-    parser.add_argument("--admin", metavar="URL", help="of the admin side")
-    parser.add_argument("--token-file", metavar="FILE", help="with its token")
-    parser.add_argument("--state-file", metavar="FILE", help=f"that `serve --state-file` wrote; by default what {VARIABLE} names")
+    parser.add_argument("action", choices=tuple(_OPTIONS), help="follow events, approve some, or announce those on standard input")
+    parser.add_argument("event", metavar="ID", nargs="*", help="acknowledge: of an event")
+    parser.add_argument("--base-url", metavar="URL", help="watch, acknowledge: of another service, such as an emulator's")
+    parser.add_argument("--count", metavar="N", type=_number, help="watch: end after so many lines")
+    parser.add_argument("--seen", metavar="FILE", help="watch: where the events are kept that were written")
+    parser.add_argument("--keep", action="store_true", help="announce: events that are there already stay")
+    parser.add_argument("--machine", metavar="N", type=_number, help="announce: of a fleet, the machine that they are announced to, from 0")
+    parser.add_argument("--admin", metavar="URL", help="announce: of the admin side")
+    parser.add_argument("--token-file", metavar="FILE", help="announce: with its token")
+    parser.add_argument("--state-file", metavar="FILE", help=f"announce: that `serve --state-file` wrote; by default what {VARIABLE} names")
 
 
 def run(options: argparse.Namespace) -> int:
+    for name, value in vars(options).items():
+        if value not in (None, False, []) and name != "action" and name not in _OPTIONS[options.action]:
+            raise UsageError("bad-argument", f"events {options.action} takes no such argument.", location=name)
+    if options.action == "watch":
+        return _watch(options)
+    if options.action == "acknowledge":
+        Client(options.base_url).acknowledge(*options.event)
+        return 0
+    return _announce(options)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    seen = _seen(options.seen)
+    events = Client(options.base_url).events(seen=seen)
+    left = options.count
+    while left is None or left > 0:
+        event = next(events)
+        output.line(json.dumps(event.raw))
+        output.flush()
+        if options.seen is not None:  # after the line: what is written twice is better than what is never written
+            inputs.write(options.seen, json.dumps(dict(events.seen)).encode())
+        left = None if left is None else left - 1
+    return 0
+
+
+def _seen(path: str | None) -> Mapping[str, str]:
+    """What an earlier run kept; nothing if there was none."""
+    if path is None or not Path(path).exists():
+        return {}
+    kept = _object(inputs.read(path, MAX_BYTES))
+    if not kept or not all(isinstance(status, str) for status in kept.values()):
+        raise UsageError("bad-argument", "This is not what `events watch` keeps.", location=path, hint="Give another file, or remove it.")
+    return kept
+
+
+def _announce(options: argparse.Namespace) -> int:
+    from imdskit.client.transport import Transport
+    from imdskit.clock import SystemClock
+
     url, token = _where(options)
     body = inputs.read("-", MAX_BYTES)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}

@@ -1,6 +1,7 @@
 """Ask the Instance Metadata Service for what stands at a path, and write the answer unchanged.
 
 Without --format an object or array comes as JSON, and a single value, which the service gives as text only, as text.
+What passes (410, 429, 5xx, a slow answer) is waited for, up to 100 seconds.
 Exit status: 0 answered, 1 not answered or answered with an error, 2 a mistake in the arguments."""
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from imdskit.errors import ClientError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="/metadata/...; or shorter: versions, instance/compute, compute/vmId")
     parser.add_argument("--format", choices=["json", "text"], help="text: a single value, or the names of an object's children")
-    parser.add_argument("--api-version", metavar="V", help="such as 2021-02-01, the default")
-    parser.add_argument("--base-url", metavar="URL", default=address.SERVICE, help="of another service, such as an emulator's")
+    parser.add_argument("--api-version", metavar="V", help="such as 2021-02-01, the default; newest: that the host knows")
+    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
+    parser.add_argument("--no-retry", action="store_true", help="one attempt, and a report")
 
 
 def run(options: argparse.Namespace) -> int:
-    client = Client(options.base_url)
+    client = Client(options.base_url, retry=None if options.no_retry else "default")
     try:
         body = client.get_bytes(options.path, options.format or "json", options.api_version)
     except ClientError as error:

@@ -1,0 +1,77 @@
+"""The verb ``token``, and the verbs that follow and approve events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.emulator import Emulator
+from imdskit.emulator.keys import Keys
+
+Run = Callable[..., Any]
+KEYS = Keys()
+VAULT = "https://vault.azure.net"
+
+
+@pytest.fixture
+def imds(monkeypatch: pytest.MonkeyPatch) -> Any:
+    with Emulator("linux", seed=1, rate_limit=False, keys=KEYS) as running:
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", running.url)
+        yield running
+
+
+def test_a_token_is_a_line(run: Run, imds: Emulator) -> None:
+    status, out, err = run("token", VAULT)
+    assert (status, err, out.count("."), out.count("\n")) == (0, "", 2, 1)
+
+
+def test_what_is_known_of_a_token(run: Run, imds: Emulator) -> None:
+    known = json.loads(run("token", VAULT, "--json").out)
+    assert list(known) == ["access_token", "token_type", "resource", "client_id", "expires_on"]
+    assert run("token", VAULT, "--client-id", known["client_id"]).status == 0
+
+
+FAILURES = {
+    "nobody of that name": (["token", VAULT, "--client-id", "nobody"], 1, "error: bad-request"),
+    "two names": (["token", VAULT, "--client-id", "a", "--object-id", "b"], 2, "usage: "),
+    "no resource": (["token", ""], 2, "error: bad-argument"),
+    "an address that is none": (["token", VAULT, "--base-url", "ftp://a"], 2, "error: bad-argument"),
+    "an option of another action": (["events", "watch", "--keep"], 2, "error: bad-argument"),
+    "an event to be watched": (["events", "watch", "an-id"], 2, "error: bad-argument"),
+    "no event to acknowledge": (["events", "acknowledge"], 2, "error: bad-argument"),
+    "an event that is not there": (["events", "acknowledge", "an-id"], 1, "error: bad-request"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status", "said"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_has_its_status_and_code(run: Run, imds: Emulator, arguments: list[str], status: int, said: str) -> None:
+    outcome = run(*arguments)
+    assert (outcome.status, outcome.out, outcome.err.startswith(said)) == (status, "", True), outcome.err
+
+
+def test_no_attempt_but_one_is_made_if_that_is_wanted(run: Run, imds: Emulator) -> None:
+    imds.faults.load([{"times": None, "fault": {"status": 410}}])
+    for arguments in (["token", VAULT], ["get", "compute"]):
+        assert run(*arguments, "--no-retry").err.startswith("error: gone")
+    assert imds.journal.count() == 2
+
+
+def test_the_newest_version_is_asked_for(run: Run, imds: Emulator) -> None:
+    assert "physicalZone" in json.loads(run("get", "compute", "--api-version", "newest").out)
+
+
+def test_events_are_watched_acknowledged_and_not_written_twice(run: Run, imds: Emulator, tmp_path: Path) -> None:
+    first, second, seen = imds.events.schedule("Freeze"), imds.events.schedule("Reboot"), tmp_path / "seen"
+    status, out, err = run("events", "watch", "--count", "1", "--seen", seen)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["EventId"] == first
+    assert json.loads(run("events", "watch", "--count", "1", "--seen", seen).out)["EventId"] == second
+    assert run("events", "acknowledge", first) == (0, "", "")
+    again = json.loads(run("events", "watch", "--count", "1", "--seen", seen).out)
+    assert (again["EventId"], again["EventStatus"]) == (first, "Started")
+    seen.write_text("[]")
+    assert run("events", "watch", "--seen", seen).status == 2
