@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page pyz bench fuzz clean
+.PHONY: demo setup native test coverage lint packages page pyz bench fuzz cargo-fuzz tsan clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -45,7 +45,7 @@ test: native
 # Every line and branch of the verifier: its tests alone, in processes that coverage follows.
 coverage: native
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/verify tests/vectors tests/cli/test_doctor.py tests/cli/test_verify_verb.py $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -93,6 +93,17 @@ fuzz: native
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
 	.venv-fuzz/bin/python tests/fuzz/run.py $(TARGETS)
+
+# What threads share, under ThreadSanitizer: the standard library and AWS-LC are compiled with it too. Needs a nightly toolchain with rust-src.
+tsan:
+	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread \
+	  cargo +nightly test --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') -p imdskit-core --test threads --test vectors
+
+# Comparators of rust/fuzz, each with FUZZ_SECONDS (60) of coverage-guided input. Needs cargo-fuzz and a nightly toolchain.
+cargo-fuzz:
+	cd rust/fuzz && for target in $(or $(TARGETS),$$(cargo fuzz list)); do \
+	  cargo +nightly fuzz run --fuzz-dir . $$target -- -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=16384 || exit 1; \
+	done
 
 pyz:
 	$(PYTHON) packaging/make_zipapp.py dist/imdskit.pyz

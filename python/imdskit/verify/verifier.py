@@ -10,7 +10,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from imdskit import backends
-from imdskit.backends.contract import Backend, Checker, Setup, Signed
+from imdskit.backends.contract import Backend, Checker, Columns, Setup, Signed
 from imdskit.backends.python.checker import Checker as PythonChecker
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
@@ -138,6 +138,24 @@ class Verifier:
         for document, first in zip(octets, self._trusting.checker.check_many(octets, second, threads), strict=True):
             verdict = self._check_with_fetched(document, second, None, first) if isinstance(first, VerificationError) else first
             yield verdict if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
+
+    def verify_columns(self, documents: Sequence[bytes], at: int | Sequence[int], *, threads: int | None = None) -> Columns:
+        """Verify many documents without an object for each answer. No issuer is fetched.
+
+        Args:
+            documents: as for :meth:`verify`, in bytes.
+            at: Unix seconds at which validity is judged, for all or for each.
+            threads: as for :meth:`verify_many`.
+
+        Raises:
+            UsageError: a time is out of range, or there are not as many as documents.
+            OverflowError: a claim adds up to 2 GiB or more.
+        """
+        if isinstance(at, int):
+            at = self._second(at)
+        elif len(at) != len(documents) or not all(0 <= second <= LAST_SECOND for second in at):
+            raise UsageError("bad-argument", "There is not a time of the years 1970 to 9999 for each document.", location="at")
+        return self._trusting.checker.check_many(documents, at, threads).columns()
 
     def explain(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Report:
         """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004)."""

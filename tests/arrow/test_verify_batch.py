@@ -1,0 +1,153 @@
+"""Verdicts in columns: what the verifier says of each document, whatever the types and the order of the columns that go in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.backends.contract import Backend
+from imdskit.errors import UsageError, VerificationError
+from imdskit.verify import Policy, Trust, Verifier
+
+pa = pytest.importorskip("pyarrow", reason="the optional package pyarrow")
+from imdskit.arrow import FIELDS, VerifyBatch  # noqa: E402  # needs pyarrow
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
+SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
+AT: int = SETTING["at"]
+PLAIN = [case for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
+DOCUMENTS = [base64.b64decode(case["document"]) for case in PLAIN]
+ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
+TRUST = Trust(ANCHORS, INTERMEDIATES)
+GOOD = DOCUMENTS[0]
+VERIFY = VerifyBatch(AT, TRUST)
+
+
+def batch(**columns: Any) -> Any:
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def test_every_row_says_what_the_verifier_says(backend: Backend) -> None:
+    given = batch(document=pa.array(DOCUMENTS, pa.binary()), number=range(len(DOCUMENTS)))
+    found = replace(VERIFY, backend=backend.name)(given)
+    assert found.schema == VERIFY.schema(given.schema)
+    assert found.schema.names == ["number", *FIELDS.names]
+    verifier = Verifier(TRUST, backend=backend)
+    rows = found.to_pylist()
+    assert [row["number"] for row in rows] == list(range(len(DOCUMENTS)))
+    seen = set()
+    for row, verdict in zip(rows, verifier.verify_many(DOCUMENTS, AT), strict=True):
+        del row["number"]
+        if isinstance(verdict, VerificationError):
+            said = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
+            assert row == {**dict.fromkeys(FIELDS.names), "accepted": False, **said}
+        else:
+            claims = verdict.claims
+            plan = claims.plan or (None,) * 3
+            assert row == {
+                "accepted": True,
+                **dict.fromkeys(("reason", "stage", "location", "detail")),
+                **{name: getattr(claims, name) for name in ("vm_id", "subscription_id", "sku", "license_type", "nonce")},
+                **dict(zip(("plan_name", "plan_product", "plan_publisher"), plan, strict=True)),
+                "created_on": datetime.fromtimestamp(claims.created_on, UTC),
+                "expires_on": datetime.fromtimestamp(claims.expires_on, UTC),
+                "cloud": verdict.cloud.name,
+                "name": verdict.name,
+                "signer": sha256(verdict.chain[0]).hexdigest(),
+                "issuer": "Vector Issuing CA",
+                "root": "Vector Root",
+            }
+        seen.add(row["reason"])
+    assert len(seen) > 30
+
+
+def test_both_backends_give_the_same_columns_but_for_the_words_of_details() -> None:
+    given = batch(document=pa.array(DOCUMENTS, pa.binary()))
+    python, native = (replace(VERIFY, backend=name)(given).drop_columns(["detail"]) for name in ("python", "auto"))
+    assert python.equals(native)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
+def test_documents_are_text_or_binary_and_none_is_empty(kind: Any) -> None:
+    text = base64.b64encode(GOOD) if not GOOD.startswith(b"{") else GOOD
+    found = VERIFY(batch(document=pa.array([text.decode(), None, ""], pa.string()).cast(kind)))
+    assert found.column("accepted").to_pylist() == [True, False, False]
+    assert found.column("reason").to_pylist() == [None, "empty", "empty"]
+
+
+SECONDS = [AT, AT + 36_000, AT - 36_000]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array(SECONDS, pa.int64()),
+        pa.array(SECONDS, pa.uint32()),
+        pa.array([second * 10**6 + 999_999 for second in SECONDS], pa.timestamp("us", "UTC")),
+        pa.array([second * 10**9 for second in SECONDS], pa.timestamp("ns", "Europe/Berlin")),
+    ],
+    ids=lambda times: str(times.type),
+)
+def test_each_row_may_have_its_own_time(times: Any) -> None:
+    found = replace(VERIFY, at="seen")(batch(document=[GOOD] * 3, seen=times))
+    assert found.column("reason").to_pylist() == [None, "document-expired", "document-not-yet-valid"]
+
+
+def test_a_slice_is_judged_as_what_it_shows() -> None:
+    given = batch(document=pa.array(DOCUMENTS, pa.binary()), seen=pa.array([AT] * len(DOCUMENTS)))
+    whole = replace(VERIFY, at="seen")(given)
+    for start, length in ((0, 0), (3, 1), (17, 130), (len(DOCUMENTS) - 5, 5)):
+        assert replace(VERIFY, at="seen")(given.slice(start, length)).equals(whole.slice(start, length))
+
+
+def test_a_batch_of_nothing_and_a_batch_of_refusals_have_the_same_types() -> None:
+    for documents in ([], [b"no"], [None]):
+        assert VERIFY(batch(document=pa.array(documents, pa.binary()))).schema == FIELDS
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "no such column": ({}, {"text": ["a"]}, "There are 0 columns 'document'."),
+    "no document": ({}, {"document": [1]}, "The column 'document' is of type int64."),
+    "no time": ({"at": "seen"}, {"document": ["a"], "seen": ["now"]}, "The column 'seen' is of type string."),
+    "no zone": (
+        {"at": "seen"},
+        {"document": ["a"], "seen": pa.array([1], pa.timestamp("s"))},
+        "The column 'seen' is of type timestamp[s].",
+    ),
+    "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
+    "beyond": ({"at": "seen"}, {"document": ["a"], "seen": [-1]}, "There is not a time of the years 1970 to 9999 for each document."),
+    "for all beyond": ({"at": -1}, {"document": ["a"]}, "The time is outside of the years 1970 to 9999."),
+    "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "There is a column 'reason' already."),
+    "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "There are 0 columns 'id'."),
+}
+
+
+@pytest.mark.parametrize(("options", "columns", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told(options: dict[str, Any], columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match="bad-argument") as error:
+        replace(VERIFY, **options)(batch(**columns))
+    assert error.value.message == message
+
+
+def test_a_policy_that_requires_nonces_is_told() -> None:
+    with pytest.raises(UsageError, match="A batch has no nonces to compare"):
+        VerifyBatch(AT, policy=Policy.online())
+
+
+def test_it_is_a_value_that_can_be_sent() -> None:
+    sent = pickle.loads(pickle.dumps(replace(VERIFY, policy=Policy(skew=7))))
+    assert sent == replace(VERIFY, policy=Policy(skew=7))
+    assert [one.num_rows for one in sent.each([batch(document=[GOOD, GOOD]), batch(document=[GOOD])])] == [2, 1]
+
+
+def test_what_is_kept_can_be_chosen() -> None:
+    found = replace(VERIFY, keep=("document", "b"))(batch(a=[1], document=[GOOD], b=[2]))
+    assert found.schema.names[:3] == ["document", "b", "accepted"]
