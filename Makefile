@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page pyz bench fuzz cargo-fuzz tsan clean
+.PHONY: demo setup native test coverage lint packages page pyz bench fuzz cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -98,6 +98,10 @@ fuzz: native
 tsan:
 	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread \
 	  cargo +nightly test --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') -p imdskit-core --test threads --test vectors
+
+# Licences, sources and doubles of the crates. Needs cargo-deny; `cargo deny check advisories` needs the network besides.
+deny:
+	cargo deny --locked check bans licenses sources
 
 # Comparators of rust/fuzz, each with FUZZ_SECONDS (60) of coverage-guided input. Needs cargo-fuzz and a nightly toolchain.
 cargo-fuzz:
