@@ -3,6 +3,22 @@
 What belongs here: requests and what their answers mean. Checking an attested document is :mod:`imdskit.verify`, which this never imports.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from imdskit.client.client import Client
 
-__all__ = ["Client"]
+if TYPE_CHECKING:
+    from imdskit.client.asynchronous import AsyncClient
+
+__all__ = ["AsyncClient", "Client"]
+
+
+def __getattr__(name: str) -> object:
+    """asyncio costs more to import than all of the client: who does not want it does not pay for it (PEP 562)."""
+    if name == "AsyncClient":
+        from imdskit.client.asynchronous import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
