@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from imdskit.client import Client
-from imdskit.client.flights import Flight
+from imdskit.client.flights import Flight, Flights
 from imdskit.client.retry import DEFAULT, PATIENT, Policy
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
@@ -126,6 +126,14 @@ def test_a_drip_ends_at_the_time_limit() -> None:
         assert (error.value.code, error.value.connected) == ("timed-out", True)
 
 
+def test_the_deadline_ends_an_exchange_too(listen: Callable[..., Any]) -> None:
+    listener = listen(lambda connection: connection.recv(1))
+    started = time.monotonic()
+    with pytest.raises(ClientError, match="timed-out"):
+        Client(listener.url, timeout=600, retry=Policy(0.2, DEFAULT.rules)).get("compute")
+    assert time.monotonic() - started < 5
+
+
 class Gathering(ManualClock):
     """Nobody who waits goes on before all are there."""
 
@@ -187,3 +195,37 @@ def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pyte
         assert imds.journal.count() == 8
     assert [(error.code, error.attempts) for error in errors] == [("throttled", 8)] * 10
     assert len({id(error) for error in errors}) == 10
+
+
+def test_a_thread_that_is_interrupted_leaves_the_question_to_another() -> None:
+    flights, leads, joined, told = Flights(), threading.Event(), threading.Event(), []
+
+    def interrupted() -> str:
+        leads.set()
+        assert joined.wait(30)
+        raise KeyboardInterrupt
+
+    def first() -> None:
+        try:
+            flights.share("key", interrupted)
+        except KeyboardInterrupt:
+            told.append("interrupted")
+
+    def second() -> None:
+        assert leads.wait(30)
+        told.append(flights.share("key", lambda: "answered"))
+
+    join = Flight.join
+
+    def joins(flight: Flight) -> None:
+        joined.set()
+        join(flight)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flight, "join", joins)
+        threads = [threading.Thread(target=first), threading.Thread(target=second)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert sorted(told) == ["answered", "interrupted"]

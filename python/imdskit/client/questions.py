@@ -6,7 +6,6 @@ nonce have modules of their own, which are imported when they are wanted.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -69,12 +68,14 @@ class Questions:
 
     def settings(self, *, once: bool = False) -> Settings:
         """For attempts; ``once``: for one only."""
+        from random import random
+
         from imdskit.client import retry
 
         policy = retry.NO_RETRY if once or self._retry is None else self._retry
         if isinstance(policy, str):
             policy = retry.PATIENT if policy == "patient" else retry.DEFAULT
-        return Settings(policy, self.timeout, self.clock, random.random)
+        return Settings(policy, self.timeout, self.clock, random)
 
     def ask(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Procedure[Answer]:
         """What stands at ``path``: a good answer, which may still be no JSON."""
