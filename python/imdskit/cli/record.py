@@ -14,7 +14,7 @@ from typing import Any
 from imdskit import clouds, versions
 from imdskit.cli import inputs, output
 from imdskit.cli.redaction import CATEGORIES, Redactor
-from imdskit.client import Client, address
+from imdskit.client import Client
 from imdskit.client.client import API_VERSION
 from imdskit.emulator.scenario import Scenario
 from imdskit.errors import ClientError, UsageError
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"do not replace this; may be repeated\n{kept}",
     )
-    parser.add_argument("--base-url", metavar="URL", default=address.SERVICE, help="of another service, such as an emulator's")
+    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
 
 
 def run(options: argparse.Namespace) -> int:
