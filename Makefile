@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page pyz bench fuzz cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines pyz bench fuzz cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -82,11 +82,19 @@ page: setup
 	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
 	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py
 
+# The examples on Spark, Ray, Dask and DuckDB, all on this machine; Spark needs Java 17 or later.
+engines: native
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/engines/requirements.txt
+	.venv-engines/bin/python -m pytest -c /dev/null --rootdir tests/engines --confcutdir tests/engines -p no:cacheprovider $(PYTEST_ARGS) tests/engines/in_engines.py
+
 # Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
 bench: native
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt
-	PYTHONPATH=python .venv-bench/bin/python benches/verification.py
+	@mkdir -p build/bench
+	PYTHONPATH=python .venv-bench/bin/python benches/verification.py --json build/bench/verification.json --markdown build/bench/verification.md
+	.venv-bench/bin/python benches/plots.py build/bench/verification.json build/bench
 
 # Every parser of hostile octets, FUZZ_SECONDS each (60), guided by coverage; its own environment. TARGETS="check document" runs those alone.
 fuzz: native

@@ -1,6 +1,6 @@
 """Verification of the same documents by imdskit and by others, in rounds that alternate.
 
-    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--json OUT] [--markdown OUT]
+    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--json OUT] [--markdown OUT]
 
 Needs the packages of ``benches/requirements.txt``; peers that are not installed are named and left out. Rates are medians of the rounds, with the slowest and
 the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -25,7 +25,7 @@ import corpus
 import peers
 
 from imdskit import backends
-from imdskit.backends.contract import Backend
+from imdskit.backends.contract import Backend, Checker
 from imdskit.errors import BackendError
 
 Work = Callable[[], int]
@@ -36,6 +36,7 @@ def main() -> int:
     chain = corpus.chain()
     documents = list(corpus.documents(chain, options.documents))
     found, versions, absent = peers.ready(chain, documents[0])
+    latencies: dict[str, dict[str, float]] = {}
     work: dict[str, Work] = {name: _each(verify, documents) for name, verify in found.items()}
     for name in ("python", "rust"):
         try:
@@ -47,6 +48,7 @@ def main() -> int:
             absent[f"imdskit, {name}"] = "compiled for debugging"
             continue
         work.update(_ours(backend, chain, documents))
+        latencies[f"imdskit, {name}"] = latency(backend.checker(chain.setup), documents, options.calls)
     rounds = measure(work, options.rounds, options.seconds)
     reference = "bare RSA, AWS-LC (awscrt)"
     result = {
@@ -56,6 +58,7 @@ def main() -> int:
         }
         if reference in rounds
         else {},
+        "latency_us": latencies,
         "absent": absent,
         "versions": {"python": platform.python_version(), **versions},
         "cpu_path": backends.best().cpu_path,
@@ -135,6 +138,20 @@ def measure(work: dict[str, Work], rounds: int, seconds: float) -> dict[str, lis
     return rates
 
 
+def latency(checker: Checker, documents: list[bytes], calls: int) -> dict[str, float]:
+    """Microseconds of wall time that one call takes, warm, at four quantiles."""
+    for document in documents:
+        checker.check(document, corpus.AT, None)
+    taken = []
+    for number in range(calls):
+        document = documents[number % len(documents)]
+        start = perf_counter_ns()
+        checker.check(document, corpus.AT, None)
+        taken.append(perf_counter_ns() - start)
+    taken.sort()
+    return {f"p{quantile:g}": taken[min(calls - 1, int(calls * quantile / 100))] / 1000 for quantile in (50, 90, 99, 99.9)}
+
+
 def _spread(values: list[float]) -> dict[str, float]:
     return {"median": median(values), "lowest": min(values), "highest": max(values)}
 
@@ -153,6 +170,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.15)
     parser.add_argument("--documents", type=int, default=256)
+    parser.add_argument("--calls", type=int, default=20_000, help="of which the latency is taken")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     return parser.parse_args()
