@@ -31,6 +31,8 @@ Array: TypeAlias = Any
 """``pyarrow.Array``; pyarrow tells no types."""
 RecordBatch: TypeAlias = Any
 """``pyarrow.RecordBatch``."""
+Table: TypeAlias = Any
+"""``pyarrow.Table``."""
 Schema: TypeAlias = Any
 """``pyarrow.Schema``."""
 
@@ -99,6 +101,10 @@ class VerifyBatch:
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
         """The verdicts on each of many batches: what Spark's ``mapInArrow`` takes."""
         return map(self, batches)
+
+    def table(self, table: Table) -> Table:
+        """The verdicts on a table, which may consist of several batches: what Ray's ``map_batches`` takes."""
+        return pa.Table.from_batches(self.each(table.to_batches()), schema=self.schema(table.schema))
 
     def schema(self, given: Schema) -> Schema:
         """Of what comes out where batches of the schema ``given`` go in.

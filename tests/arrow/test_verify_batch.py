@@ -148,6 +148,12 @@ def test_it_is_a_value_that_can_be_sent() -> None:
     assert [one.num_rows for one in sent.each([batch(document=[GOOD, GOOD]), batch(document=[GOOD])])] == [2, 1]
 
 
+def test_a_table_is_judged_batch_by_batch() -> None:
+    given = pa.Table.from_batches([batch(document=[GOOD, b"no"]), batch(document=[GOOD])])
+    assert VERIFY.table(given).column("accepted").to_pylist() == [True, False, True]
+    assert VERIFY.table(given.slice(0, 0)).schema == FIELDS
+
+
 def test_what_is_kept_can_be_chosen() -> None:
     found = replace(VERIFY, keep=("document", "b"))(batch(a=[1], document=[GOOD], b=[2]))
     assert found.schema.names[:3] == ["document", "b", "accepted"]

@@ -1,0 +1,29 @@
+"""What all of these programs have in common: their arguments, and the function that they hand to their engine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from imdskit.arrow import VerifyBatch
+from imdskit.verify import Policy, Trust
+
+
+def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
+    """IN and OUT, and the function: it is a value, trust and policy included, and goes to other processes as it is."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("given", metavar="IN", help="Parquet: a file or a folder of them, with a column of documents")
+    parser.add_argument("found", metavar="OUT", help="Parquet: what is written, the verdicts beside the other columns")
+    parser.add_argument("--document", default="document", help="name of the column of documents")
+    parser.add_argument("--at", required=True, help="name of the column that says when each was received, or Unix seconds")
+    parser.add_argument("--trust", metavar="PEM", type=Path, action="append", default=[], help="instead of the Azure clouds' roots")
+    parser.add_argument("--intermediate", metavar="PEM", type=Path, action="append", default=[], help="further certificates")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--backend", choices=["auto", "python", "rust"], default="auto")
+    options = parser.parse_args()
+    intermediates = [path.read_bytes() for path in options.intermediate]
+    trust = Trust.bundled().with_intermediates(*intermediates)
+    if options.trust:
+        trust = Trust.from_pem([path.read_bytes() for path in options.trust], intermediates)
+    at = int(options.at) if options.at.isdecimal() else options.at
+    return options, VerifyBatch(at, trust, Policy.offline_audit(), document=options.document, backend=options.backend)
