@@ -1,0 +1,187 @@
+"""A token taken from a bucket, and a node found in the octets of a document, by imdskit and by others, in rounds that alternate.
+
+    python benches/small_paths.py [--rounds N] [--seconds S] [--json OUT]
+
+Each peer gives the right answer before it is timed, or is left out by name. A node is found from the octets each time, the whole document validated; it is
+a leaf (``compute/vmId`` as text), or all of ``compute`` as compact JSON. Buckets are never empty and on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from verification import measure
+
+from imdskit import backends
+
+COMPUTE = {"vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e", "tagsList": [{"name": f"n{number}", "value": "v" * 20} for number in range(40)]}
+COMPUTE |= {f"member{number}": f"value of {number}" for number in range(60)}
+DOCUMENT = json.dumps({"compute": COMPUTE, "network": {"interface": []}}).encode()
+LEAF, TREE = COMPUTE["vmId"], json.dumps(COMPUTE, separators=(",", ":")).encode()
+CALLS = 500
+
+
+def main() -> int:
+    options = _parse()
+    absent: dict[str, str] = {}
+    work: dict[str, Callable[[], int]] = {}
+    versions: dict[str, str] = {}
+    for title, make, package in _all():
+        try:
+            call, expected = make()
+        except ImportError as error:
+            absent[title] = str(error)
+            continue
+        if (found := call()) != expected:
+            absent[title] = f"gives {found!r}"[:80]
+            continue
+        work[title] = _calls(call)
+        if package:
+            versions[package] = version(package)
+    rounds = measure(work, options.rounds, options.seconds)
+    times = {name: [1e6 / rate for rate in rates] for name, rates in rounds.items()}
+    print("| what | microseconds a call (fastest to slowest round) |\n|---|---|")
+    for name, taken in sorted(times.items(), key=lambda row: (row[0].split(":")[0], min(row[1]))):
+        print(f"| {name} | {sorted(taken)[len(taken) // 2]:.2f} ({min(taken):.2f} to {max(taken):.2f}) |")
+    print("left out:", absent, file=sys.stderr)
+    if options.json:
+        found = {
+            "microseconds": times,
+            "absent": absent,
+            "versions": {"python": platform.python_version(), **versions},
+            "octets": len(DOCUMENT),
+        }
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+Made = tuple[Callable[[], object], object]
+
+
+def our_bucket(name: str) -> Callable[[], Made]:
+    def make() -> Made:
+        from time import monotonic_ns
+
+        bucket = backends.get(name).bucket(10**9, 10**9, 10**9)
+        return lambda: bucket.take(monotonic_ns()), 0
+
+    return make
+
+
+def our_leaf(name: str) -> Callable[[], Made]:
+    document = backends.get(name).document
+    return lambda: (lambda: document(DOCUMENT).select(("compute", "vmId"), "text"), LEAF.encode())
+
+
+def our_tree(name: str) -> Callable[[], Made]:
+    document = backends.get(name).document
+    return lambda: (lambda: document(DOCUMENT).select(("compute",), "json"), TREE)
+
+
+def token_bucket() -> Made:
+    import token_bucket
+
+    limiter = token_bucket.Limiter(10**9, 10**9, token_bucket.MemoryStorage())
+    return lambda: limiter.consume("key"), True
+
+
+def limits() -> Made:
+    from limits import RateLimitItemPerSecond, storage, strategies
+
+    item, limiter = RateLimitItemPerSecond(10**9), strategies.FixedWindowRateLimiter(storage.MemoryStorage())
+    return lambda: limiter.hit(item, "key"), True
+
+
+def pyrate_limiter() -> Made:
+    from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
+
+    limiter = Limiter(InMemoryBucket([Rate(10**6, Duration.SECOND)]))
+    return lambda: limiter.try_acquire("key"), True
+
+
+def orjson_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+    import orjson
+
+    return orjson.loads, orjson.dumps
+
+
+def msgspec_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+    import msgspec
+
+    return msgspec.json.decode, msgspec.json.encode
+
+
+def jiter_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+    """Reads alone; orjson writes."""
+    import jiter
+    import orjson
+
+    return jiter.from_json, orjson.dumps
+
+
+def simdjson_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+    """Lazily read; a tree is written as it stood in the document, without its white space."""
+    import simdjson
+
+    parser = simdjson.Parser()
+    return parser.parse, lambda node: node.mini  # type: ignore[attr-defined]
+
+
+LOADERS = {"orjson": orjson_, "msgspec": msgspec_, "jiter": jiter_, "pysimdjson": simdjson_}
+
+
+def leaf(load: Callable[[], tuple]) -> Callable[[], Made]:  # type: ignore[type-arg]
+    def make() -> Made:
+        loads, _ = load()
+        return lambda: loads(DOCUMENT)["compute"]["vmId"], LEAF
+
+    return make
+
+
+def tree(load: Callable[[], tuple]) -> Callable[[], Made]:  # type: ignore[type-arg]
+    def make() -> Made:
+        loads, dumps = load()
+        return lambda: dumps(loads(DOCUMENT)["compute"]), TREE
+
+    return make
+
+
+def _all() -> Iterator[tuple[str, Callable[[], Made], str]]:
+    """What it is called, how it is made, the package whose version counts."""
+    for name in ("rust", "python"):
+        for kind, of in (("bucket", our_bucket), ("leaf", our_leaf), ("tree", our_tree)):
+            yield f"{kind}: imdskit, {name}", of(name), ""
+    for package, make in (("token-bucket", token_bucket), ("limits", limits), ("pyrate-limiter", pyrate_limiter)):
+        yield f"bucket: {package}", make, package
+    for package, load in LOADERS.items():
+        yield f"leaf: {package}", leaf(load), package
+        yield f"tree: {package}", tree(load), package
+
+
+def _calls(call: Callable[[], object]) -> Callable[[], int]:
+    def work() -> int:
+        for _ in range(CALLS):
+            call()
+        return CALLS
+
+    return work
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.1)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
