@@ -114,7 +114,7 @@ deny:
 
 # Comparators of rust/fuzz, each with FUZZ_SECONDS (60) of coverage-guided input. Needs cargo-fuzz and a nightly toolchain.
 cargo-fuzz:
-	cd rust/fuzz && for target in $(or $(TARGETS),$$(cargo fuzz list)); do \
+	cd rust/fuzz && for target in $(or $(TARGETS),$$(cargo fuzz list --fuzz-dir .)); do \
 	  cargo +nightly fuzz run --fuzz-dir . $$target -- -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=16384 || exit 1; \
 	done
 
