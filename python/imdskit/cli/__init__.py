@@ -23,6 +23,7 @@ VERBS = {
     "get": "ask the service",
     "attest": "fetch an attested document",
     "verify": "decide whether an attested document was signed by Azure, for whom, and when",
+    "report": "draw a page of what `verify --batch` found",
     "doctor": "say what is trusted, until when, and what to do",
     "explain": "say what a code of an error means, and what to do",
     "bench": "measure how fast this machine verifies documents",

@@ -12,9 +12,11 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
+from imdskit.backends.python.x509 import parse_certificate
 from imdskit.cli import batch_input, inputs, output
 from imdskit.cli.batch_input import Item, Source
 from imdskit.cli.progress import Progress
@@ -183,7 +185,18 @@ def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, o
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         return verdict.code, {"verdict": REFUSED, **why}
     relaxed = {"relaxed": list(verdict.relaxed)} if verdict.relaxed else {}
-    return "", {"verdict": ACCEPTED, "cloud": verdict.cloud.name, "name": verdict.name, "claims": verdict.members(), **relaxed}
+    whose = {
+        "cloud": verdict.cloud.name,
+        "name": verdict.name,
+        "issuer": _issuer(verdict.chain[-1] if len(verdict.chain) < 2 else verdict.chain[1]),
+    }
+    return "", {"verdict": ACCEPTED, **whose, "claims": verdict.members(), **relaxed}
+
+
+@lru_cache(maxsize=64)
+def _issuer(der: bytes) -> str:
+    """The common name of an authority; ``""`` if it has none."""
+    return next(iter(parse_certificate(der).subject.common_names), "")
 
 
 def _unread(item: Item) -> dict[str, object]:

@@ -1,0 +1,131 @@
+"""``imdskit report``: one page that says what the results say, and nothing that somebody put into them is obeyed by a browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.reasons import Reason
+
+Run = Callable[..., Any]
+AT = "2026-11-23T12:00:00+00:00"
+
+
+def accepted(line: int, **members: Any) -> dict[str, Any]:
+    claims = {"sku": "22_04-lts", "timeStamp": {"createdOn": "11/23/26 11:00:00 -0000", "expiresOn": "11/23/26 17:00:00 -0000"}}
+    whose = {"cloud": "public", "name": "westeurope.metadata.azure.com", "issuer": "Issuing CA 03"}
+    return {"line": line, "verdict": "accepted", **whose, "claims": claims, "at": AT, **members}
+
+
+def refused(line: int, reason: str, **members: Any) -> dict[str, Any]:
+    return {"line": line, "verdict": "refused", "reason": reason, "stage": "chain", "location": "", "detail": "", "at": AT, **members}
+
+
+class Page(HTMLParser):
+    """Text, names of elements, and values of attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text, self.elements, self.attributes = "", set[str](), list[tuple[str, str]]()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + "\n"
+
+
+@pytest.fixture
+def page(run: Run, tmp_path: Path) -> Callable[..., Page]:
+    def made(*results: dict[str, Any], title: str = "November") -> Page:
+        (tmp_path / "results").write_text("".join(json.dumps(result) + "\n" for result in results))
+        status, out, err = run("report", tmp_path / "results", "--title", title)
+        assert (status, err) == (0, "")
+        return Page(out)
+
+    return made
+
+
+def test_the_page_counts_what_the_results_say(page: Callable[..., Page]) -> None:
+    many = [accepted(line) for line in range(1, 1801)]
+    us = accepted(1801, cloud="usgovernment", name="usgovvirginia.metadata.azure.us", issuer="Issuing CA 04")
+    late = [refused(line, "document-expired") for line in range(1802, 2001)]
+    found = page(*many, us, *late, refused(2001, "revoked", id="machine 7"), {"file": "a/b", **refused(0, "unreadable", verdict="unread")})
+    for words in ("2,002", "1,801", "201", "westeurope", "usgovvirginia", "Issuing CA 03", "1 (0.1 %)", "1,801 (100.0 %)", AT, "machine 7"):
+        assert words in found.text, words
+    assert Reason.DOCUMENT_EXPIRED.sentence in found.text
+    outliers = found.text.partition("Outliers")[2]
+    assert all(words in outliers for words in ("revoked", "usgovernment", "usgovvirginia", "Issuing CA 04", "1801", "unreadable", "a/b"))
+    assert "document-expired" not in outliers
+    assert "5 hours and more" in found.text
+    assert "less than 1 hour" not in found.text
+
+
+def test_what_is_in_the_results_is_text(page: Callable[..., Page]) -> None:
+    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    claims = {"sku": evil, "timeStamp": {"expiresOn": "11/23/26 12:30:00 -0000"}}
+    found = page(
+        accepted(1, id=evil, cloud=evil, name=f"{evil}.metadata.azure.com", issuer=evil, claims=claims),
+        refused(2, "revoked", id=evil),
+        title=evil,
+    )
+    assert not found.elements & {"script", "img", "iframe", "a", "link", "object", "form"}
+    assert not [name for name, _ in found.attributes if name.startswith("on") or name in ("href", "src")]
+    assert evil in found.text
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
+
+
+def test_all_good_and_all_bad_are_pages_too(page: Callable[..., Page]) -> None:
+    good = page(accepted(1), accepted(2))
+    assert "Refused, by reason" not in good.text
+    assert "None: nothing is rarer" in good.text
+    assert "Regions" not in page(refused(1, "expired"), refused(2, "expired")).text
+
+
+def test_more_kinds_than_are_drawn_are_summed_up(page: Callable[..., Page]) -> None:
+    found = page(*(accepted(line, name=f"region{line}.metadata.azure.com") for line in range(50)))
+    assert "and 30 more kinds, of 30 documents" in found.text
+
+
+LINES = {
+    "no JSON": (b"{", "Line 1 is no result: it is not JSON."),
+    "deep": (b"[" * 100_000, "Line 1 is no result: it is not JSON."),
+    "no UTF-8": (b'{"a":"\xff"}', "Line 1 is no result: it is not JSON."),
+    "a list": (b"[]", "Line 1 is no result: it is no object."),
+    "no time": (b"{}", "Line 1 is no result: it has no time."),
+    "no reason": (json.dumps(refused(1, "tired")).encode(), "Line 1 is no result: it has neither a verdict nor a reason that is known."),
+    "a reason that is none": (json.dumps({**refused(1, ""), "reason": ["x"]}).encode(), "Line 1 is no result: it has neither a verdict"),
+    "no claims": (json.dumps(accepted(1, claims=None)).encode(), "Line 1 is no result: it has no claims."),
+    "no end": (json.dumps(accepted(1, claims={})).encode(), "Line 1 is no result: its times are none."),
+    "a strange end": (
+        json.dumps(accepted(1, claims={"timeStamp": {"expiresOn": "1/2"}})).encode(),
+        "Line 1 is no result: its times are none.",
+    ),
+    "half a line": (json.dumps(accepted(1)).encode() + b"\n" + b'{"line":2,', "Line 2 is no result: it is not JSON."),
+    "nothing": (b"", "There are no results."),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), LINES.values(), ids=LINES)
+def test_what_is_no_result_is_told_with_its_line(run: Run, tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "results").write_bytes(data)
+    status, out, err = run("report", tmp_path / "results")
+    assert (status, out) == (2, "")
+    assert f"error: bad-argument: {message}" in err
+
+
+def test_files_that_cannot_be_read_or_written_are_told(run: Run, tmp_path: Path) -> None:
+    assert "The results cannot be read" in run("report", tmp_path / "absent").err
+    (tmp_path / "results").write_text(json.dumps(accepted(1)))
+    status, _, err = run("report", tmp_path / "results", "-o", tmp_path / "absent" / "page.html")
+    assert (status, "The page cannot be written" in err) == (2, True)
+    assert run("report", tmp_path / "results", "-o", tmp_path / "page.html") == (0, "", "")
+    assert (tmp_path / "page.html").read_text().endswith("</html>\n")
+    assert run("report", "-", stdin=(tmp_path / "results").read_bytes()).status == 0
