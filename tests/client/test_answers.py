@@ -150,3 +150,10 @@ def test_recorded_answers_are_understood(shared: Path) -> None:
             answers.check(answer)
         assert error.value.code in codes.get(answer.status, {"server-error", "unexpected-status"}), path.name
     assert seen > 20
+
+
+def test_a_refusal_of_the_machine_s_agent_is_said_to_be_one() -> None:
+    for status in (401, 403):
+        with pytest.raises(ClientError) as error:
+            answers.check(Answer(status, "application/json", b"{}", "http://x"))
+        assert "Metadata Security Protocol" in error.value.hint

@@ -7,6 +7,8 @@ import itertools
 import pytest
 
 from imdskit.client.retry import DEFAULT, NO_RETRY, PATIENT, Kind, Policy, Rule, kind_of, next_delay, seconds_of
+from imdskit.client.steps import Send, Settings, Wait, attempts
+from imdskit.clock import ManualClock
 from imdskit.errors import ClientError, UsageError
 
 AT = 1767268800
@@ -58,6 +60,25 @@ def test_the_deadline_holds_over_everything() -> None:
     assert waits(short, "gone") == [1, 2]
     assert next_delay(DEFAULT, "gone", 1, 99.5) is None
     assert next_delay(DEFAULT, "gone", 1, 98.5) == 1
+
+
+def test_the_last_wait_too_is_a_second_at_least() -> None:
+    assert next_delay(DEFAULT, "failed", 6, 59.5, lasting=59.5) == 1
+    assert next_delay(DEFAULT, "failed", 6, 60.5, lasting=60.5) is None
+
+
+def test_an_exchange_has_no_more_time_than_is_left() -> None:
+    clock = ManualClock(AT)
+    asked = attempts("/x", "instance", Settings(DEFAULT, 5, clock, lambda: 0.0))
+    assert next(asked) == Send("/x", 5)
+    clock.advance(40)
+    assert asked.throw(failure("gone")) == Wait(1)
+    clock.advance(57)  # it took longer than that
+    assert next(asked) == Send("/x", 3)
+    clock.advance(3)
+    with pytest.raises(ClientError, match="throttled") as error:
+        asked.throw(failure("throttled"))
+    assert error.value.attempts == 2
 
 
 RETRY_AFTER = {

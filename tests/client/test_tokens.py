@@ -12,7 +12,7 @@ import pytest
 
 from imdskit.client import Client
 from imdskit.client.answers import Answer
-from imdskit.client.tokens import PAUSE, Token, parsed
+from imdskit.client.tokens import PAUSE, SPARE, Token, parsed
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.keys import Keys
@@ -93,7 +93,7 @@ def test_a_renewal_that_fails_is_tried_again_later_and_the_old_token_serves(imds
     clock.advance(PAUSE)
     assert client.token(VAULT) is first
     assert imds.journal.count() == 3
-    clock.advance(first.expires_on - clock.now())
+    clock.advance(first.expires_on - SPARE - clock.now())
     with pytest.raises(ClientError, match="server-error"):
         client.token(VAULT)
     imds.faults.clear()

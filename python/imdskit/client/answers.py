@@ -100,7 +100,10 @@ def check(answer: Answer) -> None:
     if status == 404:
         hint = "Is the member younger than the api-version? Names are spelt exactly, letter case included."
         raise _error("not-found", answer, f"There is nothing at this path{said}.", hint)
-    raise _error("unexpected-status", answer, f"Status {status}{said}.", "The service does not document this status for such a request.")
+    hint = "The service does not document this status for such a request."
+    if status in (401, 403):
+        hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
+    raise _error("unexpected-status", answer, f"Status {status}{said}.", hint)
 
 
 def _check_version(answer: Answer, said: str) -> None:
