@@ -107,10 +107,36 @@ def pyhanko(chain: Chain) -> Verify:
     return verify
 
 
+def openssl_process(chain: Chain) -> Verify:
+    """``openssl cms -verify``, a process for each document, as shell recipes do it: CMS and certification path; no name, no claims."""
+    import shutil
+    import ssl
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    from corpus import AT
+
+    program = shutil.which("openssl")
+    if program is None:
+        raise ImportError(name="the program openssl")
+    folder = Path(tempfile.mkdtemp(prefix="imdskit-bench-"))
+    # Both in one file: of `-certfile` OpenSSL 3.0 takes signers only.
+    (folder / "authorities.pem").write_text("".join(ssl.DER_cert_to_PEM_cert(pair.der) for pair in (chain.root, chain.intermediate)))
+    command = [program, "cms", "-verify", "-inform", "DER", "-purpose", "any", "-attime", str(AT), "-out", "/dev/null"]
+    command += ["-CAfile", str(folder / "authorities.pem")]
+
+    def verify(document: bytes) -> None:
+        subprocess.run(command, input=base64.b64decode(document), check=True, capture_output=True)
+
+    return verify
+
+
 PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
     "bare RSA, AWS-LC (awscrt)": (bare_aws_lc, ("awscrt",)),
     "cryptography, chain cached": (cryptography_cached, ("cryptography",)),
     "cryptography, chain each time": (cryptography_uncached, ("cryptography",)),
+    "openssl cms -verify, a process each": (openssl_process, ()),
     "pyHanko": (pyhanko, ("pyHanko", "pyhanko-certvalidator", "asn1crypto")),
 }
 """Name -> (adapter, packages whose versions are reported)."""
