@@ -106,7 +106,7 @@ def test_nothing_outside_the_standard_library_is_imported() -> None:
         for name in imports(tree)
         if name.split(".")[0] not in sys.stdlib_module_names and name.split(".")[0] not in ("imdskit", "__future__")
     }
-    own = ("imdskit.pytest_plugin imports pytest", "imdskit.arrow imports pyarrow")  # nobody imports these modules who has not what they need
+    own = ("imdskit.pytest_plugin imports pytest", "imdskit.arrow imports pyarrow")  # see the next test
     assert not {use for use in foreign if not use.startswith(own)}
 
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::checker::{Checker, Opened};
 use crate::claims::Claims;
 use crate::memory::{Chain, Identity};
-use crate::reasons::Refusal;
+use crate::reasons::{Reason, Refusal};
 
 /// Documents of one piece: enough to fill the lanes, and few enough to stay in the cache of one core.
 const PIECE: usize = 128;
@@ -53,16 +53,20 @@ pub struct Verdicts {
 #[derive(Debug, Default)]
 struct Piece {
     rows: Vec<Row>,
-    refusals: Vec<Refusal>,
     /// The signers of this piece, each once.
     signers: Vec<(Chain, Identity)>,
-    /// The texts of the claims of all rows, one after another.
+    /// The texts of all rows, one after another: claims, or place and detail of a refusal.
     texts: String,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Row {
-    Refused(usize),
+    Refused {
+        reason: Reason,
+        start: usize,
+        /// Of the place and of the detail.
+        lengths: [u32; 2],
+    },
     Signed {
         signer: u32,
         start: usize,
@@ -112,10 +116,14 @@ impl Verdicts {
 
     /// One of them; None beyond the last.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<Result<Accepted<'_>, &Refusal>> {
+    pub fn get(&self, index: usize) -> Option<Result<Accepted<'_>, Refusal>> {
         let piece = self.pieces.get(index / self.piece)?;
         Some(match *piece.rows.get(index % self.piece)? {
-            Row::Refused(place) => Err(&piece.refusals[place]),
+            Row::Refused { reason, start, lengths } => {
+                let [location, detail] = lengths.map(|length| length as usize);
+                let (location, rest) = piece.texts[start..].split_at(location);
+                Err(Refusal::new(reason, location, &rest[..detail]))
+            }
             Row::Signed {
                 signer,
                 start,
@@ -136,7 +144,7 @@ impl Verdicts {
     }
 
     /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Result<Accepted<'_>, &Refusal>> {
+    pub fn iter(&self) -> impl Iterator<Item = Result<Accepted<'_>, Refusal>> {
         (0..self.length).filter_map(|index| self.get(index))
     }
 }
@@ -209,10 +217,7 @@ impl Checker {
                 let (chain, identity, claims) = self.conclude(&opened, at.of(first + index), None)?;
                 Ok(piece.add(chain, identity, &claims))
             });
-            let row = verdict.unwrap_or_else(|refusal| {
-                piece.refusals.push(refusal);
-                Row::Refused(piece.refusals.len() - 1)
-            });
+            let row = verdict.unwrap_or_else(|refusal| piece.refuse(&refusal));
             piece.rows.push(row);
         }
         piece.texts.shrink_to_fit();
@@ -221,6 +226,18 @@ impl Checker {
 }
 
 impl Piece {
+    #[allow(clippy::cast_possible_truncation)] // a text about a document is as far below 4 GiB as the document
+    fn refuse(&mut self, refusal: &Refusal) -> Row {
+        let start = self.texts.len();
+        self.texts.push_str(&refusal.location);
+        self.texts.push_str(&refusal.detail);
+        Row::Refused {
+            reason: refusal.reason,
+            start,
+            lengths: [refusal.location.len() as u32, refusal.detail.len() as u32],
+        }
+    }
+
     #[allow(clippy::cast_possible_truncation)] // a piece has few signers, and a document is far below 4 GiB
     fn add(&mut self, chain: Chain, identity: Identity, claims: &Claims<Cow<'_, str>>) -> Row {
         let known = self

@@ -69,11 +69,11 @@ impl Vectors {
 }
 
 /// What the record says, against what was said.
-fn agrees<T>(case: &Value, verdict: &Result<T, impl std::borrow::Borrow<Refusal>>) -> Result<(), String> {
+fn agrees<T>(case: &Value, verdict: &Result<T, Refusal>) -> Result<(), String> {
     let expected = (case["reason"].as_str(), case["location"].as_str());
     let found = match verdict {
         Ok(_) => (None, None),
-        Err(refusal) => (Some(refusal.borrow().reason.code()), Some(refusal.borrow().location.as_str())),
+        Err(refusal) => (Some(refusal.reason.code()), Some(refusal.location.as_str())),
     };
     if expected == found {
         Ok(())

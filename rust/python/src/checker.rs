@@ -226,7 +226,7 @@ impl Verdicts {
         let absent = || PyIndexError::new_err("there is no such verdict");
         let place = place.ok_or_else(absent)?;
         let verdict = match self.found.get(place).ok_or_else(absent)? {
-            Err(refusal) => return refused(py, refusal),
+            Err(refusal) => return refused(py, &refusal),
             Ok(_) => self.checker.recall(&self.documents[place], self.at.of(place)),
         };
         match verdict {
