@@ -1,20 +1,23 @@
 """``dist/imdskit.pyz``: the whole package in one file that runs wherever ``python3`` (3.11 or later) does. Without the extension.
 
-The same bytes come out of the same sources. It is for small images, where nobody reads it: of docstrings the first line is in it, and JSON without
-spaces. All other lines stay where they are, so that tracebacks fit the sources.
+The same bytes come out of the same sources. It is for small images, where nobody reads it: of docstrings the first line is in it, comments are not, and
+JSON is without spaces. All other lines stay where they are, so that tracebacks fit the sources. What needs packages is left out.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import json
 import sys
+import tokenize
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "imdskit"
 SUFFIXES = {".py", ".json", ".pem", ".md", ".html", ".js", ".css", ".svg"}
+NEED_PACKAGES = {"arrow.py", "pytest_plugin.py"}
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -27,7 +30,7 @@ def build(target: Path) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             _add(archive, "__main__.py", MAIN.encode())
             for path in sorted(PACKAGE.rglob("*")):
-                if path.is_file() and path.suffix in SUFFIXES:
+                if path.is_file() and path.suffix in SUFFIXES and path.name not in NEED_PACKAGES:
                     _add(archive, path.relative_to(PACKAGE.parent).as_posix(), _content(path))
     target.chmod(0o755)
 
@@ -41,7 +44,7 @@ def _content(path: Path) -> bytes:
 
 
 def condense(source: str, *, help_text: bool = False) -> str:
-    """The same program with shorter docstrings.
+    """The same program with shorter docstrings, and without comments.
 
     A docstring of one line stays as it is. Of a longer one the first line stays, closed, and as many empty lines as there were others.
 
@@ -50,6 +53,10 @@ def condense(source: str, *, help_text: bool = False) -> str:
         help_text: the docstring of the module is printed as help, and stays whole.
     """
     lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
     tree = ast.parse(source)
     for node in _docstrings(tree):
         if help_text and node is tree.body[0]:

@@ -55,13 +55,14 @@ SOURCES = {
     "more": ('class A:\n    """One.\n\n    Two.\n    """\n    x = 1\n', 'class A:\n    """One."""\n\n\n\n    x = 1\n'),
     "an attribute": ('x = 1\n"""One\ntwo."""\n', 'x = 1\n"""One"""\n\n'),
     "a quote at its end": ('x = 1\n"""One "two"\nthree."""\n', 'x = 1\n"""One "two"\nthree."""\n'),
+    "comments": ("x = 1  # one\n    # two\n# three\ny = '# four'\n", "x = 1\n\n\ny = '# four'\n"),
     "a value": ('x = """One\ntwo."""\n', 'x = """One\ntwo."""\n'),
     "nothing": ("", ""),
 }
 
 
 @pytest.mark.parametrize(("source", "condensed"), SOURCES.values(), ids=SOURCES)
-def test_of_a_docstring_the_first_line_stays(source: str, condensed: str) -> None:
+def test_of_a_docstring_the_first_line_stays_and_of_a_comment_nothing(source: str, condensed: str) -> None:
     assert make_zipapp.condense(source) == condensed
 
 
