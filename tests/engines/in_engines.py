@@ -1,4 +1,7 @@
-"""The examples of examples/engines on a corpus with every reason in it: whatever the engine, the rows are those of one process. ``make engines`` runs this."""
+"""The examples of examples/engines on a corpus with 36 of the 47 reasons: whatever the engine, the rows are those of one process.
+
+The others need a nonce, a revocation list, or a setting of their own; a batch has one setting. ``make engines`` runs this.
+"""
 
 from __future__ import annotations
 
