@@ -25,7 +25,7 @@ from imdskit.clock import ManualClock
 from imdskit.emulator import attest
 from imdskit.emulator.authority import Authority, Signer
 from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.keys import RsaKey
+from imdskit.emulator.keys import Hash, RsaKey
 from imdskit.protocol import attested
 
 START = 1_790_000_000
@@ -60,7 +60,7 @@ class OpenSslKey(RsaKey):
         numbers = rsa.RSAPrivateNumbers(self._p, self._q, d, self._p_exponent, self._q_exponent, self._q_inverse, public)
         self._openssl = numbers.private_key()
 
-    def sign(self, message: bytes, digest: str = "sha256") -> bytes:  # type: ignore[override]
+    def sign(self, message: bytes, digest: Hash = "sha256") -> bytes:
         assert digest == "sha256"
         return self._openssl.sign(message, padding.PKCS1v15(), hashes.SHA256())
 

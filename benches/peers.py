@@ -13,6 +13,8 @@ from importlib.metadata import version
 
 from corpus import Chain
 
+from imdskit.backends.python.rsa import DIGEST_INFO
+
 Verify = Callable[[bytes], object]
 
 
@@ -32,6 +34,26 @@ def bare_aws_lc(chain: Chain) -> Verify:
             _, content, signature = parts(base64.b64decode(document))
             known[document] = sha256(content).digest(), signature
         if not key.verify(RSASignatureAlgorithm.PKCS1_5_SHA256, *known[document]):
+            raise ValueError("bad signature")
+
+    return verify
+
+
+def bare_pow(chain: Chain) -> Verify:
+    """CPython: one ``pow`` of a signature, nothing else: the message is taken apart and its block made before. The floor of the Python backend."""
+    from hashlib import sha256
+
+    numbers = chain.leaf.key.public_key().public_numbers()
+    known: dict[bytes, tuple[int, int]] = {}
+
+    def verify(document: bytes) -> None:
+        if document not in known:
+            _, content, signature = parts(base64.b64decode(document))
+            info = DIGEST_INFO["sha256"] + sha256(content).digest()
+            block = b"\x00\x01" + b"\xff" * (len(signature) - len(info) - 3) + b"\x00" + info
+            known[document] = int.from_bytes(signature, "big"), int.from_bytes(block, "big")
+        signature_number, expected = known[document]
+        if pow(signature_number, numbers.e, numbers.n) != expected:
             raise ValueError("bad signature")
 
     return verify
@@ -134,6 +156,7 @@ def openssl_process(chain: Chain) -> Verify:
 
 PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
     "bare RSA, AWS-LC (awscrt)": (bare_aws_lc, ("awscrt",)),
+    "bare pow, CPython": (bare_pow, ()),
     "cryptography, chain cached": (cryptography_cached, ("cryptography",)),
     "cryptography, chain each time": (cryptography_uncached, ("cryptography",)),
     "openssl cms -verify, a process each": (openssl_process, ()),

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -64,6 +65,8 @@ def main() -> int:
 
 
 Made = tuple[Callable[[], object], object]
+Json = tuple[Callable[[bytes], Any], Callable[[Any], bytes]]
+"""What reads a document, and what writes a part of it."""
 
 
 def our_bucket(name: str) -> Callable[[], Made]:
@@ -107,19 +110,19 @@ def pyrate_limiter() -> Made:
     return lambda: limiter.try_acquire("key"), True
 
 
-def orjson_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+def orjson_() -> Json:
     import orjson
 
     return orjson.loads, orjson.dumps
 
 
-def msgspec_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+def msgspec_() -> Json:
     import msgspec
 
     return msgspec.json.decode, msgspec.json.encode
 
 
-def jiter_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+def jiter_() -> Json:
     """Reads alone; orjson writes."""
     import jiter
     import orjson
@@ -127,18 +130,18 @@ def jiter_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # ty
     return jiter.from_json, orjson.dumps
 
 
-def simdjson_() -> tuple[Callable[[bytes], dict], Callable[[object], bytes]]:  # type: ignore[type-arg]
+def simdjson_() -> Json:
     """Lazily read; a tree is written as it stood in the document, without its white space."""
     import simdjson
 
     parser = simdjson.Parser()
-    return parser.parse, lambda node: node.mini  # type: ignore[attr-defined]
+    return parser.parse, lambda node: node.mini
 
 
 LOADERS = {"orjson": orjson_, "msgspec": msgspec_, "jiter": jiter_, "pysimdjson": simdjson_}
 
 
-def leaf(load: Callable[[], tuple]) -> Callable[[], Made]:  # type: ignore[type-arg]
+def leaf(load: Callable[[], Json]) -> Callable[[], Made]:
     def make() -> Made:
         loads, _ = load()
         return lambda: loads(DOCUMENT)["compute"]["vmId"], LEAF
@@ -146,7 +149,7 @@ def leaf(load: Callable[[], tuple]) -> Callable[[], Made]:  # type: ignore[type-
     return make
 
 
-def tree(load: Callable[[], tuple]) -> Callable[[], Made]:  # type: ignore[type-arg]
+def tree(load: Callable[[], Json]) -> Callable[[], Made]:
     def make() -> Made:
         loads, dumps = load()
         return lambda: dumps(loads(DOCUMENT)["compute"]), TREE

@@ -89,7 +89,7 @@ class AsyncClient:
         """What stands at ``path``: see :meth:`imdskit.client.Client.get`."""
         return await self._run(self._questions.value(path, format, api_version, parameters))
 
-    async def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002
+    async def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
         """Like :meth:`get`; the octets of the answer unchanged."""
         return await self._run(self._questions.octets(path, format, api_version, parameters))
 

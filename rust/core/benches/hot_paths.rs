@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use imdskit_core::bucket::Bucket;
 use imdskit_core::checker::Checker;
-use imdskit_core::contract::{IssuerProfile, Limits, Setup};
+use imdskit_core::contract::Setup;
 use imdskit_core::document::{Document, Form};
 use serde_json::Value;
 
@@ -46,24 +46,7 @@ fn vectors() -> (Setup, i64, Vec<u8>) {
             .iter()
             .map(|name| (name.as_str().unwrap().into(), name.as_str().unwrap().into()))
             .collect(),
-        limits: Limits {
-            document_bytes: 65536,
-            certificates: 16,
-            json_brackets: 64,
-            path_certificates: 8,
-            work: 3000,
-        },
-        skew: 120,
-        max_age: None,
-        require_nonce: false,
-        check_chain: true,
-        check_times: true,
-        require_vm_id: true,
-        issuer_profile: IssuerProfile::None,
-        allow_common_name: false,
-        min_rsa_bits: 2048,
-        crls: Vec::new(),
-        require_crl: true,
+        ..Setup::default()
     };
     (setup, lines[0]["at"].as_i64().unwrap(), decode(&case.unwrap()["document"]))
 }

@@ -15,6 +15,18 @@ pub struct Limits {
     pub work: i64,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            document_bytes: 64 * 1024,
+            certificates: 16,
+            json_brackets: 64,
+            path_certificates: 8,
+            work: 3000,
+        }
+    }
+}
+
 /// What is asked of every issuer beyond RFC 5280 section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssuerProfile {
@@ -62,4 +74,27 @@ pub struct Setup {
     pub crls: Vec<Vec<u8>>,
     /// A certificate for which no usable list speaks is refused.
     pub require_crl: bool,
+}
+
+/// The defaults of the twin; nobody is trusted.
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            anchors: Vec::new(),
+            intermediates: Vec::new(),
+            names: Vec::new(),
+            limits: Limits::default(),
+            skew: 120,
+            max_age: None,
+            require_nonce: false,
+            check_chain: true,
+            check_times: true,
+            require_vm_id: true,
+            issuer_profile: IssuerProfile::None,
+            allow_common_name: false,
+            min_rsa_bits: 2048,
+            crls: Vec::new(),
+            require_crl: true,
+        }
+    }
 }

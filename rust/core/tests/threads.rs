@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use imdskit_core::bucket::Bucket;
 use imdskit_core::checker::Checker;
-use imdskit_core::contract::{IssuerProfile, Limits, Setup};
+use imdskit_core::contract::Setup;
 use serde_json::Value;
 
 const THREADS: usize = 4;
@@ -32,24 +32,7 @@ fn vectors() -> (Setup, i64, Vec<Vec<u8>>) {
         anchors: all("anchors"),
         intermediates: all("intermediates"),
         names: setting["names"].as_array().unwrap().iter().map(name).collect(),
-        limits: Limits {
-            document_bytes: 65536,
-            certificates: 16,
-            json_brackets: 64,
-            path_certificates: 8,
-            work: 3000,
-        },
-        skew: 120,
-        max_age: None,
-        require_nonce: false,
-        check_chain: true,
-        check_times: true,
-        require_vm_id: true,
-        issuer_profile: IssuerProfile::None,
-        allow_common_name: false,
-        min_rsa_bits: 2048,
-        crls: Vec::new(),
-        require_crl: false,
+        ..Setup::default()
     };
     let own = ["intermediates", "crls", "at", "nonce"];
     let documents = lines

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use imdskit_core::checker::Checker;
-use imdskit_core::contract::{IssuerProfile, Limits, Setup};
+use imdskit_core::contract::Setup;
 use imdskit_core::reasons::Refusal;
 use serde_json::Value;
 
@@ -42,24 +42,8 @@ impl Vectors {
             anchors: all(&self.setting["anchors"]),
             intermediates: all(case.get("intermediates").unwrap_or(&self.setting["intermediates"])),
             names: self.setting["names"].as_array().unwrap().iter().map(name).collect(),
-            limits: Limits {
-                document_bytes: 65536,
-                certificates: 16,
-                json_brackets: 64,
-                path_certificates: 8,
-                work: 3000,
-            },
-            skew: 120,
-            max_age: None,
-            require_nonce: false,
-            check_chain: true,
-            check_times: true,
-            require_vm_id: true,
-            issuer_profile: IssuerProfile::None,
-            allow_common_name: false,
-            min_rsa_bits: 2048,
             crls: all(case.get("crls").unwrap_or(&Value::Null)),
-            require_crl: true,
+            ..Setup::default()
         }
     }
 

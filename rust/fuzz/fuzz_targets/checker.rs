@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use imdskit_core::checker::Checker;
-use imdskit_core::contract::{IssuerProfile, Limits, Setup};
+use imdskit_core::contract::Setup;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -37,24 +37,7 @@ fn world() -> World {
         anchors: all("anchors"),
         intermediates: all("intermediates"),
         names: setting["names"].as_array().expect("a list").iter().map(name).collect(),
-        limits: Limits {
-            document_bytes: 65536,
-            certificates: 16,
-            json_brackets: 64,
-            path_certificates: 8,
-            work: 3000,
-        },
-        skew: 120,
-        max_age: None,
-        require_nonce: false,
-        check_chain: true,
-        check_times: true,
-        require_vm_id: true,
-        issuer_profile: IssuerProfile::None,
-        allow_common_name: false,
-        min_rsa_bits: 2048,
-        crls: Vec::new(),
-        require_crl: false,
+        ..Setup::default()
     };
     let warm = Checker::new(setup.clone()).expect("the setting is good");
     let at = setting["at"].as_i64().expect("a number");
