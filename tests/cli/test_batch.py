@@ -77,6 +77,8 @@ def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Pa
     ]
     first = results(out)[0]
     assert (first["cloud"], first["name"], first["claims"]["nonce"]) == ("public", "westeurope.metadata.azure.com", "4071882193")
+    assert first["issuer"]
+    assert first["issuer"] not in first["name"]
 
 
 @pytest.mark.parametrize(
@@ -343,6 +345,7 @@ def test_a_policy_that_leaves_checks_out_says_so(run: Run) -> None:
     status, out, err = run("verify", "--batch", "-", "--preset", "legacy_sample", stdin=line.encode())
     assert status == 0
     assert results(out)[0]["relaxed"]
+    assert results(out)[0]["issuer"] == ""  # nobody, where the chain is not looked at
     assert err.splitlines()[-1].startswith("warning: this was not checked: ")
 
 

@@ -185,16 +185,13 @@ def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, o
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         return verdict.code, {"verdict": REFUSED, **why}
     relaxed = {"relaxed": list(verdict.relaxed)} if verdict.relaxed else {}
-    whose = {
-        "cloud": verdict.cloud.name,
-        "name": verdict.name,
-        "issuer": _issuer(verdict.chain[-1] if len(verdict.chain) < 2 else verdict.chain[1]),
-    }
+    issuer = _common_name(verdict.chain[1]) if len(verdict.chain) > 1 else ""
+    whose = {"cloud": verdict.cloud.name, "name": verdict.name, "issuer": issuer}
     return "", {"verdict": ACCEPTED, **whose, "claims": verdict.members(), **relaxed}
 
 
 @lru_cache(maxsize=64)
-def _issuer(der: bytes) -> str:
+def _common_name(der: bytes) -> str:
     """The common name of an authority; ``""`` if it has none."""
     return next(iter(parse_certificate(der).subject.common_names), "")
 

@@ -96,7 +96,7 @@ class Findings:
         self.clouds.add(str(result.get("cloud")), where)
         region, _, rest = name.partition(".")
         self.regions.add(region if rest.startswith("metadata.") else "(not told)", where)
-        self.issuers.add(str(result.get("issuer", "(not told)")), where)
+        self.issuers.add(str(result.get("issuer") or "(not told)"), where)
         self.images.add(str(claims.get("sku") or "(none)"), where)
         self.horizon.add(_remaining(claims, at), where)
 
