@@ -3,37 +3,68 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from imdskit.backends.contract import Claims
+from imdskit.backends.contract import Claims, Signed
+from imdskit.backends.python.checker import SignedDocument
 from imdskit.clouds import Cloud
 
 
-@dataclass(frozen=True, slots=True)
 class Attestation:
-    """A document that Azure signed, for whom, and when.
+    """A document that Azure signed, for whom, and when. A value: it does not change, equals another with the same attributes, and can be pickled.
 
-    Attributes:
-        claims: what it says of the machine.
-        cloud: whose metadata service signed it.
-        name: DNS name in the signer's certificate that shows it, such as ``westeurope.metadata.azure.com``.
-        chain: DER certificates, signer first, trust anchor last.
-        content: the signed octets, unchanged.
-        at: Unix seconds at which it was judged.
-        backend: name of the backend that decided.
-        relaxed: checks that the policy left out; empty under every policy but those that say so.
+    What it is made of stays with the backend until it is asked for: a service that only admits pays for nothing else.
     """
 
-    claims: Claims
-    cloud: Cloud
-    name: str
-    chain: tuple[bytes, ...]
-    content: bytes
-    at: int
-    backend: str
-    relaxed: tuple[str, ...] = ()
+    __slots__ = ("_at", "_backend", "_cloud", "_relaxed", "_signed")
+
+    def __init__(self, signed: Signed, cloud: Cloud, at: int, backend: str, relaxed: tuple[str, ...] = ()) -> None:
+        self._signed = signed
+        self._cloud = cloud
+        self._at = at
+        self._backend = backend
+        self._relaxed = relaxed
+
+    @property
+    def claims(self) -> Claims:
+        """What it says of the machine."""
+        return self._signed.claims
+
+    @property
+    def cloud(self) -> Cloud:
+        """Whose metadata service signed it."""
+        return self._cloud
+
+    @property
+    def name(self) -> str:
+        """DNS name in the signer's certificate that shows it, such as ``westeurope.metadata.azure.com``."""
+        return self._signed.name
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """DER certificates, signer first, trust anchor last."""
+        return self._signed.chain
+
+    @property
+    def content(self) -> bytes:
+        """The signed octets, unchanged."""
+        return self._signed.content
+
+    @property
+    def at(self) -> int:
+        """Unix seconds at which it was judged."""
+        return self._at
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that decided."""
+        return self._backend
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        """Checks that the policy left out; empty under every policy but those that say so."""
+        return self._relaxed
 
     @property
     def replay_key(self) -> bytes:
@@ -59,3 +90,20 @@ class Attestation:
             "chain": [sha256(der).hexdigest() for der in self.chain],
             "claims": self.members(),
         }
+
+    def _values(self) -> tuple[object, ...]:
+        return (self.claims, self.cloud, self.name, self.chain, self.content, self.at, self.backend, self.relaxed)
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, Attestation) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        said = {"claims": self.claims, "cloud": self.cloud.name, "name": self.name, "at": self.at, "backend": self.backend}
+        return f"Attestation({', '.join(f'{name}={value!r}' for name, value in said.items())}, relaxed={self.relaxed!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        signed = SignedDocument(self.content, self.claims, self._signed.label, self.name, self.chain)
+        return (Attestation, (signed, self.cloud, self.at, self.backend, self.relaxed))

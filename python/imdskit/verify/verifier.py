@@ -70,6 +70,7 @@ class Verifier:
         self.policy = policy or Policy()
         self._relaxed = self.policy.relaxed
         self.backend = backend or backends.best()
+        self._decided_by = self.backend.name if "checker" in self.backend.native else "python"
         self._clock = clock or SystemClock()
         self._aia = aia
         self._lock = Lock()
@@ -91,8 +92,14 @@ class Verifier:
             VerificationError: the document is refused; ``reason`` and ``stage`` say why.
             UsageError: an argument cannot mean anything.
         """
-        second = self._second(at)
-        return self._attestation(self._check(_octets(document), second, _text(nonce)), second)
+        second, octets, nonce = self._second(at), _octets(document), _text(nonce)
+        try:
+            return self._attestation(self._trusting.checker.check(octets, second, nonce), second)
+        except VerificationError as refusal:
+            verdict = self._check_with_fetched(octets, second, nonce, refusal)
+        if isinstance(verdict, VerificationError):
+            raise verdict
+        return self._attestation(verdict, second)
 
     def verify_once(self, document: bytes | str, nonce: str | None, store: NonceStore) -> Attestation:
         """Verify one document now, and use it up: of all calls that share a store, one accepts it.
@@ -169,15 +176,6 @@ class Verifier:
         wider = self._with_fetched(octets, known.error) if known.error is not None else None
         return known if wider is None else report(wider.setup)
 
-    def _check(self, document: bytes, at: int, nonce: str | None) -> Signed:
-        try:
-            return self._trusting.checker.check(document, at, nonce)
-        except VerificationError as refusal:
-            verdict = self._check_with_fetched(document, at, nonce, refusal)
-        if isinstance(verdict, VerificationError):
-            raise verdict
-        return verdict
-
     def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:
         """Once more, if all that is wrong so far is an unknown issuer and it can be found; else ``refusal``."""
         wider = self._with_fetched(document, refusal)
@@ -227,16 +225,7 @@ class Verifier:
         return ends + policy.skew
 
     def _attestation(self, signed: Signed, at: int) -> Attestation:
-        return Attestation(
-            claims=signed.claims,
-            cloud=self._clouds[signed.label],
-            name=signed.name,
-            chain=signed.chain,
-            content=signed.content,
-            at=at,
-            backend=self.backend.name if "checker" in self.backend.native else "python",
-            relaxed=self._relaxed,
-        )
+        return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
 
     def _second(self, at: int | datetime | None) -> int:
         if at is None:
@@ -252,11 +241,14 @@ class Verifier:
         return at
 
 
+_OCTETS = (bytes, bytearray, memoryview)
+
+
 def _octets(document: bytes | str) -> bytes:
     if isinstance(document, str):
         # Half of a surrogate pair cannot be encoded; "?" is no base64 and no JSON, so it is refused with a reason.
         return document.encode("utf-8", "replace")
-    if isinstance(document, bytes | bytearray | memoryview):
+    if isinstance(document, _OCTETS):
         return bytes(document)
     raise UsageError("bad-argument", "A document is bytes or str.", location="document")
 

@@ -38,7 +38,7 @@ impl Checker {
     fn check(&self, py: Python<'_>, document: &[u8], at: i64, nonce: Option<&Bound<'_, PyString>>) -> PyResult<Signed> {
         let nonce = nonce.map(octets_of).transpose()?;
         match py.detach(|| self.0.check(document, at, nonce.as_deref())) {
-            Ok(signed) => Ok(Signed(signed)),
+            Ok(signed) => Ok(Signed::new(signed)),
             Err(refusal) => Err(PyErr::from_value(refused(py, &refusal)?)),
         }
     }
@@ -100,35 +100,54 @@ fn octets_of(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     }
 }
 
-/// See `imdskit.backends.contract.Signed`. Made of the document on demand.
+/// See `imdskit.backends.contract.Signed`. Members are made when they are first asked for.
 #[pyclass(frozen, module = "imdskit._native")]
-pub struct Signed(checker::Signed);
+pub struct Signed {
+    found: checker::Signed,
+    content: PyOnceLock<Py<PyBytes>>,
+    claims: PyOnceLock<Py<PyAny>>,
+    chain: PyOnceLock<Py<PyTuple>>,
+}
+
+impl Signed {
+    const fn new(found: checker::Signed) -> Self {
+        Self {
+            found,
+            content: PyOnceLock::new(),
+            claims: PyOnceLock::new(),
+            chain: PyOnceLock::new(),
+        }
+    }
+}
 
 #[pymethods]
 impl Signed {
     #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.0.content())
+    fn content(&self, py: Python<'_>) -> Py<PyBytes> {
+        let made = || PyBytes::new(py, self.found.content()).unbind();
+        self.content.get_or_init(py, made).clone_ref(py)
     }
 
     #[getter]
-    fn claims<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        claims(py, &self.0.claims())
+    fn claims(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let made = || claims(py, &self.found.claims()).map(Bound::unbind);
+        self.claims.get_or_try_init(py, made).map(|claims| claims.clone_ref(py))
     }
 
     #[getter]
     fn label(&self) -> &str {
-        self.0.label()
+        self.found.label()
     }
 
     #[getter]
     fn name(&self) -> &str {
-        self.0.name()
+        self.found.name()
     }
 
     #[getter]
-    fn chain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.0.chain().map(|der| PyBytes::new(py, der)))
+    fn chain(&self, py: Python<'_>) -> PyResult<Py<PyTuple>> {
+        let made = || PyTuple::new(py, self.found.chain().map(|der| PyBytes::new(py, der))).map(Bound::unbind);
+        self.chain.get_or_try_init(py, made).map(|chain| chain.clone_ref(py))
     }
 }
 
@@ -230,7 +249,7 @@ impl Verdicts {
             Ok(_) => self.checker.recall(&self.documents[place], self.at.of(place)),
         };
         match verdict {
-            Ok(signed) => Ok(Bound::new(py, Signed(signed))?.into_any()),
+            Ok(signed) => Ok(Bound::new(py, Signed::new(signed))?.into_any()),
             Err(refusal) => refused(py, &refusal),
         }
     }

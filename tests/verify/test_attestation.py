@@ -1,0 +1,58 @@
+"""An attestation is a value, although what it is made of stays with the backend until it is asked for."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from imdskit import backends
+from imdskit.backends.contract import Backend
+from imdskit.verify import Attestation, Trust, Verifier
+
+FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
+SETTING, *CASES = map(json.loads, FILE.read_text(encoding="ascii").splitlines())
+TRUST = Trust(tuple(map(base64.b64decode, SETTING["anchors"])), tuple(map(base64.b64decode, SETTING["intermediates"])))
+JSON, DER = (base64.b64decode(case["document"]) for name in ("envelope/json", "envelope/der") for case in CASES if case["id"] == name)
+
+
+@pytest.fixture
+def attestation(backend: Backend) -> Attestation:
+    return Verifier(TRUST, backend=backend).verify(JSON, SETTING["at"])
+
+
+def test_the_same_document_in_another_envelope_gives_an_equal_one(backend: Backend, attestation: Attestation) -> None:
+    other = Verifier(TRUST, backend=backend).verify(DER, SETTING["at"])
+    assert other == attestation
+    assert len({other, attestation}) == 1
+    assert Verifier(TRUST, backend=backend).verify(DER, SETTING["at"] + 1) != attestation
+    assert attestation != attestation.claims
+
+
+def test_it_can_be_sent_to_another_process_and_copied(attestation: Attestation) -> None:
+    for other in (pickle.loads(pickle.dumps(attestation)), copy.deepcopy(attestation)):
+        assert other == attestation
+        assert other.to_json() == attestation.to_json()
+        assert other.replay_key == attestation.replay_key
+
+
+def test_backends_give_the_same_but_for_their_names(attestation: Attestation) -> None:
+    specification = Verifier(TRUST, backend=backends.get("python")).verify(JSON, SETTING["at"])
+    assert attestation.to_json() | {"backend": ""} == specification.to_json() | {"backend": ""}
+
+
+def test_it_cannot_be_changed(attestation: Attestation) -> None:
+    for name in ("claims", "cloud", "name", "chain", "content", "at", "backend", "relaxed", "another"):
+        with pytest.raises(AttributeError):
+            setattr(attestation, name, None)
+    assert attestation.claims is attestation.claims
+
+
+def test_it_is_shown_without_its_octets(attestation: Attestation) -> None:
+    shown = repr(attestation)
+    assert shown.startswith("Attestation(claims=Claims(vm_id='00000000-0000-4000-8000-000000000002'")
+    assert "\\x" not in shown
