@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imdskit.arrow import VerifyBatch
 from imdskit.verify import Policy, Trust
+from imdskit.verify.policy import PRESETS
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
@@ -18,6 +19,11 @@ def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]
     parser.add_argument("--at", required=True, help="name of the column that says when each was received, or Unix seconds")
     parser.add_argument("--trust", metavar="PEM", type=Path, action="append", default=[], help="instead of the Azure clouds' roots")
     parser.add_argument("--intermediate", metavar="PEM", type=Path, action="append", default=[], help="further certificates")
+    parser.add_argument("--crl", metavar="FILE", type=Path, action="append", default=[], help="revocation lists; every authority needs one")
+    parser.add_argument("--nonce", metavar="COLUMN", help="name of the column of the nonces that were issued")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="offline_audit", help="what is demanded; as the service did, with its nonces: online"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", choices=["auto", "python", "rust"], default="auto")
     options = parser.parse_args()
@@ -25,5 +31,7 @@ def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]
     trust = Trust.bundled().with_intermediates(*intermediates)
     if options.trust:
         trust = Trust.from_pem([path.read_bytes() for path in options.trust], intermediates)
+    trust = trust.with_crls(*(path.read_bytes() for path in options.crl))
     at = int(options.at) if options.at.isdecimal() else options.at
-    return options, VerifyBatch(at, trust, Policy.offline_audit(), document=options.document, backend=options.backend)
+    policy = Policy.preset(options.preset)
+    return options, VerifyBatch(at, trust, policy, document=options.document, nonce=options.nonce, backend=options.backend)

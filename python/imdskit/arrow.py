@@ -12,7 +12,7 @@ examples show how each is given the function. This is the one module that needs 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, TypeAlias
@@ -59,15 +59,17 @@ class VerifyBatch:
 
     Attributes:
         trust: whom to believe; the bundled roots if None.
-        policy: what is demanded. Nonces are not compared, so none can be required.
+        policy: what is demanded.
         document: name of the column of documents: binary or text. Where there is none the row is refused, ``empty``.
         at: when validity is judged: Unix seconds for all rows; or the name of a column, of Unix seconds or of timestamps with a time zone.
         keep: names of the columns that are handed on, before the verdict's; all but the documents if None.
         threads: to work on in each process. Engines that start a process for every core want one.
         backend: ``auto``, ``python`` or ``rust``.
+        nonce: name of the column of the nonces that were issued: text, compared with the document's. A row without one is not compared, or refused if the
+            policy requires nonces. None compares none.
 
     Raises:
-        UsageError: the policy requires nonces.
+        UsageError: the policy requires nonces, and no column of them is named.
     """
 
     at: int | str
@@ -77,11 +79,12 @@ class VerifyBatch:
     keep: tuple[str, ...] | None = None
     threads: int | None = 1
     backend: str = "auto"
+    nonce: str | None = None
 
     def __post_init__(self) -> None:
-        if self.policy.require_nonce:
-            hint = "Stored documents are judged at the time of their receipt: Policy.offline_audit()."
-            raise UsageError("bad-argument", "A batch has no nonces to compare.", location="policy.require_nonce", hint=hint)
+        if self.policy.require_nonce and self.nonce is None:
+            hint = "Say in `nonce` in which column they are; or demand none of stored documents: Policy.offline_audit()."
+            raise UsageError("bad-argument", "A batch without nonces has none to compare.", location="policy.require_nonce", hint=hint)
 
     def __call__(self, batch: RecordBatch) -> RecordBatch:
         """The verdicts on one batch, row for row.
@@ -91,10 +94,13 @@ class VerifyBatch:
             OverflowError: texts of one column add up to 2 GiB; give smaller batches.
         """
         documents = [document or b"" for document in _column(batch, self.document, _DOCUMENTS).cast(pa.large_binary()).to_pylist()]
-        verifier = _verifier(self.trust, self.policy, self.backend)
+        issued = None if self.nonce is None else _column(batch, self.nonce, _NONCES)
+        verifier = _verifier(self.trust, replace(self.policy, require_nonce=False), self.backend)
         columns = verifier.verify_columns(documents, self._times(batch), threads=self.threads)
         kept = self._kept(batch.schema)
         said = _arrays(columns)
+        if issued is not None:
+            said = _answering(said, issued, required=self.policy.require_nonce)
         arrays = [batch.column(name) for name in kept] + [said[name] for name in FIELDS.names]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema(batch.schema))
 
@@ -154,9 +160,12 @@ def _only(schema: Schema, name: str) -> int:
     return places[0]
 
 
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _is_document(kind: Any) -> bool:
-    types = pa.types
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_string(kind) or types.is_large_string(kind))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or _is_text(kind))
 
 
 def _is_time(kind: Any) -> bool:
@@ -165,6 +174,7 @@ def _is_time(kind: Any) -> bool:
 
 _DOCUMENTS = (_is_document, "binary or text")
 _TIMES = (_is_time, "Unix seconds or timestamps with a time zone")
+_NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any) -> Array:
@@ -198,6 +208,22 @@ def _arrays(columns: Columns) -> dict[str, Array]:
         seconds = [pa.py_buffer(columns.accepted), pa.py_buffer(getattr(columns, name))]
         said[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
     return said
+
+
+def _answering(said: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
+    """The verdicts once the nonces are compared, too. That check is the last one for a single document as well, so what was refused stays so."""
+    differs = pc.fill_null(pc.not_equal(said["nonce"], issued), False)
+    said = _refused(said, differs, Reason.NONCE_MISMATCH, "content.nonce")
+    return _refused(said, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else said
+
+
+def _refused(said: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
+    """The verdicts, but of the documents that were accepted those at ``where`` are refused."""
+    where = pc.and_(said["accepted"], where)
+    if not where.true_count:
+        return said
+    verdict = {"accepted": False, "reason": reason.value, "stage": reason.stage.value, "location": location, "detail": ""}
+    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in said.items()}
 
 
 def _taken(values: list[str | None], places: Array) -> Array:
