@@ -1,8 +1,8 @@
-//! A metadata document, every node rendered once. Mirrors `imdskit.backends.python.document`.
+//! A metadata document, any node of which can be rendered. Mirrors `imdskit.backends.python.document`.
 //!
-//! The document is read once, and its compact form written down as it is read. The JSON of a node is a piece of that of the whole; a listing, and the
-//! text of a string that has escapes, stand in a second buffer.
+//! The document is read once, to its last octet, and of each node it is written down where it stands. A node is rendered when it is asked for.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use jiter::{Jiter, Peek};
@@ -36,37 +36,49 @@ pub enum SelectError {
 pub struct BadDocument(pub String);
 
 /// A document that is asked often. Immutable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Document {
-    /// The compact form of the whole.
-    json: Vec<u8>,
-    /// Names of members, listings, and strings without their escapes.
-    text: Vec<u8>,
-    /// The root is the last.
+    /// The document as it was given, and behind it the strings that have escapes there, without them.
+    octets: Vec<u8>,
+    /// Size of the document.
+    given: usize,
+    /// A container behind all that is in it; the root is the last.
     nodes: Vec<Node>,
-    /// (name, node) of the members of objects, by name in each, and of the elements of arrays.
+    /// Those of one container side by side, in their order.
     children: Vec<Child>,
 }
 
-type Child = (Range<usize>, usize);
-
-/// Of the containers that are being read, their children so far; and whether each is a container itself.
-type Open = Vec<(Child, bool)>;
+#[derive(Debug)]
+struct Child {
+    /// Of a member; empty for an element.
+    name: Range<usize>,
+    node: usize,
+}
 
 #[derive(Debug)]
 enum Node {
-    /// Text: a piece of `json`.
-    Plain(Range<usize>),
-    /// Text: a piece of `text`.
-    Unescaped(Range<usize>),
-    /// JSON, listing, and the places of its children.
-    Object(Range<usize>, Range<usize>, Range<usize>),
+    /// A number, true, false or null.
+    Literal(Range<usize>),
+    /// Without its quotes.
+    String(Range<usize>),
+    /// The places of its children.
+    Object(Range<usize>),
     /// The same.
-    Array(Range<usize>, Range<usize>, Range<usize>),
+    Array(Range<usize>),
+}
+
+/// What is needed while a document is read.
+struct Reading<'d> {
+    data: &'d [u8],
+    reader: Jiter<'d>,
+    /// The children so far of the containers that are being read.
+    open: Vec<Child>,
+    /// Names of one object, sorted.
+    names: Vec<Range<usize>>,
 }
 
 impl Document {
-    /// Parse and render.
+    /// Parse.
     ///
     /// # Errors
     /// Not strict JSON, or more than 32 levels deep.
@@ -75,15 +87,20 @@ impl Document {
             return Err(BadDocument(format!("More than {MAX_BRACKETS} opening brackets.")));
         }
         let mut document = Self {
-            json: Vec::with_capacity(data.len()),
-            text: Vec::with_capacity(data.len()),
+            octets: data.to_vec(),
+            given: data.len(),
             nodes: Vec::with_capacity(data.len() / TYPICAL_NODE),
             children: Vec::with_capacity(data.len() / TYPICAL_NODE),
         };
-        let mut reader = Jiter::new(data);
-        let first = reader.peek().map_err(bad)?;
-        document.read(&mut reader, data, first, 0, &mut Open::with_capacity(64))?;
-        reader.finish().map_err(bad)?;
+        let mut reading = Reading {
+            data,
+            reader: Jiter::new(data),
+            open: Vec::with_capacity(64),
+            names: Vec::with_capacity(64),
+        };
+        let first = reading.reader.peek().map_err(bad)?;
+        document.read(&mut reading, first, 0)?;
+        reading.reader.finish().map_err(bad)?;
         Ok(document)
     }
 
@@ -91,173 +108,178 @@ impl Document {
     ///
     /// # Errors
     /// There is none, or it is a leaf and has no JSON form.
-    pub fn select<'k>(&self, path: impl IntoIterator<Item = &'k str>, form: Form) -> Result<&[u8], SelectError> {
+    pub fn select<'k>(&self, path: impl IntoIterator<Item = &'k str>, form: Form) -> Result<Cow<'_, [u8]>, SelectError> {
         let mut node = self.nodes.last().ok_or(SelectError::NotFound)?;
         for name in path {
             node = self.child(node, name).ok_or(SelectError::NotFound)?;
         }
         match (form, node) {
-            (Form::Text, Node::Plain(place)) | (Form::Json, Node::Object(place, ..) | Node::Array(place, ..)) => {
-                Ok(&self.json[place.clone()])
+            (Form::Text, Node::Literal(place) | Node::String(place)) => Ok(Cow::Borrowed(&self.octets[place.clone()])),
+            (Form::Text, Node::Object(places) | Node::Array(places)) => Ok(Cow::Owned(self.listing(places))),
+            (Form::Json, Node::Object(_) | Node::Array(_)) => {
+                let mut json = Vec::with_capacity(self.given);
+                self.render(node, &mut json);
+                Ok(Cow::Owned(json))
             }
-            (Form::Text, Node::Unescaped(place) | Node::Object(_, place, _) | Node::Array(_, place, _)) => Ok(&self.text[place.clone()]),
-            (Form::Json, Node::Plain(_) | Node::Unescaped(_)) => Err(SelectError::LeafNeedsText),
+            (Form::Json, Node::Literal(_) | Node::String(_)) => Err(SelectError::LeafNeedsText),
         }
     }
 
     fn child(&self, node: &Node, name: &str) -> Option<&Node> {
         let child = match node {
-            Node::Object(_, _, places) => {
-                let members = &self.children[places.clone()];
-                let place = members
-                    .binary_search_by(|(member, _)| self.text[member.clone()].cmp(name.as_bytes()))
-                    .ok()?;
-                members[place].1
-            }
-            Node::Array(_, _, places) => {
+            Node::Object(places) => self.children[places.clone()]
+                .iter()
+                .find(|child| self.octets[child.name.clone()] == *name.as_bytes())?,
+            Node::Array(places) => {
                 // An index is written without a sign and without zeros before it.
                 let plain = name == "0" || (!name.starts_with('0') && name.bytes().all(|octet| octet.is_ascii_digit()));
                 let index: usize = if plain { name.parse().ok()? } else { return None };
-                self.children[places.clone()].get(index)?.1
+                self.children[places.clone()].get(index)?
             }
-            Node::Plain(_) | Node::Unescaped(_) => return None,
+            Node::Literal(_) | Node::String(_) => return None,
         };
-        self.nodes.get(child)
-    }
-
-    /// Read a value and all below it; whether it is a container.
-    fn read(&mut self, reader: &mut Jiter<'_>, data: &[u8], kind: Peek, depth: usize, open: &mut Open) -> Result<bool, BadDocument> {
-        if depth > MAX_DEPTH {
-            return Err(BadDocument(format!("The document is more than {MAX_DEPTH} levels deep.")));
-        }
-        match kind {
-            Peek::Object => self.read_object(reader, data, depth, open)?,
-            Peek::Array => self.read_array(reader, data, depth, open)?,
-            Peek::String => {
-                let start = reader.current_index();
-                self.json.push(b'"');
-                let place = append(&mut self.json, reader.known_str().map_err(bad)?);
-                // An escape is longer than what it stands for.
-                let node = if place.len() + 2 == reader.current_index() - start {
-                    self.json.push(b'"');
-                    Node::Plain(place)
-                } else {
-                    let text = String::from_utf8(self.json.split_off(place.start)).map_err(|error| BadDocument(error.to_string()))?;
-                    self.json.truncate(place.start - 1);
-                    quote(&mut self.json, &text);
-                    Node::Unescaped(append(&mut self.text, &text))
-                };
-                self.nodes.push(node);
-                return Ok(false);
-            }
-            _ => {
-                let start = reader.current_index();
-                reader.known_skip(kind).map_err(bad)?;
-                let place = self.json.len();
-                self.json.extend_from_slice(&data[start..reader.current_index()]);
-                self.nodes.push(Node::Plain(place..self.json.len()));
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn read_object(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize, open: &mut Open) -> Result<(), BadDocument> {
-        let start = self.json.len();
-        self.json.push(b'{');
-        let first = open.len();
-        let mut name = reader.known_object().map_err(bad)?.map(|name| self.name(name));
-        while let Some(place) = name {
-            let kind = reader.peek().map_err(bad)?;
-            let container = self.read(reader, data, kind, depth + 1, open)?;
-            open.push(((place, self.nodes.len() - 1), container));
-            name = reader.next_key().map_err(bad)?.map(|name| {
-                self.json.push(b',');
-                self.name(name)
-            });
-        }
-        self.json.push(b'}');
-        let listing = self.list(&open[first..]);
-        let places = self.close(open, first);
-        let members = &mut self.children[places.clone()];
-        members.sort_unstable_by(|(one, _), (other, _)| self.text[one.clone()].cmp(&self.text[other.clone()]));
-        if members
-            .windows(2)
-            .any(|pair| self.text[pair[0].0.clone()] == self.text[pair[1].0.clone()])
-        {
-            return Err(BadDocument("A member occurs twice.".to_owned()));
-        }
-        self.nodes.push(Node::Object(start..self.json.len(), listing, places));
-        Ok(())
-    }
-
-    fn read_array(&mut self, reader: &mut Jiter<'_>, data: &[u8], depth: usize, open: &mut Open) -> Result<(), BadDocument> {
-        let start = self.json.len();
-        self.json.push(b'[');
-        let first = open.len();
-        let mut kind = reader.known_array().map_err(bad)?;
-        while let Some(next) = kind {
-            if open.len() > first {
-                self.json.push(b',');
-            }
-            let container = self.read(reader, data, next, depth + 1, open)?;
-            let name = append(&mut self.text, (open.len() - first).to_string().as_str());
-            open.push(((name, self.nodes.len() - 1), container));
-            kind = reader.array_step().map_err(bad)?;
-        }
-        self.json.push(b']');
-        let listing = self.list(&open[first..]);
-        let places = self.close(open, first);
-        self.nodes.push(Node::Array(start..self.json.len(), listing, places));
-        Ok(())
-    }
-
-    /// Write the name of a member; where it stands in `text`.
-    fn name(&mut self, name: &str) -> Range<usize> {
-        quote(&mut self.json, name);
-        self.json.push(b':');
-        append(&mut self.text, name)
+        self.nodes.get(child.node)
     }
 
     /// One child a line, containers with a slash behind them.
-    fn list(&mut self, children: &[(Child, bool)]) -> Range<usize> {
-        let start = self.text.len();
-        for (index, ((name, _), container)) in children.iter().enumerate() {
+    fn listing(&self, places: &Range<usize>) -> Vec<u8> {
+        let mut listing = Vec::new();
+        for (index, child) in self.children[places.clone()].iter().enumerate() {
             if index > 0 {
-                self.text.push(b'\n');
+                listing.push(b'\n');
             }
-            self.text.extend_from_within(name.clone());
-            if *container {
-                self.text.push(b'/');
+            // A name of a member may be empty, too; an element has no place in the document for one.
+            if child.name == NAMELESS {
+                listing.extend_from_slice(index.to_string().as_bytes());
+            } else {
+                listing.extend_from_slice(&self.octets[child.name.clone()]);
+            }
+            if matches!(self.nodes[child.node], Node::Object(_) | Node::Array(_)) {
+                listing.push(b'/');
             }
         }
-        start..self.text.len()
+        listing
+    }
+
+    /// Write the compact form of a node.
+    fn render(&self, node: &Node, json: &mut Vec<u8>) {
+        match node {
+            Node::Literal(place) => json.extend_from_slice(&self.octets[place.clone()]),
+            Node::String(place) => self.quote(place, json),
+            Node::Object(places) => {
+                json.push(b'{');
+                for child in &self.children[places.clone()] {
+                    self.quote(&child.name, json);
+                    json.push(b':');
+                    self.render(&self.nodes[child.node], json);
+                    json.push(b',');
+                }
+                close(json, b'}');
+            }
+            Node::Array(places) => {
+                json.push(b'[');
+                for child in &self.children[places.clone()] {
+                    self.render(&self.nodes[child.node], json);
+                    json.push(b',');
+                }
+                close(json, b']');
+            }
+        }
+    }
+
+    /// Write a string in its shortest form, which it has in the document unless it has escapes there.
+    fn quote(&self, place: &Range<usize>, json: &mut Vec<u8>) {
+        if place.start < self.given {
+            json.extend_from_slice(&self.octets[place.start - 1..=place.end]);
+        } else {
+            let text = String::from_utf8_lossy(&self.octets[place.clone()]);
+            json.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+        }
+    }
+
+    /// Read a value and all below it.
+    fn read(&mut self, reading: &mut Reading<'_>, kind: Peek, depth: usize) -> Result<(), BadDocument> {
+        if depth > MAX_DEPTH {
+            return Err(BadDocument(format!("The document is more than {MAX_DEPTH} levels deep.")));
+        }
+        let node = match kind {
+            Peek::Object => self.read_object(reading, depth)?,
+            Peek::Array => self.read_array(reading, depth)?,
+            Peek::String => {
+                let text = reading.reader.known_str().map_err(bad)?;
+                Node::String(place(text, reading.data, &mut self.octets))
+            }
+            _ => {
+                let start = reading.reader.current_index();
+                reading.reader.known_skip(kind).map_err(bad)?;
+                Node::Literal(start..reading.reader.current_index())
+            }
+        };
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn read_object(&mut self, reading: &mut Reading<'_>, depth: usize) -> Result<Node, BadDocument> {
+        let first = reading.open.len();
+        let mut member = reading.reader.known_object().map_err(bad)?;
+        while let Some(name) = member {
+            let name = place(name, reading.data, &mut self.octets);
+            let kind = reading.reader.peek().map_err(bad)?;
+            self.read(reading, kind, depth + 1)?;
+            let node = self.nodes.len() - 1;
+            reading.open.push(Child { name, node });
+            member = reading.reader.next_key().map_err(bad)?;
+        }
+        reading.names.clear();
+        reading.names.extend(reading.open[first..].iter().map(|child| child.name.clone()));
+        let octets = |name: &Range<usize>| &self.octets[name.clone()];
+        // Which takes no longer than to look at them if they are sorted, as the service's are.
+        reading.names.sort_unstable_by(|one, other| octets(one).cmp(octets(other)));
+        if reading.names.windows(2).any(|pair| octets(&pair[0]) == octets(&pair[1])) {
+            return Err(BadDocument("A member occurs twice.".to_owned()));
+        }
+        Ok(Node::Object(self.keep(&mut reading.open, first)))
+    }
+
+    fn read_array(&mut self, reading: &mut Reading<'_>, depth: usize) -> Result<Node, BadDocument> {
+        let first = reading.open.len();
+        let mut element = reading.reader.known_array().map_err(bad)?;
+        while let Some(kind) = element {
+            self.read(reading, kind, depth + 1)?;
+            let node = self.nodes.len() - 1;
+            reading.open.push(Child { name: NAMELESS, node });
+            element = reading.reader.array_step().map_err(bad)?;
+        }
+        Ok(Node::Array(self.keep(&mut reading.open, first)))
     }
 
     /// The children of a container that has come to its end, moved to where they stay.
-    fn close(&mut self, open: &mut Open, first: usize) -> Range<usize> {
+    fn keep(&mut self, open: &mut Vec<Child>, first: usize) -> Range<usize> {
         let start = self.children.len();
-        self.children.extend(open.drain(first..).map(|(child, _)| child));
+        self.children.extend(open.drain(first..));
         start..self.children.len()
     }
 }
 
-/// Write a string in its shortest form.
-fn quote(json: &mut Vec<u8>, text: &str) {
-    if text.bytes().any(|octet| octet < b' ' || octet == b'"' || octet == b'\\') {
-        json.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
-    } else {
-        json.push(b'"');
-        json.extend_from_slice(text.as_bytes());
-        json.push(b'"');
+/// Of an element. No name begins where the document does.
+const NAMELESS: Range<usize> = 0..0;
+
+/// Where a string of the document stands in `octets`. One with escapes is not part of `data`, and is put behind it.
+fn place(text: &str, data: &[u8], octets: &mut Vec<u8>) -> Range<usize> {
+    let mut start = text.as_ptr().addr().wrapping_sub(data.as_ptr().addr());
+    if start >= data.len() {
+        start = octets.len();
+        octets.extend_from_slice(text.as_bytes());
     }
+    start..start + text.len()
 }
 
-/// Where in `buffer` it stands now.
-fn append(buffer: &mut Vec<u8>, text: &str) -> Range<usize> {
-    let start = buffer.len();
-    buffer.extend_from_slice(text.as_bytes());
-    start..buffer.len()
+/// End a container: in place of the comma behind the last child, if there is one.
+fn close(json: &mut Vec<u8>, end: u8) {
+    if json.last() == Some(&b',') {
+        json.pop();
+    }
+    json.push(end);
 }
 
 #[allow(clippy::needless_pass_by_value)] // what `map_err` gives
@@ -267,6 +289,8 @@ fn bad(error: jiter::JiterError) -> BadDocument {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::{Document, Form, SelectError};
 
     fn path(text: &str) -> impl Iterator<Item = &str> {
@@ -276,12 +300,12 @@ mod tests {
     #[test]
     fn nodes_are_rendered_in_both_forms() -> Result<(), super::BadDocument> {
         let document = Document::new(br#" {"a": {"b": "x\/\u00e9", "c": [1.50, null]}, "d": ""} "#)?;
-        let select = |at: &str, form| document.select(path(at), form);
-        assert_eq!(select("", Form::Text), Ok(&b"a/\nd"[..]));
-        assert_eq!(select("a", Form::Json), Ok("{\"b\":\"x/\u{e9}\",\"c\":[1.50,null]}".as_bytes()));
-        assert_eq!(select("a/c", Form::Text), Ok(&b"0\n1"[..]));
-        assert_eq!(select("a/c/0", Form::Text), Ok(&b"1.50"[..]));
-        assert_eq!(select("d", Form::Text), Ok(&b""[..]));
+        let select = |at: &str, form| document.select(path(at), form).map(Cow::into_owned);
+        assert_eq!(select("", Form::Text), Ok(b"a/\nd".to_vec()));
+        assert_eq!(select("a", Form::Json), Ok("{\"b\":\"x/\u{e9}\",\"c\":[1.50,null]}".into()));
+        assert_eq!(select("a/c", Form::Text), Ok(b"0\n1".to_vec()));
+        assert_eq!(select("a/c/0", Form::Text), Ok(b"1.50".to_vec()));
+        assert_eq!(select("d", Form::Text), Ok(Vec::new()));
         assert_eq!(select("d", Form::Json), Err(SelectError::LeafNeedsText));
         assert_eq!(select("a/c/2", Form::Json), Err(SelectError::NotFound));
         Ok(())

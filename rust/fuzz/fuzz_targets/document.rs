@@ -82,12 +82,12 @@ fn compare(document: &Document, node: &Node, path: &mut Vec<String>) {
     let select = |form| document.select(path.iter().map(String::as_str), form);
     match node {
         Node::Leaf(text) => {
-            assert_eq!(select(Form::Text), Ok(text.as_bytes()));
+            assert_eq!(select(Form::Text).as_deref(), Ok(text.as_bytes()));
             assert_eq!(select(Form::Json), Err(SelectError::LeafNeedsText));
         }
         Node::Object(children) | Node::Array(children) => {
             let json = select(Form::Json).expect("a container");
-            let again: &RawValue = serde_json::from_slice(json).expect("what we write is JSON");
+            let again: &RawValue = serde_json::from_slice(&json).expect("what we write is JSON");
             assert!(same(&read(again.get(), path.len()).expect("and as strict"), node));
             let line = |(name, child): &(String, Node)| {
                 if matches!(child, Node::Leaf(_)) {
@@ -97,7 +97,7 @@ fn compare(document: &Document, node: &Node, path: &mut Vec<String>) {
                 }
             };
             let listing: Vec<String> = children.iter().map(line).collect();
-            assert_eq!(select(Form::Text), Ok(listing.join("\n").as_bytes()));
+            assert_eq!(select(Form::Text).as_deref(), Ok(listing.join("\n").as_bytes()));
             for (name, child) in children {
                 path.push(name.clone());
                 compare(document, child, path);

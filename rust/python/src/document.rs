@@ -68,7 +68,7 @@ impl Document {
         let rendered = self
             .nodes
             .select(names, form)
-            .map(|octets| PyBytes::new(py, octets))
+            .map(|octets| PyBytes::new(py, &octets))
             .map_err(|refusal| match refusal {
                 document::SelectError::NotFound => absent(),
                 document::SelectError::LeafNeedsText => {
