@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hmac import compare_digest
+from typing import NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import OCTET_STRING, SEQUENCE, SET, Reader, context
@@ -42,8 +43,7 @@ class Attributes:
         return [values for kind, values in self.items if kind == oid]
 
 
-@dataclass(frozen=True, slots=True)
-class SignerInfo:
+class SignerInfo(NamedTuple):
     """RFC 5652 section 5.3. The signer is named by ``issuer`` and ``serial``, or by ``key_identifier``.
 
     ``signature_start`` is the offset of the signature in the message. ``digest_listed`` says whether SignedData.digestAlgorithms has the signer's
@@ -63,8 +63,7 @@ class SignerInfo:
     signature_start: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SignedData:
+class SignedData(NamedTuple):
     """RFC 5652 section 5.1. ``content`` is None where it is detached, ``content_start`` its offset in the message."""
 
     version: int

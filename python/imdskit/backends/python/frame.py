@@ -6,7 +6,6 @@ except inside of these two, is read alike; and documents of one signer nearly al
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from imdskit.backends.python.cms import SignedData
@@ -42,5 +41,5 @@ class Frame(NamedTuple):
             return None
         if der[self.signature.stop :] != self.after:
             return None
-        signer = replace(self.message.signers[0], signature=der[self.signature])
-        return replace(self.message, content=der[self.content], signers=(signer,))
+        signer = self.message.signers[0]._replace(signature=der[self.signature])
+        return self.message._replace(content=der[self.content], signers=(signer,))
