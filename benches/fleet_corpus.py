@@ -2,7 +2,7 @@
 
     PYTHONPATH=python .venv/bin/python benches/fleet_corpus.py OUT --documents 10000000 [--machines N] [--bad SHARE] [--seed N] [--processes N]
 
-writes OUT/documents/000000000.parquet and so on, and OUT/trust.pem. Columns are ``id``, ``machine``, ``document`` (the service's JSON),
+writes OUT/documents/000000000.parquet and so on, OUT/root.pem and OUT/issuing.pem. Columns are ``id``, ``machine``, ``document`` (the service's JSON),
 ``received``, and ``made``: ``good``, or what is wrong. The same arguments give the same octets, on however many processes, with gmpy2 (faster) or
 without it. One file of documents is in memory at a time, for each process.
 """
@@ -149,7 +149,9 @@ def main() -> None:
     with ProcessPoolExecutor(options.processes) as pool:
         for _ in pool.map(write, firsts, [options] * len(firsts)):
             pass
-    (options.folder / "trust.pem").write_text(authority(options.seed)[0].trust_pem())
+    made_by, _ = authority(options.seed)
+    (options.folder / "root.pem").write_text(made_by.root_pem)
+    (options.folder / "issuing.pem").write_text(made_by.issuing_pem)
     seconds = time.monotonic() - start
     print(f"{options.documents} documents in {seconds:.0f} s, {options.documents / seconds:.0f} a second, by {powmod.__module__}")
 
