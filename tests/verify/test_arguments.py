@@ -110,3 +110,27 @@ def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.Monkey
     monkeypatch.setattr(checker, "REMEMBERED_SIGNERS", 1)
     assert answers() == with_room
     assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2
+
+
+def pem(certificates: tuple[bytes, ...]) -> str:
+    return "".join(f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(der).decode()}\n-----END CERTIFICATE-----\n" for der in certificates)
+
+
+@pytest.mark.parametrize("of", [pem, lambda given: pem(given).encode(), lambda given: [pem(given)], lambda given: iter(given)])
+def test_trust_is_given_by_the_contents_of_one_file_or_of_several(of: Callable[[tuple[bytes, ...]], Any]) -> None:
+    assert Trust.from_pem(of(ANCHORS), of(INTERMEDIATES)) == TRUST
+    assert Trust(ANCHORS).with_intermediates(pem(INTERMEDIATES)) == TRUST
+
+
+@pytest.mark.parametrize("given", [Path("root.pem"), [Path("root.pem")], 7, [None]], ids=str)
+def test_something_else_than_contents_is_told(given: Any) -> None:
+    with pytest.raises(UsageError) as error:
+        Trust.from_pem(given)
+    assert (error.value.code, error.value.location) == ("bad-argument", "anchors")
+    assert "read_bytes" in error.value.hint
+
+
+def test_a_backend_may_be_named(backend: Backend) -> None:
+    assert Verifier(TRUST, backend=backend.name).verify(DOCUMENT, AT).backend == backend.name
+    with pytest.raises(UsageError):
+        Verifier(TRUST, backend="fortran")

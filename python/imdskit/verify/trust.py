@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias
 
-from imdskit.errors import TrustError
+from imdskit.errors import TrustError, UsageError
 from imdskit.verify import bundle, pem
+
+Contents: TypeAlias = bytes | str | Iterable[bytes | str]
+"""Of one file, or of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +59,42 @@ class Trust:
         return Trust(found.anchors, found.intermediates, f"bundle {path}", date=found.date)
 
     @staticmethod
-    def from_pem(anchors: Iterable[bytes], intermediates: Iterable[bytes] = (), *, origin: str = "given by the caller") -> Trust:
+    def from_pem(anchors: Contents, intermediates: Contents = (), *, origin: str = "given by the caller") -> Trust:
         """Of the contents of PEM (or DER) files, each with one or more certificates. The bundled roots are not among them.
 
         Raises:
             TrustError: ``bad-trust`` or ``no-trust``.
+            UsageError: something else than contents.
         """
-        return Trust(
-            tuple(der for data in anchors for der in pem.certificates(data, "anchors")),
-            tuple(der for data in intermediates for der in pem.certificates(data, "intermediates")),
-            origin,
-        )
+        return Trust(_certificates(anchors, "anchors"), _certificates(intermediates, "intermediates"), origin)
 
-    def with_intermediates(self, *files_of_pem: bytes) -> Trust:
-        """The same anchors, and more certificates to reach them by."""
-        more = tuple(der for data in files_of_pem for der in pem.certificates(data, "intermediates"))
-        return replace(self, intermediates=(*more, *self.intermediates))
+    def with_intermediates(self, *files_of_pem: bytes | str) -> Trust:
+        """The same anchors, and more certificates to reach them by.
 
-    def with_crls(self, *files: bytes) -> Trust:
+        Raises:
+            TrustError: ``bad-trust``.
+            UsageError: something else than contents.
+        """
+        return replace(self, intermediates=(*_certificates(files_of_pem, "intermediates"), *self.intermediates))
+
+    def with_crls(self, *files: bytes | str) -> Trust:
         """The same certificates, and more revocation lists, of the contents of PEM or DER files.
 
         Raises:
             TrustError: ``bad-trust``.
+            UsageError: something else than contents.
         """
-        return replace(self, crls=(*self.crls, *(der for data in files for der in pem.crls(data, "crls"))))
+        return replace(self, crls=(*self.crls, *(der for data in _octets(files, "crls") for der in pem.crls(data, "crls"))))
+
+
+def _certificates(contents: Contents, origin: str) -> tuple[bytes, ...]:
+    return tuple(der for data in _octets(contents, origin) for der in pem.certificates(data, origin))
+
+
+def _octets(contents: Contents, origin: str) -> Iterator[bytes]:
+    one = isinstance(contents, bytes | str) or not isinstance(contents, Iterable)
+    for data in (contents,) if one else contents:
+        if not isinstance(data, bytes | str):
+            hint = "Give the contents of a file: Path(...).read_bytes()."
+            raise UsageError("bad-argument", "Neither PEM nor DER.", location=origin, hint=hint)
+        yield data.encode("utf-8", "replace") if isinstance(data, str) else data

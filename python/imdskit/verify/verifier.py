@@ -48,13 +48,16 @@ class Verifier:
     Args:
         trust: anchors and intermediates; those of the four Azure clouds by default.
         policy: what is demanded.
-        backend: which implementation decides; the fastest at hand by default. All give the same answers.
+        backend: which implementation decides, or its name: ``auto``, ``python`` or ``rust``. The fastest at hand by default. All give the same
+            answers.
         clock: where "now" comes from.
         aia: asked for issuers that are not known, such as :class:`imdskit.verify.aia.AiaFetcher`. None by default: then nothing
             here ever uses the network.
 
     Raises:
         TrustError: a certificate in ``trust`` cannot be used.
+        BackendError: the backend that is named cannot be used.
+        UsageError: there is none of that name.
     """
 
     def __init__(
@@ -62,14 +65,14 @@ class Verifier:
         trust: Trust | None = None,
         policy: Policy | None = None,
         *,
-        backend: Backend | None = None,
+        backend: Backend | str | None = None,
         clock: Clock | None = None,
         aia: IssuerSource | None = None,
     ) -> None:
         self.trust = trust or Trust.bundled()
         self.policy = policy or Policy()
         self._relaxed = self.policy.relaxed
-        self.backend = backend or backends.best()
+        self.backend = backends.get(backend) if isinstance(backend, str) else backend or backends.best()
         self._decided_by = self.backend.name if "checker" in self.backend.native else "python"
         self._clock = clock or SystemClock()
         self._aia = aia
