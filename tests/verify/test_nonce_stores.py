@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -100,6 +100,19 @@ Factory = Callable[[Clock], NonceStore]
 """Opens the same store every time."""
 
 
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Callable[..., SqliteStore]]:
+    """Opens the store in ``used.db``; all are closed at the end."""
+    with ExitStack() as opened:
+
+        def open_one(clock: Clock, busy_seconds: float = 5) -> SqliteStore:
+            store = SqliteStore(tmp_path / "used.db", clock=clock, busy_seconds=busy_seconds)
+            opened.callback(store.close)
+            return store
+
+        yield open_one
+
+
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Factory:
     match request.param:
@@ -107,7 +120,8 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Factory:
             one: dict[str, MemoryStore] = {}
             return lambda clock: one.setdefault("store", MemoryStore(clock=clock))
         case "sqlite":
-            return lambda clock: SqliteStore(tmp_path / "used.db", clock=clock)
+            factory: Factory = request.getfixturevalue("sqlite")
+            return factory
         case _:
             port: int = request.getfixturevalue("redis_port")
             return lambda clock: redis_store(port, clock, f"{tmp_path.name}:")
@@ -171,9 +185,9 @@ def test_of_many_threads_exactly_one_consumes_each_key(open_store: Factory) -> N
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_key_is_remembered_to_the_end_of_its_last_second(kind: str, tmp_path: Path) -> None:
+def test_a_key_is_remembered_to_the_end_of_its_last_second(kind: str, sqlite: Factory) -> None:
     clock = ManualClock(AT)
-    store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path / "used.db", clock=clock)
+    store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else sqlite(clock)
     assert store.consume(key("a"), AT + 10)
     clock.advance(10)
     assert not store.consume(key("a"), AT + 100)
@@ -260,18 +274,18 @@ def test_a_full_memory_refuses_and_forgets_nothing() -> None:
 # SQLite
 
 
-def test_sqlite_outlives_a_restart(tmp_path: Path) -> None:
-    first = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
+def test_sqlite_outlives_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
+    first = sqlite(ManualClock(AT))
     assert first.consume(key("a"), AT + HOUR)
     first.close()
     first.close()
-    assert not SqliteStore(tmp_path / "used.db", clock=ManualClock(AT)).consume(key("a"), AT + HOUR)
+    assert not sqlite(ManualClock(AT)).consume(key("a"), AT + HOUR)
     assert not first.consume(key("a"), AT + HOUR)  # opens it again
 
 
-def test_sqlite_forgets_what_has_expired(tmp_path: Path) -> None:
+def test_sqlite_forgets_what_has_expired(tmp_path: Path, sqlite: Factory) -> None:
     clock = ManualClock(AT)
-    store = SqliteStore(tmp_path / "used.db", clock=clock)
+    store = sqlite(clock)
     for number in range(PURGE_EVERY):
         assert store.consume(key(number), AT + 10)
     clock.advance(11)
@@ -281,16 +295,16 @@ def test_sqlite_forgets_what_has_expired(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_every_admission_of_sqlite_is_on_the_disk_at_once(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
+def test_every_admission_of_sqlite_is_on_the_disk_at_once(sqlite: Callable[..., SqliteStore]) -> None:
+    store = sqlite(ManualClock(AT))
     (connection,) = store._connections.values()
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_sqlite_opened_before_a_fork_works_on_both_sides(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
+def test_sqlite_opened_before_a_fork_works_on_both_sides(sqlite: Factory) -> None:
+    store = sqlite(ManualClock(AT))
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     child = context.Process(target=lambda: results.put((store.consume(key(1), AT + HOUR), store.consume(key(2), AT + HOUR))))
@@ -301,8 +315,8 @@ def test_sqlite_opened_before_a_fork_works_on_both_sides(tmp_path: Path) -> None
     assert not store.consume(key(2), AT + HOUR)
 
 
-def test_sqlite_refuses_while_another_process_holds_the_file(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT), busy_seconds=0)
+def test_sqlite_refuses_while_another_process_holds_the_file(tmp_path: Path, sqlite: Callable[..., SqliteStore]) -> None:
+    store = sqlite(ManualClock(AT), busy_seconds=0)
     holder = sqlite3.connect(tmp_path / "used.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError) as refusal:
@@ -327,12 +341,12 @@ def test_sqlite_refuses_a_place_that_is_not_there(tmp_path: Path) -> None:
     assert refusal.value.code == "store-unreachable"
 
 
-def test_sqlite_refuses_a_table_of_another_shape(tmp_path: Path) -> None:
+def test_sqlite_refuses_a_table_of_another_shape(tmp_path: Path, sqlite: Factory) -> None:
     with sqlite3.connect(tmp_path / "used.db") as connection:
         connection.execute("CREATE TABLE used (name TEXT)")
     connection.close()
     with pytest.raises(StoreError):
-        SqliteStore(tmp_path / "used.db").consume(key("a"), SystemClock().now() + HOUR)
+        sqlite(SystemClock()).consume(key("a"), SystemClock().now() + HOUR)
 
 
 # Redis
