@@ -1,6 +1,6 @@
 """Documents of a whole fleet as a load: thousands of machines in several regions over several days, signers that change, and a share that is bad.
 
-    PYTHONPATH=python .venv/bin/python benches/fleet_corpus.py OUT --documents 10000000 [--machines N] [--bad SHARE] [--seed N] [--processes N]
+    PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py OUT --documents 10000000 [--machines N] [--bad SHARE] [--seed N] [--processes N]
 
 writes OUT/documents/000000000.parquet and so on, OUT/root.pem and OUT/issuing.pem. Columns are ``id``, ``machine``, ``document`` (the service's JSON),
 ``received``, and ``made``: ``good``, or what is wrong. The same arguments give the same octets, on however many processes, with gmpy2 (faster) or

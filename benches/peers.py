@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 
+import foreign
 from corpus import Chain
 
 from imdskit.backends.python.rsa import DIGEST_INFO
@@ -161,6 +163,11 @@ PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
     "cryptography, chain each time": (cryptography_uncached, ("cryptography",)),
     "openssl cms -verify, a process each": (openssl_process, ()),
     "pyHanko": (pyhanko, ("pyHanko", "pyhanko-certvalidator", "asn1crypto")),
+    **{
+        f"{language}, {words}": (partial(program, mode=mode), ())
+        for language, program in foreign.LANGUAGES.items()
+        for mode, words in (("cached", "chain cached"), ("uncached", "chain each time"))
+    },
 }
 """Name -> (adapter, packages whose versions are reported)."""
 
@@ -185,6 +192,8 @@ def ready(chain: Chain, good: bytes) -> tuple[dict[str, Verify], dict[str, str],
             continue
         found[name] = verify
         versions.update({package: version(package) for package in packages})
+        if isinstance(verify, foreign.Program):
+            versions[name.partition(",")[0]] = verify.version
     return found, versions, absent
 
 

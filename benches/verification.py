@@ -22,13 +22,17 @@ from time import perf_counter, perf_counter_ns
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import corpus
+import foreign
 import peers
 
 from imdskit import backends
 from imdskit.backends.contract import Backend, Checker
 from imdskit.errors import BackendError
+from imdskit.verify import Trust, Verifier
 
 Work = Callable[[], int]
+TURNS = 32
+"""That a thread takes through the documents, so that its start and its end are not what is measured."""
 
 
 def main() -> int:
@@ -89,7 +93,17 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
         return len(documents)
 
     def threads() -> int:
-        return sum(pool.map(lambda _: single(), range(2)))
+        return sum(pool.map(lambda _: sum(single() for _ in range(TURNS)), range(2)))
+
+    verifier = Verifier(Trust(setup.anchors, setup.intermediates), backend=backend)
+
+    def public() -> int:
+        for document in documents:
+            verifier.verify(document, at)
+        return len(documents)
+
+    def public_threads() -> int:
+        return sum(pool.map(lambda _: sum(public() for _ in range(TURNS)), range(2)))
 
     leaves = [chain.another_leaf() for _ in range(8)]
     strange = [next(corpus.documents(each, 1)) for each in leaves]
@@ -107,15 +121,21 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
             backend.checker(setup).check(document, at, None)
         return len(strange)
 
-    found: dict[str, Work] = {f"{name}, a call each": single, f"{name}, new leaf": new_leaf, f"{name}, nothing remembered": cold}
+    found: dict[str, Work] = {f"{name}, a call each": single, f"{name}, Verifier.verify": public}
+    found |= {f"{name}, new leaf": new_leaf, f"{name}, nothing remembered": cold}
     if "checker" in backend.native:
         found[f"{name}, a call each, two threads"] = threads
+        found[f"{name}, Verifier.verify, two threads"] = public_threads
         found[f"{name}, batch"] = lambda: len(checker.check_many(many, at, 1))
         found[f"{name}, batch, two threads"] = lambda: len(checker.check_many(many, at, 2))
     return found
 
 
 def _each(verify: peers.Verify, documents: list[bytes]) -> Work:
+    if isinstance(verify, foreign.Program):
+        verify.keep(documents)
+        return verify.work
+
     def work() -> int:
         for document in documents[:64]:
             verify(document)
