@@ -1,4 +1,4 @@
-"""Without an engine: one process reads Parquet, verifies on all of its cores, and writes Parquet. Constant memory."""
+"""Without an engine: one process reads Parquet, verifies on all of its cores, and writes Parquet. Memory does not grow with the input."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ if __name__ == "__main__":
     verify = replace(verify, threads=options.processes)
     given = ds.dataset(options.given, format="parquet")
     with pq.ParquetWriter(options.found, verify.schema(given.schema)) as writer:
-        for batch in verify.each(given.to_batches(batch_size=ROWS)):
+        for batch in verify.each(given.to_batches(batch_size=ROWS, batch_readahead=4, fragment_readahead=1)):
             writer.write_batch(batch)
