@@ -35,7 +35,9 @@ def corpus(folder: Path, *more: str) -> tuple[Any, Trust]:
         check=True,
         timeout=120,
     )
-    return pq.read_table(folder / "documents"), Trust.from_pem([(folder / "root.pem").read_bytes()], [(folder / "issuing.pem").read_bytes()])
+    return pq.read_table(folder / "documents"), Trust.from_pem(
+        [(folder / "root.pem").read_bytes()], [(folder / "issuing.pem").read_bytes()]
+    )
 
 
 def test_a_fleet_gives_the_same_documents_each_time_and_they_are_what_they_say(tmp_path: Path) -> None:
