@@ -38,12 +38,14 @@ class Bucket:
     def take(self, now_ns: int) -> int:
         """See :meth:`imdskit.backends.contract.Bucket.take`. A clock that goes back brings no tokens and takes none away."""
         with self._lock:
-            if self._last is None:
+            level, last = self._level, self._last
+            if last is None:
                 self._last = now_ns
-            elif now_ns > self._last:
-                self._level = min(self._capacity, self._level + (now_ns - self._last) * self._rate)
+            elif now_ns > last:
                 self._last = now_ns
-            if self._level >= self._per_ns:
-                self._level -= self._per_ns
-                return 0
-            return -((self._level - self._per_ns) // self._rate)
+                level += (now_ns - last) * self._rate
+                if level > self._capacity:  # noqa: PLR1730  # a call of min() takes a fifth of the whole
+                    level = self._capacity
+            taken = level >= self._per_ns
+            self._level = level - self._per_ns if taken else level
+            return 0 if taken else -((level - self._per_ns) // self._rate)
