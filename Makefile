@@ -95,6 +95,7 @@ bench: native
 	@mkdir -p build/bench
 	PYTHONPATH=python .venv-bench/bin/python benches/verification.py --json build/bench/verification.json --markdown build/bench/verification.md
 	PYTHONPATH=python .venv-bench/bin/python benches/small_paths.py --json build/bench/small_paths.json
+	PYTHONPATH=python .venv-bench/bin/python benches/startup.py --json build/bench/startup.json
 	.venv-bench/bin/python benches/plots.py build/bench/verification.json build/bench
 
 # Every parser of hostile octets, FUZZ_SECONDS each (60), guided by coverage; its own environment. TARGETS="check document" runs those alone.

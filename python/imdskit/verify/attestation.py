@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from imdskit.backends.contract import Claims, Signed
-from imdskit.backends.python.checker import SignedDocument
 from imdskit.clouds import Cloud
 
 
@@ -74,6 +72,8 @@ class Attestation:
 
     def members(self) -> dict[str, object]:
         """The signed content as JSON members, unknown ones included."""
+        import json  # which nobody else here needs
+
         members: dict[str, object] = json.loads(self.content)
         return members
 
@@ -105,5 +105,7 @@ class Attestation:
         return f"Attestation({', '.join(f'{name}={value!r}' for name, value in said.items())}, relaxed={self.relaxed!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
+        from imdskit.backends.python.checker import SignedDocument  # a backend that may not be loaded
+
         signed = SignedDocument(self.content, self.claims, self._signed.label, self.name, self.chain)
         return (Attestation, (signed, self.cloud, self.at, self.backend, self.relaxed))

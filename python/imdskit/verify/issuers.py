@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import cms, envelope
 from imdskit.errors import DerError, VerificationError
 
 
@@ -25,6 +24,8 @@ class IssuerSource(Protocol):
 
 def signer_of(document: bytes, limits: Limits) -> bytes | None:
     """DER of the certificate that the document's signer names. None if there is none, which a checked document never leads to."""
+    from imdskit.backends.python import cms, envelope  # a backend that may not be loaded
+
     try:
         message = cms.parse(envelope.decode(document, limits))
         certificate = cms.find_certificate(message.signers[0], message.certificates) if message.signers else None

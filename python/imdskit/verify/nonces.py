@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
 import re
-import secrets
 from collections.abc import Callable, Sequence
 
 from imdskit.clock import Clock, SystemClock
@@ -62,7 +62,7 @@ class NonceIssuer:
         lifetime: int = 300,
         skew: int = 30,
         clock: Clock | None = None,
-        random: Callable[[int], bytes] = secrets.token_bytes,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         # Octets and text are sequences, too: of int and str, which are no keys.
         if len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):

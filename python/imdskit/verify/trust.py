@@ -6,12 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import TypeAlias
 
 from imdskit.errors import TrustError, UsageError
-from imdskit.verify import bundle, pem
+from imdskit.verify import pem
 
 Contents: TypeAlias = bytes | str | Iterable[bytes | str]
 """Of one file, or of several."""
@@ -44,6 +42,10 @@ class Trust:
     @cache
     def bundled() -> Trust:
         """The roots and known intermediates of the four Azure clouds; ``roots/README.md`` says where each comes from."""
+        from importlib.resources import files  # as the reader of bundles, needed by nobody who brings their own certificates
+
+        from imdskit.verify import bundle
+
         found = bundle.read(files("imdskit.verify") / "roots", "roots")
         return Trust(found.anchors, found.intermediates, "bundled with imdskit", date=found.date)
 
@@ -55,6 +57,10 @@ class Trust:
         Raises:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
         """
+        from pathlib import Path
+
+        from imdskit.verify import bundle
+
         found = bundle.read(Path(path), str(Path(path)))
         return Trust(found.anchors, found.intermediates, f"bundle {path}", date=found.date)
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from imdskit import backends
 from imdskit.backends.contract import Backend, Checker, Columns, Setup, Signed
-from imdskit.backends.python.checker import Checker as PythonChecker
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
@@ -169,6 +168,8 @@ class Verifier:
 
     def explain(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Report:
         """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004)."""
+        from imdskit.backends.python.checker import Checker as PythonChecker  # a backend that may not be loaded
+
         second = self._second(at)
         octets = _octets(document)
 

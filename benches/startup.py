@@ -1,0 +1,74 @@
+"""What it takes to start: imports over a bare interpreter, and one document verified from the command line.
+
+    PYTHONPATH=python .venv/bin/python benches/startup.py [--rounds N] [--json OUT]
+
+Each is a process of its own, in turns; milliseconds are those of the whole process by the wall, less those of a bare interpreter in the same round where it
+says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from imdskit.clock import SystemClock
+from imdskit.emulator import attest
+from imdskit.emulator.authority import Authority
+from imdskit.protocol import attested
+
+FACTS = {"vmId": "00000000-0000-4000-8000-000000000001", "subscriptionId": "00000000-0000-4000-8000-0000000000aa"}
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """What is started, without the interpreter."""
+    clock = SystemClock()
+    authority = Authority(clock, "http://127.0.0.1:8080", seed=1)
+    document = folder / "document.json"
+    document.write_bytes(attested.envelope(attest.message(authority.signer(), attested.content(FACTS, "2021-02-01", clock.now(), None))))
+    trust = folder / "trust.pem"
+    trust.write_text(authority.trust_pem())
+    verify = ["-m", "imdskit", "verify", str(document), "--trust", str(trust)]
+    return {
+        "bare interpreter": ["-c", ""],
+        "import imdskit.verify, over bare": ["-c", "import imdskit.verify"],
+        "import imdskit.client, over bare": ["-c", "import imdskit.client"],
+        "imdskit verify FILE, Rust": [*verify, "--backend", "rust"],
+        "imdskit verify FILE, Python": [*verify, "--backend", "python"],
+    }
+
+
+def run(arguments: list[str]) -> float:
+    """Milliseconds of one process, which has to succeed."""
+    start = perf_counter()
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    return (perf_counter() - start) * 1000
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        given = commands(Path(folder))
+        rounds = [{name: run(arguments) for name, arguments in given.items()} for _ in range(options.rounds + 1)][1:]
+    found = {}
+    for name in given:
+        taken = [each[name] - (each["bare interpreter"] if name.endswith("over bare") else 0) for each in rounds]
+        found[name] = {"median": median(taken), "lowest": min(taken), "highest": max(taken)}
+    print("| what | milliseconds (fastest to slowest) |\n|---|---|")
+    for name, one in found.items():
+        print(f"| {name} | {one['median']:.1f} ({one['lowest']:.1f} to {one['highest']:.1f}) |")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
