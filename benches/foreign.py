@@ -13,10 +13,12 @@ from __future__ import annotations
 import atexit
 import base64
 import re
+import select
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from time import monotonic
 
 from corpus import AT, DOMAIN, Chain
 
@@ -24,7 +26,9 @@ SOURCES = Path(__file__).parent / "other_languages"
 ROUND = 512
 """Documents for which a program is asked once."""
 SECONDS = 300
-"""In which a program must be compiled."""
+"""In which a program must be compiled, and in which it must answer."""
+WARM = 1.5
+"""Seconds for which a program works before anything is timed: some compile what they do often."""
 
 
 class Program:
@@ -45,9 +49,12 @@ class Program:
         self._ask(f"check {self._mode} {document.decode()}")
 
     def keep(self, documents: list[bytes]) -> None:
-        """The documents of all rounds."""
+        """The documents of all rounds; some rounds are done at once."""
         for document in documents:
             self._say(f"keep {document.decode()}")
+        end = monotonic() + WARM
+        while monotonic() < end:
+            self.work()
 
     def work(self) -> int:
         """A round; how many documents it had."""
@@ -55,9 +62,11 @@ class Program:
         return ROUND
 
     def close(self) -> None:
-        """End of input, which ends the program."""
-        with self._process:
-            pass
+        """End of input, which ends the program; one that goes on is ended."""
+        try:
+            self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
     def _say(self, line: str) -> None:
         assert self._process.stdin
@@ -68,6 +77,8 @@ class Program:
         assert self._process.stdout
         self._say(line)
         self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], SECONDS)[0]:
+            raise ValueError("no answer")
         answer = self._process.stdout.readline().strip()
         if answer != "accepted":
             raise ValueError(answer)

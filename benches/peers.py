@@ -11,6 +11,7 @@ import base64
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
+from subprocess import SubprocessError
 
 import foreign
 from corpus import Chain
@@ -186,7 +187,12 @@ def ready(chain: Chain, good: bytes) -> tuple[dict[str, Verify], dict[str, str],
         except ImportError as error:
             absent[name] = f"not installed: {error.name}"
             continue
-        verify(good)
+        except (OSError, SubprocessError) as error:
+            absent[name] = f"does not start: {error}"
+            continue
+        if not accepts(verify, good):
+            absent[name] = "refuses a good document"
+            continue
         if accepts(verify, bad):
             absent[name] = "accepts a document whose signature was changed"
             continue
