@@ -14,6 +14,7 @@ from importlib.metadata import version
 from subprocess import SubprocessError
 
 import foreign
+import libcrypto
 from corpus import Chain
 
 from imdskit.backends.python.rsa import DIGEST_INFO
@@ -163,6 +164,7 @@ PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
     "cryptography, chain cached": (cryptography_cached, ("cryptography",)),
     "cryptography, chain each time": (cryptography_uncached, ("cryptography",)),
     "openssl cms -verify, a process each": (openssl_process, ()),
+    "CMS_verify of libcrypto": (libcrypto.cms_verify, ("psycopg2-binary",)),
     "pyHanko": (pyhanko, ("pyHanko", "pyhanko-certvalidator", "asn1crypto")),
     **{
         f"{language}, {words}": (partial(program, mode=mode), ())
@@ -198,6 +200,8 @@ def ready(chain: Chain, good: bytes) -> tuple[dict[str, Verify], dict[str, str],
             continue
         found[name] = verify
         versions.update({package: version(package) for package in packages})
+        if name.endswith("libcrypto"):
+            versions["libcrypto"] = libcrypto.version()
         if isinstance(verify, foreign.Program):
             versions[name.partition(",")[0]] = verify.version
     return found, versions, absent
