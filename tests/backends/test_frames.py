@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
 
 from imdskit.asn1 import writer as der
@@ -79,6 +82,41 @@ def test_every_other_octet_counts_as_before(backend: Backend, setup: Setup, mess
         assert said[0] == said[1]
         refused += " at " in said[0]
     assert refused > 0.99 * len(places)
+
+
+@pytest.mark.parametrize("form", [base64.b64encode, attested.envelope], ids=["base64", "JSON"])
+def test_a_text_like_one_before_says_what_it_says_itself(
+    backend: Backend, setup: Setup, messages: list[bytes], form: Callable[[bytes], bytes]
+) -> None:
+    one, other = messages
+    warm = backend.checker(setup)
+    for message in (one, other, one):
+        assert outcome(warm, form(message)) == verdict(backend, setup, message)
+    mixed = one.replace(content(NONCES[0]), content(NONCES[1]))
+    assert outcome(warm, form(mixed)).startswith("bad-signature at")
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_every_character_counts_as_before(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
+    """Of base64, with a message that ends in a whole group and in two that are not; white space and the end of the text, too."""
+    body = attested.content({"vmId": "machine" + "x" * extra}, "2021-02-01", AT, "1")
+    message = attest.message(authority.signer(), body)
+    text = base64.b64encode(message)
+    start = message.index(body)
+    edges = {place * 4 // 3 for place in (0, start, start + len(body), len(message) - 256, len(message))}
+    places = {place + near for place in edges for near in range(-9, 10)} | set(range(0, len(text), 41))
+    changed = [text[:-1], text[:-4], text + b"=", text + b"====", text + text[:4], text + b"\n", text + b"AAAA"]
+    for place in sorted(places & set(range(len(text)))):
+        before, here, after = text[:place], text[place : place + 1], text[place + 1 :]
+        changed += [before + each + after for each in (b"A", b"B", b"=", b" ", b"-", b"\x00", here + b"\n", b"") if each != here]
+    warm = backend.checker(setup)
+    refused = 0
+    for each in changed:
+        warm.check(text, AT, None)
+        said = [outcome(checker, each) for checker in (backend.checker(setup), warm)]
+        assert said[0] == said[1]
+        refused += " at " in said[0]
+    assert refused > 0.8 * len(changed)
 
 
 def test_what_follows_the_signature_counts_too(backend: Backend, setup: Setup, messages: list[bytes]) -> None:

@@ -14,6 +14,7 @@ use crate::cms::{self, SignedData};
 use crate::contract::Setup;
 use crate::crl::{CertificateList, parse_crl};
 use crate::der::{DerError, Field};
+use crate::envelope::{self, Held};
 use crate::frame::Frame;
 use crate::memory::{Chain, Identity, Memory, Signer};
 use crate::path::{self, LinkCache, Pool};
@@ -22,7 +23,7 @@ use crate::revocation::Lists;
 use crate::signature::{self, Fault, Scheme};
 use crate::validation::Inputs;
 use crate::x509::parse_certificate;
-use crate::{envelope, host_names, oids, rsa};
+use crate::{host_names, oids, rsa};
 
 /// Something that was to be trusted, or to help, cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,8 @@ pub struct Checker {
 /// A document whose checks before the signature were good.
 #[derive(Debug)]
 pub(crate) struct Opened<'d> {
-    der: Cow<'d, [u8]>,
+    /// The message, or as much of it as holds content and signature.
+    octets: Cow<'d, [u8]>,
     content: Range<usize>,
     signature: Range<usize>,
     /// DER of the signed attributes; without any, the signature is over the content.
@@ -72,7 +74,8 @@ enum Text {
 /// A document that passed every check.
 #[derive(Debug)]
 pub struct Signed {
-    der: Vec<u8>,
+    /// See [`Opened::octets`].
+    octets: Vec<u8>,
     content: Range<usize>,
     claims: Claims<Text>,
     chain: Chain,
@@ -84,7 +87,7 @@ impl Signed {
     /// The signed octets, exactly as digested.
     #[must_use]
     pub fn content(&self) -> &[u8] {
-        &self.der[self.content.clone()]
+        &self.octets[self.content.clone()]
     }
 
     /// The members of the content.
@@ -168,7 +171,7 @@ impl Checker {
 
     fn signed(&self, opened: Opened<'_>, at: i64, nonce: Option<&[u8]>) -> Result<Signed, Refusal> {
         let (chain, identity, claims) = self.conclude(&opened, at, nonce)?;
-        let content = &opened.der[opened.content.clone()];
+        let content = &opened.octets[opened.content.clone()];
         let claims = claims.map(|text| match text {
             Cow::Borrowed(text) => {
                 let start = place_of(text.as_bytes(), content);
@@ -179,7 +182,7 @@ impl Checker {
         let label = self.setup.names[identity.label].0.clone();
         Ok(Signed {
             content: opened.content,
-            der: opened.der.into_owned(),
+            octets: opened.octets.into_owned(),
             claims,
             chain,
             label,
@@ -189,18 +192,16 @@ impl Checker {
 
     /// Envelope, structure, and of the signature all but the reckoning.
     pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
-        let der = envelope::decode(document, &self.setup.limits)?;
+        let der = match envelope::open(document, &self.setup.limits)? {
+            Held::Der(der) => Cow::Borrowed(der),
+            Held::Base64 { text, location } => match self.memory.cut(&text) {
+                Some((frame, cut)) => return Ok(Opened::framed(&frame, cut.octets.into(), cut.content, cut.signature)),
+                None => Cow::Owned(envelope::decode_base64(&text, location)?),
+            },
+        };
         if let Some(frame) = self.memory.frame(&der) {
-            return Ok(Opened {
-                content: frame.content.clone(),
-                signature: frame.signature.clone(),
-                attributes: None,
-                scheme: frame.scheme,
-                signer: Arc::clone(&frame.signer),
-                certificates: None,
-                framed: true,
-                der,
-            });
+            let (content, signature) = (frame.content.clone(), frame.signature.clone());
+            return Ok(Opened::framed(&frame, der, content, signature));
         }
         let remembered = RefCell::new(None);
         let read = |der: &[u8], offset, field| self.read_certificate(der, offset, field, &remembered);
@@ -228,7 +229,7 @@ impl Checker {
             signer: known,
             certificates: (!alone).then(|| message.certificates.clone()),
             framed: false,
-            der,
+            octets: der,
         })
     }
 
@@ -276,7 +277,7 @@ impl Checker {
             .identity
             .get_or_init(|| self.identity(&opened.signer.certificate))
             .clone()?;
-        let claims = claims::parse(&opened.der[opened.content.clone()], &self.setup)?;
+        let claims = claims::parse(&opened.octets[opened.content.clone()], &self.setup)?;
         if self.setup.check_times {
             claims::check_times(&claims, at, &self.setup)?;
         }
@@ -291,8 +292,8 @@ impl Checker {
     fn remember_frame(&self, opened: &Opened<'_>) {
         if let Some(signer) = self.memory.get(&opened.signer.certificate.der) {
             let (content, signature) = (opened.content.clone(), opened.signature.clone());
-            let frame = Frame::new(&opened.der, content, signature, opened.scheme, signer);
-            self.memory.put_frame(opened.der.len(), frame);
+            self.memory
+                .put_frame(Frame::new(&opened.octets, content, signature, opened.scheme, signer));
         }
     }
 
@@ -372,15 +373,28 @@ impl Checker {
     }
 }
 
-impl Opened<'_> {
+impl<'d> Opened<'d> {
+    fn framed(frame: &Frame, octets: Cow<'d, [u8]>, content: Range<usize>, signature: Range<usize>) -> Self {
+        Self {
+            octets,
+            content,
+            signature,
+            attributes: None,
+            scheme: frame.scheme,
+            signer: Arc::clone(&frame.signer),
+            certificates: None,
+            framed: true,
+        }
+    }
+
     /// What the signature has to be over.
     fn message(&self) -> &[u8] {
-        self.attributes.as_deref().unwrap_or(&self.der[self.content.clone()])
+        self.attributes.as_deref().unwrap_or(&self.octets[self.content.clone()])
     }
 
     /// The signature fits message and key.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
-        let (key, signature) = (&self.signer.certificate.public_key, &self.der[self.signature.clone()]);
+        let (key, signature) = (&self.signer.certificate.public_key, &self.octets[self.signature.clone()]);
         let fault = self.scheme.map_or(Some(Fault::Algorithm), |scheme| {
             signature::fault_with(scheme, key, self.message(), signature)
         });
@@ -423,7 +437,7 @@ impl Opened<'_> {
         let block = rsa::kernel_block(hash, hash.digest(&[self.message()]).as_ref(), kernel.octets(), block)?;
         Some(imdskit_multibuffer::Job {
             key: kernel,
-            signature: &self.der[self.signature.clone()],
+            signature: &self.octets[self.signature.clone()],
             block,
         })
     }

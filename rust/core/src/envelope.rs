@@ -14,22 +14,42 @@ const fn is_base64(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=')
 }
 
+/// The message as a document holds it.
+#[derive(Debug)]
+pub(crate) enum Held<'d> {
+    Der(&'d [u8]),
+    Base64 {
+        text: Cow<'d, [u8]>,
+        /// Where the text stands.
+        location: &'static str,
+    },
+}
+
 /// The message inside `document`. DER begins with 0x30, which is also the digit 0; no base64 of a message does, and the second octet of DER is no letter
 /// of base64.
-pub(crate) fn decode<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, [u8]>, Refusal> {
+pub(crate) fn open<'d>(document: &'d [u8], limits: &Limits) -> Result<Held<'d>, Refusal> {
     if document.len() > limits.document_bytes {
         let detail = format!("{} bytes, at most {} are read", document.len(), limits.document_bytes);
         return Err(Refusal::new(Reason::TooLarge, "document", detail));
     }
     if let [b'0', second, ..] = document {
         if !is_base64(*second) && !is_white_space(*second) {
-            return Ok(Cow::Borrowed(document));
+            return Ok(Held::Der(document));
         }
     }
     match document.iter().find(|octet| !is_white_space(**octet)) {
         None => Err(Refusal::new(Reason::Empty, "document", "")),
-        Some(b'{') => decode_base64(signature_member(document, limits)?.as_bytes(), "signature").map(Cow::Owned),
-        Some(_) => decode_base64(document, "document").map(Cow::Owned),
+        Some(b'{') => Ok(Held::Base64 {
+            text: match signature_member(document, limits)? {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            },
+            location: "signature",
+        }),
+        Some(_) => Ok(Held::Base64 {
+            text: Cow::Borrowed(document),
+            location: "document",
+        }),
     }
 }
 
@@ -61,7 +81,7 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
 }
 
 /// RFC 4648 section 4, strictly, but white space: one holder of genuine documents stored one with blanks, others wrap lines.
-fn decode_base64(text: &[u8], location: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn decode_base64(text: &[u8], location: &str) -> Result<Vec<u8>, Refusal> {
     let decode = |text: &[u8]| base64_simd::STANDARD.decode_to_vec(text);
     let decoded = decode(text).or_else(|_| decode(&text.iter().copied().filter(|octet| !is_white_space(*octet)).collect::<Vec<_>>()));
     match decoded {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::certificate::Certificate;
-use crate::frame::Frame;
+use crate::frame::{Cut, Frame};
 use crate::reasons::Refusal;
 
 /// Signers whose path is remembered. A region uses one for weeks.
@@ -62,8 +62,7 @@ impl Signer {
 /// Signers by their certificates, and frames of their messages. What came first is forgotten first.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// With the length of each message.
-    frames: ArcSwap<Vec<(usize, Arc<Frame>)>>,
+    frames: ArcSwap<Vec<Arc<Frame>>>,
     signers: ArcSwap<HashMap<Tail, Arc<Signer>>>,
     /// In the order of arrival; held while anything is written.
     order: Mutex<VecDeque<Tail>>,
@@ -82,20 +81,23 @@ impl Memory {
     /// The frame of a message like one that was accepted.
     pub(crate) fn frame(&self, message: &[u8]) -> Option<Arc<Frame>> {
         let frames = self.frames.load();
-        let (_, frame) = frames
-            .iter()
-            .find(|(length, frame)| *length == message.len() && frame.fits(message))?;
-        Some(Arc::clone(frame))
+        frames.iter().find(|frame| frame.fits(message)).map(Arc::clone)
+    }
+
+    /// The same for a message in base64, with what the frame is around.
+    pub(crate) fn cut(&self, text: &[u8]) -> Option<(Arc<Frame>, Cut)> {
+        let frames = self.frames.load();
+        frames.iter().find_map(|frame| Some((Arc::clone(frame), frame.cut(text)?)))
     }
 
     /// Remember the frame of a message that was accepted.
-    pub(crate) fn put_frame(&self, length: usize, frame: Frame) {
+    pub(crate) fn put_frame(&self, frame: Frame) {
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let mut frames = Vec::clone(&self.frames.load());
         if frames.len() == REMEMBERED_FRAMES {
             frames.remove(0);
         }
-        frames.push((length, Arc::new(frame)));
+        frames.push(Arc::new(frame));
         self.frames.store(Arc::new(frames));
     }
 

@@ -13,8 +13,8 @@ WHITE_SPACE = b" \t\r\n"
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
-def decode(document: bytes, limits: Limits) -> bytes:
-    """The message inside ``document``.
+def find(document: bytes, limits: Limits) -> tuple[bytes, str]:
+    """The message inside ``document``: its base64 and the name of the place; or its DER and no name.
 
     DER begins with 0x30, which is also the digit 0; no base64 of a message does, and the second octet of DER is no letter of base64.
 
@@ -26,13 +26,58 @@ def decode(document: bytes, limits: Limits) -> bytes:
             Reason.TOO_LARGE, location="document", detail=f"{len(document)} bytes, at most {limits.document_bytes} are read"
         )
     if document[:1] == b"0" and len(document) > 1 and document[1] not in _BASE64 and document[1] not in WHITE_SPACE:
-        return document
+        return document, ""
     start = document.lstrip(WHITE_SPACE)[:1]
     if not start:
         raise VerificationError(Reason.EMPTY, location="document")
     if start == b"{":
-        return _decode_base64(_signature_member(document, limits), "signature")
-    return _decode_base64(document, "document")
+        return _signature_member(document, limits), "signature"
+    return document, "document"
+
+
+def decode(document: bytes, limits: Limits) -> bytes:
+    """The message inside ``document``.
+
+    Raises:
+        VerificationError: of stage ``envelope``.
+    """
+    found, location = find(document, limits)
+    return decode_base64(found, location) if location else found
+
+
+def decode_base64(text: bytes, location: str) -> bytes:
+    """The message whose base64 is ``text``, in which there may be white space: one holder of genuine documents stored one with blanks, others wrap
+    lines.
+
+    Raises:
+        VerificationError: of stage ``envelope``.
+    """
+    try:
+        message = decode_strictly(text)
+    except binascii.Error:
+        try:
+            message = decode_strictly(text.translate(None, WHITE_SPACE))
+        except binascii.Error as error:
+            raise VerificationError(Reason.BAD_BASE64, location=location, detail=str(error)) from None
+    if not message:
+        raise VerificationError(Reason.EMPTY, location=location)
+    return message
+
+
+def decode_strictly(text: bytes) -> bytes:
+    """Of RFC 4648 section 4: for some octets there is one text.
+
+    Raises:
+        binascii.Error: it is another.
+    """
+    octets = binascii.a2b_base64(text, strict_mode=True)
+    if len(text) != (len(octets) + 2) // 3 * 4:
+        # Strict as it is called, a2b_base64 of older Pythons lets this pass (python/cpython#118314).
+        raise binascii.Error("padding after a whole group")
+    rest = len(octets) % 3
+    if rest and binascii.b2a_base64(octets[-rest:], newline=False) != text[-4:]:
+        raise binascii.Error("unused bits of the last character are set")
+    return octets
 
 
 def _signature_member(document: bytes, limits: Limits) -> bytes:
@@ -55,22 +100,6 @@ def _signature_member(document: bytes, limits: Limits) -> bytes:
         raise VerificationError(Reason.BAD_BASE64, location=f"signature@{error.start}", detail="not ASCII") from None
 
 
-def _decode_base64(text: bytes, location: str) -> bytes:
-    """RFC 4648 section 4, strictly, but white space: one holder of genuine documents stored one with blanks, others wrap lines."""
-    try:
-        message = binascii.a2b_base64(text, strict_mode=True)
-    except binascii.Error:
-        text = text.translate(None, WHITE_SPACE)
-        try:
-            message = binascii.a2b_base64(text, strict_mode=True)
-        except binascii.Error as error:
-            raise VerificationError(Reason.BAD_BASE64, location=location, detail=str(error)) from None
-    if len(text) != (len(message) + 2) // 3 * 4:
-        # Strict as it is called, a2b_base64 of older Pythons lets this pass (python/cpython#118314).
-        raise VerificationError(Reason.BAD_BASE64, location=location, detail="padding after a whole group")
-    rest = len(message) % 3
-    if rest and binascii.b2a_base64(message[-rest:], newline=False) != text[-4:]:
-        raise VerificationError(Reason.BAD_BASE64, location=location, detail="unused bits of the last character are set")
-    if not message:
-        raise VerificationError(Reason.EMPTY, location=location)
-    return message
+def decoded_size(text: bytes) -> int:
+    """Octets of the message whose base64 is ``text``, if it is well-formed and without white space."""
+    return len(text) // 4 * 3 - text[-2:].count(b"=")
