@@ -11,7 +11,7 @@
 //!
 //! So of a stranger it is said first that it is one. The twin of `backends/python/path.py`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -37,10 +37,10 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(certificates: impl IntoIterator<Item = Arc<Certificate>>) -> Self {
         let mut by_subject: HashMap<NameKey, Vec<Arc<Certificate>>> = HashMap::new();
-        let mut seen: HashSet<Box<[u8]>> = HashSet::new();
         for certificate in certificates {
-            if seen.insert(certificate.der.clone()) {
-                by_subject.entry(certificate.subject.key.clone()).or_default().push(certificate);
+            let namesakes = by_subject.entry(certificate.subject.key.clone()).or_default();
+            if !namesakes.iter().any(|other| other.der == certificate.der) {
+                namesakes.push(certificate);
             }
         }
         Self { by_subject }

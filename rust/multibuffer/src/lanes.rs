@@ -64,9 +64,9 @@ impl<const NB: usize> WideModulus<NB> {
 
     pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>) {
         self.n.set(lane, &modulus.n);
-        self.folded.set(lane, &modulus.by_block.folded);
+        self.folded.set(lane, &modulus.by_block().folded);
         self.r_squared.set(lane, &modulus.r_squared);
-        for (row, limb) in self.q.iter_mut().zip(&modulus.by_block.q) {
+        for (row, limb) in self.q.iter_mut().zip(&modulus.by_block().q) {
             row.0[lane] = *limb;
         }
     }

@@ -1,5 +1,7 @@
 //! Numbers as 52-bit limbs, least significant first, in blocks of eight: what all kernels and their model share. Plain integers, no vectors.
 
+use std::sync::OnceLock;
+
 /// Bits of a limb: the width that `vpmadd52luq` and `vpmadd52huq` multiply.
 pub(crate) const LIMB_BITS: usize = 52;
 /// The same, as shifts of vectors take it.
@@ -13,6 +15,9 @@ pub(crate) const BLOCK: usize = 8;
 pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Blocks of the greatest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
+
+/// Bits that a number is moved by at a time where shifts are reduced: the quotient is a limb then.
+const MAX_SHIFT: usize = LIMB_BITS - 2;
 
 /// A number of `NB` blocks, least significant limb first.
 #[repr(C, align(64))]
@@ -97,21 +102,27 @@ impl<const NB: usize> Number<NB> {
         self.subtract_if_not_less(n);
     }
 
-    /// Less than `n`, times 2^`bits` modulo `n`, which has `size` bits; `bits` is at most 52.
+    /// Less than 1.01`n`, times 2^`bits` modulo `n`, which has `size` bits: less than 1.01`n` again; `bits` is at most [`MAX_SHIFT`].
     ///
-    /// The quotient is estimated from the uppermost 64 bits of both, those of `n` rounded up: never too great, and too small by less than
-    /// 2^53 / 2^62 before it is rounded down, so that less than 3`n` is left.
+    /// The quotient is estimated from the uppermost 63 bits of `n`, rounded up, and what stands there here: never too great, and too small by less than
+    /// 4 * 2^50 / 2^62 before it is rounded down.
     fn shift_modulo(&mut self, bits: usize, n: &Self, size: usize) {
-        let quotient = (u128::from(self.bits_from(size - 64)) << bits) / (u128::from(n.bits_from(size - 64)) + 1);
-        let mut carried: i128 = 0;
+        let quotient = (u128::from(self.bits_from(size - 63)) << bits) / (u128::from(n.bits_from(size - 63)) + 1);
+        #[allow(clippy::cast_possible_truncation)] // less than 1.01 * 2^50
+        let quotient = quotient as u64;
+        let mut above = 0;
+        let mut carried = 0;
         for (limb, of_n) in self.limbs_mut().iter_mut().zip(n.limbs()) {
-            carried += (i128::from(*limb) << bits) - quotient.cast_signed() * i128::from(*of_n);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // masked
-            let low = carried as u64 & LIMB_MAX;
-            *limb = low;
-            carried >>= LIMB_BITS;
+            let (low, high) = halves(quotient, *of_n);
+            // Below 2^56 all of them, and of either sign.
+            let sum = ((*limb << bits) & LIMB_MAX)
+                .wrapping_sub(low)
+                .wrapping_add(above)
+                .wrapping_add(carried);
+            above = (*limb >> (LIMB_BITS - bits)).wrapping_sub(high);
+            carried = (sum.cast_signed() >> LIMB_BITS).cast_unsigned();
+            *limb = sum & LIMB_MAX;
         }
-        self.reduce(n);
     }
 
     /// The 64 bits from a bit on.
@@ -125,6 +136,17 @@ impl<const NB: usize> Number<NB> {
         let bits = (bits >> (bit % LIMB_BITS)) as u64;
         bits
     }
+}
+
+/// The low 52 bits of a product of two limbs, and the others. What is moved by twelve bits before comes out in two words, and nothing has to be moved from
+/// one to the other.
+#[inline]
+fn halves(a: u64, b: u64) -> (u64, u64) {
+    const SPARE: usize = 64 - LIMB_BITS;
+    let product = u128::from(a << SPARE) * u128::from(b);
+    #[allow(clippy::cast_possible_truncation)] // the two words
+    let words = (product as u64, (product >> 64) as u64);
+    (words.0 >> SPARE, words.1)
 }
 
 /// A number with limb j at `[j % NB][j / NB]`: eight parts of `NB` limbs, side by side.
@@ -165,8 +187,8 @@ pub(crate) struct Modulus<const NB: usize> {
     pub(crate) n: Number<NB>,
     /// R² modulo *n*.
     pub(crate) r_squared: Number<NB>,
-    /// `NB` blocks of eight limbs: how eight numbers are reduced side by side.
-    pub(crate) by_block: Fold<NB>,
+    /// See [`Modulus::by_block`].
+    by_block: OnceLock<Fold<NB>>,
     /// Eight blocks of `NB` limbs: how one number is reduced across the lanes.
     pub(crate) by_lane: Fold<NB>,
     /// Numbers as that takes them.
@@ -186,7 +208,7 @@ impl<const NB: usize> Modulus<NB> {
     /// multiplication of the model or of a kernel; it is not shown R².
     pub(crate) fn new(octets: &[u8], square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Self {
         let n = Number::from_be(octets);
-        let (by_block, by_lane) = (Fold::new(&n, BLOCK), Fold::new(&n, NB));
+        let by_lane = Fold::new(&n, NB);
         let across = AcrossModulus {
             n: n.across(),
             r_squared: Across::ZERO,
@@ -195,7 +217,7 @@ impl<const NB: usize> Modulus<NB> {
         let mut modulus = Self {
             n,
             r_squared: Number::ZERO,
-            by_block,
+            by_block: OnceLock::new(),
             by_lane,
             across,
         };
@@ -204,21 +226,26 @@ impl<const NB: usize> Modulus<NB> {
         modulus
     }
 
-    /// 2^size - n is 2^size modulo n. Shifts make R of it, and then R 2^d, the Montgomery form of 2^d; t squarings make that of 2^(d 2^t),
-    /// where d 2^t are the bits of R.
+    /// `NB` blocks of eight limbs: how eight numbers are reduced side by side. Most keys of authorities never are.
+    pub(crate) fn by_block(&self) -> &Fold<NB> {
+        self.by_block.get_or_init(|| Fold::new(&self.n, BLOCK))
+    }
+
+    /// 2^size - n is 2^size modulo n. Shifts make R of it, and then R 2^d, the Montgomery form of 2^d; squarings make that of 2^(8 d), where 8 d are
+    /// the bits of R. With more squarings there are fewer shifts; three take the least time, or nearly so, whatever the length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
+        const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;
-        let squarings = bits_of_r.trailing_zeros();
         let mut power = Number::ZERO;
         power.limbs_mut()[size / LIMB_BITS] = 1 << (size % LIMB_BITS);
         power.subtract_if_not_less(&self.n);
-        let mut left = bits_of_r - size + (bits_of_r >> squarings);
+        let mut left = bits_of_r - size + (bits_of_r >> SQUARINGS);
         while left > 0 {
-            let bits = left.min(LIMB_BITS);
+            let bits = left.min(MAX_SHIFT);
             power.shift_modulo(bits, &self.n, size);
             left -= bits;
         }
-        let mut power = square(power, squarings, self);
+        let mut power = square(power, SQUARINGS, self);
         power.reduce(&self.n);
         power
     }
@@ -240,19 +267,23 @@ impl<const NB: usize> Fold<NB> {
         };
         let limbs = fold.folded.limbs_mut();
         limbs[0] = 1;
+        // Sums of columns: carries, but for those out of the lowest, wait until the end. Each column is added to at most twice a round.
         for limb_of_q in &mut fold.q[..width] {
             *limb_of_q = limbs[0].wrapping_mul(inverse.wrapping_neg()) & LIMB_MAX;
-            let mut carry = (u128::from(n0) * u128::from(*limb_of_q) + u128::from(limbs[0])) >> LIMB_BITS;
+            let (low, high) = halves(n0, *limb_of_q);
+            let mut above = high + ((limbs[0] + low) >> LIMB_BITS);
             for index in 1..BLOCK * NB {
-                carry += u128::from(n.limbs()[index]) * u128::from(*limb_of_q) + u128::from(limbs[index]);
-                #[allow(clippy::cast_possible_truncation)] // masked
-                let limb = carry as u64 & LIMB_MAX;
-                limbs[index - 1] = limb;
-                carry >>= LIMB_BITS;
+                let (low, high) = halves(n.limbs()[index], *limb_of_q);
+                limbs[index - 1] = limbs[index] + low + above;
+                above = high;
             }
-            #[allow(clippy::cast_possible_truncation)] // a limb: the sum is at most n
-            let limb = carry as u64;
-            limbs[BLOCK * NB - 1] = limb;
+            limbs[BLOCK * NB - 1] = above;
+        }
+        let mut carried = 0;
+        for limb in limbs {
+            carried += *limb;
+            *limb = carried & LIMB_MAX;
+            carried >>= LIMB_BITS;
         }
         fold
     }

@@ -64,7 +64,7 @@ pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Numb
 /// So many squarings of a number.
 pub(crate) fn square<const NB: usize>(mut power: Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
     for _ in 0..times {
-        power = multiply(&power, &power, &modulus.n, &modulus.by_block);
+        power = multiply(&power, &power, &modulus.n, modulus.by_block());
     }
     power
 }
@@ -84,7 +84,7 @@ pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
 
 fn power<const NB: usize>(modulus: &[u8], signature: &[u8]) -> Vec<u8> {
     let modulus = Modulus::<NB>::new(modulus, square);
-    let product = |a: &_, b: &_| multiply(a, b, &modulus.n, &modulus.by_block);
+    let product = |a: &_, b: &_| multiply(a, b, &modulus.n, modulus.by_block());
     let s = Number::from_be(signature);
     let power = square(product(&s, &modulus.r_squared), 16, &modulus);
     let mut power = product(&power, &s);

@@ -58,7 +58,7 @@ fn modulus<const NB: usize>(limbs: &[u64], bits: u64) -> (BigUint, Modulus<NB>) 
 
 /// The model, with the blocks of the kernel of eight numbers.
 fn by_block<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
-    model::multiply(a, b, &modulus.n, &modulus.by_block)
+    model::multiply(a, b, &modulus.n, modulus.by_block())
 }
 
 /// The model, with the blocks of the kernel of one number.
@@ -80,7 +80,7 @@ fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u6
     let (n, modulus) = modulus::<NB>(n, bits);
     let r = BigUint::from(1_u8) << (BLOCK_BITS * NB);
     assert_eq!(big(modulus.r_squared.limbs()), &r * &r % &n);
-    for fold in [&modulus.by_block, &modulus.by_lane] {
+    for fold in [modulus.by_block(), &modulus.by_lane] {
         assert_eq!(&n * big(&fold.q) + 1_u8, big(fold.folded.limbs()) << (LIMB_BITS * fold.width));
     }
     let (a, b) = (operand(a, &n), operand(b, &n));
