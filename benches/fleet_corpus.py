@@ -1,4 +1,4 @@
-"""Documents of a whole fleet as a load: thousands of machines in several regions over several days, signers that change, and a share that is bad.
+"""Documents of the emulator's fleets as a load: thousands of machines in several regions over several days, signers that change, and a share that is bad.
 
     PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py OUT --documents 10000000 [--machines N] [--bad SHARE] [--seed N] [--processes N]
 
@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from math import prod
@@ -23,11 +23,15 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from imdskit.backends.python.document import Document
 from imdskit.clock import ManualClock
 from imdskit.emulator import attest
 from imdskit.emulator.authority import Authority
 from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.fleet_machines import Numbering
+from imdskit.emulator.instance import Instance
 from imdskit.emulator.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
+from imdskit.emulator.scenario import Scenario
 from imdskit.protocol import attested
 
 try:
@@ -38,6 +42,8 @@ except ImportError:
 START = 1_790_000_000
 REGIONS = ("westeurope", "northeurope", "eastus", "southcentralus", "japaneast", "brazilsouth")
 IMAGES = ("22_04-lts-gen2", "2022-datacenter-azure-edition", "9-lvm-gen2", "")
+FLEETS = 96
+"""Each in one region, of one image and one subscription; the machines are theirs in turns."""
 FAULTS = (Flaw.BROKEN_SIGNATURE, Flaw.UNKNOWN_ROOT, Flaw.EXPIRED_LEAF, "cut", "late", "changed")
 ROWS = 32_768
 """Of a file."""
@@ -95,6 +101,21 @@ def authority(seed: int) -> tuple[Authority, ManualClock]:
     return Authority(clock, "http://127.0.0.1:8080", seed=seed, keys=QuickLeaves()), clock
 
 
+@cache
+def fleet(seed: int, number: int) -> Numbering:
+    """What ``imdskit serve --fleet`` makes of a template that gives region and image."""
+    given = {"name": "vm-{index:05}", "location": REGIONS[number % len(REGIONS)], "sku": IMAGES[number % len(IMAGES)]}
+    return Numbering(Scenario.of({"template": True, "compute": given}), seed * FLEETS + number)
+
+
+@cache
+def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
+    """Region, and what the machine's documents say of it."""
+    of = fleet(seed, number % FLEETS)
+    instance = Instance(of.scenario(number // FLEETS), of.seed(number // FLEETS), Document)
+    return instance.location, instance.attested_facts()
+
+
 def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
     """Of the file that begins with the number ``first``, in the order of their receipt."""
     made_by, clock = authority(options.seed)
@@ -102,22 +123,18 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
     for number in range(first, min(first + ROWS, options.documents)):
         received = START + number * DAYS * 86_400 // options.documents
         clock.advance(received - clock.now())
-        machine = draw.randrange(options.machines)
+        who = draw.randrange(options.machines)
+        region, facts = machine(options.seed, who)
         fault = draw.choice(FAULTS) if draw.random() < options.bad else None
         flaw = fault if isinstance(fault, Flaw) else None
-        signer = made_by.signer(region=REGIONS[machine % len(REGIONS)], flaw=None if flaw is Flaw.BROKEN_SIGNATURE else flaw)
-        facts = {
-            "vmId": f"00000000-0000-4000-8000-{machine:012x}",
-            "subscriptionId": f"00000000-0000-4000-8000-{machine % 97:012x}",
-            "sku": IMAGES[machine % len(IMAGES)],
-        }
+        signer = made_by.signer(region=region, flaw=None if flaw is Flaw.BROKEN_SIGNATURE else flaw)
         content = attested.content(facts, "2021-02-01", received - (40_000 if fault == "late" else 5), f"{draw.randrange(10**10):010}")
         message = attest.message(signer, content, flaw)
         if fault == "cut":
             message = message[: draw.randrange(1, len(message))]
         elif fault == "changed":
-            message = message.replace(facts["vmId"].encode(), f"00000000-0000-4000-8000-{machine + 1:012x}".encode())
-        yield Made(number, machine, attested.envelope(message), received, str(fault or "good"))
+            message = message.replace(facts["vmId"].encode(), machine(options.seed, who + 1)[1]["vmId"].encode())
+        yield Made(number, who, attested.envelope(message), received, str(fault or "good"))
 
 
 def write(first: int, options: argparse.Namespace) -> None:
