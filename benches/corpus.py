@@ -66,8 +66,9 @@ def leaf(issuer: Pair) -> Pair:
     return _certificate(f"westeurope.{DOMAIN}", issuer, 2048, authority=False)
 
 
-def documents(of: Chain, count: int) -> Iterator[bytes]:
-    """Base64 of SignedData as the service makes it, but for the digest's identifier, which is that of RFC 5754: half of the peers refuse the service's own."""
+def documents(of: Chain, count: int, *, whole: bool = False) -> Iterator[bytes]:
+    """Base64 of SignedData as the service makes it, but for the digest's identifier, which is that of RFC 5754: half of the peers refuse the service's own.
+    A ``whole`` one brings its intermediate, as no genuine one does."""
     facts = {
         "vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e",
         "subscriptionId": "11111111-2222-4333-8444-555555555555",
@@ -83,7 +84,7 @@ def documents(of: Chain, count: int) -> Iterator[bytes]:
             der.integer(1),
             der.set_of(sha256),
             der.sequence(der.oid("1.2.840.113549.1.7.1"), der.explicit(0, der.octet_string(content))),
-            der.explicit(0, of.leaf.der),
+            der.explicit(0, of.leaf.der + (of.intermediate.der if whole else b"")),
             der.set_of(signer),
         )
         yield base64.b64encode(der.sequence(der.oid("1.2.840.113549.1.7.2"), der.explicit(0, signed)))

@@ -107,7 +107,7 @@ def change(one: App, step: str, instances: tuple[Instance, Instance]) -> None:
 
 def comparable(response: Response) -> Response:
     """Without what is to be done when it has left, which is another function each time."""
-    return response if response.delivery is None else replace(response, delivery=replace(response.delivery, left=None))
+    return response if response.delivery is None else response._replace(delivery=replace(response.delivery, left=None))
 
 
 @settings(max_examples=200)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 
 from imdskit.backends.contract import Backend
@@ -130,7 +129,7 @@ class App:
             call = Call(self.machine, request)
             fault = self.faults.take(call)
             if fault is not None:
-                return replace(self._faulty(call, fault), fault=fault.kind)
+                return self._faulty(call, fault)._replace(fault=fault.kind)
         kept = None if self.answers is None else self.answers.find(request, self.machine)
         if kept is not None and self.answers is not None:
             if self.throttle is None or self.throttle.general():
@@ -175,7 +174,7 @@ class App:
 
     def _answer(self, call: Call) -> Response:
         refused = refusal(call, self._rules)
-        return self._routes.answer(call) if refused is None else replace(refused[1].response(), rule=refused[0].name)
+        return self._routes.answer(call) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
         """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""

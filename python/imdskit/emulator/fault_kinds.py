@@ -68,7 +68,7 @@ class Status(Fault):
     def instead(self, call: Call) -> Response | None:
         answer = host_failure(self.status) if self.host else failure(self.status, call.category, call.wants_text)
         response = with_headers(answer.response(), self.headers)
-        return response if self.body is None else replace(response, body=self.body)
+        return response if self.body is None else response._replace(body=self.body)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Slow(Fault):
     slow = True
 
     def after(self, response: Response) -> Response:
-        return replace(response, delivery=self.delivery)
+        return response._replace(delivery=self.delivery)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Edit(Fault):
             return response
         for where, *put in self.edits:
             _edit(value, where, put)
-        return replace(response, body=json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        return response._replace(body=json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,12 @@ class Document(Fault):
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
     """``response`` with ``headers`` in the place of those of the same name, in any letter case, or behind the others."""
     names = {name.lower() for name, _ in headers}
-    return replace(response, headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
+    return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
 
 
 def left(response: Response, call: Callable[[], None]) -> Response:
     """``response``, which calls ``call`` when it has left."""
-    return replace(response, delivery=replace(response.delivery or Delivery(), left=call))
+    return response._replace(delivery=replace(response.delivery or Delivery(), left=call))
 
 
 def _edit(value: Any, where: Pointer, put: list[Any]) -> None:

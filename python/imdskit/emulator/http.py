@@ -54,7 +54,7 @@ _HEAD_END = b"\r\n\r\n"
 
 def wrong_host(_: Request) -> Response:
     """The answer to a request whose Host may not be asked."""
-    return replace(WRONG_HOST.response(), rule=WRONG_HOST.name)
+    return WRONG_HOST.response()._replace(rule=WRONG_HOST.name)
 
 
 class Handler(BaseHTTPRequestHandler):

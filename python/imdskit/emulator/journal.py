@@ -159,7 +159,8 @@ class Journal:
         self._closed = False
         self._headers: tuple[Headers, Headers] = (), ()
         """As they came last, and as they are shown: clients that send the same again share one tuple."""
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting = 0
 
     def answered(self, service: Callable[[Request], Response], request: Request, machine: int | None = None) -> Response:
@@ -266,7 +267,7 @@ class Journal:
             headers = _shown(request.headers)
             self._headers = request.headers, headers
         now, duration = self._clock.now(), self._watch.monotonic_ns() - start
-        with self._changed:
+        with self._lock:
             self._last = number = self._last + 1
             self._entries.append(
                 Entry(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 def _values(headers: tuple[tuple[str, str], ...], name: str) -> tuple[str, ...]:
@@ -61,9 +62,8 @@ class Delivery:
     left: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer as it will be sent.
+class Response(NamedTuple):
+    """An answer as it will be sent. One is made for each request, which is why it is a tuple.
 
     Attributes:
         status: the status code.
