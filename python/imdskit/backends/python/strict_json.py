@@ -30,6 +30,7 @@ def _constant(text: str) -> object:
     raise JsonError(f"{text} is not JSON.")
 
 
+_WHITE_SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_int=Number, parse_float=Number)
 
 
@@ -50,11 +51,14 @@ def loads(data: bytes, brackets: int) -> object:
     except UnicodeDecodeError as error:
         raise JsonError(f"Not UTF-8 at byte {error.start}.") from None
     try:
-        value: object = _DECODER.decode(text)
+        value: object
+        value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(_WHITE_SPACE)))
     except json.JSONDecodeError as error:
         raise JsonError(f"{error.msg} at character {error.pos}.") from None
     except RecursionError:
         raise JsonError("Too deep.") from None
+    if text[end:].strip(_WHITE_SPACE):
+        raise JsonError(f"Something follows the value at character {end}.")
     if "\\" in text and "\\u" in text:  # one character is found far sooner than two
         _refuse_lone_surrogates(value)
     return value
