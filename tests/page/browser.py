@@ -16,14 +16,17 @@ import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20
@@ -86,9 +89,13 @@ class Page:
 
     def press(self, name: str) -> None:
         """The one button of this accessible name, or whose name begins so."""
-        buttons = [one for one in self.all("button, summary") if one.is_displayed() and one.accessible_name.startswith(name)]
-        assert len(buttons) == 1, (name, [one.accessible_name for one in self.all("button")])
-        self._click(buttons[0])
+
+        def press() -> None:
+            buttons = [one for one in self.all("button, summary") if one.is_displayed() and one.accessible_name.startswith(name)]
+            assert len(buttons) == 1, (name, [one.accessible_name for one in self.all("button")])
+            self._click(buttons[0])
+
+        self.steadily(press)
 
     def fill(self, selector: str, text: str) -> None:
         """Put text into a field as if pasted."""
@@ -96,7 +103,7 @@ class Page:
 
     def switch(self, number: int) -> None:
         """Use the switch of a fault."""
-        self._click(self.at(f"#fault-{number}"))
+        self.steadily(lambda: self._click(self.at(f"#fault-{number}")))
 
     def _click(self, element: WebElement) -> None:
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
@@ -104,6 +111,11 @@ class Page:
 
     def until(self, what: str, look: Callable[[], object]) -> None:
         WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: look(), f"{what} has not come true")
+
+    def steadily(self, do: Callable[[], T]) -> T:
+        """What ``do`` gives; from the start again where the page has replaced what it had in hand."""
+        wait = WebDriverWait(self.driver, PATIENCE, 0.05, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda _: (do(),), "the page does not come to rest")[0]
 
     def text(self, selector: str) -> str:
         """All that is in there; read in one step, as the page may be replacing it."""

@@ -56,7 +56,7 @@ def test_a_reboot_is_scheduled_starts_and_is_approved_and_a_broken_signature_is_
     page.press("Approve Reboot")
     page.sees("#event-list", "started; over in 10 min")
     assert imds.get(EVENTS)["Events"][0]["EventStatus"] == "Started"
-    assert page.at("#timeline svg").get_attribute("role") == "img"
+    assert page.steadily(lambda: page.at("#timeline svg").get_attribute("role")) == "img"
 
     page.at("#nonce").send_keys("1234567890")
     page.press("Ask for a document")
@@ -268,19 +268,19 @@ def test_every_control_has_a_name_and_every_id_is_there_once(page: Page, imds: I
     page.press("Ask for a document")
     page.until("all is shown", lambda: page.all("#event-list button") and page.all("#fault-list button") and page.text("#verdict"))
     page.driver.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
-    nameless = [
-        one.get_attribute("outerHTML")[:200] for one in page.all(CONTROLS) if one.is_displayed() and not one.accessible_name.strip()
-    ]
-    assert nameless == []
-    assert len([one for one in page.all(CONTROLS) if one.is_displayed()]) > 60
-    ids = [one.get_attribute("id") for one in page.all("[id]")]
+    shown = page.steadily(
+        lambda: [(one.accessible_name.strip(), one.get_attribute("outerHTML")) for one in page.all(CONTROLS) if one.is_displayed()]
+    )
+    assert [markup for name, markup in shown if not name] == []
+    assert len(shown) > 60
+    ids = page.driver.execute_script("return [...document.querySelectorAll('[id]')].map((one) => one.id)")
     assert sorted(ids) == sorted(set(ids))
     references = page.driver.execute_script(
         "return [...document.querySelectorAll('[for],[aria-labelledby],[aria-describedby]')].flatMap((one) => "
         "[one.htmlFor, one.getAttribute('aria-labelledby'), one.getAttribute('aria-describedby')]).filter(Boolean).filter((id) => !document.getElementById(id))"
     )
     assert references == []
-    levels = [int(one.tag_name[1]) for one in page.all("h1, h2, h3") if one.is_displayed()]
+    levels = page.steadily(lambda: [int(one.tag_name[1]) for one in page.all("h1, h2, h3") if one.is_displayed()])
     assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
     assert page.at("html").get_attribute("lang") == "en"
     tables = page.driver.execute_script(
