@@ -120,6 +120,38 @@ def test_a_path_goes_from_the_signer_to_the_anchor() -> None:
     assert build(leaf, [root], [issuing]) == (leaf, issuing, root)
 
 
+def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaf, issuing, root, other = LEAF.made(), ISSUING.made(), ROOT.made(), replace(ISSUING, subject="other").made()
+    forged = replace(ISSUING, signer="stranger").made()
+    leaf_of_other = replace(LEAF, issuer="other").made()
+    reckoned: list[bytes] = []
+    real = signature.fault
+
+    def counted(*given: Any) -> signature.Fault | None:
+        reckoned.append(given[3])
+        return real(*given)
+
+    monkeypatch.setattr(signature, "fault", counted)
+    links = path.Links([root, issuing, forged])
+    search = partial(path.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), links=links)
+    for again in (False, True):
+        del reckoned[:]
+        assert search(leaf, intermediates=[forged, issuing]) == (leaf, issuing, root)
+        assert reckoned == [leaf.signature] if again else [leaf.signature, forged.signature, issuing.signature]
+        del reckoned[:]
+        assert search(leaf_of_other, intermediates=[other]) == (leaf_of_other, other, root)
+        assert reckoned == [leaf_of_other.signature, other.signature]
+
+
+def test_links_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "REMEMBERED_LINKS", 0)
+    issuing, root = ISSUING.made(), ROOT.made()
+    links = path.Links([root, issuing])
+    for _ in range(2):
+        assert links.fault(issuing, root) is None
+    assert not links._faults
+
+
 def test_an_intermediate_may_be_the_anchor() -> None:
     leaf, issuing = LEAF.made(), ISSUING.made()
     assert build(leaf, [issuing], []) == (leaf, issuing)

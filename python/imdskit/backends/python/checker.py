@@ -89,6 +89,7 @@ class Checker:
         crls = _parse_crls(setup.crls)
         self._lists = Lists(crls, required=setup.require_crl) if crls else None
         self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
+        self._links = path.Links((*self._anchors, *self._intermediates))
         self._lock = Lock()
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}
@@ -271,6 +272,7 @@ class Checker:
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
                 lists=self._lists,
+                links=self._links,
             )
             if alone:
                 with self._lock:

@@ -31,6 +31,32 @@ _GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICA
 """Reasons that say less than any other: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts."""
 
 
+REMEMBERED_LINKS = 1024
+"""Links that are remembered between searches. An owner of more certificates waits a little longer."""
+
+
+class Links:
+    """Which certificates signed which. Remembered are those of the certificates that the owner of a checker gave it: strangers cannot fill this memory.
+
+    Args:
+        own: the owner's certificates.
+    """
+
+    def __init__(self, own: Iterable[Certificate] = ()) -> None:
+        self._own = frozenset(certificate.der for certificate in own)
+        self._faults: dict[tuple[bytes, bytes], signature.Fault | None] = {}
+
+    def fault(self, child: Certificate, issuer: Certificate) -> signature.Fault | None:
+        """What is wrong with the signature that the key of ``issuer`` made on ``child``, or None."""
+        link = (child.der, issuer.spki)
+        if link in self._faults:
+            return self._faults[link]
+        fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
+        if child.der in self._own and issuer.der in self._own and len(self._faults) < REMEMBERED_LINKS:
+            self._faults[link] = fault
+        return fault
+
+
 def build(
     signer: Certificate,
     *,
@@ -41,6 +67,7 @@ def build(
     min_rsa_bits: int = 2048,
     accept_weak: bool = False,
     lists: Lists | None = None,
+    links: Links | None = None,
 ) -> tuple[Certificate, ...]:
     """The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
 
@@ -53,12 +80,13 @@ def build(
         min_rsa_bits: of every key on the path.
         accept_weak: compute SHA-1 and SHA-224 instead of refusing them (test suites only).
         lists: revocation lists; None leaves revocation out.
+        links: remembers what it may, and changes no answer.
 
     Raises:
         VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`. ``location`` is like
             ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
     """
-    search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists)
+    search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists, links or Links())
     found = search.run(signer)
     if found is None:
         assert search.refusal is not None
@@ -76,7 +104,9 @@ class _Search:
         min_rsa_bits: int,
         accept_weak: bool,
         lists: Lists | None,
+        links: Links,
     ) -> None:
+        self.known = links
         self.anchors = _by_subject(anchors)
         self.intermediates = _by_subject(intermediates)
         self.inputs = inputs
@@ -194,7 +224,7 @@ class _Search:
         if problem:
             return Refusal(Reason.CERTIFICATE_KEY, f"chain[{index}].subjectPublicKeyInfo", problem)
         self.budget.spend_signature(key)
-        fault = signature.fault(algorithm, key, child.tbs, child.signature)
+        fault = self.known.fault(child, issuer)
         if fault is signature.Fault.ALGORITHM:
             return Refusal(Reason.CERTIFICATE_ALGORITHM, f"chain[{index - 1}].signatureAlgorithm", fault.value)
         if fault is not None:
