@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -43,24 +44,39 @@ def bare_aws_lc(chain: Chain) -> Verify:
     return verify
 
 
-def bare_pow(chain: Chain) -> Verify:
-    """CPython: one ``pow`` of a signature, nothing else: the message is taken apart and its block made before. The floor of the Python backend."""
-    from hashlib import sha256
-
-    numbers = chain.leaf.key.public_key().public_numbers()
+def bare_pow(chain: Chain, *, whole: bool = False) -> Verify:
+    """CPython: one ``pow`` of a signature, nothing else: the message is taken apart and its block made before. The floor of the Python backend. ``whole``:
+    those of leaf and intermediate besides, which is the floor where nothing is remembered."""
+    leaf = chain.leaf.key.public_key().public_numbers()
+    path = []
+    if whole:
+        for issuer, pair in ((chain.intermediate, chain.leaf), (chain.root, chain.intermediate)):
+            certificate, numbers = pair.certificate, issuer.key.public_key().public_numbers()
+            path.append(
+                (_number(certificate.signature), numbers, _block(certificate.signature, "sha384", certificate.tbs_certificate_bytes))
+            )
     known: dict[bytes, tuple[int, int]] = {}
 
     def verify(document: bytes) -> None:
         if document not in known:
             _, content, signature = parts(base64.b64decode(document))
-            info = DIGEST_INFO["sha256"] + sha256(content).digest()
-            block = b"\x00\x01" + b"\xff" * (len(signature) - len(info) - 3) + b"\x00" + info
-            known[document] = int.from_bytes(signature, "big"), int.from_bytes(block, "big")
+            known[document] = _number(signature), _block(signature, "sha256", content)
         signature_number, expected = known[document]
-        if pow(signature_number, numbers.e, numbers.n) != expected:
-            raise ValueError("bad signature")
+        for number, key, block in ((signature_number, leaf, expected), *path):
+            if pow(number, key.e, key.n) != block:
+                raise ValueError("bad signature")
 
     return verify
+
+
+def _number(octets: bytes) -> int:
+    return int.from_bytes(octets, "big")
+
+
+def _block(signature: bytes, hash_name: str, message: bytes) -> int:
+    """What a signature has to give (RFC 8017 section 9.2)."""
+    info = DIGEST_INFO[hash_name] + hashlib.new(hash_name, message).digest()
+    return _number(b"\x00\x01" + b"\xff" * (len(signature) - len(info) - 3) + b"\x00" + info)
 
 
 def cryptography_cached(chain: Chain) -> Verify:
@@ -161,6 +177,7 @@ def openssl_process(chain: Chain) -> Verify:
 PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
     "bare RSA, AWS-LC (awscrt)": (bare_aws_lc, ("awscrt",)),
     "bare pow, CPython": (bare_pow, ()),
+    "bare pow, CPython, of a whole path": (partial(bare_pow, whole=True), ()),
     "cryptography, chain cached": (cryptography_cached, ("cryptography",)),
     "cryptography, chain each time": (cryptography_uncached, ("cryptography",)),
     "openssl cms -verify, a process each": (openssl_process, ()),

@@ -1,6 +1,6 @@
 """Verification of the same documents by imdskit and by others, in rounds that alternate.
 
-    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--json OUT] [--markdown OUT]
+    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--no-kernels] [--json OUT] [--markdown OUT]
 
 Needs the packages of ``benches/requirements.txt``; peers that are not installed are named and left out. Rates are medians of the rounds, with the slowest and
 the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python.
@@ -45,7 +45,7 @@ def main() -> int:
     work: dict[str, Work] = {name: _each(verify, documents) for name, verify in found.items()}
     for name in ("python", "rust"):
         try:
-            backend = backends.get(name)
+            backend = backends.without_kernels(backends.get(name)) if options.no_kernels else backends.get(name)
         except BackendError as error:
             absent[f"imdskit, {name}"] = str(error)
             continue
@@ -203,6 +203,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.15)
     parser.add_argument("--documents", type=int, default=256)
     parser.add_argument("--calls", type=int, default=20_000, help="of which the latency is taken")
+    parser.add_argument("--no-kernels", action="store_true", help="ours without AVX-512")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     return parser.parse_args()

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 from cryptography.x509.oid import NameOID
 
 from imdskit.backends.contract import Backend, Limits
-from imdskit.backends.python import path, signature
+from imdskit.backends.python import links, path, signature
 from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.validation import Inputs
@@ -132,8 +132,8 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
         return real(*given)
 
     monkeypatch.setattr(signature, "fault", counted)
-    links = path.Links([root, issuing, forged])
-    search = partial(path.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), links=links)
+    memory = links.Links([root, issuing, forged])
+    search = partial(path.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), links=memory)
     for again in (False, True):
         del reckoned[:]
         assert search(leaf, intermediates=[forged, issuing]) == (leaf, issuing, root)
@@ -144,12 +144,12 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
 
 
 def test_links_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "REMEMBERED_LINKS", 0)
+    monkeypatch.setattr(links, "REMEMBERED_LINKS", 0)
     issuing, root = ISSUING.made(), ROOT.made()
-    links = path.Links([root, issuing])
+    memory = links.Links([root, issuing])
     for _ in range(2):
-        assert links.fault(issuing, root) is None
-    assert not links._faults
+        assert memory.fault(issuing, root) is None
+    assert not memory._faults
 
 
 def test_an_intermediate_may_be_the_anchor() -> None:

@@ -16,8 +16,10 @@ use crate::crl::{CertificateList, parse_crl};
 use crate::der::{DerError, Field};
 use crate::envelope::{self, Held};
 use crate::frame::Frame;
+use crate::links::Links;
 use crate::memory::{Chain, Identity, Memory, Signer};
-use crate::path::{self, LinkCache, Pool};
+use crate::path;
+use crate::pool::Pool;
 use crate::reasons::{Reason, Refusal};
 use crate::revocation::Lists;
 use crate::signature::{self, Fault, Scheme};
@@ -43,7 +45,7 @@ pub struct Checker {
     lists: Option<Lists>,
     /// The seconds at which some certificate or list starts or ceases to be valid, ascending.
     boundaries: Vec<i64>,
-    links: LinkCache,
+    links: Links,
     memory: Memory,
 }
 
@@ -139,7 +141,7 @@ impl Checker {
             intermediates: Pool::new(intermediates),
             lists,
             boundaries,
-            links: LinkCache::default(),
+            links: Links::default(),
             memory: Memory::default(),
             setup,
         })

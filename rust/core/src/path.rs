@@ -14,88 +14,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use crate::budget::Budget;
 use crate::certificate::{Certificate, KeyUsage, NameKey};
 use crate::contract::Limits;
+use crate::links::{Links, address};
 use crate::name_constraints::hex;
+use crate::pool::Pool;
 use crate::reasons::{Reason, Refusal};
 use crate::revocation::{Lists, Pending, Signatures, Statuses};
 use crate::signature::{self, Fault};
 use crate::validation::{self, Inputs};
-
-/// Links that are remembered between searches. An owner of more certificates waits a little longer.
-const REMEMBERED_LINKS: usize = 1024;
-
-/// Certificates by the name that they bear, each once, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Pool {
-    by_subject: HashMap<NameKey, Vec<Arc<Certificate>>>,
-}
-
-impl Pool {
-    pub(crate) fn new(certificates: impl IntoIterator<Item = Arc<Certificate>>) -> Self {
-        let mut by_subject: HashMap<NameKey, Vec<Arc<Certificate>>> = HashMap::new();
-        for certificate in certificates {
-            let namesakes = by_subject.entry(certificate.subject.key.clone()).or_default();
-            if !namesakes.iter().any(|other| other.der == certificate.der) {
-                namesakes.push(certificate);
-            }
-        }
-        Self { by_subject }
-    }
-
-    fn get(&self, subject: &NameKey) -> &[Arc<Certificate>] {
-        self.by_subject.get(subject).map_or(&[], Vec::as_slice)
-    }
-
-    /// The one with the same octets.
-    fn find(&self, certificate: &Certificate) -> Option<&Arc<Certificate>> {
-        self.get(&certificate.subject.key).iter().find(|own| own.der == certificate.der)
-    }
-}
-
-/// Which certificates signed which, of those that the owner of a checker gave it: strangers cannot fill this memory. Readers never wait.
-#[derive(Debug, Default)]
-pub(crate) struct LinkCache {
-    links: ArcSwap<HashMap<(usize, usize), Link>>,
-}
-
-/// The certificates are kept so that their addresses stay theirs.
-#[derive(Clone, Debug)]
-struct Link {
-    _child: Arc<Certificate>,
-    _issuer: Arc<Certificate>,
-    fault: Option<Fault>,
-}
-
-fn address(certificate: &Arc<Certificate>) -> usize {
-    Arc::as_ptr(certificate).addr()
-}
-
-impl LinkCache {
-    fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<Link> {
-        self.links.load().get(&(address(child), address(issuer))).cloned()
-    }
-
-    fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, fault: Option<Fault>) {
-        if self.links.load().len() >= REMEMBERED_LINKS {
-            return;
-        }
-        let key = (address(child), address(issuer));
-        let link = Link {
-            _child: Arc::clone(child),
-            _issuer: Arc::clone(issuer),
-            fault,
-        };
-        self.links.rcu(|links| {
-            let mut links = HashMap::clone(links);
-            links.insert(key, link.clone());
-            links
-        });
-    }
-}
 
 /// A certificate, and whether it is one that the owner of the checker gave.
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +111,7 @@ pub(crate) fn build(
     min_rsa_bits: u32,
     accept_weak: bool,
     lists: Option<&Lists>,
-    links: Option<&LinkCache>,
+    links: Option<&Links>,
 ) -> Result<Vec<Arc<Certificate>>, Refusal> {
     let mut ground = Ground {
         intermediates: Intermediates::new(certificates, intermediates),
@@ -216,7 +144,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) min_rsa_bits: u32,
     pub(crate) accept_weak: bool,
     lists: Option<&'a Lists>,
-    remembered: Option<&'a LinkCache>,
+    remembered: Option<&'a Links>,
     pub(crate) budget: Budget,
     /// By the address of the child and the key of the issuer.
     links: HashMap<(usize, &'a [u8]), Option<Refusal>>,
@@ -528,7 +456,7 @@ mod tests {
     struct World {
         anchors: Pool,
         intermediates: Pool,
-        links: LinkCache,
+        links: Links,
         limits: Limits,
     }
 
@@ -536,8 +464,8 @@ mod tests {
         fn new(anchors: Vec<Certificate>, intermediates: Vec<Certificate>) -> Self {
             let pool = |certificates: Vec<Certificate>| Pool::new(certificates.into_iter().map(Arc::new));
             let (anchors, intermediates) = (pool(anchors), pool(intermediates));
-            let links = LinkCache::default();
-            let all = || anchors.by_subject.values().chain(intermediates.by_subject.values()).flatten();
+            let links = Links::default();
+            let all = || anchors.all().chain(intermediates.all());
             for child in all() {
                 all()
                     .filter(|issuer| issuer.subject.key == child.issuer.key)
@@ -617,7 +545,7 @@ mod tests {
             world.path_of(stranger),
             Err((Reason::CertificateSignature, "chain[0].signatureValue".to_owned()))
         );
-        assert_eq!(world.links.links.load().len(), 3);
+        assert_eq!(world.links.len(), 3);
     }
 
     #[test]

@@ -21,6 +21,7 @@ from imdskit.backends.python.certificate import Certificate
 from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.crl import CertificateList
 from imdskit.backends.python.frame import Frame
+from imdskit.backends.python.links import Links
 from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.verdicts import Verdicts
@@ -89,7 +90,7 @@ class Checker:
         crls = _parse_crls(setup.crls)
         self._lists = Lists(crls, required=setup.require_crl) if crls else None
         self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
-        self._links = path.Links((*self._anchors, *self._intermediates))
+        self._links = Links((*self._anchors, *self._intermediates))
         self._lock = Lock()
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}

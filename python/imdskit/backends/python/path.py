@@ -22,6 +22,7 @@ from imdskit.backends.contract import Limits
 from imdskit.backends.python import signature, validation
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate
+from imdskit.backends.python.links import Links
 from imdskit.backends.python.policies import ANY
 from imdskit.backends.python.revocation import Lists, Statuses
 from imdskit.backends.python.validation import Inputs, Refusal
@@ -29,32 +30,6 @@ from imdskit.reasons import Reason
 
 _GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
 """Reasons that say less than any other: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts."""
-
-
-REMEMBERED_LINKS = 1024
-"""Links that are remembered between searches. An owner of more certificates waits a little longer."""
-
-
-class Links:
-    """Which certificates signed which. Remembered are those of the certificates that the owner of a checker gave it: strangers cannot fill this memory.
-
-    Args:
-        own: the owner's certificates.
-    """
-
-    def __init__(self, own: Iterable[Certificate] = ()) -> None:
-        self._own = frozenset(certificate.der for certificate in own)
-        self._faults: dict[tuple[bytes, bytes], signature.Fault | None] = {}
-
-    def fault(self, child: Certificate, issuer: Certificate) -> signature.Fault | None:
-        """What is wrong with the signature that the key of ``issuer`` made on ``child``, or None."""
-        link = (child.der, issuer.spki)
-        if link in self._faults:
-            return self._faults[link]
-        fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
-        if child.der in self._own and issuer.der in self._own and len(self._faults) < REMEMBERED_LINKS:
-            self._faults[link] = fault
-        return fault
 
 
 def build(
@@ -106,7 +81,7 @@ class _Search:
         lists: Lists | None,
         links: Links,
     ) -> None:
-        self.known = links
+        self.remembered = links
         self.anchors = _by_subject(anchors)
         self.intermediates = _by_subject(intermediates)
         self.inputs = inputs
@@ -224,7 +199,7 @@ class _Search:
         if problem:
             return Refusal(Reason.CERTIFICATE_KEY, f"chain[{index}].subjectPublicKeyInfo", problem)
         self.budget.spend_signature(key)
-        fault = self.known.fault(child, issuer)
+        fault = self.remembered.fault(child, issuer)
         if fault is signature.Fault.ALGORITHM:
             return Refusal(Reason.CERTIFICATE_ALGORITHM, f"chain[{index - 1}].signatureAlgorithm", fault.value)
         if fault is not None:

@@ -51,7 +51,6 @@ def loads(data: bytes, brackets: int) -> object:
     except UnicodeDecodeError as error:
         raise JsonError(f"Not UTF-8 at byte {error.start}.") from None
     try:
-        value: object
         value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(_WHITE_SPACE)))
     except json.JSONDecodeError as error:
         raise JsonError(f"{error.msg} at character {error.pos}.") from None

@@ -1,0 +1,63 @@
+//! Which certificates signed which, remembered between searches for paths. The twin of `backends/python/links.py`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::certificate::Certificate;
+use crate::signature::Fault;
+
+/// Links that are remembered between searches. An owner of more certificates waits a little longer.
+const REMEMBERED_LINKS: usize = 1024;
+
+/// Which certificates signed which, of those that the owner of a checker gave it: strangers cannot fill this memory. Readers never wait.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    links: ArcSwap<HashMap<(usize, usize), Link>>,
+}
+
+/// The certificates are kept so that their addresses stay theirs.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    _child: Arc<Certificate>,
+    _issuer: Arc<Certificate>,
+    /// What is wrong with the signature.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Which certificate it is, as long as somebody holds it.
+pub(crate) fn address(certificate: &Arc<Certificate>) -> usize {
+    Arc::as_ptr(certificate).addr()
+}
+
+impl Links {
+    /// What is remembered of the signature that the key of `issuer` made on `child`.
+    pub(crate) fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<Link> {
+        self.links.load().get(&(address(child), address(issuer))).cloned()
+    }
+
+    /// Remember what was found out about it.
+    pub(crate) fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, fault: Option<Fault>) {
+        if self.links.load().len() >= REMEMBERED_LINKS {
+            return;
+        }
+        let key = (address(child), address(issuer));
+        let link = Link {
+            _child: Arc::clone(child),
+            _issuer: Arc::clone(issuer),
+            fault,
+        };
+        self.links.rcu(|links| {
+            let mut links = HashMap::clone(links);
+            links.insert(key, link.clone());
+            links
+        });
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.links.load().len()
+    }
+}

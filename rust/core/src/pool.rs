@@ -1,0 +1,41 @@
+//! Certificates among which issuers are looked for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, NameKey};
+
+/// Certificates by the name that they bear, each once, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    by_subject: HashMap<NameKey, Vec<Arc<Certificate>>>,
+}
+
+impl Pool {
+    pub(crate) fn new(certificates: impl IntoIterator<Item = Arc<Certificate>>) -> Self {
+        let mut by_subject: HashMap<NameKey, Vec<Arc<Certificate>>> = HashMap::new();
+        for certificate in certificates {
+            let namesakes = by_subject.entry(certificate.subject.key.clone()).or_default();
+            if !namesakes.iter().any(|other| other.der == certificate.der) {
+                namesakes.push(certificate);
+            }
+        }
+        Self { by_subject }
+    }
+
+    /// Those that bear a name.
+    pub(crate) fn get(&self, subject: &NameKey) -> &[Arc<Certificate>] {
+        self.by_subject.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// The one with the same octets.
+    pub(crate) fn find(&self, certificate: &Certificate) -> Option<&Arc<Certificate>> {
+        self.get(&certificate.subject.key).iter().find(|own| own.der == certificate.der)
+    }
+
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.by_subject.values().flatten()
+    }
+}
