@@ -15,7 +15,6 @@ SOURCE = Path(__file__).parents[2] / "rust" / "core" / "src" / "contract.rs"
 IN_PYTHON: dict[str, object] = {
     "Vec::new()": (),
     "Limits::default()": Limits(),
-    "IssuerProfile::None": "none",
     "None": None,
     "true": True,
     "false": False,

@@ -26,7 +26,6 @@ NOBODY = Name(b"0\x00", ())
 ANYBODY = Certificate(
     der=b"",
     tbs=b"",
-    version=3,
     serial=1,
     signature_algorithm=AlgorithmIdentifier("1.2", None, b""),
     signature=b"",

@@ -20,7 +20,6 @@ from cryptography.x509.oid import NameOID
 from imdskit.backends.contract import Backend, Limits
 from imdskit.backends.python import links, path, signature
 from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import VerificationError
@@ -337,45 +336,6 @@ def test_a_signature_of_an_algorithm_that_does_not_fit_its_parameters_is_not_com
     assert refusal(odd, [ISSUING.made()], []) == (Reason.CERTIFICATE_ALGORITHM, "chain[0].signatureAlgorithm")
 
 
-def profiled(wish: Wish, *extensions: Extension) -> Wish:
-    """With the key identifiers that issuers have to give."""
-    identifiers: list[Extension] = [(x509.AuthorityKeyIdentifier(wish.issuer.encode(), None, None), False)]
-    if wish.subject != "leaf":
-        identifiers.append((x509.SubjectKeyIdentifier(wish.subject.encode()), False))
-    return wish.having(*identifiers, *extensions)
-
-
-@pytest.mark.parametrize(
-    ("position", "change", "least"),
-    [
-        pytest.param(0, lambda wish: replace(wish, extensions=SERVER), Profile.MUST, id="the signer does not name the key of its issuer"),
-        pytest.param(1, lambda wish: replace(wish, extensions=(CA, SIGNS)), Profile.MUST, id="an authority without key identifiers"),
-        pytest.param(2, lambda wish: replace(wish, extensions=(CA, SIGNS)), Profile.MUST, id="a root without key identifier"),
-        pytest.param(
-            0,
-            lambda wish: wish.having((x509.AuthorityKeyIdentifier(b"other", None, None), False)),
-            Profile.MUST,
-            id="the signer names the key of another issuer",
-        ),
-        pytest.param(
-            0, lambda wish: wish.having((usage(digital_signature=True), False)), Profile.SHOULD, id="a key usage that is not critical"
-        ),
-        pytest.param(0, lambda wish: wish.having((CA[0], True)), Profile.WEB, id="the signer is an authority"),
-        pytest.param(1, lambda wish: wish.having(ANYTHING), Profile.WEB, id="an authority for any purpose"),
-        pytest.param(2, lambda wish: wish.having(SERVER[1]), Profile.WEB, id="a root for one purpose"),
-    ],
-)
-def test_what_issuers_have_to_do_is_checked_where_that_is_asked_for(position: int, change: Callable[[Wish], Wish], least: Profile) -> None:
-    wishes = [profiled(LEAF), profiled(ISSUING), profiled(ROOT)]
-    good = [wish.made() for wish in wishes]
-    wishes[position] = change(wishes[position])
-    leaf, issuing, root = (wish.made() for wish in wishes)
-    for profile in Profile:
-        assert build(good[0], good[2:], good[1:2], profile=profile) == tuple(good)
-    assert len(build(leaf, [root], [issuing])) == 3
-    assert refusal(leaf, [root], [issuing], profile=least)[0] is Reason.BAD_EXTENSION
-
-
 def line(length: int) -> tuple[Certificate, list[Certificate], Certificate]:
     """A path with so many intermediates."""
     pool = [Wish(f"ca{i}", f"ca{i + 1}").made() for i in range(length)]
@@ -439,7 +399,7 @@ def assert_ends_soon(backend: Backend, leaf: Certificate, anchors: Sequence[Cert
         import imdskit._native
 
         pools = ([one.der for one in certificates] for certificates in (anchors, pool))
-        search = partial(imdskit._native.parts.path, leaf.der, *pools, None, Inputs(AT), "none", None, Limits(), 2048, False, True)
+        search = partial(imdskit._native.parts.path, leaf.der, *pools, None, Inputs(AT), None, Limits(), 2048, False, True)
     else:
         search = partial(build, leaf, anchors, pool)
     started = time.process_time()

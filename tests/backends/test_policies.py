@@ -15,7 +15,6 @@ from imdskit.backends.python.certificate import (
     Certificate,
     Name,
     PolicyConstraints,
-    PolicyInformation,
     UnsupportedPublicKey,
 )
 from imdskit.backends.python.policies import ANY, PolicyState
@@ -34,7 +33,6 @@ def certificate(
     return Certificate(
         der=b"",
         tbs=b"",
-        version=3,
         serial=1,
         signature_algorithm=AlgorithmIdentifier("1.2", None, b""),
         signature=b"",
@@ -45,7 +43,7 @@ def certificate(
         spki=b"",
         public_key=UnsupportedPublicKey("1.2", "none"),
         extensions=(),
-        certificate_policies=None if policies is None else tuple(PolicyInformation(policy, None) for policy in policies),
+        certificate_policies=None if policies is None else tuple(policies),
         policy_mappings=tuple(mappings) or None,
         policy_constraints=None if require is None and inhibit_mapping is None else PolicyConstraints(require, inhibit_mapping),
         inhibit_any_policy=inhibit_any,
@@ -99,7 +97,7 @@ def tree_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit:
     root: Node | None = Node(ANY_POLICY, {ANY_POLICY})
     explicit_policy, policy_mapping, inhibit = (0 if flag else n + 1 for flag in (explicit, inhibit_mapping, inhibit_any))
     for i, one in enumerate(path, 1):
-        policies = None if one.certificate_policies is None else {information.policy for information in one.certificate_policies}
+        policies = None if one.certificate_policies is None else set(one.certificate_policies)
         if policies is None:
             root = None  # 6.1.3 (e)
         elif root is not None:

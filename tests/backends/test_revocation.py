@@ -169,7 +169,7 @@ def verdict(backend: Backend) -> Verdict:
 
                 pool = [[one.der for one in certificates] for certificates in (anchors, (CA, *others))]
                 given = [one.der for one in lists]
-                imdskit._native.parts.path(leaf.der, *pool, given, inputs, "none", None, Limits(), 2048, False, required)
+                imdskit._native.parts.path(leaf.der, *pool, given, inputs, None, Limits(), 2048, False, required)
             else:
                 path.build(
                     leaf,

@@ -12,7 +12,7 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
-from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify import Policy, Verifier
 
 HOUR = 3600
 
@@ -133,22 +133,3 @@ def test_an_attestation_names_the_backend_that_really_decided(shared: Path, back
     _, document, at = documents(shared, genuine=True)[0]
     decided = Verifier(backend=backend).verify(document, at + HOUR).backend
     assert decided == (backend.name if "checker" in backend.native else "python")
-
-
-def test_genuine_chains_keep_the_strictest_profile_of_issuers(shared: Path, backend: Backend) -> None:
-    strict = Verifier(policy=Policy(issuer_profile="web"), backend=backend)
-    for _, document, at in documents(shared, genuine=True):
-        assert strict.verify(document, at + HOUR).chain == Verifier(backend=backend).verify(document, at + HOUR).chain
-
-
-def test_a_chain_that_does_not_keep_a_profile_is_refused_where_it_is_asked_for(backend: Backend) -> None:
-    """Basic constraints that are not critical: RFC 5280 section 4.2.1.9 forbids them to issuers, section 6 does not ask verifiers to look."""
-    lines = (Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson").read_text(encoding="ascii").splitlines()
-    setting, *cases = map(json.loads, lines)
-    case = next(case for case in cases if case["id"] == "authority/not-critical")
-    trust = Trust(tuple(map(base64.b64decode, setting["anchors"])), tuple(map(base64.b64decode, case["intermediates"])))
-    document, at = base64.b64decode(case["document"]), setting["at"]
-    assert Verifier(trust, backend=backend).verify(document, at)
-    with pytest.raises(VerificationError) as refusal:
-        Verifier(trust, Policy(issuer_profile="must"), backend=backend).verify(document, at)
-    assert refusal.value.stage == "chain"

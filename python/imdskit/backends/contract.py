@@ -18,11 +18,10 @@ from typing import Literal, NamedTuple, Protocol, overload
 
 from imdskit.errors import VerificationError
 
-CONTRACT = 2
+CONTRACT = 3
 """Number of this contract. An extension built for another number is not used."""
 
 Form = Literal["json", "text"]
-IssuerProfile = Literal["none", "must", "should", "web"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,6 @@ class Setup:
         check_chain: False leaves the whole chain stage out (documentation samples only).
         check_times: False leaves out createdOn, expiresOn and max_age.
         require_vm_id: an empty ``vmId`` is refused.
-        issuer_profile: what is asked of every issuer beyond RFC 5280 section 6: ``none``, ``must`` or ``should`` of section 4, or ``web``, which adds
-            the Baseline Requirements of the CA/Browser Forum.
         allow_common_name: accept the subject's common name where a certificate has no subject alternative name.
         min_rsa_bits: of the signer and of every key in the chain.
         crls: certificate revocation lists, DER; never fetched. None given: revocation is not checked.
@@ -76,7 +73,6 @@ class Setup:
     check_times: bool = True
     require_vm_id: bool = True
     allow_common_name: bool = False
-    issuer_profile: IssuerProfile = "none"
     min_rsa_bits: int = 2048
     crls: tuple[bytes, ...] = ()
     require_crl: bool = True

@@ -11,7 +11,6 @@ from typing import Any
 
 from imdskit.backends.python import cms, envelope, path, signature
 from imdskit.backends.python.certificate import Certificate, Name
-from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.host_names import dns_names
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.x509 import parse_certificate
@@ -79,7 +78,7 @@ def _chain(
             signer,
             anchors=[parse_certificate(der) for der in trust.anchors],
             intermediates=[*certificates, *(parse_certificate(der) for der in trust.intermediates)],
-            inputs=Inputs(at, common_names=policy.allow_common_name, profile=Profile[policy.issuer_profile.upper()]),
+            inputs=Inputs(at, common_names=policy.allow_common_name),
             limits=policy.limits,
             min_rsa_bits=policy.min_rsa_bits,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imdskit.backends.contract import IssuerProfile, Limits, Setup
+from imdskit.backends.contract import Limits, Setup
 from imdskit.clouds import CLOUDS, Cloud
 from imdskit.errors import UsageError
 from imdskit.verify.trust import Trust
@@ -25,8 +25,6 @@ class Policy:
         check_chain: whether the signer must lead to a trust anchor. False proves nothing about who signed.
         check_times: whether the document must be current.
         require_vm_id: whether ``vmId`` must not be empty.
-        issuer_profile: ask every issuer on the path to keep more than path validation needs: ``must`` or ``should`` of RFC 5280 section 4, or ``web``,
-            the Baseline Requirements too. Today's genuine chains keep them all; tomorrow's need not.
         allow_common_name: accept the common name of a signer without subject alternative name.
         min_rsa_bits: of every RSA key involved.
         require_crl: where ``Trust.crls`` are given, whether every certificate below the anchor needs one that speaks for it. Without, a list that
@@ -42,7 +40,6 @@ class Policy:
     check_times: bool = True
     require_vm_id: bool = True
     allow_common_name: bool = False
-    issuer_profile: IssuerProfile = "none"
     min_rsa_bits: int = 2048
     require_crl: bool = True
     limits: Limits = field(default_factory=Limits)
@@ -110,7 +107,6 @@ class Policy:
             check_times=self.check_times,
             require_vm_id=self.require_vm_id,
             allow_common_name=self.allow_common_name,
-            issuer_profile=self.issuer_profile,
             min_rsa_bits=self.min_rsa_bits,
             crls=trust.crls,
             require_crl=self.require_crl,

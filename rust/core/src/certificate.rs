@@ -156,12 +156,6 @@ pub(crate) struct NameConstraints {
     pub(crate) excluded: Option<Vec<GeneralSubtree>>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct PolicyInformation {
-    pub(crate) policy: Oid,
-    pub(crate) qualifiers: Option<Box<[u8]>>,
-}
-
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PolicyConstraints {
     pub(crate) require_explicit: Option<Count>,
@@ -191,7 +185,6 @@ pub(crate) struct Certificate {
     /// Where in `der` the tbsCertificate is, which is what was signed.
     pub(crate) tbs: std::ops::Range<usize>,
     /// 1, 2 or 3.
-    pub(crate) version: u8,
     /// Contents of the INTEGER.
     pub(crate) serial: Box<[u8]>,
     pub(crate) signature_algorithm: AlgorithmIdentifier,
@@ -211,7 +204,7 @@ pub(crate) struct Certificate {
     pub(crate) subject_key_identifier: Option<Box<[u8]>>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
     pub(crate) name_constraints: Option<NameConstraints>,
-    pub(crate) certificate_policies: Option<Vec<PolicyInformation>>,
+    pub(crate) certificate_policies: Option<Vec<Oid>>,
     /// (issuerDomainPolicy, subjectDomainPolicy).
     pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
     pub(crate) policy_constraints: Option<PolicyConstraints>,

@@ -319,7 +319,6 @@ impl Checker {
         }
         let inputs = Inputs {
             common_names: self.setup.allow_common_name,
-            profile: self.setup.issuer_profile,
             ..Inputs::new(Some(at))
         };
         let found: Chain = path::build(

@@ -27,19 +27,6 @@ impl Default for Limits {
     }
 }
 
-/// What is asked of every issuer beyond RFC 5280 section 6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IssuerProfile {
-    /// Nothing.
-    None,
-    /// What RFC 5280 section 4 says issuers MUST do.
-    Must,
-    /// And what it says they SHOULD do.
-    Should,
-    /// And the Baseline Requirements of the CA/Browser Forum.
-    Web,
-}
-
 /// All that a checker must know before it sees a document.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // the record of the contract
@@ -64,8 +51,6 @@ pub struct Setup {
     pub check_times: bool,
     /// An empty `vmId` is refused.
     pub require_vm_id: bool,
-    /// What is asked of every issuer.
-    pub issuer_profile: IssuerProfile,
     /// Accept the subject's common name where a certificate has no subject alternative name.
     pub allow_common_name: bool,
     /// Of the signer and of every key in the chain.
@@ -90,7 +75,6 @@ impl Default for Setup {
             check_chain: true,
             check_times: true,
             require_vm_id: true,
-            issuer_profile: IssuerProfile::None,
             allow_common_name: false,
             min_rsa_bits: 2048,
             crls: Vec::new(),

@@ -4,7 +4,7 @@
 
 use crate::certificate::{
     AuthorityKeyIdentifier, BasicConstraints, Count, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints, Oid,
-    PolicyConstraints, PolicyInformation,
+    PolicyConstraints,
 };
 use crate::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
 use crate::names::{read_general_name, read_general_names};
@@ -23,7 +23,7 @@ pub(crate) struct Extensions {
     pub(crate) subject_key_identifier: Option<Box<[u8]>>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
     pub(crate) name_constraints: Option<NameConstraints>,
-    pub(crate) certificate_policies: Option<Vec<PolicyInformation>>,
+    pub(crate) certificate_policies: Option<Vec<Oid>>,
     pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
     pub(crate) policy_constraints: Option<PolicyConstraints>,
     pub(crate) inhibit_any_policy: Option<Count>,
@@ -64,7 +64,7 @@ impl Extensions {
             oids::SUBJECT_KEY_IDENTIFIER => keep(&mut self.subject_key_identifier, reader.octet_string("")?.into()),
             oids::AUTHORITY_KEY_IDENTIFIER => keep(&mut self.authority_key_identifier, read_authority_key_identifier(reader)?),
             oids::NAME_CONSTRAINTS => keep(&mut self.name_constraints, name_constraints(reader)?),
-            oids::CERTIFICATE_POLICIES => keep(&mut self.certificate_policies, list(reader, policy_information)?),
+            oids::CERTIFICATE_POLICIES => keep(&mut self.certificate_policies, list(reader, policy_identifier)?),
             oids::POLICY_MAPPINGS => keep(&mut self.policy_mappings, list(reader, policy_mapping)?),
             oids::POLICY_CONSTRAINTS => keep(&mut self.policy_constraints, policy_constraints(reader)?),
             oids::INHIBIT_ANY_POLICY => keep(&mut self.inhibit_any_policy, count(reader, INTEGER, "")?),
@@ -182,12 +182,11 @@ fn subtrees(reader: Reader<'_, '_>) -> der::Result<Vec<GeneralSubtree>> {
     })
 }
 
-fn policy_information(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<PolicyInformation> {
+/// Reads a `PolicyInformation`. Its qualifiers are checked for form only: path validation does not use them.
+fn policy_identifier(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<Oid> {
     let mut information = reader.sequence(field)?;
     let policy = information.oid("policyIdentifier")?.into();
-    let mut qualifiers = None;
     if !information.is_empty() {
-        let pos = information.pos;
         let mut items = information.sequence("policyQualifiers")?;
         if items.is_empty() {
             return Err(items.fault("An empty list of qualifiers.", ""));
@@ -198,10 +197,9 @@ fn policy_information(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<
             item.any("qualifier")?;
             item.finish()?;
         }
-        qualifiers = Some(information.data[pos..information.pos].into());
     }
     information.finish()?;
-    Ok(PolicyInformation { policy, qualifiers })
+    Ok(policy)
 }
 
 fn policy_mapping(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<(Oid, Oid)> {

@@ -1,6 +1,5 @@
 //! The hot paths of imdskit. A module bears the name of the Python module that it mirrors; that module is the specification.
 
-mod baseline;
 pub mod bucket;
 mod budget;
 mod certificate;
@@ -8,7 +7,6 @@ pub mod checker;
 pub mod claims;
 mod cms;
 pub mod columns;
-mod conformance;
 pub mod contract;
 mod crl;
 pub mod der;

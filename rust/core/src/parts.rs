@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::certificate::{Certificate, KeyUsage, PublicKey};
 use crate::cms;
-use crate::contract::{IssuerProfile, Limits};
+use crate::contract::Limits;
 use crate::crl::parse_crl;
 use crate::der::{self, DerError, Reader, Trail, oid_text};
 use crate::digests::Hash;
@@ -187,7 +187,6 @@ pub struct PathInputs {
     pub anchor_constraints: bool,
     pub any_purpose: bool,
     pub common_names: bool,
-    pub profile: IssuerProfile,
     pub min_rsa_bits: u32,
     pub accept_weak: bool,
     /// Every certificate below the anchor needs a list that speaks for it, where there are lists.
@@ -214,7 +213,6 @@ impl PathInputs {
             anchor_constraints: self.anchor_constraints,
             any_purpose: self.any_purpose,
             common_names: self.common_names,
-            profile: self.profile,
         }
     }
 }

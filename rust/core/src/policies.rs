@@ -71,8 +71,8 @@ impl<'c> PolicyState<'c> {
         }
         let mut level = BTreeMap::new();
         let mut has_any = false;
-        for information in policies {
-            let policy = &*information.policy;
+        for policy in policies {
+            let policy = &**policy;
             if policy == ANY_POLICY {
                 has_any = true;
             } else if let Some(accepted) = above.get(policy) {

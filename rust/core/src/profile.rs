@@ -92,7 +92,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .certificate_policies
         .iter()
         .flatten()
-        .all(|information| policies.insert(&information.policy))
+        .all(|information| policies.insert(information))
     {
         fault("certificatePolicies", "a policy is there twice (section 4.2.1.4)");
     }

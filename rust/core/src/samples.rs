@@ -4,7 +4,7 @@
 #![allow(clippy::unnecessary_wraps)] // members of a certificate
 
 use crate::certificate::{
-    AlgorithmIdentifier, BasicConstraints, Certificate, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PolicyInformation, PublicKey,
+    AlgorithmIdentifier, BasicConstraints, Certificate, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PublicKey,
 };
 use crate::oids;
 use crate::rsa::RsaPublicKey;
@@ -33,15 +33,8 @@ pub(crate) fn general_name(kind: GeneralNameKind, value: &[u8]) -> GeneralName {
     }
 }
 
-pub(crate) fn policies(all: &[&[u8]]) -> Option<Vec<PolicyInformation>> {
-    Some(
-        all.iter()
-            .map(|policy| PolicyInformation {
-                policy: (*policy).into(),
-                qualifiers: None,
-            })
-            .collect(),
-    )
+pub(crate) fn policies(all: &[&[u8]]) -> Option<Vec<Oid>> {
+    Some(all.iter().map(|policy| (*policy).into()).collect())
 }
 
 /// The certificate of an end entity with an RSA key of 2048 bits that is named by a number.
@@ -56,7 +49,6 @@ pub(crate) fn leaf(subject: &str, issuer: &str, key: u8) -> Certificate {
     Certificate {
         der: format!("{subject} of {issuer} with {key}").into_bytes().into(),
         tbs: 0..0,
-        version: 3,
         serial: Box::new([1]),
         signature_algorithm: sha256_with_rsa,
         signature: Box::default(),

@@ -7,11 +7,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::baseline;
 use crate::budget::Budget;
-use crate::certificate::{Certificate, CertificateFault, Count, KeyUsage, Oid};
-use crate::conformance;
-use crate::contract::IssuerProfile;
+use crate::certificate::{Certificate, Count, KeyUsage, Oid};
 use crate::der::oid_text;
 use crate::name_constraints::{self, PathConstraints};
 use crate::oids;
@@ -49,8 +46,6 @@ pub(crate) struct Inputs {
     pub(crate) any_purpose: bool,
     /// Name constraints on DNS names hold for common names too, because the caller accepts those where there is no other name.
     pub(crate) common_names: bool,
-    /// Hold every certificate, anchors too, to what is asked of its issuer ([`conformance`]).
-    pub(crate) profile: IssuerProfile,
 }
 
 impl Inputs {
@@ -70,7 +65,6 @@ impl Inputs {
             anchor_constraints: true,
             any_purpose: false,
             common_names: false,
-            profile: IssuerProfile::None,
         }
     }
 }
@@ -87,10 +81,10 @@ fn refuse(reason: Reason, index: usize, member: &str, detail: impl Into<String>)
 pub(crate) fn check_certificate(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     check_validity(certificate, index, inputs)?;
     check_critical(certificate, index)?;
-    if let Some(fault) = certificate.faults.first() {
-        return deny(Some(fault.clone()), index);
+    match certificate.faults.first() {
+        None => Ok(()),
+        Some((field, problem)) => refuse(Reason::BadExtension, index, field, problem.as_str()),
     }
-    check_profile(certificate, index, inputs, false)
 }
 
 /// What holds for the end of the path, beside [`check_certificate`]: 4.2.1.3 and 4.2.1.12.
@@ -106,12 +100,7 @@ pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result
         names.sort_unstable();
         return refuse(Reason::KeyUsage, 0, "keyUsage", format!("none of {} is set", names.join(", ")));
     }
-    check_purpose(certificate, 0, inputs.purpose.as_deref(), inputs.any_purpose)?;
-    if inputs.profile == IssuerProfile::Web {
-        deny(baseline::subscriber_fault(certificate), 0)
-    } else {
-        Ok(())
-    }
+    check_purpose(certificate, 0, inputs.purpose.as_deref(), inputs.any_purpose)
 }
 
 /// What holds for every intermediate, beside [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
@@ -122,12 +111,7 @@ pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &
         Some(basic) if !basic.ca => return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE"),
         Some(_) => {}
     }
-    check_issuing(certificate, index, inputs)?;
-    if inputs.profile == IssuerProfile::Web {
-        deny(baseline::subordinate_fault(certificate), index)
-    } else {
-        Ok(())
-    }
+    check_issuing(certificate, index, inputs)
 }
 
 /// What holds for an anchor that signed another certificate. RFC 5280 knows an anchor by name and key only (6.1.1 (d)); RFC 5937 lets its certificate
@@ -147,22 +131,7 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
     if certificate.basic_constraints.is_some_and(|basic| !basic.ca) {
         return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE");
     }
-    check_issuing(certificate, index, inputs)?;
-    check_profile(certificate, index, inputs, true)?;
-    if inputs.profile == IssuerProfile::Web {
-        deny(baseline::root_fault(certificate), index)
-    } else {
-        Ok(())
-    }
-}
-
-/// What a certificate says of its issuer is true, where a profile is asked for.
-pub(crate) fn check_reference(certificate: &Certificate, issuer: &Certificate, index: usize, inputs: &Inputs) -> Result {
-    if inputs.profile == IssuerProfile::None {
-        Ok(())
-    } else {
-        deny(conformance::reference_fault(certificate, issuer), index)
-    }
+    check_issuing(certificate, index, inputs)
 }
 
 /// What holds for a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
@@ -226,10 +195,6 @@ fn demand(problem: Option<impl Into<String>>, reason: Reason, index: usize, memb
     problem.map_or(Ok(()), |problem| refuse(reason, index, member, problem))
 }
 
-fn deny(fault: Option<CertificateFault>, index: usize) -> Result {
-    fault.map_or(Ok(()), |(field, problem)| refuse(Reason::BadExtension, index, &field, problem))
-}
-
 /// 6.1.4 (m)
 fn lower(max_path_length: Count, authority: &Certificate) -> Count {
     authority
@@ -260,13 +225,6 @@ fn check_critical(certificate: &Certificate, index: usize) -> Result {
     unknown.map_or(Ok(()), |oid| {
         refuse(Reason::UnknownCriticalExtension, index, "extensions", oid_text(oid))
     })
-}
-
-fn check_profile(certificate: &Certificate, index: usize, inputs: &Inputs, anchor: bool) -> Result {
-    match inputs.profile {
-        IssuerProfile::None => Ok(()),
-        profile => deny(conformance::fault(certificate, profile, anchor), index),
-    }
 }
 
 /// What an authority's certificate must allow it.

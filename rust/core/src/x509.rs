@@ -59,7 +59,6 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
     let mut read = Certificate {
         der: der.into(),
         tbs: tbs_range,
-        version,
         serial: serial.0.into(),
         signature_algorithm,
         signature: signature.into(),

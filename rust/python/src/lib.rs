@@ -22,7 +22,7 @@ mod native {
 
     /// Number of the contract that this extension keeps (`imdskit.backends.contract.CONTRACT`).
     #[pymodule_export]
-    const CONTRACT: u32 = 2;
+    const CONTRACT: u32 = 3;
 
     /// How this extension was compiled.
     #[pymodule_export]

@@ -87,7 +87,7 @@ fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
     }
 }
 
-/// `inputs` is an `imdskit.backends.python.validation.Inputs`; `profile` is the name of its profile, `policies` None for that of anyPolicy alone.
+/// `inputs` is an `imdskit.backends.python.validation.Inputs`; `policies` None for that of anyPolicy alone.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)] // those of the twin
 fn path(
@@ -96,7 +96,6 @@ fn path(
     intermediates: Vec<Vec<u8>>,
     lists: Option<Vec<Vec<u8>>>,
     inputs: &Bound<'_, PyAny>,
-    profile: &str,
     policies: Option<Vec<String>>,
     limits: &Bound<'_, PyAny>,
     min_rsa_bits: u32,
@@ -118,7 +117,6 @@ fn path(
         anchor_constraints: inputs.getattr("anchor_constraints")?.extract()?,
         any_purpose: inputs.getattr("any_purpose")?.extract()?,
         common_names: inputs.getattr("common_names")?.extract()?,
-        profile: setup::profile(profile)?,
         min_rsa_bits,
         accept_weak,
         require_lists,

@@ -1,7 +1,6 @@
 //! `imdskit.backends.contract.Setup`, read.
 
-use imdskit_core::contract::{IssuerProfile, Limits, Setup};
-use pyo3::exceptions::PyValueError;
+use imdskit_core::contract::{Limits, Setup};
 use pyo3::prelude::*;
 
 /// Members are read by their names; what is no `Setup` has not all of them.
@@ -25,7 +24,6 @@ pub(crate) fn read(setup: &Bound<'_, PyAny>) -> PyResult<Setup> {
         check_chain: setup.getattr("check_chain")?.extract()?,
         check_times: setup.getattr("check_times")?.extract()?,
         require_vm_id: setup.getattr("require_vm_id")?.extract()?,
-        issuer_profile: profile(setup.getattr("issuer_profile")?.extract()?)?,
         allow_common_name: setup.getattr("allow_common_name")?.extract()?,
         min_rsa_bits: setup.getattr("min_rsa_bits")?.extract()?,
         crls: certificates("crls")?,
@@ -41,16 +39,5 @@ pub(crate) fn read_limits(limits: &Bound<'_, PyAny>) -> PyResult<Limits> {
         json_brackets: limits.getattr("json_brackets")?.extract()?,
         path_certificates: limits.getattr("path_certificates")?.extract()?,
         work: limits.getattr("work")?.extract()?,
-    })
-}
-
-/// By its name.
-pub(crate) fn profile(name: &str) -> PyResult<IssuerProfile> {
-    Ok(match name {
-        "none" => IssuerProfile::None,
-        "must" => IssuerProfile::Must,
-        "should" => IssuerProfile::Should,
-        "web" => IssuerProfile::Web,
-        other => return Err(PyValueError::new_err(format!("there is no issuer profile {other:?}"))),
     })
 }

@@ -11,7 +11,6 @@ from datetime import datetime
 from scoring import Case
 
 from imdskit.asn1 import oids
-from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.policies import ANY
 from imdskit.backends.python.validation import Inputs
 
@@ -56,14 +55,8 @@ def of(suite: str, case: Case, key_usage: frozenset[str]) -> Conditions:
 
 
 def _x509test(found: Conditions, case: Case) -> Conditions:
-    """Every certificate is meant for a TLS server, and a strict implementation of RFC 5280 is asked for."""
-    return replace(found, inputs=replace(found.inputs, purpose=oids.SERVER_AUTH, profile=Profile.SHOULD))
-
-
-def _limbo(found: Conditions, case: Case) -> Conditions:
-    """A strict implementation of RFC 5280 is asked for and, in the name space ``webpki``, of the Baseline Requirements."""
-    profile = Profile.WEB if case["id"].startswith("webpki::") else Profile.MUST
-    return replace(found, inputs=replace(found.inputs, profile=profile))
+    """Every certificate is meant for a TLS server."""
+    return replace(found, inputs=replace(found.inputs, purpose=oids.SERVER_AUTH))
 
 
 def _openssl(found: Conditions, case: Case) -> Conditions:
@@ -73,7 +66,6 @@ def _openssl(found: Conditions, case: Case) -> Conditions:
         found.inputs,
         common_names=True,
         anchor_authority=True,
-        profile=Profile.MUST if "-x509_strict" in flags else Profile.NONE,
         explicit_policy="-explicit_policy" in flags,
     )
     if "-policy" in flags:
@@ -101,7 +93,6 @@ def _boringssl(found: Conditions, case: Case) -> Conditions:
         anchor_validity="expiration" in mode,
         anchor_constraints="constraints" in mode,
         any_purpose=True,
-        profile=Profile.WEB if any("AUTH_STRICT" in flag for flag in flags) else Profile.NONE,
         anchor_authority="require_basic_constraints" in mode,
     )
     return Conditions(inputs, min_rsa_bits=1024, accept_weak="digest_policy=STRONG" not in flags)
@@ -109,7 +100,6 @@ def _boringssl(found: Conditions, case: Case) -> Conditions:
 
 _SUITES = {
     "x509test": _x509test,
-    "x509-limbo": _limbo,
     "openssl-verify": _openssl,
     "gnutls-chains": _gnutls,
     "boringssl-chain": _boringssl,

@@ -111,7 +111,6 @@ def _judge_path(
             embedded + [suite.blob(key) for key in chain["intermediates"]],
             lists,
             found.inputs,
-            found.inputs.profile.name.lower(),
             None if found.inputs.policies == ANY else sorted(found.inputs.policies),
             Limits(),
             found.min_rsa_bits,

@@ -104,12 +104,6 @@ class NameConstraints:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyInformation:
-    policy: str
-    qualifiers: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
 class PolicyConstraints:
     require_explicit: int | None
     inhibit_mapping: int | None
@@ -144,7 +138,6 @@ class Certificate:
 
     der: bytes
     tbs: bytes
-    version: int
     serial: int
     signature_algorithm: AlgorithmIdentifier
     signature: bytes
@@ -162,7 +155,7 @@ class Certificate:
     subject_key_identifier: bytes | None = None
     authority_key_identifier: AuthorityKeyIdentifier | None = None
     name_constraints: NameConstraints | None = None
-    certificate_policies: tuple[PolicyInformation, ...] | None = None
+    certificate_policies: tuple[str, ...] | None = None
     policy_mappings: tuple[tuple[str, str], ...] | None = None
     policy_constraints: PolicyConstraints | None = None
     inhibit_any_policy: int | None = None

@@ -18,7 +18,6 @@ from imdskit.backends.contract import Claims, Setup, Signed
 from imdskit.backends.python import claims as claims_of
 from imdskit.backends.python import cms, crl, envelope, host_names, path, signature, x509
 from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.crl import CertificateList
 from imdskit.backends.python.frame import Frame
 from imdskit.backends.python.links import Links
@@ -265,11 +264,7 @@ class Checker:
                 signer,
                 anchors=self._anchors,
                 intermediates=(*certificates, *self._intermediates),
-                inputs=Inputs(
-                    at,
-                    common_names=self._setup.allow_common_name,
-                    profile=Profile[self._setup.issuer_profile.upper()],
-                ),
+                inputs=Inputs(at, common_names=self._setup.allow_common_name),
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
                 lists=self._lists,

@@ -18,7 +18,6 @@ from imdskit.backends.python.certificate import (
     GeneralSubtree,
     NameConstraints,
     PolicyConstraints,
-    PolicyInformation,
 )
 from imdskit.backends.python.names import read_general_name, read_general_names
 
@@ -110,12 +109,11 @@ def _subtree(reader: Reader, field: str) -> GeneralSubtree:
     return GeneralSubtree(base, minimum, maximum)
 
 
-def _policy_information(reader: Reader, field: str) -> PolicyInformation:
+def _policy_identifier(reader: Reader, field: str) -> str:
+    """Read a PolicyInformation. Its qualifiers are checked for form only: path validation does not use them."""
     information = reader.sequence(field)
     policy = information.oid("policyIdentifier")
-    qualifiers = None
     if information:
-        pos = information.pos
         items = information.sequence("policyQualifiers")
         if not items:
             raise items.fault("An empty list of qualifiers.")
@@ -124,9 +122,8 @@ def _policy_information(reader: Reader, field: str) -> PolicyInformation:
             item.oid("policyQualifierId")
             item.any("qualifier")
             item.finish()
-        qualifiers = information.data[pos : information.pos]
     information.finish()
-    return PolicyInformation(policy, qualifiers)
+    return policy
 
 
 def _policy_mapping(reader: Reader, field: str) -> tuple[str, str]:
@@ -191,7 +188,7 @@ DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.SUBJECT_KEY_IDENTIFIER: ("subject_key_identifier", _subject_key_identifier),
     oids.AUTHORITY_KEY_IDENTIFIER: ("authority_key_identifier", _authority_key_identifier),
     oids.NAME_CONSTRAINTS: ("name_constraints", _name_constraints),
-    oids.CERTIFICATE_POLICIES: ("certificate_policies", _list_of(_policy_information)),
+    oids.CERTIFICATE_POLICIES: ("certificate_policies", _list_of(_policy_identifier)),
     oids.POLICY_MAPPINGS: ("policy_mappings", _list_of(_policy_mapping)),
     oids.POLICY_CONSTRAINTS: ("policy_constraints", _policy_constraints),
     oids.INHIBIT_ANY_POLICY: ("inhibit_any_policy", _inhibit_any_policy),

@@ -162,7 +162,6 @@ class _Search:
             else:
                 validation.check_certificate(issuer, index, self.inputs)
                 validation.check_authority(issuer, index, self.inputs)
-            validation.check_reference(child, issuer, index - 1, self.inputs)
         except Refusal as refusal:
             self._note(refusal)
             return False

@@ -62,7 +62,7 @@ class PolicyState:
         return None if self.explicit_policy > 0 or self.graph else "an explicit policy is required, and none is left"  # (f)
 
     def _next_depth(self, certificate: Certificate, *, last: bool) -> dict[str, Node]:
-        policies = {information.policy for information in certificate.certificate_policies or ()}
+        policies = set(certificate.certificate_policies or ())
         wildcard = self.graph.get(ANY_POLICY)
         # The parents that a policy would have: is one of them accepted?
         above: dict[str, bool] = {}

@@ -112,7 +112,7 @@ def _is_range(octets: bytes) -> bool:
 
 
 def _policies(certificate: Certificate) -> Iterator[tuple[str, str]]:
-    policies = [information.policy for information in certificate.certificate_policies or ()]
+    policies = certificate.certificate_policies or ()
     if len(policies) != len(set(policies)):
         yield "certificatePolicies", "a policy is there twice (section 4.2.1.4)"
     if any(oids.ANY_POLICY in mapping for mapping in certificate.policy_mappings or ()):

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imdskit.asn1 import oids
-from imdskit.backends.python import baseline, conformance, name_constraints
+from imdskit.backends.python import name_constraints
 from imdskit.backends.python.budget import Budget
 from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.conformance import Profile
 from imdskit.backends.python.name_constraints import PathConstraints
 from imdskit.backends.python.policies import ANY, PolicyState
 from imdskit.errors import VerificationError
@@ -38,7 +37,6 @@ class Inputs:
             critical extensions that are not understood. Its other extensions, serial number and signature are nobody's business: it is trusted.
         any_purpose: anyExtendedKeyUsage will do for the signer too; authorities may always have it.
         common_names: name constraints on DNS names hold for common names too, because the caller accepts those where there is no other name.
-        profile: hold every certificate, anchors too, to what is asked of its issuer (:mod:`imdskit.backends.python.conformance`).
     """
 
     at: int | None
@@ -54,7 +52,6 @@ class Inputs:
     anchor_constraints: bool = True
     any_purpose: bool = False
     common_names: bool = False
-    profile: Profile = Profile.NONE
 
 
 class Refusal(Exception):  # noqa: N818  # not an error of the package: it never leaves it
@@ -78,8 +75,9 @@ def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> N
     here = f"chain[{index}]"
     _check_validity(certificate, here, inputs)
     _check_critical(certificate, here)
-    _deny(certificate.faults[0] if certificate.faults else None, here)
-    _check_profile(certificate, here, inputs)
+    if certificate.faults:
+        field, problem = certificate.faults[0]
+        raise Refusal(Reason.BAD_EXTENSION, f"{here}.{field}", problem)
 
 
 def check_signer(certificate: Certificate, inputs: Inputs) -> None:
@@ -87,8 +85,6 @@ def check_signer(certificate: Certificate, inputs: Inputs) -> None:
     if inputs.key_usage and certificate.key_usage is not None and not inputs.key_usage & certificate.key_usage:
         raise Refusal(Reason.KEY_USAGE, "chain[0].keyUsage", f"none of {', '.join(sorted(inputs.key_usage))} is set")
     _check_purpose(certificate, "chain[0]", inputs.purpose, any_purpose=inputs.any_purpose)
-    if inputs.profile is Profile.WEB:
-        _deny(baseline.subscriber_fault(certificate), "chain[0]")
 
 
 def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
@@ -98,8 +94,6 @@ def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> Non
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "absent" if certificate.basic_constraints is None else "cA is FALSE")
     _check_issuing(certificate, here, inputs)
-    if inputs.profile is Profile.WEB:
-        _deny(baseline.subordinate_fault(certificate), here)
 
 
 def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
@@ -117,15 +111,6 @@ def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
     if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "cA is FALSE")
     _check_issuing(certificate, here, inputs)
-    _check_profile(certificate, here, inputs, anchor=True)
-    if inputs.profile is Profile.WEB:
-        _deny(baseline.root_fault(certificate), here)
-
-
-def check_reference(certificate: Certificate, issuer: Certificate, index: int, inputs: Inputs) -> None:
-    """What a certificate says of its issuer is true, where a profile is asked for."""
-    if inputs.profile is not Profile.NONE:
-        _deny(conformance.reference_fault(certificate, issuer), f"chain[{index}]")
 
 
 def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> None:
@@ -174,11 +159,6 @@ def _demand(problem: str | None, reason: Reason, location: str) -> None:
         raise Refusal(reason, location, problem)
 
 
-def _deny(fault: tuple[str, str] | None, here: str) -> None:
-    if fault is not None:
-        raise Refusal(Reason.BAD_EXTENSION, f"{here}.{fault[0]}", fault[1])
-
-
 def _lower(max_path_length: int, authority: Certificate) -> int:
     """6.1.4 (m)"""
     basic = authority.basic_constraints
@@ -199,11 +179,6 @@ def _check_critical(certificate: Certificate, here: str) -> None:
     """4.2: a critical extension is understood or the certificate refused."""
     if certificate.unknown_critical:
         raise Refusal(Reason.UNKNOWN_CRITICAL_EXTENSION, f"{here}.extensions", certificate.unknown_critical[0])
-
-
-def _check_profile(certificate: Certificate, here: str, inputs: Inputs, *, anchor: bool = False) -> None:
-    if inputs.profile is not Profile.NONE:
-        _deny(conformance.fault(certificate, inputs.profile, anchor=anchor), here)
 
 
 def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:

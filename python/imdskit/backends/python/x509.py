@@ -67,7 +67,6 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
     read = Certificate(
         der=der,
         tbs=der[start:tbs_stop],
-        version=version,
         serial=serial,
         signature_algorithm=algorithm,
         signature=signature,
