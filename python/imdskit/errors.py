@@ -6,7 +6,7 @@ class and the code; people read the rest. Nothing else is raised on purpose, by 
 
 from __future__ import annotations
 
-from imdskit.reasons import Reason, Stage
+from imdskit.reasons import Reason, Stage, hint_for
 
 
 class ImdskitError(Exception):
@@ -52,7 +52,7 @@ class VerificationError(ImdskitError):
     """
 
     def __init__(self, reason: Reason, *, location: str = "", detail: str = "") -> None:
-        super().__init__(reason.value, reason.sentence, location=location, hint=reason.hint)
+        super().__init__(reason.value, reason.sentence, location=location, hint=hint_for(reason, detail))
         self.reason = reason
         self.detail = detail
 
@@ -94,8 +94,11 @@ class FetchError(ImdskitError):
 
 
 class TrustError(ImdskitError):
-    """Certificates that the caller gave as trust anchors or intermediates cannot be used. Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (a
-    folder that is no bundle, or not whole), ``bundle-format`` (a bundle of a format that is not known)."""
+    """Certificates that the caller gave as trust anchors or intermediates cannot be used, or a bundle cannot be updated.
+
+    Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (a folder that is no bundle, or not whole), ``bundle-format`` (a bundle of a format that is
+    not known), ``bad-intermediate``, ``issuer-not-found``, ``bundle-unwritable``, ``bundle-busy``.
+    """
 
 
 class UsageError(ImdskitError):

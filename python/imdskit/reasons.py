@@ -230,8 +230,9 @@ ENTRIES: dict[Reason, Entry] = {
     Reason.UNKNOWN_ISSUER: Entry(
         _C,
         "The certificate of an issuing authority is not known here.",
-        "Azure's intermediates change about once a year and are not sent along. Pass the missing one (the certificate's `CA Issuers` "
-        "address names it), or update imdskit.",
+        "Azure's intermediates rotate without notice, and documents do not carry them. Add the missing one to a bundle with `imdskit trust "
+        "update --bundle DIR --document FILE`, let `verify --fetch-intermediates` (AIA) fetch it, or give it with `--intermediate`. "
+        "A document of an emulator needs the emulator's root: `--trust`.",
         "RFC 5280 section 6.1; Azure Certificate Authority details",
     ),
     Reason.UNTRUSTED_ROOT: Entry(
@@ -397,3 +398,47 @@ ENTRIES: dict[Reason, Entry] = {
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
+
+EMULATED_AUTHORITY = "imdskit throw-away "
+"""Beginning of the common names of an emulator's authorities. A test holds it equal to what the emulator writes."""
+
+_ADDRESS = "; it may lie at "
+"""Between name and address in the detail of ``unknown-issuer``, on both backends."""
+
+_MAX_NAME, _MAX_ADDRESS = 64, 200
+"""Characters that are shown. RFC 5280 appendix A.1 allows a common name 64."""
+
+
+def hint_for(reason: Reason, detail: str) -> str:
+    """Return what to do about one refusal: the hint of its reason, and for ``unknown-issuer`` also which authority is missing.
+
+    Args:
+        reason: of the refusal.
+        detail: of the refusal. It repeats text of certificates that nobody vouches for.
+    """
+    if reason is not Reason.UNKNOWN_ISSUER or not detail:
+        return reason.hint
+    if detail.startswith(EMULATED_AUTHORITY):
+        return (
+            f"An emulator of imdskit made this document, not Azure: its issuer is {_issuer(detail)[0]}. If that is what you want, give "
+            "the emulator's root with `--trust`; `imdskit serve --trust-out FILE` writes it."
+        )
+    remedies = reason.hint.partition(" A document of an emulator")[0]
+    return f"{missing_authority(detail)} {remedies}"
+
+
+def missing_authority(detail: str) -> str:
+    """Return a sentence that names the missing authority and its address, from the detail of ``unknown-issuer``."""
+    name, address = _issuer(detail)
+    where = f"the certificate below it gives the address {address}" if address else "the certificate below it gives no address"
+    return f"The missing authority is {name}; {where}."
+
+
+def _issuer(detail: str) -> tuple[str, str]:
+    name, separator, address = detail.partition(_ADDRESS)
+    return _quoted(name, _MAX_NAME), _quoted(address, _MAX_ADDRESS) if separator else ""
+
+
+def _quoted(text: str, limit: int) -> str:
+    """Text from a stranger, for a sentence: quoted, without control characters, and not longer than ``limit`` characters before that."""
+    return repr(text[:limit]) + ("..." if len(text) > limit else "")

@@ -25,6 +25,7 @@ VERBS = {
     "verify": "decide whether an attested document was signed by Azure, for whom, and when",
     "report": "draw a page of what `verify --batch` found",
     "doctor": "say what is trusted, until when, and what to do",
+    "trust": "list the certificates of a trust bundle, or add some between two releases",
     "explain": "say what a code of an error means, and what to do",
     "bench": "measure how fast this machine verifies documents",
     "detect": "say whether this is an Azure machine, and why",

@@ -55,6 +55,30 @@ CODES: tuple[ErrorCode, ...] = (
         "Update imdskit, or use an older bundle.",
     ),
     ErrorCode(
+        errors.TrustError,
+        "bad-intermediate",
+        "A certificate was offered for a trust bundle that a bundle may not take up.",
+        "It must be the certificate of an authority and lead to an anchor of the bundle; an update never adds an anchor.",
+    ),
+    ErrorCode(
+        errors.TrustError,
+        "issuer-not-found",
+        "The certificate of a missing authority could not be fetched.",
+        "The log of imdskit.verify.aia says why. Get the certificate in another way and give it with `imdskit trust update --from`.",
+    ),
+    ErrorCode(
+        errors.TrustError,
+        "bundle-unwritable",
+        "An updated trust bundle cannot be written.",
+        "Give a path in a folder in which this user may write, on a file system with symbolic links.",
+    ),
+    ErrorCode(
+        errors.TrustError,
+        "bundle-busy",
+        "Another update of the same trust bundle does not end.",
+        "Look for a process that hangs, and try again.",
+    ),
+    ErrorCode(
         errors.BackendError,
         "backend-absent",
         "The Rust extension is not installed.",

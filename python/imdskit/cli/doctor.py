@@ -1,4 +1,5 @@
-"""Say which backend runs and why, what is trusted and until when, which clouds could be verified, and what to do.
+"""Say which backend runs and why, what is trusted and until when, whether an authority that signs documents is missing, which clouds could be
+verified, and what to do.
 
 No network is used. Exit status: 0 all is well; 1 something is wrong, or will be within the term;
 2 a mistake in the arguments, or a bundle that cannot be read."""
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
                         "name": one.name,
                         "sha256": one.fingerprint,
                         "anchor": one.anchor,
+                        "use": one.use,
                         "notAfter": _day(one.not_after),
                         "daysLeft": (one.not_after - at) // doctor.DAY,
                         "state": one.state,
@@ -68,10 +70,14 @@ def run(options: argparse.Namespace) -> int:
         return 1 if advice else 0
     output.line(f"backend: {name}; {why}")
     output.line(f"trust: {trust.origin}, of {trust.date}; judged at {_day(at)}")
+    audit = sum(one.use == "audit" for one in finding.authorities)
     for one in finding.authorities:
-        kind = "anchor" if one.anchor else "intermediate"
-        left = (one.not_after - at) // doctor.DAY
-        output.line(f"{one.state:7}{kind:13}{_day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:16]})")
+        if one.use != "audit":
+            kind = "anchor" if one.anchor else "intermediate"
+            left = (one.not_after - at) // doctor.DAY
+            output.line(f"{one.state:7}{kind:13}{_day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:16]})")
+    if audit:
+        output.line(f"audit: {audit} certificate(s) kept for old documents only; `imdskit trust list` shows them")
     for cloud, names in finding.clouds.items():
         output.line(f"cloud {cloud}: {', '.join(names) or 'no issuing chain is known'}")
     for line in advice:

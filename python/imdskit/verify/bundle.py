@@ -1,16 +1,20 @@
 """A trust bundle: a folder of certificates with a date, which can be replaced without a new release. Its format is in ``docs/trust.md``.
 
-What belongs here: reading a bundle, and refusing one that is not in order. What a bundle is trusted for is decided where it is used.
+What belongs here: reading a bundle, refusing one that is not in order, and writing one. What a bundle is trusted for is decided where it is used.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import NamedTuple
 
 from imdskit.backends.python import signature, strict_json, x509
 from imdskit.errors import DerError, TrustError
@@ -19,7 +23,22 @@ from imdskit.verify import pem
 FORMAT = "imdskit-trust-bundle/1"
 MANIFEST, ANCHORS, INTERMEDIATES = "bundle.json", "anchors.pem", "intermediates.pem"
 MAX_MANIFEST_BYTES = 1024 * 1024
+_SHA256 = re.compile("[0-9a-f]{64}", re.ASCII)
 _HINT = "docs/trust.md describes the format."
+
+
+class SigningAuthority(NamedTuple):
+    """An authority that is known to sign attested documents.
+
+    Attributes:
+        name: common name.
+        key: SHA-256 of the DER of its SubjectPublicKeyInfo, hexadecimal. All certificates of the authority share it.
+        evidence: how this is known.
+    """
+
+    name: str
+    key: str
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +49,15 @@ class Bundle:
         date: on which it was put together, ``YYYY-MM-DD``.
         anchors: DER, in the order of the file.
         intermediates: DER, in the order of the file; may be empty.
+        signing: the authorities that are known to sign documents; empty if the bundle does not say.
+        audit: SHA-256 of the certificates that are kept for audits of old documents only, hexadecimal; empty if the bundle does not say.
     """
 
     date: str
     anchors: tuple[bytes, ...]
     intermediates: tuple[bytes, ...]
+    signing: tuple[SigningAuthority, ...] = ()
+    audit: tuple[str, ...] = ()
 
 
 def read(folder: Traversable, origin: str) -> Bundle:
@@ -63,7 +86,48 @@ def read(folder: Traversable, origin: str) -> Bundle:
         _check(der, f"{origin}/{ANCHORS}[{index}]", anchor=True)
     for index, der in enumerate(found["intermediates"]):
         _check(der, f"{origin}/{INTERMEDIATES}[{index}]", anchor=False)
-    return Bundle(_date(manifest, f"{origin}/{MANIFEST}"), found["anchors"], found["intermediates"])
+    place = f"{origin}/{MANIFEST}"
+    signing, audit = _signing(manifest, place), tuple(_fingerprints({"audit": [], **manifest}, "audit", place))
+    return Bundle(_date(manifest, place), found["anchors"], found["intermediates"], signing, audit)
+
+
+def read_folder(path: Path) -> Bundle:
+    """Read the bundle at ``path``, a folder or a symbolic link to one, which is followed once.
+
+    Raises:
+        TrustError: as :func:`read`.
+    """
+    try:
+        folder = Path(os.path.realpath(path))
+    except ValueError as failure:  # a NUL character
+        raise _bad(str(path), f"The folder cannot be read: {failure}.") from None
+    return read(folder, str(path))
+
+
+def write(folder: Path, bundle: Bundle) -> None:
+    """Write the files of a bundle into a folder. When this returns, they are on the disk and not only in the system's cache.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    manifest = {
+        "format": FORMAT,
+        "date": bundle.date,
+        "anchors": [sha256(der).hexdigest() for der in bundle.anchors],
+        "intermediates": [sha256(der).hexdigest() for der in bundle.intermediates],
+        "signing": [authority._asdict() for authority in bundle.signing],
+        "audit": list(bundle.audit),
+    }
+    _write(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    for name, ders in ((ANCHORS, bundle.anchors), (INTERMEDIATES, bundle.intermediates)):
+        _write(folder / name, "".join(pem.text(der) for der in ders))
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("x", encoding="ascii", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _content(folder: Traversable, name: str, limit: int, origin: str) -> bytes:
@@ -103,13 +167,28 @@ def _date(manifest: dict[str, object], place: str) -> str:
 
 def _fingerprints(manifest: dict[str, object], member: str, place: str) -> list[str]:
     listed = manifest.get(member)
-    if not isinstance(listed, list) or not all(isinstance(item, str) and re.fullmatch(r"[0-9a-f]{64}", item, re.ASCII) for item in listed):
+    if not isinstance(listed, list) or not all(isinstance(item, str) and _SHA256.fullmatch(item) for item in listed):
         raise _bad(place, f"{member} is not a list of SHA-256 in lower-case hexadecimal digits.")
     if len(set(listed)) != len(listed):
         raise _bad(place, f"{member} lists a certificate twice.")
     if member == "anchors" and not listed:
         raise _bad(place, "There is no anchor.")
     return listed
+
+
+def _signing(manifest: dict[str, object], place: str) -> tuple[SigningAuthority, ...]:
+    listed = manifest.get("signing", [])
+    if not isinstance(listed, list):
+        raise _bad(place, "signing is not a list.")
+    found = []
+    for item in listed:
+        name, key, evidence = (item.get(member) if isinstance(item, dict) else None for member in SigningAuthority._fields)
+        if not (isinstance(name, str) and isinstance(evidence, str) and isinstance(key, str) and _SHA256.fullmatch(key)):
+            raise _bad(
+                place, "A member of signing is not an object with name, key (SHA-256 in lower-case hexadecimal digits) and evidence."
+            )
+        found.append(SigningAuthority(name, key, evidence))
+    return tuple(found)
 
 
 def _compare(ders: Iterable[bytes], listed: list[str], place: str) -> None:

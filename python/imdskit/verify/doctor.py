@@ -5,22 +5,26 @@ What belongs here: looking at certificates that are at hand. Nothing is fetched,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
 
-from imdskit.backends.contract import Limits
-from imdskit.backends.python import path, x509
+from imdskit.backends.python import x509
 from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.validation import Inputs
 from imdskit.clouds import CHINA, CLOUDS, GERMANY, PUBLIC, US_GOVERNMENT, Cloud
-from imdskit.errors import DerError, TrustError, VerificationError
+from imdskit.errors import DerError, TrustError
 from imdskit.reasons import Reason
+from imdskit.verify.authority_path import authority_path, display_name
+from imdskit.verify.bundle import SigningAuthority
 from imdskit.verify.trust import Trust
 
 DAY = 86_400
+MAX_AGE_DAYS = 180
+"""Age from which a bundle is called old. *Inferred*: intermediates rotate without notice, and the validity of signers is about 180 days."""
 State = Literal["good", "ending", "ended", "early", "broken"]
+Use = Literal["anchor", "signs", "audit", "path"]
 
 ISSUERS: dict[str, tuple[str, ...]] = {
     PUBLIC.name: ("Microsoft ",),
@@ -45,6 +49,9 @@ class Authority:
             is over or has not begun; ``broken``: it is valid, and no path leads from it to an anchor.
         chain: common names from it to the anchor; empty without a path.
         reason: why there is none, or none at the end of the term.
+        use: ``signs``: it is known to sign attested documents; ``audit``: it is kept for audits of old documents only; ``anchor``: an anchor
+            that is neither; ``path``: it may help to reach an anchor.
+        evidence: how it is known that it signs documents; ``""`` for the other uses.
     """
 
     name: str
@@ -54,6 +61,8 @@ class Authority:
     state: State
     chain: tuple[str, ...] = ()
     reason: Reason | None = None
+    use: Use = "path"
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +92,9 @@ class Finding:
 def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,)) -> Finding:
     """Look at every certificate of a trust.
 
-    What has ended is not complained of: it is there for audits. An intermediate that ends is, unless another certificate of the same name and key
-    leads on.
+    A certificate that has ended is no complaint by itself: it is there for audits. An intermediate that ends within the term is one,
+    unless it is marked for audits or another certificate of the same name and key leads on. A trust that comes from a bundle must also
+    contain every authority that signs documents, as far as this bundle or the one of this release knows, and must not be old.
 
     Args:
         trust: that is looked at.
@@ -97,15 +107,24 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     """
     anchors = [_parsed(der, "anchors") for der in trust.anchors]
     intermediates = [_parsed(der, "intermediates") for der in trust.intermediates]
-    judge = _Judge(anchors, intermediates, at, at + days * DAY)
+    release = Trust.bundled()
+    signing = {one.key: one for one in (*trust.signing, *release.signing)}
+    judge = _Judge(anchors, intermediates, at, at + days * DAY, signing, {*trust.audit, *release.audit})
     known = [(certificate, judge.authority(certificate, anchor=True)) for certificate in anchors]
     below = [(certificate, judge.authority(certificate, anchor=False)) for certificate in intermediates]
     lasting = {(c.subject.key, c.spki) for c, authority in (*known, *below) if authority.state == "good"}
     advice = [
         _ADVICE[authority.state].format(name=authority.name, fingerprint=authority.fingerprint[:16], days=days, reason=authority.reason)
         for certificate, authority in (*known, *below)
-        if authority.state == "broken" or (authority.state == "ending" and (certificate.subject.key, certificate.spki) not in lasting)
+        if authority.state == "broken"
+        or (authority.state == "ending" and authority.use != "audit" and (certificate.subject.key, certificate.spki) not in lasting)
     ]
+    if trust.date:
+        current = {_key(c) for c, authority in (*known, *below) if authority.state != "ended"}
+        advice += [_MISSING.format(name=one.name) for one in signing.values() if one.key not in current]
+        age = (at - int(datetime.fromisoformat(trust.date).replace(tzinfo=UTC).timestamp())) // DAY
+        if age > MAX_AGE_DAYS:
+            advice.append(_OLD.format(date=trust.date, age=age))
     roots = {(c.subject.key, c.spki) for c in anchors}
     issuing = [a for c, a in below if a.state in ("good", "ending") and (c.subject.key, c.spki) not in roots]
     clouds = {}
@@ -125,45 +144,47 @@ _ADVICE: dict[State, str] = {
 }
 
 
+_MISSING = (
+    "{name} signs documents, and there is no certificate of it that has not ended: run `imdskit trust update --bundle DIR`, "
+    "or get a newer bundle (docs/trust.md)."
+)
+_OLD = "The bundle is of {date}, {age} days old, and intermediates rotate without notice: update imdskit, or the bundle (docs/trust.md)."
+
+
 class _Judge:
-    def __init__(self, anchors: list[Certificate], intermediates: list[Certificate], at: int, later: int) -> None:
+    def __init__(
+        self,
+        anchors: list[Certificate],
+        intermediates: list[Certificate],
+        at: int,
+        later: int,
+        signing: Mapping[str, SigningAuthority],
+        audit: Container[str],
+    ) -> None:
         self.anchors, self.intermediates, self.at, self.later = anchors, intermediates, at, later
+        self.signing, self.audit = signing, audit
 
     def authority(self, certificate: Certificate, *, anchor: bool) -> Authority:
-        blank = Authority(_name(certificate), sha256(certificate.der).hexdigest(), anchor, certificate.not_after, "good")
+        fingerprint, signs = sha256(certificate.der).hexdigest(), self.signing.get(_key(certificate))
+        use: Use = "audit" if fingerprint in self.audit else "anchor" if anchor else "signs" if signs else "path"
+        evidence = signs.evidence if signs and use == "signs" else ""
+        blank = Authority(display_name(certificate), fingerprint, anchor, certificate.not_after, "good", use=use, evidence=evidence)
         if self.at > certificate.not_after:
             return replace(blank, state="ended", reason=Reason.EXPIRED)
         if self.at < certificate.not_before:
             return replace(blank, state="early", reason=Reason.NOT_YET_VALID)
-        found = self._path(certificate, self.at)
+        found = authority_path(certificate, self.anchors, self.intermediates, self.at)
         if isinstance(found, Reason):
             return replace(blank, state="broken", reason=found)
-        chain = tuple(_name(one) for one in found)
-        later = self._path(certificate, self.later)
+        chain = tuple(display_name(one) for one in found)
+        later = authority_path(certificate, self.anchors, self.intermediates, self.later)
         if isinstance(later, Reason):
             return replace(blank, state="ending", chain=chain, reason=later)
         return replace(blank, chain=chain)
 
-    def _path(self, certificate: Certificate, at: int) -> tuple[Certificate, ...] | Reason:
-        """From an authority as if it were a signer, but for what only authorities need."""
-        inputs = Inputs(at, key_usage=frozenset({"keyCertSign"}), any_purpose=True)
-        if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
-            return Reason.NOT_A_CA
-        try:
-            found = path.build(certificate, anchors=self.anchors, intermediates=self.intermediates, inputs=inputs, limits=Limits())
-        except VerificationError as refusal:
-            return refusal.reason
-        for index, above in enumerate(found[1:], 1):
-            # The signer below comes on top of what the search saw (RFC 5280 section 4.2.1.9).
-            limit = above.basic_constraints.path_length if above.basic_constraints else None
-            if limit is not None and sum(not c.self_issued for c in found[:index]) > limit:
-                return Reason.PATH_LENGTH
-        return found
 
-
-def _name(certificate: Certificate) -> str:
-    names = certificate.subject.common_names
-    return names[-1] if names else certificate.subject.der.hex()[:40]
+def _key(certificate: Certificate) -> str:
+    return sha256(certificate.spki).hexdigest()
 
 
 def _parsed(der: bytes, origin: str) -> Certificate:

@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from imdskit.errors import TrustError, UsageError
 from imdskit.verify import pem
+
+if TYPE_CHECKING:
+    from imdskit.verify.bundle import Bundle, SigningAuthority
 
 Contents: TypeAlias = bytes | str | Iterable[bytes | str]
 """Of one file, or of several."""
@@ -26,6 +29,8 @@ class Trust:
         crls: certificate revocation lists, which are never fetched. None: revocation is not checked. Any: every certificate below the anchor
             needs a current one that speaks for it, unless ``Policy.require_crl`` is False.
         date: of the bundle, ``YYYY-MM-DD``; ``""`` for what is not from a bundle.
+        signing: the authorities that the bundle lists as known to sign attested documents. For the doctor; no document is judged by it.
+        audit: SHA-256, in hexadecimal digits, of certificates that the bundle keeps for audits of old documents only. For the doctor, too.
     """
 
     anchors: tuple[bytes, ...]
@@ -33,6 +38,8 @@ class Trust:
     origin: str = "given by the caller"
     crls: tuple[bytes, ...] = ()
     date: str = ""
+    signing: tuple[SigningAuthority, ...] = ()
+    audit: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.anchors:
@@ -47,12 +54,14 @@ class Trust:
         from imdskit.verify import bundle
 
         found = bundle.read(files("imdskit.verify") / "roots", "roots")
-        return Trust(found.anchors, found.intermediates, "bundled with imdskit", date=found.date)
+        return _of_bundle(found, "bundled with imdskit")
 
     @staticmethod
     def from_bundle(path: str | os.PathLike[str]) -> Trust:
-        """The bundle in a folder, in place of the bundled one; ``docs/trust.md`` describes the format. It is checked to be whole; who made it is for
-        you to know.
+        """Return the trust of the bundle in a folder, in place of the bundled one. ``docs/trust.md`` describes the format.
+
+        The bundle is checked to be complete and intact. imdskit cannot verify who created it. If ``path`` is a symbolic link, it is
+        followed once, so that all files come from the same folder even if ``imdskit trust update`` swaps the link meanwhile.
 
         Raises:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
@@ -61,8 +70,7 @@ class Trust:
 
         from imdskit.verify import bundle
 
-        found = bundle.read(Path(path), str(Path(path)))
-        return Trust(found.anchors, found.intermediates, f"bundle {path}", date=found.date)
+        return _of_bundle(bundle.read_folder(Path(path)), f"bundle {path}")
 
     @staticmethod
     def from_pem(anchors: Contents, intermediates: Contents = (), *, origin: str = "given by the caller") -> Trust:
@@ -91,6 +99,10 @@ class Trust:
             UsageError: something else than contents.
         """
         return replace(self, crls=(*self.crls, *(der for data in _octets(files, "crls") for der in pem.crls(data, "crls"))))
+
+
+def _of_bundle(found: Bundle, origin: str) -> Trust:
+    return Trust(found.anchors, found.intermediates, origin, date=found.date, signing=found.signing, audit=found.audit)
 
 
 def _certificates(contents: Contents, origin: str) -> tuple[bytes, ...]:

@@ -1,5 +1,5 @@
 """Where issuers' certificates may be fetched from. Data: every address in the certificates of genuine documents and of the authorities
-above them lies here (a test compares), and nothing else is asked, whatever a certificate says.
+above them lies here (a test compares), and nothing else is requested, whatever a certificate says.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ LOCATIONS = (
     Location("www.microsoft.com", "/pkiops/certs/"),
     Location("caissuers.microsoft.com", "/pkiops/certs/"),
     Location("cacerts.digicert.com", "/"),
+    Location("cacerts.digicert.cn", "/"),
+    Location("cacerts.geotrust.com", "/"),
 )
-"""Source: certificates of 2019 to 2026; "Azure Certificate Authority details", AIA hosts.
+"""Source: certificates of 2019 to 2026; "Azure Certificate Authority details", AIA hosts. The last two are on that page only: no certificate that
+names them has been seen.
 
 Plain HTTP only, as the real addresses are: a certificate is proved by its issuer's signature, and HTTPS could need this very fetch.
 """

@@ -1,0 +1,126 @@
+"""List the certificates of a trust bundle, or add intermediates to one between two releases.
+
+list writes each certificate with its use, its state and its end. No network is used.
+update adds intermediates to the bundle that the link --bundle leads to, and replaces the link in one step. It never adds an anchor.
+With --document it fetches the issuer of a refused document from Microsoft's or DigiCert's servers, if the document's own signature is
+good. With --from it takes certificates from files. With neither it takes those of this release that the bundle lacks.
+Exit status: 0 done, or nothing was missing; 1 a document is refused for something else than a missing issuer;
+2 a mistake in the arguments, a bundle that cannot be read or written, or a certificate that cannot be had or is not accepted."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from imdskit.backends.contract import Limits
+from imdskit.backends.python import x509
+from imdskit.cli import inputs, output
+from imdskit.clock import SystemClock
+from imdskit.errors import UsageError, VerificationError
+from imdskit.verify import Trust, bundle_update, doctor, pem
+from imdskit.verify.aia import AiaFetcher
+from imdskit.verify.authority_path import display_name
+from imdskit.verify.bundle_update import Offered
+from imdskit.verify.verifier import LAST_SECOND
+
+_USES = {"anchor": "anchor", "signs": "signs documents", "path": "helps to reach an anchor", "audit": "audits only"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "update"), help="show a bundle, or add intermediates to one")
+    parser.add_argument("--bundle", metavar="DIR", help="list: a bundle in place of the bundled one; update: a symbolic link to a bundle")
+    parser.add_argument(
+        "--document", metavar="FILE", action="append", default=[], help="update: a document whose issuer is unknown; may be repeated"
+    )
+    parser.add_argument(
+        "--from", dest="source", metavar="PEM", action="append", default=[], help="update: a file of certificates; may be repeated"
+    )
+    parser.add_argument("--at", metavar="TIME", help="the time to judge by, ISO 8601, UTC unless it says otherwise; now by default")
+    parser.add_argument("--json", action="store_true", help="write everything as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    at = SystemClock().now() if options.at is None else int(inputs.time(options.at).timestamp() // 1)
+    at = min(max(at, 0), LAST_SECOND)
+    if options.action == "update":
+        return _update(options, at)
+    for name, value in {"--document": options.document, "--from": options.source}.items():
+        if value:
+            raise UsageError("bad-argument", f"{name} goes with update.", location=name)
+    return _list(options, at)
+
+
+def _list(options: argparse.Namespace, at: int) -> int:
+    trust = Trust.bundled() if options.bundle is None else Trust.from_bundle(options.bundle)
+    authorities = doctor.examine(trust, at, 0).authorities
+    if options.json:
+        members = [
+            {
+                "name": one.name,
+                "sha256": one.fingerprint,
+                "use": one.use,
+                "state": one.state,
+                "notAfter": _day(one.not_after),
+                "evidence": one.evidence,
+            }
+            for one in authorities
+        ]
+        output.value({"trust": {"origin": trust.origin, "date": trust.date}, "certificates": members})
+        return 0
+    output.line(f"{trust.origin}, of {trust.date}: {len(trust.anchors)} anchors, {len(trust.intermediates)} intermediates")
+    for use, title in _USES.items():
+        chosen = [one for one in authorities if one.use == use]
+        if chosen:
+            output.line(f"{title}:")
+        for one in chosen:
+            output.line(f"  {one.state:7}{_day(one.not_after)}  {one.name} ({one.fingerprint[:16]})")
+    return 0
+
+
+def _update(options: argparse.Namespace, at: int) -> int:
+    if options.bundle is None:
+        hint = "Name a symbolic link, such as /var/lib/imdskit/trust, and give it to `verify --bundle`; it is made if it is not there."
+        message = "The bundle inside the installed package is not changed. Say which bundle is to be updated."
+        raise UsageError("bad-argument", message, location="--bundle", hint=hint)
+    link = Path(options.bundle)
+    bundle_update.check_link(link)
+    base = bundle_update.current(link)
+    if options.document or options.source:
+        offered = [*_of_files(options.source), *_of_documents(options.document, Trust(base.anchors, base.intermediates), at)]
+    else:
+        offered = list(bundle_update.of_release(base, at))
+    done = bundle_update.update(link, offered, at)
+    added = [(display_name(x509.parse_certificate(der)), sha256(der).hexdigest()) for der in done.added]
+    if options.json:
+        members = [{"name": name, "sha256": fingerprint} for name, fingerprint in added]
+        output.value({"bundle": str(link), "folder": str(done.folder), "added": members})
+        return 0
+    for name, fingerprint in added:
+        output.line(f"added: {name} ({fingerprint[:16]})")
+    output.line(f"the bundle is now {done.folder}" if added else f"nothing to add to {done.folder}")
+    return 0
+
+
+def _of_files(paths: list[str]) -> Iterator[Offered]:
+    for path in paths:
+        for index, der in enumerate(pem.certificates(inputs.read(path, pem.MAX_BYTES), path)):
+            yield Offered(der, f"{path}[{index}]")
+
+
+def _of_documents(paths: list[str], trust: Trust, at: int) -> Iterator[Offered]:
+    fetcher = AiaFetcher()
+    for path in paths:
+        document = inputs.read(path, Limits().document_bytes)
+        try:
+            found = bundle_update.missing_issuers(document, trust, fetcher, at)
+        except VerificationError as refusal:
+            output.note(f"{path}: no certificate that could be added would make this document acceptable.")
+            raise refusal from None
+        yield from (Offered(der, f"{path}, issuer {index}") for index, der in enumerate(found, 1))
+
+
+def _day(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).date().isoformat()

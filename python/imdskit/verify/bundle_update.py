@@ -1,0 +1,276 @@
+"""Updates of a trust bundle between two releases: which certificates it may take up, and how it is replaced while it is read.
+
+What belongs here: adding intermediates to a bundle. An update never adds an anchor. Whom to trust is decided by whoever installs a
+bundle, and not by what a document or a server hands in.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from imdskit.backends.python import x509
+from imdskit.backends.python.certificate import Certificate
+from imdskit.clock import SystemClock, WaitingClock
+from imdskit.errors import DerError, TrustError, UsageError, VerificationError
+from imdskit.reasons import Reason, Stage, missing_authority
+from imdskit.verify import bundle
+from imdskit.verify.authority_path import authority_path
+from imdskit.verify.bundle import Bundle
+from imdskit.verify.issuers import IssuerSource, signer_of
+from imdskit.verify.policy import Policy
+from imdskit.verify.trust import Trust
+from imdskit.verify.verifier import Verifier
+
+MAX_OFFERED = 64
+"""Certificates in one update. Azure has about forty intermediates."""
+
+MAX_CERTIFICATE_BYTES = 16 * 1024
+"""Of one certificate, as for the fetcher. Real ones have up to 1950."""
+
+WAIT_SECONDS = 30
+"""How long an update waits for another one of the same bundle, which takes milliseconds."""
+
+_POLL_SECONDS = 0.05
+
+
+class Offered(NamedTuple):
+    """A certificate that a bundle may take up, and what to call it in errors."""
+
+    der: bytes
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What came of an update.
+
+    Attributes:
+        folder: in which the current bundle is.
+        added: DER of the intermediates that the bundle did not have. Empty: nothing was written.
+    """
+
+    folder: Path
+    added: tuple[bytes, ...]
+
+
+def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediates: Sequence[bytes], at: int) -> tuple[bytes, ...]:
+    """Return the DER of those offered certificates that are new. All must be acceptable, or none is taken.
+
+    A new certificate must be one of an authority, must not have signed itself, and a path must lead from it to an anchor at the time
+    ``at`` (RFC 5280 section 6.1). The path may contain other certificates of the same offer.
+
+    Raises:
+        TrustError: ``bad-trust``: bytes that are no certificate; ``bad-intermediate``: a certificate that a bundle may not take up.
+    """
+    known = {*anchors, *intermediates}
+    new = list({one.der: one for one in offered if one.der not in known}.values())
+    if len(new) > MAX_OFFERED:
+        raise _bad(new[MAX_OFFERED].location, f"There are more than {MAX_OFFERED} new certificates.", "Give fewer at a time.")
+    parsed = [_parsed(one) for one in new]
+    trusted = [x509.parse_certificate(der) for der in anchors]
+    others = [*parsed, *(x509.parse_certificate(der) for der in intermediates)]
+    for one, certificate in zip(new, parsed, strict=True):
+        _check(one, certificate, authority_path(certificate, trusted, others, at))
+    return tuple(one.der for one in new)
+
+
+def _parsed(offered: Offered) -> Certificate:
+    if len(offered.der) > MAX_CERTIFICATE_BYTES:
+        raise _bad(offered.location, f"It has more than {MAX_CERTIFICATE_BYTES} bytes.", "Certificates of authorities have about 2000.")
+    try:
+        return x509.parse_certificate(offered.der)
+    except DerError as error:
+        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{offered.location} {error.location}") from None
+
+
+def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
+    if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
+        raise _bad(offered.location, "It is not the certificate of an authority.", "Give the certificate of the issuer, not of the signer.")
+    if certificate.self_issued and not isinstance(found, tuple):
+        hint = "An update never adds an anchor. If you trust this root, make a bundle of your own with it; see docs/trust.md."
+        raise _bad(offered.location, "Issuer and subject are the same, and no path leads from it to an anchor of the bundle.", hint)
+    if not isinstance(found, tuple):
+        hint = "Give the certificates between it and the anchor too, or compare the time." if found is not Reason.EXPIRED else ""
+        raise _bad(offered.location, f"No path leads from it to an anchor of the bundle: {found}: {found.sentence}", hint or found.hint)
+
+
+def _bad(location: str, message: str, hint: str) -> TrustError:
+    return TrustError("bad-intermediate", message, location=location, hint=hint)
+
+
+def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int) -> tuple[bytes, ...]:
+    """Return the DER of the issuers that a refused document lacks, as the source finds them. Empty if the document's chain is good.
+
+    The source is only asked if the document's own signature is good.
+
+    Args:
+        document: as for :meth:`imdskit.verify.Verifier.verify`.
+        trust: which lacks the issuer.
+        source: an :class:`imdskit.verify.aia.AiaFetcher`.
+        at: Unix seconds at which the chain is judged.
+
+    Raises:
+        VerificationError: the document is refused for something that no issuer can mend.
+        TrustError: ``issuer-not-found``.
+    """
+    policy = Policy()
+    try:
+        Verifier(trust, policy).verify(document, at)
+    except VerificationError as refusal:
+        if refusal.stage in (Stage.IDENTITY, Stage.CLAIMS):
+            return ()
+        signer = signer_of(document, policy.limits) if refusal.stage is Stage.CHAIN else None
+        if signer is None:
+            raise
+        found = source.issuers(signer, trust.anchors)
+        if found and not set(found) <= {*trust.anchors, *trust.intermediates}:
+            return found
+        if refusal.reason is not Reason.UNKNOWN_ISSUER:
+            raise
+        raise TrustError(
+            "issuer-not-found",
+            "The certificate of the missing authority could not be fetched.",
+            location=refusal.location,
+            hint=f"{missing_authority(refusal.detail)} The log of imdskit.verify.aia says why. Get the certificate and give it with --from.",
+        ) from None
+    return ()
+
+
+def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClock | None = None) -> Update:
+    """Add intermediates to the bundle that a symbolic link leads to.
+
+    The new bundle is written into a new folder beside the link, read back, and put in place by replacing the link in one step
+    (:func:`os.replace`). So a reader finds the old bundle or the new one. The old folder stays for those who still read it. Updates of
+    one link wait for one another, so none undoes another.
+
+    Args:
+        link: a symbolic link to the folder of a bundle. If there is nothing, the update starts with the bundle of this release.
+        offered: certificates that the bundle may take up.
+        at: Unix seconds: the time at which they must be valid. Its day becomes the date of the new bundle, unless the old one is later.
+        clock: to wait by.
+
+    Raises:
+        TrustError: ``bad-trust``, ``bad-intermediate``; ``bad-bundle`` or ``bundle-format`` of the old bundle; ``bundle-unwritable``;
+            ``bundle-busy``. In each case the old bundle is still in place.
+        UsageError: ``link`` is something else than a symbolic link.
+    """
+    check_link(link)
+    try:
+        with _lock(link, clock or SystemClock()):
+            old = current(link)
+            added = acceptable(offered, old.anchors, old.intermediates, at)
+            if not added and os.path.lexists(link):
+                return Update(Path(os.path.realpath(link)), ())
+            day = max(datetime.fromtimestamp(at, UTC).date().isoformat(), old.date) if added else old.date
+            folder = _written(link, replace(old, date=day, intermediates=(*old.intermediates, *added)))
+            _swap(link, folder)
+            return Update(folder, added)
+    except OSError as failure:
+        message = f"The new bundle cannot be written: {failure.strerror or failure}."
+        hint = "Give a path in a folder in which this user may write, on a file system with symbolic links."
+        raise TrustError("bundle-unwritable", message, location=str(link), hint=hint) from None
+
+
+def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
+    """Return the intermediates of this release's bundle that ``base`` does not have and that lead to one of its anchors at the time ``at``."""
+    release = Trust.bundled()
+    anchors = [x509.parse_certificate(der) for der in base.anchors]
+    others = [x509.parse_certificate(der) for der in {*release.intermediates, *base.intermediates}]
+    candidates = (x509.parse_certificate(der) for der in release.intermediates if der not in base.intermediates)
+    return tuple(Offered(c.der, "this release") for c in candidates if isinstance(authority_path(c, anchors, others, at), tuple))
+
+
+def check_link(link: Path) -> None:
+    """Raise UsageError if ``link`` is there and is no symbolic link: a folder cannot be replaced in one step."""
+    try:
+        wrong = os.path.lexists(link) and not os.path.islink(link)
+    except ValueError as failure:  # a NUL character
+        raise UsageError("bad-argument", f"Not a path: {failure}.", location=str(link)) from None
+    if wrong:
+        hint = f"Only a link can be replaced in one step. Make it one, once: mv {link} {link}.1 && ln -s {link.name}.1 {link}"
+        raise UsageError("bad-argument", "There is something else than a symbolic link to a bundle.", location=str(link), hint=hint)
+
+
+def current(link: Path) -> Bundle:
+    """Return the bundle that a link leads to, or the one of this release if there is no link yet.
+
+    Raises:
+        TrustError: as :func:`imdskit.verify.bundle.read`.
+    """
+    if os.path.lexists(link):
+        return bundle.read_folder(link)
+    release = Trust.bundled()
+    return Bundle(release.date, release.anchors, release.intermediates, release.signing, release.audit)
+
+
+def _written(link: Path, new: Bundle) -> Path:
+    """A new folder beside the link with the whole bundle in it, which is on the disk when this returns."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{link.name}.{new.date}.", dir=link.parent))
+    try:
+        bundle.write(folder, new)
+        for path in folder.iterdir():
+            path.chmod(0o644)  # certificates are public, and another user's verifier may read them, whatever umask there is
+        folder.chmod(0o755)
+        bundle.read(folder, str(folder))
+        _to_disk(folder)
+        _to_disk(link.parent)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _swap(link: Path, folder: Path) -> None:
+    temporary = link.with_name(f".{folder.name}")  # as unique as the folder
+    try:
+        os.symlink(folder.name, temporary, target_is_directory=True)
+        os.replace(temporary, link)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    _to_disk(link.parent)
+
+
+def _to_disk(folder: Path) -> None:
+    """Flush the entries of a folder, so that they are still there after a crash of the machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
+    """Held by one update of a link at a time. The system releases it when its process ends."""
+    try:
+        import fcntl
+    except ImportError:
+        hint = "Put a new folder in its place by hand; see docs/trust.md."
+        raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint) from None
+    descriptor = os.open(link.with_name(f".{link.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = clock.monotonic_ns() + WAIT_SECONDS * 1_000_000_000
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if clock.monotonic_ns() >= deadline:
+                    message = f"Another update of this bundle has not ended within {WAIT_SECONDS} seconds."
+                    raise TrustError(
+                        "bundle-busy", message, location=str(link), hint="Look for a process that hangs, and try again."
+                    ) from None
+                clock.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
