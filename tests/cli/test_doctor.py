@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -22,7 +24,8 @@ from imdskit import backends
 from imdskit.clouds import CHINA, PUBLIC
 from imdskit.errors import BackendError, TrustError
 from imdskit.reasons import Reason
-from imdskit.verify import Trust, doctor
+from imdskit.verify import Trust, bundle, doctor
+from imdskit.verify.bundle import Bundle, SigningAuthority
 
 Run = Callable[..., Any]
 NOVEMBER_2026 = 1_795_392_000
@@ -38,6 +41,9 @@ def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
     assert out.endswith("nothing to do\n")
     assert "cloud public: Microsoft Azure RSA TLS Issuing CA 03, " in out
     assert "cloud china: no issuing chain is known" in out
+    assert len(re.findall(r"^good   intermediate 2029-06-03 .*  Microsoft TLS G2 RSA CA OCSP (?:0[2468]|1[0246]) ", out, re.MULTILINE)) == 8
+    assert "audit: 21 certificate(s) kept for old documents only" in out
+    assert not re.search("ECC TLS Issuing|Baltimore|early|ended", out)
 
 
 def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
@@ -46,6 +52,7 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
     assert [one["sha256"] for one in answer["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
     found = {one["sha256"][:8]: (one["state"], one["notAfter"], one["daysLeft"]) for one in answer["authorities"]}
     assert found["16af57a9"] == ("ended", "2025-05-12", -560)
+    assert {one["sha256"][:8]: one["use"] for one in answer["authorities"]}["ea7a2525"] == "signs"
     assert found["3d3f4b44"] == ("good", "2028-05-25", 549)
     assert (answer["ok"], answer["advice"], answer["trust"]["date"], answer["days"]) == (True, [], trust.date, 60)
     assert answer["clouds"]["public"]["verifiable"] is True
@@ -56,13 +63,15 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
     ("options", "status", "words"),
     [
         (["--at", "2028-05-01"], 1, "Microsoft Azure RSA TLS Issuing CA 03 (3d3f4b440f933ffd) ends within 60 days"),
-        (["--at", "2028-05-01", "--days", "3"], 0, "nothing to do"),
+        (["--at", "2027-05-20", "--days", "3"], 0, "nothing to do"),
+        (["--at", "2027-05-30", "--days", "3"], 1, "The bundle is of 2026-11-30, 181 days old"),
+        (["--at", "2028-06-01"], 1, "to do: There is no current certificate of Microsoft Azure RSA TLS Issuing CA 08"),
         (["--at", "2026-11-23", "--days", "600"], 1, "ends within 600 days"),
         (["--at", "2031-01-01"], 1, "the cloud public"),
         (["--at", "2026-11-23", "--cloud", "china"], 1, "No authority that signs for the cloud china"),
         (["--at", "2026-11-23", "--cloud", "usgovernment"], 0, "nothing to do"),
         (["--at", "2022-01-01", "--cloud", "china"], 0, "cloud china: DigiCert SHA2 Secure Server CA"),
-        (["--at", "2026-07-01"], 0, "ending intermediate 2026-08-25"),
+        (["--at", "2026-07-01"], 0, "nothing to do"),
         (["--at", "9999-12-31"], 1, "the cloud public"),
         (["--at", "0001-01-01"], 1, "early"),
         (["--days", "36501"], 2, "not a number of days"),
@@ -81,8 +90,11 @@ def test_it_depends_on_the_day_and_on_what_is_asked(run: Run, options: list[str]
 def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() -> None:
     """In July 2026 the cross-signed issuing authorities were about to end; the direct ones, of the same name and key, were not."""
     finding = doctor.examine(Trust.bundled(), 1_782_864_000, 60)
-    assert {one.fingerprint[:8] for one in finding.authorities if one.state == "ending"} == {"9d1bc5d2", "33f9731b", "72424779", "511c1c41"}
-    assert finding.ok
+    assert {one.fingerprint[:8] for one in finding.authorities if one.state == "ending"} == {
+        *("9d1bc5d2", "33f9731b", "72424779", "511c1c41"),
+        *("bbd27139", "7a3ae4f1", "be23414a", "89aade76"),
+    }
+    assert finding.ok, "and the others, of the ECC authorities, are for audits"
 
 
 def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
@@ -92,7 +104,7 @@ def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
     broken = {one.fingerprint[:8]: one.reason for one in finding.authorities if one.state == "broken"}
     assert broken == dict.fromkeys(("3d3f4b44", "fd39ffc4", "fbb7926a", "cfdd061f"), Reason.UNKNOWN_ISSUER)
     assert len(finding.advice) == 4
-    assert finding.clouds["public"] == ("Microsoft TLS G2 RSA CA OCSP 02", "Microsoft TLS G2 RSA CA OCSP 04")
+    assert finding.clouds["public"] == tuple(f"Microsoft TLS G2 RSA CA OCSP {number:02}" for number in range(2, 17, 2))
 
 
 def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
@@ -143,7 +155,7 @@ def test_another_bundle_can_be_looked_at(run: Run, tmp_path: Path) -> None:
     with as_file(files("imdskit.verify") / "roots") as roots:
         shutil.copytree(roots, tmp_path / "bundle")
     path = tmp_path / "bundle" / "bundle.json"
-    path.write_text(path.read_text().replace("2026-11-23", "2027-02-03"))
+    path.write_text(path.read_text().replace("2026-11-30", "2027-02-03"))
     answer = json.loads(run("doctor", "--at", "2027-03-01", "--bundle", tmp_path / "bundle", "--json").out)
     assert answer["trust"] == {"origin": f"bundle {tmp_path / 'bundle'}", "date": "2027-02-03"}
 
@@ -158,3 +170,45 @@ def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch
     assert found == status
     assert f"backend: python; {code}: So it is." in out
     assert ("to do: So it is. Mend it." in out) == bool(status)
+
+
+@pytest.mark.parametrize("with_lists", [True, False], ids=["with its lists", "without"])
+def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path: Path, with_lists: bool) -> None:
+    """A copy of the bundle without OCSP 02. What this release knows counts, whatever the copy says of itself."""
+    trust = Trust.bundled()
+    left = tuple(der for der in trust.intermediates if not sha256(der).hexdigest().startswith("ea7a2525"))
+    copy = Bundle(trust.date, trust.anchors, left, trust.signing if with_lists else (), trust.audit if with_lists else ())
+    bundle.write(tmp_path, copy)
+    status, out, _ = run("doctor", "--at", "2026-11-30", "--bundle", tmp_path)
+    assert status == 1
+    assert [line for line in out.splitlines() if line.startswith("to do:")] == [
+        (
+            "to do: There is no current certificate of Microsoft TLS G2 RSA CA OCSP 02, which signs documents: run "
+            "`imdskit trust update --bundle DIR`, or get a newer bundle (docs/trust.md)."
+        )
+    ]
+
+
+def test_an_authority_that_only_the_bundle_knows_is_missed_too() -> None:
+    trust = Trust.bundled()
+    newer = replace(trust, signing=(*trust.signing, SigningAuthority("New CA", "0" * 64, "a document")), date="2026-12-24")
+    assert [line.partition(":")[0] for line in doctor.examine(newer, NOVEMBER_2026, 60).advice] == [
+        "There is no current certificate of New CA, which signs documents"
+    ]
+
+
+def test_trust_that_is_no_bundle_is_not_compared_with_one() -> None:
+    root = Trust.bundled().anchors[1]
+    finding = doctor.examine(Trust((root,)), NOVEMBER_2026 + 1000 * 86_400, 0, ())
+    assert finding.ok
+
+
+def test_a_certificate_for_audits_that_ends_is_no_complaint(run: Run) -> None:
+    """The ECC authorities ended on 2026-08-25 and have no successors."""
+    assert run("doctor", "--at", "2026-08-01").status == 0
+
+
+def test_the_line_for_audits_is_left_out_where_there_are_none(run: Run, tmp_path: Path) -> None:
+    trust = Trust.bundled()
+    bundle.write(tmp_path, Bundle(trust.date, trust.anchors[3:4], ()))
+    assert "\naudit:" not in run("doctor", "--bundle", tmp_path).out

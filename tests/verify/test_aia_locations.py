@@ -53,7 +53,22 @@ def test_every_address_in_a_real_certificate_is_accepted(shared: Path) -> None:
         found = target(address, LOCATIONS)
         assert f"http://{found.host}{found.path}" == address
         assert found.port == 80
-    assert {location for location in LOCATIONS if any(address.startswith(location.prefix) for address in named)} == set(LOCATIONS)
+    seen = {location for location in LOCATIONS if any(address.startswith(location.prefix) for address in named)}
+    assert set(LOCATIONS) - seen == {Location("cacerts.digicert.cn", "/"), Location("cacerts.geotrust.com", "/")}
+
+
+@pytest.mark.parametrize("host", ["cacerts.digicert.cn", "cacerts.geotrust.com"])
+def test_hosts_that_only_the_documentation_names_are_asked_by_the_same_rules(host: str) -> None:
+    assert target(f"http://{host}/CA.crt", LOCATIONS) == Target(host, 80, "/CA.crt")
+    for address in (
+        f"https://{host}/CA.crt",
+        f"http://{host}/a/CA.crt",
+        f"http://x.{host}/CA.crt",
+        f"http://{host}.x/CA.crt",
+        f"http://{host}:8080/a",
+    ):
+        with pytest.raises(FetchError):
+            target(address, LOCATIONS)
 
 
 GOOD = "http://www.microsoft.com/pkiops/certs/Microsoft%20Azure%20TLS%20Issuing%20CA%2001%20-%20xsign.crt"

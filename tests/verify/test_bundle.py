@@ -27,6 +27,28 @@ def test_the_readme_names_every_certificate_and_no_other() -> None:
     assert {sha256(der).hexdigest() for der in trust.intermediates} == set(fingerprints("Intermediates"))
 
 
+def test_the_readme_says_of_every_certificate_what_it_says_itself() -> None:
+    trust = Trust.bundled()
+    signing = {one.name for one in trust.signing}
+    rows = [line.strip("| ").split(" | ") for line in README.splitlines() if line.count(" | ") == 7 and "`" in line]
+    assert len(rows) == len(trust.anchors) + len(trust.intermediates) == 40
+    for (subject, issuer, use, start, end, fingerprint, origin, since), der in zip(
+        rows, (*trust.anchors, *trust.intermediates), strict=True
+    ):
+        certificate = x509.load_der_x509_certificate(der)
+        assert f"`{sha256(der).hexdigest()}`" == fingerprint
+        assert common_name(certificate.subject) == subject
+        assert common_name(certificate.issuer) == (issuer or subject)
+        assert (str(certificate.not_valid_before_utc.date()), str(certificate.not_valid_after_utc.date())) == (start, end)
+        assert use == ("audit" if fingerprint.strip("`") in trust.audit else "signs" if subject in signing else "")
+        assert origin
+        assert since in ("2026-11-23", "2026-11-30")
+
+
+def common_name(name: x509.Name) -> str:
+    return str(name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
+
+
 def test_anchors_are_those_of_certifi_but_for_the_ones_that_are_explained() -> None:
     known = {sha256(der).hexdigest() for der in pem.certificates(Path(certifi.where()).read_bytes(), "certifi")}
     missing = {name for fingerprint, name in fingerprints("Anchors").items() if fingerprint not in known}

@@ -44,7 +44,8 @@ def exchange_anchor(folder: Path, der: bytes) -> None:
 def test_the_bundled_trust_is_a_bundle_with_a_date(bundle: Path) -> None:
     read = Trust.from_bundle(bundle)
     bundled = Trust.bundled()
-    assert (read.anchors, read.intermediates, read.date) == (bundled.anchors, bundled.intermediates, "2026-11-23")
+    assert (read.signing, read.audit) == (bundled.signing, bundled.audit)
+    assert (read.anchors, read.intermediates, read.date) == (bundled.anchors, bundled.intermediates, "2026-11-30")
     assert bundled.date == read.date
     readme = (bundle / "README.md").read_text(encoding="utf-8")
     assert f"Date of the bundle: {read.date}." in readme
@@ -100,6 +101,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no list": (lambda f: change(f, anchors={}), "bad-bundle", "bundle.json"),
     "capitals": (lambda f: change(f, anchors=[FIRST.upper()]), "bad-bundle", "bundle.json"),
     "listed twice": (lambda f: change(f, anchors=[FIRST, FIRST]), "bad-bundle", "bundle.json"),
+    "signing that is no list": (lambda f: change(f, signing={}), "bad-bundle", "bundle.json"),
+    "signing without a key": (lambda f: change(f, signing=[{"name": "x", "evidence": "y"}]), "bad-bundle", "bundle.json"),
+    "signing that is a word": (lambda f: change(f, signing=["x"]), "bad-bundle", "bundle.json"),
+    "signing with a short key": (lambda f: change(f, signing=[{"name": "x", "key": "0", "evidence": "y"}]), "bad-bundle", "bundle.json"),
+    "audit in words": (lambda f: change(f, audit=["x"]), "bad-bundle", "bundle.json"),
     "no anchors": (lambda f: change(f, anchors=[]), "bad-bundle", "bundle.json"),
     "anchor not listed": (lambda f: change(f, anchors=[FIRST]), "bad-bundle", "anchors.pem"),
     "anchor missing": (lambda f: without_last(f, "anchors.pem"), "bad-bundle", "anchors.pem"),
@@ -123,3 +129,15 @@ def test_a_bundle_that_is_not_in_order_is_refused_and_the_place_named(name: str,
         Trust.from_bundle(bundle)
     assert refusal.value.code == code
     assert refusal.value.location.startswith(f"{bundle}/{place}")
+
+
+def test_a_path_with_a_nul_character_is_refused() -> None:
+    with pytest.raises(TrustError, match="null byte"):
+        Trust.from_bundle("bundle\0")
+
+
+def test_a_bundle_of_before_the_lists_of_uses_has_none(bundle: Path) -> None:
+    members = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps({name: members[name] for name in ("format", "date", "anchors", "intermediates")}))
+    trust = Trust.from_bundle(bundle)
+    assert (trust.signing, trust.audit) == ((), ())

@@ -88,7 +88,8 @@ def _parsed(offered: Offered) -> Certificate:
     try:
         return x509.parse_certificate(offered.der)
     except DerError as error:
-        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{offered.location} {error.location}") from None
+        place, hint = f"{offered.location} {error.location}", "Give PEM, or the DER of one certificate."
+        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=place, hint=hint) from None
 
 
 def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
@@ -190,11 +191,9 @@ def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
 
 def check_link(link: Path) -> None:
     """Raise UsageError if ``link`` is there and is no symbolic link: a folder cannot be replaced in one step."""
-    try:
-        wrong = os.path.lexists(link) and not os.path.islink(link)
-    except ValueError as failure:  # a NUL character
-        raise UsageError("bad-argument", f"Not a path: {failure}.", location=str(link)) from None
-    if wrong:
+    if "\0" in str(link):
+        raise UsageError("bad-argument", "The path contains a NUL character.", location=str(link))
+    if os.path.lexists(link) and not os.path.islink(link):
         hint = f"Only a link can be replaced in one step. Make it one, once: mv {link} {link}.1 && ln -s {link.name}.1 {link}"
         raise UsageError("bad-argument", "There is something else than a symbolic link to a bundle.", location=str(link), hint=hint)
 
@@ -222,7 +221,7 @@ def _written(link: Path, new: Bundle) -> Path:
         bundle.read(folder, str(folder))
         _to_disk(folder)
         _to_disk(link.parent)
-    except BaseException:
+    except (OSError, TrustError):
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder

@@ -145,7 +145,7 @@ _ADVICE: dict[State, str] = {
 
 
 _MISSING = (
-    "{name} signs documents, and there is no certificate of it that has not ended: run `imdskit trust update --bundle DIR`, "
+    "There is no current certificate of {name}, which signs documents: run `imdskit trust update --bundle DIR`, "
     "or get a newer bundle (docs/trust.md)."
 )
 _OLD = "The bundle is of {date}, {age} days old, and intermediates rotate without notice: update imdskit, or the bundle (docs/trust.md)."

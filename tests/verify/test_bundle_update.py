@@ -1,0 +1,381 @@
+"""Updates of a bundle: what it may take up, and that a reader finds the old bundle or the new one and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from cryptography import x509 as pyca
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from imdskit.backends.contract import Backend
+from imdskit.clock import ManualClock
+from imdskit.errors import ImdskitError, TrustError, UsageError, VerificationError
+from imdskit.reasons import Reason
+from imdskit.verify import Trust, Verifier, bundle, bundle_update
+from imdskit.verify.bundle import Bundle
+from imdskit.verify.bundle_update import MAX_OFFERED, Offered, acceptable, missing_issuers, update
+
+from .azure_chain import AT, Azure, Made, document, key, leaf, make
+
+AZURE = Azure()
+
+
+def offer(*certificates: Made | bytes) -> list[Offered]:
+    return [Offered(one if isinstance(one, bytes) else one.der, f"new.pem[{index}]") for index, one in enumerate(certificates)]
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Path:
+    """A link to a bundle with one anchor and the cross-signed root."""
+    (tmp_path / "first").mkdir()
+    bundle.write(tmp_path / "first", Bundle("2026-11-23", (AZURE.digicert.der,), (AZURE.cross.der,)))
+    (tmp_path / "trust").symlink_to("first")
+    return tmp_path / "trust"
+
+
+def folders(link: Path) -> list[str]:
+    return sorted(path.name for path in link.parent.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+# What it does
+
+
+def test_a_document_below_a_new_authority_is_accepted_after_the_update(link: Path, backend: Backend) -> None:
+    new = AZURE.ocsp(18)
+    signed = document(leaf(new))
+    with pytest.raises(VerificationError, match="unknown-issuer"):
+        Verifier(Trust.from_bundle(link), backend=backend).verify(signed, AT)
+    done = update(link, offer(new), AT)
+    assert done.added == (new.der,)
+    trust = Trust.from_bundle(link)
+    assert Verifier(trust, backend=backend).verify(signed, AT).chain[1] == new.der
+    assert (trust.anchors, trust.intermediates, trust.date) == ((AZURE.digicert.der,), (AZURE.cross.der, new.der), "2026-11-30")
+
+
+def test_the_old_bundle_stays_beside_the_new_one(link: Path) -> None:
+    done = update(link, offer(AZURE.ocsp(18)), AT)
+    assert os.readlink(link) == done.folder.name
+    assert folders(link) == sorted(["first", done.folder.name])
+    assert Trust.from_bundle(link.parent / "first").intermediates == (AZURE.cross.der,)
+    assert not [path for path in link.parent.iterdir() if path.name.startswith(f".{done.folder.name}")]
+
+
+def test_another_user_may_read_the_new_bundle_whatever_the_umask(link: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        folder = update(link, offer(AZURE.ocsp(18)), AT).folder
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+def test_what_is_known_is_not_written_again(link: Path) -> None:
+    new = AZURE.ocsp(18)
+    first = update(link, offer(new, new, AZURE.digicert), AT)
+    again = update(link, offer(new, AZURE.cross), AT)
+    assert (again.added, again.folder, len(folders(link))) == ((), first.folder.resolve(), 2)
+
+
+def test_certificates_may_lean_on_others_of_the_same_offer(tmp_path: Path) -> None:
+    new = AZURE.ocsp(18)
+    assert acceptable(offer(new, AZURE.cross), [AZURE.digicert.der], [], AT) == (new.der, AZURE.cross.der)
+
+
+def test_the_date_never_goes_back(link: Path) -> None:
+    old = make("Old CA", AZURE.digicert, days=(-400, 900))
+    update(link, offer(old), AT - 300 * 86_400)
+    assert Trust.from_bundle(link).date == "2026-11-23"
+
+
+def test_lists_of_uses_are_kept(tmp_path: Path) -> None:
+    """An update starts from the bundle of this release where there is no link yet."""
+    update(tmp_path / "trust", [], AT)
+    trust, bundled = Trust.from_bundle(tmp_path / "trust"), Trust.bundled()
+    assert (trust.anchors, trust.intermediates, trust.date) == (bundled.anchors, bundled.intermediates, bundled.date)
+    assert (trust.signing, trust.audit) == (bundled.signing, bundled.audit)
+
+
+def test_intermediates_of_a_newer_release_are_taken_over(link: Path) -> None:
+    bundled = Trust.bundled()
+    base = Bundle("2026-11-23", bundled.anchors, bundled.intermediates[:5])
+    found = {one.der for one in bundle_update.of_release(base, AT)}
+    lasting = {d for d in bundled.intermediates if pyca.load_der_x509_certificate(d).not_valid_after_utc.timestamp() > AT}
+    assert found == lasting - set(base.intermediates)
+    assert bundle_update.of_release(bundle_update.current(link), AT) == (), "none of them leads to this anchor"
+
+
+# What it refuses
+
+STRANGER = make("Stranger Root")
+FOREIGN = make("Foreign CA", STRANGER)
+REFUSED: dict[str, tuple[Made | bytes, str, str]] = {
+    "a new root": (STRANGER, "bad-intermediate", "Issuer and subject are the same"),
+    "a root with the name of an anchor": (
+        make("DigiCert Global Root G2", signed_by=key("other")),
+        "bad-intermediate",
+        "Issuer and subject",
+    ),
+    "below another root": (FOREIGN, "bad-intermediate", "unknown-issuer"),
+    "a signer": (leaf(AZURE.cross), "bad-intermediate", "not the certificate of an authority"),
+    "expired": (make("Late CA", AZURE.digicert, days=(-90, -1)), "bad-intermediate", "expired"),
+    "not yet valid": (make("Early CA", AZURE.digicert, days=(1, 90)), "bad-intermediate", "not-yet-valid"),
+    "signed by another key": (make("Forged CA", AZURE.digicert, signed_by=key("other")), "bad-intermediate", "certificate-signature"),
+    "may not sign certificates": (make("Mute CA", AZURE.digicert, key_usage=False), "bad-intermediate", "key-usage"),
+    "below one that may have nobody below": (
+        make("Low CA", make("End CA", AZURE.digicert, path_length=0)),
+        "bad-intermediate",
+        "unknown-issuer",
+    ),
+    "huge": (make("Huge CA", AZURE.digicert, padding=20_000), "bad-intermediate", "more than 16384 bytes"),
+    "no certificate": (b"0\x03\x02\x01\x07", "bad-trust", "Not a certificate"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_one_bad_certificate_leaves_the_bundle_as_it_was(name: str, link: Path) -> None:
+    wrong, code, words = REFUSED[name]
+    with pytest.raises(TrustError) as refusal:
+        update(link, offer(AZURE.ocsp(18), wrong), AT)
+    assert refusal.value.code == code
+    assert words in refusal.value.message
+    assert refusal.value.location.startswith("new.pem[1]")
+    assert refusal.value.hint
+    assert (os.readlink(link), folders(link)) == ("first", ["first"])
+
+
+def test_an_authority_below_one_that_may_have_none_is_refused() -> None:
+    end = make("End CA", AZURE.digicert, path_length=0)
+    with pytest.raises(TrustError, match="path-length"):
+        acceptable(offer(end, make("Low CA", end)), [AZURE.digicert.der], [], AT)
+
+
+def test_an_offer_is_bounded() -> None:
+    many = [Offered(bytes([index]), f"new.pem[{index}]") for index in range(MAX_OFFERED + 1)]
+    with pytest.raises(TrustError, match="more than 64"):
+        acceptable(many, [AZURE.digicert.der], [], AT)
+
+
+def test_an_anchor_is_never_added(link: Path) -> None:
+    """Not even the new root, which the cross-signed certificate of the same key vouches for."""
+    with pytest.raises(TrustError, match="Issuer and subject are the same"):
+        update(link, offer(AZURE.root), AT)
+
+
+# Swapping the link
+
+
+def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "trust").mkdir()
+    with pytest.raises(UsageError) as refusal:
+        update(tmp_path / "trust", [], AT)
+    assert f"ln -s trust.1 {tmp_path / 'trust'}" in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda link: Path("nowhere\0"), "bad-argument"),
+        (lambda link: link.parent / "absent" / "trust", "bundle-unwritable"),
+        (lambda link: link.parent / ("t" * 300), "bundle-unwritable"),
+        (lambda link: link.parent / "first", "bad-argument"),
+        (lambda link: _pointing(link, "gone"), "bad-bundle"),
+        (lambda link: _pointing(link, "trust"), "bad-bundle"),
+    ],
+    ids=["NUL", "no folder", "long name", "folder", "dangling", "loop"],
+)
+def test_a_bad_link_is_an_error_of_ours(link: Path, spoil: Callable[[Path], Path], code: str) -> None:
+    with pytest.raises(ImdskitError) as refusal:
+        update(spoil(link), offer(AZURE.ocsp(18)), AT)
+    assert refusal.value.code == code
+
+
+def _pointing(link: Path, target: str) -> Path:
+    link.unlink()
+    link.symlink_to(target)
+    return link
+
+
+@pytest.mark.parametrize("step", ["symlink", "replace", "fsync"])
+def test_a_failure_on_the_way_leaves_the_old_bundle_and_nothing_else(link: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(TrustError, match=r"bundle-unwritable: .*No space left"):
+        update(link, offer(AZURE.ocsp(18)), AT)
+    assert sorted(path.name for path in link.parent.iterdir()) == [".trust.lock", "first", "trust"]
+    assert Trust.from_bundle(link).intermediates == (AZURE.cross.der,)
+
+
+def test_a_system_without_locks_is_told_of(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(TrustError, match="cannot lock files"):
+        update(link, [], AT)
+
+
+def test_an_update_waits_for_another_one_but_not_for_ever(link: Path) -> None:
+    clock = ManualClock(AT)
+    with (link.parent / ".trust.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TrustError, match="bundle-busy"):
+            update(link, offer(AZURE.ocsp(18)), AT, clock=clock)
+        assert clock.now() == AT + bundle_update.WAIT_SECONDS
+
+        class Releasing(ManualClock):
+            def sleep(self, seconds: float) -> None:
+                fcntl.flock(held, fcntl.LOCK_UN)
+
+        assert update(link, offer(AZURE.ocsp(18)), AT, clock=Releasing(AT)).added
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from imdskit.verify import pem
+from imdskit.verify.bundle_update import Offered, update
+for path in sys.argv[2:]:
+    update(Path(sys.argv[1]), [Offered(der, path) for der in pem.certificates(Path(path).read_bytes(), path)], {at})
+"""
+
+
+def test_updates_at_once_lose_nothing_and_readers_never_see_half(link: Path, tmp_path: Path) -> None:
+    """Four processes with five certificates each, while this one reads."""
+    new = [make(f"Authority {index}", AZURE.digicert) for index in range(20)]
+    paths = []
+    for index, one in enumerate(new):
+        paths.append(tmp_path / f"{index}.pem")
+        paths[-1].write_bytes(one.pem)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM.format(at=AT), str(link), *map(str, paths[start::4])], env=environment)
+        for start in range(4)
+    ]
+    seen = set()
+    while any(process.poll() is None for process in processes):
+        seen.add(len(Trust.from_bundle(link).intermediates))
+    assert [process.wait(60) for process in processes] == [0] * 4
+    assert set(Trust.from_bundle(link).intermediates) == {AZURE.cross.der, *(one.der for one in new)}
+    assert seen
+
+
+def test_a_reader_follows_the_link_once(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link is swapped after the manifest was read and before the certificates are."""
+    swapped: list[bool] = []
+    content = bundle._content
+
+    def slow(folder: Path, name: str, limit: int, origin: str) -> bytes:
+        if name == bundle.INTERMEDIATES and not swapped:
+            swapped.append(True)
+            update(link, offer(AZURE.ocsp(18)), AT)
+        return content(folder, name, limit, origin)
+
+    monkeypatch.setattr(bundle, "_content", slow)
+    assert Trust.from_bundle(link).intermediates == (AZURE.cross.der,)
+    assert len(Trust.from_bundle(link).intermediates) == 2
+
+
+def test_threads_of_one_process_wait_for_one_another(link: Path) -> None:
+    new = [make(f"Authority {index}", AZURE.digicert) for index in range(6)]
+    threads = [threading.Thread(target=update, args=(link, offer(one), AT)) for one in new]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Trust.from_bundle(link).intermediates) == 7
+
+
+# Documents
+
+
+class Source:
+    """Hands out what it is given and counts."""
+
+    def __init__(self, *certificates: Made) -> None:
+        self.found = tuple(one.der for one in certificates)
+        self.calls: list[bytes] = []
+
+    def known(self) -> tuple[bytes, ...]:
+        return ()
+
+    def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
+        self.calls.append(certificate)
+        return self.found
+
+    def keep(self, certificates: Sequence[bytes]) -> None: ...
+
+
+TRUST = Trust((AZURE.digicert.der,), (AZURE.cross.der,))
+
+
+def test_the_issuer_of_a_refused_document_is_looked_for() -> None:
+    new = AZURE.ocsp(18)
+    signer, source = leaf(new), Source(new)
+    assert missing_issuers(document(signer), TRUST, source, AT) == (new.der,)
+    assert source.calls == [signer.der]
+
+
+def test_nothing_is_looked_for_where_the_chain_is_good() -> None:
+    source = Source()
+    known = Trust(TRUST.anchors, (AZURE.cross.der, AZURE.ocsp(18).der))
+    assert missing_issuers(document(leaf(AZURE.ocsp(18))), Trust(TRUST.anchors, known.intermediates), source, AT) == ()
+    assert missing_issuers(document(leaf(AZURE.cross), at=AT - 86_400), TRUST, source, AT) == (), "its claims are old, its chain is good"
+    assert source.calls == []
+
+
+def test_nothing_is_looked_for_where_the_signature_is_bad() -> None:
+    source = Source(AZURE.ocsp(18))
+    signed = document(leaf(AZURE.ocsp(18)))
+    for spoilt, reason in (
+        (signed.replace(b"MI", b"!!", 1), Reason.BAD_BASE64),
+        (b"x" * 100_000, Reason.TOO_LARGE),
+        (_forged(), Reason.BAD_SIGNATURE),
+    ):
+        with pytest.raises(VerificationError) as refusal:
+            missing_issuers(spoilt, TRUST, source, AT)
+        assert refusal.value.reason is reason
+    assert source.calls == []
+
+
+def _forged() -> bytes:
+    """Signed with another key than that of the certificate."""
+    signer = leaf(AZURE.ocsp(18))
+    return document(Made(signer.certificate, key("other")))
+
+
+def test_an_issuer_that_cannot_be_fetched_is_named() -> None:
+    new = AZURE.ocsp(18)
+    for source in (Source(), Source(AZURE.cross)):
+        with pytest.raises(TrustError) as refusal:
+            missing_issuers(document(leaf(new, "http://www.microsoft.com/pkiops/certs/18.crt")), TRUST, source, AT)
+        assert refusal.value.code == "issuer-not-found"
+        assert "'Microsoft TLS G2 RSA CA OCSP 18'" in refusal.value.hint
+        assert "'http://www.microsoft.com/pkiops/certs/18.crt'" in refusal.value.hint
+
+
+def test_a_renewed_authority_is_looked_for_where_the_known_one_has_ended() -> None:
+    ended, renewed = AZURE.ocsp(18, days=(-300, -1)), AZURE.ocsp(18)
+    trust = Trust(TRUST.anchors, (AZURE.cross.der, ended.der))
+    assert missing_issuers(document(leaf(renewed)), trust, Source(renewed), AT) == (renewed.der,)
+    with pytest.raises(VerificationError, match="expired"):
+        missing_issuers(document(leaf(renewed)), trust, Source(ended), AT)
+
+
+def test_a_document_whose_signer_has_expired_is_refused_as_such() -> None:
+    with pytest.raises(VerificationError, match="expired"):
+        missing_issuers(document(leaf(AZURE.cross, days=(-30, -1))), TRUST, Source(AZURE.cross), AT)
+
+
+def test_a_certificate_written_as_pem_is_the_same() -> None:
+    from imdskit.verify import pem
+
+    der = AZURE.digicert.der
+    assert pem.text(der).encode() == pyca.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
