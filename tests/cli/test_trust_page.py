@@ -1,0 +1,68 @@
+"""What ``docs/trust.md`` tells operators to do works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdskit.verify import Trust, bundle
+from imdskit.verify.bundle import Bundle
+
+PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text(encoding="utf-8")
+LINK = "/var/lib/imdskit/trust"
+
+
+def block(language: str, beginning: str) -> str:
+    return next(text for text in re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if text.startswith(beginning))
+
+
+def put(folder: Path, intermediates: int) -> str:
+    """A bundle with so many intermediates, and the link pointed to it."""
+    name = f"trust.{intermediates}"
+    (folder / name).mkdir()
+    bundle.write(folder / name, Bundle("2026-11-30", Trust.bundled().anchors, Trust.bundled().intermediates[:intermediates]))
+    (folder / "new").symlink_to(name)
+    os.replace(folder / "new", folder / "trust")
+    return str(folder / "trust")
+
+
+def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    link = put(tmp_path, 1)
+    names: dict[str, Any] = {}
+    exec(compile(block("python", "import logging").replace(LINK, link), "trust.md", "exec"), names)
+    current, first = names["current"], names["verifier"]
+    assert current.get() is first
+    put(tmp_path, 2)
+    second = current.get()
+    assert [len(one.trust.intermediates) for one in (first, second)] == [1, 2]
+    assert current.get() is second
+    put(tmp_path, 3)
+    (tmp_path / "trust.3" / "anchors.pem").unlink()
+    assert current.get() is second
+    assert current.get() is second
+    assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1
+
+
+def test_the_script_of_the_timer_learns_and_lets_the_doctor_have_the_last_word(tmp_path: Path) -> None:
+    spool = tmp_path / "spool folder"
+    spool.mkdir()
+    (spool / "one document.json").write_text("{}")
+    program = tmp_path / "bin" / "imdskit"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\n[ "$1" = trust ]\n')
+    program.chmod(0o755)
+    script = block("sh", "#!/bin/sh").replace("/var/spool/imdskit/unknown-issuer/*", f'"{spool}"/*')
+    environment = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-u", "-c", script], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"trust update --bundle {LINK} --document {spool}/one document.json",
+        f"trust update --bundle {LINK}",
+        f"doctor --bundle {LINK}",
+    ]
+    assert not list(spool.iterdir())
