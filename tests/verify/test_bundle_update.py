@@ -323,6 +323,13 @@ def test_the_issuer_of_a_refused_document_is_looked_for() -> None:
     assert source.calls == [signer.der]
 
 
+def test_what_leads_nowhere_is_left_out_unless_nothing_else_is_new() -> None:
+    """The address above the new authority may serve a certificate of a root that is not trusted here."""
+    new, astray = AZURE.ocsp(18), make("Microsoft TLS RSA Root G2", STRANGER)
+    assert missing_issuers(document(leaf(new)), TRUST, Source(new, astray), AT) == (new.der,)
+    assert missing_issuers(document(leaf(FOREIGN)), TRUST, Source(FOREIGN, STRANGER), AT) == (FOREIGN.der, STRANGER.der)
+
+
 def test_nothing_is_looked_for_where_the_chain_is_good() -> None:
     source = Source()
     known = Trust(TRUST.anchors, (AZURE.cross.der, AZURE.ocsp(18).der))

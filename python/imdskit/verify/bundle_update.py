@@ -95,12 +95,13 @@ def _parsed(offered: Offered) -> Certificate:
 def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         raise _bad(offered.location, "It is not the certificate of an authority.", "Give the certificate of the issuer, not of the signer.")
-    if certificate.self_issued and not isinstance(found, tuple):
+    if isinstance(found, tuple):
+        return
+    if certificate.self_issued:
         hint = "An update never adds an anchor. If you trust this root, make a bundle of your own with it; see docs/trust.md."
         raise _bad(offered.location, "Issuer and subject are the same, and no path leads from it to an anchor of the bundle.", hint)
-    if not isinstance(found, tuple):
-        hint = "Give the certificates between it and the anchor too, or compare the time." if found is not Reason.EXPIRED else ""
-        raise _bad(offered.location, f"No path leads from it to an anchor of the bundle: {found}: {found.sentence}", hint or found.hint)
+    hint = "Give the certificates between it and the anchor too, and compare the clock, or `--at`, with its validity."
+    raise _bad(offered.location, f"No path leads from it to an anchor of the bundle: {found}: {found.sentence}", hint)
 
 
 def _bad(location: str, message: str, hint: str) -> TrustError:
@@ -132,8 +133,11 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
         if signer is None:
             raise
         found = source.issuers(signer, trust.anchors)
-        if found and not set(found) <= {*trust.anchors, *trust.intermediates}:
-            return found
+        known = {*trust.anchors, *trust.intermediates}
+        if not set(found) <= known:
+            # What leads nowhere is left out, unless nothing else is new: then the update says why it is not accepted.
+            leading = _leading(found, trust, at)
+            return found if set(leading) <= known else leading
         if refusal.reason is not Reason.UNKNOWN_ISSUER:
             raise
         raise TrustError(
@@ -182,11 +186,16 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
 
 def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
     """Return the intermediates of this release's bundle that ``base`` does not have and that lead to one of its anchors at the time ``at``."""
-    release = Trust.bundled()
-    anchors = [x509.parse_certificate(der) for der in base.anchors]
-    others = [x509.parse_certificate(der) for der in {*release.intermediates, *base.intermediates}]
-    candidates = (x509.parse_certificate(der) for der in release.intermediates if der not in base.intermediates)
-    return tuple(Offered(c.der, "this release") for c in candidates if isinstance(authority_path(c, anchors, others, at), tuple))
+    new = [der for der in Trust.bundled().intermediates if der not in base.intermediates]
+    return tuple(Offered(der, "this release") for der in _leading(new, Trust(base.anchors, base.intermediates), at))
+
+
+def _leading(certificates: Sequence[bytes], trust: Trust, at: int) -> tuple[bytes, ...]:
+    """Those from which a path leads to an anchor of the trust, over one another if need be."""
+    anchors = [x509.parse_certificate(der) for der in trust.anchors]
+    parsed = [x509.parse_certificate(der) for der in certificates]
+    others = [*parsed, *(x509.parse_certificate(der) for der in trust.intermediates)]
+    return tuple(one.der for one in parsed if isinstance(authority_path(one, anchors, others, at), tuple))
 
 
 def check_link(link: Path) -> None:
