@@ -407,7 +407,7 @@ impl Opened<'_> {
     /// The same for many: those that the kernels take side by side, the others one after another.
     pub(crate) fn check_signatures(many: &[Result<Opened<'_>, Refusal>]) -> Vec<Result<(), Refusal>> {
         let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
-        let mut blocks = vec![[0; 512]; many.len()];
+        let mut blocks = vec![[0; rsa::KERNEL_OCTETS]; many.len()];
         let mut jobs = Vec::with_capacity(many.len());
         let mut places = Vec::with_capacity(many.len());
         for ((place, opened), block) in many.iter().enumerate().zip(&mut blocks) {
@@ -430,13 +430,13 @@ impl Opened<'_> {
     }
 
     /// What the kernels are to reckon; None where they do not take key or algorithm.
-    fn job<'j>(&'j self, block: &'j mut [u8; 512]) -> Option<imdskit_multibuffer::Job<'j>> {
+    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_OCTETS]) -> Option<imdskit_multibuffer::Job<'j>> {
         let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
             return None;
         };
         let kernel = if key.only_pss { None } else { key.kernel() }?;
-        let block = rsa::kernel_block(hash, hash.digest(&[self.message()]).as_ref(), kernel.octets(), block)?;
-        Some(imdskit_multibuffer::Job {
+        let block = &mut block[..kernel.octets()];
+        rsa::encode(hash, hash.digest(&[self.message()]).as_ref(), block).then_some(imdskit_multibuffer::Job {
             key: kernel,
             signature: &self.octets[self.signature.clone()],
             block,

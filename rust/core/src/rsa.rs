@@ -18,8 +18,8 @@ const MAX_MODULUS_BITS: usize = 16384;
 const MAX_EXPONENT_BITS: usize = 64;
 /// The longest salt that parameters of RSASSA-PSS may ask for.
 pub(crate) const MAX_SALT: i64 = 2048;
-/// The longest block that the kernels take.
-const KERNEL_OCTETS: usize = 512;
+/// Octets of the longest block that the kernels take.
+pub(crate) const KERNEL_OCTETS: usize = 512;
 
 static KERNELS: AtomicBool = AtomicBool::new(true);
 
@@ -91,7 +91,7 @@ impl RsaPublicKey {
         }
         let prepare = || {
             if *self.exponent == [1, 0, 1] {
-                kernels::Key::new(&self.modulus)
+                kernels::Key::new(&self.modulus).ok()
             } else {
                 None
             }
@@ -170,46 +170,34 @@ const fn digest_info(hash: Hash) -> &'static [u8] {
     }
 }
 
-/// EMSA-PKCS1-v1_5 (section 9.2): the block of `size` octets that must come out, or None where there is no room for it.
-pub(crate) fn encoded_block(hash: Hash, digest: &[u8], size: usize) -> Option<Vec<u8>> {
+/// Fills `block` with the EMSA-PKCS1-v1_5 encoding of a digest (section 9.2). Returns false where there is no room for it.
+pub(crate) fn encode(hash: Hash, digest: &[u8], block: &mut [u8]) -> bool {
     let info = digest_info(hash);
-    let padding = size.checked_sub(info.len() + digest.len() + 3).filter(|octets| *octets >= 8)?;
-    let mut block = Vec::with_capacity(size);
-    block.extend_from_slice(&[0x00, 0x01]);
-    block.resize(2 + padding, 0xFF);
-    block.push(0x00);
-    block.extend_from_slice(info);
-    block.extend_from_slice(digest);
-    Some(block)
-}
-
-/// EMSA-PKCS1-v1_5 (section 9.2) for the kernels: the block of a digest, or None where they or the key do not take the hash.
-pub(crate) fn kernel_block<'b>(hash: Hash, digest: &[u8], size: usize, block: &'b mut [u8; KERNEL_OCTETS]) -> Option<&'b [u8]> {
-    let hash = match hash {
-        Hash::Sha256 => kernels::Hash::Sha256,
-        Hash::Sha384 => kernels::Hash::Sha384,
-        Hash::Sha512 => kernels::Hash::Sha512,
-        _ => return None,
+    let Some(padding) = block.len().checked_sub(info.len() + digest.len() + 3).filter(|octets| *octets >= 8) else {
+        return false;
     };
-    let block = block.get_mut(..size)?;
-    kernels::encode(hash, digest, block).then_some(&*block)
+    let (head, tail) = block.split_at_mut(2 + padding);
+    head[..2].copy_from_slice(&[0x00, 0x01]);
+    head[2..].fill(0xFF);
+    tail[0] = 0x00;
+    tail[1..=info.len()].copy_from_slice(info);
+    tail[1 + info.len()..].copy_from_slice(digest);
+    true
 }
 
 /// RSASSA-PKCS1-v1_5 (section 8.2.2).
 pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
     if let Some(kernel) = key.kernel() {
-        if let Some(block) = kernel_block(hash, hash.digest(&[message]).as_ref(), kernel.octets(), &mut [0; KERNEL_OCTETS]) {
-            return kernel.verify(signature, block);
-        }
+        let mut block = [0; KERNEL_OCTETS];
+        let block = &mut block[..kernel.octets()];
+        return encode(hash, hash.digest(&[message]).as_ref(), block) && kernel.verify(signature, block);
     }
     if let Some(prepared) = key.prepared(hash) {
         return prepared.verify_sig(message, signature).is_ok();
     }
-    let size = key.bits().div_ceil(8);
-    let Some(block) = encoded_block(hash, hash.digest(&[message]).as_ref(), size) else {
-        return false;
-    };
-    public_operation(key, signature).is_some_and(|number| number == BigUint::from_bytes_be(&block))
+    let mut block = vec![0; key.bits().div_ceil(8)];
+    encode(hash, hash.digest(&[message]).as_ref(), &mut block)
+        && public_operation(key, signature).is_some_and(|number| number == BigUint::from_bytes_be(&block))
 }
 
 /// RSASSA-PSS (sections 8.1.2 and 9.1.2) with MGF1. `salt_length` in octets.

@@ -34,8 +34,8 @@ fuzz_target!(|input: &[u8]| {
             modulus[length - 1] |= size >> 6 & 1;
             let key = Key::new(&modulus);
             let suits = modulus[0] >> 7 == 1 && modulus[length - 1] & 1 == 1;
-            assert_eq!(key.is_some(), suits);
-            let key = key?;
+            assert_eq!(key.is_ok(), suits);
+            let key = key.ok()?;
             let (n, s) = (BigUint::from_bytes_be(&modulus), BigUint::from_bytes_be(&signature));
             let in_range = s < n;
             let power = s.modpow(&BigUint::from(65537_u32), &n).to_bytes_be();

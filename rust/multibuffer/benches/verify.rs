@@ -11,8 +11,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
-use imdskit_multibuffer::{Hash, Job, Key, available, encode, verify_many};
+use imdskit_multibuffer::{Job, Key, available, verify_many};
 use rustix::time::{ClockId, clock_gettime};
+
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 const MESSAGES: u8 = 64;
 /// Seconds of a contestant's turn.
@@ -37,8 +40,7 @@ fn fixture(size: KeySize) -> Fixture {
             let mut signature = vec![0; key.octets()];
             pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &message, &mut signature)
                 .expect("a signature");
-            let mut block = vec![0; key.octets()];
-            assert!(encode(Hash::Sha256, digest(&SHA256, &message).as_ref(), &mut block));
+            let block = support::block(support::Hash::Sha256, digest(&SHA256, &message).as_ref(), key.octets());
             (message, signature, block)
         })
         .collect();
@@ -117,7 +119,7 @@ fn main() {
             }));
             rates[3].push(rate(|| {
                 for _ in 0..MESSAGES {
-                    black_box(Key::new(black_box(&modulus)));
+                    let _ = black_box(Key::new(black_box(&modulus)));
                 }
             }));
         }

@@ -9,7 +9,7 @@ pub struct Job<'a> {
     pub key: &'a Key,
     /// The signature, as many octets as the key's modulus.
     pub signature: &'a [u8],
-    /// The encoded block that it has to give, as many octets as the key's modulus (see [`crate::encode`]).
+    /// The encoded block that it has to give, as many octets as the key's modulus.
     pub block: &'a [u8],
 }
 

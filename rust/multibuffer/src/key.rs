@@ -1,11 +1,14 @@
 //! RSA public keys with the exponent 65537, prepared for the kernels.
 
+use std::error::Error;
+use std::fmt;
+
 use crate::cpu::Ifma;
 use crate::limbs::{Modulus, Number};
 
-/// A modulus of 2048, 3072 or 4096 bits with what the kernels precompute of it. The public exponent is 65537.
+/// A modulus of 2048, 3072 or 4096 bits, prepared for the kernels. The public exponent is 65537.
 ///
-/// That there is one at all says that this processor can run the kernels.
+/// A value of this type proves that this processor can run the kernels.
 #[derive(Clone, Debug)]
 pub struct Key {
     pub(crate) ifma: Ifma,
@@ -21,17 +24,38 @@ pub(crate) enum Prepared {
     Bits4096(Box<Modulus<10>>),
 }
 
+/// Why no [`Key`] can be made. In every case the signature can still be verified with another library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The processor or the operating system lacks AVX-512 F or IFMA; see [`crate::available`].
+    Unavailable,
+    /// The modulus does not have exactly 2048, 3072 or 4096 bits, or it has leading zero octets.
+    Length,
+    /// The modulus is even. No RSA modulus is.
+    Even,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "this processor cannot run the kernels: they need AVX-512 F and IFMA",
+            Self::Length => "the modulus must have exactly 2048, 3072 or 4096 bits, without leading zero octets",
+            Self::Even => "the modulus is even",
+        })
+    }
+}
+
+impl Error for KeyError {}
+
 impl Key {
     /// Prepares a modulus, given as big-endian octets without leading zeros.
     ///
-    /// `None` where [`crate::available`] is false, and for a modulus that is even or not of exactly 2048, 3072 or 4096 bits: the caller's
-    /// library takes those.
-    #[must_use]
-    pub fn new(modulus: &[u8]) -> Option<Self> {
-        let ifma = Ifma::detect()?;
-        if !suits(modulus) {
-            return None;
-        }
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn new(modulus: &[u8]) -> Result<Self, KeyError> {
+        let ifma = Ifma::detect().ok_or(KeyError::Unavailable)?;
+        check(modulus)?;
         let sized = match modulus.len() {
             256 => Prepared::Bits2048(Box::new(Modulus::new(modulus, |power, times, modulus| {
                 ifma.square(&power, times, modulus)
@@ -43,7 +67,7 @@ impl Key {
                 ifma.square(&power, times, modulus)
             }))),
         };
-        Some(Self {
+        Ok(Self {
             ifma,
             octets: modulus.into(),
             modulus: sized,
@@ -74,7 +98,7 @@ impl Key {
         })
     }
 
-    /// Whether the signature gives exactly `block`, the encoded block of as many octets as the modulus (see [`crate::encode`]).
+    /// Whether the signature gives exactly `block`, the encoded block of as many octets as the modulus.
     ///
     /// Nothing is taken out of the block that the signature gives: it is compared whole. False for a signature or a block of another
     /// length, and for a signature that is not less than the modulus.
@@ -98,7 +122,16 @@ impl Key {
     }
 }
 
-/// Whether a modulus is odd and of a length that the kernels take, its uppermost bit set.
-pub(crate) fn suits(modulus: &[u8]) -> bool {
-    matches!(modulus, [first, .., last] if first >> 7 == 1 && last & 1 == 1) && matches!(modulus.len(), 256 | 384 | 512)
+/// Checks that a modulus is odd and of a length that the kernels take, its uppermost bit set.
+pub(crate) fn check(modulus: &[u8]) -> Result<(), KeyError> {
+    match modulus {
+        [first, .., last] if matches!(modulus.len(), 256 | 384 | 512) && first >> 7 == 1 => {
+            if last & 1 == 1 {
+                Ok(())
+            } else {
+                Err(KeyError::Even)
+            }
+        }
+        _ => Err(KeyError::Length),
+    }
 }

@@ -1,28 +1,29 @@
-//! The RSA public-key operation with AVX-512 IFMA: one signature in 512-bit vectors, or eight side by side. See the README for the arithmetic.
+//! RSA signature verification with AVX-512 IFMA: one signature at a time, or eight side by side.
 //!
-//! Keys of 2048, 3072 and 4096 bits with the exponent 65537, on processors that [`available`] finds able. Whatever else there is belongs to
-//! the library of the caller; this crate says so by giving no [`Key`].
+//! The crate computes *s*^65537 modulo *n* for moduli of 2048, 3072 and 4096 bits, on processors for which [`available`] returns true. For
+//! every other key or processor [`Key::new`] returns an error, and the caller uses another library. It depends on nothing.
 //!
-//! Signatures, keys and messages are public, so nothing here tries to take constant time: never use it for a private key.
+//! Signatures, keys and messages are public, so nothing here takes constant time. Never use it for a private key.
 //!
 //! ```
-//! use imdskit_multibuffer::{Hash, Key, encode};
+//! use imdskit_multibuffer::{Key, KeyError};
 //!
-//! fn verify(modulus: &[u8], signature: &[u8], digest: &[u8]) -> Option<bool> {
-//!     let key = Key::new(modulus)?; // else: the library
-//!     let mut block = vec![0; key.octets()];
-//!     Some(encode(Hash::Sha256, digest, &mut block) && key.verify(signature, &block))
+//! /// `block` is the encoded message that the signature must give, such as that of EMSA-PKCS1-v1_5 (RFC 8017 section 9.2).
+//! fn verify(modulus: &[u8], signature: &[u8], block: &[u8]) -> Result<bool, KeyError> {
+//!     Ok(Key::new(modulus)?.verify(signature, block))
 //! }
-//! assert_eq!(verify(&[3], &[1], &[0; 32]), None);
+//! assert!(verify(&[3], &[1], &[1]).is_err()); // two bits: not a length that the kernels take
 //! ```
+//!
+//! `examples/pkcs1.rs` verifies an RSASSA-PKCS1-v1_5 signature. The README explains the arithmetic and proves its bounds.
 
 mod batch;
 mod cpu;
-mod encoding;
 mod key;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod limbs;
+#[cfg(any(test, feature = "model"))]
 pub mod model;
 #[cfg(target_arch = "x86_64")]
 mod single;
@@ -32,10 +33,10 @@ mod tests;
 mod vector;
 
 pub use batch::{Job, verify_many};
-pub use encoding::{Hash, encode};
-pub use key::Key;
+pub use key::{Key, KeyError};
 
-/// Whether processor and operating system can run the kernels: AVX-512 F and IFMA. Always false where the architecture is not x86-64.
+/// Whether the processor and the operating system can run the kernels: they need AVX-512 F and IFMA. Always false where the architecture is
+/// not x86-64.
 #[must_use]
 pub fn available() -> bool {
     cpu::Ifma::detect().is_some()

@@ -19,6 +19,26 @@ pub(crate) const MAX_BLOCKS: usize = 10;
 /// Bits that a number is moved by at a time where shifts are reduced: the quotient is a limb then.
 const MAX_SHIFT: usize = LIMB_BITS - 2;
 
+/// The bounds on which the proof in the README rests, for each pair of blocks and bits of the modulus. A wrong constant fails the build.
+const _: () = {
+    let sizes = [(5, 2048), (8, 3072), (10, 4096)];
+    let mut index = 0;
+    while index < sizes.len() {
+        let (blocks, bits) = sizes[index];
+        let limbs = BLOCK * blocks;
+        // Results stay below 3 n because n / R <= 2^-32, and 3 n < 2^(bits + 2) fits the limbs.
+        assert!(BLOCK_BITS * blocks >= bits + 32);
+        assert!(blocks <= MAX_BLOCKS);
+        // A column is a sum of at most 4 * limbs halves of products and a carry: 4 * limbs * 2^52 + 2^12 < 2^61.
+        assert!(((4 * limbs as u64) << LIMB_BITS) + (1 << (64 - LIMB_BITS)) < 1 << 61);
+        // Both reductions divide the limbs into whole blocks: `blocks` of eight limbs, eight of `blocks` limbs.
+        assert!(limbs.is_multiple_of(BLOCK) && limbs.is_multiple_of(blocks));
+        index += 1;
+    }
+    // `shift_modulo` adds four terms below 2^54 of either sign, and its quotient, below 1.01 * 2^MAX_SHIFT, is a limb.
+    assert!(MAX_SHIFT + 2 <= LIMB_BITS && LIMB_BITS + 4 < 63);
+};
+
 /// A number of `NB` blocks, least significant limb first.
 #[repr(C, align(64))]
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The arithmetic of the kernels in plain 64-bit integers: the reference that they are compared with, limb by limb, and what Miri can run.
 //! Sums of columns are checked for overflow, which is how tests see that the bounds of the README hold.
 
-use crate::key::suits;
+use crate::key::check;
 use crate::limbs::{BLOCK, Fold, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
 
 /// Sums of the columns of a product of two numbers: `columns[i]` counts 2^(52 i).
@@ -72,7 +72,7 @@ pub(crate) fn square<const NB: usize>(mut power: Number<NB>, times: u32, modulus
 /// What [`crate::Key::public_operation`] gives, slowly and on any processor; `None` also for a modulus that no key is made of.
 #[must_use]
 pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
-    if !suits(modulus) || signature.len() != modulus.len() || signature >= modulus {
+    if check(modulus).is_err() || signature.len() != modulus.len() || signature >= modulus {
         return None;
     }
     Some(match modulus.len() {

@@ -142,7 +142,14 @@ mod kernels {
     use crate::cpu::Ifma;
     use crate::lanes::{Columns, LANES, Wide, WideModulus};
 
-    const SKIPPED: &str = "skipped: this processor has no AVX-512 IFMA";
+    /// With `IMDSKIT_REQUIRE_IFMA` set, a processor without the kernels fails the test.
+    fn skip() {
+        assert!(
+            std::env::var_os("IMDSKIT_REQUIRE_IFMA").is_none(),
+            "IMDSKIT_REQUIRE_IFMA is set, but this processor has no AVX-512 IFMA"
+        );
+        println!("skipped: this processor has no AVX-512 IFMA");
+    }
 
     fn one_is_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
         let (n, modulus) = modulus::<NB>(n, bits);
@@ -184,7 +191,7 @@ mod kernels {
     #[test]
     fn one_product_in_each_kernel_gives_the_limbs_of_the_model() {
         let Some(ifma) = Ifma::detect() else {
-            return println!("{SKIPPED}");
+            return skip();
         };
         let limbs = |step: u64| (0..80).map(|i| (i * step * 0x9_e377_9b97_f4a7) & LIMB_MAX).collect::<Vec<_>>();
         one_is_the_model::<5>(ifma, 2048, &limbs(1), &limbs(3), &limbs(5));
@@ -198,7 +205,7 @@ mod kernels {
         #[cfg_attr(miri, ignore = "takes hours")]
         fn the_kernel_of_one_gives_the_limbs_of_the_model(n in limbs(), a in limbs(), b in limbs()) {
             let Some(ifma) = Ifma::detect() else {
-                println!("{SKIPPED}");
+                skip();
                 return Ok(());
             };
             one_is_the_model::<5>(ifma, 2048, &n, &a, &b);
@@ -210,7 +217,7 @@ mod kernels {
         #[cfg_attr(miri, ignore = "takes hours")]
         fn every_lane_of_the_kernel_of_eight_gives_the_limbs_of_the_model(n in limbs(), a in limbs(), b in limbs()) {
             let Some(ifma) = Ifma::detect() else {
-                println!("{SKIPPED}");
+                skip();
                 return Ok(());
             };
             eight_are_the_model::<5>(ifma, 2048, &n, &a, &b);
