@@ -82,7 +82,7 @@ class FreshnessError(ImdskitError):
 
 class StoreError(ImdskitError):
     """It cannot be said whether a document was used before, so it must not be admitted. Codes: ``store-unreachable``, ``store-full``,
-    ``store-broken``, ``store-clock``."""
+    ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``."""
 
 
 class FetchError(ImdskitError):

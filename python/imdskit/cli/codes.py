@@ -190,9 +190,21 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         errors.StoreError,
+        "store-format",
+        "A newer release of imdskit wrote the store of used documents.",
+        "Use that release in every process that shares the store.",
+    ),
+    ErrorCode(
+        errors.StoreError,
+        "store-forked",
+        "The store was created before a fork, and the child cannot use it.",
+        "Create a MemoryStore after the fork, or use SqliteStore or RedisStore.",
+    ),
+    ErrorCode(
+        errors.StoreError,
         "store-clock",
-        "By the store's clock the document is over already, by the verifier's it is not.",
-        "Set the clocks; admit nothing until then.",
+        "The store's clock is ahead of the verifier's, or was ahead and made the store forget documents too early.",
+        "Set the clocks by NTP, and ask for a new document.",
     ),
     ErrorCode(
         errors.FetchError,
