@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "urllib.request": {"imdskit.client.transport"},
     "http.server": {"imdskit.emulator.http"},
-    "http.client": {"imdskit.client.transport", "imdskit.verify.aia.transport"},
+    "http.client": {"imdskit.client.transport"},
     "imdskit.verify.aia.transport": {"imdskit.verify.aia.fetcher"},
     "sqlite3": {"imdskit.verify.stores.sqlite"},
     "socketserver": {"imdskit.emulator.http"},

@@ -104,7 +104,7 @@ class UsageError(ImdskitError):
 
 class BackendError(ImdskitError):
     """The native backend was asked for and cannot be had. Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (compiled for
-    debugging, where figures are asked for)."""
+    debugging, where figures are asked for), ``backend-panic`` (the extension has a bug)."""
 
 
 class SelectionError(ImdskitError):

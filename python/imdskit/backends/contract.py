@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, Protocol, overload
 
 from imdskit.errors import VerificationError
 
-CONTRACT = 2
+CONTRACT = 3
 """Number of this contract. An extension built for another number is not used."""
 
 MAX_SKEW = 3600

@@ -68,6 +68,12 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         errors.BackendError,
+        "backend-panic",
+        "The Rust extension failed unexpectedly. Nothing was decided.",
+        "This is a bug: report it with the document. Until it is fixed, use the Python backend.",
+    ),
+    ErrorCode(
+        errors.BackendError,
         "backend-debug",
         "The extension was compiled for debugging, and figures were asked for.",
         "Build it with `make native`.",
