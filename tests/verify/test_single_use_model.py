@@ -141,7 +141,7 @@ class SingleUse(RuleBasedStateMachine):
 
     @initialize(policy=POLICIES)
     def start(self, policy: Policy) -> None:
-        self.workers = [self.worker(Policy.online()), self.worker(Policy(skew=MAX_SKEW)), self.worker(policy)]
+        self.workers = [self.worker(Policy(max_age=300)), self.worker(Policy(skew=MAX_SKEW)), self.worker(policy)]
         self.new_document(False)
 
     def new_document(self, same_nonce: bool) -> None:
