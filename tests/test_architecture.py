@@ -9,16 +9,17 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
 
-BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.clouds", "imdskit.versions", "imdskit"}
+BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.fork", "imdskit.clouds", "imdskit.versions", "imdskit"}
 
 ALLOWED: dict[str, set[str]] = {
     "imdskit.reasons": set(),
     "imdskit.errors": {"imdskit.reasons"},
     "imdskit.clock": set(),
+    "imdskit.fork": set(),
     "imdskit.versions": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.clouds": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.asn1": {"imdskit.asn1", "imdskit.errors", "imdskit.reasons"},
-    "imdskit.backends": {"imdskit.backends", "imdskit.asn1", "imdskit.errors", "imdskit.reasons", "imdskit._native"},
+    "imdskit.backends": {"imdskit.backends", "imdskit.asn1", "imdskit.errors", "imdskit.reasons", "imdskit.fork", "imdskit._native"},
     "imdskit.protocol": {"imdskit.protocol"} | BASE,
     "imdskit.client": {"imdskit.client", "imdskit.protocol"} | BASE,
     "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
@@ -43,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "urllib.request": {"imdskit.client.transport"},
     "http.server": {"imdskit.emulator.http"},
-    "http.client": {"imdskit.client.transport", "imdskit.verify.aia.transport"},
+    "http.client": {"imdskit.client.transport"},
     "imdskit.verify.aia.transport": {"imdskit.verify.aia.fetcher"},
     "sqlite3": {"imdskit.verify.stores.sqlite"},
     "socketserver": {"imdskit.emulator.http"},

@@ -5,7 +5,7 @@ from typing import Final, final, overload
 from imdskit.backends.contract import Claims, Columns, Setup
 from imdskit.errors import VerificationError
 
-__all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path", "parts", "use_kernels"]
+__all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path", "forked", "parts", "use_kernels"]
 
 CONTRACT: Final[int]
 PROFILE: Final[str]
@@ -13,6 +13,7 @@ PROFILE: Final[str]
 parts: ModuleType  # for the runner of the suites
 
 def cpu_path() -> str: ...
+def forked() -> None: ...
 def use_kernels(used: bool) -> None: ...
 
 @final

@@ -82,7 +82,7 @@ class FreshnessError(ImdskitError):
 
 class StoreError(ImdskitError):
     """It cannot be said whether a document was used before, so it must not be admitted. Codes: ``store-unreachable``, ``store-full``,
-    ``store-broken``, ``store-clock``."""
+    ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``."""
 
 
 class FetchError(ImdskitError):
@@ -107,7 +107,7 @@ class UsageError(ImdskitError):
 
 class BackendError(ImdskitError):
     """The native backend was asked for and cannot be had. Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (compiled for
-    debugging, where figures are asked for)."""
+    debugging, where figures are asked for), ``backend-panic`` (the extension has a bug)."""
 
 
 class SelectionError(ImdskitError):

@@ -36,7 +36,8 @@ from imdskit.errors import (
 )
 from imdskit.protocol import requests
 from imdskit.verify import bundle, pem
-from imdskit.verify.aia import LOCATIONS, locations
+from imdskit.verify.aia import LOCATIONS, locations, transport
+from imdskit.verify.aia import Target as Asked
 from imdskit.verify.nonces import NonceIssuer
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
@@ -335,6 +336,33 @@ def nonces() -> tuple[bytes, ...]:
     return issuer.issue(b"order").encode(), issuer.issue().encode(), b""
 
 
+class _Socket(io.BytesIO):
+    """As much of a connected socket as the transport reads from."""
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def recv_into(self, buffer: memoryview) -> int:
+        return self.readinto(buffer)
+
+
+def issuer_response(data: bytes) -> object:
+    """What a server may answer to a request for the certificate of an issuer."""
+    clock = ManualClock(1_795_000_000)
+    limit = 4096
+    incoming = transport._Incoming(_Socket(data), limit + transport.HEAD_BYTES, clock, clock.monotonic_ns() + 1)  # type: ignore[arg-type]  # like one
+    answer = transport._answer(incoming, Asked("authority.example", 80, "/a"), limit)
+    assert len(answer.body) <= limit
+    return answer
+
+
+RESPONSES = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\x30\x82\x00\x00",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\n\r\n",
+    b"HTTP/1.0 404 Not Found\r\nContent-Type: text/html\r\n\r\n<html>",
+)
+
+
 def host_name(data: bytes) -> object:
     labels = host_names.labels(data.decode("utf-8", "surrogateescape"))
     assert labels is None or (len(labels) > 1 and ".".join(labels).isascii())
@@ -378,6 +406,7 @@ TARGETS_TABLE: tuple[Target, ...] = (
     Target("bundle", bundle_of_three, (TrustError,), bundles),
     Target("host-name", host_name, (), lambda: NAMES),
     Target("issuer-address", lambda data: locations.target(data.decode("latin-1"), LOCATIONS), (FetchError,), lambda: ADDRESSES),
+    Target("issuer-response", issuer_response, (FetchError,), lambda: RESPONSES),
     Target("nonce", nonce, (FreshnessError,), nonces),
     Target("document", document, (SelectionError,), metadata),
     Target("bucket", bucket, (), lambda: (bytes(range(64)) * 2, b"\x00\x00\x00\x00\x00\x00\x00\x05" * 9)),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from imdskit.asn1 import writer as der
-from imdskit.backends.contract import Backend
-from imdskit.clock import ManualClock
+from imdskit.backends.contract import MAX_SKEW, Backend
+from imdskit.clock import Clock, ManualClock
 from imdskit.emulator import attest
 from imdskit.emulator.authority import Authority
 from imdskit.emulator.certificates import RSA_ENCRYPTION, algorithm
@@ -18,8 +19,10 @@ from imdskit.errors import FreshnessError, StoreError, UsageError, VerificationE
 from imdskit.protocol import attested
 from imdskit.reasons import Reason, Stage
 from imdskit.verify import Policy, Trust, Verifier
-from imdskit.verify.nonces import NonceIssuer
-from imdskit.verify.stores import MemoryStore
+from imdskit.verify.nonces import MAX_LIFETIME, NonceIssuer
+from imdskit.verify.stores import MemoryStore, NonceStore
+from imdskit.verify.stores.redis import RedisStore
+from imdskit.verify.stores.sqlite import PURGE_EVERY, SqliteStore
 from imdskit.verify.verifier import MARGIN
 
 AT = 1_790_000_000
@@ -212,3 +215,163 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
     clock.advance(301)
     with pytest.raises(FreshnessError):
         admit(attest.message(authority.signer(), content(nonce, AT + 301)), nonce, b"customer 7")
+
+
+# Policies, clocks and restarts
+
+
+class SetClock:
+    """A clock that can be set to any second."""
+
+    def __init__(self, second: int) -> None:
+        self.second = second
+
+    def now(self) -> int:
+        return self.second
+
+    def monotonic_ns(self) -> int:
+        return self.second * 1_000_000_000
+
+
+def policy_pairs() -> list[tuple[Policy, Policy, int]]:
+    """A policy that uses a document up, another that would accept it, and seconds after createdOn at which it would."""
+    wide = Policy(skew=MAX_SKEW)
+    return [
+        (Policy.online(), Policy.online(max_age=3600), 300 + 120 + 600 + 1),
+        (Policy.online(max_age=0), Policy(), 6 * 3600 + 120),
+        (Policy(skew=0), wide, 6 * 3600 + MAX_SKEW),
+        (Policy.online(max_age=300), wide, 6 * 3600 + MAX_SKEW),
+    ]
+
+
+@pytest.mark.parametrize(("first", "second", "later"), policy_pairs(), ids=["wider age", "no age", "more skew", "both"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+def test_how_long_a_document_is_remembered_does_not_depend_on_the_policy(
+    authority: Authority, backend: Backend, kind: str, tmp_path: Path, first: Policy, second: Policy, later: int
+) -> None:
+    clock = ManualClock(AT)
+    store: NonceStore = {
+        "memory": lambda: MemoryStore(clock=clock),
+        "sqlite": lambda: SqliteStore(tmp_path / "used.db", clock=clock),
+        "redis": lambda: RedisStore(Server(clock), OSError, clock=clock),
+    }[kind]()
+    document = attest.message(authority.signer(), content())
+    verifier(authority, backend, clock, first).verify_once(document, NONCE, store)
+    clock.advance(later)
+    assert verifier(authority, backend, clock, second).verify(document, nonce=NONCE).claims.nonce == NONCE
+    with pytest.raises(VerificationError) as refusal:
+        verifier(authority, backend, clock, second).verify_once(document, NONCE, store)
+    assert (refusal.value.reason, refusal.value.location) == (Reason.REPLAYED, "content")
+    if isinstance(store, SqliteStore):
+        store.close()
+
+
+class Server:
+    """As much of a Redis server as the store uses."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.keys: dict[str, int] = {}
+
+    def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
+        now = self.clock.now() * 1000
+        if self.keys.get(name, now) > now:
+            return None
+        self.keys[name] = now + px
+        return True
+
+
+def test_a_policy_cannot_have_more_skew_than_stores_allow_for() -> None:
+    assert Policy(skew=MAX_SKEW).skew == MAX_SKEW
+    with pytest.raises(UsageError) as refusal:
+        Policy(skew=MAX_SKEW + 1)
+    assert "at most 3600 s; got 3601" in refusal.value.message
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Authority, kind: str, tmp_path: Path) -> None:
+    """The store purges by a clock that is six hours ahead; the document is accepted again when the clock is right."""
+    clock = SetClock(AT)
+    store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path / "used.db", clock=clock)
+    judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), clock=clock)
+    document = attest.message(authority.signer(), content())
+    judge.verify_once(document, NONCE, store)
+    clock.second = AT + 2 * 3600 + 6 * 3600
+    for number in range(PURGE_EVERY):
+        late = attest.message(authority.signer(), content(str(number), AT + 2 * 3600, f"00000000-0000-4000-8000-{number:012}"))
+        judge.verify_once(late, None, store)
+        if kind == "memory":
+            break
+    clock.second = AT + 2 * 3600
+    judge.verify(document)
+    with pytest.raises(StoreError) as refusal:
+        judge.verify_once(document, NONCE, store)
+    assert refusal.value.code == "store-clock"
+    fresh = attest.message(authority.signer(), content("fresh", AT + 2 * 3600))
+    assert judge.verify_once(fresh, "fresh", store).claims.nonce == "fresh"
+    if isinstance(store, SqliteStore):
+        store.close()
+        assert not raises_store_clock(SqliteStore(tmp_path / "used.db", clock=clock), AT + 9 * 3600)
+        assert raises_store_clock(SqliteStore(tmp_path / "used.db", clock=clock), AT + 8 * 3600 - 1)  # the record outlives a restart
+
+
+def raises_store_clock(store: SqliteStore, expires_at: int) -> bool:
+    try:
+        store.consume(b"key %d" % expires_at, expires_at)
+    except StoreError as error:
+        return error.code == "store-clock"
+    finally:
+        store.close()
+    return False
+
+
+def test_an_expired_row_that_is_used_anew_counts_as_purged(tmp_path: Path) -> None:
+    clock = SetClock(AT)
+    store = SqliteStore(tmp_path / "used.db", clock=clock)
+    assert store.consume(b"first", AT + 10_000)
+    assert store.consume(b"key", AT + 10)
+    clock.second = AT + 100
+    assert store.consume(b"key", AT + 1000)
+    clock.second = AT
+    with pytest.raises(StoreError):
+        store.consume(b"other", AT + 99)
+    assert store.consume(b"other", AT + 100)
+    store.close()
+
+
+@pytest.mark.parametrize("ahead", [0, 7 * 3600, 12 * 3600])
+def test_redis_keeps_a_key_that_a_clock_ahead_of_time_used(ahead: int) -> None:
+    """The verifier's clock shortens the time that it gives the server; the server's own may be ahead as well."""
+    true, server = SetClock(AT), SetClock(AT)
+    client = Server(server)
+    end = AT + 13 * 3600
+    true.second = AT + ahead
+    assert RedisStore(client, OSError, clock=true).consume(b"key", end)
+    true.second = server.second = AT + 12 * 3600
+    server.second += 11 * 3600
+    assert not RedisStore(client, OSError, clock=true).consume(b"key", end)
+
+
+def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, backend: Backend) -> None:
+    """A bound nonce lives for six hours. The clock is ahead by seven hours for a moment, then right again."""
+    clock = SetClock(AT)
+    store = MemoryStore(clock=clock)
+    issuer = NonceIssuer([b"k" * 32], lifetime=MAX_LIFETIME, clock=clock)
+    judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), backend=backend, clock=clock)
+    nonce = issuer.issue()
+    judge.verify_once(attest.message(authority.signer(), content(nonce, AT)), nonce, store)
+    later = AT + 5 * 3600
+    clock.second = later + 7 * 3600
+    judge.verify_once(attest.message(authority.signer(), content("other", later)), "other", store)
+    clock.second = later
+    issuer.check(nonce)
+    with pytest.raises(VerificationError) as refusal:
+        judge.verify_once(attest.message(authority.signer(), content(nonce, later)), nonce, store)
+    assert refusal.value.location == "content.nonce"
+
+
+@pytest.mark.parametrize("times", [{"lifetime": MAX_LIFETIME + 1}, {"skew": MAX_SKEW + 1}], ids=repr)
+def test_a_nonce_cannot_outlive_what_a_store_remembers(times: dict[str, int]) -> None:
+    with pytest.raises(UsageError) as refusal:
+        NonceIssuer([b"k" * 32], **times)
+    assert "must be at most 21600 s" in refusal.value.message

@@ -21,6 +21,10 @@ from imdskit.errors import VerificationError
 CONTRACT = 3
 """Number of this contract. An extension built for another number is not used."""
 
+MAX_SKEW = 3600
+"""Largest ``skew`` that a policy may have, in seconds. Stores of used documents rely on it: no policy accepts a document later than this after its
+``expiresOn``."""
+
 Form = Literal["json", "text"]
 
 

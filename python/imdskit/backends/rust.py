@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import cache
 
@@ -32,6 +33,8 @@ def load() -> Backend:
     if contract != CONTRACT:
         message = f"The Rust extension keeps contract {contract}, this package {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
+    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+        os.register_at_fork(after_in_child=native.forked)
     everything = frozenset({"document", "bucket", "checker"})
     return Backend("rust", native.Document, native.Bucket, native.Checker, everything, native.PROFILE, native.cpu_path())
 

@@ -92,6 +92,12 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         errors.BackendError,
+        "backend-panic",
+        "The Rust extension failed unexpectedly. Nothing was decided.",
+        "This is a bug: report it with the document. Until it is fixed, use the Python backend.",
+    ),
+    ErrorCode(
+        errors.BackendError,
         "backend-debug",
         "The extension was compiled for debugging, and figures were asked for.",
         "Build it with `make native`.",
@@ -214,9 +220,21 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         errors.StoreError,
+        "store-format",
+        "A newer release of imdskit wrote the store of used documents.",
+        "Use that release in every process that shares the store.",
+    ),
+    ErrorCode(
+        errors.StoreError,
+        "store-forked",
+        "The store was created before a fork, and the child cannot use it.",
+        "Create a MemoryStore after the fork, or use SqliteStore or RedisStore.",
+    ),
+    ErrorCode(
+        errors.StoreError,
         "store-clock",
-        "By the store's clock the document is over already, by the verifier's it is not.",
-        "Set the clocks; admit nothing until then.",
+        "The store's clock is ahead of the verifier's, or was ahead and made the store forget documents too early.",
+        "Set the clocks by NTP, and ask for a new document.",
     ),
     ErrorCode(
         errors.FetchError,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from imdskit.backends.python import x509
 from imdskit.errors import DerError
+from imdskit.verify.log_entries import one_line
 
 MAX_BYTES = 16 * 1024
 _NAME = re.compile(r"([0-9a-f]{64})\.der", re.ASCII)
@@ -63,7 +64,7 @@ class IntermediateCache:
                 os.unlink(temporary)
                 raise
         except OSError as error:
-            _log.warning("not kept: %s", error)
+            _log.warning("not kept: %s", one_line(error))
 
     def _names(self) -> list[str]:
         try:
@@ -71,14 +72,14 @@ class IntermediateCache:
         except FileNotFoundError:
             return []
         except OSError as error:
-            _log.warning("not read: %s", error)
+            _log.warning("not read: %s", one_line(error))
             return []
 
     def _read(self, name: str) -> bytes | None:
         try:
             der = _content(self._directory / name)
         except OSError as error:
-            _log.warning("%s: not read: %s", name, error)
+            _log.warning("%s: not read: %s", name, one_line(error))
             return None
         if f"{sha256(der).hexdigest()}.der" != name:
             _log.warning("%s: not what its name says", name)
@@ -86,7 +87,7 @@ class IntermediateCache:
         try:
             x509.parse_certificate(der)
         except DerError as error:
-            _log.warning("%s: not a certificate: %s", name, error)
+            _log.warning("%s: not a certificate: %s", name, one_line(error))
             return None
         return der
 

@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
+from imdskit.backends.contract import MAX_SKEW
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import FreshnessError, UsageError
 
@@ -25,6 +26,9 @@ CHARACTERS = 32
 
 KEY_BYTES = 32
 """The least that a key may have: the length of HMAC-SHA256's output (RFC 2104 section 3)."""
+
+MAX_LIFETIME = 6 * 3600
+"""Longest lifetime of a bound nonce, in seconds: that of a genuine document."""
 
 _FORM = re.compile(r"[a-z2-7]{32}", re.ASCII)
 _OCTETS = 20
@@ -46,13 +50,14 @@ class NonceIssuer:
     Args:
         keys: none; or one of at least 32 octets; or two while keys are being changed. The first makes nonces, all are accepted. Share
             them between the processes of one service, and with nobody else.
-        lifetime: seconds for which a bound nonce is accepted, inclusive.
-        skew: seconds by which the clock of another process of the same service may be ahead of this one's.
+        lifetime: seconds for which a bound nonce is accepted, inclusive; at most :data:`MAX_LIFETIME`.
+        skew: seconds by which the clock of another process of the same service may be ahead of this one's; at most
+            :data:`imdskit.backends.contract.MAX_SKEW`.
         clock: where "now" comes from.
         random: source of random octets; for tests.
 
     Raises:
-        UsageError: a key is too short, or there are more than two, or a time is negative.
+        UsageError: a key is too short, or there are more than two, or a time is negative or too large.
     """
 
     def __init__(
@@ -70,6 +75,10 @@ class NonceIssuer:
             raise UsageError("bad-argument", "At most two keys are taken, of at least 32 octets each.", location="keys", hint=hint)
         if lifetime < 0 or skew < 0:
             raise UsageError("bad-argument", "Lifetime and skew are seconds, zero or more.", location="lifetime")
+        if lifetime > MAX_LIFETIME or skew > MAX_SKEW:
+            message = f"`lifetime` must be at most {MAX_LIFETIME} s and `skew` at most {MAX_SKEW} s; got {lifetime} and {skew}."
+            hint = "Issue a new nonce when the old one has expired."
+            raise UsageError("bad-argument", message, location="lifetime", hint=hint)
         self._keys = tuple(keys)
         self._lifetime = lifetime
         self._skew = skew

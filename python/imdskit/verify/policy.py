@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imdskit.backends.contract import Limits, Setup
+from imdskit.backends.contract import MAX_SKEW, Limits, Setup
 from imdskit.clouds import CLOUDS, Cloud
 from imdskit.errors import UsageError
 from imdskit.verify.trust import Trust
@@ -20,7 +20,7 @@ class Policy:
     Attributes:
         clouds: whose metadata service may have signed.
         max_age: seconds since ``createdOn``, or None for the document's own ``expiresOn``.
-        skew: seconds by which two clocks may differ.
+        skew: seconds by which two clocks may differ, at most :data:`imdskit.backends.contract.MAX_SKEW`.
         require_nonce: refuse to verify without a nonce.
         check_chain: whether the signer must lead to a trust anchor. False proves nothing about who signed.
         check_times: whether the document must be current.
@@ -49,6 +49,10 @@ class Policy:
             raise UsageError("bad-argument", "A policy needs at least one cloud.")
         if self.skew < 0 or (self.max_age is not None and self.max_age < 0):
             raise UsageError("bad-argument", "Skew and age are seconds, zero or more.")
+        if self.skew > MAX_SKEW:
+            hint = "Set the clocks by NTP; two of them differ by less than a minute then."
+            message = f"`skew` must be at most {MAX_SKEW} s; got {self.skew}."
+            raise UsageError("bad-argument", message, location="policy.skew", hint=hint)
 
     @classmethod
     def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:

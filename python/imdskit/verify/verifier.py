@@ -10,20 +10,26 @@ from threading import Lock
 from typing import NamedTuple
 
 from imdskit import backends
-from imdskit.backends.contract import Backend, Checker, Columns, Setup, Signed
+from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, Setup, Signed
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
+from imdskit.fork import ForkAware
 from imdskit.reasons import Reason
 from imdskit.verify.attestation import Attestation
 from imdskit.verify.issuers import IssuerSource, signer_of
+from imdskit.verify.nonces import MAX_LIFETIME
 from imdskit.verify.policy import Policy
 from imdskit.verify.report import Report
 from imdskit.verify.stores.store import NonceStore
 from imdskit.verify.trust import Trust
 
 MARGIN = 600
-"""Seconds for which a used document is remembered after it could last be accepted, as the clocks of several verifiers may differ."""
+"""Seconds for which a used document is remembered after any policy could last accept it, because the clocks of several verifiers may differ."""
+
+NONCE_SECONDS = 2 * MAX_LIFETIME
+"""Seconds for which a used nonce is remembered at least, before skew and margin. A bound nonce lives for half of it. The other half covers a clock that
+runs ahead: no document is accepted by a clock that is further ahead than the life of a document."""
 
 MAX_LEARNED = 64
 """Intermediates that a verifier takes over from accepted paths. Azure has about forty."""
@@ -40,7 +46,7 @@ LAST_SECOND = 253_402_300_799
 """The end of the year 9999, beyond which no certificate has a time."""
 
 
-class Verifier:
+class Verifier(ForkAware):
     """Verifies attested documents under one trust and one policy. Make one and keep it: it remembers signers. Safe to share between
     threads.
 
@@ -81,6 +87,11 @@ class Verifier:
         if aia is not None:
             self._learn(aia.known())
         self._clouds: dict[str, Cloud] = {cloud.name: cloud for cloud in self.policy.clouds}
+        self.watch_forks()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = Lock()
 
     def verify(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Attestation:
         """Verify one document.
@@ -123,12 +134,14 @@ class Verifier:
         if not self.policy.check_times:
             raise UsageError("bad-argument", "A policy that does not check times cannot go with single use.", location="policy.check_times")
         attestation = self.verify(document, None, nonce)
-        expires_at = self._last_second(attestation) + MARGIN
-        used = {"content": attestation.replay_key}
+        # Verifiers with other policies may share the store, so the policy of this one decides nothing here.
+        document_ends = attestation.claims.expires_on
+        used = [("content", attestation.replay_key, document_ends)]
         if nonce is not None:
-            used["content.nonce"] = sha256(b"imdskit used nonce\x00" + nonce.encode()).digest()
-        for location, key in used.items():
-            if not store.consume(key, expires_at):
+            nonce_key = sha256(b"imdskit used nonce\x00" + nonce.encode()).digest()
+            used.append(("content.nonce", nonce_key, max(document_ends, attestation.at + NONCE_SECONDS)))
+        for location, key, ends in used:
+            if not store.consume(key, ends + MAX_SKEW + MARGIN):
                 raise VerificationError(Reason.REPLAYED, location=location)
         return attestation
 
@@ -221,12 +234,6 @@ class Verifier:
         with self._lock:
             room = MAX_LEARNED + len(self.trust.intermediates) - len(self._trusting.setup.intermediates)
             self._trusting = self._with(certificates[: max(room, 0)])
-
-    def _last_second(self, attestation: Attestation) -> int:
-        """In which the document would still be accepted."""
-        claims, policy = attestation.claims, self.policy
-        ends = claims.expires_on if policy.max_age is None else min(claims.expires_on, claims.created_on + policy.max_age)
-        return ends + policy.skew
 
     def _attestation(self, signed: Signed, at: int) -> Attestation:
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)

@@ -15,6 +15,9 @@ use crate::reasons::{Reason, Refusal};
 /// Documents of one piece: enough to fill the lanes, and few enough to stay in the cache of one core.
 const PIECE: usize = 128;
 
+/// Threads that work on one call, at most. More of them than processors gain nothing, and each costs memory.
+const MAX_THREADS: usize = 64;
+
 /// What stands for the length of a text that is not there.
 const ABSENT: u32 = u32::MAX;
 
@@ -150,7 +153,8 @@ impl Verdicts {
 }
 
 impl Checker {
-    /// Verify many documents. Whatever a document is, it changes no other's verdict.
+    /// Verify many documents. Whatever a document is, it changes no other's verdict. Where the system starts fewer threads than asked for, or none, those that
+    /// there are do all the work, the caller's among them.
     ///
     /// # Panics
     /// There are not as many times as documents.
@@ -160,7 +164,7 @@ impl Checker {
             !matches!(at, At::Each(all) if all.len() != documents.len()),
             "a time for each document"
         );
-        let threads = threads.get().min(documents.len().div_ceil(8)).max(1);
+        let threads = workers(threads, documents.len());
         let size = PIECE.min(documents.len().div_ceil(threads)).max(1);
         let parts: Vec<&[D]> = documents.chunks(size).collect();
         let mut pieces: Vec<Piece> = Vec::with_capacity(parts.len());
@@ -183,7 +187,9 @@ impl Checker {
                 done
             };
             let mut done: Vec<(usize, Piece)> = std::thread::scope(|scope| {
-                let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+                let helpers: Vec<_> = (1..threads)
+                    .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
+                    .collect();
                 let mut done = work();
                 for helper in helpers {
                     match helper.join() {
@@ -223,6 +229,11 @@ impl Checker {
         piece.texts.shrink_to_fit();
         piece
     }
+}
+
+/// How many threads work on so many documents, the caller's included.
+fn workers(asked: NonZeroUsize, documents: usize) -> usize {
+    asked.get().min(documents.div_ceil(8)).clamp(1, MAX_THREADS)
 }
 
 impl Piece {
@@ -301,5 +312,19 @@ fn read_claims(texts: &str, lengths: [u32; 8], created_on: i64, expires_on: i64)
         subscription_id: found[5],
         sku: found[6],
         license_type: found[7],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_THREADS, NonZeroUsize, workers};
+
+    #[test]
+    fn the_number_of_threads_is_bounded() {
+        let many = NonZeroUsize::MAX;
+        assert_eq!(workers(many, usize::MAX), MAX_THREADS);
+        assert_eq!(workers(many, 0), 1);
+        assert_eq!(workers(many, 17), 3);
+        assert_eq!(workers(NonZeroUsize::MIN, 1_000_000), 1);
     }
 }

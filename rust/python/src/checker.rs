@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use imdskit_core::columns::{Columns, TEXTS};
+use imdskit_core::forks::ForkAware;
+use imdskit_core::unwinding::caught;
 use imdskit_core::verdicts::At;
 use imdskit_core::{checker, claims::Claims, verdicts};
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
@@ -14,18 +16,19 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyString, PyTuple, PyType};
 
-use crate::errors::{error, refused};
+use crate::errors::{detached, error, failed, refused};
 use crate::setup;
 
 /// See `imdskit.backends.contract.Checker`.
 #[pyclass(frozen, module = "imdskit._native")]
-pub struct Checker(Arc<checker::Checker>);
+pub struct Checker(Arc<ForkAware>);
 
 #[pymethods]
 impl Checker {
     #[new]
     fn new(setup: &Bound<'_, PyAny>) -> PyResult<Self> {
-        checker::Checker::new(setup::read(setup)?)
+        let setting = setup::read(setup)?;
+        detached(setup.py(), || ForkAware::new(setting))?
             .map(|made| Self(Arc::new(made)))
             .map_err(|bad| {
                 let location = PyString::new(setup.py(), &bad.location).into_any();
@@ -37,7 +40,7 @@ impl Checker {
     #[pyo3(signature = (document, at, nonce=None))]
     fn check(&self, py: Python<'_>, document: &[u8], at: i64, nonce: Option<&Bound<'_, PyString>>) -> PyResult<Signed> {
         let nonce = nonce.map(octets_of).transpose()?;
-        match py.detach(|| self.0.check(document, at, nonce.as_deref())) {
+        match detached(py, || self.0.get().check(document, at, nonce.as_deref()))? {
             Ok(signed) => Ok(Signed::new(signed)),
             Err(refusal) => Err(PyErr::from_value(refused(py, &refusal)?)),
         }
@@ -57,7 +60,7 @@ impl Checker {
         if matches!(&at, Moments::Each(all) if all.len() != documents.len()) {
             return Err(PyValueError::new_err("there are not as many times as documents"));
         }
-        let verdicts = py.detach(|| self.0.check_many(&documents, at.borrowed(), threads));
+        let verdicts = detached(py, || self.0.get().check_many(&documents, at.borrowed(), threads))?;
         Ok(Verdicts {
             checker: Arc::clone(&self.0),
             documents,
@@ -170,7 +173,7 @@ fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyA
 /// Verdicts on many documents, in their order: a sequence whose items are made when they are asked for.
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Verdicts {
-    checker: Arc<checker::Checker>,
+    checker: Arc<ForkAware>,
     documents: Vec<PyBackedBytes>,
     at: Moments,
     found: verdicts::Verdicts,
@@ -198,8 +201,7 @@ impl Verdicts {
     /// `imdskit.backends.contract.Columns`.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static COLUMNS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let found = py
-            .detach(|| Columns::of(&self.checker, &self.found))
+        let found = detached(py, || Columns::of(&self.checker.get(), &self.found))?
             .map_err(|_| PyOverflowError::new_err("a column of 2 GiB or more"))?;
         let octets = |octets: &[u8]| PyBytes::new(py, octets);
         let texts = PyDict::new(py);
@@ -246,7 +248,9 @@ impl Verdicts {
         let place = place.ok_or_else(absent)?;
         let verdict = match self.found.get(place).ok_or_else(absent)? {
             Err(refusal) => return refused(py, &refusal),
-            Ok(_) => self.checker.recall(&self.documents[place], self.at.of(place)),
+            Ok(_) => {
+                caught(|| self.checker.get().recall(&self.documents[place], self.at.of(place))).map_err(|panicked| failed(py, panicked))?
+            }
         };
         match verdict {
             Ok(signed) => Ok(Bound::new(py, Signed::new(signed))?.into_any()),

@@ -1,6 +1,7 @@
 //! The package's own exceptions, which are defined once, in `imdskit.errors`.
 
 use imdskit_core::reasons::Refusal;
+use imdskit_core::unwinding::{Panicked, caught};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -16,6 +17,17 @@ pub(crate) fn error(py: Python<'_>, class: &str, code: &str, message: &str, loca
         py.import("imdskit.errors")?.getattr(class)?.call((code, message), Some(&details))
     };
     made().map_or_else(|failure| failure, PyErr::from_value)
+}
+
+/// Work without the interpreter's lock; see [`failed`].
+pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    py.detach(|| caught(work)).map_err(|panicked| failed(py, panicked))
+}
+
+/// The `BackendError` of a panic, which is a fault of the extension.
+pub(crate) fn failed(py: Python<'_>, _: Panicked) -> PyErr {
+    let message = "The Rust extension failed unexpectedly. Nothing was decided.";
+    error(py, "BackendError", "backend-panic", message, None)
 }
 
 /// The `VerificationError` of a refusal.

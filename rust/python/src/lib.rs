@@ -30,13 +30,19 @@ mod native {
 
     /// What reckons RSA signatures on this processor.
     #[pymodule_export]
-    use crate::{cpu_path, use_kernels};
+    use crate::{cpu_path, forked, use_kernels};
 }
 
 /// What reckons RSA signatures on this processor: `aws-lc` or `avx512-ifma`.
 #[pyfunction]
 fn cpu_path() -> &'static str {
     imdskit_core::cpu_path()
+}
+
+/// Tell the extension that this process is the child of a fork.
+#[pyfunction]
+fn forked() {
+    imdskit_core::forks::forked();
 }
 
 /// Whether the AVX-512 kernels are used where the processor has them. For tests and measurements of the way without them.

@@ -9,9 +9,10 @@ from __future__ import annotations
 from threading import Lock
 
 from imdskit.errors import UsageError
+from imdskit.fork import ForkAware
 
 
-class Bucket:
+class Bucket(ForkAware):
     """See :class:`imdskit.backends.contract.Bucket`.
 
     Args:
@@ -33,6 +34,11 @@ class Bucket:
         self._capacity = burst * per_ns
         self._level = self._capacity
         self._last: int | None = None
+        self._lock = Lock()
+        self.watch_forks()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
         self._lock = Lock()
 
     def take(self, now_ns: int) -> int:

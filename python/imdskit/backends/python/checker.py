@@ -25,6 +25,7 @@ from imdskit.backends.python.revocation import Lists
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.verdicts import Verdicts
 from imdskit.errors import DerError, TrustError, VerificationError
+from imdskit.fork import ForkAware
 from imdskit.reasons import Reason, Stage
 
 K = TypeVar("K")
@@ -75,7 +76,7 @@ class SignedDocument(NamedTuple):
     chain: tuple[bytes, ...]
 
 
-class Checker:
+class Checker(ForkAware):
     """Verifies documents under one :class:`Setup`. Safe to share between threads.
 
     Raises:
@@ -95,6 +96,11 @@ class Checker:
         self._signers: dict[bytes, Certificate] = {}
         self._names: dict[bytes, tuple[str, str]] = {}
         self._frames: dict[int, Frame] = {}
+        self.watch_forks()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = Lock()
 
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
         """See :meth:`imdskit.backends.contract.Checker.check`."""

@@ -6,11 +6,12 @@ import threading
 from collections import deque
 
 from imdskit.clock import Clock, SystemClock
+from imdskit.fork import ForkAware
 
 SECOND = 1_000_000_000
 
 
-class FetchBudget:
+class FetchBudget(ForkAware):
     """At most ``fetches`` in any ``seconds``. Safe to share between threads; one may be shared by many fetchers.
 
     Whoever sends documents with certificates of their own making can spend it. Then issuers that are not known yet stay unknown for a
@@ -23,6 +24,11 @@ class FetchBudget:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._times: deque[int] = deque()
+        self.watch_forks()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = threading.Lock()
 
     def take(self) -> bool:
         """Whether one more fetch may be made now; if so, it is counted."""

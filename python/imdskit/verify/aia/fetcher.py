@@ -16,6 +16,7 @@ from imdskit.verify.aia.contract import Answer, Resolver, Target, Transport
 from imdskit.verify.aia.locations import LOCATIONS, Location
 from imdskit.verify.aia.outcomes import Outcomes
 from imdskit.verify.intermediate_cache import IntermediateCache
+from imdskit.verify.log_entries import one_line
 
 SECOND = 1_000_000_000
 MAX_BYTES = 16 * 1024
@@ -99,7 +100,7 @@ class AiaFetcher:
             child = x509.parse_certificate(certificate)
             trusted = [x509.parse_certificate(der) for der in anchors]
         except DerError as error:
-            _log.warning("not a certificate: %s", error)
+            _log.warning("not a certificate: %s", one_line(error))
             return ()
         while len(found) < MAX_HOPS and not any(_names(anchor, child) for anchor in trusted):
             issuer = self._issuer(child, deadline)
@@ -116,7 +117,7 @@ class AiaFetcher:
                 issuer = self._outcomes.get(address, partial(self._fetch, target, deadline), self._left(deadline))
                 check_issuer(issuer, child)
             except FetchError as error:
-                _log.warning("no issuer from %r: %s", address[:200], error)
+                _log.warning("no issuer from %r: %s", address[:200], one_line(error))
             else:
                 _log.info("issuer from %r", address)
                 return issuer

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from imdskit.backends.python.certificate import Certificate
 from imdskit.clock import Clock
 from imdskit.errors import FetchError
+from imdskit.fork import ForkAware
 
 SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND
@@ -30,7 +31,7 @@ class _Failure(NamedTuple):
 _Outcome = Certificate | _Failure
 
 
-class Outcomes:
+class Outcomes(ForkAware):
     """Certificates by address. Safe to share between threads."""
 
     def __init__(self, clock: Clock) -> None:
@@ -39,6 +40,12 @@ class Outcomes:
         self._good: OrderedDict[str, tuple[int, _Outcome]] = OrderedDict()
         self._bad: OrderedDict[str, tuple[int, _Outcome]] = OrderedDict()
         self._flights: dict[str, Future[_Outcome]] = {}
+        self.watch_forks()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = threading.Lock()
+        self._flights = {}  # the threads that would end them do not exist here
 
     def get(self, address: str, fetch: Callable[[], Certificate], wait_ns: int) -> Certificate:
         """The certificate at ``address``: remembered, or fetched, or that of another thread which is fetching it.
@@ -77,7 +84,7 @@ class Outcomes:
         finally:
             with self._lock:
                 self._remember(address, outcome)
-                del self._flights[address]
+                self._flights.pop(address, None)  # absent in a child that was forked by this fetch
             flight.set_result(outcome)
         return outcome
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import io
+import re
 import socket
 import threading
 from collections.abc import Sequence
@@ -17,6 +17,12 @@ SECOND = 1_000_000_000
 HEAD_BYTES = 8 * 1024
 """For status line and header fields, and for what chunks add to a body."""
 
+# RFC 9112 sections 4, 5 and 7.1. A field value is read, if at all, with all of its octets; names are tokens without white space before the colon.
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.DOTALL)
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
+
 
 class SystemResolver:
     """``getaddrinfo`` of the machine. It knows no time limit, so it runs in a thread that nobody waits for longer than allowed."""
@@ -24,7 +30,10 @@ class SystemResolver:
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
         """See :meth:`imdskit.verify.aia.contract.Resolver.resolve`."""
         found: Future[list[str]] = Future()
-        threading.Thread(target=_look_up, args=(host, found), name=f"resolve {host}", daemon=True).start()
+        try:
+            threading.Thread(target=_look_up, args=(host, found), name=f"resolve {host}", daemon=True).start()
+        except RuntimeError:  # "can't start new thread": a limit of the system or of the container
+            raise FetchError("unreachable", "No thread can be started to resolve the name.", location=host) from None
         try:
             return found.result(timeout_ns / SECOND)
         except TimeoutError:
@@ -41,7 +50,11 @@ def _look_up(host: str, found: Future[list[str]]) -> None:
 
 
 class HttpTransport:
-    """HTTP/1.1 on a socket of its own: knows no proxy, no redirect, no cookie, no compression, no second request."""
+    """HTTP/1.1 on a socket of its own: knows no proxy, no redirect, no cookie, no compression, no second request.
+
+    The response is parsed here and not by ``http.client``, which accepts chunks of negative size and hands header fields to a parser of mail. What is
+    not HTTP by RFC 9112 ends in a :class:`imdskit.errors.FetchError`, whose text never repeats what the server sent.
+    """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -73,19 +86,89 @@ def _request(target: Target) -> bytes:
 
 def _answer(incoming: _Incoming, target: Target, limit: int) -> Answer:
     """The media type is not looked at: what counts is whether the body is a certificate."""
-    response = http.client.HTTPResponse(incoming, method="GET")  # type: ignore[arg-type]  # it needs makefile and no more
-    try:
-        response.begin()
-        if response.status != 200:
-            return Answer(response.status, b"")
-        body = response.read(limit + 1)
-    except http.client.HTTPException as error:
-        raise FetchError("not-http", f"{type(error).__name__}: {str(error)[:100]}", location=target.host) from None
-    finally:
-        response.close()
-    if len(body) > limit:
-        raise FetchError("too-large", f"More than {limit} octets.", location=target.path)
-    return Answer(response.status, body)
+    octets = io.BufferedReader(incoming)
+    status, fields = _head(octets, target)
+    while status < 200:  # RFC 9110 section 15.2: interim responses; their size is bounded with that of all heads
+        if status == 101:
+            raise _not_http("It switches protocols, which nobody asked for.", target)
+        status, fields = _head(octets, target)
+    if status != 200:
+        return Answer(status, b"")
+    return Answer(status, _body(octets, fields, target, limit))
+
+
+def _head(octets: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:
+    """Return the status, and the values of the two fields that say how long the body is, by lower-case name."""
+    match = _STATUS.fullmatch(_line(octets, target))
+    if match is None:
+        raise _not_http("There is no status line of HTTP/1.1.", target)
+    fields: dict[bytes, list[bytes]] = {b"content-length": [], b"transfer-encoding": []}
+    while line := _line(octets, target):
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise _not_http("A header field is malformed.", target)
+        fields.get(field[1].lower(), []).append(field[2].strip(b" \t"))
+    return int(match[1]), fields
+
+
+def _body(octets: io.BufferedIOBase, fields: dict[bytes, list[bytes]], target: Target, limit: int) -> bytes:
+    """Return the body, by RFC 9112 section 6.3. A response that leaves room for two readings is refused."""
+    lengths, codings = fields[b"content-length"], fields[b"transfer-encoding"]
+    if codings:
+        if lengths or [coding.lower() for coding in codings] != [b"chunked"]:
+            raise _not_http("Its transfer coding is not `chunked` alone.", target)
+        return _chunks(octets, target, limit)
+    if not lengths:
+        body = octets.read(limit + 1)
+        if len(body) > limit:
+            raise _too_large(target, limit)
+        return body
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise _not_http("Its Content-Length is not one number.", target)
+    return _exactly(octets, int(lengths[0]), target, limit)
+
+
+def _chunks(octets: io.BufferedIOBase, target: Target, limit: int) -> bytes:
+    """Return the chunks, put together (RFC 9112 section 7.1). The trailer is not read: the connection is closed after the last chunk."""
+    body = b""
+    while True:
+        match = _CHUNK.fullmatch(_line(octets, target))
+        if match is None:
+            raise _not_http("The size of a chunk is malformed.", target)
+        size = int(match[1], 16)
+        if size == 0:
+            return body
+        body += _exactly(octets, size, target, limit - len(body))
+        if _line(octets, target):
+            raise _not_http("A chunk is longer than its size.", target)
+
+
+def _exactly(octets: io.BufferedIOBase, size: int, target: Target, limit: int) -> bytes:
+    if size > limit:
+        raise _too_large(target, limit)
+    data = octets.read(size)
+    if len(data) < size:
+        raise _not_http("It ends early.", target)
+    return data
+
+
+def _line(octets: io.BufferedIOBase, target: Target) -> bytes:
+    """Return one line without its end: CRLF, or a bare LF, which RFC 9112 section 2.2 lets a recipient accept. No bare CR is left in it."""
+    line = octets.readline(HEAD_BYTES)
+    if not line.endswith(b"\n"):
+        raise _not_http("It ends early, or a line is too long.", target)
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    if b"\r" in line or b"\x00" in line:
+        raise _not_http("A line contains CR or NUL.", target)
+    return line
+
+
+def _not_http(message: str, target: Target) -> FetchError:
+    return FetchError("not-http", f"The response is not HTTP. {message}", location=target.host)
+
+
+def _too_large(target: Target, limit: int) -> FetchError:
+    return FetchError("too-large", f"The body has more than {limit} octets.", location=target.path)
 
 
 class _Incoming(io.RawIOBase):
@@ -99,10 +182,6 @@ class _Incoming(io.RawIOBase):
         self._left = limit
         self._clock = clock
         self._deadline = deadline
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What ``HTTPResponse`` calls."""
-        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True

@@ -7,25 +7,31 @@ import threading
 
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
-from imdskit.verify.stores.store import check_arguments, now_before
+from imdskit.fork import ForkAware
+from imdskit.verify.stores.store import check_arguments, forked, now_before, refuse_forgotten
 
 
-class MemoryStore:
-    """For a service of one process. Forgets everything when the process ends; every worker of a forking server has its own, which is
-    not what you want: use SQLite there.
+class MemoryStore(ForkAware):
+    """Used keys of a service that runs in one process. The store forgets everything when the process ends.
+
+    A child process that inherits the store by ``fork()`` cannot use it: two copies would each admit the same document. Every call there raises
+    ``store-forked``, even if the store was empty (decision 0021).
 
     Args:
-        capacity: keys that are remembered at most; one takes about 250 bytes. When it is full, nothing is admitted: forgetting
-            an unexpired key would admit a replay.
+        capacity: largest number of keys; one takes about 250 bytes. When the store is full, it admits nothing, because forgetting a key that has
+            not expired would admit a replay.
         clock: where "now" comes from.
     """
 
-    def __init__(self, capacity: int = 200_000, *, clock: Clock | None = None) -> None:
+    def __init__(self, capacity: int = 1_000_000, *, clock: Clock | None = None) -> None:
         self._capacity = capacity
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []
+        self._purged_at = 0
+        self._forked = False
+        self.watch_forks()
 
     def __len__(self) -> int:
         return len(self._used)
@@ -33,15 +39,24 @@ class MemoryStore:
     def consume(self, key: bytes, expires_at: int) -> bool:
         """See :meth:`imdskit.verify.stores.NonceStore.consume`."""
         check_arguments(key, expires_at)
+        if self._forked:
+            raise forked("memory")
         with self._lock:
             now = now_before(expires_at, self._clock)
             while self._expiries and self._expiries[0][0] < now:
                 self._used.discard(heapq.heappop(self._expiries)[1])
+                self._purged_at = max(self._purged_at, now)
+            refuse_forgotten(expires_at, self._purged_at)
             if key in self._used:
                 return False
             if len(self._used) >= self._capacity:
-                hint = "Give it more room, or shorten the policy's max_age: keys are kept as long as their documents are accepted."
+                hint = "Give it more room. A key is kept until its document's expiresOn and 70 minutes more, whatever the policy says."
                 raise StoreError("store-full", f"{self._capacity} keys are remembered already.", location="memory", hint=hint)
             self._used.add(key)
             heapq.heappush(self._expiries, (expires_at, key))
             return True
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = threading.Lock()
+        self._forked = True

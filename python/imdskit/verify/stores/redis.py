@@ -8,6 +8,10 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.verify.stores.store import check_arguments, now_before
 
+CLOCK_SECONDS = 24 * 60 * 60
+"""How much longer the server keeps a key than it must, in seconds. The server forgets by its own clock and cannot record that it did, so a clock that
+runs ahead must not make it forget too early. A wrong time zone is at most 14 hours."""
+
 
 class RedisClient(Protocol):
     """The one method that is used of ``redis.Redis`` or ``valkey.Valkey``."""
@@ -27,6 +31,9 @@ class RedisStore:
         errors: what the client raises when the server cannot be asked, such as ``redis.RedisError``.
         prefix: of the keys on the server.
         clock: where "now" comes from; the server counts the time that remains by its own.
+
+    A key is kept for a day longer than it must be. Each document is admitted once as long as the clocks of verifier and server together are not more
+    than a day ahead of the true time.
     """
 
     def __init__(
@@ -45,7 +52,7 @@ class RedisStore:
     def consume(self, key: bytes, expires_at: int) -> bool:
         """See :meth:`imdskit.verify.stores.NonceStore.consume`."""
         check_arguments(key, expires_at)
-        milliseconds = (expires_at - now_before(expires_at, self._clock) + 1) * 1000
+        milliseconds = (expires_at - now_before(expires_at, self._clock) + 1 + CLOCK_SECONDS) * 1000
         try:
             answer = self._client.set(self._prefix + key.hex(), b"1", px=milliseconds, nx=True)
         except self._errors as error:

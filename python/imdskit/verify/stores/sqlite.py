@@ -5,34 +5,51 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
-from imdskit.verify.stores.store import check_arguments, now_before
+from imdskit.fork import ForkAware
+from imdskit.verify.stores.store import check_arguments, forked, now_before, refuse_forgotten
+
+FORMAT = 1
+"""``PRAGMA user_version`` of the files that this release reads and writes. Files of releases before the first number have 0."""
+
+APPLICATION_ID = 0x696D6473
+"""``PRAGMA application_id``: "imds"."""
+
+MIGRATION_SECONDS = 7 * 3600 + 600
+"""How much longer a migrated key is kept. Format 0 ended keys by the policy that saw the document, at ``createdOn`` plus ten minutes at the earliest.
+A genuine document ends six hours after ``createdOn``, and a policy may allow one hour of skew and needs ten minutes of margin."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS used (key BLOB NOT NULL PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS used_by_expiry ON used (expires_at);
+CREATE TABLE purges (purged_at INTEGER NOT NULL);
+INSERT INTO purges VALUES (0);
 """
 
-# One statement, so one transaction: of all processes that try, SQLite lets one write the row. An expired row counts as none.
-_CONSUME = """
-INSERT INTO used (key, expires_at) VALUES (:key, :expires_at)
-ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE used.expires_at < :now
-"""
+_COLUMNS = "SELECT one.name, its.name, its.type FROM sqlite_master AS one, pragma_table_info(one.name) AS its WHERE one.type = 'table'"
+_COLUMNS_OF_FORMAT_0 = [("used", "key", "BLOB"), ("used", "expires_at", "INTEGER")]
 
 _PURGE = "DELETE FROM used WHERE key IN (SELECT key FROM used WHERE expires_at < :now ORDER BY expires_at LIMIT 2048)"
 
 PURGE_EVERY = 256
 """Calls between two purges of a process; a purge removes eight times as many rows, so the file keeps its size."""
 
+PREPARE_SECONDS = 5
+"""How much longer than ``busy_seconds`` a fork waits for a call of another thread that is using the file."""
 
-class SqliteStore:
+
+class SqliteStore(ForkAware):
     """Used keys in one file. The file must be on a local disk: the write-ahead log needs memory shared between processes, and locks that
     work.
 
     Every admission is on the disk before ``consume`` returns (``synchronous=FULL``).
+
+    A store that was opened before a fork works on both sides of it. The connection is closed before the fork, and each process opens its own.
 
     Args:
         path: of the file; made if it is absent. Whoever can write it, or its directory, can admit replays.
@@ -40,66 +57,141 @@ class SqliteStore:
         busy_seconds: how long to wait for other processes before giving up.
 
     Raises:
-        StoreError: ``store-unreachable``, or ``store-broken``: the file is not a database, or not ours.
+        StoreError: ``store-unreachable``; ``store-broken``: the file is not a database, or belongs to another program; ``store-format``: a newer
+            release of imdskit wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
-        self._path = Path(path).absolute()
+        self._path = Path(path)
         self._clock = clock or SystemClock()
         self._busy_seconds = busy_seconds
         self._lock = threading.Lock()
-        self._connections: dict[int, sqlite3.Connection] = {}
+        self._connection: sqlite3.Connection | None = None
         self._calls = 0
-        with self._lock:
-            try:
-                self._connection()
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
+        self._forked = False
+        try:
+            self._path = self._path.absolute()  # the working directory may change, or be gone
+            with self._lock:
+                self._open()
+        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: a path with a NUL
+            raise self._failure(error) from error
+        self.watch_forks()
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         """See :meth:`imdskit.verify.stores.NonceStore.consume`."""
         check_arguments(key, expires_at)
+        if self._forked:
+            raise forked(str(self._path))
         with self._lock:
             now = now_before(expires_at, self._clock)
             try:
-                connection = self._connection()
-                if self._calls % PURGE_EVERY == 0:
-                    connection.execute(_PURGE, {"now": now})
-                self._calls += 1
-                return connection.execute(_CONSUME, {"key": key, "expires_at": expires_at, "now": now}).rowcount == 1
+                connection = self._open()
+                # One writer at a time, so of all processes that try one inserts the row.
+                with _transaction(connection):
+                    return self._consume(connection, key, expires_at, now)
             except sqlite3.Error as error:
                 raise self._failure(error) from error
 
     def close(self) -> None:
         """Close the file. A store that is used again opens it again."""
         with self._lock:
-            connection = self._connections.pop(os.getpid(), None)
-            if connection is not None:
-                connection.close()
+            self._close()
 
-    def _connection(self) -> sqlite3.Connection:
-        """The connection of this process. One that came over a fork stays untouched, as SQLite demands ("How to corrupt", section 2.6)."""
-        connection = self._connections.get(os.getpid())
-        if connection is None:
+    def prepare_fork(self) -> bool:
+        """See :class:`imdskit.fork.ForkAware`. SQLite forbids a connection that crosses a fork, also one that is only closed there or that shares
+        the file with a new one ("How To Corrupt An SQLite Database File", section 2.6)."""
+        if not self._lock.acquire(timeout=self._busy_seconds + PREPARE_SECONDS):
+            return False
+        self._close()
+        return True
+
+    def resume_in_parent(self) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock.release()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = threading.Lock()
+        self._forked = self._forked or not prepared
+
+    def _consume(self, connection: sqlite3.Connection, key: bytes, expires_at: int, now: int) -> bool:
+        values = {"key": key, "expires_at": expires_at, "now": now}
+        (purged_at,) = connection.execute("SELECT purged_at FROM purges").fetchone()
+        refuse_forgotten(expires_at, purged_at)
+        forgotten = connection.execute(_PURGE, values).rowcount if self._calls % PURGE_EVERY == 0 else 0
+        self._calls += 1
+        # An expired row counts as none, so that the answer does not depend on when the last purge was.
+        forgotten += connection.execute("DELETE FROM used WHERE key = :key AND expires_at < :now", values).rowcount
+        if forgotten:
+            connection.execute("UPDATE purges SET purged_at = max(purged_at, :now)", values)
+        return connection.execute("INSERT OR IGNORE INTO used (key, expires_at) VALUES (:key, :expires_at)", values).rowcount == 1
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare(connection)
-            except sqlite3.Error:
+            except (sqlite3.Error, StoreError):
                 connection.close()
                 raise
-            self._connections[os.getpid()] = connection
-        return connection
+            self._connection = connection
+        return self._connection
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous=FULL")
+        found = self._format(connection)  # before anything is written: the file may belong to another program
         if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA.strip().split("\n"):
-            connection.execute(statement)
-        connection.execute("COMMIT")
+        if found == FORMAT:
+            return
+        with _transaction(connection):
+            if self._format(connection) == FORMAT:
+                return  # another process has migrated the file in the meantime
+            for statement in _SCHEMA.strip().split("\n"):
+                connection.execute(statement)
+            connection.execute("UPDATE used SET expires_at = expires_at + ?", (MIGRATION_SECONDS,))
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _failure(self, error: sqlite3.Error) -> StoreError:
+    def _format(self, connection: sqlite3.Connection) -> int:
+        """Return the format of the file, 0 for an empty one.
+
+        Raises:
+            StoreError: ``store-broken`` or ``store-format``.
+        """
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if owner == APPLICATION_ID and version == FORMAT:
+            return FORMAT
+        location = str(self._path)
+        if owner == APPLICATION_ID and version > FORMAT:
+            message = f"The store has format {version}; this release of imdskit reads format {FORMAT}."
+            hint = "Use the release that wrote it, in every process. A new file would not know which documents were used."
+            raise StoreError("store-format", message, location=location, hint=hint)
+        columns = connection.execute(_COLUMNS).fetchall()
+        if (owner, version) != (0, 0) or columns not in ([], _COLUMNS_OF_FORMAT_0):
+            hint = "Give the store a file of its own."
+            raise StoreError("store-broken", "The file is a database of another program.", location=location, hint=hint)
+        return 0
+
+    def _failure(self, error: sqlite3.Error | OSError | ValueError) -> StoreError:
         hint = "Nothing is admitted until the store answers again."
-        code = "store-unreachable" if isinstance(error, sqlite3.OperationalError) else "store-broken"
+        code = "store-unreachable" if isinstance(error, sqlite3.OperationalError | OSError | ValueError) else "store-broken"
         return StoreError(code, f"SQLite: {error}.", location=str(self._path), hint=hint)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the write lock of the file, and commit unless an exception is raised."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

@@ -1,0 +1,66 @@
+"""What a process must do around ``fork()`` so that the child does not hang.
+
+``fork()`` copies the calling thread only. A lock that another thread holds at that moment stays locked in the child for ever, because the thread
+that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them in the child.
+
+Process ids are not compared anywhere: the system reuses them, so a grandchild may have the id of the process that made a connection.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from weakref import WeakSet
+
+
+class ForkAware:
+    """Base class of objects that recreate their locks in a child process.
+
+    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds weak references only. ``os.fork`` runs these methods,
+    and so do ``multiprocessing`` and ``subprocess`` with a ``preexec_fn``. A ``fork()`` that C code makes without telling Python does not.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def watch_forks(self) -> None:
+        """Register this object for the methods below."""
+        _watched.add(self)
+
+    def prepare_fork(self) -> bool:
+        """Run in the parent before the fork. Return whether the object is ready; only then :meth:`resume_in_parent` follows."""
+        return True
+
+    def resume_in_parent(self) -> None:
+        """Run in the parent after the fork."""
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """Run in the child, which has one thread, before anything else uses the object.
+
+        Args:
+            prepared: what :meth:`prepare_fork` returned; False for an object that another thread created in the meantime.
+        """
+
+
+_watched: WeakSet[ForkAware] = WeakSet()
+_this_thread = threading.local()
+"""Two threads may fork at the same time. Each has its own list of objects that are ready, and the child keeps that of its thread."""
+
+
+def _before() -> None:
+    prepared = _this_thread.prepared = []
+    prepared.extend(owner for owner in list(_watched) if owner.prepare_fork())
+
+
+def _after_in_parent() -> None:
+    for owner in _this_thread.__dict__.pop("prepared", ()):
+        owner.resume_in_parent()
+
+
+def _after_in_child() -> None:
+    prepared = {id(owner) for owner in _this_thread.__dict__.pop("prepared", ())}
+    for owner in list(_watched):
+        owner.renew_in_child(id(owner) in prepared)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
