@@ -68,7 +68,7 @@ def test_every_row_says_what_the_verifier_says(backend: Backend) -> None:
     found = replace(VERIFY, backend=backend.name)(given)
     assert found.schema == VERIFY.schema(given.schema)
     assert found.schema.names == ["number", *FIELDS.names]
-    verdicts = Verifier(TRUST, backend=backend).verify_many(DOCUMENTS, AT)
+    verdicts = Verifier(TRUST, backend=backend).verify_many(DOCUMENTS, at=AT)
     assert found.to_pylist() == [{"number": number, **said(verdict)} for number, verdict in enumerate(verdicts)]
 
 
@@ -96,7 +96,7 @@ def test_rows_with_times_and_nonces_of_their_own_say_what_the_verifier_says(corp
 
 def judged(verifier: Verifier, row: dict[str, Any]) -> Attestation | VerificationError:
     try:
-        return verifier.verify(row["document"], row["received"], row["issued"])
+        return verifier.verify(row["document"], at=row["received"], nonce=row["issued"])
     except VerificationError as refusal:
         return refusal
 

@@ -66,7 +66,7 @@ def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Pa
     ]
     (tmp_path / "lines").write_bytes(b"\n".join(lines))
     status, out, err = run("verify", "--batch", tmp_path / "lines", "--trust", root)
-    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\n")
+    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\nwarning: members of lines that were not used: received (1)\n")
     assert short(out) == [
         (1, None, "accepted"),
         (2, None, "accepted"),
@@ -322,8 +322,8 @@ def test_two_runs_do_not_write_into_one_file(run: Run, envelope: bytes, tmp_path
         (["x", "--batch", "--nonce", "1"], "--nonce is for one document and does not go with --batch."),
         (["x", "--batch", "--explain"], "--explain is for one document and does not go with --batch."),
         (["x", "--batch", "--resume"], "Without a file of results there is nothing to go on from."),
-        (["-", "--batch", "--threads", "0"], "There are 1 to 1024 threads."),
-        (["-", "--batch", "--threads", "-1"], "There are 1 to 1024 threads."),
+        (["-", "--batch", "--threads", "0"], "`--threads` must be a whole number from 1 to 1024"),
+        (["-", "--batch", "--threads", "-1"], "`--threads` must be a whole number from 1 to 1024"),
         (["no-such-file", "--batch"], "It cannot be read: No such file or directory."),
         (["a\0b", "--batch"], "It cannot be read: "),
         (["-", "--batch"], "There is no document in it."),
