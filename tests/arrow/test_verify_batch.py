@@ -170,8 +170,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' is of type int64."),
     "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "There are 0 columns 'issued'."),
     "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
-    "beyond": ({"at": "seen"}, {"document": ["a"], "seen": [-1]}, "There is not a time of the years 1970 to 9999 for each document."),
-    "for all beyond": ({"at": -1}, {"document": ["a"]}, "The time is outside of the years 1970 to 9999."),
+    "beyond": (
+        {"at": "seen"},
+        {"document": ["a"], "seen": [-1]},
+        "Row 0 of the column 'seen' has a time outside of the years 1970 to 9999: -1 Unix seconds.",
+    ),
+    "for all beyond": ({"at": -1}, {"document": ["a"]}, "`at` must be a whole number from 0 to 253402300799; got -1."),
     "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "There is a column 'reason' already."),
     "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "There are 0 columns 'id'."),
 }
