@@ -6,6 +6,8 @@ The rule for the whole package: a wrong type and a value out of range are the sa
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 from typing import TypeVar
 
 from imdskit.errors import UsageError
@@ -60,6 +62,13 @@ def items(value: object, name: str, kind: type[T]) -> tuple[T, ...]:
     for index, item in enumerate(value):
         instance(item, f"{name}[{index}]", kind)
     return value
+
+
+def path(value: object, name: str) -> Path:
+    """Return ``value`` as a path if it is the name of a file that the system can have."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text or "\0" in text:
+        raise mistake(name, "a path: a non-empty str without NUL, or an os.PathLike", value)
+    return Path(text)
 
 
 def methods(value: T, name: str, *needed: str) -> T:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias
 
+from imdskit import arguments
 from imdskit.errors import TrustError, UsageError
 from imdskit.verify import pem
 
@@ -26,6 +27,10 @@ class Trust:
         crls: certificate revocation lists, which are never fetched. None: revocation is not checked. Any: every certificate below the anchor
             needs a current one that speaks for it, unless ``Policy.require_crl`` is False.
         date: of the bundle, ``YYYY-MM-DD``; ``""`` for what is not from a bundle.
+
+    Raises:
+        UsageError: an attribute is of the wrong type.
+        TrustError: ``no-trust``: there is no anchor.
     """
 
     anchors: tuple[bytes, ...]
@@ -35,6 +40,10 @@ class Trust:
     date: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("anchors", "intermediates", "crls"):
+            arguments.items(getattr(self, name), f"trust.{name}", bytes)
+        for name in ("origin", "date"):
+            arguments.instance(getattr(self, name), f"trust.{name}", str)
         if not self.anchors:
             raise TrustError("no-trust", "No trust anchor was given.", hint="Use Trust.bundled(), or give the root certificates.")
 
@@ -56,12 +65,11 @@ class Trust:
 
         Raises:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
+            UsageError: ``path`` is no path.
         """
-        from pathlib import Path
-
         from imdskit.verify import bundle
 
-        found = bundle.read(Path(path), str(Path(path)))
+        found = bundle.read(arguments.path(path, "path"), str(path))
         return Trust(found.anchors, found.intermediates, f"bundle {path}", date=found.date)
 
     @staticmethod

@@ -75,7 +75,7 @@ class Verifier:
         self._relaxed = self.policy.relaxed
         self.backend = _backend(backend)
         self._decided_by = self.backend.name if "checker" in self.backend.native else "python"
-        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now", "monotonic_ns")
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
         self._aia = None if aia is None else arguments.methods(aia, "aia", "known", "issuers", "keep")
         self._lock = Lock()
         setup = self.policy.setup(self.trust)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 
+from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.verify.stores.store import check_arguments, now_before
@@ -15,14 +16,17 @@ class MemoryStore:
     not what you want: use SQLite there.
 
     Args:
-        capacity: keys that are remembered at most; one takes about 250 bytes. When it is full, nothing is admitted: forgetting
+        capacity: keys that are remembered at most, 1 to 1,000,000,000; one takes about 250 bytes. When it is full, nothing is admitted: forgetting
             an unexpired key would admit a replay.
         clock: where "now" comes from.
+
+    Raises:
+        UsageError: an argument is of the wrong type or out of range.
     """
 
     def __init__(self, capacity: int = 200_000, *, clock: Clock | None = None) -> None:
-        self._capacity = capacity
-        self._clock = clock or SystemClock()
+        self._capacity = arguments.whole(capacity, "capacity", 1, 1_000_000_000)
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
         self._lock = threading.Lock()
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from pathlib import Path
 
+from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.verify.stores.store import check_arguments, now_before
@@ -37,16 +37,17 @@ class SqliteStore:
     Args:
         path: of the file; made if it is absent. Whoever can write it, or its directory, can admit replays.
         clock: where "now" comes from.
-        busy_seconds: how long to wait for other processes before giving up.
+        busy_seconds: how long to wait for other processes before giving up, 0 to 3600.
 
     Raises:
+        UsageError: an argument is of the wrong type or out of range.
         StoreError: ``store-unreachable``, or ``store-broken``: the file is not a database, or not ours.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
-        self._path = Path(path).absolute()
-        self._clock = clock or SystemClock()
-        self._busy_seconds = busy_seconds
+        self._path = arguments.path(path, "path").absolute()
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
+        self._busy_seconds = arguments.number(busy_seconds, "busy_seconds", 0, 3600)
         self._lock = threading.Lock()
         self._connections: dict[int, sqlite3.Connection] = {}
         self._calls = 0
