@@ -51,6 +51,5 @@ def find(name: str) -> Cloud:
     try:
         return _BY_NAME[arguments.instance(name, "cloud", str).lower()]
     except KeyError:
-        raise UsageError(
-            "bad-argument", f"There is no cloud called {arguments.shown(name)}.", hint="Known: " + ", ".join(c.name for c in CLOUDS) + "."
-        ) from None
+        message = f"There is no cloud called {arguments.shown(name)}."
+        raise UsageError("bad-argument", message, location="cloud", hint="Known: " + ", ".join(c.name for c in CLOUDS) + ".") from None

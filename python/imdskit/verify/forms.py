@@ -81,8 +81,9 @@ _UNQUOTED = re.compile(r"\{[ \t\r\n]*[A-Za-z]+[ \t\r\n]*[:=]")
 _ENTITY = re.compile(r"&(?:quot|amp|#[0-9]{1,4}|#x[0-9A-Fa-f]{1,4});")
 _HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f: \t\r\n]+")
 _TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e\x91\x92\x93\x94"
-_ALPHABET = re.compile(r"[A-Za-z0-9+/ \t\r\n]*=*[ \t\r\n]*")
-_URL_ALPHABET = re.compile(r"[A-Za-z0-9_\- \t\r\n]*=*[ \t\r\n]*")
+# No two neighbours share a character, so that a match that fails takes linear time.
+_ALPHABET = re.compile(r"[A-Za-z0-9+/ \t\r\n]*=*")
+_URL_ALPHABET = re.compile(r"[A-Za-z0-9_\- \t\r\n]*=*")
 
 
 def named(document: bytes, refusal: VerificationError) -> VerificationError:
@@ -225,6 +226,7 @@ def _json(text: str) -> Form | None:
 
 def _base64(text: str) -> Form | None:
     """What is wrong with text that should be the base64 of a message."""
+    text = text.strip(" \t\r\n")
     if not text.isascii():
         first = next(character for character in text if not character.isascii())
         return Form(f"base64 with the character U+{ord(first):04X}", "Copy it again as plain text; base64 is ASCII.")
