@@ -293,7 +293,12 @@ def _der(der: bytes) -> Form | None:
     """What is wrong with bytes that should be the DER of a message."""
     declared = _declared(der)
     if declared is None:
-        return None
+        cut = der[:1] == b"0" and len(der) < 6
+        return (
+            Form(f"cut off: there are {len(der)} bytes of it", "Take the whole document; a field or a terminal may have cut it.")
+            if cut
+            else None
+        )
     if declared > len(der):
         return Form(
             f"cut off: its DER says {declared} bytes and has {len(der)}", "Take the whole document; a field or a terminal may have cut it."
