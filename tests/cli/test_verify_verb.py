@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from imdskit import cli
+from imdskit.cli import inputs
 from imdskit.emulator import Emulator
+from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 
 PYTHON = Path(__file__).parent.parent.parent / "python"
@@ -101,6 +103,13 @@ REFUSALS = {
     "when the signer has expired": (["--at", "2100-01-01T00:00:00Z"], "expired"),
     "no nonce online": (["--preset", "online"], "nonce-required"),
 }
+
+
+def test_a_closed_standard_input_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError) as error:
+        inputs.read("-", 10)
+    assert error.value.message == "Standard input is closed."
 
 
 @pytest.fixture

@@ -221,11 +221,11 @@ def test_the_recorded_forms_are_named(shared: Path, backend: Backend) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [b"", b" \r\n", b"something else", base64.b64encode(b"something else"), b"[" * 9000, b"{" * 60_000, b"0", b"\x30\x80\x00\x00"],
+    [b"", b" \r\n", b"something else", base64.b64encode(b"something else"), b"{" * 60_000, b"0", b"\x30\x80\x00\x00"],
 )
 def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backend: Backend) -> None:
     found = refusal(Verifier(TRUST, backend=backend), document)
-    assert found.hint == found.reason.hint or found.hint.startswith("The document is ")
+    assert found.hint == found.reason.hint
 
 
 @given(

@@ -166,7 +166,7 @@ def _quoted(text: str) -> Form | None:
         if text[1:].lstrip(' \\"nrt')[:1] == "{":
             return Form("JSON inside a JSON string (encoded twice)", "Decode the string once: `jq -r .`.")
         return Form("base64 in quotes, as `jq` writes a string without `-r`", _RAW)
-    if text[:1] in _TYPOGRAPHIC:
+    if text.startswith(tuple(_TYPOGRAPHIC)):
         return Form("text in typographic quotes", "Use plain quotes, or none around base64.")
     if _LISTING.search(text) or _TABLE.search(text):
         return Form(
@@ -270,7 +270,7 @@ def _blanks(text: str) -> Form | None:
 def _standard(text: str) -> Form | None:
     bare = text.translate({32: None, 9: None, 13: None, 10: None})
     digits = bare.rstrip("=")
-    if len(digits) % 4 == 1:
+    if len(digits) % 4 == 1 and digits.startswith("MI"):
         return Form("base64 that is cut off or altered", "A character is missing, or there is one too many. Take the whole document again.")
     der = _decoded(digits + "=" * (-len(digits) % 4))
     if der is None:
@@ -293,7 +293,7 @@ def _der(der: bytes) -> Form | None:
     """What is wrong with bytes that should be the DER of a message."""
     declared = _declared(der)
     if declared is None:
-        cut = der[:1] == b"0" and len(der) < 6
+        cut = der[:1] == b"0" and 1 < len(der) < 6 and der[1] > 0x80
         return (
             Form(f"cut off: there are {len(der)} bytes of it", "Take the whole document; a field or a terminal may have cut it.")
             if cut
