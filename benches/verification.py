@@ -103,7 +103,7 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
 
     def public() -> int:
         for document in documents:
-            verifier.verify(document, at)
+            verifier.verify(document, at=at)
         return len(documents)
 
     def public_threads() -> int:

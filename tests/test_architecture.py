@@ -9,17 +9,35 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
 
-BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.fork", "imdskit.clouds", "imdskit.versions", "imdskit"}
+BASE = {
+    "imdskit.arguments",
+    "imdskit.errors",
+    "imdskit.reasons",
+    "imdskit.clock",
+    "imdskit.fork",
+    "imdskit.clouds",
+    "imdskit.versions",
+    "imdskit",
+}
 
 ALLOWED: dict[str, set[str]] = {
     "imdskit.reasons": set(),
     "imdskit.errors": {"imdskit.reasons"},
+    "imdskit.arguments": {"imdskit.errors"},
     "imdskit.clock": set(),
     "imdskit.fork": set(),
     "imdskit.versions": {"imdskit.errors", "imdskit.reasons"},
-    "imdskit.clouds": {"imdskit.errors", "imdskit.reasons"},
+    "imdskit.clouds": {"imdskit.arguments", "imdskit.errors", "imdskit.reasons"},
     "imdskit.asn1": {"imdskit.asn1", "imdskit.errors", "imdskit.reasons"},
-    "imdskit.backends": {"imdskit.backends", "imdskit.asn1", "imdskit.errors", "imdskit.reasons", "imdskit.fork", "imdskit._native"},
+    "imdskit.backends": {
+        "imdskit.backends",
+        "imdskit.arguments",
+        "imdskit.asn1",
+        "imdskit.errors",
+        "imdskit.reasons",
+        "imdskit.fork",
+        "imdskit._native",
+    },
     "imdskit.protocol": {"imdskit.protocol"} | BASE,
     "imdskit.client": {"imdskit.client", "imdskit.protocol"} | BASE,
     "imdskit.verify": {"imdskit.verify", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,

@@ -20,12 +20,13 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imdskit import backends
+from imdskit import arguments, backends
 from imdskit.backends.contract import Columns
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.verifier import LAST_SECOND
 
 Array: TypeAlias = Any
 """``pyarrow.Array``; pyarrow tells no types."""
@@ -60,8 +61,10 @@ class VerifyBatch:
     Attributes:
         trust: whom to believe; the bundled roots if None.
         policy: what is demanded.
-        document: name of the column of documents: binary or text. Where there is none the row is refused, ``empty``.
-        at: when validity is judged: Unix seconds for all rows; or the name of a column, of Unix seconds or of timestamps with a time zone.
+        document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded, extension). A
+            row without a document is refused, ``empty``.
+        at: when validity is judged: Unix seconds for all rows; or the name of a column, of Unix seconds or of timestamps with a time zone. A timestamp is
+            an instant whatever the zone is called, so zones that this machine does not know are taken.
         keep: names of the columns that are handed on, before the verdict's; all but the documents if None.
         threads: to work on in each process. Engines that start a process for every core want one.
         backend: ``auto``, ``python`` or ``rust``.
@@ -69,7 +72,7 @@ class VerifyBatch:
             policy requires nonces. None compares none.
 
     Raises:
-        UsageError: the policy requires nonces, and no column of them is named.
+        UsageError: an attribute is of the wrong type; or the policy requires nonces, and no column of them is named.
     """
 
     at: int | str
@@ -82,6 +85,18 @@ class VerifyBatch:
     nonce: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.at, str):
+            arguments.whole(self.at, "at", 0, LAST_SECOND)
+        if self.trust is not None:
+            arguments.instance(self.trust, "trust", Trust)
+        arguments.instance(self.policy, "policy", Policy)
+        for name in ("document", "backend"):
+            arguments.instance(getattr(self, name), name, str)
+        if self.keep is not None:
+            arguments.items(self.keep, "keep", str)
+        if self.nonce is not None:
+            arguments.instance(self.nonce, "nonce", str)
+        arguments.threads(self.threads)
         if self.policy.require_nonce and self.nonce is None:
             hint = "Say in `nonce` in which column they are; or demand none of stored documents: Policy.offline_audit()."
             raise UsageError("bad-argument", "A batch without nonces has none to compare.", location="policy.require_nonce", hint=hint)
@@ -90,19 +105,24 @@ class VerifyBatch:
         """The verdicts on one batch, row for row.
 
         Raises:
-            UsageError: a column is absent, or of a type that cannot be meant, or a time is.
-            OverflowError: texts of one column add up to 2 GiB; give smaller batches.
+            UsageError: a column is absent, of a type that is not accepted, or holds a time out of range; or the texts of one column of the verdicts add up to
+                2 GiB: give smaller batches.
         """
-        documents = [document or b"" for document in _column(batch, self.document, _DOCUMENTS).cast(pa.large_binary()).to_pylist()]
-        issued = None if self.nonce is None else _column(batch, self.nonce, _NONCES)
+        arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
+        schema = self.schema(batch.schema)
+        documents = [document or b"" for document in _column(batch, self.document, _DOCUMENTS, pa.large_binary()).to_pylist()]
+        issued = None if self.nonce is None else _column(batch, self.nonce, _NONCES, pa.large_string())
         verifier = _verifier(self.trust, replace(self.policy, require_nonce=False), self.backend)
-        columns = verifier.verify_columns(documents, self._times(batch), threads=self.threads)
-        kept = self._kept(batch.schema)
+        times = self._times(batch)
+        try:
+            columns = verifier.verify_columns(documents, times, threads=self.threads)
+        except OverflowError as error:
+            raise UsageError("bad-argument", f"{error}.", location=self.document, hint="Give smaller batches.") from None
         said = _arrays(columns)
         if issued is not None:
             said = _answering(said, issued, required=self.policy.require_nonce)
-        arrays = [batch.column(name) for name in kept] + [said[name] for name in FIELDS.names]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema(batch.schema))
+        arrays = [batch.column(place) for place in self._kept(batch.schema)] + [said[name] for name in FIELDS.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
         """The verdicts on each of many batches: what Spark's ``mapInArrow`` takes."""
@@ -110,6 +130,7 @@ class VerifyBatch:
 
     def table(self, table: Table) -> Table:
         """The verdicts on a table, which may consist of several batches: what Ray's ``map_batches`` takes."""
+        arguments.instance(table, "table", pa.Table)
         return pa.Table.from_batches(self.each(table.to_batches()), schema=self.schema(table.schema))
 
     def schema(self, given: Schema) -> Schema:
@@ -118,19 +139,18 @@ class VerifyBatch:
         Raises:
             UsageError: a column that is kept is absent, or called like one of the verdict's.
         """
-        kept = self._kept(given)
-        twice = [name for name in kept if name in FIELDS.names]
+        kept = self._kept(arguments.instance(given, "schema", pa.Schema))
+        twice = [given.field(place).name for place in kept if given.field(place).name in FIELDS.names]
         if twice:
             hint = "Rename it, or say in `keep` which columns are handed on."
             raise UsageError("bad-argument", f"There is a column {twice[0]!r} already.", location="keep", hint=hint)
-        return pa.schema([given.field(name) for name in kept] + list(FIELDS))
+        return pa.schema([given.field(place) for place in kept] + list(FIELDS))
 
-    def _kept(self, given: Schema) -> Sequence[str]:
+    def _kept(self, given: Schema) -> list[int]:
+        """The places of the columns that are handed on."""
         if self.keep is None:
-            return [name for name in given.names if name != self.document]
-        for name in self.keep:
-            _only(given, name)
-        return self.keep
+            return [place for place, name in enumerate(given.names) if name != self.document]
+        return [_only(given, name) for name in self.keep]
 
     def _times(self, batch: RecordBatch) -> int | list[int]:
         if isinstance(self.at, int):
@@ -142,9 +162,19 @@ class VerifyBatch:
                 "bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or say when to judge them."
             )
         if pa.types.is_timestamp(column.type):
-            column = pc.floor_temporal(column, unit="second").cast(pa.timestamp("s", tz=column.type.tz))
-        seconds: list[int] = column.cast(pa.int64()).to_pylist()
+            unit = _UNITS[column.type.unit]
+            # As numbers: no calendar is needed, so neither is a database of time zones.
+            seconds = [instant // unit for instant in column.cast(pa.int64()).to_pylist()]
+        else:
+            seconds = column.to_pylist()
+        for row, second in enumerate(seconds):
+            if not 0 <= second <= LAST_SECOND:
+                message = f"Row {row} of the column {self.at!r} has a time outside of the years 1970 to 9999: {second} Unix seconds."
+                raise UsageError("bad-argument", message, location=self.at, hint="Times are Unix seconds, or timestamps with a time zone.")
         return seconds
+
+
+_UNITS = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 @lru_cache(maxsize=8)
@@ -161,15 +191,15 @@ def _only(schema: Schema, name: str) -> int:
 
 
 def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
 
 
 def _is_document(kind: Any) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or _is_text(kind))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind) or _is_text(kind))
 
 
 def _is_time(kind: Any) -> bool:
-    return bool(pa.types.is_integer(kind) or (pa.types.is_timestamp(kind) and kind.tz is not None))
+    return bool(pa.types.is_integer(kind) or pa.types.is_null(kind) or (pa.types.is_timestamp(kind) and kind.tz is not None))
 
 
 _DOCUMENTS = (_is_document, "binary or text")
@@ -177,12 +207,34 @@ _TIMES = (_is_time, "Unix seconds or timestamps with a time zone")
 _NONCES = (_is_text, "text")
 
 
-def _column(batch: RecordBatch, name: str, expected: Any) -> Array:
-    column = batch.column(_only(batch.schema, name))
+def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
+    """The column ``name`` in a plain type, which is ``cast`` if that is given. Raises UsageError, whatever pyarrow finds wrong with it."""
+    given = batch.column(_only(batch.schema, name))
     fits, words = expected
-    if not fits(column.type):
-        raise UsageError("bad-argument", f"The column {name!r} is of type {column.type}.", location=name, hint=f"Expected is {words}.")
-    return column
+    try:
+        column = _plain(given)
+        if fits(column.type):
+            return column if cast is None else column.cast(cast, safe=False)
+    except (pa.ArrowException, NotImplementedError) as error:
+        message = f"The column {name!r} of type {given.type} cannot be read: {str(error)[:200]}"
+        raise UsageError("bad-argument", message, location=name, hint=f"Expected is {words}.") from None
+    raise UsageError("bad-argument", f"The column {name!r} is of type {given.type}.", location=name, hint=f"Expected is {words}.")
+
+
+_VIEWS = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+
+
+def _plain(array: Array) -> Array:
+    """The same values without an extension type, a dictionary, runs, or views; pyarrow casts few of these itself, and fewer of them nested."""
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(array.storage)
+    if pa.types.is_dictionary(kind):
+        return _plain(array.dictionary).take(array.indices)
+    if pa.types.is_run_end_encoded(kind):
+        runs = pa.RunEndEncodedArray.from_arrays(array.run_ends, _plain(array.values))
+        return pc.run_end_decode(runs.slice(array.offset, len(array)))
+    return array.cast(_VIEWS[str(kind)]) if str(kind) in _VIEWS else array
 
 
 def _arrays(columns: Columns) -> dict[str, Array]:

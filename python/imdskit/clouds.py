@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from imdskit import arguments
 from imdskit.errors import UsageError
 
 
@@ -48,8 +49,7 @@ def find(name: str) -> Cloud:
         UsageError: no cloud has that name.
     """
     try:
-        return _BY_NAME[name.lower()]
+        return _BY_NAME[arguments.instance(name, "cloud", str).lower()]
     except KeyError:
-        raise UsageError(
-            "bad-argument", f"There is no cloud called {name!r}.", hint="Known: " + ", ".join(c.name for c in CLOUDS) + "."
-        ) from None
+        message = f"There is no cloud called {arguments.shown(name)}."
+        raise UsageError("bad-argument", message, location="cloud", hint="Known: " + ", ".join(c.name for c in CLOUDS) + ".") from None

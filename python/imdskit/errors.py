@@ -27,7 +27,7 @@ class ImdskitError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        place = f" (at {self.location})" if self.location else ""
+        place = f" (at {self.location})" if self.location and f"`{self.location}`" not in self.message else ""
         return f"{self.code}: {self.message}{place}"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -101,8 +101,8 @@ class TrustError(ImdskitError):
     """
 
 
-class UsageError(ImdskitError):
-    """A call that cannot mean anything: a wrong type, an unknown cloud, a time without zone. Code: ``bad-argument``."""
+class UsageError(ImdskitError, ValueError):
+    """Invalid argument: a wrong type, a value out of range, an unknown cloud, a time without zone. Also a ValueError. Code: ``bad-argument``."""
 
 
 class BackendError(ImdskitError):

@@ -68,7 +68,7 @@ def test_every_row_says_what_the_verifier_says(backend: Backend) -> None:
     found = replace(VERIFY, backend=backend.name)(given)
     assert found.schema == VERIFY.schema(given.schema)
     assert found.schema.names == ["number", *FIELDS.names]
-    verdicts = Verifier(TRUST, backend=backend).verify_many(DOCUMENTS, AT)
+    verdicts = Verifier(TRUST, backend=backend).verify_many(DOCUMENTS, at=AT)
     assert found.to_pylist() == [{"number": number, **said(verdict)} for number, verdict in enumerate(verdicts)]
 
 
@@ -96,7 +96,7 @@ def test_rows_with_times_and_nonces_of_their_own_say_what_the_verifier_says(corp
 
 def judged(verifier: Verifier, row: dict[str, Any]) -> Attestation | VerificationError:
     try:
-        return verifier.verify(row["document"], row["received"], row["issued"])
+        return verifier.verify(row["document"], at=row["received"], nonce=row["issued"])
     except VerificationError as refusal:
         return refusal
 
@@ -170,8 +170,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' is of type int64."),
     "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "There are 0 columns 'issued'."),
     "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
-    "beyond": ({"at": "seen"}, {"document": ["a"], "seen": [-1]}, "There is not a time of the years 1970 to 9999 for each document."),
-    "for all beyond": ({"at": -1}, {"document": ["a"]}, "The time is outside of the years 1970 to 9999."),
+    "beyond": (
+        {"at": "seen"},
+        {"document": ["a"], "seen": [-1]},
+        "Row 0 of the column 'seen' has a time outside of the years 1970 to 9999: -1 Unix seconds.",
+    ),
+    "for all beyond": ({"at": -1}, {"document": ["a"]}, "`at` must be a whole number from 0 to 253402300799; got -1."),
     "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "There is a column 'reason' already."),
     "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "There are 0 columns 'id'."),
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Pa
     ]
     (tmp_path / "lines").write_bytes(b"\n".join(lines))
     status, out, err = run("verify", "--batch", tmp_path / "lines", "--trust", root)
-    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\n")
+    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\nwarning: members of lines that were not used: received (1)\n")
     assert short(out) == [
         (1, None, "accepted"),
         (2, None, "accepted"),
@@ -322,8 +323,8 @@ def test_two_runs_do_not_write_into_one_file(run: Run, envelope: bytes, tmp_path
         (["x", "--batch", "--nonce", "1"], "--nonce is for one document and does not go with --batch."),
         (["x", "--batch", "--explain"], "--explain is for one document and does not go with --batch."),
         (["x", "--batch", "--resume"], "Without a file of results there is nothing to go on from."),
-        (["-", "--batch", "--threads", "0"], "There are 1 to 1024 threads."),
-        (["-", "--batch", "--threads", "-1"], "There are 1 to 1024 threads."),
+        (["-", "--batch", "--threads", "0"], "`--threads` must be a whole number from 1 to 1024"),
+        (["-", "--batch", "--threads", "-1"], "`--threads` must be a whole number from 1 to 1024"),
         (["no-such-file", "--batch"], "It cannot be read: No such file or directory."),
         (["a\0b", "--batch"], "It cannot be read: "),
         (["-", "--batch"], "There is no document in it."),
@@ -366,6 +367,233 @@ def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = F
     return shown.decode()
 
 
+CREATED = "%m/%d/%y %H:%M:%S %z"
+
+
+@pytest.fixture
+def created(run: Run, envelope: bytes, root: str) -> int:
+    """Unix second in which the document was made."""
+    return int(
+        datetime.strptime(
+            json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"], CREATED
+        ).timestamp()
+    )
+
+
+def record(**members: object) -> bytes:
+    return json.dumps(members).encode()
+
+
+def test_each_line_is_judged_at_its_own_time(run: Run, envelope: bytes, root: str, created: int, backend: Backend) -> None:
+    document = json.loads(envelope)
+    stamp = datetime.fromtimestamp(created + 60, UTC)
+    lines = [
+        record(id="seconds", document=document, at=created + 60),
+        record(id="zulu", document=envelope.decode(), at=stamp.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        record(id="zone", document=document["signature"], at=stamp.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()),
+        record(id="lower case", document=document, at=stamp.strftime("%Y-%m-%dt%H:%M:%S.999999999z")),
+        record(id="blank", document=document, at=stamp.strftime("%Y-%m-%d %H:%M:%S+00:00")),
+        record(id="too late", document=document, at=created + 7 * 3600),
+        record(id="too early", document=document, at=created - 3600),
+        record(id="none", document=document, at=None),
+        record(id="absent", document=document),
+        record(**document, at=created + 60, id="an envelope"),
+        record(**document, at=created + 7 * 3600),
+    ]
+    given = ("--trust", root, "--backend", backend.name, "--at", datetime.fromtimestamp(created + 10 * 3600, UTC).isoformat())
+    status, out, err = run("verify", "--batch", "-", *given, stdin=b"\n".join(lines))
+    assert status == 1
+    late, early = "document-expired", "document-not-yet-valid"
+    assert [reason for *_, reason in short(out)] == [*["accepted"] * 5, late, early, late, late, "accepted", late]
+    assert [name for _, name, _ in short(out)][-2:] == ["an envelope", None]
+    assert [datetime.fromisoformat(one["at"]).timestamp() - created for one in results(out)] == [
+        *[60] * 5,
+        25200,
+        -3600,
+        36000,
+        36000,
+        60,
+        25200,
+    ]
+    assert "warning" not in err
+
+
+BAD_TIMES = [
+    "yesterday",
+    "",
+    "2026-11-23",
+    "2026-11-23T08:00:00",
+    "2026-13-01T00:00:00Z",
+    "2026-11-23T08:00:60Z",
+    "0001-01-01T00:00:00+14:00",
+    "1795000000",
+    1795000000.5,
+    1795000000000,
+    -1,
+    10**30,
+    True,
+    [],
+    {},
+    "2026-11-23T08:00:00Z ",
+    "\u0662026-11-23T08:00:00Z",
+]
+
+
+@pytest.mark.parametrize("value", BAD_TIMES, ids=str)
+def test_a_time_that_cannot_be_used_is_told_and_costs_its_neighbours_nothing(run: Run, envelope: bytes, root: str, value: object) -> None:
+    lines = [envelope, record(id=7, document=json.loads(envelope), at=value), envelope]
+    status, out, err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
+    assert status == 1
+    assert short(out) == [(1, None, "accepted"), (2, 7, "bad-line"), (3, None, "accepted")]
+    second = results(out)[1]
+    assert second["verdict"] == "unread"
+    assert second["detail"].startswith("`at` must be Unix seconds or a time with a zone")
+    assert "         1  bad-line: The time or the nonce of the line cannot be used." in err.splitlines()
+
+
+def test_each_line_may_have_its_own_nonce(run: Run, envelope: bytes, root: str, backend: Backend) -> None:
+    document = json.loads(envelope)
+    lines = [
+        record(document=document, nonce="4071882193"),
+        record(document=document, nonce="4071882194"),
+        record(document=document, nonce=""),
+        record(document=document, nonce=None),
+        record(document=document),
+        record(document=document, nonce=4071882193),
+        record(document=document, nonce=["4071882193"]),
+        record(**document, nonce="4071882193"),
+        record(**document, nonce="another"),
+        record(document="MIIB", nonce="4071882193"),
+    ]
+    for preset, without in (("default", "accepted"), ("online", "nonce-required")):
+        options = ("--trust", root, "--backend", backend.name, "--preset", preset)
+        now = json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"]
+        at = datetime.strptime(now, CREATED).isoformat()
+        _, out, _ = run("verify", "--batch", "-", *options, "--at", at, stdin=b"\n".join(lines))
+        assert [reason for *_, reason in short(out)] == [
+            "accepted",
+            "nonce-mismatch",
+            "nonce-mismatch",
+            without,
+            without,
+            "bad-line",
+            "bad-line",
+            "accepted",
+            "nonce-mismatch",
+            "bad-der",
+        ]
+        assert [one.get("nonce") for one in results(out)][:3] == ["4071882193", "4071882194", ""]
+        assert results(out)[1]["location"] == "content.nonce"
+
+
+def test_members_that_are_not_used_are_reported_once_with_counts(run: Run, envelope: bytes, root: str) -> None:
+    document = json.loads(envelope)
+    lines = [
+        *[record(document=document, received=1, customer="x")] * 3,
+        record(document=document, received=2, At=7),
+        record(**document, received=3, Nonce="7"),
+        record(document={**document, "at": 7}),
+        envelope,
+    ]
+    status, out, err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
+    assert (status, len(results(out))) == (0, 7)
+    assert (
+        err.splitlines()[-1]
+        == "warning: members of lines that were not used: received (5), customer (3), At (1), Nonce (1), document.at (1)"
+    )
+
+
+def test_unused_members_without_end_are_counted_in_bounded_memory(run: Run, envelope: bytes, root: str) -> None:
+    lines = [record(document="MIIB", **{f"{'x' * 100}{number}": 1, f"name {number}\x1b": 1}) for number in range(500)]
+    err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines)).err
+    warning = err.splitlines()[-1]
+    assert "x" * 60 + " (500)" in warning
+    assert "(others) (401)" in warning
+    assert "\x1b" not in warning
+
+
+def test_a_run_with_times_of_its_own_goes_on_where_it_was_cut_off(
+    run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: int
+) -> None:
+    monkeypatch.setattr(batch, "PIECE", 5)
+    document = json.loads(envelope)
+    lines = [record(document=document, at=created + 600 * number, nonce="4071882193") for number in range(48)]
+    lines[20:] = [line if number % 3 else record(document=document) for number, line in enumerate(lines[20:])]
+    (tmp_path / "in").write_bytes(b"\n".join(lines))
+    given = ("verify", "--batch", tmp_path / "in", "--trust", root)
+    whole = run(*given, "--at", "2001-02-03T04:05:06Z")
+    expected = whole.out.encode()
+    ends = [at + 1 for at, octet in enumerate(expected) if octet == 10]
+    for cut in (0, ends[3], ends[18], ends[18] + 7, ends[30], len(expected)):
+        (tmp_path / "out").write_bytes(expected[:cut])
+        again = run(*given, "--at", "2001-02-03T04:05:06Z", "--output", tmp_path / "out", "--resume")
+        assert (again.status, again.err) == (whole.status, whole.err)
+        assert (tmp_path / "out").read_bytes() == expected, cut
+    # Without --at the time of the first run is found in a line that has none of its own.
+    (tmp_path / "out").write_bytes(expected[: ends[30]])
+    assert run(*given, "--output", tmp_path / "out", "--resume").status == whole.status
+    assert (tmp_path / "out").read_bytes() == expected
+    # Times that were changed since are another run.
+    (tmp_path / "in").write_bytes(b"\n".join([record(document=document, at=created + 1), *lines[1:]]))
+    (tmp_path / "out").write_bytes(expected[: ends[18]])
+    assert run(*given, "--output", tmp_path / "out", "--resume").status == 2
+
+
+OTHER_INPUTS = {
+    "Parquet": (b"PAR1\x15\x04\x15\n", "a Parquet file", "imdskit.arrow"),
+    "Arrow": (b"ARROW1\0\0", "an Apache Arrow file", "imdskit.arrow"),
+    "a stream of Arrow": (b"\xff\xff\xff\xff\x10\0", "an Apache Arrow stream", "imdskit.arrow"),
+    "gzip": (gzip.compress(b"{}\n", mtime=0), "compressed with gzip", "gzip -dc"),
+    "Zstandard": (b"\x28\xb5\x2f\xfd\0", "compressed with Zstandard", "zstd -dc"),
+    "ZIP": (b"PK\x03\x04\x14\0", "a ZIP archive", "Unpack it"),
+    "CSV": (b"id,document,at\n1,MIIB,7\n", "CSV", "lines of JSON"),
+    "CSV in quotes": (b'"id";"document"\r\n', "CSV", "lines of JSON"),
+    "TSV": (b"id\tdocument\n", "CSV", "lines of JSON"),
+    "UTF-16": ('{"document":"MIIB"}\n'.encode("utf-16"), "UTF-16 text", "iconv"),
+    "JSON over lines": (b'{\n  "encoding": "pkcs7"\n}\n', "JSON over several lines", "jq -c"),
+    "an array over lines": (b"[\n{}\n]\n", "JSON over several lines", "jq -c"),
+}
+
+
+@pytest.mark.parametrize(("data", "what", "remedy"), OTHER_INPUTS.values(), ids=OTHER_INPUTS)
+def test_a_file_that_has_no_lines_of_documents_is_named(run: Run, tmp_path: Path, data: bytes, what: str, remedy: str) -> None:
+    (tmp_path / "in").write_bytes(data)
+    for status, out, err in (run("verify", "--batch", tmp_path / "in"), run("verify", "--batch", "-", stdin=data)):
+        assert (status, out) == (2, "")
+        assert f"The input is {what}; expected are lines with one document each." in err
+        assert remedy in err
+
+
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(run: Run, envelope: bytes, root: str) -> None:
+    for line in (envelope, record(id="x", document=json.loads(envelope)), text(envelope).encode()):
+        assert run("verify", "--batch", "-", "--trust", root, stdin=b"\xef\xbb\xbf" + line + b"\r\n" + line).status == 0
+
+
+def test_a_line_in_a_wrong_form_has_a_hint(run: Run, envelope: bytes, root: str) -> None:
+    lines = [
+        record(document=text(envelope).replace("+", " ")),
+        envelope.replace(b'"', b"'"),
+        b"%7B%22encoding%22",
+        record(document="\ufeff" + envelope.decode()),
+        b"MIIB",
+    ]
+    _, out, _ = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
+    words = ["plus signs became blanks", "single quotes", "percent-encoded", "byte order mark"]
+    assert all(word in one["hint"] for word, one in zip(words, results(out), strict=False))
+
+
+def test_numbers_of_any_size_beside_a_document_change_nothing(run: Run, envelope: bytes, root: str) -> None:
+    digits = b"9" * 5000
+    lines = [
+        b'{"document":' + envelope[:-1] + b',"x":' + digits + b',"y":1e999}}',
+        b'{"document":' + envelope + b',"id":' + digits + b"}",
+        b'{"document":' + envelope + b',"x":[1e999,-0]}',
+    ]
+    status, out, _ = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
+    assert status == 0
+    assert short(out)[1] == (2, digits.decode(), "accepted")
+
+
 def test_a_terminal_shows_progress_and_takes_it_away(envelope: bytes, tmp_path: Path) -> None:
     shown = through_a_terminal(tmp_path, lines_of_many(envelope, 3000))
     first, *_, last = shown.split("\r\x1b[K")
@@ -382,9 +610,9 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
     """Of two inputs the second is eight times as long, and takes 60 MB on disk."""
     # What getrusage says of a child includes what its parent had.
     code = "import sys; from imdskit.cli import main; main(sys.argv[1:]); print(open('/proc/self/status').read())"
-    peaks = []
+    peaks, sizes = [], []
     for times in (5_000, 40_000):
-        (tmp_path / "in").write_bytes((b"A" * 1500 + b"!\n") * times)
+        sizes.append((tmp_path / "in").write_bytes((b"A" * 1500 + b"!\n") * times) // 1024)
         done = subprocess.run(
             [sys.executable, "-c", code, "verify", "--batch", tmp_path / "in", "--output", tmp_path / f"out{times}"],
             env={**os.environ, "PYTHONPATH": str(PYTHON)},
@@ -395,4 +623,5 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
         )
         assert len((tmp_path / f"out{times}").read_bytes().splitlines()) == times
         peaks.append(int(done.stdout.split("VmHWM:")[1].split()[0]))
-    assert peaks[1] < peaks[0] + 8 * 1024
+    # A run that kept its input would grow as the input does; when garbage is collected differs between versions of Python.
+    assert peaks[1] - peaks[0] < (sizes[1] - sizes[0]) / 3

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 import pytest
 
 from imdskit import cli
+from imdskit.cli import inputs
 from imdskit.emulator import Emulator
+from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 
 PYTHON = Path(__file__).parent.parent.parent / "python"
@@ -102,9 +105,23 @@ REFUSALS = {
 }
 
 
+def test_a_closed_standard_input_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError) as error:
+        inputs.read("-", 10)
+    assert error.value.message == "Standard input is closed."
+
+
+@pytest.fixture
+def at(run: Run, document: str, root: str) -> tuple[str, str]:
+    """Arguments for the second after the document was made: one document serves the whole session, which may last longer than a preset allows."""
+    created = json.loads(run("verify", document, "--trust", root).out)["timeStamp"]["createdOn"]
+    return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()
+
+
 @pytest.mark.parametrize(("options", "reason"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_options_can_refuse(run: Run, document: str, root: str, options: list[str], reason: str) -> None:
-    status, out, err = run("verify", document, "--trust", root, *options)
+def test_options_can_refuse(run: Run, document: str, root: str, at: tuple[str, str], options: list[str], reason: str) -> None:
+    status, out, err = run("verify", document, "--trust", root, *at, *options)
     assert (status, out) == (1, "")
     assert err.startswith(f"refused: {reason}: ")
 
@@ -120,8 +137,8 @@ ACCEPTANCES = {
 
 
 @pytest.mark.parametrize("options", ACCEPTANCES.values(), ids=ACCEPTANCES.keys())
-def test_options_can_accept(run: Run, document: str, root: str, options: list[str]) -> None:
-    assert run("verify", document, "--trust", root, *options).status == 0
+def test_options_can_accept(run: Run, document: str, root: str, at: tuple[str, str], options: list[str]) -> None:
+    assert run("verify", document, "--trust", root, *at, *options).status == 0
 
 
 def test_trust_stands_in_place_of_the_bundled_roots(run: Run, shared: Path, root: str) -> None:

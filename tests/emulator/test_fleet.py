@@ -316,7 +316,8 @@ def test_an_untouched_machine_takes_no_memory(backend: Backend, unsigned: None) 
         return size
 
     made(10)
-    assert made(10_000) - made(10) < 10_000
+    # Not even a pointer each; what the interpreter itself allocates differs between versions.
+    assert made(10_000) - made(10) < 8 * 9_990
 
 
 def test_a_machine_that_falls_asleep_goes_at_once(small: tuple[Fleet, ManualClock]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -208,7 +208,12 @@ def changed(value: Any, path: tuple[str | int, ...], change: Callable[[Any, Any]
 
 
 def replaced(new: Any) -> Callable[[Any, Any], None]:
-    return lambda holder, step: holder.__setitem__(step, copy.deepcopy(new))
+    def change(holder: Any, step: Any) -> None:
+        holder[step] = copy.deepcopy(
+            new
+        )  # raises TypeError for a holder that is no container, where __setitem__ would be an AttributeError
+
+    return change
 
 
 def test_everything_at_once_is_accepted_by_both() -> None:
@@ -254,6 +259,8 @@ JSON = st.recursive(
 
 
 @settings(max_examples=150)
+@example(("compute",), "text", ("compute", "name"), None)
+@example(("compute", "storageProfile", "dataDisks"), [0], ("compute", "storageProfile", "dataDisks", 0, "managedDisk"), None)
 @given(st.sampled_from([path for path in places(FULL) if path]), JSON, st.sampled_from([path for path in places(FULL) if path]), JSON)
 def test_schema_and_loader_agree_on_random_changes(
     first: tuple[str | int, ...], one: Any, second: tuple[str | int, ...], other: Any

@@ -269,10 +269,10 @@ def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backen
             at = int(datetime.strptime(meta["created_on"], "%m/%d/%y %H:%M:%S -0000").replace(tzinfo=UTC).timestamp()) + 3600
             signed = path.with_name(path.name.replace(".meta", "")).read_bytes()
             with pytest.raises(VerificationError) as refusal:
-                Verifier(trust, backend=backend).verify(signed, at)
+                Verifier(trust, backend=backend).verify(signed, at=at)
             assert refusal.value.reason is Reason.UNKNOWN_ISSUER
             aia = AiaFetcher(resolver=network, transport=network, budget=FetchBudget())
-            assert len(Verifier(trust, backend=backend, aia=aia).verify(signed, at).chain) == 3, meta["id"]
+            assert len(Verifier(trust, backend=backend, aia=aia).verify(signed, at=at).chain) == 3, meta["id"]
             count += 1
     assert count == len(network.asked) >= 11
 

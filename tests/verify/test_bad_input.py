@@ -62,11 +62,11 @@ def test_bad_input_gets_a_reason_at_once(document: bytes | str, reason: Reason, 
     verifier = Verifier(backend=backend)
     start = time.process_time()
     with pytest.raises(VerificationError) as refusal:
-        verifier.verify(document, AT)
+        verifier.verify(document, at=AT)
     assert time.process_time() - start < 1
     assert refusal.value.reason is reason
     assert refusal.value.location
-    report = verifier.explain(document, AT)
+    report = verifier.explain(document, at=AT)
     assert report.error is not None
     assert report.error.reason is reason
 
@@ -74,10 +74,10 @@ def test_bad_input_gets_a_reason_at_once(document: bytes | str, reason: Reason, 
 @pytest.mark.parametrize("document", [None, 1, ["x"], {"encoding": "pkcs7"}], ids=repr)
 def test_a_document_of_the_wrong_type_is_a_usage_error(document: object, backend: Backend) -> None:
     with pytest.raises(UsageError):
-        Verifier(backend=backend).verify(document, AT)  # type: ignore[arg-type]  # the mistake is the subject
+        Verifier(backend=backend).verify(document, at=AT)  # type: ignore[arg-type]  # the mistake is the subject
 
 
 @pytest.mark.parametrize("at", ["2026-01-01", 1.5, True], ids=repr)
 def test_a_time_of_the_wrong_type_is_a_usage_error(at: object, backend: Backend) -> None:
     with pytest.raises(UsageError):
-        Verifier(backend=backend).verify(b"x", at)  # type: ignore[arg-type]  # the mistake is the subject
+        Verifier(backend=backend).verify(b"x", at=at)  # type: ignore[arg-type]  # the mistake is the subject

@@ -41,7 +41,7 @@ def documents(shared: Path, *, genuine: bool) -> list[tuple[str, bytes, int]]:
 def test_every_genuine_document_verifies_an_hour_after_it_was_made(shared: Path, backend: Backend) -> None:
     verifier = Verifier(backend=backend)
     for name, document, at in documents(shared, genuine=True):
-        attestation = verifier.verify(document, at + HOUR)
+        attestation = verifier.verify(document, at=at + HOUR)
         assert attestation.cloud.name == ("usgovernment" if "usgov" in name else "public"), name
         assert attestation.claims.created_on == at
         assert attestation.claims.expires_on == at + 6 * HOUR
@@ -53,7 +53,7 @@ def test_every_genuine_document_has_expired_seven_hours_after_it_was_made(shared
     verifier = Verifier(backend=backend)
     for _, document, at in documents(shared, genuine=True):
         with pytest.raises(VerificationError) as refusal:
-            verifier.verify(document, at + 7 * HOUR)
+            verifier.verify(document, at=at + 7 * HOUR)
         assert refusal.value.reason is Reason.DOCUMENT_EXPIRED
 
 
@@ -63,18 +63,18 @@ def test_a_genuine_document_is_refused_for_another_cloud(shared: Path, backend: 
     verifier = Verifier(policy=Policy(clouds=(CHINA,)), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         with pytest.raises(VerificationError) as refusal:
-            verifier.verify(document, at + HOUR)
+            verifier.verify(document, at=at + HOUR)
         assert refusal.value.reason is Reason.WRONG_NAME
 
 
 def test_a_genuine_document_answers_its_own_nonce_only(shared: Path, backend: Backend) -> None:
     verifier = Verifier(policy=Policy.online(max_age=2 * HOUR), backend=backend)
     for _, document, at in documents(shared, genuine=True):
-        nonce = Verifier(backend=backend).verify(document, at + HOUR).claims.nonce
-        assert verifier.verify(document, at + HOUR, nonce).claims.nonce == nonce
+        nonce = Verifier(backend=backend).verify(document, at=at + HOUR).claims.nonce
+        assert verifier.verify(document, at=at + HOUR, nonce=nonce).claims.nonce == nonce
         for other, reason in ((nonce + "0", Reason.NONCE_MISMATCH), ("", Reason.NONCE_MISMATCH), (None, Reason.NONCE_REQUIRED)):
             with pytest.raises(VerificationError) as refusal:
-                verifier.verify(document, at + HOUR, other)
+                verifier.verify(document, at=at + HOUR, nonce=other)
             assert refusal.value.reason is reason
 
 
@@ -83,7 +83,7 @@ def test_the_controls_are_refused_each_for_its_own_reason(shared: Path, backend:
     for name, document, at in documents(shared, genuine=False):
         reason, why = CONTROLS[name[:2]]
         with pytest.raises(VerificationError) as refusal:
-            Verifier(backend=backend).verify(document, at + HOUR)
+            Verifier(backend=backend).verify(document, at=at + HOUR)
         assert refusal.value.reason is reason, why
         seen.add(name[:2])
     assert seen == set(CONTROLS)
@@ -95,7 +95,7 @@ def test_the_three_ways_to_write_a_document_down_mean_the_same(shared: Path, bac
     bare = json.loads(document)["signature"]
     wrapped = "\r\n".join(bare[i : i + 64] for i in range(0, len(bare), 64))
     forms = [document, document.decode(), bare, wrapped, f" \n{bare}\n", base64.b64decode(bare)]
-    assert len({verifier.verify(form, at + HOUR).replay_key for form in forms}) == 1
+    assert len({verifier.verify(form, at=at + HOUR).replay_key for form in forms}) == 1
 
 
 def test_memory_changes_the_time_and_never_the_answer(shared: Path, backend: Backend) -> None:
@@ -106,7 +106,7 @@ def test_memory_changes_the_time_and_never_the_answer(shared: Path, backend: Bac
             answers = []
             for verifier in (warm, Verifier(policy=Policy(check_times=False), backend=backend)):
                 try:
-                    answers.append(verifier.verify(document, second).chain)
+                    answers.append(verifier.verify(document, at=second).chain)
                 except VerificationError as error:
                     answers.append((error.reason, error.location))
             assert answers[0] == answers[1]
@@ -116,9 +116,9 @@ def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
     verifier = Verifier(backend=backend)
     for name, document, at in documents(shared, genuine=True) + documents(shared, genuine=False):
         for second in (at + HOUR, at + 7 * HOUR):
-            report = verifier.explain(document, second)
+            report = verifier.explain(document, at=second)
             try:
-                verifier.verify(document, second)
+                verifier.verify(document, at=second)
             except VerificationError as error:
                 assert report.error is not None
                 assert (report.error.reason, report.error.location) == (error.reason, error.location), name
@@ -131,5 +131,5 @@ def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
 
 def test_an_attestation_names_the_backend_that_really_decided(shared: Path, backend: Backend) -> None:
     _, document, at = documents(shared, genuine=True)[0]
-    decided = Verifier(backend=backend).verify(document, at + HOUR).backend
+    decided = Verifier(backend=backend).verify(document, at=at + HOUR).backend
     assert decided == (backend.name if "checker" in backend.native else "python")

@@ -20,7 +20,7 @@ TRUST = Trust(tuple(map(base64.b64decode, SETTING["anchors"])), tuple(map(base64
 
 def attest(name: str, backend: Backend) -> Attestation:
     case: dict[str, Any] = next(case for case in CASES if case["id"] == name)
-    return Verifier(TRUST, backend=backend).verify(base64.b64decode(case["document"]), SETTING["at"])
+    return Verifier(TRUST, backend=backend).verify(base64.b64decode(case["document"]), at=SETTING["at"])
 
 
 def test_what_is_not_fetched_is_not_asked_for(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ TRUST = Trust.from_pem([pem("CERTIFICATE", *SETTING["anchors"])], [pem("CERTIFIC
 
 def verdict(backend: Backend, trust: Trust, policy: Policy | None = None, at: int = AT) -> str:
     try:
-        Verifier(trust, policy or Policy(), backend=backend).verify(DOCUMENT, at)
+        Verifier(trust, policy or Policy(), backend=backend).verify(DOCUMENT, at=at)
     except VerificationError as error:
         return error.code
     return "good"
@@ -68,7 +68,7 @@ def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
     some = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
     said = []
     for trust in (TRUST, some, TRUST.with_crls(pem("X509 CRL", REVOKED))):
-        report = Verifier(trust, backend=backend).explain(DOCUMENT, AT)
+        report = Verifier(trust, backend=backend).explain(DOCUMENT, at=AT)
         said += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
     assert said == [
         ("skip", "no revocation lists were given"),
@@ -117,12 +117,12 @@ def test_the_lists_that_the_emulator_publishes_speak_for_its_certificates(backen
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)
     document = attest.message(authority.signer(), attested.content({"vmId": "a machine"}, "2021-02-01", AT, "4071882193"))
     trust = Trust((authority.root,), (authority.issuing,))
-    chain = Verifier(trust, backend=backend).verify(document, AT).chain
+    chain = Verifier(trust, backend=backend).verify(document, at=AT).chain
     lists = [authority.download(_address_of_list(der).removeprefix("http://127.0.0.1:8080")) for der in chain[:-1]]
     both = replace(trust, crls=tuple(found[1] for found in lists if found))
-    assert Verifier(both, backend=backend).verify(document, AT).chain == chain
+    assert Verifier(both, backend=backend).verify(document, at=AT).chain == chain
     with pytest.raises(VerificationError, match="revocation-unknown"):
-        Verifier(replace(both, crls=both.crls[:1]), backend=backend).verify(document, AT)
+        Verifier(replace(both, crls=both.crls[:1]), backend=backend).verify(document, at=AT)
 
 
 def _address_of_list(der: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from imdskit import arguments
 from imdskit.backends.contract import Backend
 from imdskit.errors import BackendError, UsageError
 
@@ -40,7 +41,8 @@ def get(name: str) -> Backend:
         from imdskit.backends import rust
 
         return rust.load()
-    raise UsageError("bad-argument", f"There is no backend called {name!r}.", hint="Known: auto, python, rust.")
+    message = f"There is no backend called {arguments.shown(name)}."
+    raise UsageError("bad-argument", message, location="backend", hint="Known: auto, python, rust.")
 
 
 def without_kernels(backend: Backend) -> Backend:

@@ -16,7 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, overload
 
+from imdskit import arguments
 from imdskit.errors import VerificationError
+
+MAX_AGE = 366 * 86_400
+"""Largest ``max_age``, in seconds: a year. Documents expire within hours."""
 
 CONTRACT = 3
 """Number of this contract. An extension built for another number is not used."""
@@ -30,18 +34,29 @@ Form = Literal["json", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on hostile input. All are inclusive."""
+    """Bounds on hostile input. All are inclusive.
+
+    Raises:
+        UsageError: a limit is not a whole number, or out of its range.
+    """
 
     document_bytes: int = 64 * 1024
-    """Size of the document as given, before any decoding."""
+    """Size of the document as given, before any decoding. 1 to 16 MiB."""
     certificates: int = 16
-    """Certificates inside one message."""
+    """Certificates inside one message. 1 to 1024."""
     json_brackets: int = 64
     """Opening braces and brackets in one JSON text, so also its depth."""
     path_certificates: int = 8
-    """Certificates on one path, signer and anchor included."""
+    """Certificates on one path, signer and anchor included. 1 to 64."""
     work: int = 3000
-    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/budget.py``)."""
+    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/budget.py``). 1 to 1,000,000."""
+
+    def __post_init__(self) -> None:
+        arguments.whole(self.document_bytes, "limits.document_bytes", 1, 16 * 1024 * 1024)
+        arguments.whole(self.certificates, "limits.certificates", 1, 1024)
+        arguments.whole(self.json_brackets, "limits.json_brackets", 1, 2**31 - 1)
+        arguments.whole(self.path_certificates, "limits.path_certificates", 1, 64)
+        arguments.whole(self.work, "limits.work", 1, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +68,20 @@ class Setup:
         intermediates: certificates that may help to build a path, DER. Never trusted by themselves.
         names: accepted signers as (label, domain): the signer bears the domain or a name below it; the label is reported.
         limits: bounds on hostile input.
-        skew: seconds by which the clocks of signer and verifier may differ.
-        max_age: seconds since ``createdOn``, or None for no other limit than ``expiresOn``.
+        skew: seconds by which the clocks of signer and verifier may differ, 0 to :data:`MAX_SKEW`.
+        max_age: seconds since ``createdOn``, 0 to :data:`MAX_AGE`, or None for no other limit than ``expiresOn``.
         require_nonce: refuse to check without a nonce.
         check_chain: False leaves the whole chain stage out (documentation samples only).
         check_times: False leaves out createdOn, expiresOn and max_age.
         require_vm_id: an empty ``vmId`` is refused.
         allow_common_name: accept the subject's common name where a certificate has no subject alternative name.
-        min_rsa_bits: of the signer and of every key in the chain.
+        min_rsa_bits: of the signer and of every key in the chain, 512 to 8192.
         crls: certificate revocation lists, DER; never fetched. None given: revocation is not checked.
         require_crl: where any list is given, a certificate below the anchor for which no usable, current list speaks is refused. False accepts
             it; then a list helps only where it can be used, and one that is forged or out of date is as good as none.
+
+    Raises:
+        UsageError: a member is of the wrong type or out of range, so that no backend ever sees it.
     """
 
     anchors: tuple[bytes, ...]
@@ -80,6 +98,33 @@ class Setup:
     min_rsa_bits: int = 2048
     crls: tuple[bytes, ...] = ()
     require_crl: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("anchors", "intermediates", "crls"):
+            arguments.items(getattr(self, name), f"setup.{name}", bytes)
+        for index, pair in enumerate(arguments.items(self.names, "setup.names", tuple)):
+            if len(pair) != 2 or not all(isinstance(text, str) and text for text in pair):
+                raise arguments.mistake(f"setup.names[{index}]", "a pair of label and domain, which are not empty", pair)
+        check_settings(self, "setup")
+
+
+def check_settings(settings: object, location: str) -> None:
+    """Check the settings that a :class:`Setup` and a policy have in common; ``location`` is what the errors call them.
+
+    Raises:
+        UsageError: one is of the wrong type or out of range.
+    """
+
+    def of(name: str) -> tuple[object, str]:
+        return getattr(settings, name), f"{location}.{name}"
+
+    arguments.instance(*of("limits"), Limits)
+    arguments.whole(*of("skew"), 0, MAX_SKEW)
+    if getattr(settings, "max_age") is not None:  # noqa: B009  # the members are those of two classes
+        arguments.whole(*of("max_age"), 0, MAX_AGE)
+    arguments.whole(*of("min_rsa_bits"), 512, 8192)
+    for name in ("require_nonce", "check_chain", "check_times", "require_vm_id", "allow_common_name", "require_crl"):
+        arguments.flag(*of(name))
 
 
 @dataclass(frozen=True, slots=True)

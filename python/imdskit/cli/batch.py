@@ -23,7 +23,7 @@ from imdskit.cli.progress import Progress
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import UsageError, VerificationError
 from imdskit.reasons import Reason
-from imdskit.verify import Attestation, Verifier
+from imdskit.verify import Attestation, Verifier, content
 
 PIECE = 2048
 """Documents that are judged together, at most."""
@@ -32,9 +32,10 @@ PIECE_OCTETS = 8 * 1024 * 1024
 JUDGED_AGAIN = 64
 """The last results of an interrupted run, which are made once more to see that trust, policy and documents are still the same."""
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
-UNREADABLE = "unreadable"
-"""The reason of an unread file, which is none of the verifier's."""
-_REASONS = {"", UNREADABLE, *map(str, Reason)}
+UNREADABLE, BAD_LINE = "unreadable", "bad-line"
+"""The reasons of an unread file, and of a line whose time or nonce cannot be used. Neither is one of the verifier's."""
+_SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line cannot be used."}
+_REASONS = {"", *_SENTENCES, *map(str, Reason)}
 _BEGINNINGS = (b'{"line":', b'{"file":')
 
 
@@ -78,8 +79,7 @@ class Tally:
         yield f"{self.all} documents: {self.reasons['']} accepted, {self.refused} refused"
         for reason, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
             if reason:
-                sentence = "The file cannot be read." if reason == UNREADABLE else Reason(reason).sentence
-                yield f"{count:10}  {reason}: {sentence}"
+                yield f"{count:10}  {reason}: {_SENTENCES.get(reason) or Reason(reason).sentence}"
 
 
 def run(
@@ -97,7 +97,7 @@ def run(
     Args:
         verifier: that judges.
         path: a folder, a file of lines, or ``-``.
-        at: when; None for the second in which the first run began.
+        at: when, for documents whose lines give no time of their own; None for the second in which the first run began.
         results: file for the results; standard output by default.
         resume: go on after the last whole line of ``results``, if that is there.
         threads: at most; None for as many as there are processors.
@@ -135,6 +135,9 @@ def run(
         raise UsageError("bad-argument", "There is no document in it.", location=path)
     for line in tally.lines():
         output.note(line)
+    if source.unused:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(source.unused.items(), key=lambda pair: (-pair[1], pair[0])))
+        output.note(f"warning: members of lines that were not used: {names}")
     return 1 if tally.refused else 0
 
 
@@ -169,35 +172,43 @@ def _pieces(items: Iterator[Item]) -> Iterator[list[Item]]:
 
 
 def _judged(verifier: Verifier, piece: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
-    """The reason, ``""`` for an acceptance, and the line of each."""
-    verdicts = verifier.verify_many((item.document for item in piece if item.document is not None), second, threads=threads)
-    moment = datetime.fromtimestamp(second, UTC).isoformat()
+    """The reason, ``""`` for an acceptance, and the line of each; ``second`` is the time of those that have none of their own."""
+    read = [item for item in piece if item.document is not None]
+    verdicts = verifier.verify_many(
+        (item.document for item in read if item.document is not None),
+        at=[second if item.at is None else item.at for item in read],
+        nonces=[item.nonce for item in read],
+        threads=threads,
+    )
     for item in piece:
+        claims = ""
         if item.document is None:
-            reason, verdict = UNREADABLE, _unread(item)
+            reason = UNREADABLE if "file" in item.where else BAD_LINE
+            said: dict[str, object] = {"verdict": UNREAD, "reason": reason, "stage": None, "location": "", "detail": item.failure}
         else:
-            reason, verdict = _verdict(next(verdicts))
-        yield reason, json.dumps({**item.where, **verdict, "at": moment}, separators=(",", ":")).encode("ascii") + b"\n"
+            reason, said, claims = _verdict(next(verdicts))
+        nonce = {} if item.nonce is None else {"nonce": item.nonce}
+        moment = datetime.fromtimestamp(second if item.at is None else item.at, UTC).isoformat()
+        line = json.dumps({**item.where, **said, **nonce, "at": moment}, separators=(",", ":"))
+        yield reason, (f'{line[:-1]},"claims":{claims}}}\n' if claims else line + "\n").encode("ascii")
 
 
-def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, object]]:
+def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, object], str]:
+    """The reason, the members of the result, and the claims as JSON text."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
-        return verdict.code, {"verdict": REFUSED, **why}
+        hint = {} if verdict.hint == verdict.reason.hint else {"hint": verdict.hint}
+        return verdict.code, {"verdict": REFUSED, **why, **hint}, ""
     relaxed = {"relaxed": list(verdict.relaxed)} if verdict.relaxed else {}
     issuer = _common_name(verdict.chain[1]) if len(verdict.chain) > 1 else ""
     whose = {"cloud": verdict.cloud.name, "name": verdict.name, "issuer": issuer}
-    return "", {"verdict": ACCEPTED, **whose, "claims": verdict.members(), **relaxed}
+    return "", {"verdict": ACCEPTED, **whose, **relaxed}, content.line(verdict.content)
 
 
 @lru_cache(maxsize=64)
 def _common_name(der: bytes) -> str:
     """The common name of an authority; ``""`` if it has none."""
     return next(iter(parse_certificate(der).subject.common_names), "")
-
-
-def _unread(item: Item) -> dict[str, object]:
-    return {"verdict": UNREAD, "reason": UNREADABLE, "stage": None, "location": "", "detail": item.failure}
 
 
 def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
@@ -222,7 +233,7 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
                 about = {name: result[name] for name in ("line", "file", "id") if name in result}
                 if item is None or about != item.where or not isinstance(when, str) or str(reason) not in _REASONS:
                     raise _other(path, f"Line {tally.all + 1} is not about the document that comes next.")
-                if moment is None:
+                if moment is None and item.at is None:
                     moment = inputs.time(when)
                 tally.reasons[str(reason)] += 1
                 whole += len(line)
@@ -234,8 +245,9 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
         raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
     finally:
         progress.end()
-    if last and moment is not None:
-        again = _judged(verifier, [item for item, _ in last], int(moment.timestamp()), 1)
+    if last:
+        # Without a moment every line so far has a time of its own.
+        again = _judged(verifier, [item for item, _ in last], 0 if moment is None else int(moment.timestamp()), 1)
         if [line for _, line in again] != [line for _, line in last]:
             raise _other(path, "The last results come out differently now.")
     return tally, whole, moment
@@ -244,7 +256,7 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
 def _result(line: bytes) -> dict[str, object]:
     """An empty one for what is none."""
     try:
-        value = json.loads(line)
+        value = content.loads(line)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -10,7 +10,7 @@ import argparse
 import os
 import platform
 
-from imdskit import __version__, backends
+from imdskit import __version__, arguments, backends
 from imdskit.bench import hot_paths, verification
 from imdskit.cli import output
 from imdskit.clock import SystemClock
@@ -22,7 +22,7 @@ BACKENDS = ("auto", "python", "rust")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("verify", "paths"), nargs="?", default="verify", help="documents; or nodes and tokens")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation")
-    parser.add_argument("--threads", metavar="N", type=_count, default=1, help="for many documents in one call; 1 by default")
+    parser.add_argument("--threads", metavar="N", type=_threads, default=1, help="for many documents in one call; 1 by default")
     parser.add_argument("--documents", metavar="N", type=_count, default=128, help="different ones to make first; 128 by default")
     parser.add_argument("--rounds", metavar="N", type=_count, default=7, help="of each thing; 7 by default")
     parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="that a round takes, about; 0.3 by default")
@@ -77,4 +77,9 @@ def _count(text: str) -> int:
     return number
 
 
+def _threads(text: str) -> int:
+    return arguments.whole(int(text), "--threads", 1, arguments.MAX_THREADS)
+
+
 _count.__name__ = "number"
+_threads.__name__ = f"number from 1 to {arguments.MAX_THREADS}"

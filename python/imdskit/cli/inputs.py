@@ -18,10 +18,10 @@ def read(path: str, limit: int) -> bytes:
     Raises:
         UsageError: it cannot be read.
     """
+    if path == "-" and sys.stdin is None:
+        raise UsageError("bad-argument", "Standard input is closed.", location="-")
     try:
         if path == "-":
-            if sys.stdin is None:
-                raise UsageError("bad-argument", "Standard input is closed.", location="-")
             return sys.stdin.buffer.read(limit + 1)
         with open(path, "rb") as file:
             return file.read(limit + 1)

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from imdskit.cli import inputs, output, report_page
-from imdskit.cli.batch import ACCEPTED, UNREADABLE
+from imdskit.cli.batch import ACCEPTED, BAD_LINE, UNREADABLE
 from imdskit.cli.batch_input import LONGEST_LINE
 from imdskit.errors import UsageError
 from imdskit.reasons import Reason
+from imdskit.verify import content
 
 RARE = 0.001
 """Share of the documents below which a reason, region, issuer or image is an outlier."""
@@ -27,7 +28,7 @@ EXAMPLES = 5
 KINDS = 10_000
 """Different values of one thing that are counted; what comes then is counted as one more."""
 OTHERS = "(others)"
-_REASONS = {UNREADABLE, *map(str, Reason)}
+_REASONS = {UNREADABLE, BAD_LINE, *map(str, Reason)}
 _HORIZON = (
     (0, "expired, within the skew"),
     (3600, "less than 1 hour"),
@@ -163,7 +164,7 @@ def _gathered(lines: Iterable[bytes], path: str) -> Findings:
     findings = Findings()
     for number, line in enumerate(lines, 1):
         try:
-            result = json.loads(line)
+            result = content.loads(line)
             if not isinstance(result, dict):
                 raise ValueError("it is no object")
             findings.add(result)

@@ -8,12 +8,13 @@ Exit status: 0 accepted, the signed claims as JSON on standard output;
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 
-from imdskit import backends, clouds
+from imdskit import arguments, backends, clouds
 from imdskit.cli import inputs, output
 from imdskit.errors import TrustError, UsageError, VerificationError
-from imdskit.verify import Policy, Trust, Verifier, pem
+from imdskit.verify import Policy, Trust, Verifier, content, pem
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
@@ -87,20 +88,18 @@ def run(options: argparse.Namespace) -> int:
 
     refusal = attestation = None
     try:
-        attestation = verifier.verify(document, at, options.nonce)
+        attestation = verifier.verify(document, at=at, nonce=options.nonce)
     except VerificationError as error:
         refusal = error
-    report = verifier.explain(document, at, options.nonce) if options.explain else None
+    report = verifier.explain(document, at=at, nonce=options.nonce) if options.explain else None
 
-    answer: dict[str, object] = {"verified": False, **error_json(refusal)} if refusal else {}
-    if attestation:
-        answer = attestation.to_json()
     if options.json:
-        output.value({**answer, "report": report.to_json()} if report else answer)
+        text = attestation.json_text() if attestation else json.dumps({"verified": False, **(error_json(refusal) if refusal else {})})
+        output.line(content.indented(f'{text[:-1]},"report":{json.dumps(report.to_json())}}}' if report else text))
     elif report:
         output.line(report.text())
     elif attestation:
-        output.value(attestation.members())
+        output.line(content.indented(content.line(attestation.content)))
     if refusal and not options.json:
         output.error(refusal)
     if attestation and attestation.relaxed and not options.json:
@@ -123,8 +122,8 @@ def _check_batch(options: argparse.Namespace) -> None:
         raise UsageError(
             "bad-argument", "Without a file of results there is nothing to go on from.", location="--resume", hint="Give --output too."
         )
-    if options.threads is not None and not 1 <= options.threads <= 1024:
-        raise UsageError("bad-argument", "There are 1 to 1024 threads.", location="--threads")
+    if options.threads is not None:
+        arguments.whole(options.threads, "--threads", 1, arguments.MAX_THREADS)
 
 
 def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:

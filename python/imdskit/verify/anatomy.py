@@ -5,7 +5,6 @@ What belongs here: showing what is there. Nothing is decided here; that is done 
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +14,7 @@ from imdskit.backends.python.host_names import dns_names
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.verify import content as signed_content
 from imdskit.verify.policy import Policy
 from imdskit.verify.trust import Trust
 from imdskit.verify.verifier import Verifier
@@ -32,7 +32,7 @@ def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> di
         ``report``: as :meth:`imdskit.verify.report.Report.to_json`; ``content``, ``signature``: None where the message cannot be read;
         ``certificates``: those in the message; ``chain``: signer first, anchor last, whether or not the signature is good; None where there is none.
     """
-    report = verifier.explain(document, None, nonce)
+    report = verifier.explain(document, nonce=nonce)
     shown: dict[str, Any] = {"report": report.to_json(), "content": None, "signature": None, "certificates": [], "chain": None}
     try:
         message = cms.parse(envelope.decode(document, verifier.policy.limits))
@@ -59,7 +59,7 @@ def _content(content: bytes) -> dict[str, Any]:
     """The signed octets as text, and as JSON where they are an object; this is for people, the check of the claims is stricter."""
     text = content.decode("utf-8", "replace")
     try:
-        members = json.loads(text)
+        members = signed_content.loads(text)
     except (ValueError, RecursionError):
         members = None
     return {

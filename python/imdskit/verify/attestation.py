@@ -71,14 +71,27 @@ class Attestation:
         return sha256(self.content).digest()
 
     def members(self) -> dict[str, object]:
-        """The signed content as JSON members, unknown ones included."""
-        import json  # which nobody else here needs
+        """Return the signed content as JSON members, unknown ones included. A number that ``int`` or ``float`` would write otherwise, such as ``1e999``, is a
+        :class:`imdskit.verify.content.Number`: a str with its text."""
+        from imdskit.verify import content  # which nobody else here needs
 
-        members: dict[str, object] = json.loads(self.content)
+        members = content.loads(self.content)
+        assert isinstance(members, dict)  # the check of the claims has seen to it
         return members
 
     def to_json(self) -> dict[str, object]:
-        """Everything but the certificates themselves, as JSON members."""
+        """Return everything but the certificates themselves, as JSON members; ``json.dumps`` makes valid JSON (RFC 8259) of them."""
+        return {**self._verdict(), "claims": self.members()}
+
+    def json_text(self) -> str:
+        """Return the same as :meth:`to_json` as one line of JSON in ASCII, in which the claims stand as they were signed, numbers of any size included."""
+        import json  # as in members
+
+        from imdskit.verify import content
+
+        return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{content.line(self.content)}}}'
+
+    def _verdict(self) -> dict[str, object]:
         return {
             "verified": not self.relaxed,
             "relaxed": list(self.relaxed),
@@ -88,7 +101,6 @@ class Attestation:
             "at": datetime.fromtimestamp(self.at, UTC).isoformat(),
             "backend": self.backend,
             "chain": [sha256(der).hexdigest() for der in self.chain],
-            "claims": self.members(),
         }
 
     def _values(self) -> tuple[object, ...]:

@@ -125,7 +125,7 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
     """
     policy = Policy()
     try:
-        Verifier(trust, policy).verify(document, at)
+        Verifier(trust, policy).verify(document, at=at)
     except VerificationError as refusal:
         if refusal.stage in (Stage.IDENTITY, Stage.CLAIMS):
             return ()

@@ -10,6 +10,7 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
+from imdskit import arguments
 from imdskit.backends.python import x509
 from imdskit.errors import DerError
 from imdskit.verify.log_entries import one_line
@@ -27,12 +28,15 @@ class IntermediateCache:
 
     Args:
         directory: made when something is to be kept.
-        capacity: files that are read or kept at most; Azure has about forty intermediates.
+        capacity: files that are read or kept at most, 1 to 100,000; Azure has about forty intermediates.
+
+    Raises:
+        UsageError: an argument is of the wrong type or out of range.
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, capacity: int = 64) -> None:
-        self._directory = Path(directory)
-        self._capacity = capacity
+        self._directory = arguments.path(directory, "directory")
+        self._capacity = arguments.whole(capacity, "capacity", 1, 100_000)
 
     def load(self) -> tuple[bytes, ...]:
         """DER of every certificate in the directory, in the order of file names. Each is read anew and must be what its name says, and a

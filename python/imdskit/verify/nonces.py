@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
+from imdskit import arguments
 from imdskit.backends.contract import MAX_SKEW
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import FreshnessError, UsageError
@@ -57,7 +58,7 @@ class NonceIssuer:
         random: source of random octets; for tests.
 
     Raises:
-        UsageError: a key is too short, or there are more than two, or a time is negative or too large.
+        UsageError: a key is too short, or there are more than two, or another argument is of the wrong type or out of range.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class NonceIssuer:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         # Octets and text are sequences, too: of int and str, which are no keys.
-        if len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
+        if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Make one with secrets.token_bytes(32) and keep it."
             raise UsageError("bad-argument", "At most two keys are taken, of at least 32 octets each.", location="keys", hint=hint)
         if lifetime < 0 or skew < 0:
@@ -80,9 +81,11 @@ class NonceIssuer:
             hint = "Issue a new nonce when the old one has expired."
             raise UsageError("bad-argument", message, location="lifetime", hint=hint)
         self._keys = tuple(keys)
-        self._lifetime = lifetime
-        self._skew = skew
-        self._clock = clock or SystemClock()
+        self._lifetime = arguments.whole(lifetime, "lifetime", 0, MAX_LIFETIME)
+        self._skew = arguments.whole(skew, "skew", 0, MAX_SKEW)
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
+        if not callable(random):
+            raise arguments.mistake("random", "a function of a number of bytes", random)
         self._random = random
 
     @property
@@ -98,8 +101,9 @@ class NonceIssuer:
                 must be given to :meth:`check`.
 
         Raises:
-            UsageError: a request without a key.
+            UsageError: a request without a key, or one that is not bytes.
         """
+        arguments.instance(request, "request", bytes)
         if not self._keys:
             if request:
                 raise UsageError("bad-argument", "Only a bound nonce can be tied to a request.", location="request", hint="Give a key.")
@@ -123,8 +127,8 @@ class NonceIssuer:
         if not self._keys:
             hint = "Give a key, or compare the nonce with the one that you have remembered."
             raise UsageError("bad-argument", "Without a key nonces cannot be told apart.", location="keys", hint=hint)
-        if not isinstance(nonce, str) or not isinstance(request, bytes):
-            raise UsageError("bad-argument", "A nonce is a str, a request is bytes.", location="nonce")
+        arguments.instance(nonce, "nonce", str)
+        arguments.instance(request, "request", bytes)
         octets = base64.b32decode(nonce.upper()) if _FORM.fullmatch(nonce) else bytes(_OCTETS)
         head, tag = octets[: _TIME + _SALT], octets[_TIME + _SALT :]
         # Every key is tried, so that the time taken does not tell which one fits.

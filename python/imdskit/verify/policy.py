@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imdskit.backends.contract import MAX_SKEW, Limits, Setup
+from imdskit import arguments
+from imdskit.backends.contract import Limits, Setup, check_settings
 from imdskit.clouds import CLOUDS, Cloud
 from imdskit.errors import UsageError
 from imdskit.verify.trust import Trust
@@ -19,17 +20,20 @@ class Policy:
 
     Attributes:
         clouds: whose metadata service may have signed.
-        max_age: seconds since ``createdOn``, or None for the document's own ``expiresOn``.
-        skew: seconds by which two clocks may differ, at most :data:`imdskit.backends.contract.MAX_SKEW`.
+        max_age: seconds since ``createdOn``, up to a year; or None for the document's own ``expiresOn``.
+        skew: seconds by which two clocks may differ, 0 to 3600.
         require_nonce: refuse to verify without a nonce.
         check_chain: whether the signer must lead to a trust anchor. False proves nothing about who signed.
         check_times: whether the document must be current.
         require_vm_id: whether ``vmId`` must not be empty.
         allow_common_name: accept the common name of a signer without subject alternative name.
-        min_rsa_bits: of every RSA key involved.
+        min_rsa_bits: of every RSA key involved, 512 to 8192.
         require_crl: where ``Trust.crls`` are given, whether every certificate below the anchor needs one that speaks for it. Without, a list that
             cannot be used, because it is out of date or forged, is as good as none.
         limits: bounds on hostile input.
+
+    Raises:
+        UsageError: a setting is of the wrong type or out of range.
     """
 
     clouds: tuple[Cloud, ...] = CLOUDS
@@ -45,14 +49,14 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        if not self.clouds:
-            raise UsageError("bad-argument", "A policy needs at least one cloud.")
-        if self.skew < 0 or (self.max_age is not None and self.max_age < 0):
-            raise UsageError("bad-argument", "Skew and age are seconds, zero or more.")
-        if self.skew > MAX_SKEW:
-            hint = "Set the clocks by NTP; two of them differ by less than a minute then."
-            message = f"`skew` must be at most {MAX_SKEW} s; got {self.skew}."
-            raise UsageError("bad-argument", message, location="policy.skew", hint=hint)
+        if not arguments.items(self.clouds, "policy.clouds", Cloud):
+            raise UsageError("bad-argument", "A policy needs at least one cloud.", location="policy.clouds")
+        for cloud in self.clouds:
+            if not all(isinstance(text, str) and text for text in cloud[:3]):
+                raise arguments.mistake("policy.clouds", "clouds with a name, an environment and a domain", cloud)
+        if len({cloud.name for cloud in self.clouds}) < len(self.clouds):
+            raise UsageError("bad-argument", "Two clouds have the same name.", location="policy.clouds")
+        check_settings(self, "policy")
 
     @classmethod
     def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
@@ -80,7 +84,8 @@ class Policy:
         if name == "default":
             return cls()
         if name not in PRESETS:
-            raise UsageError("bad-argument", f"There is no preset called {name!r}.", hint="Known: " + ", ".join(PRESETS) + ".")
+            message = f"There is no preset called {arguments.shown(name)}."
+            raise UsageError("bad-argument", message, location="preset", hint="Known: " + ", ".join(PRESETS) + ".")
         return {"online": cls.online, "offline_audit": cls.offline_audit, "legacy_sample": cls.legacy_sample}[name]()
 
     @property

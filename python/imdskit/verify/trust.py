@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from imdskit import arguments
 from imdskit.errors import TrustError, UsageError
 from imdskit.verify import pem
 
@@ -31,6 +32,10 @@ class Trust:
         date: of the bundle, ``YYYY-MM-DD``; ``""`` for what is not from a bundle.
         signing: the authorities that the bundle lists as known to sign attested documents. For the doctor; no document is judged by it.
         audit: SHA-256, in hexadecimal digits, of certificates that the bundle keeps for audits of old documents only. For the doctor, too.
+
+    Raises:
+        UsageError: an attribute is of the wrong type.
+        TrustError: ``no-trust``: there is no anchor.
     """
 
     anchors: tuple[bytes, ...]
@@ -42,6 +47,10 @@ class Trust:
     audit: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("anchors", "intermediates", "crls"):
+            arguments.items(getattr(self, name), f"trust.{name}", bytes)
+        for name in ("origin", "date"):
+            arguments.instance(getattr(self, name), f"trust.{name}", str)
         if not self.anchors:
             raise TrustError("no-trust", "No trust anchor was given.", hint="Use Trust.bundled(), or give the root certificates.")
 
@@ -65,12 +74,11 @@ class Trust:
 
         Raises:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
+            UsageError: ``path`` is no path.
         """
-        from pathlib import Path
-
         from imdskit.verify import bundle
 
-        return _of_bundle(bundle.read_folder(Path(path)), f"bundle {path}")
+        return _of_bundle(bundle.read_folder(arguments.path(path, "path")), f"bundle {path}")
 
     @staticmethod
     def from_pem(anchors: Contents, intermediates: Contents = (), *, origin: str = "given by the caller") -> Trust:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import repeat
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard, cast
 
-from imdskit import backends
+from imdskit import arguments, backends
 from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, Setup, Signed
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.fork import ForkAware
 from imdskit.reasons import Reason
+from imdskit.verify import forms
 from imdskit.verify.attestation import Attestation
 from imdskit.verify.issuers import IssuerSource, signer_of
 from imdskit.verify.nonces import MAX_LIFETIME
@@ -62,7 +64,7 @@ class Verifier(ForkAware):
     Raises:
         TrustError: a certificate in ``trust`` cannot be used.
         BackendError: the backend that is named cannot be used.
-        UsageError: there is none of that name.
+        UsageError: there is no backend of that name, or an argument is of the wrong type.
     """
 
     def __init__(
@@ -74,13 +76,13 @@ class Verifier(ForkAware):
         clock: Clock | None = None,
         aia: IssuerSource | None = None,
     ) -> None:
-        self.trust = trust or Trust.bundled()
-        self.policy = policy or Policy()
+        self.trust = Trust.bundled() if trust is None else arguments.instance(trust, "trust", Trust)
+        self.policy = Policy() if policy is None else arguments.instance(policy, "policy", Policy)
         self._relaxed = self.policy.relaxed
-        self.backend = backends.get(backend) if isinstance(backend, str) else backend or backends.best()
+        self.backend = _backend(backend)
         self._decided_by = self.backend.name if "checker" in self.backend.native else "python"
-        self._clock = clock or SystemClock()
-        self._aia = aia
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
+        self._aia = None if aia is None else arguments.methods(aia, "aia", "known", "issuers", "keep")
         self._lock = Lock()
         setup = self.policy.setup(self.trust)
         self._trusting = _Trusting(setup, self.backend.checker(setup))
@@ -93,7 +95,7 @@ class Verifier(ForkAware):
         """See :class:`imdskit.fork.ForkAware`."""
         self._lock = Lock()
 
-    def verify(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Attestation:
+    def verify(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Attestation:
         """Verify one document.
 
         Args:
@@ -102,8 +104,9 @@ class Verifier(ForkAware):
             nonce: that the document must carry.
 
         Raises:
-            VerificationError: the document is refused; ``reason`` and ``stage`` say why.
-            UsageError: an argument cannot mean anything.
+            VerificationError: the document is refused; ``reason`` and ``stage`` say why. If the document is in another form that can be told, such as
+                PEM or UTF-16, ``hint`` names the form and says what to do.
+            UsageError: an argument is of the wrong type or out of range.
         """
         second, octets, nonce = self._second(at), _octets(document), _text(nonce)
         try:
@@ -111,7 +114,7 @@ class Verifier(ForkAware):
         except VerificationError as refusal:
             verdict = self._check_with_fetched(octets, second, nonce, refusal)
         if isinstance(verdict, VerificationError):
-            raise verdict
+            raise forms.named(octets, verdict)
         return self._attestation(verdict, second)
 
     def verify_once(self, document: bytes | str, nonce: str | None, store: NonceStore) -> Attestation:
@@ -131,9 +134,10 @@ class Verifier(ForkAware):
             UsageError: an argument cannot mean anything, or the policy does not look at times: then nothing ends, and nothing
                 could be forgotten.
         """
+        arguments.methods(store, "store", "consume")
         if not self.policy.check_times:
             raise UsageError("bad-argument", "A policy that does not check times cannot go with single use.", location="policy.check_times")
-        attestation = self.verify(document, None, nonce)
+        attestation = self.verify(document, nonce=nonce)
         # Verifiers with other policies may share the store, so the policy of this one decides nothing here.
         document_ends = attestation.claims.expires_on
         used = [("content", attestation.replay_key, document_ends)]
@@ -146,20 +150,52 @@ class Verifier(ForkAware):
         return attestation
 
     def verify_many(
-        self, documents: Iterable[bytes | str], at: int | datetime | None = None, *, threads: int | None = None
+        self,
+        documents: Iterable[bytes | str],
+        *,
+        at: int | datetime | Sequence[int | datetime] | None = None,
+        nonces: Sequence[str | None] | None = None,
+        threads: int | None = None,
     ) -> Iterator[Attestation | VerificationError]:
-        """Verify many documents at one time, in order. A refusal is an item of the result: it costs its neighbours nothing.
+        """Verify many documents, in order. A refusal is an item of the result: it costs its neighbours nothing.
 
         Args:
             documents: as for :meth:`verify`. All are in memory: of very many give some thousands at a time.
-            at: as for :meth:`verify`.
-            threads: to work on, at most; None for as many as there are processors. The Python backend uses one.
+            at: when validity is judged, as for :meth:`verify`: one time for all documents, or one for each.
+            nonces: the nonce that each document must carry, or None for a document that may carry any; None for no nonces at all.
+            threads: number of threads to use, at most, 1 to 1024; None for as many as there are processors. The Python backend uses one.
+
+        Raises:
+            UsageError: an argument is of the wrong type or out of range, or there are not as many times or nonces as documents. Raised by the call itself,
+                before the first result.
         """
-        second = self._second(at)
-        octets = [_octets(document) for document in documents]
-        for document, first in zip(octets, self._trusting.checker.check_many(octets, second, threads), strict=True):
-            verdict = self._check_with_fetched(document, second, None, first) if isinstance(first, VerificationError) else first
-            yield verdict if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
+        if isinstance(documents, str | bytes | bytearray | memoryview) or not isinstance(documents, Iterable):
+            raise arguments.mistake("documents", "an iterable of documents", documents)
+        octets = [_octets(document, f"documents[{index}]") for index, document in enumerate(documents)]
+        seconds = (
+            [self._second(each, f"at[{index}]") for index, each in enumerate(_each(at, "at", octets))] if _is_each(at) else self._second(at)
+        )
+        expected = (
+            None if nonces is None else [_text(nonce, f"nonces[{index}]") for index, nonce in enumerate(_each(nonces, "nonces", octets))]
+        )
+        return self._verdicts(octets, seconds, expected, arguments.threads(threads))
+
+    def _verdicts(
+        self, documents: list[bytes], at: int | list[int], nonces: list[str | None] | None, threads: int | None
+    ) -> Iterator[Attestation | VerificationError]:
+        found = self._trusting.checker.check_many(documents, at, threads)
+        seconds = repeat(at) if isinstance(at, int) else at
+        for document, second, nonce, first in zip(documents, seconds, repeat(None) if nonces is None else nonces, found, strict=False):
+            verdict: Signed | VerificationError = first
+            if nonce is not None and (not isinstance(first, VerificationError) or first.reason is Reason.NONCE_REQUIRED):
+                # The nonce is the last check, so this document has passed every other one.
+                try:
+                    verdict = self._trusting.checker.check(document, second, nonce)
+                except VerificationError as refusal:
+                    verdict = refusal
+            if isinstance(verdict, VerificationError):
+                verdict = self._check_with_fetched(document, second, nonce, verdict)
+            yield forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
     def verify_columns(self, documents: Sequence[bytes], at: int | Sequence[int], *, threads: int | None = None) -> Columns:
         """Verify many documents without an object for each answer. No issuer is fetched.
@@ -170,28 +206,39 @@ class Verifier(ForkAware):
             threads: as for :meth:`verify_many`.
 
         Raises:
-            UsageError: a time is out of range, or there are not as many as documents.
+            UsageError: an argument is of the wrong type, a time is out of range, or there are not as many as documents.
             OverflowError: a claim adds up to 2 GiB or more.
         """
-        if isinstance(at, int):
-            at = self._second(at)
-        elif len(at) != len(documents) or not all(0 <= second <= LAST_SECOND for second in at):
+        if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
+            raise arguments.mistake("documents", "a sequence of documents", documents)
+        octets = [one if type(one) is bytes else _octets(one, f"documents[{index}]") for index, one in enumerate(documents)]
+        if not _is_each(at):
+            seconds: int | Sequence[int] = self._second(at)
+        elif len(at) != len(octets) or not all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
             raise UsageError("bad-argument", "There is not a time of the years 1970 to 9999 for each document.", location="at")
-        return self._trusting.checker.check_many(documents, at, threads).columns()
+        else:
+            seconds = cast("Sequence[int]", at)
+        return self._trusting.checker.check_many(octets, seconds, arguments.threads(threads)).columns()
 
-    def explain(self, document: bytes | str, at: int | datetime | None = None, nonce: str | None = None) -> Report:
-        """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004)."""
+    def explain(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Report:
+        """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004).
+
+        Raises:
+            UsageError: as :meth:`verify`.
+        """
         from imdskit.backends.python.checker import Checker as PythonChecker  # a backend that may not be loaded
 
-        second = self._second(at)
-        octets = _octets(document)
+        second, octets, nonce = self._second(at), _octets(document), _text(nonce)
 
         def report(setup: Setup) -> Report:
-            return Report(PythonChecker(setup).explain(octets, second, _text(nonce)), second, self.policy.relaxed)
+            return Report(PythonChecker(setup).explain(octets, second, nonce), second, self.policy.relaxed)
 
         known = report(self._trusting.setup)
         wider = self._with_fetched(octets, known.error) if known.error is not None else None
-        return known if wider is None else report(wider.setup)
+        found = known if wider is None else report(wider.setup)
+        if found.error is not None:
+            forms.named(octets, found.error)
+        return found
 
     def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:
         """Once more, if all that is wrong so far is an unknown issuer and it can be found; else ``refusal``."""
@@ -238,33 +285,49 @@ class Verifier(ForkAware):
     def _attestation(self, signed: Signed, at: int) -> Attestation:
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
 
-    def _second(self, at: int | datetime | None) -> int:
+    def _second(self, at: object, name: str = "at") -> int:
         if at is None:
-            return self._clock.now()
-        if isinstance(at, datetime):
-            if at.tzinfo is None:
-                raise UsageError("bad-argument", "The time has no zone.", location="at", hint="Use datetime(..., tzinfo=timezone.utc).")
-            return int(at.timestamp() // 1)
-        if isinstance(at, bool) or not isinstance(at, int):
-            raise UsageError("bad-argument", "The time is neither whole Unix seconds nor a datetime.", location="at")
-        if not 0 <= at <= LAST_SECOND:
-            raise UsageError("bad-argument", "The time is outside of the years 1970 to 9999.", location="at")
-        return at
+            at, name = self._clock.now(), "clock"
+        elif isinstance(at, datetime):
+            if at.utcoffset() is None:
+                hint = "Use datetime(..., tzinfo=timezone.utc)."
+                raise UsageError("bad-argument", f"The time `{name}` has no zone.", location=name, hint=hint)
+            return (at - _EPOCH) // _SECOND
+        if type(at) is int and 0 <= at <= LAST_SECOND:
+            return at
+        raise arguments.mistake(name, "whole Unix seconds of the years 1970 to 9999, or a datetime with a zone", at)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 _OCTETS = (bytes, bytearray, memoryview)
 
 
-def _octets(document: bytes | str) -> bytes:
+def _backend(given: object) -> Backend:
+    if given is None:
+        return backends.best()
+    return backends.get(given) if isinstance(given, str) else arguments.instance(given, "backend", Backend, "a Backend or its name")
+
+
+def _octets(document: object, name: str = "document") -> bytes:
     if isinstance(document, str):
         # Half of a surrogate pair cannot be encoded; "?" is no base64 and no JSON, so it is refused with a reason.
         return document.encode("utf-8", "replace")
     if isinstance(document, _OCTETS):
         return bytes(document)
-    raise UsageError("bad-argument", "A document is bytes or str.", location="document")
+    raise arguments.mistake(name, "bytes or str", document)
 
 
-def _text(nonce: str | None) -> str | None:
-    if nonce is not None and not isinstance(nonce, str):
-        raise UsageError("bad-argument", "A nonce is a str.", location="nonce")
-    return nonce
+def _text(nonce: object, name: str = "nonce") -> str | None:
+    return None if nonce is None else arguments.instance(nonce, name, str)
+
+
+def _is_each(at: object) -> TypeGuard[Sequence[int | datetime]]:
+    return isinstance(at, Sequence) and not isinstance(at, str | bytes | bytearray | memoryview)
+
+
+def _each(values: object, name: str, documents: Sequence[bytes]) -> Sequence[object]:
+    """Check that there is one value for each document."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray | memoryview) or len(values) != len(documents):
+        raise arguments.mistake(name, f"a sequence with one item for each of the {len(documents)} documents", values)
+    return values

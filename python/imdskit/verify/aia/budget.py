@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
 from imdskit.fork import ForkAware
 
@@ -16,12 +17,20 @@ class FetchBudget(ForkAware):
 
     Whoever sends documents with certificates of their own making can spend it. Then issuers that are not known yet stay unknown for a
     while; issuers that are known, and documents that need no fetch, are not concerned.
+
+    Args:
+        fetches: 0 to 1,000,000.
+        seconds: 1 to a day.
+        clock: where the time comes from.
+
+    Raises:
+        UsageError: an argument is of the wrong type or out of range.
     """
 
     def __init__(self, fetches: int = 30, seconds: int = 600, *, clock: Clock | None = None) -> None:
-        self._fetches = fetches
-        self._window = seconds * SECOND
-        self._clock = clock or SystemClock()
+        self._fetches = arguments.whole(fetches, "fetches", 0, 1_000_000)
+        self._window = arguments.whole(seconds, "seconds", 1, 86_400) * SECOND
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "monotonic_ns")
         self._lock = threading.Lock()
         self._times: deque[int] = deque()
         self.watch_forks()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Collection, Sequence
 from functools import partial
 
+from imdskit import arguments
 from imdskit.backends.python import signature, x509
 from imdskit.backends.python.certificate import Certificate
 from imdskit.clock import Clock, SystemClock
@@ -41,7 +43,7 @@ class AiaFetcher:
 
     Args:
         locations: where issuers may be fetched from.
-        seconds: that one document may cost.
+        seconds: that one document may cost, 1 to 600.
         budget: shared by the whole process by default.
         cache: a directory in which issuers that led to an anchor are kept.
         allow_addresses: addresses that may be connected to although they are not public, such as ``127.0.0.1`` for an emulator or that of a
@@ -49,6 +51,9 @@ class AiaFetcher:
         resolver: names to addresses; the system's by default.
         transport: HTTP; a small one on sockets by default.
         clock: where "now" comes from.
+
+    Raises:
+        UsageError: an argument is of the wrong type or out of range.
     """
 
     def __init__(
@@ -63,12 +68,18 @@ class AiaFetcher:
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._locations = tuple(locations)
-        self._span = seconds * SECOND
-        self._budget = budget
-        self._cache = cache
-        self._allow_addresses = frozenset(allow_addresses)
-        self._clock = clock or SystemClock()
+        if not isinstance(locations, Sequence):
+            raise arguments.mistake("locations", "a sequence of Location", locations)
+        self._locations = arguments.items(tuple(locations), "locations", Location)
+        self._span = arguments.whole(seconds, "seconds", 1, 600) * SECOND
+        self._budget = arguments.instance(budget, "budget", FetchBudget)
+        self._cache = None if cache is None else arguments.instance(cache, "cache", IntermediateCache)
+        self._allow_addresses = _addresses(allow_addresses)
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "monotonic_ns")
+        if resolver is not None:
+            arguments.methods(resolver, "resolver", "resolve")
+        if transport is not None:
+            arguments.methods(transport, "transport", "get")
         if resolver is None or transport is None:
             from imdskit.verify.aia.transport import HttpTransport, SystemResolver
 
@@ -165,6 +176,18 @@ class AiaFetcher:
         if left <= 0:
             raise FetchError("timed-out", "The time for fetching issuers is over.")
         return left
+
+
+def _addresses(given: object) -> frozenset[str]:
+    """Raises UsageError for what is no collection of IP addresses as text."""
+    if not isinstance(given, Collection) or isinstance(given, str | bytes):
+        raise arguments.mistake("allow_addresses", "a collection of IP addresses", given)
+    for address in given:
+        try:
+            ipaddress.ip_address(arguments.instance(address, "allow_addresses", str))
+        except ValueError:
+            raise arguments.mistake("allow_addresses", "a collection of IP addresses as text", address) from None
+    return frozenset(given)
 
 
 def check_issuer(issuer: Certificate, child: Certificate) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 
+from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.fork import ForkAware
@@ -18,14 +19,17 @@ class MemoryStore(ForkAware):
     ``store-forked``, even if the store was empty (decision 0021).
 
     Args:
-        capacity: largest number of keys; one takes about 250 bytes. When the store is full, it admits nothing, because forgetting a key that has
+        capacity: largest number of keys, 1 to 1,000,000,000; one takes about 250 bytes. When the store is full, it admits nothing, because forgetting a key that has
             not expired would admit a replay.
         clock: where "now" comes from.
+
+    Raises:
+        UsageError: an argument is of the wrong type or out of range.
     """
 
     def __init__(self, capacity: int = 1_000_000, *, clock: Clock | None = None) -> None:
-        self._capacity = capacity
-        self._clock = clock or SystemClock()
+        self._capacity = arguments.whole(capacity, "capacity", 1, 1_000_000_000)
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
         self._lock = threading.Lock()
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.verify.stores.store import check_arguments, now_before
@@ -34,6 +35,9 @@ class RedisStore:
 
     A key is kept for a day longer than it must be. Each document is admitted once as long as the clocks of verifier and server together are not more
     than a day ahead of the true time.
+
+    Raises:
+        UsageError: an argument is of the wrong type.
     """
 
     def __init__(
@@ -44,10 +48,12 @@ class RedisStore:
         prefix: str = "imdskit:used:",
         clock: Clock | None = None,
     ) -> None:
-        self._client = client
+        self._client = arguments.methods(client, "client", "set")
         self._errors: tuple[type[Exception], ...] = (OSError, *errors) if isinstance(errors, tuple) else (OSError, errors)
-        self._prefix = prefix
-        self._clock = clock or SystemClock()
+        if not all(isinstance(one, type) and issubclass(one, Exception) for one in self._errors):
+            raise arguments.mistake("errors", "a class of exceptions, or a tuple of them", errors)
+        self._prefix = arguments.instance(prefix, "prefix", str)
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         """See :meth:`imdskit.verify.stores.NonceStore.consume`."""

@@ -7,8 +7,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.fork import ForkAware
@@ -54,17 +54,18 @@ class SqliteStore(ForkAware):
     Args:
         path: of the file; made if it is absent. Whoever can write it, or its directory, can admit replays.
         clock: where "now" comes from.
-        busy_seconds: how long to wait for other processes before giving up.
+        busy_seconds: how long to wait for other processes before giving up, 0 to 3600.
 
     Raises:
+        UsageError: an argument is of the wrong type or out of range.
         StoreError: ``store-unreachable``; ``store-broken``: the file is not a database, or belongs to another program; ``store-format``: a newer
             release of imdskit wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
-        self._path = Path(path)
-        self._clock = clock or SystemClock()
-        self._busy_seconds = busy_seconds
+        self._path = arguments.path(path, "path")
+        self._clock = SystemClock() if clock is None else arguments.methods(clock, "clock", "now")
+        self._busy_seconds = arguments.number(busy_seconds, "busy_seconds", 0, 3600)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._calls = 0
@@ -73,7 +74,7 @@ class SqliteStore(ForkAware):
             self._path = self._path.absolute()  # the working directory may change, or be gone
             with self._lock:
                 self._open()
-        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: a path with a NUL
+        except (sqlite3.Error, OSError) as error:
             raise self._failure(error) from error
         self.watch_forks()
 
@@ -179,9 +180,9 @@ class SqliteStore(ForkAware):
             raise StoreError("store-broken", "The file is a database of another program.", location=location, hint=hint)
         return 0
 
-    def _failure(self, error: sqlite3.Error | OSError | ValueError) -> StoreError:
+    def _failure(self, error: sqlite3.Error | OSError) -> StoreError:
         hint = "Nothing is admitted until the store answers again."
-        code = "store-unreachable" if isinstance(error, sqlite3.OperationalError | OSError | ValueError) else "store-broken"
+        code = "store-unreachable" if isinstance(error, sqlite3.OperationalError | OSError) else "store-broken"
         return StoreError(code, f"SQLite: {error}.", location=str(self._path), hint=hint)
 
 

@@ -1,0 +1,96 @@
+"""Checks of arguments and settings. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
+
+The rule for the whole package: a wrong type and a value out of range are the same kind of mistake and raise the same error, before anything is done.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from imdskit.errors import UsageError
+
+T = TypeVar("T")
+
+MAX_THREADS = 1024
+_SHOWN = 60
+
+
+def whole(value: object, name: str, least: int, most: int) -> int:
+    """Return ``value`` if it is an ``int`` (not a ``bool``) between ``least`` and ``most``, both included."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise mistake(name, f"a whole number from {least} to {most}", value)
+    return value
+
+
+def number(value: object, name: str, least: float, most: float) -> float:
+    """Return ``value`` if it is a finite ``int`` or ``float`` between ``least`` and ``most``, both included."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and least <= value <= most):
+        raise mistake(name, f"a number from {least:g} to {most:g}", value)
+    return value
+
+
+def threads(value: object, name: str = "threads") -> int | None:
+    """Return ``value`` if it is a number of threads, or None for one thread per processor."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_THREADS:
+        raise mistake(name, f"None or a whole number from 1 to {MAX_THREADS}", value)
+    return value
+
+
+def flag(value: object, name: str) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, bool):
+        raise mistake(name, "True or False", value)
+    return value
+
+
+def instance(value: object, name: str, kind: type[T], accepted: str = "") -> T:
+    """Return ``value`` if it is an instance of ``kind``; ``accepted`` says in words what is."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise mistake(name, accepted or f"of type {kind.__name__}", value)
+    return value
+
+
+def items(value: object, name: str, kind: type[T]) -> tuple[T, ...]:
+    """Return ``value`` if it is a tuple of instances of ``kind``."""
+    if type(value) is not tuple:
+        raise mistake(name, f"a tuple of {kind.__name__}", value)
+    for index, item in enumerate(value):
+        instance(item, f"{name}[{index}]", kind)
+    return value
+
+
+def path(value: object, name: str) -> Path:
+    """Return ``value`` as a path if it is the name of a file that the system can have."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text or "\0" in text:
+        raise mistake(name, "a path: a non-empty str without NUL, or an os.PathLike", value)
+    return Path(text)
+
+
+def methods(value: T, name: str, *needed: str) -> T:
+    """Return ``value`` if it is an object, not a class, with the methods that are ``needed``."""
+    missing = [method for method in needed if isinstance(value, type) or not callable(getattr(value, method, None))]
+    if missing:
+        raise mistake(name, "an object with the method " + ", ".join(f"{method}()" for method in missing), value)
+    return value
+
+
+def mistake(name: str, accepted: str, value: object, *, hint: str = "") -> UsageError:
+    """Return the error that says which argument is wrong, what is accepted, and what was found."""
+    return UsageError("bad-argument", f"`{name}` must be {accepted}; got {shown(value)}.", location=name, hint=hint)
+
+
+def shown(value: object) -> str:
+    """Return a short text for a value that the caller passed: its ``repr``, or its type where that is not feasible."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length()} bits"
+    if not isinstance(value, int | float | str | bytes | bytearray | tuple | type(None)):
+        return f"an object of type {type(value).__name__}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)} items"
+    text = repr(value[:_SHOWN] if isinstance(value, str | bytes | bytearray) else value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
