@@ -16,13 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, overload
 
-from imdskit.errors import VerificationError
+from imdskit.errors import UsageError, VerificationError
 
 CONTRACT = 2
 """Number of this contract. An extension built for another number is not used."""
 
 Form = Literal["json", "text"]
 IssuerProfile = Literal["none", "must", "should", "web"]
+
+
+MAX_JSON_BRACKETS = 256
+"""Maximum of ``Limits.json_brackets``. Both backends read text of this depth on any stack; Python's own JSON reader gives up before 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,15 @@ class Limits:
     certificates: int = 16
     """Certificates inside one message."""
     json_brackets: int = 64
-    """Opening braces and brackets in one JSON text, so also its depth."""
+    """Opening braces and brackets in one JSON text, so also its depth. At most :data:`MAX_JSON_BRACKETS`."""
     path_certificates: int = 8
     """Certificates on one path, signer and anchor included."""
     work: int = 3000
     """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/budget.py``)."""
+
+    def __post_init__(self) -> None:
+        if self.json_brackets > MAX_JSON_BRACKETS:
+            raise UsageError("bad-argument", f"`json_brackets` must be at most {MAX_JSON_BRACKETS}; got {self.json_brackets}.")
 
 
 @dataclass(frozen=True, slots=True)

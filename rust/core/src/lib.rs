@@ -1,6 +1,7 @@
 //! The hot paths of imdskit. A module bears the name of the Python module that it mirrors; that module is the specification.
 
 mod baseline;
+pub mod batch;
 pub mod bucket;
 mod budget;
 mod certificate;

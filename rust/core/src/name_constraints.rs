@@ -274,13 +274,25 @@ pub(crate) fn malformed(constraints: &NameConstraints) -> Option<&'static str> {
         match subtree.base.kind {
             Kind::IpAddress if !is_network(value) => return Some("an address range that is none"),
             Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Some("a DNS name that is none"),
-            Kind::Rfc822Name | Kind::UniformResourceIdentifier if !value.is_empty() && !is_host(without_dot(mailbox_of(value).1)) => {
+            Kind::Rfc822Name if !is_mail_base(value) => return Some("a mailbox, host or domain that is none"),
+            Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
                 return Some("a host or domain that is none");
             }
             _ => {}
         }
     }
     None
+}
+
+/// One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10). A mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII,
+/// no at sign, no empty part between dots.
+fn is_mail_base(value: &[u8]) -> bool {
+    let (mailbox, host) = mailbox_of(value);
+    if host.len() == value.len() {
+        return value.is_empty() || is_host(without_dot(value));
+    }
+    let is_part = |part: &[u8]| !part.is_empty() && part.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'@');
+    mailbox.split(|octet| *octet == b'.').all(is_part) && is_host(host)
 }
 
 // Keys of subtrees. Names have the key of each subtree that they lie within among those that `Subtrees::contain` looks up. Labels stand in reverse, the most
@@ -380,8 +392,7 @@ fn is_well_formed(name: Borne<'_>) -> bool {
         }
         Kind::UniformResourceIdentifier => {
             // 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
-            let host = uri_host(name.value);
-            is_host(&host) && !host.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
+            is_named_host(&uri_host(name.value))
         }
         _ => true,
     }
@@ -419,6 +430,11 @@ pub(crate) fn is_label(label: &[u8]) -> bool {
         && label.first().is_some_and(end)
         && label.last().is_some_and(end)
         && label.iter().all(|octet| end(octet) || *octet == b'-')
+}
+
+/// A host that is not an IPv4 address.
+fn is_named_host(name: &[u8]) -> bool {
+    is_host(name) && !name.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
 }
 
 /// An address and a mask of the same length whose ones come before its zeros (RFC 4632).

@@ -25,6 +25,9 @@ BoringSSL stop there too."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
+_MAILBOX = re.compile(rb"[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)*")
+"""Local part of a mail address in a constraint (RFC 5321 section 4.1.2, Dot-string): printable ASCII, no at sign, no empty part between dots."""
+
 Key = tuple[object, ...]
 """What subtrees of one kind are looked up by."""
 
@@ -147,9 +150,19 @@ def malformed(constraints: NameConstraints) -> str | None:
             return "an address range that is none"
         if kind == "dNSName" and value and not is_host(value.removeprefix(b".")):
             return "a DNS name that is none"
-        if kind in ("rfc822Name", "uniformResourceIdentifier") and value and not is_host(value.rpartition(b"@")[2].removeprefix(b".")):
+        if kind == "rfc822Name" and not _is_mail_base(value):
+            return "a mailbox, host or domain that is none"
+        if kind == "uniformResourceIdentifier" and value and not _is_named_host(value.removeprefix(b".")):
             return "a host or domain that is none"
     return None
+
+
+def _is_mail_base(value: bytes) -> bool:
+    """One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10)."""
+    mailbox, at, host = value.rpartition(b"@")
+    if at:
+        return _MAILBOX.fullmatch(mailbox) is not None and is_host(host)
+    return not value or is_host(value.removeprefix(b"."))
 
 
 def base_key(base: GeneralName, *, exclude: bool) -> Key:
@@ -215,8 +228,7 @@ def _is_well_formed(name: GeneralName) -> bool:
         return mailbox != b"" and b"@" not in mailbox and is_host(host)
     if name.kind == "uniformResourceIdentifier":
         # 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
-        host = _uri_host(name)
-        return is_host(host) and not host.replace(b".", b"").isdigit()
+        return _is_named_host(_uri_host(name))
     return True
 
 
@@ -235,6 +247,11 @@ def _uri_host(name: GeneralName) -> bytes:
 def is_host(name: bytes) -> bool:
     """Labels of letters, digits, underscores and, between them, hyphens; none empty or too long."""
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(b"."))
+
+
+def _is_named_host(name: bytes) -> bool:
+    """A host that is not an IPv4 address."""
+    return is_host(name) and not name.replace(b".", b"").isdigit()
 
 
 def _is_network(value: bytes) -> bool:

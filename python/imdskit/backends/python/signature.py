@@ -23,6 +23,9 @@ MAX_RSA_BITS = 8192
 MIN_RSA_EXPONENT = 65537
 MAX_RSA_EXPONENT_BITS = 32
 
+MAX_PSS_OCTETS = 128
+"""Of RSASSA-PSS-params. Those of known hashes have fewer than 80; longer ones come from strangers and must not fill the cache."""
+
 RSA_WITH = {
     oids.SHA1_WITH_RSA: "sha1",
     oids.SHA224_WITH_RSA: "sha224",
@@ -135,11 +138,13 @@ def describe_key(key: PublicKey) -> str:
     return key.curve if isinstance(key, EcPublicKey) else f"a key of kind {key.oid}"
 
 
-@lru_cache(maxsize=64)
 def pss_parameters(der: bytes | None) -> PssParameters | None:
     """RSASSA-PSS-params, or None where they are absent (a signature must have them), malformed or of an unknown kind."""
-    if der is None:
-        return None
+    return None if der is None or len(der) > MAX_PSS_OCTETS else _pss_parameters(der)
+
+
+@lru_cache(maxsize=64)
+def _pss_parameters(der: bytes) -> PssParameters | None:
     try:
         reader = Reader(der)
         parameters = _read_pss_parameters(reader.sequence())
