@@ -17,6 +17,10 @@ use crate::uri::Uri;
 /// too.
 const MAX_COMPARISONS: usize = 1 << 20;
 
+/// Labels or relative names of a name, and masks that an address is looked up with, that cost as much as one item of the budget.
+const PARTS_OF_ITEM: usize = 4;
+const MASKS_OF_ITEM: usize = 16;
+
 const fn is_counted(kind: Kind) -> bool {
     matches!(kind, Kind::DnsName | Kind::IpAddress | Kind::DirectoryName | Kind::Rfc822Name)
 }
@@ -40,6 +44,14 @@ impl<'c> From<&'c GeneralName> for Borne<'c> {
             value: &name.value,
             name: name.name.as_ref(),
         }
+    }
+}
+
+impl Borne<'_> {
+    /// Labels of a name beyond the first; relative names of a directory name.
+    fn parts(&self) -> usize {
+        let dots = || self.value.iter().filter(|octet| **octet == b'.').count();
+        self.name.map_or_else(dots, |name| name.key.len())
     }
 }
 
@@ -141,6 +153,8 @@ struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
     excluded: [Option<Subtrees<'c>>; 9],
     count: usize,
+    /// Of addresses, of both.
+    masks: usize,
 }
 
 impl<'c> Constraints<'c> {
@@ -153,8 +167,10 @@ impl<'c> Constraints<'c> {
             .flat_map(|kind| [&permitted[*kind as usize], &excluded[*kind as usize]])
             .flatten()
             .map(|subtrees| subtrees.count);
+        let masks = [&permitted, &excluded].map(|kinds| kinds[Kind::IpAddress as usize].as_ref().map_or(0, |subtrees| subtrees.masks.len()));
         Self {
             count: count.sum(),
+            masks: masks.iter().sum(),
             permitted,
             excluded,
         }
@@ -224,8 +240,12 @@ impl<'c> PathConstraints<'c> {
         if self.comparisons > MAX_COMPARISONS {
             return Err(budget.exhaust());
         }
-        budget.spend_items((others.len() + 1) * self.all.len())?;
         let subject = &certificate.subject;
+        let addresses = others.iter().filter(|name| name.kind == Kind::IpAddress).count();
+        let parts = subject.key.len() + others.iter().map(|name| name.parts()).sum::<usize>();
+        let masks: usize = self.all.iter().map(|constraints| constraints.masks).sum();
+        let lookups = (others.len() + 1 + parts / PARTS_OF_ITEM) * self.all.len();
+        budget.spend_items(lookups + addresses * masks / MASKS_OF_ITEM)?;
         // An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
         let directory = Borne {
             kind: Kind::DirectoryName,

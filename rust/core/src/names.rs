@@ -16,6 +16,9 @@ use crate::der::{
 };
 use crate::oids;
 
+/// Characters of one string that has others than those of ASCII.
+const MAX_CHARACTERS: usize = 1024;
+
 /// Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13): Python's normalization sorts each row in quadratic time.
 const MAX_COMBINING: usize = 30;
 
@@ -150,9 +153,15 @@ fn read_value<'d>(attribute: &mut Reader<'d, '_>, oid: &[u8]) -> der::Result<Val
     if !has_only_its_characters(tag, octets) {
         return Err(attribute.fault_at("A string with characters that its type does not have.", "value", pos));
     }
-    if !text.is_ascii() && has_long_row(&text) {
-        let message = format!("A string with more than {MAX_COMBINING} combining characters in a row.");
-        return Err(attribute.fault_at(message, "value", pos));
+    if !text.is_ascii() {
+        if text.chars().count() > MAX_CHARACTERS {
+            let message = format!("A string beyond ASCII of more than {MAX_CHARACTERS} characters.");
+            return Err(attribute.fault_at(message, "value", pos));
+        }
+        if has_long_row(&text) {
+            let message = format!("A string with more than {MAX_COMBINING} combining characters in a row.");
+            return Err(attribute.fault_at(message, "value", pos));
+        }
     }
     Ok(Value::Text(text))
 }

@@ -42,6 +42,10 @@ _CHARACTERS = {
 """Characters of the string types that have only a part of ASCII (X.680 sections 41.3 and 41.4). PrintableString has no ``*`` and no ``&``, but
 authorities write both ("*.metadata.azure.com"), and OpenSSL and Go accept both. See docs/verification.md."""
 
+MAX_CHARACTERS = 1024
+"""Characters of one string that has others than those of ASCII. RFC 5280 appendix A.1 allows 64 to 255 in the attributes that are in use, and
+authorities exceed that a little. Strings of ASCII have no bound, because nothing about them takes long."""
+
 MAX_COMBINING = 30
 """Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13). Normalization sorts each row in quadratic time, and no
 writing system needs more. A longer row is refused."""
@@ -152,8 +156,11 @@ def _read_value(attribute: Reader, oid: str) -> str | bytes:
         raise attribute.fault("A string with octets that its type does not have.", "value", pos) from None
     if tag in _CHARACTERS and not _CHARACTERS[tag].fullmatch(text):
         raise attribute.fault("A string with characters that its type does not have.", "value", pos)
-    if not text.isascii() and _has_long_row(text):
-        raise attribute.fault(f"A string with more than {MAX_COMBINING} combining characters in a row.", "value", pos)
+    if not text.isascii():
+        if len(text) > MAX_CHARACTERS:
+            raise attribute.fault(f"A string beyond ASCII of more than {MAX_CHARACTERS} characters.", "value", pos)
+        if _has_long_row(text):
+            raise attribute.fault(f"A string with more than {MAX_COMBINING} combining characters in a row.", "value", pos)
     return text
 
 

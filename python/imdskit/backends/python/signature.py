@@ -131,6 +131,11 @@ def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
     return None
 
 
+def is_too_large(key: PublicKey) -> bool:
+    """Whether a key is so large that one signature takes longer than a whole document may."""
+    return isinstance(key, RsaPublicKey) and (key.bits > MAX_RSA_BITS or key.exponent.bit_length() > MAX_RSA_EXPONENT_BITS)
+
+
 def describe_key(key: PublicKey) -> str:
     """In words, for reports."""
     if isinstance(key, RsaPublicKey):
