@@ -6,7 +6,9 @@ four times the size, a linear one four times.
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from imdskit import backends
+from imdskit.asn1 import writer
 from imdskit.asn1.reader import decode_oid
 from imdskit.backends.contract import Backend, Checker, Setup
 from imdskit.backends.python import signature
@@ -23,7 +26,9 @@ from imdskit.errors import VerificationError
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.anatomy import anatomy
 
-from .hostile import FULL, NOW, SHAPES, TRUSTED, anchor, shape, spent
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hostile import FULL, NOW, SHAPES, TRUSTED, anchor, in_sid, name, spent
 
 QUARTER, WHOLE = FULL // 4, FULL - 256
 
@@ -52,6 +57,7 @@ def setup() -> Setup:
 
 
 def code(checker: Checker, document: bytes) -> tuple[str, str]:
+    decode_oid.cache_clear()  # of a thousand items, which only a small document finds there again
     try:
         checker.check(document, NOW, None)
     except VerificationError as error:
@@ -59,14 +65,15 @@ def code(checker: Checker, document: bytes) -> tuple[str, str]:
     return "accepted", ""
 
 
-def assert_linear(work: Callable[[bytes], object], make: Callable[[int], bytes], kind: str, *, most: float) -> None:
-    small, large = make(QUARTER), make(WHOLE)
+def assert_linear(work: Callable[[bytes], object], label: str, kind: str, *, most: float) -> None:
+    """Within ``most`` milliseconds; for strangers also linear. What an authority that is trusted can send is bounded by the budget for work alone."""
+    small, large = ALL[label](QUARTER), ALL[label](WHOLE)
     assert FULL // 8 < len(large) <= FULL, "the shape is not of the size that was asked for"
     work(small)
     # A machine that is busy with something else can spoil a run, but hardly three in turn.
     for _ in range(3):
         cost, growth = spent(partial(work, large), 3, least=True), 0.0
-        if cost > NEGLIGIBLE[kind]:
+        if cost > NEGLIGIBLE[kind] and label in SHAPES:
             growth = cost / spent(partial(work, small), 5, least=True) * len(small) / len(large) * 4
         if cost <= most and growth <= MOST_GROWTH:
             return
@@ -75,16 +82,19 @@ def assert_linear(work: Callable[[bytes], object], make: Callable[[int], bytes],
 
 @pytest.mark.parametrize("label", ALL)
 def test_check_takes_linear_time(label: str, backend: Backend, checker: Checker) -> None:
-    most = MOST[backend.name] * (6 if label in TRUSTED else 1)
-    assert_linear(partial(code, checker), ALL[label], backend.name, most=most)
+    assert_linear(partial(code, checker), label, backend.name, most=MOST[backend.name] * (5 if label in TRUSTED else 1))
 
 
 @pytest.mark.parametrize("label", ALL)
 def test_explain_and_inspection_take_linear_time(label: str) -> None:
     """One measurement for both: an inspection begins with an explanation."""
     verifier = Verifier(Trust((anchor(),)), Policy(), backend="python", clock=ManualClock(NOW))
-    most = 3 * MOST["python"] * (6 if label in TRUSTED else 1)
-    assert_linear(lambda document: json.dumps(anatomy(verifier, document)), ALL[label], "python", most=most)
+
+    def inspect(document: bytes) -> str:
+        decode_oid.cache_clear()
+        return json.dumps(anatomy(verifier, document))
+
+    assert_linear(inspect, label, "python", most=3 * MOST["python"] * (5 if label in TRUSTED else 1))
 
 
 @pytest.mark.parametrize("label", SHAPES)
@@ -103,7 +113,10 @@ def test_check_takes_linear_memory(label: str) -> None:
     tracemalloc.start()
     try:
         code(checker, document)
-        held, peak = tracemalloc.get_traced_memory()
+        peak = tracemalloc.get_traced_memory()[1]
+        decode_oid.cache_clear()
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
     assert peak <= MOST_OCTETS * FULL
@@ -129,10 +142,6 @@ def test_documents_of_strangers_leave_nothing_behind(backend: Backend, checker: 
 
 
 def shape_of_name(text: str) -> bytes:
-    from imdskit.asn1 import writer
-
-    from .hostile import FULL, in_sid, name
-
     value = writer.utf8_string(text)
     return in_sid(name(*[value] * ((FULL - 1000) // (len(value) + 12))))
 
@@ -155,4 +164,3 @@ def test_caches_hold_small_items_only() -> None:
 
 def test_there_are_enough_shapes() -> None:
     assert len(SHAPES) >= 32
-    assert shape  # the decorator that makes them

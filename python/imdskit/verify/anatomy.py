@@ -54,7 +54,11 @@ def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> di
             "octets": signer.signature.hex(),
         }
         found = cms.find_certificate(signer, message.certificates)
-        chain = None if found is None or not _has_path(report) else _chain(found, message.certificates, verifier.trust, verifier.policy, report.at)
+        chain = (
+            None
+            if found is None or not _has_path(report)
+            else _chain(found, message.certificates, verifier.trust, verifier.policy, report.at)
+        )
         shown["chain"] = None if chain is None else [_certificate(one, trusted=one.der in anchors) for one in chain]
     return shown
 

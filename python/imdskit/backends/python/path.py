@@ -176,7 +176,7 @@ class _Search:
             self.issuers[key] = index, self._fault_alone(issuer, index, anchor=anchor)
         first, refusal = self.issuers[key]
         if refusal is not None:
-            raise refusal if first == index else refusal.moved(first, index)
+            raise refusal.moved(first, index)
 
     def _fault_alone(self, issuer: Certificate, index: int, *, anchor: bool) -> Refusal | None:
         try:
@@ -186,7 +186,7 @@ class _Search:
                 validation.check_certificate(issuer, index, self.inputs)
                 validation.check_authority(issuer, index, self.inputs)
         except Refusal as refusal:
-            return refusal
+            return refusal.with_traceback(None)
         return None
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
@@ -209,7 +209,7 @@ class _Search:
             self.links[key] = self._link_fault(child, issuer, index)
         refusal = self.links[key]
         if refusal is not None:
-            raise refusal
+            raise refusal.with_traceback(None)  # else every time that it is raised would add to its traceback
 
     def _link_fault(self, child: Certificate, issuer: Certificate, index: int) -> Refusal | None:
         algorithm, key = child.signature_algorithm, issuer.public_key
@@ -230,7 +230,7 @@ class _Search:
     def _note(self, refusal: Refusal) -> None:
         """Keep the first refusal of the most telling kind."""
         if self.refusal is None or _GENERAL.get(refusal.reason, 3) > _GENERAL.get(self.refusal.reason, 3):
-            self.refusal = refusal
+            self.refusal = refusal.with_traceback(None)  # whose frames hold this search
 
 
 def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
