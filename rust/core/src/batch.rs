@@ -27,6 +27,12 @@ impl<'a> From<&'a Times> for At<'a> {
 
 /// Documents, and what the checker said of them. Neither can be exchanged, so a document that was accepted is made a [`Signed`] without a second look at its
 /// signature; there is no other way to do that. `D` must always show the same octets.
+///
+/// ```compile_fail,E0624
+/// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {
+///     let _ = checker.recall(document, 0);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Batch<D> {
     checker: Arc<Checker>,
@@ -40,6 +46,7 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
     ///
     /// # Panics
     /// There are not as many times as documents.
+    #[must_use]
     pub fn check(checker: Arc<Checker>, documents: Vec<D>, at: Times, threads: NonZeroUsize) -> Self {
         let verdicts = checker.check_many(&documents, &at, threads);
         Self {
@@ -51,22 +58,23 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
     }
 
     /// What checked them.
+    #[must_use]
     pub fn checker(&self) -> &Checker {
         &self.checker
     }
 
     /// The verdicts, in the order of the documents.
+    #[must_use]
     pub fn verdicts(&self) -> &Verdicts {
         &self.verdicts
     }
 
     /// The document at a place as `check` gives it; None beyond the last.
+    #[must_use]
     pub fn get(&self, index: usize) -> Option<Result<Signed, Refusal>> {
         Some(match self.verdicts.get(index)? {
             Err(refusal) => Err(refusal),
-            Ok(_) => self
-                .checker
-                .recall(self.documents[index].as_ref(), At::from(&self.at).of(index)),
+            Ok(_) => self.checker.recall(self.documents[index].as_ref(), At::from(&self.at).of(index)),
         })
     }
 }

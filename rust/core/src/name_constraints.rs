@@ -50,7 +50,7 @@ impl<'c> From<&'c GeneralName> for Borne<'c> {
 impl Borne<'_> {
     /// Labels of a name beyond the first; relative names of a directory name.
     fn parts(&self) -> usize {
-        let dots = || self.value.iter().filter(|octet| **octet == b'.').count();
+        let dots = || memchr::memchr_iter(b'.', self.value).count();
         self.name.map_or_else(dots, |name| name.key.len())
     }
 }
@@ -167,7 +167,8 @@ impl<'c> Constraints<'c> {
             .flat_map(|kind| [&permitted[*kind as usize], &excluded[*kind as usize]])
             .flatten()
             .map(|subtrees| subtrees.count);
-        let masks = [&permitted, &excluded].map(|kinds| kinds[Kind::IpAddress as usize].as_ref().map_or(0, |subtrees| subtrees.masks.len()));
+        let masks =
+            [&permitted, &excluded].map(|kinds| kinds[Kind::IpAddress as usize].as_ref().map_or(0, |subtrees| subtrees.masks.len()));
         Self {
             count: count.sum(),
             masks: masks.iter().sum(),
@@ -242,7 +243,7 @@ impl<'c> PathConstraints<'c> {
         }
         let subject = &certificate.subject;
         let addresses = others.iter().filter(|name| name.kind == Kind::IpAddress).count();
-        let parts = subject.key.len() + others.iter().map(|name| name.parts()).sum::<usize>();
+        let parts = subject.key.len() + others.iter().map(Borne::parts).sum::<usize>();
         let masks: usize = self.all.iter().map(|constraints| constraints.masks).sum();
         let lookups = (others.len() + 1 + parts / PARTS_OF_ITEM) * self.all.len();
         budget.spend_items(lookups + addresses * masks / MASKS_OF_ITEM)?;
@@ -599,6 +600,34 @@ mod tests {
     }
 
     #[test]
+    fn what_no_name_can_lie_within_is_malformed() {
+        for (kind, base, good) in [
+            (Kind::Rfc822Name, "@b", false),
+            (Kind::Rfc822Name, "a@.b", false),
+            (Kind::Rfc822Name, "a@b@c", false),
+            (Kind::Rfc822Name, "a..b@c", false),
+            (Kind::Rfc822Name, "a b@c", false),
+            (Kind::Rfc822Name, ".", false),
+            (Kind::Rfc822Name, "a.b@c", true),
+            (Kind::Rfc822Name, ".c", true),
+            (Kind::Rfc822Name, "", true),
+            (Kind::UniformResourceIdentifier, "@b", false),
+            (Kind::UniformResourceIdentifier, "b:80", false),
+            (Kind::UniformResourceIdentifier, "1.2.3.4", false),
+            (Kind::UniformResourceIdentifier, ".b", true),
+            (Kind::DnsName, "*.b", false),
+            (Kind::DnsName, "b.", false),
+            (Kind::DnsName, ".b", true),
+        ] {
+            let constraints = NameConstraints {
+                permitted: None,
+                excluded: Some(vec![subtree(kind, base.as_bytes())]),
+            };
+            assert_eq!(malformed(&constraints).is_none(), good, "{base}");
+        }
+    }
+
+    #[test]
     fn masks_are_ones_before_zeros() {
         for (mask, good) in [
             ([255, 255, 0, 0], true),
@@ -626,7 +655,8 @@ mod tests {
         let mut constraints = PathConstraints::new(false);
         constraints.add(&ca, &mut budget).unwrap();
         assert_eq!(constraints.fault(&end, &mut budget), Ok(None));
-        assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025));
+        // Subtrees; names and the subject; and a quarter for each label and each relative name.
+        assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025 + 1025 / 4));
         let refusal = constraints.fault(&end, &mut budget).unwrap_err();
         assert_eq!(refusal.reason, Reason::BudgetSpent);
         assert_eq!(budget.left(), -1);

@@ -327,7 +327,11 @@ impl<'a> Search<'a, '_> {
             (_, None) => Ok(()),
             (first, Some(refusal)) => {
                 let place = refusal.location.strip_prefix(&format!("chain[{first}]")).unwrap_or_default();
-                Err(Refusal::new(refusal.reason, format!("chain[{index}]{place}"), refusal.detail.clone()))
+                Err(Refusal::new(
+                    refusal.reason,
+                    format!("chain[{index}]{place}"),
+                    refusal.detail.clone(),
+                ))
             }
         }
     }

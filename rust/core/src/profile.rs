@@ -80,7 +80,10 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         );
     }
     for name in certificate.subject_alt_name.iter().flatten().filter(|name| is_bad_name(name)) {
-        fault(&"subjectAltName", &format_args!("a malformed {} (section 4.2.1.6)", name.kind.name()));
+        fault(
+            &"subjectAltName",
+            &format_args!("a malformed {} (section 4.2.1.6)", name.kind.name()),
+        );
     }
     if let Some(constraints) = &certificate.name_constraints {
         if constraints.permitted.is_none() && constraints.excluded.is_none() {

@@ -173,7 +173,7 @@ impl<'d> Scanner<'d> {
         let stop = memchr::memchr2(b'"', b'\\', rest.as_bytes()).ok_or_else(|| self.fault("A string without an end"))?;
         let plain = &rest[..stop];
         // To the end in any case, so that many octets are looked at at a time.
-        if plain.bytes().fold(false, |found, octet| found | (octet < b' ')) {
+        if plain.bytes().fold(0, |found, octet| found | u8::from(octet < b' ')) != 0 {
             return Err(self.fault("A control character in a string"));
         }
         self.pos += stop;
@@ -250,7 +250,9 @@ impl<'d> Scanner<'d> {
 
     fn literal(&mut self) -> Result<Value<'d>, JsonError> {
         let rest = &self.text.as_bytes()[self.pos..];
-        let found = ["null", "true", "false"].iter().find(|literal| rest.starts_with(literal.as_bytes()));
+        let found = ["null", "true", "false"]
+            .iter()
+            .find(|literal| rest.starts_with(literal.as_bytes()));
         let literal = found.ok_or_else(|| self.fault("No JSON value"))?;
         self.pos += literal.len();
         Ok(Value::Other)
@@ -315,7 +317,10 @@ mod tests {
             (r#""\u0041\u00e9\uD83D\ude00x""#, "A\u{e9}\u{1f600}x"),
             ("\"\u{7f}\u{e9}\\n\u{e9}\"", "\u{7f}\u{e9}\n\u{e9}"),
         ] {
-            assert!(matches!(loads(text.as_bytes(), 0), Ok(Value::String(found)) if found == wanted), "{text}");
+            assert!(
+                matches!(loads(text.as_bytes(), 0), Ok(Value::String(found)) if found == wanted),
+                "{text}"
+            );
         }
     }
 
