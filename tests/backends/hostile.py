@@ -444,6 +444,18 @@ def compatibility_forms(size: int) -> bytes:
 
 
 @shape
+def compatibility_forms_within_the_bound(size: int) -> bytes:
+    value = set_of(attribute(oids.COMMON_NAME, element(0x1E, "\ufdfa".encode("utf-16-be") * 1024)))
+    return filled(size, lambda n: value, lambda items: in_sid(sequence(items)))
+
+
+@shape
+def many_short_compatibility_forms(size: int) -> bytes:
+    value = set_of(attribute(oids.COMMON_NAME, writer.utf8_string("\ufdfa" * 16)))
+    return filled(size, lambda n: value, lambda items: in_sid(sequence(items)))
+
+
+@shape
 def case_folding(size: int) -> bytes:
     return in_sid(name(writer.utf8_string("\u0390\u1fe4\ufb03" * ((size - 700) // 8))))
 

@@ -16,12 +16,32 @@ from imdskit.asn1.reader import Reader
 from imdskit.asn1.writer import element, explicit, implicit, sequence, set_of
 from imdskit.backends.contract import MAX_JSON_BRACKETS, Backend, Limits, Setup
 from imdskit.backends.python import name_constraints
+from imdskit.backends.python.certificate import GeneralName, Name
+from imdskit.backends.python.checker import Checker
 from imdskit.backends.python.names import comparable, read_name
+from imdskit.backends.python.validation import Refusal
 from imdskit.errors import UsageError, VerificationError
+from imdskit.reasons import Reason
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hostile import AUTHORITY, NOW, called, certificate, extension, in_sid, key, message, name, sign, signer_info, spki_of, tower
+from hostile import (
+    AUTHORITY,
+    NOW,
+    SHAPES,
+    called,
+    certificate,
+    extension,
+    in_sid,
+    key,
+    message,
+    name,
+    sign,
+    signer_info,
+    spent,
+    spki_of,
+    tower,
+)
 
 UTF8, PRINTABLE, BMP = 0x0C, 0x13, 0x1E
 
@@ -316,7 +336,6 @@ def test_a_certificate_is_judged_once_in_a_search(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_issuer_is_located_where_it_stands(backend: Backend) -> None:
-    """What was found out about it at one place of a path is said of the other."""
     shared = certificate(subject=called("b"), issuer=called("c"), spki=spki_of(key(2)), by=key(3))  # no authority
     long = certificate(AUTHORITY, subject=called("a"), issuer=called("b"), spki=spki_of(key(1)), by=key(2))
     for first in (True, False):
@@ -347,3 +366,24 @@ def test_the_detail_of_a_refusal_is_short() -> None:
 def test_a_name_of_der_is_read_whole() -> None:
     der = name(writer.utf8_string("\u00e9"))
     assert read_name(Reader(der), "").der == der
+
+
+def test_a_refusal_moves_with_its_certificate() -> None:
+    moved = Refusal(Reason.KEY_USAGE, "chain[1].keyUsage", "why").moved(1, 2)
+    assert (moved.reason, moved.location, moved.detail) == (Reason.KEY_USAGE, "chain[2].keyUsage", "why")
+
+
+def test_explain_does_not_reckon_with_a_key_that_is_too_large() -> None:
+    document = SHAPES["modulus-of-16384-bits"](16_384)
+    setup = Setup(anchors=(certificate(AUTHORITY),), intermediates=(), names=(("azure", "metadata.azure.com"),))
+    outcomes = {outcome.check: outcome.outcome for outcome in Checker(setup).explain(document, NOW)}
+    assert (outcomes["signature key"], outcomes["signature"]) == ("fail", "skip")
+
+
+def test_a_long_directory_name_is_looked_up_in_linear_time() -> None:
+    """Only beginnings that are as long as a base are looked up; all of them together would be quadratic in the name."""
+    parts = tuple(b"%d" % number for number in range(10_000))
+    base, long = (GeneralName("directoryName", b"", Name(b"", key, (), ())) for key in (parts[:1], (b"x", *parts)))
+    subtrees = name_constraints.Subtrees([base], exclude=True)
+    assert spent(lambda: subtrees.contain(long), least=True) < 20
+    assert not subtrees.contain(long)
