@@ -32,6 +32,10 @@ MAX_SKEW = 3600
 Form = Literal["json", "text"]
 
 
+MAX_JSON_BRACKETS = 256
+"""Maximum of ``Limits.json_brackets``. Both backends read text of this depth on any stack; Python's own JSON reader gives up before 1,000."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on hostile input. All are inclusive.
@@ -45,7 +49,7 @@ class Limits:
     certificates: int = 16
     """Certificates inside one message. 1 to 1024."""
     json_brackets: int = 64
-    """Opening braces and brackets in one JSON text, so also its depth."""
+    """Opening braces and brackets in one JSON text, so also its depth. At most :data:`MAX_JSON_BRACKETS`."""
     path_certificates: int = 8
     """Certificates on one path, signer and anchor included. 1 to 64."""
     work: int = 3000
@@ -54,7 +58,7 @@ class Limits:
     def __post_init__(self) -> None:
         arguments.whole(self.document_bytes, "limits.document_bytes", 1, 16 * 1024 * 1024)
         arguments.whole(self.certificates, "limits.certificates", 1, 1024)
-        arguments.whole(self.json_brackets, "limits.json_brackets", 1, 2**31 - 1)
+        arguments.whole(self.json_brackets, "limits.json_brackets", 1, MAX_JSON_BRACKETS)
         arguments.whole(self.path_certificates, "limits.path_certificates", 1, 64)
         arguments.whole(self.work, "limits.work", 1, 1_000_000)
 

@@ -5,6 +5,7 @@ What belongs here: showing what is there. Nothing is decided here; that is done 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -14,8 +15,10 @@ from imdskit.backends.python.host_names import dns_names
 from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.reasons import Reason
 from imdskit.verify import content as signed_content
 from imdskit.verify.policy import Policy
+from imdskit.verify.report import Report
 from imdskit.verify.trust import Trust
 from imdskit.verify.verifier import Verifier
 
@@ -39,7 +42,7 @@ def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> di
     except (VerificationError, DerError):
         return shown
     if message.content is not None:
-        shown["content"] = _content(message.content)
+        shown["content"] = _content(message.content, verifier.policy.limits.json_brackets)
     anchors = set(verifier.trust.anchors)
     shown["certificates"] = [_certificate(one, trusted=one.der in anchors) for one in message.certificates]
     if len(message.signers) == 1:
@@ -50,24 +53,34 @@ def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> di
             "octets": signer.signature.hex(),
         }
         found = cms.find_certificate(signer, message.certificates)
-        chain = None if found is None else _chain(found, message.certificates, verifier.trust, verifier.policy, report.at)
+        chain = (
+            None
+            if found is None or not _has_path(report)
+            else _chain(found, message.certificates, verifier.trust, verifier.policy, report.at)
+        )
         shown["chain"] = None if chain is None else [_certificate(one, trusted=one.der in anchors) for one in chain]
     return shown
 
 
-def _content(content: bytes) -> dict[str, Any]:
+def _content(content: bytes, brackets: int) -> dict[str, Any]:
     """The signed octets as text, and as JSON where they are an object; this is for people, the check of the claims is stricter."""
     text = content.decode("utf-8", "replace")
-    try:
-        members = signed_content.loads(text)
-    except (ValueError, RecursionError):
-        members = None
+    members = None
+    if text.count("{") + text.count("[") <= brackets:
+        with suppress(ValueError):
+            members = signed_content.loads(text)
     return {
         "octets": len(content),
         "sha256": sha256(content).hexdigest(),
         "text": text,
         "members": members if isinstance(members, dict) else None,
     }
+
+
+def _has_path(report: Report) -> bool:
+    """Whether the check of the chain found a path, if only one that is revoked. Where it found none, the search is not made again."""
+    errors = [outcome.error for outcome in report if outcome.check == "chain" and outcome.error is not None]
+    return all(error.reason in (Reason.REVOKED, Reason.REVOCATION_UNKNOWN) for error in errors)
 
 
 def _chain(

@@ -153,11 +153,9 @@ impl Checker {
         &self.setup
     }
 
-    /// What `check` would say of a document that it has accepted at this second, without another look at its signature.
-    ///
-    /// # Errors
-    /// It was not accepted.
-    pub fn recall(&self, document: &[u8], at: i64) -> Result<Signed, Refusal> {
+    /// What `check` says of a document that it has accepted at this second, without another look at its signature. Only for [`crate::batch::Batch`], which
+    /// keeps the octets that were verified.
+    pub(crate) fn recall(&self, document: &[u8], at: i64) -> Result<Signed, Refusal> {
         self.signed(self.open(document)?, at, None)
     }
 

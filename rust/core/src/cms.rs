@@ -111,10 +111,15 @@ pub(crate) fn parse<'d>(
         return Err(data.fault_at("A version that SignedData does not have.", "version", pos));
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
+    // Those that are known, each once: nothing is asked about the others, and every signer looks through this list.
     let mut listed = Vec::new();
+    let mut count = 0;
     while !algorithms.is_empty() {
-        let algorithm = read_algorithm(&mut algorithms, item(listed.len()))?;
-        listed.push(digest_named(algorithm.oid));
+        let digest = digest_named(read_algorithm(&mut algorithms, item(count))?.oid);
+        count += 1;
+        if matches!(digest, Digest::Known(_)) && !listed.contains(&digest) {
+            listed.push(digest);
+        }
     }
     let mut encapsulated = data.sequence("encapContentInfo")?;
     let content_type = encapsulated.oid("eContentType")?;
@@ -141,7 +146,9 @@ pub(crate) fn parse<'d>(
     let mut infos = data.enter(SET, "signerInfos")?;
     let mut signers = Vec::new();
     while !infos.is_empty() {
-        signers.push(read_signer(&mut infos, item(signers.len()), &listed, &certificates)?);
+        // A document has one signer; only for that one it pays to look for its issuer among the certificates.
+        let certificates = if signers.is_empty() { &certificates[..] } else { &[] };
+        signers.push(read_signer(&mut infos, item(signers.len()), &listed, certificates)?);
     }
     data.finish()?;
     Ok(SignedData {

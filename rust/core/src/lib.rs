@@ -1,5 +1,6 @@
 //! The hot paths of imdskit. A module bears the name of the Python module that it mirrors; that module is the specification.
 
+pub mod batch;
 pub mod bucket;
 mod budget;
 mod certificate;

@@ -17,6 +17,10 @@ use crate::uri::Uri;
 /// too.
 const MAX_COMPARISONS: usize = 1 << 20;
 
+/// Labels or relative names of a name, and masks that an address is looked up with, that cost as much as one item of the budget.
+const PARTS_OF_ITEM: usize = 4;
+const MASKS_OF_ITEM: usize = 16;
+
 const fn is_counted(kind: Kind) -> bool {
     matches!(kind, Kind::DnsName | Kind::IpAddress | Kind::DirectoryName | Kind::Rfc822Name)
 }
@@ -40,6 +44,14 @@ impl<'c> From<&'c GeneralName> for Borne<'c> {
             value: &name.value,
             name: name.name.as_ref(),
         }
+    }
+}
+
+impl Borne<'_> {
+    /// Labels of a name beyond the first; relative names of a directory name.
+    fn parts(&self) -> usize {
+        let dots = || memchr::memchr_iter(b'.', self.value).count();
+        self.name.map_or_else(dots, |name| name.key.len())
     }
 }
 
@@ -141,6 +153,8 @@ struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
     excluded: [Option<Subtrees<'c>>; 9],
     count: usize,
+    /// Of addresses, of both.
+    masks: usize,
 }
 
 impl<'c> Constraints<'c> {
@@ -153,8 +167,11 @@ impl<'c> Constraints<'c> {
             .flat_map(|kind| [&permitted[*kind as usize], &excluded[*kind as usize]])
             .flatten()
             .map(|subtrees| subtrees.count);
+        let masks =
+            [&permitted, &excluded].map(|kinds| kinds[Kind::IpAddress as usize].as_ref().map_or(0, |subtrees| subtrees.masks.len()));
         Self {
             count: count.sum(),
+            masks: masks.iter().sum(),
             permitted,
             excluded,
         }
@@ -224,8 +241,12 @@ impl<'c> PathConstraints<'c> {
         if self.comparisons > MAX_COMPARISONS {
             return Err(budget.exhaust());
         }
-        budget.spend_items((others.len() + 1) * self.all.len())?;
         let subject = &certificate.subject;
+        let addresses = others.iter().filter(|name| name.kind == Kind::IpAddress).count();
+        let parts = subject.key.len() + others.iter().map(Borne::parts).sum::<usize>();
+        let masks: usize = self.all.iter().map(|constraints| constraints.masks).sum();
+        let lookups = (others.len() + 1 + parts / PARTS_OF_ITEM) * self.all.len();
+        budget.spend_items(lookups + addresses * masks / MASKS_OF_ITEM)?;
         // An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
         let directory = Borne {
             kind: Kind::DirectoryName,
@@ -274,13 +295,25 @@ pub(crate) fn malformed(constraints: &NameConstraints) -> Option<&'static str> {
         match subtree.base.kind {
             Kind::IpAddress if !is_network(value) => return Some("an address range that is none"),
             Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Some("a DNS name that is none"),
-            Kind::Rfc822Name | Kind::UniformResourceIdentifier if !value.is_empty() && !is_host(without_dot(mailbox_of(value).1)) => {
+            Kind::Rfc822Name if !is_mail_base(value) => return Some("a mailbox, host or domain that is none"),
+            Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
                 return Some("a host or domain that is none");
             }
             _ => {}
         }
     }
     None
+}
+
+/// One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10). A mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII,
+/// no at sign, no empty part between dots.
+fn is_mail_base(value: &[u8]) -> bool {
+    let (mailbox, host) = mailbox_of(value);
+    if host.len() == value.len() {
+        return value.is_empty() || is_host(without_dot(value));
+    }
+    let is_part = |part: &[u8]| !part.is_empty() && part.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'@');
+    mailbox.split(|octet| *octet == b'.').all(is_part) && is_host(host)
 }
 
 // Keys of subtrees. Names have the key of each subtree that they lie within among those that `Subtrees::contain` looks up. Labels stand in reverse, the most
@@ -380,8 +413,7 @@ fn is_well_formed(name: Borne<'_>) -> bool {
         }
         Kind::UniformResourceIdentifier => {
             // 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
-            let host = uri_host(name.value);
-            is_host(&host) && !host.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
+            is_named_host(&uri_host(name.value))
         }
         _ => true,
     }
@@ -419,6 +451,11 @@ pub(crate) fn is_label(label: &[u8]) -> bool {
         && label.first().is_some_and(end)
         && label.last().is_some_and(end)
         && label.iter().all(|octet| end(octet) || *octet == b'-')
+}
+
+/// A host that is not an IPv4 address.
+fn is_named_host(name: &[u8]) -> bool {
+    is_host(name) && !name.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
 }
 
 /// An address and a mask of the same length whose ones come before its zeros (RFC 4632).
@@ -563,6 +600,34 @@ mod tests {
     }
 
     #[test]
+    fn what_no_name_can_lie_within_is_malformed() {
+        for (kind, base, good) in [
+            (Kind::Rfc822Name, "@b", false),
+            (Kind::Rfc822Name, "a@.b", false),
+            (Kind::Rfc822Name, "a@b@c", false),
+            (Kind::Rfc822Name, "a..b@c", false),
+            (Kind::Rfc822Name, "a b@c", false),
+            (Kind::Rfc822Name, ".", false),
+            (Kind::Rfc822Name, "a.b@c", true),
+            (Kind::Rfc822Name, ".c", true),
+            (Kind::Rfc822Name, "", true),
+            (Kind::UniformResourceIdentifier, "@b", false),
+            (Kind::UniformResourceIdentifier, "b:80", false),
+            (Kind::UniformResourceIdentifier, "1.2.3.4", false),
+            (Kind::UniformResourceIdentifier, ".b", true),
+            (Kind::DnsName, "*.b", false),
+            (Kind::DnsName, "b.", false),
+            (Kind::DnsName, ".b", true),
+        ] {
+            let constraints = NameConstraints {
+                permitted: None,
+                excluded: Some(vec![subtree(kind, base.as_bytes())]),
+            };
+            assert_eq!(malformed(&constraints).is_none(), good, "{base}");
+        }
+    }
+
+    #[test]
     fn masks_are_ones_before_zeros() {
         for (mask, good) in [
             ([255, 255, 0, 0], true),
@@ -590,7 +655,8 @@ mod tests {
         let mut constraints = PathConstraints::new(false);
         constraints.add(&ca, &mut budget).unwrap();
         assert_eq!(constraints.fault(&end, &mut budget), Ok(None));
-        assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025));
+        // Subtrees; names and the subject; and a quarter for each label and each relative name.
+        assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025 + 1025 / 4));
         let refusal = constraints.fault(&end, &mut budget).unwrap_err();
         assert_eq!(refusal.reason, Reason::BudgetSpent);
         assert_eq!(budget.left(), -1);

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 use crate::certificate::{GeneralName, GeneralNameKind, Name, NameKey};
 use crate::der::{
@@ -14,6 +15,12 @@ use crate::der::{
     UTF8_STRING, VISIBLE_STRING, context, item,
 };
 use crate::oids;
+
+/// Characters of one string that has others than those of ASCII.
+const MAX_CHARACTERS: usize = 1024;
+
+/// Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13): Python's normalization sorts each row in quadratic time.
+const MAX_COMBINING: usize = 30;
 
 /// Attributes whose values are strings (RFC 5280 appendix A.1). Values of others may be anything.
 const STRINGS_ONLY: [&[u8]; 17] = [
@@ -146,7 +153,25 @@ fn read_value<'d>(attribute: &mut Reader<'d, '_>, oid: &[u8]) -> der::Result<Val
     if !has_only_its_characters(tag, octets) {
         return Err(attribute.fault_at("A string with characters that its type does not have.", "value", pos));
     }
+    if !text.is_ascii() {
+        if text.chars().count() > MAX_CHARACTERS {
+            let message = format!("A string beyond ASCII of more than {MAX_CHARACTERS} characters.");
+            return Err(attribute.fault_at(message, "value", pos));
+        }
+        if has_long_row(&text) {
+            let message = format!("A string with more than {MAX_COMBINING} combining characters in a row.");
+            return Err(attribute.fault_at(message, "value", pos));
+        }
+    }
     Ok(Value::Text(text))
+}
+
+fn has_long_row(text: &str) -> bool {
+    let mut row = 0;
+    text.chars().any(|character| {
+        row = if canonical_combining_class(character) == 0 { 0 } else { row + 1 };
+        row > MAX_COMBINING
+    })
 }
 
 /// What TeletexString says beyond ASCII is not defined in a way that anybody keeps; Latin-1 is what is found in it.
@@ -170,11 +195,12 @@ fn decode(tag: u8, octets: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What string types have of ASCII that do not have all of it (X.680 sections 41.3 and 41.4).
+/// Characters of the string types that have only a part of ASCII (X.680 sections 41.3 and 41.4). `PrintableString` has no `*` and no `&`, but
+/// authorities write both, and OpenSSL and Go accept both.
 fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
     let has = match tag {
         NUMERIC_STRING => |octet: &u8| matches!(octet, b'0'..=b'9' | b' '),
-        PRINTABLE_STRING => |octet: &u8| octet.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(octet),
+        PRINTABLE_STRING => |octet: &u8| octet.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(octet),
         VISIBLE_STRING => |octet: &u8| matches!(octet, b' '..=b'~'),
         _ => return true,
     };
@@ -183,7 +209,7 @@ fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
 
 /// The form in which two strings are compared, whatever their ASN.1 types: without case, in Unicode's normal form, blanks at the ends dropped and in the middle
 /// squeezed (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or forbids stay: strings that differ in them only are
-/// different here.
+/// different here. The normal form is NFKD, under which the same strings are equal as under NFKC.
 pub(crate) fn comparable(text: &str) -> Vec<u8> {
     if text.is_ascii() {
         let mut form = Vec::with_capacity(text.len());
@@ -199,7 +225,7 @@ pub(crate) fn comparable(text: &str) -> Vec<u8> {
         }
         return form;
     }
-    let folded: String = text.chars().default_case_fold().nfkc().default_case_fold().collect();
+    let folded: String = text.chars().default_case_fold().nfkd().default_case_fold().collect();
     let words: Vec<&str> = folded.split(is_blank).filter(|word| !word.is_empty()).collect();
     words.join(" ").into_bytes()
 }

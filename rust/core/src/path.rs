@@ -25,6 +25,9 @@ use crate::revocation::{Lists, Pending, Signatures, Statuses};
 use crate::signature::{self, Fault};
 use crate::validation::{self, Inputs};
 
+/// Characters of a name or an address in the detail of a refusal.
+const MAX_SHOWN: usize = 200;
+
 /// A certificate, and whether it is one that the owner of the checker gave.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<'a> {
@@ -122,6 +125,7 @@ pub(crate) fn build(
         remembered: links,
         budget: Budget::new(limits.work),
         links: HashMap::new(),
+        issuers: HashMap::new(),
         signatures: Signatures::default(),
     };
     let mut search = Search {
@@ -148,6 +152,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) budget: Budget,
     /// By the address of the child and the key of the issuer.
     links: HashMap<(usize, &'a [u8]), Option<Refusal>>,
+    /// By the address of an issuer, whether it is an anchor, and whether a purpose is asked for: where it stood first, and what was wrong with it alone.
+    issuers: HashMap<(usize, bool, bool), (usize, Option<Refusal>)>,
     pub(crate) signatures: Signatures<'a>,
 }
 
@@ -300,13 +306,33 @@ impl<'a> Search<'a, '_> {
             ));
         }
         self.check_link(child, issuer, index)?;
-        if anchor {
-            validation::check_anchor(issuer.certificate, index, self.inputs)?;
-        } else {
-            validation::check_certificate(issuer.certificate, index, self.inputs)?;
-            validation::check_authority(issuer.certificate, index, self.inputs)?;
+        self.check_alone(issuer.certificate, index, anchor)
+    }
+
+    /// What holds for an issuer by itself, wherever it stands. Computed once for each certificate, because it takes time linear in its size and the budget counts
+    /// a step as nearly nothing.
+    fn check_alone(&mut self, issuer: &Arc<Certificate>, index: usize, anchor: bool) -> Result<(), Refusal> {
+        let inputs = self.inputs;
+        let fault = || {
+            let checked = if anchor {
+                validation::check_anchor(issuer, index, inputs)
+            } else {
+                validation::check_certificate(issuer, index, inputs).and_then(|()| validation::check_authority(issuer, index, inputs))
+            };
+            (index, checked.err())
+        };
+        let key = (address(issuer), anchor, inputs.purpose.is_some());
+        match self.ground.issuers.entry(key).or_insert_with(fault) {
+            (_, None) => Ok(()),
+            (first, Some(refusal)) => {
+                let place = refusal.location.strip_prefix(&format!("chain[{first}]")).unwrap_or_default();
+                Err(Refusal::new(
+                    refusal.reason,
+                    format!("chain[{index}]{place}"),
+                    refusal.detail.clone(),
+                ))
+            }
         }
-        Ok(())
     }
 
     /// Candidates for the issuer of `child`, the likely ones first. Names chain (6.1.3 (a)(4)); key identifiers only order (4.2.1.1): a wrong one forbids
@@ -437,11 +463,12 @@ fn unknown_issuer(certificate: &Certificate, index: usize) -> Refusal {
     };
     let issuer = &certificate.issuer;
     let beginning = || hex(&issuer.der[..issuer.der.len().min(20)]);
-    let name: String = issuer.common_names.last().cloned().unwrap_or_else(beginning);
+    let shown = |text: &String| text.chars().take(MAX_SHOWN).collect::<String>();
+    let name = issuer.common_names.last().map_or_else(beginning, shown);
     let place = certificate
         .ca_issuers
         .first()
-        .map(|place| format!("; it may lie at {place}"))
+        .map(|place| format!("; it may lie at {}", shown(place)))
         .unwrap_or_default();
     Refusal::new(reason, format!("chain[{index}].issuer"), name + &place)
 }

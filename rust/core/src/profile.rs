@@ -1,9 +1,13 @@
 //! Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep. The twin of `backends/python/profile.py`.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use crate::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
 use crate::oids;
+
+/// Faults of one certificate that are noted. The first is enough to refuse it.
+const MAX_FAULTS: usize = 16;
 
 const MAX_SERIAL_BITS: usize = 8 * 20;
 
@@ -11,27 +15,31 @@ const MAX_SERIAL_BITS: usize = 8 * 20;
 /// Field and what is wrong, of every rule that is broken. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer one.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let mut found = Vec::new();
-    let mut fault = |field: &str, what: &str| found.push((field.to_owned(), what.to_owned()));
+    let mut fault = |field: &dyn Display, what: &dyn Display| {
+        if found.len() < MAX_FAULTS {
+            found.push((field.to_string(), what.to_string()));
+        }
+    };
     // Zero and negative numbers are an authority's fault, but who relies on it "SHOULD be prepared to gracefully handle" them (PKITS 4.4.14).
     if serial_bits(&certificate.serial) > MAX_SERIAL_BITS {
-        fault("serialNumber", "longer than 20 octets (section 4.1.2.2)");
+        fault(&"serialNumber", &"longer than 20 octets (section 4.1.2.2)");
     }
     if inner.der != certificate.signature_algorithm.der {
-        fault("signature", "not the algorithm that stands outside (section 4.1.1.2)");
+        fault(&"signature", &"not the algorithm that stands outside (section 4.1.1.2)");
     }
     if certificate.issuer.key.is_empty() {
-        fault("issuer", "empty (section 4.1.2.4)");
+        fault(&"issuer", &"empty (section 4.1.2.4)");
     }
     let mut seen = HashSet::new();
     for (index, extension) in certificate.extensions.iter().enumerate() {
-        let place = || format!("extensions[{index}]");
+        let place = format_args!("extensions[{index}]");
         if !seen.insert(&extension.oid) {
-            fault(&place(), "an extension of this kind stands before it (section 4.2)");
+            fault(&place, &"an extension of this kind stands before it (section 4.2)");
         }
         if let (true, Some(section)) = (extension.critical, never_critical(&extension.oid)) {
-            fault(&place(), &format!("critical ({section})"));
+            fault(&place, &format_args!("critical ({section})"));
         } else if *extension.oid == *oids::SUBJECT_ALT_NAME && !extension.critical && certificate.subject.key.is_empty() {
-            fault(&place(), "not critical, although the subject is empty (section 4.2.1.6)");
+            fault(&place, &"not critical, although the subject is empty (section 4.2.1.6)");
         }
     }
     for (field, is_empty, section) in [
@@ -58,7 +66,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         ),
     ] {
         if is_empty {
-            fault(field, &format!("empty (section {section})"));
+            fault(&field, &format_args!("empty (section {section})"));
         }
     }
     if certificate
@@ -67,23 +75,26 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .is_some_and(|identifier| identifier.issuer.is_none() != identifier.serial.is_none())
     {
         fault(
-            "authorityKeyIdentifier",
-            "an issuer without a serial number, or the other way round (section 4.2.1.1)",
+            &"authorityKeyIdentifier",
+            &"an issuer without a serial number, or the other way round (section 4.2.1.1)",
         );
     }
     for name in certificate.subject_alt_name.iter().flatten().filter(|name| is_bad_name(name)) {
-        fault("subjectAltName", &format!("a malformed {} (section 4.2.1.6)", name.kind.name()));
+        fault(
+            &"subjectAltName",
+            &format_args!("a malformed {} (section 4.2.1.6)", name.kind.name()),
+        );
     }
     if let Some(constraints) = &certificate.name_constraints {
         if constraints.permitted.is_none() && constraints.excluded.is_none() {
-            fault("nameConstraints", "empty (section 4.2.1.10)");
+            fault(&"nameConstraints", &"empty (section 4.2.1.10)");
         }
         if !certificate.basic_constraints.is_some_and(|basic| basic.ca) {
-            fault("nameConstraints", "in a certificate that is no authority's (section 4.2.1.10)");
+            fault(&"nameConstraints", &"in a certificate that is no authority's (section 4.2.1.10)");
         }
         for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
             if subtree.base.kind == GeneralNameKind::IpAddress && !is_range(&subtree.base.value) {
-                fault("nameConstraints", "an iPAddress that is no range of addresses (section 4.2.1.10)");
+                fault(&"nameConstraints", &"an iPAddress that is no range of addresses (section 4.2.1.10)");
             }
         }
     }
@@ -94,7 +105,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .flatten()
         .all(|information| policies.insert(information))
     {
-        fault("certificatePolicies", "a policy is there twice (section 4.2.1.4)");
+        fault(&"certificatePolicies", &"a policy is there twice (section 4.2.1.4)");
     }
     let is_any = |oid: &[u8]| oid == oids::ANY_POLICY;
     if certificate
@@ -103,13 +114,13 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .flatten()
         .any(|(issuer, subject)| is_any(issuer) || is_any(subject))
     {
-        fault("policyMappings", "anyPolicy is mapped (section 4.2.1.5)");
+        fault(&"policyMappings", &"anyPolicy is mapped (section 4.2.1.5)");
     }
     if certificate
         .policy_constraints
         .is_some_and(|constraints| constraints.require_explicit.is_none() && constraints.inhibit_mapping.is_none())
     {
-        fault("policyConstraints", "empty (section 4.2.1.11)");
+        fault(&"policyConstraints", &"empty (section 4.2.1.11)");
     }
     found
 }

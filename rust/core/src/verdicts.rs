@@ -31,7 +31,7 @@ pub enum At<'a> {
 }
 
 impl At<'_> {
-    fn of(self, index: usize) -> i64 {
+    pub(crate) fn of(self, index: usize) -> i64 {
         match self {
             Self::One(at) => at,
             Self::Each(all) => all[index],

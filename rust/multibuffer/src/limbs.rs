@@ -194,6 +194,7 @@ impl<const NB: usize> Across<NB> {
 #[derive(Clone, Debug)]
 pub(crate) struct Fold<const NB: usize> {
     /// Limbs of a block: a divisor of 8 `NB`.
+    #[cfg_attr(not(any(test, feature = "model")), allow(dead_code))] // the kernels know it by their types
     pub(crate) width: usize,
     /// -1/*n* modulo B, least significant limb first; `width` limbs of it count.
     pub(crate) q: [u64; MAX_BLOCKS],

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use imdskit_core::batch::{Batch, Times};
 use imdskit_core::columns::{Columns, TEXTS};
 use imdskit_core::forks::ForkAware;
 use imdskit_core::unwinding::caught;
-use imdskit_core::verdicts::At;
-use imdskit_core::{checker, claims::Claims, verdicts};
+use imdskit_core::{checker, claims::Claims};
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -60,13 +60,8 @@ impl Checker {
         if matches!(&at, Moments::Each(all) if all.len() != documents.len()) {
             return Err(PyValueError::new_err("there are not as many times as documents"));
         }
-        let verdicts = detached(py, || self.0.get().check_many(&documents, at.borrowed(), threads))?;
-        Ok(Verdicts {
-            checker: Arc::clone(&self.0),
-            documents,
-            at,
-            found: verdicts,
-        })
+        let checker = Arc::clone(&self.0);
+        Ok(Verdicts(detached(py, || Batch::check(checker, documents, at.into(), threads))?))
     }
 }
 
@@ -77,18 +72,11 @@ enum Moments {
     Each(Vec<i64>),
 }
 
-impl Moments {
-    fn borrowed(&self) -> At<'_> {
-        match self {
-            Self::One(at) => At::One(*at),
-            Self::Each(all) => At::Each(all),
-        }
-    }
-
-    fn of(&self, index: usize) -> i64 {
-        match self {
-            Self::One(at) => *at,
-            Self::Each(all) => all[index],
+impl From<Moments> for Times {
+    fn from(moments: Moments) -> Self {
+        match moments {
+            Moments::One(at) => Self::One(at),
+            Moments::Each(all) => Self::Each(all),
         }
     }
 }
@@ -172,17 +160,12 @@ fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyA
 
 /// Verdicts on many documents, in their order: a sequence whose items are made when they are asked for.
 #[pyclass(frozen, module = "imdskit._native")]
-pub struct Verdicts {
-    checker: Arc<ForkAware>,
-    documents: Vec<PyBackedBytes>,
-    at: Moments,
-    found: verdicts::Verdicts,
-}
+pub struct Verdicts(Batch<PyBackedBytes>);
 
 #[pymethods]
 impl Verdicts {
     fn __len__(&self) -> usize {
-        self.found.len()
+        self.0.verdicts().len()
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -190,7 +173,7 @@ impl Verdicts {
         let Ok(slice) = key.cast::<PySlice>() else {
             return self.item(py, key.extract()?);
         };
-        let places = slice.indices(isize::try_from(self.found.len())?)?;
+        let places = slice.indices(isize::try_from(self.0.verdicts().len())?)?;
         let items = (0..places.slicelength).map(|number| {
             let number = isize::try_from(number)?;
             self.item(py, places.start + number * places.step)
@@ -201,7 +184,7 @@ impl Verdicts {
     /// `imdskit.backends.contract.Columns`.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static COLUMNS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let found = detached(py, || Columns::of(&self.checker.get(), &self.found))?
+        let found = detached(py, || Columns::of(&self.0.checker(), self.0.verdicts()))?
             .map_err(|_| PyOverflowError::new_err("a column of 2 GiB or more"))?;
         let octets = |octets: &[u8]| PyBytes::new(py, octets);
         let texts = PyDict::new(py);
@@ -228,7 +211,7 @@ impl Verdicts {
     /// How many were refused for each reason; those that were accepted stand under `""`.
     fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
-        for verdict in self.found.iter() {
+        for verdict in self.0.verdicts().iter() {
             *counts
                 .entry(verdict.map_or_else(|refusal| refusal.reason.code(), |_| ""))
                 .or_insert(0) += 1;
@@ -240,19 +223,16 @@ impl Verdicts {
 impl Verdicts {
     fn item<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
         let place = if index < 0 {
-            self.found.len().checked_add_signed(index)
+            self.0.verdicts().len().checked_add_signed(index)
         } else {
             usize::try_from(index).ok()
         };
         let absent = || PyIndexError::new_err("there is no such verdict");
         let place = place.ok_or_else(absent)?;
-        let verdict = match self.found.get(place).ok_or_else(absent)? {
-            Err(refusal) => return refused(py, &refusal),
-            Ok(_) => {
-                caught(|| self.checker.get().recall(&self.documents[place], self.at.of(place))).map_err(|panicked| failed(py, panicked))?
-            }
-        };
-        match verdict {
+        match caught(|| self.0.get(place))
+            .map_err(|panicked| failed(py, panicked))?
+            .ok_or_else(absent)?
+        {
             Ok(signed) => Ok(Bound::new(py, Signed::new(signed))?.into_any()),
             Err(refusal) => refused(py, &refusal),
         }

@@ -7,6 +7,7 @@ All of SignedData is read: several signers, detached content, both kinds of attr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import NamedTuple
@@ -126,7 +127,8 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     infos = data.enter(SET, "signerInfos")
     signers: list[SignerInfo] = []
     while infos:
-        signers.append(_read_signer(infos, f"[{len(signers)}]", listed))
+        # A document has one signer; only for that one it pays to look for its issuer among the certificates.
+        signers.append(_read_signer(infos, f"[{len(signers)}]", listed, () if signers else certificates))
     data.finish()
     return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers), content_start)
 
@@ -145,7 +147,7 @@ def _read_certificates(reader: Reader, read_certificate: Callable[[bytes, int, s
     return tuple(found)
 
 
-def _read_signer(reader: Reader, field: str, listed: frozenset[str]) -> SignerInfo:
+def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificates: tuple[Certificate, ...]) -> SignerInfo:
     info = reader.sequence(field)
     pos = info.pos
     version = info.integer("version")
@@ -154,7 +156,7 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str]) -> SignerIn
         key_identifier = info.contents(context(0, constructed=False), "sid")
     else:
         sid = info.sequence("sid")
-        issuer, serial = read_name(sid, "issuer"), sid.integer("serialNumber")
+        issuer, serial = _read_issuer(sid, certificates), sid.integer("serialNumber")
         sid.finish()
     if version != (1 if key_identifier is None else 3):
         raise info.fault("A version that does not fit the form of the sid.", "version", pos)
@@ -178,6 +180,18 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str]) -> SignerIn
         DIGESTS.get(digest_algorithm.oid, digest_algorithm.oid) in listed,
         signature_start,
     )
+
+
+def _read_issuer(sid: Reader, certificates: tuple[Certificate, ...]) -> Name:
+    """The issuer's name; where a certificate has the same octets, its name is not read again."""
+    with suppress(DerError):
+        ahead = Reader(sid.data, sid.pos, sid.stop)
+        der = ahead.element()
+        for certificate in certificates:
+            if certificate.issuer.der == der:
+                sid.pos = ahead.pos
+                return certificate.issuer
+    return read_name(sid, "issuer")
 
 
 def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:

@@ -23,7 +23,13 @@ MAX_COMPARISONS = 1 << 20
 """Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL and
 BoringSSL stop there too."""
 
+PARTS_OF_ITEM, MASKS_OF_ITEM = 4, 16
+"""Labels or relative names of a name, and masks that an address is looked up with, that cost as much as one item of the budget."""
+
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+_MAILBOX = re.compile(rb"[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)*")
+"""Local part of a mail address in a constraint (RFC 5321 section 4.1.2, Dot-string): printable ASCII, no at sign, no empty part between dots."""
 
 Key = tuple[object, ...]
 """What subtrees of one kind are looked up by."""
@@ -34,22 +40,30 @@ class Subtrees:
 
     def __init__(self, bases: Iterable[GeneralName], *, exclude: bool) -> None:
         self.keys: set[Key] = set()
-        self.masks: set[bytes] = set()
+        self.masks: set[tuple[int, int]] = set()
         self.parents: set[Key] = set()
+        self.lengths: set[int] = set()
         self.count = 0
         for base in bases:
             self.count += 1
             key = base_key(base, exclude=exclude)
             self.keys.add(key)
             if base.kind == "iPAddress":
-                self.masks.add(base.value[len(base.value) // 2 :])
+                self.masks.add((len(base.value) // 2, int.from_bytes(base.value[len(base.value) // 2 :], "big")))
             elif base.kind == "dNSName":
                 self.parents.add(key[:-1])
+            elif base.kind == "directoryName":
+                self.lengths.add(len(key))
 
     def contain(self, name: GeneralName) -> bool:
         """Whether the name lies within one of them."""
         if name.kind == "iPAddress":
-            return any((mask, _masked(name.value, mask)) in self.keys for mask in self.masks if len(mask) == len(name.value))
+            size, address = len(name.value), int.from_bytes(name.value, "big")
+            return any((half, mask, address & mask) in self.keys for half, mask in self.masks if half == size)
+        if name.name is not None:
+            # Only as many relative names as a base has: all beginnings of a long name together would be quadratic in it.
+            parts = name.name.key
+            return any(parts[:length] in self.keys for length in self.lengths if length <= len(parts))
         return any(key in self.keys for key in keys_above(name))
 
     def touch(self, name: GeneralName) -> bool:
@@ -67,6 +81,7 @@ class Constraints:
         self.permitted = _by_kind(constraints.permitted or (), exclude=False)
         self.excluded = _by_kind(constraints.excluded or (), exclude=True)
         self.count = sum(subtrees.count for kind, subtrees in (*self.permitted.items(), *self.excluded.items()) if kind in COUNTED)
+        self.masks = sum(len(kinds["iPAddress"].masks) for kinds in (self.permitted, self.excluded) if "iPAddress" in kinds)
 
     def fault(self, name: GeneralName) -> str | None:
         """Why the name may not be there, or None."""
@@ -111,8 +126,11 @@ class PathConstraints:
         self.comparisons += sum(name.kind in COUNTED for name in others) * sum(constraints.count for constraints in self.all)
         if self.comparisons > MAX_COMPARISONS:
             self.budget.exhaust()
-        self.budget.spend_items((len(others) + 1) * len(self.all))
         subject = certificate.subject
+        addresses = sum(name.kind == "iPAddress" for name in others)
+        parts = len(subject.key) + sum(_parts(name) for name in others)
+        lookups = (len(others) + 1 + parts // PARTS_OF_ITEM) * len(self.all)
+        self.budget.spend_items(lookups + addresses * sum(constraints.masks for constraints in self.all) // MASKS_OF_ITEM)
         # An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
         names = [GeneralName("directoryName", subject.der, subject), *others] if subject.key else others
         for constraints in self.all:
@@ -147,9 +165,19 @@ def malformed(constraints: NameConstraints) -> str | None:
             return "an address range that is none"
         if kind == "dNSName" and value and not is_host(value.removeprefix(b".")):
             return "a DNS name that is none"
-        if kind in ("rfc822Name", "uniformResourceIdentifier") and value and not is_host(value.rpartition(b"@")[2].removeprefix(b".")):
+        if kind == "rfc822Name" and not _is_mail_base(value):
+            return "a mailbox, host or domain that is none"
+        if kind == "uniformResourceIdentifier" and value and not _is_named_host(value.removeprefix(b".")):
             return "a host or domain that is none"
     return None
+
+
+def _is_mail_base(value: bytes) -> bool:
+    """One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10)."""
+    mailbox, at, host = value.rpartition(b"@")
+    if at:
+        return _MAILBOX.fullmatch(mailbox) is not None and is_host(host)
+    return not value or is_host(value.removeprefix(b"."))
 
 
 def base_key(base: GeneralName, *, exclude: bool) -> Key:
@@ -159,8 +187,8 @@ def base_key(base: GeneralName, *, exclude: bool) -> Key:
         return base.name.key
     if base.kind == "iPAddress":
         half = len(base.value) // 2
-        mask = base.value[half:]
-        return mask, _masked(base.value[:half], mask)
+        address, mask = int.from_bytes(base.value[:half], "big"), int.from_bytes(base.value[half:], "big")
+        return half, mask, address & mask
     if base.kind in ("rfc822Name", "uniformResourceIdentifier"):
         mailbox, at, host = base.value.rpartition(b"@")
         if at:
@@ -174,12 +202,8 @@ def base_key(base: GeneralName, *, exclude: bool) -> Key:
 
 
 def keys_above(name: GeneralName) -> Iterator[Key]:
-    """The keys of all subtrees that would contain the name (4.2.1.10)."""
-    if name.kind == "directoryName":
-        assert name.name is not None
-        parts = name.name.key
-        yield from (parts[:length] for length in range(len(parts) + 1))
-    elif name.kind in ("rfc822Name", "uniformResourceIdentifier"):
+    """The keys of all subtrees that would contain the name (4.2.1.10), of a kind whose names have hosts."""
+    if name.kind in ("rfc822Name", "uniformResourceIdentifier"):
         # The mailbox is compared with its case, the host without.
         mailbox, host = _mailbox(name) if name.kind == "rfc822Name" else (b"", _uri_host(name))
         labels = _labels(host)
@@ -200,6 +224,11 @@ def _by_kind(subtrees: Iterable[GeneralSubtree], *, exclude: bool) -> dict[str, 
     return {kind: Subtrees(bases if kind in UNDERSTOOD else (), exclude=exclude) for kind, bases in kinds.items()}
 
 
+def _parts(name: GeneralName) -> int:
+    """Labels of a name beyond the first; relative names of a directory name."""
+    return name.value.count(b".") if name.name is None else len(name.name.key)
+
+
 def _labels(host: bytes) -> tuple[bytes, ...]:
     """Most significant label first; () for the empty name."""
     return tuple(reversed(host.lower().removesuffix(b".").split(b"."))) if host else ()
@@ -215,8 +244,7 @@ def _is_well_formed(name: GeneralName) -> bool:
         return mailbox != b"" and b"@" not in mailbox and is_host(host)
     if name.kind == "uniformResourceIdentifier":
         # 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
-        host = _uri_host(name)
-        return is_host(host) and not host.replace(b".", b"").isdigit()
+        return _is_named_host(_uri_host(name))
     return True
 
 
@@ -237,6 +265,11 @@ def is_host(name: bytes) -> bool:
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(b"."))
 
 
+def _is_named_host(name: bytes) -> bool:
+    """A host that is not an IPv4 address."""
+    return is_host(name) and not name.replace(b".", b"").isdigit()
+
+
 def _is_network(value: bytes) -> bool:
     """An address and a mask of the same length whose ones come before its zeros (RFC 4632)."""
     if len(value) not in (8, 32):
@@ -244,10 +277,6 @@ def _is_network(value: bytes) -> bool:
     half = len(value) // 2
     inverted = ~int.from_bytes(value[half:], "big") & ((1 << 8 * half) - 1)
     return inverted & (inverted + 1) == 0
-
-
-def _masked(address: bytes, mask: bytes) -> int:
-    return int.from_bytes(address, "big") & int.from_bytes(mask, "big")
 
 
 def _shown(name: GeneralName) -> str:

@@ -31,6 +31,9 @@ from imdskit.reasons import Reason
 _GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
 """Reasons that say less than any other: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts."""
 
+MAX_SHOWN = 200
+"""Characters of a name or an address in the detail of a refusal."""
+
 
 def build(
     signer: Certificate,
@@ -90,6 +93,7 @@ class _Search:
         self.accept_weak = accept_weak
         self.budget = Budget(limits.work)
         self.links: dict[tuple[bytes, bytes], Refusal | None] = {}
+        self.issuers: dict[tuple[bytes, bool, str | None], tuple[int, Refusal | None]] = {}
         self.refusal: Refusal | None = None
         self.statuses: Statuses | None = None
         if lists is not None:
@@ -157,15 +161,32 @@ class _Search:
             if index + (1 if anchor else 2) > self.longest:
                 raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
             self._check_link(child, issuer, index)
+            self._check_alone(issuer, index, anchor=anchor)
+        except Refusal as refusal:
+            self._note(refusal)
+            return False
+        return True
+
+    def _check_alone(self, issuer: Certificate, index: int, *, anchor: bool) -> None:
+        """What holds for an issuer by itself, wherever it stands. Computed once for each certificate, because it takes time linear in its size and the
+        budget counts a step as nearly nothing."""
+        key = (issuer.der, anchor, self.inputs.purpose)
+        if key not in self.issuers:
+            self.issuers[key] = index, self._fault_alone(issuer, index, anchor=anchor)
+        first, refusal = self.issuers[key]
+        if refusal is not None:
+            raise refusal.moved(first, index)
+
+    def _fault_alone(self, issuer: Certificate, index: int, *, anchor: bool) -> Refusal | None:
+        try:
             if anchor:
                 validation.check_anchor(issuer, index, self.inputs)
             else:
                 validation.check_certificate(issuer, index, self.inputs)
                 validation.check_authority(issuer, index, self.inputs)
         except Refusal as refusal:
-            self._note(refusal)
-            return False
-        return True
+            return refusal.with_traceback(None)
+        return None
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
         """Candidates for the issuer of ``child``, the likely ones first. Names chain (6.1.3 (a)(4)); key identifiers only order (4.2.1.1): a
@@ -187,7 +208,7 @@ class _Search:
             self.links[key] = self._link_fault(child, issuer, index)
         refusal = self.links[key]
         if refusal is not None:
-            raise refusal
+            raise refusal.with_traceback(None)  # else every time that it is raised would add to its traceback
 
     def _link_fault(self, child: Certificate, issuer: Certificate, index: int) -> Refusal | None:
         algorithm, key = child.signature_algorithm, issuer.public_key
@@ -208,7 +229,7 @@ class _Search:
     def _note(self, refusal: Refusal) -> None:
         """Keep the first refusal of the most telling kind."""
         if self.refusal is None or _GENERAL.get(refusal.reason, 3) > _GENERAL.get(self.refusal.reason, 3):
-            self.refusal = refusal
+            self.refusal = refusal.with_traceback(None)  # whose frames hold this search
 
 
 def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
@@ -225,5 +246,5 @@ def _by_subject(certificates: Iterable[Certificate]) -> dict[tuple[bytes, ...], 
 
 def _issuer_of(certificate: Certificate) -> str:
     names = certificate.issuer.common_names
-    where = f"; it may lie at {certificate.ca_issuers[0]}" if certificate.ca_issuers else ""
-    return f"{names[-1] if names else certificate.issuer.der.hex()[:40]}{where}"
+    where = f"; it may lie at {certificate.ca_issuers[0][:MAX_SHOWN]}" if certificate.ca_issuers else ""
+    return f"{names[-1][:MAX_SHOWN] if names else certificate.issuer.der[:20].hex()}{where}"

@@ -23,6 +23,9 @@ MAX_RSA_BITS = 8192
 MIN_RSA_EXPONENT = 65537
 MAX_RSA_EXPONENT_BITS = 32
 
+MAX_PSS_OCTETS = 128
+"""Of RSASSA-PSS-params. Those of known hashes have fewer than 80; longer ones come from strangers and must not fill the cache."""
+
 RSA_WITH = {
     oids.SHA1_WITH_RSA: "sha1",
     oids.SHA224_WITH_RSA: "sha224",
@@ -128,6 +131,11 @@ def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
     return None
 
 
+def is_too_large(key: PublicKey) -> bool:
+    """Whether a key is so large that one signature takes longer than a whole document may."""
+    return isinstance(key, RsaPublicKey) and (key.bits > MAX_RSA_BITS or key.exponent.bit_length() > MAX_RSA_EXPONENT_BITS)
+
+
 def describe_key(key: PublicKey) -> str:
     """In words, for reports."""
     if isinstance(key, RsaPublicKey):
@@ -135,11 +143,13 @@ def describe_key(key: PublicKey) -> str:
     return key.curve if isinstance(key, EcPublicKey) else f"a key of kind {key.oid}"
 
 
-@lru_cache(maxsize=64)
 def pss_parameters(der: bytes | None) -> PssParameters | None:
     """RSASSA-PSS-params, or None where they are absent (a signature must have them), malformed or of an unknown kind."""
-    if der is None:
-        return None
+    return None if der is None or len(der) > MAX_PSS_OCTETS else _pss_parameters(der)
+
+
+@lru_cache(maxsize=64)
+def _pss_parameters(der: bytes) -> PssParameters | None:
     try:
         reader = Reader(der)
         parameters = _read_pss_parameters(reader.sequence())

@@ -68,3 +68,5 @@ def _refuse_lone_surrogates(value: object) -> None:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise JsonError("A string contains half of a surrogate pair.") from None
+    except RecursionError:
+        raise JsonError("Too deep.") from None

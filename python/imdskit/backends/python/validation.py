@@ -66,6 +66,10 @@ class Refusal(Exception):  # noqa: N818  # not an error of the package: it never
     def error(self) -> VerificationError:
         return VerificationError(self.reason, location=self.location, detail=self.detail)
 
+    def moved(self, first: int, index: int) -> Refusal:
+        """The same about the same certificate at another place of a path."""
+        return Refusal(self.reason, f"chain[{index}]" + self.location.removeprefix(f"chain[{first}]"), self.detail)
+
 
 # Each of the following raises Refusal if something is not good.
 

@@ -7,6 +7,7 @@ What is no certificate by its grammar is refused here. What is one, but breaks a
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from imdskit.asn1.reader import BOOLEAN, OCTET_STRING, Reader, context
@@ -17,6 +18,9 @@ from imdskit.backends.python.keys import read_algorithm, read_public_key
 from imdskit.backends.python.names import read_name
 
 _UNIQUE_IDENTIFIERS = ((context(1, constructed=False), "issuerUniqueID"), (context(2, constructed=False), "subjectUniqueID"))
+
+MAX_FAULTS = 16
+"""Faults of one certificate that are noted. The first is enough to refuse it."""
 
 
 def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -> Certificate:
@@ -80,7 +84,7 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
         unknown_critical=tuple(extension.oid for extension in extensions if extension.critical and not _is_understood(extension.oid)),
         **members,
     )
-    faults = tuple(profile.faults(read, inner_algorithm))
+    faults = tuple(islice(profile.faults(read, inner_algorithm), MAX_FAULTS))
     return replace(read, faults=faults) if faults else read
 
 

@@ -19,8 +19,8 @@ class MemoryStore(ForkAware):
     ``store-forked``, even if the store was empty (decision 0021).
 
     Args:
-        capacity: largest number of keys, 1 to 1,000,000,000; one takes about 250 bytes. When the store is full, it admits nothing, because forgetting a key that has
-            not expired would admit a replay.
+        capacity: largest number of keys, 1 to 1,000,000,000; one takes about 250 bytes. When the store is full, it admits nothing, because
+            forgetting a key that has not expired would admit a replay.
         clock: where "now" comes from.
 
     Raises:
