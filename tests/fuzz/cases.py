@@ -88,13 +88,13 @@ class Generator:
         self.maker = Maker(self.keys)
         self.worlds = settings.make(self.keys, seed)
 
-    def case(self, number: int, skip: frozenset[int] = frozenset()) -> Case:
-        """The case of this number, without the steps in ``skip``."""
+    def case(self, number: int, skip: frozenset[int] = frozenset(), now: int = AT) -> Case:
+        """The case of this number, without the steps in ``skip``. Most are checked at ``now``, at which most documents are current."""
         steps = Steps(self.seed, number, skip)
         rng = steps.rng
         place = rng.randrange(len(self.worlds))
         kind = rng.choices(KINDS, WEIGHTS)[0]
-        at = AT if rng.random() < 0.9 else self._time(rng)
+        at = now if rng.random() < 0.9 else self._time(rng)
         document, setup = kind(self, steps, self.worlds[place], at)
         nonce = rng.choice((None, None, None, NONCE, NONCE, NONCE, NONCE, NONCE, rng.choice(("", NONCE + "0", "\ud800", "é"))))
         return Case(number, kind.__name__.strip("_"), place, setup, document, at, nonce, steps.count)

@@ -154,6 +154,8 @@ def _pss_signature(numbers: rsa.RSAPrivateNumbers, message: bytes, digest: str, 
     bits = numbers.public_numbers.n.bit_length() - 1
     size = (bits + 7) // 8
     hashed = hashlib.new(digest, message).digest()
+    if size < salt_size + len(hashed) + 2:
+        return bytes(size)  # the key is too short for any signature of this form
     salt = hashlib.sha512(hashed).digest()[:salt_size]
     proof = hashlib.new(digest, bytes(8) + hashed + salt).digest()
     block = bytes(size - salt_size - len(proof) - 2) + b"\x01" + salt
