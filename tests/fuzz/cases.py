@@ -18,11 +18,12 @@ import worlds as settings
 from chain_grammar import AT, DAY, Cert, Maker, name, names_in, revocation_list, some_list, tangled
 from der_tree import changed
 from document_grammar import NONCE, Message, altered_claims, assemble, claims, compact, dressed, encode, enveloped
-from imdskit.asn1 import writer as der
-from imdskit.backends.contract import Limits, Setup
 from keyring import ALL_KEYS, RSA_KEYS, Keyring
 from mutate import mutated
 from worlds import SETTINGS, World, ordinary
+
+from imdskit.asn1 import writer as der
+from imdskit.backends.contract import Limits, Setup
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,20 @@ class Generator:
         return Case(number, kind.__name__.strip("_"), place, setup, document, at, nonce, steps.count)
 
     def _time(self, rng: random.Random) -> int:
-        return rng.choice((AT - 1, AT + 1, AT + DAY, AT + DAY + 1, AT - DAY - 1, AT - 400 * DAY - 1, AT + 400 * DAY, AT + 400 * DAY + 1, 0, 253_402_300_799))
+        return rng.choice(
+            (
+                AT - 1,
+                AT + 1,
+                AT + DAY,
+                AT + DAY + 1,
+                AT - DAY - 1,
+                AT - 400 * DAY - 1,
+                AT + 400 * DAY,
+                AT + 400 * DAY + 1,
+                0,
+                253_402_300_799,
+            )
+        )
 
     # Documents of the world's own signer.
 
@@ -127,7 +141,9 @@ class Generator:
     def _message(self, steps: Steps, world: World, at: int) -> Made:
         """The CMS message in all its forms, the signature good in most of them."""
         rng = steps.rng
-        message = self._dressed(rng, ordinary(self.keys, world, compact(claims(rng, at))), world.chain.leaf.key, rng.choice((0.1, 0.3, 0.8)))
+        message = self._dressed(
+            rng, ordinary(self.keys, world, compact(claims(rng, at))), world.chain.leaf.key, rng.choice((0.1, 0.3, 0.8))
+        )
         if rng.random() < 0.5 or message.attributes is None:
             encoded = encode(message, self.keys)
             return enveloped(steps.tree(encoded, *message.certificates) if rng.random() < 0.5 else encoded, rng), None
@@ -142,7 +158,11 @@ class Generator:
         if rng.random() < 0.2:
             rng.shuffle(certificates)
         if rng.random() < 0.2:
-            others = [*self.worlds[rng.randrange(len(self.worlds))].ders, der.explicit(1, der.sequence()), der.explicit(3, der.oid("1.2"), der.null())]
+            others = [
+                *self.worlds[rng.randrange(len(self.worlds))].ders,
+                der.explicit(1, der.sequence()),
+                der.explicit(3, der.oid("1.2"), der.null()),
+            ]
             certificates.insert(rng.randrange(len(certificates) + 1), rng.choice((*certificates, *others)))
         if rng.random() < 0.02:
             certificates *= 9
@@ -155,7 +175,13 @@ class Generator:
         """A new signer from the world's authority, unusual or changed."""
         rng = steps.rng
         issuer = world.chain.certs[1]
-        leaf = self.maker.leaf(rng.choice(ALL_KEYS) if rng.random() < 0.4 else rng.choice(RSA_KEYS), issuer.subject, issuer.key, rng, rng.choice((0.0, 0.1, 0.2, 0.4)))
+        leaf = self.maker.leaf(
+            rng.choice(ALL_KEYS) if rng.random() < 0.4 else rng.choice(RSA_KEYS),
+            issuer.subject,
+            issuer.key,
+            rng,
+            rng.choice((0.0, 0.1, 0.2, 0.4)),
+        )
         return self._signed_by(steps, leaf, world.ders[1:-1] if world.bag else (), at, world), None
 
     def _authority(self, steps: Steps, world: World, at: int) -> Made:
@@ -188,7 +214,9 @@ class Generator:
         rng = steps.rng
         [root] = settings.stranger_authority(self.maker, rng)
         if rng.random() < 0.5:
-            root = replace(root, subject=world.chain.certs[1].subject, issuer=rng.choice((world.chain.certs[-1].subject, world.chain.certs[1].subject)))
+            root = replace(
+                root, subject=world.chain.certs[1].subject, issuer=rng.choice((world.chain.certs[-1].subject, world.chain.certs[1].subject))
+            )
         leaf = self.maker.leaf(rng.choice(RSA_KEYS), root.subject, root.key, rng, rng.choice((0.0, 0.3)))
         return self._signed_by(steps, leaf, (self.maker.certificate(root),) * rng.randrange(2), at, world), None
 
@@ -232,7 +260,12 @@ class Generator:
         rng = steps.rng
         *others, root = world.chain.certs[1:]
         if rng.random() < 0.5 or not others:
-            made = replace(root, extensions=tuple(grammar.for_authority(rng, self.keys.identifier(root.key), self.keys.identifier(root.key), (root.subject,), 0.3)))
+            made = replace(
+                root,
+                extensions=tuple(
+                    grammar.for_authority(rng, self.keys.identifier(root.key), self.keys.identifier(root.key), (root.subject,), 0.3)
+                ),
+            )
             anchors = (self.maker.certificate(made, steps.tree if rng.random() < 0.6 else _same),)
             setup = replace(world.setup, anchors=(*anchors, *world.setup.anchors * (rng.random() < 0.2)))
         else:
@@ -258,12 +291,17 @@ class Generator:
             "require_crl": (True, False),
             "names": (world.setup.names, (), (("a", "com"),), (("b", "westeurope.metadata.azure.com"), ("c", "azure.com")), (("d", "METADATA.azure.com"),)),
             "limits": (
-                Limits(rng.choice((100, 3000, 65536)), rng.choice((0, 1, 16)), rng.choice((0, 1, 3, 64, 510, 990, 1100)), rng.choice((1, 2, 3, 8)), rng.choice((0, 1, 2, 3, 5, 3000))),
+                Limits(
+                    rng.choice((100, 3000, 65536)), rng.choice((0, 1, 16)), rng.choice((0, 1, 3, 64, 510, 990, 1100)), rng.choice((1, 2, 3, 8)),
+                    rng.choice((0, 1, 2, 3, 5, 3000)),
+                ),
             ),
         }  # fmt: skip
         chosen = rng.sample([option for option in options if option in SETTINGS], rng.choice((1, 2, 3)))
         setup = replace(world.setup, **{option: rng.choice(options[option]) for option in chosen})
-        kind = rng.choice((Generator._stock, Generator._content, Generator._leaf, Generator._authority, Generator._tangle, Generator._message))
+        kind = rng.choice(
+            (Generator._stock, Generator._content, Generator._leaf, Generator._authority, Generator._tangle, Generator._message)
+        )
         return kind(self, steps, world, at)[0], setup
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import extension_grammar as grammar
 from der_tree import read
+from keyring import RSA_ALGORITHMS, RSA_KEYS, Algorithm, Keyring
+
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
 from imdskit.emulator import certificates as x509
-from keyring import RSA_ALGORITHMS, RSA_KEYS, Algorithm, Keyring
 
 AT = 1_795_000_000
 DAY = 86_400
@@ -57,7 +58,14 @@ class Maker:
     def tbs(self, cert: Cert) -> bytes:
         extensions = der.explicit(3, der.sequence(*cert.extensions)) if cert.extensions else b""
         return der.sequence(
-            cert.version, cert.serial, cert.algorithm.identifier, cert.issuer, cert.validity, cert.subject, self.keys.spki(cert.key), extensions
+            cert.version,
+            cert.serial,
+            cert.algorithm.identifier,
+            cert.issuer,
+            cert.validity,
+            cert.subject,
+            self.keys.spki(cert.key),
+            extensions,
         )
 
     def certificate(self, cert: Cert, mutate: Mutate = unchanged) -> bytes:
@@ -89,7 +97,9 @@ class Maker:
         if rng.random() < strange * 0.1:
             changes["serial"] = der.integer(rng.choice((0, -1, 2**159 - 1, 2**159, 2**160, 2**170)))
         if rng.random() < strange * 0.1:
-            changes["version"] = rng.choice((b"", der.explicit(0, der.integer(1)), der.explicit(0, der.integer(0)), der.explicit(0, der.integer(3))))
+            changes["version"] = rng.choice(
+                (b"", der.explicit(0, der.integer(1)), der.explicit(0, der.integer(0)), der.explicit(0, der.integer(3)))
+            )
         if rng.random() < strange * 0.05:
             changes["forged"] = True
         return replace(cert, **changes)  # type: ignore[arg-type]  # the members are those of Cert
@@ -150,7 +160,12 @@ def entry(rng: random.Random, serial: bytes, issuers: Sequence[bytes]) -> bytes:
     """One revoked certificate, perhaps with a reason and the issuer of an indirect list."""
     extensions = []
     if rng.random() < 0.6:
-        extensions.append(x509.extension(oids.REASON_CODE, der.element(0x0A, bytes((rng.choice((0, 1, 2, 4, 6, 6, 8, 8, 9, 10) if rng.random() < 0.97 else (7, 11)),)))))
+        extensions.append(
+            x509.extension(
+                oids.REASON_CODE,
+                der.element(0x0A, bytes((rng.choice((0, 1, 2, 4, 6, 6, 8, 8, 9, 10) if rng.random() < 0.97 else (7, 11)),))),
+            )
+        )
     if rng.random() < 0.2:
         names = der.sequence(der.explicit(4, rng.choice(issuers)))
         extensions.append(x509.extension(oids.CERTIFICATE_ISSUER, names, critical=rng.random() < 0.9))
@@ -174,7 +189,11 @@ def issuing_distribution_point(rng: random.Random) -> bytes:
 def some_list(keys: Keyring, rng: random.Random, issuer: bytes, signer: str, serials: Sequence[bytes], strange: float) -> RevocationList:
     """A list of an issuer; ``strange`` is the share of unusual members."""
     listed = RevocationList(issuer, signer, algorithm=keys.algorithm(signer, rng, odd=strange * 0.2))
-    revoked = [entry(rng, rng.choice((*serials, *serials, der.integer(99))), (issuer,)) for _ in range(rng.choice((0, 1, 1, 2)))] if strange and rng.random() < 0.6 else []
+    revoked = (
+        [entry(rng, rng.choice((*serials, *serials, der.integer(99))), (issuer,)) for _ in range(rng.choice((0, 1, 1, 2)))]
+        if strange and rng.random() < 0.6
+        else []
+    )
     number = rng.choice((7, 7, 8, 6, 0, 2**64))
     extensions = [x509.extension(oids.CRL_NUMBER, der.integer(number))] if rng.random() > strange * 0.1 else []
     if rng.random() < strange * 0.4:
@@ -233,6 +252,3 @@ def tangled(maker: Maker, rng: random.Random, anchor: Cert, strange: float) -> t
         authorities.append(maker.authority(subject, key, issuer, signer, rng, strange * rng.random()))
     issuer, signer = rng.choice(nodes)
     return maker.leaf(rng.choice((keys[0], RSA_KEYS[5])), issuer, signer, rng, strange * rng.random()), authorities
-
-
-

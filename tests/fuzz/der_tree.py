@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from imdskit.asn1 import oids
@@ -84,20 +85,82 @@ def _node(tag: int, contents: bytes, depth: int) -> Node:
 # What values are changed to.
 
 OIDS = tuple(sorted({value for name, value in vars(oids).items() if name.isupper()}))
-NUMBERS = (0, 1, -1, 2, 3, 4, 5, 127, 128, 255, 256, 2**31 - 1, 2**31, 2**63 - 1, 2**63, 2**64, 2**159 - 1, 2**159, 2**160, -(2**63), 65536, 65537)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    4,
+    5,
+    127,
+    128,
+    255,
+    256,
+    2**31 - 1,
+    2**31,
+    2**63 - 1,
+    2**63,
+    2**64,
+    2**159 - 1,
+    2**159,
+    2**160,
+    -(2**63),
+    65536,
+    65537,
+)
 TEXTS = (
     "", " ", "a", "A", "  Vector   Issuing CA ", "vector issuing ca", "VECTOR ISSUING CA", "*.metadata.azure.com", "metadata.azure.com",
     "METADATA.azure.com", "metadata.azure.com.", ".metadata.azure.com", "evilmetadata.azure.com", "metadata.azure.us", "a@b.example", "@b.example",
     "b.example", ".b.example", "\"a b\"@b.example", "a&b*c@d_e", "x\x00.metadata.azure.com", "xn--mnchen-3ya.example", "münchen", "Straße", "STRASSE",
     "ı", "İ", "\u212a", "\ufb01", "\ufdfa", "a\u0301", "\u00e1", "\u0344\u0316" * 20, "\u200b", "\ufeffa", "\u3000a\u00a0b", "\U0001f600", "x" * 64, "x" * 65,
-    "y." * 130, "http://a.example/x", "http://[::1]/", "ldap:///cn=a", "http://a.example:80/", "//x", "http://u@b.example/", "1.2.3.4", "::1", "a..b", "-a.b", "a_b.c",
+    "y." * 130, "http://a.example/x", "http://[::1]/", "ldap:///cn=a", "http://a.example:80/", "//x", "http://u@b.example/", "1.2.3.4", "::1",
+    "a..b", "-a.b", "a_b.c",
 )  # fmt: skip
 OCTETS = (
-    b"", b"\x00", b"\xff", b"\x7f\x00\x00\x01", b"\x0a\x00\x00\x00\xff\x00\x00\x00", b"\x0a\x00\x00\x00\xff\x00\xff\x00", b"\x00" * 8, b"\x00" * 16, b"\x00" * 32,
+    b"", b"\x00", b"\xff", b"\x7f\x00\x00\x01", b"\x0a\x00\x00\x00\xff\x00\x00\x00", b"\x0a\x00\x00\x00\xff\x00\xff\x00", b"\x00" * 8,
+    b"\x00" * 16, b"\x00" * 32,
     b"\xed\xa0\x80", b"\xc3\x28", b"\xe2\x80", b"@b.example", b"\x80" * 20,
 )  # fmt: skip
-STRING_TAGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be", 0x1C: "utf-32-be", 0x12: "ascii", 0x1A: "ascii"}
-TAGS = (0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, 0x0C, 0x13, 0x16, 0x17, 0x18, 0x1E, 0x30, 0x31, 0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0x80, 0x81, 0x82, 0x86, 0x87, 0x24, 0x1F)
+STRING_TAGS = {
+    0x0C: "utf-8",
+    0x13: "ascii",
+    0x14: "latin-1",
+    0x16: "ascii",
+    0x1E: "utf-16-be",
+    0x1C: "utf-32-be",
+    0x12: "ascii",
+    0x1A: "ascii",
+}
+TAGS = (
+    0x01,
+    0x02,
+    0x03,
+    0x04,
+    0x05,
+    0x06,
+    0x0A,
+    0x0C,
+    0x13,
+    0x16,
+    0x17,
+    0x18,
+    0x1E,
+    0x30,
+    0x31,
+    0xA0,
+    0xA1,
+    0xA2,
+    0xA3,
+    0xA4,
+    0x80,
+    0x81,
+    0x82,
+    0x86,
+    0x87,
+    0x24,
+    0x1F,
+)
 TIMES = (
     b"261130000000Z", b"2611300000Z", b"261130000000+0000", b"20261130000000Z", b"20261130000000.5Z", b"99991231235959Z", b"491231235959Z", b"500101000000Z",
     b"20500101000000Z", b"20491231235959Z", b"260230000000Z", b"261130240000Z", b"261130235960Z", b"19500101000000Z", b"00000101000000Z", b"280229000000Z",
@@ -278,9 +341,10 @@ def changed(data: bytes, rng: random.Random, donors: Sequence[bytes] = ()) -> by
     places = _Places()
     places.collect(root)
     parent, place = rng.choice(places.found)
-    grafts = [node for donor in donors if (node := read(donor)) is not None] or [Node(0x05)]
+    change = rng.choice(CHANGES)
+    graft = read(rng.choice(donors)) if donors and change in (_graft, _insert) else None
     try:
-        rng.choice(CHANGES)(parent, place, rng, [rng.choice(list(rng.choice(grafts).walk()))])
+        change(parent, place, rng, [deepcopy(rng.choice(list((graft or root).walk())))])
     except UsageError:
         return data
     return root.encode()

@@ -20,10 +20,12 @@ import argparse
 import base64
 import json
 import multiprocessing
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -43,8 +45,10 @@ from imdskit.reasons import Reason  # noqa: E402
 
 BATCH = 48
 """Cases of one world that are checked together, with as many good documents between them as the world has."""
-MAX_FINDINGS = 200
-"""Of one process. More would say the same again."""
+SHARE = 1000
+"""Cases that a process runs before it reports."""
+MAX_FINDINGS = 50
+"""Of one share. More would say the same again."""
 ACCEPTED, BAD_SETUP = "accepted", "(setting refused)"
 Said = tuple[object, ...]
 
@@ -162,7 +166,10 @@ class Judge:
         if case.nonce is None:
             good = self.generator.worlds[case.world].good[0]
             for threads in (1, 2):
-                yield f"rust, batch of 3, {threads} threads", said(lambda threads=threads: pair.rust.check_many([good, case.document, good], case.at, threads)[1])
+                yield (
+                    f"rust, batch of 3, {threads} threads",
+                    said(lambda threads=threads: pair.rust.check_many([good, case.document, good], case.at, threads)[1]),
+                )
 
     @staticmethod
     def _explained(checker: Checker, case: Case, cold: Said) -> Said:
@@ -235,31 +242,36 @@ class Result:
     differences: list[Difference] = field(default_factory=list)
 
 
-def run(seed: int, numbers: range) -> Result:
-    """Run these cases in this process."""
-    judge = Judge(Generator(seed))
-    for number in numbers:
-        judge.run(number)
-        if len(judge.differences) >= MAX_FINDINGS:
-            break
-    judge.finish()
-    return Result(judge.tally, judge.differences)
+class _Process:
+    """What a process of the pool keeps between shares: its checkers stay warm."""
 
+    judge: Judge
 
-def _run_share(share: tuple[int, range]) -> Result:
-    return run(*share)
+    @classmethod
+    def start(cls, seed: int) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        cls.judge = Judge(Generator(seed))
+
+    @classmethod
+    def share(cls, numbers: range) -> Result:
+        judge = cls.judge
+        judge.tally, judge.differences = Counter(), []
+        for number in numbers:
+            judge.run(number)
+        judge.finish()
+        return Result(judge.tally, judge.differences)
 
 
 def run_all(seed: int, cases: int, processes: int) -> Result:
-    """Run the cases on several processes."""
-    if processes == 1:
-        return run(seed, range(cases))
+    """Run the cases on several processes. An interrupted run returns what it has found so far."""
     whole = Result()
-    shares = [(seed, range(first, cases, processes)) for first in range(processes)]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for part in pool.imap_unordered(_run_share, shares):
+    shares = [range(first, min(first + SHARE, cases)) for first in range(0, cases, SHARE)]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, _Process.start, (seed,)) as pool, suppress(KeyboardInterrupt):
+        for part in pool.imap_unordered(_Process.share, shares):
             whole.tally += part.tally
             whole.differences += part.differences
+            print(f"{whole.tally.total()} cases, {len(whole.differences)} differences", file=sys.stderr, flush=True)
     return whole
 
 

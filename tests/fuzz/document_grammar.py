@@ -12,13 +12,15 @@ from typing import Any
 
 from chain_grammar import AT, DAY
 from der_tree import TEXTS
+from keyring import RSA_ALGORITHMS, Algorithm, Keyring
+
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
-from keyring import RSA_ALGORITHMS, Algorithm, Keyring
 
 NONCE = "4071882193"
 QUIRK = RSA_ALGORITHMS["rsa-sha256"].identifier
 """The digest algorithm as the service names it: a signature's identifier where a digest's belongs."""
+WITH_RSA = (oids.RSA_ENCRYPTION, oids.SHA1_WITH_RSA, oids.SHA512_WITH_RSA)
 DIGESTS = {"sha1": oids.SHA1, "sha224": oids.SHA224, "sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}
 
 # Claims.
@@ -53,10 +55,30 @@ def compact(members: object) -> bytes:
 VALUES = (
     None, True, False, 0, -1, 1.5, "", [], {}, [[]], {"a": {"b": []}}, "x" * 300, "\ud800", "\ud83d\ude00", "\x00", "\u2028", "a\\\"/b\b", *TEXTS[:10],
 )  # fmt: skip
-NUMBERS = (b"-0", b"1e999", b"-1e-999", b"0.1e+5", b"01", b"1.", b".5", b"+1", b"0x1", b"NaN", b"-Infinity", b"9" * 30, b"9" * 5000, b"1E400", b"1e", b"-", b"2.50")
+NUMBERS = (
+    b"-0",
+    b"1e999",
+    b"-1e-999",
+    b"0.1e+5",
+    b"01",
+    b"1.",
+    b".5",
+    b"+1",
+    b"0x1",
+    b"NaN",
+    b"-Infinity",
+    b"9" * 30,
+    b"9" * 5000,
+    b"1E400",
+    b"1e",
+    b"-",
+    b"2.50",
+)
 TIME_TEXTS = (
-    "11/30/26 00:00:00 -0000", "11/30/26 00:00:00 +0000", "2026-11-30T00:00:00Z", "02/30/26 00:00:00 -0000", "13/01/26 00:00:00 -0000", "11/30/26 24:00:00 -0000",
-    "11/30/26 00:00:60 -0000", "11/30/26 0:00:00 -0000", "00/00/00 00:00:00 -0000", "12/31/99 23:59:59 -0000", "02/29/28 00:00:00 -0000", " 11/30/26 00:00:00 -0000",
+    "11/30/26 00:00:00 -0000", "11/30/26 00:00:00 +0000", "2026-11-30T00:00:00Z", "02/30/26 00:00:00 -0000", "13/01/26 00:00:00 -0000",
+    "11/30/26 24:00:00 -0000",
+    "11/30/26 00:00:60 -0000", "11/30/26 0:00:00 -0000", "00/00/00 00:00:00 -0000", "12/31/99 23:59:59 -0000", "02/29/28 00:00:00 -0000",
+    " 11/30/26 00:00:00 -0000",
     "11/30/26 00:00:00 -0000\n", "\u0661\u0661/30/26 00:00:00 -0000", "",
 )  # fmt: skip
 
@@ -114,7 +136,13 @@ def _rewritten(text: bytes, rng: random.Random) -> bytes:
             return text.replace(b"vmId", rng.choice((b"vm\\u0049d", b"vm\\u0049D", b"\\u0076mId", b"vm\\uD800Id", b"vmId\\")))
         case 8:
             at = rng.randrange(len(text))
-            return text[:at] + rng.choice((b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\x00", b"\x1f", b"\x7f", b"\\u12", b"\\x", b"[", b"{", b"\xf4\x90\x80\x80")) + text[at:]
+            return (
+                text[:at]
+                + rng.choice(
+                    (b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\x00", b"\x1f", b"\x7f", b"\\u12", b"\\x", b"[", b"{", b"\xf4\x90\x80\x80")
+                )
+                + text[at:]
+            )
         case 9:
             at = rng.randrange(len(text))
             return text[:at] + text[at + rng.choice((1, 2, 5)) :]
@@ -233,7 +261,7 @@ def dressed(message: Message, rng: random.Random, strange: float, key_identifier
         ("forged", (True,)),
         ("signer_version", (0, 1, 2, 3)),
         ("digest", tuple(der.sequence(der.oid(oid), der.null()) for oid in (*DIGESTS.values(), oids.MD5, "1.2.3"))),
-        ("signature_algorithm", tuple(der.sequence(der.oid(oid), der.null()) for oid in (oids.RSA_ENCRYPTION, oids.SHA1_WITH_RSA, oids.SHA512_WITH_RSA, "1.2.3"))),
+        ("signature_algorithm", tuple(der.sequence(der.oid(oid), der.null()) for oid in (*WITH_RSA, "1.2.3"))),
         ("key_identifier", (b"", bytes(20))),
     )  # fmt: skip
     for field, values in options:
@@ -275,17 +303,27 @@ def _odd_envelope(message: bytes, rng: random.Random) -> bytes:
         case 3:
             return b'{"signature":' + rng.choice((b"null", b'""', b"[]", b"{}", b"1e999")) + b',"encoding":"pkcs7"}'
         case 4:
-            return whole[:-1] + rng.choice((b',"a":' + b"[" * 63 + b"]" * 63, b',"a":1e999', b',"signature":"MII="', b',"a":"\\ud800"', b",")) + b"}"
+            return (
+                whole[:-1]
+                + rng.choice((b',"a":' + b"[" * 63 + b"]" * 63, b',"a":1e999', b',"signature":"MII="', b',"a":"\\ud800"', b","))
+                + b"}"
+            )
         case 5:
             return b"-----BEGIN PKCS7-----\n" + base64.encodebytes(message) + b"-----END PKCS7-----\n"
         case 6:
-            return text[:at] + rng.choice((b"=", b" ", b"\n", b"-", b"_", b"\x00", b"\xff", b"\t\t", b"==", b"%2B", "\u00e9".encode(), b"\x0b")) + text[at:]
+            return (
+                text[:at]
+                + rng.choice((b"=", b" ", b"\n", b"-", b"_", b"\x00", b"\xff", b"\t\t", b"==", b"%2B", "\u00e9".encode(), b"\x0b"))
+                + text[at:]
+            )
         case 7:
             return text[:at] + text[at + 1 :]
         case 8:
             return text.rstrip(b"=") + rng.choice((b"", b"=", b"==", b"===", b"A=", b"\n="))
         case 9:
-            return whole.replace(text[at : at + 8], rng.choice((b"\\u002b", b"\\/", b"\\n", b" ", text[at : at + 8].swapcase(), "\u00e9".encode())))
+            return whole.replace(
+                text[at : at + 8], rng.choice((b"\\u002b", b"\\/", b"\\n", b" ", text[at : at + 8].swapcase(), "\u00e9".encode()))
+            )
         case 10:
             return whole.decode().encode(rng.choice(("utf-16", "utf-8-sig", "utf-16-be")))
         case 11:

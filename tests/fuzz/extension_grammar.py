@@ -6,13 +6,15 @@ import random
 from collections.abc import Callable, Sequence
 
 from der_tree import TEXTS, encoded_text
+
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
 from imdskit.emulator import certificates as x509
 
 SIGNER_NAME = "westeurope.metadata.azure.com"
 NAMES = (
-    SIGNER_NAME, "metadata.azure.com", "eastus.metadata.azure.com", "metadata.azure.us", "x.metadata.azure.cn", "evilmetadata.azure.com", "*.metadata.azure.com",
+    SIGNER_NAME, "metadata.azure.com", "eastus.metadata.azure.com", "metadata.azure.us", "x.metadata.azure.cn", "evilmetadata.azure.com",
+    "*.metadata.azure.com",
     "WestEurope.METADATA.azure.com", "metadata.azure.com.", "a.b.example", "b.example", "localhost",
 )  # fmt: skip
 POLICIES = (oids.ANY_POLICY, "1.3.6.1.4.1.311.76.509.1.1", "2.23.140.1.2.2", "1.2.3.4", "1.2.3.5", "1.2.3.6")
@@ -23,7 +25,8 @@ HARDWARE_NAME = der.sequence(der.oid("1.2.3"), der.octet_string(b"\x01"))
 
 NAME_FORMS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
     (0x81, (b"a@b.example", b"b.example", b".b.example", b"@b.example", b"a@", b"A@B.EXAMPLE", b"\"a b\"@b.example", b"")),
-    (0x82, (b"metadata.azure.com", b".metadata.azure.com", b"azure.com", b"com", b"", b"westeurope.metadata.azure.com", b"b.example", b"AZURE.com", b"a..b", b"*.azure.com")),
+    (0x82, (b"metadata.azure.com", b".metadata.azure.com", b"azure.com", b"com", b"",
+            b"westeurope.metadata.azure.com", b"b.example", b"AZURE.com", b"a..b", b"*.azure.com")),
     (0x86, (b"http://a.example/x", b"a.example", b".example", b"http://[::1]/", b"urn:x", b"http://u@b.example:80/", b"")),
     (0x87, (b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x00\xff\x00\x00\x00", b"\x00" * 8, b"\x0a\x00\x00\x00\xff\x00\xff\x00", b"\x00" * 16, b"\x00" * 32, b"\x01")),
     (0x88, (b"\x2a\x03", b"\x2a\x03\x04", b"\x80")),
@@ -41,7 +44,9 @@ def directory_name(rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 2, 3))):
         attributes = []
         for _ in range(rng.choice((1, 1, 1, 2))):
-            kind = rng.choice((oids.COMMON_NAME, oids.ORGANIZATION_NAME, oids.COUNTRY_NAME, oids.EMAIL_ADDRESS, oids.DOMAIN_COMPONENT, "1.2.3.4"))
+            kind = rng.choice(
+                (oids.COMMON_NAME, oids.ORGANIZATION_NAME, oids.COUNTRY_NAME, oids.EMAIL_ADDRESS, oids.DOMAIN_COMPONENT, "1.2.3.4")
+            )
             tag, value = encoded_text(rng, rng.choice(("A", "a", "B Example", "b  example", *(rng.choice(TEXTS) for _ in range(3)))))
             attributes.append(der.sequence(der.oid(kind), der.element(tag, value)))
         parts.append(der.set_of(*attributes))
@@ -104,7 +109,10 @@ def _policies(rng: random.Random, chosen: Sequence[str]) -> bytes:
         if rng.random() < 0.7:
             return der.sequence(der.oid(policy))
         qualifier = rng.choice(
-            (der.sequence(der.oid("1.3.6.1.5.5.7.2.1"), der.ia5_string("http://a.example")), der.sequence(der.oid("1.3.6.1.5.5.7.2.2"), der.sequence()))
+            (
+                der.sequence(der.oid("1.3.6.1.5.5.7.2.1"), der.ia5_string("http://a.example")),
+                der.sequence(der.oid("1.3.6.1.5.5.7.2.2"), der.sequence()),
+            )
         )
         return der.sequence(der.oid(policy), der.sequence(qualifier))
 
@@ -161,7 +169,9 @@ def distribution_point_name(rng: random.Random) -> bytes:
     if rng.random() < 0.2:
         kind, value = rng.choice((oids.COMMON_NAME, oids.ORGANIZATION_NAME)), der.printable_string(rng.choice(("crl", "CRL", "other")))
         return der.explicit(0, der.explicit(1, der.sequence(der.oid(kind), value)))
-    return der.explicit(0, der.explicit(0, *(der.implicit(6, address.encode()) for address in rng.sample(ADDRESSES, rng.choice((1, 1, 2))))))
+    return der.explicit(
+        0, der.explicit(0, *(der.implicit(6, address.encode()) for address in rng.sample(ADDRESSES, rng.choice((1, 1, 2)))))
+    )
 
 
 def distribution_points(rng: random.Random, directory: Sequence[bytes]) -> bytes:
@@ -183,7 +193,18 @@ def information_access(rng: random.Random) -> bytes:
 
 
 def unknown(rng: random.Random) -> bytes:
-    oid = rng.choice(("1.2.3.4.5", "2.5.29.18", "2.5.29.46", "2.5.29.9", "1.3.6.1.5.5.7.1.24", "1.3.6.1.5.5.7.1.11", "1.3.6.1.4.1.11129.2.4.2", oids.REASON_CODE))
+    oid = rng.choice(
+        (
+            "1.2.3.4.5",
+            "2.5.29.18",
+            "2.5.29.46",
+            "2.5.29.9",
+            "1.3.6.1.5.5.7.1.24",
+            "1.3.6.1.5.5.7.1.11",
+            "1.3.6.1.4.1.11129.2.4.2",
+            oids.REASON_CODE,
+        )
+    )
     value = rng.choice((der.null(), b"", der.sequence(), der.octet_string(b"\x00\x01"), der.sequence(general_name(rng))))
     return x509.extension(oid, value, critical=rng.random() < 0.25)
 

@@ -25,7 +25,11 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(), "sha224": hashes.SHA224(), "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512(),
 }  # fmt: skip
 _DIGESTS = {"sha1": oids.SHA1, "sha224": oids.SHA224, "sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}
-_CURVES: dict[str, tuple[ec.EllipticCurve, int]] = {"p256": (ec.SECP256R1(), 256), "p384": (ec.SECP384R1(), 384), "p521": (ec.SECP521R1(), 520)}
+_CURVES: dict[str, tuple[ec.EllipticCurve, int]] = {
+    "p256": (ec.SECP256R1(), 256),
+    "p384": (ec.SECP384R1(), 384),
+    "p521": (ec.SECP521R1(), 520),
+}
 
 RSA_KEYS = ("rsa-0", "rsa-1", "rsa-2", "rsa-3", "rsa-4", "rsa-5")
 EC_KEYS = ("p256-0", "p256-1", "p256-2", "p384-0", "p521-0")

@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -44,7 +45,13 @@ def _content_fault(content: bytes, claims: object, setup: Setup, at: int, nonce:
         return f"the content is not JSON: {error}"
     if any(len(keys) != len(set(keys)) for keys in pairs):
         return "a member of the content occurs twice"
-    for member, attribute in (("vmId", "vm_id"), ("nonce", "nonce"), ("subscriptionId", "subscription_id"), ("sku", "sku"), ("licenseType", "license_type")):
+    for member, attribute in (
+        ("vmId", "vm_id"),
+        ("nonce", "nonce"),
+        ("subscriptionId", "subscription_id"),
+        ("sku", "sku"),
+        ("licenseType", "license_type"),
+    ):
         if read_again.get(member) != getattr(claims, attribute):
             return f"{member} is {read_again.get(member)!r}"
     times = []
@@ -73,7 +80,7 @@ def _chain_fault(chain: tuple[bytes, ...], setup: Setup, at: int) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # it announces that it will be stricter
             certificates = [x509.load_der_x509_certificate(der) for der in chain]
-        for child, issuer in zip(certificates, certificates[1:], strict=False):
+        for child, issuer in pairwise(certificates):
             child.verify_directly_issued_by(issuer)
         moment = datetime.fromtimestamp(at, UTC)
         if any(not one.not_valid_before_utc <= moment <= one.not_valid_after_utc for one in certificates):

@@ -10,11 +10,12 @@ from typing import Any
 import extension_grammar as grammar
 from chain_grammar import AT, Cert, Chain, Maker, name, plain_chain, revocation_list, some_list
 from document_grammar import NONCE, Message, claims, compact, encode, stamp
+from keyring import EC_KEYS, ODD_KEYS, RSA_KEYS, Keyring
+
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Limits, Setup
 from imdskit.emulator import certificates as x509
-from keyring import EC_KEYS, ODD_KEYS, RSA_KEYS, Keyring
 
 DOMAINS = (("public", "metadata.azure.com"), ("usgovernment", "metadata.azure.us"))
 
@@ -69,7 +70,11 @@ def make(keys: Keyring, seed: int) -> tuple[World, ...]:
         _world(maker, "lists", plain, crls=_lists(keys, plain)),
         _world(maker, "lists not required", plain, crls=_lists(keys, plain)[1:], require_crl=False),
         _renewed(maker, rng, plain),
-        *(_world(maker, f"profile {profile}", plain, issuer_profile=profile) for profile in ("must", "web") if "issuer_profile" in SETTINGS),
+        *(
+            _world(maker, f"profile {profile}", plain, issuer_profile=profile)
+            for profile in ("must", "web")
+            if "issuer_profile" in SETTINGS
+        ),
     ]
     return tuple(made)
 
