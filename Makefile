@@ -110,7 +110,7 @@ fuzz-differential: native
 
 # A verifier process under hostile documents, forks and faulty issuers for SOAK_SECONDS (3600). Its memory must stay level, and nothing may hang.
 soak: native
-	$(BIN)/python tests/soak/run.py --seconds $(or $(SOAK_SECONDS),3600)
+	$(BIN)/python tests/soak/soak.py --seconds $(or $(SOAK_SECONDS),3600)
 
 # What threads share, under ThreadSanitizer: the standard library and AWS-LC are compiled with it too. Needs a nightly toolchain with rust-src.
 tsan:

@@ -1,4 +1,4 @@
-"""The verifier process of the soak. It is started by ``run.py``, reads documents from standard input and writes one line of JSON a second.
+"""The verifier process of the soak. It is started by ``soak.py``, reads documents from standard input and writes one line of JSON a second.
 
 Threads of both backends verify one document, many, once with a store, with explanations, and with issuers that are fetched. The main thread forks
 while they work; the child verifies one document with everything the parent has, and exits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import socket
 import sys
@@ -12,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "fuzz"))
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
+sys.path.insert(0, str(Path(__file__).parent))
 
-import run
 import subject
 from faulty_issuers import FAULTS, FaultyIssuers
-from run import ROOM, Sample, growth
 from subject import LogReader, Subject
+
+import soak
+from soak import ROOM, Sample, growth
 
 MIB = 2**20
 
@@ -119,7 +120,7 @@ def test_the_server_has_the_fault_that_it_is_asked_for(fault: str) -> None:
 
 
 def test_the_process_under_test_is_looked_at() -> None:
-    found = run.look(Path("/proc/self").resolve().name and int(Path("/proc/self").resolve().name), time.monotonic())
+    found = soak.look(os.getpid(), time.monotonic())
     assert found.resident > MIB
     assert found.files > 0
     assert found.threads > 0

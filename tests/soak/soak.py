@@ -1,6 +1,6 @@
 """Soak of a verifier process: hostile documents, forks and faulty AIA responses for a while, and memory stays level: ``make soak``.
 
-    python tests/soak/run.py [--seconds N] [--seed N]
+    python tests/soak/soak.py [--seconds N] [--seed N]
 
 The verifier is a process of its own (``subject.py``). This program makes its documents, serves the issuers they name, and watches: resident memory, file
 descriptors and threads once a second, and whether every thread still makes progress. It fails, with exit status 1, if
