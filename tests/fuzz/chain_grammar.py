@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import extension_grammar as grammar
-from der_tree import read
+from der_tree import MAX_DEPTH, read
 from keyring import RSA_ALGORITHMS, RSA_KEYS, Algorithm, Keyring
 
 from imdskit.asn1 import oids
@@ -115,7 +115,7 @@ def validity(rng: random.Random) -> bytes:
 
 def names_in(certificate_or_tbs: bytes, *, tbs: bool = False) -> tuple[bytes, bytes, bytes] | None:
     """(serial number, issuer, subject) of a certificate whose other members may be anything; None if it has none."""
-    root = read(certificate_or_tbs)
+    root = read(certificate_or_tbs, MAX_DEPTH - (1 if tbs else 2))  # no deeper than needed
     if root is None or not root.children:
         return None
     body = root if tbs else root.children[0]

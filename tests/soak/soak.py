@@ -36,12 +36,13 @@ from faulty_issuers import FaultyIssuers  # noqa: E402  # the paths above come f
 from feed import AT, HOST, NONCE, Feed  # noqa: E402
 from subject import FastClock  # noqa: E402
 
-PATIENCE = 60.0
-"""Seconds without progress that count as a hang. The slowest operation takes about 20, if every issuer of a batch is fetched in vain."""
+PATIENCE = 120.0
+"""Seconds without progress that count as a hang. The slowest operation takes about 20, if every issuer of a batch is fetched in vain; the rest is
+for a busy machine."""
 WARM_UP = 0.3
 """Share of the run before memory is compared, at most :data:`WARM_UP_SECONDS`: caches fill, and the allocators reach their size."""
 WARM_UP_SECONDS = 300.0
-ROOM = 24 * 1024 * 1024
+ROOM = 16 * 1024 * 1024
 """Bytes by which two medians of resident memory may differ. Allocators keep some of what threads gave back; a leak of one document in
 ten would be far more."""
 ROOM_FILES, ROOM_THREADS = 8, 4
@@ -82,6 +83,12 @@ def curve(samples: list[Sample], points: int = 12) -> str:
     """Resident memory in MiB at some times."""
     step = max(len(samples) // points, 1)
     return " ".join(f"{one.seconds:.0f}s:{one.resident / 2**20:.0f}" for one in [*samples[::step], samples[-1]])
+
+
+def idle(seen: dict[str, int], fetches: int) -> list[str]:
+    """What should have happened and did not, in words."""
+    happened = {"fetches": fetches, **seen}
+    return [f"no {what}" for what in ("accepted", "refused", "explained", "forks", "fetches") if not happened.get(what)]
 
 
 class Soak:
@@ -173,7 +180,7 @@ def main() -> int:
             samples, report, failed = soak.watch(options.seconds)
         finally:
             errors = soak.close()
-    failed += report["faults"] + growth(samples, options.seconds)
+    failed += report["faults"] + idle(report["seen"], soak.issuers.served) + growth(samples, options.seconds)
     seen = ", ".join(f"{count} {what}" for what, count in sorted(report["seen"].items()))
     print(f"resident MiB: {curve(samples)}")
     last = samples[-1]

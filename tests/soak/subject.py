@@ -34,10 +34,11 @@ THREADS = 2
 """Of each backend."""
 RECENT = 400
 """Documents at hand. Each is used several times before newer ones replace it."""
-CHILD_SECONDS = 30.0
+CHILD_SECONDS = 60.0
 """A child verifies a few documents, which takes milliseconds; the rest is for a busy machine."""
 FORK_EVERY = 0.5
-MAX_HUNG = 3
+MAX_HUNG = 2
+"""After so many the soak ends, as each of them takes its time."""
 FETCH_SECONDS = 1
 
 

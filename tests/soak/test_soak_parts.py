@@ -21,7 +21,7 @@ from faulty_issuers import FAULTS, FaultyIssuers
 from subject import LogReader, Subject
 
 import soak
-from soak import ROOM, Sample, growth
+from soak import ROOM, Sample, growth, idle
 
 MIB = 2**20
 
@@ -47,6 +47,12 @@ def test_descriptors_and_threads_that_become_more_are_noticed() -> None:
 
 def test_a_run_that_ended_early_is_not_called_level() -> None:
     assert growth(samples([MIB] * 20), 120) == ["the run was too short to compare anything"]
+
+
+def test_a_run_in_which_nothing_happened_is_not_a_good_one() -> None:
+    busy = {"accepted": 1, "refused": 1, "explained": 1, "forks": 1}
+    assert idle(busy, 1) == []
+    assert idle({**busy, "forks": 0}, 0) == ["no forks", "no fetches"]
 
 
 class Stuck(Subject):
