@@ -49,7 +49,7 @@ class Case:
 
 
 class Steps:
-    """The random choices of one case, and its changes, of which some may be left out."""
+    """Random choices and numbered changes of one case. Changes can be left out by number."""
 
     def __init__(self, seed: int, number: int, skip: frozenset[int] = frozenset()) -> None:
         self.rng = random.Random(f"{seed} {number}")
@@ -63,7 +63,7 @@ class Steps:
         return data if number in self._skip else change(data, random.Random(f"{self._name} {number}"))
 
     def tree(self, data: bytes, *donors: bytes) -> bytes:
-        """One to three changes of elements; now and then of raw bytes or lengths instead."""
+        """Change one to three elements, or sometimes raw bytes or lengths instead."""
         if self.rng.random() < 0.08:
             return self.apply(data, _raw)
         for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
@@ -81,7 +81,7 @@ def _raw(data: bytes, rng: random.Random) -> bytes:
 
 
 class Generator:
-    """Makes cases. The worlds and keys are made once."""
+    """Makes cases. Worlds and keys are created once."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -119,7 +119,7 @@ class Generator:
     # Documents of the world's own signer.
 
     def _stock(self, steps: Steps, world: World, at: int) -> Made:
-        """Like those of the service, so that everything that is cached about its signer is used."""
+        """Make an ordinary document, so that everything cached about its signer is used."""
         return self._own(steps, world, compact(claims(steps.rng, at))), None
 
     def _own(self, steps: Steps, world: World, content: bytes) -> bytes:
@@ -129,7 +129,7 @@ class Generator:
         return self._own(steps, world, altered_claims(steps.rng, at)), None
 
     def _unsigned_change(self, steps: Steps, world: World, at: int) -> Made:
-        """A change anywhere, and nothing is signed again: bytes of the DER, or characters of its base64."""
+        """Change bytes of the DER or characters of its base64, and sign nothing again."""
         message = encode(ordinary(self.keys, world, compact(claims(steps.rng, at))), self.keys)
         if steps.rng.random() < 0.5:
             return enveloped(steps.apply(message, _raw), steps.rng), None
@@ -139,7 +139,7 @@ class Generator:
         return enveloped(encode(ordinary(self.keys, world, compact(claims(steps.rng, at))), self.keys), steps.rng, strange=1.0), None
 
     def _message(self, steps: Steps, world: World, at: int) -> Made:
-        """The CMS message in all its forms, the signature good in most of them."""
+        """Vary the form of the CMS message. Its signature is good in most cases."""
         rng = steps.rng
         message = self._dressed(
             rng, ordinary(self.keys, world, compact(claims(rng, at))), world.chain.leaf.key, rng.choice((0.1, 0.3, 0.8))
@@ -172,7 +172,7 @@ class Generator:
     # Documents of other signers under the same trust.
 
     def _leaf(self, steps: Steps, world: World, at: int) -> Made:
-        """A new signer from the world's authority, unusual or changed."""
+        """Have the world's authority issue a new signer with unusual or changed members."""
         rng = steps.rng
         issuer = world.chain.certs[1]
         leaf = self.maker.leaf(
@@ -185,7 +185,7 @@ class Generator:
         return self._signed_by(steps, leaf, world.ders[1:-1] if world.bag else (), at, world), None
 
     def _authority(self, steps: Steps, world: World, at: int) -> Made:
-        """One or two new authorities between the world's and the signer. One of the three is unusual or changed; those below follow its name."""
+        """Insert one or two new authorities above the signer. One of them is unusual or changed; certificates below it use its name as issuer."""
         rng = steps.rng
         above = world.chain.certs[rng.choice((1, -1))]
         carried = list(world.ders[1:-1]) if world.bag else []
@@ -210,7 +210,7 @@ class Generator:
         return self._signed_by(steps, leaf, tuple(map(self.maker.certificate, authorities)), at, world, changes=False), None
 
     def _stranger(self, steps: Steps, world: World, at: int) -> Made:
-        """A signer of somebody else's, with or without their root."""
+        """Sign with a key that no anchor vouches for, with or without its own root in the message."""
         rng = steps.rng
         [root] = settings.stranger_authority(self.maker, rng)
         if rng.random() < 0.5:
@@ -221,7 +221,7 @@ class Generator:
         return self._signed_by(steps, leaf, (self.maker.certificate(root),) * rng.randrange(2), at, world), None
 
     def _signed_by(self, steps: Steps, leaf: Cert, others: tuple[bytes, ...], at: int, world: World, *, changes: bool = True) -> bytes:
-        """A document of this signer, whose certificate may be changed before it is signed; the message names what it says then."""
+        """Sign a document with this signer. Its certificate may be changed before it is signed; the message then names the changed issuer and serial number."""
         rng = steps.rng
         encoded = self.maker.certificate(leaf, steps.tree if changes and rng.random() < 0.35 else _same)
         found = names_in(encoded)
@@ -233,7 +233,7 @@ class Generator:
     # Settings of their own.
 
     def _lists(self, steps: Steps, world: World, at: int) -> Made:
-        """Revocation lists of every form; the signer and authorities of the world are on some of them."""
+        """Add revocation lists of every form. Some of them revoke the signer or an authority."""
         rng = steps.rng
         authorities = world.chain.certs[1:]
         serials = [cert.serial for cert in world.chain.certs]
@@ -256,7 +256,7 @@ class Generator:
         return self._signed_by(steps, leaf, world.ders[1:-1] if world.bag else (), at, world, changes=False), setup
 
     def _trust(self, steps: Steps, world: World, at: int) -> Made:
-        """The owner's own certificates are unusual or changed: the root, or an intermediate."""
+        """Make the configured root or an intermediate unusual, or change it."""
         rng = steps.rng
         *others, root = world.chain.certs[1:]
         if rng.random() < 0.5 or not others:
@@ -276,7 +276,7 @@ class Generator:
         return self._own(steps, world, compact(claims(rng, at))), setup
 
     def _setting(self, steps: Steps, world: World, at: int) -> Made:
-        """Another policy, at boundaries."""
+        """Change the policy, mostly to boundary values."""
         rng = steps.rng
         options: dict[str, tuple[Any, ...]] = {
             "skew": (0, 1, 120, 3600),

@@ -34,7 +34,7 @@ def name(common_name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Cert:
-    """What a certificate says. Names and extensions are DER; keys are names in the keyring."""
+    """Description of a certificate. Names and extensions are DER; keys are names in the keyring."""
 
     subject: bytes
     key: str
@@ -46,7 +46,7 @@ class Cert:
     algorithm: Algorithm = RSA_ALGORITHMS["rsa-sha384"]
     version: bytes = VERSION_3
     forged: bool = False
-    """The signature is over something else."""
+    """Whether the signature is over other bytes."""
 
 
 class Maker:
@@ -74,12 +74,12 @@ class Maker:
         return der.sequence(tbs, cert.algorithm.identifier, der.bit_string(signature))
 
     def authority(self, subject: bytes, key: str, issuer: bytes, signer: str, rng: random.Random, strange: float = 0.0) -> Cert:
-        """An authority; ``strange`` is the share of unusual members."""
+        """Return an authority; ``strange`` is the share of unusual members."""
         extensions = grammar.for_authority(rng, self.keys.identifier(key), self.keys.identifier(signer), (subject, issuer), strange)
         return self._dressed(Cert(subject, key, issuer, signer, tuple(extensions)), rng, strange)
 
     def leaf(self, key: str, issuer: bytes, signer: str, rng: random.Random, strange: float = 0.0) -> Cert:
-        """A signer of documents; ``strange`` is the share of unusual members."""
+        """Return a signer of documents; ``strange`` is the share of unusual members."""
         subject = name("metadata.azure.com")
         if rng.random() < strange * 0.5:
             subject = rng.choice((der.sequence(), grammar.directory_name(rng), issuer))
@@ -87,7 +87,7 @@ class Maker:
         return self._dressed(Cert(subject, key, issuer, signer, tuple(extensions)), rng, strange)
 
     def _dressed(self, cert: Cert, rng: random.Random, strange: float) -> Cert:
-        """Serial number, validity, algorithm and version."""
+        """Choose serial number, validity, algorithm and version."""
         changes: dict[str, object] = {
             "serial": der.integer(rng.randrange(1, 2**64)),
             "algorithm": self.keys.algorithm(cert.signer, rng, odd=strange * 0.3),
@@ -106,7 +106,7 @@ class Maker:
 
 
 def validity(rng: random.Random) -> bytes:
-    """A period that begins, ends, or both, at or near the time of the checks."""
+    """Return a validity period with an end at or near the time of the checks."""
     edges = (AT - 400 * DAY, AT - 1, AT, AT + 1, AT + 400 * DAY, 0, 2_524_607_999, 2_524_608_000)
     start, end = rng.choice((AT - 400 * DAY, rng.choice(edges))), rng.choice((AT + 400 * DAY, rng.choice(edges)))
     last = der.element(0x18, b"99991231235959Z") if rng.random() < 0.1 else der.time(end)
@@ -114,7 +114,7 @@ def validity(rng: random.Random) -> bytes:
 
 
 def names_in(certificate_or_tbs: bytes, *, tbs: bool = False) -> tuple[bytes, bytes, bytes] | None:
-    """(serial number, issuer, subject) of a certificate whose other members may be anything; None if it has none."""
+    """Return (serial number, issuer, subject) of a certificate as DER, whatever its other members are; None if there are too few."""
     root = read(certificate_or_tbs, MAX_DEPTH - (1 if tbs else 2))  # no deeper than needed
     if root is None or not root.children:
         return None
@@ -130,7 +130,7 @@ def names_in(certificate_or_tbs: bytes, *, tbs: bool = False) -> tuple[bytes, by
 
 @dataclass(frozen=True)
 class RevocationList:
-    """What a list says (RFC 5280 section 5.1)."""
+    """Description of a revocation list (RFC 5280 section 5.1)."""
 
     issuer: bytes
     signer: str
@@ -157,7 +157,7 @@ def revocation_list(keys: Keyring, listed: RevocationList, mutate: Mutate = unch
 
 
 def entry(rng: random.Random, serial: bytes, issuers: Sequence[bytes]) -> bytes:
-    """One revoked certificate, perhaps with a reason and the issuer of an indirect list."""
+    """Return one entry, perhaps with a reason code and the certificate issuer of an indirect list."""
     extensions = []
     if rng.random() < 0.6:
         extensions.append(
@@ -187,7 +187,7 @@ def issuing_distribution_point(rng: random.Random) -> bytes:
 
 
 def some_list(keys: Keyring, rng: random.Random, issuer: bytes, signer: str, serials: Sequence[bytes], strange: float) -> RevocationList:
-    """A list of an issuer; ``strange`` is the share of unusual members."""
+    """Return a list of an issuer; ``strange`` is the share of unusual members."""
     listed = RevocationList(issuer, signer, algorithm=keys.algorithm(signer, rng, odd=strange * 0.2))
     revoked = (
         [entry(rng, rng.choice((*serials, *serials, der.integer(99))), (issuer,)) for _ in range(rng.choice((0, 1, 1, 2)))]
@@ -224,7 +224,7 @@ class Chain:
 
 
 def plain_chain(maker: Maker, rng: random.Random, keys: Sequence[str] = RSA_KEYS, length: int = 3, strange: float = 0.0) -> Chain:
-    """A chain of ``length`` certificates with keys of its own, from root to leaf."""
+    """Return a chain of ``length`` certificates, each with its own key."""
     chosen = rng.sample(list(keys), length)
     root_name = name("Fuzz Root")
     certs = [maker.authority(root_name, chosen[0], root_name, chosen[0], rng, 0.0)]
@@ -237,7 +237,7 @@ def plain_chain(maker: Maker, rng: random.Random, keys: Sequence[str] = RSA_KEYS
 
 
 def tangled(maker: Maker, rng: random.Random, anchor: Cert, strange: float) -> tuple[Cert, list[Cert]]:
-    """A leaf and authorities that certify one another crosswise: loops, twins, dead ends, renewals, and perhaps a way to the anchor."""
+    """Return a leaf and cross-certified authorities: loops, duplicates, dead ends, renewals, and perhaps a path to the anchor."""
     keys = list(RSA_KEYS[:4]) if rng.random() < 0.8 else [*RSA_KEYS[:2], "p256-0", "p256-1"]
     nodes = [(name(f"Tangled CA {place}"), key) for place, key in enumerate(keys[: rng.choice((2, 3, 4))])]
     roots = [(anchor.subject, anchor.key)]

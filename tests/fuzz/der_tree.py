@@ -17,12 +17,12 @@ from imdskit.asn1 import writer as der
 from imdskit.errors import UsageError
 
 MAX_DEPTH = 24
-"""Deeper elements stay bytes, as they would only be read by a parser that ignores its own limits."""
+"""Maximum depth of the tree. Deeper elements stay bytes."""
 
 
 @dataclass
 class Node:
-    """One element: ``children`` if it has been decoded, ``value`` otherwise. ``prefix`` is the count of unused bits of a BIT STRING that is decoded."""
+    """One element: ``children`` if it has been decoded, ``value`` otherwise. ``prefix`` is the octet of unused bits of a decoded BIT STRING."""
 
     tag: int
     value: bytes = b""
@@ -41,7 +41,7 @@ class Node:
 
 
 def read(data: bytes, depth: int = 0) -> Node | None:
-    """The tree of one element that fills ``data``, or None if it is not DER with tags of one byte and lengths below 64 kB."""
+    """Return the tree of the element that fills ``data``, or None if it is not DER with tags of one byte and lengths below 64 kB."""
     nodes = _read_all(data, depth)
     return nodes[0] if nodes is not None and len(nodes) == 1 else None
 
@@ -169,7 +169,7 @@ TIMES = (
 
 
 def encoded_text(rng: random.Random, text: str) -> tuple[int, bytes]:
-    """A tag and the text in its encoding, which often does not allow the text."""
+    """Return a string tag and the text in its encoding, even if the type does not allow the text."""
     tag = rng.choice(list(STRING_TAGS))
     return tag, text.encode(STRING_TAGS[tag], "surrogatepass" if tag == 0x0C else "replace")
 
@@ -318,7 +318,7 @@ def _empty(parent: Node, place: int, rng: random.Random, donors: Sequence[Node])
 
 
 CHANGES = (_change_value,) * 12 + (_drop, _drop, _repeat, _exchange, _graft, _insert, _wrap, _retag, _empty)
-"""A change of a value is what reaches the deeper checks most often, so it is the most frequent."""
+"""Changes of values reach the deeper checks most often, so they are the most frequent."""
 
 
 @dataclass
@@ -332,7 +332,7 @@ class _Places:
 
 
 def changed(data: bytes, rng: random.Random, donors: Sequence[bytes] = ()) -> bytes:
-    """``data`` with one element changed, or one bit flipped if it is not DER. ``donors`` are elements that may be put in the place of another."""
+    """Return ``data`` with one element changed, or one bit flipped if it is not DER. Elements may be replaced by parts of the ``donors``."""
     root = read(data)
     if root is None or not root.children:
         octets = bytearray(data or b"\x00")

@@ -44,17 +44,17 @@ from imdskit.errors import ImdskitError, VerificationError  # noqa: E402
 from imdskit.reasons import Reason  # noqa: E402
 
 BATCH = 48
-"""Cases of one world that are checked together, with as many good documents between them as the world has."""
+"""Number of cases of one world in a batch. The world's good documents are mixed in."""
 SHARE = 1000
-"""Cases that a process runs before it reports."""
+"""Number of cases that a process runs before it reports."""
 MAX_FINDINGS = 50
-"""Of one share. More would say the same again."""
+"""Maximum number of differences that one share collects."""
 ACCEPTED, BAD_SETUP = "accepted", "(setting refused)"
 Said = tuple[object, ...]
 
 
 def said(attempt: Callable[[], Signed | VerificationError]) -> Said:
-    """All that the seam promises about a verdict, with one word in front that says which it is."""
+    """Return everything that the contract promises about a verdict. The first item is ``accepted``, a reason code, or :data:`BAD_SETUP`."""
     try:
         verdict = attempt()
     except VerificationError as error:
@@ -68,7 +68,7 @@ def said(attempt: Callable[[], Signed | VerificationError]) -> Said:
 
 @dataclass
 class Pair:
-    """The two backends' checkers of one setting."""
+    """One checker of each backend, with the same setting."""
 
     python: Checker
     rust: Checker
@@ -80,7 +80,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Difference:
-    """One case in which two that should agree do not."""
+    """One case whose verdicts differ."""
 
     number: int
     kind: str
@@ -125,11 +125,11 @@ class Judge:
             self._flush(world)
 
     def compare(self, case: Case) -> tuple[str, Said, Said] | None:
-        """The first difference of one case outside of batches, or None."""
+        """Return the first difference of one case checked alone, or None."""
         return self._alone(case)[1]
 
     def _alone(self, case: Case) -> tuple[Said, tuple[str, Said, Said] | None]:
-        """What the cold Python checker says, and the first difference from that."""
+        """Return the verdict of the cold Python checker, and the first verdict that differs from it."""
         world = self.generator.worlds[case.world]
         setup = case.setup or world.setup
         cold = said(lambda: PythonChecker(setup).check(case.document, case.at, case.nonce))
@@ -143,14 +143,14 @@ class Judge:
         return cold, None
 
     def _others(self, case: Case, setup: Setup, cold: Said) -> Iterator[tuple[str, Said]]:
-        """What every other way of checking says, and its name."""
+        """Yield the name and the verdict of every other way to check the case."""
         rust = backends.get("rust").checker
         yield "rust, cold", said(lambda: rust(setup).check(case.document, case.at, case.nonce))
         if cold[0] == BAD_SETUP:
             return
         pair = self._warm[case.world]
         if case.setup is not None:
-            # A checker of its own has seen nothing. It sees good documents first, and then the case twice.
+            # This setting has no warm checker yet. A new one checks good documents first, and then the case twice.
             pair = Pair.of(setup)
             for checker in (pair.python, pair.rust):
                 for document in self.generator.worlds[case.world].good[:2]:
@@ -163,7 +163,7 @@ class Judge:
         yield "explain", self._explained(pair.python, case, cold)
 
     def _batches(self, pair: Pair, case: Case) -> Iterator[tuple[str, Said]]:
-        """``check_many`` knows no nonces, so it is compared where the case has none."""
+        """Yield verdicts of small batches. ``check_many`` takes no nonce, so cases with one are left out."""
         if case.nonce is None:
             good = self.generator.worlds[case.world].good[0]
             for threads in (1, 2):
@@ -182,13 +182,13 @@ class Judge:
         return cold if cold[0] == ACCEPTED else ("explain found nothing wrong",)
 
     def _without_nonce(self, case: Case, cold: Said) -> Said:
-        """The verdict where no nonce is asked for."""
+        """Return the expected verdict when no nonce is given."""
         if case.nonce is None or cold[0] not in (ACCEPTED, Reason.NONCE_MISMATCH):
             return cold
         return said(lambda: self._warm[case.world].python.check(case.document, case.at, None))
 
     def _flush(self, place: int) -> None:
-        """Check the waiting cases of a world together, good documents among them."""
+        """Check the waiting cases of a world in one batch, mixed with good documents."""
         waiting, self._waiting[place] = self._waiting[place], []
         world, pair = self.generator.worlds[place], self._warm[place]
         documents = [case.document for case, _ in waiting]
@@ -218,7 +218,7 @@ class Judge:
             self.differences.append(Difference(case.number, case.kind, world, what, _short(left), _short(right), skipped))
 
     def _smaller(self, case: Case, what: str) -> tuple[int, ...]:
-        """Steps without which there is the same difference."""
+        """Return the steps that can be left out without losing the difference."""
         skip: frozenset[int] = frozenset()
         for step in range(case.steps):
             found = self.compare(self.generator.case(case.number, skip | {step}))
@@ -237,14 +237,14 @@ def _short(words: Said) -> str:
 
 @dataclass
 class Result:
-    """What a run has found."""
+    """Outcome of a run."""
 
     tally: Counter[tuple[str, str]] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
 
 class _Process:
-    """What a process of the pool keeps between shares: its checkers stay warm."""
+    """State of a worker process. It lives longer than one share, so that the checkers stay warm."""
 
     judge: Judge
 
@@ -279,7 +279,7 @@ def run_all(seed: int, numbers: range, processes: int) -> Result:
 
 
 def table(tally: Counter[tuple[str, str]]) -> str:
-    """How many cases were accepted, and how many refused, for each reason and kind of case."""
+    """Return a table of verdicts by reason and kind of case."""
     kinds = sorted({kind for kind, _ in tally})
     reasons = [ACCEPTED, *Reason, BAD_SETUP]
     lines = [f"{'':28}{'all':>9}  " + " ".join(f"{kind[:9]:>9}" for kind in kinds)]
@@ -290,7 +290,7 @@ def table(tally: Counter[tuple[str, str]]) -> str:
 
 
 def _again(seed: int, number: int, skipped: frozenset[int]) -> int:
-    """Show one case and what every checker says of it."""
+    """Print one case and the verdict of every checker. Return the exit status."""
     judge = Judge(Generator(seed))
     case = judge.generator.case(number, skipped)
     print(json.dumps(as_json(judge.generator, case), indent=1))
@@ -303,7 +303,7 @@ def _again(seed: int, number: int, skipped: frozenset[int]) -> int:
 
 
 def as_json(generator: Generator, case: Case) -> dict[str, object]:
-    """A case with its whole setting, so that it can be kept when the generator has changed."""
+    """Return a case with its whole setting, so that it remains usable after the generator has changed."""
     setup = asdict(case.setup or generator.worlds[case.world].setup)
     texts = {key: [base64.b64encode(der).decode() for der in setup.pop(key)] for key in ("anchors", "intermediates", "crls")}
     return {

@@ -31,7 +31,7 @@ def stamp(seconds: int) -> str:
 
 
 def claims(rng: random.Random, at: int = AT) -> dict[str, Any]:
-    """Members of a current document; api-versions differ in the optional ones."""
+    """Return the members of a current document. Optional members differ, as they do between api-versions."""
     created = at - rng.choice((0, 10, 60, 250, 250, 600, 6 * 3600))
     members: dict[str, Any] = {
         "licenseType": rng.choice(("", "Windows_Server")),
@@ -84,7 +84,7 @@ TIME_TEXTS = (
 
 
 def altered_claims(rng: random.Random, at: int) -> bytes:
-    """Claims with one to three changes: of members, of values, of numbers, of the text."""
+    """Return claims with one to three changes of members, values, numbers or the JSON text."""
     members = claims(rng, at)
     for _ in range(rng.choice((1, 1, 2))):
         holder = rng.choice((members, members, members.get("plan"), members.get("timeStamp")))
@@ -114,7 +114,7 @@ def altered_claims(rng: random.Random, at: int) -> bytes:
 
 
 def _rewritten(text: bytes, rng: random.Random) -> bytes:
-    """The JSON text with a change that the members do not show."""
+    """Change the JSON text below the level of members and values."""
     match rng.randrange(12):
         case 0:
             return text[:-1] + b',"n":' + rng.choice(NUMBERS) + b"}"
@@ -157,7 +157,7 @@ def _rewritten(text: bytes, rng: random.Random) -> bytes:
 
 @dataclass(frozen=True)
 class Message:
-    """What a SignedData says, before it is signed. ``None`` leaves an optional member out."""
+    """Description of a SignedData before it is signed. ``None`` leaves an optional member out."""
 
     content: bytes
     key: str
@@ -191,7 +191,7 @@ def digest_algorithm(name: str, rng: random.Random) -> bytes:
 
 
 def encode(message: Message, keys: Keyring) -> bytes:
-    """The ContentInfo, signed."""
+    """Return the signed ContentInfo."""
     signed, attributes = message.content, b""
     if message.attributes is not None:
         body = b"".join(sorted(message.attributes) if message.sorted_attributes else message.attributes)
@@ -218,7 +218,7 @@ def assemble(message: Message, attributes: bytes, signature: bytes) -> bytes:
 
 
 def signed_attributes(message: Message, rng: random.Random) -> tuple[bytes, ...]:
-    """Right in most cases."""
+    """Return the attributes to sign. They are right in most cases."""
     hashed = hashlib.new(message.algorithm.digest, message.content).digest()
     found = [attribute(oids.CONTENT_TYPE, der.oid(message.content_type)), attribute(oids.MESSAGE_DIGEST, der.octet_string(hashed))]
     if rng.random() < 0.5:
@@ -240,7 +240,7 @@ def signed_attributes(message: Message, rng: random.Random) -> tuple[bytes, ...]
 
 
 def dressed(message: Message, rng: random.Random, strange: float, key_identifier: bytes | None) -> Message:
-    """The message with its optional forms chosen; ``strange`` is the share of unusual ones."""
+    """Return the message with its optional forms chosen; ``strange`` is the share of unusual ones."""
     changes: dict[str, Any] = {"digest": digest_algorithm(message.algorithm.digest, rng)}
     pkcs1 = message.algorithm.form == "pkcs1"
     if pkcs1 and rng.random() < 0.6:
@@ -274,7 +274,7 @@ def dressed(message: Message, rng: random.Random, strange: float, key_identifier
 
 
 def enveloped(message: bytes, rng: random.Random, strange: float = 0.0) -> bytes:
-    """The document in one of the forms that are accepted; with probability ``strange`` in one that is odd or refused."""
+    """Return the document in an accepted form; with probability ``strange`` in an unusual or refused one."""
     if rng.random() < strange:
         return _odd_envelope(message, rng)
     text = base64.b64encode(message)

@@ -31,7 +31,7 @@ NAME_FORMS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
     (0x87, (b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x00\xff\x00\x00\x00", b"\x00" * 8, b"\x0a\x00\x00\x00\xff\x00\xff\x00", b"\x00" * 16, b"\x00" * 32, b"\x01")),
     (0x88, (b"\x2a\x03", b"\x2a\x03\x04", b"\x80")),
 )  # fmt: skip
-"""Contents of general names by tag. Some are names, some constraints, some neither."""
+"""Contents of general names by tag: names, constraints, and malformed ones."""
 
 
 def some(rng: random.Random, values: Sequence[bytes], most: int = 3) -> list[bytes]:
@@ -39,7 +39,7 @@ def some(rng: random.Random, values: Sequence[bytes], most: int = 3) -> list[byt
 
 
 def directory_name(rng: random.Random) -> bytes:
-    """A short Name of one to three relative distinguished names, in any string type."""
+    """Return a short Name of one to three relative distinguished names, in any string type."""
     parts = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         attributes = []
@@ -165,7 +165,7 @@ def authority_key_identifier(rng: random.Random, identifier: bytes, directory: S
 
 
 def distribution_point_name(rng: random.Random) -> bytes:
-    """[0] DistributionPointName, in either form."""
+    """Return [0] DistributionPointName in either form."""
     if rng.random() < 0.2:
         kind, value = rng.choice((oids.COMMON_NAME, oids.ORGANIZATION_NAME)), der.printable_string(rng.choice(("crl", "CRL", "other")))
         return der.explicit(0, der.explicit(1, der.sequence(der.oid(kind), value)))
@@ -210,12 +210,12 @@ def unknown(rng: random.Random) -> bytes:
 
 
 def for_leaf(rng: random.Random, own: bytes, issuer: bytes, directory: Sequence[bytes], strange: float) -> list[bytes]:
-    """Extensions of an end entity. Each of those that a genuine signer has is there in most cases; ``strange`` is the share of others."""
+    """Return extensions of an end entity. ``strange`` is the share of those that differ from a genuine signer's."""
     return _chosen(rng, own, issuer, directory, strange, ca=False)
 
 
 def for_authority(rng: random.Random, own: bytes, issuer: bytes, directory: Sequence[bytes], strange: float) -> list[bytes]:
-    """Extensions of an authority."""
+    """Return extensions of an authority; ``strange`` is the share of unusual ones."""
     return _chosen(rng, own, issuer, directory, strange, ca=True)
 
 

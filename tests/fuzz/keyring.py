@@ -36,11 +36,11 @@ EC_KEYS = ("p256-0", "p256-1", "p256-2", "p384-0", "p521-0")
 ODD_KEYS = ("rsa1024-0", "rsa2304-0", "rsa2047-0")
 ALL_KEYS = (*RSA_KEYS, *EC_KEYS, *ODD_KEYS)
 STRANGER = "rsa-stranger"
-"""The key of somebody whom nothing leads to an anchor."""
+"""A key that no anchor vouches for."""
 
 
 class Algorithm(NamedTuple):
-    """A signature algorithm: its AlgorithmIdentifier, the hash, and how the signature is formed."""
+    """Signature algorithm: AlgorithmIdentifier, hash, and form of the signature."""
 
     identifier: bytes
     digest: str
@@ -91,7 +91,7 @@ ODD_EC_ALGORITHMS = {
 
 
 class Keyring:
-    """The keys of one seed. Each is made when it is first needed."""
+    """Keys of one seed. Each is created when it is first needed."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -112,7 +112,7 @@ class Keyring:
         return self._spki[name]
 
     def identifier(self, name: str) -> bytes:
-        """A key identifier: 20 bytes that differ from key to key."""
+        """Return a key identifier: 20 bytes that differ from key to key."""
         return hashlib.sha1(self.spki(name), usedforsecurity=False).digest()
 
     def _make(self, name: str) -> PrivateKey:
@@ -131,7 +131,7 @@ class Keyring:
         return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
     def algorithm(self, key: str, rng: random.Random, *, odd: float = 0.0) -> Algorithm:
-        """An algorithm that suits the key; with probability ``odd`` one that is rare or refused."""
+        """Return an algorithm that suits the key; with probability ``odd`` one that is rare or refused."""
         elliptic = isinstance(self.private(key), ec.EllipticCurvePrivateKey)
         table = EC_ALGORITHMS if elliptic else RSA_ALGORITHMS
         if rng.random() < odd:
@@ -149,12 +149,12 @@ class Keyring:
         return _pss_signature(private.private_numbers(), message, digest, mask, salt)
 
     def signature(self, message: bytes, key: str, algorithm: Algorithm) -> bytes:
-        """Of ``message`` with ``key``; the key decides whether it is RSA or ECDSA, whatever the algorithm says."""
+        """Sign ``message`` with ``key``. The key decides whether this is RSA or ECDSA, whatever the algorithm says."""
         return self.sign(message, key, algorithm.digest, algorithm.form, algorithm.identifier if algorithm.form == "pss" else b"")
 
 
 def _pss_signature(numbers: rsa.RSAPrivateNumbers, message: bytes, digest: str, mask: str, salt_size: int) -> bytes:
-    """RFC 8017 section 9.1.1 with a salt derived from the message, as the library takes a random one."""
+    """Sign by RFC 8017 section 9.1.1 with a salt derived from the message. The library would use a random one."""
     bits = numbers.public_numbers.n.bit_length() - 1
     size = (bits + 7) // 8
     hashed = hashlib.new(digest, message).digest()

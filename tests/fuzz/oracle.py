@@ -24,7 +24,7 @@ _NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 
 
 def fault(document: bytes, accepted: Sequence[object], setup: Setup, at: int, nonce: str | None) -> str | None:
-    """What an accepted document should have been refused for, or None. ``accepted`` is what :func:`differential.said` says."""
+    """Return why an accepted document should have been refused, or None. ``accepted`` comes from :func:`differential.said`."""
     _, content, claims, _, name, chain = accepted
     assert isinstance(content, bytes)
     assert isinstance(chain, tuple)
@@ -39,7 +39,7 @@ def _content_fault(content: bytes, claims: object, setup: Setup, at: int, nonce:
         return dict(found)
 
     try:
-        # Without numbers, whose size is limited in Python and not in JSON.
+        # Python limits the number of digits of an integer, JSON does not; so numbers stay text.
         read_again = json.loads(content.decode("utf-8"), object_pairs_hook=members, parse_int=str, parse_float=str)
     except (ValueError, RecursionError) as error:
         return f"the content is not JSON: {error}"
@@ -93,7 +93,7 @@ def _chain_fault(chain: tuple[bytes, ...], setup: Setup, at: int) -> str | None:
 
 
 def _constraint_bases(certificate: bytes) -> Iterator[tuple[int, bytes]]:
-    """(tag, contents) of the base of every subtree in a certificate's name constraints."""
+    """Yield (tag, contents) of the base of every subtree in a certificate's name constraints."""
     root = read(certificate)
     for node in root.walk() if root else ():
         if node.tag == 0x30 and node.children and node.children[0].value == _NAME_CONSTRAINTS and node.children[0].tag == 0x06:
@@ -109,6 +109,6 @@ def _inside(value: Node) -> Iterator[Node]:
 
 
 def _bad_mailbox_constraint(base: tuple[int, bytes]) -> bool:
-    """An rfc822Name constraint with an empty local part or an empty host."""
+    """Return whether this is an rfc822Name constraint with an empty local part or an empty host."""
     tag, text = base
     return tag == 0x81 and b"@" in text and not all(text.rpartition(b"@")[::2])

@@ -41,12 +41,12 @@ class World:
 
     @property
     def carried(self) -> tuple[bytes, ...]:
-        """The certificates of an ordinary document, signer first."""
+        """Certificates in an ordinary document, signer first."""
         return self.ders[:-1] if self.bag else self.ders[:1]
 
 
 def make(keys: Keyring, seed: int) -> tuple[World, ...]:
-    """All worlds of a run."""
+    """Return all worlds of a run."""
     maker = Maker(keys)
     rng = random.Random(f"worlds {seed}")
     plain = plain_chain(maker, rng)
@@ -96,7 +96,7 @@ def good_documents(keys: Keyring, world: World) -> tuple[bytes, ...]:
 
 
 def ordinary(keys: Keyring, world: World, content: bytes) -> Message:
-    """A message like those of the service, from the world's own signer."""
+    """Return a message like those of the service, from the world's own signer."""
     leaf = world.chain.leaf
     algorithm = keys.algorithm(leaf.key, random.Random(leaf.key))
     digest = {"sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}[algorithm.digest]
@@ -113,7 +113,7 @@ def ordinary(keys: Keyring, world: World, content: bytes) -> Message:
 
 
 def _constrained(chain: Chain) -> Chain:
-    """Name constraints that the signer keeps to, and policies that are required and fit."""
+    """Add name constraints and required policies that the signer meets."""
     policy = x509.extension(oids.CERTIFICATE_POLICIES, der.sequence(der.sequence(der.oid(grammar.POLICIES[1]))))
     permitted = der.explicit(0, der.sequence(der.implicit(2, b"azure.com")))
     constraints = x509.extension(oids.NAME_CONSTRAINTS, der.sequence(permitted), critical=True)
@@ -129,13 +129,13 @@ def _constrained(chain: Chain) -> Chain:
 
 
 def _lists(keys: Keyring, chain: Chain) -> tuple[bytes, ...]:
-    """A current list of every authority, none of which revokes anything."""
+    """Return a current list of every authority. None of them revokes anything."""
     authorities = chain.certs[1:]
     return tuple(revocation_list(keys, some_list(keys, random.Random(7), one.subject, one.key, (), 0.0)) for one in authorities)
 
 
 def _renewed(maker: Maker, rng: random.Random, chain: Chain) -> World:
-    """The authority has two certificates and its root two, one of each with a new key; both roots are trusted."""
+    """Return a world in which root and authority each have a second certificate with a new key. Both roots are trusted."""
     leaf, issuing, root = chain.certs
     spare = [key for key in RSA_KEYS if key not in {cert.key for cert in chain.certs}]
     new_root = replace(root, key=spare[0], signer=spare[0], extensions=_with_key(maker, root, spare[0]), serial=der.integer(77))
@@ -159,6 +159,6 @@ def _issued_by(maker: Maker, cert: Cert, signer: str) -> tuple[bytes, ...]:
 
 
 def stranger_authority(maker: Maker, rng: random.Random) -> Sequence[Cert]:
-    """A self-signed authority that nobody trusts."""
+    """Return a self-signed authority that no world trusts."""
     subject = name("Stranger")
     return [maker.authority(subject, "rsa-stranger", subject, "rsa-stranger", rng)]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 KEPT = 500
-"""Certificates that are served; older ones are forgotten."""
+"""Number of certificates that are served. Older ones are dropped."""
 PATIENCE = 5.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-cert\r\n"
 

@@ -22,13 +22,13 @@ from imdskit.emulator import certificates as x509
 
 HOST = "issuers.example"
 WORLDS = ("plain", "renewed")
-"""Whose anchors and intermediates the soaked verifiers trust: three-certificate chains with RSA keys, so that much is verified in little time."""
+"""Worlds whose anchors and intermediates the verifiers trust: chains of three RSA certificates, which are verified quickly."""
 WIDE = "\ufdfa" * 5000
 """Text that becomes 11 times as long, in bytes, when names are compared."""
 
 
 class Fed(NamedTuple):
-    """One document: ``good`` if a verifier must accept it."""
+    """A document; ``good`` says whether a verifier must accept it."""
 
     kind: str
     good: bool
@@ -36,7 +36,7 @@ class Fed(NamedTuple):
 
 
 class Feed:
-    """Makes documents, each of them once."""
+    """Makes documents. No two are the same."""
 
     def __init__(self, seed: int, issuers: FaultyIssuers) -> None:
         self.generator = Generator(seed)
@@ -52,7 +52,7 @@ class Feed:
         return sorted({base64.b64encode(der).decode() for world in self._worlds for der in world.setup.intermediates})
 
     def next(self, now: int) -> Fed:
-        """The next document, for a verifier whose clock says ``now``."""
+        """Return the next document, for a verifier whose clock says ``now``."""
         self._number += 1
         world = self._random.choice(self._worlds)
         match self._random.randrange(10):
@@ -75,14 +75,14 @@ class Feed:
         return Fed("good", True, encode(ordinary(self.generator.keys, world, self._content(now)), self.generator.keys))
 
     def _many_signers(self, world: World, now: int) -> Fed:
-        """A good document of a signer who signs this one only."""
+        """Return a good document of a signer that signs no other."""
         issuer = world.chain.certs[1]
         leaf = self.generator.maker.leaf(self._random.choice(RSA_KEYS), issuer.subject, issuer.key, self._random)
         message = Message(self._content(now), leaf.key, (self.generator.maker.certificate(leaf),), der.sequence(leaf.issuer, leaf.serial))
         return Fed("signer", True, encode(message, self.generator.keys))
 
     def _fetched(self, world: World, now: int) -> Fed:
-        """A document whose issuer lies on the server, behind one of its faults."""
+        """Return a document whose issuer must be fetched from the server, which responds with one of its faults."""
         fault = self._random.choice([*FAULTS, "plain", "plain"])
         maker, root = self.generator.maker, world.chain.certs[-1]
         own = self._random.choice([key for key in RSA_KEYS if key != root.key])
@@ -96,7 +96,7 @@ class Feed:
         return Fed(f"aia-{fault}", False, encode(message, self.generator.keys))
 
     def _wide_name(self, world: World, now: int) -> Fed:
-        """A document of nobody whose names are long, all different, and longer still when they are compared."""
+        """Return a document that names an unknown signer by a long name. All these names differ, and they become longer when they are compared."""
         text = der.utf8_string(f"{self._number}{WIDE}")
         issuer = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), text)))
         message = ordinary(self.generator.keys, world, self._content(now))

@@ -43,13 +43,12 @@ WARM_UP = 0.3
 """Share of the run before memory is compared, at most :data:`WARM_UP_SECONDS`: caches fill, and the allocators reach their size."""
 WARM_UP_SECONDS = 300.0
 ROOM = 16 * 1024 * 1024
-"""Bytes by which two medians of resident memory may differ. Allocators keep some of what threads gave back; a leak of one document in
-ten would be far more."""
+"""Bytes by which two medians of resident memory may differ, because caches still fill and allocators keep memory that threads freed."""
 ROOM_FILES, ROOM_THREADS = 8, 4
 
 
 class Sample(NamedTuple):
-    """One look at the process: seconds since the start, resident bytes, open descriptors, threads."""
+    """Measurement of the process: seconds since the start, resident bytes, open descriptors, threads."""
 
     seconds: float
     resident: int
@@ -64,7 +63,7 @@ def look(pid: int, start: float) -> Sample:
 
 
 def growth(samples: list[Sample], seconds: float) -> list[str]:
-    """What has grown, in words. Compared are the medians of two windows: one after the warm-up, and one of the same length at the end."""
+    """Return what has grown, in words. Two medians are compared: of a window after the warm-up, and of one of the same length at the end."""
     warm = min(WARM_UP * seconds, WARM_UP_SECONDS)
     width = max((seconds - warm) / 5, 1.0)
     early = [one for one in samples if warm <= one.seconds < warm + width]
@@ -80,19 +79,19 @@ def growth(samples: list[Sample], seconds: float) -> list[str]:
 
 
 def curve(samples: list[Sample], points: int = 12) -> str:
-    """Resident memory in MiB at some times."""
+    """Return resident memory in MiB at about a dozen times."""
     step = max(len(samples) // points, 1)
     return " ".join(f"{one.seconds:.0f}s:{one.resident / 2**20:.0f}" for one in [*samples[::step], samples[-1]])
 
 
 def idle(seen: dict[str, int], fetches: int) -> list[str]:
-    """What should have happened and did not, in words."""
+    """Return what should have happened and did not, in words."""
     happened = {"fetches": fetches, **seen}
     return [f"no {what}" for what in ("accepted", "refused", "explained", "forks", "fetches") if not happened.get(what)]
 
 
 class Soak:
-    """The process under test, what it is fed with, and what it has reported last."""
+    """The process under test, its documents and its reports."""
 
     def __init__(self, seconds: float, seed: int, folder: Path) -> None:
         self.issuers = FaultyIssuers()
@@ -120,7 +119,7 @@ class Soak:
         self.process.stdin.flush()
 
     def _produce(self) -> None:
-        """Twenty or so documents a second, so that most of the processor is left to the verifier."""
+        """Write about twenty documents a second, so that most of the processor is left to the verifier."""
         with suppress(BrokenPipeError, ValueError):
             while self.process.poll() is None:
                 kind, good, document = self.feed.next(self.clock.now())
@@ -133,7 +132,7 @@ class Soak:
             self.reports.put(json.loads(line))
 
     def watch(self, seconds: float) -> tuple[list[Sample], dict[str, Any], list[str]]:
-        """Look on until the process ends, or has to be killed."""
+        """Watch until the process ends or hangs. Return the measurements, the last report, and what failed."""
         samples: list[Sample] = []
         report: dict[str, Any] = {"seen": {}, "faults": []}
         heard = time.monotonic()

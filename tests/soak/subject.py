@@ -31,14 +31,14 @@ from imdskit.verify.stores.sqlite import SqliteStore
 
 BACKENDS = ("python", "rust")
 THREADS = 2
-"""Of each backend."""
+"""Threads for each backend."""
 RECENT = 400
-"""Documents at hand. Each is used several times before newer ones replace it."""
+"""Number of documents to choose from. Each is used several times before newer ones replace it."""
 CHILD_SECONDS = 60.0
-"""A child verifies a few documents, which takes milliseconds; the rest is for a busy machine."""
+"""Time limit of a child. It verifies a few documents, which takes milliseconds; the rest is for a busy machine."""
 FORK_EVERY = 0.5
 MAX_HUNG = 2
-"""After so many the soak ends, as each of them takes its time."""
+"""Number of hung children that ends the soak early."""
 FETCH_SECONDS = 1
 
 
@@ -64,7 +64,7 @@ class FastClock:
 
 
 class Loopback:
-    """Every name is this machine."""
+    """Resolver that resolves every name to the loopback address."""
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
         del host, timeout_ns
@@ -85,7 +85,7 @@ class LogReader(logging.Handler):
 
 
 Item = tuple[str, bool, bytes]
-"""Kind, whether it must be accepted, document."""
+"""Kind, whether the document must be accepted, and the document."""
 
 
 class Subject:
@@ -144,10 +144,10 @@ class Subject:
             self._guarded(backend, operation, verifier, rng, items)
 
     def _guarded(self, backend: str, operation: Callable[..., None], verifier: Verifier, rng: random.Random, items: list[Item]) -> None:
-        """Nothing but documented errors may come out."""
+        """Run an operation and report anything but a documented error."""
         try:
             operation(verifier, rng, items)
-        except BaseException:  # noqa: BLE001  # what else there is, is what is looked for; a panic of the extension is no Exception
+        except BaseException:  # noqa: BLE001  # any other error is a finding, and a panic of the extension is not an Exception
             self.fault(f"{backend} {operation.__name__}: {traceback.format_exc()[-1500:]}")
 
     def fault(self, text: str) -> None:
@@ -190,7 +190,7 @@ class Subject:
         self.seen["explained"] += 1
 
     def fork(self) -> None:
-        """Fork, and wait for the child's verdict. A child that does not end is made to say where it stands, and killed."""
+        """Fork, and wait for the child. A child that does not end writes its stack to standard error and is killed."""
         document = self.last_good
         if document is None:
             return
@@ -214,7 +214,7 @@ class Subject:
         self.fault(f"child {pid} hung after a fork; its stack is in the standard error of the process")
 
     def _in_child(self, document: bytes) -> int:
-        """Everything that holds a lock, once. Exit status 0 if all is well."""
+        """Use everything that has a lock once. Return the exit status."""
         try:
             for verifier in self.verifiers.values():
                 try:
@@ -225,13 +225,13 @@ class Subject:
                     if error.code not in ("replayed", "document-expired", "store-full"):
                         print(error, file=sys.stderr, flush=True)
                         return 3
-        except BaseException:  # noqa: BLE001  # a child says what is wrong and ends, whatever it is
+        except BaseException:  # noqa: BLE001  # a child must report any error and exit
             traceback.print_exc()
             return 4
         return 0
 
     def beat(self) -> None:
-        """Write down what has happened so far."""
+        """Report the counts so far as one line of JSON."""
         now = time.monotonic()
         slowest = max(self.beats.items(), key=lambda beat: now - beat[1], default=("", now))
         print(json.dumps({"seen": self.seen, "faults": self.faults, "quiet": round(now - slowest[1], 1), "thread": slowest[0]}), flush=True)
@@ -240,7 +240,7 @@ class Subject:
 def main() -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against what is tried here
-    # The parent kept the pipe open; a plain binary file does without the locks of sys.stdin.
+    # A separate file object, because sys.stdin has a lock that a forked child could find taken.
     stream = os.fdopen(os.dup(0), "rb")
     setting = json.loads(stream.readline())
     subject = Subject(setting, Path(setting["folder"]))
