@@ -299,6 +299,8 @@ def _again(seed: int, number: int, skipped: frozenset[int]) -> int:
     print(f"python, cold: {_short(cold)}")
     for what, other in judge._others(case, setup, cold):
         print(f"{what}: {_short(other)}")
+    if cold[0] == ACCEPTED:
+        print(f"independent rules: {oracle.fault(case.document, cold, setup, case.at, case.nonce) or 'nothing wrong'}")
     return 1 if judge.compare(case) else 0
 
 
