@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines pyz bench fuzz cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -103,6 +103,14 @@ fuzz: native
 	$(PYTHON) -m venv .venv-fuzz
 	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
 	.venv-fuzz/bin/python tests/fuzz/run.py $(TARGETS)
+
+# CASES (200000) generated documents of SEED (1), checked by both backends: cold, warm, in batches and explained. Every verdict must agree.
+fuzz-differential: native
+	$(BIN)/python tests/fuzz/differential.py --cases $(or $(CASES),200000) --seed $(or $(SEED),1)
+
+# A verifier process under hostile documents, forks and faulty issuers for SOAK_SECONDS (3600). Its memory must stay level, and nothing may hang.
+soak: native
+	$(BIN)/python tests/soak/soak.py --seconds $(or $(SOAK_SECONDS),3600)
 
 # What threads share, under ThreadSanitizer: the standard library and AWS-LC are compiled with it too. Needs a nightly toolchain with rust-src.
 tsan:

@@ -1,0 +1,198 @@
+"""Soak of a verifier process: hostile documents, forks and faulty AIA responses for a while, and memory stays level: ``make soak``.
+
+    python tests/soak/soak.py [--seconds N] [--seed N]
+
+The verifier is a process of its own (``subject.py``). This program makes its documents, serves the issuers they name, and watches: resident memory, file
+descriptors and threads once a second, and whether every thread still makes progress. It fails, with exit status 1, if
+
+- memory grows by more than :data:`ROOM` between the end of the warm-up and the end, or descriptors or threads become more;
+- a thread makes no progress for :data:`PATIENCE` seconds, or a forked child does not end: the stacks are shown and the process is killed;
+- anything but a documented error comes out of the verifier, or a good document is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[1] / "python"
+sys.path[:0] = [str(HERE), str(PYTHON)]
+
+from faulty_issuers import FaultyIssuers  # noqa: E402  # the paths above come first
+from feed import AT, HOST, NONCE, Feed  # noqa: E402
+from subject import FastClock  # noqa: E402
+
+PATIENCE = 120.0
+"""Seconds without progress that count as a hang. The slowest operation takes about 20, if every issuer of a batch is fetched in vain; the rest is
+for a busy machine."""
+WARM_UP = 0.3
+"""Share of the run before memory is compared, at most :data:`WARM_UP_SECONDS`: caches fill, and the allocators reach their size."""
+WARM_UP_SECONDS = 300.0
+ROOM = 16 * 1024 * 1024
+"""Bytes by which two medians of resident memory may differ, because caches still fill and allocators keep memory that threads freed."""
+ROOM_FILES, ROOM_THREADS = 8, 4
+
+
+class Sample(NamedTuple):
+    """Measurement of the process: seconds since the start, resident bytes, open descriptors, threads."""
+
+    seconds: float
+    resident: int
+    files: int
+    threads: int
+
+
+def look(pid: int, start: float) -> Sample:
+    folder = Path(f"/proc/{pid}")
+    resident = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return Sample(time.monotonic() - start, resident, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir())))
+
+
+def growth(samples: list[Sample], seconds: float) -> list[str]:
+    """Return what has grown, in words. Two medians are compared: of a window after the warm-up, and of one of the same length at the end."""
+    warm = min(WARM_UP * seconds, WARM_UP_SECONDS)
+    width = max((seconds - warm) / 5, 1.0)
+    early = [one for one in samples if warm <= one.seconds < warm + width]
+    late = [one for one in samples if one.seconds >= samples[-1].seconds - width]
+    if not early or not late or early[-1].seconds >= late[0].seconds:
+        return ["the run was too short to compare anything"]
+    found = []
+    for name, room, unit in (("resident", ROOM, "bytes"), ("files", ROOM_FILES, ""), ("threads", ROOM_THREADS, "")):
+        before, after = (median(getattr(one, name) for one in window) for window in (early, late))
+        if after - before > room:
+            found.append(f"{name} grew from {before:.0f} to {after:.0f} {unit}".rstrip())
+    return found
+
+
+def curve(samples: list[Sample], points: int = 12) -> str:
+    """Return resident memory in MiB at about a dozen times."""
+    step = max(len(samples) // points, 1)
+    return " ".join(f"{one.seconds:.0f}s:{one.resident / 2**20:.0f}" for one in [*samples[::step], samples[-1]])
+
+
+def idle(seen: dict[str, int], fetches: int) -> list[str]:
+    """Return what should have happened and did not, in words."""
+    happened = {"fetches": fetches, **seen}
+    return [f"no {what}" for what in ("accepted", "refused", "explained", "forks", "fetches") if not happened.get(what)]
+
+
+class Soak:
+    """The process under test, its documents and its reports."""
+
+    def __init__(self, seconds: float, seed: int, folder: Path) -> None:
+        self.issuers = FaultyIssuers()
+        self.feed = Feed(seed, self.issuers)
+        self.start = time.monotonic()
+        self.clock = FastClock(AT, self.start)
+        self.stderr = folder / "stderr"
+        self.reports: queue.Queue[dict[str, Any]] = queue.Queue()
+        with self.stderr.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, str(HERE / "subject.py")],
+                env={**os.environ, "PYTHONPATH": str(PYTHON), "MALLOC_ARENA_MAX": "2"},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
+        self._write({
+            "at": AT, "origin": self.start, "end": self.start + seconds, "nonce": NONCE, "host": HOST, "port": self.issuers.port, "folder": str(folder),
+            "anchors": self.feed.anchors(), "intermediates": self.feed.intermediates(),
+        })  # fmt: skip
+        threading.Thread(target=self._produce, daemon=True).start()
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _write(self, value: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(value).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def _produce(self) -> None:
+        """Write about twenty documents a second, so that most of the processor is left to the verifier."""
+        with suppress(BrokenPipeError, ValueError):
+            while self.process.poll() is None:
+                kind, good, document = self.feed.next(self.clock.now())
+                self._write([kind, good, base64.b64encode(document).decode()])
+                time.sleep(0.02)
+
+    def _collect(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.reports.put(json.loads(line))
+
+    def watch(self, seconds: float) -> tuple[list[Sample], dict[str, Any], list[str]]:
+        """Watch until the process ends or hangs. Return the measurements, the last report, and what failed."""
+        samples: list[Sample] = []
+        report: dict[str, Any] = {"seen": {}, "faults": []}
+        heard = time.monotonic()
+        while self.process.poll() is None:
+            sample = look(self.process.pid, self.start)
+            if sample.resident:  # a process that has just ended has none
+                samples.append(sample)
+            with suppress(queue.Empty):
+                report = self.reports.get(timeout=1)
+                heard = time.monotonic()
+                if report["quiet"] > PATIENCE:
+                    return samples, report, self._hung(f"thread {report['thread']}")
+            late = time.monotonic() > self.start + seconds + 2 * PATIENCE
+            if time.monotonic() - heard > PATIENCE or late:
+                return samples, report, self._hung("the process")
+        while not self.reports.empty():
+            report = self.reports.get()
+        failed = [] if self.process.returncode == 0 else [f"the process ended with status {self.process.returncode}"]
+        return samples, report, failed
+
+    def _hung(self, what: str) -> list[str]:
+        """Have the process write to standard error where each of its threads stands. It is killed when it is closed."""
+        self.process.send_signal(signal.SIGUSR1)
+        time.sleep(2)
+        return [f"{what} made no progress for {PATIENCE:.0f} s; the stacks follow"]
+
+    def close(self) -> str:
+        """End everything and return what the process wrote to standard error."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(30)
+        self.issuers.close()
+        return self.stderr.read_text("utf-8", "replace")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(options.seconds, options.seed, Path(folder))
+        try:
+            samples, report, failed = soak.watch(options.seconds)
+        finally:
+            errors = soak.close()
+    failed += report["faults"] + idle(report["seen"], soak.issuers.served) + growth(samples, options.seconds)
+    seen = ", ".join(f"{count} {what}" for what, count in sorted(report["seen"].items()))
+    print(f"resident MiB: {curve(samples)}")
+    last = samples[-1]
+    print(
+        f"soak: {'FAILED' if failed else 'ok'}, {last.seconds:.0f} s, {seen}, {soak.issuers.served} fetches served, "
+        f"{last.resident / 2**20:.0f} MiB, {last.files} descriptors, {last.threads} threads"
+    )
+    for fault in failed:
+        print(f"- {fault}")
+    if failed and errors:
+        print(errors[-8000:])
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
