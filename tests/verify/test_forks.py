@@ -403,6 +403,27 @@ def test_grandchildren_and_reused_process_ids_get_connections_of_their_own(tmp_p
     connection.close()
 
 
+@pytest.mark.parametrize(("_name", "make"), renewed(), ids=[name for name, _ in renewed()])
+def test_what_was_renewed_works_as_before(_name: str, make: Callable[[Path], tuple[Any, Callable[[], object]]], tmp_path: Path) -> None:
+    """In this process, as a child does it: another thread holds the old lock."""
+    owner, work = make(tmp_path)
+    with held(owner._lock):
+        owner.renew_in_child(True)
+        assert str(work()) == "1"
+
+
+def test_a_store_that_cannot_be_used_in_a_child_says_so(tmp_path: Path) -> None:
+    memory = MemoryStore(clock=ManualClock(AT))
+    file = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
+    memory.renew_in_child(True)
+    file.renew_in_child(False)
+    for store in (memory, file):
+        with pytest.raises(StoreError) as refusal:
+            store.consume(b"key", AT + HOUR)
+        assert refusal.value.code == "store-forked"
+    file.close()
+
+
 # Threads, and interpreters in one process
 
 NO_THREADS = """
