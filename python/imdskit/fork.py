@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from weakref import WeakSet
 
 
@@ -62,5 +63,11 @@ def _after_in_child() -> None:
         owner.renew_in_child(id(owner) in prepared)
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+def call_in_child(call: Callable[[], object]) -> None:
+    """Call this in every child from now on. For code that cannot derive from :class:`ForkAware`."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+        os.register_at_fork(after_in_child=call)
+
+
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

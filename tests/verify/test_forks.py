@@ -117,7 +117,23 @@ def held(lock: Any) -> Iterator[None]:
 # Under load
 
 
-def test_children_verify_and_consume_while_threads_of_the_parent_do(authority: Authority, backend: Backend, tmp_path: Path) -> None:
+LOAD = """
+import sys
+from pathlib import Path
+import test_forks as here
+from imdskit import backends
+here.load(here.one_authority(), backends.get(sys.argv[1]), Path(sys.argv[2]))
+print("good")
+"""
+
+
+def test_children_verify_and_consume_while_threads_of_the_parent_do(backend: Backend, tmp_path: Path) -> None:
+    """In a process of its own, which no measurement of coverage follows: its tracer has locks, too."""
+    ended = run(LOAD, backend.name, str(tmp_path))
+    assert ended.stdout == "good\n", ended.stderr
+
+
+def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
     """The threads write to every memory of the checker, to the store and to the fetcher's outcomes."""
     clock = ManualClock(AT)
     trust = Trust((authority.root,), (authority.issuing,))
@@ -403,6 +419,27 @@ def test_grandchildren_and_reused_process_ids_get_connections_of_their_own(tmp_p
     connection.close()
 
 
+@pytest.mark.parametrize(("_name", "make"), renewed(), ids=[name for name, _ in renewed()])
+def test_what_was_renewed_works_as_before(_name: str, make: Callable[[Path], tuple[Any, Callable[[], object]]], tmp_path: Path) -> None:
+    """In this process, as a child does it: another thread holds the old lock."""
+    owner, work = make(tmp_path)
+    with held(owner._lock):
+        owner.renew_in_child(True)
+        assert str(work()) == "1"
+
+
+def test_a_store_that_cannot_be_used_in_a_child_says_so(tmp_path: Path) -> None:
+    memory = MemoryStore(clock=ManualClock(AT))
+    file = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
+    memory.renew_in_child(True)
+    file.renew_in_child(False)
+    for store in (memory, file):
+        with pytest.raises(StoreError) as refusal:
+            store.consume(b"key", AT + HOUR)
+        assert refusal.value.code == "store-forked"
+    file.close()
+
+
 # Threads, and interpreters in one process
 
 NO_THREADS = """
@@ -440,8 +477,9 @@ def batch(backend: Backend) -> tuple[Verifier, list[bytes]]:
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    return subprocess.run([sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+    untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environment = {**untraced, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    return subprocess.run([sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_where_no_thread_can_be_started_the_caller_does_the_work(backend: Backend) -> None:

@@ -173,3 +173,13 @@ def test_a_path_that_cannot_be_one_is_a_store_error(tmp_path: Path, monkeypatch:
     with pytest.raises(StoreError) as refusal:
         SqliteStore("used.db")
     assert refusal.value.code == "store-unreachable"
+
+
+def test_a_file_that_another_process_migrates_in_the_meantime_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "used.db"
+    write(path, FORMAT_0, rows=1)
+    SqliteStore(path).close()
+    seen = iter([0, FORMAT])  # before the lock of the file is had, and after
+    monkeypatch.setattr(SqliteStore, "_format", lambda *_: next(seen))
+    SqliteStore(path).close()
+    assert read(path, "SELECT expires_at FROM used") == [(AT + MIGRATION_SECONDS,)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import cache
 
+from imdskit import fork
 from imdskit.backends.contract import CONTRACT, Backend
 from imdskit.errors import BackendError
 
@@ -33,8 +33,7 @@ def load() -> Backend:
     if contract != CONTRACT:
         message = f"The Rust extension keeps contract {contract}, this package {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
-    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-        os.register_at_fork(after_in_child=native.forked)
+    fork.call_in_child(native.forked)
     everything = frozenset({"document", "bucket", "checker"})
     return Backend("rust", native.Document, native.Bucket, native.Checker, everything, native.PROFILE, native.cpu_path())
 
