@@ -25,12 +25,11 @@ import pyarrow.parquet as pq
 
 from imdskit.backends.python.document import Document
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.authority import Authority, signed_document
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
 from imdskit.emulator.fleet_machines import Numbering
-from imdskit.emulator.instance import Instance
-from imdskit.emulator.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
+from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
 from imdskit.protocol import attested
 
@@ -129,7 +128,7 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
         flaw = fault if isinstance(fault, Flaw) else None
         signer = made_by.signer(region=region, flaw=None if flaw is Flaw.BROKEN_SIGNATURE else flaw)
         content = attested.content(facts, "2021-02-01", received - (40_000 if fault == "late" else 5), f"{draw.randrange(10**10):010}")
-        message = attest.message(signer, content, flaw)
+        message = signed_document.message(signer, content, flaw)
         if fault == "cut":
             message = message[: draw.randrange(1, len(message))]
         elif fault == "changed":

@@ -15,7 +15,7 @@ import pytest
 
 from imdskit.client import Client
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import UsageError
 
 Run = Callable[..., Any]

@@ -10,12 +10,12 @@ import pytest
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
-from imdskit.emulator.app import App
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.profiles import find
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
-from imdskit.emulator.tokens import Issuer
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.profiles import find
+from imdskit.emulator.service.rate_limits import Throttle
 from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800

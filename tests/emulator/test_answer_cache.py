@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
-from imdskit.emulator.answer_cache import LONGEST, AnswerCache
-from imdskit.emulator.app import App
-from imdskit.emulator.call import Call
-from imdskit.emulator.instance import Instance
+from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.rate_limits import Throttle
+from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.service.response_cache import LONGEST, AnswerCache
 from imdskit.protocol.messages import Delivery, Request, Response
 
 from .conftest import ISSUER, NOON, _downloads, _signed

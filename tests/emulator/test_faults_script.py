@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imdskit.emulator import fault_script
+from imdskit.emulator.faults import script as fault_script
 from imdskit.errors import ScenarioError
 
 GOOD = {"status": 500}

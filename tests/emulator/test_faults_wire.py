@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock, SystemClock
-from imdskit.emulator.http import Server
+from imdskit.emulator.http.server import Server
 from imdskit.protocol.messages import Delivery, Request, Response
 
 NOON = 1_767_268_800

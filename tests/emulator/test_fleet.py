@@ -19,8 +19,8 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Fleet, Scenario
+from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.fleet import Member
-from imdskit.emulator.tokens import Issuer
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.messages import Request
 from imdskit.verify import Trust, Verifier

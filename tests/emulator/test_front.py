@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.front import Front
-from imdskit.emulator.http import Server
+from imdskit.emulator.http.event_loop import Front
+from imdskit.emulator.http.server import Server
 from imdskit.errors import UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.http import CONNECTIONS, Handler, Server
+from imdskit.emulator.http.server import CONNECTIONS, Handler, Server
 from imdskit.errors import UsageError
 from imdskit.protocol.messages import Request, Response
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.call import Call
-from imdskit.emulator.rules import RULES, refusal
+from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.service.rules import RULES, refusal
 from imdskit.protocol.messages import Request
 from imdskit.protocol.responses import SERVER, Evidence
 

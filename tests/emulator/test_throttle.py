@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.throttle import SECOND, Throttle
+from imdskit.emulator.service.rate_limits import SECOND, Throttle
 
 
 class CountingBucket:

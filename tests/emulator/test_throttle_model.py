@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.throttle import GENERAL_PER_SECOND, IDENTITY_CONCURRENT, IDENTITY_PER_SECOND, SECOND, Throttle
+from imdskit.emulator.service.rate_limits import GENERAL_PER_SECOND, IDENTITY_CONCURRENT, IDENTITY_PER_SECOND, SECOND, Throttle
 
 NOON = 1_767_268_800
 INSTANCE = "/metadata/instance?api-version=2021-02-01"

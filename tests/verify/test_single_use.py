@@ -11,9 +11,8 @@ import pytest
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.certificates import RSA_ENCRYPTION, algorithm
+from imdskit.emulator.authority import Authority, signed_document
+from imdskit.emulator.authority.certificates import RSA_ENCRYPTION, algorithm
 from imdskit.errors import FreshnessError, StoreError, UsageError, VerificationError
 from imdskit.protocol import attested
 from imdskit.reasons import Reason, Stage
@@ -50,25 +49,25 @@ def replayed(verifier: Verifier, document: bytes, nonce: str | None, store: Memo
 def test_a_document_is_accepted_once(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     assert judge.verify_once(document, NONCE, store).claims.nonce == NONCE
     assert replayed(judge, document, NONCE, store) == "content"
-    assert judge.verify_once(attest.message(authority.signer(), content("other")), "other", store).claims.nonce == "other"
+    assert judge.verify_once(signed_document.message(authority.signer(), content("other")), "other", store).claims.nonce == "other"
     judge.verify(document, nonce=NONCE)  # verification alone remembers nothing
 
 
 def test_other_wrapping_does_not_make_it_another_document(authority: Authority, backend: Backend) -> None:
     """Base64, white space, JSON, certificates in the bag and unsigned attributes can be changed by whoever has seen the document."""
     signer = authority.signer()
-    message = attest.message(signer, content())
+    message = signed_document.message(signer, content())
     text = base64.b64encode(message)
-    digest = algorithm(attest.SHA256_WITH_RSA)
+    digest = algorithm(signed_document.SHA256_WITH_RSA)
     signed = (der.integer(1), der.sequence(signer.issuer, der.integer(signer.serial)), digest, algorithm(RSA_ENCRYPTION))
     attribute = der.sequence(der.oid("1.2.3.4"), der.set_of(der.integer(7)))
     loose = der.sequence(*signed, der.octet_string(signer.sign(content())), der.explicit(1, attribute))
-    encapsulated = der.sequence(der.oid(attest.DATA), der.explicit(0, der.octet_string(content())))
+    encapsulated = der.sequence(der.oid(signed_document.DATA), der.explicit(0, der.octet_string(content())))
     rewrapped = der.sequence(
-        der.oid(attest.SIGNED_DATA),
+        der.oid(signed_document.SIGNED_DATA),
         der.explicit(
             0,
             der.sequence(
@@ -97,24 +96,24 @@ def test_a_second_document_for_the_same_nonce_is_refused(authority: Authority, b
     """The machine asked the service twice with one challenge."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    judge.verify_once(attest.message(authority.signer(), content()), NONCE, store)
-    assert replayed(judge, attest.message(authority.signer(), content(created_on=AT + 1)), NONCE, store) == "content.nonce"
+    judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, store)
+    assert replayed(judge, signed_document.message(authority.signer(), content(created_on=AT + 1)), NONCE, store) == "content.nonce"
 
 
 def test_without_a_nonce_the_document_alone_is_used_up(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, Policy()), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     judge.verify_once(document, None, store)
     assert replayed(judge, document, None, store) == "content"
     assert replayed(judge, document, NONCE, store) == "content"
-    judge.verify_once(attest.message(authority.signer(), content(created_on=AT + 1)), None, store)
+    judge.verify_once(signed_document.message(authority.signer(), content(created_on=AT + 1)), None, store)
 
 
 def test_a_refused_document_is_not_used_up(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     for nonce, reason in (("other", Reason.NONCE_MISMATCH), (None, Reason.NONCE_REQUIRED)):
         with pytest.raises(VerificationError) as refusal:
             judge.verify_once(document, nonce, store)
@@ -130,7 +129,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
     """To the last second of acceptance, and by clocks that are ten minutes apart."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, policy), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     judge.verify_once(document, NONCE, store)
     last = min(6 * 3600, policy.max_age or 6 * 3600) + policy.skew
     clock.advance(last)
@@ -146,7 +145,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
 def test_a_store_that_would_forget_at_once_admits_nothing(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError) as refusal:
-        judge.verify_once(attest.message(authority.signer(), content()), NONCE, MemoryStore(clock=ManualClock(AT + 24 * 3600)))
+        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, MemoryStore(clock=ManualClock(AT + 24 * 3600)))
     assert refusal.value.code == "store-clock"
 
 
@@ -167,19 +166,19 @@ class Away:
 def test_a_store_that_is_away_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError):
-        judge.verify_once(attest.message(authority.signer(), content()), NONCE, Away(answers))
+        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, Away(answers))
 
 
 def test_a_policy_without_times_cannot_go_with_single_use(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT), Policy(check_times=False))
     with pytest.raises(UsageError):
-        judge.verify_once(attest.message(authority.signer(), content()), NONCE, MemoryStore())
+        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, MemoryStore())
 
 
 def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
 
     def admit(_: int) -> bool:
         try:
@@ -203,7 +202,7 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
         return judge.verify_once(document, nonce, store).claims.vm_id
 
     nonce = issuer.issue(b"customer 7")
-    document = attest.message(authority.signer(), content(nonce))
+    document = signed_document.message(authority.signer(), content(nonce))
     with pytest.raises(FreshnessError):
         admit(document, nonce, b"customer 8")
     assert admit(document, nonce, b"customer 7") == "00000000-0000-4000-8000-000000000001"
@@ -211,4 +210,4 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
         admit(document, nonce, b"customer 7")
     clock.advance(301)
     with pytest.raises(FreshnessError):
-        admit(attest.message(authority.signer(), content(nonce, AT + 301)), nonce, b"customer 7")
+        admit(signed_document.message(authority.signer(), content(nonce, AT + 301)), nonce, b"customer 7")

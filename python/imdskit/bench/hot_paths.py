@@ -7,7 +7,7 @@ from collections.abc import Callable
 from imdskit.backends.contract import Backend
 from imdskit.bench.rounds import measure
 from imdskit.clock import Clock
-from imdskit.emulator.instance import Instance
+from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
 from imdskit.versions import API_VERSIONS
 

@@ -19,7 +19,7 @@ from imdskit.cli import inputs, output
 from imdskit.clock import Clock, MovableClock, SystemClock
 from imdskit.emulator import Emulator, Fleet, Scenario, private_files
 from imdskit.emulator.fleet import NETWORK, SELECT
-from imdskit.emulator.profiles import PROFILES
+from imdskit.emulator.service.profiles import PROFILES
 from imdskit.errors import UsageError
 
 BACKENDS = ("auto", "python", "rust")

@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
-from imdskit.emulator import attest, machine, profiles, state
-from imdskit.emulator.app import App
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.events import Events
-from imdskit.emulator.faults import Faults, Script
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.hosts import Hosts
-from imdskit.emulator.http import Server, wrong_host
+from imdskit.emulator import state
+from imdskit.emulator.authority import signed_document
+from imdskit.emulator.authority.authority import Authority
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.keys import Keys
+from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.faults.engine import Faults, Script
+from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import KEPT, Journal
-from imdskit.emulator.keys import Keys
-from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
-from imdskit.emulator.tokens import Issuer
+from imdskit.emulator.machine import expansion
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service import profiles
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.rate_limits import Throttle
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
 
@@ -324,7 +327,7 @@ class Emulator:
         self.events.name = _name(scenario, self._seed)
 
     def _sign(self, content: bytes, flaw: Flaw | None = None, /) -> bytes:
-        return attest.message(self.authority.signer(region=self.app.instance.location, flaw=flaw), content, flaw)
+        return signed_document.message(self.authority.signer(region=self.app.instance.location, flaw=flaw), content, flaw)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
         return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)
@@ -332,4 +335,4 @@ class Emulator:
 
 def _name(scenario: Scenario, seed: int) -> str:
     """Of the machine, as events name it."""
-    return str(machine.compute(scenario, seed).get("name", ""))
+    return str(expansion.compute(scenario, seed).get("name", ""))

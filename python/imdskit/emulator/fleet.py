@@ -20,21 +20,24 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator import attest, machine, profiles, state
-from imdskit.emulator.app import PUBLISHED, QUICK, App
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.events import Events
-from imdskit.emulator.faults import Faults, Script
-from imdskit.emulator.flaws import Flaw
+from imdskit.emulator import state
+from imdskit.emulator.authority import signed_document
+from imdskit.emulator.authority.authority import Authority
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.faults.engine import Faults, Script
 from imdskit.emulator.fleet_machines import Machines, Numbering
 from imdskit.emulator.fleet_member import Member
-from imdskit.emulator.fleet_ports import Ports
-from imdskit.emulator.hosts import Hosts
-from imdskit.emulator.http import Server, wrong_host
+from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.ports import Ports
+from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import KEPT, Journal
-from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
-from imdskit.emulator.tokens import Issuer
+from imdskit.emulator.machine import expansion
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service import profiles
+from imdskit.emulator.service.app import PUBLISHED, QUICK, App
+from imdskit.emulator.service.rate_limits import Throttle
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.responses import NOT_FOUND
@@ -258,7 +261,7 @@ class Fleet:
             app = self._app(index, scenario, was.machine.events, was.throttle)
             state.fits(scenario, app, self.scenario.cloud, self.authority, self.issuer)
             app.tokens.restore(was.tokens.snapshot(), app.machine.identities)
-            app.machine.events.name = str(machine.compute(scenario, self._numbering.seed(index)).get("name", ""))
+            app.machine.events.name = str(expansion.compute(scenario, self._numbering.seed(index)).get("name", ""))
             self._scenarios[index] = scenario
             return app
 
@@ -328,7 +331,7 @@ class Fleet:
 
         def sign(content: bytes, flaw: Flaw | None = None, /) -> bytes:
             region = (scenario.given.get("compute") or {}).get("location") or self._location
-            return attest.message(self.authority.signer(region=region, flaw=flaw), content, flaw)
+            return signed_document.message(self.authority.signer(region=region, flaw=flaw), content, flaw)
 
         return App(
             scenario,

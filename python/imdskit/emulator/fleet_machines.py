@@ -18,12 +18,12 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from imdskit.clock import Clock
-from imdskit.emulator import machine
-from imdskit.emulator.app import App
-from imdskit.emulator.events import Events
-from imdskit.emulator.machine import Seeded
-from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import SECOND, Throttle
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.machine import expansion
+from imdskit.emulator.machine.expansion import Seeded
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.rate_limits import SECOND, Throttle
 
 Makes = Callable[[int, Events | None, Throttle | None], App]
 """Makes a machine of its number and what was kept of it."""
@@ -115,7 +115,7 @@ class Numbering:
         self._template = template
         self._seed = seed
         self._subscription = Seeded(seed).uuid("subscription")
-        name = machine.compute(template, seed).get("name", "")
+        name = expansion.compute(template, seed).get("name", "")
         self._name = name if isinstance(name, str) else ""
 
     def seed(self, index: int) -> int:

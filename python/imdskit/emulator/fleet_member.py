@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from imdskit.clock import Clock
 from imdskit.emulator import state
-from imdskit.emulator.app import App
-from imdskit.emulator.events import Events
-from imdskit.emulator.faults import Faults
-from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.faults.engine import Faults
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service.app import App
 from imdskit.protocol.messages import Request, Response
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Any
 from imdskit import versions
 from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
 from imdskit.clouds import Cloud
-from imdskit.emulator.app import App
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.tokens import Issuer
+from imdskit.emulator.authority.authority import Authority
+from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service.app import App
 from imdskit.errors import ScenarioError, UsageError
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from imdskit.emulator.admin import page
 from imdskit.emulator.admin.answers import AdminError, answer, error
 from imdskit.emulator.admin.operations import find
-from imdskit.emulator.framing import Refusal
-from imdskit.emulator.http import Handler, Server
+from imdskit.emulator.http.framing import Refusal
+from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from imdskit.clock import Clock
-from imdskit.emulator.call import Call
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.tokens import TokenCache
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.tokens import TokenCache
+from imdskit.emulator.service.request_context import Call
 from imdskit.errors import SelectionError
 from imdskit.protocol import attested
 from imdskit.protocol.attested import compact

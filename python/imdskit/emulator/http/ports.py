@@ -10,7 +10,7 @@ import socket
 import threading
 from contextlib import suppress
 
-from imdskit.emulator.http import Server
+from imdskit.emulator.http.server import Server
 from imdskit.errors import UsageError
 
 BACKLOG = 16

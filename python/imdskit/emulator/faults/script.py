@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imdskit.emulator.fault_kinds import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
-from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Delivery
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from imdskit import versions
 from imdskit.backends.contract import Document, Form
-from imdskit.emulator import machine
-from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.machine import expansion
+from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.errors import ScenarioError, SelectionError
 from imdskit.protocol import shape
 from imdskit.protocol.attested import compact
@@ -33,8 +33,8 @@ class Instance:
     """
 
     def __init__(self, scenario: Scenario, seed: int, document: Makes) -> None:
-        self._whole = machine.document(scenario, seed)
-        self._compute = machine.compute(scenario, seed)
+        self._whole = expansion.document(scenario, seed)
+        self._compute = expansion.compute(scenario, seed)
         self._classic = scenario.classic
         self._document = document
         self._cache: dict[tuple[str, bool], Document] = {}

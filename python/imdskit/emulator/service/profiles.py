@@ -1,7 +1,7 @@
 """Profiles: which of the service's known moods the rules show, and which rules are switched off.
 
 The service is not the same everywhere and at every time; where sources disagree, a profile takes one side. What belongs here: the sides,
-and the choice. The rules themselves are in :mod:`imdskit.emulator.rules`.
+and the choice. The rules themselves are in :mod:`imdskit.emulator.service.rules`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from imdskit import versions
-from imdskit.emulator.call import Call
-from imdskit.emulator.rules import RULES, Rule
-from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.service.rules import RULES, Rule
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol import responses as r
 from imdskit.protocol.responses import Answer, Evidence

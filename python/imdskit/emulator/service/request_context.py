@@ -1,6 +1,6 @@
 """One request on its way through the rules, and what the rules may ask of the machine.
 
-What belongs here: facts about a request, found once and shared by rules and routes. Judgements are in :mod:`imdskit.emulator.rules`.
+What belongs here: facts about a request, found once and shared by rules and routes. Judgements are in :mod:`imdskit.emulator.service.rules`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from functools import cached_property
 
 from imdskit import versions
 from imdskit.backends.contract import Form
-from imdskit.emulator.events import Events
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.identity import SELECTORS, Identities, Identity
-from imdskit.emulator.instance import Instance
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.machine.identity import SELECTORS, Identities, Identity
+from imdskit.emulator.machine.instance import Instance
 from imdskit.errors import SelectionError
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target

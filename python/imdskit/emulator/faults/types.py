@@ -1,7 +1,7 @@
 """What a fault does to one request: answers in place of the service, changes the answer, or changes how it leaves.
 
 What belongs here: one class for each kind of fault. When one applies is in :mod:`imdskit.emulator.faults`, how a script writes it in
-:mod:`imdskit.emulator.fault_script`.
+:mod:`imdskit.emulator.faults.script`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imdskit.emulator.call import Call
-from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.service.request_context import Call
 from imdskit.protocol.messages import Delivery, Response
 from imdskit.protocol.responses import failure, host_failure
 

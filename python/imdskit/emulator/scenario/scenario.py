@@ -1,7 +1,7 @@
 """Scenarios: what machine the emulator plays, in one JSON format, checked when it is loaded.
 
 A scenario gives only what differs from the defaults, in the shape of the newest instance document; so a recorded document is a scenario.
-The format is in ``docs/scenarios.md``, and for other programs in ``scenario_schema.json``; tests hold both and this module together.
+The format is in ``docs/scenarios.md``, and for other programs in ``schema.json``; tests hold both and this module together.
 What is left out is filled in by :mod:`imdskit.emulator.machine`.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from imdskit import clouds, versions
-from imdskit.emulator import template
+from imdskit.emulator.scenario import template
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.shape import Member, Object, tree
 
@@ -56,7 +56,7 @@ _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are no part of an answer."""
-SCHEMA_FILE = "scenario_schema.json"
+SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
 
@@ -90,12 +90,12 @@ class Scenario:
     @staticmethod
     def schema() -> bytes:
         """The JSON Schema (draft 2020-12) of the format, to check and complete scenarios in an editor. What it cannot say is in the page."""
-        return (resources.files("imdskit.emulator") / SCHEMA_FILE).read_bytes()
+        return (resources.files("imdskit.emulator.scenario") / SCHEMA_FILE).read_bytes()
 
     @staticmethod
     def names() -> tuple[str, ...]:
         """The built-in scenarios."""
-        folder = resources.files("imdskit.emulator") / "scenarios"
+        folder = resources.files("imdskit.emulator.scenario") / "builtin"
         return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
 
     @classmethod
@@ -112,7 +112,7 @@ class Scenario:
             if text not in cls.names():
                 known = ", ".join(cls.names())
                 raise _wrong(f"There is no scenario called {text!r}.", hint=f"Known: {known}; or give a path to a file.")
-            data = (resources.files("imdskit.emulator") / "scenarios" / f"{text}.json").read_bytes()
+            data = (resources.files("imdskit.emulator.scenario") / "builtin" / f"{text}.json").read_bytes()
             return cls.parse(data, text)
         try:
             with open(text, "rb") as file:

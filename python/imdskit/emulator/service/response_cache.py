@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imdskit.emulator.call import Call, Machine
+from imdskit.emulator.service.request_context import Call, Machine
 from imdskit.protocol.messages import Request, Response
 
 MOST = 256

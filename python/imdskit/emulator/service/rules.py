@@ -1,7 +1,7 @@
 """The rules of the service: why a request is refused, in the order in which that is found out.
 
 One table, :data:`RULES`. The first rule that has something to say gives the answer; a request that passes them all is answered by
-:mod:`imdskit.emulator.routes`. ``docs/fidelity.md`` shows the table; a test holds the two equal. The order of the rules is inferred.
+:mod:`imdskit.emulator.service.routes`. ``docs/fidelity.md`` shows the table; a test holds the two equal. The order of the rules is inferred.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imdskit import versions
-from imdskit.emulator.call import Call
+from imdskit.emulator.service.request_context import Call
 from imdskit.errors import SelectionError
 from imdskit.protocol import responses as r
 from imdskit.protocol.attested import valid_nonce

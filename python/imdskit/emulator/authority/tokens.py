@@ -19,9 +19,9 @@ from functools import cached_property
 from typing import Any
 
 from imdskit.clock import Clock
-from imdskit.emulator.identity import Identities, Identity
-from imdskit.emulator.keys import Keys, RsaKey
-from imdskit.emulator.machine import Seeded
+from imdskit.emulator.authority.keys import Keys, RsaKey
+from imdskit.emulator.machine.expansion import Seeded
+from imdskit.emulator.machine.identity import Identities, Identity
 from imdskit.errors import UsageError
 from imdskit.protocol.attested import compact
 

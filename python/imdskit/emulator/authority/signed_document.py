@@ -7,9 +7,9 @@ What belongs here: making the message. The content and the answer's JSON are in 
 from __future__ import annotations
 
 from imdskit.asn1 import writer as der
-from imdskit.emulator.authority import Signer
-from imdskit.emulator.certificates import RSA_ENCRYPTION, algorithm
-from imdskit.emulator.flaws import Flaw
+from imdskit.emulator.authority.authority import Signer
+from imdskit.emulator.authority.certificates import RSA_ENCRYPTION, algorithm
+from imdskit.emulator.authority.document_faults import Flaw
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 DATA = "1.2.840.113549.1.7.1"

@@ -3,7 +3,7 @@
 **Only for the emulator.** Nothing here runs in constant time, and a key made from a seed is known to everyone who knows the seed. Such keys
 protect nothing; they only let software under test see signatures that are mathematically real.
 
-What belongs here: random bits, primes, keys, RSASSA-PKCS1-v1_5 signatures. Certificates are in :mod:`imdskit.emulator.certificates`.
+What belongs here: random bits, primes, keys, RSASSA-PKCS1-v1_5 signatures. Certificates are in :mod:`imdskit.emulator.authority.certificates`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The managed identities of a machine, and which of them a request for a token means.
 
 A machine has at most one system-assigned identity and any number of user-assigned ones. What a scenario does not say of an identity is made
-from the seed. Tokens are in :mod:`imdskit.emulator.tokens`.
+from the seed. Tokens are in :mod:`imdskit.emulator.authority.tokens`.
 
 Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imdskit.emulator.machine import Seeded
+from imdskit.emulator.machine.expansion import Seeded
 from imdskit.protocol.shape import Object
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}

@@ -1,7 +1,7 @@
 """The emulated service: a request in, an answer out. No socket, and no clock but the one that is given.
 
-What belongs here: putting limits, rules and routes together. Why a request is refused is in :mod:`imdskit.emulator.rules`, what a good one
-gets in :mod:`imdskit.emulator.routes`.
+What belongs here: putting limits, rules and routes together. Why a request is refused is in :mod:`imdskit.emulator.service.rules`, what a good one
+gets in :mod:`imdskit.emulator.service.routes`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from functools import partial
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
-from imdskit.emulator import loadbalancer, machine, profiles
-from imdskit.emulator.answer_cache import MOST, AnswerCache
-from imdskit.emulator.call import Call, Machine
-from imdskit.emulator.events import Events
-from imdskit.emulator.fault_kinds import Fault, left
-from imdskit.emulator.faults import Faults
-from imdskit.emulator.identity import identities
-from imdskit.emulator.instance import Instance
-from imdskit.emulator.machine import Seeded
-from imdskit.emulator.profiles import Profile
-from imdskit.emulator.routes import Attestor, Routes
-from imdskit.emulator.rules import refusal
-from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
-from imdskit.emulator.tokens import Issuer, TokenCache
+from imdskit.emulator.authority.tokens import Issuer, TokenCache
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.faults.engine import Faults
+from imdskit.emulator.faults.types import Fault, left
+from imdskit.emulator.machine import expansion, load_balancer
+from imdskit.emulator.machine.expansion import Seeded
+from imdskit.emulator.machine.identity import identities
+from imdskit.emulator.machine.instance import Instance
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service import profiles
+from imdskit.emulator.service.profiles import Profile
+from imdskit.emulator.service.rate_limits import Throttle
+from imdskit.emulator.service.request_context import Call, Machine
+from imdskit.emulator.service.response_cache import MOST, AnswerCache
+from imdskit.emulator.service.routes import Attestor, Routes
+from imdskit.emulator.service.rules import refusal
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
 from imdskit.protocol.responses import NOT_FOUND, SERVER, Answer, entra_time, unknown_resource
@@ -99,7 +100,7 @@ class App:
         self._rules = profile.rules((*scenario.rules_off, *rules_off))
         self.instance = Instance(scenario, seed, backend.document)
         given = scenario.given.get("identity")
-        compute = machine.compute(scenario, seed)
+        compute = expansion.compute(scenario, seed)
         request_ids, numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
 
         def request_id() -> str:
@@ -113,7 +114,7 @@ class App:
             profile.versions(scenario.api_versions),
             identities(given, compute, seed),
             partial(_unknown_resource, unknown, tenant_name, clock, request_id, self.instance.location),
-            loadbalancer.document(scenario.given.get("loadbalancer"), machine.document(scenario, seed)),
+            load_balancer.document(scenario.given.get("loadbalancer"), expansion.document(scenario, seed)),
             events or Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
             profile.version_error,
         )

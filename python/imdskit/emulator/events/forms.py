@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_tz
 from typing import Any
 
-from imdskit.emulator.event import LONGEST, NOTICE, REMAINS, USUAL, Event, wrong
+from imdskit.emulator.events.event import LONGEST, NOTICE, REMAINS, USUAL, Event, wrong
 
 MEMBERS = (
     "EventId",

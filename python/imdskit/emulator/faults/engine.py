@@ -4,8 +4,8 @@ with Emulator(faults="restart.json") as imds:
     ...
     imds.faults.load([{"match": {"category": "identity"}, "times": 2, "fault": {"status": 500}}])
 
-What belongs here: which rule applies, and the counts. What a fault does is in :mod:`imdskit.emulator.fault_kinds`, the format in
-:mod:`imdskit.emulator.fault_script` and ``docs/faults.md``.
+What belongs here: which rule applies, and the counts. What a fault does is in :mod:`imdskit.emulator.faults.types`, the format in
+:mod:`imdskit.emulator.faults.script` and ``docs/faults.md``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from imdskit.clock import Clock
-from imdskit.emulator import fault_script
-from imdskit.emulator.call import Call
-from imdskit.emulator.fault_kinds import Fault
-from imdskit.emulator.fault_script import FaultRule, Match
+from imdskit.emulator.faults import script as scripts
+from imdskit.emulator.faults.script import FaultRule, Match
+from imdskit.emulator.faults.types import Fault
+from imdskit.emulator.service.request_context import Call
 
 Script = str | Path | list[Any]
 """A file, or what such a file says."""
@@ -95,7 +95,7 @@ class Faults:
         Raises:
             ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer; the faults stay as they were.
         """
-        rules = fault_script.read(script) if isinstance(script, str | Path) else fault_script.of(script)
+        rules = scripts.read(script) if isinstance(script, str | Path) else scripts.of(script)
         self._set(tuple(_Active(rule) for rule in rules))
 
     def clear(self) -> None:
@@ -122,7 +122,7 @@ class Faults:
     def restore(self, snapshot: object) -> None:
         """Go on from a snapshot. Raises ScenarioError if it is none."""
         now = self._clock.monotonic_ns()
-        rules, counts = fault_script.of_snapshot(snapshot)
+        rules, counts = scripts.of_snapshot(snapshot)
         self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
 
     def take(self, call: Call) -> Fault | None:

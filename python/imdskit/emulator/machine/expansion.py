@@ -14,7 +14,7 @@ import uuid
 from typing import Any
 
 from imdskit import clouds, versions
-from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.protocol.shape import Member, Object, tree
 
 _TREE = tree(versions.INSTANCE)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imdskit.asn1 import writer as der
-from imdskit.emulator.keys import RsaKey
+from imdskit.emulator.authority.keys import RsaKey
 
 RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
 SHA384_WITH_RSA = "1.2.840.113549.1.1.12"

@@ -4,7 +4,7 @@ A thread for each connection spends most of its time in handing the interpreter'
 has no body and is quick to answer costs one ``recv`` and one ``send``. Everything else, as a head in pieces, a body, a refusal, a slow
 answer, or a client that does not fetch what it asked for, gets a thread with what has come so far, and keeps it.
 
-What belongs here: waiting and handing over. Framing is :mod:`imdskit.emulator.framing`'s, all else about connections
+What belongs here: waiting and handing over. Framing is :mod:`imdskit.emulator.http.framing`'s, all else about connections
 :mod:`imdskit.emulator.http`'s.
 """
 
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from imdskit.clock import Clock
-from imdskit.emulator.framing import Head, answer_octets, parse_head
-from imdskit.emulator.hosts import Hosts
+from imdskit.emulator.http.framing import Head, answer_octets, parse_head
+from imdskit.emulator.http.hosts import Hosts
 from imdskit.errors import ImdskitError
 from imdskit.protocol.messages import Request, Response
 

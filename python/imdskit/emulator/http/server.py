@@ -1,7 +1,7 @@
 """The emulator's HTTP server: sockets, threads and time limits round anything that turns a request into an answer.
 
 The classes are those of the standard library's ``http.server``: :class:`Server` is a ``ThreadingHTTPServer``, :class:`Handler` a
-``BaseHTTPRequestHandler`` that can be subclassed. Requests are read by :mod:`imdskit.emulator.framing` instead of the e-mail parser, and
+``BaseHTTPRequestHandler`` that can be subclassed. Requests are read by :mod:`imdskit.emulator.http.framing` instead of the e-mail parser, and
 an answer leaves in one write: two cost 40 ms each time (Nagle's algorithm against delayed acknowledgement).
 
 What belongs here: connections. It is the only module that knows ``http.server``; what an answer says comes from :mod:`imdskit.protocol`.
@@ -24,9 +24,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator.framing import Head, Refusal, answer_octets, parse_head, read_chunked, refuse_early
-from imdskit.emulator.front import Front, Handed, Quick
-from imdskit.emulator.hosts import Hosts
+from imdskit.emulator.http.event_loop import Front, Handed, Quick
+from imdskit.emulator.http.framing import Head, Refusal, answer_octets, parse_head, read_chunked, refuse_early
+from imdskit.emulator.http.hosts import Hosts
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
 from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST

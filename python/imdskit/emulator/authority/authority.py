@@ -7,10 +7,10 @@ a leaf of 180 days. They differ where the truth demands it:
 - the leaf has no certificate transparency timestamps (no log has seen it), no Microsoft template and no OCSP responder;
 - all keys are RSA-2048, where the genuine authorities have 4096 bits.
 
-Documents that must be refused have chains of their own, made when they are first asked for (:mod:`imdskit.emulator.flaws`).
+Documents that must be refused have chains of their own, made when they are first asked for (:mod:`imdskit.emulator.authority.document_faults`).
 
 What belongs here: which certificates there are, when they are valid, and what of them is published. DER is in
-:mod:`imdskit.emulator.certificates`, keys are in :mod:`imdskit.emulator.keys`.
+:mod:`imdskit.emulator.authority.certificates`, keys are in :mod:`imdskit.emulator.authority.keys`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from imdskit.clock import Clock
-from imdskit.emulator import certificates as x509
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.keys import Keys, RsaKey
+from imdskit.emulator.authority import certificates as x509
+from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.keys import Keys, RsaKey
 from imdskit.errors import UsageError
 
 DAY = 86_400
