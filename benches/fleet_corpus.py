@@ -28,8 +28,9 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.emulator.authority.document_faults import Flaw
 from imdskit.emulator.authority.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
-from imdskit.emulator.fleet_machines import Numbering
+from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.machine.instance import Instance
+from imdskit.emulator.machine.numbering import Numbering
 from imdskit.emulator.scenario import Scenario
 from imdskit.protocol import attested
 
@@ -111,7 +112,7 @@ def fleet(seed: int, number: int) -> Numbering:
 def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
     """Region, and what the machine's documents say of it."""
     of = fleet(seed, number % FLEETS)
-    instance = Instance(of.scenario(number // FLEETS), of.seed(number // FLEETS), Document)
+    instance = Instance(expand(of.scenario(number // FLEETS), of.seed(number // FLEETS)), Document)
     return instance.location, instance.attested_facts()
 
 

@@ -12,6 +12,7 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.authority.document_faults import Flaw
 from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.profiles import find
@@ -55,7 +56,7 @@ class Service:
         if isinstance(scenario, dict):
             scenario = Scenario.of(scenario)
         throttle = Throttle(backend.bucket, clock) if limited else None
-        self.app = App(scenario, backend, clock, _signed, ISSUER, seed=seed, throttle=throttle, downloads=_downloads, **options)
+        self.app = App(expand(scenario, seed), backend, clock, _signed, ISSUER, throttle=throttle, downloads=_downloads, **options)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """With ``Metadata: true`` unless other headers are given."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
+from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
@@ -27,18 +28,17 @@ METADATA = (("Host", "127.0.0.1"), ("Metadata", "true"))
 INSTANCE = "/metadata/instance?api-version=2021-02-01"
 
 
-def app(backend: Backend, clock: ManualClock, *, limited: bool = False, remembered: int = 256, scenario: Scenario = SCENARIO) -> App:
+def app(backend: Backend, clock: ManualClock, *, limited: bool = False, cached: int = 256, scenario: Scenario = SCENARIO) -> App:
     throttle = Throttle(backend.bucket, clock) if limited else None
     return App(
-        scenario,
+        expand(scenario, 1),
         backend,
         clock,
         _signed,
         ISSUER,
-        seed=1,
         throttle=throttle,
         downloads=_downloads,
-        remembered=remembered,
+        cached_responses=cached,
     )
 
 
@@ -114,9 +114,9 @@ def comparable(response: Response) -> Response:
 @given(st.lists(STEPS, max_size=40), st.booleans())
 def test_with_and_without_remembering_all_answers_are_the_same(backend: Backend, steps: list[Any], limited: bool) -> None:
     clocks = ManualClock(NOON), ManualClock(NOON)
-    remembering = app(backend, clocks[0], limited=limited, remembered=3)
-    plain = app(backend, clocks[1], limited=limited, remembered=0)
-    instances = plain.instance, Instance(OTHER, 2, backend.document)
+    remembering = app(backend, clocks[0], limited=limited, cached=3)
+    plain = app(backend, clocks[1], limited=limited, cached=0)
+    instances = plain.machine.instance, Instance(expand(OTHER, 2), backend.document)
     assert plain.answers is None
     for step in steps:
         if isinstance(step, Request):

@@ -171,7 +171,10 @@ def metadata() -> tuple[bytes, ...]:
 
 
 def scenarios() -> tuple[bytes, ...]:
-    return tuple((PACKAGE / "emulator" / "scenario" / "builtin" / f"{name}.json").read_bytes() for name in ("linux", "fleet", "china", "many-devices"))
+    return tuple(
+        (PACKAGE / "emulator" / "scenario" / "builtin" / f"{name}.json").read_bytes()
+        for name in ("linux", "fleet", "china", "many-devices")
+    )
 
 
 # What is run.

@@ -5,7 +5,7 @@ with Emulator() as imds:
     imds.journal.wait_for(2, category="identity")
     assert imds.journal.last().status == 200
 
-What belongs here: remembering, counting, waiting. Requests come from :class:`imdskit.emulator.emulator.Emulator`. What never was a request
+What belongs here: remembering, counting, waiting. What never was a request
 (broken framing, too many connections) is not in it.
 """
 
@@ -19,10 +19,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.errors import ImdskitError
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import SERVER_ERROR
 
 KEPT = 10_000
 """Entries that are kept unless told otherwise."""
@@ -163,16 +161,9 @@ class Journal:
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
 
-    def answered(self, service: Callable[[Request], Response], request: Request, machine: int | None = None) -> Response:
-        """The answer of ``service``, which is written down; ``machine`` is that of a fleet."""
-        start = self._watch.monotonic_ns()
-        try:
-            response = service(request)
-        except ImdskitError:  # the server says so
-            self._write(request, SERVER_ERROR.response(), start, machine)
-            raise
-        self._write(request, response, start, machine)
-        return response
+    def begin(self) -> int:
+        """Return the present time, from which :meth:`record` computes the duration of a request."""
+        return self._watch.monotonic_ns()
 
     def __len__(self) -> int:
         """How many entries are kept."""
@@ -261,7 +252,15 @@ class Journal:
             self._closed = True
             self._changed.notify_all()
 
-    def _write(self, request: Request, response: Response, start: int, machine: int | None) -> None:
+    def record(self, request: Request, response: Response, start: int, machine: int | None = None) -> None:
+        """Record a request and its response.
+
+        Args:
+            request: without the prefix that says which machine of a fleet it means.
+            response: to it.
+            start: what :meth:`begin` returned before the service was called.
+            machine: number of the machine of a fleet.
+        """
         sent, headers = self._headers
         if request.headers is not sent:
             headers = _shown(request.headers)

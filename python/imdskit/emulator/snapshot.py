@@ -12,8 +12,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import private_files
-from imdskit.errors import ScenarioError
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.faults.engine import Faults
+from imdskit.emulator.host import Host
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service.app import App
+from imdskit.errors import ScenarioError, UsageError
 
 FORMAT = "imdskit-snapshot"
 VERSION = 1
@@ -24,17 +30,53 @@ MAX_BYTES = 4 * 1024 * 1024
 _LATEST = 253_402_300_799
 
 
-def of(now: int, name: str, document: dict[str, Any], events: object, faults: object, tokens: object) -> dict[str, Any]:
-    """A snapshot of these parts."""
+def take(host: Host) -> dict[str, Any]:
+    """Return a snapshot of a host with one machine."""
+    machine = host.machine()
     return {
         "format": FORMAT,
         "version": VERSION,
-        "clock": {"now": now},
-        "scenario": {"name": name, "document": document},
-        "events": events,
-        "faults": faults,
-        "tokens": tokens,
+        "clock": {"now": host.clock.now()},
+        "scenario": {"name": machine.scenario.name, "document": machine.state()},
+        "events": machine.events.snapshot(),
+        "faults": host.faults.snapshot(),
+        "tokens": machine.app.tokens.snapshot(),
     }
+
+
+def restore(host: Host, value: object) -> None:
+    """Let a host with one machine resume from a snapshot; see :meth:`imdskit.emulator.Emulator.restore`."""
+    parts = checked(value)
+    events, place = host.machine().events, "/scenario/document"
+
+    def prepare(app: App) -> None:
+        nonlocal place
+        place = "/tokens"
+        app.tokens.restore(parts["tokens"], app.machine.identities)
+        place = "/events"
+        Events(host.clock, "", 0).restore(parts["events"])
+        place = "/faults"
+        Faults(host.clock).restore(parts["faults"])
+        ahead = parts["clock"]["now"] - host.clock.now()  # everything is valid, and changes from here on
+        if ahead > 0 and isinstance(host.clock, ManualClock | MovableClock):
+            host.clock.advance(ahead)
+        events.restore(parts["events"])
+        host.faults.restore(parts["faults"])
+
+    try:
+        scenario = Scenario.of(parts["scenario"]["document"], parts["scenario"]["name"])
+        host.change(0, lambda _: scenario, prepare)
+    except (ScenarioError, UsageError) as error:
+        raise wrong(error.message, place + error.location.rstrip("/"), error.hint) from None
+
+
+def save(host: Host, path: str | Path | None = None) -> str:
+    """Write a snapshot that only its owner may read, by default to the host's file, and return its path. Raises UsageError."""
+    target = host.snapshot_file if path is None else path
+    if target is None:
+        raise UsageError("bad-argument", "There is no file for snapshots.", hint="Start the emulator with one: serve --snapshot FILE.")
+    write(target, take(host))
+    return str(target)
 
 
 def checked(value: object) -> dict[str, Any]:

@@ -11,19 +11,15 @@ import hmac
 import ipaddress
 import re
 import secrets
-from typing import TYPE_CHECKING
 
 from imdskit.emulator.admin import page
 from imdskit.emulator.admin.answers import AdminError, answer, error
 from imdskit.emulator.admin.operations import find
+from imdskit.emulator.host import Host
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
-
-if TYPE_CHECKING:
-    from imdskit.emulator.emulator import Emulator
-    from imdskit.emulator.fleet import Fleet
 
 HOST = "127.0.0.1"
 CONNECTIONS = 64
@@ -35,10 +31,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
 
 
 class Admin:
-    """The admin side of one emulator or fleet, with its page at :attr:`url`.
+    """The admin API of a host, with its page at :attr:`url`.
 
     Args:
-        emulator: that it is about.
+        host: that it is about.
         port: of 127.0.0.1; 0 for any free one.
         token: that whoever asks must have; None makes one that nobody can guess.
 
@@ -49,13 +45,13 @@ class Admin:
         UsageError: the port cannot be listened on, or the token cannot stand in a header or is too short.
     """
 
-    def __init__(self, emulator: Emulator | Fleet, port: int = 0, token: str | None = None) -> None:
+    def __init__(self, host: Host, port: int = 0, token: str | None = None) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
             raise UsageError("bad-argument", "This cannot be the token of an admin side.", location="admin token", hint=hint)
         self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
-        self._emulator = emulator
-        self._server = Server(self.handle, HOST, port, clock=emulator.clock, connections=CONNECTIONS, handler=_Handler)
+        self._host = host
+        self._server = Server(self.handle, HOST, port, clock=host.clock, connections=CONNECTIONS, handler=_Handler)
 
     @property
     def url(self) -> str:
@@ -79,7 +75,7 @@ class Admin:
                 return shown
             self._admit(request)
             operation, call = find(request)
-            return answer(operation(self._emulator, call))
+            return answer(operation(self._host, call))
         except ImdskitError as problem:
             return error(problem)
 

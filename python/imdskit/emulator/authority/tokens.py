@@ -20,8 +20,8 @@ from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.authority.keys import Keys, RsaKey
-from imdskit.emulator.machine.expansion import Seeded
 from imdskit.emulator.machine.identity import Identities, Identity
+from imdskit.emulator.machine.seeded import Seeded
 from imdskit.errors import UsageError
 from imdskit.protocol.attested import compact
 

@@ -20,7 +20,7 @@ from typing import Any
 from imdskit.clock import Clock
 from imdskit.emulator.events.event import FAILURE, NOTICE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
 from imdskit.emulator.events.forms import announced_events, snapshot_events
-from imdskit.emulator.machine.expansion import Seeded
+from imdskit.emulator.machine.seeded import Seeded
 from imdskit.protocol.attested import compact
 
 DISABLED_AFTER = 24 * 3600

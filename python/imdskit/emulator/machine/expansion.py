@@ -1,19 +1,18 @@
-"""The whole instance document of a machine: what a scenario gives, completed with defaults.
+"""A scenario completed with defaults: the one place where a machine is expanded.
 
-Identifiers and addresses that a scenario does not give are made from a seed: the same seed and scenario give the same machine. Public
-addresses are of the ranges for documentation (RFC 5737, RFC 3849).
+Identifiers and addresses that a scenario does not give are derived from a seed: the same seed and scenario give the same machine. Public
+addresses are from the ranges for documentation (RFC 5737, RFC 3849).
 
-What belongs here: which value stands where when nobody says. What a version shows of it is in :mod:`imdskit.protocol.shape`.
+This module decides which value a member has when nobody gives one. :mod:`imdskit.protocol.shape` decides what an api-version shows of it.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from imdskit import clouds, versions
+from imdskit.emulator.machine.seeded import Seeded
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.protocol.shape import Member, Object, tree
 
@@ -38,52 +37,46 @@ _RESOLVER = "168.63.129.16"
 """Azure's own name server; only the preview of 2017-03-01 shows name servers."""
 
 
-class Seeded:
-    """Values that depend on nothing but a seed and the name of what they are for."""
+@dataclass(frozen=True, slots=True)
+class ExpandedMachine:
+    """A scenario with every value filled in. Instance document, identities, load balancer and events are views of it.
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def octets(self, purpose: str, length: int) -> bytes:
-        """``length`` octets, at most 64."""
-        return hashlib.sha512(f"imdskit machine {self._seed} {purpose}".encode()).digest()[:length]
-
-    def uuid(self, purpose: str) -> str:
-        """A version 4 UUID (RFC 9562 section 5.4) in lower case."""
-        return str(uuid.UUID(bytes=self.octets(purpose, 16), version=4))
-
-    def mac(self, index: int) -> str:
-        """A MAC address as the service writes it, of a block that Azure uses."""
-        return "000D3A" + self.octets(f"mac {index}", 3).hex().upper()
-
-    def public_key(self, user: str, host: str) -> str:
-        """A line that looks like an OpenSSH ed25519 key. Nobody has its private half."""
-        blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + self.octets("public key", 32)
-        return f"ssh-ed25519 {base64.b64encode(blob).decode('ascii')} {user}@{host}"
-
-
-def document(scenario: Scenario, seed: int) -> Object:
-    """The newest shape of the instance document with every member, ``extended`` included; no ``compute`` for a classic machine.
-
-    What nobody gives and nothing follows from is ``""``, as the service writes it; what a scenario gives as null is left out.
+    Attributes:
+        scenario: from which the machine was expanded.
+        seed: of the values that the scenario does not give.
+        document: the newest shape of the instance document with every member, ``extended`` included; no ``compute`` for a classic machine.
+            Members that are neither given nor derivable are ``""``, as the service writes them; members given as null are left out.
+        compute: the ``compute`` part. A classic machine has it too, for its attested documents, although no response shows it.
     """
+
+    scenario: Scenario
+    seed: int
+    document: Object
+    compute: Object
+
+    def text(self, name: str) -> str:
+        """Return a member of ``compute``, or ``""`` if it is absent or not text."""
+        value = self.compute.get(name, "")
+        return value if isinstance(value, str) else ""
+
+
+def expand(scenario: Scenario, seed: int) -> ExpandedMachine:
+    """Return the machine that a scenario describes, completed with defaults and values from the seed."""
+    seeded = Seeded(seed)
+    given = scenario.given.get("compute") or {}
+    made = _merged(_compute(scenario, given, seeded), {**given, **_tags(given)})
+    if made["storageProfile"] is not None:
+        made["storageProfile"] = _storage(made, seeded)
+    compute = filled(made, _TREE.members["compute"])
     network = scenario.given.get("network", {})
     extended = {"compute": {"hasCustomData": False, "ppsType": "None"}}
     whole: dict[str, Any] = {
-        "compute": None if scenario.classic else compute(scenario, seed),
-        "network": None if network is None else filled(_network(network, Seeded(seed)), _TREE.members["network"]),
+        "compute": None if scenario.classic else compute,
+        "network": None if network is None else filled(_network(network, seeded), _TREE.members["network"]),
         "extended": _without_nulls(_merged(extended, scenario.given.get("extended") or {})),
     }
-    return {name: value for name, value in whole.items() if value is not None and scenario.given.get(name, value) is not None}
-
-
-def compute(scenario: Scenario, seed: int) -> Object:
-    """The ``compute`` part; a classic machine has it too, for its attested documents, though no answer shows it."""
-    given = scenario.given.get("compute") or {}
-    made = _merged(_compute(scenario, given, Seeded(seed)), {**given, **_tags(given)})
-    if made["storageProfile"] is not None:
-        made["storageProfile"] = _storage(made, Seeded(seed))
-    return filled(made, _TREE.members["compute"])
+    shown = {name: value for name, value in whole.items() if value is not None and scenario.given.get(name, value) is not None}
+    return ExpandedMachine(scenario, seed, shown, compute)
 
 
 def filled(value: dict[str, Any], node: Member) -> Object:

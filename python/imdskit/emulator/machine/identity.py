@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imdskit.emulator.machine.expansion import Seeded
-from imdskit.protocol.shape import Object
+from imdskit.emulator.machine.expansion import ExpandedMachine
+from imdskit.emulator.machine.seeded import Seeded
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
 """Parameter of a request -> the attribute of an identity that it names. ``mi_res_id`` is an older spelling that is served too."""
@@ -68,27 +68,22 @@ class Identities:
         return next((one for one in everyone if str(getattr(one, attribute)).lower() == wanted), None)
 
 
-def identities(given: Mapping[str, Any] | None, compute: Object, seed: int) -> Identities:
-    """The identities of a machine.
-
-    Args:
-        given: the member ``identity`` of a scenario, or None.
-        compute: of the machine: where it lives in Resource Manager.
-        seed: of what the scenario does not say.
-    """
+def identities(machine: ExpandedMachine) -> Identities:
+    """Return the identities of a machine. What its scenario does not say of them is derived from its seed."""
+    given = machine.scenario.given.get("identity")
     if not given:
         return Identities()
-    seeded = Seeded(seed)
-    tenant = given.get("tenantId") or tenant_id(seed)
+    seeded = Seeded(machine.seed)
+    tenant = given.get("tenantId") or tenant_id(machine.seed)
     system = given.get("systemAssigned")
-    machine = str(compute.get("resourceId", ""))
-    group = machine.partition("/providers/")[0]
+    resource_id = machine.text("resourceId")
+    group = resource_id.partition("/providers/")[0]
     named = []
     for index, each in enumerate(given.get("userAssigned") or ()):
         name = each.get("name") or f"identity-{index}"
         default = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
         named.append(_identity(each, f"user identity {name}", default, tenant, seeded))
-    return Identities(None if system is None else _identity(system, "system identity", machine, tenant, seeded), tuple(named))
+    return Identities(None if system is None else _identity(system, "system identity", resource_id, tenant, seeded), tuple(named))
 
 
 def tenant_id(seed: int) -> str:

@@ -1,7 +1,7 @@
-"""``/metadata/instance``: one machine's document, in the shape of every version, ready to be asked.
+"""``/metadata/instance``: the document of one machine in the shape of every api-version.
 
-What belongs here: rendering once per version and handing nodes out. What the document says is in :mod:`imdskit.emulator.machine`, what a
-version shows in :mod:`imdskit.protocol.shape`, and finding a node is the backend's.
+This module renders the document once per version and hands out nodes. :mod:`imdskit.emulator.machine.expansion` decides what the document
+says, :mod:`imdskit.protocol.shape` what a version shows of it, and the backend finds nodes.
 """
 
 from __future__ import annotations
@@ -11,65 +11,57 @@ from collections.abc import Callable, Mapping
 
 from imdskit import versions
 from imdskit.backends.contract import Document, Form
-from imdskit.emulator.machine import expansion
-from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.errors import ScenarioError, SelectionError
 from imdskit.protocol import shape
 from imdskit.protocol.attested import compact
 
-Makes = Callable[[bytes], Document]
+Parse = Callable[[bytes], Document]
 
 
 class Instance:
     """The instance document of one machine. Immutable but for its cache; safe to share between threads.
 
     Args:
-        scenario: what machine it is.
-        seed: of the values that the scenario does not give.
-        document: of the backend: parses JSON and finds nodes in it.
+        machine: the machine.
+        document: parser of the backend, which finds nodes in JSON.
 
     Raises:
         ScenarioError: the document is too large.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, document: Makes) -> None:
-        self._whole = expansion.document(scenario, seed)
-        self._compute = expansion.compute(scenario, seed)
-        self._classic = scenario.classic
+    def __init__(self, machine: ExpandedMachine, document: Parse) -> None:
+        self._machine = machine
         self._document = document
         self._cache: dict[tuple[str, bool], Document] = {}
         self._lock = threading.Lock()
         try:
-            self._at(scenario.api_versions[-1], extended=True)
+            self._at(machine.scenario.api_versions[-1], extended=True)
         except SelectionError as error:
             raise ScenarioError("bad-scenario", f"The machine's document cannot be served. {error.message}") from None
 
     def render(self, version: str, *, extended: bool = False) -> bytes:
-        """The whole document of ``version``: compact JSON, keys in alphabetical order, ``extended`` last."""
-        shown = shape.at_version(self._whole, version)
+        """Return the whole document of ``version``: compact JSON, keys in alphabetical order, ``extended`` last."""
+        shown = shape.at_version(self._machine.document, version)
         if extended:
-            shown["extended"] = self._whole.get("extended", {})
+            shown["extended"] = self._machine.document.get("extended", {})
         return compact(shown)
 
     def select(self, version: str, path: tuple[str, ...], form: Form, *, extended: bool = False) -> bytes:
-        """The node at ``path``; keys in any letter case.
+        """Return the node at ``path``; keys in any letter case.
 
         Raises:
             SelectionError: ``not-found`` or ``leaf-needs-text``.
         """
         return self._at(version, extended).select(shape.spelled(path, version), form)
 
-    @property
-    def location(self) -> str:
-        """Region of the machine."""
-        return self._text("location")
-
     def attested_facts(self) -> Mapping[str, str]:
-        """Values for :func:`imdskit.protocol.attested.content`. Of a classic machine only ``vmId`` and ``subscriptionId`` are known."""
-        plan = shape.member(self._compute, "plan")
+        """Return the values for :func:`imdskit.protocol.attested.content`. Of a classic machine only ``vmId`` and ``subscriptionId`` are known."""
+        plan = shape.member(self._machine.compute, "plan")
         facts = {path: str(plan.get(path.removeprefix("plan."), "")) for path in versions.ATTESTED if path.startswith("plan.")}
-        known = ("vmId", "subscriptionId") if self._classic else ("licenseType", "sku", "subscriptionId", "vmId")
-        return {**({} if self._classic else facts), **{name: self._text(name) for name in known}}
+        if self._machine.scenario.classic:
+            return {name: self._machine.text(name) for name in ("vmId", "subscriptionId")}
+        return {**facts, **{name: self._machine.text(name) for name in ("licenseType", "sku", "subscriptionId", "vmId")}}
 
     def _at(self, version: str, extended: bool) -> Document:
         key = version, extended
@@ -78,7 +70,3 @@ class Instance:
             with self._lock:
                 document = self._cache.setdefault(key, self._document(self.render(version, extended=extended)))
         return document
-
-    def _text(self, name: str) -> str:
-        value = self._compute.get(name, "")
-        return value if isinstance(value, str) else ""

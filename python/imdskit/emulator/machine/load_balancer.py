@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.protocol.attested import compact
 from imdskit.protocol.shape import Object
 
@@ -18,16 +19,15 @@ LISTS = {"publicIpAddresses": PAIR, "inboundRules": RULE, "outboundRules": PAIR}
 """The lists in their order, with the members of each element in theirs."""
 
 
-def document(given: Mapping[str, Any] | None, instance: Object) -> bytes | None:
-    """The whole answer, or None for a machine behind no load balancer.
+def document(machine: ExpandedMachine) -> bytes | None:
+    """Return the whole response body, or None for a machine behind no load balancer.
 
-    Args:
-        given: the member ``loadbalancer`` of a scenario, or None. Lists that are not given are empty.
-        instance: the machine's instance document: private addresses that are not given are its first one.
+    Lists that the scenario does not give are empty; private addresses that it does not give are the machine's first one.
     """
+    given = machine.scenario.given.get("loadbalancer")
     if given is None:
         return None
-    private = _first_private_address(instance)
+    private = _first_private_address(machine.document)
     lists = {
         name: [{member: _value(element, member, private) for member in members} for element in given.get(name) or ()]
         for name, members in LISTS.items()

@@ -17,15 +17,15 @@ from imdskit.emulator.authority.tokens import Issuer, TokenCache
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.faults.types import Fault, left
-from imdskit.emulator.machine import expansion, load_balancer
-from imdskit.emulator.machine.expansion import Seeded
+from imdskit.emulator.machine import load_balancer
+from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import identities
 from imdskit.emulator.machine.instance import Instance
-from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.machine.seeded import Seeded
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.profiles import Profile
 from imdskit.emulator.service.rate_limits import Throttle
-from imdskit.emulator.service.request_context import Call, Machine
+from imdskit.emulator.service.request_context import Call, ServedMachine
 from imdskit.emulator.service.response_cache import MOST, AnswerCache
 from imdskit.emulator.service.routes import Attestor, Routes
 from imdskit.emulator.service.rules import refusal
@@ -46,12 +46,11 @@ class App:
     """The service of one machine. Safe to share between threads.
 
     Args:
-        scenario: what machine it is.
+        machine: the machine.
         backend: finds nodes in documents.
         clock: says what time it is.
         attestor: signs the content of attested documents.
         issuer: signs access tokens.
-        seed: of all values that the scenario does not give.
         throttle: the limits, or None for none.
         downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
         events_enabling: seconds from the first question for events until they are shown.
@@ -60,12 +59,11 @@ class App:
         faults: what goes wrong; None: nothing, until some are loaded.
         events: of an earlier object for the same machine; None: none were ever announced.
         numbers: of requests, for their ids; None: from 0.
-        remembered: answers that are kept to be given again; 0: every request goes through the rules.
+        cached_responses: most responses in the cache; 0: every request goes through the rules.
 
     Attributes:
         answers: that are kept, or None.
         faults: what goes wrong.
-        instance: the instance document.
         throttle: the limits, or None.
         machine: all that the rules know of the machine.
         tokens: of its identities.
@@ -77,13 +75,12 @@ class App:
 
     def __init__(
         self,
-        scenario: Scenario,
+        machine: ExpandedMachine,
         backend: Backend,
         clock: Clock,
         attestor: Attestor,
         issuer: Issuer,
         *,
-        seed: int = 0,
         throttle: Throttle | None = None,
         downloads: Downloads | None = None,
         events_enabling: int = 0,
@@ -92,36 +89,36 @@ class App:
         faults: Faults | None = None,
         events: Events | None = None,
         numbers: Iterator[int] | None = None,
-        remembered: int = MOST,
+        cached_responses: int = MOST,
     ) -> None:
+        scenario, seed = machine.scenario, machine.seed
         self.faults = faults or Faults(clock)
         asked = profiles.of(scenario)
         profile = profile or asked
         self._rules = profile.rules((*scenario.rules_off, *rules_off))
-        self.instance = Instance(scenario, seed, backend.document)
-        given = scenario.given.get("identity")
-        compute = expansion.compute(scenario, seed)
+        given = scenario.given.get("identity") or {}
         request_ids, numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
 
         def request_id() -> str:
             return f"{request_ids}{next(numbers):012x}"
 
-        # Nothing that the parts of an App hold leads back to it: a fleet lets go of thousands, and they shall go at once.
-        unknown = frozenset(resource.lower().rstrip("/") for resource in (given or {}).get("unknownResources") or ())
-        tenant_name = (given or {}).get("tenantName") or "imdskit"
-        self.machine = Machine(
-            self.instance,
+        # No part holds a reference to its App. A fleet discards thousands of them and relies on reference counting to free them immediately.
+        unknown = frozenset(resource.lower().rstrip("/") for resource in given.get("unknownResources") or ())
+        tenant_name = given.get("tenantName") or "imdskit"
+        self.machine = ServedMachine(
+            machine,
+            Instance(machine, backend.document),
             profile.versions(scenario.api_versions),
-            identities(given, compute, seed),
-            partial(_unknown_resource, unknown, tenant_name, clock, request_id, self.instance.location),
-            load_balancer.document(scenario.given.get("loadbalancer"), expansion.document(scenario, seed)),
-            events or Events(clock, str(compute.get("name", "")), seed, enabling=events_enabling),
+            identities(machine),
+            partial(_unknown_resource, unknown, tenant_name, clock, request_id, machine.text("location")),
+            load_balancer.document(machine),
+            events or Events(clock, machine.text("name"), seed, enabling=events_enabling),
             profile.version_error,
         )
         self.throttle = throttle
-        self.answers: AnswerCache | None = AnswerCache(request_id, remembered) if remembered else None
+        self.answers: AnswerCache | None = AnswerCache(request_id, cached_responses) if cached_responses else None
         self._downloads = downloads
-        self.tokens = TokenCache(issuer, clock, str(compute.get("resourceId", "")), seed)
+        self.tokens = TokenCache(issuer, clock, machine.text("resourceId"), seed)
         self._routes = Routes(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
@@ -144,10 +141,6 @@ class App:
         if self.answers is not None and call.admitted:
             self.answers.remember(call, response)
         return response
-
-    def quick(self, request: Request) -> bool:
-        """Whether the answer takes no time worth speaking of: nothing is signed, and no fault delays it."""
-        return not self.faults.on and request.method == "GET" and request.target.startswith(QUICK)
 
     def _faulty(self, call: Call, fault: Fault) -> Response:
         instead = fault.instead(call)

@@ -13,6 +13,7 @@ from imdskit import versions
 from imdskit.backends.contract import Form
 from imdskit.emulator.authority.document_faults import Flaw
 from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import SELECTORS, Identities, Identity
 from imdskit.emulator.machine.instance import Instance
 from imdskit.errors import SelectionError
@@ -22,10 +23,11 @@ from imdskit.protocol.responses import BAD_VERSION, Answer, bad_version
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """What the service knows.
+class ServedMachine:
+    """What rules and routes know of a machine.
 
     Attributes:
+        expanded: the machine; the rest are views of it.
         instance: the instance document.
         api_versions: enabled ones, ascending.
         identities: managed identities.
@@ -37,6 +39,7 @@ class Machine:
         known_versions: the enabled ones, to look them up.
     """
 
+    expanded: ExpandedMachine
     instance: Instance
     api_versions: tuple[str, ...]
     identities: Identities
@@ -69,7 +72,7 @@ class Call:
     flaw: Flaw | None = None
     cached = False
 
-    def __init__(self, machine: Machine, request: Request, admitted: bool = True) -> None:
+    def __init__(self, machine: ServedMachine, request: Request, admitted: bool = True) -> None:
         self.machine = machine
         self.request = request
         self.target: Target = parse_target(request.target)

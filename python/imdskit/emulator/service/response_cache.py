@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imdskit.emulator.service.request_context import Call, Machine
+from imdskit.emulator.service.request_context import Call, ServedMachine
 from imdskit.protocol.messages import Request, Response
 
 MOST = 256
@@ -47,14 +47,14 @@ class AnswerCache:
         self._request_id = request_id
         self._most = most
         self._lock = threading.Lock()
-        self._known: tuple[Machine | None, dict[_Key, Kept]] = None, {}
+        self._known: tuple[ServedMachine | None, dict[_Key, Kept]] = None, {}
         """Replaced as one, so that nobody sees answers of one machine under the name of another."""
 
     def __len__(self) -> int:
         """How many are remembered."""
         return len(self._known[1])
 
-    def find(self, request: Request, machine: Machine) -> Kept | None:
+    def find(self, request: Request, machine: ServedMachine) -> Kept | None:
         """The answer of ``machine`` to ``request``, or None if it is not known. Another machine than the last one has no answers yet."""
         known_of, known = self._known
         if known_of is not machine or request.body:
