@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -12,6 +13,8 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.authority.document_faults import Flaw
 from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.http.event_loop import EventLoop
+from imdskit.emulator.http.server import Server
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
@@ -90,3 +93,21 @@ def service(backend: Backend) -> Callable[..., Service]:
         return Service(backend, scenario, clock or ManualClock(NOON), seed, limited, profile=profile and find(profile), **options)
 
     return make
+
+
+Serve: TypeAlias = Callable[..., Server]
+
+
+def quick(request: Request) -> bool:
+    """What counts as quick in the tests of the server."""
+    return not request.target.startswith("/wait")
+
+
+@pytest.fixture(params=["threads", "event loop"])
+def serve(request: pytest.FixtureRequest) -> Serve:
+    """A server with each of the two drivers of connections."""
+    if request.param == "threads":
+        return Server
+    if not EventLoop.possible:
+        pytest.skip("the system has no epoll: every connection has a thread")
+    return partial(Server, quick=quick)

@@ -170,7 +170,7 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
     return path + query, tuple((name, authority if name.lower() == "host" else value) for name, value in headers)
 
 
-def answer_octets(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
+def response_bytes(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
     """An answer on the wire: the service's headers, then Date and Content-Length, as recorded.
 
     Args:

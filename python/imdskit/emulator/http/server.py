@@ -24,8 +24,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator.http.event_loop import Front, Handed, Quick
-from imdskit.emulator.http.framing import Head, Refusal, answer_octets, parse_head, read_chunked, refuse_early
+from imdskit.emulator.http.connection import CLOSED, CONTINUE, NEED_DATA, SECOND, SEND_CONTINUE, Connection
+from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
+from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.hosts import Hosts
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
@@ -33,11 +34,6 @@ from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 
 Service = Callable[[Request], Response]
 
-SECOND = 1_000_000_000
-IDLE_NS = 60 * SECOND
-"""How long a connection may be silent between two requests, and how long an answer may take to be fetched."""
-REQUEST_NS = 10 * SECOND
-"""How long a request may take from its first octet to its last."""
 LINGER_NS = 2 * SECOND
 """How long a connection that was refused is still listened to, so that the answer is not lost in a reset (RFC 9112 section 9.6)."""
 SWEEP_NS = SECOND // 4
@@ -48,9 +44,6 @@ LOOK_NS = SECOND // 100
 CONNECTIONS = 256
 """Open connections; more are answered 503 at once."""
 
-_NEVER = sys.maxsize
-_HEAD_END = b"\r\n\r\n"
-
 
 def wrong_host(_: Request) -> Response:
     """The answer to a request whose Host may not be asked."""
@@ -58,7 +51,7 @@ def wrong_host(_: Request) -> Response:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. Override :meth:`respond` to stand between requests and the service."""
+    """The driver with a thread for one connection. Override :meth:`respond` to stand between requests and the service."""
 
     server: Server
     connection: socket.socket
@@ -67,10 +60,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.source = str(self.client_address[0])
-        local, self.port = self.connection.getsockname()[:2]
-        self.local = str(local)
-        self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
+        self._handoff = self.server.handoff(self.request, self.client_address)
+        self.state = self._handoff.connection
         self.expired = False
         self.server.enter(self)
 
@@ -80,129 +71,67 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def handle(self) -> None:
-        """Requests in their order until one side has had enough (RFC 9112 section 9.3)."""
-        handed = self.server.handed(self.connection)
-        self._answered = handed.response
-        rest: bytes | None = handed.received
-        if handed.unsent and not self._send(handed.unsent):
+        """Serve requests in their order until one side has had enough (RFC 9112 section 9.3)."""
+        state, event = self.state, self._handoff.event
+        if self._handoff.unsent and not self._send(self._handoff.unsent):
             return
-        while rest is not None:
-            rest = self._exchange(rest)
+        while True:
+            if event is NEED_DATA:
+                data = self._receive()
+                event = state.timed_out() if self.expired and not data else state.receive(data)
+            elif event is SEND_CONTINUE:
+                event = state.next_event() if self._send(CONTINUE) else CLOSED
+            elif isinstance(event, Request):
+                if not self._exchange(event):
+                    return
+                event = state.next_event() if state.keep_alive else CLOSED
+            elif isinstance(event, Refusal):
+                if self._send(state.refuse(self.refused(event), self.server.date())):
+                    self._linger()
+                return
+            else:
+                if not state.keep_alive and state.pending:
+                    self._linger()
+                return
 
     def respond(self, request: Request) -> Response:
-        """The answer to one request."""
+        """Return the response to one request."""
         return self.server.service(request)
 
     def refused(self, refusal: Refusal) -> Response:
-        """The answer to what is no request."""
+        """Return the response to what is not a request."""
         return replace(BAD_REQUEST, status=refusal.status).response()
 
     def expire(self) -> None:
-        """Called from outside when ``deadline`` has passed: wakes the thread, whatever it waits for."""
+        """Wake the thread when its time limit has passed. Called by the sweeping thread."""
         again, self.expired = self.expired, True  # before the thread wakes, which looks at it
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR if again else socket.SHUT_RD)
 
-    def _exchange(self, received: bytes) -> bytes | None:
-        """Read one request, answer it; the octets after it, or None if the connection is over."""
-        read = self._read_head(received)
-        if read is None:
-            return None
-        octets, end = read
-        head = parse_head(octets[:end])
-        if isinstance(head, Refusal):
-            self._refuse(head)
-            return None
-        body, rest = b"", octets[end:]
-        if head.length or head.chunked:
-            whole = self._read_body(head, rest)
-            if whole is None:
-                return None
-            body, rest = whole
-        self.command, self.path = head.method, head.target
-        self.deadline = _NEVER  # the service takes the time it takes, and a fault may add to it
-        request = Request(head.method, head.target, head.headers, body, self.source, self.port)
-        try:
-            hosts = self.server.hosts
-            known = hosts is None or hosts.allow(head.headers, self.local)
-            response = self.server.misdirected(request) if not known else self._answered or self.respond(request)
-        except ImdskitError as error:
-            self.log_error("%s", error)
-            response = SERVER_ERROR.response()
-        self._answered = None
+    def _exchange(self, request: Request) -> bool:
+        """Answer a request. False if the connection is over."""
+        self.command, self.path = request.method, request.target
+        response, self._handoff = self._handoff.response, Handoff(self.state)
+        if response is None:
+            response = self.server.answer(request, self.state, self.respond)
         delivery = response.delivery
         if delivery is not None and delivery.delay_ns:
             self.server.pause(delivery.delay_ns)
-        # After a chunked body the connection is closed: it costs a rare client a connection, and no second request can hide in the first.
-        keep_alive = head.keep_alive and not head.chunked and not self.server.stopping
-        octets = self._octets(response, head, keep_alive)
-        body_octets = 0 if head.method == "HEAD" else len(response.body)
-        if not (self._send(octets) if delivery is None else self._deliver(octets, body_octets, delivery)):
-            return None
-        if not keep_alive:
-            if rest:
-                self._linger()
-            return None
-        return rest
-
-    def _read_head(self, octets: bytes) -> tuple[bytes, int] | None:
-        """Octets that begin with a whole head, and where it ends."""
-        checked = 0
-        started = False
-        while True:
-            if octets.startswith(b"\r\n"):
-                octets, checked = octets[2:], 0  # RFC 9112 section 2.2: an empty line before a request is overlooked
-            end = octets.find(_HEAD_END, max(0, checked - 3))
-            if end >= 0:
-                return octets, end + len(_HEAD_END)
-            refusal = refuse_early(octets, checked)
-            if refusal is not None:
-                self._refuse(refusal)
-                return None
-            if octets and not started:
-                started = True
-                self.deadline = self.server.watch.monotonic_ns() + REQUEST_NS
-            checked = len(octets)
-            more = self._receive()
-            if not more:
-                if octets and self.expired:
-                    self._refuse(Refusal(408, "the head took too long"))
-                return None
-            octets += more
-
-    def _read_body(self, head: Head, octets: bytes) -> tuple[bytes, bytes] | None:
-        """The body, and the octets after it."""
-        self.deadline = self.server.watch.monotonic_ns() + REQUEST_NS
-        if head.expects_continue and not octets and not self._send(b"HTTP/1.1 100 Continue\r\n\r\n"):
-            return None
-        parts = bytearray(octets)
-        while True:
-            if head.chunked:
-                whole = read_chunked(bytes(parts))
-                if isinstance(whole, Refusal):
-                    self._refuse(whole)
-                    return None
-                if whole is not None:
-                    return whole[0], bytes(parts[whole[1] :])
-            elif len(parts) >= head.length:
-                return bytes(parts[: head.length]), bytes(parts[head.length :])
-            more = self._receive()
-            if not more:
-                if self.expired:
-                    self._refuse(Refusal(408, "the body took too long"))
-                return None
-            parts += more
+        octets = self.state.respond(response, self.server.date(), last=self.server.stopping)
+        if delivery is None:
+            return self._send(octets)
+        return self._deliver(octets, 0 if request.method == "HEAD" else len(response.body), delivery)
 
     def _receive(self) -> bytes:
-        """What has come, or nothing if the client is gone."""
+        """Return what has arrived, or nothing if the client is gone."""
         try:
             return self.connection.recv(65536)
         except OSError:
             return b""
 
     def _send(self, octets: bytes) -> bool:
-        """False if the client is gone."""
-        self.deadline = self.server.watch.monotonic_ns() + IDLE_NS
+        """Send everything. False if the client is gone."""
+        self.state.idle()
         try:
             self.connection.sendall(octets)
         except OSError:
@@ -210,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def _deliver(self, octets: bytes, body: int, delivery: Delivery) -> bool:
-        """Send an answer, the last ``body`` octets of which are its body, in another way than at once and whole. False: the connection is over."""
+        """Send a response, whose last ``body`` bytes are its body, in the way that a fault demands. False if the connection is over."""
         try:
             if delivery.reset:
                 self._reset()
@@ -220,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
             step = delivery.drip_octets or len(octets)
             for start in range(0, len(octets), step):
                 if start and not self.server.stopping:
-                    self.deadline = _NEVER
+                    self.state.deadline = sys.maxsize  # the pause is intended
                     self.server.pause(delivery.drip_ns)
                 if not self._send(octets[start : start + step]):
                     return False
@@ -230,30 +159,21 @@ class Handler(BaseHTTPRequestHandler):
                 delivery.left()
 
     def _reset(self) -> None:
-        """Let the client see a reset: a socket that does not linger says so when it is closed, if nothing was said before."""
+        """Let the client see a reset: a socket that does not linger causes one when it is closed, if nothing was sent before."""
         with suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.rfile.close()  # it holds the socket open
             self.connection.close()
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer what is no request, and listen to nothing more."""
-        response = self.refused(refusal)
-        if self._send(self._octets(response, None, keep_alive=False)):
-            self._linger()
-
     def _linger(self) -> None:
         """Close our side, then wait for the client to close its own."""
         self.expired = False
-        self.deadline = self.server.watch.monotonic_ns() + LINGER_NS
+        self.state.deadline = self.server.watch.monotonic_ns() + LINGER_NS
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             for _ in range(64):
                 if not self.connection.recv(65536):
                     break
-
-    def _octets(self, response: Response, head: Head | None, keep_alive: bool) -> bytes:
-        return answer_octets(response, head, keep_alive, self.server.date())
 
 
 class Server(ThreadingHTTPServer):
@@ -307,27 +227,30 @@ class Server(ThreadingHTTPServer):
         self._handlers: set[Handler] = set()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._turned_away: deque[tuple[int, socket.socket]] = deque()
-        self._handed: dict[socket.socket, Handed] = {}
-        self._front: Front | None = None
+        self._handoffs: dict[socket.socket, Handoff] = {}
+        self._event_loop: EventLoop | None = None
         self._loop: threading.Thread | None = None
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), handler)
         except (OSError, OverflowError) as error:
             raise UsageError("bad-argument", f"Cannot listen on {host} port {port}: {error}.") from None
-        if quick is not None and handler is Handler and Front.possible:
-            self._front = Front(self, quick)
+        if quick is not None and handler is Handler and EventLoop.possible:
+            self._event_loop = EventLoop(self, quick)
 
-    def fileno(self) -> int:
-        """What the accepting thread waits for."""
-        return super().fileno() if self._front is None else self._front.fileno()
-
-    def _handle_request_noblock(self) -> None:  # of socketserver.BaseServer, and not in its stubs
-        """Called by the accepting thread when there is something to do."""
-        if self._front is None:
-            super()._handle_request_noblock()  # type: ignore[misc]
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Accept connections until :meth:`shutdown` is called."""
+        if self._event_loop is None:
+            super().serve_forever(poll_interval)
         else:
-            self._front.turn(super()._handle_request_noblock)  # type: ignore[misc]
+            self._event_loop.run()
+
+    def shutdown(self) -> None:
+        """End :meth:`serve_forever`, and wait for its end."""
+        if self._event_loop is None:
+            super().shutdown()
+        else:
+            self._event_loop.stop()
 
     def server_bind(self) -> None:
         """Bind without asking the name service for the machine's name, as ``HTTPServer`` would."""
@@ -357,8 +280,8 @@ class Server(ThreadingHTTPServer):
                 self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread at once where the system allows it
             self.shutdown()
             self._loop.join()
-        if self._front is not None:
-            self._front.close()
+        if self._event_loop is not None:
+            self._event_loop.close()
         self.server_close()
         with self._lock:
             workers = dict(self._open)
@@ -385,30 +308,45 @@ class Server(ThreadingHTTPServer):
         if self.stopping:
             self.shutdown_request(request)
             return
-        waiting = 0 if self._front is None else len(self._front)
+        waiting = 0 if self._event_loop is None else len(self._event_loop)
         if len(self._open) + waiting >= self.connections:
             self._turn_away(request)
-        elif self._front is None:
-            self.give_thread(request, client_address, Handed())
+        elif self._event_loop is None:
+            self.give_thread(request, client_address)
         else:
-            self._front.take(request, client_address)
+            self._event_loop.take(request, client_address)
 
-    def give_thread(self, request: socket.socket, client_address: Any, handed: Handed) -> None:
-        """A connection has a thread from now on, which begins with what was ``handed`` to it."""
+    def connect(self, request: socket.socket, client_address: Any) -> Connection:
+        """Return the state of a new connection. Raises OSError if the client is gone already."""
+        local, port = request.getsockname()[:2]
+        return Connection(str(client_address[0]), str(local), port, self.hosts, self.watch)
+
+    def answer(self, request: Request, connection: Connection, respond: Service | None = None) -> Response:
+        """Return the response to a request, 500 where the service fails. ``respond`` takes the place of the service."""
+        try:
+            return (respond or self.service)(request) if connection.allowed else self.misdirected(request)
+        except ImdskitError as error:
+            sys.stderr.write(f"imdskit: {request.method} {request.target[:200]} from {request.source} failed: {error}\n")
+            return SERVER_ERROR.response()
+
+    def give_thread(self, request: socket.socket, client_address: Any, handoff: Handoff | None = None) -> None:
+        """Serve a connection in a thread from now on, which begins with ``handoff``."""
         with self._lock:
             thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-            self._handed[request] = handed
+            if handoff is not None:
+                self._handoffs[request] = handoff
             with suppress(RuntimeError):  # the system has no more threads
                 thread.start()
                 self._open[request] = thread
                 return
-            del self._handed[request]
+            self._handoffs.pop(request, None)
         self._turn_away(request)
 
-    def handed(self, request: socket.socket) -> Handed:
-        """What is already there of a connection that has got its thread."""
+    def handoff(self, request: socket.socket, client_address: Any) -> Handoff:
+        """Return what is known of a connection that has got its thread."""
         with self._lock:
-            return self._handed.pop(request, Handed())
+            found = self._handoffs.pop(request, None)
+        return found or Handoff(self.connect(request, client_address))
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The whole life of a connection."""
@@ -432,11 +370,11 @@ class Server(ThreadingHTTPServer):
         """End what has gone on for too long."""
         now = self._swept = self.watch.monotonic_ns()
         with self._lock:
-            late = [handler for handler in self._handlers if handler.deadline <= now]
+            late = [handler for handler in self._handlers if handler.state.deadline <= now]
         for handler in late:
             handler.expire()
-        if self._front is not None:
-            self._front.expire(now)
+        if self._event_loop is not None:
+            self._event_loop.expire(now)
         while self._turned_away and self._turned_away[0][0] <= now:
             self._turned_away.popleft()[1].close()
 

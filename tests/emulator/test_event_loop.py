@@ -1,38 +1,24 @@
-"""Connections without threads behave like those with: every test of the server is run again with requests that count as quick."""
+"""The event loop: which connections have no thread. What both drivers have in common is tested in test_http.py."""
 
 from __future__ import annotations
 
+import socket
 import threading
-from functools import partial
 
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.http.event_loop import Front
+from imdskit.emulator import Emulator
+from imdskit.emulator.http.event_loop import EventLoop
 from imdskit.emulator.http.server import Server
+from imdskit.emulator.service.app import App
 from imdskit.errors import UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
 
-from . import test_http
+from .conftest import quick
 from .test_http import HEADERS, PATIENCE, Client, Service, get
 
-pytestmark = pytest.mark.skipif(not Front.possible, reason="the system has no epoll: every connection has a thread")
-
-APART = {"test_the_service_may_take_its_time": "such a service is not quick"}
-FIXTURES = {"service", "server", "client"}
-
-globals().update(
-    {name: each for name, each in vars(test_http).items() if name in FIXTURES or (name.startswith("test_") and name not in APART)}
-)
-
-
-def quick(request: Request) -> bool:
-    return not request.target.startswith("/wait")
-
-
-@pytest.fixture(autouse=True)
-def with_a_front(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(test_http, "Server", partial(Server, quick=quick))
+pytestmark = pytest.mark.skipif(not EventLoop.possible, reason="the system has no epoll: every connection has a thread")
 
 
 def threads() -> list[str]:
@@ -92,9 +78,10 @@ def test_a_request_in_two_parts_and_two_requests_in_one_are_answered_in_order() 
         assert client.answer().body == b"GET /3 "
 
 
-def connected(server: Server) -> Client:
+def connected(server: Server, octets: bytes = b"") -> Client:
     """A client of a server that was not started, so that nothing happens but what the test does."""
     client = Client(server)
+    client.send(octets)
     server.socket.settimeout(PATIENCE)
     server.process_request(*server.socket.accept())
     return client
@@ -121,6 +108,21 @@ def test_connections_without_threads_count_and_expire() -> None:
         server.stop()
 
 
+def test_a_request_that_fails_is_handled_and_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Request] = []
+
+    def fail(_: App, request: Request) -> Response:
+        calls.append(request)
+        raise UsageError("bad-argument", "Something is wrong.")
+
+    monkeypatch.setattr(App, "handle", fail)
+    with Emulator(seed=1) as imds, socket.create_connection(("127.0.0.1", int(imds.url.rpartition(":")[2])), PATIENCE) as connection:
+        connection.sendall(b"GET /metadata/instance HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert connection.makefile("rb").readline() == b"HTTP/1.1 500 Internal Server Error\r\n"
+    assert len(calls) == 1
+    assert [entry.status for entry in imds.journal] == [500]
+
+
 def test_a_service_that_fails_is_told_and_answered(capfd: pytest.CaptureFixture[str]) -> None:
     def fail(request: Request) -> Response:
         raise UsageError("bad-argument", "Something is wrong.")
@@ -129,3 +131,16 @@ def test_a_service_that_fails_is_told_and_answered(capfd: pytest.CaptureFixture[
         client.send(get("/"))
         assert client.answer().status == 500
     assert "Something is wrong." in capfd.readouterr().err
+
+
+def test_half_a_request_stays_in_the_loop_and_is_refused_when_it_takes_too_long() -> None:
+    watch = ManualClock(0)
+    server = Server(Service(), quick=quick, watch=watch)
+    with connected(server, b"GET / HTTP/1.1\r\nHo") as client:
+        watch.advance(9)
+        server.sweep()
+        assert threads() == []
+        watch.advance(1)
+        server.sweep()
+        assert client.answer().status == 408
+        server.stop()
