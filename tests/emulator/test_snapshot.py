@@ -208,7 +208,7 @@ def broken() -> dict[str, tuple[dict[str, Any], str]]:
     events = Events(ManualClock(NOON), "vm", 1).snapshot()
     rule = {"rule": {"fault": {"status": 500}}, "matched": 0, "applied": 0, "age_ns": 0}
     whole = {
-        "format": snapshot.FORMAT,
+        "format": snapshot.FORMAT_NAME,
         "version": snapshot.VERSION,
         "clock": {"now": NOON},
         "scenario": {"name": "linux", "document": {"cloud": "public"}},

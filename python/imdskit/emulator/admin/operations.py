@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,10 +19,12 @@ from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import snapshot
 from imdskit.emulator.admin.answers import AdminError
 from imdskit.emulator.host import Host, HostedMachine
+from imdskit.emulator.json_input import Format, strict_json
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target
 
 OPENAPI = "openapi.json"
+BODY = Format("The body", partial(AdminError, 422, "bad-argument"), "GET /v1/openapi.json describes it.", unknown_at_object=True)
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
 MAX_WAIT = 60
@@ -142,20 +145,9 @@ def _body(request: Request) -> Any:
         hint = "Send `Content-Type: application/json`."
         raise AdminError(415, "unsupported-media-type", "The body must be JSON.", location="Content-Type", hint=hint)
     try:
-        return json.loads(request.body, object_pairs_hook=_without_repeats, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        return strict_json(request.body)
+    except ValueError as error:
         raise AdminError(400, "not-json", f"The body is not JSON: {str(error)[:200]}.") from None
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a member stands there twice")
-    return value
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
 
 
 def _bad_parameter(name: str, message: str) -> AdminError:
@@ -290,17 +282,16 @@ def _clock(host: Host, _: Ask) -> Any:
 
 def _move_clock(host: Host, ask: Ask) -> Any:
     clock = host.clock
-    if not isinstance(ask.body, dict) or not ask.body or not ask.body.keys() <= {"advance", "rate"}:
-        raise AdminError(422, "bad-argument", "This is an object with `advance`, `rate`, or both.")
-    for name, most in (("advance", MAX_ADVANCE), ("rate", MAX_RATE)):
-        value = ask.body.get(name, 0)
-        if type(value) is not int or not 0 <= value <= most:
-            raise AdminError(422, "bad-argument", f"This is a whole number from 0 to {most}.", location=f"/{name}")
-    if not isinstance(clock, ManualClock | MovableClock) or ("rate" in ask.body and not isinstance(clock, MovableClock)):
+    given = BODY.of(ask.body).members(("advance", "rate"))
+    if not given:
+        raise BODY.wrong("The body must have the member `advance`, `rate`, or both.")
+    advance = given["advance"].integer(0, MAX_ADVANCE) if "advance" in given else 0
+    rate = given["rate"].integer(0, MAX_RATE) if "rate" in given else None
+    if not isinstance(clock, ManualClock | MovableClock) or (rate is not None and not isinstance(clock, MovableClock)):
         raise AdminError(409, "conflict", "The clock of this emulator cannot be moved so.", hint="Start it with `serve --clock manual`.")
-    clock.advance(ask.body.get("advance", 0))
-    if "rate" in ask.body and isinstance(clock, MovableClock):
-        clock.run(ask.body["rate"])
+    clock.advance(advance)
+    if rate is not None and isinstance(clock, MovableClock):
+        clock.run(rate)
     return _clock(host, ask)
 
 
@@ -320,12 +311,10 @@ def _save_snapshot(host: Host, _: Ask) -> Any:
 
 
 def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
-    given = ask.body
-    if not isinstance(given, dict) or not given.keys() <= {"document", "nonce"}:
-        raise AdminError(422, "bad-argument", "This is an object with `document`, `nonce`, both or none.")
-    for name, value in given.items():
-        if not isinstance(value, str) or (name == "nonce" and not value.isascii()):
-            raise AdminError(422, "bad-argument", "A document is text, and a nonce is text in ASCII.", location=f"/{name}")
+    members = BODY.of(ask.body).members(("document", "nonce"))
+    given = {name: member.text() for name, member in members.items()}
+    if not given.get("nonce", "").isascii():
+        members["nonce"].must_be("text in ASCII")
     nonce, asked, document = given.get("nonce"), None, given.get("document", "")
     if "document" not in given:
         query = "" if nonce is None else f"&nonce={quote(nonce, safe='')}"

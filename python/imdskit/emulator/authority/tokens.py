@@ -15,11 +15,12 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.authority.keys import Keys, RsaKey
+from imdskit.emulator.json_input import LATEST, Format
 from imdskit.emulator.machine.identity import Identities, Identity
 from imdskit.emulator.machine.seeded import Seeded
 from imdskit.errors import UsageError
@@ -36,11 +37,12 @@ EXTENDED = "86399"
 CACHED = 1024
 """Tokens remembered for a machine; the oldest is forgotten."""
 
-_LATEST = 253_402_300_799
-"""9999-12-31, in Unix seconds."""
-
 JSON_TYPE = "application/json; charset=utf-8"
 
+_TOKEN = ("clientId", "resource", "issued", "number")
+_SNAPSHOT = Format(
+    "The snapshot of tokens", partial(UsageError, "bad-argument"), "It is made by `snapshot`.", root="/", unknown_at_object=True
+)
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
@@ -211,15 +213,18 @@ class TokenCache:
 
         Tokens of identities that are not there any more are left out. Raises UsageError if it is no snapshot; then nothing has changed.
         """
-        members = _checked(snapshot, {"made": int, "tokens": list}, "/")
+        members = _SNAPSHOT.of(snapshot).members(("made", "tokens"), required=("made", "tokens"))
+        made = members["made"].integer(0, LATEST)
         tokens: dict[tuple[Identity, str], Token] = {}
-        for index, one in enumerate(members["tokens"][:CACHED]):
-            each = _checked(one, {"clientId": str, "resource": str, "issued": int, "number": int}, f"/tokens/{index}")
-            identity = identities.find("client_id", each["clientId"])
+        for one in members["tokens"].elements()[:CACHED]:
+            each = one.members(_TOKEN, required=_TOKEN)
+            client_id, resource = each["clientId"].text(), each["resource"].text()
+            token = Token("", each["issued"].integer(0, LATEST), each["number"].integer(0, LATEST))
+            identity = identities.find("client_id", client_id)
             if identity is not None:
-                tokens[identity, each["resource"]] = Token("", each["issued"], each["number"])
+                tokens[identity, resource] = token
         with self._lock:
-            self._made, self._tokens = members["made"], tokens
+            self._made, self._tokens = made, tokens
 
     def _issue(self, identity: Identity, resource: str, now: int, number: int) -> Token:
         issuer = self._issuer.address(identity.tenant_id)
@@ -244,17 +249,6 @@ class TokenCache:
             claims["xms_az_rid"] = _lower_group(self._machine_id)
         claims["xms_mirid"] = _lower_group(identity.resource_id)
         return Token(self._issuer.sign(claims), now, number)
-
-
-def _checked(value: object, members: dict[str, type], place: str) -> dict[str, Any]:
-    """``value`` if it is an object with just these members, numbers not below 0. Raises UsageError."""
-    if not isinstance(value, dict) or value.keys() != members.keys():
-        raise UsageError("bad-argument", "This is an object with the members " + ", ".join(members) + ".", location=place)
-    for name, kind in members.items():
-        found = value[name]
-        if type(found) is not kind or (isinstance(found, int) and not 0 <= found <= _LATEST):
-            raise UsageError("bad-argument", "This is of another type, or out of range.", location=f"{place.rstrip('/')}/{name}")
-    return value
 
 
 def _lower_group(resource_id: str) -> str:

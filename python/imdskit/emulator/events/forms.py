@@ -1,6 +1,6 @@
-"""Scheduled events from outside: in the service's own form, as a test announces them, and as a snapshot keeps them.
+"""Scheduled events from outside: in the service's own form, as a test announces them, and in the form of a snapshot.
 
-What belongs here: JSON in, checked events out, every mistake with its place. What becomes of them is :mod:`imdskit.emulator.events`'s.
+This module turns JSON into checked events. :mod:`imdskit.emulator.events.timeline` decides what becomes of them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
+from functools import partial
 from typing import Any
 
-from imdskit.emulator.events.event import LONGEST, NOTICE, REMAINS, USUAL, Event, wrong
+from imdskit.emulator.events.event import LONGEST, NOTICE, REMAINS, USUAL, Event
+from imdskit.emulator.json_input import LATEST, Format, Input
+from imdskit.errors import UsageError
 
 MEMBERS = (
     "EventId",
@@ -26,163 +29,114 @@ MEMBERS = (
 )
 SNAPSHOT = ("incarnation", "made", "visibleFrom", "lastCall", "shown", "events")
 EVENT = ("id", "type", "resources", "not_before", "ends", "remains", "description", "source", "duration", "begins")
+STATES = ("Scheduled", "Started")
+SOURCES = ("Platform", "User")
+
+FORMAT = Format("The value", partial(UsageError, "bad-argument"), "The members are in docs/events.md.", root="/", unknown_at_object=True)
 
 LONGEST_TEXT = 1024
 """Characters in one text of an event."""
 LONGEST_LIST = 1000
 """Events or resources in one list, before they are looked at."""
-_LATEST = 253_402_300_799
-"""9999-12-31, the last day that a date can say."""
 
 
 def announced_events(value: object, now: int, name: str, new_id: Callable[[], str]) -> list[Event]:
-    """Events in the service's own form.
+    """Return events given in the service's own form.
 
     Args:
-        value: parsed JSON: a list, or the service's answer, an object with a list ``Events``.
+        value: parsed JSON: a list, or the service's response, an object with a list ``Events``.
         now: Unix time.
-        name: of the machine, which events without ``Resources`` are about.
-        new_id: makes an id for an event without ``EventId``; called only after everything was found right.
+        name: of the machine, for events without ``Resources``.
+        new_id: makes an id for an event without ``EventId``; called only after everything was found valid.
 
     Raises:
-        UsageError: with the place of the mistake as a JSON pointer.
+        UsageError: the location is a JSON pointer.
     """
-    place = ""
+    given = FORMAT.of(value)
     if isinstance(value, dict):
-        if not value.keys() <= {"DocumentIncarnation", "Events"} or "Events" not in value:
-            raise wrong("This is a list of events, or an object with the list `Events`.", location="/")
-        value, place = value["Events"], "/Events"
-    if not isinstance(value, list) or len(value) > LONGEST_LIST:
-        raise wrong(f"This is a list of at most {LONGEST_LIST} events.", location=place or "/")
-    events = [_announced(one, f"{place}/{index}", now, name) for index, one in enumerate(value)]
+        given = given.members(("DocumentIncarnation", "Events"), required=("Events",))["Events"]
+    elements = given.elements(LONGEST_LIST, "a list of events, or an object with the list `Events`")
+    events = [_announced(each, now, name) for each in elements]
     ids: set[str] = set()
-    for index, event in enumerate(events):
+    for event, each in zip(events, elements, strict=True):
         if event.id.upper() in ids:
-            raise wrong("This EventId stands there twice.", location=f"{place}/{index}/EventId")
+            each.members()["EventId"].fail("Another event in the list has the same EventId.")
         ids.update({event.id.upper()} - {""})
-    return [event if event.id else _with_id(event, new_id()) for event in events]
+    return [event if event.id else replace(event, id=new_id()) for event in events]
 
 
 def snapshot_events(value: object) -> tuple[dict[str, Any], tuple[Event, ...]]:
-    """The members of a snapshot of events that are no events, and the events. Raises UsageError with a JSON pointer."""
-    members = _object(value, "", SNAPSHOT)
-    for member in SNAPSHOT:
-        if member not in members:
-            raise wrong(f"A snapshot of events has a member {member}.", location="/")
-    for member, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
-        _number(members[member], f"/{member}", least)
-    if members["visibleFrom"] is not None:
-        _number(members["visibleFrom"], "/visibleFrom", 0)
-    if not isinstance(members["shown"], bool):
-        raise wrong("This is true or false.", location="/shown")
-    events = members["events"]
-    if not isinstance(events, list) or len(events) > LONGEST_LIST:
-        raise wrong("This is a list of events.", location="/events")
-    return members, tuple(_kept(one, f"/events/{index}") for index, one in enumerate(events))
+    """Return the members of a snapshot of events that are not events, and the events. Raises UsageError with a JSON pointer."""
+    members = FORMAT.of(value).members(SNAPSHOT, required=SNAPSHOT)
+    for name, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
+        members[name].integer(least, LATEST)
+    if members["visibleFrom"].value is not None:
+        members["visibleFrom"].integer(0, LATEST)
+    members["shown"].boolean()
+    events = tuple(_kept(each) for each in members["events"].elements(LONGEST_LIST))
+    return {name: member.value for name, member in members.items()}, events
 
 
-def _announced(value: object, place: str, now: int, name: str) -> Event:
-    given = _object(value, place, MEMBERS)
-    kind = given.get("EventType")
-    if not isinstance(kind, str) or kind not in NOTICE:
-        raise wrong("There is no such type of event.", "Known: " + ", ".join(NOTICE) + ".", f"{place}/EventType")
-    if given.get("ResourceType", "VirtualMachine") != "VirtualMachine":
-        raise wrong("The service knows events of a VirtualMachine only.", location=f"{place}/ResourceType")
-    status = given.get("EventStatus", "Scheduled")
-    if status not in ("Scheduled", "Started"):
-        raise wrong("An event is Scheduled or Started.", "One that is over is not in the list any more.", f"{place}/EventStatus")
-    usual = USUAL[kind]
-    duration = _number(given.get("DurationInSeconds", usual[2]), f"{place}/DurationInSeconds", -1, LONGEST)
+def _announced(given: Input, now: int, name: str) -> Event:
+    members = given.members(MEMBERS)
+    kind = members.get("EventType", Input(None, f"{given.location}/EventType", FORMAT)).one_of(NOTICE, "a type of event")
+    description, source, duration = USUAL[kind]
+    if "ResourceType" in members and members["ResourceType"].value != "VirtualMachine":
+        members["ResourceType"].must_be('"VirtualMachine"')
+    status = (
+        members["EventStatus"].one_of(STATES, "a state; an event that is over is not in the list")
+        if "EventStatus" in members
+        else STATES[0]
+    )
+    if "DurationInSeconds" in members:
+        duration = members["DurationInSeconds"].integer(-1, LONGEST)
     remains = max(REMAINS, duration)
     started = status == "Started"
-    not_before = _time(given.get("NotBefore") or "", f"{place}/NotBefore")
+    not_before = _time(members["NotBefore"]) if "NotBefore" in members and members["NotBefore"].value else None
     soonest = now + NOTICE[kind]
     if not_before is None:
         not_before = now if started else soonest
     return Event(
-        _text(given.get("EventId", ""), f"{place}/EventId", 128),
+        members["EventId"].text(128) if "EventId" in members else "",
         kind,
-        _names(given.get("Resources", [name]), f"{place}/Resources"),
+        _names(members["Resources"]) if "Resources" in members else (name,),
         not_before,
         now + remains if started else None,
         remains,
-        _text(given.get("Description", usual[0]), f"{place}/Description"),
-        _source(given.get("EventSource", usual[1]), f"{place}/EventSource"),
+        members["Description"].text(LONGEST_TEXT) if "Description" in members else description,
+        members["EventSource"].one_of(SOURCES, "a source of events") if "EventSource" in members else source,
         duration,
         soonest if not_before <= now and not started else None,
     )
 
 
-def _kept(value: object, place: str) -> Event:
-    given = _object(value, place, EVENT)
-    for member in EVENT:
-        if member not in given:
-            raise wrong(f"An event of a snapshot has a member {member}.", location=place)
-    if _text(given["type"], f"{place}/type") not in NOTICE:
-        raise wrong("There is no such type of event.", location=f"{place}/type")
-    if not _text(given["id"], f"{place}/id", 128):
-        raise wrong("An event has an id.", location=f"{place}/id")
-    ends, begins = (None if given[name] is None else _number(given[name], f"{place}/{name}", 0, _LATEST) for name in ("ends", "begins"))
+def _kept(given: Input) -> Event:
+    members = given.members(EVENT, required=EVENT)
+    event_id = members["id"].text(128)
+    if not event_id:
+        members["id"].must_be("text that is not empty")
+    ends, begins = (None if members[name].value is None else members[name].integer(0, LATEST) for name in ("ends", "begins"))
     return Event(
-        given["id"],
-        given["type"],
-        _names(given["resources"], f"{place}/resources"),
-        _number(given["not_before"], f"{place}/not_before", 0, _LATEST),
+        event_id,
+        members["type"].one_of(NOTICE, "a type of event"),
+        _names(members["resources"]),
+        members["not_before"].integer(0, LATEST),
         ends,
-        _number(given["remains"], f"{place}/remains", 0, LONGEST),
-        _text(given["description"], f"{place}/description"),
-        _source(given["source"], f"{place}/source"),
-        _number(given["duration"], f"{place}/duration", -1, LONGEST),
+        members["remains"].integer(0, LONGEST),
+        members["description"].text(LONGEST_TEXT),
+        members["source"].one_of(SOURCES, "a source of events"),
+        members["duration"].integer(-1, LONGEST),
         begins,
     )
 
 
-def _with_id(event: Event, event_id: str) -> Event:
-    return replace(event, id=event_id)
+def _names(given: Input) -> tuple[str, ...]:
+    return tuple(one.text(256) for one in given.elements(LONGEST_LIST, "a list of names of machines"))
 
 
-def _object(value: object, place: str, known: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise wrong("This is an object.", location=place or "/")
-    for member in value:
-        if member not in known:
-            raise wrong(f"There is no member {member[:64]!r} here.", "Known: " + ", ".join(known) + ".", place or "/")
-    return value
-
-
-def _number(value: object, place: str, least: int, most: int = 2**63 - 1) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise wrong(f"This is a whole number from {least} to {most}.", location=place)
-    return value
-
-
-def _text(value: object, place: str, most: int = LONGEST_TEXT) -> str:
-    if not isinstance(value, str) or len(value) > most:
-        raise wrong(f"This is text of at most {most} characters.", location=place)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise wrong("The text is not valid Unicode.", location=place) from None
-    return value
-
-
-def _names(value: object, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > LONGEST_LIST:
-        raise wrong("This is a list of names of machines.", location=place)
-    return tuple(_text(one, f"{place}/{index}", 256) for index, one in enumerate(value))
-
-
-def _source(value: object, place: str) -> str:
-    if value not in ("Platform", "User"):
-        raise wrong("The source of an event is Platform or User.", location=place)
-    return str(value)
-
-
-def _time(value: object, place: str) -> int | None:
-    """Unix time of a date as the service writes it, or in ISO 8601 with a zone; None for ``""``."""
-    text = _text(value, place, 64)
-    if not text:
-        return None
+def _time(given: Input) -> int:
+    """Return the Unix time of a date as the service writes it, or in ISO 8601 with a zone."""
+    text = given.text(64)
     parsed = parsedate_tz(text)
     try:
         if parsed is not None and parsed[9] is not None:
@@ -194,7 +148,6 @@ def _time(value: object, place: str) -> int | None:
             at = int(moment.timestamp())
     except (ValueError, OverflowError):
         at = -1
-    if not 0 <= at <= _LATEST:
-        hint = 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".'
-        raise wrong("This is no time.", hint, place) from None
+    if not 0 <= at <= LATEST:
+        given.must_be("a time with a zone", 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".')
     return at

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from imdskit.emulator.authority.document_faults import Flaw
 from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
+from imdskit.emulator.json_input import Format, Input
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Delivery
 
@@ -23,11 +24,14 @@ MAX_SECONDS = 3600
 MAX_COUNT = 1_000_000_000
 """The largest script, the most rules, the longest time, the greatest number in one."""
 
+FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
+
 CATEGORIES = ("attested", "identity", "instance", "loadbalancer", "reprovisiondata", "scheduledevents", "thim", "versions")
 CACHED_NONCE = "cached-nonce"
 DOCUMENTS = (CACHED_NONCE, *(flaw.value for flaw in Flaw))
 
 _RULE = ("match", "times", "for", "after", "fault")
+_SNAPSHOT = ("rule", "matched", "applied", "age_ns")
 _MATCH = ("method", "category", "path", "query", "headers", "source")
 _STATUS = ("status", "retryAfter", "from", "body", "contentType", "headers")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}", re.ASCII)
@@ -78,177 +82,160 @@ class FaultRule:
 
 
 def read(path: str | Path) -> tuple[FaultRule, ...]:
-    """The rules in a file. Raises ScenarioError, ``bad-faults``."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise wrong(f"The fault script {path} cannot be read: {error}.") from None
-    return parse(data)
+    """Return the rules in a file. Raises ScenarioError, ``bad-faults``."""
+    return _rules(FORMAT.read(path))
 
 
 def parse(data: bytes) -> tuple[FaultRule, ...]:
-    """The rules in JSON. Raises ScenarioError, ``bad-faults``."""
-    if len(data) > MAX_BYTES:
-        raise wrong(f"The fault script is larger than {MAX_BYTES} bytes.")
-    try:
-        value = json.loads(data, object_pairs_hook=_object_without_repeats)
-    except (ValueError, RecursionError) as error:
-        raise wrong(f"The fault script is not JSON: {error}.") from None
-    return of(value)
+    """Return the rules in JSON. Raises ScenarioError, ``bad-faults``."""
+    return _rules(FORMAT.parse(data))
 
 
 def of(value: object) -> tuple[FaultRule, ...]:
-    """The rules in parsed JSON. Raises ScenarioError, ``bad-faults``, with a JSON pointer."""
+    """Return the rules in parsed JSON. Raises ScenarioError, ``bad-faults``, with a JSON pointer."""
     try:
         octets = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise wrong(f"The fault script is not JSON: {error}.") from None
-    copy = json.loads(octets)  # later changes of the caller's lists do not matter
-    if not isinstance(copy, list) or len(copy) > MAX_RULES:
-        raise wrong(f"A fault script is a list of at most {MAX_RULES} rules.")
-    return tuple(_rule(one, f"/{index}") for index, one in enumerate(copy))
+        raise FORMAT.wrong(f"{FORMAT.name} is not JSON: {error}.") from None
+    return _rules(FORMAT.of(json.loads(octets)))  # a copy: later changes of the caller's lists do not matter
 
 
 def of_snapshot(snapshot: object) -> tuple[tuple[FaultRule, ...], list[tuple[int, int, int]]]:
-    """Rules and (matched, applied, nanoseconds since the first time) of each, of what ``Faults.snapshot`` gave."""
-    if not isinstance(snapshot, list):
-        raise wrong("A snapshot of faults is a list.")
+    """Return rules, and (matched, applied, nanoseconds since the first time) of each, from what ``Faults.snapshot`` returned."""
     rules, counts = [], []
-    for index, one in enumerate(snapshot):
-        place = f"/{index}"
-        members = _object(one, place, ("rule", "matched", "applied", "age_ns"))
-        for name in ("rule", "matched", "applied", "age_ns"):
-            if name not in members:
-                raise wrong(f"There is no member {name} here.", place)
-        rules.append(members["rule"])
-        numbers = (_whole(members[name], f"{place}/{name}", 0, 2**63) for name in ("matched", "applied", "age_ns"))
-        matched, applied, age = numbers
+    for one in FORMAT.of(snapshot).elements():
+        members = one.members(_SNAPSHOT, required=_SNAPSHOT)
+        rules.append(members["rule"].value)
+        matched, applied, age = (members[name].integer(0, 2**63) for name in _SNAPSHOT[1:])
         counts.append((matched, applied, age))
     return of(rules), counts
 
 
-def wrong(message: str, location: str = "", hint: str = "") -> ScenarioError:
-    """The error of every mistake in a script."""
-    return ScenarioError("bad-faults", message, location=location, hint=hint or "The format is in docs/faults.md.")
+def _rules(script: Input) -> tuple[FaultRule, ...]:
+    return tuple(_rule(one) for one in script.elements(MAX_RULES, "a list of rules"))
 
 
-def _rule(value: object, place: str) -> FaultRule:
-    rule = _object(value, place, _RULE)
-    if "fault" not in rule:
-        raise wrong("A rule has a fault.", place)
+def _rule(given: Input) -> FaultRule:
+    rule = given.members(_RULE, required=("fault",))
     if "for" in rule and "times" in rule:
-        raise wrong("A rule applies so many times or for so long, not both.", f"{place}/for")
-    times = rule.get("times", None if "for" in rule else 1)
+        rule["for"].fail("A rule applies `times` times or `for` so many seconds, not both.", "Leave one of them out.")
+    times = None if "for" in rule else 1
+    if "times" in rule and rule["times"].value is not None:
+        times = rule["times"].integer(1, MAX_COUNT)
+    elif "times" in rule:
+        times = None
     return FaultRule(
-        _match(rule.get("match", {}), f"{place}/match"),
-        None if times is None else _whole(times, f"{place}/times", 1),
-        _nanoseconds(rule["for"], f"{place}/for") if "for" in rule else None,
-        _whole(rule.get("after", 0), f"{place}/after", 0),
-        _fault(rule["fault"], f"{place}/fault"),
-        rule,
+        _match(rule["match"]) if "match" in rule else Match(),
+        times,
+        _nanoseconds(rule["for"]) if "for" in rule else None,
+        rule["after"].integer(0, MAX_COUNT) if "after" in rule else 0,
+        _fault(rule["fault"]),
+        given.value,
     )
 
 
-def _match(value: object, place: str) -> Match:
-    match = _object(value, place, _MATCH)
-    methods = match.get("method", [])
+def _match(given: Input) -> Match:
+    match = given.members(_MATCH)
     category = match.get("category")
-    if isinstance(methods, str):
-        methods = [methods]
-    if not isinstance(methods, list) or not all(isinstance(one, str) and _TOKEN.fullmatch(one) for one in methods):
-        raise wrong("A method is written like GET; several are a list.", f"{place}/method")
-    if category is not None and (not isinstance(category, str) or category.lower() not in CATEGORIES):
-        raise wrong("There is no such category.", f"{place}/category", f"Known: {', '.join(CATEGORIES)}.")
+    if category is not None and category.value is not None:
+        name = category.value.lower() if isinstance(category.value, str) else ""
+        if name not in CATEGORIES:
+            category.must_be("a category", f"Known: {', '.join(CATEGORIES)}.")
+    else:
+        name = None
     return Match(
-        frozenset(methods),
-        None if category is None else category.lower(),
-        _pattern(match["path"], f"{place}/path", lower=True) if "path" in match else None,
-        _patterns(match.get("query", {}), f"{place}/query"),
-        _patterns(match.get("headers", {}), f"{place}/headers"),
-        _source(match["source"], f"{place}/source") if "source" in match else None,
+        _methods(match["method"]) if "method" in match else frozenset(),
+        name,
+        _pattern(match["path"], lower=True) if "path" in match else None,
+        _patterns(match["query"]) if "query" in match else (),
+        _patterns(match["headers"]) if "headers" in match else (),
+        _source(match["source"]) if "source" in match else None,
     )
 
 
-def _fault(value: object, place: str) -> Fault:
-    if isinstance(value, dict) and "status" in value:
-        return _status(_object(value, place, _STATUS), place)
-    fault = _object(value, place, ("status", *_KINDS))
+def _methods(given: Input) -> frozenset[str]:
+    methods = [given.value] if isinstance(given.value, str) else given.value
+    if not isinstance(methods, list) or not all(isinstance(one, str) and _TOKEN.fullmatch(one) for one in methods):
+        given.must_be("a method such as `GET`, or a list of them")
+    return frozenset(methods)
+
+
+def _fault(given: Input) -> Fault:
+    if isinstance(given.value, dict) and "status" in given.value:
+        return _status(given.members(_STATUS))
+    fault = given.members(("status", *_TYPES))
     if len(fault) != 1:
-        raise wrong("A fault is exactly one thing.", place, f"Known: status, {', '.join(_KINDS)}.")
-    ((kind, content),) = fault.items()
-    return _KINDS[kind](content, f"{place}/{kind}")
+        given.fail("A fault must have exactly one member.", f"Known: status, {', '.join(_TYPES)}.")
+    ((name, content),) = fault.items()
+    return _TYPES[name](content)
 
 
-def _status(fault: dict[str, Any], place: str) -> Status:
-    status = _whole(fault["status"], f"{place}/status", 200, 599)
-    origin = fault.get("from", "service")
-    if origin not in ("service", "host"):
-        raise wrong("An answer is from the service or from the host.", f"{place}/from")
+def _status(fault: dict[str, Input]) -> Status:
+    status = fault["status"].integer(200, 599)
+    origin = fault["from"].one_of(("service", "host"), "`service` or `host`") if "from" in fault else "service"
     if status < 400 and "body" not in fault:
-        raise wrong("The service has no body for this status; give one.", f"{place}/status")
-    headers = list(_headers(fault.get("headers", {}), f"{place}/headers"))
+        fault["status"].fail("The service has no body for this status.", "Give one in `body`.")
+    headers = list(_headers(fault["headers"])) if "headers" in fault else []
     if "contentType" in fault:
-        headers.append(("Content-Type", _header_value(fault["contentType"], f"{place}/contentType")))
+        headers.append(("Content-Type", _header_value(fault["contentType"])))
     if "retryAfter" in fault:
-        headers.append(("Retry-After", str(_whole(fault["retryAfter"], f"{place}/retryAfter", 0))))
-    body = fault.get("body")
+        headers.append(("Retry-After", str(fault["retryAfter"].integer(0, MAX_COUNT))))
+    body = fault["body"].value if "body" in fault else None
     if body is not None and not isinstance(body, str):
         body = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Status(status, origin == "host", tuple(headers), None if body is None else body.encode())
 
 
-def _delay(value: object, place: str) -> Fault:
-    return Slow(Delivery(delay_ns=_nanoseconds(value, place)))
+def _delay(given: Input) -> Fault:
+    return Slow(Delivery(delay_ns=_nanoseconds(given)))
 
 
-def _drip(value: object, place: str) -> Fault:
-    drip = _object(value, place, ("octets", "every"))
-    octets = _whole(drip.get("octets", 1), f"{place}/octets", 1)
-    if "every" not in drip:
-        raise wrong("How many seconds are between two pieces?", place)
-    return Slow(Delivery(drip_octets=octets, drip_ns=_nanoseconds(drip["every"], f"{place}/every")))
+def _drip(given: Input) -> Fault:
+    drip = given.members(("octets", "every"), required=("every",))
+    octets = drip["octets"].integer(1, MAX_COUNT) if "octets" in drip else 1
+    return Slow(Delivery(drip_octets=octets, drip_ns=_nanoseconds(drip["every"])))
 
 
-def _reset(value: object, place: str) -> Fault:
-    if value is not True:
-        raise wrong("This is true.", place)
+def _reset(given: Input) -> Fault:
+    if given.value is not True:
+        given.must_be("`true`")
     return Slow(Delivery(reset=True))
 
 
-def _truncate(value: object, place: str) -> Fault:
-    return Slow(Delivery(cut=_whole(value, place, 0)))
+def _truncate(given: Input) -> Fault:
+    return Slow(Delivery(cut=given.integer(0, MAX_COUNT)))
 
 
-def _foreign(value: object, place: str) -> Fault:
-    if value is not True and not isinstance(value, str):
-        raise wrong("This is true, or the page.", place)
-    return Page((value if isinstance(value, str) else PAGE).encode())
+def _foreign(given: Input) -> Fault:
+    if given.value is not True and not isinstance(given.value, str):
+        given.must_be("`true` or the text of a page")
+    return Page((given.value if isinstance(given.value, str) else PAGE).encode())
 
 
-def _missing(value: object, place: str) -> Fault:
-    if not isinstance(value, list) or not value:
-        raise wrong("This is a list of JSON pointers.", place)
-    return Edit(tuple((_pointer(one, f"{place}/{index}"),) for index, one in enumerate(value)))
+def _missing(given: Input) -> Fault:
+    pointers = given.elements(expected="a list of JSON pointers")
+    if not pointers:
+        given.must_be("a list of at least one JSON pointer")
+    return Edit(tuple((_pointer(one, one.value),) for one in pointers))
 
 
-def _replace(value: object, place: str) -> Fault:
-    if not isinstance(value, dict) or not value:
-        raise wrong("This is an object: JSON pointers and the values to put there.", place)
-    return Edit(tuple((_pointer(one, f"{place}/{_escaped(one)}"), put) for one, put in value.items()))
+def _replace(given: Input) -> Fault:
+    members = given.members(expected="an object of JSON pointers and the values to put there")
+    if not members:
+        given.must_be("an object with at least one JSON pointer")
+    return Edit(tuple((_pointer(one, name), one.value) for name, one in members.items()))
 
 
-def _content_type(value: object, place: str) -> Fault:
-    return Headers((("Content-Type", _header_value(value, place)),))
+def _content_type(given: Input) -> Fault:
+    return Headers((("Content-Type", _header_value(given)),))
 
 
-def _document(value: object, place: str) -> Fault:
-    if value not in DOCUMENTS:
-        raise wrong("There is no such fault of a document.", place, f"Known: {', '.join(DOCUMENTS)}.")
-    return Document(None if value == CACHED_NONCE else Flaw(str(value)))
+def _document(given: Input) -> Fault:
+    name = given.one_of(DOCUMENTS, "a document fault")
+    return Document(None if name == CACHED_NONCE else Flaw(name))
 
 
-_KINDS: dict[str, Callable[[object, str], Fault]] = {
+_TYPES: dict[str, Callable[[Input], Fault]] = {
     "delay": _delay,
     "drip": _drip,
     "reset": _reset,
@@ -261,46 +248,28 @@ _KINDS: dict[str, Callable[[object, str], Fault]] = {
 }
 
 
-def _object(value: object, place: str, known: Collection[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise wrong("This is an object.", place)
-    for name in value:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
-            raise wrong(f"There is no member {name!r} here.", f"{place}/{_escaped(name)}", hint)
-    return value
-
-
-def _whole(value: object, place: str, least: int, most: int = MAX_COUNT) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise wrong(f"This is a whole number from {least} to {most}.", place)
-    return value
-
-
-def _nanoseconds(value: object, place: str) -> int:
+def _nanoseconds(given: Input) -> int:
+    value = given.value
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= MAX_SECONDS:
-        raise wrong(f"This is a number of seconds, more than 0 and at most {MAX_SECONDS}.", place)
+        given.must_be(f"a number of seconds, more than 0 and at most {MAX_SECONDS}")
     return max(1, round(value * 1_000_000_000))
 
 
-def _pattern(value: object, place: str, *, lower: bool = False) -> re.Pattern[str]:
-    if not isinstance(value, str):
-        raise wrong("This is a pattern with * and ?.", place)
-    return re.compile(fnmatch.translate(value.lower() if lower else value))
+def _pattern(given: Input, *, lower: bool = False) -> re.Pattern[str]:
+    text = given.text(expected="a pattern with * and ?")
+    return re.compile(fnmatch.translate(text.lower() if lower else text))
 
 
-def _patterns(value: object, place: str) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
-    if not isinstance(value, dict):
-        raise wrong("This is an object: names, and patterns of their values, or null for what must not be there.", place)
-    return tuple((name.lower(), None if one is None else _pattern(one, f"{place}/{_escaped(name)}")) for name, one in value.items())
+def _patterns(given: Input) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
+    members = given.members(expected="an object of names and patterns of their values, or null for what must be absent")
+    return tuple((name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items())
 
 
-def _source(value: object, place: str) -> Callable[[str], bool]:
+def _source(given: Input) -> Callable[[str], bool]:
     try:
-        network = ipaddress.ip_network(value if isinstance(value, str) else "")
+        network = ipaddress.ip_network(given.value if isinstance(given.value, str) else "")
     except ValueError:
-        raise wrong("This is an address or a network, as 10.0.0.4 or 10.0.0.0/8.", place) from None
+        given.must_be("an address or a network, such as 10.0.0.4 or 10.0.0.0/8")
 
     def meant(source: str) -> bool:
         try:
@@ -311,34 +280,21 @@ def _source(value: object, place: str) -> Callable[[str], bool]:
     return meant
 
 
-def _headers(value: object, place: str) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        raise wrong("This is an object: names and values of headers.", place)
-    for name in value:
+def _headers(given: Input) -> tuple[tuple[str, str], ...]:
+    members = given.members(expected="an object of names and values of headers")
+    for name, one in members.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _TRANSPORT:
-            raise wrong("This cannot be a header here.", f"{place}/{_escaped(name)}")
-    return tuple((name, _header_value(one, f"{place}/{_escaped(name)}")) for name, one in value.items())
+            one.fail(f"The header {name[:64]!r} cannot be set here.")
+    return tuple((name, _header_value(one)) for name, one in members.items())
 
 
-def _header_value(value: object, place: str) -> str:
-    if not isinstance(value, str) or not _VALUE.fullmatch(value):
-        raise wrong("This is the value of a header: printable ASCII, at most 1024 characters.", place)
-    return value
+def _header_value(given: Input) -> str:
+    if not isinstance(given.value, str) or not _VALUE.fullmatch(given.value):
+        given.must_be("the value of a header: printable ASCII, at most 1024 characters")
+    return given.value
 
 
-def _pointer(value: object, place: str) -> Pointer:
-    if not isinstance(value, str) or not value.startswith("/") or re.search("~(?![01])", value):
-        raise wrong("This is a JSON pointer to a member, as /compute/vmId.", place)
-    return tuple(token.replace("~1", "/").replace("~0", "~") for token in value[1:].split("/"))
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError("the member " + repr(next(name for name in names if names.count(name) > 1)) + " stands there twice")
-    return value
+def _pointer(at: Input, text: object) -> Pointer:
+    if not isinstance(text, str) or not text.startswith("/") or re.search("~(?![01])", text):
+        at.fail(f"A JSON pointer to a member is expected, such as /compute/vmId; got {text!r:.60}.")
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in text[1:].split("/"))

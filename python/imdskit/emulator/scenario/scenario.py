@@ -7,19 +7,19 @@ What is left out is filled in by :mod:`imdskit.emulator.machine`.
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from imdskit import clouds, versions
+from imdskit.emulator.json_input import Format, Input
 from imdskit.emulator.scenario import template
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol.shape import Member, Object, tree
+from imdskit.protocol.shape import Member, tree
 
 MAX_BYTES = 1024 * 1024
 """The largest scenario that is read."""
@@ -51,6 +51,9 @@ SHAPE = tree(
     }
 )
 """Every member that a scenario may give."""
+
+FORMAT = Format("The scenario", partial(ScenarioError, "bad-scenario"), "The format is in docs/scenarios.md.", MAX_BYTES)
+_TEXT = 'Write numbers and truth values as text, too: "30", "true".'
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
@@ -111,15 +114,10 @@ class Scenario:
         if isinstance(name_or_path, str) and not text.endswith(".json") and "/" not in text and "\\" not in text:
             if text not in cls.names():
                 known = ", ".join(cls.names())
-                raise _wrong(f"There is no scenario called {text!r}.", hint=f"Known: {known}; or give a path to a file.")
+                raise FORMAT.wrong(f"There is no scenario called {text!r}.", hint=f"Known: {known}; or give a path to a file.")
             data = (resources.files("imdskit.emulator.scenario") / "builtin" / f"{text}.json").read_bytes()
             return cls.parse(data, text)
-        try:
-            with open(text, "rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as error:
-            raise _wrong(f"The scenario {text} cannot be read: {error}.") from None
-        return cls.parse(data, Path(text).stem)
+        return cls._read(FORMAT.read(text), Path(text).stem)
 
     @classmethod
     def parse(cls, data: bytes, name: str = "scenario") -> Scenario:
@@ -128,41 +126,39 @@ class Scenario:
         Raises:
             ScenarioError: with the place of the mistake as a JSON pointer (RFC 6901).
         """
-        if len(data) > MAX_BYTES:
-            raise _wrong(f"The scenario is larger than {MAX_BYTES} bytes.")
-        try:
-            value = json.loads(data, object_pairs_hook=_object_without_repeats)
-        except (ValueError, RecursionError) as error:
-            raise _wrong(f"The scenario is not JSON: {error}.") from None
-        return cls.of(value, name)
+        return cls._read(FORMAT.parse(data), name)
 
     @classmethod
     def of(cls, value: object, name: str = "scenario") -> Scenario:
-        """A scenario from parsed JSON. Raises ScenarioError like :meth:`parse`."""
-        if not isinstance(value, dict):
-            raise _wrong("A scenario is a JSON object.")
-        for member in value:
-            if member not in (*HEAD, *SHAPE.members):
-                raise _unknown(member, (*HEAD, *SHAPE.members), "")
-        for member in ("$schema", "description", "profile"):
-            if not isinstance(value.get(member, ""), str):
-                raise _wrong("This is text.", f"/{member}")
-        rules_off = value.get("rulesOff", [])
-        if not isinstance(rules_off, list) or not all(isinstance(rule, str) for rule in rules_off):
-            raise _wrong("This is a list of names of rules.", "/rulesOff")
-        if not isinstance(value.get("template", False), bool):
-            raise _wrong("This is true or false.", "/template")
-        kind = value.get("kind", KINDS[0])
-        if kind not in KINDS:
-            raise _wrong("There is no such kind of machine.", "/kind", "Known: " + ", ".join(KINDS) + ".")
-        given = {part: value[part] for part in SHAPE.members if part in value}
-        for part, content in given.items():
-            _check(content, SHAPE.members[part], f"/{part}")
-        raw = given if value.get("template", False) else None
+        """Return a scenario from parsed JSON. Raises ScenarioError like :meth:`parse`."""
+        return cls._read(FORMAT.of(value), name)
+
+    @classmethod
+    def _read(cls, source: Input, name: str) -> Scenario:
+        members = source.members((*HEAD, *SHAPE.members), expected="a JSON object")
+        texts = {name: members[name].text() for name in ("$schema", "description", "profile") if name in members}
+        rules_off = tuple(each.value for each in members["rulesOff"].elements()) if "rulesOff" in members else ()
+        if not all(isinstance(rule, str) for rule in rules_off):
+            members["rulesOff"].must_be("a list of names of rules")
+        is_template = "template" in members and members["template"].boolean()
+        kind = members["kind"].one_of(KINDS, "a kind of machine") if "kind" in members else KINDS[0]
+        for part, node in SHAPE.members.items():
+            if part in members:
+                _check(members[part], node)
+        given = {part: members[part].value for part in SHAPE.members if part in members}
+        raw = given if is_template else None
         given = given if raw is None else template.fill(raw, 0)
-        cloud, api_versions = _cloud(value.get("cloud"), given), _versions(value.get("apiVersions"))
-        mood = value.get("profile", "today"), tuple(rules_off)
-        return cls(name, value.get("description", ""), cloud, kind == "classic", api_versions, given, raw, *mood)
+        return cls(
+            name,
+            texts.get("description", ""),
+            _cloud(members.get("cloud"), given),
+            kind == "classic",
+            _versions(members.get("apiVersions")),
+            given,
+            raw,
+            texts.get("profile", "today"),
+            rules_off,
+        )
 
     def machine(self, index: int) -> Scenario:
         """This scenario for machine ``index`` of many; the same for all if it is no template. A template by itself is its machine 0.
@@ -173,97 +169,56 @@ class Scenario:
         return self if self.template is None else replace(self, given=template.fill(self.template, index))
 
 
-def _cloud(name: object, given: Mapping[str, Any]) -> clouds.Cloud:
-    environment = (given.get("compute") or {}).get("azEnvironment")
-    place = "/cloud" if name is not None else "/compute/azEnvironment"
-    chosen = environment if name is None else name
-    if chosen is None:
+def _cloud(chosen: Input | None, given: Mapping[str, Any]) -> clouds.Cloud:
+    if chosen is None or chosen.value is None:
+        chosen = Input((given.get("compute") or {}).get("azEnvironment"), "/compute/azEnvironment", FORMAT)
+    if chosen.value is None:
         return clouds.PUBLIC
     try:
-        return clouds.find(chosen) if isinstance(chosen, str) else clouds.find(repr(chosen))
+        return clouds.find(chosen.value) if isinstance(chosen.value, str) else clouds.find(repr(chosen.value))
     except UsageError as error:
-        raise _wrong(error.message, place, error.hint) from None
+        chosen.fail(error.message, error.hint)
 
 
-def _versions(value: object) -> tuple[str, ...]:
-    if value is None:
+def _versions(given: Input | None) -> tuple[str, ...]:
+    if given is None or given.value is None:
         return versions.API_VERSIONS
-    if not isinstance(value, list) or not value:
-        raise _wrong("apiVersions is a list of at least one version.", "/apiVersions")
-    for index, version in enumerate(value):
-        if not isinstance(version, str) or not _VERSION.fullmatch(version):
-            raise _wrong("An api-version is written YYYY-MM-DD.", f"/apiVersions/{index}")
-    if len(set(value)) != len(value):
-        raise _wrong("An api-version stands there twice.", "/apiVersions")
-    return tuple(sorted(value))
+    elements = given.elements()
+    if not elements:
+        given.must_be("a list of at least one version")
+    for each in elements:
+        if not isinstance(each.value, str) or not _VERSION.fullmatch(each.value):
+            each.must_be("an api-version, written YYYY-MM-DD")
+    if len(set(given.value)) != len(elements):
+        given.fail("An api-version occurs twice.")
+    return tuple(sorted(given.value))
 
 
-def _check(value: object, node: Member, place: str) -> None:
-    """Whether ``value`` fits ``node``; None fits everywhere and leaves the member out of every answer."""
-    if value is None:
+def _check(given: Input, node: Member) -> None:
+    """Raise ScenarioError unless ``given`` fits ``node``. None fits everywhere, and leaves the member out of every response."""
+    place = given.location
+    if given.value is None:
         return
-    if place == "/compute/tags" and isinstance(value, dict):
-        for tag, text in value.items():
-            _check_text(tag, f"{place}/{_escaped(tag)}")
-            _check_text(text, f"{place}/{_escaped(tag)}")
+    if place == "/compute/tags" and isinstance(given.value, dict):
+        for name, tag in given.members().items():
+            Input(name, tag.location, FORMAT).text()
+            tag.text(hint=_TEXT)
+    elif node.kind == "leaf" and place in _BOOLEANS:
+        given.boolean()
+    elif node.kind == "leaf" and _PORT.fullmatch(place):
+        given.integer(0, 65535)
     elif node.kind == "leaf":
-        if place in _BOOLEANS:
-            if not isinstance(value, bool):
-                raise _wrong("This one member is true or false.", place)
-        elif _PORT.fullmatch(place):
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
-                raise _wrong("A port is a number from 0 to 65535.", place)
-        else:
-            _check_text(value, place)
+        given.text(hint=_TEXT)
     elif node.kind == "array":
-        if not isinstance(value, list):
-            raise _wrong("This is an array.", place)
-        check = _check_object if node.members else _check_element
-        for index, element in enumerate(value):
-            check(element, node, f"{place}/{index}")
+        for element in given.elements():
+            if node.members:
+                _check_members(element, node)
+            else:
+                element.text(hint=_TEXT)
     else:
-        _check_object(value, node, place)
+        _check_members(given, node)
 
 
-def _check_object(value: object, node: Member, place: str) -> None:
-    if not isinstance(value, dict):
-        raise _wrong("This is an object.", place)
-    for name, content in value.items():
-        if name not in node.members:
-            raise _unknown(name, tuple(node.members), place)
-        _check(content, node.members[name], f"{place}/{_escaped(name)}")
-
-
-def _check_element(value: object, _: Member, place: str) -> None:
-    _check_text(value, place)
-
-
-def _check_text(value: object, place: str) -> None:
-    if not isinstance(value, str):
-        raise _wrong('Every value is text; numbers and truth values too: "30", "true".', place)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _wrong("The text is not valid Unicode.", place) from None
-
-
-def _object_without_repeats(pairs: list[tuple[str, Any]]) -> Object:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError("the member " + repr(next(name for name in names if names.count(name) > 1)) + " stands there twice")
-    return value
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _unknown(name: str, known: tuple[str, ...], place: str) -> ScenarioError:
-    close = difflib.get_close_matches(name, known, 1, 0.6) or [one for one in known if one.lower() == name.lower()]
-    hint = f"Did you mean {close[0]}?" if close else "Known: " + ", ".join(known) + "."
-    return _wrong(f"There is no member {name!r} here.", f"{place}/{_escaped(name)}", hint)
-
-
-def _wrong(message: str, location: str = "", hint: str = "") -> ScenarioError:
-    return ScenarioError("bad-scenario", message, location=location, hint=hint or "The format is in docs/scenarios.md.")
+def _check_members(given: Input, node: Member) -> None:
+    for name, member in given.members(node.members.keys()).items():
+        _check(member, node.members[name])

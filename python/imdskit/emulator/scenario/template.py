@@ -18,6 +18,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from imdskit.emulator.json_input import escaped
 from imdskit.errors import ScenarioError
 
 RESERVED = 4
@@ -41,7 +42,7 @@ def fill(value: Any, index: int, place: str = "") -> Any:
     if isinstance(value, str):
         return _text(value, index, place) if "{" in value or "}" in value else value
     if isinstance(value, dict):
-        return {name: fill(inner, index, f"{place}/{name.replace('~', '~0').replace('/', '~1')}") for name, inner in value.items()}
+        return {name: fill(inner, index, f"{place}/{escaped(name)}") for name, inner in value.items()}
     if isinstance(value, list):
         return [fill(inner, index, f"{place}/{position}") for position, inner in enumerate(value)]
     return value
