@@ -11,7 +11,7 @@ import pytest
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
-from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.http.event_loop import EventLoop
 from imdskit.emulator.http.server import Server
@@ -19,7 +19,7 @@ from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.profiles import find
-from imdskit.emulator.service.rate_limits import Throttle
+from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800
@@ -58,7 +58,7 @@ class Service:
             scenario = Scenario.load(scenario)
         if isinstance(scenario, dict):
             scenario = Scenario.of(scenario)
-        throttle = Throttle(backend.bucket, clock) if limited else None
+        throttle = RateLimits(backend.bucket, clock) if limited else None
         self.app = App(expand(scenario, seed), backend, clock, _signed, ISSUER, throttle=throttle, downloads=_downloads, **options)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
@@ -71,8 +71,8 @@ class Service:
         return self.ask(f"{path}?{query}")
 
 
-def _signed(content: bytes, flaw: Flaw | None = None, /) -> bytes:
-    return (b"signed:" if flaw is None else f"{flaw}:".encode()) + content
+def _signed(content: bytes, fault: DocumentFault | None = None, /) -> bytes:
+    return (b"signed:" if fault is None else f"{fault}:".encode()) + content
 
 
 def _downloads(path: str) -> tuple[str, bytes] | None:

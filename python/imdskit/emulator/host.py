@@ -19,7 +19,7 @@ from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
 from imdskit.emulator.addressing import OnlyMachine
 from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
-from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
@@ -34,7 +34,7 @@ from imdskit.emulator.scenario import document
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.app import PUBLISHED, QUICK, App
-from imdskit.emulator.service.rate_limits import Throttle
+from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.responses import NOT_FOUND, SERVER_ERROR
@@ -289,12 +289,12 @@ class Host:
     def _faults_for(self, index: int | None) -> Faults:
         return self.faults if index is None else self._own_faults.get(index, self.faults)
 
-    def _create(self, index: int, events: Events | None, throttle: Throttle | None) -> App:
+    def _create(self, index: int, events: Events | None, throttle: RateLimits | None) -> App:
         if throttle is None and self._options.rate_limit:
-            throttle = Throttle(self._backend.bucket, self.clock)
+            throttle = RateLimits(self._backend.bucket, self.clock)
         return self._app(index, self.scenario_of(index), events, throttle)
 
-    def _app(self, index: int, scenario: Scenario, events: Events | None, throttle: Throttle | None) -> App:
+    def _app(self, index: int, scenario: Scenario, events: Events | None, throttle: RateLimits | None) -> App:
         machine = expand(scenario, self._numbering.seed(index))
         return App(
             machine,
@@ -333,8 +333,8 @@ class Host:
         if app.machine.identities:
             self.issuer.prepare()
 
-    def _sign(self, region: str, content: bytes, flaw: Flaw | None = None, /) -> bytes:
-        return signed_document.message(self.authority.signer(region=region, flaw=flaw), content, flaw)
+    def _sign(self, region: str, content: bytes, fault: DocumentFault | None = None, /) -> bytes:
+        return signed_document.message(self.authority.signer(region=region, fault=fault), content, fault)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
         return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)

@@ -15,9 +15,9 @@ from weakref import WeakValueDictionary
 from imdskit.clock import Clock
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.service.app import App
-from imdskit.emulator.service.rate_limits import SECOND, Throttle
+from imdskit.emulator.service.rate_limits import SECOND, RateLimits
 
-Create = Callable[[int, Events | None, Throttle | None], App]
+Create = Callable[[int, Events | None, RateLimits | None], App]
 """Creates the service of a machine from its number and what was kept of it."""
 
 
@@ -39,7 +39,7 @@ class ResidentMachines:
         self._in_use: WeakValueDictionary[int, App] = WeakValueDictionary()
         """Resident machines, and those that were evicted while a request to them was under way."""
         self._events: dict[int, Events] = {}
-        self._limits: OrderedDict[int, tuple[int, Throttle]] = OrderedDict()
+        self._limits: OrderedDict[int, tuple[int, RateLimits]] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the number of machines in memory."""

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 
 from imdskit.clock import Clock
 from imdskit.emulator.authority import certificates as x509
-from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.keys import Keys, RsaKey
 from imdskit.errors import UsageError
 
@@ -97,7 +97,7 @@ class Authority:
             None: new keys from the operating system.
         keys: that were made before, of which those of the same seed are taken.
 
-    Making one takes about a second: three keys are generated. So does the first document with a :class:`Flaw`.
+    Making one takes about a second: three keys are generated. So does the first document with a :class:`DocumentFault`.
 
     Attributes:
         root: DER of the root certificate.
@@ -126,7 +126,7 @@ class Authority:
         self._key_lock = threading.Lock()
         self._known_keys = keys or Keys()
         self._keys: dict[str, RsaKey] = {}
-        self._signers: dict[tuple[str, str, Flaw | None], tuple[int, Signer]] = {}
+        self._signers: dict[tuple[str, str, DocumentFault | None], tuple[int, Signer]] = {}
         self._published: dict[str, _Link] = {}
 
         self._year = datetime.fromtimestamp(clock.now(), UTC).year - 1
@@ -155,13 +155,13 @@ class Authority:
             + self.issuing_pem
         )
 
-    def signer(self, domain: str | None = None, region: str | None = None, flaw: Flaw | None = None) -> Signer:
+    def signer(self, domain: str | None = None, region: str | None = None, fault: DocumentFault | None = None) -> Signer:
         """The leaf for a cloud's domain and a region, by default those of the authority. Remembered until its period is over.
 
         Args:
             domain: of the cloud.
             region: letter case and blanks are ignored.
-            flaw: what shall be wrong with the chain.
+            fault: what shall be wrong with the chain.
 
         Raises:
             UsageError: the domain or region cannot stand in a certificate.
@@ -172,14 +172,14 @@ class Authority:
             raise UsageError("bad-argument", f"{region!r} cannot be the region in a certificate's name.")
         period = self._clock.now() // LEAF_PERIOD
         with self._lock:
-            made, signer = self._signers.get((domain, region, flaw), (None, None))
+            made, signer = self._signers.get((domain, region, fault), (None, None))
         if signer is None or made != period:
-            not_before = period * LEAF_PERIOD - DAY - (LEAF_LIFE if flaw is Flaw.EXPIRED_LEAF else 0)
-            issuer = self._issuer(flaw)
+            not_before = period * LEAF_PERIOD - DAY - (LEAF_LIFE if fault is DocumentFault.EXPIRED_LEAF else 0)
+            issuer = self._issuer(fault)
             key = self._key(f"leaf {region}.{domain}" if issuer is self._issuing else f"{issuer.file} leaf {region}.{domain}")
             signer = self._make_leaf(issuer, key, domain, region, not_before)
             with self._lock:
-                self._signers[domain, region, flaw] = (period, signer)
+                self._signers[domain, region, fault] = (period, signer)
         return signer
 
     def download(self, path: str) -> tuple[str, bytes] | None:
@@ -198,13 +198,13 @@ class Authority:
         this_update = self._clock.now() // LEAF_PERIOD * LEAF_PERIOD - DAY
         return CRL_TYPE, x509.empty_revocation_list(link.name, link.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
 
-    def _issuer(self, flaw: Flaw | None) -> _Link:
-        """Who signs leaves with this flaw; published from now on."""
-        if flaw is None or flaw in (Flaw.BROKEN_SIGNATURE, Flaw.EXPIRED_LEAF):
+    def _issuer(self, fault: DocumentFault | None) -> _Link:
+        """Who signs leaves with this fault; published from now on."""
+        if fault is None or fault in (DocumentFault.BROKEN_SIGNATURE, DocumentFault.EXPIRED_LEAF):
             return self._issuing
-        root = self._make_root("unknown root") if flaw is Flaw.UNKNOWN_ROOT else self._root
-        issuing = self._make_issuing(root, f"issuing {flaw}", number="-3" if flaw is Flaw.MISSING_INTERMEDIATE else "-2")
-        published = {} if flaw is Flaw.MISSING_INTERMEDIATE else {issuing.file: issuing}
+        root = self._make_root("unknown root") if fault is DocumentFault.UNKNOWN_ROOT else self._root
+        issuing = self._make_issuing(root, f"issuing {fault}", number="-3" if fault is DocumentFault.MISSING_INTERMEDIATE else "-2")
+        published = {} if fault is DocumentFault.MISSING_INTERMEDIATE else {issuing.file: issuing}
         self._published = {**self._published, root.file: root, **published}
         return issuing
 

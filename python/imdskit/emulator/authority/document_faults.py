@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Flaw(StrEnum):
+class DocumentFault(StrEnum):
     """One thing that is wrong; everything else about the document is right."""
 
     BROKEN_SIGNATURE = "broken-signature"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from imdskit.asn1 import writer as der
 from imdskit.emulator.authority.authority import Signer
 from imdskit.emulator.authority.certificates import RSA_ENCRYPTION, algorithm
-from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.document_faults import DocumentFault
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 DATA = "1.2.840.113549.1.7.1"
@@ -18,7 +18,7 @@ SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
 """What the service puts where RFC 5652 wants the OID of a digest, in every genuine document."""
 
 
-def message(signer: Signer, content: bytes, flaw: Flaw | None = None) -> bytes:
+def message(signer: Signer, content: bytes, fault: DocumentFault | None = None) -> bytes:
     """ContentInfo of type SignedData over ``content``, in DER (RFC 5652 sections 3 and 5).
 
     As the service does it, and unlike what most libraries make: the OID of sha256WithRSAEncryption for the digest, one certificate (the
@@ -27,7 +27,7 @@ def message(signer: Signer, content: bytes, flaw: Flaw | None = None) -> bytes:
     Of all flaws only ``BROKEN_SIGNATURE`` makes a difference here; the others are the signer's.
     """
     signature = signer.sign(content)
-    if flaw is Flaw.BROKEN_SIGNATURE:
+    if fault is DocumentFault.BROKEN_SIGNATURE:
         signature = signature[:-1] + bytes((signature[-1] ^ 1,))
     digest_algorithm = algorithm(SHA256_WITH_RSA)
     signer_info = der.sequence(

@@ -20,7 +20,7 @@ from imdskit.clock import Clock
 from imdskit.emulator.faults import script as scripts
 from imdskit.emulator.faults.script import FaultRule, Match
 from imdskit.emulator.faults.types import Fault
-from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.service.request_context import RequestContext
 
 Script = str | Path | list[Any]
 """A file, or what such a file says."""
@@ -125,35 +125,35 @@ class Faults:
         rules, counts = scripts.of_snapshot(snapshot)
         self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
 
-    def take(self, call: Call) -> Fault | None:
+    def take(self, context: RequestContext) -> Fault | None:
         """The fault that applies to a request, which counts as applied from now on; or None."""
         now = self._clock.monotonic_ns()
         with self._lock:
             for one in self._active:
-                if _matches(one.rule.match, one.rule.fault, call) and one.takes(now):
+                if _matches(one.rule.match, one.rule.fault, context) and one.takes(now):
                     return one.rule.fault
-        return None if self._common is None else self._common.take(call)
+        return None if self._common is None else self._common.take(context)
 
     def _set(self, active: tuple[_Active, ...]) -> None:
         with self._lock:
             self._active = active
 
 
-def _matches(match: Match, fault: Fault, call: Call) -> bool:
-    request = call.request
-    if fault.category is not None and call.category != fault.category:
+def _matches(match: Match, fault: Fault, context: RequestContext) -> bool:
+    request = context.request
+    if fault.category is not None and context.category != fault.category:
         return False
     if match.path is None:
-        if call.category is None or (match.category is not None and call.category != match.category):
+        if context.category is None or (match.category is not None and context.category != match.category):
             return False
-    elif not match.path.fullmatch("/" + "/".join(call.target.segments).lower()) or match.category not in (None, call.category):
+    elif not match.path.fullmatch("/" + "/".join(context.target.segments).lower()) or match.category not in (None, context.category):
         return False
     if match.methods and request.method not in match.methods:
         return False
     if match.source is not None and not match.source(request.source):
         return False
     for name, pattern in match.query:
-        values = [value for key, value in call.target.parameters if key.lower() == name]
+        values = [value for key, value in context.target.parameters if key.lower() == name]
         if not (any(pattern.fullmatch(value) for value in values) if pattern else not values):
             return False
     for name, pattern in match.headers:

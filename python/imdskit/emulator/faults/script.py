@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
 from imdskit.emulator.json_input import Format, Input
 from imdskit.errors import ScenarioError
@@ -28,7 +28,7 @@ FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The f
 
 CATEGORIES = ("attested", "identity", "instance", "loadbalancer", "reprovisiondata", "scheduledevents", "thim", "versions")
 CACHED_NONCE = "cached-nonce"
-DOCUMENTS = (CACHED_NONCE, *(flaw.value for flaw in Flaw))
+DOCUMENTS = (CACHED_NONCE, *(fault.value for fault in DocumentFault))
 
 _RULE = ("match", "times", "for", "after", "fault")
 _SNAPSHOT = ("rule", "matched", "applied", "age_ns")
@@ -232,7 +232,7 @@ def _content_type(given: Input) -> Fault:
 
 def _document(given: Input) -> Fault:
     name = given.one_of(DOCUMENTS, "a document fault")
-    return Document(None if name == CACHED_NONCE else Flaw(name))
+    return Document(None if name == CACHED_NONCE else DocumentFault(name))
 
 
 _TYPES: dict[str, Callable[[Input], Fault]] = {

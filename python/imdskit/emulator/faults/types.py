@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imdskit.emulator.authority.document_faults import Flaw
-from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.service.request_context import RequestContext
 from imdskit.protocol.messages import Delivery, Response
 from imdskit.protocol.responses import failure, host_failure
 
@@ -38,10 +38,10 @@ class Fault:
         """Name for the journal: that of the class in lower case."""
         return type(self).__name__.lower()
 
-    def instead(self, call: Call) -> Response | None:
+    def instead(self, context: RequestContext) -> Response | None:
         """The answer in place of the service, which then is not asked and counts nothing, or None."""
 
-    def before(self, call: Call) -> None:
+    def before(self, context: RequestContext) -> None:
         """Prepare a request that the service is asked."""
 
     def after(self, response: Response) -> Response:
@@ -65,8 +65,8 @@ class Status(Fault):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
 
-    def instead(self, call: Call) -> Response | None:
-        answer = host_failure(self.status) if self.host else failure(self.status, call.category, call.wants_text)
+    def instead(self, context: RequestContext) -> Response | None:
+        answer = host_failure(self.status) if self.host else failure(self.status, context.category, context.wants_text)
         response = with_headers(answer.response(), self.headers)
         return response if self.body is None else response._replace(body=self.body)
 
@@ -77,7 +77,7 @@ class Page(Fault):
 
     page: bytes
 
-    def instead(self, call: Call) -> Response | None:
+    def instead(self, context: RequestContext) -> Response | None:
         return Response(200, (("Content-Type", "text/html; charset=utf-8"), ("Server", "nginx")), self.page)
 
 
@@ -127,14 +127,14 @@ class Document(Fault):
     """An attested document that must be refused.
 
     Attributes:
-        flaw: of signature or chain; None: it is an earlier document, which does not have the nonce of the request.
+        fault: of signature or chain; None: it is an earlier document, which does not have the nonce of the request.
     """
 
-    flaw: Flaw | None
+    fault: DocumentFault | None
     category = "attested"
 
-    def before(self, call: Call) -> None:
-        call.flaw, call.cached = self.flaw, self.flaw is None
+    def before(self, context: RequestContext) -> None:
+        context.fault, context.cached = self.fault, self.fault is None
 
 
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
@@ -144,7 +144,7 @@ def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Re
 
 
 def left(response: Response, call: Callable[[], None]) -> Response:
-    """``response``, which calls ``call`` when it has left."""
+    """``response``, which calls ``context`` when it has left."""
     return response._replace(delivery=replace(response.delivery or Delivery(), left=call))
 
 

@@ -24,9 +24,9 @@ from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.machine.seeded import Seeded
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.profiles import Profile
-from imdskit.emulator.service.rate_limits import Throttle
-from imdskit.emulator.service.request_context import Call, ServedMachine
-from imdskit.emulator.service.response_cache import MOST, AnswerCache
+from imdskit.emulator.service.rate_limits import RateLimits
+from imdskit.emulator.service.request_context import RequestContext, ServedMachine
+from imdskit.emulator.service.response_cache import MOST, ResponseCache
 from imdskit.emulator.service.routes import Attestor, Routes
 from imdskit.emulator.service.rules import refusal
 from imdskit.protocol.messages import Request, Response
@@ -81,7 +81,7 @@ class App:
         attestor: Attestor,
         issuer: Issuer,
         *,
-        throttle: Throttle | None = None,
+        throttle: RateLimits | None = None,
         downloads: Downloads | None = None,
         events_enabling: int = 0,
         profile: Profile | None = None,
@@ -116,7 +116,7 @@ class App:
             profile.version_error,
         )
         self.throttle = throttle
-        self.answers: AnswerCache | None = AnswerCache(request_id, cached_responses) if cached_responses else None
+        self.responses: ResponseCache | None = ResponseCache(request_id, cached_responses) if cached_responses else None
         self._downloads = downloads
         self.tokens = TokenCache(issuer, clock, machine.text("resourceId"), seed)
         self._routes = Routes(clock, attestor, self.tokens, request_id)
@@ -124,51 +124,51 @@ class App:
     def handle(self, request: Request) -> Response:
         """The answer to one request. Every request has one; nothing is raised for what it says."""
         if self.faults.on:
-            call = Call(self.machine, request)
-            fault = self.faults.take(call)
+            context = RequestContext(self.machine, request)
+            fault = self.faults.take(context)
             if fault is not None:
-                return self._faulty(call, fault)._replace(fault=fault.kind)
-        kept = None if self.answers is None else self.answers.find(request, self.machine)
-        if kept is not None and self.answers is not None:
+                return self._faulty(context, fault)._replace(fault=fault.kind)
+        kept = None if self.responses is None else self.responses.find(request, self.machine)
+        if kept is not None and self.responses is not None:
             if self.throttle is None or self.throttle.general():
-                return self.answers.answer(kept)
-            return self._answer(Call(self.machine, request, admitted=False))
+                return self.responses.answer(kept)
+            return self._answer(RequestContext(self.machine, request, admitted=False))
         published = self._published(request)
         if published is not None:
             return published
-        call = Call(self.machine, request)
-        response = self._limited(call)
-        if self.answers is not None and call.admitted:
-            self.answers.remember(call, response)
+        context = RequestContext(self.machine, request)
+        response = self._limited(context)
+        if self.responses is not None and context.admitted:
+            self.responses.remember(context, response)
         return response
 
-    def _faulty(self, call: Call, fault: Fault) -> Response:
-        instead = fault.instead(call)
+    def _faulty(self, context: RequestContext, fault: Fault) -> Response:
+        instead = fault.instead(context)
         if instead is not None:
             return instead
-        fault.before(call)
-        published = self._published(call.request)
+        fault.before(context)
+        published = self._published(context.request)
         if published is not None:
             return fault.after(published)
-        if not (fault.slow and call.category == "identity" and self.throttle is not None):
-            return fault.after(self._limited(call))
+        if not (fault.slow and context.category == "identity" and self.throttle is not None):
+            return fault.after(self._limited(context))
         with ExitStack() as under_way:
-            call.admitted = under_way.enter_context(self.throttle.identity())
-            response = fault.after(self._answer(call))
+            context.admitted = under_way.enter_context(self.throttle.identity())
+            response = fault.after(self._answer(context))
             return left(response, under_way.pop_all().close)
 
-    def _limited(self, call: Call) -> Response:
-        if self.throttle is None or call.category is None:
-            return self._answer(call)
-        if call.category == "identity":
-            with self.throttle.identity() as call.admitted:
-                return self._answer(call)
-        call.admitted = self.throttle.general()
-        return self._answer(call)
+    def _limited(self, context: RequestContext) -> Response:
+        if self.throttle is None or context.category is None:
+            return self._answer(context)
+        if context.category == "identity":
+            with self.throttle.identity() as context.admitted:
+                return self._answer(context)
+        context.admitted = self.throttle.general()
+        return self._answer(context)
 
-    def _answer(self, call: Call) -> Response:
-        refused = refusal(call, self._rules)
-        return self._routes.answer(call) if refused is None else refused[1].response()._replace(rule=refused[0].name)
+    def _answer(self, context: RequestContext) -> Response:
+        refused = refusal(context, self._rules)
+        return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
         """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""

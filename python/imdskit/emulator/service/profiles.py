@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from imdskit import versions
 from imdskit.emulator.scenario.scenario import Scenario
-from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, Rule
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol import responses as r
@@ -66,11 +66,11 @@ class Profile:
         return tuple(self.instead.get(rule.name, rule) for rule in RULES if rule.name not in unwanted)
 
 
-def _lower_case_header(call: Call) -> Answer | None:
-    values = call.request.header_values("Metadata")
+def _lower_case_header(context: RequestContext) -> Answer | None:
+    values = context.request.header_values("Metadata")
     if values and all(value.strip() == "true" for value in values):
         return None
-    return r.IDENTITY_NO_METADATA_HEADER if call.category == "identity" else r.NO_METADATA_HEADER
+    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
 
 
 def _changed(name: str, **differences: object) -> dict[str, Rule]:

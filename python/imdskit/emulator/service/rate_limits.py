@@ -22,7 +22,7 @@ IDENTITY_PER_SECOND = 20
 IDENTITY_CONCURRENT = 5
 
 
-class Throttle:
+class RateLimits:
     """The limits of one machine. Safe to share between threads.
 
     Args:

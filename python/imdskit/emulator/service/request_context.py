@@ -11,7 +11,7 @@ from functools import cached_property
 
 from imdskit import versions
 from imdskit.backends.contract import Form
-from imdskit.emulator.authority.document_faults import Flaw
+from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import SELECTORS, Identities, Identity
@@ -55,12 +55,12 @@ class ServedMachine:
         object.__setattr__(self, "known_versions", frozenset(self.api_versions))
 
 
-class Call:
+class RequestContext:
     """A request and what it comes to.
 
     Attributes:
         machine: that is asked.
-        flaw: what shall be wrong with the document that is asked for.
+        fault: what shall be wrong with the document that is asked for.
         cached: whether it shall be an earlier document.
         request: as it came.
         target: its path and parameters, decoded.
@@ -69,7 +69,7 @@ class Call:
         admitted: False if a limit on requests was exceeded.
     """
 
-    flaw: Flaw | None = None
+    fault: DocumentFault | None = None
     cached = False
 
     def __init__(self, machine: ServedMachine, request: Request, admitted: bool = True) -> None:

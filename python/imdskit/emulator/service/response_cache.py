@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imdskit.emulator.service.request_context import Call, ServedMachine
+from imdskit.emulator.service.request_context import RequestContext, ServedMachine
 from imdskit.protocol.messages import Request, Response
 
 MOST = 256
@@ -35,7 +35,7 @@ class Kept:
     before_id: tuple[tuple[str, str], ...] | None
 
 
-class AnswerCache:
+class ResponseCache:
     """Answers of one machine. Safe to share between threads.
 
     Args:
@@ -68,10 +68,10 @@ class AnswerCache:
             return kept.response
         return Response(kept.response.status, (*before, (REQUEST_ID, self._request_id())), kept.response.body)
 
-    def remember(self, call: Call, response: Response) -> None:
+    def remember(self, context: RequestContext, response: Response) -> None:
         """Keep the answer to a request that the limits admitted, if it may be kept."""
-        request = call.request
-        if call.category not in CATEGORIES or request.body or response.delivery is not None:
+        request = context.request
+        if context.category not in CATEGORIES or request.body or response.delivery is not None:
             return
         if len(request.target) + sum(len(name) + len(value) for name, value in request.headers) > LONGEST:
             return
@@ -79,8 +79,8 @@ class AnswerCache:
         kept = Kept(response, headers[:-1] if headers and headers[-1][0] == REQUEST_ID else None)
         with self._lock:
             known_of, known = self._known
-            if known_of is not call.machine:
-                self._known = call.machine, (known := {})
+            if known_of is not context.machine:
+                self._known = context.machine, (known := {})
             elif len(known) >= self._most:
                 del known[next(iter(known))]
             known[request.method, request.target, request.headers] = kept

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imdskit import versions
-from imdskit.emulator.service.request_context import Call
+from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import SelectionError
 from imdskit.protocol import responses as r
 from imdskit.protocol.attested import valid_nonce
@@ -37,179 +37,179 @@ class Rule:
     answers: tuple[Answer, ...]
     evidence: Evidence
     source: str
-    check: Callable[[Call], Answer | None]
+    check: Callable[[RequestContext], Answer | None]
     off: str = ""
 
 
-def _head(call: Call) -> Answer | None:
-    return r.HOST_BAD_REQUEST if call.request.method == "HEAD" else None
+def _head(context: RequestContext) -> Answer | None:
+    return r.HOST_BAD_REQUEST if context.request.method == "HEAD" else None
 
 
-def _root(call: Call) -> Answer | None:
-    return None if call.target.segments else r.HOST_BAD_REQUEST
+def _root(context: RequestContext) -> Answer | None:
+    return None if context.target.segments else r.HOST_BAD_REQUEST
 
 
-def _outside(call: Call) -> Answer | None:
-    return r.NOT_FOUND if call.category is None else None
+def _outside(context: RequestContext) -> Answer | None:
+    return r.NOT_FOUND if context.category is None else None
 
 
-def _limit(call: Call) -> Answer | None:
-    if call.admitted:
+def _limit(context: RequestContext) -> Answer | None:
+    if context.admitted:
         return None
-    if call.category == "identity":
+    if context.category == "identity":
         return r.IDENTITY_TOO_MANY
-    if call.category == "loadbalancer":
+    if context.category == "loadbalancer":
         return r.LOAD_BALANCER_TOO_MANY
-    return r.TOO_MANY_TEXT if call.wants_text else r.TOO_MANY
+    return r.TOO_MANY_TEXT if context.wants_text else r.TOO_MANY
 
 
-def _method(call: Call) -> Answer | None:
-    if call.category == "scheduledevents":
+def _method(context: RequestContext) -> Answer | None:
+    if context.category == "scheduledevents":
         allowed: tuple[str, ...] = ("GET", "POST")
-    elif call.category == "identity" and call.route in (("credential",), ("issuecredential",)):
+    elif context.category == "identity" and context.route in (("credential",), ("issuecredential",)):
         allowed = ("POST",)
     else:
         allowed = ("GET",)
-    if call.request.method in allowed:
+    if context.request.method in allowed:
         return None
-    if call.category == "identity":
+    if context.category == "identity":
         return r.not_allowed(r.IDENTITY_NOT_ALLOWED, allowed)
-    if call.category == "loadbalancer":
-        return r.not_allowed(r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, call.target.path, call.request.method), allowed)
+    if context.category == "loadbalancer":
+        return r.not_allowed(r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, context.target.path, context.request.method), allowed)
     return r.not_allowed(r.NOT_ALLOWED, allowed)
 
 
-def _forwarded(call: Call) -> Answer | None:
-    return r.BAD_REQUEST if call.request.header_values("X-Forwarded-For") else None
+def _forwarded(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.request.header_values("X-Forwarded-For") else None
 
 
-def _metadata_header(call: Call) -> Answer | None:
-    if asks_for_metadata(call.request):
+def _metadata_header(context: RequestContext) -> Answer | None:
+    if asks_for_metadata(context.request):
         return None
-    return r.IDENTITY_NO_METADATA_HEADER if call.category == "identity" else r.NO_METADATA_HEADER
+    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
 
 
-def _repeated_parameter(call: Call) -> Answer | None:
-    return r.BAD_REQUEST if call.target.repeated is not None else None
+def _repeated_parameter(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.target.repeated is not None else None
 
 
-def _category(call: Call) -> Answer | None:
-    return None if call.category in _CATEGORIES else r.NOT_FOUND
+def _category(context: RequestContext) -> Answer | None:
+    return None if context.category in _CATEGORIES else r.NOT_FOUND
 
 
-def _thim(call: Call) -> Answer | None:
-    return r.NOT_FOUND if call.category == "thim" else None
+def _thim(context: RequestContext) -> Answer | None:
+    return r.NOT_FOUND if context.category == "thim" else None
 
 
-def _reprovision_data(call: Call) -> Answer | None:
-    return r.NOT_FOUND if call.category == "reprovisiondata" else None
+def _reprovision_data(context: RequestContext) -> Answer | None:
+    return r.NOT_FOUND if context.category == "reprovisiondata" else None
 
 
-def _events_version(call: Call) -> Answer | None:
-    if call.category != "scheduledevents" or not call.version:
+def _events_version(context: RequestContext) -> Answer | None:
+    if context.category != "scheduledevents" or not context.version:
         return None
-    return None if call.version in versions.SCHEDULED_EVENTS_VERSIONS else r.EVENTS_NOT_FOUND
+    return None if context.version in versions.SCHEDULED_EVENTS_VERSIONS else r.EVENTS_NOT_FOUND
 
 
-def _version(call: Call) -> Answer | None:
-    if call.category == "versions" or (call.category == "identity" and call.route[:1] in _CREDENTIAL_ROUTES):
+def _version(context: RequestContext) -> Answer | None:
+    if context.category == "versions" or (context.category == "identity" and context.route[:1] in _CREDENTIAL_ROUTES):
         return None
-    if call.category == "scheduledevents" and call.version:
+    if context.category == "scheduledevents" and context.version:
         return None
-    return None if call.version in call.machine.known_versions else call.machine.bad_version
+    return None if context.version in context.machine.known_versions else context.machine.bad_version
 
 
-def _endpoint_version(call: Call) -> Answer | None:
-    since = versions.ENDPOINTS.get(call.category or "")
-    if since is None or call.version is None or call.version >= since:
+def _endpoint_version(context: RequestContext) -> Answer | None:
+    since = versions.ENDPOINTS.get(context.category or "")
+    if since is None or context.version is None or context.version >= since:
         return None
-    if call.category == "identity":
+    if context.category == "identity":
         return r.IDENTITY_NOT_FOUND
-    if call.category == "loadbalancer":
-        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, call.target.path, call.request.method)
+    if context.category == "loadbalancer":
+        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, context.target.path, context.request.method)
     return r.NOT_FOUND
 
 
-def _route(call: Call) -> Answer | None:
-    if call.route in _CATEGORIES[call.category or ""] or call.category == "instance":
+def _route(context: RequestContext) -> Answer | None:
+    if context.route in _CATEGORIES[context.category or ""] or context.category == "instance":
         return None
-    if call.category == "identity":
+    if context.category == "identity":
         return r.IDENTITY_NOT_FOUND
-    if call.category == "scheduledevents":
+    if context.category == "scheduledevents":
         return r.EVENTS_NOT_FOUND
-    if call.category == "loadbalancer":
-        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, call.target.path, call.request.method)
+    if context.category == "loadbalancer":
+        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, context.target.path, context.request.method)
     return r.NOT_FOUND
 
 
-def _nonce(call: Call) -> Answer | None:
-    nonce = call.target.parameter("nonce") if call.category == "attested" else None
+def _nonce(context: RequestContext) -> Answer | None:
+    nonce = context.target.parameter("nonce") if context.category == "attested" else None
     return r.BAD_REQUEST if nonce and not valid_nonce(nonce) else None
 
 
-def _approval(call: Call) -> Answer | None:
-    if call.category != "scheduledevents" or call.request.method != "POST":
+def _approval(context: RequestContext) -> Answer | None:
+    if context.category != "scheduledevents" or context.request.method != "POST":
         return None
-    return r.BAD_REQUEST if call.approved is None else None
+    return r.BAD_REQUEST if context.approved is None else None
 
 
-def _resource(call: Call) -> Answer | None:
-    return r.IDENTITY_NO_RESOURCE if _asks_for_token(call) and not call.target.parameter("resource") else None
+def _resource(context: RequestContext) -> Answer | None:
+    return r.IDENTITY_NO_RESOURCE if _asks_for_token(context) and not context.target.parameter("resource") else None
 
 
-def _asks_for_token(call: Call) -> bool:
-    return call.category == "identity" and call.route == ("oauth2", "token")
+def _asks_for_token(context: RequestContext) -> bool:
+    return context.category == "identity" and context.route == ("oauth2", "token")
 
 
-def _bypass_cache(call: Call) -> Answer | None:
-    bypass = call.target.parameter("bypass_cache") if _asks_for_token(call) else None
+def _bypass_cache(context: RequestContext) -> Answer | None:
+    bypass = context.target.parameter("bypass_cache") if _asks_for_token(context) else None
     return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
 
 
-def _selectors(call: Call) -> Answer | None:
-    return r.IDENTITY_BAD_REQUEST if _asks_for_token(call) and len(call.selectors) > 1 else None
+def _selectors(context: RequestContext) -> Answer | None:
+    return r.IDENTITY_BAD_REQUEST if _asks_for_token(context) and len(context.selectors) > 1 else None
 
 
-def _ambiguous(call: Call) -> Answer | None:
-    if not _asks_for_token(call) or call.selectors or not call.machine.identities:
+def _ambiguous(context: RequestContext) -> Answer | None:
+    if not _asks_for_token(context) or context.selectors or not context.machine.identities:
         return None
-    return r.IDENTITY_AMBIGUOUS if call.identity is None else None
+    return r.IDENTITY_AMBIGUOUS if context.identity is None else None
 
 
-def _identity(call: Call) -> Answer | None:
-    if call.category != "identity":
+def _identity(context: RequestContext) -> Answer | None:
+    if context.category != "identity":
         return None
-    missing = call.identity is None if _asks_for_token(call) else not call.machine.identities
+    missing = context.identity is None if _asks_for_token(context) else not context.machine.identities
     return r.IDENTITY_NOT_ASSIGNED if missing else None
 
 
-def _unknown_resource(call: Call) -> Answer | None:
-    return call.machine.unknown_resource(call.target.parameter("resource") or "") if _asks_for_token(call) else None
+def _unknown_resource(context: RequestContext) -> Answer | None:
+    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _asks_for_token(context) else None
 
 
-def _load_balancer(call: Call) -> Answer | None:
-    return r.NO_LOAD_BALANCER if call.category == "loadbalancer" and call.machine.load_balancer is None else None
+def _load_balancer(context: RequestContext) -> Answer | None:
+    return r.NO_LOAD_BALANCER if context.category == "loadbalancer" and context.machine.load_balancer is None else None
 
 
-def _extended(call: Call) -> Answer | None:
-    if call.category != "instance" or not call.extended:
+def _extended(context: RequestContext) -> Answer | None:
+    if context.category != "instance" or not context.extended:
         return None
-    return r.BAD_REQUEST if (call.version or "") < versions.EXTENDED_SINCE else None
+    return r.BAD_REQUEST if (context.version or "") < versions.EXTENDED_SINCE else None
 
 
-def _instance_path(call: Call) -> Answer | None:
-    if call.category != "instance":
+def _instance_path(context: RequestContext) -> Answer | None:
+    if context.category != "instance":
         return None
-    missing = isinstance(call.selection, SelectionError) and call.selection.code == "not-found"
+    missing = isinstance(context.selection, SelectionError) and context.selection.code == "not-found"
     return r.NOT_FOUND if missing else None
 
 
-def _format(call: Call) -> Answer | None:
-    return r.BAD_REQUEST if call.category == "instance" and call.form is None else None
+def _format(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.category == "instance" and context.form is None else None
 
 
-def _leaf(call: Call) -> Answer | None:
-    return r.BAD_REQUEST if call.category == "instance" and isinstance(call.selection, SelectionError) else None
+def _leaf(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.category == "instance" and isinstance(context.selection, SelectionError) else None
 
 
 _CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -456,10 +456,10 @@ RULES: tuple[Rule, ...] = (
 """The rules in their order."""
 
 
-def refusal(call: Call, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, Answer] | None:
-    """The first of ``rules`` that refuses ``call`` with its answer, or None."""
+def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, Answer] | None:
+    """The first of ``rules`` that refuses ``context`` with its answer, or None."""
     for rule in rules:
-        answer = rule.check(call)
+        answer = rule.check(context)
         if answer is not None:
             return rule, answer
     return None
