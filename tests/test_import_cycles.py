@@ -103,3 +103,7 @@ def test_no_folder_has_too_many_modules() -> None:
         sizes[folder] = sizes.get(folder, 0) + (path.name != "__init__.py")
     large = {folder for folder, size in sizes.items() if size > MODULES_IN_A_FOLDER}
     assert large <= NOT_YET
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    assert {name: lines for name, path in modules().items() if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500} == {}

@@ -62,7 +62,7 @@ WRONG: list[tuple[Callable[[Input], object], object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("read", "value", "words"), WRONG, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("read", "value", "words"), WRONG, ids=[row[2][:40] for row in WRONG])
 def test_a_mistake_is_told_with_what_is_expected_and_found(read: Callable[[Input], object], value: object, words: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         read(given(value))

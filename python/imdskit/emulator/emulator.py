@@ -20,35 +20,35 @@ from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.host import Host
 from imdskit.emulator.http.server import CONNECTIONS
 from imdskit.emulator.journal import KEPT
-from imdskit.emulator.options import Options, scenario_of, wrong
+from imdskit.emulator.options import Options, scenario_of
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.response_cache import MOST
 
 
 class Emulator(Host):
-    """An Instance Metadata Service of its own, on a free port of loopback. A context manager: started on entry, stopped on exit.
+    """An Instance Metadata Service with one machine, on a free port of loopback. A context manager: started on entry, stopped on exit.
 
-    The address is known, and the authority made, as soon as the object is; answers come between :meth:`start` and :meth:`stop`.
+    The address and the authority exist as soon as the object does. It responds between :meth:`start` and :meth:`stop`.
 
     Args:
         scenario: a built-in name (:meth:`Scenario.names`), a path to a file, or a Scenario.
-        seed: the same seed gives the same machine and the same keys; None makes both anew. Who knows the seed can sign as the emulator.
+        seed: the same seed gives the same machine and the same keys; None makes both anew. Anyone who knows the seed can sign as the emulator.
         port: 0 for any free one.
-        rate_limit: False answers any number of requests.
+        rate_limit: whether the limits of the service apply.
         clock: says what time it is, for documents, certificates and limits.
         backend: finds nodes in documents and counts requests; None for the best there is.
-        host: address to listen on. Nothing but loopback without need.
-        events_enabling: seconds from the first question for scheduled events until they are shown.
-        profile: which of the service's known moods the rules show: ``today``, ``2021`` or ``strict-header``; None: the scenario's.
+        host: address to listen on; keep it on loopback unless others must reach the emulator.
+        events_enabling: seconds from the first request for scheduled events until they are shown.
+        profile: which known behaviour of the service the rules show: ``today``, ``2021`` or ``strict-header``; None: the scenario's.
         rules_off: names of rules that are switched off, besides the scenario's; the rules are in ``docs/fidelity.md``.
-        faults: what goes wrong: path of a script, or what it says; the format is in ``docs/faults.md``.
-        allow_hosts: names that may stand as ``Host`` in requests, besides loopback, 169.254.169.254 and ``host``; ``*`` for any.
-        journal: so many requests are remembered.
-        admin_port: there is an admin side on this port of loopback, 0 for any free one; None: there is none.
-        admin_token: that whoever asks the admin side must have; None makes one.
-        snapshot_file: to go on from, if it exists, and where :meth:`save` writes.
-        keys: that were made before: emulators that share them and have the same seed start in milliseconds.
+        faults: fault script: its path, or its rules; the format is in ``docs/faults.md``.
+        allow_hosts: names that requests may give as ``Host``, besides loopback, 169.254.169.254 and ``host``; ``*`` for any.
+        journal: number of requests that the journal keeps.
+        admin_port: port of the admin API on loopback, 0 for any free one; None: there is no admin API.
+        admin_token: token that clients of the admin API must send; None makes one.
+        snapshot_file: file to resume from, if it exists, and to which :meth:`save` writes.
+        keys: keys generated before; emulators that share them and have the same seed start in milliseconds.
 
     Attributes:
         scenario: the checked scenario; another one after :meth:`patch`, :meth:`become` and :meth:`restore`.
@@ -57,15 +57,15 @@ class Emulator(Host):
         app: the service without the server; replaced with the scenario.
         clock: says what time it is.
         events: scheduled events, to be announced and cancelled.
-        faults: what goes wrong: to be loaded, listed and cleared at any time.
-        journal: what was asked and answered.
-        admin: the admin side, with its ``url`` and ``token``, or None.
+        faults: injected faults, to be loaded, listed and cleared at any time.
+        journal: requests and responses.
+        admin: the admin API, with its ``url`` and ``token``, or None.
         snapshot_file: as given.
-        explain: takes documents apart for the admin side's page, such as ``partial(anatomy, Verifier(...))`` of ``imdskit.verify``; None at first.
+        explain: inspects documents for the page of the admin API, such as ``partial(anatomy, Verifier(...))`` of ``imdskit.verify``; None at first.
 
     Raises:
         ScenarioError: the scenario, the script of faults or the snapshot is not usable.
-        UsageError: an address cannot be listened on; there is no such profile or rule, or the rule cannot be switched off.
+        UsageError: an argument has the wrong type or is out of range, an address cannot be listened on, or a profile or rule is unknown.
     """
 
     def __init__(
@@ -89,8 +89,6 @@ class Emulator(Host):
         snapshot_file: str | Path | None = None,
         keys: Keys | None = None,
     ) -> None:
-        if snapshot_file is not None and not isinstance(snapshot_file, str | Path):
-            raise wrong("snapshot_file", "a path or None", snapshot_file)
         options = Options(
             seed=seed,
             port=port,
@@ -106,13 +104,13 @@ class Emulator(Host):
             journal=journal,
             admin_port=admin_port,
             admin_token=admin_token,
+            snapshot_file=snapshot_file,
             keys=keys,
         )
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
             found = snapshots.read(snapshot_file)  # before the keys are generated, which takes a while
         super().__init__(scenario_of("scenario", scenario), options, connections=CONNECTIONS, cached_responses=MOST)
-        self.snapshot_file = snapshot_file
         with self.closed_on_error():
             if found is not None:
                 self.restore(found)

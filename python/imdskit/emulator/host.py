@@ -96,7 +96,7 @@ class Host:
         self.clock: Clock = options.chosen_clock()
         self.explain: Explain | None = None
         self.admin: AdminApi | None = None
-        self.snapshot_file: Any = None
+        self.snapshot_file = options.snapshot_file
         self._options = options
         self._backend = options.chosen_backend()
         self._template = scenario

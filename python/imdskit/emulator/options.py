@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from imdskit.backends import best
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
 from imdskit.emulator.authority.keys import Keys
@@ -17,6 +19,24 @@ from imdskit.emulator.service.profiles import Profile
 from imdskit.errors import UsageError
 
 LARGEST = 2**63 - 1
+
+_KINDS: tuple[tuple[str, Any, str], ...] = (
+    ("host", str, "an address"),
+    ("rate_limit", bool, "True or False"),
+    ("backend", Backend | None, "a Backend or None"),
+    ("profile", str | None, "the name of a profile or None"),
+    ("faults", str | Path | list | None, "a path, a list of rules or None"),
+    ("admin_token", str | None, "text or None"),
+    ("snapshot_file", str | Path | None, "a path or None"),
+    ("keys", Keys | None, "a Keys object or None"),
+)
+_RANGES = (
+    ("seed", -LARGEST, LARGEST),
+    ("port", 0, 65535),
+    ("events_enabling", 0, LARGEST),
+    ("journal", 0, 10_000_000),
+    ("admin_port", 0, 65535),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,32 +61,20 @@ class Options:
     journal: int = KEPT
     admin_port: int | None = None
     admin_token: str | None = None
+    snapshot_file: str | Path | None = None
     keys: Keys | None = None
 
     def __post_init__(self) -> None:
-        if self.seed is not None:
-            integer("seed", self.seed, -LARGEST)
-        integer("port", self.port, 0, 65535)
-        if not isinstance(self.host, str) or not self.host:
+        for name, kind, expected in _KINDS:
+            if not isinstance(getattr(self, name), kind):
+                raise wrong(name, expected, getattr(self, name))
+        if not self.host:
             raise wrong("host", "an address", self.host)
-        if not isinstance(self.rate_limit, bool):
-            raise wrong("rate_limit", "True or False", self.rate_limit)
         if self.clock is not None and not all(callable(getattr(self.clock, name, None)) for name in ("now", "monotonic_ns")):
             raise wrong("clock", "a Clock or None", self.clock)
-        if self.backend is not None and not isinstance(self.backend, Backend):
-            raise wrong("backend", "a Backend or None", self.backend)
-        integer("events_enabling", self.events_enabling, 0)
-        if self.profile is not None and not isinstance(self.profile, str):
-            raise wrong("profile", "the name of a profile or None", self.profile)
-        if self.faults is not None and not isinstance(self.faults, str | Path | list):
-            raise wrong("faults", "a path, a list of rules or None", self.faults)
-        integer("journal", self.journal, 0, 10_000_000)
-        if self.admin_port is not None:
-            integer("admin_port", self.admin_port, 0, 65535)
-        if self.admin_token is not None and not isinstance(self.admin_token, str):
-            raise wrong("admin_token", "text or None", self.admin_token)
-        if self.keys is not None and not isinstance(self.keys, Keys):
-            raise wrong("keys", "a Keys object or None", self.keys)
+        for name, least, most in _RANGES:
+            if getattr(self, name) is not None or name not in ("seed", "admin_port"):
+                integer(name, getattr(self, name), least, most)
         object.__setattr__(self, "rules_off", _names("rules_off", self.rules_off))
         object.__setattr__(self, "allow_hosts", _names("allow_hosts", self.allow_hosts))
 
@@ -76,11 +84,7 @@ class Options:
 
     def chosen_backend(self) -> Backend:
         """Return the backend, by default the best available one."""
-        if self.backend is not None:
-            return self.backend
-        from imdskit.backends import best  # loads the extension, which takes 3 ms that a caller with a backend saves
-
-        return best()
+        return best() if self.backend is None else self.backend
 
     def chosen_profile(self) -> Profile | None:
         """Return the service profile, or None for the scenario's. Raises UsageError if the name is unknown."""

@@ -1,4 +1,4 @@
-"""What the admin side does: one table of operations, each with its method, path, parameters and function.
+"""The operations of the admin API: one table of operations, each with its method, path, parameters and function.
 
 ``openapi.json`` describes the same table for people and programs; tests hold the two equal and every operation against its schema. The functions
 only translate: what they do is offered by :mod:`imdskit.emulator.host`, so a test in the same process can do it too.
@@ -35,7 +35,7 @@ MAX_ADVANCE = 10 * 366 * 24 * 3600
 MAX_RATE = 1_000_000
 
 SOURCE = "127.0.0.1"
-"""Whoever asks the service through the admin side is on this machine."""
+"""Source address of requests to the service that are made through the admin API."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?", re.ASCII)
@@ -98,7 +98,7 @@ class Operation:
     about: Literal["machine", "either", "all", "alone"] = "all"
 
     def __call__(self, host: Host, ask: Ask) -> Any:
-        """Do it. Raises ImdskitError."""
+        """Run the operation. Raises ImdskitError."""
         return self.run(self._subject(host, ask), ask)
 
     def _subject(self, host: Host, ask: Ask) -> Host | HostedMachine:
@@ -125,7 +125,7 @@ def find(request: Request) -> tuple[Operation, Ask]:
         allow = (("Allow", ", ".join(sorted(at_path))),)
         raise AdminError(405, "method-not-allowed", "This method means nothing here.", hint=f"Allowed: {allow[0][1]}.", headers=allow)
     if target.repeated is not None:
-        raise _bad_parameter(target.repeated, "This parameter stands there twice.")
+        raise _bad_parameter(target.repeated, "This parameter occurs twice.")
     for name, _ in target.parameters:
         if name not in operation.parameters:
             known = ", ".join(operation.parameters) or "none"

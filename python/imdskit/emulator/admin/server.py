@@ -1,6 +1,6 @@
-"""Who may ask the admin side: its own server on loopback, a token, and of all pages in browsers only its own.
+"""The server of the admin API: on loopback, with a token, closed to all pages in browsers except its own.
 
-In this order, each with the same form of error: the Host must be loopback, an Origin (a page in a browser sends one) must be that of the admin side
+In this order, each with the same form of error: the Host must be loopback, an Origin (a page in a browser sends one) must be that of the admin API
 itself, the token must be the right one. The token stands in the header ``Authorization: Bearer ...`` and nowhere else: addresses end in logs. What
 may be asked then is in :mod:`imdskit.emulator.admin.operations`; the files of :mod:`imdskit.emulator.admin.page` need no token, and hold nothing.
 """
@@ -48,26 +48,26 @@ class Admin:
     def __init__(self, host: Host, port: int = 0, token: str | None = None) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
-            raise UsageError("bad-argument", "This cannot be the token of an admin side.", location="admin token", hint=hint)
+            raise UsageError("bad-argument", "This cannot be the token of an admin API.", location="admin token", hint=hint)
         self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
         self._host = host
         self._server = Server(self.handle, HOST, port, clock=host.clock, connections=CONNECTIONS, handler=_Handler)
 
     @property
     def url(self) -> str:
-        """Base address: put ``/v1/...`` behind it."""
+        """Base address; put ``/v1/...`` behind it."""
         return self._server.url
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Accept requests."""
         self._server.start()
 
     def stop(self) -> None:
-        """Answer no more. Safe to call twice."""
+        """Stop accepting requests. Safe to call twice."""
         self._server.stop()
 
     def handle(self, request: Request) -> Response:
-        """The answer to one request; nothing is raised for what it says."""
+        """Return the response to one request. No request raises an exception."""
         try:
             self._local(request)
             shown = page.file(request.target) if request.method == "GET" else None
@@ -83,9 +83,9 @@ class Admin:
         hosts = request.header_values("Host")
         if len(hosts) != 1 or not loopback(hosts[0]):
             hint = "Ask 127.0.0.1, [::1] or localhost."
-            raise AdminError(421, "wrong-host", "The admin side is asked by a name of loopback.", location="Host", hint=hint)
+            raise AdminError(421, "wrong-host", "The admin API accepts only loopback names as Host.", location="Host", hint=hint)
         if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in request.header_values("Origin")):
-            raise AdminError(403, "origin-refused", "Of pages in a browser only the admin side's own may ask.", location="Origin")
+            raise AdminError(403, "origin-refused", "The admin API accepts requests from no page except its own.", location="Origin")
 
     def _admit(self, request: Request) -> None:
         given = request.header_values("Authorization")

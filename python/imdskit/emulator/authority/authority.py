@@ -3,7 +3,7 @@
 The certificates have the shape of the genuine ones of 2025 and 2026: the same extensions in the same order with the same criticality, and
 a leaf of 180 days. They differ where the truth demands it:
 
-- root and issuing authority say in their names that they are throw-away, with a few digits of their key so that no two are mixed up;
+- root and issuing authority say in their names that they are for tests only, with a few digits of their key so that no two are mixed up;
 - the leaf has no certificate transparency timestamps (no log has seen it), no Microsoft template and no OCSP responder;
 - all keys are RSA-2048, where the genuine authorities have 4096 bits.
 
@@ -86,7 +86,7 @@ class _Link:
 
 
 class Authority:
-    """A throw-away authority. Safe to share between threads.
+    """A test-only authority. Safe to share between threads.
 
     Args:
         clock: says what is valid now.

@@ -1,4 +1,4 @@
-"""Throw-away RSA keys of the emulator: made at start, used to sign, gone with the process.
+"""Disposable RSA keys of the emulator: generated at start, used to sign, gone with the process.
 
 **Only for the emulator.** Nothing here runs in constant time, and a key made from a seed is known to everyone who knows the seed. Such keys
 protect nothing; they only let software under test see signatures that are mathematically real.
@@ -110,7 +110,7 @@ def generate_prime(bits: int, randbits: RandomBits) -> int:
 
 
 class RsaKey:
-    """A throw-away RSA key. Its private part never leaves the object: it is not shown, not pickled and not copied.
+    """A disposable RSA key. Its private part never leaves the object: it is not shown, not pickled and not copied.
 
     Attributes:
         modulus: n.
@@ -159,10 +159,10 @@ class RsaKey:
         return signature.to_bytes(size, "big")
 
     def __repr__(self) -> str:
-        return f"<throw-away RSA key of {self.modulus.bit_length()} bits>"
+        return f"<disposable RSA key of {self.modulus.bit_length()} bits>"
 
     def __reduce__(self) -> NoReturn:
-        raise UsageError("bad-argument", "Throw-away keys are never written down.")
+        raise UsageError("bad-argument", "Disposable keys cannot be pickled or copied.")
 
 
 class Keys:

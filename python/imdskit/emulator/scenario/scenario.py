@@ -76,7 +76,7 @@ class Scenario:
         given: the parts ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``, as far as they are given. A member that
             is None is left out of answers.
         template: the same parts before their texts were filled in, or None if they are to be taken as they are.
-        profile: which of the service's known moods it shows; checked when an emulator is made of the scenario.
+        profile: which known behaviour of the service it shows; checked when an emulator is made of the scenario.
         rules_off: names of rules that are switched off; checked likewise.
     """
 

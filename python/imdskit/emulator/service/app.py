@@ -1,4 +1,4 @@
-"""The emulated service: a request in, an answer out. No socket, and no clock but the one that is given.
+"""The emulated service: a request in, a response out, without sockets and on the given clock.
 
 What belongs here: putting limits, rules and routes together. Why a request is refused is in :mod:`imdskit.emulator.service.rules`, what a good one
 gets in :mod:`imdskit.emulator.service.routes`.
@@ -54,7 +54,7 @@ class App:
         throttle: the limits, or None for none.
         downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
         events_enabling: seconds from the first question for events until they are shown.
-        profile: which of the service's known moods the rules show; None: the scenario's.
+        profile: which known behaviour of the service the rules show; None: the scenario's.
         rules_off: names of rules that are switched off, besides the scenario's.
         faults: what goes wrong; None: nothing, until some are loaded.
         events: of an earlier object for the same machine; None: none were ever announced.
@@ -122,7 +122,7 @@ class App:
         self._routes = Routes(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
-        """The answer to one request. Every request has one; nothing is raised for what it says."""
+        """Return the response to one request. No request raises an exception."""
         if self.faults.on:
             context = RequestContext(self.machine, request)
             fault = self.faults.take(context)

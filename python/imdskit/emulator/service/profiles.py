@@ -1,4 +1,4 @@
-"""Profiles: which of the service's known moods the rules show, and which rules are switched off.
+"""Service profiles: which known behaviour of the service the rules show, and which rules are switched off.
 
 The service is not the same everywhere and at every time; where sources disagree, a profile takes one side. What belongs here: the sides,
 and the choice. The rules themselves are in :mod:`imdskit.emulator.service.rules`.
@@ -21,7 +21,7 @@ from imdskit.protocol.responses import Answer, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One mood of the service.
+    """One known behaviour of the service.
 
     Attributes:
         name: stable.
