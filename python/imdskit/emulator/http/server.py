@@ -1,10 +1,11 @@
-"""The emulator's HTTP server: sockets, threads and time limits round anything that turns a request into an answer.
+"""The emulator's HTTP server: sockets, threads and time limits around a service that turns requests into responses.
 
 The classes are those of the standard library's ``http.server``: :class:`Server` is a ``ThreadingHTTPServer``, :class:`Handler` a
-``BaseHTTPRequestHandler`` that can be subclassed. Requests are read by :mod:`imdskit.emulator.http.framing` instead of the e-mail parser, and
-an answer leaves in one write: two cost 40 ms each time (Nagle's algorithm against delayed acknowledgement).
+``BaseHTTPRequestHandler`` that can be subclassed. :mod:`imdskit.emulator.http.connection` reads the requests instead of the e-mail parser, and
+a response leaves in one write: two cost 40 ms each time (Nagle's algorithm against delayed acknowledgement).
 
-What belongs here: connections. It is the only module that knows ``http.server``; what an answer says comes from :mod:`imdskit.protocol`.
+This is the only module that knows ``http.server``. It has the driver with a thread for each connection; the one without is
+:mod:`imdskit.emulator.http.event_loop`.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 Service = Callable[[Request], Response]
 
 LINGER_NS = 2 * SECOND
-"""How long a connection that was refused is still listened to, so that the answer is not lost in a reset (RFC 9112 section 9.6)."""
+"""How long the server still reads from a connection that it refused, so that a reset does not lose the response (RFC 9112 section 9.6)."""
 SWEEP_NS = SECOND // 4
 GRACE_SECONDS = 5.0
 """How long requests in flight may take when the server stops."""
 LOOK_NS = SECOND // 100
-"""How often an emulated clock is looked at by who waits for it."""
+"""How often a thread that waits for an emulated clock looks at it."""
 CONNECTIONS = 256
-"""Open connections; more are answered 503 at once."""
+"""Open connections; further ones get a 503 at once."""
 
 
 def wrong_host(_: Request) -> Response:
-    """The answer to a request whose Host may not be asked."""
+    """Return the response to a request whose Host is not allowed."""
     return WRONG_HOST.response()._replace(rule=WRONG_HOST.name)
 
 
@@ -180,17 +181,17 @@ class Server(ThreadingHTTPServer):
     """A server on a socket of its own, with a thread for each connection. A context manager: started on entry, stopped on exit.
 
     Args:
-        service: gives the answers; called from many threads at once.
-        host: address to listen on. Nothing but loopback without need: whoever reaches the emulator may ask it.
+        service: returns the response to a request; called from many threads at once.
+        host: address to listen on; everybody who reaches it may send requests.
         port: 0 for any free one.
         clock: for the ``Date`` header.
         watch: for time limits; another clock than ``clock`` because the machine's sockets do not live in the emulated time.
-        connections: that may be open at once.
-        handler: the class that speaks to a client.
-        hosts: that may be asked; None: any.
-        misdirected: answers what was asked of another host.
-        quick: which requests the service answers at once and without a wait: they need no thread, where the system has ``epoll`` and ``handler``
-            is :class:`Handler` itself. None: each connection has a thread.
+        connections: most open connections.
+        handler: the class that serves a connection in a thread.
+        hosts: names that requests may give as Host; None: any.
+        misdirected: returns the response to a request for another Host.
+        quick: returns whether the service answers a request without waiting. Such requests need no thread where the system has ``epoll`` and
+            ``handler`` is :class:`Handler` itself. None: each connection has a thread.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -265,12 +266,12 @@ class Server(ThreadingHTTPServer):
         return f"http://{host}:{self.server_port}"
 
     def start(self) -> None:
-        """Serve in a thread of its own. Connections that came since the object was made have waited and are answered now."""
+        """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now."""
         self._loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
         self._loop.start()
 
     def stop(self) -> None:
-        """Take no more connections, let requests in flight finish, close everything. Safe to call twice."""
+        """Stop accepting connections, let requests in flight finish, close everything. Safe to call twice."""
         if self.stopping:
             return
         self.stopping = True
@@ -349,7 +350,7 @@ class Server(ThreadingHTTPServer):
         return found or Handoff(self.connect(request, client_address))
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The whole life of a connection."""
+        """Serve a connection until its end."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -357,17 +358,17 @@ class Server(ThreadingHTTPServer):
                 self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no error; anything else is one of ours and is shown."""
+        """Show the error, unless it is only that the client went away."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def service_actions(self) -> None:
-        """Called by the accepting thread, at least twice a second."""
+        """Enforce time limits. Called by the accepting thread at least twice a second."""
         if self.watch.monotonic_ns() - self._swept >= SWEEP_NS:
             self.sweep()
 
     def sweep(self) -> None:
-        """End what has gone on for too long."""
+        """End connections whose time limit has passed."""
         now = self._swept = self.watch.monotonic_ns()
         with self._lock:
             late = [handler for handler in self._handlers if handler.state.deadline <= now]
@@ -379,19 +380,19 @@ class Server(ThreadingHTTPServer):
             self._turned_away.popleft()[1].close()
 
     def enter(self, handler: Handler) -> None:
-        """A handler begins its work."""
+        """Note that a handler begins its work."""
         with self._lock:
             self._handlers.add(handler)
 
     def leave(self, handler: Handler) -> None:
-        """A handler has ended."""
+        """Note that a handler has ended."""
         with self._lock:
             self._handlers.discard(handler)
 
     def pause(self, ns: int) -> None:
-        """Wait for so long on the emulator's clock, but no longer than until the server stops.
+        """Wait on the emulator's clock until the time has passed or the server stops.
 
-        A clock that is not the machine's can be moved at any time and tells nobody, so it is looked at again and again.
+        A clock that is not the machine's can be moved at any time and notifies nobody, so that it has to be polled.
         """
         end = self.clock.monotonic_ns() + ns
         step = ns if isinstance(self.clock, SystemClock) else LOOK_NS
@@ -399,7 +400,7 @@ class Server(ThreadingHTTPServer):
             self._halt.wait(min(remaining, step) / SECOND)
 
     def date(self) -> str:
-        """The ``Date`` header's value (RFC 9110 section 6.6.1), made once a second."""
+        """Return the value of the ``Date`` header (RFC 9110 section 6.6.1), formatted once a second."""
         now = self.clock.now()
         at, text = self._date
         if at != now:
@@ -408,7 +409,7 @@ class Server(ThreadingHTTPServer):
         return text
 
     def _turn_away(self, request: socket.socket) -> None:
-        """Say that there are too many connections. The socket is closed later: closed now, it would reset before the answer is read."""
+        """Respond that there are too many connections. The socket is closed later, because closing it now could reset it before the client has read."""
         body = b'{"error":"Service unavailable"}'
         with suppress(OSError):
             request.setblocking(False)
