@@ -123,6 +123,25 @@ def test_a_request_that_fails_is_handled_and_recorded_once(monkeypatch: pytest.M
     assert [entry.status for entry in imds.journal] == [500]
 
 
+def test_an_error_that_nobody_expected_ends_one_connection_and_not_the_loop(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(request: Request) -> Response:
+        if request.target == "/bad":
+            raise RuntimeError("A mistake of ours.")
+        return Response(200, HEADERS, b"good")
+
+    with Server(fail, quick=quick) as server, Client(server) as other:
+        other.send(get("/good"))
+        assert other.answer().body == b"good"
+        with Client(server) as client:
+            client.send(get("/good"))
+            assert client.answer().body == b"good"
+            client.send(get("/bad"))
+            assert client.at_end()
+        other.send(get("/good"))
+        assert other.answer().body == b"good"
+    assert "A mistake of ours." in capfd.readouterr().err
+
+
 def test_a_service_that_fails_is_told_and_answered(capfd: pytest.CaptureFixture[str]) -> None:
     def fail(request: Request) -> Response:
         raise UsageError("bad-argument", "Something is wrong.")

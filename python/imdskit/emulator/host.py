@@ -43,6 +43,10 @@ Explain = Callable[[bytes, str | None], dict[str, Any]]
 """Inspects a document, and checks it against the nonce if there is one; the result is JSON. An emulator contains no verifier."""
 
 
+_FAILED = SERVER_ERROR.response()
+"""What the server responds if the service raises an error."""
+
+
 class AdminApi(Protocol):
     """What a host knows of its admin API.
 
@@ -277,13 +281,11 @@ class Host:
             raise
 
     def _recorded(self, service: Callable[[Request], Response], request: Request, machine: int | None = None) -> Response:
-        start = self.journal.begin()
+        start, response = self.journal.begin(), _FAILED
         try:
             response = service(request)
-        except ImdskitError:  # the server responds with 500
-            self.journal.record(request, SERVER_ERROR.response(), start, machine)
-            raise
-        self.journal.record(request, response, start, machine)
+        finally:
+            self.journal.record(request, response, start, machine)
         return response
 
     def _faults_for(self, index: int | None) -> Faults:

@@ -1,9 +1,9 @@
-"""Snapshots: the whole state of an emulator in one JSON file, to go on from later or elsewhere.
+"""Snapshots: the whole state of an emulator in one JSON file, from which it can resume later or elsewhere.
 
-There is no key, no seed and no token in it. Keys and all values that the scenario does not give come from the seed, so a snapshot goes on as
-the same machine only in an emulator with the same seed; tokens are signed again. The journal is not part of it.
+A snapshot contains no key, no seed and no token. Keys, and all values that the scenario does not give, come from the seed, so an emulator resumes
+as the same machine only with the same seed; tokens are signed again. The journal is not part of a snapshot.
 
-What belongs here: the file and its outline. What stands in its parts is said where they are kept.
+This module handles the file and its outline. The modules that own the parts (events, faults, tokens) define them.
 """
 
 from __future__ import annotations

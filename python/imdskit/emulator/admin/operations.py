@@ -61,7 +61,7 @@ class Ask:
         if text is None:
             return usual
         if not _NUMBER.fullmatch(text) or (most is not None and int(text) > most):
-            raise _bad_parameter(name, "This is a whole number" + ("." if most is None else f" from 0 to {most}."))
+            raise _bad_parameter(name, f"`{name}` must be a whole number{'' if most is None else f' from 0 to {most}'}; got {text[:64]!r}.")
         return int(text)
 
     def seconds(self, name: str, usual: float, most: int) -> float:
@@ -70,7 +70,7 @@ class Ask:
         if text is None:
             return usual
         if not _SECONDS.fullmatch(text) or float(text) > most:
-            raise _bad_parameter(name, f"This is a number of seconds from 0 to {most}.")
+            raise _bad_parameter(name, f"`{name}` must be a number of seconds from 0 to {most}; got {text[:64]!r}.")
         return float(text)
 
 
@@ -110,7 +110,7 @@ class Operation:
         if self.about in ("all", "alone") or (self.about == "either" and "machine" not in ask.parameters):
             return host
         if fleet and "machine" not in ask.parameters:
-            raise _bad_parameter("machine", "This is a fleet: say which machine.")
+            raise _bad_parameter("machine", "`machine` is missing: this is a fleet, so the request must say which machine it means.")
         return host.machine(ask.number("machine", 0, len(host) - 1))
 
 
@@ -119,17 +119,19 @@ def find(request: Request) -> tuple[Operation, Ask]:
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
     if not at_path:
-        raise AdminError(404, "no-such-path", "There is nothing at this path.", hint="GET /v1/openapi.json says what there is.")
+        raise AdminError(404, "no-such-path", "The admin API has no such path.", hint="GET /v1/openapi.json says what there is.")
     operation = at_path.get(request.method)
     if operation is None:
         allow = (("Allow", ", ".join(sorted(at_path))),)
-        raise AdminError(405, "method-not-allowed", "This method means nothing here.", hint=f"Allowed: {allow[0][1]}.", headers=allow)
+        raise AdminError(
+            405, "method-not-allowed", "This path does not support the method.", hint=f"Allowed: {allow[0][1]}.", headers=allow
+        )
     if target.repeated is not None:
-        raise _bad_parameter(target.repeated, "This parameter occurs twice.")
+        raise _bad_parameter(target.repeated, f"The parameter {target.repeated[:64]!r} occurs twice.")
     for name, _ in target.parameters:
         if name not in operation.parameters:
             known = ", ".join(operation.parameters) or "none"
-            raise _bad_parameter(name[:64], f"There is no such parameter. Known: {known}.")
+            raise _bad_parameter(name[:64], f"There is no parameter {name[:64]!r} here. Known: {known}.")
     event = target.segments[2] if "{id}" in operation.path else ""
     return operation, Ask(dict(target.parameters), event, _body(request) if operation.takes_body else None)
 
@@ -197,18 +199,18 @@ def _cancel_event(machine: HostedMachine, ask: Ask) -> Any:
 
 def _approve_event(machine: HostedMachine, ask: Ask) -> Any:
     if not machine.events.start(ask.event):
-        raise _not_now(machine, ask, "It has started already.")
+        raise _not_now(machine, ask, "The event has started already.")
     return {"started": ask.event}
 
 
 def _complete_event(machine: HostedMachine, ask: Ask) -> Any:
     if not machine.events.complete(ask.event):
-        raise _not_now(machine, ask, "It has not started yet.")
+        raise _not_now(machine, ask, "The event has not started yet.")
     return {"completed": ask.event}
 
 
 def _no_event() -> AdminError:
-    return AdminError(404, "no-such-event", "There is no event of this id.", location="id", hint="GET /v1/events lists them.")
+    return AdminError(404, "no-such-event", "There is no event with this id.", location="id", hint="GET /v1/events lists them.")
 
 
 def _not_now(machine: HostedMachine, ask: Ask, why: str) -> AdminError:
@@ -222,7 +224,7 @@ def _faults(host: Host | HostedMachine, _: Ask) -> Any:
 
 def _put_faults(host: Host | HostedMachine, ask: Ask) -> Any:
     if not isinstance(ask.body, list):  # text would be the path of a file
-        raise AdminError(422, "bad-faults", "A fault script is a list of rules.", hint="The format is in docs/faults.md.")
+        raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="The format is in docs/faults.md.")
     host.faults.load(ask.body)
     return {"faults": host.faults.list()}
 
@@ -288,7 +290,9 @@ def _move_clock(host: Host, ask: Ask) -> Any:
     advance = given["advance"].integer(0, MAX_ADVANCE) if "advance" in given else 0
     rate = given["rate"].integer(0, MAX_RATE) if "rate" in given else None
     if not isinstance(clock, ManualClock | MovableClock) or (rate is not None and not isinstance(clock, MovableClock)):
-        raise AdminError(409, "conflict", "The clock of this emulator cannot be moved so.", hint="Start it with `serve --clock manual`.")
+        raise AdminError(
+            409, "conflict", "The clock of this emulator cannot be changed in this way.", hint="Start it with `serve --clock manual`."
+        )
     clock.advance(advance)
     if rate is not None and isinstance(clock, MovableClock):
         clock.run(rate)

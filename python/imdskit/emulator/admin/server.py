@@ -48,7 +48,9 @@ class Admin:
     def __init__(self, host: Host, port: int = 0, token: str | None = None) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
-            raise UsageError("bad-argument", "This cannot be the token of an admin API.", location="admin token", hint=hint)
+            raise UsageError(
+                "bad-argument", "`admin_token` must be 16 to 256 letters, digits or -._~+/.", location="admin token", hint=hint
+            )
         self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
         self._host = host
         self._server = Server(self.handle, HOST, port, clock=host.clock, connections=CONNECTIONS, handler=_Handler)
@@ -94,14 +96,12 @@ class Admin:
         if scheme.lower() != "bearer" or not right:
             hint = "Send `Authorization: Bearer TOKEN`; `serve --state-file FILE` writes it down."
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit"'),)
-            raise AdminError(
-                401, "unauthorized", "The token is missing or not the right one.", location="Authorization", hint=hint, headers=challenge
-            )
+            raise AdminError(401, "unauthorized", "The token is missing or wrong.", location="Authorization", hint=hint, headers=challenge)
 
 
 class _Handler(Handler):
     def refused(self, refusal: Refusal) -> Response:
-        return error(AdminError(refusal.status, "bad-request", f"This is no request: {refusal.why}."))
+        return error(AdminError(refusal.status, "bad-request", f"The request is malformed: {refusal.why}."))
 
 
 def loopback(host: str) -> bool:

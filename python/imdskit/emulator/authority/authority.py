@@ -1,16 +1,16 @@
 """The emulator's own certificate authority: root, issuing authority, and the leaf that signs documents.
 
 The certificates have the shape of the genuine ones of 2025 and 2026: the same extensions in the same order with the same criticality, and
-a leaf of 180 days. They differ where the truth demands it:
+a leaf of 180 days. They differ where they would otherwise not be true:
 
-- root and issuing authority say in their names that they are for tests only, with a few digits of their key so that no two are mixed up;
+- root and issuing authority say in their names that they are for tests only, with a few digits of their key so that no two are confused;
 - the leaf has no certificate transparency timestamps (no log has seen it), no Microsoft template and no OCSP responder;
 - all keys are RSA-2048, where the genuine authorities have 4096 bits.
 
-Documents that must be refused have chains of their own, made when they are first asked for (:mod:`imdskit.emulator.authority.document_faults`).
+Documents that must be refused have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
 
-What belongs here: which certificates there are, when they are valid, and what of them is published. DER is in
-:mod:`imdskit.emulator.authority.certificates`, keys are in :mod:`imdskit.emulator.authority.keys`.
+This module decides which certificates exist, when they are valid, and what is published. :mod:`imdskit.emulator.authority.certificates` writes the
+DER, :mod:`imdskit.emulator.authority.keys` makes the keys.
 """
 
 from __future__ import annotations

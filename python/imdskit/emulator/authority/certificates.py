@@ -1,7 +1,6 @@
 """X.509 certificates and revocation lists in DER, as the real authorities of the service write them (RFC 5280).
 
-What belongs here: names, extensions, certificates and lists from values. Which values, and the keys, are the business of
-:mod:`imdskit.emulator.authority`.
+This module builds names, extensions, certificates and lists from values. :mod:`imdskit.emulator.authority.authority` chooses the values and keys.
 """
 
 from __future__ import annotations

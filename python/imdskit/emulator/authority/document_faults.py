@@ -1,4 +1,4 @@
-"""What can be wrong with the signature of an attested document on purpose, so that verifiers can be shown to refuse it."""
+"""Deliberate faults of attested documents, by which verifiers can be shown to refuse them."""
 
 from __future__ import annotations
 

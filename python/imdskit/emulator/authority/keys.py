@@ -1,9 +1,9 @@
 """Disposable RSA keys of the emulator: generated at start, used to sign, gone with the process.
 
-**Only for the emulator.** Nothing here runs in constant time, and a key made from a seed is known to everyone who knows the seed. Such keys
-protect nothing; they only let software under test see signatures that are mathematically real.
+**Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a key knows the key. Such keys protect nothing; they
+only let software under test see signatures that are mathematically real.
 
-What belongs here: random bits, primes, keys, RSASSA-PKCS1-v1_5 signatures. Certificates are in :mod:`imdskit.emulator.authority.certificates`.
+This module makes random bits, primes, keys and RSASSA-PKCS1-v1_5 signatures.
 """
 
 from __future__ import annotations

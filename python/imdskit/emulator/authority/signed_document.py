@@ -1,7 +1,6 @@
-"""The message round the content of an attested document: SignedData as the service makes it, byte for byte but for the values.
+"""The SignedData message around the content of an attested document, as the service makes it, byte for byte except for the values.
 
-What belongs here: making the message. The content and the answer's JSON are in :mod:`imdskit.protocol.attested`, keys and certificates in
-:mod:`imdskit.emulator.authority`.
+:mod:`imdskit.protocol.attested` makes the content and the JSON of the response.
 """
 
 from __future__ import annotations

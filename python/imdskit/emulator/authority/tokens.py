@@ -1,8 +1,7 @@
-"""Access tokens: real JSON Web Tokens, the addresses at which their key is found, and the service's cache of them.
+"""Access tokens: real JSON Web Tokens, the addresses at which their key is published, and the service's cache of them.
 
-Everything here plays Entra ID, as far as a machine sees it. The tokens are those of Entra's version 1.0, which the service gets for managed
-identities; they are signed by a key of the emulator that nobody trusts by default, and ``iss`` is an address of the emulator, so that
-whoever follows it finds that key.
+This module plays Entra ID, as far as a machine sees it. The tokens are those of Entra's version 1.0, which the service gets for managed
+identities. A key of the emulator signs them, which nobody trusts by default; ``iss`` is an address of the emulator that leads to that key.
 
 Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0; published tokens and activity logs of managed identities for the claims.
 """
@@ -41,7 +40,11 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 _TOKEN = ("clientId", "resource", "issued", "number")
 _SNAPSHOT = Format(
-    "The snapshot of tokens", partial(UsageError, "bad-argument"), "It is made by `snapshot`.", root="/", unknown_at_object=True
+    "The snapshot of tokens",
+    partial(UsageError, "bad-argument"),
+    "A snapshot contains it; do not edit it.",
+    root="/",
+    unknown_at_object=True,
 )
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 

@@ -1,7 +1,7 @@
-"""One scheduled event in one state, and what the service usually says of each type.
+"""One scheduled event in one state, and the usual values of each type.
 
-Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023. What becomes of events is in
-:mod:`imdskit.emulator.events`.
+Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023. :mod:`imdskit.emulator.events.timeline` decides what
+becomes of events.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Event:
 def seconds(name: str, value: object, least: int = 0) -> int:
     """``value`` if it is a number of seconds of at least ``least``. Raises UsageError."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LONGEST:
-        raise wrong(f"The {name} of an event is a number of seconds from {least} to {LONGEST}.")
+        raise wrong(f"The {name} of an event must be a whole number of seconds from {least} to {LONGEST}; got {value!r:.60}.")
     return value
 
 
@@ -103,7 +103,7 @@ def text_or(value: object, usual: str) -> str:
     if value is None:
         return usual
     if not isinstance(value, str):
-        raise wrong("Description and source of an event are text.")
+        raise wrong(f"Description and source of an event must be text; got {value!r:.60}.")
     return value
 
 

@@ -1,10 +1,10 @@
-"""Scheduled events: maintenance that is announced, approved, begins and is over.
+"""The scheduled events of a machine: announced, approved, started, completed or cancelled.
 
     Scheduled -- approved, or NotBefore is reached --> Started -- over --> gone
     Scheduled -- cancelled --> gone                    (none) -- the host fails --> Started
 
-A state machine on the emulator's clock, without threads: what is due happens, in its order and at its own time, when somebody looks.
-``DocumentIncarnation`` grows by one with each of these steps, and otherwise never. Source: Azure documentation, "Scheduled Events for Linux
+This is a state machine on the emulator's clock, without threads: whatever is due happens on the next access, in order, as of its own time.
+Each of these steps increases ``DocumentIncarnation`` by one, and nothing else does. Source: Azure documentation, "Scheduled Events for Linux
 VMs"; recordings of 2018 to 2023.
 """
 
@@ -94,7 +94,7 @@ class Events:
             UsageError: a value is not possible, or there are :data:`MOST` events already.
         """
         if kind not in NOTICE:
-            raise wrong(f"There is no such type of event: {kind!r}.", "Known: " + ", ".join(NOTICE) + ".")
+            raise wrong(f"There is no type of event called {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
         usual = USUAL[kind]
         duration = usual[2] if duration is None else seconds("duration", duration, -1)
         start = seconds("notice", NOTICE[kind] if notice is None else notice)
@@ -160,7 +160,7 @@ class Events:
             together = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
             after = [event for event in (*together, *by_id.values()) if event is not None]
             if len(after) > MOST:
-                raise wrong(f"There cannot be more than {MOST} events.")
+                raise wrong(f"There can be at most {MOST} events.")
             if [event.shown() for event in after] != [event.shown() for event in self._events]:
                 self._become(after)
             else:
@@ -239,9 +239,9 @@ class Events:
     ) -> str:
         names = (self.name,) if resources is None else tuple(resources)
         if isinstance(resources, str) or not names or not all(isinstance(name, str) and name for name in names):
-            raise wrong("Resources are a list of names of machines.")
+            raise wrong("Resources must be a list of names of machines.")
         if source not in ("Platform", "User"):
-            raise wrong("The source of an event is Platform or User.")
+            raise wrong(f"The source of an event must be Platform or User; got {source!r:.60}.")
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:

@@ -1,11 +1,10 @@
-"""Faults: what goes wrong, for which requests, and how often. Scripts of rules in their order, the first that applies counts.
+"""The fault engine: which rule of a script applies to a request, and how often it has. The first rule that applies counts.
 
 with Emulator(faults="restart.json") as imds:
     ...
     imds.faults.load([{"match": {"category": "identity"}, "times": 2, "fault": {"status": 500}}])
 
-What belongs here: which rule applies, and the counts. What a fault does is in :mod:`imdskit.emulator.faults.types`, the format in
-:mod:`imdskit.emulator.faults.script` and ``docs/faults.md``.
+:mod:`imdskit.emulator.faults.types` says what a fault does, :mod:`imdskit.emulator.faults.script` and ``docs/faults.md`` how a script is written.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The format of fault scripts: JSON in, checked rules out, every mistake with its place. ``docs/faults.md`` describes it."""
+"""The format of fault scripts: JSON in, checked rules out, every mistake with its location. ``docs/faults.md`` describes it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What a fault does to one request: answers in place of the service, changes the answer, or changes how it leaves.
+"""Fault types: a fault responds in place of the service, changes the response, or changes how it is delivered.
 
-What belongs here: one class for each kind of fault. When one applies is in :mod:`imdskit.emulator.faults`, how a script writes it in
-:mod:`imdskit.emulator.faults.script`.
+There is one class for each type. :mod:`imdskit.emulator.faults.engine` decides when one applies, :mod:`imdskit.emulator.faults.script` reads it.
 """
 
 from __future__ import annotations

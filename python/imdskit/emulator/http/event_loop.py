@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from imdskit.emulator.http.connection import CLOSED, NEED_DATA, Connection, Event
@@ -71,6 +72,9 @@ class Driven(Protocol):
     def handle_request(self) -> None:
         """Accept a connection."""
 
+    def handle_error(self, request: Socket, client_address: Any) -> None:
+        """Report the error that is being handled."""
+
     def service_actions(self) -> None:
         """Enforce time limits."""
 
@@ -86,6 +90,25 @@ class _Waiting:
         self.number = sock.fileno()
         self.address = address
         self.registered = False
+
+
+class _OnlyThisConnection:
+    """Lets an error that nobody expected end one connection instead of the whole loop, as ``socketserver`` does with its threads."""
+
+    __slots__ = ("_loop", "_waiting")
+
+    def __init__(self, loop: EventLoop, waiting: _Waiting) -> None:
+        self._loop = loop
+        self._waiting = waiting
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._loop.fail(self._waiting)
+        return True
 
 
 class EventLoop:
@@ -169,10 +192,16 @@ class EventLoop:
         for number, _ in ready:
             waiting = self._waiting.get(number)
             if waiting is not None:
-                self._exchange(waiting)
+                with _OnlyThisConnection(self, waiting):
+                    self._exchange(waiting)
             elif number == self._listener:
                 self._server.handle_request()
         return bool(ready)
+
+    def fail(self, waiting: _Waiting) -> None:
+        """Report the error that is being handled, and end the connection."""
+        self._server.handle_error(waiting.socket, waiting.address)
+        self._close(waiting)
 
     def _exchange(self, waiting: _Waiting) -> None:
         """Read once, and answer the requests that are complete."""

@@ -1,10 +1,10 @@
-"""Where a request begins and ends: HTTP/1.1 messages from octets, strictly (RFC 9112); and answers to octets.
+"""The grammar of HTTP/1.1 messages: where a request begins and ends, strictly (RFC 9112), and responses as bytes.
 
-Whatever two parsers could read differently is refused: bare CR or LF, folded lines, blanks before a colon, a second Host or
+Anything that two parsers could read differently is refused: bare CR or LF, folded lines, blanks before a colon, a second Host or
 Content-Length, a length together with a transfer coding, any coding but plain ``chunked``. After a refusal nothing more of the connection
 may be read as a request.
 
-What belongs here: grammar and framing, without sockets and without time. What a request means is in :mod:`imdskit.protocol`.
+This module knows no sockets and no time. :mod:`imdskit.protocol` says what a request means.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which ``Host`` a request may name: the defence against DNS rebinding.
 
-A web page can make its own name lead to loopback and then ask whatever listens there as if it were its own server, headers included. The
-browser still sends the name of the page as ``Host``. So a request is answered only if its Host is an address or a name that no strange page
+A web page can make its own name resolve to loopback and then send requests to whatever listens there as if it were its own server, headers
+included. The browser still sends the name of the page as ``Host``. The emulator therefore accepts only addresses, and names that no foreign page
 can have.
 """
 

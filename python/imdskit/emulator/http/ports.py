@@ -1,6 +1,6 @@
-"""Many ports for one server: listening sockets besides its own, and one thread that takes connections from all of them.
+"""Many ports for one server: additional listening sockets, and one thread that accepts connections from all of them.
 
-What belongs here: sockets. Which machine a port is, is :mod:`imdskit.emulator.fleet`'s.
+:mod:`imdskit.emulator.addressing` says which machine a port stands for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The managed identities of a machine, and which of them a request for a token means.
 
-A machine has at most one system-assigned identity and any number of user-assigned ones. What a scenario does not say of an identity is made
-from the seed. Tokens are in :mod:`imdskit.emulator.authority.tokens`.
+A machine has at most one system-assigned identity and any number of user-assigned ones. What a scenario does not say of an identity is derived
+from the seed.
 
 Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023.
 """

@@ -1,7 +1,7 @@
 """``/metadata/loadbalancer``: what load balancers do for this machine.
 
-The members stand in the service's own order, which is not alphabetical, and ports are numbers: so in every recording and in the
-documentation, "Retrieve load balancer metadata using Azure Instance Metadata Service".
+The members have the service's own order, which is not alphabetical, and ports are numbers, as in every recording and in the documentation,
+"Retrieve load balancer metadata using Azure Instance Metadata Service".
 """
 
 from __future__ import annotations

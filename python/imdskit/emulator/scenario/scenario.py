@@ -1,8 +1,8 @@
-"""Scenarios: what machine the emulator plays, in one JSON format, checked when it is loaded.
+"""Scenarios: descriptions of a machine in one JSON format, validated when they are loaded.
 
-A scenario gives only what differs from the defaults, in the shape of the newest instance document; so a recorded document is a scenario.
-The format is in ``docs/scenarios.md``, and for other programs in ``schema.json``; tests hold both and this module together.
-What is left out is filled in by :mod:`imdskit.emulator.machine`.
+A scenario gives only what differs from the defaults, in the shape of the newest instance document, so that a recorded document is a scenario.
+``docs/scenarios.md`` describes the format for people, ``schema.json`` for other programs; tests keep both consistent with this module.
+:mod:`imdskit.emulator.machine.expansion` fills in the rest.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
-"""Templates: one scenario for many machines, with places in its text that are different for each of them.
+"""Templates: one scenario for many machines, with placeholders in its text that differ for each of them.
 
-| place | becomes, for machine 17 |
+| placeholder | becomes, for machine 17 |
 |---|---|
 | ``{index}`` | ``17`` |
 | ``{index:04}`` | ``0017``; ``{index:06X}`` is hexadecimal |
 | ``{index/10}`` | ``1``, the same for every ten machines; ``{index/10:02}`` |
 | ``{ip:10.1.0.0/16}`` | ``10.1.0.21``: the first four addresses of a network are Azure's, and so is the last |
 | ``{{`` and ``}}`` | braces |
-
-What belongs here: finding and filling these places. Which member may have which text is :mod:`imdskit.emulator.scenario`'s.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ def _text(text: str, index: int, place: str) -> str:
             return format(index // int(number[1] or 1), (number[2] or "") + (number[3] or "d"))
         network = _network(found[4:-1]) if found.startswith("{ip:") else None
         if network is None:
-            raise _wrong(f"{found!r} is no place of a template.", place, "A brace that is meant is written twice: {{ or }}.")
+            raise _wrong(f"{found!r} is not a placeholder of a template.", place, "Write a literal brace twice: {{ or }}.")
         return _address(network, index, place)
 
     return _PLACE.sub(filled, text)

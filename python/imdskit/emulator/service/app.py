@@ -1,7 +1,7 @@
-"""The emulated service: a request in, a response out, without sockets and on the given clock.
+"""The emulated service of one machine: a request in, a response out, without sockets and on the given clock.
 
-What belongs here: putting limits, rules and routes together. Why a request is refused is in :mod:`imdskit.emulator.service.rules`, what a good one
-gets in :mod:`imdskit.emulator.service.routes`.
+This module combines faults, cache, limits, rules and routes. :mod:`imdskit.emulator.service.rules` says why a request is refused,
+:mod:`imdskit.emulator.service.routes` what the others get.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """Service profiles: which known behaviour of the service the rules show, and which rules are switched off.
 
-The service is not the same everywhere and at every time; where sources disagree, a profile takes one side. What belongs here: the sides,
-and the choice. The rules themselves are in :mod:`imdskit.emulator.service.rules`.
+The service does not behave the same everywhere and at all times; where sources disagree, a profile takes one side.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from imdskit import versions
+from imdskit.emulator.json_input import guess
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, Rule
@@ -55,7 +54,7 @@ class Profile:
         unwanted = set(off)
         for name in unwanted:
             if name not in names:
-                raise UsageError("bad-argument", f"There is no rule called {name!r}.", hint=_close(name, names))
+                raise UsageError("bad-argument", f"There is no rule called {name!r}.", hint=guess(name, names))
             if not RULES[names.index(name)].off:
                 can = ", ".join(rule.name for rule in RULES if rule.off)
                 raise UsageError(
@@ -131,8 +130,3 @@ def of(scenario: Scenario) -> Profile:
     except UsageError as error:
         raise ScenarioError("bad-scenario", error.message, location=place, hint=error.hint) from None
     return profile
-
-
-def _close(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, 1)
-    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}."

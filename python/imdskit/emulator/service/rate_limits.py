@@ -1,9 +1,7 @@
-"""How often the service may be asked: 5 requests a second; for identity 20 a second and 5 at the same time.
+"""Rate limits: 5 requests a second; for identity 20 a second and 5 at the same time.
 
 Source: IMDS documentation, "Rate limiting". That the limits are those of a token bucket which holds one second's worth is *inferred*: no
 source says how the service counts.
-
-What belongs here: the limits. How a refusal looks is in :mod:`imdskit.protocol`, the bucket is the backend's.
 """
 
 from __future__ import annotations
@@ -37,12 +35,12 @@ class RateLimits:
         self._slots = threading.BoundedSemaphore(IDENTITY_CONCURRENT)
 
     def general(self) -> bool:
-        """True if one more request may be answered now, to anything but ``/metadata/identity``."""
+        """Return whether one more request is admitted now, to anything but ``/metadata/identity``."""
         return self._general.take(self._clock.monotonic_ns()) == 0
 
     @contextmanager
     def identity(self) -> Iterator[bool]:
-        """True if one more request to ``/metadata/identity`` may be answered now; it counts as concurrent until the context ends.
+        """Return whether one more request to ``/metadata/identity`` is admitted now; it counts as concurrent until the context ends.
 
         A request that is refused because too many are under way takes no token (*inferred*).
         """

@@ -1,7 +1,4 @@
-"""One request on its way through the rules, and what the rules may ask of the machine.
-
-What belongs here: facts about a request, found once and shared by rules and routes. Judgements are in :mod:`imdskit.emulator.service.rules`.
-"""
+"""The request context: facts about one request, found once and shared by rules and routes, and what these know of the machine."""
 
 from __future__ import annotations
 
@@ -56,12 +53,12 @@ class ServedMachine:
 
 
 class RequestContext:
-    """A request and what it comes to.
+    """A request, and the facts about it that rules and routes need.
 
     Attributes:
-        machine: that is asked.
-        fault: what shall be wrong with the document that is asked for.
-        cached: whether it shall be an earlier document.
+        machine: that the request means.
+        fault: what shall be wrong with the requested document.
+        cached: whether the response is an earlier document.
         request: as it came.
         target: its path and parameters, decoded.
         category: the second segment of the path in lower case; ``""`` for ``/metadata`` alone, None outside of it.

@@ -1,10 +1,8 @@
-"""Whole answers, remembered: clients ask for the same again and again, and most of an answer's cost is going through the rules.
+"""Cache of whole responses: clients repeat their requests, and most of the cost of a response is going through the rules.
 
-An answer is remembered only if nothing decides it but the request's method, target and headers, the machine's document and the rules: not
-the clock, not the body, not the events. That is so of every answer below ``/instance`` and ``/versions``, whatever rule refuses it, but for
-the limits, which are counted before and apart. Only the id of the request is a new one each time.
-
-What belongs here: what may be remembered, and forgetting it when the machine is another. Asking is the App's.
+A response is cached only if nothing decides it except the request's method, target and headers, the machine's document and the rules: not the
+clock, not the body, not the events. That holds for every response below ``/instance`` and ``/versions``, whichever rule refuses it, except for the
+limits, which are counted before and separately. Only the request id is new each time.
 """
 
 from __future__ import annotations
@@ -17,9 +15,9 @@ from imdskit.emulator.service.request_context import RequestContext, ServedMachi
 from imdskit.protocol.messages import Request, Response
 
 MOST = 256
-"""Answers that are remembered."""
+"""Responses in a cache."""
 LONGEST = 4096
-"""Characters in target and headers of a request that is remembered."""
+"""Characters in target and headers of a request whose response is cached."""
 
 CATEGORIES = ("instance", "versions")
 REQUEST_ID = "x-ms-request-id"
@@ -29,18 +27,18 @@ _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer, and the headers of it before the id of the request, which is the last one; None: it has none."""
+    """A response, and its headers before the request id, which is the last one; None: it has none."""
 
     response: Response
     before_id: tuple[tuple[str, str], ...] | None
 
 
 class ResponseCache:
-    """Answers of one machine. Safe to share between threads.
+    """Cached responses of one machine. Safe to share between threads.
 
     Args:
         request_id: makes a new value of ``x-ms-request-id``.
-        most: answers that are remembered; the oldest is forgotten.
+        most: responses in the cache; the oldest is dropped.
     """
 
     def __init__(self, request_id: Callable[[], str], most: int = MOST) -> None:
@@ -48,28 +46,28 @@ class ResponseCache:
         self._most = most
         self._lock = threading.Lock()
         self._known: tuple[ServedMachine | None, dict[_Key, Kept]] = None, {}
-        """Replaced as one, so that nobody sees answers of one machine under the name of another."""
+        """Replaced as one, so that nobody sees the responses of one machine as those of another."""
 
     def __len__(self) -> int:
-        """How many are remembered."""
+        """Return the number of cached responses."""
         return len(self._known[1])
 
     def find(self, request: Request, machine: ServedMachine) -> Kept | None:
-        """The answer of ``machine`` to ``request``, or None if it is not known. Another machine than the last one has no answers yet."""
+        """Return the response of ``machine`` to ``request``, or None if it is not cached. A new machine has no cached responses."""
         known_of, known = self._known
         if known_of is not machine or request.body:
             return None
         return known.get((request.method, request.target, request.headers))
 
     def answer(self, kept: Kept) -> Response:
-        """The answer, with an id of its own."""
+        """Return the response with a new request id."""
         before = kept.before_id
         if before is None:
             return kept.response
         return Response(kept.response.status, (*before, (REQUEST_ID, self._request_id())), kept.response.body)
 
     def remember(self, context: RequestContext, response: Response) -> None:
-        """Keep the answer to a request that the limits admitted, if it may be kept."""
+        """Cache the response to a request that the limits admitted, if that is allowed."""
         request = context.request
         if context.category not in CATEGORIES or request.body or response.delivery is not None:
             return
@@ -86,6 +84,6 @@ class ResponseCache:
             known[request.method, request.target, request.headers] = kept
 
     def forget(self) -> None:
-        """All of them."""
+        """Drop all responses."""
         with self._lock:
             self._known = None, {}

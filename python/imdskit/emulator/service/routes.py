@@ -1,4 +1,4 @@
-"""What a good request gets: one function for each endpoint. Requests come here only after every rule has let them pass."""
+"""Responses to requests that no rule refuses: one function for each endpoint."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, tex
 
 
 class Attestor(Protocol):
-    """Signs the content of an attested document: the octets in, the DER of a SignedData out."""
+    """Signs the content of an attested document: content in, the DER of a SignedData out."""
 
     def __call__(self, content: bytes, fault: DocumentFault | None = None, /) -> bytes:
-        """``fault`` is what shall be wrong with the signature or its chain; None: nothing."""
+        """Return the message; ``fault`` is what shall be wrong with its signature or chain."""
 
 
 RequestId = Callable[[], str]
@@ -52,7 +52,7 @@ class Routes:
         }
 
     def answer(self, context: RequestContext) -> Response:
-        """The answer to a request that no rule refuses."""
+        """Return the response to a request that no rule refuses."""
         return self._by_category[context.category](context)
 
     def instance(self, context: RequestContext) -> Response:

@@ -1,7 +1,7 @@
 """The rules of the service: why a request is refused, in the order in which that is found out.
 
-One table, :data:`RULES`. The first rule that has something to say gives the answer; a request that passes them all is answered by
-:mod:`imdskit.emulator.service.routes`. ``docs/fidelity.md`` shows the table; a test holds the two equal. The order of the rules is inferred.
+One table, :data:`RULES`. The first rule that refuses a request decides the response; :mod:`imdskit.emulator.service.routes` responds to requests that
+pass them all. ``docs/fidelity.md`` shows the table; a test keeps the two equal. The order of the rules is inferred.
 """
 
 from __future__ import annotations
