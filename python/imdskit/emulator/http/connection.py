@@ -64,24 +64,6 @@ class Connection:
         deadline: nanoseconds on ``watch`` at which the driver must stop waiting for the client.
     """
 
-    __slots__ = (
-        "_body",
-        "_buffer",
-        "_checked",
-        "_head",
-        "_hosts",
-        "_local",
-        "_port",
-        "_reading_body",
-        "_request",
-        "_source",
-        "_started",
-        "_watch",
-        "allowed",
-        "deadline",
-        "keep_alive",
-    )
-
     def __init__(self, source: str, local: str, port: int, hosts: Hosts | None, watch: Clock) -> None:
         self._source = source
         self._local = local
