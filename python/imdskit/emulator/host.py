@@ -277,7 +277,7 @@ class Host:
             yield
         except ImdskitError:
             self.addressing.close()
-            self._server.server_close()
+            self._server.stop()
             raise
 
     def _recorded(self, service: Callable[[Request], Response], request: Request, machine: int | None = None) -> Response:

@@ -159,7 +159,8 @@ class EventLoop:
             sock.close()
             return
         self._waiting[taken.number] = taken
-        self._exchange(taken)
+        with _OnlyThisConnection(self, taken):
+            self._exchange(taken)
         if self._waiting.get(taken.number) is taken:
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
