@@ -316,7 +316,10 @@ def _save_snapshot(host: Host, _: Ask) -> Any:
 
 def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
     members = BODY.of(ask.body).members(("document", "nonce"))
-    given = {name: member.text() for name, member in members.items()}
+    for member in members.values():
+        if not isinstance(member.value, str):
+            member.must_be("text")
+    given = {name: member.value for name, member in members.items()}
     if not given.get("nonce", "").isascii():
         members["nonce"].must_be("text in ASCII")
     nonce, asked, document = given.get("nonce"), None, given.get("document", "")
