@@ -25,12 +25,12 @@ import pyarrow.parquet as pq
 
 from imdskit.backends.python.document import Document
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.fleet_machines import Numbering
-from imdskit.emulator.instance import Instance
-from imdskit.emulator.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
+from imdskit.emulator.authority import Authority, signed_document
+from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.authority.keys import DIGEST_INFO, PUBLIC_EXPONENT, Hash, Keys, RsaKey, generate_prime, seeded
+from imdskit.emulator.machine.expansion import expand
+from imdskit.emulator.machine.instance import Instance
+from imdskit.emulator.machine.numbering import Numbering
 from imdskit.emulator.scenario import Scenario
 from imdskit.protocol import attested
 
@@ -44,7 +44,7 @@ REGIONS = ("westeurope", "northeurope", "eastus", "southcentralus", "japaneast",
 IMAGES = ("22_04-lts-gen2", "2022-datacenter-azure-edition", "9-lvm-gen2", "")
 FLEETS = 96
 """Each in one region, of one image and one subscription; the machines are theirs in turns."""
-FAULTS = (Flaw.BROKEN_SIGNATURE, Flaw.UNKNOWN_ROOT, Flaw.EXPIRED_LEAF, "cut", "late", "changed")
+FAULTS = (DocumentFault.BROKEN_SIGNATURE, DocumentFault.UNKNOWN_ROOT, DocumentFault.EXPIRED_LEAF, "cut", "late", "changed")
 ROWS = 32_768
 """Of a file."""
 DAYS = 20
@@ -112,7 +112,7 @@ def fleet(seed: int, number: int) -> Numbering:
 def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
     """Region, and what the machine's documents say of it."""
     of = fleet(seed, number % FLEETS)
-    instance = Instance(of.scenario(number // FLEETS), of.seed(number // FLEETS), Document)
+    instance = Instance(expand(of.scenario(number // FLEETS), of.seed(number // FLEETS)), Document)
     return instance.location, instance.attested_facts()
 
 
@@ -126,10 +126,10 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
         who = draw.randrange(options.machines)
         region, facts = machine(options.seed, who)
         fault = draw.choice(FAULTS) if draw.random() < options.bad else None
-        flaw = fault if isinstance(fault, Flaw) else None
-        signer = made_by.signer(region=region, flaw=None if flaw is Flaw.BROKEN_SIGNATURE else flaw)
+        fault = fault if isinstance(fault, DocumentFault) else None
+        signer = made_by.signer(region=region, fault=None if fault is DocumentFault.BROKEN_SIGNATURE else fault)
         content = attested.content(facts, "2021-02-01", received - (40_000 if fault == "late" else 5), f"{draw.randrange(10**10):010}")
-        message = attest.message(signer, content, flaw)
+        message = signed_document.message(signer, content, fault)
         if fault == "cut":
             message = message[: draw.randrange(1, len(message))]
         elif fault == "changed":

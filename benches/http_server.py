@@ -198,7 +198,7 @@ def serve(mode: str, backend: str) -> int:
     scenario = Scenario.of({"compute": {"tags": tags}})
     with Emulator(scenario, 1, rate_limit=False, backend=backends.get(backend)) as emulator:
         if mode == "each":
-            emulator.app.answers = None
+            emulator.app.responses = None
         print(emulator.url, flush=True)
         signal.sigwait([signal.SIGTERM])
     return 0

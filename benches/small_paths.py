@@ -83,11 +83,10 @@ def our_bucket(name: str) -> Callable[[], Made]:
 def our_signature() -> Made:
     """A whole message, by an emulator's authority; two calls give the same octets."""
     from imdskit.clock import ManualClock
-    from imdskit.emulator import attest
-    from imdskit.emulator.authority import Authority
+    from imdskit.emulator.authority import Authority, signed_document
 
     signer = Authority(ManualClock(1_795_000_000), "http://127.0.0.1:8080", seed=1).signer()
-    return lambda: attest.message(signer, DOCUMENT), attest.message(signer, DOCUMENT)
+    return lambda: signed_document.message(signer, DOCUMENT), signed_document.message(signer, DOCUMENT)
 
 
 def our_leaf(name: str) -> Callable[[], Made]:

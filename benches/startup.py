@@ -18,8 +18,7 @@ from statistics import median
 from time import perf_counter
 
 from imdskit.clock import SystemClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
 
 FACTS = {"vmId": "00000000-0000-4000-8000-000000000001", "subscriptionId": "00000000-0000-4000-8000-0000000000aa"}
@@ -30,7 +29,9 @@ def commands(folder: Path) -> dict[str, list[str]]:
     clock = SystemClock()
     authority = Authority(clock, "http://127.0.0.1:8080", seed=1)
     document = folder / "document.json"
-    document.write_bytes(attested.envelope(attest.message(authority.signer(), attested.content(FACTS, "2021-02-01", clock.now(), None))))
+    document.write_bytes(
+        attested.envelope(signed_document.message(authority.signer(), attested.content(FACTS, "2021-02-01", clock.now(), None)))
+    )
     trust = folder / "trust.pem"
     trust.write_text(authority.trust_pem())
     verify = ["-m", "imdskit", "verify", str(document), "--trust", str(trust)]

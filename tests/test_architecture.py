@@ -61,15 +61,19 @@ ALLOWED: dict[str, set[str]] = {
 
 ONLY_IN: dict[str, set[str]] = {
     "urllib.request": {"imdskit.client.transport"},
-    "http.server": {"imdskit.emulator.http"},
+    "http.server": {"imdskit.emulator.http.server"},
     "http.client": {"imdskit.client.transport"},
     "imdskit.verify.aia.transport": {"imdskit.verify.aia.fetcher"},
     "sqlite3": {"imdskit.verify.stores.sqlite"},
-    "socketserver": {"imdskit.emulator.http"},
+    "socketserver": {"imdskit.emulator.http.server"},
     "imdskit._native": {"imdskit.backends.rust"},
     "time": {"imdskit.clock"},
     "datetime.now": {"imdskit.clock"},
-    "imdskit.asn1.writer": {"imdskit.emulator.authority", "imdskit.emulator.attest", "imdskit.emulator.certificates"},
+    "imdskit.asn1.writer": {
+        "imdskit.emulator.authority",
+        "imdskit.emulator.authority.signed_document",
+        "imdskit.emulator.authority.certificates",
+    },
 }
 
 

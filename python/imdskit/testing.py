@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from imdskit.emulator import Emulator, Fleet
+from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.journal import Entry
-from imdskit.emulator.keys import Keys
 from imdskit.errors import ImdskitError
 
 LOOPBACK = "127.0.0.1,localhost"

@@ -11,8 +11,7 @@ from imdskit.asn1 import writer as der
 from imdskit.asn1.reader import SET, Reader
 from imdskit.backends.contract import Backend, Checker, Setup
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import VerificationError
 from imdskit.protocol import attested
 
@@ -37,7 +36,7 @@ def content(nonce: str) -> bytes:
 @pytest.fixture(scope="module")
 def messages(authority: Authority) -> list[bytes]:
     """Of one length, by one signer."""
-    return [attest.message(authority.signer(), content(nonce)) for nonce in NONCES]
+    return [signed_document.message(authority.signer(), content(nonce)) for nonce in NONCES]
 
 
 def outcome(checker: Checker, message: bytes) -> str:
@@ -100,7 +99,7 @@ def test_a_text_like_one_before_says_what_it_says_itself(
 def test_every_character_counts_as_before(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
     """Of base64, with a message that ends in a whole group and in two that are not; white space and the end of the text, too."""
     body = attested.content({"vmId": "machine" + "x" * extra}, "2021-02-01", AT, "1")
-    message = attest.message(authority.signer(), body)
+    message = signed_document.message(authority.signer(), body)
     text = base64.b64encode(message)
     start = message.index(body)
     edges = {place * 4 // 3 for place in (0, start, start + len(body), len(message) - 256, len(message))}
@@ -164,7 +163,7 @@ def test_more_lengths_than_are_remembered_change_nothing(
 ) -> None:
     checker = backend.checker(setup)
     signer = authority.signer()
-    others = [attest.message(signer, attested.content({"vmId": "x" * size}, "2021-02-01", AT, "1")) for size in range(1, 70)]
+    others = [signed_document.message(signer, attested.content({"vmId": "x" * size}, "2021-02-01", AT, "1")) for size in range(1, 70)]
     for _ in range(2):
         for message in (*others, *messages):
             assert checker.check(message, AT, None).content in message

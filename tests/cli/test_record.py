@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from imdskit.cli.redaction import CATEGORIES, KIND, Redactor
 from imdskit.client import Client
 from imdskit.emulator import Emulator, Scenario
-from imdskit.emulator.scenario import SHAPE
+from imdskit.emulator.scenario.scenario import SHAPE
 from imdskit.protocol.shape import Member
 
 from .conftest import Outcome

@@ -15,7 +15,7 @@ import pytest
 
 from imdskit.client import Client
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import UsageError
 
 Run = Callable[..., Any]
@@ -314,7 +314,7 @@ MISTAKES: list[tuple[str, tuple[str, ...], str]] = [
     ("a snapshot of a fleet", ("--fleet", "2", "--snapshot", "snapshot.json"), "--snapshot"),
     ("a fleet of no number", ("--fleet", "many"), "invalid"),
     ("a fleet of a million and one", ("--fleet", "1000001"), "1 to 1000000"),
-    ("a fleet on a network that is none", ("--fleet", "2", "--fleet-by", "source", "--fleet-network", "here"), "no network"),
+    ("a fleet on a network that is none", ("--fleet", "2", "--fleet-by", "source", "--fleet-network", "here"), "must be an IP network"),
     ("a fleet at more ports than there are", ("--fleet", "9", "--fleet-by", "port", "--port", "65530"), "error: "),
     ("a way to choose, and no fleet", ("--fleet-by", "port"), "no fleet"),
     ("a network, and no fleet", ("--fleet-network", "127.1.0.0/16"), "no fleet"),

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
 from imdskit.verify import Attestation, Trust, Verifier
 from imdskit.verify.anatomy import anatomy
@@ -37,7 +36,7 @@ def signed(extra: str) -> bytes:
 
 
 def document(content: bytes) -> bytes:
-    return attested.envelope(attest.message(AUTHORITY.signer(), content))
+    return attested.envelope(signed_document.message(AUTHORITY.signer(), content))
 
 
 TOKEN = re.compile(

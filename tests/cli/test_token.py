@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 
 Run = Callable[..., Any]
 KEYS = Keys()

@@ -16,7 +16,7 @@ from imdskit.client.address import SERVICE
 from imdskit.client.questions import API_VERSION
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
 KEYS = Keys()

@@ -14,7 +14,7 @@ from imdskit.client.answers import Answer
 from imdskit.client.schedule import schedule
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
 AT = 1767268800

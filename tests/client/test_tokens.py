@@ -15,7 +15,7 @@ from imdskit.client.answers import Answer
 from imdskit.client.tokens import PAUSE, SPARE, Token, parsed
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
 AT = 1767268800

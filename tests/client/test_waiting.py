@@ -15,7 +15,7 @@ from imdskit.client.flights import Flight, Flights
 from imdskit.client.retry import DEFAULT, PATIENT, Policy
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
+from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError
 
 AT = 1767268800

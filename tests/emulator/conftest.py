@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import pytest
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, ManualClock
-from imdskit.emulator.app import App
-from imdskit.emulator.flaws import Flaw
-from imdskit.emulator.profiles import find
+from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.http.event_loop import EventLoop
+from imdskit.emulator.http.server import Server
+from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
-from imdskit.emulator.tokens import Issuer
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.profiles import find
+from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800
@@ -54,8 +58,8 @@ class Service:
             scenario = Scenario.load(scenario)
         if isinstance(scenario, dict):
             scenario = Scenario.of(scenario)
-        throttle = Throttle(backend.bucket, clock) if limited else None
-        self.app = App(scenario, backend, clock, _signed, ISSUER, seed=seed, throttle=throttle, downloads=_downloads, **options)
+        throttle = RateLimits(backend.bucket, clock) if limited else None
+        self.app = App(expand(scenario, seed), backend, clock, _signed, ISSUER, throttle=throttle, downloads=_downloads, **options)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """With ``Metadata: true`` unless other headers are given."""
@@ -67,8 +71,8 @@ class Service:
         return self.ask(f"{path}?{query}")
 
 
-def _signed(content: bytes, flaw: Flaw | None = None, /) -> bytes:
-    return (b"signed:" if flaw is None else f"{flaw}:".encode()) + content
+def _signed(content: bytes, fault: DocumentFault | None = None, /) -> bytes:
+    return (b"signed:" if fault is None else f"{fault}:".encode()) + content
 
 
 def _downloads(path: str) -> tuple[str, bytes] | None:
@@ -89,3 +93,21 @@ def service(backend: Backend) -> Callable[..., Service]:
         return Service(backend, scenario, clock or ManualClock(NOON), seed, limited, profile=profile and find(profile), **options)
 
     return make
+
+
+Serve: TypeAlias = Callable[..., Server]
+
+
+def quick(request: Request) -> bool:
+    """What counts as quick in the tests of the server."""
+    return not request.target.startswith("/wait")
+
+
+@pytest.fixture(params=["threads", "event loop"])
+def serve(request: pytest.FixtureRequest) -> Serve:
+    """A server with each of the two drivers of connections."""
+    if request.param == "threads":
+        return Server
+    if not EventLoop.possible:
+        pytest.skip("the system has no epoll: every connection has a thread")
+    return partial(Server, quick=quick)

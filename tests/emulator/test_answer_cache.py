@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
-from imdskit.emulator.answer_cache import LONGEST, AnswerCache
-from imdskit.emulator.app import App
-from imdskit.emulator.call import Call
-from imdskit.emulator.instance import Instance
+from imdskit.emulator.machine.expansion import expand
+from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
-from imdskit.emulator.throttle import Throttle
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.rate_limits import RateLimits
+from imdskit.emulator.service.request_context import RequestContext
+from imdskit.emulator.service.response_cache import LONGEST, ResponseCache
 from imdskit.protocol.messages import Delivery, Request, Response
 
 from .conftest import ISSUER, NOON, _downloads, _signed
@@ -27,18 +28,17 @@ METADATA = (("Host", "127.0.0.1"), ("Metadata", "true"))
 INSTANCE = "/metadata/instance?api-version=2021-02-01"
 
 
-def app(backend: Backend, clock: ManualClock, *, limited: bool = False, remembered: int = 256, scenario: Scenario = SCENARIO) -> App:
-    throttle = Throttle(backend.bucket, clock) if limited else None
+def app(backend: Backend, clock: ManualClock, *, limited: bool = False, cached: int = 256, scenario: Scenario = SCENARIO) -> App:
+    throttle = RateLimits(backend.bucket, clock) if limited else None
     return App(
-        scenario,
+        expand(scenario, 1),
         backend,
         clock,
         _signed,
         ISSUER,
-        seed=1,
         throttle=throttle,
         downloads=_downloads,
-        remembered=remembered,
+        cached_responses=cached,
     )
 
 
@@ -114,10 +114,10 @@ def comparable(response: Response) -> Response:
 @given(st.lists(STEPS, max_size=40), st.booleans())
 def test_with_and_without_remembering_all_answers_are_the_same(backend: Backend, steps: list[Any], limited: bool) -> None:
     clocks = ManualClock(NOON), ManualClock(NOON)
-    remembering = app(backend, clocks[0], limited=limited, remembered=3)
-    plain = app(backend, clocks[1], limited=limited, remembered=0)
-    instances = plain.instance, Instance(OTHER, 2, backend.document)
-    assert plain.answers is None
+    remembering = app(backend, clocks[0], limited=limited, cached=3)
+    plain = app(backend, clocks[1], limited=limited, cached=0)
+    instances = plain.machine.instance, Instance(expand(OTHER, 2), backend.document)
+    assert plain.responses is None
     for step in steps:
         if isinstance(step, Request):
             # The second time it may be remembered.
@@ -129,15 +129,15 @@ def test_with_and_without_remembering_all_answers_are_the_same(backend: Backend,
         else:
             for one in (remembering, plain):
                 change(one, step, instances)
-    assert remembering.answers is not None
-    assert len(remembering.answers) <= 3
+    assert remembering.responses is not None
+    assert len(remembering.responses) <= 3
 
 
 def test_ids_of_requests_are_new_each_time(backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     responses = [one.handle(Request("GET", INSTANCE, METADATA)) for _ in range(5)]
-    assert one.answers is not None
-    assert len(one.answers) == 1
+    assert one.responses is not None
+    assert len(one.responses) == 1
     assert len({response.header_values("x-ms-request-id") for response in responses}) == 5
     assert len({response.body for response in responses}) == 1
 
@@ -173,23 +173,23 @@ FORGETFUL: dict[str, Request] = {
 def test_some_answers_are_never_remembered(request_: Request, backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     one.handle(request_)
-    assert one.answers is not None
-    assert len(one.answers) == 0
+    assert one.responses is not None
+    assert len(one.responses) == 0
 
 
 def test_an_answer_that_leaves_in_another_way_is_not_remembered(backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
-    cache = AnswerCache(lambda: "id")
-    cache.remember(Call(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
+    cache = ResponseCache(lambda: "id")
+    cache.remember(RequestContext(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
     assert len(cache) == 0
 
 
 def test_the_oldest_answer_is_forgotten_and_all_can_be(backend: Backend) -> None:
     machine = app(backend, ManualClock(NOON)).machine
-    cache = AnswerCache(lambda: "id", most=2)
+    cache = ResponseCache(lambda: "id", most=2)
     requests = [Request("GET", f"/metadata/instance?x={number}") for number in range(3)]
     for request in requests:
-        cache.remember(Call(machine, request), Response(200))
+        cache.remember(RequestContext(machine, request), Response(200))
     assert [cache.find(request, machine) is not None for request in requests] == [False, True, True]
     cache.forget()
     assert len(cache) == 0

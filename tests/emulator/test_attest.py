@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority, Signer
-from imdskit.emulator.keys import RsaKey, seeded
+from imdskit.emulator.authority import signed_document
+from imdskit.emulator.authority.authority import Authority, Signer
+from imdskit.emulator.authority.keys import RsaKey, seeded
 from imdskit.protocol import attested
 
 NOW = 1_785_000_000
@@ -56,18 +56,18 @@ def verify(message: bytes, trust: str, folder: Path, *options: str) -> subproces
 
 
 def test_openssl_verifies_a_message_and_gives_back_its_content(authority: Authority, tmp_path: Path) -> None:
-    result = verify(attest.message(authority.signer(), CONTENT), authority.trust_pem(), tmp_path, "-purpose", "any")
+    result = verify(signed_document.message(authority.signer(), CONTENT), authority.trust_pem(), tmp_path, "-purpose", "any")
     assert (result.stdout, result.returncode) == (CONTENT, 0), result.stderr
 
 
 def test_openssl_refuses_changed_content(authority: Authority, tmp_path: Path) -> None:
-    message = attest.message(authority.signer(), CONTENT).replace(b"5c08b38e", b"5c08b38f")
+    message = signed_document.message(authority.signer(), CONTENT).replace(b"5c08b38e", b"5c08b38f")
     assert verify(message, authority.trust_pem(), tmp_path, "-purpose", "any").returncode != 0
 
 
 def test_openssl_refuses_the_message_under_another_authority(authority: Authority, tmp_path: Path) -> None:
     other = Authority(ManualClock(NOW), "http://127.0.0.1:8080", seed=22)
-    assert verify(attest.message(authority.signer(), CONTENT), other.trust_pem(), tmp_path, "-purpose", "any").returncode != 0
+    assert verify(signed_document.message(authority.signer(), CONTENT), other.trust_pem(), tmp_path, "-purpose", "any").returncode != 0
 
 
 @pytest.mark.parametrize("number", GENUINE)
@@ -76,7 +76,7 @@ def test_a_genuine_message_is_made_again_octet_by_octet_from_its_parts(shared: P
     (certificate,) = pkcs7.load_der_pkcs7_certificates(der)
     original = certificate.public_bytes(Encoding.DER)
     assert original in der
-    assert attest.message(Replay(certificate, original, der[-256:]), description["content"].encode()) == der
+    assert signed_document.message(Replay(certificate, original, der[-256:]), description["content"].encode()) == der
 
 
 @pytest.mark.parametrize("number", GENUINE)
@@ -97,7 +97,7 @@ def unix_seconds(text: str) -> int:
 
 def test_our_message_has_the_tree_of_a_genuine_one(authority: Authority, shared: Path) -> None:
     der, description = genuine(shared, "21")
-    assert frame(attest.message(authority.signer(), description["content"].encode())) == frame(der)
+    assert frame(signed_document.message(authority.signer(), description["content"].encode())) == frame(der)
 
 
 def frame(message: bytes) -> list[str]:
@@ -122,10 +122,10 @@ def frame(message: bytes) -> list[str]:
 
 def test_a_signature_is_over_the_content_itself(authority: Authority) -> None:
     signer = authority.signer()
-    assert attest.message(signer, CONTENT).endswith(signer.sign(CONTENT))
+    assert signed_document.message(signer, CONTENT).endswith(signer.sign(CONTENT))
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", bytes(100_000)], ids=["empty", "zero", "large"])
 def test_any_content_can_be_signed(authority: Authority, tmp_path: Path, content: bytes) -> None:
-    result = verify(attest.message(authority.signer(), content), authority.trust_pem(), tmp_path, "-purpose", "any", "-binary")
+    result = verify(signed_document.message(authority.signer(), content), authority.trust_pem(), tmp_path, "-purpose", "any", "-binary")
     assert (result.stdout, result.returncode) == (content, 0), result.stderr

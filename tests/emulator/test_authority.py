@@ -17,7 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, N
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.authority import DAY, LEAF_PERIOD, Authority
+from imdskit.emulator.authority.authority import DAY, LEAF_PERIOD, Authority
 from imdskit.errors import UsageError
 
 NOW = 1_767_225_600 + 200 * DAY  # in July 2026

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.events import DISABLED_AFTER, MOST, NOTICE, REMAINS, Events
+from imdskit.emulator.events.timeline import DISABLED_AFTER, MOST, NOTICE, REMAINS, Events
 from imdskit.errors import UsageError
 
 NOON = 1_767_268_800

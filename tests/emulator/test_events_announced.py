@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.event import MEMBERS_SINCE
-from imdskit.emulator.event_forms import EVENT, MEMBERS
-from imdskit.emulator.events import MOST, NOTICE, REMAINS, Events
+from imdskit.emulator.events.event import MEMBERS_SINCE
+from imdskit.emulator.events.forms import EVENT, MEMBERS
+from imdskit.emulator.events.timeline import MOST, NOTICE, REMAINS, Events
 from imdskit.errors import UsageError
 
 NOON = 1_767_268_800

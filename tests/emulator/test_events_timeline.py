@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.event import NOTICE, REMAINS
+from imdskit.emulator.events.event import NOTICE, REMAINS
 
 NOON = 1_767_268_800
 PATH = "/metadata/scheduledevents?api-version=2020-07-01"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.fault_script import DOCUMENTS
+from imdskit.emulator.faults.script import DOCUMENTS
 from imdskit.errors import VerificationError
 from imdskit.verify.trust import Trust
 from imdskit.verify.verifier import Verifier

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imdskit.emulator import fault_script
+from imdskit.emulator.faults import script as fault_script
 from imdskit.errors import ScenarioError
 
 GOOD = {"status": 500}
@@ -100,7 +100,7 @@ def test_what_is_no_json_is_refused(script: object) -> None:
     [
         (b"[", "is not JSON"),
         (b"\xff", "is not JSON"),
-        (b'[{"fault": {"delay": 1, "delay": 2}}]', "stands there twice"),
+        (b'[{"fault": {"delay": 1, "delay": 2}}]', "occurs twice"),
         (b"[" * 100_000, "is not JSON"),
         (b'[{"fault": {"delay": NaN}}]', "is not JSON"),
         (b" " * (1024 * 1024 + 1), "is larger than"),

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock, SystemClock
-from imdskit.emulator.http import Server
+from imdskit.emulator.http.server import Server
 from imdskit.protocol.messages import Delivery, Request, Response
+
+from .conftest import Serve
 
 NOON = 1_767_268_800
 PATIENCE = 10.0
@@ -39,8 +41,8 @@ class Watched(ManualClock):
             assert self.looked.acquire(timeout=PATIENCE)
 
 
-def serving(delivery: Delivery, clock: Any = None) -> Server:
-    return Server(lambda _: Response(200, (), b"0123456789", delivery), clock=clock or SystemClock())
+def serving(serve: Serve, delivery: Delivery, clock: Any = None) -> Server:
+    return serve(lambda _: Response(200, (), b"0123456789", delivery), clock=clock or SystemClock())
 
 
 def connect(server: Server) -> socket.socket:
@@ -53,9 +55,9 @@ def silent(connection: socket.socket) -> bool:
     return not select.select([connection], [], [], 0)[0]
 
 
-def test_a_delay_is_over_when_the_emulators_clock_says_so() -> None:
+def test_a_delay_is_over_when_the_emulators_clock_says_so(serve: Serve) -> None:
     clock = Watched(NOON)
-    with serving(Delivery(delay_ns=60_000_000_000), clock) as server, connect(server) as connection:
+    with serving(serve, Delivery(delay_ns=60_000_000_000), clock) as server, connect(server) as connection:
         clock.await_looks(3)
         clock.advance(59)
         clock.await_looks(3)
@@ -64,9 +66,9 @@ def test_a_delay_is_over_when_the_emulators_clock_says_so() -> None:
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_a_delay_on_the_clock_of_the_machine_is_waited_out() -> None:
+def test_a_delay_on_the_clock_of_the_machine_is_waited_out(serve: Serve) -> None:
     clock = SystemClock()
-    with serving(Delivery(delay_ns=50_000_000)) as server:
+    with serving(serve, Delivery(delay_ns=50_000_000)) as server:
         before = clock.monotonic_ns()
         with connect(server) as connection:
             assert connection.recv(4096)
@@ -77,7 +79,7 @@ def test_a_delay_on_the_clock_of_the_machine_is_waited_out() -> None:
     "delivery", [Delivery(delay_ns=3_600 * 10**9), Delivery(drip_octets=1, drip_ns=3_600 * 10**9)], ids=["delay", "drip"]
 )
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock(NOON)], ids=["system", "manual"])
-def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, clock: Any) -> None:
+def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, clock: Any, serve: Serve) -> None:
     entered = threading.Event()
 
     def service(_: Request) -> Response:
@@ -85,7 +87,7 @@ def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, c
         return Response(200, (), b"0123456789", delivery)
 
     watch = SystemClock()
-    server = Server(service, clock=clock)
+    server = serve(service, clock=clock)
     server.start()
     with connect(server) as connection, connection.makefile("rb") as file:
         assert entered.wait(PATIENCE)
@@ -95,9 +97,9 @@ def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, c
         assert file.read().endswith(b"\r\n\r\n0123456789")
 
 
-def test_pieces_leave_one_by_one() -> None:
+def test_pieces_leave_one_by_one(serve: Serve) -> None:
     clock = Watched(NOON)
-    with serving(Delivery(drip_octets=30, drip_ns=1_000_000_000), clock) as server, connect(server) as connection:
+    with serving(serve, Delivery(drip_octets=30, drip_ns=1_000_000_000), clock) as server, connect(server) as connection:
         pieces = [connection.recv(4096)]
         while not pieces[-1].endswith(b"0123456789"):
             clock.await_looks(3)
@@ -108,9 +110,9 @@ def test_pieces_leave_one_by_one() -> None:
     assert b"".join(pieces).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_an_answer_that_waits_by_intention_is_not_ended_for_being_idle() -> None:
+def test_an_answer_that_waits_by_intention_is_not_ended_for_being_idle(serve: Serve) -> None:
     watch, clock = ManualClock(0), Watched(NOON)
-    server = Server(lambda _: Response(200, (), b"0123456789", Delivery(drip_octets=50, drip_ns=10**9)), clock=clock, watch=watch)
+    server = serve(lambda _: Response(200, (), b"0123456789", Delivery(drip_octets=50, drip_ns=10**9)), clock=clock, watch=watch)
     with server, connect(server) as connection:
         assert len(connection.recv(4096)) == 50
         clock.await_looks(3)
@@ -121,23 +123,23 @@ def test_an_answer_that_waits_by_intention_is_not_ended_for_being_idle() -> None
 
 
 @pytest.mark.parametrize(("cut", "body"), [(0, b""), (4, b"0123"), (99, b"0123456789")])
-def test_a_truncated_answer_promises_more_than_it_has(cut: int, body: bytes) -> None:
-    with serving(Delivery(cut=cut)) as server, connect(server) as connection, connection.makefile("rb") as file:
+def test_a_truncated_answer_promises_more_than_it_has(cut: int, body: bytes, serve: Serve) -> None:
+    with serving(serve, Delivery(cut=cut)) as server, connect(server) as connection, connection.makefile("rb") as file:
         head, _, rest = file.read().partition(b"\r\n\r\n")
     assert b"Content-Length: 10" in head
     assert rest == body
 
 
-def test_the_head_of_a_truncated_answer_is_whole_for_head_requests() -> None:
-    with serving(Delivery(cut=0)) as server, socket.create_connection(("127.0.0.1", server.server_port), PATIENCE) as connection:
+def test_the_head_of_a_truncated_answer_is_whole_for_head_requests(serve: Serve) -> None:
+    with serving(serve, Delivery(cut=0)) as server, socket.create_connection(("127.0.0.1", server.server_port), PATIENCE) as connection:
         connection.sendall(GET.replace(b"GET", b"HEAD"))
         with connection.makefile("rb") as file:
             assert file.read().endswith(b"\r\n\r\n")
 
 
-def test_a_reset_is_one_for_the_client_and_the_server_goes_on() -> None:
+def test_a_reset_is_one_for_the_client_and_the_server_goes_on(serve: Serve) -> None:
     answers = [Delivery(reset=True), None]
-    with Server(lambda _: Response(200, (), b"0123456789", answers.pop(0))) as server:
+    with serve(lambda _: Response(200, (), b"0123456789", answers.pop(0))) as server:
         with connect(server) as connection, pytest.raises(ConnectionResetError):
             connection.recv(1)
         with connect(server) as connection:
@@ -145,9 +147,9 @@ def test_a_reset_is_one_for_the_client_and_the_server_goes_on() -> None:
 
 
 @pytest.mark.parametrize("delivery", [{}, {"reset": True}, {"cut": 1}, {"drip_octets": 9}], ids=str)
-def test_it_is_told_once_when_the_answer_has_left(delivery: dict[str, Any]) -> None:
+def test_it_is_told_once_when_the_answer_has_left(delivery: dict[str, Any], serve: Serve) -> None:
     told = threading.Semaphore(0)
-    with serving(Delivery(**delivery, left=lambda: told.release())) as server:
+    with serving(serve, Delivery(**delivery, left=lambda: told.release())) as server:
         with connect(server) as connection:
             try:
                 connection.recv(4096)
@@ -157,10 +159,10 @@ def test_it_is_told_once_when_the_answer_has_left(delivery: dict[str, Any]) -> N
         assert not told.acquire(blocking=False)
 
 
-def test_connections_that_end_badly_leave_nothing_behind() -> None:
+def test_connections_that_end_badly_leave_nothing_behind(serve: Serve) -> None:
     before = threading.active_count()
     kinds = itertools.cycle([Delivery(reset=True), Delivery(cut=3), Delivery(drip_octets=7, drip_ns=1), Delivery(delay_ns=1), None])
-    with Server(lambda _: Response(200, (), b"0123456789", next(kinds))) as server:
+    with serve(lambda _: Response(200, (), b"0123456789", next(kinds))) as server:
         for _ in range(100):
             with connect(server) as connection, suppress(ConnectionResetError):
                 connection.recv(1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imdskit.emulator.profiles import PROFILES
-from imdskit.emulator.rules import RULES
+from imdskit.emulator.service.profiles import PROFILES
+from imdskit.emulator.service.rules import RULES
 from imdskit.protocol.responses import ANSWERS
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"

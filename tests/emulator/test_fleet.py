@@ -19,8 +19,8 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Fleet, Scenario
-from imdskit.emulator.fleet import Member
-from imdskit.emulator.tokens import Issuer
+from imdskit.emulator.authority.tokens import Issuer
+from imdskit.emulator.host import HostedMachine
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.messages import Request
 from imdskit.verify import Trust, Verifier
@@ -32,7 +32,7 @@ ATTESTED = f"/metadata/attested/document?api-version=2021-02-01&nonce={NONCE}"
 EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
 
 
-def ask(member: Member, target: str) -> tuple[int, bytes]:
+def ask(member: HostedMachine, target: str) -> tuple[int, bytes]:
     """Over HTTP, with the header that every request must have."""
     parts = urlsplit(member.url)
     source = (member.source, 0) if member.source else None
@@ -64,7 +64,7 @@ def fleet(backend: Backend, clock: ManualClock) -> Iterator[Fleet]:
 @pytest.fixture
 def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key is made: for fleets that sign nothing."""
-    monkeypatch.setattr(Fleet, "_authority", lambda *_: None)
+    monkeypatch.setattr(Fleet, "_make_authority", lambda *_: None)
     monkeypatch.setattr(Issuer, "prepare", lambda _: None)
 
 
@@ -135,7 +135,7 @@ PATHS: dict[str, tuple[str, int | None, str]] = {
 
 @pytest.mark.parametrize(("target", "index", "rest"), PATHS.values(), ids=PATHS)
 def test_a_prefix_says_which_machine_is_meant(target: str, index: int | None, rest: str, fleet: Fleet) -> None:
-    assert fleet.index_of(Request("GET", target)) == (index, rest)
+    assert fleet.addressing.find(Request("GET", target)) == (index, rest)
 
 
 def test_without_a_machine_there_is_nothing(fleet: Fleet) -> None:
@@ -162,7 +162,7 @@ def test_a_source_address_says_which_machine_is_meant(
 ) -> None:
     fleet = Fleet("linux", 100, 1, "source", network=network, backend=backend)
     try:
-        assert fleet.index_of(Request("GET", "/x", source=source)) == (index, "/x")
+        assert fleet.addressing.find(Request("GET", "/x", source=source)) == (index, "/x")
         if index is not None and "." in network:
             assert fleet.machine(index).source == source.removeprefix("::ffff:")
     finally:
@@ -253,7 +253,7 @@ def small(backend: Backend, unsigned: None) -> Iterator[tuple[Fleet, ManualClock
 
 def forget(fleet: Fleet) -> None:
     for index in (98, 99):
-        fleet.machines.wake(index)
+        fleet.machines.get(index)
     gc.collect()
 
 
@@ -327,7 +327,7 @@ def test_a_machine_that_falls_asleep_goes_at_once(small: tuple[Fleet, ManualCloc
     gc.disable()
     try:
         for index in (98, 99):
-            fleet.machines.wake(index)
+            fleet.machines.get(index)
         assert gone() is None
     finally:
         gc.enable()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imdskit.emulator.framing import BODY_OCTETS, FIELDS, HEAD_OCTETS, Head, Refusal, parse_head, read_chunked, refuse_early
+from imdskit.emulator.http.framing import BODY_OCTETS, FIELDS, HEAD_OCTETS, Head, Refusal, parse_head, read_chunked, refuse_early
 
 HOST = ("Host", "a")
 

@@ -11,8 +11,8 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.hosts import Hosts
-from imdskit.emulator.http import Server
+from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.server import Server
 from imdskit.protocol.messages import Response
 
 NOON = 1_767_268_800

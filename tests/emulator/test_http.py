@@ -17,9 +17,11 @@ from typing import Any, Self
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.http import CONNECTIONS, Handler, Server
+from imdskit.emulator.http.server import CONNECTIONS, Handler, Server
 from imdskit.errors import UsageError
 from imdskit.protocol.messages import Request, Response
+
+from .conftest import Serve
 
 HEADERS = (("Content-Type", "application/json; charset=utf-8"), ("Server", "IMDS/150.870.65.1854"))
 BAD_REQUEST = b'{ "error": "Bad request" }'
@@ -87,8 +89,8 @@ def service() -> Service:
 
 
 @pytest.fixture
-def server(service: Service) -> Iterator[Server]:
-    with Server(service) as running:
+def server(service: Service, serve: Serve) -> Iterator[Server]:
+    with serve(service) as running:
         yield running
 
 
@@ -103,8 +105,8 @@ def get(target: str, *fields: str, method: str = "GET", version: str = "1.1", bo
     return "\r\n".join(lines).encode() + body
 
 
-def test_an_answer_has_the_headers_of_the_recordings_in_their_order(service: Service) -> None:
-    with Server(service, clock=ManualClock(1_770_462_286)) as server, Client(server) as client:
+def test_an_answer_has_the_headers_of_the_recordings_in_their_order(service: Service, serve: Serve) -> None:
+    with serve(service, clock=ManualClock(1_770_462_286)) as server, Client(server) as client:
         client.send(get("/x"))
         answer = client.answer()
     assert (answer.status, answer.reason, answer.body) == (200, "OK", b"GET /x ")
@@ -188,16 +190,16 @@ def test_the_answer_to_head_has_no_body(client: Client) -> None:
     assert client.answer().body == b"GET /y "
 
 
-def test_the_service_may_state_the_length_of_a_body_that_is_not_sent() -> None:
-    with Server(lambda request: Response(400, (("Content-Length", "323"),))) as server, Client(server) as client:
+def test_the_service_may_state_the_length_of_a_body_that_is_not_sent(serve: Serve) -> None:
+    with serve(lambda request: Response(400, (("Content-Length", "323"),))) as server, Client(server) as client:
         client.send(get("/", method="HEAD", version="1.0"))
         assert client.answer(head_only=True).header("Content-Length") == "323"
         assert client.at_end()
 
 
 @pytest.mark.parametrize(("status", "reason"), [(200, "OK"), (404, "Not Found"), (410, "Gone"), (429, ""), (599, "")])
-def test_a_status_has_its_reason_phrase_but_429_has_none(status: int, reason: str) -> None:
-    with Server(lambda request: Response(status, HEADERS)) as server, Client(server) as client:
+def test_a_status_has_its_reason_phrase_but_429_has_none(status: int, reason: str, serve: Serve) -> None:
+    with serve(lambda request: Response(status, HEADERS)) as server, Client(server) as client:
         client.send(get("/"))
         answer = client.answer()
     assert (answer.status, answer.reason) == (status, reason)
@@ -228,7 +230,7 @@ def test_after_a_framing_error_there_is_one_answer_and_the_end(client: Client, s
     assert [request.target for request in service.requests] == ["/good"]
 
 
-def test_an_answer_leaves_in_one_write_without_delay() -> None:
+def test_an_answer_leaves_in_one_write_without_delay(serve: Serve) -> None:
     writes: list[bytes] = []
     options: list[int] = []
 
@@ -249,45 +251,45 @@ def test_an_answer_leaves_in_one_write_without_delay() -> None:
             options.append(self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             self.connection = Recorder(self.connection)  # type: ignore[assignment]
 
-    with Server(lambda request: Response(200, HEADERS, bytes(4096)), handler=Watched) as server, Client(server) as client:
+    with serve(lambda request: Response(200, HEADERS, bytes(4096)), handler=Watched) as server, Client(server) as client:
         client.send(get("/"))
         client.answer()
     assert len(writes) == 1
     assert options[0] != 0
 
 
-def test_a_handler_can_be_subclassed() -> None:
+def test_a_handler_can_be_subclassed(serve: Serve) -> None:
     class Teapot(Handler):
         def respond(self, request: Request) -> Response:
             answer = super().respond(request)
             return Response(418, answer.headers, f"{self.command} {self.path}".encode())
 
-    with Server(Service(), handler=Teapot) as server, Client(server) as client:
+    with serve(Service(), handler=Teapot) as server, Client(server) as client:
         client.send(get("/pot"))
         answer = client.answer()
         assert (answer.status, answer.body) == (418, b"GET /pot")
 
 
-def test_an_error_of_the_service_is_answered_and_does_not_end_the_connection(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_service_is_answered_and_does_not_end_the_connection(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
     def fail(request: Request) -> Response:
         raise UsageError("bad-argument", "Something is wrong.")
 
-    with Server(fail) as server, Client(server) as client:
+    with serve(fail) as server, Client(server) as client:
         client.send(get("/") * 2)
         assert [client.answer().status, client.answer().status] == [500, 500]
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_time_limits_end_connections_that_keep_silent(service: Service) -> None:
+def test_time_limits_end_connections_that_keep_silent(service: Service, serve: Serve) -> None:
     watch = ManualClock(0)
-    with Server(service, watch=watch) as server, Client(server) as client:
+    with serve(service, watch=watch) as server, Client(server) as client:
         client.send(get("/"))
         client.answer()
         assert read_while_time_passes(server, watch, client) == b""
 
 
 @pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\nHo", get("/", "Content-Length: 9", method="POST", body=b"x")], ids=["head", "body"])
-def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets: bytes) -> None:
+def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets: bytes, serve: Serve) -> None:
     watch, waits = ManualClock(0), threading.Semaphore(0)
 
     class Noticed(Handler):
@@ -295,7 +297,7 @@ def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets:
             waits.release()
             return super()._receive()
 
-    with Server(service, watch=watch, handler=Noticed) as server, Client(server) as client:
+    with serve(service, watch=watch, handler=Noticed) as server, Client(server) as client:
         client.send(octets)
         # The second wait is for the rest; before the first the connection is idle, and would end without a word.
         assert waits.acquire(timeout=PATIENCE)
@@ -322,7 +324,7 @@ def read_while_time_passes(server: Server, watch: ManualClock, client: Client) -
     raise AssertionError("the connection was never closed")
 
 
-def test_the_service_may_take_its_time() -> None:
+def test_the_service_may_take_its_time(serve: Serve) -> None:
     watch = ManualClock(0)
 
     def slow(request: Request) -> Response:
@@ -330,14 +332,14 @@ def test_the_service_may_take_its_time() -> None:
         running.sweep()
         return Response(200, HEADERS, b"at last")
 
-    running = Server(slow, watch=watch)
+    running = serve(slow, watch=watch)
     with running, Client(running) as client:
         client.send(get("/"))
         assert client.answer().body == b"at last"
 
 
-def test_too_many_connections_are_turned_away_politely(service: Service) -> None:
-    with Server(service, connections=2) as server:
+def test_too_many_connections_are_turned_away_politely(service: Service, serve: Serve) -> None:
+    with serve(service, connections=2) as server:
         with Client(server) as first, Client(server) as second:
             for client in (first, second):
                 client.send(get("/"))
@@ -359,7 +361,7 @@ def _accepted(server: Server) -> bool:
             return False
 
 
-def test_a_request_in_flight_is_answered_when_the_server_stops() -> None:
+def test_a_request_in_flight_is_answered_when_the_server_stops(serve: Serve) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def wait(request: Request) -> Response:
@@ -368,7 +370,7 @@ def test_a_request_in_flight_is_answered_when_the_server_stops() -> None:
             leave.wait(PATIENCE)
         return Response(200, HEADERS, b"done")
 
-    server = Server(wait)
+    server = serve(wait)
     server.start()
     with Client(server) as client, Client(server) as idle:
         idle.send(get("/"))
@@ -386,9 +388,9 @@ def test_a_request_in_flight_is_answered_when_the_server_stops() -> None:
         assert client.at_end()
 
 
-def test_a_stopped_server_leaves_no_thread_and_no_socket_behind(service: Service) -> None:
+def test_a_stopped_server_leaves_no_thread_and_no_socket_behind(service: Service, serve: Serve) -> None:
     before = set(threading.enumerate())
-    server = Server(service)
+    server = serve(service)
     clients = []
     with server:
         for number in range(20):
@@ -402,20 +404,20 @@ def test_a_stopped_server_leaves_no_thread_and_no_socket_behind(service: Service
         client.__exit__()
 
 
-def test_stopping_twice_and_without_a_start_does_no_harm(service: Service) -> None:
-    server = Server(service)
+def test_stopping_twice_and_without_a_start_does_no_harm(service: Service, serve: Serve) -> None:
+    server = serve(service)
     server.stop()
     server.stop()
 
 
-def test_a_client_that_resets_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_client_that_resets_leaves_no_trace(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
     answered = threading.Event()
 
     def large(request: Request) -> Response:
         answered.set()
         return Response(200, HEADERS, bytes(8 * 1024 * 1024))
 
-    with Server(large) as server:
+    with serve(large) as server:
         for octets in (b"", b"GET / HT", get("/"), get("/", "Content-Length: 5", method="POST")):
             client = Client(server)
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -435,17 +437,17 @@ def test_the_standard_library_s_client_keeps_its_connection(server: Server) -> N
     connection.close()
 
 
-def test_the_server_listens_on_loopback_and_knows_its_address_before_it_starts(service: Service) -> None:
-    server = Server(service)
+def test_the_server_listens_on_loopback_and_knows_its_address_before_it_starts(service: Service, serve: Serve) -> None:
+    server = serve(service)
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9][0-9]*", server.url)
     with server:
         assert server.url.endswith(str(server.server_port))
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="Python was built without IPv6")
-def test_an_ipv6_address_stands_in_brackets(service: Service) -> None:
+def test_an_ipv6_address_stands_in_brackets(service: Service, serve: Serve) -> None:
     try:
-        server = Server(service, "::1")
+        server = serve(service, "::1")
     except UsageError:
         pytest.skip("this machine has no IPv6 loopback")
     assert server.url.startswith("http://[::1]:")
@@ -453,14 +455,14 @@ def test_an_ipv6_address_stands_in_brackets(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("192.0.2.1", 0), ("no such host", 0)])
-def test_an_address_that_cannot_be_had_is_a_usage_error(service: Service, host: str, port: int) -> None:
+def test_an_address_that_cannot_be_had_is_a_usage_error(service: Service, host: str, port: int, serve: Serve) -> None:
     with pytest.raises(UsageError):
-        Server(service, host, port)
+        serve(service, host, port)
 
 
-def test_a_port_that_is_taken_is_a_usage_error(server: Server, service: Service) -> None:
+def test_a_port_that_is_taken_is_a_usage_error(server: Server, service: Service, serve: Serve) -> None:
     with pytest.raises(UsageError, match="Cannot listen"):
-        Server(service, port=server.server_port)
+        serve(service, port=server.server_port)
 
 
 def test_many_connections_at_once_are_served(server: Server) -> None:

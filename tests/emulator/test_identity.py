@@ -239,7 +239,7 @@ def test_the_cache_can_be_bypassed_and_has_the_newer_token_then(word: str, servi
 
 
 def test_the_cache_is_bounded(service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imdskit.emulator.tokens.CACHED", 2)
+    monkeypatch.setattr("imdskit.emulator.authority.tokens.CACHED", 2)
     machine = service(BOTH)
     first = token(machine, resource="api://0").json["access_token"]
     kept = token(machine, resource="api://1").json["access_token"]

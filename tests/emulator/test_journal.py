@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.journal import LONGEST, SECRET, WITHHELD, Journal
+from imdskit.emulator.service.app import App
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
 
@@ -21,7 +22,8 @@ NOON = 1_767_268_800
 
 def ask(journal: Journal, target: str, status: int = 200, method: str = "GET", **more: Any) -> None:
     headers, machine = more.pop("headers", (("Metadata", "true"),)), more.pop("machine", None)
-    journal.answered(lambda _: Response(status, (), b"12345", **more), Request(method, target, headers, b"", "127.0.0.1"), machine)
+    request, response = Request(method, target, headers, b"", "127.0.0.1"), Response(status, (), b"12345", **more)
+    journal.record(request, response, journal.begin(), machine)
 
 
 @pytest.fixture
@@ -33,13 +35,11 @@ def test_an_entry_says_what_was_asked_and_answered(journal: Journal) -> None:
     watch = ManualClock(0)
     journal = Journal(ManualClock(NOON), watch=watch)
 
-    def service(request: Request) -> Response:
-        watch.advance(ns=1500)
-        return Response(404, (), b"{}", rule="route", fault="slow")
-
     headers = (("Metadata", "true"), ("User-Agent", "test"))
     request = Request("GET", "/Metadata//Identity/oauth2/token/?resource=a%20b", headers, b"", "127.0.0.9")
-    assert journal.answered(service, request).status == 404
+    start = journal.begin()
+    watch.advance(ns=1500)
+    journal.record(request, Response(404, (), b"{}", rule="route", fault="slow"), start)
     entry = journal.last()
     assert entry is not None
     assert entry.json() == {
@@ -157,13 +157,16 @@ def test_nobody_waits_for_what_has_stopped(journal: Journal) -> None:
     assert not journal.wait_for(1, 60)
 
 
-def test_a_service_that_fails_is_in_the_journal_too(journal: Journal) -> None:
-    def fail(_: Request) -> Response:
+def test_a_service_that_fails_is_in_the_journal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Response:
         raise UsageError("bad-argument", "It went wrong.")
 
+    monkeypatch.setattr(App, "handle", fail)
+    imds = Emulator(seed=1)
     with pytest.raises(ImdskitError):
-        journal.answered(fail, Request("GET", "/metadata/instance"))
-    assert [entry.status for entry in journal] == [500]
+        imds.handle(Request("GET", "/metadata/instance"))
+    assert [entry.status for entry in imds.journal] == [500]
+    imds.stop()
 
 
 def test_nothing_is_lost_between_threads() -> None:
@@ -212,7 +215,7 @@ def test_headers_that_came_before_do_not_stand_for_others() -> None:
     journal = Journal(ManualClock(1_790_000_000))
     open_, hidden = (("Metadata", "true"),), (("Authorization", "Bearer x"),)
     for headers in (open_, hidden, hidden, open_, (("Authorization", "Bearer y"),), open_):
-        journal.answered(lambda _: Response(200, (), b""), Request("GET", "/", headers))
+        journal.record(Request("GET", "/", headers), Response(200, (), b""), journal.begin())
     assert [entry.headers for entry in journal] == [
         headers if headers is open_ else (("Authorization", "(withheld)"),) for headers in (open_, hidden, hidden, open_, hidden, open_)
     ]

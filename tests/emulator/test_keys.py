@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from imdskit.emulator import keys
+from imdskit.emulator.authority import keys
 from imdskit.errors import UsageError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from imdskit import versions
-from imdskit.emulator.profiles import PROFILES, TODAY, find
-from imdskit.emulator.rules import RULES
+from imdskit.emulator.service.profiles import PROFILES, TODAY, find
+from imdskit.emulator.service.rules import RULES
 from imdskit.errors import ScenarioError, UsageError
 
 Services = Callable[..., Any]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.call import Call
-from imdskit.emulator.rules import RULES, refusal
+from imdskit.emulator.service.request_context import RequestContext
+from imdskit.emulator.service.rules import RULES, refusal
 from imdskit.protocol.messages import Request
 from imdskit.protocol.responses import SERVER, Evidence
 
@@ -201,7 +201,7 @@ def test_a_rule_refuses(
         assert answer.body == body if rule != "unknown-resource" else answer.body.startswith(body)
         assert answer.header("Server") == SERVER
         assert answer.header("Content-Type") == "application/json; charset=utf-8"
-    call = Call(machine.app.machine, Request(method, target, tuple(headers.items())))
+    call = RequestContext(machine.app.machine, Request(method, target, tuple(headers.items())))
     refused = refusal(call)
     assert refused is not None
     assert refused[0].name == rule
@@ -236,7 +236,7 @@ def test_a_refused_method_is_told_what_is_allowed(target: str, allow: str, linux
 def test_a_rule_gives_only_the_answers_it_lists(service: Services) -> None:
     machines = {rule: service(scenario).app.machine for rule, scenario in {"": "linux", **MACHINES}.items()}
     for rule, method, target, headers, _, _ in CASES:
-        refused = refusal(Call(machines.get(rule, machines[""]), Request(method, target, tuple(headers.items()))))
+        refused = refusal(RequestContext(machines.get(rule, machines[""]), Request(method, target, tuple(headers.items()))))
         assert refused is not None
         assert refused[1].name in {answer.name for answer in refused[0].answers}
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from imdskit import clouds, versions
-from imdskit.emulator import machine
-from imdskit.emulator.scenario import MAX_BYTES, Scenario
+from imdskit.emulator.machine.expansion import expand
+from imdskit.emulator.scenario.scenario import MAX_BYTES, Scenario
 from imdskit.errors import ScenarioError
 
 WRONG: dict[str, tuple[object, str]] = {
@@ -126,7 +126,7 @@ def test_the_page_lists_every_built_in_scenario() -> None:
 
 
 def whole(value: object, seed: int = 1) -> Any:
-    return machine.document(Scenario.of(value), seed)
+    return expand(Scenario.of(value), seed).document
 
 
 def test_the_same_seed_makes_the_same_machine_and_another_seed_another() -> None:
@@ -226,7 +226,7 @@ def test_a_cloud_decides_environment_and_region() -> None:
     regions = {}
     for name in ("linux", "us-government", "china", "germany"):
         scenario = Scenario.load(name)
-        compute = machine.compute(scenario, 1)
+        compute = expand(scenario, 1).compute
         assert compute["azEnvironment"] == scenario.cloud.environment
         regions[scenario.cloud] = compute["location"]
     assert len(set(regions.values())) == len(clouds.CLOUDS)

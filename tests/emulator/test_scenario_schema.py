@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from imdskit import clouds
-from imdskit.emulator import profiles, scenario
-from imdskit.emulator.profiles import PROFILES
-from imdskit.emulator.rules import RULES
-from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.scenario import Scenario, scenario
+from imdskit.emulator.service import profiles
+from imdskit.emulator.service.profiles import PROFILES
+from imdskit.emulator.service.rules import RULES
 from imdskit.errors import ScenarioError
 from imdskit.protocol.shape import Member
 
@@ -142,7 +142,7 @@ def test_the_schema_is_one_of_its_draft() -> None:
 
 @pytest.mark.parametrize("name", Scenario.names())
 def test_a_built_in_scenario_fits_the_schema(name: str) -> None:
-    Draft202012Validator(schema()).validate(json.loads((FILE.parent / "scenarios" / f"{name}.json").read_text(encoding="utf-8")))
+    Draft202012Validator(schema()).validate(json.loads((FILE.parent / "builtin" / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -165,7 +165,7 @@ def full(member: Member, place: str = "") -> Any:
 
 
 FULL = {
-    "$schema": "scenario_schema.json",
+    "$schema": "schema.json",
     "description": "Everything.",
     "cloud": None,
     "kind": "classic",

@@ -90,7 +90,7 @@ def test_user_data_is_read_as_text_and_decoded_by_the_reader(service: Services) 
 
 
 def test_an_attested_document_names_the_plan(service: Services) -> None:
-    facts = service("marketplace-plan").app.instance.attested_facts()
+    facts = service("marketplace-plan").app.machine.instance.attested_facts()
     assert [facts[f"plan.{name}"] for name in ("name", "product", "publisher")] == ["standard", "gateway", "contoso"]
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock, MovableClock
-from imdskit.emulator import Emulator, Scenario, snapshot, state
+from imdskit.emulator import Emulator, Scenario, snapshot
 from imdskit.emulator.events import Events
+from imdskit.emulator.scenario import document
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.messages import Request
 
@@ -52,8 +54,8 @@ def ask(imds: Emulator, path: str, version: str = "2021-02-01", **more: str) -> 
 @pytest.mark.parametrize("name", Scenario.names())
 def test_the_state_of_a_machine_is_a_scenario_that_makes_it(name: str) -> None:
     scenario = Scenario.load(name)
-    again = Scenario.of(json.loads(json.dumps(state.document(scenario))), name)
-    assert state.document(again) == state.document(scenario)
+    again = Scenario.of(json.loads(json.dumps(document.document(scenario))), name)
+    assert document.document(again) == document.document(scenario)
     assert (again.cloud, again.classic, again.api_versions, again.given) == (
         scenario.cloud,
         scenario.classic,
@@ -64,7 +66,7 @@ def test_the_state_of_a_machine_is_a_scenario_that_makes_it(name: str) -> None:
 
 def test_profile_rules_and_versions_are_part_of_the_state() -> None:
     given_document = {"apiVersions": ["2017-08-01", "2021-02-01"], "profile": "2021", "rulesOff": ["leaf"], "kind": "classic"}
-    written = state.document(Scenario.of(given_document))
+    written = document.document(Scenario.of(given_document))
     assert {name: written[name] for name in given_document} == given_document
 
 
@@ -89,7 +91,7 @@ RFC_7386 = [
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7386, ids=range(len(RFC_7386)))
 def test_a_merge_patch_does_what_the_appendix_of_its_rfc_says(target: Any, patch: Any, result: Any) -> None:
-    assert state.merged(target, patch) == result
+    assert document.merged(target, patch) == result
 
 
 def test_a_patched_machine_answers_otherwise_at_once(imds: Emulator) -> None:
@@ -184,7 +186,7 @@ def test_another_emulator_of_the_same_seed_goes_on_where_the_first_one_was(imds:
 
 def test_a_snapshot_has_neither_keys_nor_the_seed_nor_tokens(imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     lived(imds)
-    monkeypatch.setattr(imds, "_seed", 8_675_309_867_530_986_753)
+    monkeypatch.setattr(imds, "_options", replace(imds._options, seed=8_675_309_867_530_986_753))
     for each in (json.dumps(imds.snapshot()), json.dumps(imds.configuration())):
         assert "8675309867530986753" not in each
         assert "PRIVATE" not in each
@@ -205,7 +207,15 @@ def test_what_was_due_meanwhile_happens(imds: Emulator) -> None:
 def broken() -> dict[str, tuple[dict[str, Any], str]]:
     events = Events(ManualClock(NOON), "vm", 1).snapshot()
     rule = {"rule": {"fault": {"status": 500}}, "matched": 0, "applied": 0, "age_ns": 0}
-    whole = snapshot.of(NOON, "linux", {"cloud": "public"}, events, [rule], {"made": 0, "tokens": []})
+    whole = {
+        "format": snapshot.FORMAT_NAME,
+        "version": snapshot.VERSION,
+        "clock": {"now": NOON},
+        "scenario": {"name": "linux", "document": {"cloud": "public"}},
+        "events": events,
+        "faults": [rule],
+        "tokens": {"made": 0, "tokens": []},
+    }
     cases: dict[str, tuple[dict[str, Any], str]] = {f"no {name}": ({k: v for k, v in whole.items() if k != name}, "") for name in whole}
     cases["no format"] = cases["no format"][0], "/format"
     cases["no version"] = cases["no version"][0], "/version"
@@ -294,6 +304,6 @@ JSON = st.recursive(
 @given(JSON, JSON)
 def test_a_merge_patch_is_idempotent_and_leaves_its_arguments_alone(target: Any, patch: Any) -> None:
     before = json.dumps([target, patch])
-    once = state.merged(target, patch)
-    assert state.merged(once, patch) == once
+    once = document.merged(target, patch)
+    assert document.merged(once, patch) == once
     assert json.dumps([target, patch]) == before

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator.throttle import SECOND, Throttle
+from imdskit.emulator.service.rate_limits import SECOND, RateLimits
 
 
 class CountingBucket:
@@ -44,15 +44,15 @@ def buckets() -> Buckets:
 
 
 @pytest.fixture
-def throttle(buckets: Buckets) -> Throttle:
-    return Throttle(buckets, ManualClock(1000))
+def throttle(buckets: Buckets) -> RateLimits:
+    return RateLimits(buckets, ManualClock(1000))
 
 
-def test_five_requests_a_second_are_admitted(throttle: Throttle) -> None:
+def test_five_requests_a_second_are_admitted(throttle: RateLimits) -> None:
     assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_twenty_identity_requests_a_second_are_admitted(throttle: Throttle) -> None:
+def test_twenty_identity_requests_a_second_are_admitted(throttle: RateLimits) -> None:
     admitted = []
     for _ in range(21):
         with throttle.identity() as one:
@@ -60,14 +60,16 @@ def test_twenty_identity_requests_a_second_are_admitted(throttle: Throttle) -> N
     assert admitted == [True] * 20 + [False]
 
 
-def test_identity_has_limits_of_its_own(throttle: Throttle) -> None:
+def test_identity_has_limits_of_its_own(throttle: RateLimits) -> None:
     for _ in range(6):
         throttle.general()
     with throttle.identity() as admitted:
         assert admitted
 
 
-def test_five_identity_requests_at_the_same_time_are_admitted_and_a_sixth_once_one_has_ended(throttle: Throttle, buckets: Buckets) -> None:
+def test_five_identity_requests_at_the_same_time_are_admitted_and_a_sixth_once_one_has_ended(
+    throttle: RateLimits, buckets: Buckets
+) -> None:
     with ExitStack() as stack:
         running = [ExitStack() for _ in range(5)]
         assert all(each.enter_context(throttle.identity()) for each in running)
@@ -81,7 +83,7 @@ def test_five_identity_requests_at_the_same_time_are_admitted_and_a_sixth_once_o
             assert next_one
 
 
-def test_a_request_that_fails_gives_its_place_back(throttle: Throttle) -> None:
+def test_a_request_that_fails_gives_its_place_back(throttle: RateLimits) -> None:
     for _ in range(8):
         with pytest.raises(ZeroDivisionError), throttle.identity():
             raise ZeroDivisionError
@@ -89,7 +91,7 @@ def test_a_request_that_fails_gives_its_place_back(throttle: Throttle) -> None:
         assert admitted
 
 
-def test_the_buckets_are_those_of_the_documentation_and_see_the_clock_given(throttle: Throttle, buckets: Buckets) -> None:
+def test_the_buckets_are_those_of_the_documentation_and_see_the_clock_given(throttle: RateLimits, buckets: Buckets) -> None:
     throttle.general()
     assert [bucket.made for bucket in buckets.made] == [(5, SECOND, 5), (20, SECOND, 20)]
     assert buckets.made[0].times == [1000 * SECOND]

@@ -26,7 +26,7 @@ import pki  # noqa: E402
 from defects_revocation import entry, of_root, revocation_list  # noqa: E402
 
 from imdskit.asn1 import writer as der  # noqa: E402
-from imdskit.emulator import certificates as x509  # noqa: E402
+from imdskit.emulator.authority import certificates as x509  # noqa: E402
 
 SPECIAL = {"intermediates", "crls", "at", "nonce"}
 """What a case of the vectors has that is judged otherwise than the others."""

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
 from imdskit.verify import Trust
 from imdskit.verify.stores.sqlite import SqliteStore
@@ -84,7 +83,7 @@ class Service:
     def document(self, nonce: str, *, vm_id: str = VM, subscription: str = SUBSCRIPTION, by: Authority | None = None, age: int = 0) -> str:
         members = {"vmId": vm_id, "subscriptionId": subscription}
         content = attested.content(members, "2021-02-01", self.clock.now() - age, nonce)
-        return attested.envelope(attest.message((by or self.authority).signer(), content)).decode()
+        return attested.envelope(signed_document.message((by or self.authority).signer(), content)).decode()
 
 
 @pytest.fixture

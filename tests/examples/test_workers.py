@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from imdskit.clock import SystemClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,7 +88,7 @@ class Service(NamedTuple):
         status, challenge = self.send("/challenge", {"vmId": VM})
         assert status == 200
         content = attested.content({"vmId": VM, "subscriptionId": SUBSCRIPTION}, "2021-02-01", SystemClock().now(), str(challenge["nonce"]))
-        document = attested.envelope(attest.message(self.authority.signer(), content)).decode()
+        document = attested.envelope(signed_document.message(self.authority.signer(), content)).decode()
         return {"vmId": VM, "nonce": str(challenge["nonce"]), "document": document}
 
     def activate(self, members: dict[str, str]) -> int:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
-from imdskit.emulator.keys import generate_prime, seeded
+from imdskit.emulator.authority.keys import generate_prime, seeded
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 

@@ -20,7 +20,8 @@ from imdskit.backends.contract import Backend, Checker, Document, Limits, Setup
 from imdskit.backends.python import claims, cms, crl, envelope, host_names, strict_json, x509
 from imdskit.client import answers
 from imdskit.clock import ManualClock
-from imdskit.emulator import fault_script, framing
+from imdskit.emulator.faults import script as fault_script
+from imdskit.emulator.http import framing
 from imdskit.emulator.scenario import Scenario
 from imdskit.errors import (
     BackendError,
@@ -171,7 +172,10 @@ def metadata() -> tuple[bytes, ...]:
 
 
 def scenarios() -> tuple[bytes, ...]:
-    return tuple((PACKAGE / "emulator" / "scenarios" / f"{name}.json").read_bytes() for name in ("linux", "fleet", "china", "many-devices"))
+    return tuple(
+        (PACKAGE / "emulator" / "scenario" / "builtin" / f"{name}.json").read_bytes()
+        for name in ("linux", "fleet", "china", "many-devices")
+    )
 
 
 # What is run.

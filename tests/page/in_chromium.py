@@ -192,7 +192,7 @@ def test_a_wrong_token_opens_nothing_and_a_forgotten_one_closes_all(driver: webd
     assert not page.at("#board").is_displayed()
     assert (page.text("#tree"), page.text("#entries"), page.text("#who")) == ("", "", "")
     page.at("#token").send_keys("not-the-right-token" + Keys.ENTER)
-    page.sees("#enter-problem", "The token is missing or not the right one.")
+    page.sees("#enter-problem", "The token is missing or wrong.")
     page.picture("token")
     assert not page.at("#board").is_displayed()
     driver.refresh()

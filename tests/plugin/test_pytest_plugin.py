@@ -192,7 +192,7 @@ def test_keys_are_made_once(project: Project) -> None:
     """Four of them; the tenth emulator needs none."""
     project.run(
         """
-from imdskit.emulator.keys import RsaKey
+from imdskit.emulator.authority.keys import RsaKey
 
 made = []
 generate = RsaKey.generate.__func__

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import ImdskitError, VerificationError
 from imdskit.protocol import attested
 from imdskit.verify import NonceIssuer, Policy, Trust, Verifier, bundle
@@ -33,7 +32,7 @@ def authority() -> Authority:
 
 @cache
 def good() -> bytes:
-    return attest.message(authority().signer(), CONTENT)
+    return signed_document.message(authority().signer(), CONTENT)
 
 
 @cache

@@ -20,8 +20,7 @@ from imdskit import backends, fork
 from imdskit.backends.contract import Backend
 from imdskit.backends.python.bucket import Bucket
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import FetchError, StoreError, VerificationError
 from imdskit.protocol import attested
 from imdskit.reasons import Reason
@@ -50,7 +49,7 @@ def authority() -> Authority:
 
 def document(authority: Authority, number: int) -> bytes:
     vm_id = f"00000000-0000-4000-8000-{number:012}"
-    return attest.message(authority.signer(), attested.content({"vmId": vm_id}, "2021-02-01", AT, str(number)))
+    return signed_document.message(authority.signer(), attested.content({"vmId": vm_id}, "2021-02-01", AT, str(number)))
 
 
 def in_child(work: Callable[[], object]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from imdskit import backends
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Backend
-from imdskit.emulator import certificates
+from imdskit.emulator.authority import certificates
 from imdskit.errors import TrustError
 from imdskit.verify import Trust, Verifier
 

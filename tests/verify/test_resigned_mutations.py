@@ -25,7 +25,7 @@ from cryptography.x509.verification import VerificationError as OtherError
 
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Backend, Setup, Signed
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 from imdskit.errors import ImdskitError, TrustError, VerificationError
 
 TESTS = Path(__file__).parents[1]

@@ -16,8 +16,7 @@ from imdskit.backends.python.distribution_points import points_of
 from imdskit.backends.python.x509 import parse_certificate
 from imdskit.cli import main
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import TrustError, VerificationError
 from imdskit.protocol import attested
 from imdskit.verify import Policy, Trust, Verifier
@@ -115,7 +114,7 @@ def test_what_is_no_list_is_told_when_a_verifier_is_made(backend: Backend) -> No
 
 def test_the_lists_that_the_emulator_publishes_speak_for_its_certificates(backend: Backend) -> None:
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)
-    document = attest.message(authority.signer(), attested.content({"vmId": "a machine"}, "2021-02-01", AT, "4071882193"))
+    document = signed_document.message(authority.signer(), attested.content({"vmId": "a machine"}, "2021-02-01", AT, "4071882193"))
     trust = Trust((authority.root,), (authority.issuing,))
     chain = Verifier(trust, backend=backend).verify(document, at=AT).chain
     lists = [authority.download(_address_of_list(der).removeprefix("http://127.0.0.1:8080")) for der in chain[:-1]]

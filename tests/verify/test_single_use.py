@@ -12,9 +12,8 @@ import pytest
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import MAX_SKEW, Backend
 from imdskit.clock import Clock, ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
-from imdskit.emulator.certificates import RSA_ENCRYPTION, algorithm
+from imdskit.emulator.authority import Authority, signed_document
+from imdskit.emulator.authority.certificates import RSA_ENCRYPTION, algorithm
 from imdskit.errors import FreshnessError, StoreError, UsageError, VerificationError
 from imdskit.protocol import attested
 from imdskit.reasons import Reason, Stage
@@ -53,25 +52,25 @@ def replayed(verifier: Verifier, document: bytes, nonce: str | None, store: Memo
 def test_a_document_is_accepted_once(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     assert judge.verify_once(document, NONCE, store).claims.nonce == NONCE
     assert replayed(judge, document, NONCE, store) == "content"
-    assert judge.verify_once(attest.message(authority.signer(), content("other")), "other", store).claims.nonce == "other"
+    assert judge.verify_once(signed_document.message(authority.signer(), content("other")), "other", store).claims.nonce == "other"
     judge.verify(document, nonce=NONCE)  # verification alone remembers nothing
 
 
 def test_other_wrapping_does_not_make_it_another_document(authority: Authority, backend: Backend) -> None:
     """Base64, white space, JSON, certificates in the bag and unsigned attributes can be changed by whoever has seen the document."""
     signer = authority.signer()
-    message = attest.message(signer, content())
+    message = signed_document.message(signer, content())
     text = base64.b64encode(message)
-    digest = algorithm(attest.SHA256_WITH_RSA)
+    digest = algorithm(signed_document.SHA256_WITH_RSA)
     signed = (der.integer(1), der.sequence(signer.issuer, der.integer(signer.serial)), digest, algorithm(RSA_ENCRYPTION))
     attribute = der.sequence(der.oid("1.2.3.4"), der.set_of(der.integer(7)))
     loose = der.sequence(*signed, der.octet_string(signer.sign(content())), der.explicit(1, attribute))
-    encapsulated = der.sequence(der.oid(attest.DATA), der.explicit(0, der.octet_string(content())))
+    encapsulated = der.sequence(der.oid(signed_document.DATA), der.explicit(0, der.octet_string(content())))
     rewrapped = der.sequence(
-        der.oid(attest.SIGNED_DATA),
+        der.oid(signed_document.SIGNED_DATA),
         der.explicit(
             0,
             der.sequence(
@@ -100,24 +99,24 @@ def test_a_second_document_for_the_same_nonce_is_refused(authority: Authority, b
     """The machine asked the service twice with one challenge."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    judge.verify_once(attest.message(authority.signer(), content()), NONCE, store)
-    assert replayed(judge, attest.message(authority.signer(), content(created_on=AT + 1)), NONCE, store) == "content.nonce"
+    judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, store)
+    assert replayed(judge, signed_document.message(authority.signer(), content(created_on=AT + 1)), NONCE, store) == "content.nonce"
 
 
 def test_without_a_nonce_the_document_alone_is_used_up(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, Policy()), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     judge.verify_once(document, None, store)
     assert replayed(judge, document, None, store) == "content"
     assert replayed(judge, document, NONCE, store) == "content"
-    judge.verify_once(attest.message(authority.signer(), content(created_on=AT + 1)), None, store)
+    judge.verify_once(signed_document.message(authority.signer(), content(created_on=AT + 1)), None, store)
 
 
 def test_a_refused_document_is_not_used_up(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     for nonce, reason in (("other", Reason.NONCE_MISMATCH), (None, Reason.NONCE_REQUIRED)):
         with pytest.raises(VerificationError) as refusal:
             judge.verify_once(document, nonce, store)
@@ -133,7 +132,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
     """To the last second of acceptance, and by clocks that are ten minutes apart."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, policy), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     judge.verify_once(document, NONCE, store)
     last = min(6 * 3600, policy.max_age or 6 * 3600) + policy.skew
     clock.advance(last)
@@ -149,7 +148,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
 def test_a_store_that_would_forget_at_once_admits_nothing(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError) as refusal:
-        judge.verify_once(attest.message(authority.signer(), content()), NONCE, MemoryStore(clock=ManualClock(AT + 24 * 3600)))
+        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, MemoryStore(clock=ManualClock(AT + 24 * 3600)))
     assert refusal.value.code == "store-clock"
 
 
@@ -170,19 +169,19 @@ class Away:
 def test_a_store_that_is_away_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError):
-        judge.verify_once(attest.message(authority.signer(), content()), NONCE, Away(answers))
+        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, Away(answers))
 
 
 def test_a_policy_without_times_cannot_go_with_single_use(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT), Policy(check_times=False))
     with pytest.raises(UsageError):
-        judge.verify_once(attest.message(authority.signer(), content()), NONCE, MemoryStore())
+        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, MemoryStore())
 
 
 def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
 
     def admit(_: int) -> bool:
         try:
@@ -206,7 +205,7 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
         return judge.verify_once(document, nonce, store).claims.vm_id
 
     nonce = issuer.issue(b"customer 7")
-    document = attest.message(authority.signer(), content(nonce))
+    document = signed_document.message(authority.signer(), content(nonce))
     with pytest.raises(FreshnessError):
         admit(document, nonce, b"customer 8")
     assert admit(document, nonce, b"customer 7") == "00000000-0000-4000-8000-000000000001"
@@ -214,7 +213,7 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
         admit(document, nonce, b"customer 7")
     clock.advance(301)
     with pytest.raises(FreshnessError):
-        admit(attest.message(authority.signer(), content(nonce, AT + 301)), nonce, b"customer 7")
+        admit(signed_document.message(authority.signer(), content(nonce, AT + 301)), nonce, b"customer 7")
 
 
 # Policies, clocks and restarts
@@ -255,7 +254,7 @@ def test_how_long_a_document_is_remembered_does_not_depend_on_the_policy(
         "sqlite": lambda: SqliteStore(tmp_path / "used.db", clock=clock),
         "redis": lambda: RedisStore(Server(clock), OSError, clock=clock),
     }[kind]()
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     verifier(authority, backend, clock, first).verify_once(document, NONCE, store)
     clock.advance(later)
     assert verifier(authority, backend, clock, second).verify(document, nonce=NONCE).claims.nonce == NONCE
@@ -294,11 +293,11 @@ def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Autho
     clock = SetClock(AT)
     store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path / "used.db", clock=clock)
     judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), clock=clock)
-    document = attest.message(authority.signer(), content())
+    document = signed_document.message(authority.signer(), content())
     judge.verify_once(document, NONCE, store)
     clock.second = AT + 2 * 3600 + 6 * 3600
     for number in range(PURGE_EVERY):
-        late = attest.message(authority.signer(), content(str(number), AT + 2 * 3600, f"00000000-0000-4000-8000-{number:012}"))
+        late = signed_document.message(authority.signer(), content(str(number), AT + 2 * 3600, f"00000000-0000-4000-8000-{number:012}"))
         judge.verify_once(late, None, store)
         if kind == "memory":
             break
@@ -307,7 +306,7 @@ def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Autho
     with pytest.raises(StoreError) as refusal:
         judge.verify_once(document, NONCE, store)
     assert refusal.value.code == "store-clock"
-    fresh = attest.message(authority.signer(), content("fresh", AT + 2 * 3600))
+    fresh = signed_document.message(authority.signer(), content("fresh", AT + 2 * 3600))
     assert judge.verify_once(fresh, "fresh", store).claims.nonce == "fresh"
     if isinstance(store, SqliteStore):
         store.close()
@@ -359,14 +358,14 @@ def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, back
     issuer = NonceIssuer([b"k" * 32], lifetime=MAX_LIFETIME, clock=clock)
     judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), backend=backend, clock=clock)
     nonce = issuer.issue()
-    judge.verify_once(attest.message(authority.signer(), content(nonce, AT)), nonce, store)
+    judge.verify_once(signed_document.message(authority.signer(), content(nonce, AT)), nonce, store)
     later = AT + 5 * 3600
     clock.second = later + 7 * 3600
-    judge.verify_once(attest.message(authority.signer(), content("other", later)), "other", store)
+    judge.verify_once(signed_document.message(authority.signer(), content("other", later)), "other", store)
     clock.second = later
     issuer.check(nonce)
     with pytest.raises(VerificationError) as refusal:
-        judge.verify_once(attest.message(authority.signer(), content(nonce, later)), nonce, store)
+        judge.verify_once(signed_document.message(authority.signer(), content(nonce, later)), nonce, store)
     assert refusal.value.location == "content.nonce"
 
 

@@ -22,8 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from imdskit import backends
 from imdskit.backends.contract import MAX_SKEW, Backend
 from imdskit.clock import ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import FreshnessError, StoreError, VerificationError
 from imdskit.protocol import attested
 from imdskit.reasons import Reason
@@ -80,7 +79,7 @@ def authority() -> Authority:
 @lru_cache(maxsize=10_000)
 def document(created_on: int, nonce: str, number: int) -> bytes:
     vm_id = f"00000000-0000-4000-8000-{number:012}"
-    return attest.message(authority().signer(), attested.content({"vmId": vm_id}, "2021-02-01", created_on, nonce))
+    return signed_document.message(authority().signer(), attested.content({"vmId": vm_id}, "2021-02-01", created_on, nonce))
 
 
 class Document(NamedTuple):

@@ -1,7 +1,7 @@
 """Writing DER: each function gives the octets of one element (X.690 sections 8 and 10).
 
 What belongs here: the universal types that certificates and CMS messages are made of, and context tags. What the elements mean is in
-:mod:`imdskit.emulator.certificates` and :mod:`imdskit.emulator.attest`; reading is in :mod:`imdskit.asn1.reader`.
+:mod:`imdskit.emulator.authority.certificates` and :mod:`imdskit.emulator.authority.signed_document`; reading is in :mod:`imdskit.asn1.reader`.
 
 Values come from our own code, not from strangers: a value that the type cannot hold is a :class:`~imdskit.errors.UsageError`.
 """

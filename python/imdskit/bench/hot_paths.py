@@ -7,7 +7,8 @@ from collections.abc import Callable
 from imdskit.backends.contract import Backend
 from imdskit.bench.rounds import measure
 from imdskit.clock import Clock
-from imdskit.emulator.instance import Instance
+from imdskit.emulator.machine.expansion import expand
+from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.scenario import Scenario
 from imdskit.versions import API_VERSIONS
 
@@ -17,7 +18,7 @@ TIMES = 1000
 
 def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
     """How often a second: ``index`` (the newest instance document made ready), ``leaf`` and ``whole`` (a node of it found), ``take`` (a token)."""
-    data = Instance(Scenario.load("linux"), 1, backend.document).select(API_VERSIONS[-1], (), "json")
+    data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)
     bucket = backend.bucket(5, 1_000_000_000, 5)
     leaf = ("compute", "storageProfile", "osDisk", "name")

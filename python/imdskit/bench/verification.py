@@ -9,8 +9,7 @@ from imdskit import clouds
 from imdskit.backends.contract import Backend, Setup
 from imdskit.bench.rounds import measure
 from imdskit.clock import Clock, ManualClock
-from imdskit.emulator import attest
-from imdskit.emulator.authority import Authority
+from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
 
 SEED = 20261123
@@ -36,7 +35,7 @@ class Corpus:
         }
         self.at = at + 60
         self.documents = tuple(
-            base64.b64encode(attest.message(signer, attested.content(facts, "2021-02-01", at, f"{number:010}")))
+            base64.b64encode(signed_document.message(signer, attested.content(facts, "2021-02-01", at, f"{number:010}")))
             for number in range(documents)
         )
         self.setup = Setup(

@@ -17,9 +17,10 @@ from imdskit import backends
 from imdskit.backends.contract import Backend
 from imdskit.cli import inputs, output
 from imdskit.clock import Clock, MovableClock, SystemClock
-from imdskit.emulator import Emulator, Fleet, Scenario, private_files
+from imdskit.emulator import Emulator, Fleet, Scenario, private_files, snapshot
 from imdskit.emulator.fleet import NETWORK, SELECT
-from imdskit.emulator.profiles import PROFILES
+from imdskit.emulator.host import Host
+from imdskit.emulator.service.profiles import PROFILES
 from imdskit.errors import UsageError
 
 BACKENDS = ("auto", "python", "rust")
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         backend = backends.get(options.backend)
-        emulator = _fleet(options, backend) if options.fleet is not None else _machine(options, backend)
+        emulator: Host = _fleet(options, backend) if options.fleet is not None else _machine(options, backend)
         try:
             if options.trust_out is not None:
                 inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
@@ -108,8 +109,8 @@ def run(options: argparse.Namespace) -> int:
             emulator.stop()
             if options.state_file is not None:
                 private_files.remove(options.state_file)
-        if options.snapshot is not None and isinstance(emulator, Emulator):
-            emulator.save()
+        if options.snapshot is not None:
+            snapshot.save(emulator)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -180,7 +181,7 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
     return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
 
 
-def _explained(emulator: Emulator | Fleet) -> None:
+def _explained(emulator: Host) -> None:
     """The page of the admin side shows what a verifier says that trusts this emulator, by the emulator's clock."""
     if emulator.admin is not None:
         from imdskit.verify import Trust, Verifier  # only who has the page pays for it
@@ -190,11 +191,13 @@ def _explained(emulator: Emulator | Fleet) -> None:
         emulator.explain = partial(anatomy, Verifier(trust, clock=emulator.clock))
 
 
-def _told(emulator: Emulator | Fleet) -> dict[str, object]:
+def _told(emulator: Host) -> dict[str, object]:
     """What the line says of a fleet, or of the admin side."""
     told: dict[str, object] = {} if emulator.admin is None else {"admin": emulator.admin.url}
-    if isinstance(emulator, Fleet):
-        told["fleet"] = {"machines": len(emulator), "by": emulator.select, **({"ports": emulator.ports} if emulator.ports else {})}
+    addressing = emulator.addressing
+    if addressing.select is not None:
+        ports = {"ports": addressing.ports} if addressing.ports else {}
+        told["fleet"] = {"machines": addressing.count, "by": addressing.select, **ports}
     return told
 
 
@@ -204,13 +207,11 @@ def _clock(options: argparse.Namespace) -> Clock | None:
         return None
     start = SystemClock().now()
     if options.snapshot is not None and os.path.exists(options.snapshot):
-        from imdskit.emulator import snapshot
-
         start = snapshot.read(options.snapshot)["clock"]["now"]
     return MovableClock(start, options.clock)
 
 
-def _write_state(path: str, emulator: Emulator | Fleet) -> None:
+def _write_state(path: str, emulator: Host) -> None:
     if emulator.admin is not None:
         state = {"url": emulator.url, "admin": emulator.admin.url, "token": emulator.admin.token, "pid": os.getpid()}
         private_files.write(path, json.dumps(state).encode("ascii") + b"\n")

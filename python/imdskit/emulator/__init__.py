@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from imdskit.emulator.emulator import Emulator
 from imdskit.emulator.fleet import Fleet
-from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.scenario.scenario import Scenario
 
 __all__ = ["Emulator", "Fleet", "Scenario"]

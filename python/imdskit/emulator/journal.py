@@ -1,12 +1,12 @@
-"""The journal: what was asked and what was answered, the last so many of it.
+"""The journal: the most recent requests and responses.
 
 with Emulator() as imds:
     ...
     imds.journal.wait_for(2, category="identity")
     assert imds.journal.last().status == 200
 
-What belongs here: remembering, counting, waiting. Requests come from :class:`imdskit.emulator.emulator.Emulator`. What never was a request
-(broken framing, too many connections) is not in it.
+This module stores, counts and waits. What never was a request (broken framing, too many
+connections) is not in the journal.
 """
 
 from __future__ import annotations
@@ -19,37 +19,35 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.errors import ImdskitError
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import SERVER_ERROR
 
 KEPT = 10_000
-"""Entries that are kept unless told otherwise."""
+"""Entries that are kept by default."""
 
 SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"))
 """Headers, in lower case, whose values are kept out; likewise any name that ends in ``-token`` or ``-secret``."""
 WITHHELD = "(withheld)"
 LONGEST = 2048
-"""Characters of a target, and octets of all headers, beyond which they are cut: the memory that the journal takes has a bound."""
+"""Characters of a target, and of all headers, beyond which they are cut, so that the memory of the journal is bounded."""
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class Entry(NamedTuple):
-    """One request and its answer.
+    """One request and its response.
 
     Attributes:
-        number: from 1, in the order in which the answers were given. It goes on after a reset.
-        time: of the answer, Unix seconds on the emulator's clock.
-        source: address that asked, or ``""``.
+        number: from 1, in the order of the responses. It continues after a reset.
+        time: of the response, Unix seconds on the emulator's clock.
+        source: address of the client, or ``""``.
         method: as it was sent.
         target: as it was sent, but for the prefix that says which machine of a fleet is meant.
         headers: (name, value) as they were sent, but for secret values.
         status: of the answer.
-        rule: name of the rule that refused it, ``wrong-host`` if its Host may not be asked, or ``""``.
+        rule: name of the rule that refused it, ``wrong-host`` if its Host is not allowed, or ``""``.
         fault: kind of the fault that applied, or ``""``.
-        duration_ns: that the service took for the answer, by the machine's clock; what a fault adds on the wire is not in it.
+        duration_ns: that the service took, by the machine's clock, without what a fault adds on the wire.
         octets: of the answer's body.
         machine: number of the machine of a fleet that was meant; None: none, or there is no fleet.
     """
@@ -138,7 +136,7 @@ class Tally(NamedTuple):
 
 
 class Journal:
-    """The last requests and answers of an emulator. Safe to share between threads.
+    """The most recent requests and responses of a host. Safe to share between threads.
 
     Args:
         clock: the emulator's.
@@ -158,21 +156,14 @@ class Journal:
         self._before = 0
         self._closed = False
         self._headers: tuple[Headers, Headers] = (), ()
-        """As they came last, and as they are shown: clients that send the same again share one tuple."""
+        """The last headers as received and as shown: clients that repeat themselves share one tuple."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
 
-    def answered(self, service: Callable[[Request], Response], request: Request, machine: int | None = None) -> Response:
-        """The answer of ``service``, which is written down; ``machine`` is that of a fleet."""
-        start = self._watch.monotonic_ns()
-        try:
-            response = service(request)
-        except ImdskitError:  # the server says so
-            self._write(request, SERVER_ERROR.response(), start, machine)
-            raise
-        self._write(request, response, start, machine)
-        return response
+    def begin(self) -> int:
+        """Return the present time, from which :meth:`record` computes the duration of a request."""
+        return self._watch.monotonic_ns()
 
     def __len__(self) -> int:
         """How many entries are kept."""
@@ -195,11 +186,11 @@ class Journal:
         return list(islice(filter(meant, entries), limit))
 
     def count(self, **wanted: Any) -> int:
-        """How many of the entries that are kept are meant."""
+        """Return how many entries match."""
         return len(self.list(**wanted))
 
     def last(self, **wanted: Any) -> Entry | None:
-        """The newest of the entries that are meant, or None."""
+        """Return the newest entry that matches, or None."""
         found = self.list(**wanted)
         return found[-1] if found else None
 
@@ -208,21 +199,21 @@ class Journal:
         return [f"{entry.method} {entry.path}" for entry in self.list(**wanted)]
 
     def tally(self) -> Tally:
-        """What was written down since the last reset."""
+        """Return the numbers since the last reset."""
         with self._changed:
             total, kept = self._last - self._before, len(self._entries)
             return Tally(total, kept, total - kept, self._last)
 
     def wait_for(self, wanted: int | Callable[[Journal], bool] = 1, timeout: float = 10.0, **meant: Any) -> bool:
-        """Wait until so much has been asked.
+        """Wait until enough requests have been answered.
 
         Args:
-            wanted: that many entries that are meant, those included that are there already; or what says of the journal that it is enough.
+            wanted: number of matching entries, including those that exist already; or a function of the journal that returns whether it is enough.
             timeout: seconds of the machine's clock.
             meant: attributes of :class:`Filter`.
 
         Returns:
-            False if it did not come to that in time, or the emulator stopped.
+            False if that did not happen in time, or the emulator stopped.
         """
 
         def enough() -> bool:
@@ -248,7 +239,7 @@ class Journal:
                 return False
 
     def reset(self) -> int:
-        """Forget all entries; numbers go on. Returns how many were kept."""
+        """Remove all entries and return how many there were. Numbers continue."""
         with self._changed:
             kept = len(self._entries)
             self._entries.clear()
@@ -256,12 +247,20 @@ class Journal:
             return kept
 
     def close(self) -> None:
-        """Nobody waits any longer. What was written down stays."""
+        """End all waiting. The entries stay."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _write(self, request: Request, response: Response, start: int, machine: int | None) -> None:
+    def record(self, request: Request, response: Response, start: int, machine: int | None = None) -> None:
+        """Record a request and its response.
+
+        Args:
+            request: without the prefix that says which machine of a fleet it means.
+            response: to it.
+            start: what :meth:`begin` returned before the service was called.
+            machine: number of the machine of a fleet.
+        """
         sent, headers = self._headers
         if request.headers is not sent:
             headers = _shown(request.headers)

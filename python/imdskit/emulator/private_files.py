@@ -1,4 +1,4 @@
-"""Files that only their owner may read: where an admin side is, its token, snapshots."""
+"""Files that only their owner may read: state files, which hold the admin token, and snapshots."""
 
 from __future__ import annotations
 

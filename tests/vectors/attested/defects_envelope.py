@@ -10,7 +10,7 @@ import message as m
 import pki
 from case import Case, accept, reject
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 
 def cases() -> Iterator[Case]:

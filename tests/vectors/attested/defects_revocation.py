@@ -8,7 +8,7 @@ import message as m
 import pki
 from case import Case, accept, reject
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 NUMBER, DELTA, SCOPE, REASON, ISSUER = ("2.5.29.20", "2.5.29.27", "2.5.29.28", "2.5.29.21", "2.5.29.29")
 SIGNER, OTHER = 0x1234567890ABCDEF, 0x2B

@@ -9,7 +9,7 @@ import message as m
 import pki
 from case import Case, accept, reject
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 SHA256, SHA384, SHA512, SHA1, MD5 = (
     "2.16.840.1.101.3.4.2.1",

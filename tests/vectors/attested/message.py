@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pki
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 SIGNED_DATA, DATA = "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.1"
 CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_TIME = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.5"

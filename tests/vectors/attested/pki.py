@@ -13,8 +13,8 @@ from functools import cache
 from math import gcd
 
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
-from imdskit.emulator.keys import generate_prime, seeded
+from imdskit.emulator.authority import certificates as x509
+from imdskit.emulator.authority.keys import generate_prime, seeded
 
 SEED = 20261123
 AT = 1_795_000_000

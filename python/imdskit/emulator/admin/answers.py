@@ -1,4 +1,4 @@
-"""What the admin side says: JSON, and one form for every error.
+"""Responses of the admin API: JSON, and one form for every error.
 
 What belongs here: the form. Which error it is says :mod:`imdskit.emulator.admin.server` for whoever may not ask, and
 :mod:`imdskit.emulator.admin.operations` for what is asked.
@@ -17,7 +17,7 @@ _HEADERS: Headers = (("Content-Type", "application/json"), ("Cache-Control", "no
 
 
 class AdminError(ImdskitError):
-    """A request that the admin side refuses.
+    """A request that the admin API refuses.
 
     Attributes:
         status: of the answer.

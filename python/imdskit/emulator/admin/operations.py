@@ -1,7 +1,7 @@
-"""What the admin side does: one table of operations, each with its method, path, parameters and function.
+"""The operations of the admin API: one table of operations, each with its method, path, parameters and function.
 
 ``openapi.json`` describes the same table for people and programs; tests hold the two equal and every operation against its schema. The functions
-only translate: what they do is offered by :class:`imdskit.emulator.emulator.Emulator`, so a test in the same process can do it too.
+only translate: what they do is offered by :mod:`imdskit.emulator.host`, so a test in the same process can do it too.
 """
 
 from __future__ import annotations
@@ -10,25 +10,21 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal
 from urllib.parse import quote
 
 from imdskit.clock import ManualClock, MovableClock
+from imdskit.emulator import snapshot
 from imdskit.emulator.admin.answers import AdminError
-from imdskit.emulator.fleet import Fleet
+from imdskit.emulator.host import Host, HostedMachine
+from imdskit.emulator.json_input import Format, strict_json
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target
 
-if TYPE_CHECKING:
-    from imdskit.emulator.emulator import Emulator
-    from imdskit.emulator.fleet_member import Member
-
-Machine: TypeAlias = "Emulator | Member"
-"""The one of an emulator, or one of a fleet."""
-Whole: TypeAlias = "Emulator | Fleet"
-
 OPENAPI = "openapi.json"
+BODY = Format("The body", partial(AdminError, 422, "bad-argument"), "GET /v1/openapi.json describes it.", unknown_at_object=True)
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
 MAX_WAIT = 60
@@ -39,7 +35,7 @@ MAX_ADVANCE = 10 * 366 * 24 * 3600
 MAX_RATE = 1_000_000
 
 SOURCE = "127.0.0.1"
-"""Whoever asks the service through the admin side is on this machine."""
+"""Source address of requests to the service that are made through the admin API."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?", re.ASCII)
@@ -65,7 +61,7 @@ class Ask:
         if text is None:
             return usual
         if not _NUMBER.fullmatch(text) or (most is not None and int(text) > most):
-            raise _bad_parameter(name, "This is a whole number" + ("." if most is None else f" from 0 to {most}."))
+            raise _bad_parameter(name, f"`{name}` must be a whole number{'' if most is None else f' from 0 to {most}'}; got {text[:64]!r}.")
         return int(text)
 
     def seconds(self, name: str, usual: float, most: int) -> float:
@@ -74,7 +70,7 @@ class Ask:
         if text is None:
             return usual
         if not _SECONDS.fullmatch(text) or float(text) > most:
-            raise _bad_parameter(name, f"This is a number of seconds from 0 to {most}.")
+            raise _bad_parameter(name, f"`{name}` must be a number of seconds from 0 to {most}; got {text[:64]!r}.")
         return float(text)
 
 
@@ -101,23 +97,21 @@ class Operation:
     takes_body: bool = False
     about: Literal["machine", "either", "all", "alone"] = "all"
 
-    def __call__(self, emulator: Emulator | Fleet, ask: Ask) -> Any:
-        """Do it. Raises ImdskitError."""
-        return self.run(self._meant(emulator, ask), ask)
+    def __call__(self, host: Host, ask: Ask) -> Any:
+        """Run the operation. Raises ImdskitError."""
+        return self.run(self._subject(host, ask), ask)
 
-    def _meant(self, emulator: Emulator | Fleet, ask: Ask) -> Emulator | Fleet | Member:
-        if not isinstance(emulator, Fleet):
-            if self.about in ("machine", "either"):
-                ask.number("machine", 0, 0)
-            return emulator
-        if self.about == "alone":
+    def _subject(self, host: Host, ask: Ask) -> Host | HostedMachine:
+        """Return what the request is about: the host, or the machine that the parameter ``machine`` names."""
+        fleet = host.addressing.select is not None
+        if self.about == "alone" and fleet:
             hint = "Its machines are the same again for the same seed."
             raise AdminError(409, "conflict", "There are no snapshots of a fleet.", hint=hint)
-        if self.about == "all" or (self.about == "either" and "machine" not in ask.parameters):
-            return emulator
-        if "machine" not in ask.parameters:
-            raise _bad_parameter("machine", "This is a fleet: say which machine.")
-        return emulator.machine(ask.number("machine", 0, len(emulator) - 1))
+        if self.about in ("all", "alone") or (self.about == "either" and "machine" not in ask.parameters):
+            return host
+        if fleet and "machine" not in ask.parameters:
+            raise _bad_parameter("machine", "`machine` is missing: this is a fleet, so the request must say which machine it means.")
+        return host.machine(ask.number("machine", 0, len(host) - 1))
 
 
 def find(request: Request) -> tuple[Operation, Ask]:
@@ -125,17 +119,19 @@ def find(request: Request) -> tuple[Operation, Ask]:
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
     if not at_path:
-        raise AdminError(404, "no-such-path", "There is nothing at this path.", hint="GET /v1/openapi.json says what there is.")
+        raise AdminError(404, "no-such-path", "The admin API has no such path.", hint="GET /v1/openapi.json says what there is.")
     operation = at_path.get(request.method)
     if operation is None:
         allow = (("Allow", ", ".join(sorted(at_path))),)
-        raise AdminError(405, "method-not-allowed", "This method means nothing here.", hint=f"Allowed: {allow[0][1]}.", headers=allow)
+        raise AdminError(
+            405, "method-not-allowed", "This path does not support the method.", hint=f"Allowed: {allow[0][1]}.", headers=allow
+        )
     if target.repeated is not None:
-        raise _bad_parameter(target.repeated, "This parameter stands there twice.")
+        raise _bad_parameter(target.repeated, f"The parameter {target.repeated[:64]!r} occurs twice.")
     for name, _ in target.parameters:
         if name not in operation.parameters:
             known = ", ".join(operation.parameters) or "none"
-            raise _bad_parameter(name[:64], f"There is no such parameter. Known: {known}.")
+            raise _bad_parameter(name[:64], f"There is no parameter {name[:64]!r} here. Known: {known}.")
     event = target.segments[2] if "{id}" in operation.path else ""
     return operation, Ask(dict(target.parameters), event, _body(request) if operation.takes_body else None)
 
@@ -151,102 +147,91 @@ def _body(request: Request) -> Any:
         hint = "Send `Content-Type: application/json`."
         raise AdminError(415, "unsupported-media-type", "The body must be JSON.", location="Content-Type", hint=hint)
     try:
-        return json.loads(request.body, object_pairs_hook=_without_repeats, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        return strict_json(request.body)
+    except ValueError as error:
         raise AdminError(400, "not-json", f"The body is not JSON: {str(error)[:200]}.") from None
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a member stands there twice")
-    return value
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
 
 
 def _bad_parameter(name: str, message: str) -> AdminError:
     return AdminError(400, "bad-parameter", message, location=name)
 
 
-def _state(emulator: Machine, _: Ask) -> Any:
-    return emulator.state()
+def _state(machine: HostedMachine, _: Ask) -> Any:
+    return machine.state()
 
 
-def _patch_state(emulator: Machine, ask: Ask) -> Any:
-    emulator.patch(ask.body)
-    return emulator.state()
+def _patch_state(machine: HostedMachine, ask: Ask) -> Any:
+    machine.patch(ask.body)
+    return machine.state()
 
 
-def _put_state(emulator: Machine, ask: Ask) -> Any:
-    emulator.become(ask.body)
-    return emulator.state()
+def _put_state(machine: HostedMachine, ask: Ask) -> Any:
+    machine.become(ask.body)
+    return machine.state()
 
 
-def _events(emulator: Machine, _: Ask) -> Any:
-    events = emulator.events.list()
+def _events(machine: HostedMachine, _: Ask) -> Any:
+    events = machine.events.list()
     due = {event.id: event.due for event in events}
-    incarnation = emulator.events.incarnation
-    return {"documentIncarnation": incarnation, "now": emulator.clock.now(), "events": [event.shown() for event in events], "due": due}
+    incarnation = machine.events.incarnation
+    return {"documentIncarnation": incarnation, "now": machine.clock.now(), "events": [event.shown() for event in events], "due": due}
 
 
-def _add_events(emulator: Machine, ask: Ask) -> Any:
-    return {"announced": emulator.events.announce(ask.body, keep=True)}
+def _add_events(machine: HostedMachine, ask: Ask) -> Any:
+    return {"announced": machine.events.announce(ask.body, keep=True)}
 
 
-def _put_events(emulator: Machine, ask: Ask) -> Any:
-    return {"announced": emulator.events.announce(ask.body)}
+def _put_events(machine: HostedMachine, ask: Ask) -> Any:
+    return {"announced": machine.events.announce(ask.body)}
 
 
-def _clear_events(emulator: Machine, _: Ask) -> Any:
-    gone = emulator.events.list()
-    emulator.events.announce([])
+def _clear_events(machine: HostedMachine, _: Ask) -> Any:
+    gone = machine.events.list()
+    machine.events.announce([])
     return {"cancelled": [event.id for event in gone]}
 
 
-def _cancel_event(emulator: Machine, ask: Ask) -> Any:
-    if not emulator.events.cancel(ask.event):
+def _cancel_event(machine: HostedMachine, ask: Ask) -> Any:
+    if not machine.events.cancel(ask.event):
         raise _no_event()
     return {"cancelled": [ask.event]}
 
 
-def _approve_event(emulator: Machine, ask: Ask) -> Any:
-    if not emulator.events.start(ask.event):
-        raise _not_now(emulator, ask, "It has started already.")
+def _approve_event(machine: HostedMachine, ask: Ask) -> Any:
+    if not machine.events.start(ask.event):
+        raise _not_now(machine, ask, "The event has started already.")
     return {"started": ask.event}
 
 
-def _complete_event(emulator: Machine, ask: Ask) -> Any:
-    if not emulator.events.complete(ask.event):
-        raise _not_now(emulator, ask, "It has not started yet.")
+def _complete_event(machine: HostedMachine, ask: Ask) -> Any:
+    if not machine.events.complete(ask.event):
+        raise _not_now(machine, ask, "The event has not started yet.")
     return {"completed": ask.event}
 
 
 def _no_event() -> AdminError:
-    return AdminError(404, "no-such-event", "There is no event of this id.", location="id", hint="GET /v1/events lists them.")
+    return AdminError(404, "no-such-event", "There is no event with this id.", location="id", hint="GET /v1/events lists them.")
 
 
-def _not_now(emulator: Machine, ask: Ask, why: str) -> AdminError:
-    there = any(event.id.upper() == ask.event.upper() for event in emulator.events.list())
+def _not_now(machine: HostedMachine, ask: Ask, why: str) -> AdminError:
+    there = any(event.id.upper() == ask.event.upper() for event in machine.events.list())
     return AdminError(409, "conflict", why, location="id") if there else _no_event()
 
 
-def _faults(emulator: Machine | Fleet, _: Ask) -> Any:
-    return {"faults": emulator.faults.list()}
+def _faults(host: Host | HostedMachine, _: Ask) -> Any:
+    return {"faults": host.faults.list()}
 
 
-def _put_faults(emulator: Machine | Fleet, ask: Ask) -> Any:
+def _put_faults(host: Host | HostedMachine, ask: Ask) -> Any:
     if not isinstance(ask.body, list):  # text would be the path of a file
-        raise AdminError(422, "bad-faults", "A fault script is a list of rules.", hint="The format is in docs/faults.md.")
-    emulator.faults.load(ask.body)
-    return {"faults": emulator.faults.list()}
+        raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="The format is in docs/faults.md.")
+    host.faults.load(ask.body)
+    return {"faults": host.faults.list()}
 
 
-def _clear_faults(emulator: Machine | Fleet, _: Ask) -> Any:
-    cleared = len(emulator.faults.list())
-    emulator.faults.clear()
+def _clear_faults(host: Host | HostedMachine, _: Ask) -> Any:
+    cleared = len(host.faults.list())
+    host.faults.clear()
     return {"cleared": cleared}
 
 
@@ -262,99 +247,100 @@ def _meant(ask: Ask) -> dict[str, Any]:
     return {**meant, "since": ask.number("since", 0)}
 
 
-def _machines(emulator: Whole, ask: Ask) -> Any:
+def _machines(host: Host, ask: Ask) -> Any:
     """Those from ``first`` on, but not more than ``limit``."""
     first, limit = ask.number("first", 0), ask.number("limit", MAX_LISTED, MAX_LISTED)
-    if not isinstance(emulator, Fleet):
-        shown = [{"index": 0, "url": emulator.url, "source": "", "awake": True}] if first == 0 and limit else []
-        return {"machines": shown, "total": 1}
-    members = [emulator.machine(index) for index in range(first, min(first + limit, len(emulator)))]
-    shown = [{"index": one.index, "url": one.url, "source": one.source, "awake": one.awake} for one in members]
-    return {"machines": shown, "total": len(emulator)}
+    listed = [host.machine(index) for index in range(first, min(first + limit, len(host)))]
+    return {
+        "machines": [{"index": one.index, "url": one.url, "source": one.source, "awake": one.awake} for one in listed],
+        "total": len(host),
+    }
 
 
-def _journal(emulator: Whole, ask: Ask) -> Any:
-    entries = emulator.journal.list(ask.number("limit", MAX_LISTED, MAX_LISTED), **_meant(ask))
-    return {"entries": [entry.json() for entry in entries], **emulator.journal.tally()._asdict()}
+def _journal(host: Host, ask: Ask) -> Any:
+    entries = host.journal.list(ask.number("limit", MAX_LISTED, MAX_LISTED), **_meant(ask))
+    return {"entries": [entry.json() for entry in entries], **host.journal.tally()._asdict()}
 
 
-def _count_journal(emulator: Whole, ask: Ask) -> Any:
-    return {"count": emulator.journal.count(**_meant(ask)), **emulator.journal.tally()._asdict()}
+def _count_journal(host: Host, ask: Ask) -> Any:
+    return {"count": host.journal.count(**_meant(ask)), **host.journal.tally()._asdict()}
 
 
-def _wait_journal(emulator: Whole, ask: Ask) -> Any:
+def _wait_journal(host: Host, ask: Ask) -> Any:
     wanted, timeout = ask.number("count", 1), ask.seconds("timeout", 10.0, MAX_WAIT)
-    reached = emulator.journal.wait_for(wanted, timeout, **_meant(ask))
-    return {"reached": reached, **_count_journal(emulator, ask)}
+    reached = host.journal.wait_for(wanted, timeout, **_meant(ask))
+    return {"reached": reached, **_count_journal(host, ask)}
 
 
-def _reset_journal(emulator: Whole, _: Ask) -> Any:
-    return {"forgotten": emulator.journal.reset()}
+def _reset_journal(host: Host, _: Ask) -> Any:
+    return {"forgotten": host.journal.reset()}
 
 
-def _clock(emulator: Whole, _: Ask) -> Any:
-    clock = emulator.clock
+def _clock(host: Host, _: Ask) -> Any:
+    clock = host.clock
     rate = clock.rate if isinstance(clock, MovableClock) else 0 if isinstance(clock, ManualClock) else 1
     return {"now": clock.now(), "movable": isinstance(clock, ManualClock | MovableClock), "rate": rate}
 
 
-def _move_clock(emulator: Whole, ask: Ask) -> Any:
-    clock = emulator.clock
-    if not isinstance(ask.body, dict) or not ask.body or not ask.body.keys() <= {"advance", "rate"}:
-        raise AdminError(422, "bad-argument", "This is an object with `advance`, `rate`, or both.")
-    for name, most in (("advance", MAX_ADVANCE), ("rate", MAX_RATE)):
-        value = ask.body.get(name, 0)
-        if type(value) is not int or not 0 <= value <= most:
-            raise AdminError(422, "bad-argument", f"This is a whole number from 0 to {most}.", location=f"/{name}")
-    if not isinstance(clock, ManualClock | MovableClock) or ("rate" in ask.body and not isinstance(clock, MovableClock)):
-        raise AdminError(409, "conflict", "The clock of this emulator cannot be moved so.", hint="Start it with `serve --clock manual`.")
-    clock.advance(ask.body.get("advance", 0))
-    if "rate" in ask.body and isinstance(clock, MovableClock):
-        clock.run(ask.body["rate"])
-    return _clock(emulator, ask)
+def _move_clock(host: Host, ask: Ask) -> Any:
+    clock = host.clock
+    given = BODY.of(ask.body).members(("advance", "rate"))
+    if not given:
+        raise BODY.wrong("The body must have the member `advance`, `rate`, or both.")
+    advance = given["advance"].integer(0, MAX_ADVANCE) if "advance" in given else 0
+    rate = given["rate"].integer(0, MAX_RATE) if "rate" in given else None
+    if not isinstance(clock, ManualClock | MovableClock) or (rate is not None and not isinstance(clock, MovableClock)):
+        raise AdminError(
+            409, "conflict", "The clock of this emulator cannot be changed in this way.", hint="Start it with `serve --clock manual`."
+        )
+    clock.advance(advance)
+    if rate is not None and isinstance(clock, MovableClock):
+        clock.run(rate)
+    return _clock(host, ask)
 
 
-def _snapshot(emulator: Emulator, _: Ask) -> Any:
-    return emulator.snapshot()
+def _snapshot(host: Host, _: Ask) -> Any:
+    return snapshot.take(host)
 
 
-def _put_snapshot(emulator: Emulator, ask: Ask) -> Any:
-    emulator.restore(ask.body)
-    return {"restored": emulator.scenario.name}
+def _put_snapshot(host: Host, ask: Ask) -> Any:
+    snapshot.restore(host, ask.body)
+    return {"restored": host.scenario.name}
 
 
-def _save_snapshot(emulator: Emulator, _: Ask) -> Any:
-    if emulator.snapshot_file is None:
+def _save_snapshot(host: Host, _: Ask) -> Any:
+    if host.snapshot_file is None:
         raise AdminError(409, "conflict", "There is no file for snapshots.", hint="Start the emulator with `serve --snapshot FILE`.")
-    return {"file": emulator.save()}
+    return {"file": snapshot.save(host)}
 
 
-def _take_apart(emulator: Machine, ask: Ask) -> Any:
-    given = ask.body
-    if not isinstance(given, dict) or not given.keys() <= {"document", "nonce"}:
-        raise AdminError(422, "bad-argument", "This is an object with `document`, `nonce`, both or none.")
-    for name, value in given.items():
-        if not isinstance(value, str) or (name == "nonce" and not value.isascii()):
-            raise AdminError(422, "bad-argument", "A document is text, and a nonce is text in ASCII.", location=f"/{name}")
+def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
+    members = BODY.of(ask.body).members(("document", "nonce"))
+    for member in members.values():
+        if not isinstance(member.value, str):
+            member.must_be("text")
+    given = {name: member.value for name, member in members.items()}
+    if not given.get("nonce", "").isascii():
+        members["nonce"].must_be("text in ASCII")
     nonce, asked, document = given.get("nonce"), None, given.get("document", "")
     if "document" not in given:
         query = "" if nonce is None else f"&nonce={quote(nonce, safe='')}"
-        target = f"/metadata/attested/document?api-version={emulator.app.machine.api_versions[-1]}{query}"
-        response = emulator.handle(Request("GET", target, (("Metadata", "true"),), source=SOURCE))
+        target = f"/metadata/attested/document?api-version={machine.app.machine.api_versions[-1]}{query}"
+        response = machine.handle(Request("GET", target, (("Metadata", "true"),), source=SOURCE))
         if response.delivery is not None and response.delivery.left is not None:
             response.delivery.left()
         document = response.body.decode("utf-8", "replace")
         asked = {"target": target, "status": response.status, "fault": response.fault}
     shown = asked is None or asked["status"] == 200
-    anatomy = emulator.explain(document.encode("utf-8", "replace"), nonce) if shown and emulator.explain is not None else None
-    return {"asked": asked, "document": document, "canExplain": emulator.explain is not None, "anatomy": anatomy}
+    anatomy = machine.explain(document.encode("utf-8", "replace"), nonce) if shown and machine.explain is not None else None
+    return {"asked": asked, "document": document, "canExplain": machine.explain is not None, "anatomy": anatomy}
 
 
-def _configuration(emulator: Whole, _: Ask) -> Any:
-    return emulator.configuration()
+def _configuration(host: Host, _: Ask) -> Any:
+    return host.configuration()
 
 
-def openapi(_: Whole | None = None, __: Ask | None = None) -> Any:
+def openapi(_: Host | None = None, __: Ask | None = None) -> Any:
     """The description of all this (OpenAPI 3.1)."""
     return json.loads((resources.files(__package__) / OPENAPI).read_bytes())
 

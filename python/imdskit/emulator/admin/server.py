@@ -1,6 +1,6 @@
-"""Who may ask the admin side: its own server on loopback, a token, and of all pages in browsers only its own.
+"""The server of the admin API: on loopback, with a token, closed to all pages in browsers except its own.
 
-In this order, each with the same form of error: the Host must be loopback, an Origin (a page in a browser sends one) must be that of the admin side
+In this order, each with the same form of error: the Host must be loopback, an Origin (a page in a browser sends one) must be that of the admin API
 itself, the token must be the right one. The token stands in the header ``Authorization: Bearer ...`` and nowhere else: addresses end in logs. What
 may be asked then is in :mod:`imdskit.emulator.admin.operations`; the files of :mod:`imdskit.emulator.admin.page` need no token, and hold nothing.
 """
@@ -11,19 +11,15 @@ import hmac
 import ipaddress
 import re
 import secrets
-from typing import TYPE_CHECKING
 
 from imdskit.emulator.admin import page
 from imdskit.emulator.admin.answers import AdminError, answer, error
 from imdskit.emulator.admin.operations import find
-from imdskit.emulator.framing import Refusal
-from imdskit.emulator.http import Handler, Server
+from imdskit.emulator.host import Host
+from imdskit.emulator.http.framing import Refusal
+from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
-
-if TYPE_CHECKING:
-    from imdskit.emulator.emulator import Emulator
-    from imdskit.emulator.fleet import Fleet
 
 HOST = "127.0.0.1"
 CONNECTIONS = 64
@@ -35,10 +31,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
 
 
 class Admin:
-    """The admin side of one emulator or fleet, with its page at :attr:`url`.
+    """The admin API of a host, with its page at :attr:`url`.
 
     Args:
-        emulator: that it is about.
+        host: that it is about.
         port: of 127.0.0.1; 0 for any free one.
         token: that whoever asks must have; None makes one that nobody can guess.
 
@@ -49,29 +45,31 @@ class Admin:
         UsageError: the port cannot be listened on, or the token cannot stand in a header or is too short.
     """
 
-    def __init__(self, emulator: Emulator | Fleet, port: int = 0, token: str | None = None) -> None:
+    def __init__(self, host: Host, port: int = 0, token: str | None = None) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
-            raise UsageError("bad-argument", "This cannot be the token of an admin side.", location="admin token", hint=hint)
+            raise UsageError(
+                "bad-argument", "`admin_token` must be 16 to 256 letters, digits or -._~+/.", location="admin token", hint=hint
+            )
         self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
-        self._emulator = emulator
-        self._server = Server(self.handle, HOST, port, clock=emulator.clock, connections=CONNECTIONS, handler=_Handler)
+        self._host = host
+        self._server = Server(self.handle, HOST, port, clock=host.clock, connections=CONNECTIONS, handler=_Handler)
 
     @property
     def url(self) -> str:
-        """Base address: put ``/v1/...`` behind it."""
+        """Base address; put ``/v1/...`` behind it."""
         return self._server.url
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Accept requests."""
         self._server.start()
 
     def stop(self) -> None:
-        """Answer no more. Safe to call twice."""
+        """Stop accepting requests. Safe to call twice."""
         self._server.stop()
 
     def handle(self, request: Request) -> Response:
-        """The answer to one request; nothing is raised for what it says."""
+        """Return the response to one request. No request raises an exception."""
         try:
             self._local(request)
             shown = page.file(request.target) if request.method == "GET" else None
@@ -79,7 +77,7 @@ class Admin:
                 return shown
             self._admit(request)
             operation, call = find(request)
-            return answer(operation(self._emulator, call))
+            return answer(operation(self._host, call))
         except ImdskitError as problem:
             return error(problem)
 
@@ -87,9 +85,9 @@ class Admin:
         hosts = request.header_values("Host")
         if len(hosts) != 1 or not loopback(hosts[0]):
             hint = "Ask 127.0.0.1, [::1] or localhost."
-            raise AdminError(421, "wrong-host", "The admin side is asked by a name of loopback.", location="Host", hint=hint)
+            raise AdminError(421, "wrong-host", "The admin API accepts only loopback names as Host.", location="Host", hint=hint)
         if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in request.header_values("Origin")):
-            raise AdminError(403, "origin-refused", "Of pages in a browser only the admin side's own may ask.", location="Origin")
+            raise AdminError(403, "origin-refused", "The admin API accepts requests from no page except its own.", location="Origin")
 
     def _admit(self, request: Request) -> None:
         given = request.header_values("Authorization")
@@ -98,14 +96,12 @@ class Admin:
         if scheme.lower() != "bearer" or not right:
             hint = "Send `Authorization: Bearer TOKEN`; `serve --state-file FILE` writes it down."
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit"'),)
-            raise AdminError(
-                401, "unauthorized", "The token is missing or not the right one.", location="Authorization", hint=hint, headers=challenge
-            )
+            raise AdminError(401, "unauthorized", "The token is missing or wrong.", location="Authorization", hint=hint, headers=challenge)
 
 
 class _Handler(Handler):
     def refused(self, refusal: Refusal) -> Response:
-        return error(AdminError(refusal.status, "bad-request", f"This is no request: {refusal.why}."))
+        return error(AdminError(refusal.status, "bad-request", f"The request is malformed: {refusal.why}."))
 
 
 def loopback(host: str) -> bool:

@@ -1,6 +1,6 @@
-"""The page of the admin side: markup, style, scripts and a picture, as they are, for a browser on this machine.
+"""The page of the admin API: static markup, style, scripts and an icon for a browser on this machine.
 
-They hold nothing that would need a token; the page asks a person for it and then asks the admin side like any other program. What the browser may
+The files contain nothing secret. The page asks a person for the token and then uses the admin API like any other program. What the browser may
 do with them is said in :data:`HEADERS`: nothing from elsewhere, nothing in line, in no frame, and no text becomes a part of the page as markup.
 """
 

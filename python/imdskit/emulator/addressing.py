@@ -1,0 +1,153 @@
+"""How a request says which machine it means: not at all, by a path prefix, by the port, or by the address it comes from."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from imdskit.emulator.http.ports import Ports
+from imdskit.emulator.http.server import Server
+from imdskit.errors import UsageError
+from imdskit.protocol.messages import Request
+
+_PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
+
+
+class OnlyMachine:
+    """The addressing of a host with one machine: every request means machine 0.
+
+    Attributes:
+        count: number of machines.
+        select: name of the kind of addressing, or None where there is nothing to select.
+        ports: ports of the machines in their order; empty where all share one.
+    """
+
+    select: str | None = None
+    ports: tuple[int, ...] = ()
+
+    def __init__(self, count: int = 1) -> None:
+        self.count = count
+
+    def find(self, request: Request) -> tuple[int | None, str]:
+        """Return the number of the machine that a request means, or None, and the target without a prefix that says so."""
+        return 0, request.target
+
+    def url(self, base: str, _: int) -> str:
+        """Return the base address of a machine, given that of the host."""
+        return base
+
+    def source(self, _: int) -> str:
+        """Return the address that requests to a machine must come from, or ``""`` if that does not matter."""
+        return ""
+
+    def open(self, _: Server) -> None:
+        """Open the sockets that are needed besides the server's own. Raises UsageError."""
+
+    def start(self) -> None:
+        """Accept connections on those sockets."""
+
+    def close(self) -> None:
+        """Close those sockets. Safe to call twice."""
+
+    def _known(self, index: int) -> int | None:
+        return index if 0 <= index < self.count else None
+
+
+class ByPath(OnlyMachine):
+    """Machine N is requested below the path ``/m/N``."""
+
+    select = "path"
+
+    def find(self, request: Request) -> tuple[int | None, str]:
+        target = request.target
+        found = _PREFIX.match(target)
+        if found is None:
+            return None, target
+        rest = target[found.end() :]
+        return self._known(int(found[1])), rest if rest.startswith("/") else f"/{rest}"
+
+    def url(self, base: str, index: int) -> str:
+        return f"{base}/m/{index}"
+
+
+class ByPort(OnlyMachine):
+    """Each machine has a port. The first machine has the server's own.
+
+    Args:
+        count: number of machines.
+        host: address to listen on.
+        consecutive: the ports follow the server's own; otherwise any free ones are used.
+    """
+
+    select = "port"
+
+    def __init__(self, count: int, host: str, *, consecutive: bool) -> None:
+        super().__init__(count)
+        self._host = host
+        self._consecutive = consecutive
+        self._ports: Ports | None = None
+        self._by_port: dict[int, int] = {}
+
+    def open(self, server: Server) -> None:
+        self._ports = Ports(server, self._host, self.count, consecutive=self._consecutive)
+        self.ports = self._ports.numbers
+        self._by_port = {number: index for index, number in enumerate(self.ports)}
+
+    def start(self) -> None:
+        if self._ports is not None:
+            self._ports.start()
+
+    def close(self) -> None:
+        if self._ports is not None:
+            self._ports.close()
+
+    def find(self, request: Request) -> tuple[int | None, str]:
+        return self._by_port.get(request.port), request.target
+
+    def url(self, base: str, index: int) -> str:
+        return f"{base.rpartition(':')[0]}:{self.ports[index]}"
+
+
+class BySource(OnlyMachine):
+    """Machine N is whoever sends requests from address N + 1 of a network.
+
+    Args:
+        count: number of machines.
+        network: such as ``127.1.0.0/16``.
+
+    Raises:
+        UsageError: the network is malformed or has too few addresses.
+    """
+
+    select = "source"
+
+    def __init__(self, count: int, network: str) -> None:
+        super().__init__(count)
+        self._network = _network(network, count)
+
+    def find(self, request: Request) -> tuple[int | None, str]:
+        offset = _offset(self._network, request.source)
+        return None if offset is None else self._known(offset), request.target
+
+    def source(self, index: int) -> str:
+        return str(self._network[index + 1])
+
+
+def _network(text: str, count: int) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise UsageError("bad-argument", f"`network` must be an IP network; got {text!r}: {error}.", location="network") from None
+    if network.num_addresses < count + 1:
+        message = f"`network` must have an address for each machine; {network} has too few addresses for {count} machines."
+        raise UsageError("bad-argument", message, location="network")
+    return network
+
+
+def _offset(network: IPv4Network | IPv6Network, source: str) -> int | None:
+    try:
+        address = ip_address(source.partition("%")[0])
+    except ValueError:
+        return None
+    address = getattr(address, "ipv4_mapped", None) or address
+    return int(address) - int(network.network_address) - 1 if address in network else None

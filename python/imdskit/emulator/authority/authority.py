@@ -1,0 +1,309 @@
+"""The emulator's own certificate authority: root, issuing authority, and the leaf that signs documents.
+
+The certificates have the shape of the genuine ones of 2025 and 2026: the same extensions in the same order with the same criticality, and
+a leaf of 180 days. They differ where they would otherwise not be true:
+
+- root and issuing authority say in their names that they are for tests only, with a few digits of their key so that no two are confused;
+- the leaf has no certificate transparency timestamps (no log has seen it), no Microsoft template and no OCSP responder;
+- all keys are RSA-2048, where the genuine authorities have 4096 bits.
+
+Documents that must be refused have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
+
+This module decides which certificates exist, when they are valid, and what is published. :mod:`imdskit.emulator.authority.certificates` writes the
+DER, :mod:`imdskit.emulator.authority.keys` makes the keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import textwrap
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from imdskit.clock import Clock
+from imdskit.emulator.authority import certificates as x509
+from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.authority.keys import Keys, RsaKey
+from imdskit.errors import UsageError
+
+DAY = 86_400
+LEAF_LIFE = 180 * DAY
+"""As genuine leaves have it since 2025."""
+LEAF_PERIOD = 30 * DAY
+"""A new leaf is made every so often, so the one in use is never older than this and a day."""
+ROOT_YEARS = 25
+ISSUING_YEARS = 5
+
+CERTIFICATE_TYPE = "application/pkix-cert"
+CRL_TYPE = "application/pkix-crl"
+"""Media types of published files (RFC 2585 section 4, RFC 5280 sections 4.2.1.13 and 4.2.2.1)."""
+
+_MICROSOFT_POLICY: tuple[str, str | None] = ("1.3.6.1.4.1.311.76.509.1.1", "http://www.microsoft.com/pkiops/Docs/Repository.htm")
+_ORGANISATION_VALIDATED: tuple[str, str | None] = ("2.23.140.1.2.2", None)
+_REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class Signer:
+    """A leaf certificate and the use of its key.
+
+    Attributes:
+        certificate: DER of the leaf.
+        issuer: DER of its issuer's Name.
+        serial: its serial number.
+    """
+
+    __slots__ = ("_key", "certificate", "issuer", "serial")
+
+    def __init__(self, certificate: bytes, issuer: bytes, serial: int, key: RsaKey) -> None:
+        self.certificate = certificate
+        self.issuer = issuer
+        self.serial = serial
+        self._key = key
+
+    def sign(self, content: bytes) -> bytes:
+        """RSASSA-PKCS1-v1_5 signature with SHA-256."""
+        return self._key.sign(content, "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A certificate that signs others.
+
+    Attributes:
+        name: DER of its subject.
+        file: under which it is published.
+        key: its own.
+        certificate: DER.
+    """
+
+    name: bytes
+    file: str
+    key: RsaKey
+    certificate: bytes
+
+
+class Authority:
+    """A test-only authority. Safe to share between threads.
+
+    Args:
+        clock: says what is valid now.
+        base_url: under which the emulator serves :meth:`download`, for instance ``http://127.0.0.1:8080``.
+        domain: of the cloud, for instance ``metadata.azure.com``: the common name of the default leaf.
+        region: of the default leaf, for instance ``westeurope``.
+        seed: the same seed gives the same keys on every machine, and within a calendar year the same root certificate.
+            None: new keys from the operating system.
+        keys: that were made before, of which those of the same seed are taken.
+
+    Making one takes about a second: three keys are generated. So does the first document with a :class:`DocumentFault`.
+
+    Attributes:
+        root: DER of the root certificate.
+        issuing: DER of the issuing authority's certificate.
+
+    Raises:
+        UsageError: domain, region or address cannot stand in a certificate.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        base_url: str,
+        *,
+        domain: str = "metadata.azure.com",
+        region: str = "westeurope",
+        seed: int | None = None,
+        keys: Keys | None = None,
+    ) -> None:
+        self._clock = clock
+        self._base_url = base_url.rstrip("/")
+        self._domain = domain
+        self._region = region
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._key_lock = threading.Lock()
+        self._known_keys = keys or Keys()
+        self._keys: dict[str, RsaKey] = {}
+        self._signers: dict[tuple[str, str, DocumentFault | None], tuple[int, Signer]] = {}
+        self._published: dict[str, _Link] = {}
+
+        self._year = datetime.fromtimestamp(clock.now(), UTC).year - 1
+        self._root = self._make_root("root")
+        self._issuing = self._make_issuing(self._root, "issuing")
+        self._published = {link.file: link for link in (self._root, self._issuing)}
+        self.root = self._root.certificate
+        self.issuing = self._issuing.certificate
+        self.signer()
+
+    @property
+    def root_pem(self) -> str:
+        """The root alone, as PEM."""
+        return _pem(self.root)
+
+    @property
+    def issuing_pem(self) -> str:
+        """The issuing authority alone, as PEM."""
+        return _pem(self.issuing)
+
+    def trust_pem(self) -> str:
+        """Root and issuing authority: all that ``openssl cms -verify -purpose any -CAfile`` needs to accept a document."""
+        return (
+            "# Throw-away authority of an imdskit emulator. For tests only: whoever has its seed can sign as it.\n"
+            + self.root_pem
+            + self.issuing_pem
+        )
+
+    def signer(self, domain: str | None = None, region: str | None = None, fault: DocumentFault | None = None) -> Signer:
+        """The leaf for a cloud's domain and a region, by default those of the authority. Remembered until its period is over.
+
+        Args:
+            domain: of the cloud.
+            region: letter case and blanks are ignored.
+            fault: what shall be wrong with the chain.
+
+        Raises:
+            UsageError: the domain or region cannot stand in a certificate.
+        """
+        domain = self._domain if domain is None else domain
+        region = (self._region if region is None else region).replace(" ", "").lower()
+        if not _REGION.fullmatch(region):
+            raise UsageError("bad-argument", f"{region!r} cannot be the region in a certificate's name.")
+        period = self._clock.now() // LEAF_PERIOD
+        with self._lock:
+            made, signer = self._signers.get((domain, region, fault), (None, None))
+        if signer is None or made != period:
+            not_before = period * LEAF_PERIOD - DAY - (LEAF_LIFE if fault is DocumentFault.EXPIRED_LEAF else 0)
+            issuer = self._issuer(fault)
+            key = self._key(f"leaf {region}.{domain}" if issuer is self._issuing else f"{issuer.file} leaf {region}.{domain}")
+            signer = self._make_leaf(issuer, key, domain, region, not_before)
+            with self._lock:
+                self._signers[domain, region, fault] = (period, signer)
+        return signer
+
+    def download(self, path: str) -> tuple[str, bytes] | None:
+        """What the authority publishes at a path of the base address: (media type, DER), or None if there is nothing.
+
+        These are the addresses inside the certificates: ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists).
+        """
+        name, _, ending = path.removeprefix("/pki/").rpartition(".")
+        link = self._published.get(name)
+        if link is None or not path.startswith("/pki/"):
+            return None
+        if ending == "crt":
+            return CERTIFICATE_TYPE, link.certificate
+        if ending != "crl":
+            return None
+        this_update = self._clock.now() // LEAF_PERIOD * LEAF_PERIOD - DAY
+        return CRL_TYPE, x509.empty_revocation_list(link.name, link.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
+
+    def _issuer(self, fault: DocumentFault | None) -> _Link:
+        """Who signs leaves with this fault; published from now on."""
+        if fault is None or fault in (DocumentFault.BROKEN_SIGNATURE, DocumentFault.EXPIRED_LEAF):
+            return self._issuing
+        root = self._make_root("unknown root") if fault is DocumentFault.UNKNOWN_ROOT else self._root
+        issuing = self._make_issuing(root, f"issuing {fault}", number="-3" if fault is DocumentFault.MISSING_INTERMEDIATE else "-2")
+        published = {} if fault is DocumentFault.MISSING_INTERMEDIATE else {issuing.file: issuing}
+        self._published = {**self._published, root.file: root, **published}
+        return issuing
+
+    def _address(self, name: str, ending: str) -> str:
+        return f"{self._base_url}/pki/{name}.{ending}"
+
+    def _key(self, purpose: str) -> RsaKey:
+        with self._key_lock:
+            if purpose not in self._keys:
+                self._keys[purpose] = self._known_keys.key(self._seed, purpose)
+            return self._keys[purpose]
+
+    def _make_root(self, purpose: str) -> _Link:
+        key = self._key(purpose)
+        identifier = x509.key_identifier(key)
+        mark = identifier.hex()[:8]
+        name = _authority_name(f"imdskit throw-away root {mark} (for tests only)")
+        body = x509.Body(
+            serial=_serial(identifier, b"root"),
+            issuer=name,
+            not_before=_new_year(self._year),
+            not_after=_new_year(self._year + ROOT_YEARS),
+            subject=name,
+            key=key,
+            extensions=(
+                x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_CERT_SIGN, x509.CRL_SIGN),
+                x509.basic_constraints(ca=True),
+                x509.subject_key_identifier(identifier),
+            ),
+        )
+        return _Link(name, f"imdskit-root-{mark}", key, x509.certificate(body, key))
+
+    def _make_issuing(self, root: _Link, purpose: str, number: str = "") -> _Link:
+        key = self._key(purpose)
+        mark = root.file.removeprefix("imdskit-root-") + number
+        name = _authority_name(f"imdskit throw-away issuing CA {mark} (for tests only)")
+        identifier = x509.key_identifier(key)
+        issuer_identifier = x509.key_identifier(root.key)
+        body = x509.Body(
+            serial=_serial(issuer_identifier, identifier),
+            issuer=root.name,
+            not_before=_new_year(self._year),
+            not_after=_new_year(self._year + ISSUING_YEARS),
+            subject=name,
+            key=key,
+            extensions=(
+                x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_CERT_SIGN, x509.CRL_SIGN),
+                x509.subject_key_identifier(identifier),
+                x509.certificate_policies(("2.23.140.1.2.1", None), _ORGANISATION_VALIDATED, _MICROSOFT_POLICY),
+                x509.extended_key_usage(x509.SERVER_AUTH, x509.CLIENT_AUTH),
+                x509.basic_constraints(ca=True, path_length=0),
+                x509.authority_key_identifier(issuer_identifier),
+                x509.crl_distribution_points(self._address(root.file, "crl")),
+                x509.authority_information_access(self._address(root.file, "crt")),
+            ),
+        )
+        return _Link(name, f"imdskit-issuing-{mark}", key, x509.certificate(body, root.key))
+
+    def _make_leaf(self, issuer: _Link, key: RsaKey, domain: str, region: str, not_before: int) -> Signer:
+        host = f"{region}.{domain}"
+        issuer_identifier = x509.key_identifier(issuer.key)
+        serial = _serial(issuer_identifier, f"{host} {not_before}".encode())
+        body = x509.Body(
+            serial=serial,
+            issuer=issuer.name,
+            not_before=not_before,
+            not_after=not_before + LEAF_LIFE,
+            subject=x509.name(("C", "US"), ("ST", "WA"), ("L", "Redmond"), ("O", "Microsoft Corporation"), ("CN", domain)),
+            key=key,
+            extensions=(
+                x509.application_policies(x509.CLIENT_AUTH, x509.SERVER_AUTH),
+                x509.authority_information_access(self._address(issuer.file, "crt")),
+                x509.subject_key_identifier(x509.key_identifier(key)),
+                x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_ENCIPHERMENT),
+                x509.subject_alternative_names(host, domain),
+                x509.basic_constraints(ca=False),
+                x509.crl_distribution_points(self._address(issuer.file, "crl")),
+                x509.certificate_policies(_MICROSOFT_POLICY, _ORGANISATION_VALIDATED),
+                x509.authority_key_identifier(issuer_identifier),
+                x509.extended_key_usage(x509.CLIENT_AUTH, x509.SERVER_AUTH),
+            ),
+        )
+        return Signer(x509.certificate(body, issuer.key), issuer.name, serial, key)
+
+
+def _authority_name(common_name: str) -> bytes:
+    return x509.name(("C", "US"), ("O", "imdskit throw-away authority"), ("CN", common_name))
+
+
+def _serial(issuer: bytes, subject: bytes) -> int:
+    """Nineteen octets that begin with 33, as the real authorities write them; unique for an issuer's key and what it signs."""
+    return int.from_bytes(b"\x33" + hashlib.sha256(issuer + subject).digest()[:18], "big")
+
+
+def _new_year(year: int) -> int:
+    return int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+
+
+def _pem(certificate: bytes) -> str:
+    """RFC 7468 section 5.1."""
+    lines = "\n".join(textwrap.wrap(base64.b64encode(certificate).decode("ascii"), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"

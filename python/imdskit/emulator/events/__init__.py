@@ -1,0 +1,7 @@
+"""Scheduled events."""
+
+from __future__ import annotations
+
+from imdskit.emulator.events.timeline import Events
+
+__all__ = ["Events"]

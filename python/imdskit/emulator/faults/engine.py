@@ -1,0 +1,162 @@
+"""The fault engine: which rule of a script applies to a request, and how often it has. The first rule that applies counts.
+
+with Emulator(faults="restart.json") as imds:
+    ...
+    imds.faults.load([{"match": {"category": "identity"}, "times": 2, "fault": {"status": 500}}])
+
+:mod:`imdskit.emulator.faults.types` says what a fault does, :mod:`imdskit.emulator.faults.script` and ``docs/faults.md`` how a script is written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imdskit.clock import Clock
+from imdskit.emulator.faults import script as scripts
+from imdskit.emulator.faults.script import FaultRule, Match
+from imdskit.emulator.faults.types import Fault
+from imdskit.emulator.service.request_context import RequestContext
+
+Script = str | Path | list[Any]
+"""A file, or what such a file says."""
+
+
+@dataclass(slots=True)
+class _Active:
+    """A rule and what has become of it.
+
+    Attributes:
+        rule: of the script.
+        matched: requests that it was asked about and that it matches.
+        applied: to so many of them.
+        since: monotonic nanoseconds of the first of these; meaningless before.
+    """
+
+    rule: FaultRule
+    matched: int = 0
+    applied: int = 0
+    since: int = 0
+
+    def over(self, now: int) -> bool:
+        """Whether it will never apply again."""
+        rule = self.rule
+        if rule.for_ns is not None:
+            return self.applied > 0 and now - self.since >= rule.for_ns
+        return rule.times is not None and self.applied >= rule.times
+
+    def takes(self, now: int) -> bool:
+        """Count a request that it matches; whether it applies."""
+        self.matched += 1
+        if self.matched <= self.rule.after or self.over(now):
+            return False
+        if not self.applied:
+            self.since = now
+        self.applied += 1
+        return True
+
+
+class Faults:
+    """The faults of one emulator. Safe to share between threads, and between machines.
+
+    Args:
+        clock: the emulator's, for rules that apply for some time.
+        script: to begin with; None: no faults.
+        common: faults of all machines, which are asked where none of these applies; None: there are none.
+
+    Raises:
+        ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer.
+    """
+
+    def __init__(self, clock: Clock, script: Script | None = None, common: Faults | None = None) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._active: tuple[_Active, ...] = ()
+        self._common = common
+        if script is not None:
+            self.load(script)
+
+    @property
+    def on(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self._active) or (self._common is not None and self._common.on)
+
+    def load(self, script: Script) -> None:
+        """Take ``script`` in the place of what was there; all counts begin anew.
+
+        Args:
+            script: path of a file, or a list of rules as ``json.loads`` gives it. Text is a path, so what comes from a network must be
+                seen to be a list before.
+
+        Raises:
+            ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer; the faults stay as they were.
+        """
+        rules = scripts.read(script) if isinstance(script, str | Path) else scripts.of(script)
+        self._set(tuple(_Active(rule) for rule in rules))
+
+    def clear(self) -> None:
+        """No more faults."""
+        self._set(())
+
+    def list(self) -> list[dict[str, Any]]:
+        """Every rule, in JSON: ``rule`` as it was written, requests ``matched`` and ``applied`` to, and whether it is ``over``."""
+        now = self._clock.monotonic_ns()
+        with self._lock:
+            return [
+                {"rule": one.rule.written, "matched": one.matched, "applied": one.applied, "over": one.over(now)} for one in self._active
+            ]
+
+    def snapshot(self) -> Sequence[dict[str, Any]]:
+        """All that there is to know, in JSON, for :meth:`restore`: as :meth:`list`, with ``age_ns`` since a rule first applied."""
+        now = self._clock.monotonic_ns()
+        with self._lock:
+            return [
+                {"rule": one.rule.written, "matched": one.matched, "applied": one.applied, "age_ns": now - one.since if one.applied else 0}
+                for one in self._active
+            ]
+
+    def restore(self, snapshot: object) -> None:
+        """Go on from a snapshot. Raises ScenarioError if it is none."""
+        now = self._clock.monotonic_ns()
+        rules, counts = scripts.of_snapshot(snapshot)
+        self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
+
+    def take(self, context: RequestContext) -> Fault | None:
+        """The fault that applies to a request, which counts as applied from now on; or None."""
+        now = self._clock.monotonic_ns()
+        with self._lock:
+            for one in self._active:
+                if _matches(one.rule.match, one.rule.fault, context) and one.takes(now):
+                    return one.rule.fault
+        return None if self._common is None else self._common.take(context)
+
+    def _set(self, active: tuple[_Active, ...]) -> None:
+        with self._lock:
+            self._active = active
+
+
+def _matches(match: Match, fault: Fault, context: RequestContext) -> bool:
+    request = context.request
+    if fault.category is not None and context.category != fault.category:
+        return False
+    if match.path is None:
+        if context.category is None or (match.category is not None and context.category != match.category):
+            return False
+    elif not match.path.fullmatch("/" + "/".join(context.target.segments).lower()) or match.category not in (None, context.category):
+        return False
+    if match.methods and request.method not in match.methods:
+        return False
+    if match.source is not None and not match.source(request.source):
+        return False
+    for name, pattern in match.query:
+        values = [value for key, value in context.target.parameters if key.lower() == name]
+        if not (any(pattern.fullmatch(value) for value in values) if pattern else not values):
+            return False
+    for name, pattern in match.headers:
+        found = request.header_values(name)
+        if not (any(pattern.fullmatch(value) for value in found) if pattern else not found):
+            return False
+    return True

@@ -1,0 +1,300 @@
+"""The format of fault scripts: JSON in, checked rules out, every mistake with its location. ``docs/faults.md`` describes it."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from imdskit.emulator.authority.document_faults import DocumentFault
+from imdskit.emulator.faults.types import PAGE, Document, Edit, Fault, Headers, Page, Pointer, Slow, Status
+from imdskit.emulator.json_input import Format, Input
+from imdskit.errors import ScenarioError
+from imdskit.protocol.messages import Delivery
+
+MAX_BYTES = 1024 * 1024
+MAX_RULES = 1000
+MAX_SECONDS = 3600
+MAX_COUNT = 1_000_000_000
+"""The largest script, the most rules, the longest time, the greatest number in one."""
+
+FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
+
+CATEGORIES = ("attested", "identity", "instance", "loadbalancer", "reprovisiondata", "scheduledevents", "thim", "versions")
+CACHED_NONCE = "cached-nonce"
+DOCUMENTS = (CACHED_NONCE, *(fault.value for fault in DocumentFault))
+
+_RULE = ("match", "times", "for", "after", "fault")
+_SNAPSHOT = ("rule", "matched", "applied", "age_ns")
+_MATCH = ("method", "category", "path", "query", "headers", "source")
+_STATUS = ("status", "retryAfter", "from", "body", "contentType", "headers")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}", re.ASCII)
+_VALUE = re.compile(r"[!-~](?:[\t -~]{0,1022}[!-~])?", re.ASCII)
+_TRANSPORT = ("connection", "content-length", "date", "transfer-encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which requests a rule is about. What is None or empty does not matter.
+
+    Attributes:
+        methods: one of these.
+        category: this one, in lower case; without it and a path, any below ``/metadata``.
+        path: decoded, in lower case, without double and trailing slashes; also what lies outside of ``/metadata``.
+        query: (name in lower case, pattern of the value, or None: the parameter must not be there).
+        headers: likewise.
+        source: says whether an address is meant.
+    """
+
+    methods: frozenset[str] = frozenset()
+    category: str | None = None
+    path: re.Pattern[str] | None = None
+    query: tuple[tuple[str, re.Pattern[str] | None], ...] = ()
+    headers: tuple[tuple[str, re.Pattern[str] | None], ...] = ()
+    source: Callable[[str], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """One rule of a script.
+
+    Attributes:
+        match: which requests.
+        times: applies to so many of them; None: to all.
+        for_ns: applies for so long from the first time on, in nanoseconds; None: ``times`` counts.
+        after: the first so many are spared.
+        fault: what happens.
+        written: the rule in JSON.
+    """
+
+    match: Match
+    times: int | None
+    for_ns: int | None
+    after: int
+    fault: Fault
+    written: dict[str, Any]
+
+
+def read(path: str | Path) -> tuple[FaultRule, ...]:
+    """Return the rules in a file. Raises ScenarioError, ``bad-faults``."""
+    return _rules(FORMAT.read(path))
+
+
+def parse(data: bytes) -> tuple[FaultRule, ...]:
+    """Return the rules in JSON. Raises ScenarioError, ``bad-faults``."""
+    return _rules(FORMAT.parse(data))
+
+
+def of(value: object) -> tuple[FaultRule, ...]:
+    """Return the rules in parsed JSON. Raises ScenarioError, ``bad-faults``, with a JSON pointer."""
+    try:
+        octets = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FORMAT.wrong(f"{FORMAT.name} is not JSON: {error}.") from None
+    return _rules(FORMAT.of(json.loads(octets)))  # a copy: later changes of the caller's lists do not matter
+
+
+def of_snapshot(snapshot: object) -> tuple[tuple[FaultRule, ...], list[tuple[int, int, int]]]:
+    """Return rules, and (matched, applied, nanoseconds since the first time) of each, from what ``Faults.snapshot`` returned."""
+    rules, counts = [], []
+    for one in FORMAT.of(snapshot).elements():
+        members = one.members(_SNAPSHOT, required=_SNAPSHOT)
+        rules.append(members["rule"].value)
+        matched, applied, age = (members[name].integer(0, 2**63) for name in _SNAPSHOT[1:])
+        counts.append((matched, applied, age))
+    return of(rules), counts
+
+
+def _rules(script: Input) -> tuple[FaultRule, ...]:
+    return tuple(_rule(one) for one in script.elements(MAX_RULES, "a list of rules"))
+
+
+def _rule(given: Input) -> FaultRule:
+    rule = given.members(_RULE, required=("fault",))
+    if "for" in rule and "times" in rule:
+        rule["for"].fail("A rule applies `times` times or `for` so many seconds, not both.", "Leave one of them out.")
+    times = None if "for" in rule else 1
+    if "times" in rule and rule["times"].value is not None:
+        times = rule["times"].integer(1, MAX_COUNT)
+    elif "times" in rule:
+        times = None
+    return FaultRule(
+        _match(rule["match"]) if "match" in rule else Match(),
+        times,
+        _nanoseconds(rule["for"]) if "for" in rule else None,
+        rule["after"].integer(0, MAX_COUNT) if "after" in rule else 0,
+        _fault(rule["fault"]),
+        given.value,
+    )
+
+
+def _match(given: Input) -> Match:
+    match = given.members(_MATCH)
+    category = match.get("category")
+    if category is not None and category.value is not None:
+        name = category.value.lower() if isinstance(category.value, str) else ""
+        if name not in CATEGORIES:
+            category.must_be("a category", f"Known: {', '.join(CATEGORIES)}.")
+    else:
+        name = None
+    return Match(
+        _methods(match["method"]) if "method" in match else frozenset(),
+        name,
+        _pattern(match["path"], lower=True) if "path" in match else None,
+        _patterns(match["query"]) if "query" in match else (),
+        _patterns(match["headers"]) if "headers" in match else (),
+        _source(match["source"]) if "source" in match else None,
+    )
+
+
+def _methods(given: Input) -> frozenset[str]:
+    methods = [given.value] if isinstance(given.value, str) else given.value
+    if not isinstance(methods, list) or not all(isinstance(one, str) and _TOKEN.fullmatch(one) for one in methods):
+        given.must_be("a method such as `GET`, or a list of them")
+    return frozenset(methods)
+
+
+def _fault(given: Input) -> Fault:
+    if isinstance(given.value, dict) and "status" in given.value:
+        return _status(given.members(_STATUS))
+    fault = given.members(("status", *_TYPES))
+    if len(fault) != 1:
+        given.fail("A fault must have exactly one member.", f"Known: status, {', '.join(_TYPES)}.")
+    ((name, content),) = fault.items()
+    return _TYPES[name](content)
+
+
+def _status(fault: dict[str, Input]) -> Status:
+    status = fault["status"].integer(200, 599)
+    origin = fault["from"].one_of(("service", "host"), "`service` or `host`") if "from" in fault else "service"
+    if status < 400 and "body" not in fault:
+        fault["status"].fail("The service has no body for this status.", "Give one in `body`.")
+    headers = list(_headers(fault["headers"])) if "headers" in fault else []
+    if "contentType" in fault:
+        headers.append(("Content-Type", _header_value(fault["contentType"])))
+    if "retryAfter" in fault:
+        headers.append(("Retry-After", str(fault["retryAfter"].integer(0, MAX_COUNT))))
+    body = fault["body"].value if "body" in fault else None
+    if body is not None and not isinstance(body, str):
+        body = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Status(status, origin == "host", tuple(headers), None if body is None else body.encode())
+
+
+def _delay(given: Input) -> Fault:
+    return Slow(Delivery(delay_ns=_nanoseconds(given)))
+
+
+def _drip(given: Input) -> Fault:
+    drip = given.members(("octets", "every"), required=("every",))
+    octets = drip["octets"].integer(1, MAX_COUNT) if "octets" in drip else 1
+    return Slow(Delivery(drip_octets=octets, drip_ns=_nanoseconds(drip["every"])))
+
+
+def _reset(given: Input) -> Fault:
+    if given.value is not True:
+        given.must_be("`true`")
+    return Slow(Delivery(reset=True))
+
+
+def _truncate(given: Input) -> Fault:
+    return Slow(Delivery(cut=given.integer(0, MAX_COUNT)))
+
+
+def _foreign(given: Input) -> Fault:
+    if given.value is not True and not isinstance(given.value, str):
+        given.must_be("`true` or the text of a page")
+    return Page((given.value if isinstance(given.value, str) else PAGE).encode())
+
+
+def _missing(given: Input) -> Fault:
+    pointers = given.elements(expected="a list of JSON pointers")
+    if not pointers:
+        given.must_be("a list of at least one JSON pointer")
+    return Edit(tuple((_pointer(one, one.value),) for one in pointers))
+
+
+def _replace(given: Input) -> Fault:
+    members = given.members(expected="an object of JSON pointers and the values to put there")
+    if not members:
+        given.must_be("an object with at least one JSON pointer")
+    return Edit(tuple((_pointer(one, name), one.value) for name, one in members.items()))
+
+
+def _content_type(given: Input) -> Fault:
+    return Headers((("Content-Type", _header_value(given)),))
+
+
+def _document(given: Input) -> Fault:
+    name = given.one_of(DOCUMENTS, "a document fault")
+    return Document(None if name == CACHED_NONCE else DocumentFault(name))
+
+
+_TYPES: dict[str, Callable[[Input], Fault]] = {
+    "delay": _delay,
+    "drip": _drip,
+    "reset": _reset,
+    "truncate": _truncate,
+    "foreign": _foreign,
+    "missing": _missing,
+    "replace": _replace,
+    "contentType": _content_type,
+    "document": _document,
+}
+
+
+def _nanoseconds(given: Input) -> int:
+    value = given.value
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= MAX_SECONDS:
+        given.must_be(f"a number of seconds, more than 0 and at most {MAX_SECONDS}")
+    return max(1, round(value * 1_000_000_000))
+
+
+def _pattern(given: Input, *, lower: bool = False) -> re.Pattern[str]:
+    text = given.text(expected="a pattern with * and ?")
+    return re.compile(fnmatch.translate(text.lower() if lower else text))
+
+
+def _patterns(given: Input) -> tuple[tuple[str, re.Pattern[str] | None], ...]:
+    members = given.members(expected="an object of names and patterns of their values, or null for what must be absent")
+    return tuple((name.lower(), None if one.value is None else _pattern(one)) for name, one in members.items())
+
+
+def _source(given: Input) -> Callable[[str], bool]:
+    try:
+        network = ipaddress.ip_network(given.value if isinstance(given.value, str) else "")
+    except ValueError:
+        given.must_be("an address or a network, such as 10.0.0.4 or 10.0.0.0/8")
+
+    def meant(source: str) -> bool:
+        try:
+            return ipaddress.ip_address(source) in network
+        except ValueError:
+            return False
+
+    return meant
+
+
+def _headers(given: Input) -> tuple[tuple[str, str], ...]:
+    members = given.members(expected="an object of names and values of headers")
+    for name, one in members.items():
+        if not _TOKEN.fullmatch(name) or name.lower() in _TRANSPORT:
+            one.fail(f"The header {name[:64]!r} cannot be set here.")
+    return tuple((name, _header_value(one)) for name, one in members.items())
+
+
+def _header_value(given: Input) -> str:
+    if not isinstance(given.value, str) or not _VALUE.fullmatch(given.value):
+        given.must_be("the value of a header: printable ASCII, at most 1024 characters")
+    return given.value
+
+
+def _pointer(at: Input, text: object) -> Pointer:
+    if not isinstance(text, str) or not text.startswith("/") or re.search("~(?![01])", text):
+        at.fail(f"A JSON pointer to a member is expected, such as /compute/vmId; got {text!r:.60}.")
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in text[1:].split("/"))

@@ -1,0 +1,244 @@
+"""A scenario completed with defaults: the one place where a machine is expanded.
+
+Identifiers and addresses that a scenario does not give are derived from a seed: the same seed and scenario give the same machine. Public
+addresses are from the ranges for documentation (RFC 5737, RFC 3849).
+
+This module decides which value a member has when nobody gives one. :mod:`imdskit.protocol.shape` decides what an api-version shows of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from imdskit import clouds, versions
+from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.protocol.shape import Member, Object, tree
+
+_TREE = tree(versions.INSTANCE)
+
+_REGIONS = {
+    clouds.PUBLIC: "westeurope",
+    clouds.US_GOVERNMENT: "usgovvirginia",
+    clouds.CHINA: "chinanorth2",
+    clouds.GERMANY: "germanycentral",
+}
+
+_LINUX_IMAGE = {"publisher": "canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "24.04.202504080"}
+_WINDOWS_IMAGE = {
+    "publisher": "MicrosoftWindowsServer",
+    "offer": "WindowsServer",
+    "sku": "2022-datacenter-azure-edition",
+    "version": "20348.3453.250306",
+}
+
+_RESOLVER = "168.63.129.16"
+"""Azure's own name server; only the preview of 2017-03-01 shows name servers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedMachine:
+    """A scenario with every value filled in. Instance document, identities, load balancer and events are views of it.
+
+    Attributes:
+        scenario: from which the machine was expanded.
+        seed: of the values that the scenario does not give.
+        document: the newest shape of the instance document with every member, ``extended`` included; no ``compute`` for a classic machine.
+            Members that are neither given nor derivable are ``""``, as the service writes them; members given as null are left out.
+        compute: the ``compute`` part. A classic machine has it too, for its attested documents, although no response shows it.
+    """
+
+    scenario: Scenario
+    seed: int
+    document: Object
+    compute: Object
+
+    def text(self, name: str) -> str:
+        """Return a member of ``compute``, or ``""`` if it is absent or not text."""
+        value = self.compute.get(name, "")
+        return value if isinstance(value, str) else ""
+
+
+def expand(scenario: Scenario, seed: int) -> ExpandedMachine:
+    """Return the machine that a scenario describes, completed with defaults and values from the seed."""
+    seeded = Seeded(seed)
+    given = scenario.given.get("compute") or {}
+    made = _merged(_compute(scenario, given, seeded), {**given, **_tags(given)})
+    if made["storageProfile"] is not None:
+        made["storageProfile"] = _storage(made, seeded)
+    compute = filled(made, _TREE.members["compute"])
+    network = scenario.given.get("network", {})
+    extended = {"compute": {"hasCustomData": False, "ppsType": "None"}}
+    whole: dict[str, Any] = {
+        "compute": None if scenario.classic else compute,
+        "network": None if network is None else filled(_network(network, seeded), _TREE.members["network"]),
+        "extended": _without_nulls(_merged(extended, scenario.given.get("extended") or {})),
+    }
+    shown = {name: value for name, value in whole.items() if value is not None and scenario.given.get(name, value) is not None}
+    return ExpandedMachine(scenario, seed, shown, compute)
+
+
+def filled(value: dict[str, Any], node: Member) -> Object:
+    """``value`` with every member of ``node``: ``""``, ``[]`` or an object of such where it has none. Members that are None disappear."""
+    complete: Object = {}
+    for name in sorted(node.members.keys() | value.keys()):
+        inner = node.members.get(name)
+        content = value.get(name, _missing(inner))
+        if content is None:
+            continue
+        if inner is not None and inner.kind == "object":
+            content = filled(content, inner)
+        elif inner is not None and inner.kind == "array":
+            content = [filled(element, inner) for element in content]
+        complete[name] = content
+    return complete
+
+
+def _missing(node: Member | None) -> Any:
+    return None if node is None else {"leaf": "", "object": {}, "array": []}[node.kind]
+
+
+def _compute(scenario: Scenario, given: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
+    windows = (given.get("osType") or "Linux").lower() == "windows"
+    name = given.get("name") or ("windows-vm" if windows else "linux-vm")
+    scale_set = given.get("vmScaleSetName") or ""
+    subscription = given.get("subscriptionId") or seeded.uuid("subscription")
+    group = given.get("resourceGroupName") or "imdskit"
+    number = name.removeprefix(f"{scale_set}_")
+    uniform = bool(scale_set) and number != name and number.isdecimal()
+    host = f"{scale_set}{number:>06}" if uniform else name
+    user = (given.get("osProfile") or {}).get("adminUsername") or "azureuser"
+    provider = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute"
+    set_id = f"{provider}/virtualMachineScaleSets/{scale_set}"
+    key = {"keyData": seeded.public_key(user, host), "path": f"/home/{user}/.ssh/authorized_keys"}
+    return {
+        "additionalCapabilities": {"hibernationEnabled": "false"},
+        "azEnvironment": scenario.cloud.environment,
+        "isHostCompatibilityLayerVm": "false",
+        "location": _REGIONS[scenario.cloud],
+        "name": name,
+        "osProfile": {
+            "adminUsername": user,
+            "computerName": host,
+            "disablePasswordAuthentication": "" if windows else "true",
+        },
+        "osType": "Windows" if windows else "Linux",
+        "placementGroupId": seeded.uuid("placement group") if uniform else "",
+        "platformFaultDomain": "0",
+        "platformUpdateDomain": "0",
+        "provider": "Microsoft.Compute",
+        "publicKeys": [] if windows else [key],
+        "resourceGroupName": group,
+        "resourceId": f"{set_id}/virtualMachines/{number}" if uniform else f"{provider}/virtualMachines/{name}",
+        "securityProfile": {
+            "encryptionAtHost": "false",
+            "secureBootEnabled": "true",
+            "securityType": "TrustedLaunch",
+            "virtualTpmEnabled": "true",
+        },
+        "storageProfile": {},
+        "subscriptionId": subscription,
+        "virtualMachineScaleSet": {"id": set_id if scale_set and not uniform else ""},
+        "vmId": seeded.uuid("machine"),
+        "vmSize": "Standard_D2s_v5",
+        **(_WINDOWS_IMAGE if windows else _LINUX_IMAGE),
+    }
+
+
+def _tags(given: dict[str, Any]) -> dict[str, Any]:
+    """``tags`` and ``tagsList`` say the same in two ways; each follows from the other where only one is given."""
+    tags, listed = given.get("tags"), given.get("tagsList")
+    if isinstance(tags, dict):
+        pairs = sorted(tags.items())
+        tags = ";".join(f"{name}:{value}" for name, value in pairs)
+    elif listed is not None:
+        pairs = [(entry.get("name") or "", entry.get("value") or "") for entry in listed]
+    else:
+        pairs = [(name, value) for name, _, value in (part.partition(":") for part in (tags or "").split(";") if part)]
+    derived: dict[str, Any] = {
+        "tags": ";".join(f"{name}:{value}" for name, value in pairs) if "tags" not in given else tags,
+        "tagsList": [{"name": name, "value": value} for name, value in pairs] if "tagsList" not in given else listed,
+    }
+    return derived
+
+
+def _storage(made: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
+    given: dict[str, Any] = made["storageProfile"]
+    windows = made.get("osType") == "Windows"
+    disks = f"{(made.get('resourceId') or '').partition('/providers/')[0]}/providers/Microsoft.Compute/disks"
+    disk = (given.get("osDisk") or {}).get("name") or f"{made.get('name')}_OsDisk_1_{seeded.octets('os disk', 16).hex()}"
+    defaults = {
+        "dataDisks": [],
+        "imageReference": {
+            "exactVersion": made.get("version"),
+            "offer": made.get("offer"),
+            "publisher": made.get("publisher"),
+            "sku": made.get("sku"),
+            "version": "latest" if made.get("version") else "",
+        },
+        "osDisk": {
+            "caching": "ReadWrite",
+            "createOption": "FromImage",
+            "diskSizeGB": "127" if windows else "30",
+            "encryptionSettings": {"enabled": "false"},
+            "managedDisk": {"id": f"{disks}/{disk}", "storageAccountType": "Premium_LRS"},
+            "name": disk,
+            "osType": made.get("osType"),
+            "writeAcceleratorEnabled": "false",
+        },
+        "resourceDisk": {"size": "0"},
+    }
+    storage = _merged(defaults, given)
+    if storage["dataDisks"] is not None:
+        storage["dataDisks"] = [_data_disk(each, index, f"{made.get('name')}", disks) for index, each in enumerate(storage["dataDisks"])]
+    return storage
+
+
+def _data_disk(given: dict[str, Any], index: int, machine: str, disks: str) -> dict[str, Any]:
+    lun = given.get("lun") or str(index)
+    name = given.get("name") or f"{machine}_DataDisk_{lun}"
+    defaults = {
+        "caching": "None",
+        "createOption": "Attach",
+        "diskSizeGB": "128",
+        "isUltraDisk": "false",
+        "lun": lun,
+        "managedDisk": {"id": f"{disks}/{name}", "storageAccountType": "Premium_LRS"},
+        "name": name,
+        "writeAcceleratorEnabled": "false",
+    }
+    return _merged(defaults, given)
+
+
+def _network(given: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
+    interfaces = given.get("interface", [{}])
+    made = None if interfaces is None else [_interface(each, index, seeded) for index, each in enumerate(interfaces)]
+    return {"interface": made}
+
+
+def _interface(given: dict[str, Any], index: int, seeded: Seeded) -> dict[str, Any]:
+    defaults = {
+        "ipv4": {
+            "ipAddress": [{"privateIpAddress": f"10.0.{index}.4"}],
+            "subnet": [{"address": f"10.0.{index}.0", "prefix": "24"}],
+        },
+        "macAddress": seeded.mac(index),
+    }
+    interface = _merged(defaults, given)
+    ipv4 = interface["ipv4"]
+    if ipv4 is not None and ipv4["subnet"] is not None:
+        ipv4["subnet"] = [{"dnsservers": [{"ipaddress": _RESOLVER}], **subnet} for subnet in ipv4["subnet"]]
+    return interface
+
+
+def _merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """``defaults`` overlaid with ``given``, object by object; arrays are replaced whole."""
+    merged = dict(defaults)
+    for name, value in given.items():
+        merged[name] = _merged(defaults.get(name) or {}, value) if isinstance(value, dict) else value
+    return merged
+
+
+def _without_nulls(value: dict[str, Any]) -> Object:
+    return {name: _without_nulls(inner) if isinstance(inner, dict) else inner for name, inner in value.items() if inner is not None}

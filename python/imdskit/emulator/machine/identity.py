@@ -1,0 +1,100 @@
+"""The managed identities of a machine, and which of them a request for a token means.
+
+A machine has at most one system-assigned identity and any number of user-assigned ones. What a scenario does not say of an identity is derived
+from the seed.
+
+Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imdskit.emulator.machine.expansion import ExpandedMachine
+from imdskit.emulator.machine.seeded import Seeded
+
+SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
+"""Parameter of a request -> the attribute of an identity that it names. ``mi_res_id`` is an older spelling that is served too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One managed identity: a service principal in Entra ID.
+
+    Attributes:
+        client_id: of its application, a UUID.
+        object_id: of its service principal, a UUID.
+        resource_id: in Azure Resource Manager; of a system-assigned identity that of the machine.
+        tenant_id: of the directory that it lives in, a UUID.
+    """
+
+    client_id: str
+    object_id: str
+    resource_id: str
+    tenant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """All identities of one machine.
+
+    Attributes:
+        system: the system-assigned one, or None.
+        user: the user-assigned ones, in the order of the scenario.
+    """
+
+    system: Identity | None = None
+    user: tuple[Identity, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.system is not None or bool(self.user)
+
+    @property
+    def default(self) -> Identity | None:
+        """Who is meant when nobody is named: the system-assigned identity; without one, the only user-assigned one."""
+        if self.system is not None:
+            return self.system
+        return self.user[0] if len(self.user) == 1 else None
+
+    def find(self, selector: str, value: str) -> Identity | None:
+        """The identity that ``selector`` of :data:`SELECTORS` names; letter case is ignored, in UUIDs as in Resource Manager's ids.
+
+        That the system-assigned identity can be named too is inferred.
+        """
+        attribute, wanted = SELECTORS[selector], value.lower().rstrip("/")
+        everyone = (*((self.system,) if self.system is not None else ()), *self.user)
+        return next((one for one in everyone if str(getattr(one, attribute)).lower() == wanted), None)
+
+
+def identities(machine: ExpandedMachine) -> Identities:
+    """Return the identities of a machine. What its scenario does not say of them is derived from its seed."""
+    given = machine.scenario.given.get("identity")
+    if not given:
+        return Identities()
+    seeded = Seeded(machine.seed)
+    tenant = given.get("tenantId") or tenant_id(machine.seed)
+    system = given.get("systemAssigned")
+    resource_id = machine.text("resourceId")
+    group = resource_id.partition("/providers/")[0]
+    named = []
+    for index, each in enumerate(given.get("userAssigned") or ()):
+        name = each.get("name") or f"identity-{index}"
+        default = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+        named.append(_identity(each, f"user identity {name}", default, tenant, seeded))
+    return Identities(None if system is None else _identity(system, "system identity", resource_id, tenant, seeded), tuple(named))
+
+
+def tenant_id(seed: int) -> str:
+    """The directory of machines whose scenario names none."""
+    return Seeded(seed).uuid("tenant")
+
+
+def _identity(given: Mapping[str, Any], purpose: str, resource_id: str, tenant: str, seeded: Seeded) -> Identity:
+    return Identity(
+        client_id=given.get("clientId") or seeded.uuid(f"{purpose} client"),
+        object_id=given.get("objectId") or seeded.uuid(f"{purpose} object"),
+        resource_id=given.get("resourceId") or resource_id,
+        tenant_id=given.get("tenantId") or tenant,
+    )

@@ -1,0 +1,72 @@
+"""``/metadata/instance``: the document of one machine in the shape of every api-version.
+
+This module renders the document once per version and hands out nodes. :mod:`imdskit.emulator.machine.expansion` decides what the document
+says, :mod:`imdskit.protocol.shape` what a version shows of it, and the backend finds nodes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from imdskit import versions
+from imdskit.backends.contract import Document, Form
+from imdskit.emulator.machine.expansion import ExpandedMachine
+from imdskit.errors import ScenarioError, SelectionError
+from imdskit.protocol import shape
+from imdskit.protocol.attested import compact
+
+Parse = Callable[[bytes], Document]
+
+
+class Instance:
+    """The instance document of one machine. Immutable but for its cache; safe to share between threads.
+
+    Args:
+        machine: the machine.
+        document: parser of the backend, which finds nodes in JSON.
+
+    Raises:
+        ScenarioError: the document is too large.
+    """
+
+    def __init__(self, machine: ExpandedMachine, document: Parse) -> None:
+        self._machine = machine
+        self._document = document
+        self._cache: dict[tuple[str, bool], Document] = {}
+        self._lock = threading.Lock()
+        try:
+            self._at(machine.scenario.api_versions[-1], extended=True)
+        except SelectionError as error:
+            raise ScenarioError("bad-scenario", f"The machine's document cannot be served. {error.message}") from None
+
+    def render(self, version: str, *, extended: bool = False) -> bytes:
+        """Return the whole document of ``version``: compact JSON, keys in alphabetical order, ``extended`` last."""
+        shown = shape.at_version(self._machine.document, version)
+        if extended:
+            shown["extended"] = self._machine.document.get("extended", {})
+        return compact(shown)
+
+    def select(self, version: str, path: tuple[str, ...], form: Form, *, extended: bool = False) -> bytes:
+        """Return the node at ``path``; keys in any letter case.
+
+        Raises:
+            SelectionError: ``not-found`` or ``leaf-needs-text``.
+        """
+        return self._at(version, extended).select(shape.spelled(path, version), form)
+
+    def attested_facts(self) -> Mapping[str, str]:
+        """Return the values for :func:`imdskit.protocol.attested.content`. Of a classic machine only ``vmId`` and ``subscriptionId`` are known."""
+        plan = shape.member(self._machine.compute, "plan")
+        facts = {path: str(plan.get(path.removeprefix("plan."), "")) for path in versions.ATTESTED if path.startswith("plan.")}
+        if self._machine.scenario.classic:
+            return {name: self._machine.text(name) for name in ("vmId", "subscriptionId")}
+        return {**facts, **{name: self._machine.text(name) for name in ("licenseType", "sku", "subscriptionId", "vmId")}}
+
+    def _at(self, version: str, extended: bool) -> Document:
+        key = version, extended
+        document = self._cache.get(key)
+        if document is None:
+            with self._lock:
+                document = self._cache.setdefault(key, self._document(self.render(version, extended=extended)))
+        return document

@@ -1,0 +1,54 @@
+"""``/metadata/loadbalancer``: what load balancers do for this machine.
+
+The members have the service's own order, which is not alphabetical, and ports are numbers, as in every recording and in the documentation,
+"Retrieve load balancer metadata using Azure Instance Metadata Service".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imdskit.emulator.machine.expansion import ExpandedMachine
+from imdskit.protocol.attested import compact
+from imdskit.protocol.shape import Object
+
+PAIR = ("frontendIpAddress", "privateIpAddress")
+RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
+LISTS = {"publicIpAddresses": PAIR, "inboundRules": RULE, "outboundRules": PAIR}
+"""The lists in their order, with the members of each element in theirs."""
+
+
+def document(machine: ExpandedMachine) -> bytes | None:
+    """Return the whole response body, or None for a machine behind no load balancer.
+
+    Lists that the scenario does not give are empty; private addresses that it does not give are the machine's first one.
+    """
+    given = machine.scenario.given.get("loadbalancer")
+    if given is None:
+        return None
+    private = _first_private_address(machine.document)
+    lists = {
+        name: [{member: _value(element, member, private) for member in members} for element in given.get(name) or ()]
+        for name, members in LISTS.items()
+    }
+    return compact({"loadbalancer": lists})
+
+
+def _value(element: Mapping[str, Any], member: str, private: str) -> str | int:
+    value: str | int | None = element.get(member)
+    if value is not None:
+        return value
+    port = element.get("frontendPort")
+    defaults: dict[str, str | int] = {"protocol": "Tcp", "backendPort": 0 if port is None else port, "frontendPort": 0}
+    return defaults.get(member, private if member == "privateIpAddress" else "")
+
+
+def _first_private_address(instance: Object) -> str:
+    node: Any = instance
+    for step in ("network", "interface", 0, "ipv4", "ipAddress", 0, "privateIpAddress"):
+        if isinstance(step, int):
+            node = node[step] if isinstance(node, list) and len(node) > step else None
+        else:
+            node = node.get(step) if isinstance(node, dict) else None
+    return node if isinstance(node, str) else ""

@@ -1,0 +1,91 @@
+"""Which machine a number stands for: the one of an emulator, or each of a fleet."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from imdskit.emulator.machine.expansion import expand
+from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.scenario.scenario import Scenario
+
+_DEFAULT_PREFIX = 12
+"""Addresses that a template does not give are taken from 10.0.0.0/12 for the first interface, 10.16.0.0/12 for the second, and so on."""
+
+
+class OneMachine:
+    """The numbering of an emulator with one machine: machine 0 is the scenario itself.
+
+    Args:
+        scenario: of the machine.
+        seed: of all values that the scenario does not give.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self._scenario = scenario
+        self._seed = seed
+
+    def seed(self, _: int) -> int:
+        """Return the seed of a machine."""
+        return self._seed
+
+    def scenario(self, _: int) -> Scenario:
+        """Return the scenario of a machine."""
+        return self._scenario
+
+
+class Numbering(OneMachine):
+    """The numbering of a fleet: the same template, seed and number give the same machine, whatever the size of the fleet.
+
+    Machines share what the template gives, filled in where it is a template, and the subscription. Everything else differs.
+
+    Args:
+        template: any scenario.
+        seed: of the fleet.
+    """
+
+    def __init__(self, template: Scenario, seed: int) -> None:
+        super().__init__(template, seed)
+        self._subscription = Seeded(seed).uuid("subscription")
+        self._name = expand(template, seed).text("name")
+
+    def seed(self, index: int) -> int:
+        """Return the seed of all values of a machine that its scenario does not give."""
+        return int.from_bytes(hashlib.sha256(f"imdskit fleet {self._seed} {index}".encode()).digest()[:16])
+
+    def scenario(self, index: int) -> Scenario:
+        """Return the scenario of a machine. Raises ScenarioError if a network of the template has no address for it."""
+        scenario = self._scenario.machine(index)
+        given = dict(scenario.given)
+        compute, network = given.get("compute", {}), given.get("network", {})
+        if compute is not None:
+            given["compute"] = {"subscriptionId": self._subscription, **compute, **self._named(compute, index)}
+        if network is not None and network.get("interface", []) is not None:
+            interfaces = [_addressed(each, position, index) for position, each in enumerate(network.get("interface", [{}]))]
+            given["network"] = {**network, "interface": interfaces}
+        return replace(scenario, given=given)
+
+    def _named(self, compute: dict[str, Any], index: int) -> dict[str, str]:
+        if not self._name or ("name" in compute and self._scenario.template is not None):
+            return {}
+        scale_set, _, number = self._name.rpartition("_")
+        uniform = number.isdecimal() and scale_set == compute.get("vmScaleSetName")
+        return {"name": f"{scale_set}_{index}" if uniform else f"{self._name}-{index}"}
+
+
+def _addressed(interface: dict[str, Any], position: int, index: int) -> dict[str, Any]:
+    """Return ``interface`` with an address of machine ``index`` where the template gives none."""
+    ipv4 = interface.get("ipv4", {})
+    if ipv4 is None or "ipAddress" in ipv4:
+        return interface
+    network = (10 << 24) + (position % 16 << 20)
+    defaults = {
+        "ipAddress": [{"privateIpAddress": _dotted(network + 4 + index)}],
+        "subnet": [{"address": _dotted(network), "prefix": str(_DEFAULT_PREFIX)}],
+    }
+    return {**interface, "ipv4": {**defaults, **ipv4}}
+
+
+def _dotted(address: int) -> str:
+    return ".".join(str(octet) for octet in address.to_bytes(4))

@@ -1,0 +1,31 @@
+"""Identifiers and other values that a scenario does not give: reproducible from a seed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+
+
+class Seeded:
+    """Source of values that depend only on a seed and on the purpose of the value."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def octets(self, purpose: str, length: int) -> bytes:
+        """Return ``length`` bytes, at most 64."""
+        return hashlib.sha512(f"imdskit machine {self._seed} {purpose}".encode()).digest()[:length]
+
+    def uuid(self, purpose: str) -> str:
+        """Return a version 4 UUID (RFC 9562 section 5.4) in lower case."""
+        return str(uuid.UUID(bytes=self.octets(purpose, 16), version=4))
+
+    def mac(self, index: int) -> str:
+        """Return a MAC address as the service writes it, from a block that Azure uses."""
+        return "000D3A" + self.octets(f"mac {index}", 3).hex().upper()
+
+    def public_key(self, user: str, host: str) -> str:
+        """Return a line that looks like an OpenSSH ed25519 key. Nobody has its private half."""
+        blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + self.octets("public key", 32)
+        return f"ssh-ed25519 {base64.b64encode(blob).decode('ascii')} {user}@{host}"

@@ -1,0 +1,125 @@
+"""The options that :class:`Emulator` and :class:`Fleet` share, validated when they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imdskit.backends import best
+from imdskit.backends.contract import Backend
+from imdskit.clock import Clock, SystemClock
+from imdskit.emulator.authority.keys import Keys
+from imdskit.emulator.faults.engine import Script
+from imdskit.emulator.journal import KEPT
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service import profiles
+from imdskit.emulator.service.profiles import Profile
+from imdskit.errors import UsageError
+
+LARGEST = 2**63 - 1
+
+_KINDS: tuple[tuple[str, Any, str], ...] = (
+    ("host", str, "an address"),
+    ("rate_limit", bool, "True or False"),
+    ("backend", Backend | None, "a Backend or None"),
+    ("profile", str | None, "the name of a profile or None"),
+    ("faults", str | Path | list | None, "a path, a list of rules or None"),
+    ("admin_token", str | None, "text or None"),
+    ("snapshot_file", str | Path | None, "a path or None"),
+    ("keys", Keys | None, "a Keys object or None"),
+)
+_RANGES = (
+    ("seed", -LARGEST, LARGEST),
+    ("port", 0, 65535),
+    ("events_enabling", 0, LARGEST),
+    ("journal", 0, 10_000_000),
+    ("admin_port", 0, 65535),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every host accepts. The attributes are described at :class:`imdskit.emulator.Emulator`.
+
+    Raises:
+        UsageError: an option has the wrong type or is out of range; the location is its name.
+    """
+
+    seed: int | None = None
+    port: int = 0
+    host: str = "127.0.0.1"
+    rate_limit: bool = True
+    clock: Clock | None = None
+    backend: Backend | None = None
+    events_enabling: int = 0
+    profile: str | None = None
+    rules_off: Iterable[str] = ()
+    faults: Script | None = None
+    allow_hosts: Iterable[str] = ()
+    journal: int = KEPT
+    admin_port: int | None = None
+    admin_token: str | None = None
+    snapshot_file: str | Path | None = None
+    keys: Keys | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind, expected in _KINDS:
+            if not isinstance(getattr(self, name), kind):
+                raise wrong(name, expected, getattr(self, name))
+        if not self.host:
+            raise wrong("host", "an address", self.host)
+        if self.clock is not None and not all(callable(getattr(self.clock, name, None)) for name in ("now", "monotonic_ns")):
+            raise wrong("clock", "a Clock or None", self.clock)
+        for name, least, most in _RANGES:
+            if getattr(self, name) is not None or name not in ("seed", "admin_port"):
+                integer(name, getattr(self, name), least, most)
+        object.__setattr__(self, "rules_off", _names("rules_off", self.rules_off))
+        object.__setattr__(self, "allow_hosts", _names("allow_hosts", self.allow_hosts))
+
+    def chosen_clock(self) -> Clock:
+        """Return the clock, by default the machine's."""
+        return self.clock or SystemClock()
+
+    def chosen_backend(self) -> Backend:
+        """Return the backend, by default the best available one."""
+        return best() if self.backend is None else self.backend
+
+    def chosen_profile(self) -> Profile | None:
+        """Return the service profile, or None for the scenario's. Raises UsageError if the name is unknown."""
+        return None if self.profile is None else profiles.find(self.profile)
+
+
+def scenario_of(name: str, value: str | Path | Scenario) -> Scenario:
+    """Return a scenario, loaded if ``value`` is a name or a path. Raises ScenarioError, or UsageError for another type."""
+    if isinstance(value, Scenario):
+        return value
+    if not isinstance(value, str | Path):
+        raise wrong(name, "a name, a path or a Scenario", value)
+    return Scenario.load(value)
+
+
+def integer(name: str, value: object, least: int, most: int = LARGEST) -> int:
+    """Return ``value`` if it is an integer in the range. Raises UsageError; True and False are not integers here."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        expected = (
+            f"an integer from {least} to {most}" if most < LARGEST else "an integer" if least < 0 else f"an integer of at least {least}"
+        )
+        raise wrong(name, expected, value)
+    return value
+
+
+def wrong(name: str, expected: str, found: object, hint: str = "") -> UsageError:
+    """Return the error for an argument."""
+    return UsageError("bad-argument", f"`{name}` must be {expected}; got {found!r:.80}.", location=name, hint=hint)
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise wrong(name, "a list of names", value)
+    names = tuple(value)
+    for each in names:
+        if not isinstance(each, str):
+            raise wrong(name, "a list of names", each)
+    return names

@@ -1,0 +1,91 @@
+"""The machines that a host keeps in memory, and what it keeps of the others.
+
+A machine that nobody touched is nothing but its number. It is created when it is first requested and evicted when it has not been requested for
+long. An evicted machine keeps its scheduled events, unless there never were any and nobody asked for them, and its rate limits until they are full
+again, which takes a second. Its document is created anew and comes out the same; its cached tokens and attested documents are lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from imdskit.clock import Clock
+from imdskit.emulator.events.timeline import Events
+from imdskit.emulator.service.app import App
+from imdskit.emulator.service.rate_limits import SECOND, RateLimits
+
+Create = Callable[[int, Events | None, RateLimits | None], App]
+"""Creates the service of a machine from its number and what was kept of it."""
+
+
+class ResidentMachines:
+    """Services of the machines in memory. Safe to share between threads.
+
+    Args:
+        create: creates the service of a machine.
+        most: machines in memory; beyond that the least recently requested one is evicted.
+        clock: of the emulator. Rate limits are full again after one second on it.
+    """
+
+    def __init__(self, create: Create, most: int, clock: Clock) -> None:
+        self._create = create
+        self._most = most
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._resident: OrderedDict[int, tuple[int, App]] = OrderedDict()
+        self._in_use: WeakValueDictionary[int, App] = WeakValueDictionary()
+        """Resident machines, and those that were evicted while a request to them was under way."""
+        self._events: dict[int, Events] = {}
+        self._limits: OrderedDict[int, tuple[int, RateLimits]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return the number of machines in memory."""
+        return len(self._resident)
+
+    def __contains__(self, index: int) -> bool:
+        """Return whether a machine is in memory."""
+        return index in self._resident
+
+    def get(self, index: int) -> App:
+        """Return the service of a machine; create it if necessary. Raises ScenarioError if that is impossible."""
+        with self._lock:
+            now = self._clock.monotonic_ns()
+            found = self._resident.get(index)
+            app = self._in_use.get(index) if found is None else found[1]
+            if app is None:
+                app = self._in_use[index] = self._created(index, now)
+            self._resident[index] = now, app
+            if found is not None:
+                self._resident.move_to_end(index)
+            elif len(self._resident) > self._most:
+                self._evict(now)
+            return app
+
+    def replace(self, index: int, successor: Callable[[App], App]) -> None:
+        """Replace the service of a machine by the one that ``successor`` returns. Other callers wait meanwhile."""
+        with self._lock:
+            app = self._in_use[index] = successor(self.get(index))
+            self._resident[index] = self._clock.monotonic_ns(), app
+
+    def events(self, index: int) -> Events:
+        """Return the events of a machine, and keep them from now on, because the caller may announce some at any time."""
+        with self._lock:
+            events = self._events.get(index)
+            if events is None:
+                events = self._events[index] = self.get(index).machine.events
+            return events
+
+    def _created(self, index: int, now: int) -> App:
+        while self._limits and next(iter(self._limits.values()))[0] + SECOND <= now:
+            self._limits.popitem(last=False)
+        return self._create(index, self._events.get(index), self._limits.pop(index, (0, None))[1])
+
+    def _evict(self, now: int) -> None:
+        index, (used, app) = self._resident.popitem(last=False)
+        if not app.machine.events.untouched:
+            self._events[index] = app.machine.events
+        if app.throttle is not None and used + SECOND > now:
+            self._limits[index] = used, app.throttle

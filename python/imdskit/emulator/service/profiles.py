@@ -1,0 +1,132 @@
+"""Service profiles: which known behaviour of the service the rules show, and which rules are switched off.
+
+The service does not behave the same everywhere and at all times; where sources disagree, a profile takes one side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from imdskit import versions
+from imdskit.emulator.json_input import guess
+from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.service.request_context import RequestContext
+from imdskit.emulator.service.rules import RULES, Rule
+from imdskit.errors import ScenarioError, UsageError
+from imdskit.protocol import responses as r
+from imdskit.protocol.responses import Answer, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One known behaviour of the service.
+
+    Attributes:
+        name: stable.
+        what: what is different from ``today``, in words.
+        evidence: for the difference.
+        source: of it.
+        newest: api-versions after this one are not there yet, unless a scenario gives its own list.
+        version_error: the wording of the version error.
+        instead: rules that take the place of those of the same name.
+    """
+
+    name: str
+    what: str
+    evidence: Evidence
+    source: str
+    newest: str = versions.API_VERSIONS[-1]
+    version_error: Answer = r.BAD_VERSION
+    instead: Mapping[str, Rule] = field(default_factory=dict)
+
+    def versions(self, enabled: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a scenario's ``enabled`` api-versions that there are; the scenario's own list is left as it is."""
+        return tuple(one for one in enabled if one <= self.newest) if enabled == versions.API_VERSIONS else enabled
+
+    def rules(self, off: Iterable[str] = ()) -> tuple[Rule, ...]:
+        """The rules in their order, without those that are switched ``off``.
+
+        Raises:
+            UsageError: there is no such rule, or it cannot be switched off.
+        """
+        names = [rule.name for rule in RULES]
+        unwanted = set(off)
+        for name in unwanted:
+            if name not in names:
+                raise UsageError("bad-argument", f"There is no rule called {name!r}.", hint=guess(name, names))
+            if not RULES[names.index(name)].off:
+                can = ", ".join(rule.name for rule in RULES if rule.off)
+                raise UsageError(
+                    "bad-argument",
+                    f"The rule {name} cannot be switched off: there would be nothing to answer.",
+                    hint=f"These can be: {can}.",
+                )
+        return tuple(self.instead.get(rule.name, rule) for rule in RULES if rule.name not in unwanted)
+
+
+def _lower_case_header(context: RequestContext) -> Answer | None:
+    values = context.request.header_values("Metadata")
+    if values and all(value.strip() == "true" for value in values):
+        return None
+    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
+
+
+def _changed(name: str, **differences: object) -> dict[str, Rule]:
+    (rule,) = (rule for rule in RULES if rule.name == name)
+    return {name: replace(rule, **differences)}  # type: ignore[arg-type]  # names of fields
+
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("today", "The service as it is answered for today.", Evidence.OBSERVED, "this page"),
+        Profile(
+            "2021",
+            "The version error says `was not specified` only; the newest api-version is 2020-10-01.",
+            Evidence.DOCUMENTED,
+            "IMDS documentation of February 2021; recordings of that winter have both wordings",
+            newest="2020-10-01",
+            version_error=r.BAD_VERSION_2021,
+            instead=_changed("api-version", answers=(r.BAD_VERSION_2021,)),
+        ),
+        Profile(
+            "strict-header",
+            "The value of the header Metadata must be `true` in lower case; its name may be in any.",
+            Evidence.OBSERVED,
+            "documentation of tokens; open-telemetry/opentelemetry-collector-contrib#46281, where `True` got a 400; its body inferred",
+            instead=_changed(
+                "metadata-header",
+                when="There is no header Metadata, name in any letter case, with the value `true` in lower case.",
+                check=_lower_case_header,
+            ),
+        ),
+    )
+}
+"""By name."""
+
+TODAY = PROFILES["today"]
+
+
+def find(name: str) -> Profile:
+    """The profile called ``name``. Raises UsageError if there is none."""
+    if name not in PROFILES:
+        raise UsageError("bad-argument", f"There is no profile called {name!r}.", hint=f"Known: {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def of(scenario: Scenario) -> Profile:
+    """The profile that a scenario asks for.
+
+    Raises:
+        ScenarioError: there is no such profile, or a rule that the scenario switches off cannot be.
+    """
+    place = "/profile"
+    try:
+        profile = find(scenario.profile)
+        for index, name in enumerate(scenario.rules_off):
+            place = f"/rulesOff/{index}"
+            profile.rules((name,))
+    except UsageError as error:
+        raise ScenarioError("bad-scenario", error.message, location=place, hint=error.hint) from None
+    return profile

@@ -1,0 +1,465 @@
+"""The rules of the service: why a request is refused, in the order in which that is found out.
+
+One table, :data:`RULES`. The first rule that refuses a request decides the response; :mod:`imdskit.emulator.service.routes` responds to requests that
+pass them all. ``docs/fidelity.md`` shows the table; a test keeps the two equal. The order of the rules is inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imdskit import versions
+from imdskit.emulator.service.request_context import RequestContext
+from imdskit.errors import SelectionError
+from imdskit.protocol import responses as r
+from imdskit.protocol.attested import valid_nonce
+from imdskit.protocol.requests import asks_for_metadata
+from imdskit.protocol.responses import Answer, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to refuse a request.
+
+    Attributes:
+        name: stable.
+        when: the condition, in words.
+        answers: that it can give.
+        evidence: for the condition and the status; that for the body stands with the answer.
+        source: of the condition.
+        check: the answer to a request that the rule refuses, or None.
+        off: what becomes of such a request if the rule is switched off; ``""``: the rule cannot be, as there is nothing to answer.
+    """
+
+    name: str
+    when: str
+    answers: tuple[Answer, ...]
+    evidence: Evidence
+    source: str
+    check: Callable[[RequestContext], Answer | None]
+    off: str = ""
+
+
+def _head(context: RequestContext) -> Answer | None:
+    return r.HOST_BAD_REQUEST if context.request.method == "HEAD" else None
+
+
+def _root(context: RequestContext) -> Answer | None:
+    return None if context.target.segments else r.HOST_BAD_REQUEST
+
+
+def _outside(context: RequestContext) -> Answer | None:
+    return r.NOT_FOUND if context.category is None else None
+
+
+def _limit(context: RequestContext) -> Answer | None:
+    if context.admitted:
+        return None
+    if context.category == "identity":
+        return r.IDENTITY_TOO_MANY
+    if context.category == "loadbalancer":
+        return r.LOAD_BALANCER_TOO_MANY
+    return r.TOO_MANY_TEXT if context.wants_text else r.TOO_MANY
+
+
+def _method(context: RequestContext) -> Answer | None:
+    if context.category == "scheduledevents":
+        allowed: tuple[str, ...] = ("GET", "POST")
+    elif context.category == "identity" and context.route in (("credential",), ("issuecredential",)):
+        allowed = ("POST",)
+    else:
+        allowed = ("GET",)
+    if context.request.method in allowed:
+        return None
+    if context.category == "identity":
+        return r.not_allowed(r.IDENTITY_NOT_ALLOWED, allowed)
+    if context.category == "loadbalancer":
+        return r.not_allowed(r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, context.target.path, context.request.method), allowed)
+    return r.not_allowed(r.NOT_ALLOWED, allowed)
+
+
+def _forwarded(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.request.header_values("X-Forwarded-For") else None
+
+
+def _metadata_header(context: RequestContext) -> Answer | None:
+    if asks_for_metadata(context.request):
+        return None
+    return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
+
+
+def _repeated_parameter(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.target.repeated is not None else None
+
+
+def _category(context: RequestContext) -> Answer | None:
+    return None if context.category in _CATEGORIES else r.NOT_FOUND
+
+
+def _thim(context: RequestContext) -> Answer | None:
+    return r.NOT_FOUND if context.category == "thim" else None
+
+
+def _reprovision_data(context: RequestContext) -> Answer | None:
+    return r.NOT_FOUND if context.category == "reprovisiondata" else None
+
+
+def _events_version(context: RequestContext) -> Answer | None:
+    if context.category != "scheduledevents" or not context.version:
+        return None
+    return None if context.version in versions.SCHEDULED_EVENTS_VERSIONS else r.EVENTS_NOT_FOUND
+
+
+def _version(context: RequestContext) -> Answer | None:
+    if context.category == "versions" or (context.category == "identity" and context.route[:1] in _CREDENTIAL_ROUTES):
+        return None
+    if context.category == "scheduledevents" and context.version:
+        return None
+    return None if context.version in context.machine.known_versions else context.machine.bad_version
+
+
+def _endpoint_version(context: RequestContext) -> Answer | None:
+    since = versions.ENDPOINTS.get(context.category or "")
+    if since is None or context.version is None or context.version >= since:
+        return None
+    if context.category == "identity":
+        return r.IDENTITY_NOT_FOUND
+    if context.category == "loadbalancer":
+        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, context.target.path, context.request.method)
+    return r.NOT_FOUND
+
+
+def _route(context: RequestContext) -> Answer | None:
+    if context.route in _CATEGORIES[context.category or ""] or context.category == "instance":
+        return None
+    if context.category == "identity":
+        return r.IDENTITY_NOT_FOUND
+    if context.category == "scheduledevents":
+        return r.EVENTS_NOT_FOUND
+    if context.category == "loadbalancer":
+        return r.about_request(r.LOAD_BALANCER_NOT_FOUND, context.target.path, context.request.method)
+    return r.NOT_FOUND
+
+
+def _nonce(context: RequestContext) -> Answer | None:
+    nonce = context.target.parameter("nonce") if context.category == "attested" else None
+    return r.BAD_REQUEST if nonce and not valid_nonce(nonce) else None
+
+
+def _approval(context: RequestContext) -> Answer | None:
+    if context.category != "scheduledevents" or context.request.method != "POST":
+        return None
+    return r.BAD_REQUEST if context.approved is None else None
+
+
+def _resource(context: RequestContext) -> Answer | None:
+    return r.IDENTITY_NO_RESOURCE if _asks_for_token(context) and not context.target.parameter("resource") else None
+
+
+def _asks_for_token(context: RequestContext) -> bool:
+    return context.category == "identity" and context.route == ("oauth2", "token")
+
+
+def _bypass_cache(context: RequestContext) -> Answer | None:
+    bypass = context.target.parameter("bypass_cache") if _asks_for_token(context) else None
+    return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
+
+
+def _selectors(context: RequestContext) -> Answer | None:
+    return r.IDENTITY_BAD_REQUEST if _asks_for_token(context) and len(context.selectors) > 1 else None
+
+
+def _ambiguous(context: RequestContext) -> Answer | None:
+    if not _asks_for_token(context) or context.selectors or not context.machine.identities:
+        return None
+    return r.IDENTITY_AMBIGUOUS if context.identity is None else None
+
+
+def _identity(context: RequestContext) -> Answer | None:
+    if context.category != "identity":
+        return None
+    missing = context.identity is None if _asks_for_token(context) else not context.machine.identities
+    return r.IDENTITY_NOT_ASSIGNED if missing else None
+
+
+def _unknown_resource(context: RequestContext) -> Answer | None:
+    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _asks_for_token(context) else None
+
+
+def _load_balancer(context: RequestContext) -> Answer | None:
+    return r.NO_LOAD_BALANCER if context.category == "loadbalancer" and context.machine.load_balancer is None else None
+
+
+def _extended(context: RequestContext) -> Answer | None:
+    if context.category != "instance" or not context.extended:
+        return None
+    return r.BAD_REQUEST if (context.version or "") < versions.EXTENDED_SINCE else None
+
+
+def _instance_path(context: RequestContext) -> Answer | None:
+    if context.category != "instance":
+        return None
+    missing = isinstance(context.selection, SelectionError) and context.selection.code == "not-found"
+    return r.NOT_FOUND if missing else None
+
+
+def _format(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.category == "instance" and context.form is None else None
+
+
+def _leaf(context: RequestContext) -> Answer | None:
+    return r.BAD_REQUEST if context.category == "instance" and isinstance(context.selection, SelectionError) else None
+
+
+_CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "": (),
+    "attested": (("document",),),
+    "identity": (("oauth2", "token"), ("info",)),
+    "instance": (),
+    "loadbalancer": ((),),
+    "reprovisiondata": ((),),
+    "scheduledevents": ((),),
+    "thim": (),
+    "versions": ((),),
+}
+"""Category -> the routes below it. ``/metadata`` alone has none; below ``instance`` the document decides."""
+
+_CREDENTIAL_ROUTES = (("credential",), ("issuecredential",), ("getplatformmetadata",))
+"""Newer identity calls take ``cred-api-version`` instead. No machine here has them."""
+
+_D, _O, _I = Evidence
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "head",
+        "The method is HEAD.",
+        (r.HOST_BAD_REQUEST,),
+        _O,
+        "recordings of 2025: the host's web server answers",
+        _head,
+        "treated as any other method: `method` refuses it",
+    ),
+    Rule("root", "The path is `/`.", (r.HOST_BAD_REQUEST,), _I, "recorded for HEAD only", _root, "`outside` refuses it"),
+    Rule(
+        "outside",
+        "The path does not begin with `/metadata`, in any letter case.",
+        (r.NOT_FOUND,),
+        _I,
+        "programs that look for another cloud conclude rightly from a 404",
+        _outside,
+    ),
+    Rule(
+        "limit",
+        "More than 5 requests a second; below `/identity` more than 20 a second or 5 at once.",
+        (r.TOO_MANY, r.TOO_MANY_TEXT, r.IDENTITY_TOO_MANY, r.LOAD_BALANCER_TOO_MANY),
+        _D,
+        "IMDS documentation, rate limiting; no Retry-After was ever seen",
+        _limit,
+        "answered, however many",
+    ),
+    Rule(
+        "method",
+        "The method is not GET, and not POST where that is taken: `/scheduledevents`, `/identity/credential`, `/identity/issuecredential`.",
+        (r.NOT_ALLOWED, r.IDENTITY_NOT_ALLOWED, r.LOAD_BALANCER_NOT_ALLOWED),
+        _D,
+        "IMDS documentation, errors",
+        _method,
+        "answered as a GET",
+    ),
+    Rule(
+        "x-forwarded-for",
+        "There is a header X-Forwarded-For.",
+        (r.BAD_REQUEST,),
+        _D,
+        "IMDS documentation, proxies; status inferred",
+        _forwarded,
+        "answered",
+    ),
+    Rule(
+        "metadata-header",
+        "There is no header `Metadata: true`, name and value in any letter case.",
+        (r.NO_METADATA_HEADER, r.IDENTITY_NO_METADATA_HEADER),
+        _D,
+        "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
+        _metadata_header,
+        "answered",
+    ),
+    Rule(
+        "repeated-parameter",
+        "A parameter name occurs twice, in any letter case.",
+        (r.BAD_REQUEST,),
+        _D,
+        "IMDS documentation, parameters; status and letter case inferred",
+        _repeated_parameter,
+        "the first value counts",
+    ),
+    Rule("category", "There is no such category below `/metadata`.", (r.NOT_FOUND,), _I, "like an unknown key", _category),
+    Rule(
+        "thim",
+        "`/metadata/THIM`: no machine here has certificates of AMD's to show. It takes no api-version.",
+        (r.NOT_FOUND,),
+        _I,
+        "only machines with SEV-SNP have it; what the others say is not known",
+        _thim,
+    ),
+    Rule(
+        "events-version",
+        "`/scheduledevents` does not have the api-version; it has a list of its own.",
+        (r.EVENTS_NOT_FOUND,),
+        _O,
+        "recording of 2023-10",
+        _events_version,
+        "answered at the newest version before it",
+    ),
+    Rule(
+        "api-version",
+        "The api-version is missing or not enabled. `/versions` and the newer identity calls take none.",
+        (r.BAD_VERSION,),
+        _O,
+        "recordings of 2020-12 and 2025-07, the latter of `/metadata` alone",
+        _version,
+        "answered at the newest version before it; without one, at the newest",
+    ),
+    Rule(
+        "endpoint-version",
+        "The category is younger than the api-version.",
+        (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
+        _I,
+        "like a key of a later version",
+        _endpoint_version,
+        "answered",
+    ),
+    Rule(
+        "route",
+        "There is no such path below the category, as `/metadata/identity` alone.",
+        (r.NOT_FOUND, r.IDENTITY_NOT_FOUND, r.EVENTS_NOT_FOUND, r.LOAD_BALANCER_NOT_FOUND),
+        _O,
+        "recordings of 2018 and 2023 for `/identity`; the others inferred",
+        _route,
+    ),
+    Rule(
+        "reprovisiondata",
+        "`/metadata/reprovisiondata`: no machine here was provisioned before it had an owner.",
+        (r.NOT_FOUND,),
+        _I,
+        "canonical/cloud-init asks again after a 404 until there is something",
+        _reprovision_data,
+    ),
+    Rule(
+        "nonce",
+        "The nonce is longer than 32 characters, or has others than letters, digits and `-._~`.",
+        (r.BAD_REQUEST,),
+        _I,
+        "interface description: up to 32 alphanumeric; base64url is in use",
+        _nonce,
+        "signed as it is",
+    ),
+    Rule(
+        "approval",
+        'The body of an approval is not `{"StartRequests":[{"EventId":"..."}]}`, or names an event that is not there; then none is started.',
+        (r.BAD_REQUEST,),
+        _D,
+        "scheduled events documentation: 400 for a malformed body; the answer, and what is said of other events, inferred",
+        _approval,
+        "200, and nothing starts",
+    ),
+    Rule(
+        "resource",
+        "A token is asked for without `resource`.",
+        (r.IDENTITY_NO_RESOURCE,),
+        _O,
+        "Azure/aad-pod-identity#450",
+        _resource,
+        "a token for an empty audience",
+    ),
+    Rule(
+        "bypass-cache",
+        "`bypass_cache` is something else than `true`.",
+        (r.IDENTITY_BAD_REQUEST,),
+        _D,
+        "interface description; the answer inferred",
+        _bypass_cache,
+        "the cache is bypassed",
+    ),
+    Rule(
+        "one-selector",
+        "More than one of `client_id`, `object_id`, `msi_res_id` and `mi_res_id` is given.",
+        (r.IDENTITY_BAD_REQUEST,),
+        _D,
+        "interface description: mutually exclusive; the answer inferred",
+        _selectors,
+        "the first of them in this order counts",
+    ),
+    Rule(
+        "several-identities",
+        "No identity is named, there is no system-assigned one, and more than one user-assigned.",
+        (r.IDENTITY_AMBIGUOUS,),
+        _O,
+        "logs of AKS nodes; AzureAD/microsoft-authentication-library-for-python for the one that is served without a name",
+        _ambiguous,
+        "`identity` refuses it",
+    ),
+    Rule(
+        "identity",
+        "The machine has no identity, or not the one that is named.",
+        (r.IDENTITY_NOT_ASSIGNED,),
+        _O,
+        "recordings of 2022 and 2023; for `/identity/info` inferred",
+        _identity,
+    ),
+    Rule(
+        "unknown-resource",
+        "The scenario says that Entra ID does not know the `resource`.",
+        (r.IDENTITY_UNKNOWN_RESOURCE,),
+        _O,
+        "recordings of 2022 and 2023",
+        _unknown_resource,
+        "a token",
+    ),
+    Rule(
+        "load-balancer",
+        "The machine is behind no load balancer.",
+        (r.NO_LOAD_BALANCER,),
+        _O,
+        "recordings of 2021 and 2023",
+        _load_balancer,
+    ),
+    Rule(
+        "extended-version",
+        "`extended=true` is asked of an api-version before 2021-08-01.",
+        (r.BAD_REQUEST,),
+        _O,
+        "canonical/cloud-init falls back on a 400; body inferred",
+        _extended,
+        "answered with `extended`",
+    ),
+    Rule(
+        "instance-path",
+        "No such key, index or node in the instance document of this api-version.",
+        (r.NOT_FOUND,),
+        _O,
+        "MicrosoftDocs/azure-docs#15282 for keys; indexes and paths below a leaf inferred",
+        _instance_path,
+    ),
+    Rule("format", "`format` is neither `json` nor `text`.", (r.BAD_REQUEST,), _I, "undocumented", _format, "answered as JSON"),
+    Rule(
+        "leaf",
+        "A leaf of the instance document is asked for without `format=text`.",
+        (r.BAD_REQUEST,),
+        _O,
+        "recording of 2018; RedHatInsights/insights-core#3251",
+        _leaf,
+        "answered as text",
+    ),
+)
+"""The rules in their order."""
+
+
+def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, Answer] | None:
+    """The first of ``rules`` that refuses ``context`` with its answer, or None."""
+    for rule in rules:
+        answer = rule.check(context)
+        if answer is not None:
+            return rule, answer
+    return None

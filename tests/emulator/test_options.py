@@ -1,0 +1,96 @@
+"""Arguments of Emulator and Fleet are validated when they are given, with the name of the argument as the location."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imdskit.emulator import Emulator, Fleet
+from imdskit.emulator.machine import expansion
+from imdskit.errors import UsageError
+
+COMMON: list[tuple[str, Any]] = [
+    ("seed", "1"),
+    ("seed", 1.0),
+    ("seed", True),
+    ("port", "8080"),
+    ("port", 80.0),
+    ("port", True),
+    ("port", -1),
+    ("port", 65536),
+    ("host", ""),
+    ("host", None),
+    ("host", b"127.0.0.1"),
+    ("rate_limit", "no"),
+    ("rate_limit", 0),
+    ("rate_limit", None),
+    ("clock", 1_767_268_800),
+    ("backend", "rust"),
+    ("events_enabling", -1),
+    ("events_enabling", 0.5),
+    ("events_enabling", "120"),
+    ("profile", 2021),
+    ("rules_off", "limit"),
+    ("rules_off", 7),
+    ("rules_off", ["limit", None]),
+    ("faults", {"fault": {"status": 500}}),
+    ("faults", b"script.json"),
+    ("allow_hosts", "imds.test"),
+    ("allow_hosts", [80]),
+    ("journal", -1),
+    ("journal", "many"),
+    ("journal", True),
+    ("journal", 10**30),
+    ("admin_port", "0"),
+    ("admin_port", False),
+    ("admin_port", 70_000),
+    ("admin_token", 16 * b"a"),
+]
+ONE: list[tuple[str, Any]] = [("scenario", 1), ("scenario", {"cloud": "public"}), ("snapshot_file", 3), ("keys", {})]
+MANY: list[tuple[str, Any]] = [
+    ("template", None),
+    ("count", "5"),
+    ("count", 2.0),
+    ("count", True),
+    ("count", 0),
+    ("select", "colour"),
+    ("awake", 0),
+    ("awake", "all"),
+    ("connections", 0),
+    ("connections", 1.5),
+    ("journal", 1.5),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [(Emulator, *each) for each in COMMON + ONE] + [(Fleet, *each) for each in COMMON + MANY],
+    ids=lambda each: getattr(each, "__name__", repr(each)[:20]),
+)
+def test_a_wrong_argument_is_refused_with_its_name(make: Callable[..., object], name: str, value: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        make(**{name: value})
+    assert caught.value.code == "bad-argument"
+    assert caught.value.location == name
+    assert f"`{name}` must be " in caught.value.message
+    assert "; got " in caught.value.message
+
+
+@pytest.mark.parametrize("value", [5, "300.0.0.0/8", "10.0.0.0/30"], ids=str)
+def test_a_network_is_checked_where_it_is_used(value: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        Fleet("fleet", 9, 1, "source", network=value)
+    assert caught.value.location == "network"
+
+
+def test_a_machine_is_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    expanded = []
+    compute = expansion._compute
+    monkeypatch.setattr(expansion, "_compute", lambda *given: expanded.append(given) or compute(*given))  # type: ignore[func-returns-value]
+    imds = Emulator("linux", 1)
+    assert len(expanded) == 1
+    imds.patch({"compute": {"name": "other"}})
+    assert len(expanded) == 2
+    imds.stop()

@@ -1,0 +1,109 @@
+"""No module imports another in a circle, and no folder grows too large to read.
+
+Imports under ``TYPE_CHECKING`` and inside functions count: they hide a circle, they do not remove it. Re-exports in an ``__init__`` that are loaded
+when they are first used do not count, and neither does the import of one's own parent package.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
+
+MODULES_IN_A_FOLDER = 12
+"""Besides ``__init__``."""
+NOT_YET = {"imdskit.backends.python", "imdskit.cli", "imdskit.client"}
+"""Folders that are still larger."""
+CIRCLES_NOT_YET = {frozenset({"imdskit.cli.report", "imdskit.cli.report_page"})}
+"""Circles that still exist."""
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def ancestors(name: str) -> Iterator[str]:
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def imported(tree: ast.Module, known: dict[str, Path]) -> Iterator[str]:
+    """The modules that a module imports: ``from package import module`` imports the module, and every import its parents."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            targets = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for target in targets:
+            names = [target, *ancestors(target)]
+            yield from (name for name in names if name in known)
+
+
+def graph() -> dict[str, set[str]]:
+    known = modules()
+    edges = {}
+    for name, path in known.items():
+        tree = ast.parse(path.read_bytes(), str(path))
+        own = {name, *ancestors(name)}
+        edges[name] = {each for each in imported(tree, known) if each not in own}
+        if path.name == "__init__.py" and any(isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body):
+            edges[name] = {each for each in edges[name] if not each.startswith(f"{name}.")}
+    return edges
+
+
+def circles(edges: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The strongly connected components of more than one module (Tarjan's algorithm)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: set[frozenset[str]] = set()
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in edges[name]:
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            component = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(component) > 1:
+                found.add(frozenset(component))
+
+    for name in edges:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def test_modules_import_one_another_in_no_circle() -> None:
+    assert {tuple(sorted(circle)) for circle in circles(graph()) - CIRCLES_NOT_YET} == set()
+
+
+def test_the_search_for_circles_finds_them() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {frozenset({"b", "c"})}
+
+
+def test_no_folder_has_too_many_modules() -> None:
+    sizes: dict[str, int] = {}
+    for name, path in modules().items():
+        folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        sizes[folder] = sizes.get(folder, 0) + (path.name != "__init__.py")
+    large = {folder for folder, size in sizes.items() if size > MODULES_IN_A_FOLDER}
+    assert large <= NOT_YET
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    assert {name: lines for name, path in modules().items() if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500} == {}
