@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
 
-BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.clouds", "imdskit.versions", "imdskit"}
+BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.clouds", "imdskit.versions", "imdskit.single_flight", "imdskit"}
 
 ALLOWED: dict[str, set[str]] = {
     "imdskit.reasons": set(),
@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "imdskit.clock": set(),
     "imdskit.versions": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.clouds": {"imdskit.errors", "imdskit.reasons"},
+    "imdskit.single_flight": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.asn1": {"imdskit.asn1", "imdskit.errors", "imdskit.reasons"},
     "imdskit.backends": {"imdskit.backends", "imdskit.asn1", "imdskit.errors", "imdskit.reasons", "imdskit._native"},
     "imdskit.protocol": {"imdskit.protocol"} | BASE,

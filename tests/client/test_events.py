@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imdskit.client import Client
-from imdskit.client.answers import Answer
+from imdskit.client.responses import Response
 from imdskit.client.schedule import schedule
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
@@ -153,7 +153,7 @@ OTHERS = [b"[]", b"{}", b'{"Events":{}}', b'{"Events":[1]}', b'{"Events":[{"Even
 @pytest.mark.parametrize("body", OTHERS, ids=repr)
 def test_what_is_no_list_of_events_is_not_the_service(body: bytes) -> None:
     with pytest.raises(ClientError) as error:
-        schedule(Answer(200, "application/json", body, "http://x"))
+        schedule(Response(200, "application/json", body, "http://x"))
     assert error.value.code == "not-imds"
 
 

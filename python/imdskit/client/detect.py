@@ -1,7 +1,7 @@
 """Is this an Azure machine? A ladder of steps from cheap to certain, each of which returns what it saw: evidence, and not a boolean.
 
 No step alone is believed. The firmware's tag can be copied by anybody who runs a hypervisor, and may be hidden from a container; the address is used
-by other clouds too; forgotten proxies and portals answer there with status 200; a slow answer is no absence. Only a signature is proof, and checking
+by other clouds too; forgotten proxies and portals answer there with status 200; a slow response is no absence. Only a signature is proof, and checking
 one is not the client's: a function that can is handed in.
 
 What belongs here: what is looked at, and what it means. Source of each rule: in :data:`SOURCES`.
@@ -18,8 +18,8 @@ from imdskit.client import address
 from imdskit.errors import ClientError, VerificationError
 
 if TYPE_CHECKING:
-    from imdskit.client.answers import Json
     from imdskit.client.client import Client
+    from imdskit.client.responses import Json
 
 Outcome = Literal["yes", "no", "unknown"]
 """Of a step: it speaks for Azure, against it, or says nothing."""
@@ -202,10 +202,10 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
 
 
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
-    """No answer. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
+    """No response. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
     shape = _step("shape", "unknown", "There was no answer to look at.")
     if error.connected:
-        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole answer: {error.message}"), shape, None
+        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole response: {error.message}"), shape, None
     if error.code == "timed-out":
         seen = f"No connection came about in time to {where}. A firewall or a container's network can do that on Azure too."
         return _step("address", "unknown", seen), shape, None
@@ -220,7 +220,7 @@ def _foreign(error: ClientError) -> Step:
     likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
     begin = error.body[:_QUOTED].decode("utf-8", "replace")
     quoted = f" It begins with {begin!r}." if begin else ""
-    return _step("shape", "no", f"The answer is not the service's: {error.code}, {error.message}{likeness}{quoted}")
+    return _step("shape", "no", f"The response is not the service's: {error.code}, {error.message}{likeness}{quoted}")
 
 
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None) -> Step:

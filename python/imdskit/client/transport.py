@@ -1,10 +1,10 @@
-"""One request, one answer, in bounded time and space. The only file that knows ``urllib.request``.
+"""One request, one response, in bounded time and space. The only file that knows ``urllib.request``.
 
 The opener has a single handler: without a proxy handler no setting of the environment is looked at, without a redirect handler no redirect
-is followed, and without an error handler every status comes back as an answer. One deadline holds for everything from the look-up of the
+is followed, and without an error handler every status comes back as a response. One deadline holds for everything from the look-up of the
 name to the last octet of the body: the time left is set before each read, so a server that sends an octet now and then gains nothing by it.
 
-What belongs here: sockets and HTTP. What an answer means is in :mod:`imdskit.client.answers`. This module costs more to import than all
+What belongs here: sockets and HTTP. What a response means is in :mod:`imdskit.client.responses`. This module costs more to import than all
 others of the client together, so it is imported with the first request.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from urllib.error import URLError
 
 from imdskit import __version__
-from imdskit.client.answers import Answer
+from imdskit.client.responses import Response
 from imdskit.clock import Clock
 from imdskit.errors import ClientError
 
@@ -47,7 +47,7 @@ class Transport:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def get(self, target: str, timeout: float | None = None) -> Answer:
+    def get(self, target: str, timeout: float | None = None) -> Response:
         """Ask once, with ``Metadata: true``.
 
         Args:
@@ -59,11 +59,13 @@ class Transport:
         """
         return self.send("GET", target, METADATA, timeout=timeout)
 
-    def post(self, target: str, body: bytes, timeout: float | None = None) -> Answer:
+    def post(self, target: str, body: bytes, timeout: float | None = None) -> Response:
         """Send JSON once, with ``Metadata: true``. Otherwise like :meth:`get`."""
         return self.send("POST", target, {**METADATA, "Content-Type": "application/json"}, body, timeout)
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None
+    ) -> Response:
         """Any other request, once. Raises ClientError like :meth:`get`."""
         url = self._base_url + target
         timeout_ns = self._timeout_ns if timeout is None else min(self._timeout_ns, int(timeout * SECOND))
@@ -82,7 +84,7 @@ class Transport:
                 if response.length:  # octets that Content-Length promised
                     raise http.client.IncompleteRead(body, response.length)
                 media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
-                return Answer(response.status, media_type, body, url, _retry_after(response.headers, self._clock))
+                return Response(response.status, media_type, body, url, _retry_after(response.headers, self._clock))
         except ClientError as error:
             error.location = url
             raise
@@ -228,7 +230,7 @@ def _why(reason: object) -> str:
 
 
 def _too_large() -> ClientError:
-    return ClientError("too-large", "The answer is larger than any of the service's.", hint="Something else answers at this address.")
+    return ClientError("too-large", "The response is larger than any of the service's.", hint="Something else answers at this address.")
 
 
 def _timed_out(url: str, connected: bool) -> ClientError:
