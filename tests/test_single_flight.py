@@ -123,7 +123,7 @@ def test_waiting_ends_at_the_timeout() -> None:
 
 FORKS = """
 import os, signal, sys, threading
-from imdskit.single_flight import SingleFlight
+from imdskit.single_flight import _PROCESS, SingleFlight
 
 flight, started, end = SingleFlight(), threading.Event(), threading.Event()
 
@@ -135,12 +135,13 @@ def slow():
 leader = threading.Thread(target=flight.run, args=("key", slow))
 leader.start()
 started.wait(30)
-flight._lock.acquire()  # as if another thread were inside of `run` at the moment of the fork
+lock = _PROCESS.lock
+lock.acquire()  # as if another thread were inside of `run` at the moment of the fork
 child = os.fork()
 if child == 0:
     signal.alarm(20)  # end a child that hangs
     os._exit(0 if flight.run("key", lambda: "child") == "child" else 1)
-flight._lock.release()
+lock.release()
 end.set()
 leader.join(30)
 

@@ -8,29 +8,41 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from typing import Generic, TypeVar
 
 from imdskit.errors import ImdskitError
 
 T = TypeVar("T")
 
 
+class _Process:
+    """Lock and identity of this process. One lock is enough for all instances, because it is held for single dictionary operations."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Replace both. In a forked child the lock may have been taken, and calls led, by threads that do not exist there."""
+        self.lock = threading.Lock()
+        self.identity = object()
+
+
+_PROCESS = _Process()
+
+if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_PROCESS.renew)
+
+
 class SingleFlight(Generic[T]):
     """Calls in progress, by key. Safe to share between threads, and usable in the child after a fork."""
 
     def __init__(self) -> None:
-        self._reset()
-        _INSTANCES.add(self)
-
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
         self._calls: dict[Hashable, _Call[T]] = {}
 
     def run(self, key: Hashable, function: Callable[[], T], timeout: float | None = None) -> T:
         """Return the result of ``function``, or of a call with the same key that another thread has already started.
 
-        A waiting thread whose leader is interrupted (for example by KeyboardInterrupt) starts the call again.
+        If the other thread is interrupted (for example by KeyboardInterrupt), one of the waiting threads starts the call again.
 
         Args:
             key: identifies what is requested.
@@ -42,10 +54,10 @@ class SingleFlight(Generic[T]):
             TimeoutError: the other thread did not finish within ``timeout``.
         """
         while True:
-            with self._lock:
+            with _PROCESS.lock:
                 call = self._calls.get(key)
-                leads = call is None
-                if call is None:
+                leads = call is None or call.process is not _PROCESS.identity
+                if call is None or leads:
                     call = self._calls[key] = _Call()
             if leads:
                 return self._lead(key, call, function)
@@ -64,16 +76,17 @@ class SingleFlight(Generic[T]):
             call.error = copied(error)
             raise
         finally:
-            with self._lock:
-                if self._calls.get(key) is call:  # always, except in a child that `function` has forked
+            if call.process is _PROCESS.identity:  # always, except in a child that `function` has forked
+                with _PROCESS.lock:
                     del self._calls[key]
-                    call.finished.set()
+                call.finished.set()
 
 
 class _Call(Generic[T]):
     """One call in progress. A call that ends with neither a result nor an error was interrupted."""
 
     def __init__(self) -> None:
+        self.process = _PROCESS.identity
         self.finished = threading.Event()
         self.results: list[T] = []
         self.error: ImdskitError | None = None
@@ -91,16 +104,3 @@ def copied(error: ImdskitError) -> ImdskitError:
     twin = copy.copy(error)
     twin.__traceback__ = twin.__context__ = twin.__cause__ = None
     return twin
-
-
-_INSTANCES: WeakSet[SingleFlight[Any]] = WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    """Forget locks and calls of threads that do not exist in the child."""
-    for instance in list(_INSTANCES):
-        instance._reset()
-
-
-if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)
