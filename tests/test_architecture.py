@@ -9,11 +9,21 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
 
-BASE = {"imdskit.errors", "imdskit.reasons", "imdskit.clock", "imdskit.clouds", "imdskit.versions", "imdskit.single_flight", "imdskit"}
+BASE = {
+    "imdskit.errors",
+    "imdskit.reasons",
+    "imdskit.codes",
+    "imdskit.clock",
+    "imdskit.clouds",
+    "imdskit.versions",
+    "imdskit.single_flight",
+    "imdskit",
+}
 
 ALLOWED: dict[str, set[str]] = {
     "imdskit.reasons": set(),
-    "imdskit.errors": {"imdskit.reasons"},
+    "imdskit.codes": set(),
+    "imdskit.errors": {"imdskit.reasons", "imdskit.codes"},
     "imdskit.clock": set(),
     "imdskit.versions": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.clouds": {"imdskit.errors", "imdskit.reasons"},

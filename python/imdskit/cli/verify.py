@@ -17,7 +17,6 @@ from imdskit.verify import Policy, Trust, Verifier, pem
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
-from imdskit.verify.report import error_json
 
 BACKENDS = ("auto", "python", "rust")
 
@@ -92,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         refusal = error
     report = verifier.explain(document, at, options.nonce) if options.explain else None
 
-    answer: dict[str, object] = {"verified": False, **error_json(refusal)} if refusal else {}
+    answer: dict[str, object] = {"verified": False, **refusal.to_json()} if refusal else {}
     if attestation:
         answer = attestation.to_json()
     if options.json:

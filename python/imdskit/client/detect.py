@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit.client import address
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ SOURCES: Mapping[str, str] = {
 }
 """Step -> where its rule comes from."""
 
-_PASSING = ("throttled", "gone", "server-error", "timed-out", "unreachable")
+_PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
 """Codes of failures that say nothing of who answers."""
 
 _OTHERS = (
@@ -175,19 +176,16 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         listed = client.versions()
     except ClientError as error:
         failure = error
-        if error.code in ("unreachable", "timed-out"):
+        if error.code in (ClientCode.UNREACHABLE, ClientCode.TIMED_OUT):
             return _silent(error, where)
     reached = _step("address", "yes", f"Something answers at {where}.")
-    if failure is not None and failure.code not in (
-        "not-found",
-        "bad-request",
-        "unsupported-version",
-    ):  # those are what hosts before 2020 say
+    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # hosts before 2020 say this
+    if failure is not None and failure.code not in old_host:
         return reached, _foreign(failure), None
     try:
         instance = _instance(client)
     except ClientError as error:
-        if listed is not None and (error.code in _PASSING or error.code == "unsupported-version"):
+        if listed is not None and (error.code in _PASSING or error.code == ClientCode.UNSUPPORTED_VERSION):
             seen = f"There is a list of {len(listed)} api-versions, but no document of the machine: {error.code}."
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
@@ -206,7 +204,7 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
     shape = _step("shape", "unknown", "There was no answer to look at.")
     if error.connected:
         return _step("address", "yes", f"Something takes connections at {where}, and gives no whole response: {error.message}"), shape, None
-    if error.code == "timed-out":
+    if error.code == ClientCode.TIMED_OUT:
         seen = f"No connection came about in time to {where}. A firewall or a container's network can do that on Azure too."
         return _step("address", "unknown", seen), shape, None
     return _step("address", "no", f"Nothing answers at {where}: {error.message}"), shape, None
@@ -246,7 +244,7 @@ def _instance(client: Client) -> Mapping[str, Json]:
     try:
         return client.instance()
     except ClientError as error:
-        if error.code != "unsupported-version":
+        if error.code != ClientCode.UNSUPPORTED_VERSION:
             raise
         return client.instance(_FIRST)
 

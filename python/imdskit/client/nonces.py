@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from imdskit.client.effects import Operation
 from imdskit.client.operations import Operations
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 DIGITS = 10
@@ -53,7 +54,7 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
     hint = "An earlier document came back, or something else answers. Ask again in a minute; never send such a document to a verifier."
     location = f"{operations.base_url}/metadata/attested/document"
     raise ClientError(
-        "wrong-nonce", f"The document has {said}, not the one asked for.", location=location, hint=hint, status=200, body=document
+        ClientCode.WRONG_NONCE, f"The document has {said}, not the one asked for.", location=location, hint=hint, status=200, body=document
     )
 
 

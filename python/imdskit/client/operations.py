@@ -14,6 +14,7 @@ from imdskit.client import address, responses
 from imdskit.client.effects import Operation, RetrySettings, Share, send_with_retries
 from imdskit.client.responses import Json, Response
 from imdskit.clock import Clock
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Operations:
             try:
                 return (yield from self._shared(full, category, known, query))
             except ClientError as error:
-                if error.code != "unsupported-version":  # the machine may have moved to a host that is older
+                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to a host that is older
                     raise
         self._negotiated = version = yield from self._negotiate()
         return (yield from self._shared(full, category, version, query))
@@ -121,14 +122,16 @@ class Operations:
         try:
             offered = yield from self.versions()
         except ClientError as error:
-            if error.code not in ("not-found", "bad-request", "unsupported-version"):
+            if error.code not in (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION):
                 raise
             return API_VERSION
         common = set(offered) & set(versions.API_VERSIONS)
         if not common:
             hint = f"It knows {', '.join(offered[-3:]) or 'none'}; imdskit knows {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             place = f"{self.base_url}/metadata/versions"
-            raise ClientError("unsupported-version", "The host knows no api-version that imdskit knows.", location=place, hint=hint)
+            raise ClientError(
+                ClientCode.UNSUPPORTED_VERSION, "The host knows no api-version that imdskit knows.", location=place, hint=hint
+            )
         return max(common)
 
     def value(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Json]:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from imdskit.client import responses
 from imdskit.client.effects import Operation, Send
 from imdskit.client.operations import listed, seconds
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 TARGET = "/metadata/versions"
@@ -38,7 +39,7 @@ def probe(timeout: float) -> Operation[Probe]:
         responses.check(response)
         listed(response)
     except ClientError as error:
-        if error.code in ("gone", "throttled", "server-error"):
+        if error.code in (ClientCode.GONE, ClientCode.THROTTLED, ClientCode.SERVER_ERROR):
             return Probe("busy", error)
-        return Probe("absent" if error.code in ("timed-out", "unreachable") else "foreign", error)
+        return Probe("absent" if error.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE) else "foreign", error)
     return Probe("there")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 Json = Any
@@ -67,7 +68,7 @@ def text(response: Response) -> str:
 def foreign(response: Response, message: str) -> ClientError:
     """Something answered that is not the service."""
     hint = "Something else answers at this address: a proxy, a portal, another cloud's metadata service. Look at `body`."
-    return _error("not-imds", response, message, hint)
+    return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
 def check(response: Response) -> None:
@@ -80,14 +81,16 @@ def check(response: Response) -> None:
     said = _words(response)
     if status == 429:
         hint = "The service takes 5 requests a second, and 20 below /identity. Wait, then ask again."
-        raise _error("throttled", response, "Too many requests.", hint)
+        raise _error(ClientCode.THROTTLED, response, "Too many requests.", hint)
     if status == 410:
-        raise _error("gone", response, "The service is being updated.", "Ask again for up to 70 seconds.")
+        raise _error(ClientCode.GONE, response, "The service is being updated.", "Ask again for up to 70 seconds.")
     if status >= 500:
-        raise _error("server-error", response, f"The service failed with status {status}{said}.", "Ask again after a second or more.")
+        raise _error(
+            ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Ask again after a second or more."
+        )
     if 300 <= status < 400:
         message = f"Status {status} points elsewhere, and redirects are never followed."
-        raise _error("redirected", response, message, "The service does not redirect: something else answers at this address.")
+        raise _error(ClientCode.REDIRECTED, response, message, "The service does not redirect: something else answers at this address.")
     if response.media_type == "text/html" or _is_page(response.body):
         raise foreign(response, f"A web page came back, with status {status}.")
     if status == 200:
@@ -96,14 +99,14 @@ def check(response: Response) -> None:
         _check_version(response, said)
     if status == 400:
         hint = "A single value is given as text only (format text); see also the parameters."
-        raise _error("bad-request", response, f"The service does not accept the request{said}.", hint)
+        raise _error(ClientCode.BAD_REQUEST, response, f"The service does not accept the request{said}.", hint)
     if status == 404:
         hint = "Is the member younger than the api-version? Names are spelt exactly, letter case included."
-        raise _error("not-found", response, f"There is nothing at this path{said}.", hint)
+        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", hint)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
         hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
-    raise _error("unexpected-status", response, f"Status {status}{said}.", hint)
+    raise _error(ClientCode.UNEXPECTED_STATUS, response, f"Status {status}{said}.", hint)
 
 
 def _check_version(response: Response, said: str) -> None:
@@ -119,7 +122,7 @@ def _check_version(response: Response, said: str) -> None:
     hint = "Ask /metadata/versions for the versions that this machine's host knows."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
         hint = "The newest that this machine's host knows: " + ", ".join(newest[:10])[:_QUOTED] + "."
-    raise _error("unsupported-version", response, f"The service does not know this api-version{said}.", hint)
+    raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{said}.", hint)
 
 
 def _words(response: Response) -> str:
@@ -143,7 +146,7 @@ def _json(body: bytes) -> Json:
         return None
 
 
-def _error(code: str, response: Response, message: str, hint: str) -> ClientError:
+def _error(code: ClientCode, response: Response, message: str, hint: str) -> ClientError:
     return ClientError(
         code, message, location=response.url, hint=hint, status=response.status, body=response.body, retry_after=response.retry_after
     )

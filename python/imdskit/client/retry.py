@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
@@ -115,14 +116,14 @@ def kind_of(category: str, failure: ClientError) -> Kind | None:
         category: of the requested path, as :func:`imdskit.client.address.category` says it.
         failure: what came of it.
     """
-    if failure.code == "not-found":
+    if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
-    if failure.code in ("timed-out", "unreachable"):
+    if failure.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE):
         return "silent" if failure.connected else "absent"
     return _BY_CODE.get(failure.code)
 
 
-_BY_CODE: Mapping[str, Kind] = {"gone": "gone", "throttled": "throttled", "server-error": "failed"}
+_BY_CODE: Mapping[ClientCode, Kind] = {ClientCode.GONE: "gone", ClientCode.THROTTLED: "throttled", ClientCode.SERVER_ERROR: "failed"}
 
 
 def next_delay(

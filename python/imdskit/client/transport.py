@@ -21,6 +21,7 @@ from urllib.error import URLError
 from imdskit import __version__
 from imdskit.client.responses import Response
 from imdskit.clock import Clock
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 SECOND = 1_000_000_000
@@ -100,7 +101,7 @@ class Transport:
             raise _unreachable(url, _why(error), allowance.connected) from None
         except (http.client.HTTPException, ValueError) as error:
             message = f"What came back is not HTTP: {type(error).__name__}."
-            raise ClientError("not-imds", message, location=url, hint="Something else listens at this address.") from None
+            raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Something else listens at this address.") from None
 
 
 class _Allowance:
@@ -230,14 +231,16 @@ def _why(reason: object) -> str:
 
 
 def _too_large() -> ClientError:
-    return ClientError("too-large", "The response is larger than any of the service's.", hint="Something else answers at this address.")
+    return ClientError(
+        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Something else answers at this address."
+    )
 
 
 def _timed_out(url: str, connected: bool) -> ClientError:
     hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError("timed-out", "No complete answer in time.", location=url, hint=hint, connected=connected)
+    return ClientError(ClientCode.TIMED_OUT, "No complete answer in time.", location=url, hint=hint, connected=connected)
 
 
 def _unreachable(url: str, why: str, connected: bool = True) -> ClientError:
     hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError("unreachable", f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)
+    return ClientError(ClientCode.UNREACHABLE, f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)
