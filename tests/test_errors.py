@@ -41,7 +41,6 @@ def test_a_client_error_keeps_its_code_and_members_in_a_copy(copied: object) -> 
 
 
 def test_every_exception_is_an_imdskit_error() -> None:
-    assert {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)} == {
-        errors.ImdskitError,
-        *errors.ImdskitError.__subclasses__(),
-    }
+    found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, BaseException)]
+    assert len(found) > 10
+    assert all(issubclass(kind, errors.ImdskitError) for kind in found)

@@ -53,3 +53,6 @@ def find(name: str) -> Cloud:
         raise UsageError(
             "bad-argument", f"There is no cloud called {name!r}.", hint="Known: " + ", ".join(c.name for c in CLOUDS) + "."
         ) from None
+
+
+__all__ = ["CHINA", "CLOUDS", "GERMANY", "PUBLIC", "US_GOVERNMENT", "Cloud", "find"]

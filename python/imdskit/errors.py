@@ -164,3 +164,19 @@ class ClientError(ImdskitError):
         self.retry_after = retry_after
         self.connected = connected
         self.attempts = 1
+
+
+__all__ = [
+    "BackendError",
+    "ClientError",
+    "DerError",
+    "FetchError",
+    "FreshnessError",
+    "ImdskitError",
+    "ScenarioError",
+    "SelectionError",
+    "StoreError",
+    "TrustError",
+    "UsageError",
+    "VerificationError",
+]

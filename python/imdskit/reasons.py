@@ -397,3 +397,6 @@ ENTRIES: dict[Reason, Entry] = {
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
+
+
+__all__ = ["ENTRIES", "Entry", "Reason", "Stage"]

@@ -1,5 +1,7 @@
 """The command line: verbs, exit statuses, and what is said when something goes wrong.
 
+The modules of this package are internal; the interface is the command line.
+
 A verb is a module of its name with ``add_arguments(parser)`` and ``run(options) -> int``; it is imported when it is chosen, so no verb pays
 for another. What belongs here: the way to a verb and back. The page is ``docs/cli.md``.
 """

@@ -258,3 +258,6 @@ def _compute(instance: Mapping[str, Json], name: str) -> str | None:
 
 def _step(name: str, outcome: Outcome, seen: str) -> Step:
     return Step(name, outcome, seen, SOURCES[name])
+
+
+__all__ = ["CHASSIS_TAG", "SOURCES", "Conclusion", "Evidence", "Outcome", "Prove", "Step", "conclude", "detect"]

@@ -177,3 +177,6 @@ def seconds_of(retry_after: str, now: int) -> float | None:
         return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
     except (ValueError, OverflowError):
         return None
+
+
+__all__ = ["DEFAULT", "NO_RETRY", "PATIENT", "Kind", "Policy", "Rule"]

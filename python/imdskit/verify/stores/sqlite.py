@@ -103,3 +103,6 @@ class SqliteStore:
         hint = "Nothing is admitted until the store answers again."
         code = "store-unreachable" if isinstance(error, sqlite3.OperationalError) else "store-broken"
         return StoreError(code, f"SQLite: {error}.", location=str(self._path), hint=hint)
+
+
+__all__ = ["SqliteStore"]
