@@ -14,22 +14,9 @@ from imdskit.client.responses import Response
 from imdskit.client.schedule import schedule
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
-AT = 1767268800
-KEYS = Keys()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture
-def imds(clock: ManualClock) -> Any:
-    with Emulator("linux", seed=1, clock=clock, keys=KEYS, rate_limit=False) as running:
-        yield running
+from .conftest import AT
 
 
 def test_an_event_is_handed_out_when_it_is_announced_and_when_it_begins(imds: Emulator, clock: ManualClock) -> None:

@@ -15,24 +15,12 @@ from imdskit.client.responses import Response
 from imdskit.client.tokens import PAUSE, SPARE, Token, parsed
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
-AT = 1767268800
+from .conftest import AT
+
 VAULT = "https://vault.azure.net"
-KEYS = Keys()
 TOKEN_PATH = "/metadata/identity/oauth2/token"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture
-def imds(clock: ManualClock) -> Any:
-    with Emulator("linux", seed=1, clock=clock, keys=KEYS, rate_limit=False) as running:
-        yield running
 
 
 def lasting(seconds: int, **others: object) -> list[dict[str, Any]]:

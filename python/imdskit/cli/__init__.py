@@ -12,7 +12,6 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 from imdskit import __version__
@@ -74,6 +73,8 @@ def _run(arguments: list[str]) -> int:
     parser = _parser("imdskit", "Verify, emulate and ask the Azure Instance Metadata Service.\n`imdskit VERB --help` says more.")
     parser.usage = "imdskit VERB ..."
     parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
+    from importlib.util import find_spec  # a millisecond that no verb needs
+
     present = {verb: what for verb, what in VERBS.items() if find_spec(f"imdskit.cli.{verb}")}
     lines = [f"{verb:12}{what}" for verb, what in present.items()]
     if absent := [verb for verb in VERBS if verb not in present]:
