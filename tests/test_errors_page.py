@@ -42,7 +42,7 @@ def render() -> str:
     parts.append(OTHERS)
     for error, codes in FAMILIES.items():
         rows = [f"| `{code}` | {code.sentence} {code.hint} |\n" for code in codes]
-        parts += [f"\n### `{error}`: `{codes.__name__}`\n\n| code | |\n|---|---|\n", *rows]
+        parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n\n| code | |\n|---|---|\n", *rows]
     return "".join(parts)
 
 
