@@ -128,7 +128,7 @@ cargo-fuzz:
 	done
 
 pyz:
-	$(PYTHON) packaging/make_zipapp.py dist/imdskit.pyz
+	$(PYTHON) packaging/make_zipapp.py dist
 
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so

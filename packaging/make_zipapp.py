@@ -1,7 +1,9 @@
-"""``dist/imdskit.pyz``: the whole package in one file that runs wherever ``python3`` (3.11 or later) does. Without the extension.
+"""Two archives that run wherever ``python3`` (3.11 or later) does, without the extension.
 
-The same bytes come out of the same sources. It is for small images, where nobody reads it: of docstrings the first line is in it, comments are not, and
-JSON is without spaces. All other lines stay where they are, so that tracebacks fit the sources. What needs packages is left out.
+``imdskit.pyz`` holds the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` holds the emulator as well. The same
+sources give the same bytes. The archives are smaller than the sources: they contain the first line of each docstring, no comments, and
+JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need third-party packages are
+left out.
 """
 
 from __future__ import annotations
@@ -18,19 +20,32 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "imdskit"
 SUFFIXES = {".py", ".json", ".pem", ".md", ".html", ".js", ".css", ".svg"}
 NEED_PACKAGES = {"arrow.py", "pytest_plugin.py"}
+SMALL, FULL = "imdskit.pyz", "imdskit-full.pyz"
+FULL_ONLY = (
+    "emulator",
+    "bench",
+    "testing.py",
+    "asn1/writer.py",
+    *(f"cli/{verb}.py" for verb in ("serve", "demo", "bench", "completion", "record", "redaction")),
+    "cli/documentation-sample.json",
+)
+"""The emulator, and what needs it. ``record`` checks the scenario that it has recorded with the emulator's reader."""
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def build(target: Path) -> None:
-    """Write the archive to ``target``."""
+    """Write the archive called ``target.name``, which is one of the two names above."""
+    left_out = () if target.name == FULL else FULL_ONLY
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             _add(archive, "__main__.py", MAIN.encode())
             for path in sorted(PACKAGE.rglob("*")):
-                if path.is_file() and path.suffix in SUFFIXES and path.name not in NEED_PACKAGES:
+                if not path.is_file() or path.suffix not in SUFFIXES or path.name in NEED_PACKAGES:
+                    continue
+                if not any(path.is_relative_to(PACKAGE / part) for part in left_out):
                     _add(archive, path.relative_to(PACKAGE.parent).as_posix(), _content(path))
     target.chmod(0o755)
 
@@ -92,4 +107,6 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist" / "imdskit.pyz")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist"
+    for name in (SMALL, FULL):
+        build(folder / name)

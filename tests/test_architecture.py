@@ -13,21 +13,25 @@ BASE = {
     "imdskit.arguments",
     "imdskit.errors",
     "imdskit.reasons",
+    "imdskit.codes",
     "imdskit.clock",
     "imdskit.fork",
     "imdskit.clouds",
     "imdskit.versions",
+    "imdskit.single_flight",
     "imdskit",
 }
 
 ALLOWED: dict[str, set[str]] = {
     "imdskit.reasons": set(),
-    "imdskit.errors": {"imdskit.reasons"},
+    "imdskit.codes": set(),
+    "imdskit.errors": {"imdskit.reasons", "imdskit.codes"},
     "imdskit.arguments": {"imdskit.errors"},
     "imdskit.clock": set(),
     "imdskit.fork": set(),
     "imdskit.versions": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.clouds": {"imdskit.arguments", "imdskit.errors", "imdskit.reasons"},
+    "imdskit.single_flight": {"imdskit.errors", "imdskit.reasons"},
     "imdskit.asn1": {"imdskit.asn1", "imdskit.errors", "imdskit.reasons"},
     "imdskit.backends": {
         "imdskit.backends",
@@ -116,7 +120,7 @@ def test_every_import_is_in_the_table() -> None:
                 continue
             if name == "imdskit" or any(within(name, prefix) for prefix in table if prefix != "imdskit"):
                 continue
-            if name.startswith("imdskit.") and name.split(".")[1].startswith("__version__"):
+            if name in ("imdskit.__version__", "imdskit.lazily"):
                 continue
             wrong.append(f"{module} imports {name}")
     assert not wrong
@@ -159,6 +163,20 @@ def test_no_refusal_is_broad() -> None:
     assert not broad
 
 
-def test_files_stay_small() -> None:
-    lines = {name: len((ast.unparse(tree)).splitlines()) for name, tree in modules()}
-    assert {name: n for name, n in lines.items() if n > 500} == {}
+TOO_LONG = {
+    "rust/core/src/der.rs",
+    "rust/core/src/name_constraints.rs",
+    "rust/core/src/path.rs",
+    "tests/backends/test_path.py",
+    "tests/verify/test_aia.py",
+}
+"""Files that are still to be split. The test fails if one of them has been."""
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    root = PACKAGE.parent.parent
+    folders = ("python", "rust", "tests", "packaging", "benches", "examples")
+    sources = [path for folder in folders for suffix in ("py", "rs", "pyi") for path in (root / folder).rglob(f"*.{suffix}")]
+    assert len(sources) > 200
+    long = {path.relative_to(root).as_posix() for path in sources if path.read_bytes().count(b"\n") > 500 and "target" not in path.parts}
+    assert long == TOO_LONG

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from imdskit import errors
-from imdskit.cli.codes import CODES
-from imdskit.errors import DerError, ImdskitError
+from imdskit.codes import FAMILIES, Code
+from imdskit.errors import ClientError, DerError, ImdskitError
 from imdskit.reasons import ENTRIES, Reason, Stage
 
 PACKAGE = Path(errors.__file__).parent
@@ -17,14 +17,17 @@ PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 HEAD = """# Why a document is refused
 
 A verifier reports the first failure in this order. The code in the heading is stable: `VerificationError.code`, and `reason` in JSON.
+`VerificationError.to_json()` returns `reason`, `stage`, `location`, `message`, `detail` and `hint`, as `imdskit verify --json` writes them.
 `imdskit explain CODE` says the same. At the end are the [codes of all other errors](#other-codes).
-`python3 tests/test_errors_page.py` writes this page; a test holds it equal to `python/imdskit/reasons.py` and `python/imdskit/cli/codes.py`.
+`python3 tests/test_errors_page.py` writes this page; a test holds it equal to `python/imdskit/reasons.py` and `python/imdskit/codes.py`.
 """
 
 OTHERS = """
 ## Other codes
 
-`ImdskitError.code` of everything that is not a refusal. The error itself says more: its sentence, place and hint are of the case at hand.
+`ImdskitError.code` of everything that is not a refusal. The error itself says more: its message, location and hint describe the
+case at hand. `imdskit.codes` has an enumeration for each class. Its members are strings, so
+`error.code == ClientCode.GONE` and `error.code == "gone"` mean the same.
 """
 
 
@@ -37,9 +40,9 @@ def render() -> str:
                 entry = ENTRIES[reason]
                 parts.append(f"\n### `{reason}`\n\n{entry.sentence} {entry.hint}\n\nSource: {entry.source}.\n")
     parts.append(OTHERS)
-    for error in dict.fromkeys(one.error for one in CODES):
-        rows = [f"| `{one.code}` | {one.sentence} {one.hint} |\n" for one in CODES if one.error is error]
-        parts += [f"\n### `{error.__name__}`\n\n| code | |\n|---|---|\n", *rows]
+    for error, codes in FAMILIES.items():
+        rows = [f"| `{code}` | {code.sentence} {code.hint} |\n" for code in codes]
+        parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n\n| code | |\n|---|---|\n", *rows]
     return "".join(parts)
 
 
@@ -55,34 +58,70 @@ def test_every_reason_is_documented_once_and_in_order() -> None:
         assert entry.hint.endswith(".")
 
 
-def test_every_code_that_an_exception_says_it_has_is_documented_and_no_other() -> None:
-    said = set()
-    for kind in ImdskitError.__subclasses__():
+def test_the_docstring_of_an_exception_lists_its_codes_or_names_their_enumeration() -> None:
+    kinds = [kind for kind in ImdskitError.__subclasses__() if kind.__module__ == errors.__name__]
+    for kind in kinds:
+        documented = set(FAMILIES.get(kind.__name__, ()))
+        if kind is ClientError or not documented:
+            continue
         _, marker, codes = (kind.__doc__ or "").partition("Code")
-        said |= {
-            (kind, code) for code in re.findall(r"``([a-z]+(?:-[a-z]+)+|[a-z]+)``", codes) if marker and code not in ("location", "code")
-        }
-    documented = {(one.error, one.code) for one in CODES}
-    assert said == documented - {(DerError, "bad-der"), (ImdskitError, "demo-failed")}
-    assert len(documented) == len(CODES)
+        listed = re.findall(r"``([a-z]+(?:-[a-z]+)+|[a-z]+)``", codes) if marker and kind is not DerError else ["bad-der"]
+        assert set(listed) - {"location", "code"} == documented
+    assert {kind.__name__ for kind in kinds} == set(FAMILIES) - {"ImdskitError"} | {"VerificationError"}
+
+
+def raised() -> set[tuple[str, str]]:
+    """The class and code of each error that the source raises with a constant code."""
+    members = {f"{codes.__name__}.{code.name}": code.value for codes in FAMILIES.values() for code in codes}
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name, first = ast.unparse(node.func).rpartition(".")[2], node.args[0]
+            if name == "_error":  # of the client's responses
+                name = "ClientError"
+            if name not in vars(errors) or name == DerError.__name__:  # which has one code, and takes its message first
+                continue
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found.add((name, first.value))
+            elif ast.unparse(first) in members:
+                found.add((name, members[ast.unparse(first)]))
+    return found
 
 
 def test_every_code_that_is_raised_is_documented() -> None:
-    documented = {(one.error.__name__, one.code) for one in CODES}
-    raised = set()
-    for path in PACKAGE.rglob("*.py"):
+    found = raised()
+    assert len(found) > 40
+    assert found <= {(error, code.value) for error, codes in FAMILIES.items() for code in codes}
+
+
+def test_every_documented_code_stands_in_the_source() -> None:
+    source = {
+        node.value if isinstance(node, ast.Constant) else ast.unparse(node)
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "codes.py"
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Attribute | ast.Constant)
+    }
+    unused = [code for codes in FAMILIES.values() for code in codes if not source & {code.value, f"{codes.__name__}.{code.name}"}]
+    assert unused == []
+
+
+def test_client_errors_take_members_of_their_enumeration() -> None:
+    """mypy checks this too, except where a line is ignored."""
+    for path in (PACKAGE / "client").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-                name = node.func.id if isinstance(node.func, ast.Name) else ""
-                if name in vars(errors) and name != DerError.__name__:  # which has one code, and begins with its sentence
-                    raised.add((name, node.args[0].value))
-    assert len(raised) > 30
-    assert raised <= documented
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ClientError", "_error"):
+                code = ast.unparse(node.args[0])
+                assert code.startswith("ClientCode.") or (code == "code" and path.name == "responses.py"), ast.unparse(node)
 
 
 def test_a_sentence_and_a_hint_are_sentences() -> None:
-    for one in CODES:
-        assert one.sentence.endswith(".") and one.hint.endswith("."), one.code
+    for codes in FAMILIES.values():
+        assert issubclass(codes, Code)
+        for code in codes:
+            assert code.sentence.endswith(".") and code.hint.endswith("."), code
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
+
+from attested_vectors import CASES
 
 from imdskit.backends.python.checker import CHECKS
 from imdskit.reasons import Reason
@@ -29,8 +30,7 @@ def names_of_tests() -> set[str]:
 
 
 def vectors() -> dict[str, str]:
-    lines = (ROOT / "tests" / "vectors" / "attested" / "vectors.ndjson").read_text(encoding="utf-8").splitlines()[1:]
-    return {vector["id"]: vector["expected"] for vector in map(json.loads, lines)}
+    return {case["id"]: case["expected"] for case in CASES}
 
 
 def test_the_table_of_checks_is_that_of_the_code() -> None:

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from imdskit.arrow import VerifyBatch
-from imdskit.verify import Policy, Trust
-from imdskit.verify.policy import PRESETS
+from imdskit.verify import PRESETS, Policy, Trust
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:

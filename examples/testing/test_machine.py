@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imdskit.testing import assert_asked, assert_no_refusals
+from imdskit.testing import assert_no_refusals, assert_requested
 
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import compute
@@ -22,7 +22,7 @@ def program_finds_the_service(imds: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_program_knows_its_machine(imds: Any) -> None:
     assert compute()["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
-    assert_asked(imds, 1, path="/metadata/instance/compute")
+    assert_requested(imds, 1, path="/metadata/instance/compute")
     assert_no_refusals(imds)
 
 
@@ -36,14 +36,14 @@ def test_the_program_waits_while_the_service_is_busy(imds: Any) -> None:
     waited: list[float] = []
     assert compute(waited.append)["osType"] == "Linux"
     assert waited == [1.0, 2.0]
-    assert_asked(imds, 3)
+    assert_requested(imds, 3)
 
 
 @pytest.mark.imds(faults=[{"match": {"category": "instance"}, "times": 5, "fault": {"status": 500}}])
 def test_the_program_gives_up_in_the_end(imds: Any) -> None:
     with pytest.raises(urllib.error.HTTPError):
         compute(lambda seconds: None)
-    assert_asked(imds, 5, fault="status")
+    assert_requested(imds, 5, fault="status")
 
 
 def test_azure_identity_gets_a_token_without_being_told_where(imds: Any) -> None:
@@ -51,5 +51,5 @@ def test_azure_identity_gets_a_token_without_being_told_where(imds: Any) -> None
     with identity.ManagedIdentityCredential() as credential:
         token = credential.get_token("https://management.azure.com/.default")
     assert token.token.count(".") == 2
-    (asked,) = assert_asked(imds, category="identity", status=200)
+    (asked,) = assert_requested(imds, category="identity", status=200)
     assert asked.parameter("resource") == "https://management.azure.com"

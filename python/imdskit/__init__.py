@@ -1,3 +1,134 @@
-"""Verify, emulate and ask the Azure Instance Metadata Service, with the standard library alone."""
+"""Verify, emulate and request the Azure Instance Metadata Service, with the standard library alone.
+
+The names below are imported on first use, so ``import imdskit`` itself costs next to nothing. ``docs/api.md`` lists all public modules
+and names; everything else is internal.
+"""
+
+TYPE_CHECKING = False  # importing `typing` would take fifty times as long as the rest of this module
+
+if TYPE_CHECKING:
+    from imdskit.backends import Backend
+    from imdskit.client import AsyncClient, Client
+    from imdskit.clock import Clock, ManualClock, SystemClock
+    from imdskit.clouds import Cloud
+    from imdskit.codes import ClientCode
+    from imdskit.emulator import Emulator, Fleet, Scenario
+    from imdskit.errors import (
+        BackendError,
+        ClientError,
+        DerError,
+        FetchError,
+        FreshnessError,
+        ImdskitError,
+        ScenarioError,
+        SelectionError,
+        StoreError,
+        TrustError,
+        UsageError,
+        VerificationError,
+    )
+    from imdskit.reasons import Reason, Stage
+    from imdskit.verify import (
+        Attestation,
+        Claims,
+        Limits,
+        MemoryStore,
+        NonceIssuer,
+        NonceStore,
+        Policy,
+        Report,
+        Trust,
+        Verifier,
+    )
+    from imdskit.verify.aia import AiaFetcher
+    from imdskit.verify.stores.redis import RedisStore
+    from imdskit.verify.stores.sqlite import SqliteStore
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AiaFetcher",
+    "AsyncClient",
+    "Attestation",
+    "Backend",
+    "BackendError",
+    "Claims",
+    "Client",
+    "ClientCode",
+    "ClientError",
+    "Clock",
+    "Cloud",
+    "DerError",
+    "Emulator",
+    "FetchError",
+    "Fleet",
+    "FreshnessError",
+    "ImdskitError",
+    "Limits",
+    "ManualClock",
+    "MemoryStore",
+    "NonceIssuer",
+    "NonceStore",
+    "Policy",
+    "Reason",
+    "RedisStore",
+    "Report",
+    "Scenario",
+    "ScenarioError",
+    "SelectionError",
+    "SqliteStore",
+    "Stage",
+    "StoreError",
+    "SystemClock",
+    "Trust",
+    "TrustError",
+    "UsageError",
+    "VerificationError",
+    "Verifier",
+    "__version__",
+]
+
+_NAMES = {
+    "imdskit.backends": ("Backend",),
+    "imdskit.client": ("AsyncClient", "Client"),
+    "imdskit.clock": ("Clock", "ManualClock", "SystemClock"),
+    "imdskit.clouds": ("Cloud",),
+    "imdskit.codes": ("ClientCode",),
+    "imdskit.emulator": ("Emulator", "Fleet", "Scenario"),
+    "imdskit.reasons": ("Reason", "Stage"),
+    "imdskit.verify": (
+        *("Attestation", "Claims", "Limits", "MemoryStore", "NonceIssuer", "NonceStore"),
+        *("Policy", "Report", "Trust", "Verifier"),
+    ),
+    "imdskit.verify.aia": ("AiaFetcher",),
+    "imdskit.verify.stores.redis": ("RedisStore",),
+    "imdskit.verify.stores.sqlite": ("SqliteStore",),
+}
+"""Module -> the names that this package takes from it. All other names of ``__all__`` are in :mod:`imdskit.errors`."""
+
+
+def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: str) -> object:
+    """Return the attribute ``name`` of a package that imports it on first use (PEP 562), and keep it there.
+
+    Raises:
+        AttributeError: the package has no public name like that.
+    """
+    import sys
+
+    members = sys.modules[package].__dict__
+    if name not in members["__all__"]:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = next((module for module, names in names.items() if name in names), default)
+    members[name] = value = getattr(import_module(module), name)
+    return value
+
+
+if not TYPE_CHECKING:  # otherwise type checkers would accept any name
+
+    def __getattr__(name: str) -> object:
+        return lazily(__name__, name, _NAMES, "imdskit.errors")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

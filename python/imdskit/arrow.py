@@ -291,3 +291,6 @@ def _common_name(one: Sequence[Any]) -> str | None:
     """Of at most one certificate."""
     names = one[0].subject.common_names if one else ()
     return names[-1] if names else None
+
+
+__all__ = ["FIELDS", "VerifyBatch"]

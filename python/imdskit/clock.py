@@ -110,3 +110,6 @@ class MovableClock:
 
     def _set(self, ns: int, rate: int) -> None:
         self._base = ns, self._source.monotonic_ns(), rate
+
+
+__all__ = ["Clock", "ManualClock", "MovableClock", "SystemClock", "WaitingClock"]

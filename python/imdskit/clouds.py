@@ -53,3 +53,6 @@ def find(name: str) -> Cloud:
     except KeyError:
         message = f"There is no cloud called {arguments.shown(name)}."
         raise UsageError("bad-argument", message, location="cloud", hint="Known: " + ", ".join(c.name for c in CLOUDS) + ".") from None
+
+
+__all__ = ["CHINA", "CLOUDS", "GERMANY", "PUBLIC", "US_GOVERNMENT", "Cloud", "find"]

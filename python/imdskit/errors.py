@@ -6,7 +6,12 @@ class and the code; people read the rest. Nothing else is raised on purpose, by 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imdskit.reasons import Reason, Stage, hint_for
+
+if TYPE_CHECKING:
+    from imdskit.codes import ClientCode
 
 
 class ImdskitError(Exception):
@@ -59,6 +64,17 @@ class VerificationError(ImdskitError):
     @property
     def stage(self) -> Stage:
         return self.reason.stage
+
+    def to_json(self) -> dict[str, str]:
+        """Return the refusal as JSON members: ``reason``, ``stage``, ``location``, ``message``, ``detail`` and ``hint``."""
+        return {
+            "reason": self.reason.value,
+            "stage": self.stage.value,
+            "location": self.location,
+            "message": self.message,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
 
 
 class DerError(ImdskitError):
@@ -120,22 +136,22 @@ class ScenarioError(ImdskitError):
 
 
 class ClientError(ImdskitError):
-    """The metadata service could not be asked, or did not answer as it should.
-
-    Codes: ``unreachable``, ``timed-out``, ``too-large``, ``redirected``, ``not-imds``, ``bad-request``, ``unsupported-version``,
-    ``not-found``, ``gone``, ``throttled``, ``server-error``, ``unexpected-status``, ``wrong-nonce``.
+    """The metadata service could not be reached, or did not respond as it should.
 
     Attributes:
-        status: of the answer, or None if there was none.
-        body: of the answer, at most the first 4096 bytes.
-        retry_after: seconds that the answer asks to wait (``Retry-After``), or None.
+        code: a member of :class:`imdskit.codes.ClientCode`.
+        status: of the response, or None if there was none.
+        body: of the response, at most the first 4096 bytes.
+        retry_after: seconds that the response demands to wait (``Retry-After``), or None.
         connected: False if not even a connection could be made: nothing listens there, or packets vanish.
-        attempts: so many were made, this failure being the last of them.
+        attempts: number of attempts made. This error is that of the last one.
     """
+
+    code: ClientCode
 
     def __init__(
         self,
-        code: str,
+        code: ClientCode,
         message: str,
         *,
         location: str = "",
@@ -151,3 +167,19 @@ class ClientError(ImdskitError):
         self.retry_after = retry_after
         self.connected = connected
         self.attempts = 1
+
+
+__all__ = [
+    "BackendError",
+    "ClientError",
+    "DerError",
+    "FetchError",
+    "FreshnessError",
+    "ImdskitError",
+    "ScenarioError",
+    "SelectionError",
+    "StoreError",
+    "TrustError",
+    "UsageError",
+    "VerificationError",
+]

@@ -2,7 +2,7 @@
 
 def test_it(imds):
     ...run the program; it finds the service by its environment, or is told imds.url...
-    assert_asked(imds, category="identity")
+    assert_requested(imds, category="identity")
 
 What belongs here: fixtures and the marker. pytest imports this module in every project of the environment in which imdskit is installed, so nothing of
 imdskit is imported before a test wants it. All else is in :mod:`imdskit.testing`; the page is ``docs/testing.md``.

@@ -442,3 +442,6 @@ def _issuer(detail: str) -> tuple[str, str]:
 def _quoted(text: str, limit: int) -> str:
     """Text from a stranger, for a sentence: quoted, without control characters, and not longer than ``limit`` characters before that."""
     return repr(text[:limit]) + ("..." if len(text) > limit else "")
+
+
+__all__ = ["ENTRIES", "Entry", "Reason", "Stage"]

@@ -1,8 +1,8 @@
-"""The emulator for other people's tests: with the environment that programs look at, and sentences when something was not asked.
+"""The emulator for other people's tests, with the environment variables that programs look at, and assertions about requests.
 
 with imdskit.testing.running("linux") as imds:
     ...run the program...
-    assert_asked(imds, category="identity")
+    assert_requested(imds, category="identity")
 
 What belongs here: what tests need whatever their framework is. Fixtures of pytest are in :mod:`imdskit.pytest_plugin`; the page is
 ``docs/testing.md``.
@@ -100,56 +100,56 @@ def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
             _set(before)
 
 
-def assert_asked(imds: Emulator | Fleet, times: int | None = None, **wanted: Any) -> list[Entry]:
-    """Something was asked of the emulator.
+def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted: Any) -> list[Entry]:
+    """Assert that the emulator received matching requests.
 
     Args:
-        imds: that was asked.
-        times: exactly so often; None for once at least.
-        wanted: ``path``, ``category``, ``method``, ``status``, ``rule``, ``fault``, ``since``, of a fleet ``machine``: attributes
+        imds: the emulator.
+        times: exact number of requests. None accepts any number above zero.
+        wanted: ``path``, ``category``, ``method``, ``status``, ``rule``, ``fault``, ``since`` and, for a fleet, ``machine``: attributes
             of :class:`imdskit.emulator.journal.Filter`.
 
     Returns:
-        the entries of the journal that were meant.
+        the matching entries of the journal.
 
     Raises:
-        AssertionError: it was not; with all that was asked.
+        AssertionError: it did not. The message lists the requests that it received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
     if (not found) if times is None else len(found) != times:
-        expected = "at least once" if times is None else _so_often(times)
-        raise AssertionError(f"{_words(wanted)} was to be asked {expected}, and was asked {_so_often(len(found))}.\n{told(imds)}")
+        expected = "at least 1 request" if times is None else f"{times} request{'' if times == 1 else 's'}"
+        raise AssertionError(f"Expected {expected}{_with(wanted)}, got {len(found)}. {request_log(imds)}")
     return found
 
 
-def assert_not_asked(imds: Emulator | Fleet, **wanted: Any) -> None:
-    """Something was not asked; without further words, nothing at all. As :func:`assert_asked`."""
+def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
+    """Assert that the emulator received no matching request, or no request at all if nothing is given to match. See :func:`assert_requested`."""
     __tracebackhide__ = True
-    assert_asked(imds, 0, **wanted)
+    assert_requested(imds, 0, **wanted)
 
 
 def assert_no_refusals(imds: Emulator | Fleet) -> None:
-    """The program keeps the rules of the service: nothing was refused but by a fault that the test asked for.
+    """Assert that the program keeps the rules of the service: the emulator refused nothing except by a fault of the test.
 
     Raises:
-        AssertionError: something was; with the rule and all that was asked.
+        AssertionError: it refused a request. The message names the rule and lists the requests that it received.
     """
     __tracebackhide__ = True
     refused = [entry for entry in imds.journal if entry.status >= 400 and not entry.fault]
     if refused:
         first = refused[0]
         rule = f" by the rule {first.rule} (docs/fidelity.md)" if first.rule else ""
-        raise AssertionError(f"Request {first.number} was refused with {first.status}{rule}.\n{told(imds)}")
+        raise AssertionError(f"Request {first.number} was refused with {first.status}{rule}. {request_log(imds)}")
 
 
-def told(imds: Emulator | Fleet, most: int = 50) -> str:
-    """The journal for people: a line for each of the last so many requests."""
+def request_log(imds: Emulator | Fleet, most: int = 50) -> str:
+    """Return the journal as text, one line for each of the last ``most`` requests."""
     entries = list(imds.journal)
     if not entries:
-        return "Nothing was asked."
+        return "No requests received."
     lines = [f"  {one.number:4} {one.method} {one.target} -> {one.status}{_why(one)}" for one in entries[-most:]]
-    return "\n".join([f"Asked were, the last of {len(entries)}:", *lines])
+    return "\n".join([f"Requests received ({len(entries)}):", *lines])
 
 
 def _why(entry: Entry) -> str:
@@ -157,12 +157,8 @@ def _why(entry: Entry) -> str:
     return "".join(f" ({name} {value})" for name, value in (("machine", number), ("rule", entry.rule), ("fault", entry.fault)) if value)
 
 
-def _words(wanted: Mapping[str, Any]) -> str:
-    return "What has " + ", ".join(f"{name} {value!r}" for name, value in wanted.items()) if wanted else "Anything"
-
-
-def _so_often(times: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(times, f"{times} times")
+def _with(wanted: Mapping[str, Any]) -> str:
+    return " with " + ", ".join(f"{name}={value!r}" for name, value in wanted.items()) if wanted else ""
 
 
 def _set(changes: Mapping[str, str | None]) -> None:
@@ -171,3 +167,15 @@ def _set(changes: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+__all__ = [
+    "LOOPBACK",
+    "assert_no_refusals",
+    "assert_not_requested",
+    "assert_requested",
+    "emulator",
+    "environment",
+    "request_log",
+    "running",
+]

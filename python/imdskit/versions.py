@@ -157,3 +157,17 @@ ATTESTED: Mapping[str, str] = {
 def newest(versions: Sequence[str], count: int = 3) -> tuple[str, ...]:
     """The ``count`` highest of ``versions``, newest first, as an error about the version names them."""
     return tuple(sorted(versions, reverse=True)[:count])
+
+
+__all__ = [
+    "API_VERSIONS",
+    "ATTESTED",
+    "ENDPOINTS",
+    "EXTENDED",
+    "EXTENDED_SINCE",
+    "INSTANCE",
+    "OPTIONAL",
+    "PREVIEW",
+    "SCHEDULED_EVENTS_VERSIONS",
+    "newest",
+]

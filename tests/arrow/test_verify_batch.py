@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import pickle
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import AT, CASES, TRUST
 
 from imdskit.backends.contract import Backend
 from imdskit.errors import UsageError, VerificationError
@@ -26,13 +26,8 @@ import pyarrow.parquet as pq  # noqa: E402  # needs pyarrow
 from imdskit.arrow import FIELDS, VerifyBatch  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
-VECTORS = ROOT / "tests" / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
 PLAIN = [case for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
 DOCUMENTS = [base64.b64decode(case["document"]) for case in PLAIN]
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
-TRUST = Trust(ANCHORS, INTERMEDIATES)
 GOOD = DOCUMENTS[0]
 VERIFY = VerifyBatch(AT, TRUST)
 

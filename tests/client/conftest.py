@@ -1,4 +1,4 @@
-"""Servers on loopback that misbehave: each test says with a few lines what a connection is answered."""
+"""An emulator on a clock that tests move, and servers on loopback that misbehave in whatever way a test says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+
+from imdskit import testing
+from imdskit.clock import ManualClock
+from imdskit.emulator import Emulator
+
+AT = 1767268800
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -67,3 +73,16 @@ def listen() -> Iterator[Callable[[Behaviour | bytes], Listener]]:
     yield start
     for listener in open_ones:
         listener.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that only the test moves, and the client that waits on it."""
+    return ManualClock(AT)
+
+
+@pytest.fixture
+def imds(clock: ManualClock) -> Iterator[Emulator]:
+    """An emulator on that clock, without the service's rate limit."""
+    with testing.emulator("linux", clock=clock, rate_limit=False) as running:
+        yield running

@@ -10,26 +10,13 @@ from typing import Any
 import pytest
 
 from imdskit.client import Client
-from imdskit.client.answers import Answer
+from imdskit.client.responses import Response
 from imdskit.client.schedule import schedule
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
-AT = 1767268800
-KEYS = Keys()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture
-def imds(clock: ManualClock) -> Any:
-    with Emulator("linux", seed=1, clock=clock, keys=KEYS, rate_limit=False) as running:
-        yield running
+from .conftest import AT
 
 
 def test_an_event_is_handed_out_when_it_is_announced_and_when_it_begins(imds: Emulator, clock: ManualClock) -> None:
@@ -153,7 +140,7 @@ OTHERS = [b"[]", b"{}", b'{"Events":{}}', b'{"Events":[1]}', b'{"Events":[{"Even
 @pytest.mark.parametrize("body", OTHERS, ids=repr)
 def test_what_is_no_list_of_events_is_not_the_service(body: bytes) -> None:
     with pytest.raises(ClientError) as error:
-        schedule(Answer(200, "application/json", body, "http://x"))
+        schedule(Response(200, "application/json", body, "http://x"))
     assert error.value.code == "not-imds"
 
 

@@ -25,7 +25,7 @@ from imdskit.client.models import (
     AttestedDocument,
     Compute,
     Instance,
-    LoadBalancerAnswer,
+    LoadBalancerResponse,
     Model,
     ScheduledEvents,
     Token,
@@ -92,7 +92,7 @@ SAMPLES: dict[str, type[Model]] = {
     "doc-instance-newest-linux.json": Instance,
     "doc-instance-newest-windows.json": Instance,
     "doc-instance-seed-era.json": Instance,
-    "doc-loadbalancer.json": LoadBalancerAnswer,
+    "doc-loadbalancer.json": LoadBalancerResponse,
     "doc-versions.json": ApiVersions,
     "real-attested-2018-10-01.json": AttestedDocument,
     "real-attested-2019-08-15.json": AttestedDocument,
@@ -103,7 +103,7 @@ SAMPLES: dict[str, type[Model]] = {
     "real-instance-2019-08-15.json": Instance,
     "real-instance-2021-12-13.json": Instance,
     "real-instance-2023-11-15-extended.json": Instance,
-    "real-loadbalancer-no-rules.json": LoadBalancerAnswer,
+    "real-loadbalancer-no-rules.json": LoadBalancerResponse,
 }
 
 
@@ -154,11 +154,11 @@ def test_scheduled_events_and_load_balancers_have_numbers() -> None:
     assert (read.document_incarnation, read.events[0].duration_in_seconds, read.events[0].resources) == (2, -1, ("vm",))
     assert read.to_json() == events
     rules = {"loadbalancer": {"publicIpAddresses": [], "inboundRules": [{"protocol": "tcp", "frontendPort": 80, "backendPort": 8080}]}}
-    balancer = LoadBalancerAnswer.from_json(rules).loadbalancer
+    balancer = LoadBalancerResponse.from_json(rules).loadbalancer
     assert balancer is not None
     assert balancer.inbound_rules is not None
     assert (balancer.inbound_rules[0].backend_port, balancer.outbound_rules) == (8080, None)
-    assert LoadBalancerAnswer.from_json(rules).to_json() == rules
+    assert LoadBalancerResponse.from_json(rules).to_json() == rules
 
 
 def test_what_is_unknown_is_kept_and_written_again() -> None:

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
+from imdskit.client.effects import RetrySettings, Send, Wait, send_with_retries
 from imdskit.client.retry import DEFAULT, NO_RETRY, PATIENT, Kind, Policy, Rule, kind_of, next_delay, seconds_of
-from imdskit.client.steps import Send, Settings, Wait, attempts
 from imdskit.clock import ManualClock
 from imdskit.errors import ClientError, UsageError
 
@@ -69,7 +69,7 @@ def test_the_last_wait_too_is_a_second_at_least() -> None:
 
 def test_an_exchange_has_no_more_time_than_is_left() -> None:
     clock = ManualClock(AT)
-    asked = attempts("/x", "instance", Settings(DEFAULT, 5, clock, lambda: 0.0))
+    asked = send_with_retries("/x", "instance", RetrySettings(DEFAULT, 5, clock, lambda: 0.0))
     assert next(asked) == Send("/x", 5)
     clock.advance(40)
     assert asked.throw(failure("gone")) == Wait(1)

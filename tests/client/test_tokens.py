@@ -11,28 +11,16 @@ from urllib.parse import parse_qsl
 import pytest
 
 from imdskit.client import Client
-from imdskit.client.answers import Answer
+from imdskit.client.responses import Response
 from imdskit.client.tokens import PAUSE, SPARE, Token, parsed
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
-AT = 1767268800
+from .conftest import AT
+
 VAULT = "https://vault.azure.net"
-KEYS = Keys()
 TOKEN_PATH = "/metadata/identity/oauth2/token"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture
-def imds(clock: ManualClock) -> Any:
-    with Emulator("linux", seed=1, clock=clock, keys=KEYS, rate_limit=False) as running:
-        yield running
 
 
 def lasting(seconds: int, **others: object) -> list[dict[str, Any]]:
@@ -166,11 +154,11 @@ NO_TOKENS = {
 @pytest.mark.parametrize("body", NO_TOKENS.values(), ids=NO_TOKENS.keys())
 def test_what_holds_no_token_is_not_the_service(body: object) -> None:
     with pytest.raises(ClientError) as error:
-        parsed(Answer(200, "application/json", json.dumps(body).encode(), "http://x"), VAULT, AT)
+        parsed(Response(200, "application/json", json.dumps(body).encode(), "http://x"), VAULT, AT)
     assert error.value.code == "not-imds"
     assert b"secret" not in error.value.body
 
 
 def test_an_end_may_be_told_by_what_is_left() -> None:
-    answer = Answer(200, "application/json", b'{"access_token":"secret","expires_in":3600}', "http://x")
-    assert parsed(answer, VAULT, AT) == Token("secret", "Bearer", VAULT, "", AT + 3600, AT + 3300)
+    response = Response(200, "application/json", b'{"access_token":"secret","expires_in":3600}', "http://x")
+    assert parsed(response, VAULT, AT) == Token("secret", "Bearer", VAULT, "", AT + 3600, AT + 3300)

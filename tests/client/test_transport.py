@@ -1,4 +1,4 @@
-"""Whatever a server does, the client comes back in time, with an answer or a documented error, and asks nobody else."""
+"""Whatever a server does, the client comes back in time, with an response or a documented error, and asks nobody else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Listen = Callable[..., Any]
 
 
 def reply(status: str = "200 OK", body: bytes = b"{}", media_type: str = "application/json; charset=utf-8", *headers: str) -> bytes:
-    """A whole answer."""
+    """A whole response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     if media_type:
         lines.append(f"Content-Type: {media_type}")
@@ -180,8 +180,8 @@ def test_provisional_answers_are_overlooked(listen: Listen) -> None:
 
 
 def test_chunks_are_put_together(listen: Listen) -> None:
-    answer = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"com\r\n9\r\npute":{}}\r\n0\r\n\r\n'
-    assert Client(listen(answer).url).get("instance") == {"compute": {}}
+    response = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"com\r\n9\r\npute":{}}\r\n0\r\n\r\n'
+    assert Client(listen(response).url).get("instance") == {"compute": {}}
 
 
 CUT = {

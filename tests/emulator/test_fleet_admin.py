@@ -19,7 +19,7 @@ from imdskit.emulator.admin.operations import OPERATIONS, openapi
 from imdskit.emulator.admin.operations import Ask as Asked
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Request
-from imdskit.testing import assert_asked, assert_no_refusals, assert_not_asked
+from imdskit.testing import assert_no_refusals, assert_not_requested, assert_requested
 from imdskit.verify import Trust, Verifier
 
 NOON = 1_767_268_800
@@ -271,12 +271,12 @@ def test_machines_are_changed_while_they_are_asked(fleet: Fleet) -> None:
 def test_assertions_of_tests_speak_of_machines(fleet: Fleet) -> None:
     get(fleet, 24)
     get(fleet, 25, "/metadata/instance")
-    assert len(assert_asked(fleet, 1, machine=24, category="instance")) == 1
-    assert_not_asked(fleet, machine=26)
+    assert len(assert_requested(fleet, 1, machine=24, category="instance")) == 1
+    assert_not_requested(fleet, machine=26)
     with pytest.raises(
-        AssertionError, match=r"(?s)What has machine 26 was to be asked.*\(machine 24\).*\(machine 25\) \(rule api-version\)"
+        AssertionError, match=r"(?s)Expected at least 1 request with machine=26, got 0.*\(machine 24\).*\(machine 25\) \(rule api-version\)"
     ):
-        assert_asked(fleet, machine=26)
+        assert_requested(fleet, machine=26)
     with pytest.raises(AssertionError, match="refused with 400 by the rule api-version"):
         assert_no_refusals(fleet)
 

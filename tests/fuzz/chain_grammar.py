@@ -16,7 +16,7 @@ from keyring import RSA_ALGORITHMS, RSA_KEYS, Algorithm, Keyring
 
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 AT = 1_795_000_000
 DAY = 86_400

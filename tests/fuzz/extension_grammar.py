@@ -9,7 +9,7 @@ from der_tree import TEXTS, encoded_text
 
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 SIGNER_NAME = "westeurope.metadata.azure.com"
 NAMES = (

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from imdskit import backends
 from imdskit.backends.contract import Backend, Checker, Document, Limits, Setup
 from imdskit.backends.python import claims, cms, crl, envelope, host_names, strict_json, x509
-from imdskit.client import answers
+from imdskit.client import responses
 from imdskit.clock import ManualClock
 from imdskit.emulator.faults import script as fault_script
 from imdskit.emulator.http import framing
@@ -327,8 +327,8 @@ def answer(data: bytes) -> object:
     chosen, body = data[:3].ljust(3, b"\x00"), data[3:]
     status = (200, 200, 400, 404, 410, 429, 500, 302, 204)[chosen[0] % 9]
     media_type = ("application/json", "text/plain", "text/html", "")[chosen[1] % 4]
-    read = answers.parsed if chosen[2] % 2 else answers.text
-    return read(answers.Answer(status, media_type, body, "http://169.254.169.254/metadata/instance"))
+    read = responses.parsed if chosen[2] % 2 else responses.text
+    return read(responses.Response(status, media_type, body, "http://169.254.169.254/metadata/instance"))
 
 
 def nonce(data: bytes) -> object:

@@ -15,7 +15,7 @@ from keyring import EC_KEYS, ODD_KEYS, RSA_KEYS, Keyring
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Limits, Setup
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 DOMAINS = (("public", "metadata.azure.com"), ("usgovernment", "metadata.azure.us"))
 

@@ -87,10 +87,16 @@ def native_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory, request:
 
 @pytest.fixture(scope="session")
 def zipapp(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package in one file."""
-    archive = tmp_path_factory.mktemp("zipapp") / "imdskit.pyz"
-    run([sys.executable, sources / "packaging" / "make_zipapp.py", archive])
-    return archive
+    """The client and the verifier in one file. The archive with the emulator lies beside it."""
+    folder = tmp_path_factory.mktemp("zipapp")
+    run([sys.executable, sources / "packaging" / "make_zipapp.py", folder])
+    return folder / "imdskit.pyz"
+
+
+@pytest.fixture(scope="session")
+def full_zipapp(zipapp: Path) -> Path:
+    """The whole package in one file."""
+    return zipapp.with_name("imdskit-full.pyz")
 
 
 @pytest.fixture

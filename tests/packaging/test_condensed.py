@@ -32,9 +32,9 @@ def program(source: str) -> str:
     return ast.dump(tree, include_attributes=True)
 
 
-def test_it_holds_the_program_of_the_sources_line_for_line(zipapp: Path) -> None:
+def test_it_holds_the_program_of_the_sources_line_for_line(full_zipapp: Path) -> None:
     shorter = 0
-    with zipfile.ZipFile(zipapp) as archive:
+    with zipfile.ZipFile(full_zipapp) as archive:
         for name in archive.namelist():
             if name == "__main__.py":
                 continue

@@ -19,7 +19,7 @@ PYTHON = Path(__file__).parents[2] / "python"
 PROGRAM = """
 import json, os, urllib.error, urllib.request
 import pytest
-from imdskit.testing import assert_asked, assert_no_refusals, assert_not_asked
+from imdskit.testing import assert_requested, assert_no_refusals, assert_not_requested
 
 def ask(path, base=None, **headers):
     base = base or os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"]
@@ -61,13 +61,13 @@ def test_a_program_finds_the_service_and_the_test_sees_what_it_asked(project: Pr
     said = project.run("""
 def test_token(imds):
     assert ask(TOKEN)["token_type"] == "Bearer"
-    (entry,) = assert_asked(imds, 1, category="identity")
+    (entry,) = assert_requested(imds, 1, category="identity")
     assert entry.parameter("resource") == "https://management.azure.com/"
-    assert_not_asked(imds, category="instance")
+    assert_not_requested(imds, category="instance")
     assert_no_refusals(imds)
 
 def test_another_one_begins_anew(imds):
-    assert_not_asked(imds)
+    assert_not_requested(imds)
     assert ask(INSTANCE)["compute"]["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
     assert imds.url.startswith("http://127.0.0.1:")
 
@@ -90,7 +90,7 @@ def test_limit(imds):
 def test_no_limit(imds):
     for _ in range(50):
         ask(INSTANCE)
-    assert_asked(imds, 50)
+    assert_requested(imds, 50)
 """).assert_outcomes(passed=2)
 
 
@@ -119,7 +119,7 @@ class TestClass:
                 ask(TOKEN)
             assert refused.value.code == status
         assert ask(TOKEN)["access_token"]
-        assert_asked(imds, 2, fault="status")
+        assert_requested(imds, 2, fault="status")
         assert_no_refusals(imds)
 """).assert_outcomes(passed=3)
 
@@ -178,7 +178,7 @@ def test_workers_of_xdist_have_a_service_each(project: Project) -> None:
 @pytest.mark.parametrize("number", range(16))
 def test_many(imds, number):
     assert ask(INSTANCE)["compute"]["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
-    assert_asked(imds, 1)
+    assert_requested(imds, 1)
 """,
         "-n",
         "2",
@@ -235,19 +235,19 @@ def test_it(imds):
     said.stdout.no_fnmatch_line("*ResourceWarning*")
 
 
-def test_an_assertion_that_fails_tells_what_was_asked(project: Project) -> None:
+def test_a_failing_assertion_lists_the_requests(project: Project) -> None:
     said = project.run("""
 def test_never(imds):
     ask(INSTANCE)
-    assert_asked(imds, category="identity")
+    assert_requested(imds, category="identity")
 
 def test_once_too_much(imds):
     ask(INSTANCE), ask(INSTANCE)
-    assert_asked(imds, 1, path="/metadata/instance")
+    assert_requested(imds, 1, path="/metadata/instance")
 
 def test_at_all(imds):
     ask(INSTANCE)
-    assert_not_asked(imds)
+    assert_not_requested(imds)
 
 def test_rude(imds):
     with pytest.raises(urllib.error.HTTPError):
@@ -255,17 +255,17 @@ def test_rude(imds):
     assert_no_refusals(imds)
 
 def test_nothing(imds):
-    assert_asked(imds)
+    assert_requested(imds)
 """)
     said.assert_outcomes(failed=5)
     said.stdout.fnmatch_lines(
         [
-            "*AssertionError: What has category 'identity' was to be asked at least once, and was asked never.",
+            "*AssertionError: Expected at least 1 request with category='identity', got 0. Requests received (1):",
             "*  1 GET /metadata/instance?api-version=2021-02-01 -> 200",
-            "*AssertionError: What has path '/metadata/instance' was to be asked once, and was asked twice.",
-            "*AssertionError: Anything was to be asked never, and was asked once.",
+            "*AssertionError: Expected 1 request with path='/metadata/instance', got 2. Requests received (2):",
+            "*AssertionError: Expected 0 requests, got 1. Requests received (1):",
             "*AssertionError: Request 1 was refused with 400 by the rule *",
-            "*Nothing was asked.",
+            "*AssertionError: Expected at least 1 request, got 0. No requests received.",
         ]
     )
 

@@ -18,7 +18,7 @@ from keyring import RSA_KEYS
 from worlds import ordinary
 
 from imdskit.asn1 import writer as der
-from imdskit.emulator import certificates as x509
+from imdskit.emulator.authority import certificates as x509
 
 HOST = "issuers.example"
 WORLDS = ("plain", "renewed")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import ANCHORS, AT, CASES, FILE, SETTING
 
 from imdskit.backends.contract import Backend, Setup
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
 HERE = Path(__file__).parent / "attested"
-SETTING, *CASES = (json.loads(line) for line in (HERE / "vectors.ndjson").read_text(encoding="ascii").splitlines())
 
 UNTESTED = {
     Reason.BUDGET_SPENT: "tests/backends/test_path.py",
@@ -29,13 +28,13 @@ UNTESTED = {
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_a_document_is_judged_as_its_record_says(case: dict[str, Any], backend: Backend) -> None:
     setup = Setup(
-        anchors=tuple(map(base64.b64decode, SETTING["anchors"])),
+        anchors=ANCHORS,
         intermediates=tuple(map(base64.b64decode, case.get("intermediates", SETTING["intermediates"]))),
         names=tuple((domain, domain) for domain in SETTING["names"]),
         crls=tuple(map(base64.b64decode, case.get("crls", ()))),
     )
     checker = backend.checker(setup)
-    at, nonce = case.get("at", SETTING["at"]), case.get("nonce")
+    at, nonce = case.get("at", AT), case.get("nonce")
     for _ in ("cold", "warm"):
         try:
             checker.check(base64.b64decode(case["document"]), at, nonce)
@@ -57,4 +56,4 @@ def test_the_ids_are_unique() -> None:
 def test_the_script_writes_the_same_bytes_again() -> None:
     code = f"import sys; sys.path[:0] = [{str(HERE)!r}]; import make; sys.stdout.write(make.build())"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=300)
-    assert made.stdout == (HERE / "vectors.ndjson").read_bytes()
+    assert made.stdout == FILE.read_bytes()

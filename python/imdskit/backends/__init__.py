@@ -1,4 +1,7 @@
-"""Choosing a backend. It is chosen once, by the caller, and never by an environment variable."""
+"""Choosing a backend. It is chosen once, by the caller, and never by an environment variable.
+
+Public are the names of this package. Its modules are internal.
+"""
 
 from __future__ import annotations
 
@@ -61,3 +64,6 @@ def _kernels(backend: Backend, *, used: bool) -> Backend:
     from imdskit.backends import rust
 
     return rust.use_kernels(used)
+
+
+__all__ = ["Backend", "best", "get", "with_kernels", "without_kernels"]

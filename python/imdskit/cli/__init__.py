@@ -1,5 +1,7 @@
 """The command line: verbs, exit statuses, and what is said when something goes wrong.
 
+The modules of this package are internal; the interface is the command line.
+
 A verb is a module of its name with ``add_arguments(parser)`` and ``run(options) -> int``; it is imported when it is chosen, so no verb pays
 for another. What belongs here: the way to a verb and back. The page is ``docs/cli.md``.
 """
@@ -10,10 +12,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 
 from imdskit import __version__
 from imdskit.cli import output
-from imdskit.errors import ClientError, ImdskitError, VerificationError
+from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 """Exit statuses: done; refused by the verifier, or not answered as it should by the service; a mistake of the caller; 128 and a signal."""
@@ -64,19 +67,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
-        module = import_module(f"imdskit.cli.{verb}")
+        module = _module(verb)
         parser = _parser(f"imdskit {verb}", module.__doc__ or "")
         module.add_arguments(parser)
         return _parsed(parser, arguments[1:], module.run)
     parser = _parser("imdskit", "Verify, emulate and ask the Azure Instance Metadata Service.\n`imdskit VERB --help` says more.")
     parser.usage = "imdskit VERB ..."
     parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
+    from importlib.util import find_spec  # a millisecond that no verb needs
+
+    present = {verb: what for verb, what in VERBS.items() if find_spec(f"imdskit.cli.{verb}")}
+    lines = [f"{verb:12}{what}" for verb, what in present.items()]
+    if absent := [verb for verb in VERBS if verb not in present]:
+        lines.append(f"Only in imdskit-full.pyz: {', '.join(absent)}")
     verbs = parser.add_argument_group("verbs")
-    verbs.add_argument("verb", metavar="VERB", choices=list(VERBS), help="\n".join(f"{name:12}{what}" for name, what in VERBS.items()))
+    verbs.add_argument("verb", metavar="VERB", choices=list(VERBS), help="\n".join(lines))
     if not arguments:
         parser.print_help(sys.stderr)
         return USAGE
     return _parsed(parser, arguments, lambda _: USAGE)
+
+
+def _module(verb: str) -> ModuleType:
+    """Import the module of a verb. Raises UsageError in an archive that leaves it out (``packaging/make_zipapp.py``)."""
+    try:
+        return import_module(f"imdskit.cli.{verb}")
+    except ModuleNotFoundError as error:
+        if error.name != f"imdskit.cli.{verb}":
+            raise
+        message = f"`{verb}` is not part of imdskit.pyz."
+        raise UsageError(
+            "bad-argument", message, location=verb, hint="It is part of imdskit-full.pyz and of the installed package."
+        ) from None
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:

@@ -8,13 +8,14 @@ Exit status: 0 written, 2 a mistake in the arguments."""
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import NamedTuple
 
 from imdskit import clouds, versions
 from imdskit.cli import VERBS, output
-from imdskit.cli.codes import CODES
+from imdskit.codes import FAMILIES
 from imdskit.emulator.scenario import Scenario
 from imdskit.reasons import Reason
 
@@ -92,7 +93,7 @@ def _paths() -> tuple[str, ...]:
 _WORDS: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "get PATH": _paths,
     "V": lambda: versions.API_VERSIONS,
-    "CODE": lambda: tuple(dict.fromkeys([*(reason.value for reason in Reason), *(one.code for one in CODES)])),
+    "CODE": lambda: tuple(dict.fromkeys([*Reason, *itertools.chain(*FAMILIES.values())])),
     "NAME|FILE": lambda: tuple(Scenario.names()),
     "--cloud": lambda: tuple(cloud.name for cloud in clouds.CLOUDS),
 }

@@ -18,7 +18,7 @@ from typing import Any
 
 from imdskit.cli import inputs, output
 from imdskit.client import Client
-from imdskit.errors import ClientError, UsageError
+from imdskit.errors import ImdskitError, UsageError
 
 VARIABLE = "IMDSKIT_STATE_FILE"
 MAX_BYTES = 64 * 1024
@@ -94,7 +94,8 @@ def _announce(options: argparse.Namespace) -> int:
         message = str(said.get("message") or f"The admin side answered with status {answer.status}.")
         code = str(said.get("code") or "unexpected-status")
         place, hint = str(said.get("location", "")), str(said.get("hint", ""))
-        raise ClientError(code, message, location=place, hint=hint, status=answer.status, body=answer.body)
+        output.error(ImdskitError(code, message, location=place, hint=hint))  # a code of the admin API
+        return 1
     output.value(said)
     return 0
 

@@ -9,7 +9,7 @@ import argparse
 import difflib
 
 from imdskit.cli import output
-from imdskit.cli.codes import CODES
+from imdskit.codes import FAMILIES
 from imdskit.errors import UsageError, VerificationError
 from imdskit.reasons import Reason
 
@@ -50,7 +50,12 @@ def entries() -> list[dict[str, str]]:
         }
         for reason in Reason
     ]
-    return reasons + [{"code": one.code, "error": one.error.__name__, "sentence": one.sentence, "hint": one.hint} for one in CODES]
+    others = [
+        {"code": code.value, "error": error, "sentence": code.sentence, "hint": code.hint}
+        for error, codes in FAMILIES.items()
+        for code in codes
+    ]
+    return reasons + others
 
 
 def meanings(code: str) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ import argparse
 
 from imdskit.cli import output
 from imdskit.client import Client, address
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     except ClientError as error:
         # The service answers 400 where one value is asked for as JSON, and does not say that this is the reason.
         is_instance = address.category(address.full_path(options.path)) == "instance"
-        if options.format is not None or error.code != "bad-request" or not is_instance:
+        if options.format is not None or error.code != ClientCode.BAD_REQUEST or not is_instance:
             raise
         body = client.get_bytes(options.path, "text", options.api_version)
     output.octets(body)

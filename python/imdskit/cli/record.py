@@ -16,6 +16,7 @@ from imdskit.cli import inputs, output
 from imdskit.cli.redaction import CATEGORIES, Redactor
 from imdskit.client import Client
 from imdskit.client.client import API_VERSION
+from imdskit.codes import ClientCode
 from imdskit.emulator.scenario import Scenario
 from imdskit.errors import ClientError, UsageError
 from imdskit.protocol.shape import Member, tree
@@ -68,7 +69,9 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
     extended = {"extended": "true"} if version >= versions.EXTENDED_SINCE else {}
     instance = client.get("instance", "json", version, **extended)
     if not isinstance(instance, dict):
-        raise ClientError("not-imds", "The instance document is not a JSON object.", hint="Something else answers at this address.")
+        raise ClientError(
+            ClientCode.NOT_IMDS, "The instance document is not a JSON object.", hint="Something else answers at this address."
+        )
     if versions.PREVIEW in offered:
         _take_name_servers(instance, client.get("network", api_version=versions.PREVIEW))
     balancer = _load_balancer(client, version)
@@ -92,7 +95,7 @@ def _versions(client: Client) -> tuple[str, ...]:
     try:
         return client.versions()
     except ClientError as error:
-        if error.code not in ("not-found", "bad-request", "unsupported-version"):
+        if error.code not in (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION):
             raise
         return ()
 
@@ -104,7 +107,7 @@ def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
     try:
         answer = client.get("loadbalancer", api_version=version)
     except ClientError as error:
-        if error.code not in ("not-found", "bad-request"):
+        if error.code not in (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST):
             raise
         return {}
     return answer if isinstance(answer, dict) and isinstance(answer.get("loadbalancer"), dict) else {}

@@ -18,7 +18,6 @@ from imdskit.verify import Policy, Trust, Verifier, content, pem
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
-from imdskit.verify.report import error_json
 
 BACKENDS = ("auto", "python", "rust")
 
@@ -94,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     report = verifier.explain(document, at=at, nonce=options.nonce) if options.explain else None
 
     if options.json:
-        text = attestation.json_text() if attestation else json.dumps({"verified": False, **(error_json(refusal) if refusal else {})})
+        text = attestation.json_text() if attestation else json.dumps({"verified": False, **(refusal.to_json() if refusal else {})})
         output.line(content.indented(f'{text[:-1]},"report":{json.dumps(report.to_json())}}}' if report else text))
     elif report:
         output.line(report.text())

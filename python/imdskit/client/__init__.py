@@ -1,24 +1,34 @@
-"""Ask the Instance Metadata Service of the machine that this runs on, as it wants to be asked.
+"""Client for the Instance Metadata Service of the machine that it runs on.
 
-What belongs here: requests and what their answers mean. Checking an attested document is :mod:`imdskit.verify`, which this never imports.
+Public are the names of this package, and the modules ``detect``, ``models`` and ``retry``. All other modules are internal. Verifying an
+attested document is the task of :mod:`imdskit.verify`, which the client never imports.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from imdskit import lazily
 from imdskit.client.client import Client
 
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
-    from imdskit.client.asynchronous import AsyncClient
+    from imdskit.client.async_client import AsyncClient, AsyncEvents, AsyncScheduledEvent
+    from imdskit.client.events import Events, ScheduledEvent
+    from imdskit.client.nonces import Attestation
+    from imdskit.client.probe import Probe
+    from imdskit.client.tokens import Token
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "AsyncEvents", "AsyncScheduledEvent", "Attestation", "Client", "Events", "Probe", "ScheduledEvent", "Token"]
 
+_NAMES = {
+    "imdskit.client.events": ("Events", "ScheduledEvent"),
+    "imdskit.client.nonces": ("Attestation",),
+    "imdskit.client.probe": ("Probe",),
+    "imdskit.client.tokens": ("Token",),
+}
 
-def __getattr__(name: str) -> object:
-    """asyncio costs more to import than all of the client: who does not want it does not pay for it (PEP 562)."""
-    if name == "AsyncClient":
-        from imdskit.client.asynchronous import AsyncClient
+if not TYPE_CHECKING:  # asyncio alone takes longer to import than the client
 
-        return AsyncClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        return lazily(__name__, name, _NAMES, "imdskit.client.async_client")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

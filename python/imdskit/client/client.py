@@ -1,15 +1,15 @@
-"""The client for threads: runs the questions of :mod:`imdskit.client.questions`, one step after the other."""
+"""The client for threads. It runs the operations of :mod:`imdskit.client.operations` and performs their effects."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from imdskit.client.answers import Answer, Json
-from imdskit.client.flights import Flights
-from imdskit.client.questions import API_VERSION, PROBE_SECONDS, Questions, Retry
-from imdskit.client.steps import Procedure, Send, Step, Wait
+from imdskit.client.effects import Effect, Operation, Send, Wait
+from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Retry
+from imdskit.client.responses import Json, Response
 from imdskit.clock import SystemClock, WaitingClock
 from imdskit.errors import ClientError
+from imdskit.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,8 @@ class Client:
         base_url: where the service is: ``http://host[:port]``. None: what ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT`` says;
             else http://169.254.169.254.
         timeout: seconds for one exchange, from the look-up of the name to the last octet.
-        api_version: asked for where a call does not name one. ``newest``: the newest that both the host and this package know, found out
-            with the first question and remembered.
+        api_version: asked for where a call does not name one. ``newest``: the newest that both the host and this package know, determined
+            by the first request and cached.
         connect_timeout: seconds until a connection must stand. On Azure that takes less than a millisecond; elsewhere packets often vanish.
         retry: what is asked again and until when: a policy of :mod:`imdskit.client.retry`, ``default``, ``patient``, or None for one attempt.
         clock: measures the time limits, and is waited on.
@@ -58,20 +58,20 @@ class Client:
         clock: WaitingClock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._questions = Questions(base_url, timeout, api_version, connect_timeout, retry, self._clock)
-        self._flights = Flights()
+        self._operations = Operations(base_url, timeout, api_version, connect_timeout, retry, self._clock)
+        self._single_flight: SingleFlight[Any] = SingleFlight()
         self._transport: Transport | None = None
         self._tokens: Tokens | None = None
 
     @property
     def base_url(self) -> str:
         """Where the service is."""
-        return self._questions.base_url
+        return self._operations.base_url
 
     @property
     def api_version(self) -> str:
         """What is asked for where a call does not name one."""
-        return self._questions.api_version
+        return self._operations.api_version
 
     @overload
     def get(self, path: str, format: Literal["json"] = "json", api_version: str | None = None, **parameters: str) -> Json: ...
@@ -93,19 +93,19 @@ class Client:
             ClientError: the service could not be asked, or did not answer as it should.
             UsageError: an argument cannot mean anything.
         """
-        return self._run(self._questions.value(path, format, api_version, parameters))
+        return self._run(self._operations.value(path, format, api_version, parameters))
 
     def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
         """Like :meth:`get`, and checked like there; the octets of the answer unchanged."""
-        return self._run(self._questions.octets(path, format, api_version, parameters))
+        return self._run(self._operations.raw(path, format, api_version, parameters))
 
     def instance(self, api_version: str | None = None) -> dict[str, Json]:
         """Everything that the service says of the machine: ``/metadata/instance``. Raises like :meth:`get`."""
-        return self._run(self._questions.instance(api_version))
+        return self._run(self._operations.instance(api_version))
 
     def versions(self) -> tuple[str, ...]:
         """The api-versions that the host knows, ascending: ``/metadata/versions``. Raises like :meth:`get`."""
-        return self._run(self._questions.versions())
+        return self._run(self._operations.versions())
 
     def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:
         """A signed statement of who the machine is: ``/metadata/attested/document``. The service's JSON unchanged, ready for a verifier.
@@ -118,7 +118,7 @@ class Client:
             ClientError: like :meth:`get`.
             UsageError: the nonce is one that the service may refuse.
         """
-        return self._run(self._questions.attested_document(nonce, api_version))
+        return self._run(self._operations.attested_document(nonce, api_version))
 
     def attest(self, nonce: str | None = None, api_version: str | None = None) -> Attestation:
         """An attested document whose nonce was looked at: it is the one asked for. Nothing is verified by that.
@@ -133,7 +133,7 @@ class Client:
         """
         from imdskit.client import nonces
 
-        return self._run(nonces.attest(self._questions, nonce, api_version))
+        return self._run(nonces.attest(self._operations, nonce, api_version))
 
     def token(self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None) -> Token:
         """A token of a managed identity: the one that is kept, or a new one. It is renewed before its end, while the old one is still good.
@@ -151,7 +151,7 @@ class Client:
         if self._tokens is None:
             from imdskit.client.tokens import Tokens
 
-            self._tokens = Tokens(self._questions)
+            self._tokens = Tokens(self._operations)
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
 
     def probe(self, timeout: float = PROBE_SECONDS) -> Probe:
@@ -171,7 +171,7 @@ class Client:
         """Scheduled events as they come: an iterator that hands out each when it is announced, and again when it has begun.
 
         Args:
-            poll: seconds between two questions; one a second is recommended, less than 0.2 is not done.
+            poll: seconds between two requests. One per second is recommended; the minimum is 0.2.
             patience: seconds that the service may fail, as while it restarts, before that is an error.
             seen: what an earlier iterator had in its ``seen``: these events are not handed out again.
 
@@ -180,9 +180,9 @@ class Client:
             UsageError: an argument cannot mean anything.
         """
         from imdskit.client.events import Events
-        from imdskit.client.schedule import Following
+        from imdskit.client.schedule import EventFollower
 
-        return Events(Following(self._questions, poll, patience, seen or {}), self._run, lambda one: self.acknowledge(one))
+        return Events(EventFollower(self._operations, poll, patience, seen or {}), self._run, lambda one: self.acknowledge(one))
 
     def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they begin at once.
@@ -196,40 +196,40 @@ class Client:
         """
         from imdskit.client.schedule import acknowledge
 
-        self._run(acknowledge(self._questions, ids))
+        self._run(acknowledge(self._operations, ids))
 
-    def _run(self, procedure: Procedure[T]) -> T:
-        """Do what a procedure says, and return what it returns."""
+    def _run(self, operation: Operation[T]) -> T:
+        """Perform the effects of an operation one by one, and return its result."""
         result: Any = None
         try:
-            step = next(procedure)
+            effect = next(operation)
             while True:
                 try:
-                    result = self._perform(step)
+                    result = self._perform(effect)
                 except ClientError as error:
-                    step = procedure.throw(error)
+                    effect = operation.throw(error)
                 else:
-                    step = procedure.send(result)
+                    effect = operation.send(result)
         except StopIteration as end:
             value: T = end.value
             return value
 
-    def _perform(self, step: Step) -> Any:
-        if isinstance(step, Send):
-            return self._send(step)
-        if isinstance(step, Wait):
-            return self._clock.sleep(step.seconds)
-        return self._flights.share(step.key, lambda: self._run(step.procedure()))
+    def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Send):
+            return self._send(effect)
+        if isinstance(effect, Wait):
+            return self._clock.sleep(effect.seconds)
+        return self._single_flight.run(effect.key, lambda: self._run(effect.operation()))
 
-    def _send(self, step: Send) -> Answer:
+    def _send(self, effect: Send) -> Response:
         if self._transport is None:
             from imdskit.client.transport import Transport  # the costly import, see there
 
-            asks = self._questions
-            self._transport = Transport(asks.base_url, asks.timeout, asks.connect_timeout, MAX_BYTES, self._clock)
-        if step.body is None:
-            return self._transport.get(step.target, step.timeout)
-        return self._transport.post(step.target, step.body, step.timeout)
+            operations = self._operations
+            self._transport = Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, self._clock)
+        if effect.body is None:
+            return self._transport.get(effect.target, effect.timeout)
+        return self._transport.post(effect.target, effect.body, effect.timeout)
 
 
 __all__ = ["API_VERSION", "Client", "ClientError"]

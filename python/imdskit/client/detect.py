@@ -1,7 +1,7 @@
 """Is this an Azure machine? A ladder of steps from cheap to certain, each of which returns what it saw: evidence, and not a boolean.
 
 No step alone is believed. The firmware's tag can be copied by anybody who runs a hypervisor, and may be hidden from a container; the address is used
-by other clouds too; forgotten proxies and portals answer there with status 200; a slow answer is no absence. Only a signature is proof, and checking
+by other clouds too; forgotten proxies and portals answer there with status 200; a slow response is no absence. Only a signature is proof, and checking
 one is not the client's: a function that can is handed in.
 
 What belongs here: what is looked at, and what it means. Source of each rule: in :data:`SOURCES`.
@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit.client import address
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
 
 if TYPE_CHECKING:
-    from imdskit.client.answers import Json
     from imdskit.client.client import Client
+    from imdskit.client.responses import Json
 
 Outcome = Literal["yes", "no", "unknown"]
 """Of a step: it speaks for Azure, against it, or says nothing."""
@@ -44,7 +45,7 @@ SOURCES: Mapping[str, str] = {
 }
 """Step -> where its rule comes from."""
 
-_PASSING = ("throttled", "gone", "server-error", "timed-out", "unreachable")
+_PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
 """Codes of failures that say nothing of who answers."""
 
 _OTHERS = (
@@ -175,19 +176,16 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         listed = client.versions()
     except ClientError as error:
         failure = error
-        if error.code in ("unreachable", "timed-out"):
+        if error.code in (ClientCode.UNREACHABLE, ClientCode.TIMED_OUT):
             return _silent(error, where)
     reached = _step("address", "yes", f"Something answers at {where}.")
-    if failure is not None and failure.code not in (
-        "not-found",
-        "bad-request",
-        "unsupported-version",
-    ):  # those are what hosts before 2020 say
+    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # hosts before 2020 say this
+    if failure is not None and failure.code not in old_host:
         return reached, _foreign(failure), None
     try:
         instance = _instance(client)
     except ClientError as error:
-        if listed is not None and (error.code in _PASSING or error.code == "unsupported-version"):
+        if listed is not None and (error.code in _PASSING or error.code == ClientCode.UNSUPPORTED_VERSION):
             seen = f"There is a list of {len(listed)} api-versions, but no document of the machine: {error.code}."
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
@@ -202,11 +200,11 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
 
 
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
-    """No answer. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
+    """No response. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
     shape = _step("shape", "unknown", "There was no answer to look at.")
     if error.connected:
-        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole answer: {error.message}"), shape, None
-    if error.code == "timed-out":
+        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole response: {error.message}"), shape, None
+    if error.code == ClientCode.TIMED_OUT:
         seen = f"No connection came about in time to {where}. A firewall or a container's network can do that on Azure too."
         return _step("address", "unknown", seen), shape, None
     return _step("address", "no", f"Nothing answers at {where}: {error.message}"), shape, None
@@ -220,7 +218,7 @@ def _foreign(error: ClientError) -> Step:
     likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
     begin = error.body[:_QUOTED].decode("utf-8", "replace")
     quoted = f" It begins with {begin!r}." if begin else ""
-    return _step("shape", "no", f"The answer is not the service's: {error.code}, {error.message}{likeness}{quoted}")
+    return _step("shape", "no", f"The response is not the service's: {error.code}, {error.message}{likeness}{quoted}")
 
 
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None) -> Step:
@@ -246,7 +244,7 @@ def _instance(client: Client) -> Mapping[str, Json]:
     try:
         return client.instance()
     except ClientError as error:
-        if error.code != "unsupported-version":
+        if error.code != ClientCode.UNSUPPORTED_VERSION:
             raise
         return client.instance(_FIRST)
 
@@ -260,3 +258,6 @@ def _compute(instance: Mapping[str, Json], name: str) -> str | None:
 
 def _step(name: str, outcome: Outcome, seen: str) -> Step:
     return Step(name, outcome, seen, SOURCES[name])
+
+
+__all__ = ["CHASSIS_TAG", "SOURCES", "Conclusion", "Evidence", "Outcome", "Prove", "Step", "conclude", "detect"]

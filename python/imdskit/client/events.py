@@ -1,6 +1,6 @@
 """Scheduled events for threads: an iterator that waits, and events that can be acknowledged.
 
-What belongs here: the iterator. What is new, and when to ask, is :mod:`imdskit.client.schedule`.
+What belongs here: the iterator. What is new, and when to send requests, is :mod:`imdskit.client.schedule`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from imdskit.client.schedule import Event, Following
-from imdskit.client.steps import Procedure
+from imdskit.client.effects import Operation
+from imdskit.client.schedule import Event, EventFollower
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,15 @@ class Events:
     Not to be shared between threads: each follows for itself, and the requests of all of them are shared.
 
     Args:
-        following: what is new.
-        run: does what a procedure says.
+        follower: what is new.
+        run: does what an operation says.
         approve: acknowledges an event.
     """
 
-    def __init__(self, following: Following, run: Callable[[Procedure[list[Event]]], list[Event]], approve: Callable[[str], None]) -> None:
-        self._following = following
+    def __init__(
+        self, follower: EventFollower, run: Callable[[Operation[list[Event]]], list[Event]], approve: Callable[[str], None]
+    ) -> None:
+        self._follower = follower
         self._run = run
         self._approve = approve
         self._waiting: deque[Event] = deque()
@@ -49,7 +51,7 @@ class Events:
     @property
     def seen(self) -> Mapping[str, str]:
         """Status of each event that is handed out, by its id: to be kept, and given to the next run."""
-        kept = dict(self._following.seen)
+        kept = dict(self._follower.seen)
         for event in self._waiting:
             kept.pop(event.id, None)
         return kept
@@ -57,14 +59,14 @@ class Events:
     @property
     def incarnation(self) -> int | None:
         """``DocumentIncarnation`` of the last list."""
-        return self._following.incarnation
+        return self._follower.incarnation
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> ScheduledEvent:
         if not self._waiting:
-            self._waiting.extend(self._run(self._following.changes()))
+            self._waiting.extend(self._run(self._follower.changes()))
         return ScheduledEvent(**members(self._waiting.popleft()), approve=self._approve)
 
 

@@ -14,8 +14,9 @@ import json
 import os
 from typing import NamedTuple
 
-from imdskit.client.questions import Questions
-from imdskit.client.steps import Procedure
+from imdskit.client.effects import Operation
+from imdskit.client.operations import Operations
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 DIGITS = 10
@@ -37,7 +38,7 @@ class Attestation(NamedTuple):
     nonce: str
 
 
-def attest(questions: Questions, nonce: str | None, api_version: str | None) -> Procedure[Attestation]:
+def attest(operations: Operations, nonce: str | None, api_version: str | None) -> Operation[Attestation]:
     """A document that carries the nonce asked for. One with another is asked for once more.
 
     Raises:
@@ -45,15 +46,15 @@ def attest(questions: Questions, nonce: str | None, api_version: str | None) -> 
     """
     for _ in range(2):
         wanted = nonce if nonce is not None else new_nonce()
-        document = yield from questions.attested_document(wanted, api_version)
+        document = yield from operations.attested_document(wanted, api_version)
         found = nonce_in(document)
         if found == wanted:
             return Attestation(document, wanted)
     said = "no nonce that could be found" if found is None else f"the nonce {found[:40]!r}"
     hint = "An earlier document came back, or something else answers. Ask again in a minute; never send such a document to a verifier."
-    place = f"{questions.base_url}/metadata/attested/document"
+    location = f"{operations.base_url}/metadata/attested/document"
     raise ClientError(
-        "wrong-nonce", f"The document has {said}, not the one asked for.", location=place, hint=hint, status=200, body=document
+        ClientCode.WRONG_NONCE, f"The document has {said}, not the one asked for.", location=location, hint=hint, status=200, body=document
     )
 
 

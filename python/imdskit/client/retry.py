@@ -1,6 +1,6 @@
-"""When to ask again, and how long to wait before: the rules as data, and the one function that reads them.
+"""When to retry a request, and how long to wait first: the rules as data, and the one function that reads them.
 
-What belongs here: decisions. Nothing here sends, waits, or knows what time it is; :mod:`imdskit.client.steps` does what is decided.
+What belongs here: decisions. Nothing here sends, waits, or knows what time it is; :mod:`imdskit.client.effects` does what is decided.
 
 Source: IMDS documentation, "Errors and debugging" (410: for up to 70 seconds) and "Rate limiting"; managed identities documentation, "Retry
 guidance" (404, 429 and timeouts with exponential back-off, 5xx after a second at least); RFC 9110 section 10.2.3 (Retry-After). First waits,
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
-"""Kinds of failure that pass: 404 below ``/identity``; 410; 429; 5xx; a connection and no whole answer; no connection."""
+"""Kinds of transient failure: 404 below ``/identity``; 410; 429; 5xx; a connection without a complete response; no connection."""
 
 LONGEST = 24 * 60 * 60
 """Seconds. No limit of a rule or policy is longer."""
@@ -54,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is asked again, and until when.
+    """What is retried, and until when.
 
     Attributes:
         deadline: seconds for everything together: attempts, and waits between them. No attempt begins or ends later.
@@ -109,20 +110,20 @@ NO_RETRY = Policy(deadline=LONGEST, rules={})
 
 
 def kind_of(category: str, failure: ClientError) -> Kind | None:
-    """The kind of a failure that passes, or None for one that asking again does not mend.
+    """Return the kind of a transient failure, or None for a failure that a retry does not fix.
 
     Args:
-        category: of the path that was asked for, as :func:`imdskit.client.address.category` says it.
+        category: of the requested path, as :func:`imdskit.client.address.category` says it.
         failure: what came of it.
     """
-    if failure.code == "not-found":
+    if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
-    if failure.code in ("timed-out", "unreachable"):
+    if failure.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE):
         return "silent" if failure.connected else "absent"
     return _BY_CODE.get(failure.code)
 
 
-_BY_CODE: Mapping[str, Kind] = {"gone": "gone", "throttled": "throttled", "server-error": "failed"}
+_BY_CODE: Mapping[ClientCode, Kind] = {ClientCode.GONE: "gone", ClientCode.THROTTLED: "throttled", ClientCode.SERVER_ERROR: "failed"}
 
 
 def next_delay(
@@ -143,7 +144,7 @@ def next_delay(
         attempt: so many were made.
         elapsed: seconds since the first attempt began.
         lasting: seconds since the first failure of this kind.
-        retry_after: seconds that the service asks for. It is never asked earlier; if that is too late, it is not asked again at all.
+        retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at all.
         chance: from 0 to 1, for the jitter.
     """
     rule = None if kind is None else policy.rules.get(kind)
@@ -176,3 +177,6 @@ def seconds_of(retry_after: str, now: int) -> float | None:
         return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
     except (ValueError, OverflowError):
         return None
+
+
+__all__ = ["DEFAULT", "NO_RETRY", "PATIENT", "Kind", "Policy", "Rule"]

@@ -1,6 +1,6 @@
 """Scheduled events: what is announced to the machine, followed as it changes, and approved.
 
-What belongs here: the events as data, what is new between two answers, and the procedures to follow and to approve.
+What belongs here: the events as data, what is new between two responses, and the operations to follow and to approve.
 
 Source: scheduled events documentation: ``DocumentIncarnation`` changes with the list and only with it; an event is gone when it is over;
 one poll a second is recommended; ``StartRequests`` approves.
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imdskit import versions
-from imdskit.client import answers
-from imdskit.client.answers import Answer
-from imdskit.client.questions import Questions, text
-from imdskit.client.steps import SECOND, Procedure, Wait, attempts
+from imdskit.client import responses
+from imdskit.client.effects import SECOND, Operation, Wait, send_with_retries
+from imdskit.client.operations import Operations, text
+from imdskit.client.responses import Response
 from imdskit.errors import ClientError, UsageError
 
 POLL = 1.0
-"""Seconds between two questions."""
+"""Seconds between two operations."""
 
 PATIENCE = 5 * 60.0
 """Seconds. A service that fails for longer while it is followed is reported."""
@@ -72,15 +72,15 @@ class Schedule:
     events: tuple[Event, ...]
 
 
-def schedule(answer: Answer) -> Schedule:
-    """The list in an answer; an empty body, which was seen, is an empty list. Raises ClientError ``not-imds`` for anything else."""
-    if not answer.body.strip():
+def schedule(response: Response) -> Schedule:
+    """Return the list in a response. An empty body, which was observed, is an empty list. Raises ClientError ``not-imds`` for anything else."""
+    if not response.body.strip():
         return Schedule(None, ())
-    value = answers.parsed(answer)
+    value = responses.parsed(response)
     members = value if isinstance(value, dict) else {}
     incarnation, listed = members.get("DocumentIncarnation"), members.get("Events")
     if not isinstance(listed, list) or not all(isinstance(one, dict) and isinstance(one.get("EventId"), str) for one in listed):
-        raise answers.foreign(answer, "There is no list of events in the answer.")
+        raise responses.foreign(response, "There is no list of events in the response.")
     return Schedule(incarnation if isinstance(incarnation, int) else None, tuple(map(_event, listed)))
 
 
@@ -104,12 +104,12 @@ def _event(raw: Mapping[str, Any]) -> Event:
     )
 
 
-class Following:
+class EventFollower:
     """The events of one service, from one change to the next. Not to be shared between threads.
 
     Args:
-        questions: of the client.
-        poll: seconds between two questions.
+        operations: of the client.
+        poll: seconds between two operations.
         patience: seconds that the service may fail before it is reported.
         seen: status of each event that is known already, by its id, as an earlier run left it.
 
@@ -121,11 +121,11 @@ class Following:
         UsageError: an argument cannot mean anything.
     """
 
-    def __init__(self, questions: Questions, poll: float, patience: float, seen: Mapping[str, str]) -> None:
+    def __init__(self, operations: Operations, poll: float, patience: float, seen: Mapping[str, str]) -> None:
         for name, number, most in (("poll", poll, 3600), ("patience", patience, 86400)):
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
                 raise UsageError("bad-argument", f"Not a number of seconds from 0 to {most}.", location=name)
-        self._questions = questions
+        self._operations = operations
         self._poll = max(poll, 0.2)  # five requests a second is what the service takes
         self._patience = patience
         self._failing: int | None = None
@@ -134,21 +134,21 @@ class Following:
         self.seen = dict(seen)
         self.incarnation: int | None = None
 
-    def changes(self) -> Procedure[list[Event]]:
+    def changes(self) -> Operation[list[Event]]:
         """Wait for the next change, and return the events that are new, or have another status: one at least.
 
-        A service that restarts is waited for: it may answer nothing, errors, or from another incarnation, and what it still lists is not
+        A service that restarts is waited for: it may send nothing, errors, or another incarnation, and what it still lists is not
         handed out a second time.
 
         Raises:
-            ClientError: it failed for longer than ``patience``, never answered at all, or something else answers.
+            ClientError: it failed for longer than ``patience``, never responded at all, or something else responds.
         """
         while True:
             if self._asked:
                 yield Wait(self._poll)
             self._asked = True
             try:
-                now = schedule((yield from self._ask()))
+                now = schedule((yield from self._request()))
             except ClientError as error:
                 self._failed(error)
                 continue
@@ -161,17 +161,17 @@ class Following:
             if new:
                 return new
 
-    def _ask(self) -> Procedure[Answer]:
-        return (yield from self._questions.ask("/metadata/scheduledevents", "json", None, {}))
+    def _request(self) -> Operation[Response]:
+        return (yield from self._operations.request("/metadata/scheduledevents", "json", None, {}))
 
     def _failed(self, error: ClientError) -> None:
         """Put up with it, or raise it."""
         from imdskit.client.retry import kind_of
 
-        now = self._questions.clock.monotonic_ns()
+        now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now
-        # Nobody answered yet, and nobody can be connected to: there is no service here.
+        # No response yet, and no connection either: there is no service here.
         if (not self._met and not error.connected) or kind_of("scheduledevents", error) is None:
             raise error
         if now - self._failing >= self._patience * SECOND:
@@ -179,7 +179,7 @@ class Following:
         self.incarnation = None  # numbers of before a restart say nothing of those after it
 
 
-def acknowledge(questions: Questions, ids: Sequence[str]) -> Procedure[None]:
+def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
     """Approve events, so that they begin at once.
 
     Raises:
@@ -190,4 +190,4 @@ def acknowledge(questions: Questions, ids: Sequence[str]) -> Procedure[None]:
         raise UsageError("bad-argument", f"Not 1 to {MAX_EVENTS} events.", location="ids")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
     target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_VERSIONS[-1]}"
-    yield from attempts(target, "scheduledevents", questions.settings(), body)
+    yield from send_with_retries(target, "scheduledevents", operations.settings(), body)

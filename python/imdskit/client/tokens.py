@@ -1,6 +1,6 @@
-"""Tokens of managed identities: asked for, kept while they are good, and renewed before they end.
+"""Tokens of managed identities: requested, cached while they are valid, and renewed before they expire.
 
-What belongs here: what a token is, how long it is kept, and the procedure that gets one.
+What belongs here: what a token is, how long it is kept, and the operation that gets one.
 
 Source: managed identities documentation, "Get a token using HTTP"; when a token is renewed early is as in azure-identity 1.27.0: at
 ``refresh_in`` if the service says it, at half its life if that is two hours or more, else five minutes before the end.
@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from imdskit.client import answers
+from imdskit.client import responses
 from imdskit.client.address import target
-from imdskit.client.answers import Answer, Json
-from imdskit.client.questions import Questions, text
-from imdskit.client.steps import Procedure, Share, attempts
+from imdskit.client.effects import Operation, Share, send_with_retries
+from imdskit.client.operations import Operations, text
+from imdskit.client.responses import Json, Response
 from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
 VERSION = "2018-02-01"
-"""The first that has tokens, and the one that every SDK asks for."""
+"""The first that has tokens, and the one that every SDK requests."""
 
 EARLY = 5 * 60
 """Seconds before its end at which a token is renewed, if nothing else says when."""
@@ -64,15 +64,15 @@ class Tokens:
     """The tokens of one client. Safe to share between threads.
 
     Args:
-        questions: of the client.
+        operations: of the client.
     """
 
-    def __init__(self, questions: Questions) -> None:
-        self._questions = questions
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
         self._kept: dict[Key, Token] = {}
         self._not_before: dict[Key, int] = {}
 
-    def token(self, resource: str, selectors: Mapping[str, str | None]) -> Procedure[Token]:
+    def token(self, resource: str, selectors: Mapping[str, str | None]) -> Operation[Token]:
         """A good token: the one that is kept, or a new one.
 
         A renewal before its time is one attempt, made by one caller while the others go on with the old token; if it fails, so does he.
@@ -85,7 +85,7 @@ class Tokens:
         if len(named) > 1:
             raise UsageError("bad-argument", f"More than one identity is named: {', '.join(named)}.", location=", ".join(named))
         key = tuple({"resource": text(resource, "resource"), **named}.items())
-        kept, now = self._kept.get(key), self._questions.clock.now()
+        kept, now = self._kept.get(key), self._operations.clock.now()
         if kept is None or now >= kept.expires_on - SPARE:
             token: Token = yield Share((PATH, key, "new"), lambda: self._fetch(key, once=False))
             return token
@@ -98,38 +98,38 @@ class Tokens:
             return kept
         return renewed
 
-    def _fetch(self, key: Key, *, once: bool) -> Procedure[Token]:
-        """Runs in one flight at a time for a key: what another has just fetched is not fetched again."""
-        kept, now = self._kept.get(key), self._questions.clock.now()
+    def _fetch(self, key: Key, *, once: bool) -> Operation[Token]:
+        """Fetch a token. Runs once at a time for a key, and first looks for a token that another caller has just fetched."""
+        kept, now = self._kept.get(key), self._operations.clock.now()
         if kept is not None and now < min(kept.refresh_on, kept.expires_on - SPARE):
             return kept
-        asked = target(PATH, {"api-version": VERSION, **dict(key)})
-        answer = yield from attempts(asked, "identity", self._questions.settings(once=once))
-        token = parsed(answer, dict(key)["resource"], self._questions.clock.now())
+        url = target(PATH, {"api-version": VERSION, **dict(key)})
+        response = yield from send_with_retries(url, "identity", self._operations.settings(once=once))
+        token = parsed(response, dict(key)["resource"], self._operations.clock.now())
         self._kept[key] = token
         self._not_before.pop(key, None)
         return token
 
 
-def parsed(answer: Answer, resource: str, now: int) -> Token:
-    """The token in an answer. Numbers come as text from the service, and as numbers from other programs that play it.
+def parsed(response: Response, resource: str, now: int) -> Token:
+    """The token in a response. Numbers come as text from the service, and as numbers from other programs that play it.
 
     Args:
-        answer: good.
-        resource: that was asked for.
+        response: good.
+        resource: as requested.
         now: Unix time in seconds.
 
     Raises:
         ClientError: ``not-imds``, there is none in it.
     """
-    value = answers.parsed(answer)
+    value = responses.parsed(response)
     members = value if isinstance(value, dict) else {}
     secret, kind = members.get("access_token"), members.get("token_type", "Bearer")
     expires_on, left, refresh_in = (_seconds(members.get(name)) for name in ("expires_on", "expires_in", "refresh_in"))
     if expires_on is None and left is not None:
         expires_on = now + left
     if not isinstance(secret, str) or not secret.isascii() or not secret.isprintable() or not secret or expires_on is None:
-        error = answers.foreign(answer, "There is no token in the answer.")
+        error = responses.foreign(response, "There is no token in the response.")
         error.body = b""  # it may hold a secret all the same
         raise error
     life = max(expires_on - now, 0)

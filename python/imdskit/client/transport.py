@@ -1,10 +1,10 @@
-"""One request, one answer, in bounded time and space. The only file that knows ``urllib.request``.
+"""One request, one response, in bounded time and space. The only file that knows ``urllib.request``.
 
 The opener has a single handler: without a proxy handler no setting of the environment is looked at, without a redirect handler no redirect
-is followed, and without an error handler every status comes back as an answer. One deadline holds for everything from the look-up of the
+is followed, and without an error handler every status comes back as a response. One deadline holds for everything from the look-up of the
 name to the last octet of the body: the time left is set before each read, so a server that sends an octet now and then gains nothing by it.
 
-What belongs here: sockets and HTTP. What an answer means is in :mod:`imdskit.client.answers`. This module costs more to import than all
+What belongs here: sockets and HTTP. What a response means is in :mod:`imdskit.client.responses`. This module costs more to import than all
 others of the client together, so it is imported with the first request.
 """
 
@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from urllib.error import URLError
 
 from imdskit import __version__
-from imdskit.client.answers import Answer
+from imdskit.client.responses import Response
 from imdskit.clock import Clock
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 SECOND = 1_000_000_000
@@ -47,7 +48,7 @@ class Transport:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def get(self, target: str, timeout: float | None = None) -> Answer:
+    def get(self, target: str, timeout: float | None = None) -> Response:
         """Ask once, with ``Metadata: true``.
 
         Args:
@@ -59,11 +60,13 @@ class Transport:
         """
         return self.send("GET", target, METADATA, timeout=timeout)
 
-    def post(self, target: str, body: bytes, timeout: float | None = None) -> Answer:
+    def post(self, target: str, body: bytes, timeout: float | None = None) -> Response:
         """Send JSON once, with ``Metadata: true``. Otherwise like :meth:`get`."""
         return self.send("POST", target, {**METADATA, "Content-Type": "application/json"}, body, timeout)
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None
+    ) -> Response:
         """Any other request, once. Raises ClientError like :meth:`get`."""
         url = self._base_url + target
         timeout_ns = self._timeout_ns if timeout is None else min(self._timeout_ns, int(timeout * SECOND))
@@ -82,7 +85,7 @@ class Transport:
                 if response.length:  # octets that Content-Length promised
                     raise http.client.IncompleteRead(body, response.length)
                 media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
-                return Answer(response.status, media_type, body, url, _retry_after(response.headers, self._clock))
+                return Response(response.status, media_type, body, url, _retry_after(response.headers, self._clock))
         except ClientError as error:
             error.location = url
             raise
@@ -98,7 +101,7 @@ class Transport:
             raise _unreachable(url, _why(error), allowance.connected) from None
         except (http.client.HTTPException, ValueError) as error:
             message = f"What came back is not HTTP: {type(error).__name__}."
-            raise ClientError("not-imds", message, location=url, hint="Something else listens at this address.") from None
+            raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Something else listens at this address.") from None
 
 
 class _Allowance:
@@ -228,14 +231,16 @@ def _why(reason: object) -> str:
 
 
 def _too_large() -> ClientError:
-    return ClientError("too-large", "The answer is larger than any of the service's.", hint="Something else answers at this address.")
+    return ClientError(
+        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Something else answers at this address."
+    )
 
 
 def _timed_out(url: str, connected: bool) -> ClientError:
     hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError("timed-out", "No complete answer in time.", location=url, hint=hint, connected=connected)
+    return ClientError(ClientCode.TIMED_OUT, "No complete answer in time.", location=url, hint=hint, connected=connected)
 
 
 def _unreachable(url: str, why: str, connected: bool = True) -> ClientError:
     hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError("unreachable", f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)
+    return ClientError(ClientCode.UNREACHABLE, f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)

@@ -120,3 +120,6 @@ def _certificate(certificate: Certificate, *, trusted: bool) -> dict[str, Any]:
 
 def _name(name: Name) -> str:
     return name.common_names[-1] if name.common_names else name.der.hex()
+
+
+__all__ = ["anatomy"]

@@ -103,3 +103,6 @@ def _content(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a regular file")
         return file.read(MAX_BYTES)  # a longer one is then not what its name says
+
+
+__all__ = ["IntermediateCache"]

@@ -59,3 +59,6 @@ def _blocks(data: bytes, label: str, noun: str, origin: str) -> tuple[bytes, ...
         except binascii.Error as error:
             raise TrustError("bad-trust", f"{noun.capitalize()} {index + 1} is not base64: {error}.", location=origin) from None
     return tuple(found)
+
+
+__all__ = ["certificates", "crls"]

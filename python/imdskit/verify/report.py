@@ -47,7 +47,7 @@ class Report:
                     "outcome": outcome.outcome,
                     "evidence": outcome.evidence,
                     "source": outcome.source,
-                    **({} if outcome.error is None else error_json(outcome.error)),
+                    **({} if outcome.error is None else outcome.error.to_json()),
                 }
                 for outcome in self.outcomes
             ],
@@ -68,15 +68,3 @@ class Report:
             lines.append("not checked, as the policy asks: " + "; ".join(self.relaxed))
         lines.append("accepted" if self.ok else f"refused: {self.error.code if self.error else ''}")
         return "\n".join(lines)
-
-
-def error_json(error: VerificationError) -> dict[str, object]:
-    """A refusal as JSON members."""
-    return {
-        "reason": error.code,
-        "stage": error.stage.value,
-        "location": error.location,
-        "message": error.message,
-        "detail": error.detail,
-        "hint": error.hint,
-    }

@@ -4,19 +4,6 @@ What belongs here: shapes. Nothing is asked here, and no value is turned into an
 read. This package costs more to import than the client itself, which does not import it: whoever wants types does.
 """
 
-from imdskit.client.models.answers import (
-    ApiVersions,
-    AttestedContent,
-    AttestedDocument,
-    FrontendAddress,
-    InboundRule,
-    LoadBalancer,
-    LoadBalancerAnswer,
-    ScheduledEvent,
-    ScheduledEvents,
-    TimeStamp,
-    Token,
-)
 from imdskit.client.models.compute import (
     AdditionalCapabilities,
     Compute,
@@ -40,6 +27,19 @@ from imdskit.client.models.instance import (
     Subnet,
 )
 from imdskit.client.models.reader import Model
+from imdskit.client.models.responses import (
+    ApiVersions,
+    AttestedContent,
+    AttestedDocument,
+    FrontendAddress,
+    InboundRule,
+    LoadBalancer,
+    LoadBalancerResponse,
+    ScheduledEvent,
+    ScheduledEvents,
+    TimeStamp,
+    Token,
+)
 from imdskit.client.models.storage import (
     Blob,
     DataDisk,
@@ -80,7 +80,7 @@ __all__ = [
     "Ipv6",
     "KeyEncryptionKey",
     "LoadBalancer",
-    "LoadBalancerAnswer",
+    "LoadBalancerResponse",
     "ManagedDisk",
     "Model",
     "Network",

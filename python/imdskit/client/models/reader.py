@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 Json = Any
@@ -144,4 +145,4 @@ def _wrong(kind: type, value: Json, place: str) -> ClientError:
     """``place`` needs no escapes of RFC 6901: it is made of the service's own names and of numbers."""
     message = f"There is {type(value).__name__} where the service gives {_SAID[kind]}."
     hint = "Something else may answer at this address; or the service has changed, and imdskit needs to be updated."
-    return ClientError("not-imds", message, location=place or "/", hint=hint)
+    return ClientError(ClientCode.NOT_IMDS, message, location=place or "/", hint=hint)

@@ -70,3 +70,6 @@ class RedisStore:
             return True
         hint = "Hand in a plain client, not a pipeline or an asynchronous one."
         raise StoreError("store-broken", f"The client answered with {type(answer).__name__}.", location="redis", hint=hint)
+
+
+__all__ = ["RedisClient", "RedisStore"]

@@ -1,7 +1,7 @@
-"""What an answer means: a body, or the error that it stands for.
+"""What a response means: a body, or an error.
 
-Other programs answer at the service's address too: forgotten proxies, captive portals, other clouds. The service answers JSON, or text
-where it was asked for, and never HTML; what does not look like that is ``not-imds``.
+Other programs respond at the service's address too: forgotten proxies, captive portals, other clouds. The service sends JSON, or text
+on request, and never HTML; anything else is ``not-imds``.
 
 Source: IMDS documentation, "Errors and debugging"; recorded errors.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 Json = Any
@@ -20,95 +21,97 @@ _QUOTED = 200
 """Characters of a service's own words that go into an error."""
 
 
-class Answer(NamedTuple):
-    """What came back.
+class Response(NamedTuple):
+    """A response of the service, or of whatever listens at its address.
 
     Attributes:
         status: the status code.
         media_type: of ``Content-Type``, lower case without parameters; ``""`` if there was none.
         body: the whole body.
-        place: the URL that was asked, for errors.
+        url: the requested URL, for errors.
         retry_after: seconds that ``Retry-After`` asks to wait, or None.
     """
 
     status: int
     media_type: str
     body: bytes
-    place: str
+    url: str
     retry_after: float | None = None
 
 
-def parsed(answer: Answer) -> Json:
-    """The JSON object or array of a good answer.
+def parsed(response: Response) -> Json:
+    """The JSON object or array of a good response.
 
     Raises:
-        ClientError: the answer is an error, or no JSON.
+        ClientError: the response is an error, or no JSON.
     """
-    check(answer)
-    value = _json(answer.body)
+    check(response)
+    value = _json(response.body)
     if not isinstance(value, dict | list):
-        raise foreign(answer, "The answer is not a JSON object or array.")
+        raise foreign(response, "The response is not a JSON object or array.")
     return value
 
 
-def text(answer: Answer) -> str:
-    """The text of a good answer.
+def text(response: Response) -> str:
+    """The text of a good response.
 
     Raises:
-        ClientError: the answer is an error, or no text.
+        ClientError: the response is an error, or no text.
     """
-    check(answer)
+    check(response)
     try:
-        return answer.body.decode("utf-8")
+        return response.body.decode("utf-8")
     except UnicodeDecodeError:
-        raise foreign(answer, "The answer is not UTF-8.") from None
+        raise foreign(response, "The response is not UTF-8.") from None
 
 
-def foreign(answer: Answer, message: str) -> ClientError:
+def foreign(response: Response, message: str) -> ClientError:
     """Something answered that is not the service."""
     hint = "Something else answers at this address: a proxy, a portal, another cloud's metadata service. Look at `body`."
-    return _error("not-imds", answer, message, hint)
+    return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
-def check(answer: Answer) -> None:
+def check(response: Response) -> None:
     """Return if the status is 200 and the body is no web page.
 
     Raises:
         ClientError: with the code that the status stands for.
     """
-    status = answer.status
-    said = _words(answer)
+    status = response.status
+    said = _words(response)
     if status == 429:
         hint = "The service takes 5 requests a second, and 20 below /identity. Wait, then ask again."
-        raise _error("throttled", answer, "Too many requests.", hint)
+        raise _error(ClientCode.THROTTLED, response, "Too many requests.", hint)
     if status == 410:
-        raise _error("gone", answer, "The service is being updated.", "Ask again for up to 70 seconds.")
+        raise _error(ClientCode.GONE, response, "The service is being updated.", "Ask again for up to 70 seconds.")
     if status >= 500:
-        raise _error("server-error", answer, f"The service failed with status {status}{said}.", "Ask again after a second or more.")
+        raise _error(
+            ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Ask again after a second or more."
+        )
     if 300 <= status < 400:
         message = f"Status {status} points elsewhere, and redirects are never followed."
-        raise _error("redirected", answer, message, "The service does not redirect: something else answers at this address.")
-    if answer.media_type == "text/html" or _is_page(answer.body):
-        raise foreign(answer, f"A web page came back, with status {status}.")
+        raise _error(ClientCode.REDIRECTED, response, message, "The service does not redirect: something else answers at this address.")
+    if response.media_type == "text/html" or _is_page(response.body):
+        raise foreign(response, f"A web page came back, with status {status}.")
     if status == 200:
         return
     if status in (400, 404):
-        _check_version(answer, said)
+        _check_version(response, said)
     if status == 400:
         hint = "A single value is given as text only (format text); see also the parameters."
-        raise _error("bad-request", answer, f"The service does not accept the request{said}.", hint)
+        raise _error(ClientCode.BAD_REQUEST, response, f"The service does not accept the request{said}.", hint)
     if status == 404:
         hint = "Is the member younger than the api-version? Names are spelt exactly, letter case included."
-        raise _error("not-found", answer, f"There is nothing at this path{said}.", hint)
+        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", hint)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
         hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
-    raise _error("unexpected-status", answer, f"Status {status}{said}.", hint)
+    raise _error(ClientCode.UNEXPECTED_STATUS, response, f"Status {status}{said}.", hint)
 
 
-def _check_version(answer: Answer, said: str) -> None:
+def _check_version(response: Response, said: str) -> None:
     """The service of today answers 400 with a list of versions, that of 2017 to 2020 a 404 in these words (spec of errors, recordings)."""
-    body = _json(answer.body)
+    body = _json(response.body)
     if not isinstance(body, dict):
         return
     words = body.get("error")
@@ -119,12 +122,12 @@ def _check_version(answer: Answer, said: str) -> None:
     hint = "Ask /metadata/versions for the versions that this machine's host knows."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
         hint = "The newest that this machine's host knows: " + ", ".join(newest[:10])[:_QUOTED] + "."
-    raise _error("unsupported-version", answer, f"The service does not know this api-version{said}.", hint)
+    raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{said}.", hint)
 
 
-def _words(answer: Answer) -> str:
+def _words(response: Response) -> str:
     """What the service itself says of an error, to be put behind a sentence."""
-    body = _json(answer.body) if answer.status != 200 else None
+    body = _json(response.body) if response.status != 200 else None
     if not isinstance(body, dict):
         return ""
     words = [body[name] for name in ("error", "error_description") if isinstance(body.get(name), str)]
@@ -143,7 +146,7 @@ def _json(body: bytes) -> Json:
         return None
 
 
-def _error(code: str, answer: Answer, message: str, hint: str) -> ClientError:
+def _error(code: ClientCode, response: Response, message: str, hint: str) -> ClientError:
     return ClientError(
-        code, message, location=answer.place, hint=hint, status=answer.status, body=answer.body, retry_after=answer.retry_after
+        code, message, location=response.url, hint=hint, status=response.status, body=response.body, retry_after=response.retry_after
     )

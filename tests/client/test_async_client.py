@@ -15,25 +15,13 @@ from imdskit.client import AsyncClient, Client
 from imdskit.client.retry import DEFAULT, Policy
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.authority.keys import Keys
 from imdskit.errors import ClientError, UsageError
 
-AT = 1767268800
-KEYS = Keys()
+from .conftest import AT
+
 STEADY = Policy(DEFAULT.deadline, DEFAULT.rules, jitter=0)
 PACKAGE = Path(__file__).parent.parent.parent / "python"
 VAULT = "https://vault.azure.net"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture
-def imds(clock: ManualClock) -> Any:
-    with Emulator("linux", seed=1, clock=clock, keys=KEYS, rate_limit=False) as running:
-        yield running
 
 
 def client_of(imds: Emulator, clock: ManualClock, **options: Any) -> AsyncClient:

@@ -1,7 +1,7 @@
-"""Which request to make for what, as procedures (:mod:`imdskit.client.steps`): the core that both clients share.
+"""Operations of the client: which requests to make, and what a good response looks like. Both clients share them.
 
-What belongs here: paths, parameters and versions, and what a good answer looks like. Tokens, scheduled events and documents with a checked
-nonce have modules of their own, which are imported when they are wanted.
+An operation is a generator of effects (:mod:`imdskit.client.effects`). Tokens, scheduled events and documents with a checked nonce have
+modules of their own, which are imported on first use.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from imdskit import versions
-from imdskit.client import address, answers
-from imdskit.client.answers import Answer, Json
-from imdskit.client.steps import Procedure, Settings, Share, attempts
+from imdskit.client import address, responses
+from imdskit.client.effects import Operation, RetrySettings, Share, send_with_retries
+from imdskit.client.responses import Json, Response
 from imdskit.clock import Clock
+from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ Retry = Literal["default", "patient"]
 """Policies of :mod:`imdskit.client.retry` by name: that module is not imported until something fails."""
 
 
-class Questions:
-    """What can be asked of one service. Safe to share between threads.
+class Operations:
+    """The requests that one service accepts. Safe to share between threads.
 
     Args:
         base_url: where the service is; None: what the environment says, or the service's own address.
@@ -66,8 +67,8 @@ class Questions:
         self._retry = _known(retry)
         self._negotiated: str | None = None
 
-    def settings(self, *, once: bool = False) -> Settings:
-        """For attempts; ``once``: for one only."""
+    def settings(self, *, once: bool = False) -> RetrySettings:
+        """Return the settings for a request; with ``once``, it is never retried."""
         from random import random
 
         from imdskit.client import retry
@@ -75,10 +76,10 @@ class Questions:
         policy = retry.NO_RETRY if once or self._retry is None else self._retry
         if isinstance(policy, str):
             policy = retry.PATIENT if policy == "patient" else retry.DEFAULT
-        return Settings(policy, self.timeout, self.clock, random)
+        return RetrySettings(policy, self.timeout, self.clock, random)
 
-    def ask(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Procedure[Answer]:
-        """What stands at ``path``: a good answer, which may still be no JSON."""
+    def request(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Response]:
+        """What stands at ``path``: a good response, which may still be no JSON."""
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
@@ -100,15 +101,15 @@ class Questions:
             try:
                 return (yield from self._shared(full, category, known, query))
             except ClientError as error:
-                if error.code != "unsupported-version":  # the machine may have moved to a host that is older
+                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to a host that is older
                     raise
         self._negotiated = version = yield from self._negotiate()
         return (yield from self._shared(full, category, version, query))
 
-    def _shared(self, full: str, category: str, version: str, query: Mapping[str, str]) -> Procedure[Answer]:
+    def _shared(self, full: str, category: str, version: str, query: Mapping[str, str]) -> Operation[Response]:
         target = address.target(full, {"api-version": version, **query} if version else query)
-        answer: Answer = yield Share(target, lambda: attempts(target, category, self.settings()))
-        return answer
+        response: Response = yield Share(target, lambda: send_with_retries(target, category, self.settings()))
+        return response
 
     def _version(self, category: str) -> str:
         """Two endpoints have lists of their own: ``versions`` and THIM none, scheduled events an older one."""
@@ -116,49 +117,51 @@ class Questions:
             return ""
         return versions.SCHEDULED_EVENTS_VERSIONS[-1] if category == "scheduledevents" else self.api_version
 
-    def _negotiate(self) -> Procedure[str]:
+    def _negotiate(self) -> Operation[str]:
         """The newest version that the host lists and :mod:`imdskit.versions` describes. A host without a list gets the usual one."""
         try:
             offered = yield from self.versions()
         except ClientError as error:
-            if error.code not in ("not-found", "bad-request", "unsupported-version"):
+            if error.code not in (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION):
                 raise
             return API_VERSION
         common = set(offered) & set(versions.API_VERSIONS)
         if not common:
             hint = f"It knows {', '.join(offered[-3:]) or 'none'}; imdskit knows {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             place = f"{self.base_url}/metadata/versions"
-            raise ClientError("unsupported-version", "The host knows no api-version that imdskit knows.", location=place, hint=hint)
+            raise ClientError(
+                ClientCode.UNSUPPORTED_VERSION, "The host knows no api-version that imdskit knows.", location=place, hint=hint
+            )
         return max(common)
 
-    def value(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Procedure[Json]:
+    def value(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Json]:
         """An object or array, parsed; or text."""
-        answer = yield from self.ask(path, form, api_version, parameters)
-        return answers.text(answer) if form == "text" else answers.parsed(answer)
+        response = yield from self.request(path, form, api_version, parameters)
+        return responses.text(response) if form == "text" else responses.parsed(response)
 
-    def octets(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Procedure[bytes]:
-        """The same, checked and unchanged."""
-        answer = yield from self.ask(path, form, api_version, parameters)
+    def raw(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[bytes]:
+        """The body of the same response, checked like it and unchanged."""
+        response = yield from self.request(path, form, api_version, parameters)
         if form == "text":
-            answers.text(answer)
+            responses.text(response)
         else:
-            answers.parsed(answer)
-        return answer.body
+            responses.parsed(response)
+        return response.body
 
-    def instance(self, api_version: str | None) -> Procedure[dict[str, Json]]:
+    def instance(self, api_version: str | None) -> Operation[dict[str, Json]]:
         """The instance document."""
-        answer = yield from self.ask("/metadata/instance", "json", api_version, {})
-        value = answers.parsed(answer)
+        response = yield from self.request("/metadata/instance", "json", api_version, {})
+        value = responses.parsed(response)
         if not isinstance(value, dict):
-            raise answers.foreign(answer, "The instance document is not a JSON object.")
+            raise responses.foreign(response, "The instance document is not a JSON object.")
         return value
 
-    def versions(self) -> Procedure[tuple[str, ...]]:
+    def versions(self) -> Operation[tuple[str, ...]]:
         """The versions that the host knows."""
-        answer = yield from self.ask("/metadata/versions", "json", None, {})
-        return listed(answer)
+        response = yield from self.request("/metadata/versions", "json", None, {})
+        return listed(response)
 
-    def attested_document(self, nonce: str | None, api_version: str | None) -> Procedure[bytes]:
+    def attested_document(self, nonce: str | None, api_version: str | None) -> Operation[bytes]:
         """A signed document, its JSON unchanged."""
         parameters = {}
         if nonce is not None:
@@ -168,19 +171,19 @@ class Questions:
                 hint = "Documented are 10 digits, and 32 letters or digits."
                 raise UsageError("bad-argument", "A nonce is 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
             parameters["nonce"] = nonce
-        answer = yield from self.ask("/metadata/attested/document", "json", api_version, parameters)
-        value = answers.parsed(answer)
+        response = yield from self.request("/metadata/attested/document", "json", api_version, parameters)
+        value = responses.parsed(response)
         if not isinstance(value, dict) or not isinstance(value.get("signature"), str) or not isinstance(value.get("encoding"), str):
-            raise answers.foreign(answer, "There is no signed document in the answer.")
-        return answer.body
+            raise responses.foreign(response, "There is no signed document in the response.")
+        return response.body
 
 
-def listed(answer: Answer) -> tuple[str, ...]:
-    """The list of versions in an answer. Raises ClientError ``not-imds`` if there is none."""
-    value = answers.parsed(answer)
+def listed(response: Response) -> tuple[str, ...]:
+    """The list of versions in a response. Raises ClientError ``not-imds`` if there is none."""
+    value = responses.parsed(response)
     known = value.get("apiVersions") if isinstance(value, dict) else None
     if not isinstance(known, list) or not all(isinstance(version, str) for version in known):
-        raise answers.foreign(answer, "There is no list of versions in the answer.")
+        raise responses.foreign(response, "There is no list of versions in the response.")
     return tuple(known)
 
 

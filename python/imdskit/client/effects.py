@@ -1,7 +1,8 @@
-"""How something is asked, step by step, without doing it: a procedure is a generator that says what it wants done and gets what came of it.
+"""Effects: what an operation wants its client to do.
 
-So the client for threads and the one for asyncio are the same procedures, run by two small drivers. A driver answers each step with its
-result, or throws the ClientError that came of it into the procedure. What belongs here: the steps, and the attempts at one exchange.
+An operation is a generator. It yields an effect (send a request, wait, share a call), and the client performs the effect and sends the
+result back, or throws the ClientError that it caused. The client for threads and the one for asyncio therefore share all operations and
+differ only in how they perform effects. This module holds the effects, and the operation that sends a request with retries.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from imdskit.client import answers
-from imdskit.client.answers import Answer
+from imdskit.client import responses
+from imdskit.client.responses import Response
 from imdskit.clock import Clock
 from imdskit.errors import ClientError
 
@@ -23,7 +24,7 @@ SECOND = 1_000_000_000
 
 
 class Send(NamedTuple):
-    """One exchange. Its result is an :class:`imdskit.client.answers.Answer`.
+    """Send one request. The result is a :class:`imdskit.client.responses.Response`.
 
     Attributes:
         target: path and query, encoded.
@@ -37,30 +38,30 @@ class Send(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """So many seconds pass. Its result is None."""
+    """Wait for a number of seconds. The result is None."""
 
     seconds: float
 
 
 class Share(NamedTuple):
-    """What a procedure returns, which is run once for all who want it at the same time under the same key (single flight)."""
+    """Run an operation once for all callers that want it at the same time under the same key (single flight). The result is the operation's."""
 
     key: Hashable
-    procedure: Callable[[], Procedure[Any]]
+    operation: Callable[[], Operation[Any]]
 
 
-Step: TypeAlias = Send | Wait | Share
-Procedure: TypeAlias = Generator[Step, Any, T]
+Effect: TypeAlias = Send | Wait | Share
+Operation: TypeAlias = Generator[Effect, Any, T]
 
 
-class Settings(NamedTuple):
-    """What attempts need to know besides their request.
+class RetrySettings(NamedTuple):
+    """Settings of a request that is retried.
 
     Attributes:
-        policy: what is asked again.
+        policy: decides what is retried.
         timeout: seconds for one exchange.
-        clock: measures.
-        chance: gives numbers from 0 to 1.
+        clock: measures time.
+        chance: returns random numbers from 0 to 1, for jitter.
     """
 
     policy: Policy
@@ -69,11 +70,11 @@ class Settings(NamedTuple):
     chance: Callable[[], float]
 
 
-def attempts(target: str, category: str, settings: Settings, body: bytes | None = None) -> Procedure[Answer]:
-    """Send, and again as the policy says, until a good answer came.
+def send_with_retries(target: str, category: str, settings: RetrySettings, body: bytes | None = None) -> Operation[Response]:
+    """Send a request until a good response arrives or the policy gives up.
 
     Raises:
-        ClientError: of the last attempt.
+        ClientError: the last attempt failed with it.
     """
     policy, clock = settings.policy, settings.clock
     began = clock.monotonic_ns()
@@ -82,9 +83,9 @@ def attempts(target: str, category: str, settings: Settings, body: bytes | None 
     while True:
         attempt += 1
         try:
-            answer: Answer = yield Send(target, min(settings.timeout, policy.deadline - elapsed), body)
-            answers.check(answer)
-            return answer
+            response: Response = yield Send(target, min(settings.timeout, policy.deadline - elapsed), body)
+            responses.check(response)
+            return response
         except ClientError as error:
             failure = error
         failure.attempts = attempt
@@ -97,8 +98,8 @@ def attempts(target: str, category: str, settings: Settings, body: bytes | None 
             raise failure
 
 
-def _wait(failure: ClientError, category: str, settings: Settings, attempt: int, began: int, firsts: dict[Kind, int]) -> float | None:
-    """Seconds until the next attempt; None: it was the last."""
+def _wait(failure: ClientError, category: str, settings: RetrySettings, attempt: int, began: int, firsts: dict[Kind, int]) -> float | None:
+    """Return the seconds until the next attempt, or None if the last attempt was the final one."""
     from imdskit.client.retry import kind_of, next_delay
 
     now = settings.clock.monotonic_ns()

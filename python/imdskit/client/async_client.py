@@ -1,4 +1,4 @@
-"""The client for asyncio: the same procedures as the one for threads, with waits that cost no thread.
+"""The client for asyncio: the same operations as the one for threads, with waits that cost no thread.
 
 One exchange, which ends within its time limit, runs in a thread of the loop's executor; everything else is the loop's own
 (``docs/decisions/0012-async.md``). What belongs here: the driver, single flight among tasks, and methods like those of
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from imdskit.client import nonces, probe, schedule
-from imdskit.client.answers import Answer, Json
 from imdskit.client.client import MAX_BYTES
+from imdskit.client.effects import Effect, Operation, Send, Share, Wait
 from imdskit.client.events import members
-from imdskit.client.flights import copied
-from imdskit.client.questions import API_VERSION, PROBE_SECONDS, Questions, Retry
-from imdskit.client.schedule import Event, Following
-from imdskit.client.steps import Procedure, Send, Share, Step, Wait
+from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Retry
+from imdskit.client.responses import Json, Response
+from imdskit.client.schedule import Event, EventFollower
 from imdskit.client.tokens import Token, Tokens
 from imdskit.client.transport import Transport
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import ClientError, ImdskitError
+from imdskit.single_flight import copied
 
 if TYPE_CHECKING:
     from imdskit.client.retry import Policy
@@ -63,21 +63,21 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         clock = clock or SystemClock()
-        self._questions = asks = Questions(base_url, timeout, api_version, connect_timeout, retry, clock)
-        self._transport = Transport(asks.base_url, asks.timeout, asks.connect_timeout, MAX_BYTES, clock)
-        self._tokens = Tokens(asks)
+        self._operations = operations = Operations(base_url, timeout, api_version, connect_timeout, retry, clock)
+        self._transport = Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, clock)
+        self._tokens = Tokens(operations)
         self._sleep = sleep
-        self._flying: dict[Hashable, asyncio.Task[tuple[Any, ImdskitError | None]]] = {}
+        self._in_progress: dict[Hashable, asyncio.Task[tuple[Any, ImdskitError | None]]] = {}
 
     @property
     def base_url(self) -> str:
         """Where the service is."""
-        return self._questions.base_url
+        return self._operations.base_url
 
     @property
     def api_version(self) -> str:
         """What is asked for where a call does not name one."""
-        return self._questions.api_version
+        return self._operations.api_version
 
     @overload
     async def get(self, path: str, format: Literal["json"] = "json", api_version: str | None = None, **parameters: str) -> Json: ...
@@ -87,27 +87,27 @@ class AsyncClient:
 
     async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # as the service
         """What stands at ``path``: see :meth:`imdskit.client.Client.get`."""
-        return await self._run(self._questions.value(path, format, api_version, parameters))
+        return await self._run(self._operations.value(path, format, api_version, parameters))
 
     async def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
         """Like :meth:`get`; the octets of the answer unchanged."""
-        return await self._run(self._questions.octets(path, format, api_version, parameters))
+        return await self._run(self._operations.raw(path, format, api_version, parameters))
 
     async def instance(self, api_version: str | None = None) -> dict[str, Json]:
         """Everything that the service says of the machine."""
-        return await self._run(self._questions.instance(api_version))
+        return await self._run(self._operations.instance(api_version))
 
     async def versions(self) -> tuple[str, ...]:
         """The api-versions that the host knows, ascending."""
-        return await self._run(self._questions.versions())
+        return await self._run(self._operations.versions())
 
     async def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:
         """A signed statement of who the machine is: see :meth:`imdskit.client.Client.attested_document`."""
-        return await self._run(self._questions.attested_document(nonce, api_version))
+        return await self._run(self._operations.attested_document(nonce, api_version))
 
     async def attest(self, nonce: str | None = None, api_version: str | None = None) -> nonces.Attestation:
         """An attested document whose nonce was looked at: see :meth:`imdskit.client.Client.attest`."""
-        return await self._run(nonces.attest(self._questions, nonce, api_version))
+        return await self._run(nonces.attest(self._operations, nonce, api_version))
 
     async def token(
         self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None
@@ -124,56 +124,56 @@ class AsyncClient:
         self, *, poll: float = schedule.POLL, patience: float = schedule.PATIENCE, seen: Mapping[str, str] | None = None
     ) -> AsyncEvents:
         """Scheduled events as they come, for ``async for``: see :meth:`imdskit.client.Client.events`."""
-        return AsyncEvents(Following(self._questions, poll, patience, seen or {}), self._run, self.acknowledge)
+        return AsyncEvents(EventFollower(self._operations, poll, patience, seen or {}), self._run, self.acknowledge)
 
     async def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they begin at once: see :meth:`imdskit.client.Client.acknowledge`."""
-        await self._run(schedule.acknowledge(self._questions, ids))
+        await self._run(schedule.acknowledge(self._operations, ids))
 
-    async def _run(self, procedure: Procedure[T]) -> T:
-        """Do what a procedure says, and return what it returns."""
+    async def _run(self, operation: Operation[T]) -> T:
+        """Perform the effects of an operation one by one, and return its result."""
         try:
-            step = next(procedure)
+            effect = next(operation)
             while True:
                 try:
-                    result = await self._perform(step)
+                    result = await self._perform(effect)
                 except ClientError as error:
-                    step = procedure.throw(error)
+                    effect = operation.throw(error)
                 else:
-                    step = procedure.send(result)
+                    effect = operation.send(result)
         except StopIteration as end:
             value: T = end.value
             return value
 
-    async def _perform(self, step: Step) -> Any:
-        if isinstance(step, Send):
-            return await asyncio.to_thread(self._send, step)
-        if isinstance(step, Wait):
-            return await self._sleep(step.seconds)
-        return await self._share(step)
+    async def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Send):
+            return await asyncio.to_thread(self._send, effect)
+        if isinstance(effect, Wait):
+            return await self._sleep(effect.seconds)
+        return await self._share(effect)
 
-    def _send(self, step: Send) -> Answer:
-        if step.body is None:
-            return self._transport.get(step.target, step.timeout)
-        return self._transport.post(step.target, step.body, step.timeout)
+    def _send(self, effect: Send) -> Response:
+        if effect.body is None:
+            return self._transport.get(effect.target, effect.timeout)
+        return self._transport.post(effect.target, effect.body, effect.timeout)
 
-    async def _share(self, step: Share) -> Any:
-        """What comes of it belongs to no task: one that is cancelled leaves it to the others."""
-        flight = self._flying.get(step.key)
-        if flight is None:
-            flight = self._flying[step.key] = asyncio.create_task(self._fly(step))
-        value, error = await asyncio.shield(flight)
+    async def _share(self, effect: Share) -> Any:
+        """Single flight among tasks. The call belongs to no task, so a cancelled task does not take it from the others."""
+        call = self._in_progress.get(effect.key)
+        if call is None:
+            call = self._in_progress[effect.key] = asyncio.create_task(self._lead(effect))
+        value, error = await asyncio.shield(call)
         if error is not None:
             raise copied(error)
         return value
 
-    async def _fly(self, step: Share) -> tuple[Any, ImdskitError | None]:
+    async def _lead(self, effect: Share) -> tuple[Any, ImdskitError | None]:
         try:
-            return await self._run(step.procedure()), None
+            return await self._run(effect.operation()), None
         except ImdskitError as error:
             return None, error
         finally:
-            del self._flying[step.key]
+            del self._in_progress[effect.key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +191,18 @@ class AsyncEvents:
     """Iterates like :class:`imdskit.client.events.Events`, with ``async for``. Not to be shared between tasks.
 
     Args:
-        following: what is new.
-        run: does what a procedure says.
+        follower: what is new.
+        run: does what an operation says.
         approve: acknowledges an event.
     """
 
     def __init__(
         self,
-        following: Following,
-        run: Callable[[Procedure[list[Event]]], Awaitable[list[Event]]],
+        follower: EventFollower,
+        run: Callable[[Operation[list[Event]]], Awaitable[list[Event]]],
         approve: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._following = following
+        self._follower = follower
         self._run = run
         self._approve = approve
         self._waiting: deque[Event] = deque()
@@ -211,17 +211,17 @@ class AsyncEvents:
     def seen(self) -> Mapping[str, str]:
         """Status of each event that is handed out, by its id."""
         waiting = {event.id for event in self._waiting}
-        return {name: status for name, status in self._following.seen.items() if name not in waiting}
+        return {name: status for name, status in self._follower.seen.items() if name not in waiting}
 
     @property
     def incarnation(self) -> int | None:
         """``DocumentIncarnation`` of the last list."""
-        return self._following.incarnation
+        return self._follower.incarnation
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> AsyncScheduledEvent:
         if not self._waiting:
-            self._waiting.extend(await self._run(self._following.changes()))
+            self._waiting.extend(await self._run(self._follower.changes()))
         return AsyncScheduledEvent(**members(self._waiting.popleft()), approve=self._approve)

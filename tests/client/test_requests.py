@@ -13,7 +13,7 @@ import pytest
 from imdskit import versions
 from imdskit.client import Client, nonces
 from imdskit.client.address import SERVICE
-from imdskit.client.questions import API_VERSION
+from imdskit.client.operations import API_VERSION
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.authority.keys import Keys

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from imdskit import single_flight
 from imdskit.client import Client
-from imdskit.client.flights import Flight, Flights
 from imdskit.client.retry import DEFAULT, PATIENT, Policy
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
@@ -149,14 +149,20 @@ class Gathering(ManualClock):
         super().sleep(seconds)
 
 
-def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, joined = Gathering(49), Flight.join
+def report_waiting(monkeypatch: pytest.MonkeyPatch, clock: Gathering) -> None:
+    """Let the clock know of each thread that waits for the response to another thread's request."""
+    wait = single_flight._Call.wait
 
-    def join(flight: Flight) -> None:
+    def reported(call: Any, timeout: float | None) -> None:
         clock.here.release()
-        joined(flight)
+        wait(call, timeout)
 
-    monkeypatch.setattr(Flight, "join", join)
+    monkeypatch.setattr(single_flight._Call, "wait", reported)
+
+
+def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Gathering(49)
+    report_waiting(monkeypatch, clock)
     with Emulator("linux", seed=1, keys=KEYS, faults=[{"times": 3, "fault": {"status": 429}}]) as imds:
         client, seen = Client(imds.url, retry=STEADY, clock=clock), []
         threads = [threading.Thread(target=lambda: seen.append(client.get("compute"))) for _ in range(50)]
@@ -171,12 +177,8 @@ def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, joined = Gathering(9), Flight.join
+    clock = Gathering(9)
     errors: list[ClientError] = []
-
-    def join(flight: Flight) -> None:
-        clock.here.release()
-        joined(flight)
 
     def ask() -> None:
         try:
@@ -184,7 +186,7 @@ def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pyte
         except ClientError as error:
             errors.append(error)
 
-    monkeypatch.setattr(Flight, "join", join)
+    report_waiting(monkeypatch, clock)
     with Emulator("linux", seed=1, keys=KEYS, faults=[{"times": None, "fault": {"status": 429}}]) as imds:
         client = Client(imds.url, retry=STEADY, clock=clock)
         threads = [threading.Thread(target=ask) for _ in range(10)]
@@ -195,37 +197,3 @@ def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pyte
         assert imds.journal.count() == 8
     assert [(error.code, error.attempts) for error in errors] == [("throttled", 8)] * 10
     assert len({id(error) for error in errors}) == 10
-
-
-def test_a_thread_that_is_interrupted_leaves_the_question_to_another() -> None:
-    flights, leads, joined, told = Flights(), threading.Event(), threading.Event(), []
-
-    def interrupted() -> str:
-        leads.set()
-        assert joined.wait(30)
-        raise KeyboardInterrupt
-
-    def first() -> None:
-        try:
-            flights.share("key", interrupted)
-        except KeyboardInterrupt:
-            told.append("interrupted")
-
-    def second() -> None:
-        assert leads.wait(30)
-        told.append(flights.share("key", lambda: "answered"))
-
-    join = Flight.join
-
-    def joins(flight: Flight) -> None:
-        joined.set()
-        join(flight)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Flight, "join", joins)
-        threads = [threading.Thread(target=first), threading.Thread(target=second)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-    assert sorted(told) == ["answered", "interrupted"]

@@ -1,4 +1,4 @@
-"""What the other categories answer: versions, attested documents, tokens, scheduled events and load balancers.
+"""Responses of the other categories: versions, attested documents, tokens, scheduled events and load balancers.
 
 Source: IMDS documentation, the section of each; recorded answers.
 """
@@ -128,7 +128,7 @@ class LoadBalancer(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadBalancerAnswer(Model):
+class LoadBalancerResponse(Model):
     """``/metadata/loadbalancer``, from 2020-10-01."""
 
     loadbalancer: LoadBalancer | None = None

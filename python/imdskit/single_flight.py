@@ -1,0 +1,106 @@
+"""Single flight: threads that request the same thing at the same time share one execution.
+
+This module is internal. It imports nothing but the errors, so that every package may use it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from imdskit.errors import ImdskitError
+
+T = TypeVar("T")
+
+
+class _Process:
+    """Lock and identity of this process. One lock is enough for all instances, because it is held for single dictionary operations."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Replace both. In a forked child the lock may have been taken, and calls led, by threads that do not exist there."""
+        self.lock = threading.Lock()
+        self.identity = object()
+
+
+_PROCESS = _Process()
+
+if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_PROCESS.renew)
+
+
+class SingleFlight(Generic[T]):
+    """Calls in progress, by key. Safe to share between threads, and usable in the child after a fork."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Hashable, _Call[T]] = {}
+
+    def run(self, key: Hashable, function: Callable[[], T], timeout: float | None = None) -> T:
+        """Return the result of ``function``, or of a call with the same key that another thread has already started.
+
+        If the other thread is interrupted (for example by KeyboardInterrupt), one of the waiting threads starts the call again.
+
+        Args:
+            key: identifies what is requested.
+            function: called by one thread at a time for each key.
+            timeout: longest wait for another thread, in seconds. None waits until it has finished.
+
+        Raises:
+            ImdskitError: raised by ``function``. Every waiting thread gets its own copy.
+            TimeoutError: the other thread did not finish within ``timeout``.
+        """
+        while True:
+            with _PROCESS.lock:
+                call = self._calls.get(key)
+                leads = call is None or call.process is not _PROCESS.identity
+                if call is None or leads:
+                    call = self._calls[key] = _Call()
+            if leads:
+                return self._lead(key, call, function)
+            call.wait(timeout)
+            if call.error is not None:
+                raise copied(call.error)
+            if call.results:
+                return call.results[0]
+
+    def _lead(self, key: Hashable, call: _Call[T], function: Callable[[], T]) -> T:
+        try:
+            result = function()
+            call.results.append(result)
+            return result
+        except ImdskitError as error:
+            call.error = copied(error)
+            raise
+        finally:
+            if call.process is _PROCESS.identity:  # always, except in a child that `function` has forked
+                with _PROCESS.lock:
+                    del self._calls[key]
+                call.finished.set()
+
+
+class _Call(Generic[T]):
+    """One call in progress. A call that ends with neither a result nor an error was interrupted."""
+
+    def __init__(self) -> None:
+        self.process = _PROCESS.identity
+        self.finished = threading.Event()
+        self.results: list[T] = []
+        self.error: ImdskitError | None = None
+
+    def wait(self, timeout: float | None) -> None:
+        """Wait for the end. Raises TimeoutError if it does not come within ``timeout`` seconds."""
+        if not self.finished.wait(timeout):
+            raise TimeoutError
+
+
+def copied(error: ImdskitError) -> ImdskitError:
+    """Return an equal error without traceback and context. Threads that raise one object would write to the same traceback."""
+    import copy
+
+    twin = copy.copy(error)
+    twin.__traceback__ = twin.__context__ = twin.__cause__ = None
+    return twin

@@ -1,0 +1,32 @@
+"""The vectors of attested documents, read once for all tests: ``tests/vectors/attested/README.md`` describes them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from imdskit.verify import Trust
+
+FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
+
+SETTING: dict[str, Any]
+CASES: list[dict[str, Any]]
+SETTING, *CASES = (json.loads(line) for line in FILE.read_text(encoding="ascii").splitlines())
+
+AT: int = SETTING["at"]
+"""Unix time at which documents are checked unless a case says otherwise."""
+
+ANCHORS, INTERMEDIATES = (tuple(map(base64.b64decode, SETTING[kind])) for kind in ("anchors", "intermediates"))
+TRUST = Trust(ANCHORS, INTERMEDIATES)
+
+
+def case(name: str) -> dict[str, Any]:
+    """Return the case with this id. Raises StopIteration if there is none."""
+    return next(one for one in CASES if one["id"] == name)
+
+
+def document(name: str) -> bytes:
+    """Return the document of the case with this id."""
+    return base64.b64decode(case(name)["document"])
