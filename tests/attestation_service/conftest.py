@@ -60,7 +60,7 @@ class Service:
     def configure(self, **settings: str | None) -> Service:
         """Change settings; None removes one."""
         self.settings = {name: value for name, value in {**self.settings, **settings}.items() if value is not None}
-        self._application = None
+        self.close()
         return self
 
     def use(self, **arguments: Any) -> Service:
@@ -82,6 +82,7 @@ class Service:
             store = self._application._store
             if hasattr(store, "close"):
                 store.close()
+            self._application = None
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None, **environ: Any) -> Response:
         """Send a request. A body that is not bytes is sent as JSON. More members of the environment can be given; None removes one."""
@@ -161,5 +162,3 @@ def service(tmp_path: Path, clock: ManualClock, authority: Authority) -> Iterato
     made = Service(tmp_path, clock, authority)
     yield made
     made.close()
-
-

@@ -214,7 +214,9 @@ def test_verdicts_say_why_and_where_and_use_nothing_up(service: Service) -> None
 
 def test_verdicts_judge_each_document_at_its_own_time(service: Service) -> None:
     document = service.document("1", at=NOW - 86_400)
-    found = audit(service, {"document": document}, {"document": document, "at": NOW - 80_000}, {"document": document, "at": NOW - 100_000.0})
+    found = audit(
+        service, {"document": document}, {"document": document, "at": NOW - 80_000}, {"document": document, "at": NOW - 100_000.0}
+    )
     assert [verdict.get("reason", "") for verdict in found] == ["document-expired", "", "document-not-yet-valid"]
 
 
