@@ -17,7 +17,13 @@ def test_schemathesis_finds_nothing_that_the_description_does_not_allow(tmp_path
     report = tmp_path / "report.ndjson"
     with gunicorn(tmp_path) as server:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{server.port}/openapi.json", "--checks", "all"]
-        command += ["--header", f"Authorization: Bearer {server.key}", "--max-examples", EXAMPLES_PER_OPERATION, "--generation-deterministic"]
+        command += [
+            "--header",
+            f"Authorization: Bearer {server.key}",
+            "--max-examples",
+            EXAMPLES_PER_OPERATION,
+            "--generation-deterministic",
+        ]
         command += ["--continue-on-failure", "--no-shrink", "--no-color", "--report-ndjson-path", str(report), "--output-sanitize", "false"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
         assert server.send("GET", "/healthz") == (200, {"status": "ok"})
