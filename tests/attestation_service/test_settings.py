@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import pytest
 
 from imdskit.attestation_service import Settings, keys
 from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service.metrics import FAMILIES
 from imdskit.errors import UsageError
 
-PAGE = Path(__file__).parents[2] / "docs" / "attestation-service.md"
+PAGE = Path(__file__).parents[2] / "docs" / "attestation-service-reference.md"
 
 
 def test_later_sources_win(tmp_path: Path) -> None:
@@ -143,21 +144,25 @@ def test_a_password_of_a_store_is_not_repeated() -> None:
     assert "geheim" not in f"{refusal.value!r}"
 
 
+def rows(heading: str) -> list[tuple[str, str]]:
+    """First and second cells of the table below a heading of the page."""
+    section = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(\w+)` \| (.*?) \| ", section, re.MULTILINE)
+
+
+def shown(default: Any) -> str:
+    if default is MISSING:
+        return "required"
+    text = ",".join(default) if isinstance(default, tuple) else default
+    return f"`{text}`" if text else "none"
+
+
 def test_the_page_lists_every_setting_with_its_default() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| ", PAGE.read_text(), re.MULTILINE)
-    shown = {name: default for name, default in rows if default}
-    expected = {}
-    for each in fields(Settings):
-        default = each.default
-        text = (
-            ""
-            if default in (None, ()) or not isinstance(default, int | str | tuple)
-            else ",".join(map(str, default))
-            if isinstance(default, tuple)
-            else str(default)
-        )
-        expected[each.name] = f"`{text}`" if text else "none"
-    assert shown == {**expected, "keys_file": "required"}
+    assert rows("Settings") == [(each.name, shown(each.default)) for each in fields(Settings)]
+
+
+def test_the_page_lists_every_metric_with_its_type() -> None:
+    assert rows("Metrics") == [(name, family.kind) for name, family in FAMILIES.items()]
 
 
 # Key files
