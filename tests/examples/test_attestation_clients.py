@@ -62,7 +62,7 @@ def client(request: pytest.FixtureRequest, world: World, tmp_path_factory: pytes
         if absent:
             (pytest.fail if request.config.getoption("--require-programs") else pytest.skip)(f"not installed: {', '.join(absent)}")
         without_proxy = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        given = {"VERIFIER_URL": world.url, "VERIFIER_KEY": world.key, "IMDS_URL": world.imds.url, "GO111MODULE": "off", **environment}
+        given = {"VERIFIER_URL": world.url, "VERIFIER_KEY": world.key, "IMDS_URL": world.imds.url, **environment}
         return subprocess.run(command, cwd=FOLDER, env={**without_proxy, **given}, capture_output=True, text=True, timeout=300, check=False)
 
     return run

@@ -141,4 +141,6 @@ def _file(path: Path) -> dict[str, Source]:
 
 
 def _invalid(name: str, problem: str) -> UsageError:
-    return UsageError("bad-argument", f"`{name}` {problem}.", location=name, hint="docs/attestation-service-reference.md lists all settings.")
+    return UsageError(
+        "bad-argument", f"`{name}` {problem}.", location=name, hint="docs/attestation-service-reference.md lists all settings."
+    )
