@@ -65,6 +65,7 @@ class AuditLog:
         self._path = None if target == "-" else target
         self._lock = Lock()
         self._file = -1
+        self._identity: tuple[int, int] | None = None
         if self._path is not None:
             try:
                 self._reopen(self._path)
@@ -94,31 +95,32 @@ class AuditLog:
         with self._lock:
             if self._file >= 0:
                 os.close(self._file)
-                self._file = -1
+                self._file, self._identity = -1, None
 
     def _moved(self, path: str) -> bool:
-        if self._file < 0:
-            return True
         try:
-            there, ours = os.stat(path), os.fstat(self._file)
+            there = os.stat(path)
         except FileNotFoundError:
             return True
-        return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+        return (there.st_dev, there.st_ino) != self._identity
 
     def _reopen(self, path: str) -> None:
         opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         if self._file >= 0:
             os.close(self._file)
-        self._file = opened
+        state = os.fstat(opened)
+        self._file, self._identity = opened, (state.st_dev, state.st_ino)
 
 
 def line(entry: Entry, now: int) -> str:
     """Return the line of an entry, in ASCII, with its line feed. Members without a value are left out."""
-    members = {"time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    members = {"time": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")}
     members.update((_NAMES.get(name, name), _safe(value)) for name, value in entry._asdict().items() if value)
     return json.dumps(members) + "\n"
 
 
 def _safe(text: str) -> str:
+    if len(text) <= MAX_CHARACTERS and text.isprintable():
+        return text
     shown = "".join(character if character.isprintable() else "\ufffd" for character in text[: MAX_CHARACTERS + 1])
     return shown if len(shown) <= MAX_CHARACTERS else shown[: MAX_CHARACTERS - 1] + "\u2026"
