@@ -155,6 +155,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("/v1/challenges", {"binding": None}, "/binding"),
     ("/v1/challenges", {"binding": "x" * 257}, "/binding"),
     ("/v1/challenges", {"bindings": "x"}, "/bindings"),
+    ("/v1/challenges", {"a/b~c": "x"}, "/a~1b~0c"),
+    ("/v1/challenges", {"n" * 1000: "x"}, "/" + "n" * 40),
     ("/v1/attestations", None, ""),
     ("/v1/attestations", "text", ""),
     ("/v1/attestations", {}, "/nonce"),

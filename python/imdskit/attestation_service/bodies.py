@@ -94,7 +94,8 @@ def _object(value: object, place: str, known: set[str]) -> dict[str, object]:
         raise _invalid(place, "must be an object")
     for name in value:
         if name not in known:
-            raise _invalid(f"{place}/{name[:40]}", f"is not known; the object may have {', '.join(sorted(known))}")
+            pointer = name[:40].replace("~", "~0").replace("/", "~1")  # RFC 6901 section 3
+            raise _invalid(f"{place}/{pointer}", f"is not known; the object may have {', '.join(sorted(known))}")
     return value
 
 

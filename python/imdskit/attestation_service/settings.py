@@ -43,6 +43,7 @@ class Settings:
         ),
     )
     store: str = field(
+        repr=False,  # a URL can hold a password
         default="memory",
         metadata=_about(store, "Where used documents are recorded: `memory`, `sqlite:PATH`, or a `redis://` or `valkey://` URL."),
     )
