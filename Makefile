@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service pyz bench fuzz cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines service service-bench pyz bench fuzz cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -94,6 +94,10 @@ service: native
 	.venv-service/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/service/requirements.txt
 	PYTHONPATH=python:tests/service .venv-service/bin/python -m pytest -c /dev/null --rootdir tests/service --confcutdir tests/service \
 	  -p no:cacheprovider $(PYTEST_ARGS) tests/service/in_recipes.py tests/service/in_servers.py tests/service/in_schemathesis.py tests/service/in_soak.py
+
+# Requests per second of the service beside those of the same service in Go. Needs go and redis-server; run `make service` once before.
+service-bench: native
+	.venv-service/bin/python benches/verification_service.py
 
 # Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
 bench: native
