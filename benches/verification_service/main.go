@@ -71,8 +71,10 @@ func load(url, key, file string, connections int) {
 	statuses := map[int]int{}
 	latencies := make([]float64, len(bodies))
 	begin := time.Now()
-	for range connections {
-		group.Go(func() {
+	for worker := 0; worker < connections; worker++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
 			for {
 				number := int(next.Add(1)) - 1
 				if number >= len(bodies) {
@@ -94,7 +96,7 @@ func load(url, key, file string, connections int) {
 				statuses[status]++
 				lock.Unlock()
 			}
-		})
+		}()
 	}
 	group.Wait()
 	found := map[string]any{"seconds": time.Since(begin).Seconds(), "statuses": statuses, "latencies": latencies}

@@ -247,6 +247,6 @@ func serve(given configuration, cached bool) {
 		log.Fatal(err)
 	}
 	s.intermediates.AppendCertsFromPEM(pem)
-	http.HandleFunc("POST /v1/attestations", s.attest)
+	http.HandleFunc("/v1/attestations", s.attest)
 	log.Fatal(http.ListenAndServe(given.Address, nil))
 }

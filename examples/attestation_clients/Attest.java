@@ -1,4 +1,4 @@
-// Prove to the verification service that this is an Azure machine, and write its claims. Run it with `java Attest.java` (JDK 17).
+// Prove to the verification service that this is an Azure machine, and write its claims. Run it with `java Attest.java` (JDK 11).
 // VERIFIER_URL and VERIFIER_KEY say where the service is; IMDS_URL is set in tests only. With a JSON library it is shorter.
 import java.net.URI;
 import java.net.http.HttpClient;

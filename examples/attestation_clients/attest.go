@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,7 +37,11 @@ func send(method, url, header, value string, body any) []byte {
 
 func main() {
 	service, key := os.Getenv("VERIFIER_URL"), "Bearer "+os.Getenv("VERIFIER_KEY")
-	imds := cmp.Or(os.Getenv("IMDS_URL"), "http://169.254.169.254") + "/metadata/attested/document?api-version=2021-02-01&nonce="
+	imds := os.Getenv("IMDS_URL")
+	if imds == "" {
+		imds = "http://169.254.169.254"
+	}
+	imds += "/metadata/attested/document?api-version=2021-02-01&nonce="
 
 	var challenge struct{ Nonce string }
 	json.Unmarshal(send("POST", service+"/v1/challenges", "Authorization", key, struct{}{}), &challenge)
