@@ -43,7 +43,7 @@ from imdskit.protocol import attested  # noqa: E402
 from imdskit.verify import NonceIssuer  # noqa: E402
 
 NONCE_KEY = "ab" * 32
-CONNECTIONS = 16
+CONNECTIONS = 32
 PATIENCE = 60
 FACTS = {"vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e", "subscriptionId": "11111111-2222-4333-8444-555555555555", "sku": "22_04-lts-gen2"}
 
@@ -54,6 +54,16 @@ class Contender:
 
     name: str
     url: str
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """Processor time of the server and the processes that it started, of user and system."""
+        pids = [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+        ticks = 0
+        for pid in pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Bench:
@@ -74,8 +84,8 @@ class Bench:
         sources = sorted(map(str, (ROOT / "benches" / "verification_service").glob("*.go")))
         subprocess.run(["go", "build", "-o", str(self.go), *sources], check=True, timeout=300)
 
-    def start(self, command: list[str], port: int, given: bytes = b"", **environment: str) -> None:
-        """Run a server until the end of the bench."""
+    def start(self, command: list[str], port: int, given: bytes = b"", **environment: str) -> int:
+        """Run a server until the end of the bench. Returns its process id."""
         servers = "0,1" if (os.cpu_count() or 1) > 4 else None
         command = ["taskset", "-c", servers, *command] if servers else command
         with (self.folder / "servers.log").open("ab") as log:
@@ -86,6 +96,7 @@ class Bench:
         process.stdin.write(given)
         process.stdin.close()
         wait_for(port, process)
+        return process.pid
 
     def imdskit(self, server: str) -> Contender:
         port = free_port()
@@ -105,8 +116,9 @@ class Bench:
             "granian": [application, "--interface", "wsgi", "--port", str(port), "--workers", "2", "--blocking-threads", "4", "--no-ws"],
         }
         environment = {f"IMDSKIT_VERIFIER_{name.upper()}": str(value) for name, value in settings.items()}
-        self.start([sys.executable, "-m", server, *commands[server]], port, **environment, PYTHONPATH=str(ROOT / "python"))
-        return Contender(f"imdskit, {server}", f"http://127.0.0.1:{port}/v1/attestations")
+        command = [sys.executable, "-m", server, *commands[server]]
+        pid = self.start(command, port, **environment, PYTHONPATH=str(ROOT / "python"))
+        return Contender(f"imdskit, {server}", f"http://127.0.0.1:{port}/v1/attestations", pid)
 
     def in_go(self, mode: str) -> Contender:
         port = free_port()
@@ -119,10 +131,9 @@ class Bench:
             "Redis": f"127.0.0.1:{self.redis}",
             "Audit": str(self.folder / f"{mode}.jsonl"),
         }
-        self.start([str(self.go), mode], port, json.dumps(given).encode(), GOMAXPROCS="2")
-        return Contender(
-            f"Go, chain {'cached' if mode == 'serve-cached' else 'verified each time'}", f"http://127.0.0.1:{port}/v1/attestations"
-        )
+        pid = self.start([str(self.go), mode], port, json.dumps(given).encode(), GOMAXPROCS="2")
+        how = "cached" if mode == "serve-cached" else "verified each time"
+        return Contender(f"Go, chain {how}", f"http://127.0.0.1:{port}/v1/attestations", pid)
 
     def bodies(self, count: int) -> Path:
         """Requests with fresh documents, one in a line."""
@@ -209,19 +220,22 @@ def main() -> None:
             lambda: shared.imdskit("granian"),
         ]
         contenders = [make() for make in makers]
+        spent: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         latencies: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         for contender in contenders:
             shared.load(contender, 300)
         for number in range(options.rounds):
             for contender in contenders if number % 2 else reversed(contenders):
+                before = contender.processor_seconds()
                 rate, times = shared.load(contender, options.requests)
+                spent[contender.name].append((contender.processor_seconds() - before) / options.requests)
                 rates[contender.name].append(rate)
                 latencies[contender.name] += times
-    report(rates, latencies, options.json)
+    report(rates, spent, latencies, options.json)
 
 
-def report(rates: dict[str, list[float]], latencies: dict[str, list[float]], path: Path | None) -> None:
+def report(rates: dict[str, list[float]], spent: dict[str, list[float]], latencies: dict[str, list[float]], path: Path | None) -> None:
     """Medians with the slowest and fastest round, and ratios within each round."""
     base = next(iter(rates))
     found: dict[str, Any] = {}
@@ -233,6 +247,7 @@ def report(rates: dict[str, list[float]], latencies: dict[str, list[float]], pat
             "slowest": round(min(each)),
             "fastest": round(max(each)),
             "of_go_verified": round(median(ratios), 2),
+            "processor_us": round(median(spent[name]) * 1e6),
             "p50_ms": round(times[len(times) // 2] * 1000, 2),
             "p99_ms": round(times[len(times) * 99 // 100] * 1000, 2),
         }
