@@ -3,7 +3,7 @@
 #   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
 #   PYTEST_ARGS=...                   more arguments for pytest
 #
-# test, lint, packages, swagger, clients and page together are what continuous integration runs (.ci/run).
+# test, lint, packages, swagger, clients, page, engines and service together are what continuous integration runs (.ci/run).
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines service service-bench pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -87,6 +87,17 @@ engines: native
 	$(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/engines/requirements.txt
 	.venv-engines/bin/python -m pytest -c /dev/null --rootdir tests/engines --confcutdir tests/engines -p no:cacheprovider $(PYTEST_ARGS) tests/engines/in_engines.py
+
+# The verification service under gunicorn and uvicorn, frameworks that use the library, schemathesis, and SOAK_SECONDS (60) of hostile requests.
+service: native
+	$(PYTHON) -m venv .venv-service
+	.venv-service/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/service/requirements.txt
+	PYTHONPATH=python:tests/service .venv-service/bin/python -m pytest -c /dev/null --rootdir tests/service --confcutdir tests/service \
+	  -p no:cacheprovider $(PYTEST_ARGS) tests/service/in_recipes.py tests/service/in_servers.py tests/service/in_schemathesis.py tests/service/in_soak.py
+
+# Requests per second of the service beside those of the same service in Go. Needs go and redis-server; run `make service` once before.
+service-bench: native
+	.venv-service/bin/python benches/verification_service.py
 
 # Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
 bench: native

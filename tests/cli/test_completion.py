@@ -66,7 +66,7 @@ Complete = Callable[..., set[str]]
 
 def test_verbs(complete: Complete) -> None:
     assert complete("") == {*VERBS, "--help", "--version"}
-    assert complete("ver") == {"verify"}
+    assert complete("ver") == {"verify", "verifier"}
     assert complete("nothing") == set()
 
 

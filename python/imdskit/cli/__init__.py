@@ -35,6 +35,7 @@ VERBS = {
     "record": "record the machine as a scenario, with what identifies it replaced",
     "token": "get a token of a managed identity",
     "events": "follow and approve scheduled events, or announce some to an emulator",
+    "verifier": "run the verification service, and make its keys",
     "completion": "write a script that makes a shell complete all of this",
     "demo": "see all of it work, told step by step",
 }

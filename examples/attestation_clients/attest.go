@@ -1,0 +1,51 @@
+// Prove to the verification service that this is an Azure machine, and write its claims. Run it with `go run attest.go`.
+// VERIFIER_URL and VERIFIER_KEY say where the service is; IMDS_URL is set in tests only.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+)
+
+// send returns the body of a response with status 200; everything else is a refusal.
+func send(method, url, header, value string, body any) []byte {
+	data, _ := json.Marshal(body)
+	request, err := http.NewRequest(method, url, bytes.NewReader(data))
+	if err != nil {
+		log.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set(header, value)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		log.Fatalf("refused: %s", response.Status)
+	}
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return content
+}
+
+func main() {
+	service, key := os.Getenv("VERIFIER_URL"), "Bearer "+os.Getenv("VERIFIER_KEY")
+	imds := os.Getenv("IMDS_URL")
+	if imds == "" {
+		imds = "http://169.254.169.254"
+	}
+	imds += "/metadata/attested/document?api-version=2021-02-01&nonce="
+
+	var challenge struct{ Nonce string }
+	json.Unmarshal(send("POST", service+"/v1/challenges", "Authorization", key, struct{}{}), &challenge)
+	document := send("GET", imds+challenge.Nonce, "Metadata", "true", nil)
+	answer := map[string]string{"nonce": challenge.Nonce, "document": string(document)}
+	fmt.Println(string(send("POST", service+"/v1/attestations", "Authorization", key, answer)))
+}

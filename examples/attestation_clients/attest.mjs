@@ -1,0 +1,12 @@
+// Prove to the verification service that this is an Azure machine, and write its claims. Needs Node 18.
+// VERIFIER_URL and VERIFIER_KEY say where the service is; IMDS_URL is set in tests only.
+const { VERIFIER_URL, VERIFIER_KEY, IMDS_URL = "http://169.254.169.254" } = process.env;
+const headers = { "Content-Type": "application/json", Authorization: `Bearer ${VERIFIER_KEY}` };
+const post = (path, body) => fetch(VERIFIER_URL + path, { method: "POST", headers, body: JSON.stringify(body) });
+
+const { nonce } = await (await post("/v1/challenges", {})).json();
+const imds = `${IMDS_URL}/metadata/attested/document?api-version=2021-02-01&nonce=${nonce}`;
+const document = await (await fetch(imds, { headers: { Metadata: "true" } })).text();
+const response = await post("/v1/attestations", { nonce, document });
+if (response.status !== 200) throw new Error(`refused: ${response.status}`);
+console.log((await response.json()).claims);

@@ -1,0 +1,214 @@
+"""The verification service as a WSGI application (PEP 3333)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+from imdskit.attestation_service import bodies, decisions, keys, openapi, routes, stores, verifiers
+from imdskit.attestation_service.audit_log import AuditLog
+from imdskit.attestation_service.decisions import Decision
+from imdskit.attestation_service.keys import Key
+from imdskit.attestation_service.limits import Limits
+from imdskit.attestation_service.messages import Problem, Request, Response, StartResponse, json_response
+from imdskit.attestation_service.metrics import CONTENT_TYPE, Metrics
+from imdskit.attestation_service.routes import Route
+from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.watched import Watched
+from imdskit.clock import Clock, SystemClock
+from imdskit.errors import StoreError
+from imdskit.reasons import Reason
+from imdskit.verify import NonceIssuer, NonceStore
+
+T = TypeVar("T")
+SECOND = 1_000_000_000
+SKEW = 30
+"""Seconds by which the clocks of the machines that run one service may differ."""
+
+_log = logging.getLogger("imdskit.attestation_service")
+
+
+class Application:
+    """The verification service. Create one in each process and keep it. Safe to share between threads.
+
+    Args:
+        settings: the configuration.
+        clock: source of the current time.
+        store: where used documents are recorded, in place of the one that the settings name. It must be shared by all processes.
+
+    Raises:
+        ImdskitError: a file of the configuration cannot be used, or the store cannot be opened.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, store: NonceStore | None = None) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._pid = os.getpid()
+        self._keys = self._watched("keys", settings.keys_file, lambda: keys.read(settings.keys_file))
+        self._issuer = self._nonce_issuer()
+        self._verifiers = verifiers.watch(settings, self._clock)
+        self._store = store or stores.open_store(settings, self._clock)
+        self._one_process_only = settings.nonce_key_file is None or settings.store == "memory"
+        self._limits = Limits(settings, self._clock)
+        self._audit_log = AuditLog(settings.audit_log)
+        self._metrics = Metrics()
+        self._description = openapi.description(settings)
+        self._told = False
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Handle one request."""
+        started = self._clock.monotonic_ns()
+        request = Request(environ)
+        operation = "none"
+        try:
+            self._refuse_separate_processes(request)
+            route = routes.find(request.method, request.path)
+            operation = route.name
+            response = self._respond(route, request)
+        except Problem as problem:
+            response = problem.response()
+        self._metrics.request(operation, response.status, (self._clock.monotonic_ns() - started) / SECOND)
+        return response.send(request.method, start_response)
+
+    def _refuse_separate_processes(self, request: Request) -> None:
+        """Refuse everything if other processes serve too, and cannot know which documents were used in this one.
+
+        Raises:
+            Problem: 503.
+        """
+        if not self._one_process_only or not (request.multiprocess or os.getpid() != self._pid):
+            return
+        if not self._told:
+            self._told = True
+            _log.error(
+                "Every request is refused: the server has several processes, and they need a common `store` and `nonce_key_file`. "
+                "See docs/attestation-service.md."
+            )
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "configuration", "The service is not configured correctly. Its log says why.")
+
+    def _respond(self, route: Route, request: Request) -> Response:
+        key = self._authenticate(route, request)
+        if not request.accepts(route.content_type):
+            raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", f"The response is {route.content_type}.")
+        if route == routes.HEALTH:
+            return json_response({"status": "ok"})
+        if route == routes.DESCRIPTION:
+            return json_response(self._description)
+        if route == routes.METRICS:
+            return Response(HTTPStatus.OK, self._metrics.text(self._gauges()).encode("ascii"), CONTENT_TYPE)
+        assert key is not None, "every operation with a body needs a key"
+        body = self._body(route, request)
+        with self._limits.slot():  # not before the body has been received, so that slow clients do not keep others out
+            if route == routes.ISSUE_NONCE:
+                return self._issue_nonce(body, key)
+            return self._attest(body, key) if route == routes.ATTEST else self._audit(body, key)
+
+    def _authenticate(self, route: Route, request: Request) -> Key | None:
+        """Return the key that was presented, and count the request against its rate.
+
+        Raises:
+            Problem: 401, 403 or 429.
+        """
+        if not route.roles:
+            return None
+        presented = request.bearer
+        if presented is None:
+            challenge = (("WWW-Authenticate", 'Bearer realm="imdskit"'),)
+            raise Problem(HTTPStatus.UNAUTHORIZED, "key-required", "Send `Authorization: Bearer KEY`.", challenge)
+        key = keys.find(presented, self._keys.current()) if len(presented) <= keys.MAX_KEY_CHARACTERS else None
+        if key is None:
+            challenge = (("WWW-Authenticate", 'Bearer realm="imdskit", error="invalid_token"'),)
+            raise Problem(HTTPStatus.UNAUTHORIZED, "key-unknown", "The key is not known.", challenge)
+        if not key.roles & route.roles:
+            roles = " or ".join(sorted(route.roles))
+            challenge = (("WWW-Authenticate", 'Bearer realm="imdskit", error="insufficient_scope"'),)
+            raise Problem(HTTPStatus.FORBIDDEN, "role", f"This operation needs a key with the role {roles}.", challenge)
+        self._limits.take(key.name)
+        return key
+
+    def _body(self, route: Route, request: Request) -> bytes:
+        """Raises Problem: 400, 411, 413 or 415."""
+        if not route.body_required and not request.has_body():
+            return b""
+        if not request.content_is_json():
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content-type", "The body must be declared as `Content-Type: application/json`."
+            )
+        return request.body(self.settings.max_verdict_body_bytes if route == routes.AUDIT else self.settings.max_body_bytes)
+
+    def _issue_nonce(self, body: bytes, key: Key) -> Response:
+        request = bodies.nonce_request(body)
+        nonce = self._issuer.current().issue(decisions.nonce_binding(key, request.binding))
+        self._metrics.count("imdskit_nonces_total")
+        return json_response({"nonce": nonce, "expiresIn": self.settings.nonce_lifetime})
+
+    def _attest(self, body: bytes, key: Key) -> Response:
+        request = bodies.attestation_request(body)
+        decision = decisions.attest(request, key, self._issuer.current(), self._verifiers.current().online, self._store)
+        self._record("attestation", decision, key)
+        if isinstance(decision.result, StoreError):
+            _log.error("The store cannot tell whether a document was used before. %r", str(decision.result))
+            detail = "It cannot be decided now whether the document was used before. Request another nonce and try again."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", detail, (("Retry-After", "5"),))
+        if decision.outcome == decisions.ACCEPTED:
+            return json_response(decisions.verdict_members(decision))
+        # Not a success, so that a client that looks at the status alone admits nobody.
+        return json_response({"decision": decisions.REFUSED}, HTTPStatus.FORBIDDEN)
+
+    def _audit(self, body: bytes, key: Key) -> Response:
+        requests = bodies.verdicts_request(body, self.settings.max_verdict_documents)
+        now, verifier = self._clock.now(), self._verifiers.current().audit
+        verdicts = []
+        for request in requests:
+            decision = decisions.audit(request, now, verifier)
+            self._record("verdict", decision, key)
+            verdicts.append(decisions.verdict_members(decision))
+        return json_response({"verdicts": verdicts})
+
+    def _record(self, operation: str, decision: Decision, key: Key) -> None:
+        """Write a decision to the audit log, and count it.
+
+        Raises:
+            Problem: 503: it cannot be written. Nothing may be admitted without a trace.
+        """
+        entry = decision.entry(operation, key)
+        try:
+            self._audit_log.write(entry, self._clock.now())
+        except OSError as error:
+            _log.error("The audit log cannot be written, so nothing is decided. %r", str(error))
+            detail = "The service cannot record its decisions now."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", detail, (("Retry-After", "5"),)) from None
+        self._metrics.count("imdskit_decisions_total", operation=operation, decision=entry.decision, reason=entry.reason, cloud=entry.cloud)
+        if entry.reason == Reason.UNKNOWN_ISSUER:
+            self._metrics.count("imdskit_unknown_issuers_total")
+
+    def _gauges(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+        watched: dict[str, Watched[Any]] = {"trust": self._verifiers, "keys": self._keys, "nonce-keys": self._issuer}
+        found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {
+            "imdskit_requests_in_progress": {(): self._limits.in_progress},
+            "imdskit_reload_failing": {(("file", name),): int(each.failing) for name, each in watched.items()},
+        }
+        date = self._verifiers.current().trust.date
+        if date:
+            made = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
+            found["imdskit_trust_bundle_age_seconds"] = {(): max(self._clock.now() - made, 0)}
+        return found
+
+    def _nonce_issuer(self) -> Watched[NonceIssuer]:
+        path, lifetime = self.settings.nonce_key_file, self.settings.nonce_lifetime
+        own = secrets.token_bytes(keys.NONCE_KEY_BYTES)
+
+        def read() -> NonceIssuer:
+            secret = (own,) if path is None else keys.read_nonce_keys(path)
+            return NonceIssuer(secret, lifetime=lifetime, skew=SKEW, clock=self._clock)
+
+        return self._watched("nonce keys", path, read)
+
+    def _watched(self, name: str, path: Path | None, read: Callable[[], T]) -> Watched[T]:
+        return Watched(name, () if path is None else (path,), read, self.settings.reload_seconds, self._clock)

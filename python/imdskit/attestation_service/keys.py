@@ -1,0 +1,136 @@
+"""Keys that callers present, and the secret that nonces are made with.
+
+A key file has one line for each key: a name, the roles with commas between them, and the SHA-256 of the key. ``#`` begins a comment. The keys
+themselves are random (256 bits), so a plain hash is enough: nobody can guess one, and a stolen file does not reveal any.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterator
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from imdskit.errors import UsageError
+
+MAX_FILE_BYTES = 256 * 1024
+
+MAX_KEYS = 1000
+"""All keys are compared with each one that is presented, so that the time taken does not tell anything."""
+
+MAX_KEY_CHARACTERS = 512
+
+NONCE_KEY_BYTES = 32
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_FORM = "NAME ROLE[,ROLE...] sha256:DIGEST"
+
+
+class Role(StrEnum):
+    """What a key is good for."""
+
+    CLIENT = "client"
+    """Requests nonces and has documents verified."""
+    OPERATOR = "operator"
+    """Audits documents and learns why they are refused; reads metrics."""
+    METRICS = "metrics"
+    """Reads metrics."""
+
+
+class Key(NamedTuple):
+    """A line of the key file.
+
+    Attributes:
+        name: for logs and limits.
+        roles: what it is good for.
+        digest: SHA-256 of the key.
+    """
+
+    name: str
+    roles: frozenset[Role]
+    digest: bytes
+
+
+def new(name: str, roles: frozenset[Role]) -> tuple[str, str]:
+    """Return a new random key, and its line in a key file.
+
+    Raises:
+        UsageError: the name is invalid.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError("bad-argument", f"A key's name has 1 to 64 letters, digits, `.`, `_` or `-`; got {name!r:.80}.", location="NAME")
+    key = "imdskit_" + secrets.token_urlsafe(32)
+    return key, f"{name} {','.join(sorted(roles))} sha256:{sha256(key.encode()).hexdigest()}"
+
+
+def read(path: Path) -> tuple[Key, ...]:
+    """Return the keys of a file.
+
+    Raises:
+        UsageError: it cannot be read, or a line is invalid; the location has the number of the line.
+    """
+    found = tuple(_key(line, f"{path}:{number}") for number, line in _lines(path))
+    if not found:
+        raise UsageError("bad-argument", "The file has no key.", location=str(path), hint="Make one with `imdskit verifier key`.")
+    if len(found) > MAX_KEYS:
+        raise UsageError("bad-argument", f"The file has more than {MAX_KEYS} keys.", location=str(path))
+    for names in ([key.name for key in found], [key.digest for key in found]):
+        if len(set(names)) != len(names):
+            raise UsageError("bad-argument", "Two lines have the same name, or the same key.", location=str(path))
+    return found
+
+
+def find(presented: str, keys: tuple[Key, ...]) -> Key | None:
+    """Return the key that a caller presents, or None. Takes the same time whichever it is."""
+    digest = sha256(presented.encode("utf-8", "replace")).digest()
+    found = None
+    for key in keys:
+        if hmac.compare_digest(key.digest, digest):
+            found = key
+    return found
+
+
+def read_nonce_keys(path: Path) -> tuple[bytes, ...]:
+    """Return the one or two secrets of a nonce key file, in hexadecimal digits, one in a line. The first one makes nonces, both are accepted.
+
+    Raises:
+        UsageError: it cannot be read, or is not such a file.
+    """
+    lines = [line for _, line in _lines(path)]
+    if not 1 <= len(lines) <= 2 or not all(re.fullmatch(rf"([0-9a-f]{{2}}){{{NONCE_KEY_BYTES},128}}", line, re.ASCII) for line in lines):
+        message = f"A nonce key file has one or two lines of at least {2 * NONCE_KEY_BYTES} hexadecimal digits in lower case."
+        hint = "Make one with `imdskit verifier nonce-key`, and change it as docs/attestation-service.md says."
+        raise UsageError("bad-argument", message, location=str(path), hint=hint)
+    return tuple(bytes.fromhex(line) for line in lines)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers, without blank ones and comments."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError("bad-argument", f"The file cannot be read: {error.strerror}.", location=str(path)) from None
+    if len(data) > MAX_FILE_BYTES or not data.isascii():
+        raise UsageError("bad-argument", f"The file is not ASCII text of at most {MAX_FILE_BYTES} bytes.", location=str(path))
+    for number, line in enumerate(data.decode("ascii").split("\n"), 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            yield number, text
+
+
+def _key(line: str, location: str) -> Key:
+    words = line.split()
+    if len(words) != 3 or not _NAME.fullmatch(words[0]) or not _DIGEST.fullmatch(words[2]):
+        hint = "Make one with `imdskit verifier key`."
+        raise UsageError("bad-argument", f"The line is not of the form `{_FORM}`.", location=location, hint=hint)
+    try:
+        roles = frozenset(Role(word) for word in words[1].split(","))
+    except ValueError:
+        raise UsageError("bad-argument", f"A role must be one of {', '.join(Role)}.", location=location) from None
+    return Key(words[0], roles, bytes.fromhex(words[2].removeprefix("sha256:")))

@@ -1,0 +1,146 @@
+"""HTTP messages: what the application reads from a WSGI environment, and what it responds with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+Headers = tuple[tuple[str, str], ...]
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+_ALWAYS: Headers = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+
+
+class Response(NamedTuple):
+    """A whole response."""
+
+    status: HTTPStatus
+    body: bytes
+    content_type: str = JSON
+    headers: Headers = ()
+
+    def send(self, method: str, start_response: StartResponse) -> Iterable[bytes]:
+        """Hand it to the WSGI server. The response to HEAD has no body (RFC 9110 section 9.3.2)."""
+        headers = [("Content-Type", self.content_type), ("Content-Length", str(len(self.body))), *_ALWAYS, *self.headers]
+        start_response(f"{self.status.value} {self.status.phrase}", headers)
+        return () if method == "HEAD" else (self.body,)
+
+
+def json_response(members: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return a response with a JSON object."""
+    return Response(status, json.dumps(members).encode("ascii"))
+
+
+class Problem(Exception):  # noqa: N818  # a response, not a fault
+    """Ends the handling of a request with problem details (RFC 9457).
+
+    Attributes:
+        code: stable name of the problem, for programs.
+    """
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str, headers: Headers = (), location: str = "") -> None:
+        super().__init__(code, detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+        self.location = location
+
+    def response(self) -> Response:
+        """Return the response that says so."""
+        members = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.location:
+            members["location"] = self.location
+        return Response(self.status, json.dumps(members).encode("ascii"), PROBLEM, self.headers)
+
+
+class Request:
+    """A request, as a WSGI server presents it (PEP 3333)."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.path: str = environ.get("PATH_INFO", "")
+        self.multiprocess: bool = bool(environ.get("wsgi.multiprocess"))
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, or None."""
+        return self._environ.get("HTTP_" + name.upper().replace("-", "_"))
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of ``Authorization: Bearer`` (RFC 6750 section 2.1), or None."""
+        scheme, _, token = (self.header("Authorization") or "").strip().partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    def accepts(self, content_type: str) -> bool:
+        """Whether the Accept header allows a content type (RFC 9110 section 12.5.1). Without the header anything is allowed."""
+        header = self.header("Accept")
+        if not header or not header.strip():
+            return True
+        weights = {}
+        for part in header.split(","):
+            media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
+            refused = any(parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters)
+            weights[media_range] = not refused
+        kind = content_type.partition("/")[0]
+        return next((weights[each] for each in (content_type, f"{kind}/*", "*/*") if each in weights), False)
+
+    def content_is_json(self) -> bool:
+        """Whether the body is declared as JSON, whose encoding is always UTF-8 (RFC 8259 section 8.1)."""
+        kind, *parameters = (part.strip().lower() for part in self._environ.get("CONTENT_TYPE", "").split(";"))
+        return kind == JSON and all(parameter in ("", "charset=utf-8", 'charset="utf-8"') for parameter in parameters)
+
+    def has_body(self) -> bool:
+        """Whether a body was sent (RFC 9112 section 6.3)."""
+        return self._environ.get("CONTENT_LENGTH", "") not in ("", "0") or self.header("Transfer-Encoding") is not None
+
+    def body(self, limit: int) -> bytes:
+        """Read the body.
+
+        Raises:
+            Problem: 400, 411 or 413.
+        """
+        length = self._environ.get("CONTENT_LENGTH", "")
+        if length:
+            if not (length.isascii() and length.isdecimal()):
+                raise Problem(HTTPStatus.BAD_REQUEST, "bad-length", "Content-Length is not a number.")
+            if len(length) > 18 or int(length) > limit:
+                raise _too_large(limit)
+            data: bytes = self._read(int(length))
+            if len(data) < int(length):
+                raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body is shorter than Content-Length.")
+            return data
+        if not self._environ.get("wsgi.input_terminated"):
+            # The server does not say where the body ends, so reading could wait for ever.
+            raise Problem(HTTPStatus.LENGTH_REQUIRED, "length-required", "Send the body with a Content-Length.")
+        data = self._read(limit + 1)
+        if len(data) > limit:
+            raise _too_large(limit)
+        return data
+
+    def _read(self, size: int) -> bytes:
+        """Read until there are so many bytes, or no more: one call may return fewer than are still to come."""
+        parts, left = [], size
+        try:
+            while left and (part := self._environ["wsgi.input"].read(left)):
+                parts.append(part)
+                left -= len(part)
+        except (OSError, ValueError):  # of the connection, or of a server's parser of chunks
+            raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body could not be read.") from None
+        return b"".join(parts)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"A body may have at most {limit} bytes.")

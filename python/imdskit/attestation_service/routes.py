@@ -1,0 +1,58 @@
+"""The operations of the service: which request is which operation, and who may make it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service.messages import JSON, Problem
+from imdskit.attestation_service.metrics import CONTENT_TYPE as METRICS_TEXT
+
+
+class Route(NamedTuple):
+    """An operation.
+
+    Attributes:
+        name: its ``operationId`` in the OpenAPI description.
+        method: of the request; HEAD is allowed wherever GET is.
+        path: of the request.
+        roles: of keys that may make it; empty: no key is needed.
+        content_type: of the response.
+        takes_body: whether the request has a JSON body.
+        body_required: whether it must have one.
+    """
+
+    name: str
+    method: str
+    path: str
+    roles: frozenset[Role] = frozenset()
+    content_type: str = JSON
+    takes_body: bool = False
+    body_required: bool = False
+
+
+ISSUE_NONCE = Route("issueNonce", "POST", "/v1/challenges", frozenset({Role.CLIENT}), takes_body=True)
+ATTEST = Route("attest", "POST", "/v1/attestations", frozenset({Role.CLIENT}), takes_body=True, body_required=True)
+AUDIT = Route("audit", "POST", "/v1/verdicts", frozenset({Role.OPERATOR}), takes_body=True, body_required=True)
+HEALTH = Route("getHealth", "GET", "/healthz")
+METRICS = Route("getMetrics", "GET", "/metrics", frozenset({Role.METRICS, Role.OPERATOR}), METRICS_TEXT)
+DESCRIPTION = Route("getDescription", "GET", "/openapi.json")
+
+ROUTES = (ISSUE_NONCE, ATTEST, AUDIT, HEALTH, METRICS, DESCRIPTION)
+
+
+def find(method: str, path: str) -> Route:
+    """Return the operation that a request asks for.
+
+    Raises:
+        Problem: 404; 405 with the header Allow.
+    """
+    at_path = {route.method: route for route in ROUTES if route.path == path}
+    if not at_path:
+        raise Problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing at this path. GET /openapi.json describes the service.")
+    route = at_path.get("GET" if method == "HEAD" else method)
+    if route is None:
+        allowed = ", ".join(["GET", "HEAD"] if "GET" in at_path else at_path)
+        raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", f"This path takes {allowed}.", (("Allow", allowed),))
+    return route

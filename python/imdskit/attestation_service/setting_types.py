@@ -1,0 +1,101 @@
+"""What a setting can hold. Each reader takes a value of the TOML file, or the text of an environment variable, and checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from imdskit import clouds
+from imdskit.errors import UsageError
+
+REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys")
+
+
+class Source(NamedTuple):
+    """A value and where it was found. Relative paths of a file are relative to its folder."""
+
+    value: object
+    location: str
+    folder: Path = Path()
+
+
+def integer(low: int, high: int) -> Callable[[str, Source], int]:
+    """Return a reader of whole numbers within bounds."""
+
+    def read(name: str, source: Source) -> int:
+        value = source.value
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 20:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _invalid(name, source, f"must be a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def one_of(*words: str) -> Callable[[str, Source], str]:
+    """Return a reader of one of some words."""
+
+    def read(name: str, source: Source) -> str:
+        if source.value not in words:
+            raise _invalid(name, source, f"must be one of {', '.join(words)}")
+        return str(source.value)
+
+    return read
+
+
+def text_or_none(name: str, source: Source) -> str:
+    """Read `-`, or the name of a file."""
+    return "-" if source.value == "-" else str(file(name, source))
+
+
+def file(name: str, source: Source) -> Path:
+    """Read a path."""
+    if not isinstance(source.value, str) or not source.value or "\x00" in source.value:
+        raise _invalid(name, source, "must be a path")
+    return (source.folder / source.value).absolute()
+
+
+def files(name: str, source: Source) -> tuple[Path, ...]:
+    """Read a list of paths."""
+    return tuple(file(name, source._replace(value=each)) for each in _list(name, source))
+
+
+def cloud_names(name: str, source: Source) -> tuple[str, ...]:
+    """Read a list of Azure clouds."""
+    found = _list(name, source)
+    try:
+        return tuple(dict.fromkeys(clouds.find(each).name for each in found))
+    except UsageError:
+        raise _invalid(name, source, f"must list clouds out of {', '.join(cloud.name for cloud in clouds.CLOUDS)}") from None
+
+
+def store(name: str, source: Source) -> str:
+    """Read where used documents are recorded."""
+    value = source.value
+    if value == "memory":
+        return "memory"
+    if isinstance(value, str) and value.startswith("sqlite:"):
+        return f"sqlite:{file(name, source._replace(value=value.removeprefix('sqlite:')))}"
+    try:
+        if isinstance(value, str) and urlsplit(value).scheme in REDIS_SCHEMES and urlsplit(value).hostname:
+            return value
+    except ValueError:
+        pass
+    # The value is not repeated: a URL can hold a password.
+    message = f"`{name}` must be `memory`, `sqlite:PATH`, or a URL such as `redis://host:6379/0`."
+    raise UsageError("bad-argument", message, location=source.location)
+
+
+def _list(name: str, source: Source) -> list[str]:
+    """TOML has lists; an environment variable has items with commas between them."""
+    value: Any = source.value.split(",") if isinstance(source.value, str) else source.value
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
+        raise _invalid(name, source, "must be a list of texts")
+    return [each.strip() for each in value]
+
+
+def _invalid(name: str, source: Source, rule: str) -> UsageError:
+    return UsageError("bad-argument", f"`{name}` {rule}; got {source.value!r:.60}.", location=source.location)

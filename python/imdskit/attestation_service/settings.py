@@ -1,0 +1,147 @@
+"""Configuration: defaults, then a TOML file, then environment variables, then options of the command line. The later ones win.
+
+Every setting has one name. In the file it is the key, in the environment it has upper case and the prefix ``IMDSKIT_VERIFIER_``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from imdskit.attestation_service.setting_types import Source, cloud_names, file, files, integer, one_of, store, text_or_none
+from imdskit.errors import UsageError
+
+PREFIX = "IMDSKIT_VERIFIER_"
+
+CONFIG = PREFIX + "CONFIG"
+"""Names the configuration file."""
+
+MAX_FILE_BYTES = 1024 * 1024
+
+_KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)", re.ASCII)
+"""Variables that Kubernetes sets for a service called ``imdskit-verifier``. They are not settings."""
+
+
+def _about(read: Any, description: str) -> dict[str, Any]:
+    return {"read": read, "description": description}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an operator can set. Values are checked when they are read."""
+
+    keys_file: Path = field(metadata=_about(file, "File of the keys that callers present. Required."))
+    nonce_key_file: Path | None = field(
+        default=None,
+        metadata=_about(
+            file, "File of the secret that nonces are made with. Without it each process makes its own, so only one process can serve."
+        ),
+    )
+    store: str = field(
+        repr=False,  # a URL can hold a password
+        default="memory",
+        metadata=_about(store, "Where used documents are recorded: `memory`, `sqlite:PATH`, or a `redis://` or `valkey://` URL."),
+    )
+    store_timeout: int = field(default=2, metadata=_about(integer(1, 60), "Seconds to wait for the store."))
+    trust_bundle: Path | None = field(
+        default=None, metadata=_about(file, "Folder of a trust bundle. Without it the roots bundled with imdskit are trusted.")
+    )
+    trust_anchors: tuple[Path, ...] = field(
+        default=(), metadata=_about(files, "PEM files of the only roots to trust, in place of a bundle.")
+    )
+    trust_intermediates: tuple[Path, ...] = field(default=(), metadata=_about(files, "PEM files of additional intermediates."))
+    clouds: tuple[str, ...] = field(default=("public",), metadata=_about(cloud_names, "Azure clouds whose documents are accepted."))
+    max_age: int = field(default=300, metadata=_about(integer(10, 21_600), "Maximum age of a document in seconds."))
+    nonce_lifetime: int = field(
+        default=300, metadata=_about(integer(10, 21_600), "Seconds in which a nonce must be used. At most `max_age`.")
+    )
+    max_body_bytes: int = field(
+        default=98_304, metadata=_about(integer(1024, 16_777_216), "Maximum size of a request body, except for verdicts.")
+    )
+    max_verdict_documents: int = field(
+        default=100, metadata=_about(integer(1, 10_000), "Maximum number of documents in one request for verdicts.")
+    )
+    max_verdict_body_bytes: int = field(
+        default=4_194_304, metadata=_about(integer(1024, 67_108_864), "Maximum size of the body of a request for verdicts.")
+    )
+    max_concurrent: int = field(
+        default=32, metadata=_about(integer(1, 10_000), "Maximum number of requests that one process works on at a time.")
+    )
+    rate_per_second: int = field(default=100, metadata=_about(integer(1, 1_000_000), "Requests per second and key in one process."))
+    rate_burst: int = field(
+        default=200, metadata=_about(integer(1, 1_000_000), "Requests that a key can make at once before the rate applies.")
+    )
+    audit_log: str = field(default="-", metadata=_about(text_or_none, "File to which decisions are appended. `-` is standard error."))
+    reload_seconds: int = field(default=10, metadata=_about(integer(1, 3600), "How often the trust and key files are checked for changes."))
+    backend: str = field(default="auto", metadata=_about(one_of("auto", "python", "rust"), "Which implementation verifies documents."))
+
+    def __post_init__(self) -> None:
+        if self.nonce_lifetime > self.max_age:
+            # A used nonce is recorded for as long as its document could be accepted. It must not outlive that record.
+            raise _invalid("nonce_lifetime", f"must be at most `max_age` ({self.max_age}); got {self.nonce_lifetime}")
+        if self.trust_bundle is not None and self.trust_anchors:
+            raise _invalid("trust_anchors", "and `trust_bundle` exclude each other")
+        if self.store == "memory" and self.nonce_key_file is not None:
+            # After a restart the nonces would still be good, but nothing would be known of the documents that were used.
+            raise _invalid("nonce_key_file", "needs a store that survives a restart; `store` is `memory`")
+
+    @classmethod
+    def read(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Return the settings of a file, the environment and the command line.
+
+        Args:
+            path: of the TOML file; by default the one that ``IMDSKIT_VERIFIER_CONFIG`` names, if any.
+            environment: the process's own by default.
+            overrides: texts by name, which win over everything else.
+
+        Raises:
+            UsageError: a setting is unknown or has an invalid value; the message names it.
+        """
+        environment = os.environ if environment is None else environment
+        variables = {
+            name.removeprefix(PREFIX).lower(): Source(text, name)
+            for name, text in environment.items()
+            if name.startswith(PREFIX) and name != CONFIG and not _KUBERNETES.fullmatch(name)
+        }
+        options = {name: Source(text, f"--set {name}") for name, text in (overrides or {}).items()}
+        path = path or environment.get(CONFIG) or None
+        found = {**(_file(Path(path)) if path is not None else {}), **variables, **options}
+        readers = {each.name: each.metadata["read"] for each in fields(cls)}
+        for name, source in found.items():
+            if name not in readers:
+                hint = f"Settings: {', '.join(readers)}."
+                raise UsageError("bad-argument", f"There is no setting called `{name[:60]}`.", location=source.location, hint=hint)
+        if "keys_file" not in found:
+            raise _invalid("keys_file", f"is required: set it in the configuration file, or {PREFIX}KEYS_FILE")
+        return cls(**{name: readers[name](name, source) for name, source in found.items()})
+
+
+def _file(path: Path) -> dict[str, Source]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        members = tomllib.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise UsageError("bad-argument", f"The configuration cannot be read: {error.strerror}.", location=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError("bad-argument", f"The configuration is not TOML: {error}.", location=str(path)) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise UsageError("bad-argument", f"The configuration is larger than {MAX_FILE_BYTES} bytes.", location=str(path))
+    folder = path.absolute().parent
+    return {name: Source(value, f"{path}: {name}", folder) for name, value in members.items()}
+
+
+def _invalid(name: str, problem: str) -> UsageError:
+    return UsageError(
+        "bad-argument", f"`{name}` {problem}.", location=name, hint="docs/attestation-service-reference.md lists all settings."
+    )

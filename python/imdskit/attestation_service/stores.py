@@ -1,0 +1,68 @@
+"""Opens the store of used documents that the configuration names."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from imdskit.attestation_service.settings import Settings
+from imdskit.clock import Clock
+from imdskit.errors import UsageError
+from imdskit.verify.stores.memory import MemoryStore
+from imdskit.verify.stores.redis import RedisStore
+from imdskit.verify.stores.store import NonceStore
+
+_LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
+"""Scheme of a URL -> client library. Neither is needed unless such a URL is configured."""
+
+_log = logging.getLogger("imdskit.attestation_service")
+
+
+def open_store(settings: Settings, clock: Clock) -> NonceStore:
+    """Return the store that ``settings.store`` names. Redis is not connected to until it is used.
+
+    Raises:
+        StoreError: the file of SQLite cannot be opened.
+        UsageError: the client library is not installed, or the server is set up to discard keys.
+    """
+    if settings.store == "memory":
+        return MemoryStore(clock=clock)
+    if settings.store.startswith("sqlite:"):
+        from imdskit.verify.stores.sqlite import SqliteStore
+
+        return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
+    library = _library(_LIBRARIES[urlsplit(settings.store).scheme])
+    # One attempt for each command: one whose response was lost may have been done.
+    retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)
+    timeout = settings.store_timeout
+    try:
+        client = library.from_url(settings.store, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry)
+    except ValueError:
+        raise UsageError("bad-argument", "`store` is not a URL that the client library takes.", location="store") from None
+    errors = library.exceptions.RedisError if library.__name__ == "redis" else library.exceptions.ValkeyError
+    _refuse_eviction(client, errors)
+    return RedisStore(client, errors, clock=clock)
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        hint = f"Install it: pip install {name}."
+        raise UsageError("bad-argument", f"`store` needs the Python package {name}.", location="store", hint=hint) from None
+
+
+def _refuse_eviction(client: Any, errors: type[Exception]) -> None:
+    """A server that discards keys when its memory is full would admit the documents again that they stand for."""
+    try:
+        memory = client.info("memory")
+    except (OSError, errors) as error:
+        _log.warning("The store cannot be reached, so its maxmemory-policy was not checked. %r", str(error))
+        return
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if memory.get("maxmemory") and policy != "noeviction":
+        hint = "Set maxmemory-policy to noeviction on the server."
+        message = f"The server of `store` discards keys when its memory is full (maxmemory-policy {policy!s:.40})."
+        raise UsageError("bad-argument", message, location="store", hint=hint)

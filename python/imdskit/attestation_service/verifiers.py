@@ -1,0 +1,74 @@
+"""The verifiers of the service, which are replaced together when the trusted certificates change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from imdskit import backends, clouds
+from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.watched import Watched
+from imdskit.clock import Clock
+from imdskit.errors import TrustError
+from imdskit.verify import Policy, Trust, Verifier
+
+BUNDLE_FILES = ("bundle.json", "anchors.pem", "intermediates.pem")
+
+
+class Verifiers(NamedTuple):
+    """Verifiers that trust the same certificates.
+
+    Attributes:
+        online: for documents that were just requested: a nonce is demanded, and a maximum age.
+        audit: for stored documents, at the time of their receipt.
+        trust: what both trust.
+    """
+
+    online: Verifier
+    audit: Verifier
+    trust: Trust
+
+
+def watch(settings: Settings, clock: Clock) -> Watched[Verifiers]:
+    """Return the verifiers of the configured trust, which follow changes of its files.
+
+    Raises:
+        TrustError: the certificates cannot be read, or not be used.
+        BackendError: the backend that is configured is absent.
+    """
+    backend = backends.get(settings.backend)
+    accept = tuple(clouds.find(name) for name in settings.clouds)
+
+    def read() -> Verifiers:
+        trust = _trust(settings)
+        online = Verifier(trust, Policy.online(max_age=settings.max_age, accept=accept), backend=backend, clock=clock)
+        return Verifiers(online, Verifier(trust, Policy.offline_audit(accept=accept), backend=backend, clock=clock), trust)
+
+    return Watched("trust", tuple(_files(settings)), read, settings.reload_seconds, clock)
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    if settings.trust_bundle is not None:
+        yield from (settings.trust_bundle / name for name in BUNDLE_FILES)
+    yield from settings.trust_anchors
+    yield from settings.trust_intermediates
+
+
+def _trust(settings: Settings) -> Trust:
+    if settings.trust_bundle is not None:
+        # Symbolic links are followed once, so that all files are of one bundle even if a link is exchanged while they are read.
+        trust = Trust.from_bundle(settings.trust_bundle.resolve())
+    elif settings.trust_anchors:
+        trust = Trust.from_pem([_content(path) for path in settings.trust_anchors], origin="trust_anchors")
+    else:
+        trust = Trust.bundled()
+    extra = [_content(path) for path in settings.trust_intermediates]
+    return trust.with_intermediates(*extra) if extra else trust
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TrustError("bad-trust", f"The file cannot be read: {error.strerror}.", location=str(path)) from None

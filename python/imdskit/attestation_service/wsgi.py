@@ -1,0 +1,11 @@
+"""The application for a WSGI server, configured by environment variables: ``gunicorn imdskit.attestation_service.wsgi:application``.
+
+Importing this module reads the configuration and opens the store. Nothing else imports it.
+"""
+
+from __future__ import annotations
+
+from imdskit.attestation_service.application import Application
+from imdskit.attestation_service.settings import Settings
+
+application = Application(Settings.read())

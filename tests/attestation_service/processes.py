@@ -1,0 +1,104 @@
+"""The service in several processes that take connections from one socket. Run by ``test_crashes.py`` as a program.
+
+    python processes.py WORKERS [DIE FLAG]      configured by environment variables; prints one line of JSON when it listens
+
+With DIE, the first process that reaches the named point while handling a document kills itself as ``kill -9`` does; FLAG is a file that is created
+then, so that it happens once. Points: ``before-content``, ``after-content``, ``after-nonce``, ``after-audit``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+from imdskit.attestation_service import Application, Settings
+from imdskit.attestation_service.development import DevelopmentServer
+from imdskit.verify import NonceStore
+
+
+class Worker(DevelopmentServer):
+    """Takes connections from a socket that is listening already."""
+
+    multiprocess = True
+
+    def __init__(self, listener: socket.socket, application: Application) -> None:
+        self._listener = listener
+        super().__init__(listener.getsockname(), application)
+
+    def server_bind(self) -> None:
+        self.socket.close()
+        self.socket = self._listener
+        self.server_name, self.server_port = self.socket.getsockname()[:2]
+        self.setup_environ()
+
+
+def die(flag: str) -> None:
+    try:
+        os.close(os.open(flag, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingStore:
+    """Passes keys on, and dies at a point."""
+
+    def __init__(self, store: NonceStore, point: str, flag: str) -> None:
+        self._store, self._point, self._flag, self._calls = store, point, flag, 0
+
+    def consume(self, key: bytes, expires_at: int) -> bool:
+        self._calls += 1
+        step = "content" if self._calls % 2 else "nonce"  # a document has its content recorded first, and then its nonce
+        if self._point == f"before-{step}":
+            die(self._flag)
+        consumed = self._store.consume(key, expires_at)
+        if self._point == f"after-{step}":
+            die(self._flag)
+        return consumed
+
+
+def work(listener: socket.socket, arguments: list[str]) -> None:
+    application = Application(Settings.read())
+    if arguments:
+        point, flag = arguments
+        application._store = DyingStore(application._store, point, flag)
+        if point == "after-audit":
+            write = application._audit_log.write
+
+            def write_and_die(*given: object) -> None:
+                write(*given)  # type: ignore[arg-type]
+                die(flag)
+
+            application._audit_log.write = write_and_die  # type: ignore[method-assign]
+    Worker(listener, application).serve_forever()
+
+
+def main() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    listener.setblocking(False)  # of several processes that wake for one connection, one gets it
+    pids = []
+    for _ in range(int(sys.argv[1])):
+        pid = os.fork()
+        if pid == 0:
+            work(listener, sys.argv[2:])
+        pids.append(pid)
+
+    def stop(_: int, __: FrameType | None) -> None:
+        for each in pids:
+            os.kill(each, signal.SIGKILL)  # they are not reaped before, so the ids are still theirs
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, stop)
+    print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}", "pids": pids}), flush=True)
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[2] / "python")]
+    main()

@@ -1,0 +1,227 @@
+"""Nonces and attestations: what is accepted, what is refused, and what is used up."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from imdskit.clock import ManualClock
+from imdskit.errors import StoreError
+
+from .conftest import NOW, SUBSCRIPTION, VM, Service
+
+
+class BrokenStore:
+    """A store that cannot tell."""
+
+    def consume(self, key: bytes, expires_at: int) -> bool:
+        raise StoreError("store-unreachable", "It is away.\x1b[31m")
+
+
+def test_accepts_a_document_for_a_nonce_with_its_claims(service: Service) -> None:
+    nonce = service.nonce()
+    response = service.attest(nonce, service.document(nonce))
+    assert response.status == 200
+    assert response.json == {
+        "decision": "accepted",
+        "cloud": "public",
+        "signer": "westeurope.metadata.azure.com",
+        "claims": {
+            "vmId": VM,
+            "subscriptionId": SUBSCRIPTION,
+            "sku": "",
+            "licenseType": "",
+            "plan": {"name": "", "product": "", "publisher": ""},
+            "nonce": nonce,
+            "createdOn": NOW,
+            "expiresOn": NOW + 21_600,
+        },
+    }
+
+
+def test_a_document_and_its_nonce_are_accepted_once(service: Service) -> None:
+    nonce = service.nonce()
+    document = service.document(nonce)
+    assert service.attest(nonce, document).status == 200
+    assert service.attest(nonce, document).status == 403
+    # Another document with the same nonce is refused as well.
+    assert service.attest(nonce, service.document(nonce, at=NOW + 1)).status == 403
+    assert [line["reason"] for line in service.audit_lines()[1:]] == ["replayed", "replayed"]
+
+
+def test_a_refused_document_leaves_the_nonce_usable(service: Service) -> None:
+    nonce = service.nonce()
+    document = service.document(nonce)
+    for rubbish in ("", "MII=", document[:-40], service.document("other")):
+        assert service.attest(nonce, rubbish).status == 403
+    assert service.attest(nonce, document).status == 200
+
+
+def refusals(service: Service, clock: ManualClock) -> dict[str, tuple[str, str]]:
+    """Reason -> nonce and document that are refused for it."""
+    nonce = service.nonce()
+    old = service.nonce()
+    clock.advance(301)
+    fresh = service.nonce()
+    return {
+        "nonce-unknown": ("a" * 32, service.document("a" * 32)),
+        "nonce-expired": (nonce, service.document(nonce)),
+        "nonce-mismatch": (fresh, service.document("1234567890")),
+        "document-too-old": (fresh, service.document(fresh, at=clock.now() - 500)),
+        "document-not-yet-valid": (fresh, service.document(fresh, at=clock.now() + 500)),
+        "empty": (fresh, ""),
+        "bad-base64": (fresh, "***"),
+        "bad-der": (fresh, "MII="),
+        "missing": (old, "MII="),
+    }
+
+
+def test_every_refusal_looks_the_same_and_only_the_log_has_its_reason(service: Service, clock: ManualClock) -> None:
+    cases = refusals(service, clock)
+    del cases["missing"]
+    seen = {(response.status, response.body) for response in (service.attest(*case) for case in cases.values())}
+    assert seen == {(403, b'{"decision": "refused"}')}
+    assert [line["reason"] for line in service.audit_lines()] == list(cases)
+
+
+def test_a_nonce_is_good_for_the_key_that_requested_it(service: Service) -> None:
+    nonce = service.nonce("client")
+    assert service.attest(nonce, service.document(nonce), "other").status == 403
+    assert service.audit_lines()[-1]["reason"] == "nonce-unknown"
+    assert service.attest(nonce, service.document(nonce), "client").status == 200
+
+
+@pytest.mark.parametrize("given", [{}, {"binding": ""}, {"binding": "order 8"}])
+def test_a_nonce_is_good_for_its_binding(service: Service, given: dict[str, str]) -> None:
+    nonce = service.nonce(binding="order 7")
+    assert service.attest(nonce, service.document(nonce), **given).status == 403
+    assert service.attest(nonce, service.document(nonce), binding="order 7").status == 200
+
+
+def test_the_name_of_a_key_and_a_binding_cannot_be_mixed_up(service: Service) -> None:
+    nonce = service.nonce("client", binding="x")
+    assert service.attest(nonce, service.document(nonce), "other", binding="client\x00x").status == 403
+
+
+def test_another_cloud_is_refused_unless_configured(service: Service) -> None:
+    service.configure(clouds="usgovernment")
+    nonce = service.nonce()
+    assert service.attest(nonce, service.document(nonce)).status == 403
+    assert service.audit_lines()[-1]["reason"] == "wrong-name"
+    service.configure(clouds="usgovernment,public")
+    assert service.attest(nonce, service.document(nonce)).status == 200
+
+
+def test_nothing_is_accepted_while_the_store_is_away(service: Service) -> None:
+    service.use(store=BrokenStore())
+    nonce = service.nonce()
+    response = service.attest(nonce, service.document(nonce))
+    assert (response.status, response.json["code"], response.headers["Retry-After"]) == (503, "undecided", "5")
+    (line,) = service.audit_lines()
+    assert (line["decision"], line["reason"]) == ("undecided", "store-unreachable")
+    assert service.attest(nonce, service.document("other")).status == 403  # this needs no store
+    service.use()
+    assert service.attest(nonce, service.document(nonce)).status == 200
+
+
+def test_nothing_is_accepted_that_the_audit_log_cannot_record(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    nonce = service.nonce()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.write", full)
+    response = service.attest(nonce, service.document(nonce))
+    monkeypatch.undo()
+    assert (response.status, response.json["code"]) == (503, "undecided")
+    assert service.metric("imdskit_decisions_total") == 0
+    assert service.attest(nonce, service.document(nonce)).status == 403  # it was used up all the same
+
+
+def test_of_many_threads_with_one_document_one_is_accepted(service: Service) -> None:
+    nonce = service.nonce()
+    document = service.document(nonce)
+    _ = service.application
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(lambda _: service.attest(nonce, document).status, range(24)))
+    assert statuses == [200] + [403] * 23
+
+
+def test_the_log_has_who_and_what_but_neither_document_nor_nonce(service: Service) -> None:
+    nonce = service.nonce()
+    document = service.document(nonce)
+    service.attest(nonce, document)
+    service.attest(nonce, document)
+    accepted, refused = service.audit_lines()
+    digest = sha256(document.encode()).hexdigest()
+    common = {"time": "2026-09-21T14:13:20Z", "operation": "attestation", "key": "client", "document": digest}
+    assert accepted == {**common, "decision": "accepted", "vmId": VM, "subscriptionId": SUBSCRIPTION, "cloud": "public"}
+    assert refused == {**common, "decision": "refused", "reason": "replayed", "stage": "claims", "location": "content"}
+    text = (service.folder / "audit.jsonl").read_text()
+    assert nonce not in text and document[30:60] not in text
+
+
+def test_nonces_of_processes_with_one_secret_are_good_everywhere(service: Service) -> None:
+    nonce = service.nonce()
+    first = service.application
+    service.use()
+    assert service.application is not first
+    assert service.attest(nonce, service.document(nonce)).status == 200
+
+
+def test_a_secret_is_changed_in_three_steps_without_refusing_anybody(service: Service, clock: ManualClock) -> None:
+    path = service.folder / "nonce-key"
+    old, new = "ab" * 32, "cd" * 32
+
+    def exchanged(lines: list[str]) -> None:
+        nonce = service.nonce()
+        path.write_text("\n".join(lines))
+        clock.advance(11)
+        assert service.attest(nonce, service.document(nonce)).status == 200
+
+    for lines in ([old, new], [new, old], [new]):
+        exchanged(lines)
+
+
+# Verdicts
+
+
+def audit(service: Service, *documents: dict[str, Any]) -> Any:
+    response = service.call("POST", "/v1/verdicts", {"documents": list(documents)}, "operator")
+    assert response.status == 200
+    return response.json["verdicts"]
+
+
+def test_verdicts_say_why_and_where_and_use_nothing_up(service: Service) -> None:
+    document = service.document("1234567890")
+    for _ in range(2):
+        good, other, expired, bad = audit(
+            service,
+            {"document": document, "nonce": "1234567890"},
+            {"document": document, "nonce": "0987654321"},
+            {"document": document, "at": NOW + 30_000},
+            {"document": '{"encoding":"pkcs7"}'},
+        )
+        assert (good["decision"], good["claims"]["vmId"]) == ("accepted", VM)
+        assert (other["decision"], other["reason"], other["stage"]) == ("refused", "nonce-mismatch", "claims")
+        assert (expired["reason"], bad["reason"], bad["stage"]) == ("document-expired", "bad-envelope", "envelope")
+        assert all(verdict["message"] and verdict["hint"] for verdict in (other, expired, bad))
+    assert [line["operation"] for line in service.audit_lines()] == ["verdict"] * 8
+
+
+def test_verdicts_judge_each_document_at_its_own_time(service: Service) -> None:
+    document = service.document("1", at=NOW - 86_400)
+    found = audit(
+        service, {"document": document}, {"document": document, "at": NOW - 80_000}, {"document": document, "at": NOW - 100_000.0}
+    )
+    assert [verdict.get("reason", "") for verdict in found] == ["document-expired", "", "document-not-yet-valid"]
+
+
+def test_too_many_documents_are_refused(service: Service) -> None:
+    service.configure(max_verdict_documents="3")
+    assert len(audit(service, *[{"document": ""}] * 3)) == 3
+    response = service.call("POST", "/v1/verdicts", {"documents": [{"document": ""}] * 4}, "operator")
+    assert (response.status, response.json["location"]) == (422, "/documents")
