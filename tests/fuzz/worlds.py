@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import extension_grammar as grammar
@@ -14,7 +14,7 @@ from keyring import EC_KEYS, ODD_KEYS, RSA_KEYS, Keyring
 
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
-from imdskit.backends.contract import Limits, Setup
+from imdskit.backends.contract import MAX_JSON_BRACKETS, Limits, Setup
 from imdskit.emulator.authority import certificates as x509
 
 DOMAINS = (("public", "metadata.azure.com"), ("usgovernment", "metadata.azure.us"))
@@ -65,21 +65,13 @@ def make(keys: Keyring, seed: int) -> tuple[World, ...]:
         _world(maker, "lenient", plain, allow_common_name=True, require_vm_id=False, check_times=False, min_rsa_bits=1024),
         _world(maker, "no chain", plain, check_chain=False),
         _world(maker, "small limits", plain, limits=Limits(6000, 2, 5, 3, 4)),
-        _world(maker, "large limits", plain, limits=Limits(256 * 1024, 64, 1300, 12, 9000)),
+        _world(maker, "large limits", plain, limits=Limits(256 * 1024, 64, MAX_JSON_BRACKETS, 12, 9000)),
         _world(maker, "bag and lists", long, bag=True, crls=_lists(keys, long)),
         _world(maker, "lists", plain, crls=_lists(keys, plain)),
         _world(maker, "lists not required", plain, crls=_lists(keys, plain)[1:], require_crl=False),
         _renewed(maker, rng, plain),
-        *(
-            _world(maker, f"profile {profile}", plain, issuer_profile=profile)
-            for profile in ("must", "web")
-            if "issuer_profile" in SETTINGS
-        ),
     ]
     return tuple(made)
-
-
-SETTINGS = frozenset(field.name for field in fields(Setup))
 
 
 def _world(maker: Maker, name: str, chain: Chain, *, bag: bool = False, **settings: Any) -> World:
