@@ -18,7 +18,7 @@ import foreign
 import libcrypto
 from corpus import Chain
 
-from imdskit.backends.python.rsa import DIGEST_INFO
+from imdskit.pki.signatures.rsa import DIGEST_INFO
 
 Verify = Callable[[bytes], object]
 

@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 
 from imdskit import arguments, backends
 from imdskit.backends.contract import Columns
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import UsageError
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.verifier import LAST_SECOND

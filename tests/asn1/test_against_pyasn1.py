@@ -21,11 +21,13 @@ from pyasn1_modules import rfc5280, rfc5652
 
 from imdskit.asn1 import writer
 from imdskit.asn1.reader import SEQUENCE, Reader
-from imdskit.backends.python import cms, envelope, x509
-from imdskit.backends.python.certificate import Certificate
+from imdskit.backends import envelope
 from imdskit.client import Client
 from imdskit.emulator import Emulator
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki import cms
+from imdskit.pki.x509 import parser
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.verify import Limits, Trust
 
 INTEGERS = (
@@ -311,7 +313,7 @@ def test_bundled_certificates() -> None:
     trust = Trust.bundled()
     assert trust.anchors and trust.intermediates
     for der in (*trust.anchors, *trust.intermediates):
-        certificate_of(x509.parse_certificate(der))
+        certificate_of(parser.parse_certificate(der))
 
 
 def test_messages_of_the_vectors() -> None:

@@ -15,12 +15,12 @@ from imdskit.asn1 import oids, writer
 from imdskit.asn1.reader import Reader
 from imdskit.asn1.writer import element, explicit, implicit, sequence, set_of
 from imdskit.backends.contract import MAX_JSON_BRACKETS, Backend, Limits, Setup
-from imdskit.backends.python import name_constraints
-from imdskit.backends.python.certificate import GeneralName, Name
 from imdskit.backends.python.checker import Checker
-from imdskit.backends.python.names import comparable, read_name
-from imdskit.backends.python.validation import Refusal
 from imdskit.errors import UsageError, VerificationError
+from imdskit.pki.path.validation import Refusal
+from imdskit.pki.x509 import name_constraints
+from imdskit.pki.x509.certificate import GeneralName, Name
+from imdskit.pki.x509.names import comparable, read_name
 from imdskit.reasons import Reason
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -94,7 +94,7 @@ def test_the_document_of_the_report_is_refused(shared: Path, backend: Backend) -
 
 def test_a_name_is_parsed_once_although_an_error_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
-    monkeypatch.setattr("imdskit.backends.python.names.comparable", lambda text: parsed.append(text) or comparable(text))
+    monkeypatch.setattr("imdskit.pki.x509.names.comparable", lambda text: parsed.append(text) or comparable(text))
     document = message(
         signer_info(sequence(*(set_of(sequence(writer.oid(oids.COMMON_NAME), writer.utf8_string("\u00e9"))),), writer.null()))
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
 from imdskit.errors import VerificationError
+from imdskit.pki.path.budget import Budget
+from imdskit.pki.x509.certificate import EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
 from imdskit.reasons import Reason
 
 

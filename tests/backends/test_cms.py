@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from imdskit.asn1 import oids, writer
-from imdskit.backends.python import cms
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki import cms
+from imdskit.pki.x509.certificate import Certificate
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 CONTENT = b"what was signed"

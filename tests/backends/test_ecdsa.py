@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from imdskit.asn1 import writer
-from imdskit.backends.python import ecdsa
-from imdskit.backends.python.certificate import EcPublicKey
+from imdskit.pki.signatures import ecdsa
+from imdskit.pki.x509.certificate import EcPublicKey
 
 MESSAGE = b"what was signed"
 CURVES: dict[str, ec.EllipticCurve] = {"secp256r1": ec.SECP256R1(), "secp384r1": ec.SECP384R1(), "secp521r1": ec.SECP521R1()}

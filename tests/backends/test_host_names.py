@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from imdskit.backends.python.certificate import Certificate, GeneralName
-from imdskit.backends.python.host_names import dns_names, matching_name
-from imdskit.backends.python.x509 import parse_certificate
+from imdskit.pki.x509.certificate import Certificate, GeneralName
+from imdskit.pki.x509.host_names import dns_names, matching_name
+from imdskit.pki.x509.parser import parse_certificate
 
 DOMAIN = "metadata.azure.com"
 

@@ -20,9 +20,9 @@ from imdskit import backends
 from imdskit.asn1 import writer
 from imdskit.asn1.reader import decode_oid
 from imdskit.backends.contract import Backend, Checker, Setup
-from imdskit.backends.python import signature
 from imdskit.clock import ManualClock
 from imdskit.errors import VerificationError
+from imdskit.pki.signatures import signature
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.anatomy import anatomy
 

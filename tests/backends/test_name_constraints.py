@@ -7,9 +7,10 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from imdskit.backends.python import name_constraints
-from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import (
+from imdskit.errors import VerificationError
+from imdskit.pki.path.budget import Budget
+from imdskit.pki.x509 import name_constraints
+from imdskit.pki.x509.certificate import (
     AlgorithmIdentifier,
     Certificate,
     GeneralName,
@@ -18,8 +19,7 @@ from imdskit.backends.python.certificate import (
     NameConstraints,
     UnsupportedPublicKey,
 )
-from imdskit.backends.python.name_constraints import PathConstraints
-from imdskit.errors import VerificationError
+from imdskit.pki.x509.name_constraints import PathConstraints
 from imdskit.reasons import Reason
 
 NOBODY = Name(b"0\x00", ())

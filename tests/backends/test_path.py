@@ -18,11 +18,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 from cryptography.x509.oid import NameOID
 
 from imdskit.backends.contract import Backend, Limits
-from imdskit.backends.python import links, path, signature
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.validation import Inputs
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import VerificationError
+from imdskit.pki.path import building, signature_cache
+from imdskit.pki.path.validation import Inputs
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509.certificate import Certificate
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 START = 1_800_000_000
@@ -101,7 +102,7 @@ def build(leaf: Certificate, anchors: Sequence[Certificate], pool: Sequence[Cert
     limits = changes.pop("limits", Limits())
     accept_weak = changes.pop("accept_weak", False)
     inputs = replace(Inputs(AT), **changes)
-    return path.build(leaf, anchors=anchors, intermediates=pool, inputs=inputs, limits=limits, accept_weak=accept_weak)
+    return building.build(leaf, anchors=anchors, intermediates=pool, inputs=inputs, limits=limits, accept_weak=accept_weak)
 
 
 def refusal(leaf: Certificate, anchors: Sequence[Certificate], pool: Sequence[Certificate], **changes: Any) -> tuple[Reason, str]:
@@ -131,8 +132,8 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
         return real(*given)
 
     monkeypatch.setattr(signature, "fault", counted)
-    memory = links.Links([root, issuing, forged])
-    search = partial(path.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), links=memory)
+    memory = signature_cache.Links([root, issuing, forged])
+    search = partial(building.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), links=memory)
     for again in (False, True):
         del reckoned[:]
         assert search(leaf, intermediates=[forged, issuing]) == (leaf, issuing, root)
@@ -143,9 +144,9 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
 
 
 def test_links_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "REMEMBERED_LINKS", 0)
+    monkeypatch.setattr(signature_cache, "REMEMBERED_LINKS", 0)
     issuing, root = ISSUING.made(), ROOT.made()
-    memory = links.Links([root, issuing])
+    memory = signature_cache.Links([root, issuing])
     for _ in range(2):
         assert memory.fault(issuing, root) is None
     assert not memory._faults

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imdskit.asn1.oids import ANY_POLICY
-from imdskit.backends.python.certificate import (
+from imdskit.pki.path.policies import ANY, PolicyState
+from imdskit.pki.x509.certificate import (
     AlgorithmIdentifier,
     Certificate,
     Name,
     PolicyConstraints,
     UnsupportedPublicKey,
 )
-from imdskit.backends.python.policies import ANY, PolicyState
 
 NAMES = ("1.1", "1.2", "1.3")
 

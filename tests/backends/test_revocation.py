@@ -17,14 +17,14 @@ from cryptography.x509.oid import NameOID
 
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Backend, Limits
-from imdskit.backends.python import path
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.crl import CertificateList, parse_crl
-from imdskit.backends.python.distribution_points import points_of
-from imdskit.backends.python.revocation import Lists
-from imdskit.backends.python.validation import Inputs
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki.path import building
+from imdskit.pki.path.validation import Inputs
+from imdskit.pki.revocation.crl import CertificateList, parse_crl
+from imdskit.pki.revocation.distribution_points import points_of
+from imdskit.pki.revocation.revocation import Lists
+from imdskit.pki.x509.certificate import Certificate
+from imdskit.pki.x509.parser import parse_certificate
 
 AT = 1_800_000_000
 DAY = 86_400
@@ -171,7 +171,7 @@ def verdict(backend: Backend) -> Verdict:
                 given = [one.der for one in lists]
                 imdskit._native.parts.path(leaf.der, *pool, given, inputs, None, Limits(), 2048, False, required)
             else:
-                path.build(
+                building.build(
                     leaf,
                     anchors=anchors,
                     intermediates=(CA, *others),

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from imdskit.backends.python import rsa
-from imdskit.backends.python.certificate import RsaPublicKey
+from imdskit.pki.signatures import rsa
+from imdskit.pki.x509.certificate import RsaPublicKey
 
 MESSAGE = b"what was signed"
 HASHES: dict[str, hashes.HashAlgorithm] = {

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imdskit.asn1 import oids, writer
 from imdskit.asn1.reader import Reader
-from imdskit.backends.python import ecdsa, signature
-from imdskit.backends.python.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
-from imdskit.backends.python.keys import parse_public_key, read_algorithm
-from imdskit.backends.python.signature import Fault
 from imdskit.errors import DerError
+from imdskit.pki.signatures import ecdsa, signature
+from imdskit.pki.signatures.signature import Fault
+from imdskit.pki.x509.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
+from imdskit.pki.x509.keys import parse_public_key, read_algorithm
 
 MESSAGE = b"what was signed"
 NULL = writer.null()

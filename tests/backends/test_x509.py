@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from imdskit.asn1 import oids, writer
-from imdskit.backends.python import signature
-from imdskit.backends.python.certificate import BasicConstraints, Certificate, PolicyConstraints
-from imdskit.backends.python.names import comparable
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509.certificate import BasicConstraints, Certificate, PolicyConstraints
+from imdskit.pki.x509.names import comparable
+from imdskit.pki.x509.parser import parse_certificate
 
 NULL = writer.null()
 ALGORITHM = writer.sequence(writer.oid(oids.SHA256_WITH_RSA), NULL)

@@ -15,9 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imdskit import backends
+from imdskit import backends, strict_json
+from imdskit.backends import envelope
 from imdskit.backends.contract import Backend, Checker, Document, Limits, Setup
-from imdskit.backends.python import claims, cms, crl, envelope, host_names, strict_json, x509
+from imdskit.backends.python import claims
 from imdskit.client import responses
 from imdskit.clock import ManualClock
 from imdskit.emulator.faults import script as fault_script
@@ -35,6 +36,9 @@ from imdskit.errors import (
     TrustError,
     VerificationError,
 )
+from imdskit.pki import cms
+from imdskit.pki.revocation import crl
+from imdskit.pki.x509 import host_names, parser
 from imdskit.protocol import requests
 from imdskit.verify import bundle, pem
 from imdskit.verify.aia import LOCATIONS, locations, transport
@@ -399,7 +403,7 @@ TARGETS_TABLE: tuple[Target, ...] = (
     Target("check", check, (VerificationError,), documents),
     Target("envelope", lambda data: envelope.decode(data, Limits()), (VerificationError,), documents),
     Target("message", cms.parse, (DerError,), messages),
-    Target("certificate", x509.parse_certificate, (DerError,), certificates),
+    Target("certificate", parser.parse_certificate, (DerError,), certificates),
     Target("revocation-list", crl.parse_crl, (DerError,), revocation_lists),
     Target("trust", trust, (TrustError,), certificates),
     Target("lists", lists, (TrustError, VerificationError), revocation_lists),

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from imdskit.backends.contract import Backend
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.clock import ManualClock
 from imdskit.errors import FetchError, VerificationError
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier, pem
 from imdskit.verify.aia import AiaFetcher, Answer, FetchBudget, Location, Target

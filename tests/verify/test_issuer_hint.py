@@ -7,10 +7,10 @@ import pickle
 import pytest
 
 from imdskit.backends.contract import Backend
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority
 from imdskit.errors import VerificationError
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import EMULATED_AUTHORITY, Reason, hint_for
 from imdskit.verify import Trust, Verifier
 

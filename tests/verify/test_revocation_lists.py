@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from imdskit.backends.contract import Backend
-from imdskit.backends.python.distribution_points import points_of
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.cli import main
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import TrustError, VerificationError
+from imdskit.pki.revocation.distribution_points import points_of
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.protocol import attested
 from imdskit.verify import Policy, Trust, Verifier
 

@@ -2,7 +2,7 @@
 
 A :class:`Reader` walks the elements between two offsets of one buffer; a constructed element gives another reader over the same buffer, so that
 every error can say where it is. It descends only where the grammar of the caller does, so hostile depth costs nothing. What belongs here: the
-encoding. What elements mean is the business of :mod:`imdskit.backends.python.x509` and :mod:`imdskit.backends.python.cms`.
+encoding. What elements mean is the business of :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms`.
 """
 
 from __future__ import annotations

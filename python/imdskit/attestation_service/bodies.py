@@ -6,8 +6,8 @@ import re
 from http import HTTPStatus
 from typing import NamedTuple
 
+from imdskit import strict_json
 from imdskit.attestation_service.messages import Problem
-from imdskit.backends.python import strict_json
 
 MAX_BINDING = 256
 """Characters of the text that a nonce can be bound to."""

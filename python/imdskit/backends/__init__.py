@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 
 from imdskit import arguments
-from imdskit.backends.contract import Backend
+from imdskit.backends.contract import Backend, Outcome, Setup
 from imdskit.errors import BackendError, UsageError
 
 
@@ -48,6 +48,25 @@ def get(name: str) -> Backend:
     raise UsageError("bad-argument", message, location="backend", hint="Known: auto, python, rust.")
 
 
+def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[Outcome, ...]:
+    """Run every check on a document and return the outcome of each.
+
+    The Python backend always does this, because it is the specification (decision 0004).
+
+    Args:
+        setup: what a checker must know.
+        document: the service's JSON, bare base64, or DER.
+        at: Unix seconds at which validity is judged.
+        nonce: that the document must carry, or None to accept any.
+
+    Raises:
+        TrustError: an anchor, intermediate or revocation list cannot be parsed.
+    """
+    from imdskit.backends.python.checker import Checker
+
+    return Checker(setup).explain(document, at, nonce)
+
+
 def without_kernels(backend: Backend) -> Backend:
     """The same backend on a processor without AVX-512, for measurements and tests: in all of the process, until :func:`with_kernels` is called."""
     return _kernels(backend, used=False)
@@ -66,4 +85,4 @@ def _kernels(backend: Backend, *, used: bool) -> Backend:
     return rust.use_kernels(used)
 
 
-__all__ = ["Backend", "best", "get", "with_kernels", "without_kernels"]
+__all__ = ["Backend", "best", "explain", "get", "with_kernels", "without_kernels"]

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, Protocol, overload
 
 from imdskit import arguments
 from imdskit.errors import VerificationError
+from imdskit.reasons import Stage
 
 MAX_AGE = 366 * 86_400
 """Largest ``max_age``, in seconds: a year. Documents expire within hours."""
@@ -53,7 +54,7 @@ class Limits:
     path_certificates: int = 8
     """Certificates on one path, signer and anchor included. 1 to 64."""
     work: int = 3000
-    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``backends/python/budget.py``). 1 to 1,000,000."""
+    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``pki/path/budget.py``). 1 to 1,000,000."""
 
     def __post_init__(self) -> None:
         arguments.whole(self.document_bytes, "limits.document_bytes", 1, 16 * 1024 * 1024)
@@ -172,6 +173,27 @@ class Signed(Protocol):
     @property
     def chain(self) -> tuple[bytes, ...]:
         """DER certificates, signer first, anchor last; only the signer's if the chain was not checked."""
+
+
+class SignedDocument(NamedTuple):
+    """A :class:`Signed` with all members at hand."""
+
+    content: bytes
+    claims: Claims
+    label: str
+    name: str
+    chain: tuple[bytes, ...]
+
+
+class Outcome(NamedTuple):
+    """Result of one check, as ``explain`` reports it. ``error`` is set only if the check failed."""
+
+    check: str
+    stage: Stage
+    outcome: Literal["pass", "fail", "skip"]
+    evidence: str
+    source: str
+    error: VerificationError | None = None
 
 
 class Columns(NamedTuple):

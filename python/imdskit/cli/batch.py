@@ -16,12 +16,12 @@ from functools import lru_cache
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.cli import batch_input, inputs, output
 from imdskit.cli.batch_input import Item, Source
 from imdskit.cli.progress import Progress
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import UsageError, VerificationError
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import Attestation, Verifier, content
 

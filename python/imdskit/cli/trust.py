@@ -16,10 +16,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import x509
 from imdskit.cli import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import UsageError, VerificationError
+from imdskit.pki.x509 import parser
 from imdskit.verify import Trust, bundle_update, doctor, pem
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.authority_path import display_name
@@ -93,7 +93,7 @@ def _update(options: argparse.Namespace, at: int) -> int:
     else:
         offered = list(bundle_update.of_release(base, at))
     done = bundle_update.update(link, offered, at)
-    added = [(display_name(x509.parse_certificate(der)), sha256(der).hexdigest()) for der in done.added]
+    added = [(display_name(parser.parse_certificate(der)), sha256(der).hexdigest()) for der in done.added]
     if options.json:
         members = [{"name": name, "sha256": fingerprint} for name, fingerprint in added]
         output.value({"bundle": str(link), "folder": str(done.folder), "added": members})

@@ -9,12 +9,15 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from imdskit.backends.python import cms, envelope, path, signature
-from imdskit.backends.python.certificate import Certificate, Name
-from imdskit.backends.python.host_names import dns_names
-from imdskit.backends.python.validation import Inputs
-from imdskit.backends.python.x509 import parse_certificate
+from imdskit.backends import envelope
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki import cms
+from imdskit.pki.path import building
+from imdskit.pki.path.validation import Inputs
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509.certificate import Certificate, Name
+from imdskit.pki.x509.host_names import dns_names
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import content as signed_content
 from imdskit.verify.policy import Policy
@@ -87,7 +90,7 @@ def _chain(
     signer: Certificate, certificates: tuple[Certificate, ...], trust: Trust, policy: Policy, at: int
 ) -> tuple[Certificate, ...] | None:
     try:
-        return path.build(
+        return building.build(
             signer,
             anchors=[parse_certificate(der) for der in trust.anchors],
             intermediates=[*certificates, *(parse_certificate(der) for der in trust.intermediates)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from imdskit.backends.contract import Claims, Signed
+from imdskit.backends.contract import Claims, Signed, SignedDocument
 from imdskit.clouds import Cloud
 
 
@@ -117,7 +117,5 @@ class Attestation:
         return f"Attestation({', '.join(f'{name}={value!r}' for name, value in said.items())}, relaxed={self.relaxed!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        from imdskit.backends.python.checker import SignedDocument  # a backend that may not be loaded
-
         signed = SignedDocument(self.content, self.claims, self._signed.label, self.name, self.chain)
         return (Attestation, (signed, self.cloud, self.at, self.backend, self.relaxed))

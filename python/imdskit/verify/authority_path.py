@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import path
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.validation import Inputs
 from imdskit.errors import VerificationError
+from imdskit.pki.path import building
+from imdskit.pki.path.validation import Inputs
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
 
 
@@ -30,7 +30,7 @@ def authority_path(
     if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
         return Reason.NOT_A_CA
     try:
-        found = path.build(certificate, anchors=anchors, intermediates=intermediates, inputs=inputs, limits=Limits())
+        found = building.build(certificate, anchors=anchors, intermediates=intermediates, inputs=inputs, limits=Limits())
     except VerificationError as refusal:
         return refusal.reason
     for index, above in enumerate(found[1:], 1):

@@ -16,8 +16,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
-from imdskit.backends.python import signature, strict_json, x509
+from imdskit import strict_json
 from imdskit.errors import DerError, TrustError
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509 import parser
 from imdskit.verify import pem
 
 FORMAT = "imdskit-trust-bundle/1"
@@ -203,7 +205,7 @@ def _compare(ders: Iterable[bytes], listed: list[str], place: str) -> None:
 
 def _check(der: bytes, place: str, *, anchor: bool) -> None:
     try:
-        certificate = x509.parse_certificate(der)
+        certificate = parser.parse_certificate(der)
     except DerError as error:
         raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{place} {error.location}") from None
     basic = certificate.basic_constraints

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from imdskit.backends.python import x509
-from imdskit.backends.python.certificate import Certificate
 from imdskit.clock import SystemClock, WaitingClock
 from imdskit.errors import DerError, TrustError, UsageError, VerificationError
+from imdskit.pki.x509 import parser
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage, missing_authority
 from imdskit.verify import bundle
 from imdskit.verify.authority_path import authority_path
@@ -75,8 +75,8 @@ def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediat
     if len(new) > MAX_OFFERED:
         raise _bad(new[MAX_OFFERED].location, f"There are more than {MAX_OFFERED} new certificates.", "Give fewer at a time.")
     parsed = [_parsed(one) for one in new]
-    trusted = [x509.parse_certificate(der) for der in anchors]
-    others = [*parsed, *(x509.parse_certificate(der) for der in intermediates)]
+    trusted = [parser.parse_certificate(der) for der in anchors]
+    others = [*parsed, *(parser.parse_certificate(der) for der in intermediates)]
     for one, certificate in zip(new, parsed, strict=True):
         _check(one, certificate, authority_path(certificate, trusted, others, at))
     return tuple(one.der for one in new)
@@ -86,7 +86,7 @@ def _parsed(offered: Offered) -> Certificate:
     if len(offered.der) > MAX_CERTIFICATE_BYTES:
         raise _bad(offered.location, f"It has more than {MAX_CERTIFICATE_BYTES} bytes.", "Certificates of authorities have about 2000.")
     try:
-        return x509.parse_certificate(offered.der)
+        return parser.parse_certificate(offered.der)
     except DerError as error:
         place, hint = f"{offered.location} {error.location}", "Give PEM, or the DER of one certificate."
         raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=place, hint=hint) from None
@@ -192,9 +192,9 @@ def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
 
 def _leading(certificates: Sequence[bytes], trust: Trust, at: int) -> tuple[bytes, ...]:
     """Those from which a path leads to an anchor of the trust, over one another if need be."""
-    anchors = [x509.parse_certificate(der) for der in trust.anchors]
-    parsed = [x509.parse_certificate(der) for der in certificates]
-    others = [*parsed, *(x509.parse_certificate(der) for der in trust.intermediates)]
+    anchors = [parser.parse_certificate(der) for der in trust.anchors]
+    parsed = [parser.parse_certificate(der) for der in certificates]
+    others = [*parsed, *(parser.parse_certificate(der) for der in trust.intermediates)]
     return tuple(one.der for one in parsed if isinstance(authority_path(one, anchors, others, at), tuple))
 
 

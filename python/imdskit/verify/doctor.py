@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Literal
 
-from imdskit.backends.python import x509
-from imdskit.backends.python.certificate import Certificate
 from imdskit.clouds import CHINA, CLOUDS, GERMANY, PUBLIC, US_GOVERNMENT, Cloud
 from imdskit.errors import DerError, TrustError
+from imdskit.pki.x509 import parser
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
 from imdskit.verify.authority_path import authority_path, display_name
 from imdskit.verify.bundle import SigningAuthority
@@ -189,6 +189,6 @@ def _key(certificate: Certificate) -> str:
 
 def _parsed(der: bytes, origin: str) -> Certificate:
     try:
-        return x509.parse_certificate(der)
+        return parser.parse_certificate(der)
     except DerError as error:
         raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{origin} {error.location}") from None

@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from imdskit import arguments
-from imdskit.backends.python import x509
 from imdskit.errors import DerError
+from imdskit.pki.x509 import parser
 from imdskit.verify.log_entries import one_line
 
 MAX_BYTES = 16 * 1024
@@ -89,7 +89,7 @@ class IntermediateCache:
             _log.warning("%s: not what its name says", name)
             return None
         try:
-            x509.parse_certificate(der)
+            parser.parse_certificate(der)
         except DerError as error:
             _log.warning("%s: not a certificate: %s", name, one_line(error))
             return None

@@ -24,7 +24,8 @@ class IssuerSource(Protocol):
 
 def signer_of(document: bytes, limits: Limits) -> bytes | None:
     """DER of the certificate that the document's signer names. None if there is none, which a checked document never leads to."""
-    from imdskit.backends.python import cms, envelope  # a backend that may not be loaded
+    from imdskit.backends import envelope  # a backend that may not be loaded
+    from imdskit.pki import cms  # a backend that may not be loaded
 
     try:
         message = cms.parse(envelope.decode(document, limits))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from imdskit.backends.contract import Outcome
 from imdskit.errors import VerificationError
-
-if TYPE_CHECKING:
-    from imdskit.backends.python.checker import Outcome
 
 _MARK = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
 

@@ -226,12 +226,10 @@ class Verifier(ForkAware):
         Raises:
             UsageError: as :meth:`verify`.
         """
-        from imdskit.backends.python.checker import Checker as PythonChecker  # a backend that may not be loaded
-
         second, octets, nonce = self._second(at), _octets(document), _text(nonce)
 
         def report(setup: Setup) -> Report:
-            return Report(PythonChecker(setup).explain(octets, second, nonce), second, self.policy.relaxed)
+            return Report(backends.explain(setup, octets, second, nonce), second, self.policy.relaxed)
 
         known = report(self._trusting.setup)
         wider = self._with_fetched(octets, known.error) if known.error is not None else None

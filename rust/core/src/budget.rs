@@ -1,7 +1,7 @@
 //! How much work a search for a path may cost. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification of the Python backend; a
 //! thousandth of it is what is counted.
 //!
-//! The twin of `backends/python/budget.py`, whose prices are part of the contract: both backends give up at the same point although their ratios differ.
+//! The twin of `pki/path/budget.py`, whose prices are part of the contract: both backends give up at the same point although their ratios differ.
 //! What is remembered from an earlier search is paid for again, so that memory never changes an answer.
 
 use crate::certificate::{Curve, PublicKey};

@@ -1,6 +1,6 @@
 //! What an X.509 certificate says, as values. Made by [`crate::x509`], read by everything that validates.
 //!
-//! The twin of `backends/python/certificate.py`. Names of members are those of RFC 5280. Times are Unix seconds. Object identifiers are the
+//! The twin of `pki/x509/certificate.py`. Names of members are those of RFC 5280. Times are Unix seconds. Object identifiers are the
 //! contents of their DER ([`crate::oids`]); integers that may be of any length are theirs, in their shortest form.
 
 use crate::rsa::RsaPublicKey;

@@ -1,6 +1,6 @@
 //! CMS SignedData (RFC 5652 sections 3 and 5): reading it to the last octet, finding the signer, checking the signature.
 //!
-//! The twin of `backends/python/cms.py`. What is read borrows from the message; only certificates are values of their own.
+//! The twin of `pki/cms.py`. What is read borrows from the message; only certificates are values of their own.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //!
 //! What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
 //! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate. The twin of
-//! `backends/python/crl.py`.
+//! `pki/revocation/crl.py`.
 
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,4 @@
-//! Message digests by object identifier (RFC 3370 section 2, RFC 5754 section 2, RFC 8017 appendix B.1). The twin of `backends/python/digests.py`.
+//! Message digests by object identifier (RFC 3370 section 2, RFC 5754 section 2, RFC 8017 appendix B.1). The twin of `pki/signatures/digests.py`.
 
 use aws_lc_rs::digest as aws;
 

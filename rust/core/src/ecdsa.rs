@@ -1,4 +1,4 @@
-//! ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2). The twin of `backends/python/ecdsa.py`; the reckoning is AWS-LC's.
+//! ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2). The twin of `pki/signatures/ecdsa.py`; the reckoning is AWS-LC's.
 
 use aws_lc_rs::signature as aws;
 

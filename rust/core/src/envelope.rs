@@ -1,4 +1,4 @@
-//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself. The twin of `backends/python/envelope.py`.
+//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself. The twin of `backends/envelope.py`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Certificate extensions, decoded (RFC 5280 section 4.2). The twin of `backends/python/extensions.py`.
+//! Certificate extensions, decoded (RFC 5280 section 4.2). The twin of `pki/x509/extensions.py`.
 //!
 //! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::profile`].
 

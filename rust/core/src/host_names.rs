@@ -1,6 +1,6 @@
 //! Whether a certificate is that of a cloud's metadata service, by its DNS names (RFC 6125 section 6.4, IMDS documentation "Attested data").
 //!
-//! Names are compared label by label, never as text with a suffix. The twin of `backends/python/host_names.py`.
+//! Names are compared label by label, never as text with a suffix. The twin of `pki/x509/host_names.py`.
 
 use crate::certificate::{Certificate, GeneralName, GeneralNameKind};
 use crate::name_constraints::is_label;

@@ -1,4 +1,4 @@
-//! Public keys and algorithm identifiers (RFC 5280 sections 4.1.1.2 and 4.1.2.7, RFC 3279, RFC 4055, RFC 5480). The twin of `backends/python/keys.py`.
+//! Public keys and algorithm identifiers (RFC 5280 sections 4.1.1.2 and 4.1.2.7, RFC 3279, RFC 4055, RFC 5480). The twin of `pki/x509/keys.py`.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm, ParsedPublicKey,

@@ -1,4 +1,4 @@
-//! Which certificates signed which, remembered between searches for paths. The twin of `backends/python/links.py`.
+//! Which certificates signed which, remembered between searches for paths. The twin of `pki/path/signature_cache.py`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

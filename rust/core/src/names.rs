@@ -1,6 +1,6 @@
 //! Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and when two names are the same (section 7.1).
 //!
-//! The twin of `backends/python/names.py`. Letter case and normal forms beyond ASCII are those of the Unicode version of the crates used here, which may be newer
+//! The twin of `pki/x509/names.py`. Letter case and normal forms beyond ASCII are those of the Unicode version of the crates used here, which may be newer
 //! or older than Python's: names with characters of the versions between may be equal for one backend only.
 
 use std::borrow::Cow;

@@ -169,7 +169,7 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     })
 }
 
-/// What RFC 5280 section 6.1.1 asks of the caller, as a suite gives it; `imdskit.backends.python.validation.Inputs` says what each member means. Object
+/// What RFC 5280 section 6.1.1 asks of the caller, as a suite gives it; `imdskit.pki.path.validation.Inputs` says what each member means. Object
 /// identifiers are dotted text.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, missing_docs)] // the flags of the RFC; they are explained there

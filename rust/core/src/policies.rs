@@ -2,7 +2,7 @@
 //!
 //! The tree of RFC 5280 can grow exponentially (CVE-2023-0464); this is the graph of RFC 9618, one node for each policy and depth. Only its lowest depth is
 //! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts. The twin of
-//! `backends/python/policies.py`.
+//! `pki/path/policies.py`.
 
 use std::collections::BTreeMap;
 

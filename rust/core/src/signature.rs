@@ -1,6 +1,6 @@
 //! Signatures by AlgorithmIdentifier, as certificates and messages name them (RFC 4055, RFC 5754, RFC 5758), and which of them are accepted.
 //!
-//! The twin of `backends/python/signature.py`. [`fault`] says whether a signature is good; [`algorithm_fault`] and [`key_fault`] are the policy.
+//! The twin of `pki/signatures/signature.py`. [`fault`] says whether a signature is good; [`algorithm_fault`] and [`key_fault`] are the policy.
 
 use crate::certificate::{AlgorithmIdentifier, PublicKey};
 use crate::der::{self, Reader, Trail, context, oid_text};

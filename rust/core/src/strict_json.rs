@@ -1,6 +1,6 @@
 //! JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
 //!
-//! The twin of `backends/python/strict_json.py`. One scanner of our own reads every octet once, so that the time is linear in the text whatever it holds.
+//! The twin of `strict_json.py`. One scanner of our own reads every octet once, so that the time is linear in the text whatever it holds.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Reading certificates (RFC 5280 section 4.1). The twin of `backends/python/x509.py`.
+//! Reading certificates (RFC 5280 section 4.1). The twin of `pki/x509/parser.py`.
 //!
 //! What is no certificate by its grammar is refused here. What is one, but breaks a rule that matters only to who relies on it, is noted in
 //! [`Certificate::faults`] and refused by path validation, so that one bad certificate in a heap does not spoil the heap.

@@ -87,7 +87,7 @@ fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
     }
 }
 
-/// `inputs` is an `imdskit.backends.python.validation.Inputs`; `policies` None for that of anyPolicy alone.
+/// `inputs` is an `imdskit.pki.path.validation.Inputs`; `policies` None for that of anyPolicy alone.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)] // those of the twin
 fn path(

@@ -8,12 +8,12 @@ from scoring import ACCEPT, Case, Suite, Verdict
 
 from adapters import conditions, host
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import path
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.crl import CertificateList, parse_crl
-from imdskit.backends.python.revocation import Lists
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki.path import building
+from imdskit.pki.revocation.crl import CertificateList, parse_crl
+from imdskit.pki.revocation.revocation import Lists
+from imdskit.pki.x509.certificate import Certificate
+from imdskit.pki.x509.parser import parse_certificate
 
 
 def judge(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
@@ -40,7 +40,7 @@ def judge_path(
     found = conditions.of(suite.name, case, key_usage)
     anchors = _parse_all(chain["anchors"], suite)
     try:
-        path.build(
+        building.build(
             leaf,
             anchors=anchors if found.pinning else [anchor for anchor in anchors if anchor.der != leaf.der],
             intermediates=(*embedded, *_parse_all(chain["intermediates"], suite)),

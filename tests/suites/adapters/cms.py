@@ -5,10 +5,10 @@ from __future__ import annotations
 from scoring import ACCEPT, Case, Suite, Verdict
 
 from adapters import chain
-from imdskit.backends.python import cms
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki import cms
+from imdskit.pki.x509.certificate import Certificate
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 SIGNER_USAGE = frozenset({"digitalSignature", "nonRepudiation"})

@@ -11,8 +11,8 @@ from datetime import datetime
 from scoring import Case
 
 from imdskit.asn1 import oids
-from imdskit.backends.python.policies import ANY
-from imdskit.backends.python.validation import Inputs
+from imdskit.pki.path.policies import ANY
+from imdskit.pki.path.validation import Inputs
 
 PURPOSES = {
     "serverAuth": oids.SERVER_AUTH,
@@ -26,7 +26,7 @@ PURPOSES = {
 
 @dataclass(frozen=True)
 class Conditions:
-    """What :func:`imdskit.backends.python.path.build` is called with, but for certificates."""
+    """What :func:`imdskit.pki.path.building.build` is called with, but for certificates."""
 
     inputs: Inputs
     min_rsa_bits: int = 2048

@@ -5,9 +5,9 @@ from __future__ import annotations
 from scoring import ACCEPT, Case, Suite, Verdict
 
 from imdskit.asn1.reader import Reader
-from imdskit.backends.python import cms
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError
+from imdskit.pki import cms
+from imdskit.pki.x509.parser import parse_certificate
 
 
 def judge(case: Case, suite: Suite) -> Verdict:

@@ -1,12 +1,12 @@
 """Whether a certificate is for a host (RFC 6125 section 6, RFC 9525 section 6): asked by suites only. The verifier has
-``imdskit.backends.python.host_names``, which asks whether a certificate bears a name below a domain."""
+``imdskit.pki.x509.host_names``, which asks whether a certificate bears a name below a domain."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-from imdskit.backends.python.certificate import Certificate
+from imdskit.pki.x509.certificate import Certificate
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 

@@ -12,9 +12,9 @@ from adapters import conditions, host
 from adapters.cms import SIGNER_USAGE
 from adapters.sig_verify import hash_name
 from imdskit.backends.contract import Limits
-from imdskit.backends.python.policies import ANY
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki.path.policies import ANY
+from imdskit.pki.x509.parser import parse_certificate
 
 parts = native.parts
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from scoring import ACCEPT, Case, Suite, Verdict
 
-from imdskit.backends.python import ecdsa, rsa
-from imdskit.backends.python.certificate import EcPublicKey, RsaPublicKey
-from imdskit.backends.python.keys import parse_public_key
 from imdskit.errors import DerError
+from imdskit.pki.signatures import ecdsa, rsa
+from imdskit.pki.x509.certificate import EcPublicKey, RsaPublicKey
+from imdskit.pki.x509.keys import parse_public_key
 
 HASHES = {"sha512-224": "sha512_224", "sha512-256": "sha512_256"}
 """Where the suites' name is not hashlib's."""

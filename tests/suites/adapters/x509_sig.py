@@ -5,9 +5,9 @@ from __future__ import annotations
 from scoring import ACCEPT, Case, Suite, Verdict
 
 from imdskit.asn1.reader import Reader
-from imdskit.backends.python import signature as signatures
-from imdskit.backends.python.keys import parse_public_key, read_algorithm
 from imdskit.errors import DerError
+from imdskit.pki.signatures import signature as signatures
+from imdskit.pki.x509.keys import parse_public_key, read_algorithm
 
 
 def judge(case: Case, suite: Suite) -> Verdict:

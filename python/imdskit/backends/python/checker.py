@@ -14,18 +14,23 @@ from threading import Lock
 from typing import Literal, NamedTuple, TypeVar
 
 from imdskit.asn1 import oids
-from imdskit.backends.contract import Claims, Setup, Signed
+from imdskit.backends import envelope
+from imdskit.backends.contract import Claims, Outcome, Setup, Signed, SignedDocument
 from imdskit.backends.python import claims as claims_of
-from imdskit.backends.python import cms, crl, envelope, host_names, path, signature, x509
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.crl import CertificateList
 from imdskit.backends.python.frame import Frame
-from imdskit.backends.python.links import Links
-from imdskit.backends.python.revocation import Lists
-from imdskit.backends.python.validation import Inputs
 from imdskit.backends.python.verdicts import Verdicts
 from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.fork import ForkAware
+from imdskit.pki import cms
+from imdskit.pki.path import building
+from imdskit.pki.path.signature_cache import Links
+from imdskit.pki.path.validation import Inputs
+from imdskit.pki.revocation import crl
+from imdskit.pki.revocation.crl import CertificateList
+from imdskit.pki.revocation.revocation import Lists
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509 import host_names, parser
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage
 
 K = TypeVar("K")
@@ -35,17 +40,6 @@ REMEMBERED_SIGNERS = 256
 """Signers whose path is remembered. A region uses one for weeks."""
 REMEMBERED_FRAMES = 64
 """Frames that are remembered: one for every length that messages have."""
-
-
-class Outcome(NamedTuple):
-    """What one check found. ``error`` is there for a failure only."""
-
-    check: str
-    stage: Stage
-    outcome: Literal["pass", "fail", "skip"]
-    evidence: str
-    source: str
-    error: VerificationError | None = None
 
 
 @dataclass(slots=True)
@@ -64,16 +58,6 @@ class _Case:
     name: str | None = None
     claims: Claims | None = None
     framed: bool = False
-
-
-class SignedDocument(NamedTuple):
-    """See :class:`imdskit.backends.contract.Signed`."""
-
-    content: bytes
-    claims: Claims
-    label: str
-    name: str
-    chain: tuple[bytes, ...]
 
 
 class Checker(ForkAware):
@@ -269,7 +253,7 @@ class Checker(ForkAware):
         key = (signer.der, bisect_right(self._boundaries, at), signer.not_before <= at <= signer.not_after)
         found = self._paths.get(key) if alone else None
         if found is None:
-            found = path.build(
+            found = building.build(
                 signer,
                 anchors=self._anchors,
                 intermediates=(*certificates, *self._intermediates),
@@ -287,7 +271,7 @@ class Checker(ForkAware):
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
         """A certificate in a message; that of a signer whose path is remembered is not read again."""
-        return self._signers.get(der) or x509.parse_certificate(der, offset, field)
+        return self._signers.get(der) or parser.parse_certificate(der, offset, field)
 
 
 def _remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
@@ -301,7 +285,7 @@ def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate,
     parsed = []
     for index, der in enumerate(certificates):
         try:
-            parsed.append(x509.parse_certificate(der))
+            parsed.append(parser.parse_certificate(der))
         except DerError as error:
             raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{origin}[{index}] {error.location}") from None
     return tuple(parsed)

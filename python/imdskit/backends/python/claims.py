@@ -9,8 +9,8 @@ import re
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
+from imdskit import strict_json
 from imdskit.backends.contract import Claims, Setup
-from imdskit.backends.python import strict_json
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 
+from imdskit import strict_json
 from imdskit.backends.contract import Form
-from imdskit.backends.python import strict_json
-from imdskit.backends.python.strict_json import Number
 from imdskit.errors import SelectionError
+from imdskit.strict_json import Number
 
 MAX_BRACKETS = 100_000
 MAX_DEPTH = 32

@@ -10,8 +10,8 @@ from __future__ import annotations
 from binascii import Error, b2a_base64
 from typing import NamedTuple
 
-from imdskit.backends.python.cms import SignedData
-from imdskit.backends.python.envelope import decode_strictly, decoded_size
+from imdskit.backends.envelope import decode_strictly, decoded_size
+from imdskit.pki.cms import SignedData
 
 
 class Frame(NamedTuple):

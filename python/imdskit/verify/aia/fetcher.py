@@ -8,10 +8,11 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from imdskit import arguments
-from imdskit.backends.python import signature, x509
-from imdskit.backends.python.certificate import Certificate
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import DerError, FetchError
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509 import parser
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.verify.aia import addresses, locations
 from imdskit.verify.aia.budget import PROCESS_BUDGET, FetchBudget
 from imdskit.verify.aia.contract import Answer, Resolver, Target, Transport
@@ -108,8 +109,8 @@ class AiaFetcher:
         deadline = self._clock.monotonic_ns() + self._span
         found: list[bytes] = []
         try:
-            child = x509.parse_certificate(certificate)
-            trusted = [x509.parse_certificate(der) for der in anchors]
+            child = parser.parse_certificate(certificate)
+            trusted = [parser.parse_certificate(der) for der in anchors]
         except DerError as error:
             _log.warning("not a certificate: %s", one_line(error))
             return ()
@@ -146,7 +147,7 @@ class AiaFetcher:
         if len(answer.body) > MAX_BYTES:
             raise FetchError("too-large", f"More than {MAX_BYTES} octets.", location=target.path)
         try:
-            return x509.parse_certificate(answer.body)
+            return parser.parse_certificate(answer.body)
         except DerError as error:
             raise FetchError("not-a-certificate", f"Not the DER of one certificate: {error.message}", location=error.location) from None
 

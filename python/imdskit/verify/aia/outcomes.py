@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from imdskit.backends.python.certificate import Certificate
 from imdskit.clock import Clock
 from imdskit.errors import FetchError
 from imdskit.fork import ForkAware
+from imdskit.pki.x509.certificate import Certificate
 
 SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND

@@ -1,7 +1,7 @@
 """Certificate extensions, decoded (RFC 5280 section 4.2).
 
 What is said here is their grammar: a value that does not follow it is a :class:`~imdskit.errors.DerError`. Rules on values that do are in
-:mod:`imdskit.backends.python.profile`.
+:mod:`imdskit.pki.x509.rules`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import BOOLEAN, INTEGER, SEQUENCE, Reader, context
-from imdskit.backends.python.certificate import (
+from imdskit.pki.x509.certificate import (
     AuthorityKeyIdentifier,
     BasicConstraints,
     GeneralName,
@@ -19,7 +19,7 @@ from imdskit.backends.python.certificate import (
     NameConstraints,
     PolicyConstraints,
 )
-from imdskit.backends.python.names import read_general_name, read_general_names
+from imdskit.pki.x509.names import read_general_name, read_general_names
 
 T = TypeVar("T")
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from imdskit.backends.python import signature
-from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import Certificate, Name
-from imdskit.backends.python.crl import REMOVED, CertificateList
-from imdskit.backends.python.distribution_points import ALL_REASONS, DistributionPoint, key_of, points_of
-from imdskit.backends.python.validation import Refusal
 from imdskit.errors import DerError
+from imdskit.pki.path.budget import Budget
+from imdskit.pki.path.validation import Refusal
+from imdskit.pki.revocation.crl import REMOVED, CertificateList
+from imdskit.pki.revocation.distribution_points import ALL_REASONS, DistributionPoint, key_of, points_of
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509.certificate import Certificate, Name
 from imdskit.reasons import Reason
 
 MAX_NESTED = 4

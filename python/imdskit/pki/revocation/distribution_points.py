@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import Reader, context
-from imdskit.backends.python.certificate import Certificate, GeneralName, Name
-from imdskit.backends.python.names import read_general_names, read_relative_name
+from imdskit.pki.x509.certificate import Certificate, GeneralName, Name
+from imdskit.pki.x509.names import read_general_names, read_relative_name
 
 REASONS = (
     "unused",

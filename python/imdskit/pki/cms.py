@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import OCTET_STRING, SEQUENCE, SET, Reader, context
-from imdskit.backends.python import signature as signatures
-from imdskit.backends.python.certificate import AlgorithmIdentifier, Certificate, Name
-from imdskit.backends.python.digests import HASHES, digest_of
-from imdskit.backends.python.keys import NULL, read_algorithm
-from imdskit.backends.python.names import read_name
-from imdskit.backends.python.x509 import parse_certificate
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki.signatures import signature as signatures
+from imdskit.pki.signatures.digests import HASHES, digest_of
+from imdskit.pki.x509.certificate import AlgorithmIdentifier, Certificate, Name
+from imdskit.pki.x509.keys import NULL, read_algorithm
+from imdskit.pki.x509.names import read_name
+from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 DIGESTS = {

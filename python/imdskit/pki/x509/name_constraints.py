@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import Certificate, GeneralName, GeneralSubtree, NameConstraints
+from imdskit.pki.path.budget import Budget
+from imdskit.pki.x509.certificate import Certificate, GeneralName, GeneralSubtree, NameConstraints
 
 COUNTED = frozenset({"dNSName", "iPAddress", "directoryName", "rfc822Name"})
 UNDERSTOOD = COUNTED | {"uniformResourceIdentifier"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import SEQUENCE, Reader
-from imdskit.backends.python import ecdsa
-from imdskit.backends.python.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
+from imdskit.pki.signatures import ecdsa
+from imdskit.pki.x509.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
 
 NULL = b"\x05\x00"
 
@@ -49,7 +49,7 @@ def parse_public_key(spki: bytes) -> PublicKey:
 
 def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> PublicKey:
     """The key of a SubjectPublicKeyInfo. A key of a kind that is not used here is an
-    :class:`~imdskit.backends.python.certificate.UnsupportedPublicKey`; an RSA key that is no RSAPublicKey is malformed."""
+    :class:`~imdskit.pki.x509.certificate.UnsupportedPublicKey`; an RSA key that is no RSAPublicKey is malformed."""
     info = reader.sequence(field)
     algorithm = read_algorithm(info, "algorithm")
     bits = info.enter_bit_string("subjectPublicKey")

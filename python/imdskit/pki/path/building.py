@@ -18,14 +18,14 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 
-from imdskit.backends.contract import Limits
-from imdskit.backends.python import signature, validation
-from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.links import Links
-from imdskit.backends.python.policies import ANY
-from imdskit.backends.python.revocation import Lists, Statuses
-from imdskit.backends.python.validation import Inputs, Refusal
+from imdskit.pki.path import validation
+from imdskit.pki.path.budget import Budget, SearchLimits
+from imdskit.pki.path.policies import ANY
+from imdskit.pki.path.signature_cache import Links
+from imdskit.pki.path.validation import Inputs, Refusal
+from imdskit.pki.revocation.revocation import Lists, Statuses
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
 
 _GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
@@ -41,7 +41,7 @@ def build(
     anchors: Sequence[Certificate],
     intermediates: Sequence[Certificate],
     inputs: Inputs,
-    limits: Limits,
+    limits: SearchLimits,
     min_rsa_bits: int = 2048,
     accept_weak: bool = False,
     lists: Lists | None = None,
@@ -78,7 +78,7 @@ class _Search:
         anchors: Sequence[Certificate],
         intermediates: Sequence[Certificate],
         inputs: Inputs,
-        limits: Limits,
+        limits: SearchLimits,
         min_rsa_bits: int,
         accept_weak: bool,
         lists: Lists | None,

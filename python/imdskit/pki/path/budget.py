@@ -7,8 +7,10 @@ search is paid for again, so that memory never changes an answer.
 
 from __future__ import annotations
 
-from imdskit.backends.python.certificate import EcPublicKey, PublicKey, RsaPublicKey
+from typing import Protocol
+
 from imdskit.errors import VerificationError
+from imdskit.pki.x509.certificate import EcPublicKey, PublicKey, RsaPublicKey
 from imdskit.reasons import Reason
 
 STEP, PLACE = 20, 6
@@ -16,6 +18,18 @@ STEP, PLACE = 20, 6
 ITEM = 30
 """Of looking at one name, subtree or policy of a certificate while a path is validated."""
 CURVES = {"secp256r1": 15_000, "secp384r1": 30_000, "secp521r1": 60_000}
+
+
+class SearchLimits(Protocol):
+    """Bounds of one search for a path, such as :class:`imdskit.backends.contract.Limits`."""
+
+    @property
+    def path_certificates(self) -> int:
+        """Maximum number of certificates on a path, signer and anchor included."""
+
+    @property
+    def work(self) -> int:
+        """Budget of the search; the unit is one RSA-2048 verification."""
 
 
 class Budget:

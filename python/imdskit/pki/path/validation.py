@@ -1,7 +1,7 @@
 """Whether a path that hangs together may be relied on: RFC 5280 section 6.1, for one path from an anchor to a signer.
 
 A path is given signer first, anchor last; ``chain[0]`` is the signer. What concerns one certificate alone (:func:`check_signer`,
-:func:`check_certificate`, :func:`check_authority`, :func:`check_anchor`) and the signatures are checked by :mod:`imdskit.backends.python.path` while it
+:func:`check_certificate`, :func:`check_authority`, :func:`check_anchor`) and the signatures are checked by :mod:`imdskit.pki.path.building` while it
 builds the path; what concerns the path as a whole is :func:`check_path`.
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imdskit.asn1 import oids
-from imdskit.backends.python import name_constraints
-from imdskit.backends.python.budget import Budget
-from imdskit.backends.python.certificate import Certificate
-from imdskit.backends.python.name_constraints import PathConstraints
-from imdskit.backends.python.policies import ANY, PolicyState
 from imdskit.errors import VerificationError
+from imdskit.pki.path.budget import Budget
+from imdskit.pki.path.policies import ANY, PolicyState
+from imdskit.pki.x509 import name_constraints
+from imdskit.pki.x509.certificate import Certificate
+from imdskit.pki.x509.name_constraints import PathConstraints
 from imdskit.reasons import Reason
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import binascii
 
+from imdskit import strict_json
 from imdskit.backends.contract import Limits
-from imdskit.backends.python import strict_json
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 

@@ -1,6 +1,6 @@
 """Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep. A certificate that breaks one can be read
-and be passed over; it has no place on a path. The grammar is in :mod:`imdskit.backends.python.x509` and
-:mod:`imdskit.backends.python.extensions`; rules on paths are in :mod:`imdskit.backends.python.validation`.
+and be passed over; it has no place on a path. The grammar is in :mod:`imdskit.pki.x509.parser` and
+:mod:`imdskit.pki.x509.extensions`; rules on paths are in :mod:`imdskit.pki.path.validation`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from imdskit.asn1 import oids
-from imdskit.backends.python.certificate import AlgorithmIdentifier, Certificate, GeneralName
+from imdskit.pki.x509.certificate import AlgorithmIdentifier, Certificate, GeneralName
 
 ADDRESS_OCTETS = (4, 16)
 """Of an iPAddress: IPv4 and IPv6 (section 4.2.1.6). In name constraints a mask of the same size follows (section 4.2.1.10)."""

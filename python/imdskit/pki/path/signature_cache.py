@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from imdskit.backends.python import signature
-from imdskit.backends.python.certificate import Certificate
+from imdskit.pki.signatures import signature
+from imdskit.pki.x509.certificate import Certificate
 
 REMEMBERED_LINKS = 1024
 """Links that are remembered between searches. An owner of more certificates waits a little longer."""

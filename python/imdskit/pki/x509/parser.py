@@ -11,11 +11,11 @@ from itertools import islice
 from typing import Any
 
 from imdskit.asn1.reader import BOOLEAN, OCTET_STRING, Reader, context
-from imdskit.backends.python import profile
-from imdskit.backends.python.certificate import Certificate, Extension
-from imdskit.backends.python.extensions import DECODERS
-from imdskit.backends.python.keys import read_algorithm, read_public_key
-from imdskit.backends.python.names import read_name
+from imdskit.pki.x509 import rules
+from imdskit.pki.x509.certificate import Certificate, Extension
+from imdskit.pki.x509.extensions import DECODERS
+from imdskit.pki.x509.keys import read_algorithm, read_public_key
+from imdskit.pki.x509.names import read_name
 
 _UNIQUE_IDENTIFIERS = ((context(1, constructed=False), "issuerUniqueID"), (context(2, constructed=False), "subjectUniqueID"))
 
@@ -84,7 +84,7 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
         unknown_critical=tuple(extension.oid for extension in extensions if extension.critical and not _is_understood(extension.oid)),
         **members,
     )
-    faults = tuple(islice(profile.faults(read, inner_algorithm), MAX_FAULTS))
+    faults = tuple(islice(rules.faults(read, inner_algorithm), MAX_FAULTS))
     return replace(read, faults=faults) if faults else read
 
 

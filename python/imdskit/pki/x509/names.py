@@ -20,7 +20,7 @@ from imdskit.asn1.reader import (
     Reader,
     context,
 )
-from imdskit.backends.python.certificate import GeneralName, Name
+from imdskit.pki.x509.certificate import GeneralName, Name
 
 _ENCODINGS = {
     UTF8_STRING: "utf-8",

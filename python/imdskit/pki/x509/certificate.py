@@ -1,4 +1,4 @@
-"""What an X.509 certificate says, as values. Made by :mod:`imdskit.backends.python.x509`, read by everything that validates.
+"""What an X.509 certificate says, as values. Made by :mod:`imdskit.pki.x509.parser`, read by everything that validates.
 
 Names of members are those of RFC 5280. Times are Unix seconds, object identifiers dotted decimal text.
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from imdskit.backends.python.certificate import RsaPublicKey
-from imdskit.backends.python.digests import digest_of
+from imdskit.pki.signatures.digests import digest_of
+from imdskit.pki.x509.certificate import RsaPublicKey
 
 DIGEST_INFO = {
     "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),

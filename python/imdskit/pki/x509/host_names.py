@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from imdskit.backends.python.certificate import Certificate
+from imdskit.pki.x509.certificate import Certificate
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 

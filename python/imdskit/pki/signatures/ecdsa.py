@@ -9,9 +9,9 @@ from functools import cache
 from typing import NamedTuple
 
 from imdskit.asn1.reader import Reader
-from imdskit.backends.python.certificate import EcPublicKey
-from imdskit.backends.python.digests import digest_of
 from imdskit.errors import DerError
+from imdskit.pki.signatures.digests import digest_of
+from imdskit.pki.x509.certificate import EcPublicKey
 
 
 class Curve(NamedTuple):

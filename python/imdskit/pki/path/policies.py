@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from imdskit.asn1.oids import ANY_POLICY
-from imdskit.backends.python.certificate import Certificate
+from imdskit.pki.x509.certificate import Certificate
 
 ANY = frozenset({ANY_POLICY})
 

@@ -18,7 +18,7 @@ HASHES = {
     oids.SHA512_256: "sha512_256",
 }
 """All that are known, by the names that hashlib gives them. Which of them are strong enough is said in
-:mod:`imdskit.backends.python.signature`."""
+:mod:`imdskit.pki.signatures.signature`."""
 
 _DIRECT: dict[str, Callable[[bytes], Any]] = {
     "sha1": hashlib.sha1,

@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import BOOLEAN, INTEGER, OCTET_STRING, SEQUENCE, Reader, context
-from imdskit.backends.python.certificate import AlgorithmIdentifier, AuthorityKeyIdentifier, Name
-from imdskit.backends.python.distribution_points import IssuingDistributionPoint, read_issuing_distribution_point
-from imdskit.backends.python.extensions import DECODERS
-from imdskit.backends.python.keys import read_algorithm
-from imdskit.backends.python.names import read_general_names, read_name
 from imdskit.errors import DerError
+from imdskit.pki.revocation.distribution_points import IssuingDistributionPoint, read_issuing_distribution_point
+from imdskit.pki.x509.certificate import AlgorithmIdentifier, AuthorityKeyIdentifier, Name
+from imdskit.pki.x509.extensions import DECODERS
+from imdskit.pki.x509.keys import read_algorithm
+from imdskit.pki.x509.names import read_general_names, read_name
 
 REASON_CODES = {
     0: "unspecified",

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import Reader, context
-from imdskit.backends.python import ecdsa, rsa
-from imdskit.backends.python.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
-from imdskit.backends.python.digests import HASHES
-from imdskit.backends.python.keys import NULL
 from imdskit.errors import DerError
+from imdskit.pki.signatures import ecdsa, rsa
+from imdskit.pki.signatures.digests import HASHES
+from imdskit.pki.x509.certificate import AlgorithmIdentifier, EcPublicKey, PublicKey, RsaPublicKey, UnsupportedPublicKey
+from imdskit.pki.x509.keys import NULL
 
 ACCEPTED_HASHES = frozenset({"sha256", "sha384", "sha512"})
 MAX_RSA_BITS = 8192
