@@ -8,24 +8,26 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, PublicKey};
+use crate::asn1::der::{DerError, Field};
+use crate::asn1::oids;
 use crate::claims::{self, Claims};
-use crate::cms::{self, SignedData};
 use crate::contract::Setup;
-use crate::crl::{CertificateList, parse_crl};
-use crate::der::{DerError, Field};
 use crate::envelope::{self, Held};
 use crate::frame::Frame;
-use crate::links::Links;
+use crate::host_names;
 use crate::memory::{Chain, Identity, Memory, Signer};
-use crate::path;
-use crate::pool::Pool;
+use crate::pki::cms::{self, SignedData};
+use crate::pki::path::building;
+use crate::pki::path::pool::Pool;
+use crate::pki::path::signature_cache::Links;
+use crate::pki::path::validation::Inputs;
+use crate::pki::revocation::crl::{CertificateList, parse_crl};
+use crate::pki::revocation::revocation::Lists;
+use crate::pki::signatures::rsa;
+use crate::pki::signatures::signature::{self, Fault, Scheme};
+use crate::pki::x509::certificate::{Certificate, PublicKey};
+use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
-use crate::revocation::Lists;
-use crate::signature::{self, Fault, Scheme};
-use crate::validation::Inputs;
-use crate::x509::parse_certificate;
-use crate::{host_names, oids, rsa};
 
 /// Something that was to be trusted, or to help, cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,7 +244,7 @@ impl Checker {
             ));
         }
         if message.content_type != oids::DATA {
-            let detail = crate::der::oid_text(message.content_type);
+            let detail = crate::asn1::der::oid_text(message.content_type);
             return Err(Refusal::new(Reason::BadCms, "signedData.encapContentInfo.eContentType", detail));
         }
         let content = message
@@ -319,7 +321,7 @@ impl Checker {
             common_names: self.setup.allow_common_name,
             ..Inputs::new(Some(at))
         };
-        let found: Chain = path::build(
+        let found: Chain = building::build(
             signer,
             &self.anchors,
             opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
@@ -360,7 +362,7 @@ impl Checker {
         offset: usize,
         field: Field,
         remembered: &RefCell<Option<Arc<Signer>>>,
-    ) -> crate::der::Result<Arc<Certificate>> {
+    ) -> crate::asn1::der::Result<Arc<Certificate>> {
         match self.memory.get(der) {
             Some(signer) => {
                 let certificate = Arc::clone(&signer.certificate);

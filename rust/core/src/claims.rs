@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::asn1::der::unix_seconds;
 use crate::contract::Setup;
-use crate::der::unix_seconds;
 use crate::reasons::{Reason, Refusal};
 use crate::strict_json::{self, Members, Value};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use base64_simd::STANDARD;
 
 use crate::memory::Signer;
-use crate::signature::Scheme;
+use crate::pki::signatures::signature::Scheme;
 
 /// Of a message that was accepted, from a signer that came alone, without signed attributes.
 #[derive(Debug)]

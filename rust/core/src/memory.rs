@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::certificate::Certificate;
 use crate::frame::{Cut, Frame};
+use crate::pki::x509::certificate::Certificate;
 use crate::reasons::Refusal;
 
 /// Signers whose path is remembered. A region uses one for weeks.

@@ -5,20 +5,22 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, KeyUsage, PublicKey};
-use crate::cms;
+use crate::asn1::der::{self, DerError, Reader, Trail, oid_text};
 use crate::contract::Limits;
-use crate::crl::parse_crl;
-use crate::der::{self, DerError, Reader, Trail, oid_text};
-use crate::digests::Hash;
-use crate::keys::{parse_public_key, read_algorithm};
-use crate::path;
-use crate::pool::Pool;
+use crate::pki::cms;
+use crate::pki::path::building;
+use crate::pki::path::pool::Pool;
+use crate::pki::path::validation::Inputs;
+use crate::pki::revocation::crl::parse_crl;
+use crate::pki::revocation::revocation::Lists;
+use crate::pki::signatures::digests::Hash;
+use crate::pki::signatures::ecdsa;
+use crate::pki::signatures::rsa;
+use crate::pki::signatures::signature;
+use crate::pki::x509::certificate::{Certificate, KeyUsage, PublicKey};
+use crate::pki::x509::keys::{parse_public_key, read_algorithm};
+use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
-use crate::revocation::Lists;
-use crate::validation::Inputs;
-use crate::x509::parse_certificate;
-use crate::{ecdsa, rsa, signature};
 
 /// Rules that a well-formed certificate breaks, as (field, what is wrong), and the critical extensions that nothing here understands.
 ///
@@ -251,7 +253,7 @@ pub fn path(
     let leaf = read(leaf, 0, "certificate".into())?;
     let parse_all = |many: &[Vec<u8>]| -> Vec<_> { many.iter().filter_map(|der| read(der, 0, "certificate".into()).ok()).collect() };
     let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), inputs.require_lists));
-    path::build(
+    building::build(
         &leaf,
         &Pool::new(parse_all(anchors)),
         &[],

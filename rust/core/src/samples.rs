@@ -1,13 +1,13 @@
 //! Certificates for tests, as values: what is not under test is as a good one has it. Their signatures are none; a test that needs good ones says so to a
-//! [`crate::path::LinkCache`].
+//! [`crate::pki::path::building::LinkCache`].
 
 #![allow(clippy::unnecessary_wraps)] // members of a certificate
 
-use crate::certificate::{
+use crate::asn1::oids;
+use crate::pki::signatures::rsa::RsaPublicKey;
+use crate::pki::x509::certificate::{
     AlgorithmIdentifier, BasicConstraints, Certificate, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PublicKey,
 };
-use crate::oids;
-use crate::rsa::RsaPublicKey;
 
 /// The time at which all of them are valid.
 pub(crate) const NOW: i64 = 1_700_000_000;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_pass_by_value)] // Python's arguments are given away
 
-use imdskit_core::der::DerError;
+use imdskit_core::asn1::der::DerError;
 use imdskit_core::parts as core;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

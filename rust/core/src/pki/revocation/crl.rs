@@ -9,13 +9,13 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
-use crate::der::{self, BOOLEAN, INTEGER, Integer, OCTET_STRING, Reader, SEQUENCE, Trail, context, item, oid_text};
-use crate::distribution_points::{IssuingDistributionPoint, read_issuing_distribution_point};
-use crate::extensions::read_authority_key_identifier;
-use crate::keys::read_algorithm;
-use crate::names::{read_general_names, read_name};
-use crate::oids;
+use crate::asn1::der::{self, BOOLEAN, INTEGER, Integer, OCTET_STRING, Reader, SEQUENCE, Trail, context, item, oid_text};
+use crate::asn1::oids;
+use crate::pki::revocation::distribution_points::{IssuingDistributionPoint, read_issuing_distribution_point};
+use crate::pki::x509::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
+use crate::pki::x509::extensions::read_authority_key_identifier;
+use crate::pki::x509::keys::read_algorithm;
+use crate::pki::x509::names::{read_general_names, read_name};
 
 /// `CRLReason` (section 5.3.1), by the codes; 7 is not used.
 const REASON_CODES: [&str; 11] = [

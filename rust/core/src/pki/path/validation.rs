@@ -1,18 +1,18 @@
 //! Whether a path that hangs together may be relied on: RFC 5280 section 6.1, for one path from an anchor to a signer.
 //!
 //! A path is given signer first, anchor last; `chain[0]` is the signer. What concerns one certificate alone ([`check_signer`], [`check_certificate`],
-//! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::path`] while it builds the path; what concerns the path as a whole is
+//! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::pki::path::building`] while it builds the path; what concerns the path as a whole is
 //! [`check_path`]. The twin of `pki/path/validation.py`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::budget::Budget;
-use crate::certificate::{Certificate, Count, KeyUsage, Oid};
-use crate::der::oid_text;
-use crate::name_constraints::{self, PathConstraints};
-use crate::oids;
-use crate::policies::PolicyState;
+use crate::asn1::der::oid_text;
+use crate::asn1::oids;
+use crate::pki::path::budget::Budget;
+use crate::pki::path::policies::PolicyState;
+use crate::pki::x509::certificate::{Certificate, Count, KeyUsage, Oid};
+use crate::pki::x509::name_constraints::{self, PathConstraints};
 use crate::reasons::{Reason, Refusal};
 
 /// What section 6.1.1 asks of the caller, beside the path.

@@ -4,11 +4,11 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm, ParsedPublicKey,
 };
 
-use crate::certificate::{AlgorithmIdentifier, Curve, PublicKey};
-use crate::der::{self, Field, Reader, Trail};
-use crate::oids;
-use crate::rsa::RsaPublicKey;
-use crate::signature::NULL;
+use crate::asn1::der::{self, Field, Reader, Trail};
+use crate::asn1::oids;
+use crate::pki::signatures::rsa::RsaPublicKey;
+use crate::pki::signatures::signature::NULL;
+use crate::pki::x509::certificate::{AlgorithmIdentifier, Curve, PublicKey};
 
 /// AlgorithmIdentifier: an object identifier and at most one element of parameters.
 pub(crate) fn read_algorithm(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<AlgorithmIdentifier> {

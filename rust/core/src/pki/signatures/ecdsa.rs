@@ -2,9 +2,9 @@
 
 use aws_lc_rs::signature as aws;
 
-use crate::certificate::Curve;
-use crate::der::{Reader, Trail};
-use crate::digests::Hash;
+use crate::asn1::der::{Reader, Trail};
+use crate::pki::signatures::digests::Hash;
+use crate::pki::x509::certificate::Curve;
 
 /// Whether `signature`, the DER of an ECDSA-Sig-Value (RFC 3279 section 2.2.3), fits message and key. `point` is uncompressed and on the curve.
 pub(crate) fn verify(curve: Curve, point: &[u8], hash: Hash, message: &[u8], signature: &[u8]) -> bool {
@@ -39,7 +39,7 @@ fn is_signature_value(signature: &[u8]) -> bool {
         reader.finish()?;
         let (r, s) = (value.integer("")?, value.integer("")?);
         value.finish()?;
-        Ok::<_, crate::der::DerError>(!(r.is_negative() || r.is_zero() || s.is_negative() || s.is_zero()))
+        Ok::<_, crate::asn1::der::DerError>(!(r.is_negative() || r.is_zero() || s.is_negative() || s.is_zero()))
     };
     read().unwrap_or(false)
 }

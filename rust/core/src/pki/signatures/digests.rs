@@ -2,9 +2,9 @@
 
 use aws_lc_rs::digest as aws;
 
-use crate::oids;
+use crate::asn1::oids;
 
-/// A hash that is known. Which of them are strong enough is said in [`crate::signature`].
+/// A hash that is known. Which of them are strong enough is said in [`crate::pki::signatures::signature`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
     Sha1,

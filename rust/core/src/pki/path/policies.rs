@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::certificate::{Certificate, Count, Oid};
-use crate::oids::ANY_POLICY;
+use crate::asn1::oids::ANY_POLICY;
+use crate::pki::x509::certificate::{Certificate, Count, Oid};
 
 /// A policy at the lowest depth.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl<'c> PolicyState<'c> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::PolicyConstraints;
+    use crate::pki::x509::certificate::PolicyConstraints;
     use crate::samples::{authority, leaf, policies};
 
     const ONE: &[u8] = &[0x2A, 1];

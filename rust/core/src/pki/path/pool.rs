@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, NameKey};
+use crate::pki::x509::certificate::{Certificate, NameKey};
 
 /// Certificates by the name that they bear, each once, in order.
 #[derive(Debug, Default)]

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, NameKey};
-use crate::der::{self, DerError, Field, OCTET_STRING, Reader, SEQUENCE, SET, Trail, context, item, item_of, oid_text, primitive};
-use crate::digests::Hash;
-use crate::names::read_name;
-use crate::oids;
+use crate::asn1::der::{self, DerError, Field, OCTET_STRING, Reader, SEQUENCE, SET, Trail, context, item, item_of, oid_text, primitive};
+use crate::asn1::oids;
+use crate::pki::signatures::digests::Hash;
+use crate::pki::signatures::signature::{self, Algorithm, Fault, NULL};
+use crate::pki::x509::certificate::{Certificate, NameKey};
+use crate::pki::x509::names::read_name;
 use crate::reasons::{Reason, Refusal};
-use crate::signature::{self, Algorithm, Fault, NULL};
 
 /// An attribute (RFC 5652 section 5.3): its type and its values.
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 //!
 //! The twin of `pki/signatures/signature.py`. [`fault`] says whether a signature is good; [`algorithm_fault`] and [`key_fault`] are the policy.
 
-use crate::certificate::{AlgorithmIdentifier, PublicKey};
-use crate::der::{self, Reader, Trail, context, oid_text};
-use crate::digests::Hash;
-use crate::ecdsa;
-use crate::oids;
-use crate::rsa::{self, RsaPublicKey};
+use crate::asn1::der::{self, Reader, Trail, context, oid_text};
+use crate::asn1::oids;
+use crate::pki::signatures::digests::Hash;
+use crate::pki::signatures::ecdsa;
+use crate::pki::signatures::rsa::{self, RsaPublicKey};
+use crate::pki::x509::certificate::{AlgorithmIdentifier, PublicKey};
 
 const MAX_RSA_BITS: usize = 8192;
 const MIN_RSA_EXPONENT: u64 = 65537;

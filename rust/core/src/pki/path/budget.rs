@@ -4,7 +4,7 @@
 //! The twin of `pki/path/budget.py`, whose prices are part of the contract: both backends give up at the same point although their ratios differ.
 //! What is remembered from an earlier search is paid for again, so that memory never changes an answer.
 
-use crate::certificate::{Curve, PublicKey};
+use crate::pki::x509::certificate::{Curve, PublicKey};
 use crate::reasons::{Reason, Refusal};
 
 /// Of looking at one candidate for the next issuer.
@@ -86,7 +86,7 @@ fn spent() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rsa::RsaPublicKey;
+    use crate::pki::signatures::rsa::RsaPublicKey;
 
     fn cost(key: &PublicKey) -> i64 {
         let mut budget = Budget::new(3000);

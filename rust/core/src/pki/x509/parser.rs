@@ -3,12 +3,12 @@
 //! What is no certificate by its grammar is refused here. What is one, but breaks a rule that matters only to who relies on it, is noted in
 //! [`Certificate::faults`] and refused by path validation, so that one bad certificate in a heap does not spoil the heap.
 
-use crate::certificate::{Certificate, Extension};
-use crate::der::{self, BOOLEAN, Field, OCTET_STRING, Reader, Trail, context, item, primitive};
-use crate::extensions::{Extensions, is_understood};
-use crate::keys::{read_algorithm, read_public_key};
-use crate::names::read_name;
-use crate::profile;
+use crate::asn1::der::{self, BOOLEAN, Field, OCTET_STRING, Reader, Trail, context, item, primitive};
+use crate::pki::x509::certificate::{Certificate, Extension};
+use crate::pki::x509::extensions::{Extensions, is_understood};
+use crate::pki::x509::keys::{read_algorithm, read_public_key};
+use crate::pki::x509::names::read_name;
+use crate::pki::x509::rules;
 
 /// The certificate that `der` is, to its last octet. `offset` is that of `der` in the outermost buffer, `field` what to call it in errors.
 pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Field>) -> der::Result<Certificate> {
@@ -84,7 +84,7 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
         unknown_critical,
         faults: Vec::new(),
     };
-    read.faults = profile::faults(&read, &inner_algorithm);
+    read.faults = rules::faults(&read, &inner_algorithm);
     Ok(read)
 }
 

@@ -11,7 +11,7 @@ use aws_lc_rs::signature as aws;
 use imdskit_multibuffer as kernels;
 use num_bigint::BigUint;
 
-use crate::digests::Hash;
+use crate::pki::signatures::digests::Hash;
 
 /// No signature fits a key beyond these, for the time that one power takes would be the sender's to choose (CVE-2023-29409).
 const MAX_MODULUS_BITS: usize = 16384;

@@ -9,12 +9,12 @@ use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-use crate::certificate::{GeneralName, GeneralNameKind, Name, NameKey};
-use crate::der::{
+use crate::asn1::der::{
     self, BMP_STRING, Field, IA5_STRING, NUMERIC_STRING, PRINTABLE_STRING, Reader, SEQUENCE, SET, TELETEX_STRING, UNIVERSAL_STRING,
     UTF8_STRING, VISIBLE_STRING, context, item,
 };
-use crate::oids;
+use crate::asn1::oids;
+use crate::pki::x509::certificate::{GeneralName, GeneralNameKind, Name, NameKey};
 
 /// Characters of one string that has others than those of ASCII.
 const MAX_CHARACTERS: usize = 1024;

@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::budget::Budget;
-use crate::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
+use crate::pki::path::budget::Budget;
+use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
+use crate::pki::x509::uri::Uri;
 use crate::reasons::Refusal;
-use crate::uri::Uri;
 
 /// Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL stops there
 /// too.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::certificate::Certificate;
-use crate::signature::Fault;
+use crate::pki::signatures::signature::Fault;
+use crate::pki::x509::certificate::Certificate;
 
 /// Links that are remembered between searches. An owner of more certificates waits a little longer.
 const REMEMBERED_LINKS: usize = 1024;

@@ -1,14 +1,14 @@
 //! Certificate extensions, decoded (RFC 5280 section 4.2). The twin of `pki/x509/extensions.py`.
 //!
-//! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::profile`].
+//! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::pki::x509::rules`].
 
-use crate::certificate::{
+use crate::asn1::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
+use crate::asn1::oids;
+use crate::pki::x509::certificate::{
     AuthorityKeyIdentifier, BasicConstraints, Count, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints, Oid,
     PolicyConstraints,
 };
-use crate::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
-use crate::names::{read_general_name, read_general_names};
-use crate::oids;
+use crate::pki::x509::names::{read_general_name, read_general_names};
 
 /// Of a list inside one extension whose items path validation compares with one another.
 const MAX_ITEMS: usize = 1024;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 
-use crate::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
-use crate::oids;
+use crate::asn1::oids;
+use crate::pki::x509::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
 
 /// Faults of one certificate that are noted. The first is enough to refuse it.
 const MAX_FAULTS: usize = 16;

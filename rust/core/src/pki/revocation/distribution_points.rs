@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 
-use crate::certificate::{Certificate, GeneralName, GeneralNameKind, Name, NameKey};
-use crate::der::{self, Reader, Trail, context, item, primitive};
-use crate::names::{read_general_names, read_relative_name};
-use crate::oids;
+use crate::asn1::der::{self, Reader, Trail, context, item, primitive};
+use crate::asn1::oids;
+use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind, Name, NameKey};
+use crate::pki::x509::names::{read_general_names, read_relative_name};
 
 /// A set of `ReasonFlags`: bit 0 of the BIT STRING is the lowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,16 +14,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::budget::Budget;
-use crate::certificate::{Certificate, KeyUsage, NameKey};
 use crate::contract::Limits;
-use crate::links::{Links, address};
-use crate::name_constraints::hex;
-use crate::pool::Pool;
+use crate::pki::path::budget::Budget;
+use crate::pki::path::pool::Pool;
+use crate::pki::path::signature_cache::{Links, address};
+use crate::pki::path::validation::{self, Inputs};
+use crate::pki::revocation::revocation::{Lists, Pending, Signatures, Statuses};
+use crate::pki::signatures::signature::{self, Fault};
+use crate::pki::x509::certificate::{Certificate, KeyUsage, NameKey};
+use crate::pki::x509::name_constraints::hex;
 use crate::reasons::{Reason, Refusal};
-use crate::revocation::{Lists, Pending, Signatures, Statuses};
-use crate::signature::{self, Fault};
-use crate::validation::{self, Inputs};
 
 /// Characters of a name or an address in the detail of a refusal.
 const MAX_SHOWN: usize = 200;
@@ -476,7 +476,7 @@ fn unknown_issuer(certificate: &Certificate, index: usize) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::AuthorityKeyIdentifier;
+    use crate::pki::x509::certificate::AuthorityKeyIdentifier;
     use crate::samples::{NOW, authority, leaf};
 
     /// All that a search needs; every link between certificates of these names is good.

@@ -12,12 +12,12 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
-use crate::crl::{CertificateList, Number, REMOVED};
-use crate::distribution_points::{DistributionPoint, Key, Reasons, key_of, points_of};
-use crate::path::Search;
+use crate::pki::path::building::Search;
+use crate::pki::revocation::crl::{CertificateList, Number, REMOVED};
+use crate::pki::revocation::distribution_points::{DistributionPoint, Key, Reasons, key_of, points_of};
+use crate::pki::signatures::signature;
+use crate::pki::x509::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
 use crate::reasons::{Reason, Refusal};
-use crate::signature;
 
 /// Issuers of lists that are asked about on behalf of one another.
 const MAX_NESTED: usize = 4;

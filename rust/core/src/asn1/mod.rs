@@ -1,0 +1,4 @@
+//! DER (X.690) and object identifiers.
+
+pub mod der;
+pub(crate) mod oids;

@@ -1,0 +1,5 @@
+//! Certificate revocation lists (RFC 5280 sections 5 and 6.3).
+
+pub(crate) mod crl;
+pub(crate) mod distribution_points;
+pub(crate) mod revocation;

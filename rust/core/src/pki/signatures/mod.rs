@@ -1,0 +1,6 @@
+//! Signature verification: RSA (RFC 8017), ECDSA (FIPS 186-5) and their algorithm identifiers.
+
+pub(crate) mod digests;
+pub(crate) mod ecdsa;
+pub(crate) mod rsa;
+pub(crate) mod signature;
