@@ -26,8 +26,8 @@ FULL_ONLY = (
     "bench",
     "testing.py",
     "asn1/writer.py",
-    *(f"cli/{verb}.py" for verb in ("serve", "demo", "bench", "completion", "record", "redaction")),
-    "cli/documentation-sample.json",
+    "cli/emulator",
+    *(f"cli/{module}.py" for module in ("bench", "completion", "client/record", "client/redaction")),
 )
 """The emulator, and what needs it. ``record`` checks the scenario that it has recorded with the emulator's reader."""
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
@@ -52,7 +52,7 @@ def build(target: Path) -> None:
 
 def _content(path: Path) -> bytes:
     if path.suffix == ".py":
-        return condense(path.read_text("utf-8"), help_text=path.parent.name == "cli").encode()
+        return condense(path.read_text("utf-8"), help_text="cli" in path.relative_to(PACKAGE).parts).encode()
     if path.suffix == ".json":
         return json.dumps(json.loads(path.read_bytes()), separators=(",", ":")).encode()
     return path.read_bytes()

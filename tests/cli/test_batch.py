@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from imdskit.backends.contract import Backend
-from imdskit.cli import batch
+from imdskit.cli.verifier import batch
 from imdskit.reasons import Reason
 
 PYTHON = Path(__file__).parent.parent.parent / "python"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from imdskit import __version__, cli
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.errors import ImdskitError
 
 PYTHON = Path(__file__).parent.parent.parent / "python"
@@ -136,7 +136,7 @@ def test_an_interruption_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("imdskit.cli.inputs.read", interrupt)
+    monkeypatch.setattr("imdskit.cli.shared.inputs.read", interrupt)
     assert run("verify", document) == (cli.INTERRUPTED, "", "")
 
 

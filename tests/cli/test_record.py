@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imdskit.cli.redaction import CATEGORIES, KIND, Redactor
+from imdskit.cli.client.redaction import CATEGORIES, KIND, Redactor
 from imdskit.client import Client
 from imdskit.emulator import Emulator, Scenario
 from imdskit.emulator.scenario.scenario import SHAPE

@@ -52,7 +52,7 @@ def test_a_stop_while_keys_are_made_is_a_stop(run: Run, monkeypatch: pytest.Monk
         os.kill(os.getpid(), signal.SIGTERM)
         return Emulator(*arguments, **more)
 
-    monkeypatch.setattr("imdskit.cli.serve.Emulator", make)
+    monkeypatch.setattr("imdskit.cli.emulator.serve.Emulator", make)
     status, out, err = run("serve", "--seed", "1")
     assert (status, err) == (0, "")
     assert out.startswith('{"url": ')
@@ -108,7 +108,7 @@ def test_the_demo_tells_the_whole_loop(run: Run) -> None:
 
 
 def test_the_demo_says_when_something_goes_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imdskit.cli.demo._with_other_id", lambda document, _: document)
+    monkeypatch.setattr("imdskit.cli.emulator.demo._with_other_id", lambda document, _: document)
     status, out, err = run("demo")
     assert status == 1
     assert "Everything" not in out

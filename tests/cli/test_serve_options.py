@@ -45,7 +45,7 @@ def test_an_option_reaches_the_emulator(
         assert options[name] == value
         raise UsageError("bad-argument", "It got there.")
 
-    monkeypatch.setattr("imdskit.cli.serve.Emulator", make)
+    monkeypatch.setattr("imdskit.cli.emulator.serve.Emulator", make)
     status, _, err = run("serve", "--seed", "1", *arguments)
     assert (status, "It got there." in err) == (2, True)
 
@@ -66,7 +66,7 @@ def test_options_reach_the_fleet(
         assert (*given, options["network"]) == expected
         raise UsageError("bad-argument", "It got there.")
 
-    monkeypatch.setattr("imdskit.cli.serve.Fleet", make)
+    monkeypatch.setattr("imdskit.cli.emulator.serve.Fleet", make)
     status, _, err = run("serve", "--seed", "1", *arguments)
     assert (status, "It got there." in err) == (2, True)
 
@@ -255,7 +255,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, keys=KEYS, **options)
 
-    monkeypatch.setattr("imdskit.cli.serve.Emulator", Quick)
+    monkeypatch.setattr("imdskit.cli.emulator.serve.Emulator", Quick)
 
 
 @pytest.mark.parametrize(("option", "content", "words"), [row[1:] for row in CONTENTS], ids=[row[0] for row in CONTENTS])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit.cli import trust as verb
+from imdskit.cli.verifier import trust as verb
 from imdskit.emulator import Emulator
 from imdskit.verify import Trust, bundle, pem
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imdskit.cli import verify
+from imdskit.cli.verifier import verify
 from imdskit.emulator import Emulator
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location
 

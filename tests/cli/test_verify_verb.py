@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from imdskit import cli
-from imdskit.cli import inputs
+from imdskit.cli.shared import inputs
 from imdskit.emulator import Emulator
 from imdskit.errors import UsageError
 from imdskit.reasons import Reason

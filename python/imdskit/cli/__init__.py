@@ -15,7 +15,7 @@ from importlib import import_module
 from types import ModuleType
 
 from imdskit import __version__
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -39,6 +39,26 @@ VERBS = {
     "completion": "write a script that makes a shell complete all of this",
     "demo": "see all of it work, told step by step",
 }
+
+MODULES = {
+    "serve": "imdskit.cli.emulator.serve",
+    "get": "imdskit.cli.client.get",
+    "attest": "imdskit.cli.client.attest",
+    "verify": "imdskit.cli.verifier.verify",
+    "report": "imdskit.cli.verifier.report",
+    "doctor": "imdskit.cli.verifier.doctor",
+    "trust": "imdskit.cli.verifier.trust",
+    "explain": "imdskit.cli.explain",
+    "bench": "imdskit.cli.bench",
+    "detect": "imdskit.cli.client.detect",
+    "record": "imdskit.cli.client.record",
+    "token": "imdskit.cli.client.token",
+    "events": "imdskit.cli.client.events",
+    "verifier": "imdskit.cli.verifier.service",
+    "completion": "imdskit.cli.completion",
+    "demo": "imdskit.cli.emulator.demo",
+}
+"""The module of each verb."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,9 +95,7 @@ def _run(arguments: list[str]) -> int:
     parser = _parser("imdskit", "Verify, emulate and ask the Azure Instance Metadata Service.\n`imdskit VERB --help` says more.")
     parser.usage = "imdskit VERB ..."
     parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
-    from importlib.util import find_spec  # a millisecond that no verb needs
-
-    present = {verb: what for verb, what in VERBS.items() if find_spec(f"imdskit.cli.{verb}")}
+    present = {verb: what for verb, what in VERBS.items() if _found(verb)}
     lines = [f"{verb:12}{what}" for verb, what in present.items()]
     if absent := [verb for verb in VERBS if verb not in present]:
         lines.append(f"Only in imdskit-full.pyz: {', '.join(absent)}")
@@ -89,12 +107,22 @@ def _run(arguments: list[str]) -> int:
     return _parsed(parser, arguments, lambda _: USAGE)
 
 
+def _found(verb: str) -> bool:
+    """Whether this package contains the module of a verb; a small archive leaves some out."""
+    from importlib.util import find_spec  # a millisecond that no verb needs
+
+    try:
+        return find_spec(MODULES[verb]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _module(verb: str) -> ModuleType:
     """Import the module of a verb. Raises UsageError in an archive that leaves it out (``packaging/make_zipapp.py``)."""
     try:
-        return import_module(f"imdskit.cli.{verb}")
+        return import_module(MODULES[verb])
     except ModuleNotFoundError as error:
-        if error.name != f"imdskit.cli.{verb}":
+        if error.name not in (MODULES[verb], MODULES[verb].rpartition(".")[0]):
             raise
         message = f"`{verb}` is not part of imdskit.pyz."
         raise UsageError(

@@ -12,7 +12,7 @@ import platform
 
 from imdskit import __version__, arguments, backends
 from imdskit.bench import hot_paths, verification
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.clock import SystemClock
 from imdskit.errors import BackendError
 

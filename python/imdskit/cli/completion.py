@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import NamedTuple
 
 from imdskit import clouds, versions
-from imdskit.cli import VERBS, output
+from imdskit.cli import MODULES, VERBS
+from imdskit.cli.shared import output
 from imdskit.codes import FAMILIES
 from imdskit.emulator.scenario import Scenario
 from imdskit.reasons import Reason
@@ -63,7 +64,7 @@ def verbs() -> list[Verb]:
 
 def _verb(name: str, help_: str) -> Verb:
     parser = argparse.ArgumentParser(name)
-    import_module(f"imdskit.cli.{name}").add_arguments(parser)
+    import_module(MODULES[name]).add_arguments(parser)
     options, arguments = [], []
     for action in parser._actions:  # argparse has no other way to ask
         value = None if action.nargs == 0 else _value(name, action)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import difflib
 
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.codes import FAMILIES
 from imdskit.errors import UsageError, VerificationError
 from imdskit.reasons import Reason

@@ -10,7 +10,7 @@ import argparse
 from datetime import UTC, datetime
 
 from imdskit import backends, clouds
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import BackendError
 from imdskit.verify import Trust, doctor

@@ -1,7 +1,7 @@
 """``verify --batch``: a verdict for each of many documents, a line each, in the order of the input.
 
 What belongs here: the pieces in which documents are judged, the results, and going on where an interrupted run ended. Memory is bounded: there is never
-more than a piece of the input in it. Where documents come from is in :mod:`imdskit.cli.batch_input`.
+more than a piece of the input in it. Where documents come from is in :mod:`imdskit.cli.verifier.batch_input`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
-from imdskit.cli import batch_input, inputs, output
-from imdskit.cli.batch_input import Item, Source
-from imdskit.cli.progress import Progress
+from imdskit.cli.shared import inputs, output
+from imdskit.cli.shared.progress import Progress
+from imdskit.cli.verifier import batch_input
+from imdskit.cli.verifier.batch_input import Item, Source
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import UsageError, VerificationError
 from imdskit.pki.x509.parser import parse_certificate

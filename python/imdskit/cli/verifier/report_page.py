@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imdskit.reasons import Reason
 
 if TYPE_CHECKING:
-    from imdskit.cli.report import Counted, Findings
+    from imdskit.cli.verifier.report import Counted, Findings
 
 SHOWN = 20
 """Bars of one drawing; the rest is summed up in words."""

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from imdskit.backends.contract import Limits
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import UsageError, VerificationError
 from imdskit.pki.x509 import parser

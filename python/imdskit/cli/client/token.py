@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.client import Client
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 
 from imdskit import backends
 from imdskit.backends.contract import Backend
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.clock import Clock, MovableClock, SystemClock
 from imdskit.emulator import Emulator, Fleet, Scenario, private_files, snapshot
 from imdskit.emulator.fleet import NETWORK, SELECT

@@ -9,7 +9,7 @@ import base64
 import json
 from importlib.resources import files
 
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.client import Client
 from imdskit.clock import SystemClock
 from imdskit.emulator import Emulator
@@ -93,7 +93,7 @@ class _Demo:
             self._refused(Verifier(azure), document, nonce, Reason.UNTRUSTED_ROOT)
 
     def _sample(self) -> None:
-        document = (files("imdskit.cli") / "documentation-sample.json").read_bytes()
+        document = (files("imdskit.cli.emulator") / "documentation-sample.json").read_bytes()
         self._step("Verify a document that Microsoft made: the sample of the documentation of 2018 to 2021. It is a real one in form only.")
         report = Verifier().explain(document)
         self._say("Refused, and these are the reasons that a verifier must know:")

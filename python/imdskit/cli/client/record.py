@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from imdskit import clouds, versions
-from imdskit.cli import inputs, output
-from imdskit.cli.redaction import CATEGORIES, Redactor
+from imdskit.cli.client.redaction import CATEGORIES, Redactor
+from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
 from imdskit.client.client import API_VERSION
 from imdskit.codes import ClientCode

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
 from imdskit.client.detect import Prove, detect
 

@@ -12,7 +12,7 @@ import json
 from dataclasses import replace
 
 from imdskit import arguments, backends, clouds
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier, content, pem
 from imdskit.verify.aia import AiaFetcher
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
     if options.batch:
-        from imdskit.cli import batch  # one document needs none of it
+        from imdskit.cli.verifier import batch  # one document needs none of it
 
         status = batch.run(verifier, options.file, at, results=options.output, resume=options.resume, threads=options.threads)
         if policy.relaxed:

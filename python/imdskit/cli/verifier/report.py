@@ -14,9 +14,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from imdskit.cli import inputs, output, report_page
-from imdskit.cli.batch import ACCEPTED, BAD_LINE, UNREADABLE
-from imdskit.cli.batch_input import LONGEST_LINE
+from imdskit.cli.shared import inputs, output
+from imdskit.cli.verifier import report_page
+from imdskit.cli.verifier.batch import ACCEPTED, BAD_LINE, UNREADABLE
+from imdskit.cli.verifier.batch_input import LONGEST_LINE
 from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 from imdskit.verify import content

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import secrets
 
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
 
 

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from imdskit.cli import output
+from imdskit.cli.shared import output
 from imdskit.errors import UsageError
 
 ROLES = ("client", "operator", "metrics")

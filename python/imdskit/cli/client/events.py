@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imdskit.cli import inputs, output
+from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
 from imdskit.errors import ImdskitError, UsageError
 

@@ -1,0 +1,1 @@
+"""What the verbs share: output, inputs and progress. Internal."""
