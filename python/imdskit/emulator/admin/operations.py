@@ -76,7 +76,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that can be asked for.
+    """One operation of the admin API.
 
     Attributes:
         name: ``operationId``.
