@@ -325,7 +325,7 @@ def test_an_untouched_machine_takes_no_memory(backend: Backend, unsigned: None) 
         return size
 
     made(10)
-    assert made(10_000) - made(10) < 10_000
+    assert made(10_000) - made(10) < 100_000  # the smallest entry for each machine would take half a million bytes
 
 
 def test_a_machine_that_falls_asleep_goes_at_once(small: tuple[Fleet, ManualClock]) -> None:
