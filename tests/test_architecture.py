@@ -52,6 +52,19 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "imdskit.emulator": {"imdskit.emulator", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
     "imdskit.attestation_service": {"imdskit.attestation_service", "imdskit.verify", "imdskit.backends", "imdskit.strict_json"} | BASE,
+    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.protocol"} | BASE,
+    "imdskit.emulator.json_input": {"imdskit.errors"},
+    "imdskit.emulator.scenario": {"imdskit.emulator.scenario", "imdskit.emulator.json_input", "imdskit.protocol"} | BASE,
+    "imdskit.emulator.machine": {"imdskit.emulator.machine", "imdskit.emulator.scenario", "imdskit.backends", "imdskit.protocol"} | BASE,
+    "imdskit.emulator.admin": {
+        "imdskit.emulator.admin",
+        "imdskit.emulator.host",
+        "imdskit.emulator.snapshot",
+        "imdskit.emulator.http",
+        "imdskit.emulator.json_input",
+        "imdskit.protocol",
+    }
+    | BASE,
     "imdskit.bench": {"imdskit.bench", "imdskit.emulator", "imdskit.backends", "imdskit.protocol"} | BASE,
     "imdskit.cli": {
         "imdskit.attestation_service",

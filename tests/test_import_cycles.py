@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
 
 MODULES_IN_A_FOLDER = 12
 """Besides ``__init__``."""
-NOT_YET = {"imdskit.backends.python", "imdskit.cli", "imdskit.client"}
+NOT_YET = {"imdskit", "imdskit.attestation_service", "imdskit.client", "imdskit.verify"}
 """Folders that are still larger."""
 CIRCLES_NOT_YET = {frozenset({"imdskit.cli.verifier.report", "imdskit.cli.verifier.report_page"})}
 """Circles that still exist."""

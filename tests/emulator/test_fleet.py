@@ -268,6 +268,15 @@ def test_limits_outlive_the_sleep_of_a_machine(small: tuple[Fleet, ManualClock])
     assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
 
 
+def test_limits_are_kept_from_the_last_request_and_not_from_the_first(small: tuple[Fleet, ManualClock]) -> None:
+    fleet, clock = small
+    assert put(fleet, f"/m/1{INSTANCE}").status == 200
+    clock.advance(5)
+    assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
+    forget(fleet)
+    assert put(fleet, f"/m/1{INSTANCE}").status == 429
+
+
 def test_events_outlive_the_sleep_of_a_machine(small: tuple[Fleet, ManualClock]) -> None:
     fleet, clock = small
     events = fleet.machine(1).events

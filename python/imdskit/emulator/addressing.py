@@ -109,7 +109,7 @@ class ByPort(OnlyMachine):
 
 
 class BySource(OnlyMachine):
-    """Machine N is whoever sends requests from address N + 1 of a network.
+    """Machine N is requested from address N + 1 of a network.
 
     Args:
         count: number of machines.

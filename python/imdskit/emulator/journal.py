@@ -44,11 +44,11 @@ class Entry(NamedTuple):
         method: as it was sent.
         target: as it was sent, but for the prefix that says which machine of a fleet is meant.
         headers: (name, value) as they were sent, but for secret values.
-        status: of the answer.
+        status: of the response.
         rule: name of the rule that refused it, ``wrong-host`` if its Host is not allowed, or ``""``.
         fault: kind of the fault that applied, or ``""``.
         duration_ns: that the service took, by the machine's clock, without what a fault adds on the wire.
-        octets: of the answer's body.
+        octets: number of bytes in the body of the response.
         machine: number of the machine of a fleet that was meant; None: none, or there is no fleet.
     """
 
@@ -93,13 +93,13 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries are meant; what is None does not matter.
+    """Which entries match; criteria that are None match all.
 
     Attributes:
-        path: that the entry's path is, or lies below; letter case and a trailing slash do not matter.
+        path: that the path of the entry equals or lies below; letter case and a trailing slash do not matter.
         category: as in :class:`Entry`.
         method: as it was sent.
-        status: of the answer.
+        status: of the response.
         rule: that refused.
         fault: that applied.
         since: only entries with a greater number.
@@ -177,7 +177,7 @@ class Journal:
         """Entries in their order, the oldest first.
 
         Args:
-            limit: at most so many.
+            limit: most entries to return.
             wanted: attributes of :class:`Filter`.
         """
         meant = Filter(**wanted)

@@ -40,6 +40,8 @@ class ResidentMachines:
         """Resident machines, and those that were evicted while a request to them was under way."""
         self._events: dict[int, Events] = {}
         self._limits: OrderedDict[int, tuple[int, RateLimits]] = OrderedDict()
+        self._latest: tuple[int, App] | None = None
+        """The machine that was requested last. It needs no lock, because it is the last one to be evicted."""
 
     def __len__(self) -> int:
         """Return the number of machines in memory."""
@@ -51,8 +53,13 @@ class ResidentMachines:
 
     def get(self, index: int) -> App:
         """Return the service of a machine; create it if necessary. Raises ScenarioError if that is impossible."""
+        latest = self._latest
+        if latest is not None and latest[0] == index:
+            return latest[1]
         with self._lock:
             now = self._clock.monotonic_ns()
+            if self._latest is not None:
+                self._resident[self._latest[0]] = now, self._latest[1]  # it was in use until now
             found = self._resident.get(index)
             app = self._in_use.get(index) if found is None else found[1]
             if app is None:
@@ -62,6 +69,7 @@ class ResidentMachines:
                 self._resident.move_to_end(index)
             elif len(self._resident) > self._most:
                 self._evict(now)
+            self._latest = index, app
             return app
 
     def replace(self, index: int, successor: Callable[[App], App]) -> None:
@@ -69,6 +77,7 @@ class ResidentMachines:
         with self._lock:
             app = self._in_use[index] = successor(self.get(index))
             self._resident[index] = self._clock.monotonic_ns(), app
+            self._latest = index, app
 
     def events(self, index: int) -> Events:
         """Return the events of a machine, and keep them from now on, because the caller may announce some at any time."""

@@ -1,7 +1,6 @@
 """Responses of the admin API: JSON, and one form for every error.
 
-What belongs here: the form. Which error it is says :mod:`imdskit.emulator.admin.server` for whoever may not ask, and
-:mod:`imdskit.emulator.admin.operations` for what is asked.
+:mod:`imdskit.emulator.admin.server` and :mod:`imdskit.emulator.admin.operations` decide which error it is.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ class AdminError(ImdskitError):
     """A request that the admin API refuses.
 
     Attributes:
-        status: of the answer.
-        headers: of the answer, besides the usual ones.
+        status: of the response.
+        headers: of the response, besides the usual ones.
     """
 
     def __init__(self, status: int, code: str, message: str, *, location: str = "", hint: str = "", headers: Headers = ()) -> None:
@@ -31,7 +30,7 @@ class AdminError(ImdskitError):
 
 
 def answer(value: object) -> Response:
-    """A result."""
+    """Return the response with a result."""
     return Response(200, _HEADERS, json.dumps(value, separators=(",", ":")).encode("ascii"))
 
 

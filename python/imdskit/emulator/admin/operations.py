@@ -16,10 +16,10 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from imdskit.clock import ManualClock, MovableClock
-from imdskit.emulator import snapshot
 from imdskit.emulator.admin.answers import AdminError
 from imdskit.emulator.host import Host, HostedMachine
 from imdskit.emulator.json_input import Format, strict_json
+from imdskit.emulator.snapshot import restore, save, take
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target
 
@@ -76,7 +76,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that can be asked for.
+    """One operation of the admin API.
 
     Attributes:
         name: ``operationId``.
@@ -300,18 +300,18 @@ def _move_clock(host: Host, ask: Ask) -> Any:
 
 
 def _snapshot(host: Host, _: Ask) -> Any:
-    return snapshot.take(host)
+    return take(host)
 
 
 def _put_snapshot(host: Host, ask: Ask) -> Any:
-    snapshot.restore(host, ask.body)
+    restore(host, ask.body)
     return {"restored": host.scenario.name}
 
 
 def _save_snapshot(host: Host, _: Ask) -> Any:
     if host.snapshot_file is None:
         raise AdminError(409, "conflict", "There is no file for snapshots.", hint="Start the emulator with `serve --snapshot FILE`.")
-    return {"file": snapshot.save(host)}
+    return {"file": save(host)}
 
 
 def _take_apart(machine: HostedMachine, ask: Ask) -> Any:

@@ -36,7 +36,7 @@ class Admin:
     Args:
         host: that it is about.
         port: of 127.0.0.1; 0 for any free one.
-        token: that whoever asks must have; None makes one that nobody can guess.
+        token: that clients must send; None makes one that nobody can guess.
 
     Attributes:
         token: as given, or made.

@@ -166,10 +166,10 @@ class RsaKey:
 
 
 class Keys:
-    """Keys by what they are for, made when they are first asked for: a quarter of a second each. Safe to share between threads.
+    """Keys by purpose, generated on first use, which takes a quarter of a second each. Safe to share between threads.
 
-    Emulators that are given the same object and the same seed have the same keys, as they would anyway, and make them once. Keys without a seed are
-    never shared: nobody who trusts one emulator shall trust another by that.
+    Emulators with the same object and the same seed have the same keys, as they would anyway, and generate them once. Keys without a seed are
+    never shared, so that trust in one emulator is not trust in another.
     """
 
     def __init__(self) -> None:

@@ -28,9 +28,9 @@ from imdskit.protocol.attested import compact
 LIFETIME = 24 * 60 * 60
 """Seconds from issue to ``expires_on``."""
 BACKDATED = 300
-"""``not_before``, ``nbf`` and ``iat`` are so many seconds before the issue: recordings of 2023 and 2024 span 86700 seconds."""
+"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue: recordings of 2023 and 2024 span 86700 seconds."""
 RENEWED_BEFORE = 300
-"""A cached token with less than so many seconds left is replaced (inferred)."""
+"""Seconds of validity below which a cached token is replaced (inferred)."""
 EXTENDED = "86399"
 """``ext_expires_in`` in every recording."""
 CACHED = 1024
@@ -65,7 +65,7 @@ class Issuer:
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Make the key now, so that the first client that asks does not wait for it."""
+        """Make the key now, so that the first client does not wait for it."""
         with self._lock:
             _ = self._made
 
@@ -128,7 +128,7 @@ class Token:
     """One access token.
 
     Attributes:
-        text: the JWT; ``""``: it is signed when somebody asks for it.
+        text: the JWT; ``""``: it is signed when it is requested.
         issued: Unix seconds.
         number: of all tokens of the machine, from 0; its identifier follows from it.
     """
@@ -182,7 +182,7 @@ class TokenCache:
 
         Args:
             identity: whose token.
-            resource: as it was asked for.
+            resource: as requested.
             asked: ``object_id`` and ``msi_res_id`` as they were given; they come back.
             bypass: the cache.
         """
@@ -201,7 +201,7 @@ class TokenCache:
         return compact(dict(sorted(members.items())))
 
     def snapshot(self) -> dict[str, Any]:
-        """What is cached, in JSON, for :meth:`restore`: not the tokens, which are as good as passwords, but what they are made of."""
+        """Return what is cached as JSON for :meth:`restore`: not the tokens, which are as good as passwords, but what they are made of."""
         with self._lock:
             return {
                 "made": self._made,
@@ -212,9 +212,9 @@ class TokenCache:
             }
 
     def restore(self, snapshot: object, identities: Identities) -> None:
-        """Go on from a snapshot: with the same key and address the same tokens are made again, as they are asked for.
+        """Resume from a snapshot: with the same key and address the same tokens are made again when they are requested.
 
-        Tokens of identities that are not there any more are left out. Raises UsageError if it is no snapshot; then nothing has changed.
+        Tokens of identities that no longer exist are left out. Raises UsageError if it is not a snapshot; then nothing has changed.
         """
         members = _SNAPSHOT.of(snapshot).members(("made", "tokens"), required=("made", "tokens"))
         made = members["made"].integer(0, LATEST)

@@ -60,7 +60,7 @@ class Events:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing was announced and nobody has asked: a new object of the same seed would answer alike."""
+        """Whether nothing was announced or requested, so that a new object with the same seed would behave the same."""
         with self._lock:
             self._settle()
             return self._made == 0 and self._incarnation == 1 and self._visible_from is None
@@ -168,7 +168,7 @@ class Events:
             return tuple(event.id for event in announced)
 
     def snapshot(self) -> dict[str, Any]:
-        """All that there is to know, in JSON, for :meth:`restore`. Times are Unix seconds."""
+        """Return the whole state as JSON for :meth:`restore`. Times are Unix seconds."""
         with self._lock:
             self._settle()
             return {
@@ -181,7 +181,7 @@ class Events:
             }
 
     def restore(self, snapshot: object) -> None:
-        """Go on from a snapshot: what was due meanwhile happens at the next look. Raises UsageError if it is none; then nothing has changed."""
+        """Resume from a snapshot; what became due meanwhile happens on the next access. Raises UsageError if it is not one; then nothing has changed."""
         members, events = snapshot_events(snapshot)
         with self._lock:
             self._incarnation, self._made = members["incarnation"], members["made"]
@@ -202,7 +202,7 @@ class Events:
             return self._events
 
     def document(self, version: str) -> bytes:
-        """The answer to GET. Whoever asks enables the events."""
+        """Return the response to GET, which enables the events."""
         with self._lock:
             self._call()
             shown = [event.shown(version) for event in self._events if SINCE.get(event.type, "") <= version] if self._shown else []
@@ -258,7 +258,7 @@ class Events:
         return next((event for event in self._events if event.id.upper() == event_id.upper()), None)
 
     def _call(self) -> None:
-        """Somebody asks: what was due happens, and events are enabled from now on."""
+        """Note a request of the machine: process what is due, and enable events from now on."""
         self._settle()
         now = self._last_call = self._clock.now()
         if self._visible_from is None:
@@ -266,7 +266,7 @@ class Events:
             self._settle()
 
     def _settle(self) -> None:
-        """Everything that was due until now, each at its own time."""
+        """Process everything that is due, each as of its own time."""
         now = self._clock.now()
         while True:
             steps: list[tuple[int, Callable[[], None]]] = [(event.due, partial(self._step, event)) for event in self._events]

@@ -27,12 +27,12 @@ Script = str | Path | list[Any]
 
 @dataclass(slots=True)
 class _Active:
-    """A rule and what has become of it.
+    """A rule and its counts.
 
     Attributes:
         rule: of the script.
-        matched: requests that it was asked about and that it matches.
-        applied: to so many of them.
+        matched: number of requests that it matched.
+        applied: number of requests to which it was applied.
         since: monotonic nanoseconds of the first of these; meaningless before.
     """
 
@@ -42,14 +42,14 @@ class _Active:
     since: int = 0
 
     def over(self, now: int) -> bool:
-        """Whether it will never apply again."""
+        """Return whether it will never apply again."""
         rule = self.rule
         if rule.for_ns is not None:
             return self.applied > 0 and now - self.since >= rule.for_ns
         return rule.times is not None and self.applied >= rule.times
 
     def takes(self, now: int) -> bool:
-        """Count a request that it matches; whether it applies."""
+        """Count a request that it matches, and return whether it applies."""
         self.matched += 1
         if self.matched <= self.rule.after or self.over(now):
             return False
@@ -60,12 +60,12 @@ class _Active:
 
 
 class Faults:
-    """The faults of one emulator. Safe to share between threads, and between machines.
+    """The faults of a host or of one machine. Safe to share between threads, and between machines.
 
     Args:
         clock: the emulator's, for rules that apply for some time.
         script: to begin with; None: no faults.
-        common: faults of all machines, which are asked where none of these applies; None: there are none.
+        common: faults of all machines, which apply where none of these does; None: there are none.
 
     Raises:
         ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer.
@@ -85,11 +85,11 @@ class Faults:
         return bool(self._active) or (self._common is not None and self._common.on)
 
     def load(self, script: Script) -> None:
-        """Take ``script`` in the place of what was there; all counts begin anew.
+        """Replace the script; all counts start from zero.
 
         Args:
-            script: path of a file, or a list of rules as ``json.loads`` gives it. Text is a path, so what comes from a network must be
-                seen to be a list before.
+            script: path of a file, or a list of rules as ``json.loads`` gives it. Text is a path, so a caller must check that
+                input from a network is a list.
 
         Raises:
             ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer; the faults stay as they were.
@@ -98,11 +98,11 @@ class Faults:
         self._set(tuple(_Active(rule) for rule in rules))
 
     def clear(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         self._set(())
 
     def list(self) -> list[dict[str, Any]]:
-        """Every rule, in JSON: ``rule`` as it was written, requests ``matched`` and ``applied`` to, and whether it is ``over``."""
+        """Return every rule as JSON: ``rule`` as written, the numbers ``matched`` and ``applied``, and whether it is ``over``."""
         now = self._clock.monotonic_ns()
         with self._lock:
             return [
@@ -110,7 +110,7 @@ class Faults:
             ]
 
     def snapshot(self) -> Sequence[dict[str, Any]]:
-        """All that there is to know, in JSON, for :meth:`restore`: as :meth:`list`, with ``age_ns`` since a rule first applied."""
+        """Return the whole state as JSON for :meth:`restore`: as :meth:`list`, with ``age_ns`` since a rule first applied."""
         now = self._clock.monotonic_ns()
         with self._lock:
             return [
@@ -119,13 +119,13 @@ class Faults:
             ]
 
     def restore(self, snapshot: object) -> None:
-        """Go on from a snapshot. Raises ScenarioError if it is none."""
+        """Resume from a snapshot. Raises ScenarioError if it is not one."""
         now = self._clock.monotonic_ns()
         rules, counts = scripts.of_snapshot(snapshot)
         self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
 
     def take(self, context: RequestContext) -> Fault | None:
-        """The fault that applies to a request, which counts as applied from now on; or None."""
+        """Return the fault that applies to a request, and count it as applied; or None."""
         now = self._clock.monotonic_ns()
         with self._lock:
             for one in self._active:

@@ -41,7 +41,7 @@ _TRANSPORT = ("connection", "content-length", "date", "transfer-encoding")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which requests a rule is about. What is None or empty does not matter.
+    """Which requests a rule matches. Criteria that are None or empty match all.
 
     Attributes:
         methods: one of these.
@@ -66,9 +66,9 @@ class FaultRule:
 
     Attributes:
         match: which requests.
-        times: applies to so many of them; None: to all.
-        for_ns: applies for so long from the first time on, in nanoseconds; None: ``times`` counts.
-        after: the first so many are spared.
+        times: number of requests to which it applies; None: all.
+        for_ns: nanoseconds for which it applies, from the first time on; None: ``times`` counts.
+        after: number of matching requests to skip first.
         fault: what happens.
         written: the rule in JSON.
     """

@@ -25,12 +25,12 @@ PAGE = (
 
 
 class Fault:
-    """One kind of fault. The methods are called in their order."""
+    """One fault. The methods are called in their order."""
 
     category: str | None = None
     """The one category whose requests it can apply to, or None: any."""
     slow = False
-    """The request is under way until the answer has left, for limits too."""
+    """The request counts as concurrent until the response has been sent."""
 
     @property
     def kind(self) -> str:
@@ -38,24 +38,24 @@ class Fault:
         return type(self).__name__.lower()
 
     def instead(self, context: RequestContext) -> Response | None:
-        """The answer in place of the service, which then is not asked and counts nothing, or None."""
+        """Return the response in place of the service, which then neither sees nor counts the request; or None."""
 
     def before(self, context: RequestContext) -> None:
-        """Prepare a request that the service is asked."""
+        """Prepare a request before the service handles it."""
 
     def after(self, response: Response) -> Response:
-        """What becomes of the service's answer."""
+        """Return the response in place of the service's."""
         return response
 
 
 @dataclass(frozen=True)
 class Status(Fault):
-    """Another answer altogether.
+    """A different response.
 
     Attributes:
         status: the status code.
-        host: the answer is the host's, which stands before the service.
-        headers: in the place of those that the answer has, or besides them.
+        host: the response is that of the host in front of the service.
+        headers: instead of those of the same name, or in addition.
         body: in the place of the one that the service has for the status; None: that one.
     """
 
@@ -72,7 +72,7 @@ class Status(Fault):
 
 @dataclass(frozen=True)
 class Page(Fault):
-    """Somebody else answers, with an HTML page and status 200."""
+    """An HTML page with status 200, as from a captive portal."""
 
     page: bytes
 
@@ -82,7 +82,7 @@ class Page(Fault):
 
 @dataclass(frozen=True)
 class Slow(Fault):
-    """The answer comes late, in pieces, in part, or not at all, but the service has given it."""
+    """The service handles the request, but its response comes late, in pieces, in part, or not at all."""
 
     delivery: Delivery
     slow = True
@@ -93,7 +93,7 @@ class Slow(Fault):
 
 @dataclass(frozen=True)
 class Headers(Fault):
-    """Headers of the answer are other ones."""
+    """Different headers of the response."""
 
     headers: tuple[tuple[str, str], ...]
 
@@ -103,7 +103,7 @@ class Headers(Fault):
 
 @dataclass(frozen=True)
 class Edit(Fault):
-    """Members of the answer are missing, or other ones. An answer that is not JSON stays as it is, and so does what is not there.
+    """Missing or different members of the response. A response that is not JSON, or does not have the member, stays as it is.
 
     Attributes:
         edits: (where, the value to put there) or (where,) to take away.
@@ -137,13 +137,13 @@ class Document(Fault):
 
 
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
-    """``response`` with ``headers`` in the place of those of the same name, in any letter case, or behind the others."""
+    """Return ``response`` with ``headers`` in place of those of the same name, in any letter case, or behind the others."""
     names = {name.lower() for name, _ in headers}
     return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
 
 
 def left(response: Response, call: Callable[[], None]) -> Response:
-    """``response``, which calls ``context`` when it has left."""
+    """Return ``response``, changed to call ``call`` when it has been sent."""
     return response._replace(delivery=replace(response.delivery or Delivery(), left=call))
 
 

@@ -80,26 +80,20 @@ class Driven(Protocol):
 
 
 class _Waiting:
-    """A connection without a thread: its socket, which does not block, and its state."""
+    """A connection without a thread: its socket, which does not block, and its state.
 
-    __slots__ = ("address", "connection", "number", "registered", "socket")
+    As a context manager it lets an unexpected error end this connection instead of the loop, as ``socketserver`` does with its threads.
+    """
 
-    def __init__(self, connection: Connection, sock: Socket, address: Any) -> None:
+    __slots__ = ("address", "connection", "loop", "number", "registered", "socket")
+
+    def __init__(self, loop: EventLoop, connection: Connection, sock: Socket, address: Any) -> None:
+        self.loop = loop
         self.connection = connection
         self.socket = sock
         self.number = sock.fileno()
         self.address = address
         self.registered = False
-
-
-class _OnlyThisConnection:
-    """Lets an error that nobody expected end one connection instead of the whole loop, as ``socketserver`` does with its threads."""
-
-    __slots__ = ("_loop", "_waiting")
-
-    def __init__(self, loop: EventLoop, waiting: _Waiting) -> None:
-        self._loop = loop
-        self._waiting = waiting
 
     def __enter__(self) -> None:
         pass
@@ -107,7 +101,7 @@ class _OnlyThisConnection:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         if not isinstance(error, Exception):
             return False
-        self._loop.fail(self._waiting)
+        self.loop.fail(self)
         return True
 
 
@@ -154,12 +148,12 @@ class EventLoop:
         """Take a new connection. If its first request has already arrived, it is answered at once."""
         try:
             sock.setblocking(False)
-            taken = _Waiting(self._server.connect(sock, address), sock, address)
+            taken = _Waiting(self, self._server.connect(sock, address), sock, address)
         except OSError:
             sock.close()
             return
         self._waiting[taken.number] = taken
-        with _OnlyThisConnection(self, taken):
+        with taken:
             self._exchange(taken)
         if self._waiting.get(taken.number) is taken:
             with suppress(OSError):
@@ -193,7 +187,7 @@ class EventLoop:
         for number, _ in ready:
             waiting = self._waiting.get(number)
             if waiting is not None:
-                with _OnlyThisConnection(self, waiting):
+                with waiting:
                     self._exchange(waiting)
             elif number == self._listener:
                 self._server.handle_request()
@@ -234,7 +228,7 @@ class EventLoop:
                 self._close(waiting)
                 return
             connection.idle()
-            event = connection.next_event() if connection.keep_alive else CLOSED
+            event = CLOSED if not connection.keep_alive else connection.next_event() if connection.pending else NEED_DATA
             if sent < len(octets) or (event is CLOSED and connection.pending):
                 self._hand_over(waiting, Handoff(connection, event, unsent=octets[sent:]))
                 return

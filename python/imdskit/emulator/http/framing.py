@@ -47,7 +47,7 @@ _SPECIAL = frozenset(("host", "content-length", "transfer-encoding", "connection
 
 
 class Refusal(NamedTuple):
-    """Why the octets are no request that may be answered: the status to say so with, and what was wrong, for a log."""
+    """Why bytes are not a valid request: the status of the response, and a phrase for a log."""
 
     status: int
     why: str
@@ -79,7 +79,7 @@ class Head:
 
 
 def refuse_early(octets: bytes, checked: int) -> Refusal | None:
-    """What is already wrong with a head whose end has not come yet. The first ``checked`` octets were clean at the last call."""
+    """Return what is wrong with a head whose end has not arrived yet, or None. The first ``checked`` octets were clean at the last call."""
     if _FORBIDDEN.search(octets, max(0, checked - 1)):
         return Refusal(400, "a control character, bare CR or bare LF")
     if len(octets) > REQUEST_LINE_OCTETS and b"\r\n" not in octets[:REQUEST_LINE_OCTETS]:
@@ -98,7 +98,7 @@ def refuse_early(octets: bytes, checked: int) -> Refusal | None:
 def parse_head(octets: bytes) -> Head | Refusal:
     """The head in ``octets``: from the first octet of the request line to the empty line, inclusive (RFC 9112 sections 2 to 6).
 
-    Clients that stay connected send the same head again and again, so the last ones are remembered.
+    Clients that stay connected send the same head again and again, so the most recent ones are cached.
     """
     if len(octets) > HEAD_OCTETS:
         return Refusal(431, "head too long")
@@ -171,10 +171,10 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
 
 
 def response_bytes(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
-    """An answer on the wire: the service's headers, then Date and Content-Length, as recorded.
+    """Return a response on the wire: the service's headers, then Date and Content-Length, as recorded.
 
     Args:
-        response: the answer.
+        response: to send.
         head: of the request; None: there was none that could be read.
         keep_alive: the connection stays open.
         date: value of the Date header (RFC 9110 section 6.6.1).

@@ -58,7 +58,7 @@ _TEXT = 'Write numbers and truth values as text, too: "30", "true".'
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
-"""The members that are no part of an answer."""
+"""The members that are not part of a response."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -74,7 +74,7 @@ class Scenario:
         classic: made by the classic deployment model: there is no ``compute``, and no more than that is known of the machine.
         api_versions: enabled ones, ascending. One list drives ``/metadata/versions`` and the ``newest-versions`` of errors.
         given: the parts ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``, as far as they are given. A member that
-            is None is left out of answers.
+            is None is left out of responses.
         template: the same parts before their texts were filled in, or None if they are to be taken as they are.
         profile: which known behaviour of the service it shows; checked when an emulator is made of the scenario.
         rules_off: names of rules that are switched off; checked likewise.

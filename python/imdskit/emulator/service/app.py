@@ -53,19 +53,19 @@ class App:
         issuer: signs access tokens.
         throttle: the limits, or None for none.
         downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
-        events_enabling: seconds from the first question for events until they are shown.
+        events_enabling: seconds from the first request for events until they are shown.
         profile: which known behaviour of the service the rules show; None: the scenario's.
         rules_off: names of rules that are switched off, besides the scenario's.
-        faults: what goes wrong; None: nothing, until some are loaded.
-        events: of an earlier object for the same machine; None: none were ever announced.
+        faults: injected faults; None: none, until some are loaded.
+        events: of an earlier object for the same machine; None: new ones.
         numbers: of requests, for their ids; None: from 0.
         cached_responses: most responses in the cache; 0: every request goes through the rules.
 
     Attributes:
-        answers: that are kept, or None.
-        faults: what goes wrong.
+        responses: the response cache, or None.
+        faults: injected faults.
         throttle: the limits, or None.
-        machine: all that the rules know of the machine.
+        machine: what rules and routes know of the machine.
         tokens: of its identities.
 
     Raises:
@@ -171,7 +171,7 @@ class App:
         return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
-        """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""
+        """Certificates and keys need no ``Metadata`` header, and white space after the address is ignored: a known sample requests ``...%0A``."""
         if self._downloads is None or not request.target.startswith(PUBLISHED) or request.method not in ("GET", "HEAD"):
             return None
         found = self._downloads(parse_target(request.target).path.rstrip())

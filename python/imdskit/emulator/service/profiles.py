@@ -116,7 +116,7 @@ def find(name: str) -> Profile:
 
 
 def of(scenario: Scenario) -> Profile:
-    """The profile that a scenario asks for.
+    """Return the profile that a scenario names.
 
     Raises:
         ScenarioError: there is no such profile, or a rule that the scenario switches off cannot be.

@@ -28,7 +28,7 @@ class ServedMachine:
         instance: the instance document.
         api_versions: enabled ones, ascending.
         identities: managed identities.
-        unknown_resource: the answer of Entra ID for a resource that it does not know, or None for one that it knows.
+        unknown_resource: returns the response of Entra ID for a resource that it does not know, or None for one that it knows.
         load_balancer: the whole answer about load balancers, or None if there is none.
         events: that are scheduled.
         version_error: how the version error is worded.
@@ -91,7 +91,7 @@ class RequestContext:
 
     @cached_property
     def served_version(self) -> str:
-        """The api-version that the answer has: the one that is asked for.
+        """The api-version of the response: the requested one.
 
         Where a switched-off rule lets an unknown one pass, it is the newest before it; without one, or before all, the newest of all.
         """
@@ -103,12 +103,12 @@ class RequestContext:
 
     @cached_property
     def extended(self) -> bool:
-        """Whether the undocumented part of the instance document is asked for."""
+        """Whether the undocumented part of the instance document is requested."""
         return (self.target.parameter("extended") or "").lower() == "true"
 
     @cached_property
     def form(self) -> Form | None:
-        """What ``format`` asks for; ``json`` if it is not there or empty, None if it is neither ``json`` nor ``text``."""
+        """The requested format; ``json`` if it is absent or empty, None if it is neither ``json`` nor ``text``."""
         return _FORMS.get((self.target.parameter("format") or "json").lower())
 
     @cached_property
@@ -130,7 +130,7 @@ class RequestContext:
 
     @property
     def wants_text(self) -> bool:
-        """Whether the request asks for text where there is any: below ``/instance``."""
+        """Whether text is requested where that is possible: below ``/instance``."""
         return self.category == "instance" and self.form == "text"
 
     @cached_property

@@ -101,7 +101,7 @@ class Routes:
         return json_response(context.machine.load_balancer or b"")
 
     def scheduled_events(self, context: RequestContext) -> Response:
-        """What is planned; or, for POST, let it begin. The body of the answer to an approval is nowhere told: it is empty (inferred)."""
+        """Return the scheduled events, or start them for POST. No source shows the body of the response to an approval; it is empty (inferred)."""
         events = context.machine.events
         if context.request.method == "POST":
             events.approve(context.approved or ())
