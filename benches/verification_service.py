@@ -44,6 +44,8 @@ from imdskit.verify import NonceIssuer  # noqa: E402
 
 NONCE_KEY = "ab" * 32
 CONNECTIONS = 32
+SPREAD = ["--worker-connections", str(CONNECTIONS // 2)]
+"""A worker of gunicorn that is first takes all persistent connections that it may have."""
 PATIENCE = 60
 FACTS = {"vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e", "subscriptionId": "11111111-2222-4333-8444-555555555555", "sku": "22_04-lts-gen2"}
 
@@ -112,7 +114,7 @@ class Bench:
         }
         application = "imdskit.attestation_service.wsgi:application"
         commands = {
-            "gunicorn": [application, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "8", "--no-control-socket"],
+            "gunicorn": [application, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "8", "--no-control-socket", *SPREAD],
             "granian": [application, "--interface", "wsgi", "--port", str(port), "--workers", "2", "--blocking-threads", "4", "--no-ws"],
         }
         environment = {f"IMDSKIT_VERIFIER_{name.upper()}": str(value) for name, value in settings.items()}

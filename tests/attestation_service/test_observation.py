@@ -55,12 +55,12 @@ def test_a_file_that_was_rotated_is_created_anew(tmp_path: Path) -> None:
     log = AuditLog(str(path))
     log.write(Entry("a", "r", "1", "d"), 0)
     path.rename(tmp_path / "log.1")
-    log.write(Entry("a", "r", "2", "d"), 0)
+    log.write(Entry("a", "r", "2", "d"), 1)
     os.replace(path, tmp_path / "log.2")
     path.write_text("")
-    log.write(Entry("a", "r", "3", "d"), 0)
+    log.write(Entry("a", "r", "3", "d"), 2)
     log.close()
-    log.write(Entry("a", "r", "4", "d"), 0)
+    log.write(Entry("a", "r", "4", "d"), 2)
     log.close()
     assert ['"key": "1"' in (tmp_path / "log.1").read_text(), '"key": "2"' in (tmp_path / "log.2").read_text()] == [True, True]
     assert [json.loads(text)["key"] for text in path.read_text().splitlines()] == ["3", "4"]

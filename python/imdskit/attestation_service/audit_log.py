@@ -52,7 +52,7 @@ _NAMES = {"vm_id": "vmId", "subscription_id": "subscriptionId", "place": "locati
 class AuditLog:
     """Appends to a file, or to standard error. Safe to share between threads, and between processes that append to the same file.
 
-    A file that was moved away is created anew at the next line, as log rotation expects.
+    A file that was moved away is created anew within a second, as log rotation expects.
 
     Args:
         target: path of the file, or ``-`` for standard error.
@@ -66,6 +66,7 @@ class AuditLog:
         self._lock = Lock()
         self._file = -1
         self._identity: tuple[int, int] | None = None
+        self._looked_at: int | None = None
         if self._path is not None:
             try:
                 self._reopen(self._path)
@@ -84,8 +85,10 @@ class AuditLog:
                 sys.stderr.write(data)
                 sys.stderr.flush()
                 return
-            if self._moved(self._path):
-                self._reopen(self._path)
+            if now != self._looked_at:
+                self._looked_at = now
+                if self._moved(self._path):
+                    self._reopen(self._path)
             # A single call, so that lines of several processes are never mixed.
             if os.write(self._file, data.encode("ascii")) != len(data):
                 raise OSError(errno.ENOSPC, "the line was written in part")
@@ -95,7 +98,7 @@ class AuditLog:
         with self._lock:
             if self._file >= 0:
                 os.close(self._file)
-                self._file, self._identity = -1, None
+                self._file, self._identity, self._looked_at = -1, None, None
 
     def _moved(self, path: str) -> bool:
         try:
