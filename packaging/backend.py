@@ -1,57 +1,67 @@
-"""The build backend (PEP 517): a native wheel where Rust is, a pure one elsewhere.
+"""The build backend (PEP 517): a native wheel where Rust can build it, a pure one elsewhere.
 
-``pip install . -C native=MODE`` chooses: ``auto`` (the default) builds the extension where ``cargo`` is and says so where it is not; ``require`` fails
-without it; ``off`` builds the pure wheel. Where ``-C`` cannot be passed, the environment variable ``IMDSKIT_NATIVE`` says the same.
+``pip install . -C native=MODE`` chooses. ``auto``, the default, builds the extension if this machine can (``toolchain.py``), and otherwise the
+pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure wheel. Where ``-C``
+cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
 
 maturin builds native wheels, setuptools all else. maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import toolchain
 from setuptools import build_meta
 
 Settings = dict[str, Any] | None
 
 ROOT = Path(__file__).parent.parent
+RECORD = ROOT / "python" / "imdskit" / "build-record.json"
 MODES = ("auto", "require", "off")
 
 
-def _native(settings: Settings) -> bool:
-    """Whether to build the extension.
+def _why_pure(settings: Settings) -> str | None:
+    """Return why the pure wheel is built, or None if the extension is built.
 
     Raises:
-        SystemExit: the mode is none, or asks for what is not there.
+        SystemExit: the mode is unknown, or asks for an extension that cannot be built here.
     """
     mode = str((settings or {}).get("native") or os.environ.get("IMDSKIT_NATIVE") or "auto")
     if mode not in MODES:
         raise SystemExit(f"imdskit: native={mode} is none of {', '.join(MODES)}")
-    has_cargo = shutil.which("cargo") is not None
-    if mode == "require" and not has_cargo:
-        raise SystemExit("imdskit: native=require, and there is no cargo on the PATH")
-    if mode == "auto" and not has_cargo:
-        print("imdskit: there is no cargo on the PATH; building the pure Python wheel. It gives the same answers, slower.", file=sys.stderr)
-    return mode != "off" and has_cargo
+    if mode == "off":
+        return "It was switched off (native=off)."
+    why = toolchain.missing()
+    if why is not None and mode == "require":
+        raise SystemExit(f"imdskit: native=require, but the extension cannot be built here. {why}")
+    if why is not None:
+        print(f"imdskit: {why} Building the pure Python wheel, which gives the same answers more slowly.", file=sys.stderr)
+    return why
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """setuptools is always there; maturin is asked for where the extension will be built."""
-    return ["maturin>=1.9,<2"] if _native(config_settings) else []
+    """setuptools is always there; maturin is requested only where the extension will be built."""
+    return ["maturin>=1.9,<2"] if _why_pure(config_settings) is None else []
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     """Build one wheel into ``wheel_directory`` and return its name."""
-    if _native(config_settings):
+    why = _why_pure(config_settings)
+    if why is None:
         import maturin
 
         return str(maturin.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
     _remove_old_build()
-    return str(build_meta.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+    with _recorded(why):
+        return str(build_meta.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
@@ -71,7 +81,7 @@ def get_requires_for_build_editable(config_settings: Settings = None) -> list[st
 
 def build_editable(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     """Install in place: the extension beside the sources, or the sources alone."""
-    if _native(config_settings):
+    if _why_pure(config_settings) is None:
         import maturin
 
         return str(maturin.build_editable(wheel_directory, _without_ours(config_settings), metadata_directory))
@@ -82,6 +92,16 @@ def _without_ours(settings: Settings) -> Settings:
     return {key: value for key, value in (settings or {}).items() if key != "native"} or None
 
 
+@contextmanager
+def _recorded(why: str) -> Iterator[None]:
+    """Put the reason for the pure wheel into it, for ``imdskit doctor``: pip hides what a backend prints."""
+    RECORD.write_text(json.dumps({"pure": why}) + "\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        RECORD.unlink()
+
+
 def _remove_old_build() -> None:
-    """What an earlier build left would slip into the pure wheel."""
+    """Remove what an earlier build left, which would slip into the pure wheel."""
     shutil.rmtree(ROOT / "build", ignore_errors=True)

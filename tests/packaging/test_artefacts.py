@@ -24,6 +24,8 @@ pytestmark = pytest.mark.packaging
 
 PACKAGE = ROOT / "python" / "imdskit"
 SHIPPED = (".py", ".pyi", ".pem", ".json", ".md", ".typed", ".html", ".js", ".css", ".svg")
+RECORD = "imdskit/build-record.json"
+"""Why a pure wheel is pure."""
 LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
 SMALL_BYTES, FULL_BYTES = 300_000, 480_000
 """Largest sizes of the archives. Raising one needs a decision record (docs/decisions/0029-two-archives.md)."""
@@ -71,7 +73,7 @@ def test_the_pure_wheel_is_for_every_python_and_holds_no_library(pure_wheel: Pat
 
 
 def test_the_pure_wheel_holds_the_package_and_nothing_else(pure_wheel: Path) -> None:
-    assert set(code(pure_wheel)) == shipped()
+    assert set(code(pure_wheel)) == shipped() | {RECORD}
 
 
 def test_the_native_wheel_is_the_pure_one_and_the_extension(native_wheel: Path, pure_wheel: Path) -> None:
@@ -79,6 +81,7 @@ def test_the_native_wheel_is_the_pure_one_and_the_extension(native_wheel: Path, 
     pure, native = code(pure_wheel), code(native_wheel)
     extension = {name for name in native if name.endswith(LIBRARIES)}
     assert [name.split(".")[0] for name in extension] == ["imdskit/_native"]
+    del pure[RECORD]
     assert {name: digest for name, digest in native.items() if name not in extension} == pure
 
 
@@ -199,24 +202,84 @@ def test_the_whole_loop_runs_from_the_full_archive(full_zipapp: Path, tmp_path: 
     run([sys.executable, "-I", "-S", full_zipapp, "demo"], cwd=tmp_path, env={})
 
 
-def test_without_cargo_an_installation_is_pure_and_says_so(sources: Path, empty_venv: Path, tmp_path: Path) -> None:
-    nothing = tmp_path / "nothing"
-    nothing.mkdir()
+def test_an_installation_with_pip_falls_back_to_the_pure_package(sources: Path, empty_venv: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--python", empty_venv, "install", "--verbose", "--no-deps"]
-    said = run([*pip, sources], env=environment(PATH=str(nothing)))
-    assert "there is no cargo on the PATH; building the pure Python wheel" in said.stdout + said.stderr
+    done = run([*pip, sources], env=environment(PATH=str(tmp_path)))
+    assert "Building the pure Python wheel" in done.stdout + done.stderr
     assert run([empty_venv, "-I", "-c", "from imdskit import backends; print(backends.best().name)"]).stdout == "python\n"
+
+
+def scripts(folder: Path, **bodies: str) -> Path:
+    """A folder with a shell script for each name, to stand first on the PATH."""
+    folder.mkdir()
+    for name, body in bodies.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+RECENT = {
+    "cargo": 'case "$1" in --version) echo "cargo 1.95.0" ;; *) {} ;; esac',
+    "rustc": 'case "$1" in --version) echo "rustc 1.95.0" ;; *) {} ;; esac',
+}
+NO_TOOLCHAIN = [
+    pytest.param({}, "There is no cargo on the PATH.", id="absent"),
+    pytest.param({"cargo": "echo cargo 1.65.0"}, "There is no rustc on the PATH.", id="no compiler"),
+    pytest.param(
+        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.89 or later is needed.", id="of Debian 12"
+    ),
+    pytest.param({"cargo": "echo cargo 1.95.0", "rustc": "echo rustc 1.85.0"}, "rustc 1.85 is too old", id="a compiler that is too old"),
+    pytest.param({"cargo": "echo broken >&2; exit 1", "rustc": "exit 1"}, "`cargo --version` failed: broken", id="broken"),
+    pytest.param(
+        {"cargo": RECENT["cargo"].format("exit 0"), "rustc": RECENT["rustc"].format('echo "error: linker cc not found" >&2; exit 1')},
+        "rustc cannot link a library, perhaps because there is no C compiler: error: linker cc not found",
+        id="no linker",
+    ),
+    pytest.param(
+        {"cargo": RECENT["cargo"].format('echo "error: no index" >&2; exit 101'), "rustc": RECENT["rustc"].format("exit 0")},
+        "The crates cannot be fetched: error: no index",
+        id="no index of crates",
+    ),
+]
+
+
+@pytest.mark.parametrize(("programs", "why"), NO_TOOLCHAIN)
+def test_where_the_extension_cannot_be_built_the_installation_is_pure_and_records_why(
+    programs: dict[str, str], why: str, sources: Path, empty_venv: Path, tmp_path: Path
+) -> None:
+    folder = scripts(tmp_path / "programs", **programs)
+    env = environment(PATH=f"{folder}:/nowhere")
+    done = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env)
+    assert f"imdskit: {why}" in done.stdout + done.stderr
+    (wheel,) = (tmp_path / "out").iterdir()
+    install(wheel, empty_venv)
+    doctor = run([empty_venv, "-I", "-m", "imdskit", "doctor"])
+    assert why in doctor.stdout.splitlines()[0]
+    assert not (sources / "python" / RECORD).exists()
 
 
 @pytest.mark.parametrize(
     ("mode", "path", "complaint"),
-    [("require", "", "native=require, and there is no cargo on the PATH"), ("maybe", None, "native=maybe is none of auto, require, off")],
+    [
+        ("require", "", "native=require, but the extension cannot be built here. There is no cargo on the PATH."),
+        ("maybe", None, "native=maybe is none of auto, require, off"),
+    ],
     ids=["required-without-cargo", "unknown-mode"],
 )
 def test_a_mode_that_cannot_be_had_is_refused(mode: str, path: str | None, complaint: str, sources: Path, tmp_path: Path) -> None:
     env = environment(IMDSKIT_NATIVE=mode) if path is None else environment(IMDSKIT_NATIVE=mode, PATH=str(tmp_path))
     said = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env, status=1)
     assert complaint in said.stdout + said.stderr
+
+
+def test_a_build_of_our_own_code_that_fails_fails_the_installation(sources: Path, tmp_path: Path) -> None:
+    """The checks of the toolchain pass, so a pure wheel would hide a fault of the project."""
+    broken = tmp_path / "broken"
+    shutil.copytree(sources, broken)
+    (broken / "rust" / "core" / "src" / "lib.rs").write_text("this is not Rust\n")
+    env = environment(CARGO_TARGET_DIR=str(tmp_path / "target"))
+    done = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", broken], env=env, status=1)
+    assert "this is not Rust" in done.stdout + done.stderr
 
 
 def install(wheel: Path, python: Path) -> None:

@@ -7,7 +7,9 @@ No network is used. Exit status: 0 all is well; 1 something is wrong, or will be
 from __future__ import annotations
 
 import argparse
+import json
 from datetime import UTC, datetime
+from importlib.resources import files
 
 from imdskit import backends, clouds
 from imdskit.cli.shared import inputs, output
@@ -91,11 +93,20 @@ def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
     try:
         found = backends.get("rust")
     except BackendError as error:
-        # Absent is as good, only slower; broken or of another contract is a mistake of the installation.
-        advice = () if error.code == "backend-absent" else (f"{error.message} {error.hint}",)
-        return "python", [], f"{error.code}: {error.message}", advice
+        if error.code == "backend-absent":  # as good, only slower
+            return "python", [], f"{error.code}: {_why_pure() or error.message}", ()
+        return "python", [], f"{error.code}: {error.message}", (f"{error.message} {error.hint}",)
     native = sorted(found.native)
     return found.name, native, f"the extension has {', '.join(native)}; the rest is Python", ()
+
+
+def _why_pure() -> str | None:
+    """Return why the build made a pure package, which the build backend recorded; None if there is no record."""
+    try:
+        record = json.loads((files("imdskit") / "build-record.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return f"This package was built without the extension. {record['pure']}"
 
 
 def _day(second: int) -> str:

@@ -1,0 +1,79 @@
+"""Whether this machine can build the Rust extension.
+
+Every check here runs before the build and is about the machine. Once all pass, a build that fails is a fault of the project, and fails the
+installation.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FETCH_SECONDS = 300
+"""How long the crates may take to arrive."""
+_OTHER_SECONDS = 60
+
+
+def minimum_version() -> tuple[int, int]:
+    """Return the oldest Rust version that builds the workspace, as ``Cargo.toml`` declares it."""
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
+    major, minor = manifest["workspace"]["package"]["rust-version"].split(".")[:2]
+    return int(major), int(minor)
+
+
+def missing() -> str | None:
+    """Return one sentence that says why the extension cannot be built here, or None if it can."""
+    for program in ("cargo", "rustc"):
+        if shutil.which(program) is None:
+            return f"There is no {program} on the PATH."
+    return _too_old() or _cannot_link() or _cannot_fetch()
+
+
+def _too_old() -> str | None:
+    wanted = minimum_version()
+    for program in ("cargo", "rustc"):
+        done = _run([program, "--version"], ROOT)
+        found = re.match(rf"{program} (\d+)\.(\d+)", done.stdout)
+        if done.returncode or found is None:
+            return f"`{program} --version` failed: {_last_line(done)}"
+        if (int(found[1]), int(found[2])) < wanted:
+            return f"{program} {found[1]}.{found[2]} is too old; {wanted[0]}.{wanted[1]} or later is needed."
+    return None
+
+
+def _cannot_link() -> str | None:
+    """Link a library, and compile a C file as the cryptographic library needs it."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "probe.rs"
+        source.write_text('pub extern "C" fn probe() {}\n')
+        done = _run(["rustc", "--crate-type", "cdylib", "-o", f"{folder}/probe", str(source)], Path(folder))
+        if done.returncode:
+            return f"rustc cannot link a library, perhaps because there is no C compiler: {_last_line(done)}"
+    return None
+
+
+def _cannot_fetch() -> str | None:
+    """Fetch the crates that ``Cargo.lock`` names, unless they are here already."""
+    try:
+        done = _run(["cargo", "fetch", "--locked", "--quiet"], ROOT, FETCH_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"The crates did not arrive within {FETCH_SECONDS} seconds."
+    return f"The crates cannot be fetched: {_last_line(done)}" if done.returncode else None
+
+
+def _run(command: list[str], folder: Path, seconds: int = _OTHER_SECONDS) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=seconds, check=False
+    )
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The most telling line of an error output: the last that is not empty, printable and short."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    text = lines[-1] if lines else f"exit status {done.returncode}"
+    return "".join(character for character in text if character.isprintable())[:200]
