@@ -112,8 +112,8 @@ def fleet(seed: int, number: int) -> Numbering:
 def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
     """Region, and what the machine's documents say of it."""
     of = fleet(seed, number % FLEETS)
-    instance = Instance(expand(of.scenario(number // FLEETS), of.seed(number // FLEETS)), Document)
-    return instance.location, instance.attested_facts()
+    expanded = expand(of.scenario(number // FLEETS), of.seed(number // FLEETS))
+    return expanded.text("location"), Instance(expanded, Document).attested_facts()
 
 
 def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
@@ -126,10 +126,10 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
         who = draw.randrange(options.machines)
         region, facts = machine(options.seed, who)
         fault = draw.choice(FAULTS) if draw.random() < options.bad else None
-        fault = fault if isinstance(fault, DocumentFault) else None
-        signer = made_by.signer(region=region, fault=None if fault is DocumentFault.BROKEN_SIGNATURE else fault)
+        signed_with = fault if isinstance(fault, DocumentFault) else None  # the other faults are made afterwards
+        signer = made_by.signer(region=region, fault=None if signed_with is DocumentFault.BROKEN_SIGNATURE else signed_with)
         content = attested.content(facts, "2021-02-01", received - (40_000 if fault == "late" else 5), f"{draw.randrange(10**10):010}")
-        message = signed_document.message(signer, content, fault)
+        message = signed_document.message(signer, content, signed_with)
         if fault == "cut":
             message = message[: draw.randrange(1, len(message))]
         elif fault == "changed":

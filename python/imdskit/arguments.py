@@ -1,4 +1,4 @@
-"""Checks of arguments and settings. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
+"""Checks of arguments and settings; internal. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
 
 The rule for the whole package: a wrong type and a value out of range are the same kind of mistake and raise the same error, before anything is done.
 """
@@ -33,12 +33,15 @@ def number(value: object, name: str, least: float, most: float) -> float:
 
 
 def threads(value: object, name: str = "threads") -> int | None:
-    """Return ``value`` if it is a number of threads, or None for one thread per processor."""
+    """Return a number of threads, at most :data:`MAX_THREADS`, or None for one thread per processor.
+
+    A larger number is not a mistake: it is a maximum, and the work is done with fewer threads.
+    """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_THREADS:
-        raise mistake(name, f"None or a whole number from 1 to {MAX_THREADS}", value)
-    return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise mistake(name, "None or a whole number, 1 or more", value)
+    return min(value, MAX_THREADS)
 
 
 def flag(value: object, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a process must do around ``fork()`` so that the child does not hang.
+"""What a process must do around ``fork()`` so that the child does not hang. This module is internal.
 
 ``fork()`` copies the calling thread only. A lock that another thread holds at that moment stays locked in the child for ever, because the thread
 that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them in the child.

@@ -202,7 +202,7 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
 
 
 CLEAN = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-REFUSED = ("verify", str(Path(cli.__file__).parent / "documentation-sample.json"))
+REFUSED = ("verify", str(Path(cli.__file__).parent / "emulator" / "documentation-sample.json"))
 
 
 def test_a_judgement_has_a_colour_on_a_terminal() -> None:

@@ -22,7 +22,7 @@ from imdskit.errors import UsageError
 from imdskit.reasons import Reason
 
 PYTHON = Path(__file__).parent.parent.parent / "python"
-SAMPLE = Path(cli.__file__).parent / "documentation-sample.json"
+SAMPLE = Path(cli.__file__).parent / "emulator" / "documentation-sample.json"
 MIB = 1024 * 1024
 Run = Callable[..., Any]
 

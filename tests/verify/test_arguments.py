@@ -18,7 +18,7 @@ from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier
 
 ATTESTED = Path(__file__).parent.parent / "vectors" / "attested"
-SAMPLE = Path(cli.__file__).parent / "documentation-sample.json"
+SAMPLE = Path(cli.__file__).parent / "emulator" / "documentation-sample.json"
 SETTING, *CASES = (json.loads(line) for line in (ATTESTED / "vectors.ndjson").read_text(encoding="ascii").splitlines())
 AT: int = SETTING["at"]
 DOCUMENT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")

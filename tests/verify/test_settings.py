@@ -167,7 +167,7 @@ def test_a_bad_setting_is_named(name: str, make: Make, bad: list[object]) -> Non
         assert "(at" not in str(error.value) or f"`{error.value.location}`" not in str(error.value)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1025, 100_000, 10**30, True, "2", 1.5], ids=str)
+@pytest.mark.parametrize("threads", [0, -1, -(10**30), True, "2", 1.5], ids=str)
 @pytest.mark.parametrize(
     "call",
     [

@@ -9,3 +9,5 @@ from imdskit.attestation_service.application import Application
 from imdskit.attestation_service.settings import Settings
 
 application = Application(Settings.read())
+
+__all__ = ["application"]
