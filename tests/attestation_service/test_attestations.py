@@ -102,8 +102,10 @@ def test_a_nonce_is_good_for_its_binding(service: Service, given: dict[str, str]
 
 
 def test_the_name_of_a_key_and_a_binding_cannot_be_mixed_up(service: Service) -> None:
-    nonce = service.nonce("client", binding="x")
-    assert service.attest(nonce, service.document(nonce), "other", binding="client\x00x").status == 403
+    nonce = service.nonce("client", binding="2x")
+    for key, binding in (("client2", "x"), ("other", "client\x002x"), ("client", "\x002x")):
+        assert service.attest(nonce, service.document(nonce), key, binding=binding).status == 403
+    assert service.attest(nonce, service.document(nonce), "client", binding="2x").status == 200
 
 
 def test_another_cloud_is_refused_unless_configured(service: Service) -> None:
