@@ -174,6 +174,17 @@ def test_nonces_of_processes_with_one_secret_are_good_everywhere(service: Servic
     assert service.attest(nonce, service.document(nonce)).status == 200
 
 
+def test_processes_that_share_nothing_accept_nothing_twice(service: Service) -> None:
+    """Not every server says that it has several processes."""
+    service.configure(store="memory", nonce_key_file=None)
+    nonce = service.nonce()
+    document = service.document(nonce)
+    assert service.attest(nonce, document).status == 200
+    service.use()  # another process
+    assert service.attest(nonce, document).status == 403
+    assert service.audit_lines()[-1]["reason"] == "nonce-unknown"
+
+
 def test_a_secret_is_changed_in_three_steps_without_refusing_anybody(service: Service, clock: ManualClock) -> None:
     path = service.folder / "nonce-key"
     old, new = "ab" * 32, "cd" * 32

@@ -74,6 +74,16 @@ def test_uvicorn_runs_it_through_an_adapter(tmp_path: Path) -> None:
         assert server.send("HEAD", "/healthz") == (200, b"")
 
 
+def test_granian_runs_it_in_two_processes(tmp_path: Path) -> None:
+    environment, key = service_settings(tmp_path)
+    port = free_port()
+    command = ["granian", "imdskit.attestation_service.wsgi:application", "--interface", "wsgi", "--port", str(port), "--workers", "2"]
+    with running([*command, "--blocking-threads", "4"], port, tmp_path, environment, key) as server:
+        accepted_once(server)
+        assert server.send("POST", "/v1/attestations", b"{")[0] == 400
+        assert server.send("POST", "/v1/challenges", iter([b"{}"]))[0] == 200
+
+
 # Frameworks
 
 FRAMEWORKS = {
