@@ -19,7 +19,7 @@ from imdskit.protocol import attested
 
 NOW = 1_790_000_000
 VM, SUBSCRIPTION = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-0000000000aa"
-CONFIGURED_KEYS = {"client": Role.CLIENT, "other": Role.CLIENT, "operator": Role.OPERATOR, "metrics": Role.METRICS}
+CONFIGURED_KEYS = {"client": Role.CLIENT, "client2": Role.CLIENT, "other": Role.CLIENT, "operator": Role.OPERATOR, "metrics": Role.METRICS}
 
 
 class Response(NamedTuple):

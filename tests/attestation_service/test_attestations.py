@@ -102,8 +102,10 @@ def test_a_nonce_is_good_for_its_binding(service: Service, given: dict[str, str]
 
 
 def test_the_name_of_a_key_and_a_binding_cannot_be_mixed_up(service: Service) -> None:
-    nonce = service.nonce("client", binding="x")
-    assert service.attest(nonce, service.document(nonce), "other", binding="client\x00x").status == 403
+    nonce = service.nonce("client", binding="2x")
+    for key, binding in (("client2", "x"), ("other", "client\x002x"), ("client", "\x002x")):
+        assert service.attest(nonce, service.document(nonce), key, binding=binding).status == 403
+    assert service.attest(nonce, service.document(nonce), "client", binding="2x").status == 200
 
 
 def test_another_cloud_is_refused_unless_configured(service: Service) -> None:
@@ -170,6 +172,17 @@ def test_nonces_of_processes_with_one_secret_are_good_everywhere(service: Servic
     service.use()
     assert service.application is not first
     assert service.attest(nonce, service.document(nonce)).status == 200
+
+
+def test_processes_that_share_nothing_accept_nothing_twice(service: Service) -> None:
+    """Not every server says that it has several processes."""
+    service.configure(store="memory", nonce_key_file=None)
+    nonce = service.nonce()
+    document = service.document(nonce)
+    assert service.attest(nonce, document).status == 200
+    service.use()  # another process
+    assert service.attest(nonce, document).status == 403
+    assert service.audit_lines()[-1]["reason"] == "nonce-unknown"
 
 
 def test_a_secret_is_changed_in_three_steps_without_refusing_anybody(service: Service, clock: ManualClock) -> None:

@@ -85,6 +85,11 @@ class RedisServer(Store):
             self._process.stdout.close()
             self._process = None
 
+    def hang(self) -> None:
+        """Take commands and respond to none, until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def come_back(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert self._process.stdout is not None
@@ -245,3 +250,17 @@ def test_nothing_is_accepted_while_the_store_is_away_and_what_was_used_stays_use
     assert service.attest(used) == 403
     # It was not recorded while the store was away.
     assert [service.attest(other) for _ in range(2)] == [200, 403]
+
+
+def test_nothing_is_accepted_while_the_store_does_not_respond(tmp_path: Path, authority: Authority) -> None:
+    store = RedisServer(tmp_path)
+    try:
+        with running(tmp_path, store, authority) as service:
+            fresh = service.fresh()
+            store.hang()
+            assert service.at_once([fresh] * 4) == [503] * 4
+            store.go()
+            store.come_back()
+            assert sorted(service.at_once([fresh] * 4)) in ([200, 403, 403, 403], [403] * 4)  # the command may have been done
+    finally:
+        store.go()

@@ -235,7 +235,9 @@ def test_a_body_without_a_length_is_read_to_its_end_if_the_server_ends_it(servic
     body = b'{"nonce":"x","document":"y"}'
     for input_ in (io.BytesIO(body), Trickle(body)):
         assert service.call("POST", "/v1/attestations", b"", "client", **ended, **{"wsgi.input": input_}).status == 403
-    endless = service.call("POST", "/v1/attestations", b"", "client", **ended, **{"wsgi.input": io.BytesIO(b" " * 1025)})
+    whole = io.BytesIO(b" " * 5000)
+    endless = service.call("POST", "/v1/attestations", b"", "client", **ended, **{"wsgi.input": whole})
+    assert whole.tell() == 1025
     assert is_problem(endless, 413, "too-large")
 
 
@@ -244,14 +246,14 @@ def test_a_body_without_a_length_is_refused_if_the_server_does_not_end_it(servic
     assert is_problem(service.call("POST", "/v1/attestations", ATTESTATION, "client", **missing), 411, "length-required")
 
 
-@pytest.mark.parametrize("length", ["-1", "+5", "1_0", "0x10", "5, 5", "\u0665", " 5"])
+@pytest.mark.parametrize("length", ["-1", "+5", "1_0", "0x10", "5, 5", "\u0665", " 5", "9" * 5000], ids=lambda length: length[:4])
 def test_a_length_that_is_no_number_is_refused(service: Service, length: str) -> None:
     environ = {"CONTENT_LENGTH": length, "CONTENT_TYPE": "application/json"}
     request = service.application
     seen: list[str] = []
     whole = {"REQUEST_METHOD": "POST", "PATH_INFO": "/v1/attestations", "HTTP_AUTHORIZATION": f"Bearer {service.keys['client']}", **environ}
     request({**whole, "wsgi.input": io.BytesIO(b"{}")}, lambda status, headers: seen.append(status))
-    assert seen == ["400 Bad Request"]
+    assert [status[:3] for status in seen] == ["413" if length.startswith("9") else "400"]
 
 
 @pytest.mark.parametrize("length", ["9" * 18, "9" * 19, "9" * 4000])

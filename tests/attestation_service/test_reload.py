@@ -13,7 +13,7 @@ from imdskit.attestation_service.keys import Role
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority
 from imdskit.errors import TrustError, UsageError
-from imdskit.verify import bundle
+from imdskit.verify import Trust, bundle
 
 from .conftest import NOW, Service
 
@@ -91,6 +91,36 @@ def test_a_broken_bundle_leaves_the_previous_one_in_use(
     clock.advance(10)
     assert [accepted(service, first), accepted(service, second)] == [False, True]
     assert service.metric("imdskit_reload_failing", file="trust") == 0
+
+
+def test_going_back_to_the_previous_bundle_ends_the_alarm(service: Service, clock: ManualClock) -> None:
+    folder = service.folder
+    link = folder / "current"
+    link.symlink_to(write_bundle(folder / "one", service.authority))
+    (folder / "empty").mkdir()
+    service.configure(trust_anchors=None, trust_bundle=str(link))
+    _ = service.application
+    for target, failing in (("empty", 1), ("one", 0)):
+        swap(link, folder / target)
+        clock.advance(10)
+        assert accepted(service, service.authority)
+        assert service.metric("imdskit_reload_failing", file="trust") == failing
+
+
+def test_all_files_are_read_from_the_folder_that_the_link_named_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = service.folder
+    link = folder / "current"
+    link.symlink_to(write_bundle(folder / "one", service.authority))
+    (folder / "empty").mkdir()
+    read = Trust.from_bundle
+
+    def swapped_meanwhile(path: Path) -> Trust:
+        swap(link, folder / "empty")
+        return read(path)
+
+    monkeypatch.setattr(Trust, "from_bundle", swapped_meanwhile)
+    service.configure(trust_anchors=None, trust_bundle=str(link))
+    assert accepted(service, service.authority)
 
 
 def test_a_bundle_that_vanishes_leaves_the_previous_one_in_use(service: Service, clock: ManualClock) -> None:

@@ -144,6 +144,11 @@ def test_a_password_of_a_store_is_not_repeated() -> None:
     assert "geheim" not in f"{refusal.value!r}"
 
 
+def test_the_example_is_a_configuration_for_several_processes() -> None:
+    settings = Settings.read(PAGE.parents[1] / "examples" / "attestation_service" / "verifier.toml", {})
+    assert settings.store.startswith("sqlite:") and settings.nonce_key_file is not None
+
+
 def rows(heading: str) -> list[tuple[str, str]]:
     """First and second cells of the table below a heading of the page."""
     section = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]

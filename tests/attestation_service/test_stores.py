@@ -16,6 +16,7 @@ from imdskit.attestation_service.stores import open_store
 from imdskit.clock import SystemClock
 from imdskit.errors import StoreError, UsageError
 from imdskit.verify.stores import MemoryStore
+from imdskit.verify.stores.redis import RedisStore
 from imdskit.verify.stores.sqlite import SqliteStore
 
 
@@ -51,6 +52,9 @@ def test_a_server_is_used(redis_port: int) -> None:
     store = open_store(settings(f"redis://127.0.0.1:{redis_port}/0"), SystemClock())
     expires_at = SystemClock().now() + 600
     assert [store.consume(b"key", expires_at) for _ in range(2)] == [True, False]
+    assert isinstance(store, RedisStore)
+    # A command whose response was lost may have been done. Sent again, it would find its own key, and a good document would be refused.
+    assert store._client.get_retry().get_retries() == 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])

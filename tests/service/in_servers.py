@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +30,25 @@ def test_gunicorn_runs_it_in_two_processes(tmp_path: Path) -> None:
         accepted_once(server)
         assert server.send("GET", "/openapi.json")[1]["openapi"] == "3.1.0"
         assert len({server.send("GET", "/metrics")[1].split(b'process="')[1].split(b'"')[0] for _ in range(40)}) <= 2
+
+
+def test_a_store_is_used_through_the_client_of_valkey(tmp_path: Path) -> None:
+    binary = shutil.which("redis-server")
+    assert binary is not None, "not installed: redis-server"
+    port = free_port()
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as store:
+        try:
+            assert store.stdout is not None
+            assert any(b"Ready to accept connections" in line for line in store.stdout)
+            with gunicorn(tmp_path, store=f"valkey://127.0.0.1:{port}/0") as server:
+                accepted_once(server)
+                store.kill()
+                store.wait()
+                nonce = server.send("POST", "/v1/challenges")[1]["nonce"]
+                assert server.send("POST", "/v1/attestations", {"nonce": nonce, "document": document(nonce)})[0] == 503
+        finally:
+            store.kill()
 
 
 def test_gunicorn_passes_bodies_of_every_framing_on(tmp_path: Path) -> None:
@@ -72,6 +92,16 @@ def test_uvicorn_runs_it_through_an_adapter(tmp_path: Path) -> None:
         assert server.send("POST", "/v1/attestations", b"{")[0] == 400
         assert server.send("POST", "/v1/challenges")[0] == 200
         assert server.send("HEAD", "/healthz") == (200, b"")
+
+
+def test_granian_runs_it_in_two_processes(tmp_path: Path) -> None:
+    environment, key = service_settings(tmp_path)
+    port = free_port()
+    command = ["granian", "imdskit.attestation_service.wsgi:application", "--interface", "wsgi", "--port", str(port), "--workers", "2"]
+    with running([*command, "--blocking-threads", "4"], port, tmp_path, environment, key) as server:
+        accepted_once(server)
+        assert server.send("POST", "/v1/attestations", b"{")[0] == 400
+        assert server.send("POST", "/v1/challenges", iter([b"{}"]))[0] == 200
 
 
 # Frameworks

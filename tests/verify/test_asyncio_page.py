@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -67,6 +68,9 @@ async def used_once_and_never_without_the_store(
     assert len(accepted) == 1, results
     assert accepted[0].claims.vm_id == VM
     assert [error.reason.value for error in refused] == ["replayed"] * 7, results
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(StoreError):
+        await admit(second, "2")  # within the seconds that the page gives
     process.kill()
     process.wait()
     with pytest.raises(StoreError):

@@ -46,11 +46,5 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
 class _Handler(WSGIRequestHandler):
     timeout = TIMEOUT
 
-    def get_environ(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environ()
-        # The base class invents a type for bodies that have none.
-        environ["CONTENT_TYPE"] = self.headers.get("Content-Type", "")
-        return environ
-
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  # its name
         """Log nothing: requests are counted in the metrics, decisions are in the audit log."""
