@@ -297,7 +297,7 @@ class Host:
         return self._app(index, self.scenario_of(index), events, throttle)
 
     def _app(self, index: int, scenario: Scenario, events: Events | None, throttle: RateLimits | None) -> App:
-        machine = expand(scenario, self._numbering.seed(index))
+        machine = expand(scenario, self._numbering.seed(index), self._numbering.shared_seed)
         return App(
             machine,
             self._backend,

@@ -19,7 +19,7 @@ from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.faults.types import Fault, left
 from imdskit.emulator.machine import load_balancer
 from imdskit.emulator.machine.expansion import ExpandedMachine
-from imdskit.emulator.machine.identity import identities
+from imdskit.emulator.machine.identity import holder_id, identities
 from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.machine.seeded import Seeded
 from imdskit.emulator.service import profiles
@@ -118,7 +118,7 @@ class App:
         self.throttle = throttle
         self.responses: ResponseCache | None = ResponseCache(request_id, cached_responses) if cached_responses else None
         self._downloads = downloads
-        self.tokens = TokenCache(issuer, clock, machine.text("resourceId"), seed)
+        self.tokens = TokenCache(issuer, clock, holder_id(machine), seed)
         self._routes = Routes(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
