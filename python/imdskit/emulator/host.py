@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -109,6 +109,8 @@ class Host:
         self._request_numbers = itertools.count()
         self._changed: dict[int, Scenario] = {}
         """Scenarios of machines that were changed."""
+        self._identifiers: dict[int, Mapping[str, str]] = {}
+        """Identifiers that machines keep from an earlier emulator, by machine and purpose."""
         self._own_faults: dict[int, Faults] = {}
         """Faults of single machines of a fleet."""
         self.faults = Faults(self.clock, options.faults)
@@ -199,13 +201,20 @@ class Host:
         self.machines.get(index).faults = own
         return own
 
-    def change(self, index: int, other: Callable[[Scenario], Scenario], prepare: Callable[[App], None] | None = None) -> None:
+    def change(
+        self,
+        index: int,
+        other: Callable[[Scenario], Scenario],
+        prepare: Callable[[App], None] | None = None,
+        identifiers: Mapping[str, str] | None = None,
+    ) -> None:
         """Give a machine another scenario. Events, limits, faults and tokens stay.
 
         Args:
             index: of the machine.
             other: returns the new scenario, given the present one.
             prepare: called with the new service before it takes over, instead of keeping the tokens.
+            identifiers: that the machine had in an earlier emulator and has from now on; None keeps the present ones.
 
         Raises:
             ScenarioError: the new scenario is not valid, or this host cannot take it. Then nothing has changed.
@@ -213,7 +222,8 @@ class Host:
 
         def successor(present: App) -> App:
             scenario = other(self.scenario_of(index))
-            app = self._app(index, scenario, present.machine.events, present.throttle)
+            kept = self._identifiers.get(index) if identifiers is None else identifiers
+            app = self._app(index, scenario, present.machine.events, present.throttle, kept)
             self._check_fit(scenario, app)
             if prepare is None:
                 app.tokens.restore(present.tokens.snapshot(), app.machine.identities)
@@ -221,6 +231,8 @@ class Host:
                 prepare(app)
             app.machine.events.name = app.machine.expanded.text("name")
             self._changed[index] = scenario
+            if kept is not None:
+                self._identifiers[index] = kept
             return app
 
         self.machines.replace(index, successor)
@@ -294,10 +306,12 @@ class Host:
     def _create(self, index: int, events: Events | None, throttle: RateLimits | None) -> App:
         if throttle is None and self._options.rate_limit:
             throttle = RateLimits(self._backend.bucket, self.clock)
-        return self._app(index, self.scenario_of(index), events, throttle)
+        return self._app(index, self.scenario_of(index), events, throttle, self._identifiers.get(index))
 
-    def _app(self, index: int, scenario: Scenario, events: Events | None, throttle: RateLimits | None) -> App:
-        machine = expand(scenario, self._numbering.seed(index), self._numbering.shared_seed)
+    def _app(
+        self, index: int, scenario: Scenario, events: Events | None, throttle: RateLimits | None, kept: Mapping[str, str] | None
+    ) -> App:
+        machine = expand(scenario, self._numbering.seed(index), self._numbering.shared_seed, kept)
         return App(
             machine,
             self._backend,
