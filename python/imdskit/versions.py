@@ -36,8 +36,12 @@ SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
     "2019-04-01",
     "2019-08-01",
     "2020-07-01",
+    "2024-07-09",
 )
 """``/metadata/scheduledevents`` has a list of its own, ascending."""
+
+SCHEDULED_EVENTS_USUAL = "2020-07-01"
+"""The newest version of scheduled events that hosts have known for years; the only newer one adds a type of event for spot machines."""
 
 ENDPOINTS: Mapping[str, str] = {
     "instance": "2017-03-01",

@@ -95,7 +95,7 @@ class Operations:
         if version != NEWEST:
             return (yield from self._shared(full, category, version, query))
         if category == "scheduledevents":
-            return (yield from self._shared(full, category, versions.SCHEDULED_EVENTS_VERSIONS[-1], query))
+            return (yield from self._shared(full, category, versions.SCHEDULED_EVENTS_USUAL, query))
         known = self._negotiated
         if known is not None:
             try:
@@ -115,7 +115,7 @@ class Operations:
         """Two endpoints have lists of their own: ``versions`` and THIM none, scheduled events an older one."""
         if category in ("versions", "thim"):
             return ""
-        return versions.SCHEDULED_EVENTS_VERSIONS[-1] if category == "scheduledevents" else self.api_version
+        return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
         """The newest version that the host lists and :mod:`imdskit.versions` describes. A host without a list gets the usual one."""

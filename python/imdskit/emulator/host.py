@@ -37,7 +37,8 @@ from imdskit.emulator.service.app import PUBLISHED, QUICK, App
 from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.responses import NOT_FOUND, SERVER_ERROR
+from imdskit.protocol.requests import parse_target
+from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
 """Inspects a document, and checks it against the nonce if there is one; the result is JSON. An emulator contains no verifier."""
@@ -172,7 +173,8 @@ class Host:
             return self.answer(index, request)
         if target.startswith(PUBLISHED):  # certificates and keys belong to no machine, so that any can serve them
             return self._recorded(self.machines.get(0).handle, request)
-        return self._recorded(lambda _: NOT_FOUND.response(), request)
+        inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
+        return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
 
     def answer(self, index: int, request: Request) -> Response:
         """Answer a request to a machine, and record both in the journal."""

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from imdskit.clock import Clock
+from imdskit.clock import Clock, ticks
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.rate_limits import SECOND, RateLimits
@@ -33,7 +33,7 @@ class ResidentMachines:
     def __init__(self, create: Create, most: int, clock: Clock) -> None:
         self._create = create
         self._most = most
-        self._clock = clock
+        self._now_ns = ticks(clock)
         self._lock = threading.RLock()
         self._resident: OrderedDict[int, tuple[int, App]] = OrderedDict()
         self._in_use: WeakValueDictionary[int, App] = WeakValueDictionary()
@@ -52,7 +52,7 @@ class ResidentMachines:
     def get(self, index: int) -> App:
         """Return the service of a machine; create it if necessary. Raises ScenarioError if that is impossible."""
         with self._lock:
-            now = self._clock.monotonic_ns()
+            now = self._now_ns()
             found = self._resident.get(index)
             app = self._in_use.get(index) if found is None else found[1]
             if app is None:
@@ -68,7 +68,7 @@ class ResidentMachines:
         """Replace the service of a machine by the one that ``successor`` returns. Other callers wait meanwhile."""
         with self._lock:
             app = self._in_use[index] = successor(self.get(index))
-            self._resident[index] = self._clock.monotonic_ns(), app
+            self._resident[index] = self._now_ns(), app
 
     def events(self, index: int) -> Events:
         """Return the events of a machine, and keep them from now on, because the caller may announce some at any time."""
