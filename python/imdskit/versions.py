@@ -121,6 +121,14 @@ OPTIONAL: Mapping[str, str] = {
 }
 """Members that no documentation has and some machines were seen to have; there only where a scenario gives them. Versions inferred."""
 
+NEWER: Mapping[str, str] = {
+    "network.interface[].interfaceCompartmentID": "2025-07-24",
+    "compute.interconnectGroupId": "2025-11-11",
+    "compute.interconnectSubgroupId": "2025-11-11",
+}
+"""Members of api-versions after the last of :data:`API_VERSIONS`, which programs in use read; there only where a scenario gives them.
+Source: Azure/azure-container-networking (CNS) for the first, kubernetes-sigs/cloud-provider-azure for the others."""
+
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
 """The members of ``compute`` in the preview: those of the first general version."""
 
@@ -170,6 +178,7 @@ __all__ = [
     "EXTENDED",
     "EXTENDED_SINCE",
     "INSTANCE",
+    "NEWER",
     "OPTIONAL",
     "PREVIEW",
     "SCHEDULED_EVENTS_VERSIONS",

@@ -137,7 +137,7 @@ class Host:
         )
         with self.closed_on_error():
             self.addressing.open(self._server)
-            self.authority = self._make_authority(first.expanded.text("location"))
+            self.authority = self._make_authority(first.expanded.region)
 
     def __len__(self) -> int:
         """Return the number of machines."""
@@ -318,7 +318,7 @@ class Host:
             machine,
             self._backend,
             self.clock,
-            partial(self._sign, machine.text("location")),
+            partial(self._sign, machine.region),
             self.issuer,
             throttle=throttle,
             downloads=self._download,
@@ -345,7 +345,7 @@ class Host:
             message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."
             raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another emulator for the other cloud.")
         try:
-            self.authority.signer(region=app.machine.expanded.text("location"))
+            self.authority.signer(region=app.machine.expanded.region)
         except UsageError as error:
             raise _bad_location(error) from None
         if app.machine.identities:

@@ -14,7 +14,7 @@ from typing import Any
 
 from imdskit import clouds, versions
 from imdskit.emulator.machine.seeded import Seeded
-from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.scenario.scenario import SHAPE, Scenario
 from imdskit.protocol.shape import Member, Object, tree
 
 _TREE = tree(versions.INSTANCE)
@@ -59,6 +59,11 @@ class ExpandedMachine:
     document: Object
     compute: Object
 
+    @property
+    def region(self) -> str:
+        """The location, or the usual one of the cloud for a machine that shows none."""
+        return self.text("location") or _REGIONS[self.scenario.cloud]
+
     def text(self, name: str) -> str:
         """Return a member of ``compute``, or ``""`` if it is absent or not text."""
         value = self.compute.get(name, "")
@@ -85,6 +90,7 @@ def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mappi
     extended = {"compute": {"hasCustomData": False, "ppsType": "None"}}
     whole: dict[str, Any] = {
         "compute": None if scenario.classic else compute,
+        **{name: value for name, value in scenario.given.items() if name not in SHAPE.members},
         "network": None if network is None else filled(_network(network, seeded), _TREE.members["network"]),
         "extended": _without_nulls(_merged(extended, scenario.given.get("extended") or {})),
     }
@@ -227,7 +233,7 @@ def _data_disk(given: dict[str, Any], index: int, machine: str, disks: str) -> d
 def _network(given: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
     interfaces = given.get("interface", [{}])
     made = None if interfaces is None else [_interface(each, index, seeded) for index, each in enumerate(interfaces)]
-    return {"interface": made}
+    return {**given, "interface": made}
 
 
 def _interface(given: dict[str, Any], index: int, seeded: Seeded) -> dict[str, Any]:
