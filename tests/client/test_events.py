@@ -60,7 +60,10 @@ def test_a_newer_version_hands_out_newer_types(imds: Emulator, clock: ManualCloc
     imds.events.schedule("Freeze")
     client = Client(imds.url, clock=clock)
     assert next(client.events()).type == "Freeze"
-    assert [event.type for event in itertools.islice(client.events(api_version="2024-07-09"), 2)] == ["SpotRebalanceRecommendation", "Freeze"]
+    assert [event.type for event in itertools.islice(client.events(api_version="2024-07-09"), 2)] == [
+        "SpotRebalanceRecommendation",
+        "Freeze",
+    ]
 
 
 def test_what_an_earlier_run_has_seen_is_not_handed_out_again(imds: Emulator, clock: ManualClock) -> None:

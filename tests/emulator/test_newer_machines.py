@@ -62,9 +62,12 @@ def test_unknown_members_are_shown_from_the_first_unknown_version_on(version: st
     machine = service(UNKNOWN)
     shown = machine.get("/metadata/instance", version).json
     if version < "2025-11-11":
-        assert shown == service({**UNKNOWN, "compute": {"storageProfile": {"dataDisks": [{"lun": "0"}]}}, "network": {}, "placement": None}).get(
-            "/metadata/instance", version
-        ).json
+        assert (
+            shown
+            == service({**UNKNOWN, "compute": {"storageProfile": {"dataDisks": [{"lun": "0"}]}}, "network": {}, "placement": None})
+            .get("/metadata/instance", version)
+            .json
+        )
         return
     assert shown["compute"]["systemFaultDomain"] == "3"
     assert shown["compute"]["accelerator"] == UNKNOWN["compute"]["accelerator"]

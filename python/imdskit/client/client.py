@@ -34,7 +34,7 @@ class Client:
     "Proxies").
 
     Args:
-        base_url: where the service is: ``http://host[:port]``. None: what ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT`` says;
+        base_url: where the service is: ``http://host[:port][/prefix]``. None: what ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT`` says;
             else http://169.254.169.254.
         timeout: seconds for one exchange, from the look-up of the name to the last octet.
         api_version: asked for where a call does not name one. ``newest``: the newest that both the host and this package know, determined
@@ -185,7 +185,9 @@ class Client:
         from imdskit.client.events import Events
         from imdskit.client.schedule import EventFollower
 
-        return Events(EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, lambda one: self.acknowledge(one))
+        return Events(
+            EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, lambda one: self.acknowledge(one)
+        )
 
     def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they begin at once.

@@ -123,7 +123,9 @@ class EventFollower:
         UsageError: an argument cannot mean anything.
     """
 
-    def __init__(self, operations: Operations, poll: float, patience: float, seen: Mapping[str, str], api_version: str | None = None) -> None:
+    def __init__(
+        self, operations: Operations, poll: float, patience: float, seen: Mapping[str, str], api_version: str | None = None
+    ) -> None:
         for name, number, most in (("poll", poll, 3600), ("patience", patience, 86400)):
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
                 raise UsageError("bad-argument", f"Not a number of seconds from 0 to {most}.", location=name)

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from imdskit import versions
 
-Value: TypeAlias = "str | bool | int | float | None | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | bool | int | float | list[Value] | dict[str, Value] | None"
 Object: TypeAlias = "dict[str, Value]"
 
 
@@ -56,7 +56,9 @@ def _subtree(paths: list[tuple[list[str], str]], kind: Literal["object", "array"
 
 INSTANCE = tree({**versions.INSTANCE, **versions.OPTIONAL, **versions.NEWER})
 
-_NAMES = {name.lower(): name for path in (*versions.INSTANCE, *versions.NEWER) for name in path.replace("[]", "").split(".")} | {"extended": "extended"}
+_NAMES = {name.lower(): name for path in (*versions.INSTANCE, *versions.NEWER) for name in path.replace("[]", "").split(".")} | {
+    "extended": "extended"
+}
 _PREVIEW_NAMES = {
     name.lower(): name for path in (*versions.PREVIEW_COMPUTE, *versions.PREVIEW_NETWORK) for name in path.replace("[]", "").split(".")
 }
