@@ -92,3 +92,10 @@ def test_a_machine_of_a_fleet_is_meant_by_its_number(
 def test_who_is_meant_has_to_be_said(monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
     monkeypatch.delenv("IMDSKIT_STATE_FILE", raising=False)
     assert announce(monkeypatch, "[]", *options) == 2
+
+
+def test_an_unknown_event_gets_a_hint_about_events(run: Run, emulator: Emulator) -> None:
+    done = run("events", "acknowledge", "nosuch", "--base-url", emulator.url)
+    assert done.status == 1
+    assert "still listed" in done.err
+    assert "format" not in done.err

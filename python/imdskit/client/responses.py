@@ -181,6 +181,8 @@ def words(response: Response) -> str:
     except UnicodeDecodeError:
         return ""
     body = _json(response.body)
+    if body == {}:
+        return ""
     if isinstance(body, dict):
         inner = body.get("error")
         members = inner if isinstance(inner, dict) else body
