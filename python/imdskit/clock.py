@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -79,7 +80,7 @@ class MovableClock:
     def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
         self._source = source or SystemClock()
         self._lock = threading.Lock()
-        self._set(start * 1_000_000_000, rate)
+        self._base = start * 1_000_000_000, self._source.monotonic_ns(), rate, 0
 
     @property
     def rate(self) -> int:
@@ -90,8 +91,13 @@ class MovableClock:
         return self.monotonic_ns() // 1_000_000_000
 
     def monotonic_ns(self) -> int:
-        ns, since, rate = self._base
+        ns, since, rate, _ = self._base
         return ns + (self._source.monotonic_ns() - since) * rate if rate else ns
+
+    def ticks_ns(self) -> int:
+        """Nanoseconds since an arbitrary start. They pass at the source's rate while the clock stands still; never goes back."""
+        ns, since, rate, stood = self._base
+        return ns + stood + (self._source.monotonic_ns() - since) * (rate or 1)
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
         """Move forward. Raises ValueError for a step back."""
@@ -99,17 +105,24 @@ class MovableClock:
         if step < 0:
             raise ValueError("a clock does not go back")
         with self._lock:
-            self._set(self.monotonic_ns() + step, self.rate)
+            self._change(self.rate, step)
 
     def run(self, rate: int) -> None:
         """Run at another rate from now on. Raises ValueError for a rate below 0."""
         if rate < 0:
             raise ValueError("a clock does not go back")
         with self._lock:
-            self._set(self.monotonic_ns(), rate)
+            self._change(rate)
 
-    def _set(self, ns: int, rate: int) -> None:
-        self._base = ns, self._source.monotonic_ns(), rate
+    def _change(self, rate: int, step: int = 0) -> None:
+        ns, since, before, stood = self._base
+        at = self._source.monotonic_ns()
+        self._base = ns + (at - since) * before + step, at, rate, stood + (0 if before else at - since)
 
 
-__all__ = ["Clock", "ManualClock", "MovableClock", "SystemClock", "WaitingClock"]
+def ticks(clock: Clock) -> Callable[[], int]:
+    """Return a clock's monotonic nanoseconds for what must not stop: where a movable clock stands still, its source's time passes."""
+    return clock.ticks_ns if isinstance(clock, MovableClock) else clock.monotonic_ns
+
+
+__all__ = ["Clock", "ManualClock", "MovableClock", "SystemClock", "WaitingClock", "ticks"]

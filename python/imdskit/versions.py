@@ -36,8 +36,12 @@ SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
     "2019-04-01",
     "2019-08-01",
     "2020-07-01",
+    "2024-07-09",
 )
 """``/metadata/scheduledevents`` has a list of its own, ascending."""
+
+SCHEDULED_EVENTS_USUAL = "2020-07-01"
+"""The newest version of scheduled events that hosts have known for years; the only newer one adds a type of event for spot machines."""
 
 ENDPOINTS: Mapping[str, str] = {
     "instance": "2017-03-01",
@@ -117,6 +121,14 @@ OPTIONAL: Mapping[str, str] = {
 }
 """Members that no documentation has and some machines were seen to have; there only where a scenario gives them. Versions inferred."""
 
+NEWER: Mapping[str, str] = {
+    "network.interface[].interfaceCompartmentID": "2025-07-24",
+    "compute.interconnectGroupId": "2025-11-11",
+    "compute.interconnectSubgroupId": "2025-11-11",
+}
+"""Members of api-versions after the last of :data:`API_VERSIONS`, which programs in use read; there only where a scenario gives them.
+Source: Azure/azure-container-networking (CNS) for the first, kubernetes-sigs/cloud-provider-azure for the others."""
+
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
 """The members of ``compute`` in the preview: those of the first general version."""
 
@@ -166,6 +178,7 @@ __all__ = [
     "EXTENDED",
     "EXTENDED_SINCE",
     "INSTANCE",
+    "NEWER",
     "OPTIONAL",
     "PREVIEW",
     "SCHEDULED_EVENTS_VERSIONS",

@@ -50,7 +50,12 @@ def test_the_evidence_as_json(run: Run, emulator: Emulator, tmp_path: Path) -> N
 def test_proof(run: Run, emulator: Emulator, root: str, tmp_path: Path) -> None:
     done = run("detect", "--attested", "--trust", root, "--base-url", emulator.url, "--root", tmp_path)
     assert done.status == 0
-    assert done.out.endswith("an Azure machine: proved\n")
+    assert done.out.endswith(f"an Azure machine: proved, if the certificates in {root} are Azure's\n")
+    assert f"An authority that was given with --trust ({root})" in done.out
+    assert "Azure signed" not in done.out
+    found = json.loads(run("detect", "--attested", "--trust", root, "--base-url", emulator.url, "--root", tmp_path, "--json").out)
+    assert found["conclusion"] == "proved"
+    assert root in found["steps"][-1]["seen"]
 
 
 def test_where_proof_is_asked_for_less_is_not_enough(run: Run, emulator: Emulator, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from imdskit.cli import main
 from imdskit.client import Client
 from imdskit.emulator import Emulator, Fleet
+
+from .conftest import Outcome
 
 EVENT = {
     "EventId": "602d9444-d2cd-49c7-8624-8643e7171297",
@@ -92,3 +95,10 @@ def test_a_machine_of_a_fleet_is_meant_by_its_number(
 def test_who_is_meant_has_to_be_said(monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
     monkeypatch.delenv("IMDSKIT_STATE_FILE", raising=False)
     assert announce(monkeypatch, "[]", *options) == 2
+
+
+def test_an_unknown_event_gets_a_hint_about_events(run: Callable[..., Outcome], emulator: Emulator) -> None:
+    done = run("events", "acknowledge", "nosuch", "--base-url", emulator.url)
+    assert done.status == 1
+    assert "still listed" in done.err
+    assert "format" not in done.err

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from imdskit.cli.client.redaction import CATEGORIES, KIND, Redactor
 from imdskit.client import Client
 from imdskit.emulator import Emulator, Scenario
+from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.scenario.scenario import SHAPE
 from imdskit.protocol.shape import Member
 
 from .conftest import Outcome
 
 Run = Callable[..., Outcome]
+KEYS = Keys()
+"""Shared by emulators, because keys take a moment."""
 
 SECRETS = {
     "compute": {
@@ -186,6 +189,63 @@ def test_what_is_not_known_is_left_out_and_named(run: Run, tmp_path: Path, liste
     assert "secret" not in file.read_text()
     assert scenario["compute"]["azEnvironment"] == "AzureMoon"
     Scenario.load(file)
+
+
+NEWER = {
+    "apiVersions": ["2021-02-01", "2025-04-07", "2026-01-01"],
+    "compute": {"name": "vm", "quantumLink": "s3cr3t", "accelerator": {"modes": ["a", None], "count": 4}, "interconnectGroupId": "g-1"},
+    "network": {"interface": [{"rate": "100", "interfaceCompartmentID": "nc-1"}]},
+    "placement": {"row": "7"},
+}
+
+
+def test_a_machine_newer_than_the_tables_is_kept_whole(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "machine.json"
+    with Emulator(Scenario.of(NEWER), seed=1, rate_limit=False) as imds:
+        scenario, done = recorded(run, imds.url, file, "--keep", "all")
+        assert "not known" not in done.err
+        with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
+            assert Client(again.url).versions() == tuple(NEWER["apiVersions"])
+            for version in NEWER["apiVersions"]:
+                assert Client(again.url).instance(version) == Client(imds.url).instance(version)
+        scenario, done = recorded(run, imds.url, file)
+        assert "compute.quantumLink is not known" in done.err
+        assert "s3cr3t" not in json.dumps(scenario)
+        assert "nc-1" not in json.dumps(scenario)
+        assert scenario["network"]["interface"][0]["interfaceCompartmentID"]
+
+
+PARTIAL = {
+    "w05": {"compute": {"vmId": "66666666-7777-4888-8999-aaaaaaaaaaaa", "name": "n", "location": "eastus", "osType": "Linux"}},
+    "no location": {"compute": {"vmId": "66666666-7777-4888-8999-aaaaaaaaaaaa"}, "network": {"interface": []}},
+    "an empty location": {"compute": {"location": "", "storageProfile": {}, "plan": {}}, "network": {}},
+    "no compute": {"network": {"interface": [{"macAddress": "000D3A000001"}]}},
+    "neither": {"compute": {}},
+}
+
+
+@pytest.mark.parametrize("value", PARTIAL.values(), ids=PARTIAL)
+def test_absent_members_stay_absent_and_the_scenario_is_played(
+    run: Run, tmp_path: Path, listen_json: Callable[[Any], str], value: dict[str, Any]
+) -> None:
+    file = tmp_path / "machine.json"
+    recorded(run, listen_json(value), file, "--keep", "all")
+    with Emulator(Scenario.load(file), seed=1, rate_limit=False, keys=KEYS) as imds:
+        for version in ("2021-02-01", "2025-04-07"):
+            assert Client(imds.url).instance(version) == value
+        assert Client(imds.url).attested_document()
+
+
+def test_an_answer_of_azure_arc_is_recorded_without_its_null(
+    run: Run, tmp_path: Path, listen_json: Callable[[Any], str], shared: Path
+) -> None:
+    value = json.loads((shared / "cases" / "bodies" / "w03-arc-instance-2020-06-01.json").read_text(encoding="utf-8"))
+    file = tmp_path / "machine.json"
+    _, done = recorded(run, listen_json(value), file, "--keep", "all")
+    assert "not known" not in done.err
+    del value["compute"]["publicKeys"]
+    with Emulator(Scenario.load(file), seed=1, rate_limit=False, keys=KEYS) as imds:
+        assert Client(imds.url).instance("2020-06-01") == value
 
 
 @pytest.fixture

@@ -55,6 +55,10 @@ BASES = {
     "http://imds_emulator.local:80": "http://imds_emulator.local:80",
     "http://[::1]:8080": "http://[::1]:8080",
     "http://[fe80::1]": "http://[fe80::1]",
+    "http://127.0.0.1:8080/m/17": "http://127.0.0.1:8080/m/17",
+    "http://127.0.0.1:8080/m/17/": "http://127.0.0.1:8080/m/17",
+    "http://imds/a-b_c.d~e/%20": "http://imds/a-b_c.d~e/%20",
+    "http://imds/metadata-proxy": "http://imds/metadata-proxy",
 }
 
 
@@ -69,6 +73,7 @@ def test_a_base_address_is_a_host_and_perhaps_a_port(written: str, base: str) ->
         "", "127.0.0.1:8080", "https://127.0.0.1", "file:///etc/passwd", "ftp://127.0.0.1", "http://", "http:///metadata", "http://a/metadata",
         "http://a?b", "http://a?", "http://a#", "http://user@a", "http://user:pass@a", "http://a:0", "http://a:65536", "http://a:b", "http://a:-1",
         "http://a b", "http://a\r\nX: y", "http://[::1", "http://::1", "http://[::1]x", "http://é", "http://a\\b", "http://a:", "\udcff",
+        "http://a/m/17/metadata", "http://a/METADATA/", "http://a//m", "http://a/m//", "http://a/..", "http://a/./m", "http://a/m/..", "http://a/m;é",
         None, 3,
     ],
     ids=repr,

@@ -142,6 +142,20 @@ def test_somebody_else_who_answers_is_not_the_service(listen: Listen, answer: by
     assert said in seen(evidence, "shape")
 
 
+def test_a_challenge_of_azure_arc_is_recognised(listen: Listen) -> None:
+    head = b"HTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Basic realm=/var/opt/azcmagent/tokens/1.key\r\nContent-Length: 0\r\n\r\n"
+    evidence = asked(listen, head)
+    assert (evidence.outcome("shape"), evidence.conclusion) == ("no", "unlikely")
+    assert "Azure Arc" in seen(evidence, "shape")
+
+
+def test_the_recorded_document_of_azure_arc_is_none_of_azure(listen: Listen, shared: Path) -> None:
+    document = (shared / "cases" / "bodies" / "w03-arc-instance-2020-06-01.json").read_bytes()
+    evidence = detect(Client(listen(in_turn(NOT_FOUND, http("200 OK", document))).url, retry=None), root="/nonexistent")
+    assert (evidence.outcome("shape"), evidence.conclusion) == ("no", "unlikely")
+    assert "Azure Arc" in seen(evidence, "shape")
+
+
 PASSING = {"throttled": "429 Too Many", "gone": "410 Gone", "server-error": "503 Unavailable"}
 
 
@@ -160,6 +174,10 @@ def in_turn(*answers: bytes) -> Callable[[Any], None]:
 
 LIST = http("200 OK", b'{"apiVersions":["2017-04-02"]}')
 NOT_FOUND = http("404 Not Found", b'{"error":"Not found"}')
+ARC = (
+    b'{"compute":{"vmId":"1","provider":"","publicKeys":null,"resourceId":"/subscriptions/s/resourceGroups/onprem/providers/'
+    b'Microsoft.HybridCompute/machines/arc-01"},"network":{}}'
+)
 PAIRS: dict[str, tuple[bytes, bytes, Outcome]] = {
     "a host before 2020 has no list": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1"}}'), "yes"),
     "a list, then trouble": (LIST, http("410 Gone", b""), "unknown"),
@@ -167,6 +185,8 @@ PAIRS: dict[str, tuple[bytes, bytes, Outcome]] = {
     "a list, then nothing of a machine": (LIST, http("200 OK", b'{"instance-id":"i-1"}'), "no"),
     "a list, then an array": (LIST, http("200 OK", b"[]"), "no"),
     "the agent of Azure Arc": (NOT_FOUND, http("200 OK", b'{"compute":{"vmId":"1","provider":"Microsoft.HybridCompute"}}'), "no"),
+    "a document of Azure Arc": (NOT_FOUND, http("200 OK", ARC), "no"),
+    "a document of Azure Arc in another letter case": (LIST, http("200 OK", ARC.replace(b"HybridCompute", b"hybridcompute")), "no"),
     "compute that is text": (LIST, http("200 OK", b'{"compute":"x"}'), "no"),
 }
 

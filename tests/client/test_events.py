@@ -55,6 +55,27 @@ def test_several_are_acknowledged_together_or_none(imds: Emulator, clock: Manual
     assert {one["EventStatus"] for one in client.get("scheduledevents")["Events"]} == {"Started"}
 
 
+def test_an_empty_body_is_an_empty_list_for_a_plain_request_too(listen: Callable[..., Any]) -> None:
+    url = listen(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n").url
+    client = Client(url, retry=None)
+    assert client.get("scheduledevents") == {"Events": []}
+    assert client.get_bytes("/metadata/scheduledEvents") == b""
+    with pytest.raises(ClientError) as error:
+        client.get("versions")
+    assert error.value.code == "not-imds"
+
+
+def test_a_newer_version_hands_out_newer_types(imds: Emulator, clock: ManualClock) -> None:
+    imds.events.schedule("SpotRebalanceRecommendation")
+    imds.events.schedule("Freeze")
+    client = Client(imds.url, clock=clock)
+    assert next(client.events()).type == "Freeze"
+    assert [event.type for event in itertools.islice(client.events(api_version="2024-07-09"), 2)] == [
+        "SpotRebalanceRecommendation",
+        "Freeze",
+    ]
+
+
 def test_what_an_earlier_run_has_seen_is_not_handed_out_again(imds: Emulator, clock: ManualClock) -> None:
     old = [imds.events.schedule("Reboot"), imds.events.schedule("Freeze")]
     client = Client(imds.url, clock=clock)

@@ -60,7 +60,7 @@ OTHERS = {f"network.interface[].{array}[]" for array in ("ipv4.ipaddress", "ipv4
 
 
 def test_the_instance_has_the_members_of_all_versions_and_no_others() -> None:
-    every = {*versions.INSTANCE, *versions.OPTIONAL, *versions.EXTENDED, *versions.PREVIEW_NETWORK}
+    every = {*versions.INSTANCE, *versions.OPTIONAL, *versions.NEWER, *versions.EXTENDED, *versions.PREVIEW_NETWORK}
     # One class stands for an address of both families, and for both spellings.
     both = {
         f"network.interface[].{family}.{array}[].{leaf}"
@@ -177,7 +177,7 @@ WRONG: dict[str, tuple[type[Model], object, str]] = {
     "the whole": (Instance, [], "/"),
     "an object that is text": (Instance, {"compute": "x"}, "/compute"),
     "text that is a number": (Instance, {"compute": {"vmId": 1}}, "/compute/vmId"),
-    "text that is null": (Instance, {"compute": {"vmId": None}}, "/compute/vmId"),
+    "an element that is null": (Instance, {"network": {"interface": [None]}}, "/network/interface/0"),
     "an array that is an object": (Instance, {"network": {"interface": {}}}, "/network/interface"),
     "an element that is text": (Instance, {"network": {"interface": [{}, "x"]}}, "/network/interface/1"),
     "deep": (
@@ -190,6 +190,14 @@ WRONG: dict[str, tuple[type[Model], object, str]] = {
     "a number that is text": (ScheduledEvents, {"Events": [{"DurationInSeconds": "9"}]}, "/Events/0/DurationInSeconds"),
     "a list with a number": (ApiVersions, {"apiVersions": ["2021-02-01", 1]}, "/apiVersions/1"),
 }
+
+
+@pytest.mark.parametrize("value", [{"compute": {name: None}} for name in ("publicKeys", "plan", "zone")] + [{"network": None}], ids=str)
+def test_null_is_as_if_the_member_were_absent(value: dict[str, Any]) -> None:
+    """The agent of Azure Arc writes null for a list that is empty."""
+    model = Instance.from_json(value)
+    assert (model.compute or Compute()).public_keys is model.network is (model.compute or Compute()).zone is None
+    assert model.to_json() == value
 
 
 @pytest.mark.parametrize(("model", "value", "place"), WRONG.values(), ids=WRONG.keys())

@@ -16,6 +16,7 @@ from imdskit.protocol import responses as wire
 
 JSON, HTML, TEXT, XML = "application/json", "text/html", "text/plain", "text/xml"
 PAGE = b"<html><head><title>Sign in</title></head></html>"
+HTTP_SYS = b"<HTML><BODY><h2>Service Unavailable</h2><hr><p>HTTP Error 503. The service is unavailable.</p></BODY></HTML>"
 LIST = b'{"error":"Bad request. api-version is invalid or was not specified in the request. For more information refer to aka.ms/azureimds"'
 LIST += b',"newest-versions":["2025-04-07","2024-07-17","2024-03-15"]}'
 
@@ -36,8 +37,19 @@ CASES: dict[str, tuple[int, str, bytes, str]] = {
     "too many, as JSON": (429, JSON, b'{"error":"Too many requests"}', "throttled"),
     "a failure": (500, JSON, b'{"error":"Server error"}', "server-error"),
     "a failure of the host": (500, TEXT, b"", "server-error"),
-    "the host's own page while the service restarts": (503, HTML, PAGE, "server-error"),
-    "a proxy that cannot reach the address": (504, HTML, PAGE, "server-error"),
+    "the host's own page while the service restarts": (503, HTML, HTTP_SYS, "server-error"),
+    "a page of IIS": (500, HTML, b"<html><body><div><h1>Server Error</h1></div></body></html>", "server-error"),
+    "a proxy that cannot reach the address": (504, HTML, PAGE, "not-imds"),
+    "a proxy that says nothing of its media type": (502, "", PAGE, "not-imds"),
+    "a proxy's page with the status of a failure": (503, HTML, PAGE, "not-imds"),
+    "a proxy's page with any other status": (520, HTML, PAGE, "not-imds"),
+    "a proxy that slows programs down": (429, HTML, PAGE, "not-imds"),
+    "a proxy's page that is gone": (410, HTML, PAGE, "not-imds"),
+    "a gateway's text": (502, TEXT, b"upstream connect error", "not-imds"),
+    "a gateway's JSON": (504, JSON, b'{"message":"Endpoint request timed out"}', "not-imds"),
+    "a gateway's status in the service's words": (502, JSON, b'{"error":"Bad gateway"}', "server-error"),
+    "a gateway's status and nothing more": (504, "", b"", "server-error"),
+    "a request that took too long": (408, TEXT, b"", "unexpected-status"),
     "a wrong method": (405, JSON, b'{ "error": "Not allowed" }', "unexpected-status"),
     "forbidden": (403, JSON, b'{ "error": "Forbidden" }', "unexpected-status"),
     "a proxy that wants a password": (407, TEXT, b"", "unexpected-status"),
@@ -125,7 +137,8 @@ def test_errors_of_the_emulator_are_understood() -> None:
     for known in wire.ANSWERS:
         with pytest.raises(ClientError) as error:
             responses.check(Response(known.status, known.content_type.partition(";")[0], known.body, ""))
-        assert error.value.code in expected.get(known.status, {"server-error"}), known.name
+        outside = {"not-imds"} if known is wire.OUTSIDE else None  # no client asks there
+        assert error.value.code in (outside or expected.get(known.status, {"server-error"})), known.name
 
 
 def test_recorded_answers_are_understood(shared: Path) -> None:
@@ -149,8 +162,78 @@ def test_recorded_answers_are_understood(shared: Path) -> None:
             continue
         with pytest.raises(ClientError) as error:
             responses.check(response)
-        assert error.value.code in codes.get(response.status, {"server-error", "unexpected-status"}), path.name
+        proxy = {"not-imds"} if "proxy" in path.name else None
+        assert error.value.code in (proxy or codes.get(response.status, {"server-error", "unexpected-status"})), path.name
     assert seen > 20
+
+
+URL = "http://here:8080/m/17/metadata/"
+HINTS: dict[str, tuple[str, int, bytes, str]] = {
+    "no such identity": (
+        "identity/oauth2/token?resource=x",
+        400,
+        b'{"error":"invalid_request","error_description":"Identity not found"}',
+        "managed identity",
+    ),
+    "several identities": ("identity/oauth2/token", 400, wire.IDENTITY_AMBIGUOUS.body, "client_id"),
+    "no resource": ("identity/oauth2/token", 400, wire.IDENTITY_NO_RESOURCE.body, "token is for"),
+    "an unknown resource": ("identity/oauth2/token", 400, wire.IDENTITY_UNKNOWN_RESOURCE.body, "resource"),
+    "another error of identity": ("identity/oauth2/token", 400, wire.IDENTITY_BAD_REQUEST.body, "at most one identity"),
+    "no identity endpoint": ("identity/oauth2/token", 404, wire.IDENTITY_NOT_FOUND.body, "managed identity"),
+    "a nonce": ("attested/document?nonce=%22", 400, wire.BAD_REQUEST.body, "nonce"),
+    "an approval": ("scheduledevents?api-version=2020-07-01", 400, wire.BAD_REQUEST.body, "still listed"),
+    "events of an unknown version": ("scheduledevents?api-version=2021-01-01", 404, wire.EVENTS_NOT_FOUND.body, "2020-07-01"),
+    "no load balancer": ("loadbalancer?api-version=2021-02-01", 404, wire.NO_LOAD_BALANCER.body, "load balancer"),
+    "a leaf as JSON": ("instance/compute/vmId?format=json", 400, wire.BAD_REQUEST.body, "format text"),
+    "an odd request for text": ("instance/compute?format=text&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
+    "an unknown key": ("instance/compute/nosuch?format=text", 404, wire.NOT_FOUND.body, "younger"),
+    "a header that was lost": ("instance?format=json", 400, wire.NO_METADATA_HEADER.body, "Metadata: true"),
+}
+
+
+@pytest.mark.parametrize(("path", "status", "body", "hint"), HINTS.values(), ids=HINTS)
+def test_a_hint_depends_on_the_request(path: str, status: int, body: bytes, hint: str) -> None:
+    with pytest.raises(ClientError) as error:
+        responses.check(Response(status, JSON, body, URL + path))
+    assert hint in error.value.hint
+    assert ("format text" in error.value.hint) is (hint == "format text")
+
+
+WORDS: dict[str, tuple[int, str, bytes, str]] = {
+    "text": (500, TEXT, b"pod list is empty\r\n", "pod list is empty"),
+    "text without a media type": (400, "", b"identity\tnot\x1b[31m there", "identity not [31m there"),
+    "another JSON": (400, JSON, b'{"code":"Forbidden","message":"no access"}', "Forbidden: no access"),
+    "an error that is an object": (403, JSON, b'{"error":{"code":"Denied","message":"by policy"}}', "Denied: by policy"),
+    "JSON without any of these": (404, JSON, b'{"reason":"gone fishing"}', "gone fishing"),
+    "XML": (410, XML, wire.IDENTITY_GONE.body, "Please refresh your cache"),
+    "XML that is none": (400, XML, b"<Error>nothing</Error>", "nothing"),
+    "too many": (429, TEXT, b"slow down", "slow down"),
+    "a status of its own": (409, TEXT, b"a conflict", "a conflict"),
+}
+
+
+@pytest.mark.parametrize(("status", "media_type", "body", "words"), WORDS.values(), ids=WORDS)
+def test_the_words_of_the_service_are_shown_whatever_their_form(status: int, media_type: str, body: bytes, words: str) -> None:
+    with pytest.raises(ClientError) as error:
+        responses.check(Response(status, media_type, body, URL + "identity/oauth2/token"))
+    assert words in error.value.message
+    assert error.value.message.isprintable()
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\x00", b"<html>a page</html>", b"", b" \n"], ids=repr)
+def test_what_is_no_text_is_not_shown(body: bytes) -> None:
+    with pytest.raises(ClientError) as error:
+        responses.check(Response(500 if body.strip()[:1] != b"<" else 400, TEXT, body, URL))
+    assert "(" not in error.value.message
+
+
+@pytest.mark.parametrize("challenge", ["Basic realm=/var/opt/azcmagent/tokens/1.key", "basic  realm=C:\\x.key"])
+def test_a_challenge_of_azure_arc_is_explained_as_one(challenge: str) -> None:
+    with pytest.raises(ClientError) as error:
+        responses.check(Response(401, "", b"", URL, challenge=challenge))
+    assert "Azure Arc" in error.value.message
+    assert "Azure Arc" in error.value.hint
+    assert "Security Protocol" not in error.value.hint
 
 
 def test_a_refusal_of_the_machine_s_agent_is_said_to_be_one() -> None:

@@ -42,6 +42,12 @@ SCRIPTS: dict[str, tuple[dict[str, Any], int, float]] = {
     "500 of the service": ({"times": 2, "fault": {"status": 500}}, 3, 3),
     "500 of the host": ({"times": 1, "fault": {"status": 500, "from": "host"}}, 2, 1),
     "503 with Retry-After": ({"times": 1, "fault": {"status": 503, "retryAfter": 5}}, 2, 5),
+    "408 twice": ({"times": 2, "fault": {"status": 408}}, 3, 3),
+    "a failure in the service's words with a gateway's status": (
+        {"times": 1, "fault": {"status": 502, "body": {"error": "Bad gateway"}}},
+        2,
+        1,
+    ),
     "a reset": ({"times": 2, "fault": {"reset": True}}, 3, 3),
     "an answer that is cut off": ({"times": 1, "fault": {"truncate": 10}}, 2, 1),
 }
@@ -57,6 +63,12 @@ def test_what_passes_is_waited_for(fault: dict[str, Any], requests: int, seconds
 FAILURES: dict[str, tuple[dict[str, Any], str, int, float]] = {
     "410 for ever": ({"times": None, "fault": {"status": 410}}, "gone", 11, 70),
     "429 for ever": ({"times": None, "fault": {"status": 429}}, "throttled", 8, 60),
+    "the page of a proxy": (
+        {"times": None, "fault": {"status": 502, "body": "<html>squid</html>", "contentType": "text/html"}},
+        "not-imds",
+        1,
+        0,
+    ),
     "a Retry-After that is too late": ({"times": None, "fault": {"status": 429, "retryAfter": 61}}, "throttled", 1, 0),
     "500 for ever": ({"times": None, "fault": {"status": 500}}, "server-error", 8, 60),
     "resets for ever": ({"times": None, "fault": {"reset": True}}, "unreachable", 5, 15),

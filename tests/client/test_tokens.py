@@ -157,6 +157,10 @@ def test_what_holds_no_token_is_not_the_service(body: object) -> None:
         parsed(Response(200, "application/json", json.dumps(body).encode(), "http://x"), VAULT, AT)
     assert error.value.code == "not-imds"
     assert b"secret" not in error.value.body
+    assert "secret" not in error.value.message
+    is_token = isinstance(body, dict) and body.get("access_token") == "secret"
+    assert ("There is no token" in error.value.message) is not is_token
+    assert ("when the token expires" in error.value.message) is is_token
 
 
 def test_an_end_may_be_told_by_what_is_left() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from imdskit.clock import ManualClock
+from imdskit.emulator.events.event import REBALANCE
 from imdskit.emulator.events.timeline import DISABLED_AFTER, MOST, NOTICE, REMAINS, Events
 from imdskit.errors import UsageError
 
@@ -62,7 +63,7 @@ def poller(service: Callable[..., Any]) -> Poller:
 
 
 @pytest.mark.parametrize("approved", [True, False], ids=["approved", "not-approved"])
-@pytest.mark.parametrize("kind", NOTICE)
+@pytest.mark.parametrize("kind", [kind for kind in NOTICE if kind != REBALANCE])
 def test_an_event_lives_through_its_states(kind: str, approved: bool, poller: Poller) -> None:
     name = poller.events.schedule(kind)
     [scheduled] = poller.look()
@@ -87,6 +88,25 @@ def test_an_event_lives_through_its_states(kind: str, approved: bool, poller: Po
     assert poller.before is not None
     assert poller.before["DocumentIncarnation"] == 4
     assert poller.approve(name).status == 400
+
+
+def test_a_recommendation_for_a_spot_machine_is_advisory_and_newer(service: Callable[..., Any]) -> None:
+    machine = service(clock=ManualClock(NOON))
+    events = machine.app.machine.events
+    event_id = events.schedule("SpotRebalanceRecommendation")
+
+    def shown(version: str) -> list[tuple[str, str]]:
+        found = machine.get("/metadata/scheduledevents", version).json["Events"]
+        return [(event["EventType"], event["EventStatus"]) for event in found]
+
+    assert shown("2020-07-01") == []
+    assert shown("2024-07-09") == [("SpotRebalanceRecommendation", "Scheduled")]
+    body = json.dumps({"StartRequests": [{"EventId": event_id}]}).encode()
+    assert machine.ask("/metadata/scheduledevents?api-version=2024-07-09", "POST", body=body).status == 200
+    assert shown("2024-07-09") == [("SpotRebalanceRecommendation", "Scheduled")]
+    events.announce([{"EventType": "SpotRebalanceRecommendation", "EventStatus": "Started"}, {"EventType": "Preempt"}])
+    assert shown("2024-07-09") == [("SpotRebalanceRecommendation", "Started"), ("Preempt", "Scheduled")]
+    assert shown("2020-07-01") == [("Preempt", "Scheduled")]
 
 
 def test_not_before_is_the_end_of_the_notice_as_http_writes_times(poller: Poller) -> None:

@@ -42,7 +42,7 @@ def events(clock: ManualClock) -> Events:
     return events
 
 
-def document(events: Events, version: str = "2020-07-01") -> dict[str, Any]:
+def document(events: Events, version: str = "2024-07-09") -> dict[str, Any]:
     return dict(json.loads(events.document(version)))
 
 

@@ -16,6 +16,7 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.faults import Faults
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Delivery, Request
+from imdskit.protocol.responses import IDENTITY_GONE
 
 Services = Callable[..., Any]
 
@@ -69,6 +70,43 @@ def test_a_rule_for_some_time_begins_with_its_first_request(service: Services) -
     assert machine.ask(INSTANCE).status == 410
     clock.advance(ns=1)
     assert statuses(machine, INSTANCE, 2) == [200, 200]
+
+
+COUNTED = [{"contentType": "text/x-a"}, {"missing": ["/compute"]}, {"delay": 1}, {"drip": {"octets": 1, "every": 1}}, {"truncate": 1}]
+
+
+@pytest.mark.parametrize("fault", COUNTED, ids=[next(iter(fault)) for fault in COUNTED])
+def test_a_refused_request_does_not_use_up_a_fault(fault: dict[str, Any], service: Services) -> None:
+    clock = ManualClock(NOON)
+    machine = faulty(service, clock=clock, limited=True)
+    assert statuses(machine, INSTANCE, 6) == [200] * 5 + [429]
+    machine.app.faults.load([{"times": 1, "fault": fault}])
+    for _ in range(2):
+        refused = machine.ask(INSTANCE).response
+        assert (refused.status, refused.fault, refused.delivery) == (429, "", None)
+        assert b"many" in refused.body
+        assert "x-a" not in refused.header_values("Content-Type")[0]
+    clock.advance(1)
+    assert machine.ask(INSTANCE, headers={}).response.fault == ""
+    assert machine.app.faults.list()[0]["applied"] == 0
+    applied = machine.ask(INSTANCE).response
+    assert (applied.status, bool(applied.fault)) == (200, True)
+    assert machine.app.faults.list()[0]["over"]
+    assert machine.ask(INSTANCE).response.fault == ""
+
+
+def test_the_time_of_a_fault_begins_when_it_is_applied(service: Services) -> None:
+    clock = ManualClock(NOON)
+    machine = faulty(service, {"for": 10, "fault": {"contentType": "text/x-a"}}, clock=clock)
+    assert machine.ask(INSTANCE, headers={}).status == 400
+    clock.advance(100)
+    assert machine.ask(INSTANCE).header("Content-Type") == "text/x-a"
+
+
+def test_a_refused_token_request_is_not_delayed(service: Services) -> None:
+    machine = faulty(service, {"times": 1, "fault": {"delay": 5}}, scenario={}, limited=True)
+    assert machine.ask(TOKEN).response.delivery is None
+    assert machine.app.faults.list()[0]["applied"] == 0
 
 
 MATCHES: list[tuple[str, dict[str, Any], Request, bool]] = [
@@ -128,7 +166,7 @@ STATUSES: list[tuple[str, dict[str, Any], int, bytes, dict[str, str | None]]] = 
     ),
     (INSTANCE, {"status": 502, "from": "host"}, 502, b"Bad Gateway", {"Server": "Microsoft-IIS/10.0"}),
     (TOKEN, {"status": 404}, 404, b'{"error":"Not Found"}', {}),
-    (TOKEN, {"status": 410}, 410, b'{"error":"gone","error_description":"Gone"}', {}),
+    (TOKEN, {"status": 410}, 410, IDENTITY_GONE.body, {}),
     (TOKEN, {"status": 429}, 429, b'{"error":"invalid_request","error_description":"Temporarily throttled, too many requests"}', {}),
     (TOKEN, {"status": 500}, 500, b'{"error":"server_error","error_description":"Server error"}', {}),
     (TOKEN, {"status": 504}, 504, b'{"error":"gateway_timeout","error_description":"Gateway Timeout"}', {}),
@@ -340,7 +378,7 @@ def test_a_slow_token_takes_a_place_until_it_has_left(service: Services) -> None
     machine = faulty(service, {"times": None, "fault": {"delay": 1}}, scenario=IDENTITY, limited=True)
     answers = [machine.ask(TOKEN).response for _ in range(6)]
     assert [answer.status for answer in answers] == [200] * 5 + [429]
-    answers[5].delivery.left()
+    assert answers[5].delivery is None
     assert machine.ask(TOKEN).status == 429
     answers[0].delivery.left()
     assert machine.ask(TOKEN).status == 200

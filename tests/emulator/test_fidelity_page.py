@@ -31,7 +31,8 @@ def answers() -> str:
     lines = ["| answer | status | body | evidence | source |", "|---|---|---|---|---|"]
     for answer in ANSWERS:
         text = answer.body.decode("utf-8-sig")
-        body = f"`{text}`" if "\n" not in text else f"XML of {len(answer.body)} octets, `{answer.server}`"
+        language = "HTML" if answer.content_type == "text/html" else "XML"
+        body = f"`{text}`" if "\n" not in text else f"{language} of {len(answer.body)} octets, `{answer.server}`"
         lines.append(f"| {answer.name} | {answer.status} | {body} | {answer.evidence} | {answer.source} |")
     return "\n".join(lines)
 

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from imdskit import versions
 from imdskit.clock import ManualClock
-from imdskit.emulator import Emulator, Scenario
+from imdskit.emulator import Emulator, Fleet, Scenario
 from imdskit.errors import ScenarioError
+from imdskit.protocol.messages import Request
 
 Services = Callable[..., Any]
 
@@ -341,3 +342,55 @@ def test_a_mistake_in_a_scenario_is_pointed_at(scenario: Any, place: str) -> Non
     with pytest.raises(ScenarioError) as raised:
         Scenario.of(scenario)
     assert raised.value.location == place
+
+
+SCALE_SET = {"template": True, "compute": {"name": "web_{index}", "vmScaleSetName": "web"}, "identity": {"systemAssigned": {}}}
+
+
+def fleet_tokens(scenario: Any, resource: str = ARM, **selector: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Answer and claims of a token of each of three machines of a fleet."""
+    query = "".join(f"&{name}={quote(value, safe='')}" for name, value in {"resource": resource, **selector}.items())
+    found = []
+    with Fleet(Scenario.of(scenario), 3, 1, "path") as fleet:
+        for index in range(3):
+            request = Request("GET", f"{TOKEN}?api-version=2018-02-01{query}", (("Metadata", "true"),))
+            answer = json.loads(fleet.machine(index).handle(request).body)
+            found.append((answer, parts(answer["access_token"])[1]))
+    return found
+
+
+def test_all_instances_of_a_uniform_scale_set_are_one_principal() -> None:
+    tokens = fleet_tokens(SCALE_SET)
+    for name in ("oid", "sub", "appid", "tid", "iss", "xms_mirid"):
+        assert len({claims[name] for _, claims in tokens}) == 1, name
+    assert len({answer["client_id"] for answer, _ in tokens}) == 1
+    assert tokens[0][1]["xms_mirid"].endswith("/providers/Microsoft.Compute/virtualMachineScaleSets/web")
+    assert all("xms_az_rid" not in claims for _, claims in tokens)
+    assert len({claims["uti"] for _, claims in tokens}) == 3
+
+
+def test_a_user_assigned_identity_of_a_scale_set_names_the_set_as_its_machine() -> None:
+    tokens = fleet_tokens({**SCALE_SET, "identity": {"userAssigned": [{"name": "reader"}]}})
+    assert all(claims["xms_az_rid"].endswith("/virtualMachineScaleSets/web") for _, claims in tokens)
+    assert len({(claims["oid"], claims["appid"], claims["xms_mirid"]) for _, claims in tokens}) == 1
+
+
+def test_two_scale_sets_of_a_fleet_are_two_principals() -> None:
+    compute = {"name": "web-{index/2}_{index}", "vmScaleSetName": "web-{index/2}"}
+    first, second, third = (claims for _, claims in fleet_tokens({**SCALE_SET, "compute": compute}))
+    assert first["oid"] == second["oid"] != third["oid"]
+    assert third["xms_mirid"].endswith("/virtualMachineScaleSets/web-1")
+
+
+def test_machines_without_a_uniform_scale_set_have_identities_of_their_own() -> None:
+    for compute in ({"name": "vm-{index}"}, {"name": "web_a{index}", "vmScaleSetName": "web"}):
+        tokens = fleet_tokens({**SCALE_SET, "compute": compute})
+        assert len({claims["oid"] for _, claims in tokens}) == 3
+        assert len({claims["tid"] for _, claims in tokens}) == 1
+        assert all("/virtualMachines/" in claims["xms_mirid"] for _, claims in tokens)
+
+
+def test_a_given_resource_id_of_a_scale_set_decides_too(service: Services) -> None:
+    resource_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/set/virtualMachines/7"
+    machine = service({"compute": {"resourceId": resource_id}, "identity": {"systemAssigned": {}}})
+    assert verified(token(machine).json["access_token"], machine)["xms_mirid"].endswith("/virtualMachineScaleSets/set")

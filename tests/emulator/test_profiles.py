@@ -24,7 +24,7 @@ TRUE = {"Metadata": "true"}
 
 SWITCHED_OFF: list[tuple[str, Any, str, str, dict[str, str], int, str]] = [
     ("head", "linux", "HEAD", LEAF, TRUE, 405, "Not allowed"),
-    ("root", "linux", "GET", "/", {}, 404, "Not found"),
+    ("root", "linux", "GET", "/", {}, 404, "File or directory not found"),
     ("method", "linux", "DELETE", "/metadata/versions", TRUE, 200, "apiVersions"),
     ("x-forwarded-for", "linux", "GET", "/metadata/versions", {**TRUE, "X-Forwarded-For": "10.0.0.1"}, 200, "apiVersions"),
     ("metadata-header", "linux", "GET", "/metadata/versions", {}, 200, "apiVersions"),

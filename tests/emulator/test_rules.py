@@ -11,7 +11,7 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, refusal
 from imdskit.protocol.messages import Request
-from imdskit.protocol.responses import SERVER, Evidence
+from imdskit.protocol.responses import OUTSIDE, SERVER, Evidence
 
 Services = Callable[..., Any]
 
@@ -48,14 +48,14 @@ CASES: list[tuple[str, str, str, dict[str, str], int, bytes | None]] = [
     ("head", "HEAD", VERSIONED, HEADER, 400, None),
     ("head", "HEAD", "/", {}, 400, None),
     ("root", "GET", "/", {}, 400, None),
-    ("outside", "GET", "/latest/meta-data/", {}, 404, NOT_FOUND),
-    ("outside", "GET", "//latest/dynamic/instance-identity/document", HEADER, 404, NOT_FOUND),
-    ("outside", "PUT", "/latest/api/token", {}, 404, NOT_FOUND),
-    ("outside", "GET", "/computeMetadata/v1/instance", {"Metadata-Flavor": "Google"}, 404, NOT_FOUND),
-    ("outside", "GET", "/opc/v2/instance/", {}, 404, NOT_FOUND),
-    ("outside", "GET", "/openstack", {}, 404, NOT_FOUND),
-    ("outside", "GET", "/metadata.json", HEADER, 404, NOT_FOUND),
-    ("outside", "OPTIONS", "*", HEADER, 404, NOT_FOUND),
+    ("outside", "GET", "/latest/meta-data/", {}, 404, OUTSIDE.body),
+    ("outside", "GET", "//latest/dynamic/instance-identity/document", HEADER, 404, OUTSIDE.body),
+    ("outside", "PUT", "/latest/api/token", {}, 404, OUTSIDE.body),
+    ("outside", "GET", "/computeMetadata/v1/instance", {"Metadata-Flavor": "Google"}, 404, OUTSIDE.body),
+    ("outside", "GET", "/opc/v2/instance/", {}, 404, OUTSIDE.body),
+    ("outside", "GET", "/openstack", {}, 404, OUTSIDE.body),
+    ("outside", "GET", "/metadata.json", HEADER, 404, OUTSIDE.body),
+    ("outside", "OPTIONS", "*", HEADER, 404, OUTSIDE.body),
     ("method", "POST", VERSIONED, HEADER, 405, NOT_ALLOWED),
     ("method", "PUT", VERSIONED, {}, 405, NOT_ALLOWED),
     ("method", "DELETE", "/metadata/versions", HEADER, 405, NOT_ALLOWED),
@@ -199,8 +199,8 @@ def test_a_rule_refuses(
         assert answer.header("Content-Type") == "text/xml; charset=utf-8"
     else:
         assert answer.body == body if rule != "unknown-resource" else answer.body.startswith(body)
-        assert answer.header("Server") == SERVER
-        assert answer.header("Content-Type") == "application/json; charset=utf-8"
+        assert answer.header("Server") == ("Microsoft-IIS/10.0" if rule == "outside" else SERVER)
+        assert answer.header("Content-Type") == ("text/html" if rule == "outside" else "application/json; charset=utf-8")
     call = RequestContext(machine.app.machine, Request(method, target, tuple(headers.items())))
     refused = refusal(call)
     assert refused is not None

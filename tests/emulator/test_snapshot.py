@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator import Emulator, Scenario, snapshot
+from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.events import Events
 from imdskit.emulator.scenario import document
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.messages import Request
 
 NOON = 1_767_268_800
+KEYS = Keys()
+"""Shared by emulators, because keys take a moment."""
 TRUE = (("Metadata", "true"),)
 
 
@@ -191,6 +194,40 @@ def test_a_snapshot_has_neither_keys_nor_the_seed_nor_tokens(imds: Emulator, mon
         assert "8675309867530986753" not in each
         assert "PRIVATE" not in each
         assert "eyJ" not in each
+
+
+def identity(imds: Emulator) -> list[Any]:
+    """Everything that identifies a machine, as programs see it."""
+    machine = imds.app.machine
+    instance, known = ask(imds, "instance", "2025-04-07"), machine.identities
+    return [instance, known.system, known.user, machine.instance.attested_facts()]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [("linux", None, None), ("linux", 7, None), ("linux", 7, 8), ("scale-set", None, 7), ("many-devices", None, None)],
+)
+def test_a_machine_keeps_its_identifiers_whatever_the_seed(name: str, first: int | None, second: int | None, tmp_path: Path) -> None:
+    path, keys = tmp_path / "snapshot.json", KEYS
+    before = Emulator(name, seed=first, snapshot_file=path, keys=keys, rate_limit=False)
+    before.patch({"identity": {"systemAssigned": {}, "userAssigned": [{"name": "one"}]}})
+    was = identity(before)
+    before.save()
+    before.stop()
+    after = Emulator(name, seed=second, snapshot_file=path, keys=keys, rate_limit=False)
+    assert identity(after) == was
+    after.patch({"compute": {"tags": "a:b"}})
+    assert identity(after)[1:3] == was[1:3]
+    assert ask(after, "instance/compute")["vmId"] == was[0]["compute"]["vmId"]
+    assert after.snapshot()["identifiers"] == before.snapshot()["identifiers"]
+    after.stop()
+
+
+@pytest.mark.parametrize("identifiers", [[], {"machine": 1}, {"machine": "xy"}, {"machine": ""}, {"machine": "0" * 200}])
+def test_identifiers_that_are_none_are_refused(identifiers: Any, imds: Emulator) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        imds.restore({**imds.snapshot(), "identifiers": identifiers})
+    assert caught.value.location.startswith("/identifiers")
 
 
 def test_what_was_due_meanwhile_happens(imds: Emulator) -> None:

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from imdskit.clock import ManualClock
+from imdskit.backends.contract import Backend
+from imdskit.clock import ManualClock, MovableClock
 from imdskit.emulator.service.rate_limits import SECOND, RateLimits
 
 
@@ -50,6 +51,32 @@ def throttle(buckets: Buckets) -> RateLimits:
 
 def test_five_requests_a_second_are_admitted(throttle: RateLimits) -> None:
     assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize("rate", [0, 1, 60])
+def test_limits_keep_working_whatever_the_clock_does(rate: int, backend: Backend) -> None:
+    source = ManualClock(0)
+    clock = MovableClock(1000, rate, source)
+    throttle = RateLimits(backend.bucket, clock)
+    for _ in range(3):
+        assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
+        source.advance(1)
+    clock.advance(1)
+    assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_the_time_of_limits_never_goes_back() -> None:
+    source = ManualClock(0)
+    clock = MovableClock(1000, 0, source)
+    seen = [clock.ticks_ns()]
+    for rate, step in ((60, 0), (0, 5), (0, 0), (1, 3), (0, 0)):
+        source.advance(2)
+        seen.append(clock.ticks_ns())
+        clock.run(rate)
+        clock.advance(step)
+        seen.append(clock.ticks_ns())
+    assert seen == sorted(seen)
+    assert clock.now() == 1000 + 120 + 5 + 3 + 2
 
 
 def test_twenty_identity_requests_a_second_are_admitted(throttle: RateLimits) -> None:

@@ -37,8 +37,8 @@ def test_a_body_has_the_recorded_length(answer: Answer, octets: int) -> None:
     assert len(answer.body) == octets
 
 
-RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE)
-"""Bodies of recordings, for which the contract has the older ones of the documentation; tests/emulator/test_recordings.py compares them."""
+RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r.OUTSIDE)
+"""Bodies of recordings and public reports, for which the contract has older ones or none; two of them are compared below."""
 
 
 def test_every_body_that_is_not_inferred_stands_in_the_contract(shared: Path) -> None:
@@ -56,6 +56,20 @@ def test_every_body_that_is_not_inferred_stands_in_the_contract(shared: Path) ->
         if answer in (r.LOAD_BALANCER_NOT_FOUND, r.LOAD_BALANCER_NOT_ALLOWED):
             body = r.about_request(answer, "<UrlPath>", "<Method>").body.decode()
         assert (answer.status, body) in contract, answer.name
+
+
+def test_a_gone_identity_is_the_recorded_xml(shared: Path) -> None:
+    recording = json.loads((shared / "corpus" / "recordings" / "054-wireserver-410-gone-xml.json").read_text(encoding="utf-8"))
+    assert r.failure(410, "identity").body.decode() == recording["response"]["body"]
+    headers = dict(r.failure(410, "identity").response().headers)
+    assert headers["Content-Type"] == "text/xml; charset=utf-8"
+
+
+def test_a_path_of_no_service_gets_the_page_of_the_web_server() -> None:
+    """Its length is that of the page which this web server is known for."""
+    response = r.OUTSIDE.response()
+    assert (response.status, len(response.body), dict(response.headers)["Content-Type"]) == (404, 1245, "text/html")
+    assert b"<title>404 - File or directory not found.</title>\r\n" in response.body
 
 
 def test_names_are_unique_and_json_is_json() -> None:

@@ -22,17 +22,22 @@ msal of several languages; the latter is set by the agent of Azure Arc, and read
 
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))(?!metadata(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*", re.ASCII | re.IGNORECASE)
+"""Segments of a path, none of them ``.``, ``..`` or ``metadata``."""
 _FORBIDDEN = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 
 
 def base(url: str) -> str:
-    """``url`` as ``http://host[:port]``.
+    """Return ``url`` as ``http://host[:port][/prefix]``. A machine of a fleet has a prefix, such as ``/m/17``.
 
     Raises:
-        UsageError: it is not that: another scheme, a path, a query, a user, a port that is none.
+        UsageError: it is something else: another scheme, a path with ``/metadata``, a query, a user, an invalid port.
     """
     wrong = UsageError(
-        "bad-argument", f"Not a base address: {url!r}.", location="base_url", hint=f"Write http://host or http://host:port, like {SERVICE}."
+        "bad-argument",
+        f"Not a base address: {url!r}.",
+        location="base_url",
+        hint=f"Write what stands before /metadata: http://host, http://host:port or http://host:port/prefix, like {SERVICE}.",
     )
     if not isinstance(url, str) or _FORBIDDEN.search(url):
         raise wrong
@@ -42,9 +47,10 @@ def base(url: str) -> str:
     except ValueError:
         raise wrong from None
     host = parts.netloc if port is None else parts.netloc.rpartition(":")[0]
-    if parts.scheme != "http" or parts.path not in ("", "/") or port == 0 or not _HOST.fullmatch(host):
+    prefix = parts.path.removesuffix("/")
+    if parts.scheme != "http" or not _PREFIX.fullmatch(prefix) or port == 0 or not _HOST.fullmatch(host):
         raise wrong
-    return f"http://{host}" if port is None else f"http://{host}:{port}"
+    return (f"http://{host}" if port is None else f"http://{host}:{port}") + prefix
 
 
 def from_environment() -> str:
@@ -82,6 +88,12 @@ def full_path(path: str) -> str:
     elif first not in _CATEGORIES:
         segments = ["instance", *segments]
     return "/".join(["/metadata", *segments])
+
+
+def category_of(url: str) -> str:
+    """Return the endpoint that a whole URL belongs to, in lower case; ``""`` if it is below no ``/metadata``."""
+    path = urlsplit(url).path.lower()
+    return category(path[path.index("/metadata") :]) if "/metadata" in path else ""
 
 
 def category(full: str) -> str:

@@ -121,10 +121,15 @@ class AsyncClient:
         return await self._run(probe.probe(timeout))
 
     def events(
-        self, *, poll: float = schedule.POLL, patience: float = schedule.PATIENCE, seen: Mapping[str, str] | None = None
+        self,
+        *,
+        poll: float = schedule.POLL,
+        patience: float = schedule.PATIENCE,
+        seen: Mapping[str, str] | None = None,
+        api_version: str | None = None,
     ) -> AsyncEvents:
         """Scheduled events as they come, for ``async for``: see :meth:`imdskit.client.Client.events`."""
-        return AsyncEvents(EventFollower(self._operations, poll, patience, seen or {}), self._run, self.acknowledge)
+        return AsyncEvents(EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, self.acknowledge)
 
     async def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they begin at once: see :meth:`imdskit.client.Client.acknowledge`."""

@@ -34,7 +34,7 @@ class Client:
     "Proxies").
 
     Args:
-        base_url: where the service is: ``http://host[:port]``. None: what ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT`` says;
+        base_url: where the service is: ``http://host[:port][/prefix]``. None: what ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT`` says;
             else http://169.254.169.254.
         timeout: seconds for one exchange, from the look-up of the name to the last octet.
         api_version: asked for where a call does not name one. ``newest``: the newest that both the host and this package know, determined
@@ -167,13 +167,16 @@ class Client:
 
         return self._run(probe(timeout))
 
-    def events(self, *, poll: float = 1.0, patience: float = 300.0, seen: Mapping[str, str] | None = None) -> Events:
+    def events(
+        self, *, poll: float = 1.0, patience: float = 300.0, seen: Mapping[str, str] | None = None, api_version: str | None = None
+    ) -> Events:
         """Scheduled events as they come: an iterator that hands out each when it is announced, and again when it has begun.
 
         Args:
             poll: seconds between two requests. One per second is recommended; the minimum is 0.2.
             patience: seconds that the service may fail, as while it restarts, before that is an error.
             seen: what an earlier iterator had in its ``seen``: these events are not handed out again.
+            api_version: of scheduled events. None: 2020-07-01, which every host knows; 2024-07-09 adds ``SpotRebalanceRecommendation``.
 
         Raises:
             ClientError: while iterating: like :meth:`get`, for a failure that does not pass.
@@ -182,7 +185,9 @@ class Client:
         from imdskit.client.events import Events
         from imdskit.client.schedule import EventFollower
 
-        return Events(EventFollower(self._operations, poll, patience, seen or {}), self._run, lambda one: self.acknowledge(one))
+        return Events(
+            EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, lambda one: self.acknowledge(one)
+        )
 
     def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they begin at once.

@@ -41,7 +41,7 @@ SOURCES: Mapping[str, str] = {
     "chassis": "the asset tag that cloud-init (issue 2911), crmsh, subscription-manager and ubuntu-pro-client compare with; not documented by Azure",
     "address": 'IMDS documentation, "Access Azure Instance Metadata Service"; that silence is no proof of absence: reports of users',
     "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; what other clouds and proxies answer instead: reports of users',
-    "attested": 'IMDS documentation, "Attested data": signed by Azure, with the nonce that was just made',
+    "attested": 'IMDS documentation, "Attested data": signed, with the nonce that was just made',
 }
 """Step -> where its rule comes from."""
 
@@ -60,7 +60,8 @@ _OTHERS = (
 """What a foreign answer has in it, in lower case, and what it then looks like: *inferred* from what these programs write, the first that fits."""
 
 _ARC = "microsoft.hybridcompute"
-"""``compute.provider`` as the agent of Azure Arc gives it, whose address ``IMDS_ENDPOINT`` often names: *inferred* from the type of its resources."""
+"""Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it into
+``compute.resourceId``: observed in a published document."""
 _FIRST = "2017-04-02"
 """The first version after the preview: every host knows it."""
 
@@ -88,7 +89,7 @@ class Evidence(NamedTuple):
     """All that was seen, and what follows.
 
     Attributes:
-        conclusion: ``proved``: a signature of Azure's came with the nonce that was asked for. ``likely``: the firmware or the service's answers
+        conclusion: ``proved``: a signature that the check accepts came with the nonce that was asked for. ``likely``: the firmware or the service's answers
             speak for Azure, and neither against it. ``unlikely``: what was seen speaks against it. ``unknown``: nothing does, or one thing
             contradicts another.
         steps: in the order of the ladder.
@@ -108,7 +109,9 @@ class Evidence(NamedTuple):
         return {"conclusion": self.conclusion, "vmId": self.vm_id, "steps": [step._asdict() for step in self.steps]}
 
 
-def detect(client: Client | None = None, *, root: str | os.PathLike[str] = "/", prove: Prove | None = None) -> Evidence:
+def detect(
+    client: Client | None = None, *, root: str | os.PathLike[str] = "/", prove: Prove | None = None, signer: str | None = None
+) -> Evidence:
     """Look at everything that tells an Azure machine from another.
 
     At most four requests are made, none of them twice but as the client's own policy says.
@@ -117,6 +120,8 @@ def detect(client: Client | None = None, *, root: str | os.PathLike[str] = "/", 
         client: asks; None: one that makes one attempt each.
         root: the root of the file system that is looked at.
         prove: checks attested documents; None: the step is not made, and ``proved`` cannot come out.
+        signer: who signs the documents that ``prove`` accepts, for people: ``Azure`` only if it trusts Azure's roots and no others. None: the
+            evidence says no more than that the given check accepts the document.
 
     Raises:
         UsageError: the environment names an address that is none (:func:`imdskit.client.address.from_environment`).
@@ -129,7 +134,7 @@ def detect(client: Client | None = None, *, root: str | os.PathLike[str] = "/", 
     reached, shape, vm_id = _service(client)
     steps += [reached, shape]
     if prove is not None:
-        steps.append(_attested(client, prove, shape, vm_id))
+        steps.append(_attested(client, prove, shape, vm_id, signer))
     return Evidence(conclude({step.name: step.outcome for step in steps}), tuple(steps), vm_id)
 
 
@@ -191,8 +196,8 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         return reached, _foreign(error), None
     if not isinstance(instance.get("compute"), dict) and not isinstance(instance.get("network"), dict):
         return reached, _step("shape", "no", "A JSON object came that is no instance document: neither compute nor network is in it."), None
-    vm_id, provider = (_compute(instance, name) for name in ("vmId", "provider"))
-    if provider is not None and provider.lower() == _ARC:
+    vm_id = _compute(instance, "vmId")
+    if _is_arc(instance):
         return reached, _step("shape", "no", "The agent of Azure Arc answers: the machine is known to Azure, and stands elsewhere."), None
     versions = "no list of api-versions" if listed is None else f"{len(listed)} api-versions, the newest {max(listed, default='none')}"
     seen = f"The answers are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
@@ -221,7 +226,7 @@ def _foreign(error: ClientError) -> Step:
     return _step("shape", "no", f"The response is not the service's: {error.code}, {error.message}{likeness}{quoted}")
 
 
-def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None) -> Step:
+def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
         return _step("attested", "unknown", "No document was asked for: what answers was not seen to be the service.")
     import secrets
@@ -236,7 +241,8 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None) -> S
         return _step("attested", outcome, f"The document is refused: {error.code}, {error.message}")
     if vm_id is not None and signed.lower() != vm_id.lower():
         return _step("attested", "no", f"The document is of another machine: {signed[:_QUOTED]}.")
-    return _step("attested", "yes", f"Azure signed that this is machine {signed[:_QUOTED]}, with the nonce {nonce}.")
+    accepted = "The given check accepts a document which says" if signer is None else f"{signer} signed"
+    return _step("attested", "yes", f"{accepted} that this is machine {signed[:_QUOTED]}, with the nonce {nonce}.")
 
 
 def _instance(client: Client) -> Mapping[str, Json]:
@@ -247,6 +253,12 @@ def _instance(client: Client) -> Mapping[str, Json]:
         if error.code != ClientCode.UNSUPPORTED_VERSION:
             raise
         return client.instance(_FIRST)
+
+
+def _is_arc(instance: Mapping[str, Json]) -> bool:
+    """Return whether the document is one of the agent of Azure Arc."""
+    segments = (_compute(instance, "resourceId") or "").lower().split("/")
+    return _ARC in segments or (_compute(instance, "provider") or "").lower() == _ARC
 
 
 def _compute(instance: Mapping[str, Json], name: str) -> str | None:

@@ -46,7 +46,7 @@ class Operations:
         clock: measures.
 
     Attributes:
-        base_url: as ``http://host[:port]``.
+        base_url: as ``http://host[:port][/prefix]``.
         api_version: as given.
         clock: as given.
         timeout: as given.
@@ -95,7 +95,7 @@ class Operations:
         if version != NEWEST:
             return (yield from self._shared(full, category, version, query))
         if category == "scheduledevents":
-            return (yield from self._shared(full, category, versions.SCHEDULED_EVENTS_VERSIONS[-1], query))
+            return (yield from self._shared(full, category, versions.SCHEDULED_EVENTS_USUAL, query))
         known = self._negotiated
         if known is not None:
             try:
@@ -115,7 +115,7 @@ class Operations:
         """Two endpoints have lists of their own: ``versions`` and THIM none, scheduled events an older one."""
         if category in ("versions", "thim"):
             return ""
-        return versions.SCHEDULED_EVENTS_VERSIONS[-1] if category == "scheduledevents" else self.api_version
+        return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
         """The newest version that the host lists and :mod:`imdskit.versions` describes. A host without a list gets the usual one."""
@@ -137,6 +137,8 @@ class Operations:
     def value(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Json]:
         """An object or array, parsed; or text."""
         response = yield from self.request(path, form, api_version, parameters)
+        if is_empty_list(response):
+            return {"Events": []}
         return responses.text(response) if form == "text" else responses.parsed(response)
 
     def raw(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[bytes]:
@@ -144,7 +146,7 @@ class Operations:
         response = yield from self.request(path, form, api_version, parameters)
         if form == "text":
             responses.text(response)
-        else:
+        elif not is_empty_list(response):
             responses.parsed(response)
         return response.body
 
@@ -176,6 +178,11 @@ class Operations:
         if not isinstance(value, dict) or not isinstance(value.get("signature"), str) or not isinstance(value.get("encoding"), str):
             raise responses.foreign(response, "There is no signed document in the response.")
         return response.body
+
+
+def is_empty_list(response: Response) -> bool:
+    """Return whether a good response is a list of scheduled events without any, as some hosts were seen to write it: nothing at all."""
+    return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 
 
 def listed(response: Response) -> tuple[str, ...]:

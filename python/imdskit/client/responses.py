@@ -3,19 +3,60 @@
 Other programs respond at the service's address too: forgotten proxies, captive portals, other clouds. The service sends JSON, or text
 on request, and never HTML; anything else is ``not-imds``.
 
-Source: IMDS documentation, "Errors and debugging"; recorded errors.
+Source: IMDS documentation, "Errors and debugging"; managed identities documentation; recorded errors.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
+from imdskit.client import address
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 Json = Any
 """A value as ``json.loads`` makes it."""
+
+_ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
+"""The challenge of the agent of Azure Arc names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
+_MICROSOFT = (
+    b"http error 503. the service is unavailable",
+    b"<h1>server error</h1>",
+    b"<h2>service unavailable</h2>",
+    b"iis detailed error",
+)
+"""What pages of HTTP.sys and IIS have in them, in lower case."""
+
+_ARC_HINT = (
+    "Azure Arc answers here: this machine is not in Azure. Arc sends a token to a program that returns the content of the file which "
+    "`WWW-Authenticate` names; imdskit does not do that. Use azure-identity for such a token."
+)
+
+_BY_WORDS = (
+    ("Required metadata header", "Something between this program and the service removes the header `Metadata: true`."),
+    ("Identity not found", "Assign a managed identity to the machine, or name one that it has by client_id, object_id or msi_res_id."),
+    ("Multiple user assigned", "Name one of the machine's identities by client_id, object_id or msi_res_id."),
+    ("'resource' is missing", "Say what the token is for, such as https://vault.azure.net."),
+    ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
+    ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
+)
+"""What the service says -> the hint, the first that fits; whatever the status."""
+
+_BY_CATEGORY = {
+    (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
+    (400, "attested"): "Check the nonce: 1 to 32 letters and digits.",
+    (400, "scheduledevents"): "An approval must name events that are still listed, by their ids. `imdskit get scheduledevents` lists them.",
+    (404, "identity"): "Has the machine a managed identity? After one is assigned, it can take minutes until the service knows.",
+    (404, "attested"): "Attested documents exist from api-version 2018-10-01 on.",
+    (404, "scheduledevents"): "Scheduled events have api-versions of their own, such as 2020-07-01.",
+    (404, "loadbalancer"): "The machine is behind no load balancer, or behind one of the basic SKU, which the service does not show.",
+    (404, "versions"): "Hosts before 2020 have no list of api-versions.",
+    (404, "instance"): "Is the member younger than the api-version? Names are spelt exactly, letter case included.",
+}
+
+_OTHERS = {400: "Check the parameters of the request.", 404: "Check the path. Not every machine has every endpoint."}
 
 _QUOTED = 200
 """Characters of a service's own words that go into an error."""
@@ -30,6 +71,7 @@ class Response(NamedTuple):
         body: the whole body.
         url: the requested URL, for errors.
         retry_after: seconds that ``Retry-After`` asks to wait, or None.
+        challenge: value of ``WWW-Authenticate``, or ``""``.
     """
 
     status: int
@@ -37,6 +79,7 @@ class Response(NamedTuple):
     body: bytes
     url: str
     retry_after: float | None = None
+    challenge: str = ""
 
 
 def parsed(response: Response) -> Json:
@@ -78,12 +121,14 @@ def check(response: Response) -> None:
         ClientError: with the code that the status stands for.
     """
     status = response.status
-    said = _words(response)
+    said = words(response)
+    if is_gateway_error(response):
+        raise foreign(response, f"The error page of a proxy came back, with status {status}{said}.")
     if status == 429:
         hint = "The service takes 5 requests a second, and 20 below /identity. Wait, then ask again."
-        raise _error(ClientCode.THROTTLED, response, "Too many requests.", hint)
+        raise _error(ClientCode.THROTTLED, response, f"Too many requests{said}.", hint)
     if status == 410:
-        raise _error(ClientCode.GONE, response, "The service is being updated.", "Ask again for up to 70 seconds.")
+        raise _error(ClientCode.GONE, response, f"The service is being updated{said}.", "Ask again for up to 70 seconds.")
     if status >= 500:
         raise _error(
             ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Ask again after a second or more."
@@ -91,18 +136,20 @@ def check(response: Response) -> None:
     if 300 <= status < 400:
         message = f"Status {status} points elsewhere, and redirects are never followed."
         raise _error(ClientCode.REDIRECTED, response, message, "The service does not redirect: something else answers at this address.")
-    if response.media_type == "text/html" or _is_page(response.body):
+    if response.media_type == "text/html" or is_page(response.body):
         raise foreign(response, f"A web page came back, with status {status}.")
     if status == 200:
         return
     if status in (400, 404):
         _check_version(response, said)
     if status == 400:
-        hint = "A single value is given as text only (format text); see also the parameters."
-        raise _error(ClientCode.BAD_REQUEST, response, f"The service does not accept the request{said}.", hint)
+        raise _error(ClientCode.BAD_REQUEST, response, f"The service does not accept the request{said}.", _hint(response.url, 400, said))
     if status == 404:
-        hint = "Is the member younger than the api-version? Names are spelt exactly, letter case included."
-        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", hint)
+        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", _hint(response.url, 404, said))
+    if status == 401 and _ARC.match(response.challenge):
+        raise _error(
+            ClientCode.UNEXPECTED_STATUS, response, f"The agent of Azure Arc demands its own kind of proof, status 401{said}.", _ARC_HINT
+        )
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
         hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
@@ -125,16 +172,50 @@ def _check_version(response: Response, said: str) -> None:
     raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{said}.", hint)
 
 
-def _words(response: Response) -> str:
-    """What the service itself says of an error, to be put behind a sentence."""
-    body = _json(response.body) if response.status != 200 else None
-    if not isinstance(body, dict):
+def words(response: Response) -> str:
+    """Return what the service itself says of an error, to be put behind a sentence: on one line, without control characters; ``""`` for a page."""
+    if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""
-    words = [body[name] for name in ("error", "error_description") if isinstance(body.get(name), str)]
-    return f' ("{": ".join(words)[:_QUOTED]}")' if words else ""
+    try:
+        text = response.body[: 16 * _QUOTED].decode("utf-8-sig", "ignore" if len(response.body) > 16 * _QUOTED else "strict")
+    except UnicodeDecodeError:
+        return ""
+    body = _json(response.body)
+    if body == {}:
+        return ""
+    if isinstance(body, dict):
+        inner = body.get("error")
+        members = inner if isinstance(inner, dict) else body
+        found = [
+            members[name] for name in ("error", "code", "error_description", "message", "Message") if isinstance(members.get(name), str)
+        ]
+        text = ": ".join(found) if found else text
+    elif "<Message>" in text:  # the XML of the host
+        text = text.partition("<Message>")[2].partition("</Message>")[0]
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return f' ("{text[:_QUOTED]}")' if text else ""
 
 
-def _is_page(body: bytes) -> bool:
+def is_gateway_error(response: Response) -> bool:
+    """Return whether a failure that usually passes is the error page of something in between, which does not get better.
+
+    The service and the host's web server send no HTML with these statuses, except the pages that a web server of Microsoft's shows while nothing
+    runs behind it. They are no gateway either: 502 and 504 without the service's JSON are a proxy's (Azure/azure-sdk-for-js#20223).
+    """
+    if response.status not in (408, 410, 429) and response.status < 500:
+        return False
+    if response.media_type == "text/html" or is_page(response.body):
+        return not any(mark in response.body.lower() for mark in _MICROSOFT)
+    return response.status in (502, 504) and bool(response.body.strip()) and not _has_error(response.body)
+
+
+def _has_error(body: bytes) -> bool:
+    value = _json(body)
+    return isinstance(value, dict) and "error" in value
+
+
+def is_page(body: bytes) -> bool:
+    """Return whether a body is HTML."""
     return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html"))
 
 
@@ -150,3 +231,20 @@ def _error(code: ClientCode, response: Response, message: str, hint: str) -> Cli
     return ClientError(
         code, message, location=response.url, hint=hint, status=response.status, body=response.body, retry_after=response.retry_after
     )
+
+
+def _hint(url: str, status: int, said: str) -> str:
+    """Return what to do about a response.
+
+    Args:
+        url: that was requested.
+        status: 400 or 404.
+        said: the service's own words, or ``""``.
+    """
+    category = address.category_of(url)
+    for words, hint in _BY_WORDS:
+        if words in said:
+            return hint
+    if status == 400 and category == "instance" and "format=text" not in url:
+        return "A single value is given as text only: request it with format text."
+    return _BY_CATEGORY.get((status, category)) or _OTHERS[status]

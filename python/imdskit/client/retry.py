@@ -19,7 +19,7 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
-"""Kinds of transient failure: 404 below ``/identity``; 410; 429; 5xx; a connection without a complete response; no connection."""
+"""Kinds of transient failure: 404 below ``/identity``; 410; 429; 5xx or 408; a connection without a complete response; no connection."""
 
 LONGEST = 24 * 60 * 60
 """Seconds. No limit of a rule or policy is longer."""
@@ -118,6 +118,8 @@ def kind_of(category: str, failure: ClientError) -> Kind | None:
     """
     if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
+    if failure.code == ClientCode.UNEXPECTED_STATUS and failure.status == 408:
+        return "failed"
     if failure.code in (ClientCode.TIMED_OUT, ClientCode.UNREACHABLE):
         return "silent" if failure.connected else "absent"
     return _BY_CODE.get(failure.code)

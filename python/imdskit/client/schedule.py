@@ -37,7 +37,8 @@ class Event:
     Attributes:
         id: the same as long as the event exists.
         status: ``Scheduled`` or ``Started``.
-        type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt`` or ``Terminate``, or one that is younger than this package.
+        type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09, ``SpotRebalanceRecommendation``; or a newer
+            one.
         not_before: when it begins at the earliest, as the service writes it: ``Mon, 19 Sep 2016 18:29:47 GMT``; ``""`` once it has begun.
         resources: names of the machines.
         resource_type: ``VirtualMachine``.
@@ -112,6 +113,7 @@ class EventFollower:
         poll: seconds between two operations.
         patience: seconds that the service may fail before it is reported.
         seen: status of each event that is known already, by its id, as an earlier run left it.
+        api_version: of scheduled events; None for one that every host knows.
 
     Attributes:
         seen: the same, after what was handed out.
@@ -121,11 +123,14 @@ class EventFollower:
         UsageError: an argument cannot mean anything.
     """
 
-    def __init__(self, operations: Operations, poll: float, patience: float, seen: Mapping[str, str]) -> None:
+    def __init__(
+        self, operations: Operations, poll: float, patience: float, seen: Mapping[str, str], api_version: str | None = None
+    ) -> None:
         for name, number, most in (("poll", poll, 3600), ("patience", patience, 86400)):
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
                 raise UsageError("bad-argument", f"Not a number of seconds from 0 to {most}.", location=name)
         self._operations = operations
+        self._api_version = None if api_version is None else text(api_version, "api_version")
         self._poll = max(poll, 0.2)  # five requests a second is what the service takes
         self._patience = patience
         self._failing: int | None = None
@@ -162,7 +167,7 @@ class EventFollower:
                 return new
 
     def _request(self) -> Operation[Response]:
-        return (yield from self._operations.request("/metadata/scheduledevents", "json", None, {}))
+        return (yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {}))
 
     def _failed(self, error: ClientError) -> None:
         """Put up with it, or raise it."""
@@ -189,5 +194,5 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
     if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:
         raise UsageError("bad-argument", f"Not 1 to {MAX_EVENTS} events.", location="ids")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
-    target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_VERSIONS[-1]}"
+    target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
     yield from send_with_retries(target, "scheduledevents", operations.settings(), body)

@@ -128,8 +128,15 @@ def parsed(response: Response, resource: str, now: int) -> Token:
     expires_on, left, refresh_in = (_seconds(members.get(name)) for name in ("expires_on", "expires_in", "refresh_in"))
     if expires_on is None and left is not None:
         expires_on = now + left
-    if not isinstance(secret, str) or not secret.isascii() or not secret.isprintable() or not secret or expires_on is None:
-        error = responses.foreign(response, "There is no token in the response.")
+    is_token = isinstance(secret, str) and secret.isascii() and secret.isprintable() and secret
+    if not is_token or not isinstance(secret, str) or expires_on is None:
+        message = "There is no token in the response."
+        if is_token:
+            found = [f"{name} is {str(members[name])[:40]!r}" for name in ("expires_on", "expires_in") if members.get(name) is not None]
+            message = (
+                f"The response does not say when the token expires: {' and '.join(found) or 'neither expires_on nor expires_in is there'}."
+            )
+        error = responses.foreign(response, message)
         error.body = b""  # it may hold a secret all the same
         raise error
     life = max(expires_on - now, 0)

@@ -34,7 +34,7 @@ class Transport:
     """Sends GET requests. Nothing is kept between two of them. Safe to share between threads.
 
     Args:
-        base_url: ``http://host[:port]``.
+        base_url: ``http://host[:port][/prefix]``.
         timeout: seconds for a whole exchange.
         connect_timeout: seconds until a connection must stand, within the former.
         max_bytes: of a body.
@@ -85,7 +85,14 @@ class Transport:
                 if response.length:  # octets that Content-Length promised
                     raise http.client.IncompleteRead(body, response.length)
                 media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
-                return Response(response.status, media_type, body, url, _retry_after(response.headers, self._clock))
+                return Response(
+                    response.status,
+                    media_type,
+                    body,
+                    url,
+                    _retry_after(response.headers, self._clock),
+                    response.headers.get("WWW-Authenticate", ""),
+                )
         except ClientError as error:
             error.location = url
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,7 +37,8 @@ from imdskit.emulator.service.app import PUBLISHED, QUICK, App
 from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
-from imdskit.protocol.responses import NOT_FOUND, SERVER_ERROR
+from imdskit.protocol.requests import parse_target
+from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
 """Inspects a document, and checks it against the nonce if there is one; the result is JSON. An emulator contains no verifier."""
@@ -109,6 +110,8 @@ class Host:
         self._request_numbers = itertools.count()
         self._changed: dict[int, Scenario] = {}
         """Scenarios of machines that were changed."""
+        self._identifiers: dict[int, Mapping[str, str]] = {}
+        """Identifiers that machines keep from an earlier emulator, by machine and purpose."""
         self._own_faults: dict[int, Faults] = {}
         """Faults of single machines of a fleet."""
         self.faults = Faults(self.clock, options.faults)
@@ -134,7 +137,7 @@ class Host:
         )
         with self.closed_on_error():
             self.addressing.open(self._server)
-            self.authority = self._make_authority(first.expanded.text("location"))
+            self.authority = self._make_authority(first.expanded.region)
 
     def __len__(self) -> int:
         """Return the number of machines."""
@@ -170,7 +173,8 @@ class Host:
             return self.answer(index, request)
         if target.startswith(PUBLISHED):  # certificates and keys belong to no machine, so that any can serve them
             return self._recorded(self.machines.get(0).handle, request)
-        return self._recorded(lambda _: NOT_FOUND.response(), request)
+        inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
+        return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
 
     def answer(self, index: int, request: Request) -> Response:
         """Answer a request to a machine, and record both in the journal."""
@@ -199,13 +203,20 @@ class Host:
         self.machines.get(index).faults = own
         return own
 
-    def change(self, index: int, other: Callable[[Scenario], Scenario], prepare: Callable[[App], None] | None = None) -> None:
+    def change(
+        self,
+        index: int,
+        other: Callable[[Scenario], Scenario],
+        prepare: Callable[[App], None] | None = None,
+        identifiers: Mapping[str, str] | None = None,
+    ) -> None:
         """Give a machine another scenario. Events, limits, faults and tokens stay.
 
         Args:
             index: of the machine.
             other: returns the new scenario, given the present one.
             prepare: called with the new service before it takes over, instead of keeping the tokens.
+            identifiers: that the machine had in an earlier emulator and has from now on; None keeps the present ones.
 
         Raises:
             ScenarioError: the new scenario is not valid, or this host cannot take it. Then nothing has changed.
@@ -213,7 +224,8 @@ class Host:
 
         def successor(present: App) -> App:
             scenario = other(self.scenario_of(index))
-            app = self._app(index, scenario, present.machine.events, present.throttle)
+            kept = self._identifiers.get(index) if identifiers is None else identifiers
+            app = self._app(index, scenario, present.machine.events, present.throttle, kept)
             self._check_fit(scenario, app)
             if prepare is None:
                 app.tokens.restore(present.tokens.snapshot(), app.machine.identities)
@@ -221,6 +233,8 @@ class Host:
                 prepare(app)
             app.machine.events.name = app.machine.expanded.text("name")
             self._changed[index] = scenario
+            if kept is not None:
+                self._identifiers[index] = kept
             return app
 
         self.machines.replace(index, successor)
@@ -294,15 +308,17 @@ class Host:
     def _create(self, index: int, events: Events | None, throttle: RateLimits | None) -> App:
         if throttle is None and self._options.rate_limit:
             throttle = RateLimits(self._backend.bucket, self.clock)
-        return self._app(index, self.scenario_of(index), events, throttle)
+        return self._app(index, self.scenario_of(index), events, throttle, self._identifiers.get(index))
 
-    def _app(self, index: int, scenario: Scenario, events: Events | None, throttle: RateLimits | None) -> App:
-        machine = expand(scenario, self._numbering.seed(index))
+    def _app(
+        self, index: int, scenario: Scenario, events: Events | None, throttle: RateLimits | None, kept: Mapping[str, str] | None
+    ) -> App:
+        machine = expand(scenario, self._numbering.seed(index), self._numbering.shared_seed, kept)
         return App(
             machine,
             self._backend,
             self.clock,
-            partial(self._sign, machine.text("location")),
+            partial(self._sign, machine.region),
             self.issuer,
             throttle=throttle,
             downloads=self._download,
@@ -329,7 +345,7 @@ class Host:
             message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."
             raise ScenarioError("bad-scenario", message, location="/cloud", hint="Start another emulator for the other cloud.")
         try:
-            self.authority.signer(region=app.machine.expanded.text("location"))
+            self.authority.signer(region=app.machine.expanded.region)
         except UsageError as error:
             raise _bad_location(error) from None
         if app.machine.identities:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from imdskit.clock import Clock
+from imdskit.clock import Clock, ticks
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.service.app import App
 from imdskit.emulator.service.rate_limits import SECOND, RateLimits
@@ -33,7 +33,7 @@ class ResidentMachines:
     def __init__(self, create: Create, most: int, clock: Clock) -> None:
         self._create = create
         self._most = most
-        self._clock = clock
+        self._now_ns = ticks(clock)
         self._lock = threading.RLock()
         self._resident: OrderedDict[int, tuple[int, App]] = OrderedDict()
         self._in_use: WeakValueDictionary[int, App] = WeakValueDictionary()
@@ -57,7 +57,7 @@ class ResidentMachines:
         if latest is not None and latest[0] == index:
             return latest[1]
         with self._lock:
-            now = self._clock.monotonic_ns()
+            now = self._now_ns()
             if self._latest is not None:
                 self._resident[self._latest[0]] = now, self._latest[1]  # it was in use until now
             found = self._resident.get(index)
@@ -76,7 +76,7 @@ class ResidentMachines:
         """Replace the service of a machine by the one that ``successor`` returns. Other callers wait meanwhile."""
         with self._lock:
             app = self._in_use[index] = successor(self.get(index))
-            self._resident[index] = self._clock.monotonic_ns(), app
+            self._resident[index] = self._now_ns(), app
             self._latest = index, app
 
     def events(self, index: int) -> Events:

@@ -1,7 +1,8 @@
 """Snapshots: the whole state of an emulator in one JSON file, from which it can resume later or elsewhere.
 
-A snapshot contains no key, no seed and no token. Keys, and all values that the scenario does not give, come from the seed, so an emulator resumes
-as the same machine only with the same seed; tokens are signed again. The journal is not part of a snapshot.
+A snapshot contains no key, no seed and no token. It contains the public identifiers that the emulator made for the machine (vmId, MAC addresses,
+client ids and so on), so the machine keeps them whatever the seed of the emulator that resumes. Keys come from the seed: with another seed, or
+without one, documents and tokens are signed by new keys. The journal is not part of a snapshot.
 
 This module handles the file and its outline. The modules that own the parts (events, faults, tokens) define them.
 """
@@ -9,6 +10,7 @@ This module handles the file and its outline. The modules that own the parts (ev
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ from imdskit.errors import ScenarioError, UsageError
 
 FORMAT_NAME = "imdskit-snapshot"
 VERSION = 1
-MEMBERS = ("format", "version", "clock", "scenario", "events", "faults", "tokens")
+MEMBERS = ("format", "version", "clock", "scenario", "identifiers", "events", "faults", "tokens")
+_HEX = re.compile(r"(?:[0-9a-f]{2}){1,64}", re.ASCII)
 MAX_BYTES = 4 * 1024 * 1024
 """The largest snapshot that is read."""
 
@@ -42,6 +45,7 @@ def take(host: Host) -> dict[str, Any]:
         "version": VERSION,
         "clock": {"now": host.clock.now()},
         "scenario": {"name": machine.scenario.name, "document": machine.state()},
+        "identifiers": dict(sorted(machine.app.machine.expanded.seeded.made.items())),
         "events": machine.events.snapshot(),
         "faults": host.faults.snapshot(),
         "tokens": machine.app.tokens.snapshot(),
@@ -69,7 +73,7 @@ def restore(host: Host, value: object) -> None:
 
     try:
         scenario = Scenario.of(parts["scenario"]["document"], parts["scenario"]["name"])
-        host.change(0, lambda _: scenario, prepare)
+        host.change(0, lambda _: scenario, prepare, parts.get("identifiers"))
     except (ScenarioError, UsageError) as error:
         raise FORMAT.wrong(error.message, place + error.location.rstrip("/"), error.hint) from None
 
@@ -90,8 +94,12 @@ def checked(value: object) -> dict[str, Any]:
         raise FORMAT.wrong("This is not a snapshot of an emulator.", "/format")
     if value.get("version") != VERSION:
         raise FORMAT.wrong(f"`version` must be {VERSION}; got {value.get('version')!r:.60}.", "/version")
-    members = whole.members(MEMBERS, required=MEMBERS)
+    members = whole.members(MEMBERS, required=[name for name in MEMBERS if name != "identifiers"])
     members["clock"].members(required=("now",))["now"].integer(0, LATEST)
+    if "identifiers" in members:  # snapshots of older releases have none
+        for made in members["identifiers"].members().values():
+            if not _HEX.fullmatch(made.text(128)):
+                made.must_be("bytes in lower-case hexadecimal")
     members["scenario"].members(("name", "document"), required=("name", "document"))["name"].text()
     return value
 

@@ -26,6 +26,7 @@ HOST_SERVER = "Microsoft-IIS/10.0"
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 XML = "text/xml; charset=utf-8"
+HTML = "text/html"
 
 
 class Evidence(StrEnum):
@@ -185,7 +186,20 @@ IDENTITY_TOO_MANY = Answer(
 IDENTITY_FORBIDDEN = Answer(
     "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _I, "interface description for `error`; the rest inferred"
 )
-IDENTITY_GONE = Answer("identity-gone", 410, identity_error("gone", "Gone"), _I, "the status is documented; no body was ever shown")
+IDENTITY_GONE = Answer(
+    "identity-gone",
+    410,
+    b'<?xml version="1.0" encoding="utf-8"?>\n'
+    b'<Error xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">\n'
+    b"    <Code>ResourceNotAvailable</Code>\n"
+    b"    <Message>The resource requested is no longer available. Please refresh your cache.</Message>\n"
+    b"    <Details></Details>\n"
+    b"</Error>",
+    _O,
+    "Azure/azure-storage-azcopy#2486; media type and Server inferred from other XML of the host",
+    XML,
+    HOST_SERVER,
+)
 IDENTITY_SERVER_ERROR = Answer(
     "identity-server-error", 500, identity_error("server_error", "Server error"), _D, "example in the interface description"
 )
@@ -233,6 +247,47 @@ HOST_BAD_REQUEST = Answer(
     _I,
     "status, headers and length of 323 octets recorded in 2025; the text was never seen",
     XML,
+    HOST_SERVER,
+)
+OUTSIDE = Answer(
+    "outside",
+    404,
+    (
+        '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">\n'
+        '<html xmlns="http://www.w3.org/1999/xhtml">\n'
+        "<head>\n"
+        '<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-1"/>\n'
+        "<title>404 - File or directory not found.</title>\n"
+        '<style type="text/css">\n'
+        "<!--\n"
+        "body{margin:0;font-size:.7em;font-family:Verdana, Arial, Helvetica, sans-serif;background:#EEEEEE;}\n"
+        "fieldset{padding:0 15px 10px 15px;} \n"
+        "h1{font-size:2.4em;margin:0;color:#FFF;}\n"
+        "h2{font-size:1.7em;margin:0;color:#CC0000;} \n"
+        "h3{font-size:1.2em;margin:10px 0 0 0;color:#000000;} \n"
+        '#header{width:96%;margin:0 0 0 0;padding:6px 2% 6px 2%;font-family:"trebuchet MS", Verdana, sans-serif;color:#FFF;\n'
+        "background-color:#555555;}\n"
+        "#content{margin:0 0 0 2%;position:relative;}\n"
+        ".content-container{background:#FFF;width:96%;margin-top:8px;padding:10px;position:relative;}\n"
+        "-->\n"
+        "</style>\n"
+        "</head>\n"
+        "<body>\n"
+        '<div id="header"><h1>Server Error</h1></div>\n'
+        '<div id="content">\n'
+        ' <div class="content-container"><fieldset>\n'
+        "  <h2>404 - File or directory not found.</h2>\n"
+        "  <h3>The resource you are looking for might have been removed, had its name changed, or is temporarily unavailable.</h3>\n"
+        " </fieldset></div>\n"
+        "</div>\n"
+        "</body>\n"
+        "</html>\n"
+    )
+    .replace("\n", "\r\n")
+    .encode(),
+    _O,
+    "DataDog/datadog-agent#2861, signalfx/signalfx-agent#1625: the error page of the host's web server",
+    HTML,
     HOST_SERVER,
 )
 HOST_ERROR = Answer(
@@ -285,6 +340,7 @@ ANSWERS: tuple[Answer, ...] = (
     LOAD_BALANCER_TOO_MANY,
     LOAD_BALANCER_UNAVAILABLE,
     HOST_BAD_REQUEST,
+    OUTSIDE,
     HOST_ERROR,
     WRONG_HOST,
 )

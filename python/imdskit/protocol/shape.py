@@ -1,6 +1,7 @@
 """The shape of the instance document: its tree of members, what a version shows of it, and the preview's other names.
 
-Pure functions over parsed JSON. The document that goes in has the newest shape; every primitive in it is a string.
+Pure functions over parsed JSON. The document that goes in has the newest shape; every primitive in it is a string, except in members that no table
+has: these are passed on as they are, from the api-version that the caller names.
 Source: IMDS documentation; ``docs/fidelity.md`` says how the rule was checked against recorded answers.
 """
 
@@ -12,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from imdskit import versions
 
-Value: TypeAlias = "str | bool | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | bool | int | float | list[Value] | dict[str, Value] | None"
 Object: TypeAlias = "dict[str, Value]"
 
 
@@ -53,40 +54,77 @@ def _subtree(paths: list[tuple[list[str], str]], kind: Literal["object", "array"
     return Member(since or min((member.since for member in members.values()), default=""), kind, members)
 
 
-INSTANCE = tree({**versions.INSTANCE, **versions.OPTIONAL})
+INSTANCE = tree({**versions.INSTANCE, **versions.OPTIONAL, **versions.NEWER})
 
-_NAMES = {name.lower(): name for path in versions.INSTANCE for name in path.replace("[]", "").split(".")} | {"extended": "extended"}
+_NAMES = {name.lower(): name for path in (*versions.INSTANCE, *versions.NEWER) for name in path.replace("[]", "").split(".")} | {
+    "extended": "extended"
+}
 _PREVIEW_NAMES = {
     name.lower(): name for path in (*versions.PREVIEW_COMPUTE, *versions.PREVIEW_NETWORK) for name in path.replace("[]", "").split(".")
 }
 _EXTENDED_NAMES = {name.lower(): name for path in versions.EXTENDED for name in path.split(".")}
 
 
-def spelled(path: tuple[str, ...], version: str) -> tuple[str, ...]:
-    """``path`` with every key in the letter case of the document of ``version``; what is no key stays as it is."""
-    names = _PREVIEW_NAMES if version == versions.PREVIEW else _NAMES | _EXTENDED_NAMES
+_HIDDEN = {"extended", "dnsservers"}
+"""Members of a document that no table has although they are known: the one is added on request, the other is the preview's."""
+
+
+def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """``path`` with every key in the letter case of the document of ``version``; what is no key stays as it is.
+
+    Args:
+        path: steps as they were requested.
+        version: the api-version.
+        more: further keys, by their names in lower case.
+    """
+    names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES, **_EXTENDED_NAMES}
     return tuple(names.get(step.lower(), step) for step in path)
 
 
-def at_version(document: Object, version: str) -> Object:
-    """What ``version`` shows of ``document``, keys in alphabetical order; ``extended`` is left out."""
+def at_version(document: Object, version: str, newer: str | None = None) -> Object:
+    """What ``version`` shows of ``document``, keys in alphabetical order; ``extended`` is left out.
+
+    Args:
+        document: in the newest shape.
+        version: the api-version.
+        newer: first api-version that shows members which no table has; None: no version does.
+    """
     if version == versions.PREVIEW:
         return _preview(document)
-    return _object(document, INSTANCE, version)
+    return _object(document, INSTANCE, version, newer is not None and version >= newer)
 
 
-def _object(value: Object, node: Member, version: str) -> Object:
-    return {
-        name: _visible(value[name], member, version) for name, member in node.members.items() if name in value and member.since <= version
-    }
+def _object(value: Object, node: Member, version: str, unknown: bool) -> Object:
+    shown: Object = {}
+    for name in sorted(value):
+        member = node.members.get(name)
+        if member is None:
+            if unknown and name not in _HIDDEN:
+                shown[name] = value[name]
+        elif member.since <= version:
+            shown[name] = _visible(value[name], member, version, unknown)
+    return shown
 
 
-def _visible(value: Value, node: Member, version: str) -> Value:
+def _visible(value: Value, node: Member, version: str, unknown: bool) -> Value:
     if node.kind == "object" and isinstance(value, dict):
-        return _object(value, node, version)
+        return _object(value, node, version, unknown)
     if node.kind == "array" and isinstance(value, list):
-        return [_object(element, node, version) for element in value if isinstance(element, dict)]
+        return [_object(element, node, version, unknown) for element in value if isinstance(element, dict)]
     return value
+
+
+def unknown_names(value: Value, node: Member | None = INSTANCE) -> set[str]:
+    """Return the names of all members of a document that no table has, and of those below them."""
+    if isinstance(value, list):
+        return {name for element in value for name in unknown_names(element, node)}
+    if not isinstance(value, dict):
+        return set()
+    found = set()
+    for name, inner in value.items():
+        member = None if node is None else node.members.get(name)
+        found |= unknown_names(inner, member) | ({name} if member is None and name not in _HIDDEN else set())
+    return found
 
 
 def _preview(document: Object) -> Object:

@@ -30,13 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     prove = _prover(options.trust, options.fetch_intermediates) if options.attested else None
-    evidence = detect(Client(options.base_url, retry=None), root=options.root, prove=prove)
+    own = ", ".join(options.trust or ())
+    signer = f"An authority that was given with --trust ({own}), not Azure by the bundled trust," if own else "Azure"
+    evidence = detect(Client(options.base_url, retry=None), root=options.root, prove=prove, signer=signer)
     if options.json:
         output.value(evidence.to_json())
     else:
         for step in evidence.steps:
             output.line(f"{step.name:10}{step.outcome:9}{step.seen}")
-        output.line(f"an Azure machine: {evidence.conclusion}")
+        condition = f", if the certificates in {own} are Azure's" if own and evidence.conclusion == "proved" else ""
+        output.line(f"an Azure machine: {evidence.conclusion}{condition}")
     if options.attested and evidence.conclusion == "likely":
         return UNKNOWN
     return _STATUS[evidence.conclusion]

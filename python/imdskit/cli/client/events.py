@@ -24,7 +24,7 @@ VARIABLE = "IMDSKIT_STATE_FILE"
 MAX_BYTES = 64 * 1024
 
 _OPTIONS = {
-    "watch": {"base_url", "count", "seen"},
+    "watch": {"api_version", "base_url", "count", "seen"},
     "acknowledge": {"base_url", "event"},
     "announce": {"keep", "machine", "admin", "token_file", "state_file"},
 }
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=tuple(_OPTIONS), help="follow events, approve some, or announce those on standard input")
     parser.add_argument("event", metavar="ID", nargs="*", help="acknowledge: of an event")
     parser.add_argument("--base-url", metavar="URL", help="watch, acknowledge: of another service, such as an emulator's")
+    parser.add_argument("--api-version", metavar="V", help="watch: 2020-07-01 by default; 2024-07-09 has SpotRebalanceRecommendation")
     parser.add_argument("--count", metavar="N", type=_number, help="watch: end after so many lines")
     parser.add_argument("--seen", metavar="FILE", help="watch: where the events are kept that were written")
     parser.add_argument("--keep", action="store_true", help="announce: events that are there already stay")
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _watch(options: argparse.Namespace) -> int:
     seen = _seen(options.seen)
-    events = Client(options.base_url).events(seen=seen)
+    events = Client(options.base_url).events(seen=seen, api_version=options.api_version)
     left = options.count
     while left is None or left > 0:
         event = next(events)

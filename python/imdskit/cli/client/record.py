@@ -18,6 +18,7 @@ from imdskit.client import Client
 from imdskit.client.client import API_VERSION
 from imdskit.codes import ClientCode
 from imdskit.emulator.scenario import Scenario
+from imdskit.emulator.scenario.scenario import is_version, newest_members
 from imdskit.errors import ClientError, UsageError
 from imdskit.protocol.shape import Member, tree
 
@@ -65,7 +66,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         ClientError: the service could not be asked, or did not answer as it should.
     """
     offered = _versions(client)
-    version = max(set(offered) & set(versions.API_VERSIONS), default=API_VERSION)
+    version = max(offered, default=API_VERSION)
     extended = {"extended": "true"} if version >= versions.EXTENDED_SINCE else {}
     instance = client.get("instance", "json", version, **extended)
     if not isinstance(instance, dict):
@@ -75,7 +76,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
     if versions.PREVIEW in offered:
         _take_name_servers(instance, client.get("network", api_version=versions.PREVIEW))
     balancer = _load_balancer(client, version)
-    redactor = Redactor(keep, _networks(instance))
+    redactor = Redactor(keep, _networks(instance), unknown=keep >= set(CATEGORIES) and newest_members(offered) is not None)
     parts = redactor.document({**instance, **balancer})
     scenario: dict[str, Any] = {"description": f"Recorded from a machine, api-version {version}."}
     if offered:
@@ -84,16 +85,17 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         scenario["kind"] = "classic"
     elif not _is_cloud(parts["compute"].get("azEnvironment")):
         scenario["cloud"] = "public"
-    for part, content in parts.items():
-        known = _SHAPE.members.get(part)
-        scenario[part] = content if known is None else _completed(content, known, version)
-    return scenario, redactor
+    # Without a list of versions, the scenario is played at all of them: no member that is absent here may appear at a later one.
+    parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
+    if "kind" in scenario:
+        del parts["compute"]
+    return {**scenario, **parts}, redactor
 
 
 def _versions(client: Client) -> tuple[str, ...]:
-    """Those of the host; none if it is one that does not list them, as before 2020."""
+    """Return the versions of the host that a scenario can have; none if the host does not list them, as before 2020."""
     try:
-        return client.versions()
+        return tuple(sorted({version for version in client.versions() if is_version(version)}))
     except ClientError as error:
         if error.code not in (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION):
             raise

@@ -46,6 +46,7 @@ _KINDS: Mapping[str, str] = {
         extended.compute.hasCustomData extended.compute.ppsType
         loadbalancer.inboundRules[].protocol loadbalancer.inboundRules[].frontendPort loadbalancer.inboundRules[].backendPort""",
     "name": """
+        compute.interconnectGroupId compute.interconnectSubgroupId network.interface[].interfaceCompartmentID
         compute.name compute.osProfile.adminUsername compute.osProfile.computerName compute.placementGroupId compute.resourceGroupName
         compute.storageProfile.dataDisks[].name compute.storageProfile.osDisk.name compute.subscriptionId compute.vmId compute.vmScaleSetName""",
     "resource": """
@@ -91,6 +92,7 @@ class Redactor:
 
     Args:
         keep: categories that are left as they are.
+        unknown: whether members that are not in the table are kept as they are.
         networks: in which addresses lie together, as ``address/prefix``; each becomes one of its own, and an address keeps its place in it.
 
     Attributes:
@@ -98,8 +100,9 @@ class Redactor:
         dropped: paths that are not in the table, and were left out.
     """
 
-    def __init__(self, keep: Container[str] = (), networks: tuple[str, ...] = ()) -> None:
+    def __init__(self, keep: Container[str] = (), networks: tuple[str, ...] = (), *, unknown: bool = False) -> None:
         self._keep = keep
+        self._unknown = unknown
         self._known: dict[tuple[str, str], str] = {}
         self.counts: dict[str, int] = dict.fromkeys(CATEGORIES, 0)
         self.dropped: list[str] = []
@@ -119,23 +122,26 @@ class Redactor:
         """``value``, parsed JSON that stands at ``path``, with everything replaced that is to be."""
         if isinstance(value, dict):
             prefix = path + "." if path else ""
-            done = {name: self.document(item, prefix + name) for name, item in value.items() if self._is_known(prefix + name)}
+            done = {}
+            for name, item in value.items():
+                if _is_known(prefix + name):
+                    done[name] = self.document(item, prefix + name)
+                elif self._unknown:
+                    done[name] = item
+                elif item is not None:
+                    self.dropped.append(prefix + name)
             return {name: item for name, item in done.items() if item is not None}
         if isinstance(value, list):
             return [self.document(item, path + "[]") for item in value]
         kind = KIND.get(path)
+        if value is None:  # the service was seen to write null for a list that is empty; it is the same as an absent member
+            return None
         if kind == "plain":
             return value
         if kind is None or not isinstance(value, str):
             self.dropped.append(path)
             return None
         return self._makers[kind](value) if value else ""
-
-    def _is_known(self, path: str) -> bool:
-        if any(known == path or known.startswith((path + ".", path + "[].")) for known in KIND):
-            return True
-        self.dropped.append(path)
-        return False
 
     def _one(self, category: str, kind: str, value: str, make: Callable[[int], str]) -> str:
         """What stands for ``value``, the same each time; letter case makes no difference, as it makes none in names of resources."""
@@ -205,6 +211,10 @@ class Redactor:
             return str(ipaddress.IPv4Address("10.255.0.0") + number)
         network = ipaddress.IPv4Network(_PUBLIC[number // 254 % len(_PUBLIC)])
         return str(network.network_address + 1 + number % 254)
+
+
+def _is_known(path: str) -> bool:
+    return any(known == path or known.startswith((path + ".", path + "[].")) for known in KIND)
 
 
 def _renumbered(networks: tuple[str, ...]) -> tuple[tuple[Network, Network], ...]:

@@ -72,7 +72,7 @@ class AdditionalCapabilities(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute(Model):
-    """The machine."""
+    """The machine. ``interconnect_group_id`` and ``interconnect_subgroup_id`` were seen in use at 2025-11-11."""
 
     additional_capabilities: AdditionalCapabilities | None = None
     az_environment: str | None = None
@@ -81,6 +81,8 @@ class Compute(Model):
     extended_location: ExtendedLocation | None = None
     host: Reference | None = None
     host_group: Reference | None = None
+    interconnect_group_id: str | None = None
+    interconnect_subgroup_id: str | None = None
     is_host_compatibility_layer_vm: str | None = None
     is_vm_in_standby_pool: str | None = None
     license_type: str | None = None

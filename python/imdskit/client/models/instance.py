@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imdskit.client.models.compute import Compute
 from imdskit.client.models.reader import Model
@@ -53,11 +55,15 @@ class Ipv6(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface(Model):
-    """A network interface. ``mac`` is the name of the address in the preview. Twelve hexadecimal digits, without colons."""
+    """A network interface. ``mac`` is the name of the address in the preview. Twelve hexadecimal digits, without colons.
+    ``interface_compartment_id`` was seen in use at 2025-07-24."""
+
+    NAMES: ClassVar[Mapping[str, str]] = {"interface_compartment_id": "interfaceCompartmentID"}
 
     ipv4: Ipv4 | None = None
     ipv6: Ipv6 | None = None
     mac_address: str | None = None
+    interface_compartment_id: str | None = None
     mac: str | None = None
 
 

@@ -25,10 +25,10 @@ _SAID = {str: "text", int: "a whole number", bool: "true or false", tuple: "an a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What all models have in common. Every member that is absent is None; ``""`` is what the service says where it has nothing to say.
+    """What all models have in common. Every member that is absent or null is None; ``""`` is what the service says where it has nothing to say.
 
     Attributes:
-        extra: members that no field is for, by their names, as they came. Not part of the hash.
+        extra: members that no field is for, and members that came as null, by their names, as they came. Not part of the hash.
     """
 
     SPELLING: ClassVar[Spelling] = "camelCase"
@@ -56,7 +56,7 @@ class Model:
         extra: dict[str, Json] = {}
         for name, item in value.items():
             member = known.get(name)
-            if member is None:
+            if member is None or item is None:
                 extra[name] = item
             else:
                 given[member.field] = _read(item, member, f"{place}/{name}")

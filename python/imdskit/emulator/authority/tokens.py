@@ -148,7 +148,7 @@ class TokenCache:
     Args:
         issuer: signs.
         clock: of the emulator.
-        machine_id: id of the machine in Resource Manager.
+        machine_id: id in Resource Manager of the machine, or of its uniform scale set: the resource that has the identities.
         seed: of the tokens' identifiers.
     """
 

@@ -12,10 +12,14 @@ from typing import Any
 
 from imdskit.errors import UsageError
 
-NOTICE = {"Freeze": 900, "Reboot": 900, "Redeploy": 600, "Preempt": 30, "Terminate": 300}
-"""Type of event -> least notice in seconds. That of Terminate is set by the owner of the machine, from 5 to 15 minutes."""
+REBALANCE = "SpotRebalanceRecommendation"
+"""An early warning for a spot machine. It is only advisory: an approval of it has no effect (documentation of spot eviction risk notifications)."""
 
-SINCE = {"Preempt": "2017-11-01", "Terminate": "2019-01-01"}
+NOTICE = {"Freeze": 900, "Reboot": 900, "Redeploy": 600, "Preempt": 30, "Terminate": 300, REBALANCE: 30}
+"""Type of event -> least notice in seconds. That of Terminate is set by the owner of the machine, from 5 to 15 minutes. That of the
+recommendation is not documented; it is *inferred* from Preempt."""
+
+SINCE = {"Preempt": "2017-11-01", "Terminate": "2019-01-01", REBALANCE: "2024-07-09"}
 """Types that older api-versions do not have. That these leave the event out is inferred."""
 
 MEMBERS_SINCE = {"Description": "2019-04-01", "EventSource": "2019-08-01", "DurationInSeconds": "2020-07-01"}
@@ -30,6 +34,7 @@ USUAL: dict[str, tuple[str, str, int]] = {
     "Redeploy": ("Host Server infrastructure is undergoing maintenance.", "Platform", -1),
     "Preempt": ("", "Platform", -1),
     "Terminate": ("", "User", -1),
+    REBALANCE: ("", "Platform", -1),
 }
 FAILURE = "Host server is undergoing an emergency repair."
 LONGEST = 10 * 366 * 24 * 3600

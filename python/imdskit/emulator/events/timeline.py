@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from imdskit.clock import Clock
-from imdskit.emulator.events.event import FAILURE, NOTICE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
+from imdskit.emulator.events.event import FAILURE, NOTICE, REBALANCE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
 from imdskit.emulator.events.forms import announced_events, snapshot_events
 from imdskit.emulator.machine.seeded import Seeded
 from imdskit.protocol.attested import compact
@@ -217,13 +217,13 @@ class Events:
         return ids if ids is not None and known.issuperset(ids) else None
 
     def approve(self, ids: Sequence[str]) -> None:
-        """Start these events now. One that has started already stays as it is."""
+        """Start these events now. One that has started already stays as it is, and so does a recommendation, which is only advisory."""
         with self._lock:
             self._call()
             now = self._clock.now()
             for wanted in dict.fromkeys(ids):
                 for event in self._events:
-                    if event.id.upper() == wanted.upper() and not event.started:
+                    if event.id.upper() == wanted.upper() and not event.started and event.type != REBALANCE:
                         self._replace(event, replace(event, ends=now + event.remains))
 
     def _add(

@@ -10,10 +10,11 @@ with Emulator(faults="restart.json") as imds:
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from imdskit.clock import Clock
 from imdskit.emulator.faults import script as scripts
@@ -57,6 +58,18 @@ class _Active:
             self.since = now
         self.applied += 1
         return True
+
+
+class Taken(NamedTuple):
+    """A fault that was taken for one request.
+
+    Attributes:
+        fault: the fault.
+        give_back: to be called if the fault was not applied after all, because the service refused the request.
+    """
+
+    fault: Fault
+    give_back: Callable[[], None]
 
 
 class Faults:
@@ -124,14 +137,18 @@ class Faults:
         rules, counts = scripts.of_snapshot(snapshot)
         self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
 
-    def take(self, context: RequestContext) -> Fault | None:
-        """Return the fault that applies to a request, and count it as applied; or None."""
+    def take(self, context: RequestContext) -> Taken | None:
+        """Return the fault for a request, which counts as applied unless it is given back; or None."""
         now = self._clock.monotonic_ns()
         with self._lock:
             for one in self._active:
                 if _matches(one.rule.match, one.rule.fault, context) and one.takes(now):
-                    return one.rule.fault
+                    return Taken(one.rule.fault, partial(self._give_back, one))
         return None if self._common is None else self._common.take(context)
+
+    def _give_back(self, active: _Active) -> None:
+        with self._lock:
+            active.applied -= 1
 
     def _set(self, active: tuple[_Active, ...]) -> None:
         with self._lock:

@@ -8,12 +8,13 @@ This module decides which value a member has when nobody gives one. :mod:`imdski
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from imdskit import clouds, versions
 from imdskit.emulator.machine.seeded import Seeded
-from imdskit.emulator.scenario.scenario import Scenario
+from imdskit.emulator.scenario.scenario import SHAPE, Scenario
 from imdskit.protocol.shape import Member, Object, tree
 
 _TREE = tree(versions.INSTANCE)
@@ -44,6 +45,8 @@ class ExpandedMachine:
     Attributes:
         scenario: from which the machine was expanded.
         seed: of the values that the scenario does not give.
+        seeded: source of these values.
+        shared: source of the values that this machine has in common with the other machines of its fleet.
         document: the newest shape of the instance document with every member, ``extended`` included; no ``compute`` for a classic machine.
             Members that are neither given nor derivable are ``""``, as the service writes them; members given as null are left out.
         compute: the ``compute`` part. A classic machine has it too, for its attested documents, although no response shows it.
@@ -51,8 +54,15 @@ class ExpandedMachine:
 
     scenario: Scenario
     seed: int
+    seeded: Seeded
+    shared: Seeded
     document: Object
     compute: Object
+
+    @property
+    def region(self) -> str:
+        """The location, or the usual one of the cloud for a machine that shows none."""
+        return self.text("location") or _REGIONS[self.scenario.cloud]
 
     def text(self, name: str) -> str:
         """Return a member of ``compute``, or ``""`` if it is absent or not text."""
@@ -60,9 +70,17 @@ class ExpandedMachine:
         return value if isinstance(value, str) else ""
 
 
-def expand(scenario: Scenario, seed: int) -> ExpandedMachine:
-    """Return the machine that a scenario describes, completed with defaults and values from the seed."""
-    seeded = Seeded(seed)
+def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mapping[str, str] | None = None) -> ExpandedMachine:
+    """Return the machine that a scenario describes, completed with defaults and values from the seed.
+
+    Args:
+        scenario: of the machine.
+        seed: of its values.
+        shared: seed of the fleet that it belongs to; None for a machine alone.
+        kept: values that an earlier emulator gave it, see :class:`Seeded`.
+    """
+    seeded = Seeded(seed, kept)
+    common = seeded if shared in (None, seed) else Seeded(shared, kept)
     given = scenario.given.get("compute") or {}
     made = _merged(_compute(scenario, given, seeded), {**given, **_tags(given)})
     if made["storageProfile"] is not None:
@@ -72,11 +90,12 @@ def expand(scenario: Scenario, seed: int) -> ExpandedMachine:
     extended = {"compute": {"hasCustomData": False, "ppsType": "None"}}
     whole: dict[str, Any] = {
         "compute": None if scenario.classic else compute,
+        **{name: value for name, value in scenario.given.items() if name not in SHAPE.members},
         "network": None if network is None else filled(_network(network, seeded), _TREE.members["network"]),
         "extended": _without_nulls(_merged(extended, scenario.given.get("extended") or {})),
     }
     shown = {name: value for name, value in whole.items() if value is not None and scenario.given.get(name, value) is not None}
-    return ExpandedMachine(scenario, seed, shown, compute)
+    return ExpandedMachine(scenario, seed, seeded, common, shown, compute)
 
 
 def filled(value: dict[str, Any], node: Member) -> Object:
@@ -214,7 +233,7 @@ def _data_disk(given: dict[str, Any], index: int, machine: str, disks: str) -> d
 def _network(given: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
     interfaces = given.get("interface", [{}])
     made = None if interfaces is None else [_interface(each, index, seeded) for index, each in enumerate(interfaces)]
-    return {"interface": made}
+    return {**given, "interface": made}
 
 
 def _interface(given: dict[str, Any], index: int, seeded: Seeded) -> dict[str, Any]:

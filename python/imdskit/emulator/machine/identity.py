@@ -1,13 +1,16 @@
 """The managed identities of a machine, and which of them a request for a token means.
 
-A machine has at most one system-assigned identity and any number of user-assigned ones. What a scenario does not say of an identity is derived
-from the seed.
+A machine has at most one system-assigned identity and any number of user-assigned ones. Values that a scenario does not give are derived from
+the seed and from the resource that the identity belongs to. All instances of a uniform scale set are therefore one principal, and so are all
+machines of a fleet that have the same user-assigned identity.
 
-Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023.
+Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023; claims of scale
+sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,8 @@ from imdskit.emulator.machine.seeded import Seeded
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
 """Parameter of a request -> the attribute of an identity that it names. ``mi_res_id`` is an older spelling that is served too."""
 
+_UNIFORM_INSTANCE = re.compile(r"(.*/virtualMachineScaleSets/[^/]+)/virtualMachines/[^/]+/?", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -26,7 +31,7 @@ class Identity:
     Attributes:
         client_id: of its application, a UUID.
         object_id: of its service principal, a UUID.
-        resource_id: in Azure Resource Manager; of a system-assigned identity that of the machine.
+        resource_id: in Azure Resource Manager; of a system-assigned identity that of the machine, or of its uniform scale set.
         tenant_id: of the directory that it lives in, a UUID.
     """
 
@@ -73,28 +78,34 @@ def identities(machine: ExpandedMachine) -> Identities:
     given = machine.scenario.given.get("identity")
     if not given:
         return Identities()
-    seeded = Seeded(machine.seed)
-    tenant = given.get("tenantId") or tenant_id(machine.seed)
+    tenant = given.get("tenantId") or machine.shared.uuid("tenant")
     system = given.get("systemAssigned")
-    resource_id = machine.text("resourceId")
+    resource_id = holder_id(machine)
     group = resource_id.partition("/providers/")[0]
     named = []
     for index, each in enumerate(given.get("userAssigned") or ()):
         name = each.get("name") or f"identity-{index}"
         default = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
-        named.append(_identity(each, f"user identity {name}", default, tenant, seeded))
-    return Identities(None if system is None else _identity(system, "system identity", resource_id, tenant, seeded), tuple(named))
+        resource = each.get("resourceId") or default
+        named.append(_identity(each, f"user identity {resource.lower()}", resource, tenant, machine.shared))
+    if system is None:
+        return Identities(None, tuple(named))
+    alone = resource_id == machine.text("resourceId")
+    purpose, seeded = ("system identity", machine.seeded) if alone else (f"system identity {resource_id.lower()}", machine.shared)
+    return Identities(_identity(system, purpose, system.get("resourceId") or resource_id, tenant, seeded), tuple(named))
 
 
-def tenant_id(seed: int) -> str:
-    """The directory of machines whose scenario names none."""
-    return Seeded(seed).uuid("tenant")
+def holder_id(machine: ExpandedMachine) -> str:
+    """Return the id of the resource to which a machine's identities are assigned: the machine, or its uniform scale set."""
+    resource_id = machine.text("resourceId")
+    instance = _UNIFORM_INSTANCE.fullmatch(resource_id)
+    return resource_id if instance is None else instance[1]
 
 
 def _identity(given: Mapping[str, Any], purpose: str, resource_id: str, tenant: str, seeded: Seeded) -> Identity:
     return Identity(
         client_id=given.get("clientId") or seeded.uuid(f"{purpose} client"),
         object_id=given.get("objectId") or seeded.uuid(f"{purpose} object"),
-        resource_id=given.get("resourceId") or resource_id,
+        resource_id=resource_id,
         tenant_id=given.get("tenantId") or tenant,
     )

@@ -35,6 +35,8 @@ class Instance:
         self._document = document
         self._cache: dict[tuple[str, bool], Document] = {}
         self._lock = threading.Lock()
+        self._newer = machine.scenario.newer
+        self._names = {name.lower(): name for name in shape.unknown_names(machine.document)} if self._newer else {}
         try:
             self._at(machine.scenario.api_versions[-1], extended=True)
         except SelectionError as error:
@@ -42,7 +44,7 @@ class Instance:
 
     def render(self, version: str, *, extended: bool = False) -> bytes:
         """Return the whole document of ``version``: compact JSON, keys in alphabetical order, ``extended`` last."""
-        shown = shape.at_version(self._machine.document, version)
+        shown = shape.at_version(self._machine.document, version, self._newer)
         if extended:
             shown["extended"] = self._machine.document.get("extended", {})
         return compact(shown)
@@ -53,7 +55,7 @@ class Instance:
         Raises:
             SelectionError: ``not-found`` or ``leaf-needs-text``.
         """
-        return self._at(version, extended).select(shape.spelled(path, version), form)
+        return self._at(version, extended).select(shape.spelled(path, version, self._names), form)
 
     def attested_facts(self) -> Mapping[str, str]:
         """Return the values for :func:`imdskit.protocol.attested.content`. Of a classic machine only ``vmId`` and ``subscriptionId`` are known."""

@@ -30,6 +30,11 @@ class OneMachine:
         """Return the seed of a machine."""
         return self._seed
 
+    @property
+    def shared_seed(self) -> int:
+        """Seed of the values that all machines have in common."""
+        return self._seed
+
     def scenario(self, _: int) -> Scenario:
         """Return the scenario of a machine."""
         return self._scenario

@@ -5,17 +5,32 @@ from __future__ import annotations
 import base64
 import hashlib
 import uuid
+from collections.abc import Mapping
 
 
 class Seeded:
-    """Source of values that depend only on a seed and on the purpose of the value."""
+    """Source of values that depend only on a seed and on the purpose of the value.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: the seed.
+        kept: values from an earlier emulator, in hexadecimal, by purpose; they take precedence over the seed.
+
+    Attributes:
+        made: all values returned so far, in hexadecimal, by purpose. They are public and do not reveal the seed.
+    """
+
+    def __init__(self, seed: int, kept: Mapping[str, str] | None = None) -> None:
         self._seed = seed
+        self._kept = kept or {}
+        self.made: dict[str, str] = {}
 
     def octets(self, purpose: str, length: int) -> bytes:
         """Return ``length`` bytes, at most 64."""
-        return hashlib.sha512(f"imdskit machine {self._seed} {purpose}".encode()).digest()[:length]
+        octets = bytes.fromhex(self._kept.get(purpose, ""))
+        if len(octets) != length:
+            octets = hashlib.sha512(f"imdskit machine {self._seed} {purpose}".encode()).digest()[:length]
+        self.made[purpose] = octets.hex()
+        return octets
 
     def uuid(self, purpose: str) -> str:
         """Return a version 4 UUID (RFC 9562 section 5.4) in lower case."""

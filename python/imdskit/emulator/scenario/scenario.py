@@ -24,6 +24,9 @@ from imdskit.protocol.shape import Member, tree
 MAX_BYTES = 1024 * 1024
 """The largest scenario that is read."""
 
+MAX_DEPTH = 24
+"""Most levels of a member that no table has. A whole document has at most 32."""
+
 KINDS = ("resource-manager", "classic")
 
 _PREVIEW_ONLY = {"network.interface[].ipv4.subnet[].dnsservers[].ipaddress": versions.PREVIEW}
@@ -43,6 +46,7 @@ SHAPE = tree(
     {
         **versions.INSTANCE,
         **versions.OPTIONAL,
+        **versions.NEWER,
         **versions.EXTENDED,
         **_ARRAY_OF_PREVIEW,
         **_PREVIEW_ONLY,
@@ -59,6 +63,8 @@ _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are not part of a response."""
+_OURS = ("identity", "loadbalancer")
+"""Parts whose members are all known: the one is no response of the service, the other has the same shape at every api-version."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -135,17 +141,22 @@ class Scenario:
 
     @classmethod
     def _read(cls, source: Input, name: str) -> Scenario:
-        members = source.members((*HEAD, *SHAPE.members), expected="a JSON object")
+        members = source.members(expected="a JSON object")
         texts = {name: members[name].text() for name in ("$schema", "description", "profile") if name in members}
         rules_off = tuple(each.value for each in members["rulesOff"].elements()) if "rulesOff" in members else ()
         if not all(isinstance(rule, str) for rule in rules_off):
             members["rulesOff"].must_be("a list of names of rules")
         is_template = "template" in members and members["template"].boolean()
         kind = members["kind"].one_of(KINDS, "a kind of machine") if "kind" in members else KINDS[0]
-        for part, node in SHAPE.members.items():
-            if part in members:
-                _check(members[part], node)
-        given = {part: members[part].value for part in SHAPE.members if part in members}
+        api_versions = _versions(members.get("apiVersions"))
+        newer = newest_members(api_versions) is not None
+        members = {**members, **source.members(None if newer else (*HEAD, *SHAPE.members))}
+        for part, member in members.items():
+            if part not in HEAD:
+                _check(member, SHAPE.members.get(part), newer and part not in _OURS)
+        given = {part: member.value for part, member in members.items() if part not in HEAD}
+        if "apiVersions" not in members or members["apiVersions"].value is None:
+            api_versions = tuple(sorted({*api_versions, *_needed(given, SHAPE)}))
         raw = given if is_template else None
         given = given if raw is None else template.fill(raw, 0)
         return cls(
@@ -153,12 +164,17 @@ class Scenario:
             texts.get("description", ""),
             _cloud(members.get("cloud"), given),
             kind == "classic",
-            _versions(members.get("apiVersions")),
+            api_versions,
             given,
             raw,
             texts.get("profile", "today"),
             rules_off,
         )
+
+    @property
+    def newer(self) -> str | None:
+        """First api-version that shows members which no table has, or None."""
+        return newest_members(self.api_versions)
 
     def machine(self, index: int) -> Scenario:
         """This scenario for machine ``index`` of many; the same for all if it is no template. A template by itself is its machine 0.
@@ -180,6 +196,11 @@ def _cloud(chosen: Input | None, given: Mapping[str, Any]) -> clouds.Cloud:
         chosen.fail(error.message, error.hint)
 
 
+def is_version(text: str) -> bool:
+    """Return whether a text is written as an api-version: YYYY-MM-DD."""
+    return _VERSION.fullmatch(text) is not None
+
+
 def _versions(given: Input | None) -> tuple[str, ...]:
     if given is None or given.value is None:
         return versions.API_VERSIONS
@@ -187,17 +208,64 @@ def _versions(given: Input | None) -> tuple[str, ...]:
     if not elements:
         given.must_be("a list of at least one version")
     for each in elements:
-        if not isinstance(each.value, str) or not _VERSION.fullmatch(each.value):
+        if not isinstance(each.value, str) or not is_version(each.value):
             each.must_be("an api-version, written YYYY-MM-DD")
     if len(set(given.value)) != len(elements):
         given.fail("An api-version occurs twice.")
     return tuple(sorted(given.value))
 
 
-def _check(given: Input, node: Member) -> None:
-    """Raise ScenarioError unless ``given`` fits ``node``. None fits everywhere, and leaves the member out of every response."""
+def newest_members(api_versions: tuple[str, ...]) -> str | None:
+    """Return the first of a machine's api-versions that no table describes, or None.
+
+    Members that no table has are shown from that version on (*inferred*). Versions after all that are known come first, because such members are
+    most likely new.
+    """
+    unknown = [version for version in api_versions if version not in versions.API_VERSIONS]
+    return min((version for version in unknown if version > versions.API_VERSIONS[-1]), default=min(unknown, default=None))
+
+
+def _needed(given: Any, node: Member) -> set[str]:
+    """Return the api-versions after all that are known whose members a scenario gives."""
+    if isinstance(given, list):
+        return {version for element in given for version in _needed(element, node)}
+    if not isinstance(given, dict):
+        return set()
+    found: set[str] = set()
+    for name, value in given.items():
+        if (member := node.members.get(name)) is not None and value is not None:
+            found |= _needed(value, member) | ({member.since} if not member.members and member.since > versions.API_VERSIONS[-1] else set())
+    return found
+
+
+def _check_unknown(given: Input, depth: int = 0) -> None:
+    """Raise ScenarioError if a member that no table has is nested too deeply or has text that is not Unicode. Any other JSON may stand there."""
+    if depth > MAX_DEPTH:
+        given.fail("The member is nested too deeply.")
+    if isinstance(given.value, dict):
+        for name, member in given.members().items():
+            Input(name, member.location, FORMAT).text()
+            _check_unknown(member, depth + 1)
+    elif isinstance(given.value, list):
+        for element in given.elements():
+            _check_unknown(element, depth + 1)
+    elif isinstance(given.value, str):
+        given.text()
+
+
+def _check(given: Input, node: Member | None, newer: bool) -> None:
+    """Raise ScenarioError unless ``given`` fits ``node``. None fits everywhere, and leaves the member out of every response.
+
+    Args:
+        given: the value.
+        node: its place in :data:`SHAPE`; None: no table has it.
+        newer: whether it may have members that no table has.
+    """
     place = given.location
     if given.value is None:
+        return
+    if node is None:
+        _check_unknown(given)
         return
     if place == "/compute/tags" and isinstance(given.value, dict):
         for name, tag in given.members().items():
@@ -212,13 +280,13 @@ def _check(given: Input, node: Member) -> None:
     elif node.kind == "array":
         for element in given.elements():
             if node.members:
-                _check_members(element, node)
+                _check_members(element, node, newer)
             else:
                 element.text(hint=_TEXT)
     else:
-        _check_members(given, node)
+        _check_members(given, node, newer)
 
 
-def _check_members(given: Input, node: Member) -> None:
-    for name, member in given.members(node.members.keys()).items():
-        _check(member, node.members[name])
+def _check_members(given: Input, node: Member, newer: bool) -> None:
+    for name, member in given.members(None if newer else node.members.keys()).items():
+        _check(member, node.members.get(name), newer)

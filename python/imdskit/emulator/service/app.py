@@ -19,7 +19,7 @@ from imdskit.emulator.faults.engine import Faults
 from imdskit.emulator.faults.types import Fault, left
 from imdskit.emulator.machine import load_balancer
 from imdskit.emulator.machine.expansion import ExpandedMachine
-from imdskit.emulator.machine.identity import identities
+from imdskit.emulator.machine.identity import holder_id, identities
 from imdskit.emulator.machine.instance import Instance
 from imdskit.emulator.machine.seeded import Seeded
 from imdskit.emulator.service import profiles
@@ -31,7 +31,7 @@ from imdskit.emulator.service.routes import Attestor, Routes
 from imdskit.emulator.service.rules import refusal
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import NOT_FOUND, SERVER, Answer, entra_time, unknown_resource
+from imdskit.protocol.responses import OUTSIDE, SERVER, Answer, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
 """What the emulator's authority and issuer publish at a path: (media type, octets), or None."""
@@ -118,16 +118,20 @@ class App:
         self.throttle = throttle
         self.responses: ResponseCache | None = ResponseCache(request_id, cached_responses) if cached_responses else None
         self._downloads = downloads
-        self.tokens = TokenCache(issuer, clock, machine.text("resourceId"), seed)
+        self.tokens = TokenCache(issuer, clock, holder_id(machine), seed)
         self._routes = Routes(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
         """Return the response to one request. No request raises an exception."""
         if self.faults.on:
             context = RequestContext(self.machine, request)
-            fault = self.faults.take(context)
-            if fault is not None:
-                return self._faulty(context, fault)._replace(fault=fault.kind)
+            taken = self.faults.take(context)
+            if taken is not None:
+                response = self._faulty(context, taken.fault)
+                if not response.rule:
+                    return response._replace(fault=taken.fault.kind)
+                taken.give_back()
+                return response
         kept = None if self.responses is None else self.responses.find(request, self.machine)
         if kept is not None and self.responses is not None:
             if self.throttle is None or self.throttle.general():
@@ -143,6 +147,7 @@ class App:
         return response
 
     def _faulty(self, context: RequestContext, fault: Fault) -> Response:
+        """Return the response with the fault. A request that a rule or a limit refuses gets the refusal, to which no fault applies."""
         instead = fault.instead(context)
         if instead is not None:
             return instead
@@ -151,10 +156,14 @@ class App:
         if published is not None:
             return fault.after(published)
         if not (fault.slow and context.category == "identity" and self.throttle is not None):
-            return fault.after(self._limited(context))
+            response = self._limited(context)
+            return response if response.rule else fault.after(response)
         with ExitStack() as under_way:
             context.admitted = under_way.enter_context(self.throttle.identity())
-            response = fault.after(self._answer(context))
+            response = self._answer(context)
+            if response.rule:
+                return response
+            response = fault.after(response)
             return left(response, under_way.pop_all().close)
 
     def _limited(self, context: RequestContext) -> Response:
@@ -176,7 +185,7 @@ class App:
             return None
         found = self._downloads(parse_target(request.target).path.rstrip())
         if found is None:
-            return NOT_FOUND.response()
+            return OUTSIDE.response()
         media_type, octets = found
         return Response(200, (("Content-Type", media_type), ("Server", SERVER)), octets)
 

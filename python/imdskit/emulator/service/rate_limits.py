@@ -2,6 +2,9 @@
 
 Source: IMDS documentation, "Rate limiting". That the limits are those of a token bucket which holds one second's worth is *inferred*: no
 source says how the service counts.
+
+The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the machine's clock, because otherwise five requests
+would be all that such an emulator ever answers (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from imdskit.backends.contract import Bucket
-from imdskit.clock import Clock
+from imdskit.clock import Clock, ticks
 
 SECOND = 1_000_000_000
 
@@ -29,14 +32,14 @@ class RateLimits:
     """
 
     def __init__(self, bucket: Callable[[int, int, int], Bucket], clock: Clock) -> None:
-        self._clock = clock
+        self._now_ns = ticks(clock)
         self._general = bucket(GENERAL_PER_SECOND, SECOND, GENERAL_PER_SECOND)
         self._identity = bucket(IDENTITY_PER_SECOND, SECOND, IDENTITY_PER_SECOND)
         self._slots = threading.BoundedSemaphore(IDENTITY_CONCURRENT)
 
     def general(self) -> bool:
         """Return whether one more request is admitted now, to anything but ``/metadata/identity``."""
-        return self._general.take(self._clock.monotonic_ns()) == 0
+        return self._general.take(self._now_ns()) == 0
 
     @contextmanager
     def identity(self) -> Iterator[bool]:
@@ -48,6 +51,6 @@ class RateLimits:
             yield False
             return
         try:
-            yield self._identity.take(self._clock.monotonic_ns()) == 0
+            yield self._identity.take(self._now_ns()) == 0
         finally:
             self._slots.release()

@@ -50,7 +50,7 @@ def _root(context: RequestContext) -> Answer | None:
 
 
 def _outside(context: RequestContext) -> Answer | None:
-    return r.NOT_FOUND if context.category is None else None
+    return r.OUTSIDE if context.category is None else None
 
 
 def _limit(context: RequestContext) -> Answer | None:
@@ -244,9 +244,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "outside",
         "The path does not begin with `/metadata`, in any letter case.",
-        (r.NOT_FOUND,),
-        _I,
-        "programs that look for another cloud conclude rightly from a 404",
+        (r.OUTSIDE,),
+        _O,
+        "DataDog/datadog-agent#2861: the host's web server answers",
         _outside,
     ),
     Rule(

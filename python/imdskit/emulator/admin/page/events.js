@@ -3,7 +3,7 @@
 import { ask, looking } from "./ask.js";
 import { attempt, by, clock, day, draw, make, show, span, tell } from "./dom.js";
 
-const USUAL = { Freeze: 900, Reboot: 900, Redeploy: 600, Preempt: 30, Terminate: 300 };
+const USUAL = { Freeze: 900, Reboot: 900, Redeploy: 600, Preempt: 30, Terminate: 300, SpotRebalanceRecommendation: 30 };
 const seen = new Map(); // id -> what this page has seen of the event: first, started, gone, due, type, description
 const REMEMBERED = 30;
 let now = 0;

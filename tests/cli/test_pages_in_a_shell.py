@@ -1,0 +1,99 @@
+"""The commands of the pages on the emulator, run in a shell as written: none of them races with an emulator that has not started yet."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from imdskit.cli import MODULES, _module
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "docs/fleet.md", "docs/events.md", "docs/admin.md", "docs/page.md")
+
+
+def blocks(page: str) -> list[str]:
+    """Every block of shell commands that starts an emulator."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    fenced = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"(?:^ {4}\S.*\n)+", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return [block for block in (*fenced, *map(dedent, indented)) if "imdskit serve " in block and "[--" not in block]
+
+
+CASES = [(page, number) for page in PAGES for number in range(len(blocks(page)))]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def test_every_page_has_such_commands() -> None:
+    assert {page for page, _ in CASES} == set(PAGES)
+
+
+@pytest.mark.parametrize(("page", "number"), CASES)
+def test_the_commands_of_a_page_run_as_written(page: str, number: int, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "imdskit"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m imdskit "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "events.json").write_text('[{"EventType": "Freeze"}]')
+    script = blocks(page)[number]
+    for port in ("8080", "8170"):
+        script = script.replace(port, str(free_port()))
+    environment = {
+        **os.environ,
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "python"),
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    process = subprocess.Popen(
+        ["sh", "-ec", f"{script}\nkill $!\nwait $!\n"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        written, _ = process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert process.returncode == 0, written
+    assert "error" not in written
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_emulator_on_a_page_runs_in_the_background_and_is_waited_for(page: str) -> None:
+    for block in blocks(page):
+        lines = block.splitlines()
+        start = next(index for index, line in enumerate(lines) if line.startswith("imdskit serve "))
+        assert lines[start].endswith("&")
+        assert lines[start + 1].startswith("until [ -s ")
+
+
+@pytest.mark.parametrize("verb", ["serve", "get", "attest", "token", "detect", "record", "report", "explain", "doctor"])
+def test_the_synopsis_has_every_option(verb: str) -> None:
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    _module(verb).add_arguments(parser)
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    found = re.search(rf"^    imdskit {verb} .*\n(?: {{16,}}.*\n)*", text, re.MULTILINE)
+    assert found is not None
+    assert verb in MODULES
+    synopsis = set(re.findall(r"--?[a-z][a-z-]*", found[0]))
+    assert [action.dest for action in parser._actions if action.option_strings and not synopsis & {*action.option_strings}] == []
