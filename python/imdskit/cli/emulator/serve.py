@@ -29,8 +29,6 @@ BACKENDS = ("auto", "python", "rust")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", type=_port, default=0, help="to listen on; 0, the default, takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; loopback by default")
-    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
-    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument(
         "--fleet", metavar="N", type=_seed, help="so many machines in one process; the scenario is their template (docs/fleet.md)"
     )
@@ -40,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
     )
+    add_emulator_arguments(parser)
+
+
+def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `imdskit serve` and `imdskit run` share: all but those that say where to listen."""
+    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
+    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
