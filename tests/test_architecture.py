@@ -64,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
         "imdskit.pki",
         "imdskit.strict_json",
         "imdskit.protocol",
+        "imdskit.testing",
     }
     | BASE,
     "imdskit.testing": {"imdskit.emulator"} | BASE,

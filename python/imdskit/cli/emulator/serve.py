@@ -9,7 +9,10 @@ import argparse
 import json
 import os
 import signal
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
@@ -90,14 +93,7 @@ def run(options: argparse.Namespace) -> int:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         backend = backends.get(options.backend)
-        emulator: Host = _fleet(options, backend) if options.fleet is not None else _machine(options, backend)
-        try:
-            if options.trust_out is not None:
-                inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
-            _explained(emulator)
-            emulator.start()
-            if options.state_file is not None:
-                _write_state(options.state_file, emulator)
+        with running(options, backend) as emulator:
             ready = {
                 "url": emulator.url,
                 "pid": os.getpid(),
@@ -110,19 +106,33 @@ def run(options: argparse.Namespace) -> int:
             output.octets(json.dumps(ready).encode("ascii"))
             output.flush()
             stop.wait()
-        finally:
-            emulator.stop()
-            if options.state_file is not None:
-                private_files.remove(options.state_file)
-        if options.snapshot is not None:
-            snapshot.save(emulator)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
 
 
-def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
+@contextmanager
+def running(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Iterator[Host]:
+    """Start the emulator that the options describe. At the end stop it, and write its snapshot unless something failed."""
+    emulator: Host = _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
+    try:
+        if options.trust_out is not None:
+            inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
+        _explained(emulator)
+        emulator.start()
+        if options.state_file is not None:
+            _write_state(options.state_file, emulator)
+        yield emulator
+    finally:
+        emulator.stop()
+        if options.state_file is not None:
+            private_files.remove(options.state_file)
+    if options.snapshot is not None:
+        snapshot.save(emulator)
+
+
+def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Emulator:
     for name in ("fleet_by", "fleet_network"):
         if getattr(options, name) is not None:
             location = "--" + name.replace("_", "-")
@@ -146,6 +156,7 @@ def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
         admin_port=admin_port,
         admin_token=token,
         snapshot_file=options.snapshot,
+        listener=listener,
     )
 
 
