@@ -12,7 +12,7 @@ from imdskit.client import Client
 from imdskit.client.detect import Evidence, detect
 from imdskit.emulator.http.hosts import SERVICE
 from imdskit.emulator.namespace import loopback
-from imdskit.emulator.namespace.host_address import HostAddress
+from imdskit.emulator.namespace.host_address import host_address
 from imdskit.errors import UsageError
 
 
@@ -33,7 +33,7 @@ def address(*, force: bool) -> Iterator[None]:
         )
     if not force:
         check(detect(Client(f"http://{SERVICE}", retry=None)))
-    with HostAddress():
+    with host_address():
         yield
 
 

@@ -75,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     for name in (name for name, value in changes.items() if value is None):
         variables.pop(name, None)
     plan = Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
+    if options.journal is not None:
+        inputs.write(options.journal, b"")  # a file that cannot be written is reported before the command runs
     backend = backends.get(options.backend)
     with ExitStack() as stack:
         if options.network == "host":
@@ -83,9 +85,9 @@ def run(options: argparse.Namespace) -> int:
             stack.enter_context(host_network.address(force=options.force))
         command = stack.enter_context(Command(plan))
         if options.network == "pasta":
-            from imdskit.emulator.namespace.pasta import Pasta
+            from imdskit.emulator.namespace.pasta import pasta
 
-            stack.enter_context(Pasta(command.pid))
+            stack.enter_context(pasta(command.pid))
         emulator = stack.enter_context(serve.running(options, backend, command.listener))
         stopped = command.stopped_early()
         if stopped is None:

@@ -112,7 +112,7 @@ def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
         os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.stderr.write(f"error: bad-argument: The command `{plan.words[0]!a:.200}` cannot be executed: {why}.\n")
+        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
         sys.stderr.flush()
         return NOT_FOUND if isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
 
