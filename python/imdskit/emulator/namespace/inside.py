@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -114,7 +115,9 @@ def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
         sys.stderr.flush()
-        return NOT_FOUND if isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
+        # A folder of PATH that this user may not search gives EACCES, although there is no such command anywhere.
+        nowhere = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
+        return NOT_FOUND if nowhere or isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
 
 
 def _leave_group() -> None:

@@ -43,7 +43,7 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
     """
     number = number or 0
     causes = [cause for find in _CAUSES if (cause := find(step, number, proc)) is not None]
-    why = " ".join(cause.found for cause in causes) or "No known cause was found."
+    why = " ".join(cause.found for cause in causes) or "No known cause was found; a chroot can look like this."
     hint = (
         " ".join(cause.change for cause in causes)
         or "Try it as root, or in a container whose security profile allows unshare(2) and mount(2)."
