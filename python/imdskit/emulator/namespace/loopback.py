@@ -17,10 +17,12 @@ NAME = "lo"
 
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
 """SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP."""
-_NEW_ADDRESS, _DELETE_ADDRESS = 20, 21
-"""RTM_NEWADDR, RTM_DELADDR."""
-_REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
-"""NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE."""
+_NEW_ADDRESS, _DELETE_ADDRESS, _GET_ADDRESSES = 20, 21, 22
+"""RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR."""
+_REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _DUMP, _CREATE = 0x1, 0x4, 0x200, 0x300, 0x400
+"""NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_DUMP, NLM_F_CREATE."""
+_ERROR, _DONE = 2, 3
+"""NLMSG_ERROR, NLMSG_DONE."""
 _ADDRESS, _LOCAL, _HOST_SCOPE = 1, 2, 254
 """IFA_ADDRESS, IFA_LOCAL, RT_SCOPE_HOST."""
 _HEADER = struct.Struct("=LHHLL")
@@ -50,13 +52,35 @@ def remove(address: str = SERVICE) -> None:
 
 
 def is_local(address: str = SERVICE) -> bool:
-    """Return whether an interface of this machine has the address, so that a socket can be bound to it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+    """Return whether an interface of this network namespace has the IPv4 address. Raises OSError.
+
+    Binding a socket would not tell: a namespace whose interfaces are all down accepts every address.
+    """
+    packed = socket.inet_aton(address)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        body = struct.pack("=BBBBL", socket.AF_INET, 0, 0, 0, 0)
+        netlink.send(_HEADER.pack(_HEADER.size + len(body), _GET_ADDRESSES, _REQUEST | _DUMP, 1, 0) + body)
+        while True:
+            reply = netlink.recv(1 << 16)
+            start = 0
+            while start < len(reply):
+                length, kind = _HEADER.unpack_from(reply, start)[:2]
+                if kind in (_DONE, _ERROR):
+                    return False
+                if _local_address(reply[start + _HEADER.size : start + length]) == packed:
+                    return True
+                start += (length + 3) & ~3
+
+
+def _local_address(message: bytes) -> bytes:
+    """Return the attribute IFA_LOCAL of a struct ifaddrmsg."""
+    start = 8
+    while start + 4 <= len(message):
+        length, name = struct.unpack_from("=HH", message, start)
+        if name == _LOCAL:
+            return message[start + 4 : start + length]
+        start += max(4, (length + 3) & ~3)
+    return b""
 
 
 def _request(kind: int, flags: int, address: str) -> None:
