@@ -77,6 +77,7 @@ ALLOWED: dict[str, set[str]] = {
         "imdskit.pki",
         "imdskit.strict_json",
         "imdskit.protocol",
+        "imdskit.testing",
     }
     | BASE,
     "imdskit.testing": {"imdskit.emulator"} | BASE,

@@ -53,6 +53,11 @@ class UsageCode(Code):
     """Codes of :class:`imdskit.errors.UsageError`."""
 
     BAD_ARGUMENT = "bad-argument", "An argument of a call or command is invalid.", "Correct the argument that the location names."
+    NAMESPACES_REFUSED = (
+        "namespaces-refused",
+        "The system does not let this user create the namespaces that `imdskit run` needs.",
+        "The message names the cause, and the hint the setting to change. Other ways are in docs/reach-the-address.md.",
+    )
 
 
 class DerCode(Code):

@@ -118,7 +118,8 @@ class TrustError(ImdskitError):
 
 
 class UsageError(ImdskitError, ValueError):
-    """Invalid argument: a wrong type, a value out of range, an unknown cloud, a time without zone. Also a ValueError. Code: ``bad-argument``."""
+    """Invalid argument: a wrong type, a value out of range, an unknown cloud, a time without zone. Also a ValueError. Codes: ``bad-argument``,
+    ``namespaces-refused`` (the system refuses what `imdskit run` needs)."""
 
 
 class BackendError(ImdskitError):

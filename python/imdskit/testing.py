@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from imdskit.emulator import Emulator, Fleet
 from imdskit.emulator.authority.keys import Keys
@@ -41,7 +42,8 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     """Variables by which programs find the service at ``url``.
 
     ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` is read by azure-identity and msal of several languages, the Azure CLI, PyArrow and TileDB;
-    ``ARM_MSI_ENDPOINT`` by Terraform; ``CPL_AZURE_VM_API_ROOT_URL`` by GDAL. Loopback is excepted from proxies. Sources: those programs, tried.
+    ``ARM_MSI_ENDPOINT`` by Terraform; ``CPL_AZURE_VM_API_ROOT_URL`` by GDAL. Loopback and the address are excepted from proxies.
+    Sources: those programs, tried.
 
     Args:
         url: base address of an emulator.
@@ -50,7 +52,9 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     Returns:
         value by name; None: it must not be set.
     """
-    around = {name: f"{current[name]},{LOOPBACK}" if current.get(name) else LOOPBACK for name in ("NO_PROXY", "no_proxy")}
+    host = urlsplit(url).hostname or ""
+    direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
+    around = {name: f"{current[name]},{direct}" if current.get(name) else direct for name in ("NO_PROXY", "no_proxy")}
     found = {
         "AZURE_POD_IDENTITY_AUTHORITY_HOST": url,
         "ARM_MSI_ENDPOINT": f"{url}/metadata/identity/oauth2/token",

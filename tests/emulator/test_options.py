@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +51,7 @@ COMMON: list[tuple[str, Any]] = [
     ("admin_port", 70_000),
     ("admin_token", 16 * b"a"),
 ]
-ONE: list[tuple[str, Any]] = [("scenario", 1), ("scenario", {"cloud": "public"}), ("snapshot_file", 3), ("keys", {})]
+ONE: list[tuple[str, Any]] = [("scenario", 1), ("scenario", {"cloud": "public"}), ("snapshot_file", 3), ("keys", {}), ("listener", 3)]
 MANY: list[tuple[str, Any]] = [
     ("template", None),
     ("count", "5"),
@@ -94,3 +97,43 @@ def test_a_machine_is_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     imds.patch({"compute": {"name": "other"}})
     assert len(expanded) == 2
     imds.stop()
+
+
+def test_an_emulator_listens_on_a_given_socket() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    with Emulator("linux", 1, port=1, listener=listener) as imds:
+        assert imds.url == f"http://127.0.0.1:{port}"
+        request = urllib.request.Request(imds.url + "/metadata/versions", headers={"Metadata": "true"})
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            assert reply.status == 200
+    assert listener.fileno() == -1
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "number", "words"),
+    [
+        ("169.254.169.254", 80, errno.EADDRNOTAVAIL, ("imdskit run", "ip address add 169.254.169.254/32 dev lo", "reach-the-address.md")),
+        ("192.0.2.1", 80, errno.EADDRNOTAVAIL, ("ip address", "0.0.0.0")),
+        ("127.0.0.1", 80, errno.EADDRINUSE, ("Another program",)),
+        ("127.0.0.1", 80, errno.EACCES, ("port 80", "imdskit run")),
+        ("no-such-name", 80, None, ("127.0.0.1",)),
+    ],
+    ids=str,
+)
+def test_an_address_that_cannot_be_listened_on_has_a_hint(
+    host: str, port: int, number: int | None, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, "told by the test")
+
+    monkeypatch.setattr("socketserver.TCPServer.server_bind", fail)
+    with pytest.raises(UsageError) as caught:
+        Emulator("linux", 1, host=host, port=port)
+    assert [word for word in words if word not in caught.value.hint] == []
+
+
+def test_the_address_of_the_service_is_not_here_without_help() -> None:
+    with pytest.raises(UsageError) as caught:
+        Emulator("linux", 1, host="169.254.169.254")
+    assert "imdskit run" in caught.value.hint

@@ -23,6 +23,7 @@ OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 VERBS = {
     "serve": "play the Instance Metadata Service on this machine",
+    "run": "run a command on an emulated Azure machine",
     "get": "ask the service",
     "attest": "fetch an attested document",
     "verify": "decide whether an attested document was signed by Azure, for whom, and when",
@@ -42,6 +43,7 @@ VERBS = {
 
 MODULES = {
     "serve": "imdskit.cli.emulator.serve",
+    "run": "imdskit.cli.emulator.run",
     "get": "imdskit.cli.client.get",
     "attest": "imdskit.cli.client.attest",
     "verify": "imdskit.cli.verifier.verify",

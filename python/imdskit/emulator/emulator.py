@@ -6,6 +6,7 @@ with Emulator("windows", seed=1) as imds:
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Emulator(Host):
         admin_token: token that clients of the admin API must send; None makes one.
         snapshot_file: file to resume from, if it exists, and to which :meth:`save` writes.
         keys: keys generated before; emulators that share them and have the same seed start in milliseconds.
+        listener: bound TCP socket to listen on instead of ``host`` and ``port``, perhaps of another network namespace. The emulator closes it.
 
     Attributes:
         scenario: the checked scenario; another one after :meth:`patch`, :meth:`become` and :meth:`restore`.
@@ -88,6 +90,7 @@ class Emulator(Host):
         admin_token: str | None = None,
         snapshot_file: str | Path | None = None,
         keys: Keys | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
         options = Options(
             seed=seed,
@@ -106,6 +109,7 @@ class Emulator(Host):
             admin_token=admin_token,
             snapshot_file=snapshot_file,
             keys=keys,
+            listener=listener,
         )
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():

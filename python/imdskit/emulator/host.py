@@ -134,6 +134,7 @@ class Host:
             hosts=hosts,
             misdirected=self.misdirected,
             quick=self.quick,
+            listener=options.listener,
         )
         with self.closed_on_error():
             self.addressing.open(self._server)

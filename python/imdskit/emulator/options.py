@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("admin_token", str | None, "text or None"),
     ("snapshot_file", str | Path | None, "a path or None"),
     ("keys", Keys | None, "a Keys object or None"),
+    ("listener", socket.socket | None, "a bound TCP socket or None"),
 )
 _RANGES = (
     ("seed", -LARGEST, LARGEST),
@@ -63,6 +65,7 @@ class Options:
     admin_token: str | None = None
     snapshot_file: str | Path | None = None
     keys: Keys | None = None
+    listener: socket.socket | None = None
 
     def __post_init__(self) -> None:
         for name, kind, expected in _KINDS:

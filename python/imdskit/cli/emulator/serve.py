@@ -9,7 +9,10 @@ import argparse
 import json
 import os
 import signal
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
@@ -29,8 +32,6 @@ BACKENDS = ("auto", "python", "rust")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", type=_port, default=0, help="to listen on; 0, the default, takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; loopback by default")
-    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
-    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument(
         "--fleet", metavar="N", type=_seed, help="so many machines in one process; the scenario is their template (docs/fleet.md)"
     )
@@ -40,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
     )
+    add_emulator_arguments(parser)
+
+
+def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `imdskit serve` and `imdskit run` share: all but those that say where to listen."""
+    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
+    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
@@ -85,14 +93,7 @@ def run(options: argparse.Namespace) -> int:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         backend = backends.get(options.backend)
-        emulator: Host = _fleet(options, backend) if options.fleet is not None else _machine(options, backend)
-        try:
-            if options.trust_out is not None:
-                inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
-            _explained(emulator)
-            emulator.start()
-            if options.state_file is not None:
-                _write_state(options.state_file, emulator)
+        with running(options, backend) as emulator:
             ready = {
                 "url": emulator.url,
                 "pid": os.getpid(),
@@ -105,19 +106,33 @@ def run(options: argparse.Namespace) -> int:
             output.octets(json.dumps(ready).encode("ascii"))
             output.flush()
             stop.wait()
-        finally:
-            emulator.stop()
-            if options.state_file is not None:
-                private_files.remove(options.state_file)
-        if options.snapshot is not None:
-            snapshot.save(emulator)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
 
 
-def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
+@contextmanager
+def running(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Iterator[Host]:
+    """Start the emulator that the options describe. At the end stop it, and write its snapshot unless something failed."""
+    emulator: Host = _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
+    try:
+        if options.trust_out is not None:
+            inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
+        _explained(emulator)
+        emulator.start()
+        if options.state_file is not None:
+            _write_state(options.state_file, emulator)
+        yield emulator
+    finally:
+        emulator.stop()
+        if options.state_file is not None:
+            private_files.remove(options.state_file)
+    if options.snapshot is not None:
+        snapshot.save(emulator)
+
+
+def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Emulator:
     for name in ("fleet_by", "fleet_network"):
         if getattr(options, name) is not None:
             location = "--" + name.replace("_", "-")
@@ -141,6 +156,7 @@ def _machine(options: argparse.Namespace, backend: Backend) -> Emulator:
         admin_port=admin_port,
         admin_token=token,
         snapshot_file=options.snapshot,
+        listener=listener,
     )
 
 

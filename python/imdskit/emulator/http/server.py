@@ -10,6 +10,7 @@ This is the only module that knows ``http.server``. It has the driver with a thr
 
 from __future__ import annotations
 
+import errno
 import socket
 import socketserver
 import struct
@@ -28,7 +29,7 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.emulator.http.connection import CLOSED, CONTINUE, NEED_DATA, SECOND, SEND_CONTINUE, Connection
 from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
 from imdskit.emulator.http.framing import Refusal
-from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.hosts import SERVICE, Hosts
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
 from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
@@ -192,6 +193,7 @@ class Server(ThreadingHTTPServer):
         misdirected: returns the response to a request for another Host.
         quick: returns whether the service answers a request without waiting. Such requests need no thread where the system has ``epoll`` and
             ``handler`` is :class:`Handler` itself. None: each connection has a thread.
+        listener: bound socket to listen on instead of ``host`` and ``port``; closed with the server.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -213,6 +215,7 @@ class Server(ThreadingHTTPServer):
         hosts: Hosts | None = None,
         misdirected: Service = wrong_host,
         quick: Quick | None = None,
+        listener: socket.socket | None = None,
     ) -> None:
         self.service = service
         self.clock = clock or SystemClock()
@@ -221,6 +224,7 @@ class Server(ThreadingHTTPServer):
         self.hosts = hosts
         self.misdirected = misdirected
         self.stopping = False
+        self._listener = listener
         self._halt = threading.Event()
         self._date = (0, "")
         self._swept = self.watch.monotonic_ns()
@@ -235,7 +239,8 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__((host, port), handler)
         except (OSError, OverflowError) as error:
-            raise UsageError("bad-argument", f"Cannot listen on {host} port {port}: {error}.") from None
+            hint = _listen_hint(host, port, error.errno) if isinstance(error, OSError) else ""
+            raise UsageError("bad-argument", f"Cannot listen on {host} port {port}: {error}.", hint=hint) from None
         if quick is not None and handler is Handler and EventLoop.possible:
             self._event_loop = EventLoop(self, quick)
 
@@ -254,8 +259,13 @@ class Server(ThreadingHTTPServer):
             self._event_loop.stop()
 
     def server_bind(self) -> None:
-        """Bind without asking the name service for the machine's name, as ``HTTPServer`` would."""
-        socketserver.TCPServer.server_bind(self)
+        """Bind without asking the name service for the machine's name, as ``HTTPServer`` would; or take the given socket."""
+        if self._listener is None:
+            socketserver.TCPServer.server_bind(self)
+        else:
+            self.socket.close()
+            self.socket = self._listener
+            self.server_address = self.socket.getsockname()
         name, self.server_port = self.server_address[:2]
         self.server_name = str(name)
 
@@ -421,3 +431,19 @@ class Server(ThreadingHTTPServer):
         self._turned_away.append((self.watch.monotonic_ns() + SECOND, request))
         while len(self._turned_away) > self.connections:
             self._turned_away.popleft()[1].close()
+
+
+def _listen_hint(host: str, port: int, number: int | None) -> str:
+    """Return what to do about an error of ``bind`` or ``listen``."""
+    if number == errno.EADDRNOTAVAIL and host == SERVICE:
+        return (
+            "No interface of this machine has this address. `imdskit run -- COMMAND` runs a command where the address exists, without root. "
+            f"To add it yourself, as root: `ip address add {SERVICE}/32 dev lo`. See docs/reach-the-address.md."
+        )
+    if number == errno.EADDRNOTAVAIL:
+        return "No interface of this machine has this address. Give one that `ip address` lists; 0.0.0.0 stands for all of them."
+    if number == errno.EADDRINUSE:
+        return "Another program listens there. Stop it, or choose another port; 0 takes a free one."
+    if number in (errno.EACCES, errno.EPERM):
+        return f"This user may not listen on port {port}. Choose a port from 1024 up, or use `imdskit run -- COMMAND` for port 80."
+    return "Give the address of an interface of this machine as --host, such as 127.0.0.1."

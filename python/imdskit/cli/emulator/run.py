@@ -1,0 +1,125 @@
+"""Run a command, unchanged, on an emulated Azure machine: the emulator responds at 169.254.169.254.
+
+Linux only. Without root, the command runs in namespaces of its own, where no
+other network exists. It keeps its user and gets no capabilities.
+
+  imdskit run -- curl -s -H Metadata:true \\
+    'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
+
+Exit status: that of the command, or 128 + N if signal N ended it; 127 there is
+no such command, 126 it cannot be executed; 2 a mistake in the arguments, or the
+system refuses the namespaces."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from contextlib import ExitStack
+
+from imdskit import backends
+from imdskit.cli.emulator import serve
+from imdskit.cli.shared import inputs, output
+from imdskit.emulator.host import Host
+from imdskit.emulator.http.hosts import SERVICE
+from imdskit.errors import UsageError
+
+ISSUERS = "ca-issuers"
+"""Stands for all hosts from which genuine certificates of Azure's authorities are fetched."""
+NETWORKS = ("none", "pasta", "host")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.PARSER, help="the command and its arguments, best after `--`")
+    parser.add_argument(
+        "--network",
+        choices=NETWORKS,
+        default="none",
+        help="what the command reaches besides the emulator:\nnone  nothing, the default\n"
+        "pasta the network of this machine, through the program pasta\n"
+        "host  everything; adds the address to this machine, needs root",
+    )
+    parser.add_argument("--force", action="store_true", help="with --network host: even if this seems to be a real Azure machine")
+    parser.add_argument(
+        "--map-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help=f"a host name that leads to the emulator; {ISSUERS} stands for\nthe hosts of genuine CA Issuers addresses",
+    )
+    parser.add_argument("--journal", metavar="FILE", help="at the end, write all requests here, one line of JSON each")
+    parser.add_argument("--show-requests", action="store_true", help="at the end, list the requests on standard error")
+    serve.add_emulator_arguments(parser)
+    parser.set_defaults(host=SERVICE, port=80, fleet=None, fleet_by=None, fleet_network=None)
+
+
+def run(options: argparse.Namespace) -> int:
+    if sys.platform != "linux":
+        hint = "Start `imdskit serve`, and give its address to the program; docs/reach-the-address.md says how."
+        raise UsageError("bad-argument", "`imdskit run` needs Linux.", location="run", hint=hint)
+    # These need Linux, and are imported after the check.
+    from imdskit.emulator.namespace.command import Command
+    from imdskit.emulator.namespace.inside import Plan
+    from imdskit.testing import environment
+
+    words = options.command[1:] if options.command[0] == "--" else options.command
+    if not words:
+        raise UsageError("bad-argument", "No command was given.", location="COMMAND", hint="Write it after `--`.")
+    if options.force and options.network != "host":
+        raise UsageError("bad-argument", "--force is for --network host alone.", location="--force", hint="Leave it out.")
+    mapped = _mapped(options.map_host)
+    options.allow_host = [*options.allow_host, *mapped]
+    changes = environment(f"http://{SERVICE}", os.environ)
+    variables = {**os.environ, **{name: value for name, value in changes.items() if value is not None}}
+    for name in (name for name, value in changes.items() if value is None):
+        variables.pop(name, None)
+    plan = Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
+    if options.journal is not None:
+        inputs.write(options.journal, b"")  # a file that cannot be written is reported before the command runs
+    backend = backends.get(options.backend)
+    with ExitStack() as stack:
+        if options.network == "host":
+            from imdskit.cli.emulator import host_network
+
+            stack.enter_context(host_network.address(force=options.force))
+        command = stack.enter_context(Command(plan))
+        if options.network == "pasta":
+            from imdskit.emulator.namespace.pasta import pasta
+
+            stack.enter_context(pasta(command.pid))
+        emulator = stack.enter_context(serve.running(options, backend, command.listener))
+        stopped = command.stopped_early()
+        if stopped is None:
+            command.start()
+            stopped = command.wait()
+        _report(options, emulator)
+    return stopped
+
+
+def _mapped(names: list[str]) -> list[str]:
+    """Return the host names that lead to the emulator. Raises UsageError for one that no hosts file can hold."""
+    found: dict[str, None] = {}
+    for name in names:
+        if name == ISSUERS:
+            from imdskit.verify.aia.locations import LOCATIONS
+
+            found.update(dict.fromkeys(location.host for location in LOCATIONS))
+        elif name and all(part and part.isascii() and part.replace("-", "").replace("_", "").isalnum() for part in name.split(".")):
+            found[name.lower()] = None
+        else:
+            hint = f"Give a name such as www.example.com, or {ISSUERS}."
+            raise UsageError("bad-argument", f"Not a host name: {name!a:.80}.", location="--map-host", hint=hint)
+    return list(found)
+
+
+def _report(options: argparse.Namespace, emulator: Host) -> None:
+    """Write what was requested, as the options say."""
+    entries = list(emulator.journal)
+    if options.show_requests:
+        output.note(f"Requests received: {emulator.journal.tally().total}")
+        for entry in entries:
+            why = "".join(f" ({name} {value})" for name, value in (("rule", entry.rule), ("fault", entry.fault)) if value)
+            output.note(f"{entry.number:5} {entry.method} {entry.target} -> {entry.status}{why}")
+    if options.journal is not None:
+        inputs.write(options.journal, b"".join(json.dumps(entry.json()).encode("ascii") + b"\n" for entry in entries))

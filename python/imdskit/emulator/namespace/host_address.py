@@ -1,0 +1,39 @@
+"""The service's address on the loopback interface of this machine, for as long as this process lives."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.namespace import loopback
+from imdskit.emulator.namespace.guard import Guard
+from imdskit.errors import UsageError
+
+
+def host_address() -> Guard:
+    """Return a context manager that adds the address on entry and removes it on exit, or when this process dies.
+
+    Raises:
+        UsageError: on entry: the address cannot be added.
+    """
+    return Guard(_Address(), _refused)
+
+
+class _Address:
+    def begin(self) -> str:
+        try:
+            loopback.bring_up()
+            loopback.add(SERVICE)
+        except OSError as error:
+            return os.strerror(error.errno or errno.EIO)
+        return ""
+
+    def end(self) -> None:
+        loopback.remove(SERVICE)
+
+
+def _refused(why: str) -> UsageError:
+    hint = "Run it as root, or in a container with CAP_NET_ADMIN. Without root, leave out `--network host`."
+    message = f"The address {SERVICE} cannot be added to the loopback interface: {why or 'the process that adds it was killed'}."
+    return UsageError("bad-argument", message, location="--network", hint=hint)

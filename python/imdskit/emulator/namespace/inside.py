@@ -1,0 +1,147 @@
+"""The two processes between `imdskit run` and its command: they create the namespaces, prepare them, and start the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.namespace import hosts_file, loopback, supervision
+from imdskit.emulator.namespace import system_calls as system
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+"""Exit statuses of a command that cannot be executed or does not exist, as in shells (POSIX, "Exit Status for Commands")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be run, and where.
+
+    Attributes:
+        words: the command and its arguments.
+        environment: of the command.
+        own_network: whether the command has user and network namespaces with the service's address, or those of the caller.
+        mapped_hosts: names that resolve to the service's address.
+    """
+
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    own_network: bool
+    mapped_hosts: Sequence[str]
+
+
+def begin(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller: int) -> NoReturn:
+    """Run in a child of the caller; never returns.
+
+    Args:
+        plan: what to run.
+        channel: to the caller. One message goes there: a failure, or that everything is ready, with the listening socket. The command
+            starts as soon as one message has come back.
+        mask: signal mask of the command.
+        caller: process id of the caller.
+    """
+    _leave(lambda: _create(plan, channel, mask, caller))
+
+
+def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller: int) -> int:
+    """Create the namespaces; then wait for the first process in them."""
+    user, group = os.geteuid(), os.getegid()
+    with _step(channel, "unshare"):
+        system.unshare(system.NEW_MOUNTS | system.NEW_PIDS | ((system.NEW_USER | system.NEW_NETWORK) if plan.own_network else 0))
+    system.die_with_parent(signal.SIGKILL)
+    if os.getppid() != caller:
+        return 1
+    if plan.own_network:
+        with _step(channel, "maps"):
+            own = Path("/proc/self")
+            (own / "setgroups").write_text("deny")  # without this the kernel refuses the map of groups: user_namespaces(7)
+            (own / "uid_map").write_text(f"{user} {user} 1")
+            (own / "gid_map").write_text(f"{group} {group} 1")
+    first = os.fork()
+    if first == 0:
+        _leave(lambda: _prepare(plan, channel, mask))
+    channel.close()
+    _leave_group()
+    return supervision.wait(first)
+
+
+def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> int:
+    """Prepare the namespaces as the first process of the PID namespace; then wait for the command. All processes end with this one."""
+    system.die_with_parent(signal.SIGKILL)
+    with _step(channel, "mounts"):
+        system.mount("", "/", "", system.RECURSIVE | system.PRIVATE)
+    sockets = []
+    if plan.own_network:
+        with _step(channel, "network"):
+            loopback.bring_up()
+            loopback.add(SERVICE)
+            sockets.append(socket.create_server((SERVICE, 80)))
+    if plan.mapped_hosts:
+        with _step(channel, "hosts"):
+            hosts_file.map_names(plan.mapped_hosts)
+    with suppress(OSError):  # refused where parts of /proc are masked, as in containers; then /proc shows processes of the caller
+        system.mount("proc", "/proc", "proc", system.NO_SUID | system.NO_DEVICES | system.NO_EXEC)
+    socket.send_fds(channel, [b"{}"], [each.fileno() for each in sockets])
+    for each in sockets:
+        each.close()
+    if not channel.recv(1):  # the caller has ended, or has given up
+        return 1
+    channel.close()
+    command = os.fork()
+    if command == 0:
+        _leave(lambda: _execute(plan, mask))
+    _leave_group()
+    return supervision.wait(command, reap_all=True)
+
+
+def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
+    """Become the command. Return an exit status if that fails."""
+    if plan.own_network:
+        system.drop_capabilities()
+    supervision.restore(mask)
+    try:
+        os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
+        sys.stderr.flush()
+        # A folder of PATH that this user may not search gives EACCES, although there is no such command anywhere.
+        nowhere = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
+        return NOT_FOUND if nowhere or isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
+
+
+def _leave_group() -> None:
+    """Leave the process group, so that a signal to the group reaches the command once and not through this process again."""
+    with suppress(PermissionError):
+        os.setpgid(0, 0)
+
+
+@contextmanager
+def _step(channel: socket.socket, name: str) -> Iterator[None]:
+    """Tell the caller which step failed, and end this process."""
+    try:
+        yield
+    except OSError as error:
+        channel.send(json.dumps({"step": name, "errno": error.errno}).encode("ascii"))
+        os._exit(1)
+
+
+def _leave(work: Callable[[], int]) -> NoReturn:
+    """End this process with the status that the work returns, without running anything that the caller has left to do at its exit."""
+    status = 1
+    try:
+        status = work()
+    finally:
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        os._exit(status)

@@ -1,0 +1,138 @@
+"""Why the system refuses namespaces, and what to change.
+
+The kernel says only `Operation not permitted`. Each function below knows one cause and the file that shows it. Where several causes fit,
+the message names all of them. Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution; tried except for AppArmor.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from imdskit.errors import UsageError
+
+_LIMITS = ("max_user_namespaces", "max_net_namespaces", "max_mnt_namespaces", "max_pid_namespaces")
+_FORBIDDEN = (errno.EPERM, errno.EACCES)
+_STEPS = {
+    "unshare": "create namespaces",
+    "maps": "map the user in a user namespace",
+    "mounts": "make mounts private in a mount namespace",
+    "network": "give the loopback interface of a network namespace the address 169.254.169.254",
+    "hosts": "mount a hosts file in a mount namespace",
+    "start": "start a process",
+}
+
+
+class Cause(NamedTuple):
+    """A cause. Attributes: ``found``: what was found, a sentence; ``change``: what to do, a sentence."""
+
+    found: str
+    change: str
+
+
+def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageError:
+    """Return the error for a step that failed.
+
+    Args:
+        step: a name in ``_STEPS``.
+        number: the ``errno``.
+        proc: where procfs is mounted.
+    """
+    number = number or 0
+    causes = [cause for find in _CAUSES if (cause := find(step, number, proc)) is not None]
+    why = " ".join(cause.found for cause in causes) or "No known cause was found; a chroot can look like this."
+    hint = (
+        " ".join(cause.change for cause in causes)
+        or "Try it as root, or in a container whose security profile allows unshare(2) and mount(2)."
+    )
+    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number)}. {why}"
+    return UsageError("namespaces-refused", message, location=step, hint=f"{hint} {_ELSEWHERE}")
+
+
+_ELSEWHERE = "Other ways to reach the address are in docs/reach-the-address.md."
+
+
+def _limit(_: str, number: int, proc: Path) -> Cause | None:
+    if number != errno.ENOSPC:
+        return None
+    zero = [f"user.{name}" for name in _LIMITS if _text(proc / "sys" / "user" / name) == "0"]
+    if zero:
+        change = "Set it to a positive number, as root: " + ", ".join(f"`sysctl -w {name}=10000`" for name in zero) + "."
+        return Cause(f"{' and '.join(zero)} {'is' if len(zero) == 1 else 'are'} 0.", change)
+    return Cause(
+        "A limit of /proc/sys/user is reached, or user namespaces are nested more than 32 deep.",
+        "Raise user.max_user_namespaces and user.max_net_namespaces with `sysctl -w`, as root.",
+    )
+
+
+def _debian(_: str, number: int, proc: Path) -> Cause | None:
+    if number not in _FORBIDDEN or _text(proc / "sys" / "kernel" / "unprivileged_userns_clone") != "0":
+        return None
+    return Cause("kernel.unprivileged_userns_clone is 0.", "Run `sysctl -w kernel.unprivileged_userns_clone=1`, as root.")
+
+
+def _apparmor(_: str, number: int, proc: Path) -> Cause | None:
+    if number not in _FORBIDDEN or _text(proc / "sys" / "kernel" / "apparmor_restrict_unprivileged_userns") != "1":
+        return None
+    return Cause(
+        "kernel.apparmor_restrict_unprivileged_userns is 1, as on Ubuntu 24.04: AppArmor lets only programs with a profile use user namespaces.",
+        "Run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, as root, or give the Python interpreter an AppArmor profile with `userns,`.",
+    )
+
+
+def _chroot(_: str, number: int, proc: Path) -> Cause | None:
+    mounts = _text(proc / "self" / "mountinfo")
+    if number not in _FORBIDDEN or mounts is None or any(line.split()[4:5] == ["/"] for line in mounts.splitlines()):
+        return None
+    return Cause(
+        "This process is in a chroot, where the kernel creates no user namespace.",
+        "Enter the root with pivot_root(2) or a container instead.",
+    )
+
+
+def _seccomp(_: str, number: int, proc: Path) -> Cause | None:
+    status = _text(proc / "self" / "status") or ""
+    if number not in (*_FORBIDDEN, errno.ENOSYS) or "Seccomp:2" not in "".join(status.split()):
+        return None
+    return Cause(
+        "A seccomp filter applies to this process, as in containers of Docker, Podman and Kubernetes.",
+        "Start the container with `--security-opt seccomp=unconfined` and `--security-opt apparmor=unconfined`, "
+        "or in Kubernetes with `seccompProfile: {type: Unconfined}`; or run the emulator in a second container.",
+    )
+
+
+def _unmapped(_: str, number: int, proc: Path) -> Cause | None:
+    if number not in _FORBIDDEN or _text(proc / "self" / "uid_map") != "":
+        return None
+    return Cause(
+        "This process is in a user namespace that maps no user.", "Map its user first, for example with `unshare --map-current-user`."
+    )
+
+
+def _absent(_: str, number: int, proc: Path) -> Cause | None:
+    if number != errno.ENOENT or (proc / "self").exists():
+        return None
+    return Cause("/proc is not mounted.", "Mount it, as root: `mount -t proc proc /proc`.")
+
+
+def _kernel(step: str, number: int, _: Path) -> Cause | None:
+    if step != "unshare" or number not in (errno.EINVAL, errno.ENOSYS):
+        return None
+    return Cause(
+        "The kernel was built without user, PID or network namespaces.",
+        "Use a kernel with CONFIG_USER_NS, CONFIG_PID_NS and CONFIG_NET_NS.",
+    )
+
+
+_CAUSES: tuple[Callable[[str, int, Path], Cause | None], ...] = (_limit, _debian, _apparmor, _chroot, _seccomp, _unmapped, _absent, _kernel)
+
+
+def _text(path: Path) -> str | None:
+    """Return the content of a file, without white space around it; None if it cannot be read."""
+    try:
+        return path.read_text("ascii", "replace").strip()
+    except OSError:
+        return None

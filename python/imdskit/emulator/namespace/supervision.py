@@ -1,0 +1,68 @@
+"""Waiting for a child, and forwarding signals to it.
+
+Signals of the terminal (Ctrl-C, a closed window) reach the whole process group, and so the command itself. Only signals that a process
+sends are forwarded; otherwise the command would get those of the terminal twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+FORWARDED = frozenset(
+    (
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGTERM,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGWINCH,
+        signal.SIGALRM,
+        signal.SIGCONT,
+    )
+)
+
+_FROM_KERNEL = 0x80
+"""SI_KERNEL of ``siginfo_t.si_code``: the terminal sent the signal."""
+
+
+def block() -> set[signal.Signals]:
+    """Block the signals that :func:`wait` reads, for this thread and all that it starts. Return the mask as it was before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
+    return {signal.Signals(number) for number in before if number in signal.Signals._value2member_map_}
+
+
+def restore(mask: set[signal.Signals]) -> None:
+    """Set signals as a program expects them after exec: the given mask, and defaults for those that Python ignores."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def wait(child: int, *, reap_all: bool = False) -> int:
+    """Wait for the end of a child and forward signals to it until then. The signals must be blocked.
+
+    Args:
+        child: its process id.
+        reap_all: collect every child that ends, as the first process of a PID namespace must.
+
+    Returns:
+        its exit status, 128 and the number of the signal that killed it.
+    """
+    while True:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1 if reap_all else child, os.WNOHANG)) != (0, 0):
+                if ended[0] == child:
+                    return status(ended[1])
+        received = signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD})
+        if received.si_signo != signal.SIGCHLD and received.si_code != _FROM_KERNEL:
+            with suppress(ProcessLookupError):
+                os.kill(child, received.si_signo)
+
+
+def status(waited: int) -> int:
+    """Return the exit status for a status of ``waitpid``, as shells compute it."""
+    code = os.waitstatus_to_exitcode(waited)
+    return code if code >= 0 else 128 - code

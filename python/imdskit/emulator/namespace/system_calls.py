@@ -1,0 +1,59 @@
+"""System calls of Linux that Python 3.11 does not offer, through ``ctypes``. Each raises OSError like the functions of ``os``."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+NEW_MOUNTS, NEW_USER, NEW_PIDS, NEW_NETWORK = 0x00020000, 0x10000000, 0x20000000, 0x40000000
+"""Flags of unshare(2): CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET (``linux/sched.h``)."""
+
+NO_SUID, NO_DEVICES, NO_EXEC, BIND, RECURSIVE, PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+"""Flags of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE (``linux/mount.h``)."""
+
+_DETACH = 2
+"""MNT_DETACH of umount2(2)."""
+_PDEATHSIG, _CAPBSET_READ, _CAPBSET_DROP, _CAP_AMBIENT, _CLEAR_ALL = 1, 23, 24, 47, 4
+"""Operations of prctl(2) (``linux/prctl.h``)."""
+_CAPABILITY_VERSION = 0x20080522
+"""_LINUX_CAPABILITY_VERSION_3 (``linux/capability.h``): 64 capabilities, in two structures."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces; with NEW_PIDS its next child becomes the first process of one. It must have one thread."""
+    _checked(_libc.unshare(flags))
+
+
+def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    """Mount a file system, or change a mount. Empty strings stand for NULL."""
+    words = [word.encode() or None for word in (source, target, kind)]
+    _checked(_libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
+
+
+def detach(target: str) -> None:
+    """Unmount a file system here; what is bound elsewhere stays."""
+    _checked(_libc.umount2(target.encode(), _DETACH))
+
+
+def die_with_parent(number: int) -> None:
+    """Have the kernel send this signal to this process when its parent dies. Execution of a setuid program undoes it."""
+    _checked(_libc.prctl(_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
+
+
+def drop_capabilities() -> None:
+    """Give up all capabilities, also those that root would get back by executing a program."""
+    _checked(_libc.prctl(_CAP_AMBIENT, ctypes.c_ulong(_CLEAR_ALL), 0, 0, 0))
+    number = 0
+    while _libc.prctl(_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0) >= 0:
+        _checked(_libc.prctl(_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0))
+        number += 1
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    _checked(_libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())))
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

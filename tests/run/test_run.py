@@ -1,0 +1,163 @@
+"""A command runs on an emulated machine: at the true address, with its own user, without capabilities, alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from run_verb import IS_ROOT, NOBODY, REQUEST, VM_ID, Run, interpreter, python
+
+from imdskit.verify.aia.locations import LOCATIONS
+
+
+def test_the_request_of_the_documentation_works_with_curl(run: Run) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    url = "http://169.254.169.254/metadata/instance?api-version=2021-02-01"
+    status, out, err = run("--", "curl", "-s", "-H", "Metadata:true", url)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["compute"]["vmId"] == VM_ID
+
+
+def test_the_emulator_responds_at_the_true_address(run: Run) -> None:
+    assert run(*python(REQUEST + "print(get(VM_ID))")) == (0, f"{VM_ID}\n", "")
+
+
+def test_the_command_needs_no_separator(run: Run) -> None:
+    assert run(interpreter(), "-c", "print(3)", "--seed") == (0, "3\n", "")
+
+
+@pytest.mark.parametrize("status", [2, 255])
+def test_the_exit_status_is_that_of_the_command(status: int, run: Run) -> None:
+    assert run(*python(f"raise SystemExit({status})")).status == status
+
+
+def test_the_exit_status_says_which_signal_ended_the_command(run: Run) -> None:
+    assert run("--", "sh", "-c", "kill -KILL $$").status == 128 + 9
+
+
+@pytest.mark.parametrize(("command", "status"), [("no-such-command", 127), ("/", 126)], ids=str)
+def test_a_command_that_cannot_be_executed(command: str, status: int, run: Run) -> None:
+    done = run("--", command)
+    assert (done.status, done.out) == (status, "")
+    assert f"The command '{command}' cannot be executed: " in done.err
+
+
+PROC = """
+import json, os
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+print(json.dumps({"ids": [os.getuid(), os.geteuid(), os.getgid(), os.getegid()],
+  "caps": [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")], "pid": os.getpid(),
+  "pids": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()), "cwd": os.getcwd()}))
+"""
+
+
+@pytest.mark.parametrize("user", [NOBODY, None], ids=["nobody", "caller"])
+def test_the_command_keeps_its_user_and_has_no_capabilities_and_sees_no_other_process(user: int | None, run: Run) -> None:
+    done = run(*python(PROC), user=user)
+    found = json.loads(done.out)
+    expected = user if IS_ROOT and user is not None else os.geteuid()
+    assert found["ids"][:2] == [expected] * 2
+    assert [int(each, 16) for each in found["caps"]] == [0] * 5
+    assert found["cwd"] == "/"
+    assert found["pid"] == 2
+    assert found["pids"] == [1, 2]
+
+
+def test_nothing_else_can_be_reached(run: Run) -> None:
+    program = """
+import errno, json, socket
+def outcome(address):
+    with socket.socket() as probe:
+        return errno.errorcode.get(probe.connect_ex(address), "connected")
+print(json.dumps([[name for _, name in socket.if_nameindex()], outcome(("192.0.2.1", 80)), outcome(("127.0.0.1", 80))]))
+"""
+    interfaces, outside, loopback = json.loads(run(*python(program)).out)
+    assert "lo" in interfaces
+    assert (outside, loopback) == ("ENETUNREACH", "ECONNREFUSED")
+
+
+def test_variables_lead_programs_to_the_emulator(run: Run) -> None:
+    program = "import json, os; print(json.dumps(dict(os.environ)))"
+    found = json.loads(run(*python(program), MSI_ENDPOINT="http://other", NO_PROXY="example.com", HTTP_PROXY="http://proxy").out)
+    assert found["AZURE_POD_IDENTITY_AUTHORITY_HOST"] == "http://169.254.169.254"
+    assert found["ARM_MSI_ENDPOINT"] == "http://169.254.169.254/metadata/identity/oauth2/token"
+    assert "MSI_ENDPOINT" not in found
+    assert found["NO_PROXY"] == "example.com,127.0.0.1,localhost,169.254.169.254"
+    assert found["HTTP_PROXY"] == "http://proxy"
+
+
+def test_options_of_serve_apply(run: Run, folder: Path) -> None:
+    faults = folder / "faults.json"
+    faults.write_text('[{"match": {"path": "/metadata/versions"}, "fault": {"status": 410}}]')
+    root = folder / "root.pem"
+    program = (
+        REQUEST + f"print(get('/metadata/instance/compute/osType?api-version=2021-02-01&format=text'), open({str(root)!r}).read(10))\n"
+    )
+    program += "try: get('/metadata/versions')\nexcept urllib.error.HTTPError as error: print(error.code)"
+    done = run("--scenario", "windows", "--faults", faults, "--trust-out", root, *python(program))
+    assert (done.status, done.out.split("\n")[0].startswith("Windows"), done.out.splitlines()[-1]) == (0, True, "410")
+
+
+def test_a_mistake_in_an_option_is_reported_before_the_command_runs(run: Run, folder: Path) -> None:
+    for arguments in (("--scenario", "nosuch"), ("--journal", folder / "no" / "file"), ("--map-host", "a b"), ("--force",), ("--",)):
+        status, out, err = run(*arguments, *python("print('ran')")) if arguments != ("--",) else run("--")
+        assert (status, out) == (2, ""), arguments
+        assert "error: " in err
+
+
+def test_the_journal_is_written(run: Run, folder: Path) -> None:
+    journal = folder / "journal.ndjson"
+    done = run("--journal", journal, "--show-requests", *python(REQUEST + "get(VM_ID)\nget('/metadata/versions')"))
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [(entry["number"], entry["method"], entry["target"], entry["status"], entry["source"]) for entry in entries] == [
+        (1, "GET", "/metadata/instance/compute/vmId?api-version=2021-02-01&format=text", 200, "169.254.169.254"),
+        (2, "GET", "/metadata/versions", 200, "169.254.169.254"),
+    ]
+    assert done.err.splitlines() == [
+        "Requests received: 2",
+        "    1 GET /metadata/instance/compute/vmId?api-version=2021-02-01&format=text -> 200",
+        "    2 GET /metadata/versions -> 200",
+    ]
+
+
+def test_hosts_of_issuers_lead_to_the_emulator(run: Run, folder: Path) -> None:
+    journal = folder / "journal.ndjson"
+    hosts = sorted({location.host for location in LOCATIONS} | {"imds.example"})
+    program = f"""
+import urllib.error, urllib.request
+for host in {hosts}:
+    try:
+        urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(f"http://{{host}}/pkiops/certs/x.crt", timeout=30)
+    except urllib.error.HTTPError as error:
+        print(host, error.code)
+print(sum(1 for line in open("/etc/hosts") if "localhost" in line) > 0)
+"""
+    before = Path("/etc/hosts").read_bytes()
+    done = run("--map-host", "ca-issuers", "--map-host", "imds.example", "--journal", journal, *python(program))
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [*(f"{host} 404" for host in hosts), "True"]  # 421 would mean that the Host is refused
+    assert len(journal.read_text().splitlines()) == len(hosts)
+    assert Path("/etc/hosts").read_bytes() == before
+
+
+def test_it_runs_inside_a_user_namespace(run: Run) -> None:
+    assert run(*python(REQUEST + "print(get(VM_ID))"), before=("unshare", "--user", "--map-root-user")) == (0, f"{VM_ID}\n", "")
+
+
+def test_it_runs_with_no_new_privileges(run: Run) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    assert run(*python(REQUEST + "print(get(VM_ID))"), before=("setpriv", "--no-new-privs")) == (0, f"{VM_ID}\n", "")
+
+
+def test_it_runs_inside_itself(run: Run) -> None:
+    inner = [interpreter(), "-m", "imdskit", "run", "--seed", "2", *python(REQUEST + "print(get(VM_ID))")]
+    done = run("--show-requests", "--", *inner)
+    assert done.status == 0
+    assert len(done.out) == len(VM_ID) + 1
+    assert done.out != f"{VM_ID}\n"
+    assert "Requests received: 0" in done.err
