@@ -140,6 +140,13 @@ def test_help_and_page_list_every_variable(run: Run) -> None:
     }
 
 
+def test_the_synopsis_has_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
+    synopsis = page.partition("imdskit serve ")[2].partition("    imdskit get ")[0]
+    options = [action.option_strings[0] for action in environment.variables(parser()).values()]
+    assert sorted(re.findall(r"--[a-z-]+", synopsis)) == sorted(options)
+
+
 def test_a_container_is_configured_by_variables_alone(serve: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("a-token-that-tests-know\n")
     for name, value in {
