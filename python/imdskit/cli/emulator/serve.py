@@ -97,10 +97,9 @@ def run(options: argparse.Namespace) -> int:
             if options.access_log != "off":
                 emulator.journal.listener = access_log.listener(options.access_log)
             _explained(emulator)
-            if not stop.is_set():
-                emulator.start()
-                _announce(options, emulator, backend)
-                stop.wait()
+            emulator.start()
+            _announce(options, emulator, backend)
+            stop.wait()
         finally:
             emulator.stop()
             if options.state_file is not None:
