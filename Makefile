@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service service-bench pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -94,6 +94,18 @@ service: native
 	.venv-service/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/service/requirements.txt
 	PYTHONPATH=python:tests/service .venv-service/bin/python -m pytest -c /dev/null --rootdir tests/service --confcutdir tests/service \
 	  -p no:cacheprovider $(PYTEST_ARGS) tests/service/in_recipes.py tests/service/in_servers.py tests/service/in_schemathesis.py tests/service/in_soak.py
+
+# The recipes of packaging/containers against the schemas of Compose and Kubernetes, and the image of the emulator, built and started without an engine.
+# Takes about a minute. Needs root, and Debian's packages mmdebstrap, umoci, runc, iproute2 and procps.
+image: schemas
+	PYTHONPATH=tests/containers .venv-containers/bin/python -m pytest -c /dev/null --rootdir tests/containers --confcutdir tests/containers \
+	  -p no:cacheprovider $(PYTEST_ARGS) tests/containers/in_image.py
+
+schemas:
+	$(PYTHON) -m venv .venv-containers
+	.venv-containers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/containers/requirements.txt
+	.venv-containers/bin/python -m pytest -c /dev/null --rootdir tests/containers --confcutdir tests/containers -p no:cacheprovider $(PYTEST_ARGS) \
+	  tests/containers/in_schemas.py
 
 # Requests per second of the service beside those of the same service in Go. Needs go and redis-server; run `make service` once before.
 service-bench: native

@@ -9,13 +9,14 @@ for another. What belongs here: the way to a verb and back. The page is ``docs/c
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 
 from imdskit import __version__
-from imdskit.cli.shared import output
+from imdskit.cli.shared import environment, output, stopping
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -62,6 +63,9 @@ MODULES = {
 }
 """The module of each verb."""
 
+SERVERS = frozenset(("serve",))
+"""Verbs that run until a signal ends them, and that environment variables can configure."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -90,10 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
-        module = _module(verb)
-        parser = _parser(f"imdskit {verb}", module.__doc__ or "")
-        module.add_arguments(parser)
-        return _parsed(parser, arguments[1:], module.run)
+        if verb in SERVERS:
+            with stopping.on_signals():  # before the imports, which take most of the time until it runs
+                return _run_verb(verb, arguments[1:], os.environ)
+        return _run_verb(verb, arguments[1:])
     parser = _parser("imdskit", "Verify, emulate and ask the Azure Instance Metadata Service.\n`imdskit VERB --help` says more.")
     parser.usage = "imdskit VERB ..."
     parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
@@ -107,6 +111,13 @@ def _run(arguments: list[str]) -> int:
         parser.print_help(sys.stderr)
         return USAGE
     return _parsed(parser, arguments, lambda _: USAGE)
+
+
+def _run_verb(verb: str, arguments: list[str], variables: Mapping[str, str] | None = None) -> int:
+    module = _module(verb)
+    parser = _parser(f"imdskit {verb}", module.__doc__ or "")
+    module.add_arguments(parser)
+    return _parsed(parser, arguments, module.run, variables)
 
 
 def _found(verb: str) -> bool:
@@ -136,9 +147,14 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(name, description=description, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
 
 
-def _parsed(parser: argparse.ArgumentParser, arguments: list[str], run: Callable[[argparse.Namespace], int]) -> int:
+def _parsed(
+    parser: argparse.ArgumentParser,
+    arguments: list[str],
+    run: Callable[[argparse.Namespace], int],
+    variables: Mapping[str, str] | None = None,
+) -> int:
     try:
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(arguments) if variables is None else environment.parse(parser, arguments, variables)
     except SystemExit as end:  # help was given, or a mistake was explained
         return int(end.code or 0)
     return run(options)

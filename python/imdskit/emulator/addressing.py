@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from imdskit.emulator.addresses import with_port
 from imdskit.emulator.http.ports import Ports
 from imdskit.emulator.http.server import Server
 from imdskit.errors import UsageError
@@ -105,7 +106,7 @@ class ByPort(OnlyMachine):
         return self._by_port.get(request.port), request.target
 
     def url(self, base: str, index: int) -> str:
-        return f"{base.rpartition(':')[0]}:{self.ports[index]}"
+        return with_port(base, self.ports[index])
 
 
 class BySource(OnlyMachine):

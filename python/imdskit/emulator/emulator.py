@@ -46,8 +46,15 @@ class Emulator(Host):
         faults: fault script: its path, or its rules; the format is in ``docs/faults.md``.
         allow_hosts: names that requests may give as ``Host``, besides loopback, 169.254.169.254 and ``host``; ``*`` for any.
         journal: number of requests that the journal keeps.
-        admin_port: port of the admin API on loopback, 0 for any free one; None: there is no admin API.
+        admin_port: port of the admin API, 0 for any free one; None: there is no admin API.
         admin_token: token that clients of the admin API must send; None makes one.
+        admin_host: address that the admin API listens on; off loopback ``admin_token`` is required.
+        admin_allow_hosts: names that requests to the admin API may give as ``Host``, besides loopback and the address they came to; ``*`` for any.
+        public_url: base address at which clients reach the emulator, for documents, tokens and :attr:`url`; None: the address that it listens on,
+            with loopback in the place of an unspecified address such as 0.0.0.0.
+        pki_url: address below which certificates name their issuers and revocation lists; None: ``/pki`` below the base address.
+        issuer: address below which tokens name their issuer, by its tenant; None: ``/oidc`` below the base address.
+        health: whether ``/healthz`` responds with 200 on the port of the service, which has no such path on Azure.
         snapshot_file: file to resume from, if it exists, and to which :meth:`save` writes.
         keys: keys generated before; emulators that share them and have the same seed start in milliseconds.
         listener: bound TCP socket to listen on instead of ``host`` and ``port``, perhaps of another network namespace. The emulator closes it.
@@ -91,6 +98,12 @@ class Emulator(Host):
         snapshot_file: str | Path | None = None,
         keys: Keys | None = None,
         listener: socket.socket | None = None,
+        public_url: str | None = None,
+        pki_url: str | None = None,
+        issuer: str | None = None,
+        health: bool = False,
+        admin_host: str = "127.0.0.1",
+        admin_allow_hosts: Iterable[str] = (),
     ) -> None:
         options = Options(
             seed=seed,
@@ -110,6 +123,12 @@ class Emulator(Host):
             snapshot_file=snapshot_file,
             keys=keys,
             listener=listener,
+            public_url=public_url,
+            pki_url=pki_url,
+            issuer=issuer,
+            health=health,
+            admin_host=admin_host,
+            admin_allow_hosts=admin_allow_hosts,
         )
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
@@ -118,7 +137,7 @@ class Emulator(Host):
         with self.closed_on_error():
             if found is not None:
                 self.restore(found)
-            self.admin = open_admin(self, options.admin_port, options.admin_token)
+            self.admin = open_admin(self, options)
 
     @property
     def scenario(self) -> Scenario:

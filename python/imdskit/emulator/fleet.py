@@ -92,6 +92,12 @@ class Fleet(Host):
         journal: int = KEPT,
         admin_port: int | None = None,
         admin_token: str | None = None,
+        public_url: str | None = None,
+        pki_url: str | None = None,
+        issuer: str | None = None,
+        health: bool = False,
+        admin_host: str = "127.0.0.1",
+        admin_allow_hosts: Iterable[str] = (),
     ) -> None:
         options = Options(
             seed=seed,
@@ -108,6 +114,12 @@ class Fleet(Host):
             journal=journal,
             admin_port=admin_port,
             admin_token=admin_token,
+            public_url=public_url,
+            pki_url=pki_url,
+            issuer=issuer,
+            health=health,
+            admin_host=admin_host,
+            admin_allow_hosts=admin_allow_hosts,
         )
         super().__init__(
             scenario_of("template", template),
@@ -119,7 +131,7 @@ class Fleet(Host):
             cached_responses=CACHED_RESPONSES,
         )
         with self.closed_on_error():
-            self.admin = open_admin(self, options.admin_port, options.admin_token)
+            self.admin = open_admin(self, options)
 
     @property
     def select(self) -> str | None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
+from imdskit.emulator.addresses import OIDC
 from imdskit.emulator.addressing import OnlyMachine
 from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
@@ -38,11 +39,14 @@ from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.errors import ImdskitError, ScenarioError, UsageError
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR
+from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR, json_response
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
 """Inspects a document, and checks it against the nonce if there is one; the result is JSON. An emulator contains no verifier."""
 
+
+HEALTH = "/healthz"
+"""Path for probes: always on the admin API, and on the service's port if that is wanted. The journal, limits and faults do not see it."""
 
 _FAILED = SERVER_ERROR.response()
 """What the server responds if the service raises an error."""
@@ -116,7 +120,9 @@ class Host:
         """Faults of single machines of a fleet."""
         self.faults = Faults(self.clock, options.faults)
         self.journal = Journal(self.clock, options.journal)
-        self.issuer = Issuer(lambda: self.url, seed, options.keys)
+        self._addresses = options.addresses()
+        self._published_below = self._addresses.below() or PUBLISHED
+        self.issuer = Issuer(lambda: self.url, seed, options.keys, issuer=self._addresses.issuer)
         self._numbering = numbering(scenario, secrets.randbits(128) if seed is None else seed)
         profiles.of(scenario).rules(options.rules_off)  # reports a mistake now, not when a machine is created
         self._numbering.scenario(len(self) - 1)  # the last machine has the largest number and the highest address
@@ -124,7 +130,7 @@ class Host:
         first = self.machines.get(0).machine
         if first.identities:
             self.issuer.prepare()
-        hosts = Hosts((options.host, *options.allow_hosts))
+        hosts = Hosts((options.host, *options.allow_hosts, *self._addresses.hosts()))
         self._server = Server(
             self.handle,
             options.host,
@@ -146,13 +152,23 @@ class Host:
 
     @property
     def url(self) -> str:
-        """Base address, without a slash at its end."""
+        """Base address for clients, without a slash at its end: ``public_url`` if it was given, otherwise the address that is listened on."""
+        return self._addresses.public or self._server.url
+
+    @property
+    def local_url(self) -> str:
+        """Base address that is listened on, with loopback in the place of 0.0.0.0 and ::."""
         return self._server.url
 
     @property
     def trust_pem(self) -> str:
         """Root and issuing certificate. A verifier that is to accept the documents of this emulator must trust them."""
         return self.authority.trust_pem()
+
+    @property
+    def root_pem(self) -> str:
+        """The root certificate alone, for programs that read only one."""
+        return self.authority.root_pem
 
     @property
     def scenario(self) -> Scenario:
@@ -167,12 +183,16 @@ class Host:
 
     def handle(self, request: Request) -> Response:
         """Answer a request: find the machine that it means, let that machine answer, record both in the journal."""
+        if request.target == HEALTH and self._options.health and request.method in ("GET", "HEAD"):
+            return json_response(b'{"status":"ok"}')
         index, target = self.addressing.find(request)
         if target is not request.target:
             request = replace(request, target=target)
         if index is not None:
             return self.answer(index, request)
-        if target.startswith(PUBLISHED):  # certificates and keys belong to no machine, so that any can serve them
+        if target.startswith(PUBLISHED) or self._published_elsewhere(
+            target
+        ):  # certificates and keys belong to no machine, so that any can serve them
             return self._recorded(self.machines.get(0).handle, request)
         inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
         return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
@@ -330,12 +350,15 @@ class Host:
             events=events,
             numbers=self._request_numbers,
             cached_responses=self._cached_responses,
+            published_below=self._published_below,
         )
 
     def _make_authority(self, region: str) -> Authority:
         options, domain = self._options, self.scenario.cloud.domain
         try:
-            return Authority(self.clock, self.url, domain=domain, region=region, seed=options.seed, keys=options.keys)
+            return Authority(
+                self.clock, self.url, pki_url=self._addresses.pki, domain=domain, region=region, seed=options.seed, keys=options.keys
+            )
         except UsageError as error:
             raise _bad_location(error) from None
 
@@ -356,7 +379,12 @@ class Host:
         return signed_document.message(self.authority.signer(region=region, fault=fault), content, fault)
 
     def _download(self, path: str) -> tuple[str, bytes] | None:
-        return self.issuer.download(path) if path.startswith("/oidc/") else self.authority.download(path)
+        sources = ((self.issuer if own.startswith(OIDC) else self.authority, own) for own in self._addresses.published(path))
+        return next((found for source, own in sources if (found := source.download(own)) is not None), None)
+
+    def _published_elsewhere(self, target: str) -> bool:
+        """Return whether a certificate or key has been published at an address that the operator chose."""
+        return self._published_below is not PUBLISHED and self._download(parse_target(target).path.rstrip()) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ class Journal:
 
     Attributes:
         most: entries that are kept.
+        listener: called with each new entry, by the thread that records it, such as an access log; None at first.
     """
 
     def __init__(self, clock: Clock, kept: int = KEPT, watch: Clock | None = None) -> None:
@@ -160,6 +161,7 @@ class Journal:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
+        self.listener: Callable[[Entry], None] | None = None
 
     def begin(self) -> int:
         """Return the present time, from which :meth:`record` computes the duration of a request."""
@@ -268,24 +270,25 @@ class Journal:
         now, duration = self._clock.now(), self._watch.monotonic_ns() - start
         with self._lock:
             self._last = number = self._last + 1
-            self._entries.append(
-                Entry(
-                    number,
-                    now,
-                    request.source,
-                    request.method,
-                    request.target[:LONGEST],
-                    headers,
-                    response.status,
-                    response.rule,
-                    response.fault,
-                    duration,
-                    len(response.body),
-                    machine,
-                )
+            entry = Entry(
+                number,
+                now,
+                request.source,
+                request.method,
+                request.target[:LONGEST],
+                headers,
+                response.status,
+                response.rule,
+                response.fault,
+                duration,
+                len(response.body),
+                machine,
             )
+            self._entries.append(entry)
             if self._waiting:
                 self._changed.notify_all()
+        if self.listener is not None:
+            self.listener(entry)
 
 
 def _shown(headers: Headers) -> Headers:

@@ -11,8 +11,10 @@ from typing import Any
 from imdskit.backends import best
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
+from imdskit.emulator.addresses import Addresses
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.faults.engine import Script
+from imdskit.emulator.http.hosts import loopback
 from imdskit.emulator.journal import KEPT
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
@@ -28,6 +30,11 @@ _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("profile", str | None, "the name of a profile or None"),
     ("faults", str | Path | list | None, "a path, a list of rules or None"),
     ("admin_token", str | None, "text or None"),
+    ("admin_host", str, "an address"),
+    ("public_url", str | None, "an address or None"),
+    ("pki_url", str | None, "an address or None"),
+    ("issuer", str | None, "an address or None"),
+    ("health", bool, "True or False"),
     ("snapshot_file", str | Path | None, "a path or None"),
     ("keys", Keys | None, "a Keys object or None"),
     ("listener", socket.socket | None, "a bound TCP socket or None"),
@@ -66,13 +73,20 @@ class Options:
     snapshot_file: str | Path | None = None
     keys: Keys | None = None
     listener: socket.socket | None = None
+    public_url: str | None = None
+    pki_url: str | None = None
+    issuer: str | None = None
+    health: bool = False
+    admin_host: str = "127.0.0.1"
+    admin_allow_hosts: Iterable[str] = ()
 
     def __post_init__(self) -> None:
         for name, kind, expected in _KINDS:
             if not isinstance(getattr(self, name), kind):
                 raise wrong(name, expected, getattr(self, name))
-        if not self.host:
-            raise wrong("host", "an address", self.host)
+        for name in ("host", "admin_host"):
+            if not getattr(self, name):
+                raise wrong(name, "an address", getattr(self, name))
         if self.clock is not None and not all(callable(getattr(self.clock, name, None)) for name in ("now", "monotonic_ns")):
             raise wrong("clock", "a Clock or None", self.clock)
         for name, least, most in _RANGES:
@@ -80,6 +94,15 @@ class Options:
                 integer(name, getattr(self, name), least, most)
         object.__setattr__(self, "rules_off", _names("rules_off", self.rules_off))
         object.__setattr__(self, "allow_hosts", _names("allow_hosts", self.allow_hosts))
+        object.__setattr__(self, "admin_allow_hosts", _names("admin_allow_hosts", self.admin_allow_hosts))
+        self.addresses()
+        if self.admin_port is not None and self.admin_token is None and not loopback(self.admin_host):
+            hint = "Choose a token of 16 or more random characters, and give it to those who may change the emulator."
+            raise wrong("admin_host", "a loopback address unless `admin_token` is given, too", self.admin_host, hint)
+
+    def addresses(self) -> Addresses:
+        """Return the addresses that clients are given. Raises UsageError if one of them is not usable."""
+        return Addresses(self.public_url, self.pki_url, self.issuer)
 
     def chosen_clock(self) -> Clock:
         """Return the clock, by default the machine's."""

@@ -1,6 +1,6 @@
 """Play the Instance Metadata Service on this machine, with attested documents that are really signed.
 
-Writes one line of JSON on standard output as soon as it answers, and stops on SIGTERM or SIGINT with exit status 0.
+Writes one line of JSON on standard output as soon as it answers, and stops on SIGTERM, SIGINT or SIGHUP with exit status 0.
 Other exit statuses: 2 a mistake in the arguments or the scenario, or an address that cannot be listened on."""
 
 from __future__ import annotations
@@ -8,23 +8,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
+from ipaddress import ip_address
+from typing import Any
 
 from imdskit import backends
 from imdskit.backends.contract import Backend
-from imdskit.cli.shared import inputs, output
+from imdskit.cli.emulator import access_log
+from imdskit.cli.shared import environment, inputs, output, stopping
 from imdskit.clock import Clock, MovableClock, SystemClock
 from imdskit.emulator import Emulator, Fleet, Scenario, private_files, snapshot
 from imdskit.emulator.fleet import NETWORK, SELECT
 from imdskit.emulator.host import Host
 from imdskit.emulator.service.profiles import PROFILES
-from imdskit.errors import UsageError
+from imdskit.errors import ImdskitError, UsageError
 
 BACKENDS = ("auto", "python", "rust")
 
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
     )
     add_emulator_arguments(parser)
+    parser.epilog = environment.table(parser)
 
 
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
+    parser.add_argument("--root-out", metavar="PEM", help="write the root certificate alone here, for programs that read only one")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
     parser.add_argument(
         "--profile", choices=tuple(PROFILES), help="which of the service's known moods it shows; by default the scenario's, or today"
@@ -72,9 +74,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a name that requests may give as Host, besides loopback; * for any",
     )
-    parser.add_argument(
-        "--admin-port", metavar="N", type=_port, help="have an admin side on this port of loopback (docs/admin.md); 0: any free"
-    )
+    parser.add_argument("--admin-port", metavar="N", type=_port, help="have an admin API on this port (docs/admin.md); 0: any free")
     parser.add_argument("--admin-token-file", metavar="FILE", help="the token that it wants is in this file; by default one is made")
     parser.add_argument("--state-file", metavar="FILE", help="write here where the admin side is, and its token, for `imdskit events`")
     parser.add_argument("--snapshot", metavar="FILE", help="go on from this snapshot if it exists, and write it at the end")
@@ -82,43 +82,37 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock", metavar="manual|fast=N", type=_rate, help="a clock that stands still until moved, or runs N times as fast"
     )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
+    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator, if not at the address it listens on")
+    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs, if not at /pki of the public URL")
+    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens without the tenant, if not /oidc of the public URL")
+    parser.add_argument("--admin-host", metavar="ADDRESS", help="the admin API listens here; off loopback it needs --admin-token-file")
+    parser.add_argument(
+        "--admin-allow-host", metavar="NAME", action="append", default=[], help="a name that requests to the admin API may give as Host"
+    )
+    parser.add_argument("--health", action="store_true", help="respond to /healthz; the admin API always does")
+    parser.add_argument("--access-log", choices=("off", *access_log.FORMATS), default="off", help="log requests on standard error")
 
 
 def run(options: argparse.Namespace) -> int:
-    stop = threading.Event()
-
-    def ask_to_stop(_: int, __: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with stopping.on_signals() as stop:
         backend = backends.get(options.backend)
         with running(options, backend) as emulator:
-            ready = {
-                "url": emulator.url,
-                "pid": os.getpid(),
-                "scenario": emulator.scenario.name,
-                "cloud": emulator.scenario.cloud.name,
-                "trust": options.trust_out,
-                "backend": backend.name,
-                **_told(emulator),
-            }
-            output.octets(json.dumps(ready).encode("ascii"))
-            output.flush()
+            _announce(options, emulator, backend)
             stop.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return 0
 
 
 @contextmanager
 def running(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Iterator[Host]:
     """Start the emulator that the options describe. At the end stop it, and write its snapshot unless something failed."""
-    emulator: Host = _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
+    emulator = _emulator(options, backend, listener)
     try:
         if options.trust_out is not None:
             inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
+        if options.root_out is not None:
+            inputs.write(options.root_out, emulator.root_pem.encode("ascii"))
+        if options.access_log != "off":
+            emulator.journal.listener = access_log.listener(options.access_log)
         _explained(emulator)
         emulator.start()
         if options.state_file is not None:
@@ -130,6 +124,50 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
             private_files.remove(options.state_file)
     if options.snapshot is not None:
         snapshot.save(emulator)
+
+
+def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
+    """Return the emulator. An error names the option, and the environment variables that were used."""
+    try:
+        return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
+    except ImdskitError as error:
+        if options.variables:
+            output.note(f"note: set by the environment: {', '.join(options.variables)}")
+        name = error.location
+        if isinstance(error, UsageError) and hasattr(options, name):
+            variable = environment.PREFIX + name.upper()
+            option = "--" + name.replace("_", "-")
+            raise UsageError(
+                error.code, error.message, location=variable if variable in options.variables else option, hint=error.hint
+            ) from None
+        raise
+
+
+def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> None:
+    """Write the line that says that the emulator accepts requests."""
+    if options.public_url is None and _every_address(options.host):
+        where = f"note: listening on every address; documents, tokens and addresses in responses name {emulator.url}."
+        output.note(f"{where} For clients elsewhere give --public-url.")
+    ready = {
+        "url": emulator.url,
+        "pid": os.getpid(),
+        "scenario": emulator.scenario.name,
+        "cloud": emulator.scenario.cloud.name,
+        "trust": options.trust_out,
+        "backend": backend.name,
+        **_told(emulator),
+    }
+    if emulator.url != emulator.local_url:
+        ready["listening"] = emulator.local_url
+    output.octets(json.dumps(ready).encode("ascii"))
+    output.flush()
+
+
+def _every_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _machine(options: argparse.Namespace, backend: Backend, listener: socket.socket | None = None) -> Emulator:
@@ -155,6 +193,7 @@ def _machine(options: argparse.Namespace, backend: Backend, listener: socket.soc
         clock=_clock(options),
         admin_port=admin_port,
         admin_token=token,
+        **_reach(options),
         snapshot_file=options.snapshot,
         listener=listener,
     )
@@ -183,18 +222,32 @@ def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
         clock=_clock(options),
         admin_port=admin_port,
         admin_token=token,
+        **_reach(options),
     )
 
 
 def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
     """Port and token of the admin side, which whoever wants to know where it is wants to be there."""
     port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
+    for name in ("admin_token_file", "admin_host", "admin_allow_host"):
+        if port is None and getattr(options, name):
+            location = "--" + name.replace("_", "-")
+            raise UsageError("bad-argument", "There is no admin API.", location=location, hint="Give --admin-port too.")
     if options.admin_token_file is None:
         return port, None
-    if port is None:
-        hint = "Give --admin-port too."
-        raise UsageError("bad-argument", "There is a token, but no admin side.", location="--admin-token-file", hint=hint)
     return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
+
+
+def _reach(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that say where clients reach the emulator and its admin API."""
+    return {
+        "public_url": options.public_url,
+        "pki_url": options.pki_url,
+        "issuer": options.issuer,
+        "health": options.health,
+        "admin_host": options.admin_host or "127.0.0.1",
+        "admin_allow_hosts": options.admin_allow_host,
+    }
 
 
 def _explained(emulator: Host) -> None:

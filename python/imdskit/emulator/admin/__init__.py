@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imdskit.emulator.admin.server import Admin
     from imdskit.emulator.host import Host
+    from imdskit.emulator.options import Options
 
 
-def open_admin(host: Host, port: int | None, token: str | None) -> Admin | None:
-    """Return the admin API of a host on a port, or None if ``port`` is None. See :class:`imdskit.emulator.admin.server.Admin`."""
-    if port is None:
+def open_admin(host: Host, options: Options) -> Admin | None:
+    """Return the admin API of a host, or None if the options have no port for it. See :class:`imdskit.emulator.admin.server.Admin`."""
+    if options.admin_port is None:
         return None
     from imdskit.emulator.admin.server import Admin  # 6 % of the time to import the emulator, and most have no admin API
 
-    return Admin(host, port, token)
+    return Admin(host, options.admin_port, options.admin_token, options.admin_host, options.admin_allow_hosts)

@@ -1,27 +1,28 @@
-"""The server of the admin API: on loopback, with a token, closed to all pages in browsers except its own.
+"""The server of the admin API: on loopback unless the operator chooses another address, with a token, closed to all pages in browsers except its own.
 
-In this order, each with the same form of error: the Host must be loopback, an Origin (a page in a browser sends one) must be that of the admin API
-itself, the token must be the right one. The token stands in the header ``Authorization: Bearer ...`` and nowhere else: addresses end in logs. What
-may be asked then is in :mod:`imdskit.emulator.admin.operations`; the files of :mod:`imdskit.emulator.admin.page` need no token, and hold nothing.
+The checks are made in this order, and each refusal has the same form. The Host must be loopback, the address that the connection came to, or a name that the
+operator allowed. An Origin (a page in a browser sends one) must be that of the admin API itself. The token must be the right one. It is sent in the header
+``Authorization: Bearer ...`` and nowhere else, because addresses end up in logs. The operations are in :mod:`imdskit.emulator.admin.operations`. The files of
+:mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, and reveal nothing.
 """
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 import secrets
+from collections.abc import Iterable
 
 from imdskit.emulator.admin import page
 from imdskit.emulator.admin.answers import AdminError, answer, error
 from imdskit.emulator.admin.operations import find
-from imdskit.emulator.host import Host
+from imdskit.emulator.host import HEALTH, Host
 from imdskit.emulator.http.framing import Refusal
+from imdskit.emulator.http.hosts import ANY, Hosts, bare, loopback
 from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
 
-HOST = "127.0.0.1"
 CONNECTIONS = 64
 TOKEN_OCTETS = 32
 """Of randomness in a token that nobody gave."""
@@ -35,8 +36,10 @@ class Admin:
 
     Args:
         host: that it is about.
-        port: of 127.0.0.1; 0 for any free one.
-        token: that clients must send; None makes one that nobody can guess.
+        port: to listen on; 0 for any free one.
+        token: that whoever asks must have; None makes one that nobody can guess.
+        address: to listen on.
+        allow_hosts: names that requests may give as Host, besides loopback and the address that the connection came to; ``*`` for any.
 
     Attributes:
         token: as given, or made.
@@ -45,7 +48,9 @@ class Admin:
         UsageError: the port cannot be listened on, or the token cannot stand in a header or is too short.
     """
 
-    def __init__(self, host: Host, port: int = 0, token: str | None = None) -> None:
+    def __init__(
+        self, host: Host, port: int = 0, token: str | None = None, address: str = "127.0.0.1", allow_hosts: Iterable[str] = ()
+    ) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
             raise UsageError(
@@ -53,7 +58,16 @@ class Admin:
             )
         self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
         self._host = host
-        self._server = Server(self.handle, HOST, port, clock=host.clock, connections=CONNECTIONS, handler=_Handler)
+        self._server = Server(
+            self.handle,
+            address,
+            port,
+            clock=host.clock,
+            connections=CONNECTIONS,
+            handler=_Handler,
+            hosts=_Hosts(allow_hosts),
+            misdirected=_misdirected,
+        )
 
     @property
     def url(self) -> str:
@@ -71,7 +85,9 @@ class Admin:
     def handle(self, request: Request) -> Response:
         """Return the response to one request. No request raises an exception."""
         try:
-            self._local(request)
+            _refuse_foreign_page(request)
+            if request.target == HEALTH and request.method in ("GET", "HEAD"):
+                return answer({"status": "ok"})
             shown = page.file(request.target) if request.method == "GET" else None
             if shown is not None:
                 return shown
@@ -80,14 +96,6 @@ class Admin:
             return answer(operation(self._host, call))
         except ImdskitError as problem:
             return error(problem)
-
-    def _local(self, request: Request) -> None:
-        hosts = request.header_values("Host")
-        if len(hosts) != 1 or not loopback(hosts[0]):
-            hint = "Ask 127.0.0.1, [::1] or localhost."
-            raise AdminError(421, "wrong-host", "The admin API accepts only loopback names as Host.", location="Host", hint=hint)
-        if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in request.header_values("Origin")):
-            raise AdminError(403, "origin-refused", "The admin API accepts requests from no page except its own.", location="Origin")
 
     def _admit(self, request: Request) -> None:
         given = request.header_values("Authorization")
@@ -99,17 +107,32 @@ class Admin:
             raise AdminError(401, "unauthorized", "The token is missing or wrong.", location="Authorization", hint=hint, headers=challenge)
 
 
+def _misdirected(_: Request) -> Response:
+    message = "The admin API accepts as Host only loopback, the address that it is reached at, and names that were allowed."
+    hint = "Send the request to 127.0.0.1, or start the emulator with `--admin-allow-host NAME`."
+    return error(AdminError(421, "wrong-host", message, location="Host", hint=hint))
+
+
+def _refuse_foreign_page(request: Request) -> None:
+    own = "http://" + request.header_values("Host")[0].lower()
+    if any(origin.lower() != own for origin in request.header_values("Origin")):
+        raise AdminError(403, "origin-refused", "The admin API accepts requests from no page except its own.", location="Origin")
+
+
+class _Hosts(Hosts):
+    """Stricter than those of the service: a request must name exactly one Host, and 169.254.169.254 is not allowed without being listened on."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._allowed = frozenset(bare(name) for name in names)
+
+    def allow(self, headers: tuple[tuple[str, str], ...], local: str) -> bool:
+        given = [value for name, value in headers if name.lower() == "host"]
+        if len(given) != 1:
+            return False
+        host = bare(given[0])
+        return loopback(given[0]) or ANY in self._allowed or host in self._allowed or host == local.removeprefix("::ffff:")
+
+
 class _Handler(Handler):
     def refused(self, refusal: Refusal) -> Response:
         return error(AdminError(refusal.status, "bad-request", f"The request is malformed: {refusal.why}."))
-
-
-def loopback(host: str) -> bool:
-    """Whether the value of ``Host``, with its port, names loopback."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] if host.count(":") == 1 else host
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -39,7 +39,8 @@ ISSUING_YEARS = 5
 
 CERTIFICATE_TYPE = "application/pkix-cert"
 CRL_TYPE = "application/pkix-crl"
-"""Media types of published files (RFC 2585 section 4, RFC 5280 sections 4.2.1.13 and 4.2.2.1)."""
+PEM_TYPE = "application/pem-certificate-chain"
+"""Media types of published files (RFC 2585 section 4, RFC 5280 sections 4.2.1.13 and 4.2.2.1, RFC 8555 section 9.1)."""
 
 _MICROSOFT_POLICY: tuple[str, str | None] = ("1.3.6.1.4.1.311.76.509.1.1", "http://www.microsoft.com/pkiops/Docs/Repository.htm")
 _ORGANISATION_VALIDATED: tuple[str, str | None] = ("2.23.140.1.2.2", None)
@@ -91,6 +92,7 @@ class Authority:
     Args:
         clock: says what is valid now.
         base_url: under which the emulator serves :meth:`download`, for instance ``http://127.0.0.1:8080``.
+        pki_url: below which certificates and revocation lists are for clients; None: ``/pki`` below ``base_url``.
         domain: of the cloud, for instance ``metadata.azure.com``: the common name of the default leaf.
         region: of the default leaf, for instance ``westeurope``.
         seed: the same seed gives the same keys on every machine, and within a calendar year the same root certificate.
@@ -112,13 +114,14 @@ class Authority:
         clock: Clock,
         base_url: str,
         *,
+        pki_url: str | None = None,
         domain: str = "metadata.azure.com",
         region: str = "westeurope",
         seed: int | None = None,
         keys: Keys | None = None,
     ) -> None:
         self._clock = clock
-        self._base_url = base_url.rstrip("/")
+        self._pki_url = pki_url or base_url.rstrip("/") + "/pki"
         self._domain = domain
         self._region = region
         self._seed = seed
@@ -185,8 +188,13 @@ class Authority:
     def download(self, path: str) -> tuple[str, bytes] | None:
         """What the authority publishes at a path of the base address: (media type, DER), or None if there is nothing.
 
-        These are the addresses inside the certificates: ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists).
+        These are the addresses inside the certificates: ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists). Besides there
+        are ``/pki/root.pem``, the root alone, and ``/pki/trust.pem``, the root and the issuing authority, for clients that know no name.
         """
+        if path == "/pki/root.pem":
+            return PEM_TYPE, self.root_pem.encode("ascii")
+        if path == "/pki/trust.pem":
+            return PEM_TYPE, self.trust_pem().encode("ascii")
         name, _, ending = path.removeprefix("/pki/").rpartition(".")
         link = self._published.get(name)
         if link is None or not path.startswith("/pki/"):
@@ -209,7 +217,7 @@ class Authority:
         return issuing
 
     def _address(self, name: str, ending: str) -> str:
-        return f"{self._base_url}/pki/{name}.{ending}"
+        return f"{self._pki_url}/{name}.{ending}"
 
     def _key(self, purpose: str) -> RsaKey:
         with self._key_lock:

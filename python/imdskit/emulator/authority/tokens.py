@@ -56,9 +56,13 @@ class Issuer:
         base_url: gives the address under which the emulator serves :meth:`download`; asked each time, for a port that is not known yet.
         seed: of the key; None makes one that nobody can guess. The key is made when it is needed first, in a quarter of a second.
         keys: that were made before, of which that of the same seed is taken.
+        issuer: address below which tokens name their issuer; None: ``/oidc`` below the base address.
     """
 
-    def __init__(self, base_url: Callable[[], str], seed: int | None = None, keys: Keys | None = None) -> None:
+    def __init__(
+        self, base_url: Callable[[], str], seed: int | None = None, keys: Keys | None = None, *, issuer: str | None = None
+    ) -> None:
+        self._issuer = issuer
         self._base_url = base_url
         self._seed = seed
         self._keys = keys or Keys()
@@ -71,7 +75,11 @@ class Issuer:
 
     def address(self, tenant: str) -> str:
         """``iss`` of a tenant's tokens. ``.well-known/openid-configuration`` lies below it."""
-        return f"{self._base_url().rstrip('/')}/oidc/{tenant}/"
+        return f"{self._issuer or self._own}/{tenant}/"
+
+    @property
+    def _own(self) -> str:
+        return self._base_url().rstrip("/") + "/oidc"
 
     def sign(self, claims: dict[str, object]) -> str:
         """A JSON Web Signature in compact form (RFC 7515 section 3.1)."""
@@ -88,9 +96,9 @@ class Issuer:
             case ["oidc", tenant, "discovery", "keys"] | ["oidc", tenant, "discovery", "v2.0", "keys"] if _TENANT.fullmatch(tenant):
                 return JSON_TYPE, compact({"keys": [self.public_key]})
             case ["oidc", tenant, ".well-known", "openid-configuration"] if _TENANT.fullmatch(tenant):
-                return JSON_TYPE, self._configuration(self.address(tenant), f"{self.address(tenant)}discovery/keys")
+                return JSON_TYPE, self._configuration(self.address(tenant), f"{self._own}/{tenant}/discovery/keys")
             case ["oidc", tenant, "v2.0", ".well-known", "openid-configuration"] if _TENANT.fullmatch(tenant):
-                return JSON_TYPE, self._configuration(f"{self.address(tenant)}v2.0", f"{self.address(tenant)}discovery/v2.0/keys")
+                return JSON_TYPE, self._configuration(f"{self.address(tenant)}v2.0", f"{self._own}/{tenant}/discovery/v2.0/keys")
         return None
 
     @cached_property

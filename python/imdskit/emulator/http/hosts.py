@@ -26,7 +26,7 @@ class Hosts:
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = {_bare(name) for name in names}
+        self._names = {bare(name) for name in names}
         self._any = ANY in self._names
         self._names.update(("localhost", SERVICE, "127.0.0.1", "::1"))
 
@@ -39,7 +39,7 @@ class Hosts:
         """
         for name, value in headers:
             if name.lower() == "host":
-                return self._any or (host := _bare(value)) in self._names or self._local(host, local)
+                return self._any or (host := bare(value)) in self._names or self._local(host, local)
         return True
 
     def _local(self, host: str, local: str) -> bool:
@@ -51,8 +51,19 @@ class Hosts:
         return inner.is_loopback or str(inner) == local.partition("%")[0].removeprefix("::ffff:")
 
 
-def _bare(host: str) -> str:
-    """In lower case, without port, brackets and the dot of the root."""
+def loopback(host: str) -> bool:
+    """Return whether a value of ``Host``, with or without its port, names loopback."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] if host.count(":") == 1 else host
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def bare(host: str) -> str:
+    """Return a value of ``Host`` in lower case, without port, brackets and the dot of the root."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return (host.partition(":")[0] if host.count(":") == 1 else host).lower().removesuffix(".")

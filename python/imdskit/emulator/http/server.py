@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
+from imdskit.emulator.addresses import reachable
 from imdskit.emulator.http.connection import CLOSED, CONTINUE, NEED_DATA, SECOND, SEND_CONTINUE, Connection
 from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
 from imdskit.emulator.http.framing import Refusal
@@ -271,9 +272,9 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Base address, known as soon as the object is: ``http://127.0.0.1:8080``, without a slash at its end."""
+        """Base address, known as soon as the object is: ``http://127.0.0.1:8080``, without a slash at its end. Loopback for 0.0.0.0 and ::."""
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
-        return f"http://{host}:{self.server_port}"
+        return reachable(f"http://{host}:{self.server_port}")
 
     def start(self) -> None:
         """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now."""

@@ -13,6 +13,7 @@ from functools import partial
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
+from imdskit.emulator.addresses import OIDC, PKI
 from imdskit.emulator.authority.tokens import Issuer, TokenCache
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
@@ -36,7 +37,7 @@ from imdskit.protocol.responses import OUTSIDE, SERVER, Answer, entra_time, unkn
 Downloads = Callable[[str], tuple[str, bytes] | None]
 """What the emulator's authority and issuer publish at a path: (media type, octets), or None."""
 
-PUBLISHED = ("/pki/", "/oidc/")
+PUBLISHED = (PKI, OIDC)
 """Below these lies what the real world has at other addresses."""
 
 QUICK = ("/metadata/instance", "/metadata/versions")
@@ -60,6 +61,7 @@ class App:
         events: of an earlier object for the same machine; None: new ones.
         numbers: of requests, for their ids; None: from 0.
         cached_responses: most responses in the cache; 0: every request goes through the rules.
+        published_below: paths for which ``downloads`` is asked.
 
     Attributes:
         responses: the response cache, or None.
@@ -90,6 +92,7 @@ class App:
         events: Events | None = None,
         numbers: Iterator[int] | None = None,
         cached_responses: int = MOST,
+        published_below: tuple[str, ...] = PUBLISHED,
     ) -> None:
         scenario, seed = machine.scenario, machine.seed
         self.faults = faults or Faults(clock)
@@ -118,6 +121,7 @@ class App:
         self.throttle = throttle
         self.responses: ResponseCache | None = ResponseCache(request_id, cached_responses) if cached_responses else None
         self._downloads = downloads
+        self._published_below = published_below
         self.tokens = TokenCache(issuer, clock, holder_id(machine), seed)
         self._routes = Routes(clock, attestor, self.tokens, request_id)
 
@@ -180,12 +184,12 @@ class App:
         return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
-        """Certificates and keys need no ``Metadata`` header, and white space after the address is ignored: a known sample requests ``...%0A``."""
-        if self._downloads is None or not request.target.startswith(PUBLISHED) or request.method not in ("GET", "HEAD"):
+        """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""
+        if self._downloads is None or not request.target.startswith(self._published_below) or request.method not in ("GET", "HEAD"):
             return None
         found = self._downloads(parse_target(request.target).path.rstrip())
         if found is None:
-            return OUTSIDE.response()
+            return OUTSIDE.response() if request.target.startswith(PUBLISHED) else None
         media_type, octets = found
         return Response(200, (("Content-Type", media_type), ("Server", SERVER)), octets)
 

@@ -1,0 +1,62 @@
+"""The access log of `serve`: one line on standard error for each request that the journal records."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from imdskit.emulator.journal import Entry
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def listener(name: str) -> Callable[[Entry], None]:
+    """Return the function that writes an entry in the format of this name, for ``Journal.listener``. Lines of several threads do not mix."""
+    form, lock = FORMATS[name], threading.Lock()
+
+    def write(entry: Entry) -> None:
+        line = form(entry) + "\n"
+        with lock, suppress(OSError, ValueError, AttributeError):  # standard error is closed, or was from the beginning
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+    return write
+
+
+def common(entry: Entry) -> str:
+    """Return the line in the Common Log Format of Apache and the W3C. Requests do not keep their version: it is always given as HTTP/1.1."""
+    at = datetime.fromtimestamp(entry.time, UTC)
+    time = f"{at:%d}/{_MONTHS[at.month - 1]}/{at:%Y:%H:%M:%S} +0000"
+    request = _escaped(f"{entry.method} {entry.target}")
+    return f'{entry.source or "-"} - - [{time}] "{request} HTTP/1.1" {entry.status} {entry.octets or "-"}'
+
+
+def json_line(entry: Entry) -> str:
+    """Return the line as a JSON object in ASCII."""
+    members = {
+        "time": datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "source": entry.source,
+        "method": entry.method,
+        "target": entry.target,
+        "status": entry.status,
+        "bytes": entry.octets,
+        "durationMs": round(entry.duration_ns / 1e6, 3),
+        "machine": entry.machine,
+        "rule": entry.rule,
+        "fault": entry.fault,
+        "userAgent": entry.header("User-Agent"),
+    }
+    return json.dumps(members).replace("\x7f", "\\u007f")  # the one control character that JSON permits in a string
+
+
+def _escaped(text: str) -> str:
+    """Replace what is not printable ASCII, quotation marks and backslashes, as Apache does, so that a request cannot forge a line."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)
+
+
+FORMATS: dict[str, Callable[[Entry], str]] = {"common": common, "json": json_line}
+"""The format of a line by its name."""

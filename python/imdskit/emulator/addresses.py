@@ -1,0 +1,125 @@
+"""The addresses that the emulator gives to clients: its own, that of its certificates, and the issuer of its tokens.
+
+By default they follow from the address that it listens on. Behind a name, a port mapping or a proxy clients reach it elsewhere, and a client that pins the
+host of an address expects a particular one.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit, urlunsplit
+
+from imdskit.errors import UsageError
+
+PKI = "/pki/"
+"""Path of certificates and revocation lists."""
+OIDC = "/oidc/"
+"""Path of the keys of tokens."""
+MOST = 1024
+"""Characters of an address."""
+
+_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/\[\]@!$&'()*+,;=%]+", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Addresses as they were given; None where they follow from the address that the emulator listens on.
+
+    Attributes:
+        public: base address of the emulator for its clients.
+        pki: below it are certificates and revocation lists, ``/NAME.crt`` and ``/NAME.crl``.
+        issuer: ``iss`` of a token is this, the tenant and a slash.
+
+    Raises:
+        UsageError: one of them is not an address that a client could use; the location is ``public_url``, ``pki_url`` or ``issuer``.
+    """
+
+    public: str | None = None
+    pki: str | None = None
+    issuer: str | None = None
+
+    def __post_init__(self) -> None:
+        for attribute, name in (("public", "public_url"), ("pki", "pki_url"), ("issuer", "issuer")):
+            value = getattr(self, attribute)
+            if value is not None:
+                object.__setattr__(self, attribute, checked(name, value))
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts of these addresses, under which requests may arrive."""
+        return tuple(urlsplit(url).hostname or "" for url in (self.public, self.pki, self.issuer) if url is not None)
+
+    def below(self) -> tuple[str, ...]:
+        """Return the paths below which clients find certificates and keys, or nothing if these are the usual ones alone."""
+        chosen = tuple(urlsplit(url).path + "/" for url in (self.pki, self.issuer) if url is not None)
+        return (PKI, OIDC, *chosen) if chosen else ()
+
+    def published(self, path: str) -> tuple[str, ...]:
+        """Return the paths below ``/pki/`` and ``/oidc/`` for which a request for ``path`` may be meant."""
+        if path.startswith((PKI, OIDC)):
+            return (path,)
+        chosen = ((urlsplit(url).path + "/", own) for url, own in ((self.pki, PKI), (self.issuer, OIDC)) if url is not None)
+        return tuple(own + path[len(below) :] for below, own in chosen if path.startswith(below))
+
+
+def checked(name: str, value: str) -> str:
+    """Return an absolute http or https address without a slash at its end. Raises UsageError with ``name`` as its location."""
+    reason = _flaw(value)
+    if reason:
+        message = f"`{name}` must be an address such as http://imds.example:8080; got {value!r:.80}, {reason}."
+        raise UsageError("bad-argument", message, location=name, hint="Give the address at which clients reach the emulator.")
+    return value.rstrip("/")
+
+
+def reachable(url: str) -> str:
+    """Return an address of this machine: loopback in the place of an unspecified address, at which no client can send requests."""
+    parts = urlsplit(url)
+    if not _unspecified(ip_address(parts.hostname or "")):
+        return url
+    host = "[::1]" if parts.hostname == "::" else "127.0.0.1"
+    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}"))
+
+
+def with_port(url: str, port: int) -> str:
+    """Return ``url`` with another port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
+
+
+def _flaw(text: str) -> str:
+    """Return what is wrong with an address, or ``""``."""
+    if len(text) > MOST or not _CHARACTERS.fullmatch(text):
+        return f"which is longer than {MOST} characters" if len(text) > MOST else "which has characters that are not allowed"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        return f"which is malformed ({error})"
+    if parts.scheme not in ("http", "https"):
+        return "which does not begin with http:// or https://"
+    if "@" in parts.netloc:
+        return "which has a user name"
+    if port == 0:
+        return "whose port is 0"
+    return _host_flaw(host)
+
+
+def _host_flaw(host: str) -> str:
+    try:
+        return "whose host is an unspecified address" if _unspecified(ip_address(host)) else ""
+    except ValueError:
+        pass
+    with suppress(OSError):
+        socket.inet_aton(host)  # such as 0 or 127.1, which resolvers take for an address
+        return "whose IPv4 address does not have four numbers"
+    return "" if _NAME.fullmatch(host) else "which has no valid host"
+
+
+def _unspecified(address: IPv4Address | IPv6Address) -> bool:
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return inner.is_unspecified

@@ -1,0 +1,65 @@
+"""Two network namespaces with a link between them: the emulator is in one, its clients are in the other. Needs root and iproute2."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ADDRESS = "169.254.169.254"
+CLIENT = "169.254.169.2"
+
+
+def missing() -> str:
+    """Return why the namespaces cannot be made here, or ``""``."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        return "network namespaces need root and the program ip"
+    done = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False, timeout=30)
+    return "" if done.returncode == 0 else "network namespaces are not permitted here"
+
+
+class Topology:
+    """The namespaces. A context manager: made on entry, removed on exit.
+
+    Attributes:
+        emulator: name of the namespace that has 169.254.169.254.
+        client: name of the other.
+    """
+
+    def __init__(self) -> None:
+        self.emulator = f"imdskit-{os.getpid()}-imds"
+        self.client = f"imdskit-{os.getpid()}-client"
+
+    def __enter__(self) -> Self:
+        for name in (self.emulator, self.client):
+            _ip("netns", "add", name)
+        _ip("-n", self.emulator, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.client)
+        for name, address in ((self.emulator, ADDRESS), (self.client, CLIENT)):
+            _ip("-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+            for link in ("lo", "eth0"):
+                _ip("-n", name, "link", "set", link, "up")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for name in (self.emulator, self.client):
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False, timeout=30)
+
+    def start(self, name: str, command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
+        """Start a program in a namespace, with its output in pipes."""
+        words = ["ip", "netns", "exec", name, *map(str, command)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+    def run(self, name: str, command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a program in a namespace to its end, at most two minutes."""
+        words = ["ip", "netns", "exec", name, *map(str, command)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def _ip(*arguments: str) -> None:
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode:
+        raise OSError(f"ip {' '.join(arguments)}: {done.stderr}")
