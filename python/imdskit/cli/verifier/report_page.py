@@ -18,9 +18,9 @@ BARS = 20
 OUTLIERS = 100
 """Maximum number of rare values listed."""
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--track:#eef1f4;--bar:#2f6feb;--bad:#b93a22;--good:#1a7f4b;--paper:#fff}
+:root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--bar:#2f6feb;--bad:#b93a22;--good:#1a7f4b;--paper:#fff}
 @media(prefers-color-scheme:dark){
-:root{--ink:#e6edf3;--soft:#9aa5b1;--line:#30363d;--track:#1b222b;--bar:#5b8ff5;--bad:#f0806a;--good:#4cc38a;--paper:#0d1117}}
+:root{--ink:#e6edf3;--soft:#9aa5b1;--line:#30363d;--bar:#5b8ff5;--bad:#f0806a;--good:#4cc38a;--paper:#0d1117}}
 *{box-sizing:border-box}
 body{font:16px/1.5 system-ui,"DejaVu Sans",sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:0 auto;padding:1.6rem 1rem 3rem;
 overflow-wrap:anywhere}
@@ -30,7 +30,7 @@ ul,ol,dl{margin:0;padding:0;list-style:none}code{font-family:ui-monospace,"DejaV
 .figures li{border:1px solid var(--line);border-radius:8px;padding:.6rem 1rem}
 .figures b{display:block;font-size:1.7rem;line-height:1.3;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}
 .bars li{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr) 9.5rem;gap:0 1rem;align-items:center;padding:.25rem 0}
-.track{background:var(--track);border-radius:3px}.track span{display:block;height:1rem;min-width:3px;border-radius:3px;background:var(--bar)}
+.track span{display:block;height:1rem;min-width:3px;border-radius:3px;background:var(--bar)}
 .track .bad{background:var(--bad)}.bars .nowrap{text-align:right;font-variant-numeric:tabular-nums}
 dt{margin-top:.9rem}dd{margin:.1rem 0 0}.rare li{border-top:1px solid var(--line);padding:.5rem 0}
 @media(max-width:40rem){.bars li{grid-template-columns:minmax(0,1fr) 9.5rem;padding:.4rem 0}.bars .name{grid-column:1/-1}}
@@ -56,7 +56,7 @@ def page(findings: Findings, title: str) -> str:
         f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>\n"
         f'<h1>{escape(title)}</h1><p class="soft">Verified by imdskit as of {escape(verified)}</p>\n<ul class="figures">{"".join(figures)}</ul>\n'
-        f'<p class="soft">Every percentage on this page is a share of {base}.</p>\n'
+        f'<p class="soft">Every percentage on this page is a share of {base}. Bars compare the values of one section.</p>\n'
         + "".join(sections)
         + _outliers(findings)
         + "</main></body></html>\n"
