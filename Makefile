@@ -74,13 +74,16 @@ swagger: setup
 	.venv-swagger/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/swagger/requirements.txt
 	.venv-swagger/bin/python tests/swagger/run.py --python $(BIN)/python $(SWAGGER_ARGS)
 
-# The page of the admin side in Chromium; pictures of it are left in SCREENSHOTS. Needs Debian's packages chromium and chromium-driver.
+# The page of the admin API and the page of `imdskit report` in Chromium, with axe-core; screenshots are left in SCREENSHOTS. Needs Debian's packages
+# chromium, chromium-driver and npm.
 SCREENSHOTS ?= build/screenshots
 page: setup
 	$(PYTHON) -m venv .venv-page
 	.venv-page/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/page/requirements.txt
+	cp tests/page/package.json tests/page/package-lock.json tests/page/.npmrc .venv-page/
+	npm ci --silent --prefix .venv-page
 	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
-	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py
+	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py tests/page/report_in_chromium.py
 
 # The examples on Spark, Ray, Dask and DuckDB, all on this machine; Spark needs Java 17 or later.
 engines: native

@@ -1,7 +1,7 @@
-"""The page of the admin side in a real Chromium, against an emulator as ``imdskit serve`` starts it.
+"""Fixtures that open the pages of imdskit in a real Chromium, in windows of three widths, and look for barriers with axe-core.
 
-A plugin of pytest, and no conftest.py, as the usual test run has no selenium. Run by ``make page`` in an environment of its own.
-``IMDSKIT_PAGE_PYTHON`` runs the emulator, ``IMDSKIT_SCREENSHOTS`` is the folder for pictures.
+This is a pytest plugin rather than a conftest.py, because the usual test run has no Selenium. ``make page`` runs it in a separate environment.
+``IMDSKIT_PAGE_PYTHON`` is the Python that runs imdskit, ``IMDSKIT_SCREENSHOTS`` the folder for screenshots.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,30 +31,35 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20
-"""Seconds, by the machine's clock, for what must appear in the end."""
+"""Seconds that a test waits for the page."""
+WIDTHS = (360, 768, 1280)
+"""Widths of the window in CSS pixels: a phone, a tablet, a laptop."""
+PYTHON = os.environ.get("IMDSKIT_PAGE_PYTHON", sys.executable)
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+AXE = Path(sys.prefix) / "node_modules" / "axe-core" / "axe.min.js"
+"""``make page`` installs it there, as tests/page/package-lock.json says."""
 
 
 class Imds:
-    """An emulator of our own, and what its state file says."""
+    """An emulator, with the addresses and the token from its state file."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         state = folder / "state.json"
-        command = [os.environ.get("IMDSKIT_PAGE_PYTHON", sys.executable), "-m", "imdskit", "serve", "--port", "0", "--seed", "1"]
+        command = [PYTHON, "-m", "imdskit", "serve", "--port", "0", "--seed", "1"]
         command += ["--no-rate-limit", "--state-file", str(state), *options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT)
         assert self._process.stdout is not None
         self._process.stdout.readline()
         known = json.loads(state.read_bytes())
         self.url, self.admin, self.token = known["url"], known["admin"], known["token"]
 
     def get(self, path: str) -> Any:
-        """Ask the service, as a program does."""
+        """Send a request to the service, as a program does."""
         request = urllib.request.Request(self.url + path, headers={"Metadata": "true"})
         return json.loads(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).read())
 
     def manage(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the admin side, as another program does."""
+        """Send a request to the admin API, as another program does."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.admin + path, data, headers, method=method)
@@ -67,14 +73,79 @@ class Imds:
             self._process.kill()
 
 
-class Page:
-    """What a person does with the page, and sees."""
+class Window:
+    """A Chromium window of one width.
 
-    def __init__(self, driver: webdriver.Chrome, imds: Imds, pictures: Path) -> None:
-        self.driver, self.imds, self.pictures = driver, imds, pictures
+    Attributes:
+        driver: Selenium's driver.
+        width: CSS pixels.
+        pictures: folder for screenshots.
+    """
+
+    def __init__(self, driver: webdriver.Chrome, width: int, pictures: Path) -> None:
+        self.driver, self.width, self.pictures = driver, width, pictures
+        self._resize(900)
+
+    def _resize(self, height: int) -> None:
+        size = {"width": self.width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    @contextmanager
+    def colours(self, scheme: str) -> Iterator[None]:
+        """Prefer ``light`` or ``dark`` colours."""
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def picture(self, name: str) -> None:
+        """Save a screenshot of the whole page for people to look at."""
+        self._resize(int(self.driver.execute_script("return document.documentElement.scrollHeight")))
+        self.driver.execute_script("window.scrollTo(0, 0)")
+        assert self.driver.save_screenshot(str(self.pictures / f"{name}-{self.width}.png"))
+        self._resize(900)
+
+    def barriers(self) -> list[str]:
+        """Return what axe-core finds: violations of any of its rules, and text whose contrast it cannot determine.
+
+        It can determine none of the text in SVG.
+        """
+        self.driver.execute_script(AXE.read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(RUN_AXE)
+        assert found["passes"] > 5, found
+        return list(found["found"])
+
+    def too_wide(self) -> list[str]:
+        """Return the elements that do not fit into the window or must be scrolled sideways."""
+        return list(self.driver.execute_script(TOO_WIDE))
+
+
+RUN_AXE = """
+const done = arguments[0];
+axe.run().then(({violations, incomplete, passes}) => {
+  const undecided = incomplete.filter((one) => one.id === "color-contrast");
+  const found = [...violations, ...undecided].flatMap((one) => one.nodes.map((node) => ({id: one.id, ...node}))).filter((one) => !one.html.startsWith("<text"));
+  done({passes: passes.length, found: found.map((one) => `${one.id}: ${one.target}: ${one.failureSummary}`)});
+}, (error) => done({passes: 0, found: String(error)}));
+"""
+
+TOO_WIDE = """
+const shown = [...document.querySelectorAll("html, body *")].filter((one) => one.checkVisibility() && !one.closest("input, textarea, select, .skip"));
+const beyond = (one) => one.getBoundingClientRect().right > innerWidth + 1 || (one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1);
+return shown.filter(beyond).map((one) => one.cloneNode().outerHTML);
+"""
+
+
+class Page(Window):
+    """The page of the admin API, as a person uses it."""
+
+    def __init__(self, driver: webdriver.Chrome, width: int, pictures: Path, imds: Imds) -> None:
+        super().__init__(driver, width, pictures)
+        self.imds = imds
 
     def open(self) -> None:
-        """The page with the token typed in."""
+        """Open the page and enter the token."""
         self.driver.get(self.imds.admin + "/")
         self.at("#token").send_keys(self.imds.token)
         self.press("Open")
@@ -88,7 +159,7 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def press(self, name: str) -> None:
-        """The one button of this accessible name, or whose name begins so."""
+        """Press the one button whose accessible name begins with ``name``."""
 
         def press() -> None:
             buttons = [one for one in self.all("button, summary") if one.is_displayed() and one.accessible_name.startswith(name)]
@@ -98,11 +169,11 @@ class Page:
         self.steadily(press)
 
     def fill(self, selector: str, text: str) -> None:
-        """Put text into a field as if pasted."""
+        """Replace the text of a field."""
         self.driver.execute_script("arguments[0].value = arguments[1]", self.at(selector), text)
 
     def switch(self, number: int) -> None:
-        """Use the switch of a fault."""
+        """Press the switch of a fault."""
         self.steadily(lambda: self._click(self.at(f"#fault-{number}")))
 
     def _click(self, element: WebElement) -> None:
@@ -113,31 +184,23 @@ class Page:
         WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: look(), f"{what} has not come true")
 
     def steadily(self, do: Callable[[], T]) -> T:
-        """What ``do`` gives; from the start again where the page has replaced what it had in hand."""
+        """Return what ``do`` returns. Call it again if the page has replaced the elements that it was using."""
         wait = WebDriverWait(self.driver, PATIENCE, 0.05, ignored_exceptions=[StaleElementReferenceException])
         return wait.until(lambda _: (do(),), "the page does not come to rest")[0]
 
     def text(self, selector: str) -> str:
-        """All that is in there; read in one step, as the page may be replacing it."""
+        """Return the visible text of an element, read in one step, because the page may be replacing it."""
         return str(self.driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
 
     def value(self, selector: str) -> str:
-        """What stands in a field; read in one step, too."""
+        """Return the value of a field, read in one step."""
         return str(self.driver.execute_script("return document.querySelector(arguments[0])?.value ?? ''", selector))
 
     def sees(self, selector: str, text: str) -> None:
         self.until(f"{text!r} in {selector}", lambda: text in self.text(selector))
 
-    def picture(self, name: str) -> None:
-        """The whole page, for people to look at."""
-        height = self.driver.execute_script("return document.documentElement.scrollHeight")
-        self.driver.set_window_size(1360, height + 40)
-        self.driver.execute_script("window.scrollTo(0, 0)")
-        assert self.driver.save_screenshot(str(self.pictures / f"{name}.png"))
-        self.driver.set_window_size(1360, 950)
-
     def problems(self) -> list[str]:
-        """What the browser complains of, such as breaches of the content security policy; answers that are errors are not meant."""
+        """Return messages of the browser, such as violations of the content security policy, except those about error responses."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["source"] != "network"]
 
 
@@ -162,7 +225,7 @@ def driver() -> Iterator[webdriver.Chrome]:
             "--disable-gpu",
             "--no-proxy-server",
             "--disable-background-networking",
-            "--window-size=1360,950",
+            "--hide-scrollbars",
             "--lang=en",
             "--force-prefers-reduced-motion",
             f"--user-data-dir={profile}",
@@ -187,16 +250,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Imds, An
 
 @pytest.fixture
 def imds(running: tuple[Imds, Any]) -> Imds:
-    """As it was at the beginning, but for the time."""
+    """The shared emulator in its initial state, except for its clock."""
     made, beginning = running
     made.manage("PUT", "/v1/snapshot", beginning)
     made.manage("DELETE", "/v1/journal")
     return made
 
 
+@pytest.fixture(params=WIDTHS)
+def width(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture
-def page(driver: webdriver.Chrome, imds: Imds, pictures: Path) -> Iterator[Page]:
-    shown = Page(driver, imds, pictures)
+def page(driver: webdriver.Chrome, width: int, pictures: Path, imds: Imds) -> Iterator[Page]:
+    shown = Page(driver, width, pictures, imds)
     shown.open()
     yield shown
     assert shown.problems() == []
+    assert "`" not in shown.text("body")

@@ -35,8 +35,9 @@ JUDGED_AGAIN = 64
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
 UNREADABLE, BAD_LINE = "unreadable", "bad-line"
 """The reasons of an unread file, and of a line whose time or nonce cannot be used. Neither is one of the verifier's."""
-_SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line cannot be used."}
-_REASONS = {"", *_SENTENCES, *map(str, Reason)}
+SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line cannot be used."}
+"""What these two reasons mean."""
+_REASONS = {"", *SENTENCES, *map(str, Reason)}
 _BEGINNINGS = (b'{"line":', b'{"file":')
 
 
@@ -80,7 +81,7 @@ class Tally:
         yield f"{self.all} documents: {self.reasons['']} accepted, {self.refused} refused"
         for reason, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
             if reason:
-                yield f"{count:10}  {reason}: {_SENTENCES.get(reason) or Reason(reason).sentence}"
+                yield f"{count:10}  {reason}: {SENTENCES.get(reason) or Reason(reason).sentence}"
 
 
 def run(

@@ -1,104 +1,128 @@
-"""The page of ``imdskit report``: HTML with drawings in SVG, all in one, without scripts.
+"""The page of ``imdskit report``: one HTML file without scripts.
 
-What belongs here: what the page looks like. All text is somebody else's and escaped. Bars have their numbers beside them, so nothing is told by
-colour or length alone.
+All names come from the input and are escaped. Each bar has its number beside it, so the page says nothing by colour or length alone.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from html import escape
-from typing import TYPE_CHECKING
 
+from imdskit.cli.verifier.batch import SENTENCES
+from imdskit.cli.verifier.findings import Counted, Findings
 from imdskit.reasons import Reason
 
-if TYPE_CHECKING:
-    from imdskit.cli.verifier.report import Counted, Findings
-
-SHOWN = 20
-"""Bars of one drawing; the rest is summed up in words."""
+BARS = 20
+"""Maximum number of bars in one section; a sentence sums up the other values."""
+OUTLIERS = 100
+"""Maximum number of rare values listed."""
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--bar:#2f6feb;--bad:#c4432b;--good:#1a7f4b;--paper:#fff}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa5b1;--line:#30363d;--bar:#5b8ff5;--bad:#f0806a;--good:#4cc38a;--paper:#0d1117}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}p{margin:.4rem 0}.soft{color:var(--soft)}
-.figures{display:flex;flex-wrap:wrap;gap:1rem;margin:1.4rem 0}.figures div{border:1px solid var(--line);border-radius:8px;padding:.7rem 1.1rem;min-width:9rem}
-.figures b{display:block;font-size:1.7rem;font-variant-numeric:tabular-nums}svg{width:100%;height:auto;display:block}svg text{fill:var(--ink);font-size:14px}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-td.number{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.92em;overflow-wrap:anywhere}
+:root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--bar:#2f6feb;--bad:#b93a22;--good:#1a7f4b;--paper:#fff}
+@media(prefers-color-scheme:dark){
+:root{--ink:#e6edf3;--soft:#9aa5b1;--line:#30363d;--bar:#5b8ff5;--bad:#f0806a;--good:#4cc38a;--paper:#0d1117}}
+*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,"DejaVu Sans",sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:0 auto;padding:1.6rem 1rem 3rem;
+overflow-wrap:anywhere}
+h1{font-size:1.6rem;line-height:1.25;margin:0 0 .4rem}h2{font-size:1.15rem;margin:2.2rem 0 .5rem}p{margin:.4rem 0}.soft{color:var(--soft)}
+ul,ol,dl{margin:0;padding:0;list-style:none}code{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.9em}.nowrap{white-space:nowrap}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.8rem;margin:1.2rem 0 .8rem}
+.figures li{border:1px solid var(--line);border-radius:8px;padding:.6rem 1rem}
+.figures b{display:block;font-size:1.7rem;line-height:1.3;font-variant-numeric:tabular-nums}.good{color:var(--good)}.bad{color:var(--bad)}
+.bars li{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr) 9.5rem;gap:0 1rem;align-items:center;padding:.25rem 0}
+.track span{display:block;height:1rem;min-width:3px;border-radius:3px;background:var(--bar)}
+.track .bad{background:var(--bad)}.bars .nowrap{text-align:right;font-variant-numeric:tabular-nums}
+dt{margin-top:.9rem}dd{margin:.1rem 0 0}.rare li{border-top:1px solid var(--line);padding:.5rem 0}
+@media(max-width:40rem){.bars li{grid-template-columns:minmax(0,1fr) 9.5rem;padding:.4rem 0}.bars .name{grid-column:1/-1}}
+@media print{*{print-color-adjust:exact}}
 """
 
 
 def page(findings: Findings, title: str) -> str:
-    """The whole page."""
-    refused = findings.documents - findings.accepted
+    """Return the whole page."""
+    total, refused = findings.documents, findings.documents - findings.accepted
     times = sorted(findings.times)
-    judged = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
-    figures = (("documents", findings.documents, ""), ("accepted", findings.accepted, "good"), ("refused", refused, "bad"))
-    boxes = "".join(
-        f"<div><b{f' style=color:var(--{colour})' if colour else ''}>{count:,}</b>{noun}, {_share(count, findings.documents)}</div>"
-        for noun, count, colour in figures
-    )
-    drawings = [_drawing(findings.reasons, "bad")] if refused else []
+    verified = times[0] if len(times) == 1 else f"times from {times[0]} to {times[-1]}"
+    figures = [f"<li><b>{total:,}</b>{_documents(total)}</li>"]
+    for noun, count, colour in (("accepted", findings.accepted, "good"), ("not accepted", refused, "bad")):
+        figures.append(f'<li><b class="{colour}">{count:,}</b>{noun}, <span class="nowrap">{_share(count, total)}</span></li>')
+    sections = [_section("Not accepted, by reason", findings.reasons, total, "bad"), _meanings(findings)] if refused else []
     if findings.accepted:
-        others = (findings.clouds, findings.regions, findings.issuers, findings.horizon, findings.images)
-        drawings += [_drawing(counted, "bar") for counted in others]
+        properties = (findings.clouds, findings.regions, findings.issuers, findings.images, findings.horizon)
+        sections += [_section(f"Accepted, by {counted.noun}", counted, total) for counted in properties]
+    base = f"this {_documents(1)}" if total == 1 else f"these {total:,} {_documents(total)}"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>\n"
-        f'<h1>{escape(title)}</h1><p class="soft">judged as of {escape(judged)}, by imdskit</p>\n<div class="figures">{boxes}</div>\n'
-        + "\n".join(drawings)
-        + _meanings(findings)
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>\n"
+        f'<h1>{escape(title)}</h1><p class="soft">Verified by imdskit as of {escape(verified)}</p>\n<ul class="figures">{"".join(figures)}</ul>\n'
+        f'<p class="soft">Every percentage on this page is a share of {base}. Bars compare the values of one section.</p>\n'
+        + "".join(sections)
         + _outliers(findings)
-        + "</body></html>\n"
+        + "</main></body></html>\n"
     )
 
 
-def _drawing(counted: Counted, colour: str) -> str:
-    rows = counted.counts.most_common(SHOWN)
-    most, whole = rows[0][1], counted.counts.total()
+def _section(title: str, counted: Counted, total: int, colour: str = "") -> str:
+    rows = counted.counts.most_common(BARS)
+    most = rows[0][1]
     if counted.order:
         rows.sort(key=lambda row: counted.order.index(row[0]))
-    bars = []
-    for place, (value, count) in enumerate(rows):
-        top = place * 26
-        width = max(round(300 * count / most), 2)
-        label = value if len(value) <= 38 else value[:37] + "\u2026"
-        bars.append(
-            f'<text x="0" y="{top + 17}">{escape(label)}</text><rect x="300" y="{top + 4}" width="{width}" height="17" rx="3" '
-            f'fill="var(--{colour})"/><text x="{306 + width}" y="{top + 17}">{count:,} ({_share(count, whole)})</text>'
-        )
-    rest = len(counted.counts) - len(rows)
-    more = f'<p class="soft">and {rest:,} more kinds, of {whole - sum(count for _, count in rows):,} documents</p>' if rest else ""
-    name = escape(counted.title)
-    spoken = escape("; ".join(f"{value}: {count}" for value, count in rows), quote=True)
-    drawing = f'<svg viewBox="0 0 760 {len(rows) * 26}" role="img" aria-label="{name}. {spoken}">{"".join(bars)}</svg>'
-    return f"<h2>{name}</h2>{drawing}{more}"
+    bars = "".join(
+        f'<li><span class="name">{escape(value)}</span><span class="track"><span class="{colour}" style="width:{100 * count / most:.1f}%">'
+        f'</span></span><span class="nowrap">{count:,} ({_share(count, total)})</span></li>\n'
+        for value, count in rows
+    )
+    others, rest = len(counted.counts) - len(rows), counted.counts.total() - sum(count for _, count in rows)
+    values = "1 more value" if others == 1 else f"{others:,} more values"
+    more = f'<p class="soft">and {values}, in {rest:,} {_documents(rest)} ({_share(rest, total)})</p>' if others else ""
+    return f'<h2>{escape(title)}</h2><ul class="bars">{bars}</ul>{more}\n'
 
 
 def _meanings(findings: Findings) -> str:
-    known = [Reason(reason) for reason, _ in findings.reasons.counts.most_common() if reason in set(Reason)]
-    if not known:
-        return ""
-    rows = "".join(
-        f"<tr><td><code>{reason}</code></td><td>{reason.stage}</td><td>{escape(reason.sentence)} {escape(reason.hint)}</td></tr>"
-        for reason in known
-    )
-    return f"<h2>What the reasons mean</h2><table><tr><th>reason</th><th>stage</th><th>meaning, and what to do</th></tr>{rows}</table>\n"
+    items = []
+    for value, _ in findings.reasons.counts.most_common():
+        if value in SENTENCES:
+            stage, meaning = "input", SENTENCES[value]
+        else:
+            reason = Reason(value)
+            stage, meaning = reason.stage, f"{reason.sentence} {reason.hint}"
+        items.append(f'<dt><code>{value}</code> <span class="soft">stage: {stage}</span></dt><dd>{_prose(meaning)}</dd>\n')
+    return f"<h2>What the reasons mean</h2><dl>{''.join(items)}</dl>\n"
 
 
 def _outliers(findings: Findings) -> str:
     rows = findings.outliers()
+    few = math.ceil(findings.rare_below)
+    limit = "only one document" if few == 2 else f"fewer than one in a thousand documents (fewer than {few:,})"
     if not rows:
-        return "<h2>Outliers</h2><p>None: nothing is rarer than one in a thousand.</p>\n"
-    cells = "".join(
-        f'<tr><td>{escape(what)}</td><td><code>{escape(value)}</code></td><td class="number">{count:,}</td>'
-        f"<td><code>{escape(', '.join(places))}</code></td></tr>"
-        for what, value, count, places in rows[:100]
+        return f"<h2>Outliers</h2><p>None: no value occurs in {limit}.</p>\n"
+    items = "".join(
+        f'<li>{what} <code>{escape(value)}</code>: {count:,} {_documents(count)}, <span class="nowrap">{_share(count, findings.documents)}</span>'
+        f'<br><span class="soft">{"first " if count > len(places) else ""}line, file or id:</span> {_listed(places)}</li>\n'
+        for what, value, count, places in rows[:OUTLIERS]
     )
-    head = "<tr><th>of</th><th>value</th><th>documents</th><th>the first: line, file or id</th></tr>"
-    return f'<h2>Outliers</h2><p class="soft">What fewer than one in a thousand documents have.</p><table>{head}{cells}</table>\n'
+    shown = f" These are the {OUTLIERS} rarest of {len(rows):,}." if len(rows) > OUTLIERS else ""
+    return f'<h2>Outliers</h2><p class="soft">Values that occur in {limit}.{shown}</p><ol class="rare">{items}</ol>\n'
 
 
-def _share(count: int, whole: int) -> str:
-    return f"{100 * count / whole:.1f} %" if not 0 < count < whole / 2000 else "below 0.1 %"
+def _listed(places: list[str]) -> str:
+    return ", ".join(f"<code>{escape(place)}</code>" for place in places)
+
+
+def _documents(count: int) -> str:
+    return "document" if count == 1 else "documents"
+
+
+def _prose(text: str) -> str:
+    """Return our own text as HTML; what stands between backticks becomes code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
+
+
+def _share(count: int, total: int) -> str:
+    """Return ``count`` as a percentage of ``total``. Rounding never turns some documents into none, or not all into all."""
+    if 0 < count < total / 2000:
+        return "below 0.1 %"
+    if total * 1999 / 2000 < count < total:
+        return "above 99.9 %"
+    return f"{100 * count / total:.1f} %"

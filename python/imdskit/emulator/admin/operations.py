@@ -330,7 +330,8 @@ def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
         if response.delivery is not None and response.delivery.left is not None:
             response.delivery.left()
         document = response.body.decode("utf-8", "replace")
-        asked = {"target": target, "status": response.status, "fault": response.fault}
+        # Faults of the wire are not applied here: the response is not sent.
+        asked = {"target": target, "status": response.status, "rule": response.rule, "fault": "" if response.delivery else response.fault}
     shown = asked is None or asked["status"] == 200
     anatomy = machine.explain(document.encode("utf-8", "replace"), nonce) if shown and machine.explain is not None else None
     return {"asked": asked, "document": document, "canExplain": machine.explain is not None, "anatomy": anatomy}

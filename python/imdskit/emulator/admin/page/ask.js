@@ -1,13 +1,13 @@
-// Asking the admin side. The token is kept here, in memory, and leaves in a header alone.
+// Requests to the admin API. The token is kept here, in memory, and is sent in a header only.
 
 let token = "";
-let subject = { machine: null }; // the machine that is looked at: its number in a fleet
+let subject = { machine: null }; // the machine that the page shows: its number in a fleet
 const OF_ONE = ["/v1/state", "/v1/events", "/v1/attested"];
 
-/** Why there is no answer: as the admin side says it, or that there is none. */
+/** Error with the admin API's own message, or the reason why there is no usable response. */
 export class Refused extends Error {
   constructor(status, said) {
-    const more = status === 401 ? [] : [said.location && `At ${said.location}.`, said.hint]; // the hint tells programs of the header
+    const more = status === 401 ? [] : [said.location && `Location: ${said.location}.`, said.hint]; // with 401 the hint is for programs
     super([said.message, ...more].filter(Boolean).join(" "));
     this.status = status;
   }
@@ -17,12 +17,12 @@ export function keep(given) {
   token = given;
 }
 
-/** From now on ask of this machine of a fleet; null where there is one alone. */
+/** Choose the machine of a fleet that requests refer to; null without a fleet. */
 export function about(number) {
   subject = { machine: number };
 }
 
-/** What is looked at; another one after each `about`. An answer that comes when it has changed is of no interest any more. */
+/** Return an object that changes with each `about`. Callers compare it to discard responses about an earlier machine. */
 export const looking = () => subject;
 
 export async function ask(method, path, body) {
@@ -34,14 +34,14 @@ export async function ask(method, path, body) {
   try {
     reply = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" });
   } catch {
-    throw new Refused(0, { message: "The emulator does not answer." });
+    throw new Refused(0, { message: "The emulator does not respond." });
   }
   const text = await reply.text();
   let value;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Refused(reply.status, { message: "The answer is no JSON." });
+    throw new Refused(reply.status, { message: "The response is not JSON." });
   }
   if (!reply.ok) throw new Refused(reply.status, value);
   return value;

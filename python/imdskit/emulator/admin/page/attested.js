@@ -1,7 +1,7 @@
-// An attested document taken apart: verdict, every check, content, certificates, chain.
+// Inspection of an attested document: verdict, every check, content, certificates, chain.
 
 import { ask, looking } from "./ask.js";
-import { attempt, by, day, make } from "./dom.js";
+import { attempt, by, day, make, prose } from "./dom.js";
 
 const octets = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
 const MARK = { pass: ["good", "pass"], fail: ["bad", "fail"], skip: ["", "skipped"] };
@@ -9,26 +9,27 @@ const MARK = { pass: ["good", "pass"], fail: ["bad", "fail"], skip: ["", "skippe
 function shown({ asked, document: text, canExplain, anatomy }) {
   by("verdict").replaceChildren(verdict(asked, canExplain, anatomy));
   const pieces = anatomy ? [steps(anatomy.report), make("div", { className: "pieces" }, make("div", {}, content(anatomy), signature(anatomy)), make("div", {}, chain(anatomy), certificates(anatomy)))] : [];
-  by("anatomy").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, asked ? "The answer as it came" : "The document as it was given"), octets("The document", text)));
+  by("anatomy").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, asked ? "Response as received" : "Document as given"), octets("The document", text)));
 }
 
 function verdict(asked, canExplain, anatomy) {
-  const banner = (kind, title, ...more) => make("div", { className: `verdict ${kind}` }, make("strong", {}, title), more);
-  if (asked && asked.status !== 200) return banner("bad", `No document: the service answered ${asked.status}`, asked.fault && `A fault applied: ${asked.fault}.`);
-  if (!canExplain) return banner("bad", "Nothing here can take it apart", "This emulator was made in a program that gave it no verifier: Emulator.explain.");
+  const banner = (kind, title, ...more) => make("div", { className: `verdict ${kind}` }, make("strong", {}, title), more.filter(Boolean).map((one) => make("p", {}, prose(one))));
+  const fault = asked?.fault && `A fault of type \`${asked.fault}\` was applied.`, rule = asked?.rule && `The rule \`${asked.rule}\` refused the request.`;
+  if (asked && asked.status !== 200) return banner("bad", `No document: the service responded with ${asked.status}`, rule, fault);
+  if (!canExplain) return banner("bad", "This emulator has no verifier", "The program that started it must assign one to `Emulator.explain` before documents can be inspected here.");
   const { report } = anatomy, failed = report.checks.find((one) => one.outcome === "fail");
-  if (report.ok) return banner("good", "Accepted", `No check failed at ${day(report.at)}, by the trust and the clock of this emulator.`);
-  return banner("bad", `Refused: ${failed.reason}`, make("span", {}, `${failed.message} ${failed.hint}`), asked?.fault ? make("span", { className: "dim" }, ` A fault applied: ${asked.fault}.`) : "");
+  if (report.ok) return banner("good", "Accepted", `No check failed as of ${day(report.at)}.`, fault);
+  return banner("bad", `Refused: ${failed.reason}`, `${failed.message} ${failed.hint}`, fault);
 }
 
 function steps(report) {
   const rows = report.checks.map((one) => {
     const [kind, word] = MARK[one.outcome];
-    const why = one.reason ? [make("strong", {}, one.reason), ` at ${one.location}: ${one.message}`, make("span", { className: "hint" }, one.detail || one.hint)] : one.evidence;
-    return make("tr", { "data-check": one.check, "data-outcome": one.outcome }, make("td", {}, make("span", { className: `pill ${kind}` }, word)), make("th", { scope: "row", className: "nowrap" }, one.check), make("td", {}, why), make("td", { className: "dim" }, one.source));
+    const why = one.reason ? [make("strong", {}, one.reason), ...prose(`, at ${one.location}: ${one.message}`), make("span", { className: "hint" }, prose(one.detail || one.hint))] : prose(one.evidence);
+    return make("tr", { "data-check": one.check, "data-outcome": one.outcome }, make("td", {}, make("span", { className: `pill ${kind}` }, word)), make("th", { scope: "row", className: "nowrap" }, one.check), make("td", {}, why), make("td", { className: "dim" }, prose(one.source)));
   });
-  const head = ["Outcome", "Check", "What was found", "Source of the rule"].map((text) => make("th", { scope: "col" }, text));
-  return make("div", {}, make("h3", { id: "steps-title" }, "Every check, in order"), make("div", { className: "scroll-x", tabIndex: 0, role: "group", "aria-labelledby": "steps-title" }, make("table", { className: "steps", id: "steps" }, make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows))));
+  const head = ["Outcome", "Check", "Finding", "Source of the rule"].map((text) => make("th", { scope: "col" }, text));
+  return make("div", {}, make("h3", { id: "steps-title" }, "Checks, in order"), make("div", { className: "scroll-x", tabIndex: 0, role: "group", "aria-labelledby": "steps-title" }, make("table", { className: "steps stacks", id: "steps" }, make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows))));
 }
 
 function pairs(entries) {
@@ -40,19 +41,19 @@ function flat(members, prefix = "") {
 }
 
 function content({ content: found }) {
-  if (!found) return make("div", {}, make("h3", {}, "Content"), make("p", { className: "dim" }, "There is none that can be read."));
-  return make("div", {}, make("h3", {}, `Content, ${found.octets} octets`), found.members ? pairs(flat(found.members)) : octets("Content", found.text),
-    make("details", { className: "sub" }, make("summary", {}, "The signed octets"), octets("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
+  if (!found) return make("div", {}, make("h3", {}, "Content"), make("p", { className: "dim" }, "The document has no readable content."));
+  return make("div", {}, make("h3", {}, `Content, ${found.octets} bytes`), found.members ? pairs(flat(found.members)) : octets("Content", found.text),
+    make("details", { className: "sub" }, make("summary", {}, "Signed bytes"), octets("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
 }
 
 function signature({ signature: found }) {
   if (!found) return "";
-  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["octets", make("span", { className: "mono" }, `${found.octets.slice(0, 32)}…${found.octets.slice(-16)}`)]]));
+  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["bytes", make("span", { className: "mono" }, `${found.octets.slice(0, 32)}…${found.octets.slice(-16)}`)]]));
 }
 
 function facts(one) {
   return pairs([["issuer", one.issuer], ["serial", make("span", { className: "mono" }, one.serial)], ["valid", `${day(one.notBefore)} to ${day(one.notAfter)}`], ["key", one.key],
-    ...(one.names.length ? [["names", one.names.join(", ")]] : []), ...(one.keyUsage.length ? [["key usage", one.keyUsage.join(", ")]] : []), ...(one.caIssuers.length ? [["issuer at", one.caIssuers.join(", ")]] : []),
+    ...(one.names.length ? [["names", one.names.join(", ")]] : []), ...(one.keyUsage.length ? [["key usage", one.keyUsage.join(", ")]] : []), ...(one.caIssuers.length ? [["CA Issuers", one.caIssuers.join(", ")]] : []),
     ["SHA-256", make("span", { className: "mono" }, one.fingerprint)]]);
 }
 
@@ -66,7 +67,7 @@ function chain({ chain: found }) {
 
 function certificates({ certificates: found }) {
   if (!found.length) return "";
-  return make("div", {}, make("h3", {}, found.length === 1 ? "The certificate in the document" : `${found.length} certificates in the document`), found.map((one) => make("div", {}, make("p", {}, make("strong", {}, one.subject)), facts(one))));
+  return make("div", {}, make("h3", {}, found.length === 1 ? "Certificate in the document" : `${found.length} certificates in the document`), found.map((one) => make("div", {}, make("p", {}, make("strong", {}, one.subject)), facts(one))));
 }
 
 export function start() {

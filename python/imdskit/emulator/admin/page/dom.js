@@ -1,6 +1,6 @@
-// Making elements. What comes from elsewhere becomes text, never markup.
+// Creation of elements. Text from requests, documents and machines becomes text nodes, never markup.
 
-/** An element with properties (or attributes, where a name has a hyphen or is `role` or `for`) and children. */
+/** Return an element with properties (attributes if the name has a hyphen or is `role`, `for` or `scope`) and children. */
 export function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -11,7 +11,7 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
-/** The same in SVG; there all are attributes. */
+/** Return an SVG element with attributes and children. */
 export function draw(name, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -21,24 +21,27 @@ export function draw(name, attributes = {}, ...children) {
 
 export const by = (id) => document.getElementById(id);
 
-/** Unix seconds as a person reads them, in UTC. */
+/** Return nodes for a message: text between backticks becomes code. */
+export const prose = (text) => (text ?? "").split("`").map((piece, index) => (index % 2 ? make("code", {}, piece) : piece));
+
+/** Format Unix seconds in UTC. */
 export const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 export const day = (seconds) => new Date(seconds * 1000).toISOString().replace("T", " ").slice(0, 19) + " UTC";
 
-/** Seconds as "14 min 20 s". */
+/** Format seconds as "14 min 20 s". */
 export function span(seconds) {
   const parts = [[Math.floor(seconds / 86400), "d"], [Math.floor(seconds / 3600) % 24, "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
   const said = parts.filter(([number]) => number > 0).slice(0, 2).map(([number, unit]) => `${number} ${unit}`);
   return said.join(" ") || "0 s";
 }
 
-/** Do what a form or button asks for; what is wrong is written to `problem`. */
+/** Run the action of a form or button, and show its error in `problem`. */
 export async function attempt(problem, work) {
   problem.textContent = "";
   try {
     return await work();
   } catch (error) {
-    problem.textContent = error.message;
+    problem.replaceChildren(...prose(error.message));
     return undefined;
   }
 }
@@ -47,7 +50,7 @@ export function tell(text) {
   by("told").textContent = text;
 }
 
-/** Put `children` in the place of what is there, if `key` is another one than last time: what has the focus is not replaced for nothing. */
+/** Replace the content of `place` only if `key` has changed, so that the focused element stays while nothing changes. */
 export function show(place, key, children) {
   if (place.shown === key) return;
   place.shown = key;

@@ -1,10 +1,10 @@
-// Scheduled events, the clock that they follow, and a timeline of both.
+// Scheduled events, the emulator's clock, and a timeline of both.
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, clock, day, draw, make, show, span, tell } from "./dom.js";
 
 const USUAL = { Freeze: 900, Reboot: 900, Redeploy: 600, Preempt: 30, Terminate: 300, SpotRebalanceRecommendation: 30 };
-const seen = new Map(); // id -> what this page has seen of the event: first, started, gone, due, type, description
+const seen = new Map(); // id -> what this page has observed: type, due, and when the event first appeared, started and disappeared
 const REMEMBERED = 30;
 let now = 0;
 
@@ -15,18 +15,19 @@ export async function refresh() {
   now = answer.now;
   by("now").textContent = day(now);
   by("now").dateTime = new Date(now * 1000).toISOString();
-  by("clock-kind").textContent = time.rate === 1 ? "" : time.rate === 0 ? "stands still" : `${time.rate} times as fast`;
+  by("clock-kind").textContent = time.rate > 1 ? `runs ${time.rate} times as fast as real time` : "";
+  by("clock-still").hidden = time.rate !== 0;
   by("clock-form").hidden = !time.movable;
   by("incarnation").textContent = `incarnation ${answer.documentIncarnation}`;
   notice(answer);
-  show(by("event-list"), JSON.stringify([answer.events, answer.due]), () => (answer.events.length ? answer.events.map((event) => row(event)) : [make("p", { className: "dim" }, "Nothing is scheduled.")]));
+  show(by("event-list"), JSON.stringify([answer.events, answer.due]), () => (answer.events.length ? answer.events.map((event) => row(event)) : [make("p", { className: "dim" }, "No events are scheduled.")]));
   for (const left of by("event-list").querySelectorAll("[data-due]")) left.textContent = remaining(left.dataset.status, Number(left.dataset.due));
   picture();
 }
 
-const remaining = (status, due) => (status === "Started" ? `started; over in ${span(Math.max(due - now, 0))}` : `starts by itself in ${span(Math.max(due - now, 0))}`);
+const remaining = (status, due) => (status === "Started" ? `ends in ${span(Math.max(due - now, 0))}` : `starts in ${span(Math.max(due - now, 0))} unless approved earlier`);
 
-/** Keep what changed since the last look, and say it. */
+/** Record what has changed since the last refresh, and log it. */
 function notice(answer) {
   const there = new Set();
   for (const event of answer.events) {
@@ -35,7 +36,7 @@ function notice(answer) {
     const known = seen.get(id);
     if (!known || known.gone !== null) {
       seen.set(id, { type: event.EventType, first: now, started: started ? now : null, gone: null, due: answer.due[id] });
-      log(`${event.EventType} is ${started ? "there, and has started" : "scheduled for " + day(answer.due[id])}`);
+      log(`${event.EventType} ${started ? "has already started" : "is scheduled for " + day(answer.due[id])}`);
     } else {
       if (started && known.started === null) {
         known.started = now;
@@ -47,7 +48,7 @@ function notice(answer) {
   for (const [id, known] of seen) {
     if (!there.has(id) && known.gone === null) {
       known.gone = now;
-      log(`${known.type} is ${known.started === null ? "gone before it started" : "over"}`);
+      log(`${known.type} ${known.started === null ? "was removed before it started" : "has ended"}`);
     }
   }
   while (seen.size > REMEMBERED) {
@@ -61,7 +62,7 @@ function log(text) {
   const list = by("event-log");
   list.append(make("li", {}, make("time", { className: "mono" }, clock(now)), text + "."));
   while (list.children.length > 200) list.firstChild.remove();
-  list.scrollTop = list.scrollHeight;
+  list.parentElement.scrollTop = list.parentElement.scrollHeight;
 }
 
 function row(event) {
@@ -76,9 +77,9 @@ function row(event) {
     make("span", { className: `pill ${started ? "good" : "wait"}` }, event.EventStatus),
     make("span", {}, make("strong", {}, event.EventType), " ", make("span", { className: "dim", "data-due": due, "data-status": event.EventStatus }, remaining(event.EventStatus, due))),
     make("span", { className: "row" },
-      started ? button("Complete", "POST", `${path}/complete`, "The event is over.") : button("Approve", "POST", `${path}/approve`, "The event is approved and has started."),
-      button("Cancel", "DELETE", path, "The event is cancelled.")),
-    make("p", { className: "dim" }, [event.Description, `On ${event.Resources.join(", ")}.`, `From ${event.EventSource}.`].filter(Boolean).join(" ")),
+      started ? button("Complete", "POST", `${path}/complete`, "The event has ended.") : button("Approve", "POST", `${path}/approve`, "The event was approved and has started."),
+      button("Cancel", "DELETE", path, "The event was cancelled.")),
+    make("p", { className: "dim" }, [event.Description, `Resources: ${event.Resources.join(", ")}.`, `Source: ${event.EventSource}.`].filter(Boolean).join(" ")),
     make("p", { className: "dim mono" }, id));
 }
 
@@ -91,14 +92,14 @@ function act(method, path, said, body) {
   });
 }
 
-/** The timeline: a bar for each event from when it was first seen to its next step, and a line for now. The list says the same in words. */
+/** Draw a bar for each event, from its first appearance to its next state change, and a line for now. The event history has the same facts as text. */
 function picture() {
   const shown = [...seen.entries()].slice(-8);
   by("timeline").hidden = shown.length === 0;
   if (!shown.length) return;
   const begin = Math.min(now, ...shown.map(([, one]) => one.first)) - 30;
   const end = Math.max(now, ...shown.map(([, one]) => one.gone ?? one.due)) + 60;
-  const WIDTH = 720, LEFT = 90, ROW = 26, height = shown.length * ROW + 28;
+  const WIDTH = by("timeline-picture").clientWidth, LEFT = 90, ROW = 26, height = shown.length * ROW + 28;
   const at = (second) => LEFT + ((second - begin) / (end - begin)) * (WIDTH - LEFT - 10);
   const bar = (from, to, y, kind) => draw("rect", { x: at(from), y, width: Math.max(at(to) - at(from), 3), height: 14, rx: 4, class: kind });
   const rows = shown.flatMap(([, one], index) => {
@@ -115,8 +116,8 @@ function picture() {
     return text;
   };
   const far = at(end) - at(now) > 130;
-  const name = `Timeline of ${shown.length} events, in words in the list of what has happened`;
-  by("timeline-picture").replaceChildren(draw("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": name },
+  const name = `Timeline of ${shown.length} ${shown.length === 1 ? "event" : "events"}; the event history lists them`;
+  by("timeline-picture").replaceChildren(draw("svg", { width: WIDTH, height, role: "img", "aria-label": name },
     draw("line", { x1: LEFT, x2: WIDTH - 10, y1: height - 19, y2: height - 19, class: "axis" }), ...rows,
     draw("line", { x1: at(now), x2: at(now), y1: 0, y2: height - 16, class: "now" }), label(now, at(now) > WIDTH - 80 ? "end" : "middle"), ...(far ? [label(end, "end")] : [])));
 }
@@ -140,6 +141,6 @@ export function start() {
   by("clock-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const seconds = Number(by("clock-advance").value);
-    await act("POST", "/v1/clock", `The clock has moved by ${span(seconds)}.`, { advance: seconds });
+    await act("POST", "/v1/clock", `The clock was moved forward by ${span(seconds)}.`, { advance: seconds });
   });
 }

@@ -1,4 +1,4 @@
-// The journal, as it grows: one request waits for the next entry, and brings it.
+// The journal, live: a long-polling request waits for the next entry.
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, clock, make, tell } from "./dom.js";
@@ -7,14 +7,14 @@ const SHOWN = 200, AT_ONCE = 100, WAIT = 20;
 let since = 0;
 let filter = "";
 
-/** Newer entries, once; true if there were any. */
+/** Fetch newer entries once, and return whether there were any. */
 async function more() {
   const query = filter && `&category=${encodeURIComponent(filter)}`;
   const asked = filter, subject = looking();
   const { entries, last, total } = await ask("GET", `/v1/journal?since=${since}&limit=${AT_ONCE}${query}`);
   if (asked !== filter || subject !== looking() || by("journal-pause").checked) return false;
   since = entries.length === AT_ONCE ? entries.at(-1).number : Math.max(since, last);
-  by("journal-tally").textContent = `${total} since it began`;
+  by("journal-tally").textContent = `${total} ${total === 1 ? "request" : "requests"}`;
   add(entries);
   return entries.length > 0;
 }
@@ -32,8 +32,10 @@ function add(entries) {
 function row(entry) {
   const kind = entry.status < 300 ? "good" : entry.status < 500 ? "wait" : "bad";
   const why = [entry.rule && `rule ${entry.rule}`, entry.fault && `fault ${entry.fault}`].filter(Boolean).join(", ");
-  return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono" }, `${(entry.machine ?? null) === null ? "" : `machine ${entry.machine}: `}${entry.method} ${entry.target}`), make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))),
-    make("td", {}, why), make("td", { className: "number" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number" }, String(entry.octets)));
+  const machine = (entry.machine ?? null) === null ? "" : `machine ${entry.machine}: `;
+  return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono request" }, `${machine}${entry.method} ${entry.target}`),
+    make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))), make("td", {}, why),
+    make("td", { className: "number", "data-unit": "µs" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number", "data-unit": "bytes" }, String(entry.octets)));
 }
 
 function begin(from) {
@@ -42,7 +44,7 @@ function begin(from) {
   by("journal-empty").hidden = false;
 }
 
-/** Until `going` says that it is over. What goes wrong is the caller's. */
+/** Follow the journal while `going()` is true. The caller handles errors. */
 export async function follow(going) {
   const { last } = await ask("GET", "/v1/journal/count");
   begin(Math.max(last - AT_ONCE, 0));
@@ -65,7 +67,7 @@ export function start() {
   by("journal-reset").addEventListener("click", () => attempt(by("told"), async () => {
     const { forgotten } = await ask("DELETE", "/v1/journal");
     begin(since);
-    tell(`${forgotten} ${forgotten === 1 ? "entry is" : "entries are"} forgotten.`);
+    tell(`${forgotten} ${forgotten === 1 ? "entry was" : "entries were"} deleted.`);
     await more();
   }));
 }

@@ -1,11 +1,11 @@
-// The machine's document as a tree of fields. Edits are gathered and sent as one merge patch (RFC 7386).
+// The machine's document as a tree of fields. Edits are collected and sent as one JSON merge patch (RFC 7386).
 
 import { ask, looking } from "./ask.js";
 import { attempt, by, make, show, tell } from "./dom.js";
 
 let document_ = {};
-const opened = new Map(); // JSON pointer -> whether a person wants to see what is below
-const edits = new Map(); // JSON pointer -> value; undefined takes the member away
+const opened = new Map(); // JSON pointer -> whether the person has opened that branch
+const edits = new Map(); // JSON pointer -> value; undefined removes the member
 
 const pointer = (path) => path.map((key) => "/" + String(key).replaceAll("~", "~0").replaceAll("/", "~1")).join("");
 const parts = (text) => text.split("/").slice(1).map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
@@ -14,14 +14,14 @@ const isBranch = (value) => typeof value === "object" && value !== null;
 export async function refresh() {
   const subject = looking();
   const state = await ask("GET", "/v1/state");
-  if (edits.size || subject !== looking()) return; // what a person is writing stays
+  if (edits.size || subject !== looking()) return; // keep unapplied edits
   document_ = state;
   show(by("tree"), JSON.stringify(state), () => [branch("document", state, [], true)]);
 }
 
 function branch(name, value, path, open) {
   const entries = Object.entries(value);
-  const size = Array.isArray(value) ? `${entries.length} in a list` : entries.length ? "" : "empty";
+  const size = Array.isArray(value) ? `${entries.length} ${entries.length === 1 ? "item" : "items"}` : entries.length ? "" : "empty";
   const children = entries.map(([key, child]) => (isBranch(child) ? branch(key, child, [...path, key], path.length < 1) : leaf(key, child, [...path, key])));
   const place = pointer(path);
   const node = make("details", { open: opened.get(place) ?? open }, make("summary", { id: "below" + place }, name, size && make("small", {}, size)), children);
@@ -38,8 +38,8 @@ function leaf(name, value, path) {
   if (value === null) input.placeholder = "null";
   const row = make("div", { className: "leaf" }, make("label", { for: id, title: place }, name), input);
   if (!insideList(path)) {
-    const remove = make("button", { type: "button", className: "remove", "aria-label": `Take ${place} away`, title: "Take away" }, "×");
-    remove.addEventListener("click", () => send({ [place]: undefined }, `${place} is taken away.`));
+    const remove = make("button", { type: "button", className: "remove", "aria-label": `Remove ${place}`, title: "Remove" }, "×");
+    remove.addEventListener("click", () => send({ [place]: undefined }, `${place} was removed.`));
     row.append(remove);
   }
   input.addEventListener("input", () => {
@@ -66,7 +66,7 @@ function told() {
   by("machine-edits").textContent = edits.size ? `${edits.size} ${edits.size === 1 ? "edit" : "edits"} not applied yet` : "";
 }
 
-/** The merge patch that makes these changes. A list is sent whole, as a merge patch demands. */
+/** Return the merge patch for these changes. It contains whole arrays, because a merge patch cannot change a single item. */
 function patchOf(changes) {
   const after = structuredClone(document_), patch = {};
   for (const [place, value] of Object.entries(changes)) {
@@ -112,7 +112,7 @@ export function clear() {
 export function start() {
   by("machine-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (edits.size) send(Object.fromEntries(edits), "The machine has changed.");
+    if (edits.size) send(Object.fromEntries(edits), "The changes were applied.");
   });
   by("machine-undo").addEventListener("click", () => {
     edits.clear();
@@ -125,15 +125,15 @@ export function start() {
     event.preventDefault();
     const place = by("member-path").value.trim(), text = by("member-value").value;
     if (!place.startsWith("/") || place.length < 2) {
-      by("machine-problem").textContent = "A place begins with a slash, as /compute/location.";
+      by("machine-problem").textContent = "A JSON pointer begins with a slash: /compute/location.";
       return;
     }
     let value = text;
     try {
       value = JSON.parse(text);
     } catch {
-      // it is plain text
+      // plain text
     }
-    await send({ [place]: value === null ? undefined : value }, `${place} is set.`);
+    await send({ [place]: value === null ? undefined : value }, `${place} was set.`);
   });
 }

@@ -1,4 +1,4 @@
-// The page of the admin side: the token is asked for, then every part looks at the emulator again and again.
+// The page of the admin API: it asks for the token, then every part refreshes itself once a second.
 
 import { Refused, about, ask, keep } from "./ask.js";
 import * as attested from "./attested.js";
@@ -9,28 +9,31 @@ import * as journal from "./journal.js";
 import * as machine from "./machine.js";
 
 const EVERY = 1000;
-let visit = 0; // grows with each token; what belongs to an earlier one ends
+let visit = 0; // increases with each token; loops of earlier visits end
 
-function connected(state, text) {
-  by("connection").className = `pill ${state}`;
-  if (by("connection").textContent !== text) by("connection").textContent = text;
+/** Show the state of the connection; `problem` is empty if it works. Unchanged text is not written again, because screen readers would repeat it. */
+function connection(problem) {
+  const put = (id, text) => by(id).textContent === text || by(id).replaceChildren(text);
+  by("connection").className = `pill ${problem ? "bad" : "good"}`;
+  put("connection", problem ? "disconnected" : "connected");
+  put("connection-problem", problem);
 }
 
 const pause = () => new Promise((done) => setTimeout(done, EVERY));
 
-/** Do it again and again. Without an answer it is tried on; with another token than this, it is over. */
+/** Repeat `work` every second, also after errors, until the token is refused or another visit begins. */
 async function again(mine, work) {
   while (mine === visit) {
     try {
       await work();
-      if (mine === visit) connected("good", "connected");
+      if (mine === visit) connection("");
     } catch (error) {
       if (mine !== visit) return;
       if (error instanceof Refused && error.status === 401) {
-        leave("The token is not the right one any more.");
+        leave("The emulator no longer accepts this token.");
         return;
       }
-      connected("bad", error.message);
+      connection(error.message);
     }
     await pause();
   }
@@ -41,7 +44,7 @@ async function enter() {
   about(null);
   const configuration = await ask("GET", "/v1/configuration");
   by("token").value = "";
-  by("who").textContent = `${configuration.scenario} at ${configuration.url}, cloud ${configuration.cloud}`;
+  by("who").textContent = `Scenario ${configuration.scenario} at ${configuration.url}, cloud ${configuration.cloud}`;
   if (configuration.fleet) {
     about(0);
     by("which").max = configuration.fleet.machines - 1;
@@ -62,21 +65,21 @@ async function enter() {
   again(mine, () => journal.follow(() => mine === visit));
 }
 
-/** Nothing is shown any more of the machine that was looked at. */
+/** Remove everything that belongs to one machine. */
 function clear() {
   machine.clear();
   events.clear();
   for (const id of ["verdict", "anatomy", "told"]) by(id).replaceChildren();
 }
 
-/** Forget the token and all that was shown with it. */
+/** Discard the token and everything that was shown with it. */
 function leave(why) {
   keep("");
   about(null);
   visit += 1;
   clear();
   by("board").hidden = by("sections").hidden = by("leave").hidden = by("fleet").hidden = true;
-  for (const id of ["who", "connection", "entries", "fault-list"]) by(id).replaceChildren();
+  for (const id of ["who", "connection", "connection-problem", "entries", "fault-list"]) by(id).replaceChildren();
   by("fault-list").shown = undefined;
   by("enter").hidden = false;
   by("enter-problem").textContent = why;

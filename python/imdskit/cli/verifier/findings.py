@@ -1,0 +1,131 @@
+"""What a report says about the results of ``imdskit verify --batch``: counts, and where rare values occur."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from imdskit.cli.shared import inputs
+from imdskit.cli.verifier.batch import ACCEPTED, BAD_LINE, UNREADABLE
+from imdskit.errors import UsageError
+from imdskit.reasons import Reason
+
+EXAMPLES = 5
+"""Number of documents named for each rare value."""
+VALUES = 10_000
+"""Maximum number of distinct values counted separately; further values are counted together as :data:`OTHERS`."""
+OTHERS = "(others)"
+UNKNOWN = "(not stated)"
+_REASONS = {UNREADABLE, BAD_LINE, *map(str, Reason)}
+_HORIZON = (
+    (0, "expired, within the skew"),
+    (3600, "less than 1 hour"),
+    (7200, "1 to 2 hours"),
+    (10800, "2 to 3 hours"),
+    (14400, "3 to 4 hours"),
+    (18000, "4 to 5 hours"),
+)
+_LATER = "5 hours and more"
+
+
+@dataclass
+class Counted:
+    """How often each value of one property occurs, and the first few documents that have it.
+
+    Attributes:
+        noun: name of the property.
+        order: the values in their natural order; empty: by frequency.
+        counts: documents per value.
+        first: per value, ids, files or line numbers of the first :data:`EXAMPLES` documents.
+    """
+
+    noun: str
+    order: tuple[str, ...] = ()
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, value: str, where: str) -> None:
+        """Count one document, which stands at ``where`` in the input."""
+        if value not in self.counts and len(self.counts) >= VALUES:
+            value = OTHERS
+        self.counts[value] += 1
+        places = self.first.setdefault(value, [])
+        if len(places) < EXAMPLES:
+            places.append(where)
+
+
+class Findings:
+    """Everything that a report says.
+
+    Attributes:
+        documents: number of results; all percentages are shares of it.
+        accepted: number of accepted documents.
+        times: documents per time as of which they were verified.
+        rare_below: a value of fewer documents than this is rare: one in a thousand, and at least a single document.
+    """
+
+    def __init__(self) -> None:
+        self.documents = 0
+        self.accepted = 0
+        self.times: Counter[str] = Counter()
+        self.reasons = Counted("reason")
+        self.clouds = Counted("cloud")
+        self.regions = Counted("region")
+        self.issuers = Counted("issuing authority")
+        self.images = Counted("image")
+        self.horizon = Counted("remaining validity", (*(words for _, words in _HORIZON), _LATER))
+
+    @property
+    def rare_below(self) -> float:
+        return max(self.documents / 1000, 2)
+
+    def add(self, result: dict[str, object]) -> None:
+        """Count one line of results.
+
+        Raises:
+            ValueError: it is not a result; the text says why.
+        """
+        where = str(result.get("id", result.get("file", result.get("line"))))
+        at, verdict = result.get("at"), result.get("verdict")
+        if not isinstance(at, str):
+            raise ValueError("it has no time")
+        self.documents += 1
+        self.times[at] += 1
+        if verdict != ACCEPTED:
+            reason = result.get("reason")
+            if not isinstance(reason, str) or reason not in _REASONS:
+                raise ValueError("it has neither the verdict `accepted` nor a known reason")
+            self.reasons.add(reason, where)
+            return
+        claims, name = result.get("claims"), result.get("name")
+        if not isinstance(claims, dict) or not isinstance(name, str):
+            raise ValueError("it has no claims")
+        self.accepted += 1
+        self.clouds.add(str(result.get("cloud") or UNKNOWN), where)
+        region, _, rest = name.partition(".")
+        self.regions.add(region if rest.startswith("metadata.") else UNKNOWN, where)
+        self.issuers.add(str(result.get("issuer") or UNKNOWN), where)
+        self.images.add(str(claims.get("sku") or "(none)"), where)
+        self.horizon.add(_remaining(claims, at), where)
+
+    def outliers(self) -> list[tuple[str, str, int, list[str]]]:
+        """Return (property, value, number of documents, the first of them) for each rare value, the rarest first."""
+        found = [
+            (counted.noun, value, count, counted.first[value])
+            for counted in (self.reasons, self.clouds, self.regions, self.issuers, self.images)
+            for value, count in counted.counts.items()
+            if count < self.rare_below and (len(counted.counts) > 1 or (counted is self.reasons and self.accepted))
+        ]
+        return sorted(found, key=lambda each: (each[2], each[0], each[1]))
+
+
+def _remaining(claims: dict[str, object], at: str) -> str:
+    stamp = claims.get("timeStamp")
+    ends = stamp.get("expiresOn") if isinstance(stamp, dict) else None
+    try:
+        month, day, year, *clock = (int(part) for part in str(ends).removesuffix(" -0000").replace("/", " ").replace(":", " ").split())
+        end = inputs.time(f"{2000 + year}-{month:02}-{day:02}T" + ":".join(f"{part:02}" for part in clock) + "Z")
+        seconds = (end - inputs.time(at)).total_seconds()
+    except (ValueError, UsageError):
+        raise ValueError("its validity cannot be read") from None
+    return next((words for least, words in _HORIZON if seconds < least), _LATER)
