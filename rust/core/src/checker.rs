@@ -17,14 +17,14 @@ use crate::frame::Frame;
 use crate::host_names;
 use crate::memory::{Chain, Identity, Memory, Signer};
 use crate::pki::cms::{self, SignedData};
-use crate::pki::path::building;
+use crate::pki::path::building::{self, Sources};
 use crate::pki::path::pool::Pool;
 use crate::pki::path::signature_cache::Links;
 use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::{CertificateList, parse_crl};
 use crate::pki::revocation::revocation::Lists;
 use crate::pki::signatures::rsa;
-use crate::pki::signatures::signature::{self, Fault, Scheme};
+use crate::pki::signatures::signature::{self, Fault, Scheme, Strength};
 use crate::pki::x509::certificate::{Certificate, PublicKey};
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
@@ -213,9 +213,8 @@ impl Checker {
         let certificate = cms::find_certificate(signer, &message.certificates)
             .ok_or_else(|| Refusal::new(Reason::SignerNotFound, "signedData.signerInfos[0].sid", ""))?;
         let (hash, algorithm) = cms::check_algorithms(signer, false)?;
-        if let Some(fault) = signature::key_fault(&certificate.public_key, self.setup.min_rsa_bits) {
-            return Err(Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", fault));
-        }
+        signature::check_key(&certificate.public_key, self.setup.min_rsa_bits)
+            .map_err(|problem| Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", problem))?;
         cms::check_attributes(signer, message.content_type, content, hash)?;
         let remembered = remembered
             .take()
@@ -244,7 +243,7 @@ impl Checker {
             ));
         }
         if message.content_type != oids::DATA {
-            let detail = crate::asn1::der::oid_text(message.content_type);
+            let detail = crate::asn1::values::oid_text(message.content_type);
             return Err(Refusal::new(Reason::BadCms, "signedData.encapContentInfo.eContentType", detail));
         }
         let content = message
@@ -321,19 +320,18 @@ impl Checker {
             common_names: self.setup.allow_common_name,
             ..Inputs::new(Some(at))
         };
-        let found: Chain = building::build(
-            signer,
-            &self.anchors,
-            opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
-            &self.intermediates,
-            &inputs,
-            &self.setup.limits,
-            self.setup.min_rsa_bits,
-            false,
-            self.lists.as_ref(),
-            Some(&self.links),
-        )?
-        .into();
+        let sources = Sources {
+            anchors: &self.anchors,
+            certificates: opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
+            intermediates: &self.intermediates,
+            lists: self.lists.as_ref(),
+            links: Some(&self.links),
+        };
+        let strength = Strength {
+            min_rsa_bits: self.setup.min_rsa_bits,
+            accept_weak: false,
+        };
+        let found: Chain = building::build(signer, sources, &inputs, &self.setup.limits, strength)?.into();
         if alone {
             self.memory.put(&opened.signer, moment, &found);
         }
@@ -396,10 +394,7 @@ impl<'d> Opened<'d> {
     /// The signature fits message and key.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
         let (key, signature) = (&self.signer.certificate.public_key, &self.octets[self.signature.clone()]);
-        let fault = self.scheme.map_or(Some(Fault::Algorithm), |scheme| {
-            signature::fault_with(scheme, key, self.message(), signature)
-        });
-        fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
+        signature::verify_with(self.scheme, key, self.message(), signature).map_err(cms::bad_signature)
     }
 }
 

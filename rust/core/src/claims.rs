@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::asn1::der::unix_seconds;
+use crate::asn1::values::unix_seconds;
 use crate::contract::Setup;
 use crate::reasons::{Reason, Refusal};
 use crate::strict_json::{self, Members, Value};

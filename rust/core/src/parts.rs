@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::asn1::der::{self, DerError, Reader, Trail, oid_text};
+use crate::asn1::der::{self, DerError, Reader, Trail};
+use crate::asn1::values::oid_text;
 use crate::contract::Limits;
 use crate::pki::cms;
 use crate::pki::path::building;
@@ -43,11 +44,11 @@ pub fn any(der: &[u8]) -> Result<(), DerError> {
     reader.finish()
 }
 
-/// A signature as it stands in a certificate: `AlgorithmIdentifier`, `SubjectPublicKeyInfo`, data, BIT STRING. What is wrong with it, if anything.
+/// A signature as it stands in a certificate: `AlgorithmIdentifier`, `SubjectPublicKeyInfo`, data, BIT STRING. The inner result tells whether the signature is good, or why not.
 ///
 /// # Errors
 /// One of them is malformed.
-pub fn signature_fault(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> Result<Option<&'static str>, DerError> {
+pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> Result<Result<(), &'static str>, DerError> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(algorithm, &trail);
     let algorithm = read_algorithm(&mut reader, "signatureAlgorithm")?;
@@ -56,7 +57,7 @@ pub fn signature_fault(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &
     let mut reader = Reader::new(bit_string, &trail);
     let value = reader.bit_string("signatureValue")?;
     reader.finish()?;
-    Ok(signature::fault(&algorithm, &key, data, value).map(signature::Fault::text))
+    Ok(signature::verify(&algorithm, &key, data, value).map_err(signature::Fault::text))
 }
 
 /// A primitive: `ecdsa`, `rsa-pkcs1` or `rsa-pss`, with hashes by the names of Python's hashlib.
@@ -155,11 +156,8 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
             let (hash, algorithm) = cms::check_algorithms(signer, true)?;
             cms::check_attributes(signer, message.content_type, content, hash)?;
             let octets = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
-            let scheme = signature::scheme_of(algorithm).ok_or(signature::Fault::Algorithm);
-            let fault = scheme.map_or_else(Some, |scheme| {
-                signature::fault_with(scheme, &certificate.public_key, octets, signer.signature)
-            });
-            fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
+            let scheme = signature::scheme_of(algorithm);
+            signature::verify_with(scheme, &certificate.public_key, octets, signer.signature).map_err(cms::bad_signature)
         };
         check().map_err(BadMessage::Refused)?;
         signers.push(certificate.der.to_vec());
@@ -253,18 +251,18 @@ pub fn path(
     let leaf = read(leaf, 0, "certificate".into())?;
     let parse_all = |many: &[Vec<u8>]| -> Vec<_> { many.iter().filter_map(|der| read(der, 0, "certificate".into()).ok()).collect() };
     let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), inputs.require_lists));
-    building::build(
-        &leaf,
-        &Pool::new(parse_all(anchors)),
-        &[],
-        &Pool::new(parse_all(intermediates)),
-        &inputs.inputs(),
-        limits,
-        inputs.min_rsa_bits,
-        inputs.accept_weak,
-        lists.as_ref(),
-        None,
-    )
-    .map(drop)
-    .map_err(BadMessage::Refused)
+    let sources = building::Sources {
+        anchors: &Pool::new(parse_all(anchors)),
+        certificates: &[],
+        intermediates: &Pool::new(parse_all(intermediates)),
+        lists: lists.as_ref(),
+        links: None,
+    };
+    let strength = signature::Strength {
+        min_rsa_bits: inputs.min_rsa_bits,
+        accept_weak: inputs.accept_weak,
+    };
+    building::build(&leaf, sources, &inputs.inputs(), limits, strength)
+        .map(drop)
+        .map_err(BadMessage::Refused)
 }

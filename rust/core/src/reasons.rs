@@ -1,5 +1,7 @@
 //! Why a document is refused: the codes of `reasons.py`, in their order, and a refusal with its place. A test holds the two lists equal.
 
+use std::borrow::Cow;
+
 /// A reason code. What each means is in `docs/errors.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -212,14 +214,14 @@ pub struct Refusal {
     /// Why.
     pub reason: Reason,
     /// ASN.1 or JSON path of the member at fault, with its byte offset in the DER after `@` where there is one.
-    pub location: String,
+    pub location: Cow<'static, str>,
     /// What exactly was found, for a log.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
 }
 
 impl Refusal {
     /// A refusal.
-    pub(crate) fn new(reason: Reason, location: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, location: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason,
             location: location.into(),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 /// Not strict JSON; in words.
 #[derive(Debug)]
-pub(crate) struct JsonError(pub(crate) String);
+pub(crate) struct JsonError(pub(crate) Cow<'static, str>);
 
 /// A JSON value, as far as anybody here asks: what an array holds, and what a number is worth, is nobody's business.
 #[derive(Debug)]
@@ -48,9 +48,9 @@ const MAX_DEPTH: usize = 256;
 /// The value of a JSON text with at most so many opening braces and brackets, those in strings included.
 pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError> {
     if memchr::memchr2_iter(b'{', b'[', data).count() > brackets {
-        return Err(JsonError(format!("More than {brackets} opening brackets.")));
+        return Err(JsonError(format!("More than {brackets} opening brackets.").into()));
     }
-    let text = std::str::from_utf8(data).map_err(|error| JsonError(format!("Not UTF-8 at byte {}.", error.valid_up_to())))?;
+    let text = std::str::from_utf8(data).map_err(|error| JsonError(format!("Not UTF-8 at byte {}.", error.valid_up_to()).into()))?;
     let mut scanner = Scanner { text, pos: 0 };
     let value = scanner.value(0)?;
     scanner.skip_blanks();
@@ -69,7 +69,7 @@ struct Scanner<'d> {
 impl<'d> Scanner<'d> {
     #[cold]
     fn fault(&self, what: &str) -> JsonError {
-        JsonError(format!("{what} at byte {}.", self.pos))
+        JsonError(format!("{what} at byte {}.", self.pos).into())
     }
 
     fn peek(&self) -> Option<u8> {
@@ -129,7 +129,7 @@ impl<'d> Scanner<'d> {
             }
         }
         if members.has_doubles() {
-            return Err(JsonError("A member occurs twice.".to_owned()));
+            return Err(JsonError("A member occurs twice.".into()));
         }
         Ok(members)
     }
@@ -206,7 +206,7 @@ impl<'d> Scanner<'d> {
         };
         match char::decode_utf16(units).next() {
             Some(Ok(character)) => Ok(character),
-            _ => Err(JsonError("A string contains half of a surrogate pair.".to_owned())),
+            _ => Err(JsonError("A string contains half of a surrogate pair.".into())),
         }
     }
 

@@ -57,7 +57,7 @@ fn agrees<T>(case: &Value, verdict: &Result<T, Refusal>) -> Result<(), String> {
     let expected = (case["reason"].as_str(), case["location"].as_str());
     let found = match verdict {
         Ok(_) => (None, None),
-        Err(refusal) => (Some(refusal.reason.code()), Some(refusal.location.as_str())),
+        Err(refusal) => (Some(refusal.reason.code()), Some(&*refusal.location)),
     };
     if expected == found {
         Ok(())

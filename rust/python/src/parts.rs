@@ -46,7 +46,9 @@ fn message(py: Python<'_>, der: &[u8]) -> PyResult<()> {
 
 #[pyfunction]
 fn signature_fault(py: Python<'_>, algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> PyResult<Option<&'static str>> {
-    core::signature_fault(algorithm, spki, data, bit_string).map_err(|error| malformed(py, &error))
+    core::verify_signature(algorithm, spki, data, bit_string)
+        .map(Result::err)
+        .map_err(|error| malformed(py, &error))
 }
 
 #[pyfunction]

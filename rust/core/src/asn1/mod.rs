@@ -2,3 +2,4 @@
 
 pub mod der;
 pub(crate) mod oids;
+pub(crate) mod values;

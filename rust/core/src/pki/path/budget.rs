@@ -133,7 +133,7 @@ mod tests {
         budget.spend_items(30).unwrap();
         assert_eq!(budget.left(), 2);
         let refusal = budget.spend_step(0).unwrap_err();
-        assert_eq!((refusal.reason, refusal.location.as_str()), (Reason::BudgetSpent, "chain"));
+        assert_eq!((refusal.reason, &*refusal.location), (Reason::BudgetSpent, "chain"));
     }
 
     #[test]

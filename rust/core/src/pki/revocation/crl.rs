@@ -9,8 +9,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::asn1::der::{self, BOOLEAN, INTEGER, Integer, OCTET_STRING, Reader, SEQUENCE, Trail, context, item, oid_text};
+use crate::asn1::der::{self, BOOLEAN, INTEGER, OCTET_STRING, Reader, SEQUENCE, Trail, context, item};
 use crate::asn1::oids;
+use crate::asn1::values::{Integer, oid_text};
 use crate::pki::revocation::distribution_points::{IssuingDistributionPoint, read_issuing_distribution_point};
 use crate::pki::x509::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
 use crate::pki::x509::extensions::read_authority_key_identifier;

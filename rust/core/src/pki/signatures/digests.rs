@@ -4,7 +4,7 @@ use aws_lc_rs::digest as aws;
 
 use crate::asn1::oids;
 
-/// A hash that is known. Which of them are strong enough is said in [`crate::pki::signatures::signature`].
+/// A hash that is known. `signature.rs` says which of them are strong enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
     Sha1,

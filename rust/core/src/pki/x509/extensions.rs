@@ -4,6 +4,7 @@
 
 use crate::asn1::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
 use crate::asn1::oids;
+use crate::asn1::values::named_bits;
 use crate::pki::x509::certificate::{
     AuthorityKeyIdentifier, BasicConstraints, Count, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints, Oid,
     PolicyConstraints,
@@ -115,7 +116,7 @@ fn basic_constraints(reader: &mut Reader<'_, '_>) -> der::Result<BasicConstraint
 
 fn key_usage(reader: &mut Reader<'_, '_>) -> der::Result<KeyUsage> {
     let (_, octets) = reader.bits("")?;
-    Ok(KeyUsage(der::named_bits(octets) & KeyUsage::ALL.0))
+    Ok(KeyUsage(named_bits(octets) & KeyUsage::ALL.0))
 }
 
 pub(crate) fn read_authority_key_identifier(reader: &mut Reader<'_, '_>) -> der::Result<AuthorityKeyIdentifier> {
