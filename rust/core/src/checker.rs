@@ -1,7 +1,9 @@
 //! Verification from end to end: the order of the checks, and what is remembered between documents.
 //!
-//! The twin of `backends/python/checker.py`, cut in three so that many signatures can be reckoned at a time: [`Checker::open`] makes every check before the
-//! signature, [`Opened::check_signature`] that one, [`Checker::conclude`] all that follow. [`crate::verdicts`] does so for many documents.
+//! [`Checker::check`] verifies one document; [`Checker::check_many`] verifies many, with signatures side by side where the processor can.
+
+// Python counterpart: `backends/python/checker.py`. Here it is cut in three so that many signatures can be computed at a time: `Checker::open` makes every
+// check before the signature, `Opened::check_signature` that one, and `Checker::conclude` all that follow. `verdicts.rs` does so for many documents.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -29,8 +31,9 @@ use crate::pki::x509::certificate::{Certificate, PublicKey};
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
 
-/// Something that was to be trusted, or to help, cannot be read.
+/// An anchor, intermediate certificate or revocation list cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BadTrust {
     /// A plain sentence.
     pub message: String,

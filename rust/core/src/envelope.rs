@@ -1,4 +1,6 @@
-//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself. The twin of `backends/envelope.py`.
+//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself.
+
+// Python counterpart: `backends/envelope.py`.
 
 use std::borrow::Cow;
 

@@ -3,9 +3,11 @@
 //! Not a way to verify anything: what each leaves out is what the checker is there for.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::asn1::der::{self, DerError, Reader, Trail};
+use crate::asn1::der::{self, Reader, Trail};
 use crate::asn1::values::oid_text;
 use crate::contract::Limits;
 use crate::pki::cms;
@@ -22,6 +24,8 @@ use crate::pki::x509::certificate::{Certificate, KeyUsage, PublicKey};
 use crate::pki::x509::keys::{parse_public_key, read_algorithm};
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
+
+pub use crate::asn1::der::DerError;
 
 /// Rules that a well-formed certificate breaks, as (field, what is wrong), and the critical extensions that nothing here understands.
 ///
@@ -60,7 +64,7 @@ pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: 
     Ok(signature::verify(&algorithm, &key, data, value).map_err(signature::Fault::text))
 }
 
-/// A primitive: `ecdsa`, `rsa-pkcs1` or `rsa-pss`, with hashes by the names of Python's hashlib.
+/// A primitive: `ecdsa`, `rsa-pkcs1` or `rsa-pss`, with hashes by names such as `sha256`.
 ///
 /// # Errors
 /// The key is malformed.
@@ -112,6 +116,17 @@ pub enum BadMessage {
     /// A signature is not good, or there is none.
     Refused(Refusal),
 }
+
+impl fmt::Display for BadMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Der(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl Error for BadMessage {}
 
 impl From<DerError> for BadMessage {
     fn from(error: DerError) -> Self {
@@ -169,7 +184,7 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     })
 }
 
-/// What RFC 5280 section 6.1.1 asks of the caller, as a suite gives it; `imdskit.pki.path.validation.Inputs` says what each member means. Object
+/// What RFC 5280 section 6.1.1 asks of the caller, as a suite gives it; Object
 /// identifiers are dotted text.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, missing_docs)] // the flags of the RFC; they are explained there

@@ -1,6 +1,6 @@
 //! JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
 //!
-//! The twin of `strict_json.py`. One scanner of our own reads every octet once, so that the time is linear in the text whatever it holds.
+//! One scanner of our own reads every octet once, so that the time is linear in the text whatever it holds.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -42,7 +42,8 @@ impl<'d> Members<'d> {
     }
 }
 
-/// Guards the stack, whatever the bound on brackets is. `contract.MAX_JSON_BRACKETS` of Python, so that no limit that can be set allows more.
+/// Guards the stack, whatever the bound on brackets is.
+// `contract.MAX_JSON_BRACKETS` of Python, so that no limit that can be set allows more.
 const MAX_DEPTH: usize = 256;
 
 /// The value of a JSON text with at most so many opening braces and brackets, those in strings included.

@@ -2,8 +2,8 @@
 
 #![allow(clippy::needless_pass_by_value)] // Python's arguments are given away
 
-use imdskit_core::asn1::der::DerError;
 use imdskit_core::parts as core;
+use imdskit_core::parts::DerError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
@@ -23,7 +23,7 @@ fn malformed(py: Python<'_>, error: &DerError) -> PyErr {
     let made = || {
         ERROR
             .import(py, "imdskit.errors", "DerError")?
-            .call1((&error.message, error.offset, &error.field))
+            .call1((&*error.message, error.offset, &error.field))
     };
     made().map_or_else(|failure| failure, PyErr::from_value)
 }

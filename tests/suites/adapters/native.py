@@ -16,7 +16,9 @@ from imdskit.errors import DerError, VerificationError
 from imdskit.pki.path.policies import ANY
 from imdskit.pki.x509.parser import parse_certificate
 
-parts = native.parts
+parts = getattr(native, "parts", None)
+if parts is None:
+    raise ImportError("imdskit._native was built without the feature `parts`, which release wheels do not have; build it with `make native`")
 
 
 def sig_verify(case: Case, suite: Suite) -> Verdict:

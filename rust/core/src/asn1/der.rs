@@ -1,12 +1,15 @@
 //! Strict DER (X.690): one way to write each value, and nothing that is written otherwise is read.
 //!
-//! The twin of `asn1/reader.py`. A [`Reader`] walks the elements between two offsets of one buffer; a constructed element gives another reader
+//! A [`Reader`] walks the elements between two offsets of one buffer; a constructed element gives another reader
 //! over the same buffer. Where a reader stands in the grammar is written down in a [`Trail`], so that every error can say where it is; the
 //! text of it is made only when there is an error.
 
+// Python counterpart: `asn1/reader.py`.
+
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fmt::Write as _;
+use std::error::Error;
+use std::fmt::{self, Write as _};
 
 use crate::asn1::values::{Integer, check_oid, unix_seconds};
 
@@ -45,6 +48,7 @@ pub(crate) const fn primitive(number: u8) -> u8 {
 
 /// Bytes that are not the DER of what they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DerError {
     /// A plain sentence.
     pub message: Cow<'static, str>,
@@ -61,6 +65,14 @@ impl DerError {
         format!("{}@{}", self.field, self.offset)
     }
 }
+
+impl fmt::Display for DerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.message, self.location())
+    }
+}
+
+impl Error for DerError {}
 
 pub(crate) type Result<T> = std::result::Result<T, DerError>;
 

@@ -1,6 +1,8 @@
 //! CMS SignedData (RFC 5652 sections 3 and 5): reading it to the last octet, finding the signer, checking the signature.
 //!
-//! The twin of `pki/cms.py`. What is read borrows from the message; only certificates are values of their own.
+//! What is read borrows from the message; only certificates are values of their own.
+
+// Python counterpart: `pki/cms.py`.
 
 use std::borrow::Cow;
 use std::sync::Arc;

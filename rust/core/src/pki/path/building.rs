@@ -9,7 +9,9 @@
 //! 1. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
 //! 2. for each path that has come to an anchor, the signer alone, and then the path as a whole.
 //!
-//! So of a stranger it is said first that it is one. The twin of `pki/path/building.py`.
+//! So of a stranger it is said first that it is one.
+
+// Python counterpart: `pki/path/building.py`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,8 +1,9 @@
 //! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can forbid a path.
 //!
 //! The tree of RFC 5280 can grow exponentially (CVE-2023-0464); this is the graph of RFC 9618, one node for each policy and depth. Only its lowest depth is
-//! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts. The twin of
-//! `pki/path/policies.py`.
+//! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts.
+
+// Python counterpart: `pki/path/policies.py`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
-//! Which certificates signed which, remembered between searches for paths. The twin of `pki/path/signature_cache.py`.
+//! Which certificates signed which, remembered between searches for paths.
+
+// Python counterpart: `pki/path/signature_cache.py`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

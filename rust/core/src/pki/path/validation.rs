@@ -2,7 +2,9 @@
 //!
 //! A path is given signer first, anchor last; `chain[0]` is the signer. What concerns one certificate alone ([`check_signer`], [`check_certificate`],
 //! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::pki::path::building`] while it builds the path; what concerns the path as a whole is
-//! [`check_path`]. The twin of `pki/path/validation.py`.
+//! [`check_path`].
+
+// Python counterpart: `pki/path/validation.py`.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! Reading certificate revocation lists (RFC 5280 section 5).
 //!
 //! What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
-//! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate. The twin of
-//! `pki/revocation/crl.py`.
+//! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate.
+
+// Python counterpart: `pki/revocation/crl.py`.
 
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;

@@ -1,7 +1,7 @@
 //! Where the revocation list for a certificate is said to be: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and
 //! issuingDistributionPoint of revocation lists (section 5.2.5). Nothing is fetched; the names only tell which list speaks for which certificate.
-//!
-//! The twin of `pki/revocation/distribution_points.py`.
+
+// Python counterpart: `pki/revocation/distribution_points.py`.
 
 use std::collections::HashSet;
 

@@ -6,7 +6,9 @@
 //!
 //! The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each of them
 //! the newest list first. What an older list says is not asked for once a newer one has spoken. Lists that are equally new are all asked, and revoked in
-//! one of them is revoked. The twin of `pki/revocation/revocation.py`.
+//! one of them is revoked.
+
+// Python counterpart: `pki/revocation/revocation.py`.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;

@@ -1,4 +1,6 @@
-//! ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2). The twin of `pki/signatures/ecdsa.py`; the reckoning is AWS-LC's.
+//! ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2).
+
+// Python counterpart: `pki/signatures/ecdsa.py`. AWS-LC does the arithmetic.
 
 use aws_lc_rs::signature as aws;
 

@@ -1,6 +1,8 @@
 //! Signatures by AlgorithmIdentifier, as certificates and messages name them (RFC 4055, RFC 5754, RFC 5758), and which of them are accepted.
 //!
-//! The twin of `pki/signatures/signature.py`. [`verify`] verifies a signature; [`check_algorithm`] and [`check_key`] are the policy.
+//! [`verify`] verifies a signature; [`check_algorithm`] and [`check_key`] are the policy.
+
+// Python counterpart: `pki/signatures/signature.py`.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,8 @@
-//! Certificate extensions, decoded (RFC 5280 section 4.2). The twin of `pki/x509/extensions.py`.
+//! Certificate extensions, decoded (RFC 5280 section 4.2).
 //!
 //! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::pki::x509::rules`].
+
+// Python counterpart: `pki/x509/extensions.py`.
 
 use crate::asn1::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
 use crate::asn1::oids;

@@ -4,7 +4,9 @@
 //! stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
 //!
 //! DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A constraint on another kind of name refuses every name of that
-//! kind, also where it is not critical and section 4.2.1.10 would let it pass. The twin of `pki/x509/name_constraints.py`.
+//! kind, also where it is not critical and section 4.2.1.10 would let it pass.
+
+// Python counterpart: `pki/x509/name_constraints.py`.
 
 use std::collections::{BTreeSet, HashSet};
 
