@@ -169,7 +169,10 @@ def verdict(backend: Backend) -> Verdict:
 
                 pool = [[one.der for one in certificates] for certificates in (anchors, (CA, *others))]
                 given = [one.der for one in lists]
-                imdskit._native.parts.path(leaf.der, *pool, given, inputs, None, Limits(), 2048, False, required)
+                if not hasattr(imdskit._native, "parts"):
+                    pytest.fail("imdskit._native was built without the feature `parts`; build it with `make native`")
+                rules = {"policies": None, "limits": Limits(), "min_rsa_bits": 2048, "accept_weak": False, "require_lists": required}
+                imdskit._native.parts.path(leaf.der, *pool, given, inputs, rules)
             else:
                 building.build(
                     leaf,

@@ -1,4 +1,4 @@
-//! The hot paths without Python: `cargo bench -p imdskit-core`. Documents are those of `tests/vectors/attested` that are to be accepted.
+//! Times of the hot paths: `cargo bench -p imdskit-core`. The documents are those of `tests/vectors/attested` that are to be accepted.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a bench
 
