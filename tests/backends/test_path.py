@@ -397,10 +397,7 @@ SECONDS = {"python": 1.0, "rust": 0.05}
 
 
 def assert_ends_soon(backend: Backend, leaf: Certificate, anchors: Sequence[Certificate], pool: Sequence[Certificate]) -> None:
-    if backend.name == "rust":
-        search = partial(native_parts.build, leaf, anchors, pool, Inputs(AT))
-    else:
-        search = partial(build, leaf, anchors, pool)
+    search = partial(native_parts.build, leaf, anchors, pool, Inputs(AT)) if backend.name == "rust" else partial(build, leaf, anchors, pool)
     started = time.process_time()
     with pytest.raises(VerificationError) as caught:
         search()
