@@ -29,7 +29,7 @@ native: setup
 	  off) echo "native=off: the Python backend alone" ;; \
 	  auto|require) \
 	    if command -v cargo >/dev/null; then \
-	      VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release --locked --skip-install; \
+	      VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/maturin develop --quiet --release --locked --skip-install --features pyo3/extension-module,parts; \
 	    elif [ "$(IMDSKIT_NATIVE)" = require ]; then \
 	      echo "native=require, and there is no cargo on the PATH" >&2; exit 1; \
 	    else \
@@ -40,7 +40,7 @@ native: setup
 
 test: native
 	$(BIN)/python -m pytest -n auto -m "not packaging" $(PYTEST_ARGS)
-	@if [ "$(IMDSKIT_NATIVE)" != off ] && command -v cargo >/dev/null; then cargo test --quiet --locked; fi
+	@if [ "$(IMDSKIT_NATIVE)" != off ] && command -v cargo >/dev/null; then cargo test --quiet --locked --all-features; fi
 
 # Every line and branch of the verifier: its tests alone, in processes that coverage follows.
 coverage: native
@@ -54,7 +54,9 @@ lint: native
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@if command -v cargo >/dev/null; then \
-	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets -- -D warnings; \
+	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings && \
+	  cargo clippy --quiet --locked --workspace -- -D warnings && \
+	  RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --all-features -p imdskit-core -p imdskit-multibuffer; \
 	fi
 	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi
 

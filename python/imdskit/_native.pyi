@@ -10,7 +10,7 @@ __all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Ve
 CONTRACT: Final[int]
 PROFILE: Final[str]
 
-parts: ModuleType  # for the runner of the suites
+parts: ModuleType  # for tests; release wheels do not have it
 
 def cpu_path() -> str: ...
 def forked() -> None: ...

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
+import native_parts
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -396,13 +397,7 @@ SECONDS = {"python": 1.0, "rust": 0.05}
 
 
 def assert_ends_soon(backend: Backend, leaf: Certificate, anchors: Sequence[Certificate], pool: Sequence[Certificate]) -> None:
-    if backend.name == "rust":
-        import imdskit._native
-
-        pools = ([one.der for one in certificates] for certificates in (anchors, pool))
-        search = partial(imdskit._native.parts.path, leaf.der, *pools, None, Inputs(AT), None, Limits(), 2048, False, True)
-    else:
-        search = partial(build, leaf, anchors, pool)
+    search = partial(native_parts.build, leaf, anchors, pool, Inputs(AT)) if backend.name == "rust" else partial(build, leaf, anchors, pool)
     started = time.process_time()
     with pytest.raises(VerificationError) as caught:
         search()

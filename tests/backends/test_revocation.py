@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Protocol
 
+import native_parts
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -165,11 +166,7 @@ def verdict(backend: Backend) -> Verdict:
         inputs = replace(INPUTS, at=at)
         try:
             if backend.name == "rust":
-                import imdskit._native
-
-                pool = [[one.der for one in certificates] for certificates in (anchors, (CA, *others))]
-                given = [one.der for one in lists]
-                imdskit._native.parts.path(leaf.der, *pool, given, inputs, None, Limits(), 2048, False, required)
+                native_parts.build(leaf, anchors, (CA, *others), inputs, lists, require_lists=required)
             else:
                 building.build(
                     leaf,

@@ -127,6 +127,8 @@ def test_the_native_wheel_runs_in_an_empty_environment(native_wheel: Path, empty
     install(native_wheel, empty_venv)
     question = "from imdskit import backends; b = backends.best(); print(b.name, type(b.document(b'{}')).__module__)"
     assert run([empty_venv, "-I", "-W", "error", "-c", question]).stdout == "rust imdskit._native\n"
+    has_parts = "import imdskit._native; print(hasattr(imdskit._native, 'parts'))"  # only for tests
+    assert run([empty_venv, "-I", "-W", "error", "-c", has_parts]).stdout == "False\n"
     assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
 
 

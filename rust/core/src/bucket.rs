@@ -1,9 +1,11 @@
-//! A token bucket on integers. Mirrors `imdskit.backends.python.bucket`.
+//! A token bucket in integer arithmetic.
+
+// Python counterpart: `backends/python/bucket.py`.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Why a bucket cannot be made.
-#[derive(Debug, PartialEq, Eq)]
+/// An argument of [`Bucket::new`] is out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadArgument;
 
 /// What is in the bucket: fractions of a token, `per_ns` to each, and when it was looked at last.
@@ -23,7 +25,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket that refills `rate` tokens in every `per_ns` nanoseconds and holds at most `burst`.
+    /// Creates a full bucket that gains `rate` tokens every `per_ns` nanoseconds and holds at most `burst` tokens.
     ///
     /// # Errors
     /// An argument is below 1, or `burst * per_ns` is 2^63 or more.
@@ -46,7 +48,8 @@ impl Bucket {
         })
     }
 
-    /// Take one token at `now_ns`: 0 if it was there, else the nanoseconds until one will be; then nothing was taken.
+    /// Takes one token at `now_ns`, in nanoseconds of a clock of the caller's choice. Returns 0 if there was a token. Otherwise nothing is taken, and the
+    /// result is the number of nanoseconds until there will be one.
     pub fn take(&self, now_ns: i64) -> u64 {
         // The state is two numbers, sound at every moment: a panic elsewhere cannot have left it half written.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

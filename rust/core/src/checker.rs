@@ -1,7 +1,9 @@
 //! Verification from end to end: the order of the checks, and what is remembered between documents.
 //!
-//! The twin of `backends/python/checker.py`, cut in three so that many signatures can be reckoned at a time: [`Checker::open`] makes every check before the
-//! signature, [`Opened::check_signature`] that one, [`Checker::conclude`] all that follow. [`crate::verdicts`] does so for many documents.
+//! [`Checker::check`] verifies one document; [`Checker::check_many`] verifies many, with signatures side by side where the processor can.
+
+// Python counterpart: `backends/python/checker.py`. Here it is cut in three so that many signatures can be computed at a time: `Checker::open` makes every
+// check before the signature, `Opened::check_signature` that one, and `Checker::conclude` all that follow. `verdicts.rs` does so for many documents.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,20 +19,21 @@ use crate::frame::Frame;
 use crate::host_names;
 use crate::memory::{Chain, Identity, Memory, Signer};
 use crate::pki::cms::{self, SignedData};
-use crate::pki::path::building;
+use crate::pki::path::building::{self, Sources};
 use crate::pki::path::pool::Pool;
 use crate::pki::path::signature_cache::Links;
 use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::{CertificateList, parse_crl};
 use crate::pki::revocation::revocation::Lists;
 use crate::pki::signatures::rsa;
-use crate::pki::signatures::signature::{self, Fault, Scheme};
+use crate::pki::signatures::signature::{self, Fault, Scheme, Strength};
 use crate::pki::x509::certificate::{Certificate, PublicKey};
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
 
-/// Something that was to be trusted, or to help, cannot be read.
+/// An anchor, intermediate certificate or revocation list cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BadTrust {
     /// A plain sentence.
     pub message: String,
@@ -213,9 +216,8 @@ impl Checker {
         let certificate = cms::find_certificate(signer, &message.certificates)
             .ok_or_else(|| Refusal::new(Reason::SignerNotFound, "signedData.signerInfos[0].sid", ""))?;
         let (hash, algorithm) = cms::check_algorithms(signer, false)?;
-        if let Some(fault) = signature::key_fault(&certificate.public_key, self.setup.min_rsa_bits) {
-            return Err(Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", fault));
-        }
+        signature::check_key(&certificate.public_key, self.setup.min_rsa_bits)
+            .map_err(|problem| Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", problem))?;
         cms::check_attributes(signer, message.content_type, content, hash)?;
         let remembered = remembered
             .take()
@@ -244,7 +246,7 @@ impl Checker {
             ));
         }
         if message.content_type != oids::DATA {
-            let detail = crate::asn1::der::oid_text(message.content_type);
+            let detail = crate::asn1::values::oid_text(message.content_type);
             return Err(Refusal::new(Reason::BadCms, "signedData.encapContentInfo.eContentType", detail));
         }
         let content = message
@@ -321,19 +323,18 @@ impl Checker {
             common_names: self.setup.allow_common_name,
             ..Inputs::new(Some(at))
         };
-        let found: Chain = building::build(
-            signer,
-            &self.anchors,
-            opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
-            &self.intermediates,
-            &inputs,
-            &self.setup.limits,
-            self.setup.min_rsa_bits,
-            false,
-            self.lists.as_ref(),
-            Some(&self.links),
-        )?
-        .into();
+        let sources = Sources {
+            anchors: &self.anchors,
+            certificates: opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
+            intermediates: &self.intermediates,
+            lists: self.lists.as_ref(),
+            links: Some(&self.links),
+        };
+        let strength = Strength {
+            min_rsa_bits: self.setup.min_rsa_bits,
+            accept_weak: false,
+        };
+        let found: Chain = building::build(signer, sources, &inputs, &self.setup.limits, strength)?.into();
         if alone {
             self.memory.put(&opened.signer, moment, &found);
         }
@@ -396,10 +397,7 @@ impl<'d> Opened<'d> {
     /// The signature fits message and key.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
         let (key, signature) = (&self.signer.certificate.public_key, &self.octets[self.signature.clone()]);
-        let fault = self.scheme.map_or(Some(Fault::Algorithm), |scheme| {
-            signature::fault_with(scheme, key, self.message(), signature)
-        });
-        fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
+        signature::verify_with(self.scheme, key, self.message(), signature).map_err(cms::bad_signature)
     }
 }
 

@@ -1,16 +1,19 @@
-//! The signed content: what the document says about the machine, and whether it says so now, and to whom it was asked to say it.
+//! The signed content of a document: the claims about the machine, their validity in time, and the nonce.
 //!
-//! The twin of `backends/python/claims.py`. Texts borrow from the content where it has no escapes.
+//! Texts borrow from the content where it has no escapes.
+
+// Python counterpart: `backends/python/claims.py`.
 
 use std::borrow::Cow;
 
-use crate::asn1::der::unix_seconds;
+use crate::asn1::values::unix_seconds;
 use crate::contract::Setup;
 use crate::reasons::{Reason, Refusal};
 use crate::strict_json::{self, Members, Value};
 
-/// What the document says, as texts of some kind. Members that its api-version does not have are None. Times are Unix seconds.
+/// The claims of a document, with texts of type `T`. Members that the api-version of the document does not have are None. Times are Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claims<T> {
     /// `vmId`.
     pub vm_id: T,
@@ -20,7 +23,7 @@ pub struct Claims<T> {
     pub created_on: i64,
     /// `expiresOn`.
     pub expires_on: i64,
-    /// Name, product and publisher.
+    /// `plan`: name, product and publisher.
     pub plan: Option<[T; 3]>,
     /// `subscriptionId`.
     pub subscription_id: Option<T>,
@@ -31,7 +34,7 @@ pub struct Claims<T> {
 }
 
 impl<T> Claims<T> {
-    /// The same claims with their texts in another form.
+    /// Returns the same claims with each text converted by `form`.
     pub fn map<'a, U>(&'a self, mut form: impl FnMut(&'a T) -> U) -> Claims<U> {
         Claims {
             vm_id: form(&self.vm_id),

@@ -1,17 +1,22 @@
-//! What crosses the seam: the twin of `backends/contract.py`, which says what each member means.
+//! The settings of a [`Checker`](crate::checker::Checker).
 
-/// Bounds on hostile input. All are inclusive.
+// Python counterpart: `backends/contract.py`, which explains each member at more length.
+
+/// Limits on hostile input. All of them are inclusive.
+///
+/// The type may gain members: start with [`Limits::default`] and assign those that differ.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Size of the document as given, before any decoding.
+    /// Size of a document in bytes, before any decoding. The default is 65,536.
     pub document_bytes: usize,
-    /// Certificates inside one message.
+    /// Certificates in one message. The default is 16.
     pub certificates: usize,
-    /// Opening braces and brackets in one JSON text.
+    /// Opening braces and brackets in one JSON text. The default is 64.
     pub json_brackets: usize,
-    /// Certificates on one path, signer and anchor included.
+    /// Certificates on one path, signer and anchor included. The default is 8.
     pub path_certificates: usize,
-    /// Budget of a search for a path, in RSA-2048 verifications of the Python backend.
+    /// Budget of the search for a path. One unit is one RSA-2048 verification; verifications with other keys cost more. The default is 3000.
     pub work: i64,
 }
 
@@ -27,41 +32,52 @@ impl Default for Limits {
     }
 }
 
-/// All that a checker must know before it sees a document.
+/// The settings of a checker.
+///
+/// The type may gain members: start with [`Setup::default`], which trusts nobody, and assign those that differ.
+///
+/// ```
+/// use imdskit_core::contract::Setup;
+///
+/// let mut setup = Setup::default();
+/// setup.names = vec![("public".into(), "metadata.azure.com".into())];
+/// setup.require_nonce = true;
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[allow(clippy::struct_excessive_bools)] // the record of the contract
 pub struct Setup {
     /// Trusted certificates, DER.
     pub anchors: Vec<Vec<u8>>,
-    /// Certificates that may help to build a path, DER.
+    /// Certificates that may help to build a path, DER. They are not trusted.
     pub intermediates: Vec<Vec<u8>>,
-    /// Accepted signers as (label, domain).
+    /// Accepted signers as (label, domain). The signer's certificate must bear the domain or a name below it; the label is returned with the verdict.
     pub names: Vec<(String, String)>,
-    /// Bounds on hostile input.
+    /// Limits on hostile input.
     pub limits: Limits,
-    /// Seconds by which the clocks of signer and verifier may differ.
+    /// Number of seconds by which the clocks of signer and verifier may differ. The default is 120.
     pub skew: i64,
-    /// Seconds since `createdOn`.
+    /// Maximum number of seconds since `createdOn`; None, the default, for any.
     pub max_age: Option<i64>,
-    /// Refuse to check without a nonce.
+    /// Refuse every document if the caller gives no nonce.
     pub require_nonce: bool,
-    /// False leaves the whole chain stage out.
+    /// Build and validate a certification path. Without it the signer is **not** authenticated.
     pub check_chain: bool,
-    /// False leaves out createdOn, expiresOn and `max_age`.
+    /// Check `createdOn`, `expiresOn` and `max_age`.
     pub check_times: bool,
-    /// An empty `vmId` is refused.
+    /// Refuse an empty `vmId`.
     pub require_vm_id: bool,
     /// Accept the subject's common name where a certificate has no subject alternative name.
     pub allow_common_name: bool,
-    /// Of the signer and of every key in the chain.
+    /// Minimum size of the RSA keys of the signer and of every certificate on the path, in bits. The default is 2048.
     pub min_rsa_bits: u32,
     /// Certificate revocation lists, DER.
     pub crls: Vec<Vec<u8>>,
-    /// A certificate for which no usable list speaks is refused.
+    /// Refuse a certificate for which there is no usable list. It has an effect only if `crls` is not empty.
     pub require_crl: bool,
 }
 
-/// The defaults of the twin; nobody is trusted.
+/// Nobody is trusted.
 impl Default for Setup {
     fn default() -> Self {
         Self {

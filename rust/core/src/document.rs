@@ -1,6 +1,8 @@
-//! A metadata document, any node of which can be rendered. Mirrors `imdskit.backends.python.document`.
+//! An indexed JSON document, any node of which can be rendered as JSON or as text, as the metadata service does.
 //!
-//! The document is read once, to its last octet, and of each node it is written down where it stands. A node is rendered when it is asked for.
+//! [`Document::new`] reads the document once, validates it completely, and records where each node is. [`Document::select`] renders one node.
+
+// Python counterpart: `backends/python/document.py`.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,26 +18,26 @@ const TYPICAL_NODE: usize = 24;
 /// How a node is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Compact JSON; a leaf has none.
+    /// Compact JSON. A leaf has no JSON form.
     Json,
-    /// The bare value of a leaf; of a container a listing, one child a line.
+    /// The bare value of a leaf, or the names of a container's children, one in each line.
     Text,
 }
 
-/// Why there is nothing to give.
-#[derive(Debug, PartialEq, Eq)]
+/// Why a node cannot be rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelectError {
-    /// No node stands at the path.
+    /// There is no node at the path.
     NotFound,
     /// The node is a leaf, and JSON was asked for.
     LeafNeedsText,
 }
 
-/// The bytes are no document; in words.
-#[derive(Debug, PartialEq, Eq)]
+/// The bytes are not strict JSON. The text says what is wrong, as a plain sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadDocument(pub String);
 
-/// A document that is asked often. Immutable.
+/// An immutable JSON document, indexed for many requests.
 #[derive(Debug)]
 pub struct Document {
     /// The document as it was given, and behind it the strings that have escapes there, without them.
@@ -78,10 +80,10 @@ struct Reading<'d> {
 }
 
 impl Document {
-    /// Parse.
+    /// Parses and indexes a document.
     ///
     /// # Errors
-    /// Not strict JSON, or more than 32 levels deep.
+    /// The document is not strict JSON, or is nested more than 32 levels deep.
     pub fn new(data: &[u8]) -> Result<Self, BadDocument> {
         if memchr::memchr2_iter(b'{', b'[', data).count() > MAX_BRACKETS {
             return Err(BadDocument(format!("More than {MAX_BRACKETS} opening brackets.")));
@@ -104,10 +106,10 @@ impl Document {
         Ok(document)
     }
 
-    /// The node at `path`, rendered.
+    /// Renders the node at `path`. Each item of the path is the name of a member or an index.
     ///
     /// # Errors
-    /// There is none, or it is a leaf and has no JSON form.
+    /// There is no such node, or it is a leaf and `form` is [`Form::Json`].
     pub fn select<'k>(&self, path: impl IntoIterator<Item = &'k str>, form: Form) -> Result<Cow<'_, [u8]>, SelectError> {
         let mut node = self.nodes.last().ok_or(SelectError::NotFound)?;
         for name in path {

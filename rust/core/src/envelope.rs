@@ -1,4 +1,6 @@
-//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself. The twin of `backends/envelope.py`.
+//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself.
+
+// Python counterpart: `backends/envelope.py`.
 
 use std::borrow::Cow;
 
@@ -59,7 +61,7 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
         Ok(_) => return Err(Refusal::new(Reason::BadJson, "document", "not an object")),
         Err(error) => return Err(Refusal::new(Reason::BadJson, "document", error.0)),
     };
-    let missing = |member: &str| Refusal::new(Reason::BadEnvelope, member, "absent or not a string");
+    let missing = |member: &'static str| Refusal::new(Reason::BadEnvelope, member, "absent or not a string");
     let Some(Value::String(signature)) = members.get("signature") else {
         return Err(missing("signature"));
     };
@@ -81,7 +83,7 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
 }
 
 /// RFC 4648 section 4, strictly, but white space: one holder of genuine documents stored one with blanks, others wrap lines.
-pub(crate) fn decode_base64(text: &[u8], location: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn decode_base64(text: &[u8], location: &'static str) -> Result<Vec<u8>, Refusal> {
     let decode = |text: &[u8]| base64_simd::STANDARD.decode_to_vec(text);
     let decoded = decode(text).or_else(|_| decode(&text.iter().copied().filter(|octet| !is_white_space(*octet)).collect::<Vec<_>>()));
     match decoded {

@@ -1,8 +1,8 @@
 //! A checker that survives `fork()`.
 //!
-//! `fork()` copies the calling thread only. Another thread may hold a mutex of the checker's memory at that moment, or may be inside a `OnceLock` of a key; in
-//! the child nobody would ever release it. So a child never touches what its parent's checker remembers: it builds a checker of its own from the same setup.
-//! Process ids are not compared, because the system reuses them.
+//! `fork()` copies only the calling thread. At that moment, another thread may hold a mutex of the checker's cache or may be initialising a `OnceLock`. In
+//! the child, nobody would ever release it. A child therefore never touches the cache of its parent's checker: [`ForkAware`] builds a new checker from the
+//! same setup. It does not compare process ids, because the system reuses them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,22 +15,22 @@ use crate::contract::Setup;
 /// How often this process has been the child of a fork, counted along its ancestors.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// Tell this module that the process is the child of a fork. Python calls it by `os.register_at_fork`.
+/// Declares that this process is the child of a `fork()`. The caller must call it in every child before the child uses a checker.
 pub fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A [`Checker`] that is built anew in a child process.
+/// A [`Checker`] that is rebuilt in each child process.
 #[derive(Debug)]
 pub struct ForkAware {
     current: ArcSwap<(u64, Arc<Checker>)>,
 }
 
 impl ForkAware {
-    /// Read what is trusted.
+    /// Builds a checker.
     ///
     /// # Errors
-    /// As [`Checker::new`].
+    /// See [`Checker::new`].
     pub fn new(setup: Setup) -> Result<Self, BadTrust> {
         let checker = Arc::new(Checker::new(setup)?);
         Ok(Self {
@@ -38,7 +38,7 @@ impl ForkAware {
         })
     }
 
-    /// The checker of this process.
+    /// Returns the checker of this process.
     #[must_use]
     pub fn get(&self) -> Arc<Checker> {
         let forks = FORKS.load(Ordering::Relaxed);

@@ -1,9 +1,11 @@
 //! Whether a certificate is that of a cloud's metadata service, by its DNS names (RFC 6125 section 6.4, IMDS documentation "Attested data").
 //!
-//! Names are compared label by label, never as text with a suffix. The twin of `pki/x509/host_names.py`.
+//! Names are compared label by label, never as text with a suffix.
+
+// Python counterpart: `pki/x509/host_names.py`.
 
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind};
-use crate::pki::x509::name_constraints::is_label;
+use crate::pki::x509::hosts::is_label;
 
 /// Whether the text is a DNS name: two labels at least, none empty or with other characters. A wildcard may be the first.
 fn is_dns_name(name: &str) -> bool {

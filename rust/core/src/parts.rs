@@ -1,11 +1,15 @@
-//! Single steps of the checker, for those who hold them to test vectors of their own kinds: signatures, certificates, messages, paths.
+//! Single steps of the verification, for comparison with test vectors for signatures, certificates, messages and paths.
 //!
-//! Not a way to verify anything: what each leaves out is what the checker is there for.
+//! They are not a way to verify documents: each of them leaves out what the [checker](crate::checker) is there for. The module is not covered by semantic
+//! versioning.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::asn1::der::{self, DerError, Reader, Trail, oid_text};
+use crate::asn1::der::{self, Reader, Trail};
+use crate::asn1::values::oid_text;
 use crate::contract::Limits;
 use crate::pki::cms;
 use crate::pki::path::building;
@@ -22,20 +26,23 @@ use crate::pki::x509::keys::{parse_public_key, read_algorithm};
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
 
-/// Rules that a well-formed certificate breaks, as (field, what is wrong), and the critical extensions that nothing here understands.
+pub use crate::asn1::der::DerError;
+
+/// Parses a certificate. Returns the rules that it breaks although it is well-formed, as (field, problem), and the object identifiers of its critical
+/// extensions that are not understood.
 ///
 /// # Errors
-/// It is no certificate.
+/// The bytes are not a certificate.
 #[allow(clippy::type_complexity)] // taken apart at once
 pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), DerError> {
     let read = parse_certificate(der, 0, "certificate")?;
     Ok((read.faults, read.unknown_critical.iter().map(|oid| oid_text(oid)).collect()))
 }
 
-/// One element of any type, well-formed to the bottom.
+/// Parses one element of any type, including all elements inside it.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are not the DER of one element.
 pub fn any(der: &[u8]) -> Result<(), DerError> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(der, &trail);
@@ -43,11 +50,12 @@ pub fn any(der: &[u8]) -> Result<(), DerError> {
     reader.finish()
 }
 
-/// A signature as it stands in a certificate: `AlgorithmIdentifier`, `SubjectPublicKeyInfo`, data, BIT STRING. What is wrong with it, if anything.
+/// Verifies a signature as it is in a certificate, from the DER of an `AlgorithmIdentifier`, a `SubjectPublicKeyInfo` and a BIT STRING, and the signed
+/// data. The inner error is the reason why the signature is not valid.
 ///
 /// # Errors
-/// One of them is malformed.
-pub fn signature_fault(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> Result<Option<&'static str>, DerError> {
+/// One of the three is malformed.
+pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> Result<Result<(), &'static str>, DerError> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(algorithm, &trail);
     let algorithm = read_algorithm(&mut reader, "signatureAlgorithm")?;
@@ -56,10 +64,11 @@ pub fn signature_fault(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &
     let mut reader = Reader::new(bit_string, &trail);
     let value = reader.bit_string("signatureValue")?;
     reader.finish()?;
-    Ok(signature::fault(&algorithm, &key, data, value).map(signature::Fault::text))
+    Ok(signature::verify(&algorithm, &key, data, value).map_err(signature::Fault::text))
 }
 
-/// A primitive: `ecdsa`, `rsa-pkcs1` or `rsa-pss`, with hashes by the names of Python's hashlib.
+/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`; `mask` is the hash of the mask generation
+/// function and the length of the salt, for `rsa-pss`. Returns false for a scheme or hash that is not known.
 ///
 /// # Errors
 /// The key is malformed.
@@ -92,7 +101,7 @@ fn hash_named(name: &str) -> Option<Hash> {
     .find(|hash| hash.name() == name)
 }
 
-/// A message whose signatures are good, whoever made them.
+/// A message whose signatures are valid, with any certificates.
 #[derive(Debug)]
 pub struct Message {
     /// What was signed.
@@ -103,14 +112,25 @@ pub struct Message {
     pub signers: Vec<Vec<u8>>,
 }
 
-/// Why a message is not good.
+/// Why a message or path is refused.
 #[derive(Debug)]
 pub enum BadMessage {
-    /// It, or a certificate, cannot be read.
+    /// The message or a certificate is malformed.
     Der(DerError),
-    /// A signature is not good, or there is none.
+    /// A signature is invalid or missing, or there is no valid path.
     Refused(Refusal),
 }
+
+impl fmt::Display for BadMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Der(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl Error for BadMessage {}
 
 impl From<DerError> for BadMessage {
     fn from(error: DerError) -> Self {
@@ -118,10 +138,10 @@ impl From<DerError> for BadMessage {
     }
 }
 
-/// Read a message to its last octet.
+/// Parses a CMS SignedData message.
 ///
 /// # Errors
-/// It is none.
+/// The bytes are not such a message.
 pub fn message(der: &[u8]) -> Result<(), DerError> {
     cms::parse(der, &read).map(drop)
 }
@@ -130,11 +150,11 @@ fn read(der: &[u8], offset: usize, field: der::Field) -> der::Result<Arc<Certifi
     parse_certificate(der, offset, field).map(Arc::new)
 }
 
-/// Every signer has signed; digests and keys that are weak are reckoned, not refused. `content` is that of a detached signature; `extra` are certificates
-/// beside the message, the only ones that count if `only_extra`.
+/// Verifies the signatures of all signers of a message. Weak digests and keys are accepted. `content` is the content of a detached signature. `extra` are
+/// certificates beside those in the message; with `only_extra`, those in the message are ignored.
 ///
 /// # Errors
-/// A signer has not, or something cannot be read.
+/// A signature is invalid, or something is malformed.
 pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], only_extra: bool) -> Result<Message, BadMessage> {
     let refuse = |reason| BadMessage::Refused(Refusal::new(reason, "", ""));
     let message = cms::parse(der, &read)?;
@@ -155,11 +175,8 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
             let (hash, algorithm) = cms::check_algorithms(signer, true)?;
             cms::check_attributes(signer, message.content_type, content, hash)?;
             let octets = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
-            let scheme = signature::scheme_of(algorithm).ok_or(signature::Fault::Algorithm);
-            let fault = scheme.map_or_else(Some, |scheme| {
-                signature::fault_with(scheme, &certificate.public_key, octets, signer.signature)
-            });
-            fault.map_or(Ok(()), |fault| Err(cms::bad_signature(fault)))
+            let scheme = signature::scheme_of(algorithm);
+            signature::verify_with(scheme, &certificate.public_key, octets, signer.signature).map_err(cms::bad_signature)
         };
         check().map_err(BadMessage::Refused)?;
         signers.push(certificate.der.to_vec());
@@ -171,27 +188,42 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     })
 }
 
-/// What RFC 5280 section 6.1.1 asks of the caller, as a suite gives it; `imdskit.pki.path.validation.Inputs` says what each member means. Object
+/// The inputs of RFC 5280 section 6.1.1, and which keys, algorithms and lists are accepted. Object
 /// identifiers are dotted text.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, missing_docs)] // the flags of the RFC; they are explained there
+#[allow(clippy::struct_excessive_bools)] // the flags of the RFC
 pub struct PathInputs {
+    /// Time of the check in Unix seconds; None leaves validity out.
     pub at: Option<i64>,
+    /// Extended key usage that the end certificate must have; None for any.
     pub purpose: Option<String>,
+    /// Names of key usage bits, of which the end certificate must have one; none for any.
     pub key_usage: Vec<String>,
+    /// user-initial-policy-set; None for anyPolicy alone.
     pub policies: Option<Vec<String>>,
+    /// initial-explicit-policy.
     pub explicit_policy: bool,
+    /// initial-policy-mapping-inhibit.
     pub inhibit_mapping: bool,
+    /// initial-any-policy-inhibit.
     pub inhibit_any: bool,
+    /// Maximum number of intermediates that are not self-issued; None for no other limit than those of the authorities.
     pub max_path_length: Option<u64>,
+    /// An anchor's certificate must be valid at the time of the check.
     pub anchor_validity: bool,
+    /// An anchor must have basic constraints that make it an authority.
     pub anchor_authority: bool,
+    /// The extensions of an anchor's certificate constrain the path (RFC 5937).
     pub anchor_constraints: bool,
+    /// anyExtendedKeyUsage satisfies `purpose`.
     pub any_purpose: bool,
+    /// Name constraints on DNS names apply to common names too.
     pub common_names: bool,
+    /// Minimum size of RSA keys in bits.
     pub min_rsa_bits: u32,
+    /// Accept signatures with SHA-1 and SHA-224.
     pub accept_weak: bool,
-    /// Every certificate below the anchor needs a list that speaks for it, where there are lists.
+    /// If there are revocation lists, every certificate below the anchor needs one that covers it.
     pub require_lists: bool,
 }
 
@@ -238,10 +270,10 @@ fn octets_of(dotted: &str) -> Vec<u8> {
     octets
 }
 
-/// Path building and validation. Of the pools and lists, what cannot be read helps nobody and harms nobody.
+/// Builds and validates a path. Certificates and lists that are malformed are ignored, except the leaf.
 ///
 /// # Errors
-/// The leaf cannot be read, or there is no good path.
+/// The leaf is malformed, or there is no valid path.
 pub fn path(
     leaf: &[u8],
     anchors: &[Vec<u8>],
@@ -253,18 +285,18 @@ pub fn path(
     let leaf = read(leaf, 0, "certificate".into())?;
     let parse_all = |many: &[Vec<u8>]| -> Vec<_> { many.iter().filter_map(|der| read(der, 0, "certificate".into()).ok()).collect() };
     let lists = lists.map(|lists| Lists::new(lists.iter().filter_map(|der| parse_crl(der).ok()).collect(), inputs.require_lists));
-    building::build(
-        &leaf,
-        &Pool::new(parse_all(anchors)),
-        &[],
-        &Pool::new(parse_all(intermediates)),
-        &inputs.inputs(),
-        limits,
-        inputs.min_rsa_bits,
-        inputs.accept_weak,
-        lists.as_ref(),
-        None,
-    )
-    .map(drop)
-    .map_err(BadMessage::Refused)
+    let sources = building::Sources {
+        anchors: &Pool::new(parse_all(anchors)),
+        certificates: &[],
+        intermediates: &Pool::new(parse_all(intermediates)),
+        lists: lists.as_ref(),
+        links: None,
+    };
+    let strength = signature::Strength {
+        min_rsa_bits: inputs.min_rsa_bits,
+        accept_weak: inputs.accept_weak,
+    };
+    building::build(&leaf, sources, &inputs.inputs(), limits, strength)
+        .map(drop)
+        .map_err(BadMessage::Refused)
 }

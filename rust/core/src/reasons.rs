@@ -1,7 +1,12 @@
-//! Why a document is refused: the codes of `reasons.py`, in their order, and a refusal with its place. A test holds the two lists equal.
+//! Reasons for which a document is refused, and the refusal with its location.
 
-/// A reason code. What each means is in `docs/errors.md`.
+// The codes are those of `reasons.py`, in their order. A test keeps the two lists equal.
+
+use std::borrow::Cow;
+
+/// Why a document is refused. The codes are stable; the documentation of imdskit explains each of them in `docs/errors.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// `empty`
     Empty,
@@ -100,8 +105,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them, in the order in which they are checked.
-    pub const ALL: [Self; 47] = [
+    /// All reasons, in the order in which they are checked.
+    pub const ALL: &[Self] = &[
         Self::Empty,
         Self::TooLarge,
         Self::BadJson,
@@ -206,20 +211,21 @@ impl Reason {
     }
 }
 
-/// A document, certificate or path is refused.
+/// The refusal of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
-    /// ASN.1 or JSON path of the member at fault, with its byte offset in the DER after `@` where there is one.
-    pub location: String,
-    /// What exactly was found, for a log.
-    pub detail: String,
+    /// ASN.1 or JSON path of the member at fault, followed by `@` and its byte offset in the DER if it has one.
+    pub location: Cow<'static, str>,
+    /// What was found, for a log. May be empty.
+    pub detail: Cow<'static, str>,
 }
 
 impl Refusal {
     /// A refusal.
-    pub(crate) fn new(reason: Reason, location: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, location: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason,
             location: location.into(),

@@ -1,13 +1,13 @@
 //! JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
 //!
-//! The twin of `strict_json.py`. One scanner of our own reads every octet once, so that the time is linear in the text whatever it holds.
+//! One scanner of our own reads every octet once, so that the time is linear in the text whatever it holds.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Not strict JSON; in words.
 #[derive(Debug)]
-pub(crate) struct JsonError(pub(crate) String);
+pub(crate) struct JsonError(pub(crate) Cow<'static, str>);
 
 /// A JSON value, as far as anybody here asks: what an array holds, and what a number is worth, is nobody's business.
 #[derive(Debug)]
@@ -42,15 +42,16 @@ impl<'d> Members<'d> {
     }
 }
 
-/// Guards the stack, whatever the bound on brackets is. `contract.MAX_JSON_BRACKETS` of Python, so that no limit that can be set allows more.
+/// Guards the stack, whatever the bound on brackets is.
+// `contract.MAX_JSON_BRACKETS` of Python, so that no limit that can be set allows more.
 const MAX_DEPTH: usize = 256;
 
 /// The value of a JSON text with at most so many opening braces and brackets, those in strings included.
 pub(crate) fn loads(data: &[u8], brackets: usize) -> Result<Value<'_>, JsonError> {
     if memchr::memchr2_iter(b'{', b'[', data).count() > brackets {
-        return Err(JsonError(format!("More than {brackets} opening brackets.")));
+        return Err(JsonError(format!("More than {brackets} opening brackets.").into()));
     }
-    let text = std::str::from_utf8(data).map_err(|error| JsonError(format!("Not UTF-8 at byte {}.", error.valid_up_to())))?;
+    let text = std::str::from_utf8(data).map_err(|error| JsonError(format!("Not UTF-8 at byte {}.", error.valid_up_to()).into()))?;
     let mut scanner = Scanner { text, pos: 0 };
     let value = scanner.value(0)?;
     scanner.skip_blanks();
@@ -69,7 +70,7 @@ struct Scanner<'d> {
 impl<'d> Scanner<'d> {
     #[cold]
     fn fault(&self, what: &str) -> JsonError {
-        JsonError(format!("{what} at byte {}.", self.pos))
+        JsonError(format!("{what} at byte {}.", self.pos).into())
     }
 
     fn peek(&self) -> Option<u8> {
@@ -129,7 +130,7 @@ impl<'d> Scanner<'d> {
             }
         }
         if members.has_doubles() {
-            return Err(JsonError("A member occurs twice.".to_owned()));
+            return Err(JsonError("A member occurs twice.".into()));
         }
         Ok(members)
     }
@@ -206,7 +207,7 @@ impl<'d> Scanner<'d> {
         };
         match char::decode_utf16(units).next() {
             Some(Ok(character)) => Ok(character),
-            _ => Err(JsonError("A string contains half of a surrogate pair.".to_owned())),
+            _ => Err(JsonError("A string contains half of a surrogate pair.".into())),
         }
     }
 

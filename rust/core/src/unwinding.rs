@@ -1,15 +1,16 @@
-//! The last line of defence: a panic is a fault of ours and must not leave the extension, where Python would see an exception that no `except Exception` catches.
+//! Catches panics at a boundary that no panic may cross, such as that of a binding to another language.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Something panicked. The message is on the standard error output.
+/// The work panicked, which is a bug in this crate. The panic message was written to standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Do the work.
+/// Runs the work and catches a panic.
 ///
 /// # Errors
-/// It panicked. What it shares with others is sound all the same: locks whose holder panicked are taken over, and what is remembered is swapped whole.
+/// The work panicked. Values that it shares with other threads are still sound: a lock whose holder panicked is taken over, and caches are replaced as a
+/// whole.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
 }

@@ -125,7 +125,7 @@ impl Verdicts {
             Row::Refused { reason, start, lengths } => {
                 let [location, detail] = lengths.map(|length| length as usize);
                 let (location, rest) = piece.texts[start..].split_at(location);
-                Err(Refusal::new(reason, location, &rest[..detail]))
+                Err(Refusal::new(reason, location.to_owned(), rest[..detail].to_owned()))
             }
             Row::Signed {
                 signer,

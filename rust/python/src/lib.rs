@@ -4,6 +4,7 @@ mod bucket;
 mod checker;
 mod document;
 mod errors;
+#[cfg(feature = "parts")]
 mod parts;
 mod setup;
 
@@ -17,8 +18,11 @@ mod native {
         bucket::Bucket,
         checker::{Checker, Signed, Verdicts},
         document::Document,
-        parts::parts,
     };
+
+    #[cfg(feature = "parts")]
+    #[pymodule_export]
+    use crate::parts::parts;
 
     /// Number of the contract that this extension keeps (`imdskit.backends.contract.CONTRACT`).
     #[pymodule_export]

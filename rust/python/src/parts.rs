@@ -2,8 +2,8 @@
 
 #![allow(clippy::needless_pass_by_value)] // Python's arguments are given away
 
-use imdskit_core::asn1::der::DerError;
 use imdskit_core::parts as core;
+use imdskit_core::parts::DerError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
@@ -23,7 +23,7 @@ fn malformed(py: Python<'_>, error: &DerError) -> PyErr {
     let made = || {
         ERROR
             .import(py, "imdskit.errors", "DerError")?
-            .call1((&error.message, error.offset, &error.field))
+            .call1((&*error.message, error.offset, &error.field))
     };
     made().map_or_else(|failure| failure, PyErr::from_value)
 }
@@ -46,7 +46,9 @@ fn message(py: Python<'_>, der: &[u8]) -> PyResult<()> {
 
 #[pyfunction]
 fn signature_fault(py: Python<'_>, algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> PyResult<Option<&'static str>> {
-    core::signature_fault(algorithm, spki, data, bit_string).map_err(|error| malformed(py, &error))
+    core::verify_signature(algorithm, spki, data, bit_string)
+        .map(Result::err)
+        .map_err(|error| malformed(py, &error))
 }
 
 #[pyfunction]
@@ -87,27 +89,35 @@ fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
     }
 }
 
-/// `inputs` is an `imdskit.pki.path.validation.Inputs`; `policies` None for that of anyPolicy alone.
+/// What a search for a path obeys beside the inputs of RFC 5280; a mapping in Python.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Rules<'py> {
+    /// The user-initial-policy-set; None for that of anyPolicy alone.
+    policies: Option<Vec<String>>,
+    /// An `imdskit.backends.contract.Limits`.
+    limits: Bound<'py, PyAny>,
+    min_rsa_bits: u32,
+    accept_weak: bool,
+    require_lists: bool,
+}
+
+/// `inputs` is an `imdskit.pki.path.validation.Inputs`, of which `policies` are not read.
 #[pyfunction]
-#[allow(clippy::too_many_arguments)] // those of the twin
 fn path(
     leaf: &[u8],
     anchors: Vec<Vec<u8>>,
     intermediates: Vec<Vec<u8>>,
     lists: Option<Vec<Vec<u8>>>,
     inputs: &Bound<'_, PyAny>,
-    policies: Option<Vec<String>>,
-    limits: &Bound<'_, PyAny>,
-    min_rsa_bits: u32,
-    accept_weak: bool,
-    require_lists: bool,
+    rules: Rules<'_>,
 ) -> PyResult<()> {
     let key_usage: Bound<'_, PyAny> = inputs.getattr("key_usage")?;
     let asked = core::PathInputs {
         at: inputs.getattr("at")?.extract()?,
         purpose: inputs.getattr("purpose")?.extract()?,
         key_usage: key_usage.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?,
-        policies,
+        policies: rules.policies,
         explicit_policy: inputs.getattr("explicit_policy")?.extract()?,
         inhibit_mapping: inputs.getattr("inhibit_mapping")?.extract()?,
         inhibit_any: inputs.getattr("inhibit_any")?.extract()?,
@@ -117,10 +127,10 @@ fn path(
         anchor_constraints: inputs.getattr("anchor_constraints")?.extract()?,
         any_purpose: inputs.getattr("any_purpose")?.extract()?,
         common_names: inputs.getattr("common_names")?.extract()?,
-        min_rsa_bits,
-        accept_weak,
-        require_lists,
+        min_rsa_bits: rules.min_rsa_bits,
+        accept_weak: rules.accept_weak,
+        require_lists: rules.require_lists,
     };
-    let limits = setup::read_limits(limits)?;
+    let limits = setup::read_limits(&rules.limits)?;
     core::path(leaf, &anchors, &intermediates, lists.as_deref(), &asked, &limits).map_err(|bad| bad_message(inputs.py(), &bad))
 }

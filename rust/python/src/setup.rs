@@ -13,31 +13,31 @@ pub(crate) fn read(setup: &Bound<'_, PyAny>) -> PyResult<Setup> {
             .map(|der| Ok(der?.extract::<&[u8]>()?.to_vec()))
             .collect()
     };
-    Ok(Setup {
-        anchors: certificates("anchors")?,
-        intermediates: certificates("intermediates")?,
-        names: setup.getattr("names")?.extract()?,
-        limits: read_limits(&limits)?,
-        skew: setup.getattr("skew")?.extract()?,
-        max_age: setup.getattr("max_age")?.extract()?,
-        require_nonce: setup.getattr("require_nonce")?.extract()?,
-        check_chain: setup.getattr("check_chain")?.extract()?,
-        check_times: setup.getattr("check_times")?.extract()?,
-        require_vm_id: setup.getattr("require_vm_id")?.extract()?,
-        allow_common_name: setup.getattr("allow_common_name")?.extract()?,
-        min_rsa_bits: setup.getattr("min_rsa_bits")?.extract()?,
-        crls: certificates("crls")?,
-        require_crl: setup.getattr("require_crl")?.extract()?,
-    })
+    let mut read = Setup::default();
+    read.anchors = certificates("anchors")?;
+    read.intermediates = certificates("intermediates")?;
+    read.names = setup.getattr("names")?.extract()?;
+    read.limits = read_limits(&limits)?;
+    read.skew = setup.getattr("skew")?.extract()?;
+    read.max_age = setup.getattr("max_age")?.extract()?;
+    read.require_nonce = setup.getattr("require_nonce")?.extract()?;
+    read.check_chain = setup.getattr("check_chain")?.extract()?;
+    read.check_times = setup.getattr("check_times")?.extract()?;
+    read.require_vm_id = setup.getattr("require_vm_id")?.extract()?;
+    read.allow_common_name = setup.getattr("allow_common_name")?.extract()?;
+    read.min_rsa_bits = setup.getattr("min_rsa_bits")?.extract()?;
+    read.crls = certificates("crls")?;
+    read.require_crl = setup.getattr("require_crl")?.extract()?;
+    Ok(read)
 }
 
 /// `imdskit.backends.contract.Limits`.
 pub(crate) fn read_limits(limits: &Bound<'_, PyAny>) -> PyResult<Limits> {
-    Ok(Limits {
-        document_bytes: limits.getattr("document_bytes")?.extract()?,
-        certificates: limits.getattr("certificates")?.extract()?,
-        json_brackets: limits.getattr("json_brackets")?.extract()?,
-        path_certificates: limits.getattr("path_certificates")?.extract()?,
-        work: limits.getattr("work")?.extract()?,
-    })
+    let mut read = Limits::default();
+    read.document_bytes = limits.getattr("document_bytes")?.extract()?;
+    read.certificates = limits.getattr("certificates")?.extract()?;
+    read.json_brackets = limits.getattr("json_brackets")?.extract()?;
+    read.path_certificates = limits.getattr("path_certificates")?.extract()?;
+    read.work = limits.getattr("work")?.extract()?;
+    Ok(read)
 }

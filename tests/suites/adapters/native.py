@@ -16,7 +16,11 @@ from imdskit.errors import DerError, VerificationError
 from imdskit.pki.path.policies import ANY
 from imdskit.pki.x509.parser import parse_certificate
 
-parts = native.parts
+parts = getattr(native, "parts", None)
+if parts is None:
+    raise ImportError(
+        "imdskit._native was built without the feature `parts`, which release wheels do not have; build it with `make native`"
+    )
 
 
 def sig_verify(case: Case, suite: Suite) -> Verdict:
@@ -111,11 +115,13 @@ def _judge_path(
             embedded + [suite.blob(key) for key in chain["intermediates"]],
             lists,
             found.inputs,
-            None if found.inputs.policies == ANY else sorted(found.inputs.policies),
-            Limits(),
-            found.min_rsa_bits,
-            found.accept_weak,
-            True,
+            {
+                "policies": None if found.inputs.policies == ANY else sorted(found.inputs.policies),
+                "limits": Limits(),
+                "min_rsa_bits": found.min_rsa_bits,
+                "accept_weak": found.accept_weak,
+                "require_lists": True,
+            },
         )
     except (DerError, VerificationError) as error:
         return Verdict(False, f"{error}")

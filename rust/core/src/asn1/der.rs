@@ -1,11 +1,17 @@
 //! Strict DER (X.690): one way to write each value, and nothing that is written otherwise is read.
 //!
-//! The twin of `asn1/reader.py`. A [`Reader`] walks the elements between two offsets of one buffer; a constructed element gives another reader
+//! A [`Reader`] walks the elements between two offsets of one buffer; a constructed element gives another reader
 //! over the same buffer. Where a reader stands in the grammar is written down in a [`Trail`], so that every error can say where it is; the
 //! text of it is made only when there is an error.
 
+// Python counterpart: `asn1/reader.py`.
+
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fmt::Write as _;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+
+use crate::asn1::values::{Integer, check_oid, unix_seconds};
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -29,8 +35,6 @@ pub(crate) const SET: u8 = 0x31;
 
 /// Of elements whose type the grammar leaves open (ANY).
 const MAX_DEPTH: usize = 32;
-/// Of one OBJECT IDENTIFIER.
-const MAX_OID_OCTETS: usize = 64;
 
 /// Identifier octet of a context-specific, constructed tag.
 pub(crate) const fn context(number: u8) -> u8 {
@@ -44,9 +48,10 @@ pub(crate) const fn primitive(number: u8) -> u8 {
 
 /// Bytes that are not the DER of what they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DerError {
     /// A plain sentence.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// Of the element at fault, in bytes from the start of the outermost buffer.
     pub offset: usize,
     /// ASN.1 path of the element at fault; may be empty.
@@ -60,6 +65,14 @@ impl DerError {
         format!("{}@{}", self.field, self.offset)
     }
 }
+
+impl fmt::Display for DerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.message, self.location())
+    }
+}
+
+impl Error for DerError {}
 
 pub(crate) type Result<T> = std::result::Result<T, DerError>;
 
@@ -186,13 +199,13 @@ impl<'d, 't> Reader<'d, 't> {
 
     /// An error where the reader stands.
     #[cold]
-    pub(crate) fn fault(&self, message: impl Into<String>, field: impl Into<Field>) -> DerError {
+    pub(crate) fn fault(&self, message: impl Into<Cow<'static, str>>, field: impl Into<Field>) -> DerError {
         self.fault_at(message, field, self.pos)
     }
 
     /// An error at a position.
     #[cold]
-    pub(crate) fn fault_at(&self, message: impl Into<String>, field: impl Into<Field>, pos: usize) -> DerError {
+    pub(crate) fn fault_at(&self, message: impl Into<Cow<'static, str>>, field: impl Into<Field>, pos: usize) -> DerError {
         DerError {
             message: message.into(),
             offset: self.offset(pos),
@@ -362,10 +375,8 @@ impl<'d, 't> Reader<'d, 't> {
     pub(crate) fn oid_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<&'d [u8]> {
         let (pos, field) = (self.pos, field.into());
         let contents = self.contents(tag, field)?;
-        match oid_fault(contents) {
-            None => Ok(contents),
-            Some(message) => Err(self.fault_at(message, field, pos)),
-        }
+        check_oid(contents).map_err(|message| self.fault_at(message, field, pos))?;
+        Ok(contents)
     }
 
     /// NULL (X.690 section 8.8).
@@ -478,110 +489,4 @@ impl<'d, 't> Reader<'d, 't> {
         }
         Ok(())
     }
-}
-
-/// The contents of an INTEGER: two's complement, shortest form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Integer<'d>(pub(crate) &'d [u8]);
-
-impl<'d> Integer<'d> {
-    /// Whether it is below zero.
-    pub(crate) fn is_negative(self) -> bool {
-        self.0[0] & 0x80 != 0
-    }
-
-    /// Whether it is zero.
-    pub(crate) fn is_zero(self) -> bool {
-        self.0 == [0]
-    }
-
-    /// The number, if it has at most 64 bits.
-    pub(crate) fn small(self) -> Option<i64> {
-        if self.0.len() > 8 {
-            return None;
-        }
-        let start = if self.is_negative() { -1 } else { 0 };
-        Some(self.0.iter().fold(start, |sum, octet| sum << 8 | i64::from(*octet)))
-    }
-
-    /// The octets of a number that is not negative, without leading zeros; of zero, none.
-    pub(crate) fn magnitude(self) -> &'d [u8] {
-        if self.0[0] == 0 { &self.0[1..] } else { self.0 }
-    }
-}
-
-/// The first bits of a BIT STRING whose bits have names: bit 0 is the lowest. Zeros at the end of named bits are no DER (X.690 section 11.2.2); but
-/// authorities have written them, and they mean nothing.
-pub(crate) fn named_bits(octets: &[u8]) -> u16 {
-    octets
-        .iter()
-        .take(2)
-        .enumerate()
-        .fold(0, |bits, (place, octet)| bits | u16::from(octet.reverse_bits()) << (8 * place))
-}
-
-/// Why the contents of an OBJECT IDENTIFIER are none.
-fn oid_fault(contents: &[u8]) -> Option<String> {
-    match contents {
-        [] => return Some("An OBJECT IDENTIFIER that is empty or cut.".to_owned()),
-        [.., last] if last & 0x80 != 0 => return Some("An OBJECT IDENTIFIER that is empty or cut.".to_owned()),
-        _ => {}
-    }
-    if contents.len() > MAX_OID_OCTETS {
-        return Some(format!("An OBJECT IDENTIFIER of more than {MAX_OID_OCTETS} octets."));
-    }
-    let mut first = true;
-    for octet in contents {
-        if first && *octet == 0x80 {
-            return Some("An arc of an OBJECT IDENTIFIER that is not written in its shortest form.".to_owned());
-        }
-        first = octet & 0x80 == 0;
-    }
-    None
-}
-
-/// Dotted decimal text of the contents of an OBJECT IDENTIFIER, for people. An arc too long for 128 bits is shown as `?`.
-#[must_use]
-pub fn oid_text(contents: &[u8]) -> String {
-    let mut arcs: Vec<Option<u128>> = Vec::new();
-    let mut number = Some(0_u128);
-    for octet in contents {
-        number = number.and_then(|n| n.checked_mul(128)).map(|n| n + u128::from(octet & 0x7F));
-        if octet & 0x80 == 0 {
-            arcs.push(number);
-            number = Some(0);
-        }
-    }
-    let text = |arc: Option<u128>| arc.map_or_else(|| "?".to_owned(), |n| n.to_string());
-    let mut parts = Vec::with_capacity(arcs.len() + 1);
-    if let Some(first) = arcs.first() {
-        let root = first.map_or(2, |n| (n / 40).min(2));
-        parts.push(root.to_string());
-        parts.push(text(first.map(|n| n - 40 * root)));
-    }
-    parts.extend(arcs.iter().skip(1).map(|arc| text(*arc)));
-    parts.join(".")
-}
-
-/// Seconds since 1970 of a time of the proleptic Gregorian calendar, or None if there is no such time. `parts` are month, day, hour, minute and second.
-pub(crate) fn unix_seconds(year: i64, parts: [i64; 5]) -> Option<i64> {
-    let [month, day, hour, minute, second] = parts;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if !(1..=9999).contains(&year) || !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    // The year is reckoned from March, so that a leap day is its last one.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let era = y.div_euclid(400);
-    let of_era = y.rem_euclid(400);
-    let of_year = (153 * m + 2) / 5 + day - 1;
-    let date = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some(((date * 24 + hour) * 60 + minute) * 60 + second)
 }

@@ -1,4 +1,5 @@
 //! DER (X.690) and object identifiers.
 
-pub mod der;
+pub(crate) mod der;
 pub(crate) mod oids;
+pub(crate) mod values;

@@ -1,4 +1,6 @@
-//! Object identifiers, by the names that their documents give them: the contents of their DER. The twin of `asn1/oids.py`.
+//! Object identifiers, by the names that their documents give them: the contents of their DER.
+
+// Python counterpart: `asn1/oids.py`.
 
 // RFC 5652: content types and attributes
 /// 1.2.840.113549.1.7.1

@@ -1,11 +1,15 @@
 //! CMS SignedData (RFC 5652 sections 3 and 5): reading it to the last octet, finding the signer, checking the signature.
 //!
-//! The twin of `pki/cms.py`. What is read borrows from the message; only certificates are values of their own.
+//! What is read borrows from the message; only certificates are values of their own.
 
+// Python counterpart: `pki/cms.py`.
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::asn1::der::{self, DerError, Field, OCTET_STRING, Reader, SEQUENCE, SET, Trail, context, item, item_of, oid_text, primitive};
+use crate::asn1::der::{self, DerError, Field, OCTET_STRING, Reader, SEQUENCE, SET, Trail, context, item, item_of, primitive};
 use crate::asn1::oids;
+use crate::asn1::values::oid_text;
 use crate::pki::signatures::digests::Hash;
 use crate::pki::signatures::signature::{self, Algorithm, Fault, NULL};
 use crate::pki::x509::certificate::{Certificate, NameKey};
@@ -295,22 +299,19 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
 ///
 /// rsaEncryption as signature algorithm takes its hash from the digest algorithm (RFC 3370 section 3.2); every other algorithm names its own, and must name
 /// the same.
-fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), String> {
+fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<'static, str>> {
     let digest = signer.digest_algorithm;
     let hash = match digest_named(digest.oid) {
         Digest::Known(hash) if digest.parameters.is_none_or(|parameters| parameters == NULL) => hash,
-        _ => return Err(format!("digest algorithm {}", oid_text(digest.oid))),
+        _ => return Err(format!("digest algorithm {}", oid_text(digest.oid)).into()),
     };
     if !signer.digest_listed {
-        return Err(format!(
-            "digest algorithm {}, which digestAlgorithms does not have",
-            oid_text(digest.oid)
-        ));
+        return Err(format!("digest algorithm {}, which digestAlgorithms does not have", oid_text(digest.oid)).into());
     }
     let algorithm = signer.signature_algorithm;
     if algorithm.oid == oids::RSA_ENCRYPTION {
         if algorithm.parameters.is_some_and(|parameters| parameters != NULL) {
-            return Err("rsaEncryption with parameters".to_owned());
+            return Err("rsaEncryption with parameters".into());
         }
         return Ok((
             hash,
@@ -322,7 +323,7 @@ fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Stri
     }
     if signature::hash_of(algorithm) != Some(hash) {
         let (digest, algorithm) = (oid_text(digest.oid), oid_text(algorithm.oid));
-        return Err(format!("signature algorithm {algorithm} with digest algorithm {digest}"));
+        return Err(format!("signature algorithm {algorithm} with digest algorithm {digest}").into());
     }
     Ok((hash, algorithm))
 }
@@ -339,16 +340,21 @@ const fn with_rsa(hash: Hash) -> &'static [u8] {
     }
 }
 
-const SIGNER: &str = "signedData.signerInfos[0]";
+/// Where a member of the signer stands.
+macro_rules! signer {
+    ($member:literal) => {
+        concat!("signedData.signerInfos[0].", $member)
+    };
+}
 
 /// The signer's algorithms are known, fit one another, and are strong enough.
 pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -> Result<(Hash, Algorithm<'d>), Refusal> {
-    let refuse = |detail| Refusal::new(Reason::SignatureAlgorithm, format!("{SIGNER}.signatureAlgorithm"), detail);
+    let refuse = |detail: Cow<'static, str>| Refusal::new(Reason::SignatureAlgorithm, signer!("signatureAlgorithm"), detail);
     let (hash, algorithm) = algorithms(signer).map_err(refuse)?;
-    match signature::algorithm_fault_of(algorithm) {
-        Some(detail) if !accept_weak => Err(refuse(detail)),
-        _ => Ok((hash, algorithm)),
+    if !accept_weak {
+        signature::check_algorithm(algorithm).map_err(refuse)?;
     }
+    Ok((hash, algorithm))
 }
 
 /// What the signature has to be over (RFC 5652 sections 5.4 to 5.6).
@@ -356,18 +362,18 @@ pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -
 /// With signed attributes: they hold content-type and message-digest, each once and with one value, both are right, and the signature is over the DER of the
 /// SET. Without (None): the signature is over the content, which then has to be id-data (section 5.3).
 pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], content: &[u8], hash: Hash) -> Result<(), Refusal> {
-    let location = || format!("{SIGNER}.signedAttrs");
+    let location = signer!("signedAttrs");
     let Some(attributes) = &signer.signed_attributes else {
         if content_type == oids::DATA {
             return Ok(());
         }
         return Err(Refusal::new(
             Reason::SignedAttributes,
-            location(),
+            location,
             format!("absent, over {}", oid_text(content_type)),
         ));
     };
-    let refuse = |error: DerError| Refusal::new(Reason::SignedAttributes, location(), format!("{}: {}", error.field, error.message));
+    let refuse = |error: DerError| Refusal::new(Reason::SignedAttributes, location, format!("{}: {}", error.field, error.message));
     let trail = Trail::new(0);
     let kind = attributes
         .only(oids::CONTENT_TYPE, "content-type", &trail)
@@ -382,22 +388,22 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
     }
     if kind != content_type {
         let detail = format!("content-type {} over {}", oid_text(kind), oid_text(content_type));
-        return Err(Refusal::new(Reason::SignedAttributes, location(), detail));
+        return Err(Refusal::new(Reason::SignedAttributes, location, detail));
     }
     if claimed != hash.digest(&[content]).as_ref() {
-        return Err(Refusal::new(Reason::DigestMismatch, location(), ""));
+        return Err(Refusal::new(Reason::DigestMismatch, location, ""));
     }
     Ok(())
 }
 
 /// Why the signature does not fit message and key, as a refusal.
 pub(crate) fn bad_signature(fault: Fault) -> Refusal {
-    let (reason, member) = match fault {
-        Fault::Algorithm => (Reason::SignatureAlgorithm, "signatureAlgorithm"),
-        Fault::Key => (Reason::SignatureKey, "signatureAlgorithm"),
-        Fault::Signature => (Reason::BadSignature, "signature"),
+    let (reason, location) = match fault {
+        Fault::Algorithm => (Reason::SignatureAlgorithm, signer!("signatureAlgorithm")),
+        Fault::Key => (Reason::SignatureKey, signer!("signatureAlgorithm")),
+        Fault::Signature => (Reason::BadSignature, signer!("signature")),
     };
-    Refusal::new(reason, format!("{SIGNER}.{member}"), fault.text())
+    Refusal::new(reason, location, fault.text())
 }
 
 impl<'d> Attributes<'d> {
@@ -407,7 +413,7 @@ impl<'d> Attributes<'d> {
         match (found.next().map(|attribute| attribute.values.as_slice()), found.next()) {
             (Some([value]), None) => Ok(Reader::new(value, trail)),
             _ => Err(DerError {
-                message: "Not there exactly once, with one value.".to_owned(),
+                message: "Not there exactly once, with one value.".into(),
                 offset: 0,
                 field: name.to_owned(),
             }),

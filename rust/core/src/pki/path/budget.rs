@@ -1,8 +1,9 @@
-//! How much work a search for a path may cost. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification of the Python backend; a
+//! How much work a search for a path may cost. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification; a
 //! thousandth of it is what is counted.
 //!
-//! The twin of `pki/path/budget.py`, whose prices are part of the contract: both backends give up at the same point although their ratios differ.
-//! What is remembered from an earlier search is paid for again, so that memory never changes an answer.
+//! Cached results of an earlier search are paid for again, so that a cache never changes a verdict.
+
+// Python counterpart: `pki/path/budget.py`, whose prices are part of the contract. Both backends give up at the same point although their ratios differ.
 
 use crate::pki::x509::certificate::{Curve, PublicKey};
 use crate::reasons::{Reason, Refusal};
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_cost_what_they_cost_in_python() {
+    fn signatures_cost_what_the_contract_says() {
         assert_eq!(cost(&rsa(2048, &[1, 0, 1])), 1000);
         assert_eq!(cost(&rsa(2048, &[3])), 1000);
         assert_eq!(cost(&rsa(3072, &[1, 0, 1])), 2250);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_and_items_cost_what_they_cost_in_python() {
+    fn steps_and_items_cost_what_the_contract_says() {
         let mut budget = Budget::new(1);
         budget.spend_step(3).unwrap();
         budget.spend_items(2).unwrap();
@@ -133,7 +134,7 @@ mod tests {
         budget.spend_items(30).unwrap();
         assert_eq!(budget.left(), 2);
         let refusal = budget.spend_step(0).unwrap_err();
-        assert_eq!((refusal.reason, refusal.location.as_str()), (Reason::BudgetSpent, "chain"));
+        assert_eq!((refusal.reason, &*refusal.location), (Reason::BudgetSpent, "chain"));
     }
 
     #[test]

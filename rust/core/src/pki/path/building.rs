@@ -9,8 +9,11 @@
 //! 1. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
 //! 2. for each path that has come to an anchor, the signer alone, and then the path as a whole.
 //!
-//! So of a stranger it is said first that it is one. The twin of `pki/path/building.py`.
+//! So of a stranger it is said first that it is one.
 
+// Python counterpart: `pki/path/building.py`.
+
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,8 +22,8 @@ use crate::pki::path::budget::Budget;
 use crate::pki::path::pool::Pool;
 use crate::pki::path::signature_cache::{Links, address};
 use crate::pki::path::validation::{self, Inputs};
-use crate::pki::revocation::revocation::{Lists, Pending, Signatures, Statuses};
-use crate::pki::signatures::signature::{self, Fault};
+use crate::pki::revocation::revocation::{Authorities, Lists, Pending, Signatures, Statuses};
+use crate::pki::signatures::signature::{self, Fault, Strength};
 use crate::pki::x509::certificate::{Certificate, KeyUsage, NameKey};
 use crate::pki::x509::name_constraints::hex;
 use crate::reasons::{Reason, Refusal};
@@ -97,32 +100,37 @@ impl<'a> Anchors<'a> {
     }
 }
 
+/// Certificates among which a path is looked for, and what is known of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sources<'a> {
+    /// Trusted certificates.
+    pub(crate) anchors: &'a Pool,
+    /// Certificates of the message. They come before the intermediates, and none of either is trusted.
+    pub(crate) certificates: &'a [Arc<Certificate>],
+    /// Certificates of the checker's owner that may help to build a path.
+    pub(crate) intermediates: &'a Pool,
+    /// Revocation lists; None leaves revocation out.
+    pub(crate) lists: Option<&'a Lists>,
+    /// Cache of verified signatures. It changes no verdict.
+    pub(crate) links: Option<&'a Links>,
+}
+
 /// The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
 ///
-/// `certificates` are those of the message; they come before the `intermediates`, and none of either is trusted. `accept_weak` computes SHA-1 and SHA-224
-/// instead of refusing them (test suites only). Without `lists` revocation is left out. `links` remembers what it may and changes no answer.
-///
-/// Which refusal is given is said in `backends/contract.py`; its location is like `chain[1].keyUsage`, where `chain[0]` is the signer.
-#[allow(clippy::too_many_arguments)] // those of the twin
+/// The location of a refusal is like `chain[1].keyUsage`, where `chain[0]` is the signer.
 pub(crate) fn build(
     signer: &Arc<Certificate>,
-    anchors: &Pool,
-    certificates: &[Arc<Certificate>],
-    intermediates: &Pool,
+    sources: Sources<'_>,
     inputs: &Inputs,
     limits: &Limits,
-    min_rsa_bits: u32,
-    accept_weak: bool,
-    lists: Option<&Lists>,
-    links: Option<&Links>,
+    strength: Strength,
 ) -> Result<Vec<Arc<Certificate>>, Refusal> {
     let mut ground = Ground {
-        intermediates: Intermediates::new(certificates, intermediates),
+        intermediates: Intermediates::new(sources.certificates, sources.intermediates),
         longest: limits.path_certificates,
-        min_rsa_bits,
-        accept_weak,
-        lists,
-        remembered: links,
+        strength,
+        lists: sources.lists,
+        remembered: sources.links,
         budget: Budget::new(limits.work),
         links: HashMap::new(),
         issuers: HashMap::new(),
@@ -130,7 +138,7 @@ pub(crate) fn build(
     };
     let mut search = Search {
         ground: &mut ground,
-        anchors: Anchors::All(anchors),
+        anchors: Anchors::All(sources.anchors),
         inputs,
         pending: Pending::default(),
         refusal: None,
@@ -142,35 +150,30 @@ pub(crate) fn build(
 }
 
 /// What a search shares with those that it makes on behalf of revocation lists.
-pub(crate) struct Ground<'a> {
+struct Ground<'a> {
     intermediates: Intermediates<'a>,
     longest: usize,
-    pub(crate) min_rsa_bits: u32,
-    pub(crate) accept_weak: bool,
+    strength: Strength,
     lists: Option<&'a Lists>,
     remembered: Option<&'a Links>,
-    pub(crate) budget: Budget,
+    budget: Budget,
     /// By the address of the child and the key of the issuer.
-    links: HashMap<(usize, &'a [u8]), Option<Refusal>>,
+    links: HashMap<(usize, &'a [u8]), Result<(), Refusal>>,
     /// By the address of an issuer, whether it is an anchor, and whether a purpose is asked for: where it stood first, and what was wrong with it alone.
-    issuers: HashMap<(usize, bool, bool), (usize, Option<Refusal>)>,
-    pub(crate) signatures: Signatures<'a>,
+    issuers: HashMap<(usize, bool, bool), FirstCheck>,
+    signatures: Signatures<'a>,
 }
 
-impl<'a> Ground<'a> {
-    /// Certificates that bear a name, among which issuers of lists are looked for beside the path.
-    pub(crate) fn bearers(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>> {
-        self.intermediates.get(name).map(|candidate| candidate.certificate).collect()
-    }
-}
+/// Where an issuer stood first, and whether it may be one.
+type FirstCheck = (usize, Result<(), Refusal>);
 
-pub(crate) type Path<'a> = Vec<&'a Arc<Certificate>>;
+type Path<'a> = Vec<&'a Arc<Certificate>>;
 
 /// One search. A method's `Err` is the refusal for `budget-spent`, which ends it; any other is noted.
-pub(crate) struct Search<'a, 's> {
-    pub(crate) ground: &'s mut Ground<'a>,
+struct Search<'a, 's> {
+    ground: &'s mut Ground<'a>,
     anchors: Anchors<'a>,
-    pub(crate) inputs: &'s Inputs,
+    inputs: &'s Inputs,
     pending: Pending<'a>,
     refusal: Option<Refusal>,
 }
@@ -245,9 +248,8 @@ impl<'a> Search<'a, '_> {
         let signer = path[0];
         // An anchor that is the signer is trusted with the key that it has.
         if path.len() > 1 {
-            if let Some(problem) = signature::key_fault(&signer.public_key, self.ground.min_rsa_bits) {
-                return Err(Refusal::new(Reason::CertificateKey, "chain[0].subjectPublicKeyInfo", problem));
-            }
+            signature::check_key(&signer.public_key, self.ground.strength.min_rsa_bits)
+                .map_err(|problem| Refusal::new(Reason::CertificateKey, "chain[0].subjectPublicKeyInfo", problem))?;
         }
         validation::check_certificate(signer, 0, self.inputs)?;
         validation::check_signer(signer, self.inputs)?;
@@ -261,32 +263,6 @@ impl<'a> Search<'a, '_> {
             .check_path(path),
             None => Ok(()),
         }
-    }
-
-    /// `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)). What is demanded of signers of documents beyond that does not
-    /// concern it.
-    pub(crate) fn vouch(
-        &mut self,
-        issuer: &'a Arc<Certificate>,
-        anchor: &'a Arc<Certificate>,
-        pending: &Pending<'a>,
-    ) -> Result<bool, Refusal> {
-        let inputs = Inputs {
-            purpose: None,
-            key_usage: KeyUsage::CRL_SIGN,
-            policies: None,
-            explicit_policy: false,
-            max_path_length: None,
-            ..*self.inputs
-        };
-        let mut search = Search {
-            ground: &mut *self.ground,
-            anchors: Anchors::One(anchor),
-            inputs: &inputs,
-            pending: pending.with(issuer),
-            refusal: None,
-        };
-        Ok(search.run(issuer)?.is_some())
     }
 
     /// Whether `issuer` signed `child` and may stand at `index` of a path.
@@ -313,18 +289,18 @@ impl<'a> Search<'a, '_> {
     /// a step as nearly nothing.
     fn check_alone(&mut self, issuer: &Arc<Certificate>, index: usize, anchor: bool) -> Result<(), Refusal> {
         let inputs = self.inputs;
-        let fault = || {
+        let check = || {
             let checked = if anchor {
                 validation::check_anchor(issuer, index, inputs)
             } else {
                 validation::check_certificate(issuer, index, inputs).and_then(|()| validation::check_authority(issuer, index, inputs))
             };
-            (index, checked.err())
+            (index, checked)
         };
         let key = (address(issuer), anchor, inputs.purpose.is_some());
-        match self.ground.issuers.entry(key).or_insert_with(fault) {
-            (_, None) => Ok(()),
-            (first, Some(refusal)) => {
+        match self.ground.issuers.entry(key).or_insert_with(check) {
+            (_, Ok(())) => Ok(()),
+            (first, Err(refusal)) => {
                 let place = refusal.location.strip_prefix(&format!("chain[{first}]")).unwrap_or_default();
                 Err(Refusal::new(
                     refusal.reason,
@@ -360,71 +336,56 @@ impl<'a> Search<'a, '_> {
     /// 6.1.3 (a)(1): `child` was signed with the key of `issuer`, with an algorithm and a key that are accepted. Paid for once for each certificate and key.
     fn check_link(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
         let key = (address(child.certificate), &*issuer.certificate.spki);
-        let known = self.ground.links.get(&key).cloned();
-        let refusal = if let Some(known) = known {
-            known
-        } else {
-            let refusal = self.link_fault(child, issuer, index)?;
-            self.ground.links.insert(key, refusal.clone());
-            refusal
-        };
-        refusal.map_or(Ok(()), Err)
+        if let Some(known) = self.ground.links.get(&key) {
+            return known.clone();
+        }
+        let found = self.verify_link(child, issuer, index);
+        if !found.as_ref().is_err_and(is_final) {
+            self.ground.links.insert(key, found.clone());
+        }
+        found
     }
 
-    fn link_fault(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<Option<Refusal>, Refusal> {
+    fn verify_link(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
         let ground = &mut *self.ground;
         let (algorithm, key) = (&child.certificate.signature_algorithm, &issuer.certificate.public_key);
-        let algorithm_refusal = |problem: String| {
-            Refusal::new(
-                Reason::CertificateAlgorithm,
-                format!("chain[{}].signatureAlgorithm", index - 1),
-                problem,
-            )
+        let bad_algorithm = |problem: Cow<'static, str>| {
+            let location = format!("chain[{}].signatureAlgorithm", index - 1);
+            Refusal::new(Reason::CertificateAlgorithm, location, problem)
         };
-        let problem = if ground.accept_weak {
-            None
-        } else {
-            signature::algorithm_fault(algorithm)
-        };
-        if let Some(problem) = problem {
-            return Ok(Some(algorithm_refusal(problem)));
+        let bad_key = |problem| Refusal::new(Reason::CertificateKey, format!("chain[{index}].subjectPublicKeyInfo"), problem);
+        if !ground.strength.accept_weak {
+            signature::check_algorithm(algorithm.borrowed()).map_err(bad_algorithm)?;
         }
-        if let Some(problem) = signature::key_fault(key, ground.min_rsa_bits) {
-            return Ok(Some(Refusal::new(
-                Reason::CertificateKey,
-                format!("chain[{index}].subjectPublicKeyInfo"),
-                problem,
-            )));
-        }
+        signature::check_key(key, ground.strength.min_rsa_bits).map_err(bad_key)?;
         ground.budget.spend_signature(key)?;
-        let remembered = ground.remembered.filter(|_| child.own && issuer.own);
-        let fault = remembered
+        let cache = ground.remembered.filter(|_| child.own && issuer.own);
+        let verdict = cache
             .and_then(|links| links.get(child.certificate, issuer.certificate))
             .map_or_else(
                 || {
-                    let fault = signature::fault(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
-                    if let Some(links) = remembered {
-                        links.put(child.certificate, issuer.certificate, fault);
+                    let verdict = signature::verify(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
+                    if let Some(links) = cache {
+                        links.put(child.certificate, issuer.certificate, verdict);
                     }
-                    fault
+                    verdict
                 },
-                |link| link.fault,
+                |link| link.verdict,
             );
-        Ok(fault.map(|fault| match fault {
-            Fault::Algorithm => algorithm_refusal(fault.text().to_owned()),
-            Fault::Key | Fault::Signature => Refusal::new(
-                Reason::CertificateSignature,
-                format!("chain[{}].signatureValue", index - 1),
-                fault.text(),
-            ),
-        }))
+        verdict.map_err(|fault| match fault {
+            Fault::Algorithm => bad_algorithm(fault.text().into()),
+            Fault::Key | Fault::Signature => {
+                let location = format!("chain[{}].signatureValue", index - 1);
+                Refusal::new(Reason::CertificateSignature, location, fault.text())
+            }
+        })
     }
 
     /// Whether something was good; a refusal is noted, but one that ends the search.
     fn outcome(&mut self, checked: Result<(), Refusal>) -> Result<bool, Refusal> {
         match checked {
             Ok(()) => Ok(true),
-            Err(refusal) if refusal.reason == Reason::BudgetSpent => Err(refusal),
+            Err(refusal) if is_final(&refusal) => Err(refusal),
             Err(refusal) => {
                 self.note(refusal);
                 Ok(false)
@@ -438,6 +399,54 @@ impl<'a> Search<'a, '_> {
             self.refusal = Some(refusal);
         }
     }
+}
+
+/// What the check of revocation needs of a search.
+impl<'a> Authorities<'a> for Search<'a, '_> {
+    fn at(&self) -> Option<i64> {
+        self.inputs.at
+    }
+
+    fn strength(&self) -> Strength {
+        self.ground.strength
+    }
+
+    fn budget(&mut self) -> &mut Budget {
+        &mut self.ground.budget
+    }
+
+    fn signatures(&mut self) -> &mut Signatures<'a> {
+        &mut self.ground.signatures
+    }
+
+    fn bearers(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>> {
+        self.ground.intermediates.get(name).map(|candidate| candidate.certificate).collect()
+    }
+
+    // What is demanded of signers of documents beyond the right to sign lists does not concern an issuer of lists.
+    fn vouch(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal> {
+        let inputs = Inputs {
+            purpose: None,
+            key_usage: KeyUsage::CRL_SIGN,
+            policies: None,
+            explicit_policy: false,
+            max_path_length: None,
+            ..*self.inputs
+        };
+        let mut search = Search {
+            ground: &mut *self.ground,
+            anchors: Anchors::One(anchor),
+            inputs: &inputs,
+            pending: pending.with(issuer),
+            refusal: None,
+        };
+        Ok(search.run(issuer)?.is_some())
+    }
+}
+
+/// Whether a refusal ends the search.
+fn is_final(refusal: &Refusal) -> bool {
+    refusal.reason == Reason::BudgetSpent
 }
 
 /// Reasons that say less than any other have a lower rank: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts.
@@ -474,178 +483,4 @@ fn unknown_issuer(certificate: &Certificate, index: usize) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pki::x509::certificate::AuthorityKeyIdentifier;
-    use crate::samples::{NOW, authority, leaf};
-
-    /// All that a search needs; every link between certificates of these names is good.
-    struct World {
-        anchors: Pool,
-        intermediates: Pool,
-        links: Links,
-        limits: Limits,
-    }
-
-    impl World {
-        fn new(anchors: Vec<Certificate>, intermediates: Vec<Certificate>) -> Self {
-            let pool = |certificates: Vec<Certificate>| Pool::new(certificates.into_iter().map(Arc::new));
-            let (anchors, intermediates) = (pool(anchors), pool(intermediates));
-            let links = Links::default();
-            let all = || anchors.all().chain(intermediates.all());
-            for child in all() {
-                all()
-                    .filter(|issuer| issuer.subject.key == child.issuer.key)
-                    .for_each(|issuer| links.put(child, issuer, None));
-            }
-            let limits = Limits {
-                document_bytes: 0,
-                certificates: 0,
-                json_brackets: 0,
-                path_certificates: 8,
-                work: 3000,
-            };
-            Self {
-                anchors,
-                intermediates,
-                links,
-                limits,
-            }
-        }
-
-        fn path_of(&self, signer: Certificate) -> Result<Vec<Vec<u8>>, (Reason, String)> {
-            let inputs = Inputs::new(Some(NOW));
-            let message = [Arc::new(signer)];
-            let (links, limits) = (Some(&self.links), &self.limits);
-            build(
-                &message[0],
-                &self.anchors,
-                &message,
-                &self.intermediates,
-                &inputs,
-                limits,
-                2048,
-                false,
-                None,
-                links,
-            )
-            .map(|path| path.iter().map(|certificate| certificate.spki.to_vec()).collect())
-            .map_err(|refusal| (refusal.reason, refusal.location))
-        }
-    }
-
-    /// A signer below an authority below an anchor.
-    fn three() -> World {
-        World::new(
-            vec![authority("root", "root", 1)],
-            vec![authority("mid", "root", 2), leaf("end", "mid", 3)],
-        )
-    }
-
-    #[test]
-    fn a_path_is_found_within_the_steps_and_signatures_that_python_counts() {
-        let mut world = three();
-        assert_eq!(world.path_of(leaf("end", "mid", 3)), Ok(vec![vec![3], vec![2], vec![1]]));
-        // Two signatures and two steps: 1000 + 26 + 1000 + 32.
-        world.limits.work = 2;
-        assert_eq!(world.path_of(leaf("end", "mid", 3)), Err((Reason::BudgetSpent, "chain".to_owned())));
-    }
-
-    #[test]
-    fn a_path_has_so_many_certificates() {
-        let mut world = three();
-        world.limits.path_certificates = 3;
-        assert!(world.path_of(leaf("end", "mid", 3)).is_ok());
-        world.limits.path_certificates = 2;
-        assert_eq!(
-            world.path_of(leaf("end", "mid", 3)),
-            Err((Reason::PathLength, "chain[1]".to_owned()))
-        );
-    }
-
-    #[test]
-    fn the_memory_is_of_the_owners_certificates_only() {
-        let world = three();
-        // The same links but for the signer, which is nobody's here: its signature is looked at, and is none.
-        let stranger = leaf("stranger", "mid", 3);
-        assert_eq!(
-            world.path_of(stranger),
-            Err((Reason::CertificateSignature, "chain[0].signatureValue".to_owned()))
-        );
-        assert_eq!(world.links.len(), 3);
-    }
-
-    #[test]
-    fn paths_do_not_loop() {
-        let cross = vec![
-            authority("a", "b", 1),
-            authority("b", "a", 2),
-            authority("a", "a", 1),
-            authority("b", "b", 2),
-            leaf("end", "a", 3),
-        ];
-        let world = World::new(Vec::new(), cross);
-        // From b, whichever of its certificates stands there, every issuer is on the path already. One of them says that it is a root.
-        let refused = Err((Reason::UntrustedRoot, "chain[2].issuer".to_owned()));
-        assert_eq!(world.path_of(leaf("end", "a", 3)), refused);
-    }
-
-    #[test]
-    fn a_fitting_key_identifier_comes_first_and_a_valid_certificate_next() {
-        let mut end = leaf("end", "mid", 9);
-        end.authority_key_identifier = Some(AuthorityKeyIdentifier {
-            key_identifier: Some(Box::new([7])),
-            issuer: None,
-            serial: None,
-        });
-        let twin = |key, identifier: u8, valid: bool| {
-            let mut twin = authority("mid", "root", key);
-            twin.subject_key_identifier = Some(Box::new([identifier]));
-            twin.not_after = if valid { NOW } else { NOW - 1 };
-            twin
-        };
-        let again = |end: &Certificate| {
-            let mut again = leaf("end", "mid", 9);
-            again.authority_key_identifier = end.authority_key_identifier.clone();
-            again
-        };
-        let root = || vec![authority("root", "root", 1)];
-        let world = World::new(root(), vec![twin(2, 8, true), twin(3, 7, false), twin(4, 7, true), again(&end)]);
-        assert_eq!(world.path_of(again(&end)), Ok(vec![vec![9], vec![4], vec![1]]));
-        // A wrong one forbids nothing.
-        let world = World::new(root(), vec![twin(2, 8, true), twin(3, 7, false), again(&end)]);
-        assert_eq!(world.path_of(end), Ok(vec![vec![9], vec![2], vec![1]]));
-    }
-
-    #[test]
-    fn the_more_telling_reason_is_given() {
-        let mut expired = authority("mid", "root", 2);
-        expired.not_after = NOW - 1;
-        let orphan = authority("mid", "nobody", 4);
-        let world = World::new(vec![authority("root", "root", 1)], vec![orphan, expired, leaf("end", "mid", 3)]);
-        assert_eq!(
-            world.path_of(leaf("end", "mid", 3)),
-            Err((Reason::Expired, "chain[1].notAfter".to_owned()))
-        );
-        assert_eq!(
-            world.path_of(leaf("self", "self", 5)),
-            Err((Reason::UntrustedRoot, "chain[0].issuer".to_owned()))
-        );
-    }
-
-    #[test]
-    fn a_certificate_of_the_message_that_is_the_owners_is_one_and_the_same() {
-        let own = Pool::new([Arc::new(authority("mid", "root", 2)), Arc::new(authority("mid", "root", 3))]);
-        let message = [
-            Arc::new(authority("mid", "root", 4)),
-            Arc::new(authority("mid", "root", 3)),
-            Arc::new(authority("mid", "root", 4)),
-        ];
-        let both = Intermediates::new(&message, &own);
-        let found: Vec<_> = both
-            .get(&message[0].subject.key)
-            .map(|found| (found.certificate.spki[0], found.own))
-            .collect();
-        assert_eq!(found, [(4, false), (3, true), (2, true)]);
-    }
-}
+mod tests;

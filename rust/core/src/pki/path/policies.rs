@@ -1,8 +1,9 @@
 //! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can forbid a path.
 //!
 //! The tree of RFC 5280 can grow exponentially (CVE-2023-0464); this is the graph of RFC 9618, one node for each policy and depth. Only its lowest depth is
-//! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts. The twin of
-//! `pki/path/policies.py`.
+//! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts.
+
+// Python counterpart: `pki/path/policies.py`.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ impl Node<'_> {
     }
 }
 
-/// The policy variables of section 6.1.2. Every method that finds the path forbidden says so in words; None means that it is not.
+/// The policy variables of section 6.1.2. A method whose rule forbids the path returns an error in words.
 #[derive(Debug)]
 pub(crate) struct PolicyState<'c> {
     /// The user-initial-policy-set; None is that of anyPolicy alone.
@@ -49,14 +50,16 @@ impl<'c> PolicyState<'c> {
     }
 
     /// 6.1.3 (d) to (f), for every certificate but the anchor.
-    pub(crate) fn process(&mut self, certificate: &'c Certificate, last: bool) -> Option<&'static str> {
+    pub(crate) fn process(&mut self, certificate: &'c Certificate, last: bool) -> Result<(), &'static str> {
         if certificate.certificate_policies.is_none() {
             self.graph.clear(); // (e)
         } else if !self.graph.is_empty() {
             self.graph = self.next_depth(certificate, last); // (d)
         }
-        let forbidden = self.explicit_policy == 0 && self.graph.is_empty();
-        forbidden.then_some("an explicit policy is required, and none is left") // (f)
+        if self.explicit_policy == 0 && self.graph.is_empty() {
+            return Err("an explicit policy is required, and none is left"); // (f)
+        }
+        Ok(())
     }
 
     fn next_depth(&self, certificate: &'c Certificate, last: bool) -> BTreeMap<&'c [u8], Node<'c>> {
@@ -95,13 +98,13 @@ impl<'c> PolicyState<'c> {
     }
 
     /// 6.1.4 (a) and (b), for every certificate but the last.
-    pub(crate) fn map(&mut self, certificate: &'c Certificate) -> Option<&'static str> {
-        let mappings = certificate.policy_mappings.as_deref()?;
+    pub(crate) fn map(&mut self, certificate: &'c Certificate) -> Result<(), &'static str> {
+        let mappings = certificate.policy_mappings.as_deref().unwrap_or_default();
         if mappings
             .iter()
             .any(|(issuer_domain, subject_domain)| **issuer_domain == *ANY_POLICY || **subject_domain == *ANY_POLICY)
         {
-            return Some("anyPolicy is mapped"); // (a)
+            return Err("anyPolicy is mapped"); // (a)
         }
         let mut below: BTreeMap<&'c [u8], Vec<&'c [u8]>> = BTreeMap::new();
         for (issuer_domain, subject_domain) in mappings {
@@ -123,7 +126,7 @@ impl<'c> PolicyState<'c> {
                 );
             }
         }
-        None
+        Ok(())
     }
 
     /// 6.1.4 (h), for every intermediate.
@@ -145,7 +148,7 @@ impl<'c> PolicyState<'c> {
     }
 
     /// 6.1.5 (a), (b) and (g), for the last certificate.
-    pub(crate) fn wrap_up(&mut self, certificate: &Certificate) -> Option<&'static str> {
+    pub(crate) fn wrap_up(&mut self, certificate: &Certificate) -> Result<(), &'static str> {
         self.explicit_policy = self.explicit_policy.saturating_sub(1);
         if certificate
             .policy_constraints
@@ -153,8 +156,10 @@ impl<'c> PolicyState<'c> {
         {
             self.explicit_policy = 0;
         }
-        let forbidden = self.explicit_policy == 0 && !self.graph.values().any(|node| node.accepted);
-        forbidden.then_some("an explicit policy is required, and the path has none that is accepted")
+        if self.explicit_policy == 0 && !self.graph.values().any(|node| node.accepted) {
+            return Err("an explicit policy is required, and the path has none that is accepted");
+        }
+        Ok(())
     }
 }
 
@@ -177,13 +182,13 @@ mod tests {
     /// Through one authority to a signer, with an explicit policy asked for.
     fn is_good(initial: Option<&[Oid]>, authority: &Certificate, signer: &Certificate) -> bool {
         let mut state = PolicyState::new(2, initial, true, false, false);
-        let problem = state.process(authority, false).or_else(|| state.map(authority));
+        let problem = state.process(authority, false).and_then(|()| state.map(authority));
         state.descend(authority);
         state.restrict(authority);
         problem
-            .or_else(|| state.process(signer, true))
-            .or_else(|| state.wrap_up(signer))
-            .is_none()
+            .and_then(|()| state.process(signer, true))
+            .and_then(|()| state.wrap_up(signer))
+            .is_ok()
     }
 
     #[test]
@@ -223,9 +228,9 @@ mod tests {
             inhibit_mapping: None,
         });
         let mut state = PolicyState::new(2, None, false, false, false);
-        assert_eq!(state.process(&ca, false), None);
+        assert_eq!(state.process(&ca, false), Ok(()));
         state.descend(&ca);
         state.restrict(&ca);
-        assert!(state.process(&leaf("end", "mid", 2), true).is_some());
+        assert!(state.process(&leaf("end", "mid", 2), true).is_err());
     }
 }

@@ -1,4 +1,6 @@
-//! Which certificates signed which, remembered between searches for paths. The twin of `pki/path/signature_cache.py`.
+//! Which certificates signed which, remembered between searches for paths.
+
+// Python counterpart: `pki/path/signature_cache.py`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,8 +24,8 @@ pub(crate) struct Links {
 pub(crate) struct Link {
     _child: Arc<Certificate>,
     _issuer: Arc<Certificate>,
-    /// What is wrong with the signature.
-    pub(crate) fault: Option<Fault>,
+    /// What verification of the signature returned.
+    pub(crate) verdict: Result<(), Fault>,
 }
 
 /// Which certificate it is, as long as somebody holds it.
@@ -38,7 +40,7 @@ impl Links {
     }
 
     /// Remember what was found out about it.
-    pub(crate) fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, fault: Option<Fault>) {
+    pub(crate) fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, verdict: Result<(), Fault>) {
         if self.links.load().len() >= REMEMBERED_LINKS {
             return;
         }
@@ -46,7 +48,7 @@ impl Links {
         let link = Link {
             _child: Arc::clone(child),
             _issuer: Arc::clone(issuer),
-            fault,
+            verdict,
         };
         self.links.rcu(|links| {
             let mut links = HashMap::clone(links);

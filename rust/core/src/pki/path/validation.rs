@@ -2,13 +2,15 @@
 //!
 //! A path is given signer first, anchor last; `chain[0]` is the signer. What concerns one certificate alone ([`check_signer`], [`check_certificate`],
 //! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::pki::path::building`] while it builds the path; what concerns the path as a whole is
-//! [`check_path`]. The twin of `pki/path/validation.py`.
+//! [`check_path`].
+
+// Python counterpart: `pki/path/validation.py`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::asn1::der::oid_text;
 use crate::asn1::oids;
+use crate::asn1::values::oid_text;
 use crate::pki::path::budget::Budget;
 use crate::pki::path::policies::PolicyState;
 use crate::pki::x509::certificate::{Certificate, Count, KeyUsage, Oid};
@@ -72,7 +74,7 @@ impl Inputs {
 type Result = std::result::Result<(), Refusal>;
 
 #[cold]
-fn refuse(reason: Reason, index: usize, member: &str, detail: impl Into<String>) -> Result {
+fn refuse(reason: Reason, index: usize, member: &str, detail: impl Into<Cow<'static, str>>) -> Result {
     let dot = if member.is_empty() { "" } else { "." };
     Err(Refusal::new(reason, format!("chain[{index}]{dot}{member}"), detail))
 }
@@ -83,7 +85,7 @@ pub(crate) fn check_certificate(certificate: &Certificate, index: usize, inputs:
     check_critical(certificate, index)?;
     match certificate.faults.first() {
         None => Ok(()),
-        Some((field, problem)) => refuse(Reason::BadExtension, index, field, problem.as_str()),
+        Some((field, problem)) => refuse(Reason::BadExtension, index, field, problem.clone()),
     }
 }
 
@@ -170,7 +172,7 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
         let self_issued = authority.self_issued();
         if !self_issued {
             // 6.1.3 (b), (c): a self-issued authority may bear any name
-            demand(constraints.fault(authority, budget)?, Reason::NameConstraints, index, "")?;
+            constraints.check(authority, index, budget)?;
         }
         demand(policies.process(authority, false), Reason::Policy, index, "certificatePolicies")?;
         demand(policies.map(authority), Reason::Policy, index, "policyMappings")?;
@@ -186,13 +188,14 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
         }
         max_path_length = lower(max_path_length, authority);
     }
-    demand(constraints.fault(signer, budget)?, Reason::NameConstraints, 0, "")?;
+    constraints.check(signer, 0, budget)?;
     demand(policies.process(signer, true), Reason::Policy, 0, "certificatePolicies")?;
     demand(policies.wrap_up(signer), Reason::Policy, 0, "certificatePolicies")
 }
 
-fn demand(problem: Option<impl Into<String>>, reason: Reason, index: usize, member: &str) -> Result {
-    problem.map_or(Ok(()), |problem| refuse(reason, index, member, problem))
+/// Turn an error in words into a refusal.
+fn demand(outcome: std::result::Result<(), &'static str>, reason: Reason, index: usize, member: &str) -> Result {
+    outcome.or_else(|problem| refuse(reason, index, member, problem))
 }
 
 /// 6.1.4 (m)
@@ -234,8 +237,13 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
     }
     // Not in section 6, but what every verifier of server certificates does: purposes nest.
     check_purpose(certificate, index, inputs.purpose.as_deref(), true)?;
-    let problem = certificate.name_constraints.as_ref().and_then(name_constraints::malformed);
-    demand(problem, Reason::NameConstraints, index, "nameConstraints")
+    let constraints = certificate.name_constraints.as_ref();
+    demand(
+        constraints.map_or(Ok(()), name_constraints::check_form),
+        Reason::NameConstraints,
+        index,
+        "nameConstraints",
+    )
 }
 
 /// 4.2.1.12. That anyExtendedKeyUsage will not do for a server is of CA/Browser Forum Baseline Requirements 7.1.2.7.10.

@@ -1,16 +1,18 @@
 //! Reading certificate revocation lists (RFC 5280 section 5).
 //!
 //! What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
-//! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate. The twin of
-//! `pki/revocation/crl.py`.
+//! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate.
+
+// Python counterpart: `pki/revocation/crl.py`.
 
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::asn1::der::{self, BOOLEAN, INTEGER, Integer, OCTET_STRING, Reader, SEQUENCE, Trail, context, item, oid_text};
+use crate::asn1::der::{self, BOOLEAN, INTEGER, OCTET_STRING, Reader, SEQUENCE, Trail, context, item};
 use crate::asn1::oids;
+use crate::asn1::values::{Integer, oid_text};
 use crate::pki::revocation::distribution_points::{IssuingDistributionPoint, read_issuing_distribution_point};
 use crate::pki::x509::certificate::{AlgorithmIdentifier, AuthorityKeyIdentifier, Name, NameKey};
 use crate::pki::x509::extensions::read_authority_key_identifier;

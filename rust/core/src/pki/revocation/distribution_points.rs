@@ -1,12 +1,13 @@
 //! Where the revocation list for a certificate is said to be: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and
 //! issuingDistributionPoint of revocation lists (section 5.2.5). Nothing is fetched; the names only tell which list speaks for which certificate.
-//!
-//! The twin of `pki/revocation/distribution_points.py`.
+
+// Python counterpart: `pki/revocation/distribution_points.py`.
 
 use std::collections::HashSet;
 
 use crate::asn1::der::{self, Reader, Trail, context, item, primitive};
 use crate::asn1::oids;
+use crate::asn1::values::named_bits;
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind, Name, NameKey};
 use crate::pki::x509::names::{read_general_names, read_relative_name};
 
@@ -229,5 +230,5 @@ fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> d
 /// `ReasonFlags`. Bits that have no name say nothing.
 fn read_reasons(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<Reasons> {
     let (_, octets) = members.bits_as(primitive(number), field)?;
-    Ok(Reasons(der::named_bits(octets)).and(Reasons::ALL))
+    Ok(Reasons(named_bits(octets)).and(Reasons::ALL))
 }

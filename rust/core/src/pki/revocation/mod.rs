@@ -2,4 +2,5 @@
 
 pub(crate) mod crl;
 pub(crate) mod distribution_points;
+#[allow(clippy::module_inception)] // the name of its counterpart in Python
 pub(crate) mod revocation;

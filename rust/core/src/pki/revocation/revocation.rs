@@ -6,16 +6,19 @@
 //!
 //! The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each of them
 //! the newest list first. What an older list says is not asked for once a newer one has spoken. Lists that are equally new are all asked, and revoked in
-//! one of them is revoked. The twin of `pki/revocation/revocation.py`.
+//! one of them is revoked.
 
+// Python counterpart: `pki/revocation/revocation.py`.
+
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::pki::path::building::Search;
+use crate::pki::path::budget::Budget;
 use crate::pki::revocation::crl::{CertificateList, Number, REMOVED};
 use crate::pki::revocation::distribution_points::{DistributionPoint, Key, Reasons, key_of, points_of};
-use crate::pki::signatures::signature;
+use crate::pki::signatures::signature::{self, Strength};
 use crate::pki::x509::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
 use crate::reasons::{Reason, Refusal};
 
@@ -107,7 +110,7 @@ fn same_key(one: Option<&AuthorityKeyIdentifier>, other: Option<&AuthorityKeyIde
 /// Why a list does not tell the status of a certificate.
 enum Unfit {
     /// Another list may do.
-    Because(String),
+    Because(Cow<'static, str>),
     /// The budget is spent: the end of the search.
     Spent(Refusal),
 }
@@ -118,14 +121,14 @@ impl From<Refusal> for Unfit {
     }
 }
 
-impl From<&str> for Unfit {
-    fn from(why: &str) -> Self {
-        Self::Because(why.to_owned())
+impl From<&'static str> for Unfit {
+    fn from(why: &'static str) -> Self {
+        Self::Because(why.into())
     }
 }
 
-/// Which lists were signed with which keys, or why not: by the number of the list and the key. Belongs to one search for a path.
-pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Option<String>>;
+/// Verdicts on the signatures of lists, by the number of the list and the key. Belongs to one search for a path.
+pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Result<(), Cow<'static, str>>>;
 
 /// Certificates whose own status is being asked for, so that none vouches for itself. Each once.
 #[derive(Clone, Debug, Default)]
@@ -146,14 +149,30 @@ impl<'a> Pending<'a> {
     }
 }
 
-/// What the lists say of the certificates on paths that a search finds.
-pub(crate) struct Statuses<'a, 's, 'g> {
-    pub(crate) lists: &'a Lists,
-    pub(crate) pending: Pending<'a>,
-    pub(crate) search: &'s mut Search<'a, 'g>,
+/// What the check of revocation needs of the search for a path.
+pub(crate) trait Authorities<'a> {
+    /// Unix seconds; None leaves times out (test suites only).
+    fn at(&self) -> Option<i64>;
+    /// Which algorithms and keys are accepted, as for certificates.
+    fn strength(&self) -> Strength;
+    /// The budget of the search.
+    fn budget(&mut self) -> &mut Budget;
+    /// The signatures of lists that the search has verified so far.
+    fn signatures(&mut self) -> &mut Signatures<'a>;
+    /// Certificates that bear a name, among which issuers of lists are looked for beside the path.
+    fn bearers(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
+    /// Return whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
+    fn vouch(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;
 }
 
-impl<'a> Statuses<'a, '_, '_> {
+/// What the lists say of the certificates on paths that a search finds.
+pub(crate) struct Statuses<'a, 's, S> {
+    pub(crate) lists: &'a Lists,
+    pub(crate) pending: Pending<'a>,
+    pub(crate) search: &'s mut S,
+}
+
+impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
     /// Every certificate but the anchor, from the anchor down, so that what stands above has been asked about before. The refusal is for `revoked`,
     /// `revocation-unknown` or `budget-spent`.
     pub(crate) fn check_path(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
@@ -178,7 +197,7 @@ impl<'a> Statuses<'a, '_, '_> {
                     if enough.is_some_and(|enough| newness(enough) != newness(&one.list)) {
                         break;
                     }
-                    self.search.ground.budget.spend_items(1)?;
+                    self.search.budget().spend_items(1)?;
                     // (a) to (h)
                     let read =
                         reasons_of(&one.list, point, certificate).and_then(|reasons| Ok((reasons, self.read(one, point, path, index)?)));
@@ -213,9 +232,9 @@ impl<'a> Statuses<'a, '_, '_> {
         }
         let missing = || {
             if covered.is_empty() {
-                return "no list of its issuer".to_owned();
+                return "no list of its issuer".into();
             }
-            format!("no list for {}", Reasons::ALL.without(covered).sorted_names().join(", "))
+            format!("no list for {}", Reasons::ALL.without(covered).sorted_names().join(", ")).into()
         };
         Err(Refusal::new(
             Reason::RevocationUnknown,
@@ -253,9 +272,9 @@ impl<'a> Statuses<'a, '_, '_> {
     /// Usable at all, and (a): within its time, both ends included.
     fn check_current(&self, one: &CertificateList) -> Result<(), Unfit> {
         if let Some(why) = &one.unusable {
-            return Err(Unfit::Because(why.clone()));
+            return Err(Unfit::Because(why.clone().into()));
         }
-        let (Some(at), Some(next_update)) = (self.search.inputs.at, one.next_update) else {
+        let (Some(at), Some(next_update)) = (self.search.at(), one.next_update) else {
             return Ok(());
         };
         if at < one.this_update {
@@ -263,7 +282,9 @@ impl<'a> Statuses<'a, '_, '_> {
         }
         if at > next_update {
             let seconds = i128::from(at) - i128::from(next_update);
-            return Err(Unfit::Because(format!("its list should have been replaced {seconds} s before")));
+            return Err(Unfit::Because(
+                format!("its list should have been replaced {seconds} s before").into(),
+            ));
         }
         Ok(())
     }
@@ -291,11 +312,11 @@ impl<'a> Statuses<'a, '_, '_> {
             }
         }
         let asked = path[index];
-        for holder in self.search.ground.bearers(name) {
+        for holder in self.search.bearers(name) {
             if above.iter().any(|certificate| certificate.der == holder.der) {
                 continue;
             }
-            self.search.ground.budget.spend_items(1)?;
+            self.search.budget().spend_items(1)?;
             match self.check_signed(one, holder) {
                 Ok(()) => {}
                 Err(Unfit::Spent(refusal)) => return Err(refusal.into()),
@@ -322,30 +343,28 @@ impl<'a> Statuses<'a, '_, '_> {
             return Err("cRLSign is not set for the list's issuer".into());
         }
         let key = (one.number, &*holder.spki);
-        let known = self.search.ground.signatures.get(&key).cloned();
-        let problem = if let Some(known) = known {
-            known
-        } else {
-            let problem = self.signature_problem(&one.list, holder)?;
-            self.search.ground.signatures.insert(key, problem.clone());
-            problem
+        if let Some(known) = self.search.signatures().get(&key) {
+            return known.clone().map_err(Unfit::Because);
+        }
+        let verdict = match self.verify(&one.list, holder) {
+            Err(Unfit::Spent(refusal)) => return Err(refusal.into()),
+            Err(Unfit::Because(problem)) => Err(problem),
+            Ok(()) => Ok(()),
         };
-        problem.map_or(Ok(()), |problem| Err(Unfit::Because(problem)))
+        self.search.signatures().insert(key, verdict.clone());
+        verdict.map_err(Unfit::Because)
     }
 
-    fn signature_problem(&mut self, one: &CertificateList, holder: &Certificate) -> Result<Option<String>, Refusal> {
-        let ground = &mut *self.search.ground;
-        let problem = if ground.accept_weak {
-            None
-        } else {
-            signature::algorithm_fault(&one.signature_algorithm)
-        };
-        if let Some(problem) = problem.or_else(|| signature::key_fault(&holder.public_key, ground.min_rsa_bits)) {
-            return Ok(Some(format!("the list: {problem}")));
+    fn verify(&mut self, one: &CertificateList, holder: &Certificate) -> Result<(), Unfit> {
+        let unfit = |problem: Cow<'static, str>| Unfit::Because(format!("the list: {problem}").into());
+        let strength = self.search.strength();
+        if !strength.accept_weak {
+            signature::check_algorithm(one.signature_algorithm.borrowed()).map_err(unfit)?;
         }
-        ground.budget.spend_signature(&holder.public_key)?;
-        let fault = signature::fault(&one.signature_algorithm, &holder.public_key, one.tbs(), &one.signature);
-        Ok(fault.map(|fault| format!("the list: {}", fault.text())))
+        signature::check_key(&holder.public_key, strength.min_rsa_bits).map_err(unfit)?;
+        self.search.budget().spend_signature(&holder.public_key)?;
+        signature::verify(&one.signature_algorithm, &holder.public_key, one.tbs(), &one.signature)
+            .map_err(|fault| unfit(fault.text().into()))
     }
 }
 

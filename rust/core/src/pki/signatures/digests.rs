@@ -1,10 +1,12 @@
-//! Message digests by object identifier (RFC 3370 section 2, RFC 5754 section 2, RFC 8017 appendix B.1). The twin of `pki/signatures/digests.py`.
+//! Message digests by object identifier (RFC 3370 section 2, RFC 5754 section 2, RFC 8017 appendix B.1).
+
+// Python counterpart: `pki/signatures/digests.py`.
 
 use aws_lc_rs::digest as aws;
 
 use crate::asn1::oids;
 
-/// A hash that is known. Which of them are strong enough is said in [`crate::pki::signatures::signature`].
+/// A hash that is known. `signature.rs` says which of them are strong enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
     Sha1,
@@ -31,7 +33,7 @@ impl Hash {
         })
     }
 
-    /// As Python's hashlib calls it.
+    /// Such as `sha256` or `sha512_256`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",

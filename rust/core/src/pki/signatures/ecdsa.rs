@@ -1,4 +1,6 @@
-//! ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2). The twin of `pki/signatures/ecdsa.py`; the reckoning is AWS-LC's.
+//! ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2).
+
+// Python counterpart: `pki/signatures/ecdsa.py`. AWS-LC does the arithmetic.
 
 use aws_lc_rs::signature as aws;
 
@@ -24,7 +26,7 @@ pub(crate) fn verify(curve: Curve, point: &[u8], hash: Hash, message: &[u8], sig
         (Curve::P521, Hash::Sha256) => &aws::ECDSA_P521_SHA256_ASN1,
         (Curve::P521, Hash::Sha384) => &aws::ECDSA_P521_SHA384_ASN1,
         (Curve::P521, Hash::Sha512) => &aws::ECDSA_P521_SHA512_ASN1,
-        // Refused by `signature::algorithm_fault` before anybody comes here.
+        // Refused by `signature::check_algorithm` before anybody comes here.
         _ => return false,
     };
     aws::UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()

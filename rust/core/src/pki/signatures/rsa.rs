@@ -1,8 +1,10 @@
-//! RSA public keys and signatures (RFC 8017). Verification only: nothing here is secret. The twin of `pki/signatures/rsa.py`.
+//! RSA public keys and signatures (RFC 8017). Verification only: nothing here is secret.
 //!
 //! The signatures that the service and its authorities make are verified by the kernels of `imdskit-multibuffer` where the processor has them, else by AWS-LC.
 //! What neither takes (small or huge keys, long exponents, rare hashes, RSASSA-PSS with any salt) goes through one public operation on big integers and the
 //! blocks of RFC 8017.
+
+// Python counterpart: `pki/signatures/rsa.py`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

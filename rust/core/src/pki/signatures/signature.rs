@@ -1,9 +1,14 @@
 //! Signatures by AlgorithmIdentifier, as certificates and messages name them (RFC 4055, RFC 5754, RFC 5758), and which of them are accepted.
 //!
-//! The twin of `pki/signatures/signature.py`. [`fault`] says whether a signature is good; [`algorithm_fault`] and [`key_fault`] are the policy.
+//! [`verify`] verifies a signature; [`check_algorithm`] and [`check_key`] are the policy.
 
-use crate::asn1::der::{self, Reader, Trail, context, oid_text};
+// Python counterpart: `pki/signatures/signature.py`.
+
+use std::borrow::Cow;
+
+use crate::asn1::der::{self, Reader, Trail, context};
 use crate::asn1::oids;
+use crate::asn1::values::oid_text;
 use crate::pki::signatures::digests::Hash;
 use crate::pki::signatures::ecdsa;
 use crate::pki::signatures::rsa::{self, RsaPublicKey};
@@ -31,6 +36,15 @@ impl AlgorithmIdentifier {
             parameters: self.parameters.as_deref(),
         }
     }
+}
+
+/// Which algorithms and keys are accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strength {
+    /// The least number of bits of an RSA modulus.
+    pub(crate) min_rsa_bits: u32,
+    /// Computes SHA-1 and SHA-224 instead of refusing them (test suites only).
+    pub(crate) accept_weak: bool,
 }
 
 /// Why a signature is not good.
@@ -85,9 +99,9 @@ fn ecdsa_with(oid: &[u8]) -> Option<Hash> {
     })
 }
 
-/// What is wrong with a signature, or None. Weak algorithms and keys are reckoned like all others.
-pub(crate) fn fault(algorithm: &AlgorithmIdentifier, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
-    scheme_of(algorithm.borrowed()).map_or(Some(Fault::Algorithm), |scheme| fault_with(scheme, key, message, signature))
+/// Verify a signature. Weak algorithms and keys are computed like all others.
+pub(crate) fn verify(algorithm: &AlgorithmIdentifier, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
+    verify_with(scheme_of(algorithm.borrowed()), key, message, signature)
 }
 
 /// How a signature is reckoned.
@@ -118,17 +132,17 @@ pub(crate) fn scheme_of(algorithm: Algorithm<'_>) -> Option<Scheme> {
     }
 }
 
-/// See [`fault`]; for an algorithm that is known.
-pub(crate) fn fault_with(scheme: Scheme, key: &PublicKey, message: &[u8], signature: &[u8]) -> Option<Fault> {
-    let good = match (scheme, key) {
+/// Verify a signature with what [`scheme_of`] returned for its algorithm.
+pub(crate) fn verify_with(scheme: Option<Scheme>, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
+    let good = match (scheme.ok_or(Fault::Algorithm)?, key) {
         (Scheme::Pkcs1(hash), PublicKey::Rsa(key)) if !key.only_pss => rsa::verify_pkcs1v15(key, hash, message, signature),
         (Scheme::Ecdsa(hash), PublicKey::Ec { curve, point }) => ecdsa::verify(*curve, point, hash, message, signature),
         (Scheme::Pss(used), PublicKey::Rsa(key)) if allows(key, used) => {
             rsa::verify_pss(key, used.hash, used.mgf_hash, used.salt_length, message, signature)
         }
-        _ => return Some(Fault::Key),
+        _ => return Err(Fault::Key),
     };
-    (!good).then_some(Fault::Signature)
+    if good { Ok(()) } else { Err(Fault::Signature) }
 }
 
 /// The hash that a signature algorithm prescribes; None if it is not known or prescribes none.
@@ -143,43 +157,41 @@ const fn is_accepted(hash: Hash) -> bool {
     matches!(hash, Hash::Sha256 | Hash::Sha384 | Hash::Sha512)
 }
 
-/// Why an algorithm is not accepted: unknown, with wrong parameters, or with a hash below SHA-256. None if it is.
-pub(crate) fn algorithm_fault(algorithm: &AlgorithmIdentifier) -> Option<String> {
-    algorithm_fault_of(algorithm.borrowed())
-}
-
-/// See [`algorithm_fault`].
-pub(crate) fn algorithm_fault_of(algorithm: Algorithm<'_>) -> Option<String> {
+/// Return an error, in words, unless the algorithm is accepted: known, with proper parameters, and with a hash of SHA-256 or above.
+pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'static, str>> {
     let unknown = || format!("{} is not known, or its parameters are not", oid_text(algorithm.oid));
-    let weak = |hash: Hash| (!is_accepted(hash)).then(|| format!("{} is not accepted", hash.name()));
+    let strong = |hash: Hash| {
+        if is_accepted(hash) {
+            return Ok(());
+        }
+        Err(format!("{} is not accepted", hash.name()).into())
+    };
     if algorithm.oid == oids::RSASSA_PSS {
-        return match pss_parameters(algorithm.parameters) {
-            None => Some(unknown()),
-            Some(used) => weak(used.hash).or_else(|| weak(used.mgf_hash)),
-        };
+        let used = pss_parameters(algorithm.parameters).ok_or_else(unknown)?;
+        return strong(used.hash).and_then(|()| strong(used.mgf_hash));
     }
-    hash_of(algorithm).map_or_else(|| Some(unknown()), weak)
+    strong(hash_of(algorithm).ok_or_else(unknown)?)
 }
 
-/// Why a key is not accepted: of another kind, too small, too large, or with an exponent that is even, too small or too long. None if it is.
-pub(crate) fn key_fault(key: &PublicKey, min_rsa_bits: u32) -> Option<String> {
+/// Return an error, in words, unless the key is accepted: RSA of a proper size with a proper exponent, or on a curve that is known.
+pub(crate) fn check_key(key: &PublicKey, min_rsa_bits: u32) -> Result<(), Cow<'static, str>> {
     let key = match key {
-        PublicKey::Unsupported { oid, why } => return Some(format!("{}: {why}", oid_text(oid))),
-        PublicKey::Ec { .. } => return None,
+        PublicKey::Unsupported { oid, why } => return Err(format!("{}: {why}", oid_text(oid)).into()),
+        PublicKey::Ec { .. } => return Ok(()),
         PublicKey::Rsa(key) => key,
     };
     let bits = key.bits();
     if !(min_rsa_bits as usize..=MAX_RSA_BITS).contains(&bits) {
-        return Some(format!("RSA of {bits} bits; {min_rsa_bits} to {MAX_RSA_BITS} are accepted"));
+        return Err(format!("RSA of {bits} bits; {min_rsa_bits} to {MAX_RSA_BITS} are accepted").into());
     }
     if key.has_even_modulus() {
-        return Some("an even RSA modulus".to_owned());
+        return Err("an even RSA modulus".into());
     }
     let fits = key.exponent_bits() <= MAX_RSA_EXPONENT_BITS && key.small_exponent().is_some_and(|exponent| exponent >= MIN_RSA_EXPONENT);
     if key.has_even_exponent() || !fits {
-        return Some("an RSA exponent that is even, below 65537, or longer than 32 bits".to_owned());
+        return Err("an RSA exponent that is even, below 65537, or longer than 32 bits".into());
     }
-    None
+    Ok(())
 }
 
 /// RSASSA-PSS-params, or None where they are absent (a signature must have them), malformed or of an unknown kind.

@@ -1,7 +1,9 @@
 //! What an X.509 certificate says, as values. Made by [`crate::pki::x509::parser`], read by everything that validates.
 //!
-//! The twin of `pki/x509/certificate.py`. Names of members are those of RFC 5280. Times are Unix seconds. Object identifiers are the
+//! Names of members are those of RFC 5280. Times are Unix seconds. Object identifiers are the
 //! contents of their DER ([`crate::asn1::oids`]); integers that may be of any length are theirs, in their shortest form.
+
+// Python counterpart: `pki/x509/certificate.py`.
 
 use crate::pki::signatures::rsa::RsaPublicKey;
 

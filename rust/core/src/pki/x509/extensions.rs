@@ -1,9 +1,12 @@
-//! Certificate extensions, decoded (RFC 5280 section 4.2). The twin of `pki/x509/extensions.py`.
+//! Certificate extensions, decoded (RFC 5280 section 4.2).
 //!
 //! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::pki::x509::rules`].
 
+// Python counterpart: `pki/x509/extensions.py`.
+
 use crate::asn1::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context, item, primitive};
 use crate::asn1::oids;
+use crate::asn1::values::named_bits;
 use crate::pki::x509::certificate::{
     AuthorityKeyIdentifier, BasicConstraints, Count, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints, Oid,
     PolicyConstraints,
@@ -115,7 +118,7 @@ fn basic_constraints(reader: &mut Reader<'_, '_>) -> der::Result<BasicConstraint
 
 fn key_usage(reader: &mut Reader<'_, '_>) -> der::Result<KeyUsage> {
     let (_, octets) = reader.bits("")?;
-    Ok(KeyUsage(der::named_bits(octets) & KeyUsage::ALL.0))
+    Ok(KeyUsage(named_bits(octets) & KeyUsage::ALL.0))
 }
 
 pub(crate) fn read_authority_key_identifier(reader: &mut Reader<'_, '_>) -> der::Result<AuthorityKeyIdentifier> {

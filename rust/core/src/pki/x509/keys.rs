@@ -1,10 +1,14 @@
-//! Public keys and algorithm identifiers (RFC 5280 sections 4.1.1.2 and 4.1.2.7, RFC 3279, RFC 4055, RFC 5480). The twin of `pki/x509/keys.py`.
+//! Public keys and algorithm identifiers (RFC 5280 sections 4.1.1.2 and 4.1.2.7, RFC 3279, RFC 4055, RFC 5480).
+
+// Python counterpart: `pki/x509/keys.py`.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm, ParsedPublicKey,
 };
 
-use crate::asn1::der::{self, Field, Reader, Trail};
+#[cfg(feature = "parts")]
+use crate::asn1::der::Trail;
+use crate::asn1::der::{self, Field, Reader};
 use crate::asn1::oids;
 use crate::pki::signatures::rsa::RsaPublicKey;
 use crate::pki::signatures::signature::NULL;
@@ -29,6 +33,7 @@ pub(crate) fn read_algorithm(reader: &mut Reader<'_, '_>, field: impl Into<Field
 }
 
 /// The key of a whole SubjectPublicKeyInfo.
+#[cfg(feature = "parts")]
 pub(crate) fn parse_public_key(spki: &[u8]) -> der::Result<PublicKey> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(spki, &trail);

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod extensions;
+pub(crate) mod hosts;
 pub(crate) mod keys;
 pub(crate) mod name_constraints;
 pub(crate) mod names;

@@ -4,14 +4,17 @@
 //! stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
 //!
 //! DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A constraint on another kind of name refuses every name of that
-//! kind, also where it is not critical and section 4.2.1.10 would let it pass. The twin of `pki/x509/name_constraints.py`.
+//! kind, also where it is not critical and section 4.2.1.10 would let it pass.
+
+// Python counterpart: `pki/x509/name_constraints.py`.
 
 use std::collections::{BTreeSet, HashSet};
 
 use crate::pki::path::budget::Budget;
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
+use crate::pki::x509::hosts::{ends_of_labels, is_host, is_named_host, labels, mailbox_of};
 use crate::pki::x509::uri::Uri;
-use crate::reasons::Refusal;
+use crate::reasons::{Reason, Refusal};
 
 /// Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL stops there
 /// too.
@@ -177,32 +180,32 @@ impl<'c> Constraints<'c> {
         }
     }
 
-    /// Why the name may not be there, or None.
-    fn fault(&self, name: Borne<'_>) -> Option<String> {
+    /// Return an error, in words, if the authority may not issue for the name.
+    fn check(&self, name: Borne<'_>) -> Result<(), String> {
         let (excluded, permitted) = (
             self.excluded[name.kind as usize].as_ref(),
             self.permitted[name.kind as usize].as_ref(),
         );
         if excluded.is_none() && permitted.is_none() {
-            return None;
+            return Ok(());
         }
         if !is_understood(name.kind) {
-            return Some(format!("a {} under a constraint that is not understood", name.kind.name()));
+            return Err(format!("a {} under a constraint that is not understood", name.kind.name()));
         }
         if !is_well_formed(name) {
-            return Some(format!("{} cannot be compared", shown(name)));
+            return Err(format!("{} cannot be compared", shown(name)));
         }
         if excluded.is_some_and(|excluded| excluded.touch(name)) {
-            return Some(format!("{} is excluded", shown(name)));
+            return Err(format!("{} is excluded", shown(name)));
         }
         if permitted.is_some_and(|permitted| !permitted.contain(name)) {
-            return Some(format!("{} is not permitted", shown(name)));
+            return Err(format!("{} is not permitted", shown(name)));
         }
-        None
+        Ok(())
     }
 }
 
-/// The constraints of the authorities so far on one path, from the anchor down. Both methods give the refusal of a [`Budget`].
+/// The constraints of the authorities so far on one path, from the anchor down. Both methods may refuse because the [`Budget`] is spent.
 #[derive(Debug)]
 pub(crate) struct PathConstraints<'c> {
     /// Common names count as DNS names, because whoever asks for the host would take them for one.
@@ -229,10 +232,10 @@ impl<'c> PathConstraints<'c> {
         Ok(())
     }
 
-    /// 6.1.3 (b) and (c): the first name of the certificate that may not be there, in words; None if all may.
-    pub(crate) fn fault(&mut self, certificate: &Certificate, budget: &mut Budget) -> Result<Option<String>, Refusal> {
+    /// 6.1.3 (b) and (c): all names of the certificate, which stands at `index` of the path, are permitted.
+    pub(crate) fn check(&mut self, certificate: &Certificate, index: usize, budget: &mut Budget) -> Result<(), Refusal> {
         if self.all.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let others = other_names(certificate, self.common_names);
         let subtrees: usize = self.all.iter().map(|constraints| constraints.count).sum();
@@ -255,10 +258,10 @@ impl<'c> PathConstraints<'c> {
         };
         let directory = (!subject.key.is_empty()).then_some(directory);
         let names = || directory.into_iter().chain(others.iter().copied());
-        Ok(self
-            .all
+        self.all
             .iter()
-            .find_map(|constraints| names().find_map(|name| constraints.fault(name))))
+            .try_for_each(|constraints| names().try_for_each(|name| constraints.check(name)))
+            .map_err(|problem| Refusal::new(Reason::NameConstraints, format!("chain[{index}]"), problem))
     }
 }
 
@@ -285,24 +288,25 @@ fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Borne<'_>> 
     names
 }
 
-/// Why constraints cannot be applied at all, or None: minimum and maximum are profiled away (4.2.1.10), and a base must be one that names can lie within.
-pub(crate) fn malformed(constraints: &NameConstraints) -> Option<&'static str> {
+/// Return an error, in words, for constraints that cannot be applied at all: minimum and maximum are profiled away (4.2.1.10), and a base must be one
+/// that names can lie within.
+pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static str> {
     for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
         if subtree.minimum != 0 || subtree.maximum.is_some() {
-            return Some("minimum or maximum");
+            return Err("minimum or maximum");
         }
         let value = &*subtree.base.value;
         match subtree.base.kind {
-            Kind::IpAddress if !is_network(value) => return Some("an address range that is none"),
-            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Some("a DNS name that is none"),
-            Kind::Rfc822Name if !is_mail_base(value) => return Some("a mailbox, host or domain that is none"),
+            Kind::IpAddress if !is_network(value) => return Err("an address range that is none"),
+            Kind::DnsName if !value.is_empty() && !is_host(without_dot(value)) => return Err("a DNS name that is none"),
+            Kind::Rfc822Name if !is_mail_base(value) => return Err("a mailbox, host or domain that is none"),
             Kind::UniformResourceIdentifier if !value.is_empty() && !is_named_host(without_dot(value)) => {
-                return Some("a host or domain that is none");
+                return Err("a host or domain that is none");
             }
             _ => {}
         }
     }
-    None
+    Ok(())
 }
 
 /// One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10). A mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII,
@@ -381,25 +385,6 @@ fn by_kind(subtrees: &[GeneralSubtree], exclude: bool) -> [Option<Subtrees<'_>>;
     kinds
 }
 
-/// Small letters, the most significant label first.
-fn labels(host: &[u8]) -> Vec<u8> {
-    let host = host.strip_suffix(b".").unwrap_or(host);
-    let mut reversed = Vec::with_capacity(host.len());
-    for label in host.rsplit(|octet| *octet == b'.') {
-        if !reversed.is_empty() {
-            reversed.push(b'.');
-        }
-        reversed.extend(label.iter().map(u8::to_ascii_lowercase));
-    }
-    reversed
-}
-
-/// Where each label ends, so where the names above a name end.
-fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
-    let dots = labels.iter().enumerate().filter(|(_, octet)| **octet == b'.').map(|(end, _)| end);
-    dots.chain((!labels.is_empty()).then_some(labels.len()))
-}
-
 fn is_well_formed(name: Borne<'_>) -> bool {
     match name.kind {
         Kind::IpAddress => matches!(name.value.len(), 4 | 16),
@@ -419,14 +404,6 @@ fn is_well_formed(name: Borne<'_>) -> bool {
     }
 }
 
-/// What stands before the last at sign, and after it; all where there is none.
-fn mailbox_of(address: &[u8]) -> (&[u8], &[u8]) {
-    match address.iter().rposition(|octet| *octet == b'@') {
-        Some(at) => (&address[..at], &address[at + 1..]),
-        None => (b"", address),
-    }
-}
-
 fn uri_host(uri: &[u8]) -> Vec<u8> {
     let mut host = Uri::new(uri).unwrap_or_default().host;
     if host.last() == Some(&b'.') {
@@ -437,25 +414,6 @@ fn uri_host(uri: &[u8]) -> Vec<u8> {
 
 fn without_dot(host: &[u8]) -> &[u8] {
     host.strip_prefix(b".").unwrap_or(host)
-}
-
-/// Labels of letters, digits, underscores and, between them, hyphens; none empty or too long.
-pub(crate) fn is_host(name: &[u8]) -> bool {
-    name.len() <= 253 && name.split(|octet| *octet == b'.').all(is_label)
-}
-
-/// One such label.
-pub(crate) fn is_label(label: &[u8]) -> bool {
-    let end = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
-    label.len() <= 63
-        && label.first().is_some_and(end)
-        && label.last().is_some_and(end)
-        && label.iter().all(|octet| end(octet) || *octet == b'-')
-}
-
-/// A host that is not an IPv4 address.
-fn is_named_host(name: &[u8]) -> bool {
-    is_host(name) && !name.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
 }
 
 /// An address and a mask of the same length whose ones come before its zeros (RFC 4632).
@@ -499,166 +457,4 @@ pub(crate) fn hex(octets: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reasons::Reason;
-    use crate::samples::{authority, general_name, leaf};
-
-    fn subtree(kind: Kind, base: &[u8]) -> GeneralSubtree {
-        GeneralSubtree {
-            base: general_name(kind, base),
-            minimum: 0,
-            maximum: None,
-        }
-    }
-
-    fn fault(permitted: Option<GeneralSubtree>, excluded: Option<GeneralSubtree>, name: &GeneralName) -> Option<String> {
-        let constraints = NameConstraints {
-            permitted: permitted.map(|one| vec![one]),
-            excluded: excluded.map(|one| vec![one]),
-        };
-        assert_eq!(malformed(&constraints), None);
-        Constraints::new(&constraints).fault(name.into())
-    }
-
-    #[test]
-    fn what_lies_within_a_subtree() {
-        for (kind, base, name, within) in [
-            (Kind::DnsName, "", "a.b", true),
-            (Kind::DnsName, "b", "a.B", true),
-            (Kind::DnsName, "a.b", "A.b.", true),
-            (Kind::DnsName, "a.b", "xa.b", false),
-            (Kind::DnsName, "a.b", "b", false),
-            (Kind::DnsName, ".a.b", "x.a.b", true),
-            (Kind::DnsName, ".a.b", "a.b", false),
-            (Kind::DnsName, "a.b", "*.a.b", true),
-            (Kind::DnsName, "x.a.b", "*.a.b", false),
-            (Kind::Rfc822Name, "", "u@a.b", true),
-            (Kind::Rfc822Name, "a.b", "u@A.B", true),
-            (Kind::Rfc822Name, "a.b", "u@x.a.b", false),
-            (Kind::Rfc822Name, ".a.b", "u@x.a.b", true),
-            (Kind::Rfc822Name, ".a.b", "u@a.b", false),
-            (Kind::Rfc822Name, "u@a.b", "u@A.b", true),
-            (Kind::Rfc822Name, "u@a.b", "U@a.b", false),
-            (Kind::UniformResourceIdentifier, "a.b", "http://u@A.b:80/x", true),
-            (Kind::UniformResourceIdentifier, ".a.b", "http://x.a.b", true),
-            (Kind::UniformResourceIdentifier, "a.b", "http://x.a.b", false),
-            (Kind::DirectoryName, "a b", "a b c", true),
-            (Kind::DirectoryName, "a b", "a c", false),
-            (Kind::DirectoryName, "", "a", true),
-        ] {
-            let problem = fault(Some(subtree(kind, base.as_bytes())), None, &general_name(kind, name.as_bytes()));
-            assert_eq!(problem.is_none(), within, "{base} {name}: {problem:?}");
-        }
-        let network = || subtree(Kind::IpAddress, &[10, 0, 0, 0, 255, 0, 0, 0]);
-        for (address, within) in [(&[10, 1, 2, 3][..], true), (&[11, 1, 2, 3], false), (&[10; 16], false)] {
-            assert_eq!(
-                fault(Some(network()), None, &general_name(Kind::IpAddress, address)).is_none(),
-                within
-            );
-        }
-    }
-
-    #[test]
-    fn a_wildcard_touches_what_it_stands_for() {
-        for (base, name, excluded) in [
-            ("x.a.b", "*.a.b", true),
-            (".a.b", "a.b", true),
-            ("y.x.a.b", "*.a.b", false),
-            ("c", "*.a.b", false),
-        ] {
-            let problem = fault(
-                None,
-                Some(subtree(Kind::DnsName, base.as_bytes())),
-                &general_name(Kind::DnsName, name.as_bytes()),
-            );
-            assert_eq!(problem.is_some(), excluded, "{base} {name}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_compared_is_refused() {
-        for (kind, name) in [
-            (Kind::DnsName, "a..b"),
-            (Kind::Rfc822Name, "u@v@a.b"),
-            (Kind::UniformResourceIdentifier, "http://1.2.3.4/"),
-            (Kind::UniformResourceIdentifier, "urn:x"),
-            (Kind::IpAddress, "abc"),
-        ] {
-            let base = if kind == Kind::IpAddress { &[0; 8][..] } else { b"" };
-            assert!(
-                fault(Some(subtree(kind, base)), None, &general_name(kind, name.as_bytes()))
-                    .is_some_and(|problem| problem.ends_with("compared"))
-            );
-        }
-        let other = fault(
-            None,
-            Some(subtree(Kind::RegisteredId, &[0x2A])),
-            &general_name(Kind::RegisteredId, &[0x2B]),
-        );
-        assert_eq!(other.as_deref(), Some("a registeredID under a constraint that is not understood"));
-    }
-
-    #[test]
-    fn what_no_name_can_lie_within_is_malformed() {
-        for (kind, base, good) in [
-            (Kind::Rfc822Name, "@b", false),
-            (Kind::Rfc822Name, "a@.b", false),
-            (Kind::Rfc822Name, "a@b@c", false),
-            (Kind::Rfc822Name, "a..b@c", false),
-            (Kind::Rfc822Name, "a b@c", false),
-            (Kind::Rfc822Name, ".", false),
-            (Kind::Rfc822Name, "a.b@c", true),
-            (Kind::Rfc822Name, ".c", true),
-            (Kind::Rfc822Name, "", true),
-            (Kind::UniformResourceIdentifier, "@b", false),
-            (Kind::UniformResourceIdentifier, "b:80", false),
-            (Kind::UniformResourceIdentifier, "1.2.3.4", false),
-            (Kind::UniformResourceIdentifier, ".b", true),
-            (Kind::DnsName, "*.b", false),
-            (Kind::DnsName, "b.", false),
-            (Kind::DnsName, ".b", true),
-        ] {
-            let constraints = NameConstraints {
-                permitted: None,
-                excluded: Some(vec![subtree(kind, base.as_bytes())]),
-            };
-            assert_eq!(malformed(&constraints).is_none(), good, "{base}");
-        }
-    }
-
-    #[test]
-    fn masks_are_ones_before_zeros() {
-        for (mask, good) in [
-            ([255, 255, 0, 0], true),
-            ([255, 254, 0, 0], true),
-            ([0; 4], true),
-            ([255; 4], true),
-            ([255, 0, 1, 0], false),
-            ([254, 128, 0, 0], false),
-        ] {
-            assert_eq!(is_network(&[&[0; 4], &mask[..]].concat()), good, "{mask:?}");
-        }
-        assert!(!is_network(&[0; 16]));
-    }
-
-    #[test]
-    fn names_and_subtrees_are_paid_for_and_bounded() {
-        let mut ca = authority("mid", "root", 1);
-        ca.name_constraints = Some(NameConstraints {
-            permitted: None,
-            excluded: Some(vec![subtree(Kind::DnsName, b"c"); 1024]),
-        });
-        let mut end = leaf("end", "mid", 2);
-        end.subject_alt_name = Some(vec![general_name(Kind::DnsName, b"a.b"); 1024]);
-        let mut budget = Budget::new(3000);
-        let mut constraints = PathConstraints::new(false);
-        constraints.add(&ca, &mut budget).unwrap();
-        assert_eq!(constraints.fault(&end, &mut budget), Ok(None));
-        // Subtrees; names and the subject; and a quarter for each label and each relative name.
-        assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025 + 1025 / 4));
-        let refusal = constraints.fault(&end, &mut budget).unwrap_err();
-        assert_eq!(refusal.reason, Reason::BudgetSpent);
-        assert_eq!(budget.left(), -1);
-    }
-}
+mod tests;

@@ -1,7 +1,9 @@
 //! Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and when two names are the same (section 7.1).
 //!
-//! The twin of `pki/x509/names.py`. Letter case and normal forms beyond ASCII are those of the Unicode version of the crates used here, which may be newer
-//! or older than Python's: names with characters of the versions between may be equal for one backend only.
+//! Letter case and normal forms beyond ASCII are those of the Unicode version of the crates used here.
+
+// Python counterpart: `pki/x509/names.py`. Its Unicode version may be newer or older: names with characters of the versions between may be equal for one
+// backend only.
 
 use std::borrow::Cow;
 
@@ -19,7 +21,8 @@ use crate::pki::x509::certificate::{GeneralName, GeneralNameKind, Name, NameKey}
 /// Characters of one string that has others than those of ASCII.
 const MAX_CHARACTERS: usize = 1024;
 
-/// Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13): Python's normalization sorts each row in quadratic time.
+/// Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13).
+// Python's normalization sorts each row in quadratic time.
 const MAX_COMBINING: usize = 30;
 
 /// Attributes whose values are strings (RFC 5280 appendix A.1). Values of others may be anything.

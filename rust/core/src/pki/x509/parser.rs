@@ -1,7 +1,9 @@
-//! Reading certificates (RFC 5280 section 4.1). The twin of `pki/x509/parser.py`.
+//! Reading certificates (RFC 5280 section 4.1).
 //!
 //! What is no certificate by its grammar is refused here. What is one, but breaks a rule that matters only to who relies on it, is noted in
 //! [`Certificate::faults`] and refused by path validation, so that one bad certificate in a heap does not spoil the heap.
+
+// Python counterpart: `pki/x509/parser.py`.
 
 use crate::asn1::der::{self, BOOLEAN, Field, OCTET_STRING, Reader, Trail, context, item, primitive};
 use crate::pki::x509::certificate::{Certificate, Extension};

@@ -1,4 +1,6 @@
-//! Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep. The twin of `pki/x509/rules.py`.
+//! Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep.
+
+// Python counterpart: `pki/x509/rules.py`.
 
 use std::collections::HashSet;
 use std::fmt::Display;

@@ -1,5 +1,7 @@
-//! Scheme and host of a URI, cut as `urlsplit` of Python's urllib.parse cuts it, which the specification uses: control characters and blanks before it
-//! and line ends inside it are passed over, and a host in brackets is an IPv6 address or an `IPvFuture`.
+//! Scheme and host of a URI. Control characters and blanks before it and line ends inside it are skipped. A host in brackets is an IPv6 address or an
+//! `IPvFuture`.
+
+// This is what `urlsplit` of Python's urllib.parse does, which the Python counterpart uses.
 
 use std::net::Ipv6Addr;
 
@@ -88,7 +90,7 @@ pub(crate) fn ipv6_address(text: &str) -> Option<(Ipv6Addr, &str)> {
 mod tests {
     use super::*;
 
-    /// As found by `urlsplit` of Python 3.11.
+    // The expectations are the results of `urlsplit` of Python 3.11.
     #[test]
     fn a_uri_is_cut_as_python_cuts_it() {
         for (text, wanted) in [

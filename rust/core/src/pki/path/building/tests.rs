@@ -1,0 +1,172 @@
+use super::*;
+use crate::pki::x509::certificate::AuthorityKeyIdentifier;
+use crate::samples::{NOW, authority, leaf};
+
+/// All that a search needs; every link between certificates of these names is good.
+struct World {
+    anchors: Pool,
+    intermediates: Pool,
+    links: Links,
+    limits: Limits,
+}
+
+impl World {
+    fn new(anchors: Vec<Certificate>, intermediates: Vec<Certificate>) -> Self {
+        let pool = |certificates: Vec<Certificate>| Pool::new(certificates.into_iter().map(Arc::new));
+        let (anchors, intermediates) = (pool(anchors), pool(intermediates));
+        let links = Links::default();
+        let all = || anchors.all().chain(intermediates.all());
+        for child in all() {
+            all()
+                .filter(|issuer| issuer.subject.key == child.issuer.key)
+                .for_each(|issuer| links.put(child, issuer, Ok(())));
+        }
+        let limits = Limits {
+            document_bytes: 0,
+            certificates: 0,
+            json_brackets: 0,
+            path_certificates: 8,
+            work: 3000,
+        };
+        Self {
+            anchors,
+            intermediates,
+            links,
+            limits,
+        }
+    }
+
+    fn path_of(&self, signer: Certificate) -> Result<Vec<Vec<u8>>, (Reason, String)> {
+        let inputs = Inputs::new(Some(NOW));
+        let message = [Arc::new(signer)];
+        let sources = Sources {
+            anchors: &self.anchors,
+            certificates: &message,
+            intermediates: &self.intermediates,
+            lists: None,
+            links: Some(&self.links),
+        };
+        let strength = Strength {
+            min_rsa_bits: 2048,
+            accept_weak: false,
+        };
+        build(&message[0], sources, &inputs, &self.limits, strength)
+            .map(|path| path.iter().map(|certificate| certificate.spki.to_vec()).collect())
+            .map_err(|refusal| (refusal.reason, refusal.location.into_owned()))
+    }
+}
+
+/// A signer below an authority below an anchor.
+fn three() -> World {
+    World::new(
+        vec![authority("root", "root", 1)],
+        vec![authority("mid", "root", 2), leaf("end", "mid", 3)],
+    )
+}
+
+#[test]
+fn a_path_is_found_within_the_steps_and_signatures_that_python_counts() {
+    let mut world = three();
+    assert_eq!(world.path_of(leaf("end", "mid", 3)), Ok(vec![vec![3], vec![2], vec![1]]));
+    // Two signatures and two steps: 1000 + 26 + 1000 + 32.
+    world.limits.work = 2;
+    assert_eq!(world.path_of(leaf("end", "mid", 3)), Err((Reason::BudgetSpent, "chain".to_owned())));
+}
+
+#[test]
+fn a_path_has_so_many_certificates() {
+    let mut world = three();
+    world.limits.path_certificates = 3;
+    assert!(world.path_of(leaf("end", "mid", 3)).is_ok());
+    world.limits.path_certificates = 2;
+    assert_eq!(
+        world.path_of(leaf("end", "mid", 3)),
+        Err((Reason::PathLength, "chain[1]".to_owned()))
+    );
+}
+
+#[test]
+fn the_memory_is_of_the_owners_certificates_only() {
+    let world = three();
+    // The same links but for the signer, which is nobody's here: its signature is looked at, and is none.
+    let stranger = leaf("stranger", "mid", 3);
+    assert_eq!(
+        world.path_of(stranger),
+        Err((Reason::CertificateSignature, "chain[0].signatureValue".to_owned()))
+    );
+    assert_eq!(world.links.len(), 3);
+}
+
+#[test]
+fn paths_do_not_loop() {
+    let cross = vec![
+        authority("a", "b", 1),
+        authority("b", "a", 2),
+        authority("a", "a", 1),
+        authority("b", "b", 2),
+        leaf("end", "a", 3),
+    ];
+    let world = World::new(Vec::new(), cross);
+    // From b, whichever of its certificates stands there, every issuer is on the path already. One of them says that it is a root.
+    let refused = Err((Reason::UntrustedRoot, "chain[2].issuer".to_owned()));
+    assert_eq!(world.path_of(leaf("end", "a", 3)), refused);
+}
+
+#[test]
+fn a_fitting_key_identifier_comes_first_and_a_valid_certificate_next() {
+    let mut end = leaf("end", "mid", 9);
+    end.authority_key_identifier = Some(AuthorityKeyIdentifier {
+        key_identifier: Some(Box::new([7])),
+        issuer: None,
+        serial: None,
+    });
+    let twin = |key, identifier: u8, valid: bool| {
+        let mut twin = authority("mid", "root", key);
+        twin.subject_key_identifier = Some(Box::new([identifier]));
+        twin.not_after = if valid { NOW } else { NOW - 1 };
+        twin
+    };
+    let again = |end: &Certificate| {
+        let mut again = leaf("end", "mid", 9);
+        again.authority_key_identifier = end.authority_key_identifier.clone();
+        again
+    };
+    let root = || vec![authority("root", "root", 1)];
+    let world = World::new(root(), vec![twin(2, 8, true), twin(3, 7, false), twin(4, 7, true), again(&end)]);
+    assert_eq!(world.path_of(again(&end)), Ok(vec![vec![9], vec![4], vec![1]]));
+    // A wrong one forbids nothing.
+    let world = World::new(root(), vec![twin(2, 8, true), twin(3, 7, false), again(&end)]);
+    assert_eq!(world.path_of(end), Ok(vec![vec![9], vec![2], vec![1]]));
+}
+
+#[test]
+fn the_more_telling_reason_is_given() {
+    let mut expired = authority("mid", "root", 2);
+    expired.not_after = NOW - 1;
+    let orphan = authority("mid", "nobody", 4);
+    let world = World::new(vec![authority("root", "root", 1)], vec![orphan, expired, leaf("end", "mid", 3)]);
+    assert_eq!(
+        world.path_of(leaf("end", "mid", 3)),
+        Err((Reason::Expired, "chain[1].notAfter".to_owned()))
+    );
+    assert_eq!(
+        world.path_of(leaf("self", "self", 5)),
+        Err((Reason::UntrustedRoot, "chain[0].issuer".to_owned()))
+    );
+}
+
+#[test]
+fn a_certificate_of_the_message_that_is_the_owners_is_one_and_the_same() {
+    let own = Pool::new([Arc::new(authority("mid", "root", 2)), Arc::new(authority("mid", "root", 3))]);
+    let message = [
+        Arc::new(authority("mid", "root", 4)),
+        Arc::new(authority("mid", "root", 3)),
+        Arc::new(authority("mid", "root", 4)),
+    ];
+    let both = Intermediates::new(&message, &own);
+    let found: Vec<_> = both
+        .get(&message[0].subject.key)
+        .map(|found| (found.certificate.spki[0], found.own))
+        .collect();
+    assert_eq!(found, [(4, false), (3, true), (2, true)]);
+}

@@ -1,0 +1,47 @@
+//! Host names and mail addresses as text: labels, and what stands on both sides of the at sign.
+
+/// Small letters, the most significant label first.
+pub(crate) fn labels(host: &[u8]) -> Vec<u8> {
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    let mut reversed = Vec::with_capacity(host.len());
+    for label in host.rsplit(|octet| *octet == b'.') {
+        if !reversed.is_empty() {
+            reversed.push(b'.');
+        }
+        reversed.extend(label.iter().map(u8::to_ascii_lowercase));
+    }
+    reversed
+}
+
+/// Where each label ends, so where the names above a name end.
+pub(crate) fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
+    let dots = labels.iter().enumerate().filter(|(_, octet)| **octet == b'.').map(|(end, _)| end);
+    dots.chain((!labels.is_empty()).then_some(labels.len()))
+}
+
+/// What stands before the last at sign, and after it; all where there is none.
+pub(crate) fn mailbox_of(address: &[u8]) -> (&[u8], &[u8]) {
+    match address.iter().rposition(|octet| *octet == b'@') {
+        Some(at) => (&address[..at], &address[at + 1..]),
+        None => (b"", address),
+    }
+}
+
+/// Labels of letters, digits, underscores and, between them, hyphens; none empty or too long.
+pub(crate) fn is_host(name: &[u8]) -> bool {
+    name.len() <= 253 && name.split(|octet| *octet == b'.').all(is_label)
+}
+
+/// One such label.
+pub(crate) fn is_label(label: &[u8]) -> bool {
+    let end = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
+    label.len() <= 63
+        && label.first().is_some_and(end)
+        && label.last().is_some_and(end)
+        && label.iter().all(|octet| end(octet) || *octet == b'-')
+}
+
+/// A host that is not an IPv4 address.
+pub(crate) fn is_named_host(name: &[u8]) -> bool {
+    is_host(name) && !name.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
+}

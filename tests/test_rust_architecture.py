@@ -1,0 +1,64 @@
+"""Tests of the structure of the Rust crates."""
+
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+RUST = Path(__file__).parents[1] / "rust"
+
+CRATES = ("core", "multibuffer", "python")
+
+EXCEPTIONS = {("frame", "memory")}
+"""Uses that the test leaves out: these two modules are to become one."""
+
+_TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod \w+ \{.*^\}\n", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
+_PATH = re.compile(r"\bcrate::((?:\w+::)*\w+)")
+
+
+def modules(crate: str) -> dict[str, str]:
+    """Return the code of each module of a crate by its path (``pki::path::building``), without comments and unit tests."""
+    source = RUST / crate / "src"
+    found = {}
+    for path in sorted(source.rglob("*.rs")):
+        parts = path.relative_to(source).with_suffix("").parts
+        if parts[-1] == "tests" or parts == ("lib",):
+            continue  # lib.rs declares the modules, and tests may use whatever they want
+        name = "::".join(parts[:-1] if parts[-1] == "mod" else parts)
+        found[name] = _COMMENT.sub("", _TESTS.sub("", path.read_text(encoding="utf-8")))
+    return found
+
+
+def uses(code: str, known: set[str]) -> Iterator[str]:
+    """Yield each module that the code refers to by a path that begins with ``crate::``."""
+    for match in _PATH.finditer(code):
+        parts = match.group(1).split("::")
+        names = ("::".join(parts[:length]) for length in range(len(parts), 0, -1))
+        yield from [name for name in names if name in known][:1]
+
+
+def test_rust_modules_do_not_use_one_another_in_circles() -> None:
+    for crate in CRATES:
+        code = modules(crate)
+        assert code
+        graph = {
+            module: {other for other in uses(text, set(code)) if other != module and (module, other) not in EXCEPTIONS}
+            for module, text in code.items()
+        }
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            raise AssertionError(f"{crate}: {' -> '.join(reversed(error.args[1]))}") from None
+
+
+def test_rust_modules_are_used_by_whole_paths() -> None:
+    """The test above sees only paths that begin with ``crate::``, one in each ``use``."""
+    wrong = [
+        f"{crate}/{module}: {line.strip()}"
+        for crate in CRATES
+        for module, text in modules(crate).items()
+        for line in text.splitlines()
+        if re.match(r"(pub(\(crate\))? )?use super\b", line) or "use crate::{" in line
+    ]
+    assert not wrong
