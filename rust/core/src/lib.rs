@@ -3,6 +3,7 @@
 pub mod asn1;
 pub mod batch;
 pub mod bucket;
+mod cache;
 pub mod checker;
 pub mod claims;
 pub mod columns;
@@ -10,9 +11,7 @@ pub mod contract;
 pub mod document;
 mod envelope;
 pub mod forks;
-mod frame;
 mod host_names;
-mod memory;
 pub mod parts;
 mod pki;
 pub mod reasons;
