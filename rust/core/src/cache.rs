@@ -384,3 +384,108 @@ impl<V> Queue<V> {
         Some(entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Arc, Cache, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_OF_SIGNER, SAMPLE, STANDARD, Signer, Template, key_of_message, key_of_text,
+    };
+    use crate::samples;
+
+    /// Signers whose certificates differ in their last bytes, as signatures do.
+    fn signer(number: u32) -> Arc<Signer> {
+        let mut certificate = samples::leaf("leaf", "issuer", 1);
+        certificate.der = [&[7; 1500][..], &number.to_le_bytes(), &[0; 4]].concat().into();
+        Arc::new(Signer::new(Arc::new(certificate)))
+    }
+
+    fn message(signer: &Signer, length: usize, filling: u8) -> Vec<u8> {
+        [&[1; 60], &vec![filling; length][..], &signer.certificate.der, &[filling; 256]].concat()
+    }
+
+    fn template(signer: &Arc<Signer>, length: usize) -> Template {
+        let message = message(signer, length, 0);
+        let signature = message.len() - 256..message.len();
+        Template::new(&message, 60..60 + length, signature, None, Arc::clone(signer))
+    }
+
+    #[test]
+    fn equal_templates_are_stored_once() {
+        let (cache, signer) = (Cache::default(), signer(1));
+        for _ in 0..128 {
+            cache.add_template(template(&signer, 300));
+        }
+        assert_eq!(cache.templates().0, 1);
+        cache.add_template(template(&signer, 301));
+        assert_eq!(cache.templates().0, 2);
+    }
+
+    #[test]
+    fn hundreds_of_signers_and_lengths_are_found_by_message_and_by_text() {
+        let cache = Cache::default();
+        let signers: Vec<_> = (0..30).map(signer).collect();
+        let all = || signers.iter().flat_map(|signer| (0..20).map(move |extra| (signer, 300 + extra)));
+        for (signer, length) in all() {
+            cache.add_template(template(signer, length));
+        }
+        assert_eq!(cache.templates().0, 600);
+        for (signer, length) in all() {
+            let other = message(signer, length, 9);
+            assert!(Arc::ptr_eq(&cache.template(&other).unwrap().signer, signer));
+            let text = STANDARD.encode_to_string(&other);
+            let (found, cut) = cache.cut(text.as_bytes()).unwrap();
+            assert!(Arc::ptr_eq(&found.signer, signer));
+            assert_eq!(cut.octets[cut.content], vec![9; length]);
+            assert_eq!(cut.octets[cut.signature], [9; 256]);
+        }
+        let strange = message(&signer(31), 300, 0);
+        assert!(cache.template(&strange).is_none());
+        assert!(cache.cut(STANDARD.encode_to_string(&strange).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn one_signer_does_not_evict_the_templates_of_others() {
+        let (cache, first, greedy) = (Cache::default(), signer(1), signer(2));
+        cache.add_template(template(&first, 300));
+        for length in 0..3000 {
+            cache.add_template(template(&greedy, 400 + length));
+            assert!(cache.templates().1 <= MAX_TEMPLATE_BYTES_OF_SIGNER + 10_000);
+        }
+        assert!(cache.template(&message(&first, 300, 5)).is_some());
+        assert!(cache.template(&message(&greedy, 400, 5)).is_none());
+        assert!(cache.template(&message(&greedy, 400 + 2999, 5)).is_some());
+    }
+
+    #[test]
+    fn all_templates_take_a_bounded_number_of_bytes() {
+        let cache = Cache::default();
+        for number in 0..4000 {
+            cache.add_template(template(&signer(number), 2000));
+            assert!(cache.templates().1 <= MAX_TEMPLATE_BYTES);
+        }
+        let (count, bytes) = cache.templates();
+        assert!(bytes > MAX_TEMPLATE_BYTES - 20_000 && count * 8_000 < bytes);
+        let queue = cache.templates.queue.lock().unwrap();
+        let held: usize = cache.templates.shards.iter().map(|shard| shard.load().len()).sum();
+        assert_eq!(held, queue.entries.len());
+        assert_eq!(queue.by_owner.values().sum::<usize>(), bytes);
+    }
+
+    #[test]
+    fn a_text_has_the_key_of_its_message() {
+        for length in (1..40).chain(SAMPLE - 3..SAMPLE + 600) {
+            let message: Vec<u8> = (0..length).map(|place| (place * 37 % 251) as u8).collect();
+            let text = STANDARD.encode_to_string(&message);
+            for signature in [1, 2, 3, 64, 256] {
+                let key = key_of_message(&message, signature);
+                assert_eq!(key_of_text(text.as_bytes(), signature), key);
+                assert_eq!(key.is_some(), signature <= length);
+            }
+        }
+        for text in [&b""[..], b"=", b"==", b"A", b"AA==", b"====", b"\xff\xff\xff\xff", b"AAA=AAA="] {
+            for signature in [0, 1, 2, 3, 4, 256] {
+                let _ = key_of_text(text, signature);
+            }
+        }
+    }
+}
