@@ -50,10 +50,10 @@ def workloads(backend: Backend, prefix: str, chain: corpus.Chain) -> dict[str, W
         f"{prefix}, batch of {FIRST}, first contact with the signer": Workload(first_batch, lambda: backend.checker(setup), reference),
     }
     one_length = f"{prefix}, batch of {DOCUMENTS}, one signer and one message length"
-    found[one_length] = batch(signed * (DOCUMENTS // FIRST), None)
-    for lengths in (64, 256):
+    for lengths in (1, 64, 256):
         documents = list(corpus.documents(chain, 256, lengths=lengths)) * (DOCUMENTS // 256)
-        found[f"{prefix}, batch of {DOCUMENTS}, {lengths} message lengths"] = batch(documents, one_length)
+        name = f"{prefix}, batch of {DOCUMENTS}, {lengths} message lengths" if lengths > 1 else one_length
+        found[name] = batch(documents, one_length if lengths > 1 else None)
     signers = [next(corpus.documents(each, 1)) for each in corpus.signers(chain, 256)]
     mixed = random.Random(1).choices(signers, k=DOCUMENTS)
     found[f"{prefix}, batch of {DOCUMENTS}, 256 signers in random order"] = batch(mixed, one_length)
