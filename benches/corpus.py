@@ -61,14 +61,21 @@ def chain() -> Chain:
     return Chain(root, intermediate, leaf(intermediate))
 
 
-def leaf(issuer: Pair) -> Pair:
-    """A new leaf for the metadata service."""
-    return _certificate(f"westeurope.{DOMAIN}", issuer, 2048, authority=False)
+def leaf(issuer: Pair, key: rsa.RSAPrivateKey | None = None) -> Pair:
+    """A new leaf for the metadata service, with a new key unless one is given."""
+    return _certificate(f"westeurope.{DOMAIN}", issuer, 2048, authority=False, key=key)
 
 
-def documents(of: Chain, count: int, *, whole: bool = False) -> Iterator[bytes]:
+def signers(of: Chain, count: int) -> Iterator[Chain]:
+    """The chain with new leaves that share its leaf's key: a certificate is made in a millisecond, a key takes a hundred times as long. They are issued by the
+    root, whose shorter key signs faster, so paths have two certificates."""
+    for _ in range(count):
+        yield Chain(of.root, of.intermediate, leaf(of.root, of.leaf.key))
+
+
+def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, pss: bool = False) -> Iterator[bytes]:
     """Base64 of SignedData as the service makes it, but for the digest's identifier, which is that of RFC 5754: half of the peers refuse the service's own.
-    A ``whole`` one brings its intermediate, as no genuine one does."""
+    A ``whole`` one brings its intermediate, as no genuine one does. Messages have as many different ``lengths``. ``pss`` signs with RSASSA-PSS."""
     facts = {
         "vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e",
         "subscriptionId": "11111111-2222-4333-8444-555555555555",
@@ -76,10 +83,13 @@ def documents(of: Chain, count: int, *, whole: bool = False) -> Iterator[bytes]:
     }
     sha256 = _algorithm("2.16.840.1.101.3.4.2.1")
     sid = der.sequence(of.leaf.certificate.issuer.public_bytes(), der.integer(of.leaf.certificate.serial_number))
+    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32) if pss else padding.PKCS1v15()
+    algorithm = _pss() if pss else _algorithm("1.2.840.113549.1.1.1")
     for number in range(count):
+        facts["sku"] = "22_04-lts-gen2" + "x" * (number % lengths)
         content = attested.content(facts, "2021-02-01", AT - 60, f"{number:010}")
-        signature = of.leaf.key.sign(content, padding.PKCS1v15(), hashes.SHA256())
-        signer = der.sequence(der.integer(1), sid, sha256, _algorithm("1.2.840.113549.1.1.1"), der.octet_string(signature))
+        signature = of.leaf.key.sign(content, scheme, hashes.SHA256())
+        signer = der.sequence(der.integer(1), sid, sha256, algorithm, der.octet_string(signature))
         signed = der.sequence(
             der.integer(1),
             der.set_of(sha256),
@@ -94,8 +104,16 @@ def _algorithm(oid: str) -> bytes:
     return der.sequence(der.oid(oid), der.null())
 
 
-def _certificate(name: str, issuer: Pair | None, bits: int, *, authority: bool) -> Pair:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+def _pss() -> bytes:
+    """RSASSA-PSS with SHA-256, MGF1 with SHA-256 and 32 bytes of salt (RFC 4055 section 3.1)."""
+    sha256 = _algorithm("2.16.840.1.101.3.4.2.1")
+    mask = der.sequence(der.oid("1.2.840.113549.1.1.8"), sha256)
+    members = der.explicit(0, sha256), der.explicit(1, mask), der.explicit(2, der.integer(32))
+    return der.sequence(der.oid("1.2.840.113549.1.1.10"), der.sequence(*members))
+
+
+def _certificate(name: str, issuer: Pair | None, bits: int, *, authority: bool, key: rsa.RSAPrivateKey | None = None) -> Pair:
+    key = key or rsa.generate_private_key(public_exponent=65537, key_size=bits)
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "imdskit"), x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start = datetime.fromtimestamp(AT, UTC) - timedelta(days=30)
     builder = (

@@ -22,12 +22,9 @@ def main(result: Path, directory: Path) -> None:
     rcParams.update({"svg.hashsalt": "imdskit", "svg.fonttype": "none", "font.size": 9})
     found = json.loads(result.read_text())
     directory.mkdir(parents=True, exist_ok=True)
-    bars(found["rates"], directory / "throughput.svg", "documents a second", log=True)
-    threads = {
-        name: rate
-        for name, rate in found["rates"].items()
-        if name.startswith("imdskit, rust, ") and ("batch" in name or "a call each" in name)
-    }
+    rates = {name: rate for name, rate in found["rates"].items() if name not in found["workloads"]}
+    bars(rates, directory / "throughput.svg", "documents a second", log=True)
+    threads = {name: rate for name, rate in rates.items() if name.startswith("Rust, ") and ("batch" in name or "per call" in name)}
     if threads:
         bars(threads, directory / "threads.svg", "documents a second", log=False)
     if found.get("latency_us"):
@@ -43,7 +40,7 @@ def bars(rates: dict[str, Any], path: Path, label: str, *, log: bool) -> None:
         [rate["median"] - rate["lowest"] for _, rate in rows],
         [rate["highest"] - rate["median"] for _, rate in rows],
     ]
-    colours = [OURS if name.startswith("imdskit") else OTHERS for name, _ in rows]
+    colours = [OURS if name.startswith(("Rust, ", "Python, ")) else OTHERS for name, _ in rows]
     axes.barh([name for name, _ in rows], values, xerr=whiskers, color=colours, ecolor="#444444", capsize=2)
     if log:
         axes.set_xscale("log")

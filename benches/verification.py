@@ -1,9 +1,14 @@
 """Verification of the same documents by imdskit and by others, in rounds that alternate.
 
-    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--no-kernels] [--json OUT] [--markdown OUT]
+    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--no-kernels] [--processor-time] [--only TEXT]
+                                   [--rows N] [--signers N] [--json OUT] [--markdown OUT]
 
 Needs the packages of ``benches/requirements.txt``; peers that are not installed are named and left out. Rates are medians of the rounds, with the slowest and
-the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python.
+the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python. The second table has
+the workloads of ``workloads.py``, each over the row that it is compared to. docs/performance.md uses the same names of rows.
+
+On a machine with other load use ``--processor-time``: it counts the processor time of this process instead of the time that passed. Rows on two threads and
+peers that are other processes are then left out, for processor time says nothing about them.
 """
 
 from __future__ import annotations
@@ -13,31 +18,40 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter, perf_counter_ns
+from time import perf_counter, perf_counter_ns, process_time
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import corpus
 import foreign
 import peers
+import workloads
+from workloads import Workload
 
 from imdskit import backends
 from imdskit.backends.contract import Backend, Checker
 from imdskit.errors import BackendError
 from imdskit.verify import Trust, Verifier
 
-Work = Callable[[], int]
+Work = Callable[[], int] | Workload
+REFERENCE = "bare RSA, AWS-LC (awscrt)"
+TITLES = {"python": "Python", "rust": "Rust"}
+"""How rows begin that are ours."""
 TURNS = 32
 """That a thread takes through the documents, so that its start and its end are not what is measured."""
 
 
 def main() -> int:
     options = _parse()
+    load = other_load()
+    if load["busy"]:
+        print(f"WARNING: {load['busy']} Rates are too low; rely on ratios, and use --processor-time.", file=sys.stderr)
     chain = corpus.chain()
     documents = list(corpus.documents(chain, options.documents))
     found, versions, absent = peers.ready(chain, documents[0])
@@ -47,15 +61,26 @@ def main() -> int:
         try:
             backend = backends.without_kernels(backends.get(name)) if options.no_kernels else backends.get(name)
         except BackendError as error:
-            absent[f"imdskit, {name}"] = str(error)
+            absent[TITLES[name]] = str(error)
             continue
         if backend.profile == "debug":
-            absent[f"imdskit, {name}"] = "compiled for debugging"
+            absent[TITLES[name]] = "compiled for debugging"
             continue
         work.update(_ours(backend, chain, documents))
-        latencies[f"imdskit, {name}"] = latency(backend.checker(chain.setup), documents, options.calls)
-    rounds = measure(work, options.rounds, options.seconds)
-    reference = "bare RSA, AWS-LC (awscrt)"
+        if "checker" in backend.native:
+            work.update(workloads.workloads(backend, TITLES[name], chain))
+            work.update(workloads.columns(backend, TITLES[name], chain, options.rows, options.signers))
+        latencies[TITLES[name]] = latency(backend.checker(chain.setup), documents, options.calls)
+    loads = {name: do for name, do in work.items() if isinstance(do, Workload)}
+    if options.only:
+        work = {name: do for name, do in work.items() if name == REFERENCE or name in loads or options.only in name}
+    if options.processor_time:
+        foreigners = {name for name, verify in found.items() if isinstance(verify, foreign.Program)} | {
+            "openssl cms -verify, a process each"
+        }
+        work = {name: do for name, do in work.items() if "two threads" not in name and name not in foreigners}
+    rounds = measure(work, options.rounds, options.seconds, process_time if options.processor_time else perf_counter)
+    reference = REFERENCE
     result = {
         "rates": {name: _spread(rates) for name, rates in rounds.items()},
         "to_bare_rsa": {
@@ -63,6 +88,17 @@ def main() -> int:
         }
         if reference in rounds
         else {},
+        "workloads": {
+            name: {
+                "over": load.over,
+                "time_ratio": _spread([other / mine for mine, other in zip(rounds[name], rounds[load.over], strict=True)]),
+            }
+            if load.over in rounds
+            else {"over": None, "time_ratio": None}
+            for name, load in loads.items()
+        },
+        "clock": "processor time" if options.processor_time else "wall time",
+        "load": load,
         "latency_us": latencies,
         "absent": absent,
         "versions": {"python": platform.python_version(), **versions},
@@ -72,7 +108,7 @@ def main() -> int:
         "rounds": options.rounds,
         "seconds": options.seconds,
     }
-    table = _table(result)
+    table = _table(result) + "\n\n" + _workload_table(result)
     print(table)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
@@ -82,11 +118,12 @@ def main() -> int:
 
 
 def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict[str, Work]:
-    """One a call, warm; many a call on one and on two threads; two Python threads; and what comes for the first time.
+    """One document per call, warm; batches on one and on two threads; two Python threads; and first contact.
 
-    Nothing is remembered of a document that brings its intermediate, so each time three signatures are reckoned and two certificates read; the root is held.
+    Nothing is cached of a document that brings its intermediate, so a cold cache means three signatures and two parsed certificates each time. Only the root
+    is held. A cold start also parses the trusted certificates.
     """
-    name, setup, at = f"imdskit, {backend.name}", chain.setup, corpus.AT
+    name, setup, at = TITLES[backend.name], chain.setup, corpus.AT
     checker = backend.checker(setup)
     many = documents * max(1, 4096 // len(documents))
     pool = ThreadPoolExecutor(2)
@@ -133,12 +170,12 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
             rooted.check(document, at, None)
         return len(whole)
 
-    found: dict[str, Work] = {f"{name}, a call each": single, f"{name}, Verifier.verify": public}
-    found |= {f"{name}, new leaf": new_leaf, f"{name}, nothing remembered": uncached, f"{name}, trust read anew": cold}
+    found: dict[str, Work] = {f"{name}, one document per call": single, f"{name}, Verifier.verify": public}
+    found |= {f"{name}, new leaf, intermediate cached": new_leaf, f"{name}, cold cache": uncached, f"{name}, cold start": cold}
     if "checker" in backend.native:
-        found[f"{name}, a call each, two threads"] = threads
+        found[f"{name}, one document per call, two threads"] = threads
         found[f"{name}, Verifier.verify, two threads"] = public_threads
-        found[f"{name}, batch"] = lambda: len(checker.check_many(many, at, 1))
+        found[f"{name}, batch, one thread"] = lambda: len(checker.check_many(many, at, 1))
         found[f"{name}, batch, two threads"] = lambda: len(checker.check_many(many, at, 2))
     return found
 
@@ -156,18 +193,32 @@ def _each(verify: peers.Verify, documents: list[bytes]) -> Work:
     return work
 
 
-def measure(work: dict[str, Work], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Rates of each round."""
-    for do in work.values():
-        do()
+def measure(work: Mapping[str, Work], rounds: int, seconds: float, clock: Callable[[], float] = perf_counter) -> dict[str, list[float]]:
+    """Rates of each round. What a workload prepares is not timed."""
     rates: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         for name, do in work.items():
-            done, start = 0, perf_counter()
-            while (elapsed := perf_counter() - start) < seconds or not done:
-                done += do()
-            rates[name].append(done / elapsed)
+            done, elapsed = 0, 0.0
+            while elapsed < (seconds if number else 0) or not done:
+                held: Any = do.prepare() if isinstance(do, Workload) else None
+                start = clock()
+                done += do.run(held) if isinstance(do, Workload) else do()
+                elapsed += clock() - start
+            if number:  # the first round warms up
+                rates[name].append(done / elapsed)
     return rates
+
+
+def other_load(seconds: float = 0.3) -> dict[str, Any]:
+    """Load that is not ours, before we begin: the load average, and the share of a processor that a busy loop gets. ``busy`` is a sentence if there is any."""
+    start, own = perf_counter(), process_time()
+    while (elapsed := perf_counter() - start) < seconds:
+        pass
+    share, average, processors = (process_time() - own) / elapsed, os.getloadavg()[0], os.cpu_count() or 1
+    busy = ""
+    if share < 0.97 or average > 0.25 * processors:
+        busy = f"This machine has other load: load average {average:.1f} on {processors} processors, a busy loop gets {share:.0%} of one."
+    return {"share": share, "average": average, "busy": busy}
 
 
 def latency(checker: Checker, documents: list[bytes], calls: int) -> dict[str, float]:
@@ -188,12 +239,24 @@ def _spread(values: list[float]) -> dict[str, float]:
     return {"median": median(values), "lowest": min(values), "highest": max(values)}
 
 
-def _table(result: dict[str, dict[str, dict[str, float]]]) -> str:
+def _table(result: dict[str, Any]) -> str:
     lines = ["| who | documents a second | of bare RSA |", "|---|---|---|"]
     for name, rate in sorted(result["rates"].items(), key=lambda row: -row[1]["median"]):
+        if name in result["workloads"]:
+            continue
         ratio = result["to_bare_rsa"].get(name)
         of_bare = f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})" if ratio else ""
         lines.append(f"| {name} | {rate['median']:,.0f} ({rate['lowest']:,.0f} to {rate['highest']:,.0f}) | {of_bare} |")
+    return "\n".join(lines)
+
+
+def _workload_table(result: dict[str, Any]) -> str:
+    lines = [f"| workload ({result['clock']}) | microseconds a document | time over | ratio |", "|---|---|---|---|"]
+    for name, found in result["workloads"].items():
+        rate, ratio = result["rates"][name], found["time_ratio"]
+        times = [1e6 / rate[part] for part in ("median", "highest", "lowest")]
+        of_other = f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})" if ratio else ""
+        lines.append(f"| {name} | {times[0]:.2f} ({times[1]:.2f} to {times[2]:.2f}) | {found['over'] or ''} | {of_other} |")
     return "\n".join(lines)
 
 
@@ -204,6 +267,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--documents", type=int, default=256)
     parser.add_argument("--calls", type=int, default=20_000, help="of which the latency is taken")
     parser.add_argument("--no-kernels", action="store_true", help="ours without AVX-512")
+    parser.add_argument("--processor-time", action="store_true", help="processor time of this process, for a machine with other load")
+    parser.add_argument("--only", metavar="TEXT", help="of the first table, only the rows that contain it and bare RSA")
+    parser.add_argument("--rows", type=int, default=100_000, help="of the greater of two batches that are turned into columns")
+    parser.add_argument("--signers", type=int, default=1_000, help="of that batch")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     return parser.parse_args()

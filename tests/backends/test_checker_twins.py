@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -130,6 +132,24 @@ def texts_of(columns: Columns, name: str) -> list[str | None]:
     valid, offsets, octets = columns.texts[name]
     ends = [int.from_bytes(offsets[place : place + 4], "little") for place in range(0, len(offsets), 4)]
     return [octets[ends[row] : ends[row + 1]].decode() if valid[row // 8] >> row % 8 & 1 else None for row in range(columns.rows)]
+
+
+def test_columns_take_time_that_is_linear_in_rows_and_signers(native: Backend) -> None:
+    """Without a chain each row has a path of its own, as it has among more signers than are cached."""
+    good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
+    checker = native.checker(replace(setup_of({}), check_chain=False))
+
+    def seconds(rows: int) -> float:
+        verdicts = checker.check_many([good] * rows, SETTING["at"], 1)
+        found = []
+        for _ in range(5):
+            start = process_time()
+            columns = verdicts.columns()
+            found.append(process_time() - start)
+        assert len(columns.signers) == 1
+        return min(found)
+
+    assert seconds(20_000) < 30 * seconds(2_000)
 
 
 def test_columns_of_nothing_are_empty(native: Backend) -> None:

@@ -104,7 +104,7 @@ def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.Monkey
         return found
 
     with_room = answers()
-    monkeypatch.setattr(checker, "REMEMBERED_SIGNERS", 1)
+    monkeypatch.setattr(checker, "MAX_SIGNERS", 1)
     assert answers() == with_room
     assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2
 

@@ -1,4 +1,4 @@
-//! Verification from end to end: the order of the checks, and what is remembered between documents.
+//! Verification from end to end: the order of the checks, and what is cached between documents.
 //!
 //! [`Checker::check`] verifies one document; [`Checker::check_many`] verifies many, with signatures side by side where the processor can.
 
@@ -12,12 +12,11 @@ use std::sync::Arc;
 
 use crate::asn1::der::{DerError, Field};
 use crate::asn1::oids;
+use crate::cache::{self, Cache, Chain, Identity, Moment, Signer, Template};
 use crate::claims::{self, Claims};
 use crate::contract::Setup;
 use crate::envelope::{self, Held};
-use crate::frame::Frame;
 use crate::host_names;
-use crate::memory::{Chain, Identity, Memory, Signer};
 use crate::pki::cms::{self, SignedData};
 use crate::pki::path::building::{self, Sources};
 use crate::pki::path::pool::Pool;
@@ -51,7 +50,7 @@ pub struct Checker {
     /// The seconds at which some certificate or list starts or ceases to be valid, ascending.
     boundaries: Vec<i64>,
     links: Links,
-    memory: Memory,
+    cache: Cache,
 }
 
 /// A document whose checks before the signature were good.
@@ -67,8 +66,8 @@ pub(crate) struct Opened<'d> {
     signer: Arc<Signer>,
     /// Certificates of the message, if there are others than the signer's.
     certificates: Option<Vec<Arc<Certificate>>>,
-    /// Its frame is remembered.
-    framed: bool,
+    /// It was read with a template.
+    from_template: bool,
 }
 
 /// Text of a claim: a place in the content, or what it says in other words there.
@@ -147,7 +146,7 @@ impl Checker {
             lists,
             boundaries,
             links: Links::default(),
-            memory: Memory::default(),
+            cache: Cache::default(),
             setup,
         })
     }
@@ -199,17 +198,17 @@ impl Checker {
     pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
         let der = match envelope::open(document, &self.setup.limits)? {
             Held::Der(der) => Cow::Borrowed(der),
-            Held::Base64 { text, location } => match self.memory.cut(&text) {
-                Some((frame, cut)) => return Ok(Opened::framed(&frame, cut.octets.into(), cut.content, cut.signature)),
+            Held::Base64 { text, location } => match self.cache.cut(&text) {
+                Some((template, cut)) => return Ok(Opened::from_template(&template, cut.octets.into(), cut.content, cut.signature)),
                 None => Cow::Owned(envelope::decode_base64(&text, location)?),
             },
         };
-        if let Some(frame) = self.memory.frame(&der) {
-            let (content, signature) = (frame.content.clone(), frame.signature.clone());
-            return Ok(Opened::framed(&frame, der, content, signature));
+        if let Some(template) = self.cache.template(&der) {
+            let (content, signature) = (template.content.clone(), template.signature.clone());
+            return Ok(Opened::from_template(&template, der, content, signature));
         }
-        let remembered = RefCell::new(None);
-        let read = |der: &[u8], offset, field| self.read_certificate(der, offset, field, &remembered);
+        let cached = RefCell::new(None);
+        let read = |der: &[u8], offset, field| self.read_certificate(der, offset, field, &cached);
         let message = cms::parse(&der, &read).map_err(structure_refusal)?;
         let content = self.check_structure(&message)?;
         let signer = &message.signers[0];
@@ -219,10 +218,10 @@ impl Checker {
         signature::check_key(&certificate.public_key, self.setup.min_rsa_bits)
             .map_err(|problem| Refusal::new(Reason::SignatureKey, "signer.subjectPublicKeyInfo", problem))?;
         cms::check_attributes(signer, message.content_type, content, hash)?;
-        let remembered = remembered
+        let cached = cached
             .take()
             .filter(|known: &Arc<Signer>| Arc::ptr_eq(&known.certificate, certificate));
-        let known = remembered.unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
+        let known = cached.unwrap_or_else(|| Arc::new(Signer::new(Arc::clone(certificate))));
         let is_signer = |other: &Arc<Certificate>| Arc::ptr_eq(other, certificate) || other.der == certificate.der;
         let alone = message.certificates.iter().all(is_signer);
         Ok(Opened {
@@ -232,7 +231,7 @@ impl Checker {
             scheme: signature::scheme_of(algorithm),
             signer: known,
             certificates: (!alone).then(|| message.certificates.clone()),
-            framed: false,
+            from_template: false,
             octets: der,
         })
     }
@@ -275,48 +274,53 @@ impl Checker {
         at: i64,
         nonce: Option<&[u8]>,
     ) -> Result<(Chain, Identity, Claims<Cow<'o, str>>), Refusal> {
-        let chain = self.chain(opened, at)?;
+        let (chain, moment) = self.chain(opened, at)?;
         let identity = opened
             .signer
             .identity
             .get_or_init(|| self.identity(&opened.signer.certificate))
             .clone()?;
+        if let Some(moment) = moment {
+            self.cache.add_path(&opened.signer, moment, &chain);
+        }
         let claims = claims::parse(&opened.octets[opened.content.clone()], &self.setup)?;
         if self.setup.check_times {
             claims::check_times(&claims, at, &self.setup)?;
         }
         claims::check_nonce(&claims, nonce, &self.setup)?;
-        if !opened.framed && opened.attributes.is_none() && opened.certificates.is_none() {
-            self.remember_frame(opened);
+        if opened.makes_template() {
+            self.add_template(opened);
         }
         Ok((chain, identity, claims))
     }
 
-    /// Of a document that was accepted, if its signer's path is remembered.
-    fn remember_frame(&self, opened: &Opened<'_>) {
-        if let Some(signer) = self.memory.get(&opened.signer.certificate.der) {
+    /// Of a document that was accepted, if its signer is cached.
+    fn add_template(&self, opened: &Opened<'_>) {
+        if let Some(signer) = self.cache.signer(&opened.signer.certificate.der) {
             let (content, signature) = (opened.content.clone(), opened.signature.clone());
-            self.memory
-                .put_frame(Frame::new(&opened.octets, content, signature, opened.scheme, signer));
+            self.cache
+                .add_template(Template::new(&opened.octets, content, signature, opened.scheme, signer));
         }
     }
 
-    /// The path of a signer, from memory if nothing that it depends on has changed.
+    /// The path of a signer, from the cache if nothing that it depends on has changed. With it, the moment for which the caller may cache it.
     ///
     /// A path is a function of the certificates and lists at hand and of which of them are valid at `at`. Between two neighbouring ends of validity periods the
-    /// latter does not change; so the memory's key is the signer and the interval that `at` lies in. Remembered are only paths that were found, of signers that
-    /// came alone, as genuine ones do.
-    fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<Chain, Refusal> {
+    /// latter does not change; so the cache's key is the signer and the interval that `at` lies in. Only paths that were found are cached, of signers that came
+    /// alone, as genuine ones do.
+    fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<(Chain, Option<Moment>), Refusal> {
         let signer = &opened.signer.certificate;
         if !self.setup.check_chain {
-            return Ok([Arc::clone(signer)].into());
+            return Ok(([Arc::clone(signer)].into(), None));
         }
         let alone = opened.certificates.is_none();
         let interval = self.boundaries.partition_point(|boundary| *boundary <= at);
         let moment = (interval, (signer.not_before..=signer.not_after).contains(&at));
         if alone {
-            if let Some(chain) = opened.signer.path(moment) {
-                return Ok(chain);
+            // Another document of the signer may have been verified since this one was opened.
+            let since = || self.cache.signer(&signer.der)?.path(moment);
+            if let Some(chain) = opened.signer.path(moment).or_else(since) {
+                return Ok((chain, None));
             }
         }
         let inputs = Inputs {
@@ -335,10 +339,7 @@ impl Checker {
             accept_weak: false,
         };
         let found: Chain = building::build(signer, sources, &inputs, &self.setup.limits, strength)?.into();
-        if alone {
-            self.memory.put(&opened.signer, moment, &found);
-        }
-        Ok(found)
+        Ok((found, alone.then_some(moment)))
     }
 
     fn identity(&self, signer: &Certificate) -> Result<Identity, Refusal> {
@@ -356,18 +357,18 @@ impl Checker {
         Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
     }
 
-    /// A certificate in a message; that of a signer whose path is remembered is not read again. The last such is put into `remembered`.
+    /// A certificate in a message; that of a cached signer is not parsed again. The last such signer is put into `cached`.
     fn read_certificate(
         &self,
         der: &[u8],
         offset: usize,
         field: Field,
-        remembered: &RefCell<Option<Arc<Signer>>>,
+        cached: &RefCell<Option<Arc<Signer>>>,
     ) -> crate::asn1::der::Result<Arc<Certificate>> {
-        match self.memory.get(der) {
+        match self.cache.signer(der) {
             Some(signer) => {
                 let certificate = Arc::clone(&signer.certificate);
-                remembered.replace(Some(signer));
+                cached.replace(Some(signer));
                 Ok(certificate)
             }
             None => parse_certificate(der, offset, field).map(Arc::new),
@@ -376,17 +377,27 @@ impl Checker {
 }
 
 impl<'d> Opened<'d> {
-    fn framed(frame: &Frame, octets: Cow<'d, [u8]>, content: Range<usize>, signature: Range<usize>) -> Self {
+    fn from_template(template: &Template, octets: Cow<'d, [u8]>, content: Range<usize>, signature: Range<usize>) -> Self {
         Self {
             octets,
             content,
             signature,
             attributes: None,
-            scheme: frame.scheme,
-            signer: Arc::clone(&frame.signer),
+            scheme: template.scheme,
+            signer: Arc::clone(&template.signer),
             certificates: None,
-            framed: true,
+            from_template: true,
         }
+    }
+
+    /// Whether it becomes a template once it is accepted. Nothing may follow the signature: anybody can add unsigned attributes to a message, and so fill a cache.
+    pub(crate) fn makes_template(&self) -> bool {
+        !self.from_template && self.attributes.is_none() && self.certificates.is_none() && self.signature.end == self.octets.len()
+    }
+
+    /// The key of the template that it becomes.
+    pub(crate) fn template_key(&self) -> Option<u64> {
+        cache::key_of_message(&self.octets, self.signature.len())
     }
 
     /// What the signature has to be over.
@@ -403,15 +414,12 @@ impl<'d> Opened<'d> {
 
 impl Opened<'_> {
     /// The same for many: those that the kernels take side by side, the others one after another.
-    pub(crate) fn check_signatures(many: &[Result<Opened<'_>, Refusal>]) -> Vec<Result<(), Refusal>> {
+    pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
         let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
         let mut blocks = vec![[0; rsa::KERNEL_OCTETS]; many.len()];
         let mut jobs = Vec::with_capacity(many.len());
         let mut places = Vec::with_capacity(many.len());
         for ((place, opened), block) in many.iter().enumerate().zip(&mut blocks) {
-            let Ok(opened) = opened else {
-                continue;
-            };
             if let Some(job) = opened.job(block) {
                 jobs.push(job);
                 places.push(place);

@@ -1,7 +1,9 @@
 //! Verdicts by column, in the buffers of Apache Arrow's columnar format: validity as bits, the least significant first; offsets of 32 bits; little endian.
 
+use std::collections::HashMap;
+
 use crate::checker::Checker;
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Accepted, Verdicts};
 
 /// Names of the texts, in the order of [`Columns::texts`].
 pub const TEXTS: [&str; 10] = [
@@ -76,7 +78,7 @@ impl Columns {
             accepted: vec![0; rows.div_ceil(8)],
             ..Self::default()
         };
-        let mut known = Vec::new();
+        let mut known: HashMap<_, Vec<(usize, Accepted<'_>)>> = HashMap::new();
         for texts in &mut columns.texts {
             texts.valid = vec![0; rows.div_ceil(8)];
             texts.offsets = vec![0; 4];
@@ -87,17 +89,17 @@ impl Columns {
             match &verdict {
                 Ok(accepted) => {
                     set(&mut columns.accepted, row);
-                    let mark = accepted.mark();
-                    signer = if let Some((_, place)) = known.iter().rfind(|(other, _)| *other == mark) {
+                    let alike = known.entry(accepted.tail()).or_default();
+                    signer = if let Some((place, _)) = alike.iter().find(|(_, other)| other.is_alike(accepted)) {
                         *place
                     } else {
-                        let place = columns.place_of(Signer {
+                        columns.signers.push(Signer {
                             label: checker.setup().names[accepted.label].0.clone(),
                             name: accepted.name.to_owned(),
                             chain: accepted.chain().map(<[u8]>::to_vec).collect(),
                         });
-                        known.push((mark, place));
-                        place
+                        alike.push((columns.signers.len() - 1, accepted.clone()));
+                        columns.signers.len() - 1
                     };
                     let claims = &accepted.claims;
                     times = (claims.created_on, claims.expires_on);
@@ -130,14 +132,6 @@ impl Columns {
             }
         }
         Ok(columns)
-    }
-
-    /// Of a signer in `signers`, where it is from now on.
-    fn place_of(&mut self, signer: Signer) -> usize {
-        self.signers.iter().position(|known| *known == signer).unwrap_or_else(|| {
-            self.signers.push(signer);
-            self.signers.len() - 1
-        })
     }
 }
 

@@ -33,6 +33,7 @@
 mod asn1;
 pub mod batch;
 pub mod bucket;
+mod cache;
 pub mod checker;
 pub mod claims;
 pub mod columns;
@@ -41,9 +42,7 @@ pub mod document;
 mod envelope;
 mod errors;
 pub mod forks;
-mod frame;
 mod host_names;
-mod memory;
 #[cfg(feature = "parts")]
 pub mod parts;
 mod pki;

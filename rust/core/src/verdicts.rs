@@ -1,19 +1,26 @@
 //! Many documents at a time, on several threads: verdicts as columns, which cost no object until somebody looks.
 //!
-//! Documents are taken in pieces. Of each piece all are opened first, then their signatures are reckoned side by side, then what is good is concluded; a bad
-//! document costs its neighbours nothing.
+//! Documents are taken in pieces. Of each piece all are opened first, then the signatures are verified side by side, then the remaining checks are made. A
+//! document for which there is no message template yet is verified alone and at once, so that those after it find one. A bad document costs its neighbours
+//! nothing.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::cache::{Chain, Identity};
 use crate::checker::{Checker, Opened};
 use crate::claims::Claims;
-use crate::memory::{Chain, Identity};
+use crate::pki::x509::certificate::Certificate;
 use crate::reasons::{Reason, Refusal};
 
 /// Documents of one piece: enough to fill the lanes, and few enough to stay in the cache of one core.
 const PIECE: usize = 128;
+
+/// Documents for each thread, at least: to start a thread takes as long as some ten documents.
+const DOCUMENTS_PER_THREAD: usize = 64;
 
 /// Threads that work on one call, at most. More of them than processors gain nothing, and each costs memory.
 const MAX_THREADS: usize = 64;
@@ -80,7 +87,7 @@ enum Row {
 }
 
 /// A row that was accepted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Accepted<'v> {
     /// The members of the content.
     pub claims: Claims<&'v str>,
@@ -92,9 +99,18 @@ pub struct Accepted<'v> {
 }
 
 impl<'v> Accepted<'v> {
-    /// Equal for rows that have signer and path in common; those that are equal without it only look different.
-    pub(crate) fn mark(&self) -> (usize, usize, &'v str) {
-        (self.chain.as_ptr() as usize, self.label, self.name)
+    /// A hash of the path: the end of the signer's certificate, which is the end of a signature.
+    pub(crate) fn tail(&self) -> Option<[u8; 16]> {
+        self.chain.first()?.der.last_chunk().copied()
+    }
+
+    /// Whether another row has the same signer, path and name. Certificates that are the same value are not compared.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Arc<Certificate>, &Arc<Certificate>)| Arc::ptr_eq(one, other) || one.der == other.der;
+        self.label == other.label
+            && self.name == other.name
+            && (Arc::ptr_eq(self.chain, other.chain)
+                || (self.chain.len() == other.chain.len() && self.chain.iter().zip(&**other.chain).all(same)))
     }
 
     /// DER certificates, signer first, anchor last.
@@ -211,29 +227,53 @@ impl Checker {
 
     /// Of the documents from `first` on.
     fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: At<'_>, first: usize) -> Piece {
-        let opened: Vec<Result<Opened<'_>, Refusal>> = documents.iter().map(|document| self.open(document.as_ref())).collect();
-        let signatures = Opened::check_signatures(&opened);
         let mut piece = Piece {
             rows: Vec::with_capacity(documents.len()),
             ..Piece::default()
         };
-        for ((index, opened), signature) in opened.into_iter().enumerate().zip(signatures) {
-            let verdict = opened.and_then(|opened| {
-                signature?;
-                let (chain, identity, claims) = self.conclude(&opened, at.of(first + index), None)?;
-                Ok(piece.add(chain, identity, &claims))
-            });
-            let row = verdict.unwrap_or_else(|refusal| piece.refuse(&refusal));
-            piece.rows.push(row);
+        let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
+        let mut waiting = Vec::with_capacity(documents.len());
+        let mut places = Vec::with_capacity(documents.len());
+        // Templates for which a document had the right signature. If it became none, neither will the next one, which may wait for others.
+        let mut tried = HashSet::new();
+        for (index, document) in documents.iter().enumerate() {
+            match self.open(document.as_ref()) {
+                Ok(opened) if opened.makes_template() && !tried.contains(&opened.template_key()) => {
+                    let signature = opened.check_signature();
+                    if signature.is_ok() {
+                        tried.insert(opened.template_key());
+                    }
+                    rows[index] = Some(self.finish(&mut piece, &opened, signature, at.of(first + index)));
+                }
+                Ok(opened) => {
+                    waiting.push(opened);
+                    places.push(index);
+                }
+                Err(refusal) => rows[index] = Some(piece.refuse(&refusal)),
+            }
         }
+        let signatures = Opened::check_signatures(&waiting);
+        for ((index, opened), signature) in places.into_iter().zip(waiting).zip(signatures) {
+            rows[index] = Some(self.finish(&mut piece, &opened, signature, at.of(first + index)));
+        }
+        piece.rows.extend(rows.into_iter().flatten());
         piece.texts.shrink_to_fit();
         piece
+    }
+
+    /// All checks after the signature.
+    fn finish(&self, piece: &mut Piece, opened: &Opened<'_>, signature: Result<(), Refusal>, at: i64) -> Row {
+        let verdict = signature.and_then(|()| {
+            let (chain, identity, claims) = self.conclude(opened, at, None)?;
+            Ok(piece.add(chain, identity, &claims))
+        });
+        verdict.unwrap_or_else(|refusal| piece.refuse(&refusal))
     }
 }
 
 /// How many threads work on so many documents, the caller's included.
 fn workers(asked: NonZeroUsize, documents: usize) -> usize {
-    asked.get().min(documents.div_ceil(8)).clamp(1, MAX_THREADS)
+    asked.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
 }
 
 impl Piece {
@@ -254,7 +294,7 @@ impl Piece {
         let known = self
             .signers
             .iter()
-            .rposition(|(other, named)| std::sync::Arc::ptr_eq(other, &chain) && *named == identity);
+            .rposition(|(other, named)| Arc::ptr_eq(other, &chain) && *named == identity);
         let signer = known.unwrap_or_else(|| {
             self.signers.push((chain, identity));
             self.signers.len() - 1
@@ -324,7 +364,8 @@ mod tests {
         let many = NonZeroUsize::MAX;
         assert_eq!(workers(many, usize::MAX), MAX_THREADS);
         assert_eq!(workers(many, 0), 1);
-        assert_eq!(workers(many, 17), 3);
+        assert_eq!(workers(many, 127), 1);
+        assert_eq!(workers(many, 200), 3);
         assert_eq!(workers(NonZeroUsize::MIN, 1_000_000), 1);
     }
 }

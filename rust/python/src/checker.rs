@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use imdskit_core::batch::{Batch, Times};
 use imdskit_core::columns::{Columns, TEXTS};
@@ -46,12 +46,12 @@ impl Checker {
         }
     }
 
-    /// Verify many documents, on so many threads; as many as there are processors if nothing is said.
+    /// Verify many documents, on at most so many threads; by default on as many as there are processors. Few documents get fewer threads.
     #[pyo3(signature = (documents, at, threads=None))]
     fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: Moments, threads: Option<usize>) -> PyResult<Verdicts> {
         let threads = match threads {
             Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("threads is at least 1"))?,
-            None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            None => processors(),
         };
         let documents = documents
             .try_iter()?
@@ -63,6 +63,12 @@ impl Checker {
         let checker = Arc::clone(&self.0);
         Ok(Verdicts(detached(py, || Batch::check(checker, documents, at.into(), threads))?))
     }
+}
+
+/// The number of processors. It is read once: to find it out takes as long as ten documents.
+fn processors() -> NonZeroUsize {
+    static PROCESSORS: OnceLock<NonZeroUsize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
 /// A Unix second for all documents, or one for each.

@@ -1,4 +1,4 @@
-"""Verification from end to end: the order of the checks, and what is remembered between documents.
+"""Verification from end to end: the order of the checks, and what is cached between documents.
 
 This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`; ``check`` runs them and stops at
 the first that fails, ``explain`` runs as many as it can and writes down the outcome of each.
@@ -17,7 +17,7 @@ from imdskit.asn1 import oids
 from imdskit.backends import envelope
 from imdskit.backends.contract import Claims, Outcome, Setup, Signed, SignedDocument
 from imdskit.backends.python import claims as claims_of
-from imdskit.backends.python.frame import Frame
+from imdskit.backends.python.message_templates import TemplateCache
 from imdskit.backends.python.verdicts import Verdicts
 from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.fork import ForkAware
@@ -36,10 +36,11 @@ from imdskit.reasons import Reason, Stage
 K = TypeVar("K")
 V = TypeVar("V")
 
-REMEMBERED_SIGNERS = 256
-"""Signers whose path is remembered. A region uses one for weeks."""
-REMEMBERED_FRAMES = 64
-"""Frames that are remembered: one for every length that messages have."""
+MAX_SIGNERS = 256
+"""Signers whose paths and names are cached. A region uses one signer for weeks."""
+
+_PathKey = tuple[bytes, int, bool]
+"""A signer, and which certificates are valid: see :meth:`Checker._path`."""
 
 
 @dataclass(slots=True)
@@ -54,10 +55,11 @@ class _Case:
     signer: cms.SignerInfo | None = None
     certificate: Certificate | None = None
     chain: tuple[Certificate, ...] | None = None
+    path_key: _PathKey | None = None
     label: str | None = None
     name: str | None = None
     claims: Claims | None = None
-    framed: bool = False
+    from_template: bool = False
 
 
 class Checker(ForkAware):
@@ -76,10 +78,10 @@ class Checker(ForkAware):
         self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
         self._links = Links((*self._anchors, *self._intermediates))
         self._lock = Lock()
-        self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
+        self._paths: dict[_PathKey, tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}
         self._names: dict[bytes, tuple[str, str]] = {}
-        self._frames: dict[int, Frame] = {}
+        self._templates = TemplateCache()
         self.watch_forks()
 
     def renew_in_child(self, prepared: bool) -> None:
@@ -94,9 +96,9 @@ class Checker(ForkAware):
         assert case.der and case.message and case.signer and case.certificate
         assert case.message.content is not None and case.chain and case.claims and case.label and case.name
         alone = len(case.message.certificates) == 1 and case.certificate.der in self._signers
-        if alone and not case.framed and case.signer.signed_attributes is None:
+        if alone and not case.from_template and case.signer.signed_attributes is None:
             with self._lock:
-                _remember(self._frames, len(case.der), Frame.of(case.der, case.message), REMEMBERED_FRAMES)
+                self._templates.add(case.der, case.message, case.certificate.der)
         return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
@@ -136,15 +138,13 @@ class Checker(ForkAware):
         if not location:
             case.der = found
             return
-        frame = self._frames.get(envelope.decoded_size(found))
-        case.der = (frame.decode(found) if frame else None) or envelope.decode_base64(found, location)
+        case.der = self._templates.decode(found) or envelope.decode_base64(found, location)
 
     def _structure(self, case: _Case) -> None:
         assert case.der is not None
-        frame = self._frames.get(len(case.der))
-        known = frame.read(case.der) if frame else None
+        known = self._templates.read(case.der)
         if known is not None:
-            case.message, case.signer, case.framed = known, known.signers[0], True
+            case.message, case.signer, case.from_template = known, known.signers[0], True
             return
         try:
             message = cms.parse(case.der, self._read_certificate)
@@ -174,13 +174,13 @@ class Checker(ForkAware):
 
     def _algorithm(self, case: _Case) -> None:
         assert case.signer
-        if case.framed:
+        if case.from_template:
             return  # the algorithms are those of a message that was accepted, and so is the key
         cms.check_algorithms(case.signer)
 
     def _key(self, case: _Case) -> None:
         assert case.certificate
-        if case.framed:
+        if case.from_template:
             return
         fault = signature.key_fault(case.certificate.public_key, self._setup.min_rsa_bits)
         if fault:
@@ -198,7 +198,7 @@ class Checker(ForkAware):
         if not self._setup.check_chain:
             case.chain = (case.certificate,)
             return "left out by the policy"
-        case.chain = self._path(case.certificate, case.message.certificates, case.at)
+        case.chain, case.path_key = self._path(case.certificate, case.message.certificates, case.at)
         return None
 
     def _revocation(self, case: _Case) -> str | None:
@@ -209,22 +209,27 @@ class Checker(ForkAware):
 
     def _identity(self, case: _Case) -> None:
         assert case.certificate
-        remembered = self._names.get(case.certificate.der)
-        if remembered is not None:
-            case.label, case.name = remembered
+        der = case.certificate.der
+        found = self._names.get(der) or self._name(case.certificate)
+        if found is not None:
+            case.label, case.name = found
+            if case.path_key is not None and case.chain is not None:
+                with self._lock:
+                    _cache(self._paths, case.path_key, case.chain)
+                    _cache(self._signers, der, case.certificate)
+                    _cache(self._names, der, found)
             return
-        for label, domain in self._setup.names:
-            name = host_names.matching_name(case.certificate, domain, allow_common_name=self._setup.allow_common_name)
-            if name is not None:
-                case.label, case.name = label, name
-                if case.certificate.der in self._signers:
-                    with self._lock:
-                        _remember(self._names, case.certificate.der, (label, name), REMEMBERED_SIGNERS)
-                return
         names = host_names.dns_names(case.certificate, allow_common_name=self._setup.allow_common_name)
         if not names:
             raise VerificationError(Reason.NO_NAME, location="signer.subjectAltName")
         raise VerificationError(Reason.WRONG_NAME, location="signer.subjectAltName", detail=", ".join(names)[:200])
+
+    def _name(self, signer: Certificate) -> tuple[str, str] | None:
+        for label, domain in self._setup.names:
+            name = host_names.matching_name(signer, domain, allow_common_name=self._setup.allow_common_name)
+            if name is not None:
+                return label, name
+        return None
 
     def _claims(self, case: _Case) -> None:
         assert case.message and case.message.content is not None
@@ -242,43 +247,40 @@ class Checker(ForkAware):
         claims_of.check_nonce(case.claims, case.nonce, self._setup)
         return "no nonce was asked for" if case.nonce is None else None
 
-    def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[Certificate, ...]:
-        """The path of a signer, from memory if nothing that it depends on has changed.
+    def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], _PathKey | None]:
+        """Return the path of a signer, from the cache if nothing that it depends on has changed, and else the key under which to cache it.
 
         A path is a function of the certificates and lists at hand and of which of them are valid at ``at``. Between two neighbouring ends of
-        validity periods the latter does not change; so the memory's key is the signer and the interval that ``at`` lies in. Remembered are
-        only paths that were found, of signers that came alone, as genuine ones do: a stranger cannot fill the memory.
+        validity periods the latter does not change; so the cache's key is the signer and the interval that ``at`` lies in. Only paths that were found
+        are cached, of signers that came alone, as genuine ones do, and have an accepted name: a stranger cannot fill the cache.
         """
         alone = all(certificate.der == signer.der for certificate in certificates)
         key = (signer.der, bisect_right(self._boundaries, at), signer.not_before <= at <= signer.not_after)
-        found = self._paths.get(key) if alone else None
-        if found is None:
-            found = building.build(
-                signer,
-                anchors=self._anchors,
-                intermediates=(*certificates, *self._intermediates),
-                inputs=Inputs(at, common_names=self._setup.allow_common_name),
-                limits=self._setup.limits,
-                min_rsa_bits=self._setup.min_rsa_bits,
-                lists=self._lists,
-                links=self._links,
-            )
-            if alone:
-                with self._lock:
-                    _remember(self._paths, key, found, REMEMBERED_SIGNERS)
-                    _remember(self._signers, signer.der, signer, REMEMBERED_SIGNERS)
-        return found
+        cached = self._paths.get(key) if alone else None
+        if cached is not None:
+            return cached, None
+        found = building.build(
+            signer,
+            anchors=self._anchors,
+            intermediates=(*certificates, *self._intermediates),
+            inputs=Inputs(at, common_names=self._setup.allow_common_name),
+            limits=self._setup.limits,
+            min_rsa_bits=self._setup.min_rsa_bits,
+            lists=self._lists,
+            links=self._links,
+        )
+        return found, key if alone else None
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
-        """A certificate in a message; that of a signer whose path is remembered is not read again."""
+        """A certificate in a message; that of a cached signer is not parsed again."""
         return self._signers.get(der) or parser.parse_certificate(der, offset, field)
 
 
-def _remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
-    """Add to a memory of bounded size; what came first is forgotten first."""
-    memory[key] = value
-    if len(memory) > most:
-        del memory[next(iter(memory))]
+def _cache(cache: dict[K, V], key: K, value: V) -> None:
+    """Add to a cache of bounded size. The first that came is evicted first."""
+    cache[key] = value
+    if len(cache) > MAX_SIGNERS:
+        del cache[next(iter(cache))]
 
 
 def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate, ...]:

@@ -1,8 +1,8 @@
 //! RSA public keys and signatures (RFC 8017). Verification only: nothing here is secret.
 //!
 //! The signatures that the service and its authorities make are verified by the kernels of `imdskit-multibuffer` where the processor has them, else by AWS-LC.
-//! What neither takes (small or huge keys, long exponents, rare hashes, RSASSA-PSS with any salt) goes through one public operation on big integers and the
-//! blocks of RFC 8017.
+//! What neither takes (small or huge keys, long exponents, rare hashes; without the kernels, RSASSA-PSS with a salt of another length than the digest) goes
+//! through one public operation on big integers and the blocks of RFC 8017.
 
 // Python counterpart: `pki/signatures/rsa.py`.
 
@@ -44,7 +44,8 @@ pub(crate) struct RsaPublicKey {
     pub(crate) exponent: Box<[u8]>,
     pub(crate) only_pss: bool,
     pub(crate) pss: Option<Box<[u8]>>,
-    prepared: [OnceLock<Option<aws::ParsedPublicKey>>; 3],
+    /// For the library, by [`slot`].
+    prepared: [OnceLock<Option<aws::ParsedPublicKey>>; ALGORITHMS.len()],
     kernel: OnceLock<Option<kernels::Key>>,
 }
 
@@ -101,19 +102,13 @@ impl RsaPublicKey {
         self.kernel.get_or_init(prepare).as_ref()
     }
 
-    /// This key in the library's hands, for RSASSA-PKCS1-v1_5 with a hash; None where the library does not take it.
-    fn prepared(&self, hash: Hash) -> Option<&aws::ParsedPublicKey> {
-        let (slot, algorithm) = match hash {
-            Hash::Sha256 => (0, &aws::RSA_PKCS1_2048_8192_SHA256),
-            Hash::Sha384 => (1, &aws::RSA_PKCS1_2048_8192_SHA384),
-            Hash::Sha512 => (2, &aws::RSA_PKCS1_2048_8192_SHA512),
-            _ => return None,
-        };
+    /// This key in the library's hands, for one of its [`ALGORITHMS`]; None where the library does not take it.
+    fn prepared(&self, slot: usize) -> Option<&aws::ParsedPublicKey> {
         let prepare = || {
             let taken =
                 (2048..=8192).contains(&self.bits()) && !self.has_even_modulus() && !self.has_even_exponent() && self.exponent_bits() <= 32;
             if taken {
-                aws::ParsedPublicKey::new(algorithm, self.der()).ok()
+                aws::ParsedPublicKey::new(ALGORITHMS[slot], self.der()).ok()
             } else {
                 None
             }
@@ -135,6 +130,27 @@ impl RsaPublicKey {
         der.append(&mut members);
         der
     }
+}
+
+/// What the library verifies: RSASSA-PKCS1-v1_5, and RSASSA-PSS with one hash for all and a salt as long as the digest.
+static ALGORITHMS: [&aws::RsaParameters; 6] = [
+    &aws::RSA_PKCS1_2048_8192_SHA256,
+    &aws::RSA_PKCS1_2048_8192_SHA384,
+    &aws::RSA_PKCS1_2048_8192_SHA512,
+    &aws::RSA_PSS_2048_8192_SHA256,
+    &aws::RSA_PSS_2048_8192_SHA384,
+    &aws::RSA_PSS_2048_8192_SHA512,
+];
+
+/// Place in [`ALGORITHMS`].
+fn slot(hash: Hash, pss: bool) -> Option<usize> {
+    let place = match hash {
+        Hash::Sha256 => 0,
+        Hash::Sha384 => 1,
+        Hash::Sha512 => 2,
+        _ => return None,
+    };
+    Some(place + if pss { 3 } else { 0 })
 }
 
 /// Of a big-endian number without leading zeros.
@@ -194,7 +210,7 @@ pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], si
         let block = &mut block[..kernel.octets()];
         return encode(hash, hash.digest(&[message]).as_ref(), block) && kernel.verify(signature, block);
     }
-    if let Some(prepared) = key.prepared(hash) {
+    if let Some(prepared) = slot(hash, false).and_then(|slot| key.prepared(slot)) {
         return prepared.verify_sig(message, signature).is_ok();
     }
     let mut block = vec![0; key.bits().div_ceil(8)];
@@ -206,15 +222,26 @@ pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], si
 pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_length: usize, message: &[u8], signature: &[u8]) -> bool {
     let em_bits = key.bits().saturating_sub(1);
     let em_length = em_bits.div_ceil(8);
-    let Some(number) = public_operation(key, signature) else {
-        return false;
-    };
-    if number.bits() > em_bits as u64 || em_length < hash.size() + salt_length + 2 {
+    if em_length < hash.size() + salt_length + 2 {
         return false;
     }
-    let octets = number.to_bytes_be();
-    let mut block = vec![0; em_length - octets.len().min(em_length)];
-    block.extend_from_slice(&octets[octets.len().saturating_sub(em_length)..]);
+    let plain = hash == mgf_hash && salt_length == hash.size();
+    let octets = if let Some(kernel) = key.kernel() {
+        kernel.public_operation(signature)
+    } else if let Some(prepared) = slot(hash, true).filter(|_| plain).and_then(|slot| key.prepared(slot)) {
+        return prepared.verify_sig(message, signature).is_ok();
+    } else {
+        public_operation(key, signature).map(|number| number.to_bytes_be())
+    };
+    let Some(octets) = octets else {
+        return false;
+    };
+    let octets = &octets[octets.iter().take_while(|octet| **octet == 0).count()..];
+    if bit_length(octets) > em_bits {
+        return false;
+    }
+    let mut block = vec![0; em_length - octets.len()];
+    block.extend_from_slice(octets);
     let (masked, rest) = block.split_at(em_length - hash.size() - 1);
     let (h, trailer) = rest.split_at(hash.size());
     let mut db: Vec<u8> = masked

@@ -1,18 +1,24 @@
-"""What is remembered of a message changes no verdict: neither on another content, nor on an octet that is not as it was."""
+"""Caches change no verdict: not of other content, not of a byte that differs from the template, and not of other signers and lengths."""
 
 from __future__ import annotations
 
 import base64
+import random
 from collections.abc import Callable
+from time import process_time
 
 import pytest
 
 from imdskit.asn1 import writer as der
 from imdskit.asn1.reader import SET, Reader
 from imdskit.backends.contract import Backend, Checker, Setup
+from imdskit.backends.python import message_templates
+from imdskit.backends.python.message_templates import TemplateCache
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
+from imdskit.emulator.authority.authority import Signer
 from imdskit.errors import VerificationError
+from imdskit.pki import cms
 from imdskit.protocol import attested
 
 AT = 1_790_000_000
@@ -167,3 +173,123 @@ def test_more_lengths_than_are_remembered_change_nothing(
     for _ in range(2):
         for message in (*others, *messages):
             assert checker.check(message, AT, None).content in message
+
+
+@pytest.fixture(scope="module")
+def signers() -> list[Signer]:
+    """Signers of one authority that share a key, for a key takes long to generate."""
+    authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=29)
+    key = authority._key("leaf")
+    authority._key = lambda purpose: key  # type: ignore[method-assign]
+    return [authority.signer(region=f"region{number:02}") for number in range(10)]
+
+
+def body(number: int, length: int) -> bytes:
+    return attested.content({"vmId": f"{number:04}" + "x" * length}, "2021-02-01", AT, "1")
+
+
+def said(verdict: object) -> str:
+    if isinstance(verdict, VerificationError):
+        return f"{verdict.code} at {verdict.location}"
+    return repr((verdict.content, verdict.claims, verdict.name, verdict.chain))  # type: ignore[attr-defined]
+
+
+def judged(checker: Checker, document: bytes) -> str:
+    try:
+        return said(checker.check(document, AT, None))
+    except VerificationError as error:
+        return said(error)
+
+
+def test_many_signers_and_lengths_are_judged_alike_cold_warm_and_in_a_batch(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
+    documents = []
+    for number, signer in enumerate(signers):
+        for length in range(5):
+            message = signed_document.message(signer, body(number, length))
+            # The content of another document: of the same length, so that the template fits and the signature does not.
+            forged = message.replace(body(number, length), body(number + 1, length))
+            stranger = message.replace(signer.certificate, signers[number - 1].certificate)
+            documents += [message, base64.b64encode(message), attested.envelope(message), base64.b64encode(forged), stranger]
+    cold = [judged(backend.checker(setup), document) for document in documents]
+    accepted = sum(" at " not in each for each in cold)
+    assert accepted == 3 * len(documents) // 5
+    order = list(range(len(documents)))
+    warm = backend.checker(setup)
+    for seed in range(3):
+        random.Random(seed).shuffle(order)
+        assert [judged(warm, documents[place]) for place in order] == [cold[place] for place in order]
+        for checker in (backend.checker(setup), warm):
+            for threads in (1, 2):
+                verdicts = checker.check_many([documents[place] for place in order], AT, threads)
+                assert [said(verdict) for verdict in verdicts] == [cold[place] for place in order]
+
+
+@pytest.mark.parametrize("place", [0, 1, 64, 127])
+@pytest.mark.parametrize("times", [AT, AT + 90 * 86400], ids=["accepted", "expired"])
+def test_a_first_batch_of_a_new_signer_is_judged_as_its_documents_are(
+    backend: Backend, setup: Setup, signers: list[Signer], place: int, times: int
+) -> None:
+    message = base64.b64encode(signed_document.message(signers[0], body(0, 0)))
+    forged = base64.b64encode(base64.b64decode(message).replace(body(0, 0), body(1, 0)))
+    documents = [message] * 128
+    documents[place] = forged
+    verdicts = backend.checker(setup).check_many(documents, times, 1)
+    codes = [verdict.code if isinstance(verdict, VerificationError) else "" for verdict in verdicts]
+    expected = ["" if times == AT else "document-expired"] * 128
+    expected[place] = "bad-signature"
+    assert codes == expected
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time, the least of several."""
+    found = []
+    for _ in range(7):
+        start = process_time()
+        work()
+        found.append(process_time() - start)
+    return min(found)
+
+
+def test_a_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
+    """Only the first document is parsed, and only its path is validated."""
+    documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 16)
+    warm = backend.checker(setup)
+    warm.check_many(documents, AT, 1)
+    first = seconds(lambda: backend.checker(setup).check_many(documents, AT, 1))
+    assert first < 3 * seconds(lambda: warm.check_many(documents, AT, 1))
+
+
+def test_templates_of_one_signer_do_not_evict_those_of_others(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
+    monkeypatch.setattr(message_templates, "MAX_BYTES", 200_000)
+    monkeypatch.setattr(message_templates, "MAX_BYTES_OF_SIGNER", 50_000)
+    cache = TemplateCache()
+
+    def add(signer: Signer, length: int) -> bytes:
+        message = signed_document.message(signer, body(0, length))
+        cache.add(message, cms.parse(message), signer.certificate)
+        return message
+
+    kept = add(signers[0], 0)
+    for length in range(40):
+        add(signers[1], length)
+        assert sum(template.size for template in cache._templates.values()) == cache._bytes <= 200_000
+        assert cache._bytes_of[signers[1].certificate] <= 50_000
+    assert cache.read(kept) is not None
+    for signer in signers[1:]:
+        for length in range(8):
+            last = add(signer, length)
+            add(signer, length)
+            assert cache._bytes <= 200_000
+    assert cache.read(kept) is None
+    assert cache.read(last) is not None
+    assert cache.decode(base64.b64encode(last)) == last
+    assert sum(cache._bytes_of.values()) == cache._bytes
+
+
+def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: list[Signer]) -> None:
+    """Anybody can add unsigned attributes to a genuine message, and could fill the cache with them."""
+    cache = TemplateCache()
+    message = signed_document.message(signers[0], body(0, 0))
+    changed = with_attribute(message, b"anything")
+    cache.add(changed, cms.parse(changed), signers[0].certificate)
+    assert cache.read(changed) is None

@@ -1,0 +1,171 @@
+"""Message templates: accepted messages, with which similar messages are read without parsing.
+
+The parser never looks inside the two OCTET STRINGs that hold content and signature, so two messages that are identical elsewhere parse identically,
+and the documents of one signer nearly always are. Nor does the rest have to be decoded from base64: there is one way to encode bytes, so equal text
+means equal bytes. Decisions 0014 and 0046 tell what that saves, and what bounds the cache.
+"""
+
+from __future__ import annotations
+
+from binascii import Error, a2b_base64, b2a_base64
+from typing import NamedTuple
+
+from imdskit.backends.envelope import decode_strictly, decoded_size
+from imdskit.pki.cms import SignedData
+
+MAX_BYTES = 16 << 20
+"""Bytes of all templates of a cache, about."""
+MAX_BYTES_OF_SIGNER = MAX_BYTES // 4
+"""Bytes of the templates of one signer, so that no signer can evict the templates of all others."""
+MAX_SIGNATURE_SIZES = 16
+"""Sizes that signatures of templates have: each costs a lookup. RSA and ECDSA of the usual key sizes have about twelve."""
+SAMPLE = 128
+"""Bytes before the signature that take part in the key of a template. They hold the serial number of the signer's certificate."""
+
+
+class Template(NamedTuple):
+    """An accepted message with content and one signer without signed attributes. The signature ends the message.
+
+    Attributes:
+        before, between: the bytes before the content, and those between it and the signature.
+        content, signature: their slices of the message.
+        message: the parsed message.
+        characters: slices of the base64 groups, of three bytes or four characters each, that hold content and signature.
+        texts: the base64 before these groups and between them.
+        octets: the DER of these two.
+        signer: the DER of the signer's certificate.
+        size: bytes of memory, about.
+    """
+
+    before: bytes
+    between: bytes
+    content: slice
+    signature: slice
+    message: SignedData
+    characters: tuple[slice, slice]
+    texts: tuple[bytes, bytes]
+    octets: tuple[bytes, bytes]
+    signer: bytes
+    size: int
+
+    @classmethod
+    def of(cls, der: bytes, message: SignedData, signer: bytes) -> Template:
+        """Return the template of ``der``, which was parsed to ``message``. The content comes first, as in every message (RFC 5652 section 5.1)."""
+        [info] = message.signers
+        content = slice(message.content_start, message.content_start + len(message.content or b""))
+        signature = slice(info.signature_start, len(der))
+        first, second = (range(place.start // 3, -(-place.stop // 3)) for place in (content, signature))
+        characters = slice(4 * first.start, 4 * first.stop), slice(4 * second.start, 4 * second.stop)
+        return cls(
+            *_around(der, content, signature),
+            content,
+            signature,
+            message,
+            characters,
+            _around(b2a_base64(der, newline=False), *characters),
+            _around(der, slice(3 * first.start, 3 * first.stop), slice(3 * second.start, 3 * second.stop)),
+            signer,
+            4 * len(der),
+        )
+
+    def decode(self, text: bytes) -> bytes | None:
+        """Return the message whose base64 is ``text``, or None if it differs outside of the two groups. Inside of them it may differ anywhere."""
+        content, signature = self.characters
+        before, between = self.texts
+        if text[content.stop : signature.start] != between or not text.startswith(before):
+            return None
+        try:
+            parts = decode_strictly(text[content]), decode_strictly(text[signature.start :])
+        except Error:
+            return None
+        der = b"".join((self.octets[0], parts[0], self.octets[1], parts[1]))
+        # Padding inside a text would have made one of the parts shorter.
+        return der if len(der) == decoded_size(text) else None
+
+    def read(self, der: bytes) -> SignedData | None:
+        """Return the message in ``der``, which is as long as the template, or None if the template does not fit."""
+        if der[self.content.stop : self.signature.start] != self.between or not der.startswith(self.before):
+            return None
+        info = self.message.signers[0]._replace(signature=der[self.signature.start :])
+        return self.message._replace(content=der[self.content], signers=(info,))
+
+
+def _around(data: bytes, first: slice, second: slice) -> tuple[bytes, bytes]:
+    return data[: first.start], data[first.stop : second.start]
+
+
+_Key = tuple[int, bytes]
+"""Length of a message and the bytes before its signature. Messages of one length and one signer have the same key."""
+
+
+class TemplateCache:
+    """Templates by length and signer, each once. The first that came is evicted first. The caller holds a lock around :meth:`add`."""
+
+    def __init__(self) -> None:
+        self._templates: dict[_Key, Template] = {}
+        self._signature_sizes: tuple[int, ...] = ()
+        self._bytes = 0
+        self._bytes_of: dict[bytes, int] = {}
+
+    def decode(self, text: bytes) -> bytes | None:
+        """Return the message whose base64 is ``text``, or None if no template fits."""
+        length = decoded_size(text)
+        for size in self._signature_sizes:
+            template = self._templates.get((length, _sample_of_text(text, length - size)))
+            if template is not None:
+                return template.decode(text)
+        return None
+
+    def read(self, der: bytes) -> SignedData | None:
+        """Return the message in ``der``, or None if no template fits."""
+        for size in self._signature_sizes:
+            template = self._templates.get((len(der), _sample(der, len(der) - size)))
+            if template is not None:
+                return template.read(der)
+        return None
+
+    def add(self, der: bytes, message: SignedData, signer: bytes) -> None:
+        """Add the template of an accepted message, unless bytes follow its signature: anybody can add unsigned attributes, and so fill the cache.
+
+        ``signer`` is the DER of the signer's certificate.
+        """
+        info = message.signers[0]
+        size = len(info.signature)
+        if info.signature_start + size != len(der):
+            return
+        if size not in self._signature_sizes:
+            if len(self._signature_sizes) == MAX_SIGNATURE_SIZES:
+                return
+            self._signature_sizes += (size,)
+        key = (len(der), _sample(der, info.signature_start))
+        if key in self._templates:
+            self._evict(key)
+        template = self._templates[key] = Template.of(der, message, signer)
+        self._bytes += template.size
+        self._bytes_of[signer] = self._bytes_of.get(signer, 0) + template.size
+        while self._bytes_of[signer] > MAX_BYTES_OF_SIGNER:
+            self._evict(next(key for key, held in self._templates.items() if held.signer == signer))
+        while self._bytes > MAX_BYTES:
+            self._evict(next(iter(self._templates)))
+
+    def _evict(self, key: _Key) -> None:
+        template = self._templates.pop(key)
+        self._bytes -= template.size
+        self._bytes_of[template.signer] -= template.size
+        if not self._bytes_of[template.signer]:
+            del self._bytes_of[template.signer]
+
+
+def _sample(der: bytes, end: int) -> bytes:
+    return der[max(0, end - SAMPLE) : max(0, end)]
+
+
+def _sample_of_text(text: bytes, end: int) -> bytes:
+    """The same of a message in base64, or something else if it has no base64 there."""
+    start = max(0, end - SAMPLE)
+    first, last = start // 3, -(-max(0, end) // 3)
+    try:
+        octets = a2b_base64(text[4 * first : 4 * last])
+    except Error:
+        return b""
+    return octets[start - 3 * first : max(0, end) - 3 * first]

@@ -1,0 +1,490 @@
+//! What a checker caches between documents: signers with their certification paths, and message templates. Readers never wait.
+//!
+//! A message template is an accepted message. The parser never looks inside the OCTET STRINGs that hold content and signature, so a message that equals a
+//! template everywhere else parses as the template did. Nor does the rest have to be decoded from base64: there is one way to encode bytes, so equal text means
+//! equal bytes. Decisions 0014 and 0046 tell what that saves, and what bounds the cache.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use base64_simd::{Out, STANDARD};
+
+use crate::pki::signatures::signature::Scheme;
+use crate::pki::x509::certificate::Certificate;
+use crate::reasons::Refusal;
+
+/// Signers whose paths are cached, and validity intervals for which a signer's paths are. A region uses one signer for weeks.
+const MAX_SIGNERS: usize = 256;
+
+/// Bytes of all message templates, and of those of one signer. A template of a usual document takes 7 kB.
+pub(crate) const MAX_TEMPLATE_BYTES: usize = 16 << 20;
+pub(crate) const MAX_TEMPLATE_BYTES_OF_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
+
+/// Sizes that signatures of templates have: each costs a lookup. RSA and ECDSA of the usual key sizes have about twelve.
+const MAX_SIGNATURE_SIZES: usize = 16;
+
+/// Bytes before the signature that take part in the key of a template. They hold the serial number of the signer's certificate, even with the parameters of
+/// RSASSA-PSS after it.
+const SAMPLE: usize = 128;
+
+/// A certification path, signer first, anchor last.
+pub(crate) type Chain = Arc<[Arc<Certificate>]>;
+
+/// The validity of certificates does not change between two neighbouring ends of validity periods: (the interval, whether the signer is valid in it).
+pub(crate) type Moment = (usize, bool);
+
+/// What is known of a signer.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    pub(crate) certificate: Arc<Certificate>,
+    paths: ArcSwap<Vec<(Moment, Chain)>>,
+    /// The name that the certificate has, or why it has none that is accepted.
+    pub(crate) identity: OnceLock<Result<Identity, Refusal>>,
+}
+
+/// An accepted name of a signer: the index of its label among the accepted ones, and the DNS name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    pub(crate) label: usize,
+    pub(crate) name: Arc<str>,
+}
+
+impl Signer {
+    pub(crate) fn new(certificate: Arc<Certificate>) -> Self {
+        Self {
+            certificate,
+            paths: ArcSwap::default(),
+            identity: OnceLock::new(),
+        }
+    }
+
+    /// The path that was found at such a moment.
+    pub(crate) fn path(&self, moment: Moment) -> Option<Chain> {
+        self.paths
+            .load()
+            .iter()
+            .find(|(known, _)| *known == moment)
+            .map(|(_, chain)| Arc::clone(chain))
+    }
+
+    fn add_path(&self, moment: Moment, chain: &Chain) {
+        self.paths.rcu(|paths| {
+            let mut paths = Vec::clone(paths);
+            if !paths.iter().any(|(known, _)| *known == moment) {
+                if paths.len() == MAX_SIGNERS {
+                    paths.remove(0);
+                }
+                paths.push((moment, Arc::clone(chain)));
+            }
+            paths
+        });
+    }
+}
+
+/// An accepted message without signed attributes, from a signer that came alone. The signature ends the message.
+#[derive(Debug)]
+pub(crate) struct Template {
+    message: Box<[u8]>,
+    /// The message in base64.
+    text: Box<[u8]>,
+    pub(crate) content: Range<usize>,
+    pub(crate) signature: Range<usize>,
+    pub(crate) scheme: Option<Scheme>,
+    pub(crate) signer: Arc<Signer>,
+}
+
+impl Template {
+    /// `content` comes before `signature`, as in every message (RFC 5652 section 5.1).
+    pub(crate) fn new(message: &[u8], content: Range<usize>, signature: Range<usize>, scheme: Option<Scheme>, signer: Arc<Signer>) -> Self {
+        Self {
+            message: message.into(),
+            text: STANDARD.encode_type(message),
+            content,
+            signature,
+            scheme,
+            signer,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.message.len() + self.text.len()
+    }
+
+    /// Whether another message differs in content and signature alone, both of the same length.
+    fn fits(&self, message: &[u8]) -> bool {
+        let same = |place: Range<usize>| message[place.clone()] == self.message[place];
+        message.len() == self.message.len() && same(self.content.end..self.signature.start) && same(0..self.content.start)
+    }
+
+    /// Content and signature of another message, if its base64 differs from the template's in these alone.
+    fn cut(&self, text: &[u8]) -> Option<Cut> {
+        let [content, signature] = [&self.content, &self.signature].map(groups);
+        let same = |place: Range<usize>| text[place.clone()] == self.text[place];
+        let fits = text.len() == self.text.len()
+            && content.end <= signature.start
+            && same(4 * content.end..4 * signature.start)
+            && same(0..4 * content.start);
+        if !fits {
+            return None;
+        }
+        let mut octets = Vec::with_capacity(3 * (content.len() + signature.len()));
+        let content = self.decode(&text[4 * content.start..4 * content.end], &self.content, &mut octets)?;
+        let signature = self.decode(&text[4 * signature.start..4 * signature.end], &self.signature, &mut octets)?;
+        Some(Cut {
+            octets,
+            content,
+            signature,
+        })
+    }
+
+    /// Decodes the groups that hold a place, appends them, and returns where that place is now. None if the bytes around it differ from the template's.
+    fn decode(&self, text: &[u8], place: &Range<usize>, octets: &mut Vec<u8>) -> Option<Range<usize>> {
+        let start = octets.len();
+        STANDARD.decode_append(text, octets).ok()?;
+        let whole = place.start / 3 * 3..self.message.len().min(place.end.div_ceil(3) * 3);
+        let now = start + place.start - whole.start..start + place.end - whole.start;
+        let same = octets.len() - start == whole.len()
+            && octets[start..now.start] == self.message[whole.start..place.start]
+            && octets[now.end..] == self.message[place.end..whole.end];
+        same.then_some(now)
+    }
+}
+
+/// The groups of base64, of three bytes or four characters each, that hold a place in a message.
+fn groups(place: &Range<usize>) -> Range<usize> {
+    place.start / 3..place.end.div_ceil(3)
+}
+
+/// Parts of a message, and a few bytes around them.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) octets: Vec<u8>,
+    pub(crate) content: Range<usize>,
+    pub(crate) signature: Range<usize>,
+}
+
+/// Key of the templates with this length whose sample, the bytes before the signature, is this one. Messages of one length and one signer have the same key.
+/// Whoever uses a template compares the whole of it, so a collision costs time and nothing else.
+fn key_of(length: usize, sample: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    let words = sample.chunks_exact(8);
+    let rest = words.remainder().iter().map(|octet| u64::from(*octet));
+    // The conversion cannot fail, and compiles to one load.
+    let words = words.map(|word| <[u8; 8]>::try_from(word).map_or(0, u64::from_le_bytes));
+    words.chain(rest).fold(mix(0, length as u64), mix)
+}
+
+/// The key of a message, if its signature has this size and ends it.
+pub(crate) fn key_of_message(message: &[u8], signature_size: usize) -> Option<u64> {
+    let end = message.len().checked_sub(signature_size)?;
+    Some(key_of(message.len(), &message[end.saturating_sub(SAMPLE)..end]))
+}
+
+/// The same key, of a message in base64 without white space.
+fn key_of_text(text: &[u8], signature_size: usize) -> Option<u64> {
+    let padding = text.iter().rev().take(2).filter(|character| **character == b'=').count();
+    let length = (text.len() / 4 * 3).checked_sub(padding)?;
+    let end = length.checked_sub(signature_size)?;
+    let start = end.saturating_sub(SAMPLE);
+    let groups = groups(&(start..end));
+    let mut octets = [0; SAMPLE + 4];
+    let text = text.get(4 * groups.start..4 * groups.end)?;
+    STANDARD.decode(text, Out::from_slice(octets.get_mut(..3 * groups.len())?)).ok()?;
+    Some(key_of(length, &octets[start - 3 * groups.start..][..end - start]))
+}
+
+/// Caches of one checker. What came first is evicted first.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    signers: Table<Signer>,
+    templates: Table<Template>,
+    signature_sizes: ArcSwap<Vec<usize>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            signers: Table::new(MAX_SIGNERS, MAX_SIGNERS),
+            templates: Table::new(MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_OF_SIGNER),
+            signature_sizes: ArcSwap::default(),
+        }
+    }
+}
+
+/// Key of a signer: the end of its certificate is the end of a signature, and so as good as a hash.
+fn key_of_signer(der: &[u8]) -> Option<u64> {
+    der.last_chunk().map(|tail| u64::from_le_bytes(*tail))
+}
+
+impl Cache {
+    /// The signer with this certificate.
+    pub(crate) fn signer(&self, der: &[u8]) -> Option<Arc<Signer>> {
+        self.signers.find(key_of_signer(der)?, |signer| {
+            (*signer.certificate.der == *der).then(|| Arc::clone(signer))
+        })
+    }
+
+    /// The template that a message fits.
+    pub(crate) fn template(&self, message: &[u8]) -> Option<Arc<Template>> {
+        self.signature_sizes.load().iter().find_map(|size| {
+            let key = key_of_message(message, *size)?;
+            self.templates
+                .find(key, |template| template.fits(message).then(|| Arc::clone(template)))
+        })
+    }
+
+    /// The template that a message in base64 fits, with content and signature of the message.
+    pub(crate) fn cut(&self, text: &[u8]) -> Option<(Arc<Template>, Cut)> {
+        self.signature_sizes.load().iter().find_map(|size| {
+            let key = key_of_text(text, *size)?;
+            self.templates
+                .find(key, |template| Some((Arc::clone(template), template.cut(text)?)))
+        })
+    }
+
+    /// Add a template, unless an equal one is there. Only accepted messages belong here.
+    pub(crate) fn add_template(&self, template: Template) {
+        let size = template.signature.len();
+        if !self.signature_sizes.load().contains(&size) {
+            self.signature_sizes.rcu(|sizes| {
+                let mut sizes = Vec::clone(sizes);
+                if sizes.len() < MAX_SIGNATURE_SIZES && !sizes.contains(&size) {
+                    sizes.push(size);
+                }
+                sizes
+            });
+        }
+        let known = self.signature_sizes.load().contains(&size);
+        let owner = key_of_signer(&template.signer.certificate.der);
+        if let (true, Some(key), Some(owner)) = (known, key_of_message(&template.message, size), owner) {
+            let bytes = template.bytes();
+            self.templates
+                .insert(key, owner, bytes, Arc::new(template), |held, new| held.fits(&new.message));
+        }
+    }
+
+    /// Add a path. Only paths that were found belong here, of signers that came alone and have an accepted name.
+    pub(crate) fn add_path(&self, signer: &Arc<Signer>, moment: Moment, chain: &Chain) {
+        let Some(key) = key_of_signer(&signer.certificate.der) else {
+            return;
+        };
+        let same = |held: &Signer, new: &Signer| held.certificate.der == new.certificate.der;
+        self.signers.insert(key, key, 1, Arc::clone(signer), same).add_path(moment, chain);
+    }
+
+    /// How many templates there are, and their bytes.
+    #[cfg(test)]
+    pub(crate) fn templates(&self) -> (usize, usize) {
+        let queue = self.templates.queue.lock().unwrap();
+        (queue.entries.len(), queue.total)
+    }
+}
+
+const SHARDS: usize = 16;
+
+type Shard<V> = ArcSwap<Vec<(u64, Arc<V>)>>;
+
+/// A hash table of bounded size. A writer replaces one shard as a whole, so that readers never wait and writing does not copy all of the table.
+#[derive(Debug)]
+struct Table<V> {
+    shards: [Shard<V>; SHARDS],
+    capacity: usize,
+    /// Capacity for one owner: nobody can evict all that others have.
+    share: usize,
+    /// Locked while anything is written.
+    queue: Mutex<Queue<V>>,
+}
+
+/// What a table holds, in the order of arrival, and sums of sizes.
+#[derive(Debug)]
+struct Queue<V> {
+    entries: VecDeque<Entry<V>>,
+    total: usize,
+    by_owner: HashMap<u64, usize>,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    key: u64,
+    owner: u64,
+    size: usize,
+    value: Arc<V>,
+}
+
+impl<V> Table<V> {
+    fn new(capacity: usize, share: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| ArcSwap::default()),
+            capacity,
+            share,
+            queue: Mutex::new(Queue {
+                entries: VecDeque::new(),
+                total: 0,
+                by_owner: HashMap::new(),
+            }),
+        }
+    }
+
+    fn shard(&self, key: u64) -> &Shard<V> {
+        &self.shards[(key >> 32) as usize % SHARDS]
+    }
+
+    /// What `pick` makes of the first value with this key that it takes.
+    fn find<R>(&self, key: u64, mut pick: impl FnMut(&Arc<V>) -> Option<R>) -> Option<R> {
+        let shard = self.shard(key).load();
+        shard.iter().filter(|(other, _)| *other == key).find_map(|(_, value)| pick(value))
+    }
+
+    /// Add a value, unless there is the `same` one. Returns the one that is there afterwards.
+    fn insert(&self, key: u64, owner: u64, size: usize, value: Arc<V>, same: impl Fn(&V, &V) -> bool) -> Arc<V> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.find(key, |known| same(known, &value).then(|| Arc::clone(known))) {
+            return known;
+        }
+        let mut shard = Vec::clone(&self.shard(key).load());
+        shard.push((key, Arc::clone(&value)));
+        self.shard(key).store(Arc::new(shard));
+        queue.push(key, owner, size, Arc::clone(&value));
+        loop {
+            let evicted = if queue.by_owner[&owner] > self.share {
+                queue.entries.iter().position(|entry| entry.owner == owner)
+            } else {
+                (queue.total > self.capacity).then_some(0)
+            };
+            let Some(entry) = evicted.and_then(|place| queue.remove(place)) else {
+                return value;
+            };
+            let mut shard = Vec::clone(&self.shard(entry.key).load());
+            shard.retain(|(_, held)| !Arc::ptr_eq(held, &entry.value));
+            self.shard(entry.key).store(Arc::new(shard));
+        }
+    }
+}
+
+impl<V> Queue<V> {
+    fn push(&mut self, key: u64, owner: u64, size: usize, value: Arc<V>) {
+        self.total += size;
+        *self.by_owner.entry(owner).or_default() += size;
+        self.entries.push_back(Entry { key, owner, size, value });
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Entry<V>> {
+        let entry = self.entries.remove(place)?;
+        self.total -= entry.size;
+        if let Some(size) = self.by_owner.get_mut(&entry.owner) {
+            *size -= entry.size;
+            if *size == 0 {
+                self.by_owner.remove(&entry.owner);
+            }
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Arc, Cache, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_OF_SIGNER, SAMPLE, STANDARD, Signer, Template, key_of_message, key_of_text,
+    };
+    use crate::samples;
+
+    /// Signers whose certificates differ in their last bytes, as signatures do.
+    fn signer(number: u32) -> Arc<Signer> {
+        let mut certificate = samples::leaf("leaf", "issuer", 1);
+        certificate.der = [&[7; 1500][..], &number.to_le_bytes(), &[0; 4]].concat().into();
+        Arc::new(Signer::new(Arc::new(certificate)))
+    }
+
+    fn message(signer: &Signer, length: usize, filling: u8) -> Vec<u8> {
+        [&[1; 60], &vec![filling; length][..], &signer.certificate.der, &[filling; 256]].concat()
+    }
+
+    fn template(signer: &Arc<Signer>, length: usize) -> Template {
+        let message = message(signer, length, 0);
+        let signature = message.len() - 256..message.len();
+        Template::new(&message, 60..60 + length, signature, None, Arc::clone(signer))
+    }
+
+    #[test]
+    fn equal_templates_are_stored_once() {
+        let (cache, signer) = (Cache::default(), signer(1));
+        for _ in 0..128 {
+            cache.add_template(template(&signer, 300));
+        }
+        assert_eq!(cache.templates().0, 1);
+        cache.add_template(template(&signer, 301));
+        assert_eq!(cache.templates().0, 2);
+    }
+
+    #[test]
+    fn hundreds_of_signers_and_lengths_are_found_by_message_and_by_text() {
+        let cache = Cache::default();
+        let signers: Vec<_> = (0..30).map(signer).collect();
+        let all = || signers.iter().flat_map(|signer| (0..20).map(move |extra| (signer, 300 + extra)));
+        for (signer, length) in all() {
+            cache.add_template(template(signer, length));
+        }
+        assert_eq!(cache.templates().0, 600);
+        for (signer, length) in all() {
+            let other = message(signer, length, 9);
+            assert!(Arc::ptr_eq(&cache.template(&other).unwrap().signer, signer));
+            let text = STANDARD.encode_to_string(&other);
+            let (found, cut) = cache.cut(text.as_bytes()).unwrap();
+            assert!(Arc::ptr_eq(&found.signer, signer));
+            assert_eq!(cut.octets[cut.content], vec![9; length]);
+            assert_eq!(cut.octets[cut.signature], [9; 256]);
+        }
+        let strange = message(&signer(31), 300, 0);
+        assert!(cache.template(&strange).is_none());
+        assert!(cache.cut(STANDARD.encode_to_string(&strange).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn one_signer_does_not_evict_the_templates_of_others() {
+        let (cache, first, greedy) = (Cache::default(), signer(1), signer(2));
+        cache.add_template(template(&first, 300));
+        for length in 0..3000 {
+            cache.add_template(template(&greedy, 400 + length));
+            assert!(cache.templates().1 <= MAX_TEMPLATE_BYTES_OF_SIGNER + 10_000);
+        }
+        assert!(cache.template(&message(&first, 300, 5)).is_some());
+        assert!(cache.template(&message(&greedy, 400, 5)).is_none());
+        assert!(cache.template(&message(&greedy, 400 + 2999, 5)).is_some());
+    }
+
+    #[test]
+    fn all_templates_take_a_bounded_number_of_bytes() {
+        let cache = Cache::default();
+        for number in 0..4000 {
+            cache.add_template(template(&signer(number), 2000));
+            assert!(cache.templates().1 <= MAX_TEMPLATE_BYTES);
+        }
+        let (count, bytes) = cache.templates();
+        assert!(bytes > MAX_TEMPLATE_BYTES - 20_000 && count * 8_000 < bytes);
+        let queue = cache.templates.queue.lock().unwrap();
+        let held: usize = cache.templates.shards.iter().map(|shard| shard.load().len()).sum();
+        assert_eq!(held, queue.entries.len());
+        assert_eq!(queue.by_owner.values().sum::<usize>(), bytes);
+    }
+
+    #[test]
+    fn a_text_has_the_key_of_its_message() {
+        for length in (1..40).chain(SAMPLE - 3..SAMPLE + 600) {
+            let message: Vec<u8> = (0..=250_u8).map(|octet| octet.wrapping_mul(37)).cycle().take(length).collect();
+            let text = STANDARD.encode_to_string(&message);
+            for signature in [1, 2, 3, 64, 256] {
+                let key = key_of_message(&message, signature);
+                assert_eq!(key_of_text(text.as_bytes(), signature), key);
+                assert_eq!(key.is_some(), signature <= length);
+            }
+        }
+        for text in [&b""[..], b"=", b"==", b"A", b"AA==", b"====", b"\xff\xff\xff\xff", b"AAA=AAA="] {
+            for signature in [0, 1, 2, 3, 4, 256] {
+                let _ = key_of_text(text, signature);
+            }
+        }
+    }
+}
