@@ -148,9 +148,7 @@ def check(response: Response) -> None:
     if status == 404:
         raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", _hint(response.url, 404, said))
     if status == 401 and _ARC.match(response.challenge):
-        raise _error(
-            ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{said}.", _ARC_HINT
-        )
+        raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{said}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
         hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
