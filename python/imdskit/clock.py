@@ -125,4 +125,4 @@ def ticks(clock: Clock) -> Callable[[], int]:
     return clock.ticks_ns if isinstance(clock, MovableClock) else clock.monotonic_ns
 
 
-__all__ = ["Clock", "ManualClock", "MovableClock", "SystemClock", "WaitingClock", "ticks"]
+__all__ = ["Clock", "ManualClock", "MovableClock", "SystemClock", "WaitingClock"]

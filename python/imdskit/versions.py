@@ -178,7 +178,6 @@ __all__ = [
     "EXTENDED",
     "EXTENDED_SINCE",
     "INSTANCE",
-    "NEWER",
     "OPTIONAL",
     "PREVIEW",
     "SCHEDULED_EVENTS_VERSIONS",

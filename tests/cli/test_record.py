@@ -236,6 +236,15 @@ def test_absent_members_stay_absent_and_the_scenario_is_played(
         assert Client(imds.url).attested_document()
 
 
+def test_a_location_that_no_certificate_can_name_is_left_out(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
+    file = tmp_path / "machine.json"
+    _, done = recorded(run, listen_json({"compute": {"location": "on-prem (Berlin)", "vmSize": "x"}}), file)
+    assert "compute.location is not known" in done.err
+    with Emulator(Scenario.load(file), seed=1, rate_limit=False, keys=KEYS) as imds:
+        assert Client(imds.url).instance() == {"compute": {"vmSize": "x"}}
+        assert Client(imds.url).attested_document()
+
+
 def test_an_answer_of_azure_arc_is_recorded_without_its_null(
     run: Run, tmp_path: Path, listen_json: Callable[[Any], str], shared: Path
 ) -> None:
@@ -279,7 +288,11 @@ def listen_json() -> Iterator[Callable[[Any], str]]:
         server.server_close()
 
 
-@pytest.mark.parametrize("value", [[], {"network": {"interface": 5}}, {"compute": {"vmId": 7}}], ids=["array", "number", "type"])
+@pytest.mark.parametrize(
+    "value",
+    [[], {"network": {"interface": 5}}, {"compute": {"vmId": 7}}, {"compute": [{"name": "x"}]}, {"compute": None}],
+    ids=["array", "number", "type", "list", "null"],
+)
 def test_an_answer_of_another_shape_is_no_traceback(run: Run, tmp_path: Path, listen_json: Callable[[Any], str], value: Any) -> None:
     done = run("record", tmp_path / "machine.json", "--base-url", listen_json(value))
     assert done.status in (0, 1, 2)

@@ -156,6 +156,12 @@ def test_the_recorded_document_of_azure_arc_is_none_of_azure(listen: Listen, sha
     assert "Azure Arc" in seen(evidence, "shape")
 
 
+def test_azure_arc_counts_more_than_the_firmware(listen: Listen, root: Callable[[bytes | None], Path]) -> None:
+    """Azure Stack sets the asset tag of Azure's machines at its owner's site."""
+    evidence = detect(Client(listen(in_turn(NOT_FOUND, http("200 OK", ARC))).url, retry=None), root=root(CHASSIS_TAG.encode()))
+    assert (evidence.outcome("chassis"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
+
+
 PASSING = {"throttled": "429 Too Many", "gone": "410 Gone", "server-error": "503 Unavailable"}
 
 

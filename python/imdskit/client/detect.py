@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit.client import address
+from imdskit.client.responses import ARC_AGENT
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
 
@@ -135,7 +136,10 @@ def detect(
     steps += [reached, shape]
     if prove is not None:
         steps.append(_attested(client, prove, shape, vm_id, signer))
-    return Evidence(conclude({step.name: step.outcome for step in steps}), tuple(steps), vm_id)
+    conclusion = conclude({step.name: step.outcome for step in steps})
+    if shape.outcome == "no" and ARC_AGENT in shape.seen:
+        conclusion = "unlikely"  # whatever the firmware says: Azure Stack sets Azure's tag, and its machines are connected by Arc
+    return Evidence(conclusion, tuple(steps), vm_id)
 
 
 def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
@@ -198,7 +202,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         return reached, _step("shape", "no", "A JSON object came that is no instance document: neither compute nor network is in it."), None
     vm_id = _compute(instance, "vmId")
     if _is_arc(instance):
-        return reached, _step("shape", "no", "The agent of Azure Arc answers: the machine is known to Azure, and stands elsewhere."), None
+        return reached, _step("shape", "no", f"{ARC_AGENT} answers: the machine is known to Azure, and stands elsewhere."), None
     versions = "no list of api-versions" if listed is None else f"{len(listed)} api-versions, the newest {max(listed, default='none')}"
     seen = f"The answers are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
     return reached, _step("shape", "yes", seen), vm_id

@@ -209,7 +209,7 @@ def text(value: str, name: str) -> str:
             return value
     except UnicodeEncodeError:
         pass
-    raise UsageError("bad-argument", "This is not a text, or an empty one.", location=name)
+    raise UsageError("bad-argument", f"`{name}` must be text that is not empty.", location=name)
 
 
 def _known(retry: Policy | Retry | None) -> Policy | Retry | None:

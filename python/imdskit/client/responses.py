@@ -19,6 +19,7 @@ from imdskit.errors import ClientError
 Json = Any
 """A value as ``json.loads`` makes it."""
 
+ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
 """The challenge of the agent of Azure Arc names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
 _MICROSOFT = (
@@ -147,9 +148,7 @@ def check(response: Response) -> None:
     if status == 404:
         raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", _hint(response.url, 404, said))
     if status == 401 and _ARC.match(response.challenge):
-        raise _error(
-            ClientCode.UNEXPECTED_STATUS, response, f"The agent of Azure Arc demands its own kind of proof, status 401{said}.", _ARC_HINT
-        )
+        raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{said}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
         hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."

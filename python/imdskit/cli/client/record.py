@@ -17,6 +17,7 @@ from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
 from imdskit.client.client import API_VERSION
 from imdskit.codes import ClientCode
+from imdskit.emulator.authority.authority import is_region
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.scenario.scenario import is_version, newest_members
 from imdskit.errors import ClientError, UsageError
@@ -83,12 +84,15 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         scenario["apiVersions"] = list(offered)
     if "compute" not in parts:
         scenario["kind"] = "classic"
-    elif not _is_cloud(parts["compute"].get("azEnvironment")):
+    elif isinstance(location := _below(parts, "compute", "location"), str) and location and not is_region(location):
+        redactor.dropped.append("compute.location")
+        del parts["compute"]["location"]
+    if "compute" in parts and not _is_cloud(_below(parts, "compute", "azEnvironment")):
         scenario["cloud"] = "public"
     # Without a list of versions, the scenario is played at all of them: no member that is absent here may appear at a later one.
     parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
     if "kind" in scenario:
-        del parts["compute"]
+        parts.pop("compute", None)
     return {**scenario, **parts}, redactor
 
 

@@ -47,6 +47,15 @@ _ORGANISATION_VALIDATED: tuple[str, str | None] = ("2.23.140.1.2.2", None)
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
+def is_region(location: str) -> bool:
+    """Return whether a location can be the region in a certificate's name; letter case and blanks do not matter."""
+    return _REGION.fullmatch(_region_label(location)) is not None
+
+
+def _region_label(location: str) -> str:
+    return location.replace(" ", "").lower()
+
+
 class Signer:
     """A leaf certificate and the use of its key.
 
@@ -170,8 +179,8 @@ class Authority:
             UsageError: the domain or region cannot stand in a certificate.
         """
         domain = self._domain if domain is None else domain
-        region = (self._region if region is None else region).replace(" ", "").lower()
-        if not _REGION.fullmatch(region):
+        region = _region_label(self._region if region is None else region)
+        if not is_region(region):
             raise UsageError("bad-argument", f"{region!r} cannot be the region in a certificate's name.")
         period = self._clock.now() // LEAF_PERIOD
         with self._lock:
