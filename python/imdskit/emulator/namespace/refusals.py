@@ -48,7 +48,7 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
         " ".join(cause.change for cause in causes)
         or "Try it as root, or in a container whose security profile allows unshare(2) and mount(2)."
     )
-    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number)}. {why}"
+    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number) if number else 'it was killed'}. {why}"
     return UsageError("namespaces-refused", message, location=step, hint=f"{hint} {_ELSEWHERE}")
 
 
