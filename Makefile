@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -69,6 +69,13 @@ clients: setup
 	.venv-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.txt
 	$(BIN)/python tests/clients/run.py --emulator $(BIN)/python --clients .venv-clients/bin/python $(CLIENTS_ARGS)
 	PYTHONPATH=python .venv-clients/bin/python -m pytest -c /dev/null --rootdir examples/testing -p no:cacheprovider -p imdskit.pytest_plugin -n 2 examples/testing
+
+# Programs that know no address but 169.254.169.254, inside `imdskit run`; needs Debian for three of them.
+run-clients:
+	tests/clients/fetch_debian.sh build/debian
+	$(PYTHON) -m venv .venv-run-clients
+	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
+	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian $(CLIENTS_ARGS)
 
 # The published interface descriptions, put to the emulator by schemathesis.
 swagger: setup

@@ -154,6 +154,16 @@ def test_it_runs_with_no_new_privileges(run: Run) -> None:
     assert run(*python(REQUEST + "print(get(VM_ID))"), before=("setpriv", "--no-new-privs")) == (0, f"{VM_ID}\n", "")
 
 
+def test_it_runs_where_proc_is_masked_and_the_root_is_read_only(run: Run) -> None:
+    """As in containers. A new /proc cannot be mounted there; the command sees that of the caller."""
+    mask = 'mount --bind /dev/null /proc/version && mount -o remount,bind,ro / && exec "$@"'
+    program = REQUEST + "import os; print(get(VM_ID), len(os.listdir('/proc')) > 100, open('/etc/hosts').readline())"
+    before = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mask, "sh")
+    done = run("--map-host", "imds.example", *python(program), before=before)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.split() == [VM_ID, "True", "169.254.169.254", "imds.example"]
+
+
 def test_it_runs_inside_itself(run: Run) -> None:
     inner = [interpreter(), "-m", "imdskit", "run", "--seed", "2", *python(REQUEST + "print(get(VM_ID))")]
     done = run("--show-requests", "--", *inner)

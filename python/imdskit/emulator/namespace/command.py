@@ -71,6 +71,8 @@ class Command:
     def close(self) -> None:
         """Kill the command if it still runs, and all processes that it started. Safe to call twice."""
         self._channel.close()
+        if self.listener is not None:
+            self.listener.close()
         if not self._ended:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)

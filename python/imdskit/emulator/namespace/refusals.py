@@ -48,7 +48,7 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
         " ".join(cause.change for cause in causes)
         or "Try it as root, or in a container whose security profile allows unshare(2) and mount(2)."
     )
-    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number)}. {why}"
+    message = f"The system does not let this user {_STEPS[step]}: {os.strerror(number) if number else 'it was killed'}. {why}"
     return UsageError("namespaces-refused", message, location=step, hint=f"{hint} {_ELSEWHERE}")
 
 
@@ -118,6 +118,14 @@ def _absent(_: str, number: int, proc: Path) -> Cause | None:
     return Cause("/proc is not mounted.", "Mount it, as root: `mount -t proc proc /proc`.")
 
 
+def _no_hosts(step: str, number: int, _: Path) -> Cause | None:
+    if step != "hosts" or number != errno.ENOENT:
+        return None
+    return Cause(
+        "There is no file /etc/hosts to put another one in its place.", "Create an empty file /etc/hosts, or leave out --map-host."
+    )
+
+
 def _kernel(step: str, number: int, _: Path) -> Cause | None:
     if step != "unshare" or number not in (errno.EINVAL, errno.ENOSYS):
         return None
@@ -127,7 +135,17 @@ def _kernel(step: str, number: int, _: Path) -> Cause | None:
     )
 
 
-_CAUSES: tuple[Callable[[str, int, Path], Cause | None], ...] = (_limit, _debian, _apparmor, _chroot, _seccomp, _unmapped, _absent, _kernel)
+_CAUSES: tuple[Callable[[str, int, Path], Cause | None], ...] = (
+    _limit,
+    _debian,
+    _apparmor,
+    _chroot,
+    _seccomp,
+    _unmapped,
+    _absent,
+    _no_hosts,
+    _kernel,
+)
 
 
 def _text(path: Path) -> str | None:
