@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
 from typing import Any
@@ -29,8 +31,6 @@ BACKENDS = ("auto", "python", "rust")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="N", type=_port, default=0, help="to listen on; 0, the default, takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; loopback by default")
-    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
-    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument(
         "--fleet", metavar="N", type=_seed, help="so many machines in one process; the scenario is their template (docs/fleet.md)"
     )
@@ -40,9 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
     )
+    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator,\nif not at the address that it listens on")
+    parser.add_argument("--health", action="store_true", help="respond to /healthz, as the admin API always does")
+    add_emulator_arguments(parser)
+    parser.epilog = environment.table(parser)
+
+
+def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `imdskit serve` and `imdskit run` share: all but those that say where to listen."""
+    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
+    parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
-    parser.add_argument("--root-out", metavar="PEM", help="write the root certificate alone here, for programs that read only one")
+    parser.add_argument("--root-out", metavar="PEM", help="write the root certificate alone here,\nfor programs that read only one")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
     parser.add_argument(
         "--profile", choices=tuple(PROFILES), help="which of the service's known moods it shows; by default the scenario's, or today"
@@ -73,40 +83,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock", metavar="manual|fast=N", type=_rate, help="a clock that stands still until moved, or runs N times as fast"
     )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
-    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator, if not at the address it listens on")
-    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs, if not at /pki of the public URL")
-    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens without the tenant, if not /oidc of the public URL")
-    parser.add_argument("--admin-host", metavar="ADDRESS", help="the admin API listens here; off loopback it needs --admin-token-file")
+    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs,\nif not at /pki of the public URL")
+    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens, without the tenant,\nif not /oidc of the public URL")
+    parser.add_argument("--admin-host", metavar="ADDRESS", help="the admin API listens here;\noff loopback it needs --admin-token-file")
     parser.add_argument(
         "--admin-allow-host", metavar="NAME", action="append", default=[], help="a name that requests to the admin API may give as Host"
     )
-    parser.add_argument("--health", action="store_true", help="respond to /healthz; the admin API always does")
     parser.add_argument("--access-log", choices=("off", *access_log.FORMATS), default="off", help="log requests on standard error")
-    parser.epilog = environment.table(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     with stopping.on_signals() as stop:
         backend = backends.get(options.backend)
-        emulator = _emulator(options, backend)
-        try:
-            if options.trust_out is not None:
-                inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
-            if options.root_out is not None:
-                inputs.write(options.root_out, emulator.root_pem.encode("ascii"))
-            if options.access_log != "off":
-                emulator.journal.listener = access_log.listener(options.access_log)
-            _explained(emulator)
-            emulator.start()
+        with running(options, backend) as emulator:
             _announce(options, emulator, backend)
             stop.wait()
-        finally:
-            emulator.stop()
-            if options.state_file is not None:
-                private_files.remove(options.state_file)
-        if options.snapshot is not None:
-            snapshot.save(emulator)
     return 0
+
+
+@contextmanager
+def running(options: argparse.Namespace, backend: Backend) -> Iterator[Host]:
+    """Start the emulator that the options describe. At the end stop it, and write its snapshot unless something failed."""
+    emulator = _emulator(options, backend)
+    try:
+        if options.trust_out is not None:
+            inputs.write(options.trust_out, emulator.trust_pem.encode("ascii"))
+        if options.root_out is not None:
+            inputs.write(options.root_out, emulator.root_pem.encode("ascii"))
+        if options.access_log != "off":
+            emulator.journal.listener = access_log.listener(options.access_log)
+        _explained(emulator)
+        emulator.start()
+        if options.state_file is not None:
+            _write_state(options.state_file, emulator)
+        yield emulator
+    finally:
+        emulator.stop()
+        if options.state_file is not None:
+            private_files.remove(options.state_file)
+    if options.snapshot is not None:
+        snapshot.save(emulator)
 
 
 def _emulator(options: argparse.Namespace, backend: Backend) -> Host:
@@ -114,22 +130,18 @@ def _emulator(options: argparse.Namespace, backend: Backend) -> Host:
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend)
     except ImdskitError as error:
-        if options.variables:
-            output.note(f"note: set by the environment: {', '.join(options.variables)}")
-        name = error.location
-        if isinstance(error, UsageError) and hasattr(options, name):
-            variable = environment.PREFIX + name.upper()
-            option = "--" + name.replace("_", "-")
-            raise UsageError(
-                error.code, error.message, location=variable if variable in options.variables else option, hint=error.hint
-            ) from None
-        raise
+        used: list[str] = getattr(options, "variables", [])
+        if used:
+            output.note(f"note: set by the environment: {', '.join(used)}")
+        if not isinstance(error, UsageError) or not hasattr(options, error.location):
+            raise
+        variable = environment.PREFIX + error.location.upper()
+        location = variable if variable in used else "--" + error.location.replace("_", "-")
+        raise UsageError(error.code, error.message, location=location, hint=error.hint) from None
 
 
 def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> None:
-    """Write the state file, then the line that says that the emulator accepts requests."""
-    if options.state_file is not None:
-        _write_state(options.state_file, emulator)
+    """Write the line that says that the emulator accepts requests."""
     if options.public_url is None and _every_address(options.host):
         where = f"note: listening on every address; documents, tokens and addresses in responses name {emulator.url}."
         output.note(f"{where} For clients elsewhere give --public-url.")
@@ -223,12 +235,12 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
 
 
 def _reach(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments that say where clients reach the emulator and its admin API."""
+    """Return the arguments that say where clients reach the emulator and its admin API. `imdskit run` has no public URL."""
     return {
-        "public_url": options.public_url,
+        "public_url": getattr(options, "public_url", None),
         "pki_url": options.pki_url,
         "issuer": options.issuer,
-        "health": options.health,
+        "health": getattr(options, "health", False),
         "admin_host": options.admin_host or "127.0.0.1",
         "admin_allow_hosts": options.admin_allow_host,
     }
