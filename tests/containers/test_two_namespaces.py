@@ -42,11 +42,22 @@ Served = tuple[subprocess.Popen[str], dict[str, Any], Path]
 
 
 @pytest.fixture
-def served(topology: Topology, tmp_path: Path) -> Iterator[Served]:
+def pki_url() -> str:
+    return ""
+
+
+@pytest.fixture
+def served(topology: Topology, tmp_path: Path, pki_url: str) -> Iterator[Served]:
     """The emulator, the line that it wrote, and the file of the token."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
-    environment = {**os.environ, **CONFIGURATION, "PYTHONPATH": str(PYTHON), "IMDSKIT_ADMIN_TOKEN_FILE": str(token)}
+    environment = {
+        **os.environ,
+        **CONFIGURATION,
+        "PYTHONPATH": str(PYTHON),
+        "IMDSKIT_ADMIN_TOKEN_FILE": str(token),
+        "IMDSKIT_PKI_URL": pki_url,
+    }
     process = topology.start(topology.emulator, [sys.executable, "-m", "imdskit", "serve", "--seed", "1"], env=environment)
     try:
         assert process.stdout is not None
@@ -90,3 +101,13 @@ def test_the_verbs_for_events_reach_an_emulator_elsewhere(topology: Topology, se
     watched = as_client(topology, *events, "watch", "--count", "1")
     assert (told.returncode, told.stderr) == (0, "")
     assert (watched.returncode, json.loads(watched.stdout)["EventId"]) == (0, "x")
+
+
+@pytest.mark.parametrize("pki_url", ["http://www.microsoft.com/pkiops/certs"])
+def test_a_verifier_that_pins_the_host_of_ca_issuers_finds_the_certificate_there(topology: Topology, served: Served, pki_url: str) -> None:
+    topology.resolve("www.microsoft.com")
+    done = as_client(topology, SCRIPT, served[2], "unchanged")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)["document"]
+    assert [address.startswith(f"{pki_url}/imdskit-issuing-") for address in document["issuers"]] == [True]
+    assert document["vmId"]

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +48,15 @@ class Topology:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for name in (self.emulator, self.client):
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False, timeout=30)
+        shutil.rmtree(_hosts(self.client).parent, ignore_errors=True)
+        with suppress(OSError):  # other namespaces have files there
+            _hosts(self.client).parent.parent.rmdir()
+
+    def resolve(self, *names: str) -> None:
+        """Let names lead the client to the emulator: ``ip netns exec`` shows this file as /etc/hosts."""
+        folder = _hosts(self.client).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        _hosts(self.client).write_text("".join(f"{ADDRESS} {name}\n" for name in names), "ascii")
 
     def start(self, name: str, command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
         """Start a program in a namespace, with its output in pipes."""
@@ -57,6 +67,10 @@ class Topology:
         """Run a program in a namespace to its end, at most two minutes."""
         words = ["ip", "netns", "exec", name, *map(str, command)]
         return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def _hosts(namespace: str) -> Path:
+    return Path("/etc/netns", namespace, "hosts")
 
 
 def _ip(*arguments: str) -> None:

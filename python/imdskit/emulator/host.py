@@ -190,9 +190,8 @@ class Host:
             request = replace(request, target=target)
         if index is not None:
             return self.answer(index, request)
-        if target.startswith(PUBLISHED) or self._published_elsewhere(
-            target
-        ):  # certificates and keys belong to no machine, so that any can serve them
+        # Certificates and keys belong to no machine, so that any can serve them.
+        if target.startswith(PUBLISHED) or self._published_elsewhere(target):
             return self._recorded(self.machines.get(0).handle, request)
         inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
         return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)

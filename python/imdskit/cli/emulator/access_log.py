@@ -50,7 +50,7 @@ def json_line(entry: Entry) -> str:
         "fault": entry.fault,
         "userAgent": entry.header("User-Agent"),
     }
-    return json.dumps(members).replace("\x7f", "\\u007f")  # the one control character that JSON permits in a string
+    return json.dumps(members)
 
 
 def _escaped(text: str) -> str:

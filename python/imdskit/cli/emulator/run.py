@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--journal", metavar="FILE", help="at the end, write all requests here, one line of JSON each")
     parser.add_argument("--show-requests", action="store_true", help="at the end, list the requests on standard error")
     serve.add_emulator_arguments(parser)
-    parser.set_defaults(host=SERVICE, port=80, fleet=None, fleet_by=None, fleet_network=None, variables=())
+    parser.set_defaults(host=SERVICE, port=80, fleet=None, fleet_by=None, fleet_network=None, public_url=None, health=False)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
     )
+    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator,\nif not at the address that it listens on")
+    parser.add_argument("--health", action="store_true", help="respond to /healthz, as the admin API always does")
     add_emulator_arguments(parser)
     parser.epilog = environment.table(parser)
 
@@ -51,7 +53,7 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
     parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
     parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
-    parser.add_argument("--root-out", metavar="PEM", help="write the root certificate alone here, for programs that read only one")
+    parser.add_argument("--root-out", metavar="PEM", help="write the root certificate alone here,\nfor programs that read only one")
     parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
     parser.add_argument(
         "--profile", choices=tuple(PROFILES), help="which of the service's known moods it shows; by default the scenario's, or today"
@@ -82,14 +84,12 @@ def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock", metavar="manual|fast=N", type=_rate, help="a clock that stands still until moved, or runs N times as fast"
     )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
-    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator, if not at the address it listens on")
-    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs, if not at /pki of the public URL")
-    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens without the tenant, if not /oidc of the public URL")
-    parser.add_argument("--admin-host", metavar="ADDRESS", help="the admin API listens here; off loopback it needs --admin-token-file")
+    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs,\nif not at /pki of the public URL")
+    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens, without the tenant,\nif not /oidc of the public URL")
+    parser.add_argument("--admin-host", metavar="ADDRESS", help="the admin API listens here;\noff loopback it needs --admin-token-file")
     parser.add_argument(
         "--admin-allow-host", metavar="NAME", action="append", default=[], help="a name that requests to the admin API may give as Host"
     )
-    parser.add_argument("--health", action="store_true", help="respond to /healthz; the admin API always does")
     parser.add_argument("--access-log", choices=("off", *access_log.FORMATS), default="off", help="log requests on standard error")
 
 
@@ -131,16 +131,14 @@ def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.so
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
     except ImdskitError as error:
-        if options.variables:
-            output.note(f"note: set by the environment: {', '.join(options.variables)}")
-        name = error.location
-        if isinstance(error, UsageError) and hasattr(options, name):
-            variable = environment.PREFIX + name.upper()
-            option = "--" + name.replace("_", "-")
-            raise UsageError(
-                error.code, error.message, location=variable if variable in options.variables else option, hint=error.hint
-            ) from None
-        raise
+        used: list[str] = getattr(options, "variables", [])
+        if used:
+            output.note(f"note: set by the environment: {', '.join(used)}")
+        if not isinstance(error, UsageError) or not hasattr(options, error.location):
+            raise
+        variable = environment.PREFIX + error.location.upper()
+        location = variable if variable in used else "--" + error.location.replace("_", "-")
+        raise UsageError(error.code, error.message, location=location, hint=error.hint) from None
 
 
 def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> None:
@@ -239,12 +237,12 @@ def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
 
 
 def _reach(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments that say where clients reach the emulator and its admin API."""
+    """Return the arguments that say where clients reach the emulator and its admin API. `imdskit run` has no public URL."""
     return {
-        "public_url": options.public_url,
+        "public_url": getattr(options, "public_url", None),
         "pki_url": options.pki_url,
         "issuer": options.issuer,
-        "health": options.health,
+        "health": getattr(options, "health", False),
         "admin_host": options.admin_host or "127.0.0.1",
         "admin_allow_hosts": options.admin_allow_host,
     }

@@ -130,7 +130,9 @@ class _Hosts(Hosts):
         if len(given) != 1:
             return False
         host = bare(given[0])
-        return loopback(given[0]) or ANY in self._allowed or host in self._allowed or host == local.removeprefix("::ffff:")
+        return (
+            loopback(given[0]) or ANY in self._allowed or host in self._allowed or host == local.partition("%")[0].removeprefix("::ffff:")
+        )
 
 
 class _Handler(Handler):
