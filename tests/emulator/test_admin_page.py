@@ -181,4 +181,12 @@ def test_an_answer_that_is_no_document_is_not_taken_apart(ask: Any, explaining: 
     explaining.faults.load([{"times": 1, "fault": {"status": 410}}, {"times": 1, "fault": {"delay": 3600}}])
     found = taken_apart(ask, explaining, b"{}")
     assert (found["asked"]["status"], found["anatomy"]) == (410, None)
-    assert taken_apart(ask, explaining, b"{}")["anatomy"]["report"]["ok"]  # faults of the wire are not waited for
+    found = taken_apart(ask, explaining, b"{}")
+    assert found["anatomy"]["report"]["ok"]  # faults of the wire are not waited for
+    assert found["asked"]["fault"] == ""
+
+
+def test_reports_the_rule_that_refused_the_request(ask: Any, explaining: Emulator) -> None:
+    found = taken_apart(ask, explaining, b'{"nonce": "%b"}' % (b"1" * 33))
+    assert (found["asked"]["status"], found["asked"]["rule"], found["anatomy"]) == (400, "nonce", None)
+    assert taken_apart(ask, explaining, b'{"nonce": "%b"}' % (b"Az0-._~1" * 4))["asked"]["rule"] == ""

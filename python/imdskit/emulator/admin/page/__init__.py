@@ -1,7 +1,8 @@
 """The page of the admin API: static markup, style, scripts and an icon for a browser on this machine.
 
-The files contain nothing secret. The page asks a person for the token and then uses the admin API like any other program. What the browser may
-do with them is said in :data:`HEADERS`: nothing from elsewhere, nothing in line, in no frame, and no text becomes a part of the page as markup.
+The files contain nothing secret. The page asks a person for the token and then uses the admin API like any other program. :data:`HEADERS` restricts
+what the browser does with the files: it loads nothing from other origins, runs no inline scripts, shows the page in no frame, and never treats text
+as markup.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ FILES: dict[str, tuple[str, str]] = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-"""Path -> file and media type."""
+"""File name and media type for each path."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -37,7 +38,7 @@ HEADERS: tuple[tuple[str, str], ...] = (
 
 
 def file(target: str) -> Response | None:
-    """The answer to a GET of one of the files; None for any other target, a query included."""
+    """Return the response to a GET of one of the files; None for any other target, also if it only adds a query."""
     found = FILES.get(target)
     if found is None:
         return None
