@@ -252,11 +252,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 def test_a_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
     """Only the first document is parsed, and only its path is validated."""
-    documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 16)
+    documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 32)
     warm = backend.checker(setup)
     warm.check_many(documents, AT, 1)
     first = seconds(lambda: backend.checker(setup).check_many(documents, AT, 1))
-    assert first < 3 * seconds(lambda: warm.check_many(documents, AT, 1))
+    assert first < 2 * seconds(lambda: warm.check_many(documents, AT, 1))
 
 
 def test_templates_of_one_signer_do_not_evict_those_of_others(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
@@ -292,4 +292,6 @@ def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: li
     message = signed_document.message(signers[0], body(0, 0))
     changed = with_attribute(message, b"anything")
     cache.add(changed, cms.parse(changed), signers[0].certificate)
-    assert cache.read(changed) is None
+    assert cache._bytes == 0
+    cache.add(message, cms.parse(message), signers[0].certificate)
+    assert cache._bytes > 0

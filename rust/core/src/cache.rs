@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -97,12 +98,18 @@ pub(crate) struct Template {
 
 impl Template {
     /// `content` comes before `signature`, as in every message (RFC 5652 section 5.1).
-    pub(crate) fn new(message: &[u8], content: Range<usize>, signature: Range<usize>, scheme: Option<Scheme>, signer: Arc<Signer>) -> Self {
+    pub(crate) fn new(
+        message: &[u8],
+        content: &Range<usize>,
+        signature: &Range<usize>,
+        scheme: Option<Scheme>,
+        signer: Arc<Signer>,
+    ) -> Self {
         Self {
             message: message.into(),
             text: STANDARD.encode_type(message),
-            content,
-            signature,
+            content: content.clone(),
+            signature: signature.clone(),
             scheme,
             signer,
         }
@@ -201,7 +208,8 @@ fn key_of_text(text: &[u8], signature_size: usize) -> Option<u64> {
 pub(crate) struct Cache {
     signers: Table<Signer>,
     templates: Table<Template>,
-    signature_sizes: ArcSwap<Vec<usize>>,
+    /// Of templates, in the order of arrival. Then zeros.
+    signature_sizes: [AtomicUsize; MAX_SIGNATURE_SIZES],
 }
 
 impl Default for Cache {
@@ -209,7 +217,7 @@ impl Default for Cache {
         Self {
             signers: Table::new(MAX_SIGNERS, MAX_SIGNERS),
             templates: Table::new(MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_OF_SIGNER),
-            signature_sizes: ArcSwap::default(),
+            signature_sizes: Default::default(),
         }
     }
 }
@@ -227,10 +235,15 @@ impl Cache {
         })
     }
 
+    fn signature_sizes(&self) -> impl Iterator<Item = usize> {
+        let sizes = self.signature_sizes.iter().map(|size| size.load(Ordering::Relaxed));
+        sizes.take_while(|size| *size > 0)
+    }
+
     /// The template that a message fits.
     pub(crate) fn template(&self, message: &[u8]) -> Option<Arc<Template>> {
-        self.signature_sizes.load().iter().find_map(|size| {
-            let key = key_of_message(message, *size)?;
+        self.signature_sizes().find_map(|size| {
+            let key = key_of_message(message, size)?;
             self.templates
                 .find(key, |template| template.fits(message).then(|| Arc::clone(template)))
         })
@@ -238,8 +251,8 @@ impl Cache {
 
     /// The template that a message in base64 fits, with content and signature of the message.
     pub(crate) fn cut(&self, text: &[u8]) -> Option<(Arc<Template>, Cut)> {
-        self.signature_sizes.load().iter().find_map(|size| {
-            let key = key_of_text(text, *size)?;
+        self.signature_sizes().find_map(|size| {
+            let key = key_of_text(text, size)?;
             self.templates
                 .find(key, |template| Some((Arc::clone(template), template.cut(text)?)))
         })
@@ -248,16 +261,12 @@ impl Cache {
     /// Add a template, unless an equal one is there. Only accepted messages belong here.
     pub(crate) fn add_template(&self, template: Template) {
         let size = template.signature.len();
-        if !self.signature_sizes.load().contains(&size) {
-            self.signature_sizes.rcu(|sizes| {
-                let mut sizes = Vec::clone(sizes);
-                if sizes.len() < MAX_SIGNATURE_SIZES && !sizes.contains(&size) {
-                    sizes.push(size);
-                }
-                sizes
-            });
-        }
-        let known = self.signature_sizes.load().contains(&size);
+        // Two threads may add one size twice, which costs a lookup.
+        let known = self.signature_sizes().any(|other| other == size)
+            || self
+                .signature_sizes
+                .iter()
+                .any(|free| free.compare_exchange(0, size, Ordering::Relaxed, Ordering::Relaxed).is_ok());
         let owner = key_of_signer(&template.signer.certificate.der);
         if let (true, Some(key), Some(owner)) = (known, key_of_message(&template.message, size), owner) {
             let bytes = template.bytes();
@@ -405,7 +414,7 @@ mod tests {
     fn template(signer: &Arc<Signer>, length: usize) -> Template {
         let message = message(signer, length, 0);
         let signature = message.len() - 256..message.len();
-        Template::new(&message, 60..60 + length, signature, None, Arc::clone(signer))
+        Template::new(&message, &(60..60 + length), &signature, None, Arc::clone(signer))
     }
 
     #[test]

@@ -203,9 +203,8 @@ impl Checker {
                 None => Cow::Owned(envelope::decode_base64(&text, location)?),
             },
         };
-        if let Some(template) = self.cache.template(&der) {
-            let (content, signature) = (template.content.clone(), template.signature.clone());
-            return Ok(Opened::from_template(&template, der, content, signature));
+        if let Some(known) = self.cache.template(&der) {
+            return Ok(Opened::from_template(&known, der, known.content.clone(), known.signature.clone()));
         }
         let cached = RefCell::new(None);
         let read = |der: &[u8], offset, field| self.read_certificate(der, offset, field, &cached);
@@ -289,18 +288,12 @@ impl Checker {
         }
         claims::check_nonce(&claims, nonce, &self.setup)?;
         if opened.makes_template() {
-            self.add_template(opened);
+            if let Some(signer) = self.cache.signer(&opened.signer.certificate.der) {
+                let template = Template::new(&opened.octets, &opened.content, &opened.signature, opened.scheme, signer);
+                self.cache.add_template(template);
+            }
         }
         Ok((chain, identity, claims))
-    }
-
-    /// Of a document that was accepted, if its signer is cached.
-    fn add_template(&self, opened: &Opened<'_>) {
-        if let Some(signer) = self.cache.signer(&opened.signer.certificate.der) {
-            let (content, signature) = (opened.content.clone(), opened.signature.clone());
-            self.cache
-                .add_template(Template::new(&opened.octets, content, signature, opened.scheme, signer));
-        }
     }
 
     /// The path of a signer, from the cache if nothing that it depends on has changed. With it, the moment for which the caller may cache it.
@@ -318,8 +311,7 @@ impl Checker {
         let moment = (interval, (signer.not_before..=signer.not_after).contains(&at));
         if alone {
             // Another document of the signer may have been verified since this one was opened.
-            let since = || self.cache.signer(&signer.der)?.path(moment);
-            if let Some(chain) = opened.signer.path(moment).or_else(since) {
+            if let Some(chain) = opened.signer.path(moment).or_else(|| self.cache.signer(&signer.der)?.path(moment)) {
                 return Ok((chain, None));
             }
         }
