@@ -1,6 +1,8 @@
 """JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
 
 Two parsers that disagree about a document are how documents get forged; what could be read in two ways is refused.
+
+This module is internal.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def test_a_reboot_is_scheduled_starts_and_is_approved_and_a_broken_signature_is_
     ] == CHECKS
     assert [one.find_element("tag name", "strong").text for one in page.all("#chain > li")][-1] == page.all("#chain strong")[-1].text
     assert len(page.all("#chain > li")) == 3
-    assert "1234567890" in page.text("#anatomy dl")
+    assert "1234567890" in page.text("#inspection dl")
     page.picture("accepted")
 
     page.switch(0)

@@ -104,12 +104,12 @@ def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
     for given_contents in (contents, pem):
         made = ours(lambda given_contents=given_contents: Trust.from_pem(given_contents))  # type: ignore[misc]  # called at once
         if isinstance(made, Trust):
-            ours(lambda made=made: Verifier(made, backend=backend))  # type: ignore[misc]
+            ours(lambda made=made: Verifier(made, Policy.offline_audit(), backend=backend))  # type: ignore[misc]
         base = Trust((authority().root,))
         for more in (base.with_intermediates, base.with_crls):
             wider = ours(lambda more=more, given_contents=given_contents: more(given_contents))  # type: ignore[misc]
             if isinstance(wider, Trust):
-                ours(lambda wider=wider: Verifier(wider, backend=backend))  # type: ignore[misc]
+                ours(lambda wider=wider: Verifier(wider, Policy.offline_audit(), backend=backend))  # type: ignore[misc]
 
 
 @given(manifest=BYTES, anchors=BYTES)

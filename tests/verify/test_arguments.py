@@ -18,7 +18,7 @@ from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier
 
 ATTESTED = Path(__file__).parent.parent / "vectors" / "attested"
-SAMPLE = Path(cli.__file__).parent / "documentation-sample.json"
+SAMPLE = Path(cli.__file__).parent / "emulator" / "documentation-sample.json"
 SETTING, *CASES = (json.loads(line) for line in (ATTESTED / "vectors.ndjson").read_text(encoding="ascii").splitlines())
 AT: int = SETTING["at"]
 DOCUMENT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
@@ -42,13 +42,13 @@ Wrong = Callable[[Verifier], object]
 )
 def test_a_mistake_of_the_caller_is_told(call: Wrong, message: str, backend: Backend) -> None:
     with pytest.raises(UsageError, match="bad-argument") as error:
-        call(Verifier(TRUST, backend=backend))
+        call(Verifier(TRUST, Policy.offline_audit(), backend=backend))
     assert error.value.message == message
     assert error.value.location
 
 
 def test_a_time_with_a_zone_is_the_second_that_it_means(backend: Backend) -> None:
-    assert Verifier(TRUST, backend=backend).verify(DOCUMENT, at=datetime.fromtimestamp(AT, UTC)).at == AT
+    assert Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(DOCUMENT, at=datetime.fromtimestamp(AT, UTC)).at == AT
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,18 @@ def test_what_a_preset_relaxes_is_in_the_attestation_and_in_the_report(backend: 
     assert {"chain", "revocation"} <= {check for check, why in left_out.items() if why == "left out by the policy"}
 
 
-@pytest.mark.parametrize("name", ["default", "online", "offline_audit", "legacy_sample"])
+def test_a_verifier_without_a_policy_is_refused() -> None:
+    for make in (Verifier, lambda: Verifier(TRUST), lambda: Verifier(TRUST, None), lambda: Verifier(policy=None)):  # type: ignore[call-overload]
+        with pytest.raises(UsageError) as error:
+            make()
+        assert error.value.location == "policy"
+        assert "Policy.online()" in error.value.hint
+        assert "Policy.offline_audit()" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["online", "offline_audit", "legacy_sample"])
 def test_a_preset_is_the_policy_of_its_name(name: str) -> None:
-    assert Policy.preset(name) == (Policy() if name == "default" else getattr(Policy, name)())
+    assert Policy.preset(name) == getattr(Policy, name)()
 
 
 def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +137,6 @@ def test_something_else_than_contents_is_told(given: Any) -> None:
 
 
 def test_a_backend_may_be_named(backend: Backend) -> None:
-    assert Verifier(TRUST, backend=backend.name).verify(DOCUMENT, at=AT).backend == backend.name
+    assert Verifier(TRUST, Policy.offline_audit(), backend=backend.name).verify(DOCUMENT, at=AT).backend == backend.name
     with pytest.raises(UsageError):
-        Verifier(TRUST, backend="fortran")
+        Verifier(TRUST, Policy.offline_audit(), backend="fortran")

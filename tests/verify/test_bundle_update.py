@@ -19,7 +19,7 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.errors import ImdskitError, TrustError, UsageError, VerificationError
 from imdskit.reasons import Reason
-from imdskit.verify import Trust, Verifier, bundle, bundle_update
+from imdskit.verify import Policy, Trust, Verifier, bundle, bundle_update
 from imdskit.verify.bundle import Bundle
 from imdskit.verify.bundle_update import MAX_OFFERED, Offered, acceptable, missing_issuers, update
 
@@ -52,11 +52,11 @@ def test_a_document_below_a_new_authority_is_accepted_after_the_update(link: Pat
     new = AZURE.ocsp(18)
     signed = document(leaf(new))
     with pytest.raises(VerificationError, match="unknown-issuer"):
-        Verifier(Trust.from_bundle(link), backend=backend).verify(signed, AT)
+        Verifier(Trust.from_bundle(link), Policy.offline_audit(), backend=backend).verify(signed, at=AT)
     done = update(link, offer(new), AT)
     assert done.added == (new.der,)
     trust = Trust.from_bundle(link)
-    assert Verifier(trust, backend=backend).verify(signed, AT).chain[1] == new.der
+    assert Verifier(trust, Policy.offline_audit(), backend=backend).verify(signed, at=AT).chain[1] == new.der
     assert (trust.anchors, trust.intermediates, trust.date) == ((AZURE.digicert.der,), (AZURE.cross.der, new.der), "2026-11-30")
 
 

@@ -284,7 +284,7 @@ def test_a_policy_cannot_have_more_skew_than_stores_allow_for() -> None:
     assert Policy(skew=MAX_SKEW).skew == MAX_SKEW
     with pytest.raises(UsageError) as refusal:
         Policy(skew=MAX_SKEW + 1)
-    assert "at most 3600 s; got 3601" in refusal.value.message
+    assert "from 0 to 3600; got 3601" in refusal.value.message
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -373,4 +373,4 @@ def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, back
 def test_a_nonce_cannot_outlive_what_a_store_remembers(times: dict[str, int]) -> None:
     with pytest.raises(UsageError) as refusal:
         NonceIssuer([b"k" * 32], **times)
-    assert "must be at most 21600 s" in refusal.value.message
+    assert refusal.value.location in times

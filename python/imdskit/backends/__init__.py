@@ -85,4 +85,4 @@ def _kernels(backend: Backend, *, used: bool) -> Backend:
     return rust.use_kernels(used)
 
 
-__all__ = ["Backend", "best", "explain", "get", "with_kernels", "without_kernels"]
+__all__ = ["Backend", "best", "get", "with_kernels", "without_kernels"]

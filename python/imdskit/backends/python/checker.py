@@ -23,7 +23,7 @@ from imdskit.errors import DerError, TrustError, VerificationError
 from imdskit.fork import ForkAware
 from imdskit.pki import cms
 from imdskit.pki.path import building
-from imdskit.pki.path.signature_cache import Links
+from imdskit.pki.path.signature_cache import SignatureCache
 from imdskit.pki.path.validation import Inputs
 from imdskit.pki.revocation import crl
 from imdskit.pki.revocation.crl import CertificateList
@@ -74,7 +74,7 @@ class Checker(ForkAware):
         crls = _parse_crls(setup.crls)
         self._lists = Lists(crls, required=setup.require_crl) if crls else None
         self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
-        self._links = Links((*self._anchors, *self._intermediates))
+        self._signatures = SignatureCache((*self._anchors, *self._intermediates))
         self._lock = Lock()
         self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
         self._signers: dict[bytes, Certificate] = {}
@@ -261,7 +261,7 @@ class Checker(ForkAware):
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
                 lists=self._lists,
-                links=self._links,
+                signatures=self._signatures,
             )
             if alone:
                 with self._lock:
@@ -320,7 +320,7 @@ class _Row(NamedTuple):
 
 def _seen_structure(case: _Case) -> str:
     assert case.message and case.message.content is not None
-    return f"SignedData v1, {len(case.message.content)} octets of content, {len(case.message.certificates)} certificate(s), one signer"
+    return f"SignedData v1, {len(case.message.content)} bytes of content, {len(case.message.certificates)} certificate(s), one signer"
 
 
 def _seen_signer(case: _Case) -> str:

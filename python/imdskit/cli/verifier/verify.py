@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="TIME", help="judge as of this time, ISO 8601, UTC unless it says otherwise; now by default")
     parser.add_argument("--nonce", metavar="N", help="that the document must carry")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation decides; all give the same answers")
-    parser.add_argument("--preset", choices=PRESETS, default="default", help="what is demanded; see docs/cli.md")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="offline_audit", help="what is demanded; offline_audit, which needs no nonce, by default"
+    )
     parser.add_argument("--explain", action="store_true", help="write every check with its outcome")
     parser.add_argument("--json", action="store_true", help="write the whole answer, acceptance or refusal, as JSON on standard output")
     parser.add_argument(
@@ -150,6 +152,6 @@ def _certificates(path: str) -> tuple[bytes, ...]:
 
 def _check(trust: Trust, path: str) -> None:
     try:
-        Verifier(trust)
+        Verifier(trust, Policy.offline_audit())
     except TrustError as error:
         raise TrustError(error.code, error.message, location=path, hint=error.hint) from None

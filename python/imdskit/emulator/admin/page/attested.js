@@ -3,22 +3,22 @@
 import { ask, looking } from "./ask.js";
 import { attempt, by, day, make } from "./dom.js";
 
-const octets = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
+const raw = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
 const MARK = { pass: ["good", "pass"], fail: ["bad", "fail"], skip: ["", "skipped"] };
 
-function shown({ asked, document: text, canExplain, anatomy }) {
-  by("verdict").replaceChildren(verdict(asked, canExplain, anatomy));
-  const pieces = anatomy ? [steps(anatomy.report), make("div", { className: "pieces" }, make("div", {}, content(anatomy), signature(anatomy)), make("div", {}, chain(anatomy), certificates(anatomy)))] : [];
-  by("anatomy").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, asked ? "The answer as it came" : "The document as it was given"), octets("The document", text)));
+function shown({ request, document: text, canExplain, inspection }) {
+  by("verdict").replaceChildren(verdict(request, canExplain, inspection));
+  const pieces = inspection ? [steps(inspection.report), make("div", { className: "pieces" }, make("div", {}, content(inspection), signature(inspection)), make("div", {}, chain(inspection), certificates(inspection)))] : [];
+  by("inspection").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, request ? "The answer as it came" : "The document as it was given"), raw("The document", text)));
 }
 
-function verdict(asked, canExplain, anatomy) {
+function verdict(request, canExplain, inspection) {
   const banner = (kind, title, ...more) => make("div", { className: `verdict ${kind}` }, make("strong", {}, title), more);
-  if (asked && asked.status !== 200) return banner("bad", `No document: the service answered ${asked.status}`, asked.fault && `A fault applied: ${asked.fault}.`);
+  if (request && request.status !== 200) return banner("bad", `No document: the service answered ${request.status}`, request.fault && `A fault applied: ${request.fault}.`);
   if (!canExplain) return banner("bad", "Nothing here can take it apart", "This emulator was made in a program that gave it no verifier: Emulator.explain.");
-  const { report } = anatomy, failed = report.checks.find((one) => one.outcome === "fail");
+  const { report } = inspection, failed = report.checks.find((one) => one.outcome === "fail");
   if (report.ok) return banner("good", "Accepted", `No check failed at ${day(report.at)}, by the trust and the clock of this emulator.`);
-  return banner("bad", `Refused: ${failed.reason}`, make("span", {}, `${failed.message} ${failed.hint}`), asked?.fault ? make("span", { className: "dim" }, ` A fault applied: ${asked.fault}.`) : "");
+  return banner("bad", `Refused: ${failed.reason}`, make("span", {}, `${failed.message} ${failed.hint}`), request?.fault ? make("span", { className: "dim" }, ` A fault applied: ${request.fault}.`) : "");
 }
 
 function steps(report) {
@@ -41,13 +41,13 @@ function flat(members, prefix = "") {
 
 function content({ content: found }) {
   if (!found) return make("div", {}, make("h3", {}, "Content"), make("p", { className: "dim" }, "There is none that can be read."));
-  return make("div", {}, make("h3", {}, `Content, ${found.octets} octets`), found.members ? pairs(flat(found.members)) : octets("Content", found.text),
-    make("details", { className: "sub" }, make("summary", {}, "The signed octets"), octets("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
+  return make("div", {}, make("h3", {}, `Content, ${found.bytes} bytes`), found.members ? pairs(flat(found.members)) : raw("Content", found.text),
+    make("details", { className: "sub" }, make("summary", {}, "The signed bytes"), raw("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
 }
 
 function signature({ signature: found }) {
   if (!found) return "";
-  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["octets", make("span", { className: "mono" }, `${found.octets.slice(0, 32)}…${found.octets.slice(-16)}`)]]));
+  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["value", make("span", { className: "mono" }, `${found.value.slice(0, 32)}…${found.value.slice(-16)}`)]]));
 }
 
 function facts(one) {

@@ -33,7 +33,7 @@ function row(entry) {
   const kind = entry.status < 300 ? "good" : entry.status < 500 ? "wait" : "bad";
   const why = [entry.rule && `rule ${entry.rule}`, entry.fault && `fault ${entry.fault}`].filter(Boolean).join(", ");
   return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono" }, `${(entry.machine ?? null) === null ? "" : `machine ${entry.machine}: `}${entry.method} ${entry.target}`), make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))),
-    make("td", {}, why), make("td", { className: "number" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number" }, String(entry.octets)));
+    make("td", {}, why), make("td", { className: "number" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number" }, String(entry.body_bytes)));
 }
 
 function begin(from) {

@@ -66,7 +66,7 @@ async function enter() {
 function clear() {
   machine.clear();
   events.clear();
-  for (const id of ["verdict", "anatomy", "told"]) by(id).replaceChildren();
+  for (const id of ["verdict", "inspection", "told"]) by(id).replaceChildren();
 }
 
 /** Forget the token and all that was shown with it. */

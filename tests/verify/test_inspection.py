@@ -11,7 +11,7 @@ import pytest
 
 from imdskit.clock import ManualClock
 from imdskit.verify import Policy, Trust, Verifier
-from imdskit.verify.anatomy import anatomy
+from imdskit.verify.inspection import inspect_document
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
 SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
@@ -25,7 +25,7 @@ def verifier() -> Verifier:
 
 def shown(verifier: Verifier, case: str) -> dict[str, Any]:
     [found] = [one for one in CASES if one["id"] == case]
-    return anatomy(verifier, base64.b64decode(found["document"]))
+    return inspect_document(verifier, base64.b64decode(found["document"]))
 
 
 def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
@@ -41,7 +41,7 @@ def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_whatever_is_wrong_it_can_be_shown(verifier: Verifier, case: dict[str, Any]) -> None:
-    found = anatomy(verifier, base64.b64decode(case["document"]))
+    found = inspect_document(verifier, base64.b64decode(case["document"]))
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == {"report", "content", "signature", "certificates", "chain"}
     if found["chain"] is not None:
