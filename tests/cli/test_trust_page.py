@@ -42,7 +42,7 @@ def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_pat
     assert [len(one.trust.intermediates) for one in (first, second)] == [1, 2]
     assert current.get() is second
     put(tmp_path, 3)
-    (tmp_path / "trust.3" / "anchors.pem").unlink()
+    (tmp_path / "trust.3" / "anchors.der").unlink()
     assert current.get() is second
     assert current.get() is second
     assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1

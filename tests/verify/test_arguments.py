@@ -13,7 +13,7 @@ import pytest
 
 from imdskit import backends, cli
 from imdskit.backends.contract import Backend
-from imdskit.backends.python import checker
+from imdskit.backends.python import cache
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier
 
@@ -113,7 +113,7 @@ def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.Monkey
         return found
 
     with_room = answers()
-    monkeypatch.setattr(checker, "REMEMBERED_SIGNERS", 1)
+    monkeypatch.setattr(cache, "CACHED_SIGNERS", 1)
     assert answers() == with_room
     assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2
 

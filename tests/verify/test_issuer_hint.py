@@ -25,9 +25,9 @@ def refusal(signed: bytes, backend: Backend, trust: Trust = TRUST) -> Verificati
     with pytest.raises(VerificationError) as refused:
         verifier.verify(signed, at=AT)
     assert refused.value.reason is Reason.UNKNOWN_ISSUER
-    (second,) = verifier.verify_many([signed], AT)
+    (second,) = verifier.verify_many([signed], at=AT)
     assert isinstance(second, VerificationError)
-    report = verifier.explain(signed, AT)
+    report = verifier.explain(signed, at=AT)
     assert report.error is not None
     assert refused.value.hint == second.hint == report.error.hint
     assert refused.value.hint in report.text()

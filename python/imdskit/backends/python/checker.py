@@ -1,29 +1,26 @@
-"""Verification from end to end: the order of the checks, and what is remembered between documents.
+"""Verification from end to end: the checks in their order.
 
 This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`; ``check`` runs them and stops at
-the first that fails, ``explain`` runs as many as it can and writes down the outcome of each.
+the first that fails, ``explain`` runs as many as it can and writes down the outcome of each. :mod:`imdskit.backends.python.cache` saves work
+for signers that are already known.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from threading import Lock
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.backends import envelope
 from imdskit.backends.contract import Claims, Outcome, Setup, Signed, SignedDocument
 from imdskit.backends.python import claims as claims_of
-from imdskit.backends.python.frame import Frame
+from imdskit.backends.python.cache import Cache
 from imdskit.backends.python.verdicts import Verdicts
 from imdskit.errors import DerError, TrustError, VerificationError
-from imdskit.fork import ForkAware
 from imdskit.pki import cms
 from imdskit.pki.path import building
-from imdskit.pki.path.signature_cache import SignatureCache
 from imdskit.pki.path.validation import Inputs
 from imdskit.pki.revocation import crl
 from imdskit.pki.revocation.crl import CertificateList
@@ -32,14 +29,6 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import host_names, parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-REMEMBERED_SIGNERS = 256
-"""Signers whose path is remembered. A region uses one for weeks."""
-REMEMBERED_FRAMES = 64
-"""Frames that are remembered: one for every length that messages have."""
 
 
 @dataclass(slots=True)
@@ -60,7 +49,7 @@ class _Case:
     framed: bool = False
 
 
-class Checker(ForkAware):
+class Checker:
     """Verifies documents under one :class:`Setup`. Safe to share between threads.
 
     Raises:
@@ -73,18 +62,7 @@ class Checker(ForkAware):
         self._intermediates = _parse_all(setup.intermediates, "intermediates")
         crls = _parse_crls(setup.crls)
         self._lists = Lists(crls, required=setup.require_crl) if crls else None
-        self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
-        self._signatures = SignatureCache((*self._anchors, *self._intermediates))
-        self._lock = Lock()
-        self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
-        self._signers: dict[bytes, Certificate] = {}
-        self._names: dict[bytes, tuple[str, str]] = {}
-        self._frames: dict[int, Frame] = {}
-        self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = Lock()
+        self._cache = Cache((*self._anchors, *self._intermediates), crls)
 
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
         """See :meth:`imdskit.backends.contract.Checker.check`."""
@@ -93,10 +71,8 @@ class Checker(ForkAware):
             row.run(self, case)
         assert case.der and case.message and case.signer and case.certificate
         assert case.message.content is not None and case.chain and case.claims and case.label and case.name
-        alone = len(case.message.certificates) == 1 and case.certificate.der in self._signers
-        if alone and not case.framed and case.signer.signed_attributes is None:
-            with self._lock:
-                _remember(self._frames, len(case.der), Frame.of(case.der, case.message), REMEMBERED_FRAMES)
+        if not case.framed:
+            self._cache.add_message(case.der, case.message, case.certificate)
         return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
@@ -136,13 +112,11 @@ class Checker(ForkAware):
         if not location:
             case.der = found
             return
-        frame = self._frames.get(envelope.decoded_size(found))
-        case.der = (frame.decode(found) if frame else None) or envelope.decode_base64(found, location)
+        case.der = self._cache.decode(found) or envelope.decode_base64(found, location)
 
     def _structure(self, case: _Case) -> None:
         assert case.der is not None
-        frame = self._frames.get(len(case.der))
-        known = frame.read(case.der) if frame else None
+        known = self._cache.read(case.der)
         if known is not None:
             case.message, case.signer, case.framed = known, known.signers[0], True
             return
@@ -209,17 +183,15 @@ class Checker(ForkAware):
 
     def _identity(self, case: _Case) -> None:
         assert case.certificate
-        remembered = self._names.get(case.certificate.der)
-        if remembered is not None:
-            case.label, case.name = remembered
+        known = self._cache.name(case.certificate)
+        if known is not None:
+            case.label, case.name = known
             return
         for label, domain in self._setup.names:
             name = host_names.matching_name(case.certificate, domain, allow_common_name=self._setup.allow_common_name)
             if name is not None:
                 case.label, case.name = label, name
-                if case.certificate.der in self._signers:
-                    with self._lock:
-                        _remember(self._names, case.certificate.der, (label, name), REMEMBERED_SIGNERS)
+                self._cache.add_name(case.certificate, label, name)
                 return
         names = host_names.dns_names(case.certificate, allow_common_name=self._setup.allow_common_name)
         if not names:
@@ -243,15 +215,9 @@ class Checker(ForkAware):
         return "no nonce was asked for" if case.nonce is None else None
 
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[Certificate, ...]:
-        """The path of a signer, from memory if nothing that it depends on has changed.
-
-        A path is a function of the certificates and lists at hand and of which of them are valid at ``at``. Between two neighbouring ends of
-        validity periods the latter does not change; so the memory's key is the signer and the interval that ``at`` lies in. Remembered are
-        only paths that were found, of signers that came alone, as genuine ones do: a stranger cannot fill the memory.
-        """
+        """Return the path of a signer, from the cache if the signer came alone and nothing that the path depends on has changed."""
         alone = all(certificate.der == signer.der for certificate in certificates)
-        key = (signer.der, bisect_right(self._boundaries, at), signer.not_before <= at <= signer.not_after)
-        found = self._paths.get(key) if alone else None
+        found = self._cache.path(signer, at) if alone else None
         if found is None:
             found = building.build(
                 signer,
@@ -261,24 +227,15 @@ class Checker(ForkAware):
                 limits=self._setup.limits,
                 min_rsa_bits=self._setup.min_rsa_bits,
                 lists=self._lists,
-                signatures=self._signatures,
+                signatures=self._cache.signatures,
             )
             if alone:
-                with self._lock:
-                    _remember(self._paths, key, found, REMEMBERED_SIGNERS)
-                    _remember(self._signers, signer.der, signer, REMEMBERED_SIGNERS)
+                self._cache.add_path(signer, at, found)
         return found
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
-        """A certificate in a message; that of a signer whose path is remembered is not read again."""
-        return self._signers.get(der) or parser.parse_certificate(der, offset, field)
-
-
-def _remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
-    """Add to a memory of bounded size; what came first is forgotten first."""
-    memory[key] = value
-    if len(memory) > most:
-        del memory[next(iter(memory))]
+        """Return a certificate in a message. That of a known signer is not parsed again."""
+        return self._cache.signer(der) or parser.parse_certificate(der, offset, field)
 
 
 def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate, ...]:
@@ -300,13 +257,6 @@ def _parse_crls(crls: Iterable[bytes]) -> tuple[CertificateList, ...]:
             message = f"Not a certificate revocation list: {error.message}"
             raise TrustError("bad-trust", message, location=f"crls[{index}] {error.location}") from None
     return tuple(parsed)
-
-
-def _boundaries(certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> list[int]:
-    """The seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive."""
-    ends = {second for c in certificates for second in (c.not_before, c.not_after + 1)}
-    ends |= {second for one in crls for second in (one.this_update, *(() if one.next_update is None else (one.next_update + 1,)))}
-    return sorted(ends)
 
 
 class _Row(NamedTuple):
