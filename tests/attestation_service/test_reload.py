@@ -13,7 +13,7 @@ from imdskit.attestation_service.keys import Role
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority
 from imdskit.errors import TrustError, UsageError
-from imdskit.verify import bundle
+from imdskit.verify.bundles import bundle
 
 from .conftest import NOW, Service
 

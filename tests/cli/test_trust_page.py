@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from imdskit.verify import Trust, bundle
-from imdskit.verify.bundle import Bundle
+from imdskit.verify import Trust
+from imdskit.verify.bundles import bundle
+from imdskit.verify.bundles.bundle import Bundle
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text(encoding="utf-8")
 LINK = "/var/lib/imdskit/trust"

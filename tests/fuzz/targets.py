@@ -40,9 +40,10 @@ from imdskit.pki import cms
 from imdskit.pki.revocation import crl
 from imdskit.pki.x509 import host_names, parser
 from imdskit.protocol import requests
-from imdskit.verify import bundle, pem
+from imdskit.verify import pem
 from imdskit.verify.aia import LOCATIONS, locations, transport
 from imdskit.verify.aia import Target as Asked
+from imdskit.verify.bundles import bundle
 from imdskit.verify.nonces import NonceIssuer
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"

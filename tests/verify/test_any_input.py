@@ -17,7 +17,8 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import ImdskitError, VerificationError
 from imdskit.protocol import attested
-from imdskit.verify import NonceIssuer, Policy, Trust, Verifier, bundle
+from imdskit.verify import NonceIssuer, Policy, Trust, Verifier
+from imdskit.verify.bundles import bundle
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.stores import MemoryStore
 

@@ -18,9 +18,11 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.errors import ImdskitError, TrustError, UsageError, VerificationError
 from imdskit.reasons import Reason
-from imdskit.verify import Policy, Trust, Verifier, bundle, bundle_update
-from imdskit.verify.bundle import Bundle
-from imdskit.verify.bundle_update import MAX_OFFERED, Offered, acceptable, missing_issuers, update
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.bundles import bundle
+from imdskit.verify.bundles import update as bundle_update
+from imdskit.verify.bundles.bundle import Bundle
+from imdskit.verify.bundles.update import MAX_OFFERED, Offered, acceptable, missing_issuers, update
 
 from .azure_chain import AT, Azure, Made, document, key, leaf, make
 
@@ -240,7 +242,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from imdskit.verify import pem
-from imdskit.verify.bundle_update import Offered, update
+from imdskit.verify.bundles.update import Offered, update
 for path in sys.argv[2:]:
     update(Path(sys.argv[1]), [Offered(der, path) for der in pem.certificates(Path(path).read_bytes(), path)], {at})
 """

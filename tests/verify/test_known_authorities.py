@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imdskit.backends.contract import Backend
-from imdskit.verify import Policy, Trust, Verifier, doctor
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.bundles import doctor
 
 from .azure_chain import AT, Azure, document, leaf
 

@@ -11,7 +11,8 @@ from imdskit.attestation_service.settings import Settings
 from imdskit.attestation_service.watched import Watched
 from imdskit.clock import Clock
 from imdskit.errors import TrustError
-from imdskit.verify import Policy, Trust, Verifier, bundle
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.bundles import bundle
 
 
 class Verifiers(NamedTuple):

@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from imdskit import __version__
@@ -109,8 +110,6 @@ def _run(arguments: list[str]) -> int:
 
 def _found(verb: str) -> bool:
     """Whether this package contains the module of a verb; a small archive leaves some out."""
-    from importlib.util import find_spec  # a millisecond that no verb needs
-
     try:
         return find_spec(MODULES[verb]) is not None
     except ModuleNotFoundError:

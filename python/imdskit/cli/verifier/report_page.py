@@ -7,12 +7,9 @@ colour or length alone.
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
+from imdskit.cli.verifier.findings import Counted, Findings
 from imdskit.reasons import Reason
-
-if TYPE_CHECKING:
-    from imdskit.cli.verifier.report import Counted, Findings
 
 SHOWN = 20
 """Bars of one drawing; the rest is summed up in words."""

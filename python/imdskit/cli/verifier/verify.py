@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from imdskit import arguments, backends, clouds
 from imdskit.cli.shared import inputs, output
+from imdskit.cli.verifier import batch
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier, content, pem
 from imdskit.verify.aia import AiaFetcher
@@ -79,8 +80,6 @@ def run(options: argparse.Namespace) -> int:
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
     if options.batch:
-        from imdskit.cli.verifier import batch  # one document needs none of it
-
         status = batch.run(verifier, options.file, at, results=options.output, resume=options.resume, threads=options.threads)
         if policy.relaxed:
             output.note("warning: this was not checked: " + "; ".join(policy.relaxed))

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
@@ -95,6 +96,11 @@ def read(folder: Traversable, origin: str) -> Bundle:
     place = f"{origin}/{MANIFEST}"
     signing, audit = _signing(manifest, place), tuple(_fingerprints({"audit": [], **manifest}, "audit", place))
     return Bundle(_date(manifest, place), found["anchors"], found["intermediates"], signing, audit)
+
+
+def read_bundled() -> Bundle:
+    """Read the bundle that is part of the package."""
+    return read(files("imdskit.verify") / "roots", "roots")
 
 
 def read_folder(path: Path) -> Bundle:
