@@ -27,7 +27,7 @@ SHIPPED = (".py", ".pyi", ".der", ".json", ".md", ".typed", ".html", ".js", ".cs
 LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
 SMALL_BYTES, FULL_BYTES = 300_000, 480_000
 """Largest sizes of the archives. Raising one needs a decision record (docs/decisions/0029-two-archives.md)."""
-FULL_ONLY = ("serve", "demo", "bench", "completion", "record")
+FULL_ONLY = ("serve", "demo", "bench", "completion", "record", "verifier")
 
 
 def shipped() -> set[str]:

@@ -578,7 +578,7 @@ def test_bad_answers_are_bounded_and_push_out_no_good_one(scene: Scene) -> None:
         with pytest.raises(FetchError):
             outcomes.get(f"bad {number}", fail, SECOND)  # type: ignore[arg-type]  # it does not return
     assert len(outcomes._bad) == CAPACITY
-    assert not outcomes._flights
+    assert not outcomes._single_flight._calls
     assert outcomes.get("good", lambda: pytest.fail("asked again"), SECOND) is good
 
 
@@ -630,7 +630,7 @@ def test_a_fetch_that_is_broken_off_leaves_nobody_waiting(scene: Scene) -> None:
     with pytest.raises(FetchError) as error:
         outcomes.get("address", lambda: pytest.fail("within five minutes"), SECOND)
     assert error.value.code == "unreachable"
-    assert not outcomes._flights
+    assert not outcomes._single_flight._calls
 
 
 def test_what_led_to_an_anchor_is_kept_on_disk_and_found_by_the_next_process(scene: Scene, backend: Backend, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
     Raises:
         TrustError: an anchor, intermediate or revocation list cannot be parsed.
     """
-    return python.checker(setup).explain(document, at, nonce)
+    return python.new_checker(setup).explain(document, at, nonce)
 
 
 def without_kernels(backend: Backend) -> Backend:

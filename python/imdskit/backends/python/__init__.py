@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from imdskit.backends.python.checker import Checker
 
 
-def checker(setup: Setup) -> Checker:
+def new_checker(setup: Setup) -> Checker:
     """Return a checker. Its import is late because an emulator, or a verifier with the Rust backend, never needs it: 17 ms."""
     from imdskit.backends.python.checker import Checker
 
     return Checker(setup)
 
 
-BACKEND = Backend("python", Document, Bucket, checker)
+BACKEND = Backend("python", Document, Bucket, new_checker)
