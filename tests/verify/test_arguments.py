@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import ANCHORS, AT, CASES, INTERMEDIATES, TRUST
+from attested_vectors import case as case_of
 
 from imdskit import backends, cli
 from imdskit.backends.contract import Backend
@@ -17,13 +18,8 @@ from imdskit.backends.python import cache
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier
 
-ATTESTED = Path(__file__).parent.parent / "vectors" / "attested"
 SAMPLE = Path(cli.__file__).parent / "emulator" / "documentation-sample.json"
-SETTING, *CASES = (json.loads(line) for line in (ATTESTED / "vectors.ndjson").read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-DOCUMENT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
-TRUST = Trust(ANCHORS, INTERMEDIATES)
+DOCUMENT: str = case_of("revocation/none-revoked")["document"]
 
 Wrong = Callable[[Verifier], object]
 

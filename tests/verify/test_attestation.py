@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import pickle
-from pathlib import Path
 
 import pytest
+from attested_vectors import CASES, SETTING, TRUST
 
 from imdskit import backends
 from imdskit.backends.contract import Backend
-from imdskit.verify import Attestation, Policy, Trust, Verifier
+from imdskit.verify import Attestation, Policy, Verifier
 
-FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = map(json.loads, FILE.read_text(encoding="ascii").splitlines())
-TRUST = Trust(tuple(map(base64.b64decode, SETTING["anchors"])), tuple(map(base64.b64decode, SETTING["intermediates"])))
 JSON, DER = (base64.b64decode(case["document"]) for name in ("envelope/json", "envelope/der") for case in CASES if case["id"] == name)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import ANCHORS, AT, TRUST
+from attested_vectors import case as case_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,12 +23,7 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Reason, Stage
 from imdskit.verify import Policy, Trust, Verifier, forms
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
-TRUST = Trust(ANCHORS, INTERMEDIATES)
-TEXT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
+TEXT: str = case_of("revocation/none-revoked")["document"]
 DER = base64.b64decode(TEXT)
 WRAPPED = "\n".join(TEXT[start : start + 64] for start in range(0, len(TEXT), 64))
 JSON = json.dumps({"encoding": "pkcs7", "signature": TEXT}, separators=(",", ":"))

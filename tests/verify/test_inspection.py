@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import CASES, SETTING, TRUST
 
 from imdskit.clock import ManualClock
-from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify import Policy, Verifier
 from imdskit.verify.inspection import inspect_document
-
-VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
 
 
 @pytest.fixture(scope="module")
 def verifier() -> Verifier:
-    return Verifier(Trust(ANCHORS, INTERMEDIATES), Policy(), clock=ManualClock(SETTING["at"]))
+    return Verifier(TRUST, Policy(), clock=ManualClock(SETTING["at"]))
 
 
 def shown(verifier: Verifier, case: str) -> dict[str, Any]:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import CASES, SETTING, TRUST
 
 from imdskit.backends.contract import Backend
-from imdskit.verify import Attestation, Policy, Trust, Verifier
-
-FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = map(json.loads, FILE.read_text(encoding="ascii").splitlines())
-TRUST = Trust(tuple(map(base64.b64decode, SETTING["anchors"])), tuple(map(base64.b64decode, SETTING["intermediates"])))
+from imdskit.verify import Attestation, Policy, Verifier
 
 
 def attest(name: str, backend: Backend) -> Attestation:

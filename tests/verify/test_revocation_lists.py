@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import AT, SETTING
+from attested_vectors import case as case_of
+from attested_vectors import document as document_of
 
 from imdskit.backends.contract import Backend
 from imdskit.cli import main
@@ -21,12 +23,9 @@ from imdskit.pki.x509.parser import parse_certificate
 from imdskit.protocol import attested
 from imdskit.verify import Policy, Trust, Verifier
 
-VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-ROOT_LIST, ISSUING_LIST = next(case["crls"] for case in CASES if case["id"] == "revocation/none-revoked")
-REVOKED = next(case["crls"][1] for case in CASES if case["id"] == "revocation/signer")
-DOCUMENT = base64.b64decode(next(case["document"] for case in CASES if case["id"] == "revocation/signer"))
+ROOT_LIST, ISSUING_LIST = case_of("revocation/none-revoked")["crls"]
+REVOKED = case_of("revocation/signer")["crls"][1]
+DOCUMENT = document_of("revocation/signer")
 DAY = 86_400
 
 
