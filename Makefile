@@ -45,7 +45,7 @@ test: native
 # Every line and branch of the verifier: its tests alone, in processes that coverage follows.
 coverage: native
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

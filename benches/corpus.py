@@ -1,4 +1,4 @@
-"""Documents to measure with: today's public chain in shape, with throw-away keys made on the spot.
+"""Documents to measure with: today's public chain in shape, with keys that it generates.
 
 Root RSA-2048, intermediate RSA-4096, leaf RSA-2048; certificates with SHA-384, documents with SHA-256; a leaf of about 2 kB with the usual
 extensions; 300 octets of JSON; no signed attributes. Keys are OpenSSL's (pyca/cryptography), for making an RSA-4096 key in Python takes its time.

@@ -37,7 +37,7 @@ from workloads import Workload
 from imdskit import backends
 from imdskit.backends.contract import Backend, Checker
 from imdskit.errors import BackendError
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 Work = Callable[[], int] | Workload
 REFERENCE = "bare RSA, AWS-LC (awscrt)"
@@ -136,7 +136,7 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
     def threads() -> int:
         return sum(pool.map(lambda _: sum(single() for _ in range(TURNS)), range(2)))
 
-    verifier = Verifier(Trust(setup.anchors, setup.intermediates), backend=backend)
+    verifier = Verifier(Trust(setup.anchors, setup.intermediates), Policy.offline_audit(), backend=backend)
 
     def public() -> int:
         for document in documents:

@@ -18,18 +18,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "imdskit"
-SUFFIXES = {".py", ".json", ".pem", ".md", ".html", ".js", ".css", ".svg"}
+SUFFIXES = {".py", ".json", ".der", ".html", ".js", ".css", ".svg"}
 NEED_PACKAGES = {"arrow.py", "pytest_plugin.py"}
 SMALL, FULL = "imdskit.pyz", "imdskit-full.pyz"
 FULL_ONLY = (
     "emulator",
+    "attestation_service",
+    "cli/verifier/service.py",
     "bench",
     "testing.py",
     "asn1/writer.py",
     "cli/emulator",
     *(f"cli/{module}.py" for module in ("bench", "completion", "client/record", "client/redaction")),
 )
-"""The emulator, and what needs it. ``record`` checks the scenario that it has recorded with the emulator's reader."""
+"""The emulator and the verification service, and what needs them. ``record`` checks the scenario that it has recorded with the emulator's reader."""
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -198,6 +198,18 @@ def test_no_refusal_is_broad() -> None:
     assert not broad
 
 
+def test_few_imports_are_inside_functions() -> None:
+    late = [
+        f"{module}:{node.lineno}"
+        for module, tree in modules()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert len(late) < 20, late
+
+
 TOO_LONG = {
     "tests/backends/hostile.py",
     "tests/cli/test_batch.py",

@@ -4,6 +4,8 @@ The names below are imported on first use, so ``import imdskit`` itself costs ne
 and names; everything else is internal.
 """
 
+import sys
+
 TYPE_CHECKING = False  # importing `typing` would take fifty times as long as the rest of this module
 
 if TYPE_CHECKING:
@@ -113,12 +115,10 @@ def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: 
     Raises:
         AttributeError: the package has no public name like that.
     """
-    import sys
-
     members = sys.modules[package].__dict__
     if name not in members["__all__"]:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    from importlib import import_module
+    from importlib import import_module  # 1 ms to the 0.2 ms of importing this package
 
     module = next((module for module, names in names.items() if name in names), default)
     members[name] = value = getattr(import_module(module), name)

@@ -1,6 +1,8 @@
 """Checks of arguments and settings; internal. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
 
 The rule for the whole package: a wrong type and a value out of range are the same kind of mistake and raise the same error, before anything is done.
+
+This module is internal.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class VerifyBatch:
 
     Attributes:
         trust: whom to believe; the bundled roots if None.
-        policy: what is demanded.
+        policy: what is demanded; that of ``Policy.offline_audit()`` by default, because a table holds stored documents.
         document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded, extension). A
             row without a document is refused, ``empty``.
         at: when validity is judged: Unix seconds for all rows; or the name of a column, of Unix seconds or of timestamps with a time zone. A timestamp is
@@ -77,7 +77,7 @@ class VerifyBatch:
 
     at: int | str
     trust: Trust | None = None
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=Policy.offline_audit)
     document: str = "document"
     keep: tuple[str, ...] | None = None
     threads: int | None = 1

@@ -4,6 +4,8 @@
 that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them in the child.
 
 Process ids are not compared anywhere: the system reuses them, so a grandchild may have the id of the process that made a connection.
+
+This module is internal.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ imdskit is imported before a test wants it. All else is in :mod:`imdskit.testing
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import imdskit
+
 if TYPE_CHECKING:
+    import imdskit.testing
     from imdskit.emulator import Emulator
 
 MARKER = (
@@ -53,10 +57,8 @@ def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emula
 @pytest.fixture
 def imds(imds_factory: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """An Instance Metadata Service on a free port of loopback, as the marker ``imds`` says, and the environment by which programs find it."""
-    from imdskit.testing import environment
-
     started = imds_factory()
-    for name, value in environment(started.url, os.environ).items():
+    for name, value in imdskit.testing.environment(started.url, os.environ).items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
@@ -74,18 +76,14 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _emulator(said: dict[str, Any]) -> Emulator:
-    import inspect
+    import imdskit.testing  # 100 ms, which no other test run of the environment shall pay
 
-    from imdskit import testing
-    from imdskit.emulator import Emulator
-    from imdskit.errors import ImdskitError
-
-    known = [name for name in inspect.signature(Emulator).parameters if name != "keys"] + ["events"]
+    known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
     unknown = [name for name in said if name not in known]
     if unknown:
         pytest.fail(f"An emulator has no {unknown[0]!r}. It has: {', '.join(sorted(known))}.", pytrace=False)
     try:
-        return testing.emulator(**said)
-    except ImdskitError as error:
+        return imdskit.testing.emulator(**said)
+    except imdskit.ImdskitError as error:
         hint = f"\n{error.hint}" if error.hint else ""
         return pytest.fail(f"The emulator cannot be made. {error}{hint}", pytrace=False)

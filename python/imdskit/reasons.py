@@ -399,7 +399,7 @@ ENTRIES: dict[Reason, Entry] = {
     ),
 }
 
-EMULATED_AUTHORITY = "imdskit throw-away "
+EMULATED_AUTHORITY = "imdskit test-only "
 """Beginning of the common names of an emulator's authorities. A test holds it equal to what the emulator writes."""
 
 _ADDRESS = "; it may lie at "

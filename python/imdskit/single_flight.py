@@ -5,6 +5,7 @@ This module is internal. It imports nothing but the errors, so that every packag
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Callable, Hashable
@@ -99,8 +100,6 @@ class _Call(Generic[T]):
 
 def copied(error: ImdskitError) -> ImdskitError:
     """Return an equal error without traceback and context. Threads that raise one object would write to the same traceback."""
-    import copy
-
     twin = copy.copy(error)
     twin.__traceback__ = twin.__context__ = twin.__cause__ = None
     return twin

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import AT, TRUST
+from attested_vectors import case as case_of
 
 from imdskit.backends.contract import Backend
 from imdskit.errors import UsageError
-from imdskit.verify import Policy, Trust
+from imdskit.verify import Policy
 
 pa = pytest.importorskip("pyarrow", reason="the optional package pyarrow")
 
 from imdskit.arrow import VerifyBatch  # noqa: E402  # needs pyarrow
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
-GOOD: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
+GOOD: str = case_of("revocation/none-revoked")["document"]
 NONCE = "4071882193"
-VERIFY = VerifyBatch(AT, Trust(ANCHORS, INTERMEDIATES))
+VERIFY = VerifyBatch(AT, TRUST)
 Wrap = Callable[[Any], Any]
 
 

@@ -63,7 +63,7 @@ def test_every_row_says_what_the_verifier_says(backend: Backend) -> None:
     found = replace(VERIFY, backend=backend.name)(given)
     assert found.schema == VERIFY.schema(given.schema)
     assert found.schema.names == ["number", *FIELDS.names]
-    verdicts = Verifier(TRUST, backend=backend).verify_many(DOCUMENTS, at=AT)
+    verdicts = Verifier(TRUST, Policy.offline_audit(), backend=backend).verify_many(DOCUMENTS, at=AT)
     assert found.to_pylist() == [{"number": number, **said(verdict)} for number, verdict in enumerate(verdicts)]
 
 

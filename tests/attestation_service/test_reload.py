@@ -13,7 +13,8 @@ from imdskit.attestation_service.keys import Role
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority
 from imdskit.errors import TrustError, UsageError
-from imdskit.verify import Trust, bundle
+from imdskit.verify import Trust
+from imdskit.verify.bundles import bundle
 
 from .conftest import NOW, Service
 
@@ -31,7 +32,7 @@ def write_bundle(folder: Path, authority: Authority) -> Path:
         name: [sha256(der).hexdigest() for der in pem.certificates(text.encode(), name)]
         for name, text in (("anchors", root), ("intermediates", issuing))
     }
-    (folder / "bundle.json").write_text(json.dumps({"format": bundle.FORMAT, "date": "2026-09-01", **listed}))
+    (folder / "bundle.json").write_text(json.dumps({"format": bundle.FORMAT_OF_PEM, "date": "2026-09-01", **listed}))
     (folder / "anchors.pem").write_text(root)
     (folder / "intermediates.pem").write_text(issuing)
     return folder

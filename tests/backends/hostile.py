@@ -935,7 +935,7 @@ def main(size: int) -> None:
     from imdskit.clock import ManualClock
     from imdskit.errors import BackendError, VerificationError
     from imdskit.verify import Policy, Trust, Verifier
-    from imdskit.verify.anatomy import anatomy
+    from imdskit.verify.inspection import inspect_document
 
     setup = Setup(anchors=(anchor(),), intermediates=(), names=(("azure", "metadata.azure.com"),))
     python = backends.get("python").checker(setup)
@@ -959,7 +959,7 @@ def main(size: int) -> None:
             spent(partial(refused, python, document)),
             spent(partial(refused, rust, document)) if rust else None,
             spent(partial(verifier.explain, document)),
-            spent(partial(anatomy, verifier, document)),
+            spent(partial(inspect_document, verifier, document)),
         )
         rows.append((cost, label, refused(python, document), refused(rust, document) if rust else "", len(document)))
     for cost, label, code, other, length in sorted(rows, reverse=True):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from time import process_time
 from typing import Any
 
 import pytest
+from attested_vectors import CASES, SETTING
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +18,6 @@ from imdskit.backends.contract import Backend, Checker, Columns, Setup, Signed
 from imdskit.errors import BackendError, TrustError, VerificationError
 from imdskit.reasons import Reason
 
-VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
 """The documents of tests/vectors, with one defect each."""
 
 

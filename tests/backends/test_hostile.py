@@ -24,7 +24,7 @@ from imdskit.clock import ManualClock
 from imdskit.errors import VerificationError
 from imdskit.pki.signatures import signature
 from imdskit.verify import Policy, Trust, Verifier
-from imdskit.verify.anatomy import anatomy
+from imdskit.verify.inspection import inspect_document
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -92,7 +92,7 @@ def test_explain_and_inspection_take_linear_time(label: str) -> None:
 
     def inspect(document: bytes) -> str:
         decode_oid.cache_clear()
-        return json.dumps(anatomy(verifier, document))
+        return json.dumps(inspect_document(verifier, document))
 
     assert_linear(inspect, label, "python", most=3 * MOST["python"] * (5 if label in TRUSTED else 1))
 

@@ -155,7 +155,7 @@ def test_errors_are_written_in_an_encoding_that_lacks_their_letters() -> None:
 
 def test_what_is_known_of_an_error_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     output.error(ImdskitError("some-code", "A sentence.", location="a\x00b", hint=""))
-    assert capsys.readouterr().err == "error: some-code: A sentence.\n  place: a\\x00b\n"
+    assert capsys.readouterr().err == "error: some-code: A sentence.\n  location: a\\x00b\n"
 
 
 IMPORTS = {

@@ -24,8 +24,9 @@ from imdskit import backends
 from imdskit.clouds import CHINA, PUBLIC
 from imdskit.errors import BackendError, TrustError
 from imdskit.reasons import Reason
-from imdskit.verify import Trust, bundle, doctor
-from imdskit.verify.bundle import Bundle, SigningAuthority
+from imdskit.verify import Trust
+from imdskit.verify.bundles import bundle, doctor
+from imdskit.verify.bundles.bundle import Bundle, SigningAuthority
 
 Run = Callable[..., Any]
 NOVEMBER_2026 = 1_795_392_000

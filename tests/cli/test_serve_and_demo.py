@@ -16,7 +16,7 @@ import pytest
 
 from imdskit.client import Client
 from imdskit.emulator import Emulator
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 PYTHON = Path(__file__).parent.parent.parent / "python"
 Run = Callable[..., Any]
@@ -31,7 +31,7 @@ def test_it_answers_once_it_says_so_and_ends_cleanly(serve: Start, tmp_path: Pat
     assert (ready["pid"], ready["scenario"], ready["trust"]) == (process.pid, "linux", str(trust))
     client = Client(ready["url"])
     assert client.get("compute/name", "text") == "linux-vm"
-    verifier = Verifier(Trust.from_pem([trust.read_bytes()]))
+    verifier = Verifier(Trust.from_pem([trust.read_bytes()]), Policy.offline_audit())
     assert verifier.verify(client.attested_document("1"), nonce="1").claims.vm_id == client.get("compute/vmId", "text")
     process.send_signal(number)
     assert process.communicate(timeout=30) == ("", "")

@@ -18,9 +18,9 @@ from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
-from imdskit.verify import Attestation, Trust, Verifier
-from imdskit.verify.anatomy import anatomy
+from imdskit.verify import Attestation, Policy, Trust, Verifier
 from imdskit.verify.content import Number, indented, line, loads
+from imdskit.verify.inspection import inspect_document
 
 Run = Callable[..., Any]
 AT = 1_790_000_000
@@ -184,7 +184,7 @@ def unnumbered(value: Any) -> Any:
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
 def test_an_attestation_is_json_and_faithful(backend: Backend, extra: str) -> None:
-    verifier = Verifier(TRUST, backend=backend)
+    verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     faithful(verifier.verify(document(signed(extra)), at=AT))
 
 
@@ -212,12 +212,12 @@ VALUES = st.recursive(
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_any_content_is_json_and_faithful(backend: Backend, extra: str) -> None:
-    faithful(Verifier(TRUST, backend=backend).verify(document(signed(extra)), at=AT))
+    faithful(Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(document(signed(extra)), at=AT))
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
 def test_an_inspection_is_json(extra: str) -> None:
-    shown = anatomy(Verifier(TRUST, clock=ManualClock(AT)), document(signed(extra)))
+    shown = inspect_document(Verifier(TRUST, Policy.offline_audit(), clock=ManualClock(AT)), document(signed(extra)))
     assert strict(json.dumps(shown, allow_nan=False))
     assert "extra" in shown["content"]["members"]
 

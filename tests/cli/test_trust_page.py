@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from imdskit.verify import Trust, bundle
-from imdskit.verify.bundle import Bundle
+from imdskit.verify import Trust
+from imdskit.verify.bundles import bundle
+from imdskit.verify.bundles.bundle import Bundle
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trust.md").read_text(encoding="utf-8")
 LINK = "/var/lib/imdskit/trust"
@@ -42,7 +43,7 @@ def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_pat
     assert [len(one.trust.intermediates) for one in (first, second)] == [1, 2]
     assert current.get() is second
     put(tmp_path, 3)
-    (tmp_path / "trust.3" / "anchors.pem").unlink()
+    (tmp_path / "trust.3" / "anchors.der").unlink()
     assert current.get() is second
     assert current.get() is second
     assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1

@@ -14,9 +14,10 @@ import pytest
 
 from imdskit.cli.verifier import trust as verb
 from imdskit.emulator import Emulator
-from imdskit.verify import Trust, bundle, pem
+from imdskit.verify import Trust, pem
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location
-from imdskit.verify.bundle import Bundle
+from imdskit.verify.bundles import bundle
+from imdskit.verify.bundles.bundle import Bundle
 
 from .conftest import Outcome
 

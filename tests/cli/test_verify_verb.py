@@ -56,7 +56,7 @@ def test_a_refusal_says_reason_stage_place_and_hint(run: Run, document: str) -> 
     assert (status, out) == (1, "")
     lines = err.splitlines()
     assert lines[0] == f"refused: unknown-issuer: {Reason.UNKNOWN_ISSUER.sentence}"
-    assert lines[1:3] == ["  stage: chain", "  place: chain[0].issuer"]
+    assert lines[1:3] == ["  stage: chain", "  location: chain[0].issuer"]
     assert lines[-1].startswith("  hint: An emulator of imdskit made this document, not Azure: its issuer is 'imdskit ")
 
 
@@ -290,7 +290,7 @@ def test_whatever_is_given_gets_a_reason_at_once(run: Run, tmp_path: Path, conte
         else:
             assert err.startswith(f"refused: {reason}: ")
             assert "\n  stage: " in err
-            assert "\n  place: " in err
+            assert "\n  location: " in err
             assert "\n  hint: " in err
 
 

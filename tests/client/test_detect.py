@@ -17,7 +17,7 @@ from imdskit.client.detect import CHASSIS_TAG, SOURCES, TAG_FILE, Conclusion, Ev
 from imdskit.emulator import Emulator, Scenario
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 Listen = Callable[..., Any]
 
@@ -212,7 +212,7 @@ def test_a_host_that_is_too_old_for_the_version_is_asked_in_the_first_one(listen
 
 
 def prover(emulator: Emulator) -> Callable[[bytes, str], str]:
-    verifier = Verifier(Trust.from_pem([emulator.trust_pem.encode()]))
+    verifier = Verifier(Trust.from_pem([emulator.trust_pem.encode()]), Policy.offline_audit())
     return lambda document, nonce: verifier.verify(document, nonce=nonce).claims.vm_id
 
 

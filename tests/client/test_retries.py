@@ -129,7 +129,7 @@ def test_one_attempt_is_one_attempt() -> None:
 
 
 def test_a_drip_ends_at_the_time_limit() -> None:
-    drip = {"times": None, "fault": {"drip": {"octets": 1, "every": 0.02}}}
+    drip = {"times": None, "fault": {"drip": {"bytes": 1, "every": 0.02}}}
     with Emulator("linux", seed=1, faults=[drip], keys=KEYS, rate_limit=False) as imds:
         started = time.monotonic()
         with pytest.raises(ClientError) as error:

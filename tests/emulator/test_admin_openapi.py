@@ -17,8 +17,8 @@ from openapi_spec_validator import validate
 from imdskit.clock import MovableClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.admin.operations import MAX_ADVANCE, MAX_LISTED, MAX_RATE, MAX_WAIT, OPERATIONS, openapi
-from imdskit.verify import Trust, Verifier
-from imdskit.verify.anatomy import anatomy
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.inspection import inspect_document
 
 NOON = 1_767_268_800
 SPEC: dict[str, Any] = openapi()
@@ -78,7 +78,9 @@ def test_bounds_are_those_of_the_code() -> None:
 def imds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     path = tmp_path_factory.mktemp("snapshot") / "snapshot.json"
     with Emulator("identities", seed=1, clock=MovableClock(NOON), rate_limit=False, admin_port=0, snapshot_file=path) as imds:
-        imds.explain = partial(anatomy, Verifier(Trust.from_pem([imds.trust_pem.encode()]), clock=imds.clock))
+        imds.explain = partial(
+            inspect_document, Verifier(Trust.from_pem([imds.trust_pem.encode()]), Policy.offline_audit(), clock=imds.clock)
+        )
         yield imds
 
 
@@ -150,12 +152,12 @@ STEPS: list[tuple[str, str, str, Any, int]] = [
     ("moveClock", "", "", {"advance": -5}, 422),
     ("getSnapshot", "", "", None, 200),
     ("putSnapshot", "", "", {}, 422),
-    ("takeApart", "", "", {}, 200),
-    ("takeApart", "", "", {"nonce": "1234567890"}, 200),
-    ("takeApart", "", "", {"document": "AAAA", "nonce": ""}, 200),
-    ("takeApart", "", "", {"document": 1}, 422),
-    ("takeApart", "", "", {"nonce": "\ud800"}, 422),
-    ("takeApart", "", "", [], 422),
+    ("inspectDocument", "", "", {}, 200),
+    ("inspectDocument", "", "", {"nonce": "1234567890"}, 200),
+    ("inspectDocument", "", "", {"document": "AAAA", "nonce": ""}, 200),
+    ("inspectDocument", "", "", {"document": 1}, 422),
+    ("inspectDocument", "", "", {"nonce": "\ud800"}, 422),
+    ("inspectDocument", "", "", [], 422),
     ("saveSnapshot", "", "", None, 200),
     ("clearFaults", "", "", None, 200),
     ("clearEvents", "", "", None, 200),

@@ -15,8 +15,8 @@ from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.admin import page
 from imdskit.protocol.messages import Request, Response
-from imdskit.verify import Trust, Verifier
-from imdskit.verify.anatomy import anatomy
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.inspection import inspect_document
 
 NOON = 1_767_268_800
 FOLDER = Path(page.__file__).parent
@@ -126,7 +126,7 @@ def test_the_files_keep_to_the_policy() -> None:
     assert not re.search(r"url\(|@import", styles)
 
 
-def taken_apart(ask: Any, imds: Emulator, body: bytes) -> dict[str, Any]:
+def inspected(ask: Any, imds: Emulator, body: bytes) -> dict[str, Any]:
     import json
 
     response = ask("/v1/attested", "POST", body, **token(imds))
@@ -136,22 +136,22 @@ def taken_apart(ask: Any, imds: Emulator, body: bytes) -> dict[str, Any]:
 
 
 def test_without_a_verifier_the_document_comes_alone(ask: Any, imds: Emulator) -> None:
-    found = taken_apart(ask, imds, b"{}")
-    assert (found["canExplain"], found["anatomy"], found["asked"]["status"]) == (False, None, 200)
+    found = inspected(ask, imds, b"{}")
+    assert (found["canExplain"], found["inspection"], found["request"]["status"]) == (False, None, 200)
     assert found["document"].startswith('{"encoding":"pkcs7"')
 
 
 @pytest.fixture
 def explaining(imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     trust = Trust.from_pem([imds.authority.root_pem.encode()], [imds.authority.issuing_pem.encode()])
-    monkeypatch.setattr(imds, "explain", partial(anatomy, Verifier(trust, clock=imds.clock)))
+    monkeypatch.setattr(imds, "explain", partial(inspect_document, Verifier(trust, Policy.offline_audit(), clock=imds.clock)))
     return imds
 
 
-def test_a_document_is_taken_apart(ask: Any, explaining: Emulator) -> None:
-    found = taken_apart(ask, explaining, b'{"nonce": "1234567890"}')["anatomy"]
+def test_a_document_is_inspected(ask: Any, explaining: Emulator) -> None:
+    found = inspected(ask, explaining, b'{"nonce": "1234567890"}')["inspection"]
     assert found["report"]["ok"]
-    assert (found["content"]["members"]["nonce"], found["content"]["octets"]) == ("1234567890", len(found["content"]["text"]))
+    assert (found["content"]["members"]["nonce"], found["content"]["bytes"]) == ("1234567890", len(found["content"]["text"]))
     assert [one["trusted"] for one in found["chain"]] == [False, False, True]
     assert [one["subject"] for one in found["chain"][1:]] == [one["issuer"] for one in found["chain"][:-1]]
     assert (len(found["certificates"]), found["certificates"][0]) == (1, found["chain"][0])
@@ -164,29 +164,29 @@ FLAWS = [("broken-signature", "bad-signature", 3), ("expired-leaf", "expired", N
 @pytest.mark.parametrize(("fault", "reason", "chain"), FLAWS, ids=[fault for fault, _, _ in FLAWS])
 def test_a_flaw_is_found_and_the_rest_still_shown(fault: str, reason: str, chain: int | None, ask: Any, explaining: Emulator) -> None:
     explaining.faults.load([{"times": 1, "fault": {"document": fault}}])
-    found = taken_apart(ask, explaining, b"{}")
-    assert found["asked"]["fault"] == "document"
-    assert [one["reason"] for one in found["anatomy"]["report"]["checks"] if one["outcome"] == "fail"] == [reason]
-    assert chain == (None if found["anatomy"]["chain"] is None else len(found["anatomy"]["chain"]))
-    assert found["anatomy"]["content"]["members"]["vmId"]
+    found = inspected(ask, explaining, b"{}")
+    assert found["request"]["fault"] == "document"
+    assert [one["reason"] for one in found["inspection"]["report"]["checks"] if one["outcome"] == "fail"] == [reason]
+    assert chain == (None if found["inspection"]["chain"] is None else len(found["inspection"]["chain"]))
+    assert found["inspection"]["content"]["members"]["vmId"]
 
 
 @pytest.mark.parametrize("document", ["", "AAAA", "{", "\\ud800", '{\\"signature\\": 1}', "MIIB" * 4000])
 def test_what_is_no_document_is_told_so(document: str, ask: Any, explaining: Emulator) -> None:
-    found = taken_apart(ask, explaining, b'{"document": "%b"}' % document.encode())
-    assert (found["anatomy"]["report"]["ok"], found["anatomy"]["certificates"], found["anatomy"]["chain"]) == (False, [], None)
+    found = inspected(ask, explaining, b'{"document": "%b"}' % document.encode())
+    assert (found["inspection"]["report"]["ok"], found["inspection"]["certificates"], found["inspection"]["chain"]) == (False, [], None)
 
 
-def test_an_answer_that_is_no_document_is_not_taken_apart(ask: Any, explaining: Emulator) -> None:
+def test_an_answer_that_is_no_document_is_not_inspected(ask: Any, explaining: Emulator) -> None:
     explaining.faults.load([{"times": 1, "fault": {"status": 410}}, {"times": 1, "fault": {"delay": 3600}}])
-    found = taken_apart(ask, explaining, b"{}")
-    assert (found["asked"]["status"], found["anatomy"]) == (410, None)
-    found = taken_apart(ask, explaining, b"{}")
-    assert found["anatomy"]["report"]["ok"]  # faults of the wire are not waited for
-    assert found["asked"]["fault"] == ""
+    found = inspected(ask, explaining, b"{}")
+    assert (found["request"]["status"], found["inspection"]) == (410, None)
+    found = inspected(ask, explaining, b"{}")
+    assert found["inspection"]["report"]["ok"]  # faults of the wire are not waited for
+    assert found["request"]["fault"] == ""
 
 
 def test_reports_the_rule_that_refused_the_request(ask: Any, explaining: Emulator) -> None:
-    found = taken_apart(ask, explaining, b'{"nonce": "%b"}' % (b"1" * 33))
-    assert (found["asked"]["status"], found["asked"]["rule"], found["anatomy"]) == (400, "nonce", None)
-    assert taken_apart(ask, explaining, b'{"nonce": "%b"}' % (b"Az0-._~1" * 4))["asked"]["rule"] == ""
+    found = inspected(ask, explaining, b'{"nonce": "%b"}' % (b"1" * 33))
+    assert (found["request"]["status"], found["request"]["rule"], found["inspection"]) == (400, "nonce", None)
+    assert inspected(ask, explaining, b'{"nonce": "%b"}' % (b"Az0-._~1" * 4))["request"]["rule"] == ""

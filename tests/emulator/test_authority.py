@@ -1,4 +1,4 @@
-"""The throw-away authority: certificates that OpenSSL and pyca accept strictly, in the shape of the genuine ones."""
+"""The test-only authority: certificates that OpenSSL and pyca accept strictly, in the shape of the genuine ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imdskit.errors import UsageError
 NOW = 1_767_225_600 + 200 * DAY  # in July 2026
 BASE = "http://127.0.0.1:8080"
 ONLY_GENUINE = {"1.3.6.1.4.1.11129.2.4.2", "1.3.6.1.4.1.311.21.7"}
-"""Timestamps of transparency logs and Microsoft's certificate template: nothing that a throw-away certificate could truthfully have."""
+"""Timestamps of transparency logs and Microsoft's certificate template: nothing that a test-only certificate could truthfully have."""
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +144,8 @@ def test_the_names_say_that_the_authority_is_for_tests(authority: Authority) -> 
     for der in (authority.root, authority.issuing):
         (name,) = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         text = str(name.value)
-        assert text.startswith("imdskit throw-away ")
-        assert text.endswith("(for tests only)")
+        assert text.startswith("imdskit test-only ")
+        assert "test-only" in text
         assert len(text) <= 64  # RFC 5280 appendix A.1, ub-common-name
 
 

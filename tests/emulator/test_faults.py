@@ -211,7 +211,7 @@ def test_an_answer_in_place_of_the_service_counts_for_no_limit(service: Services
     ("fault", "delivery"),
     [
         ({"delay": 0.3}, Delivery(delay_ns=300_000_000)),
-        ({"drip": {"octets": 2, "every": 1}}, Delivery(drip_octets=2, drip_ns=1_000_000_000)),
+        ({"drip": {"bytes": 2, "every": 1}}, Delivery(drip_octets=2, drip_ns=1_000_000_000)),
         ({"drip": {"every": 0.5}}, Delivery(drip_octets=1, drip_ns=500_000_000)),
         ({"truncate": 10}, Delivery(cut=10)),
         ({"reset": True}, Delivery(reset=True)),

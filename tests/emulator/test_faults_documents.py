@@ -19,6 +19,7 @@ from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.emulator.faults.script import DOCUMENTS
 from imdskit.errors import VerificationError
+from imdskit.verify.policy import Policy
 from imdskit.verify.trust import Trust
 from imdskit.verify.verifier import Verifier
 
@@ -68,7 +69,7 @@ def reason(imds: Emulator, document: bytes, *intermediates: bytes) -> str | None
     """Why the verifier refuses the document under the emulator's trust, or None."""
     trust = Trust.from_pem([imds.trust_pem.encode()], list(intermediates))
     try:
-        Verifier(trust, clock=ManualClock(NOON)).verify(document, nonce=NONCE)
+        Verifier(trust, Policy.offline_audit(), clock=ManualClock(NOON)).verify(document, nonce=NONCE)
     except VerificationError as error:
         return error.reason.value
     return None

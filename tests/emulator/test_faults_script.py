@@ -61,8 +61,8 @@ MISTAKES: list[tuple[object, str]] = [
     ([{"fault": {"delay": 3601}}], "/0/fault/delay"),
     ([{"fault": {"delay": "1"}}], "/0/fault/delay"),
     ([{"fault": {"drip": 1}}], "/0/fault/drip"),
-    ([{"fault": {"drip": {"octets": 1}}}], "/0/fault/drip"),
-    ([{"fault": {"drip": {"octets": 0, "every": 1}}}], "/0/fault/drip/octets"),
+    ([{"fault": {"drip": {"bytes": 1}}}], "/0/fault/drip"),
+    ([{"fault": {"drip": {"bytes": 0, "every": 1}}}], "/0/fault/drip/bytes"),
     ([{"fault": {"reset": False}}], "/0/fault/reset"),
     ([{"fault": {"truncate": -1}}], "/0/fault/truncate"),
     ([{"fault": {"foreign": 1}}], "/0/fault/foreign"),
@@ -130,7 +130,7 @@ def test_an_empty_script_is_one() -> None:
 
 
 WORDS = st.sampled_from(
-    ["match", "fault", "status", "times", "for", "delay", "drip", "octets", "every", "missing", "/a", "path", "*", "headers"]
+    ["match", "fault", "status", "times", "for", "delay", "drip", "bytes", "every", "missing", "/a", "path", "*", "headers"]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 600) | st.floats() | WORDS | st.text(max_size=3),

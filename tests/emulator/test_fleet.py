@@ -23,7 +23,7 @@ from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.host import HostedMachine
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.messages import Request
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 NOON = 1_767_268_800
 INSTANCE = "/metadata/instance?api-version=2021-02-01"
@@ -57,7 +57,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture(scope="module")
 def fleet(backend: Backend, clock: ManualClock) -> Iterator[Fleet]:
-    with Fleet("fleet", 2000, seed=1, clock=clock, backend=backend, awake=64) as fleet:
+    with Fleet("fleet", 2000, seed=1, clock=clock, backend=backend, resident=64) as fleet:
         yield fleet
 
 
@@ -93,7 +93,7 @@ def test_each_machine_has_limits_of_its_own(fleet: Fleet, clock: ManualClock) ->
 
 def test_one_authority_signs_for_all(fleet: Fleet, clock: ManualClock) -> None:
     clock.advance(10)
-    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), clock=clock)
+    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), Policy.offline_audit(), clock=clock)
     numbers = range(7, 2000, 200)
     for index in numbers:
         member = fleet.machine(index)
@@ -246,7 +246,7 @@ def test_a_subscription_can_be_each_machines_own(backend: Backend, unsigned: Non
 def small(backend: Backend, unsigned: None) -> Iterator[tuple[Fleet, ManualClock]]:
     """Two machines awake of a hundred."""
     clock = ManualClock(NOON)
-    fleet = Fleet("fleet", 100, 1, clock=clock, backend=backend, awake=2)
+    fleet = Fleet("fleet", 100, 1, clock=clock, backend=backend, resident=2)
     yield fleet, clock
     fleet.stop()
 
@@ -346,7 +346,7 @@ def test_each_region_has_a_leaf_of_its_own(backend: Backend, clock: ManualClock)
     template = {"template": True, "compute": {"location": "region{index/2}"}}
     fleet = Fleet(Scenario.of(template), 4, 1, clock=clock, backend=backend)
     fleet.stop()
-    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), clock=clock)
+    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), Policy.offline_audit(), clock=clock)
     names = [verifier.verify(put(fleet, f"/m/{index}{ATTESTED}").body, nonce=NONCE).name for index in range(4)]
     assert names == [f"region{index // 2}.metadata.azure.com" for index in range(4)]
 
@@ -354,7 +354,7 @@ def test_each_region_has_a_leaf_of_its_own(backend: Backend, clock: ManualClock)
 WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
     "no machine": (lambda: Fleet(count=0), UsageError),
     "too many": (lambda: Fleet(count=10**6 + 1), UsageError),
-    "none awake": (lambda: Fleet(awake=0), UsageError),
+    "none awake": (lambda: Fleet(resident=0), UsageError),
     "another way to choose": (lambda: Fleet(select="host"), UsageError),  # type: ignore[arg-type]
     "no network": (lambda: Fleet(select="source", network="127.1.0.1/16"), UsageError),
     "too small a network": (lambda: Fleet(count=4, select="source", network="127.1.0.0/30"), UsageError),

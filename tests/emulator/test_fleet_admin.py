@@ -20,7 +20,7 @@ from imdskit.emulator.admin.operations import Ask as Asked
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Request
 from imdskit.testing import assert_no_refusals, assert_not_requested, assert_requested
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 NOON = 1_767_268_800
 SPEC: dict[str, Any] = openapi()
@@ -34,7 +34,7 @@ OPERATIONS_BY_NAME = {one.name: one for one in OPERATIONS}
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Fleet]:
-    with Fleet("fleet", 40, seed=1, clock=ManualClock(NOON), rate_limit=False, awake=4, admin_port=0) as fleet:
+    with Fleet("fleet", 40, seed=1, clock=ManualClock(NOON), rate_limit=False, resident=4, admin_port=0) as fleet:
         yield fleet
 
 
@@ -94,7 +94,7 @@ def test_machines_are_listed_with_their_addresses(fleet: Fleet, ask: Ask) -> Non
     assert (status, value["total"]) == (200, 40)
     assert [(one["index"], one["url"]) for one in value["machines"]] == [(38, f"{fleet.url}/m/38"), (39, f"{fleet.url}/m/39")]
     get(fleet, 39)
-    assert ask("GET", "/v1/machines?first=39&limit=1")[1]["machines"][0]["awake"] is True
+    assert ask("GET", "/v1/machines?first=39&limit=1")[1]["machines"][0]["resident"] is True
     assert len(ask("GET", "/v1/machines")[1]["machines"]) == 40
     assert ask("GET", "/v1/machines?first=40")[1] == {"machines": [], "total": 40}
     assert ask("GET", "/v1/machines?limit=0")[1]["machines"] == []
@@ -105,7 +105,7 @@ def test_a_patch_changes_one_machine_and_outlives_its_sleep(fleet: Fleet, ask: A
     assert (status, value["compute"]["name"]) == (200, "patched")
     for index in range(10, 20):
         get(fleet, index)
-    assert not fleet.machine(3).awake
+    assert not fleet.machine(3).resident
     assert [get(fleet, index)[1] for index in (2, 3, 4)] == [b"vm-00002", b"patched", b"vm-00004"]
     assert ask("GET", "/v1/state?machine=3")[1] == value
     fleet.machine(3).events.schedule("Freeze")
@@ -114,7 +114,7 @@ def test_a_patch_changes_one_machine_and_outlives_its_sleep(fleet: Fleet, ask: A
 
 def test_a_machine_that_was_moved_is_signed_for_in_its_region(fleet: Fleet, ask: Ask) -> None:
     assert ask("PATCH", "/v1/state?machine=5", {"compute": {"location": "westus2"}})[0] == 200
-    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), clock=fleet.clock)
+    verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), Policy.offline_audit(), clock=fleet.clock)
     assert "westus2" in verifier.verify(get(fleet, 5, ATTESTED)[1], nonce=NONCE).name
     assert "westus2" not in verifier.verify(get(fleet, 6, ATTESTED)[1], nonce=NONCE).name
 
@@ -168,7 +168,7 @@ def test_own_faults_outlive_the_sleep_of_a_machine(fleet: Fleet) -> None:
     fleet.machine(16).faults.load([{"times": None, "fault": {"status": 410}}])
     for index in range(20, 30):
         get(fleet, index)
-    assert not fleet.machine(16).awake
+    assert not fleet.machine(16).resident
     assert get(fleet, 16)[0] == 410
 
 

@@ -53,7 +53,7 @@ def test_an_entry_says_what_was_asked_and_answered(journal: Journal) -> None:
         "rule": "route",
         "fault": "slow",
         "duration_ns": 1500,
-        "octets": 2,
+        "body_bytes": 2,
         "machine": None,
     }
     assert (entry.path, entry.category) == ("/metadata/identity/oauth2/token", "identity")

@@ -103,7 +103,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "host": {"status": 500, "from": "host"},
     "foreign": {"foreign": True},
     "delay": {"delay": 0.02},
-    "drip": {"drip": {"octets": 200, "every": 0.001}},
+    "drip": {"drip": {"bytes": 200, "every": 0.001}},
     "truncate": {"truncate": 10},
     "reset": {"reset": True},
     "missing": {"missing": ["/apiVersions"]},

@@ -40,9 +40,10 @@ from imdskit.pki import cms
 from imdskit.pki.revocation import crl
 from imdskit.pki.x509 import host_names, parser
 from imdskit.protocol import requests
-from imdskit.verify import bundle, pem
+from imdskit.verify import pem
 from imdskit.verify.aia import LOCATIONS, locations, transport
 from imdskit.verify.aia import Target as Asked
+from imdskit.verify.bundles import bundle
 from imdskit.verify.nonces import NonceIssuer
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
@@ -273,8 +274,8 @@ def bundle_of_three(data: bytes) -> object:
     """A folder whose three files are parted by a line of stars."""
     manifest, _, rest = data.partition(b"\n***\n")
     anchors, _, intermediates = rest.partition(b"\n***\n")
-    names = (bundle.MANIFEST, bundle.ANCHORS, bundle.INTERMEDIATES)
-    return bundle.read(_Folder(dict(zip(names, (manifest, anchors, intermediates), strict=True))), "bundle")  # type: ignore[arg-type]
+    files = dict(zip(bundle.FILES, (manifest, *(anchors, intermediates) * 2), strict=True))
+    return bundle.read(_Folder(files), "bundle")  # type: ignore[arg-type]
 
 
 class _Folder:
@@ -293,7 +294,7 @@ class _Folder:
 
 def bundles() -> tuple[bytes, ...]:
     roots = PACKAGE / "verify" / "roots"
-    return (b"\n***\n".join((roots / name).read_bytes() for name in (bundle.MANIFEST, bundle.ANCHORS, bundle.INTERMEDIATES)),)
+    return (b"\n***\n".join((roots / name).read_bytes() for name in bundle.FILES[:3]),)
 
 
 def head(data: bytes) -> object:

@@ -69,7 +69,7 @@ def test_schedules_approves_and_ends_a_reboot_and_finds_a_broken_signature(page:
     ] == CHECKS
     assert [one.find_element("tag name", "strong").text for one in page.all("#chain > li")][-1] == page.all("#chain strong")[-1].text
     assert len(page.all("#chain > li")) == 3
-    assert "1234567890" in page.text("#anatomy dl")
+    assert "1234567890" in page.text("#inspection dl")
     page.picture("accepted")
 
     page.switch(0)

@@ -5,21 +5,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import ssl
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imdskit.verify import Trust
+
 RUN = Path(__file__).parent / "run.py"
-GOOD = ssl.PEM_cert_to_DER_cert(
-    "-----BEGIN CERTIFICATE-----"
-    + (files("imdskit.verify") / "roots" / "anchors.pem").read_text().split("-----BEGIN CERTIFICATE-----")[1].split("-----END")[0]
-    + "-----END CERTIFICATE-----"
-)
+GOOD = Trust.bundled().anchors[0]
 BLOBS = {"good": GOOD, "bad": GOOD[:-1]}
 
 

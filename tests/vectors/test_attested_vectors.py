@@ -18,7 +18,7 @@ from imdskit.reasons import Reason
 HERE = Path(__file__).parent / "attested"
 
 UNTESTED = {
-    Reason.BUDGET_SPENT: "tests/backends/test_path.py",
+    Reason.BUDGET_SPENT: "tests/pki/test_path.py",
     Reason.DOCUMENT_TOO_OLD: "tests/verify: a policy that the vectors do not set",
     Reason.NONCE_REQUIRED: "tests/verify: a policy that the vectors do not set",
     Reason.REPLAYED: "tests/verify/test_nonce_stores.py: needs a store",

@@ -25,7 +25,7 @@ from imdskit.errors import FetchError, VerificationError
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier, pem
-from imdskit.verify.aia import AiaFetcher, Answer, FetchBudget, Location, Target
+from imdskit.verify.aia import AiaFetcher, FetchBudget, Location, Response, Target
 from imdskit.verify.aia.fetcher import MAX_HOPS, check_issuer
 from imdskit.verify.aia.outcomes import CAPACITY, Outcomes
 from imdskit.verify.intermediate_cache import IntermediateCache
@@ -128,7 +128,7 @@ class Network:
         names: addresses of a host, or an error; a public address by default.
     """
 
-    def __init__(self, files: dict[str, bytes | Answer | Exception | Callable[[], bytes]] | None = None) -> None:
+    def __init__(self, files: dict[str, bytes | Response | Exception | Callable[[], bytes]] | None = None) -> None:
         self.files = files or {}
         self.names: dict[str, Sequence[str] | Exception] = {}
         self.resolved: list[str] = []
@@ -142,17 +142,17 @@ class Network:
             raise found
         return found
 
-    def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Answer:
+    def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:
         assert limit == 16 * 1024
         assert 0 < timeout_ns <= 10 * SECOND
         url = f"http://{target.host}{target.path}"
         self.asked.append((url, address))
-        found = self.files.get(url, Answer(404, b""))
+        found = self.files.get(url, Response(404, b""))
         if isinstance(found, Exception):
             raise found
-        if isinstance(found, Answer):
+        if isinstance(found, Response):
             return found
-        return Answer(200, found if isinstance(found, bytes) else found())
+        return Response(200, found if isinstance(found, bytes) else found())
 
     @property
     def urls(self) -> list[str]:
@@ -175,7 +175,7 @@ class Scene:
         return AiaFetcher(resolver=self.network, transport=self.network, clock=self.clock, **settings)  # type: ignore[arg-type]  # by name
 
     def verifier(self, backend: Backend, aia: AiaFetcher | None, policy: Policy | None = None) -> Verifier:
-        return Verifier(Trust((self.root.der,)), policy, backend=backend, clock=self.clock, aia=aia)
+        return Verifier(Trust((self.root.der,)), policy or Policy.offline_audit(), backend=backend, clock=self.clock, aia=aia)
 
 
 @pytest.fixture
@@ -253,12 +253,12 @@ def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backen
     class Corpus(Network):
         """A file is called as the authority that it certifies; those with two issuers are told apart by "xsign"."""
 
-        def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Answer:  # the protocol's
+        def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:  # the protocol's
             self.asked.append((target.path, address))
             name = target.path.rsplit("/", 1)[1].removesuffix(".crt").replace("%20", " ")
             found = by_name[name.removesuffix(" - xsign")]
             wanted = "DigiCert Global Root G2" if name.endswith("xsign") else ""
-            return Answer(200, next(der for der in found if not wanted or parse_certificate(der).issuer.common_names[-1] == wanted))
+            return Response(200, next(der for der in found if not wanted or parse_certificate(der).issuer.common_names[-1] == wanted))
 
     network = Corpus()
     trust = Trust(Trust.bundled().anchors)
@@ -269,10 +269,10 @@ def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backen
             at = int(datetime.strptime(meta["created_on"], "%m/%d/%y %H:%M:%S -0000").replace(tzinfo=UTC).timestamp()) + 3600
             signed = path.with_name(path.name.replace(".meta", "")).read_bytes()
             with pytest.raises(VerificationError) as refusal:
-                Verifier(trust, backend=backend).verify(signed, at=at)
+                Verifier(trust, Policy.offline_audit(), backend=backend).verify(signed, at=at)
             assert refusal.value.reason is Reason.UNKNOWN_ISSUER
             aia = AiaFetcher(resolver=network, transport=network, budget=FetchBudget())
-            assert len(Verifier(trust, backend=backend, aia=aia).verify(signed, at=at).chain) == 3, meta["id"]
+            assert len(Verifier(trust, Policy.offline_audit(), backend=backend, aia=aia).verify(signed, at=at).chain) == 3, meta["id"]
             count += 1
     assert count == len(network.asked) >= 11
 
@@ -291,7 +291,7 @@ def test_nothing_is_fetched_before_the_signature_is_good(scene: Scene, backend: 
 
 def test_nothing_is_fetched_for_a_document_that_needs_nothing(scene: Scene, backend: Backend) -> None:
     trust = Trust((scene.root.der,), (scene.issuer.der,))
-    Verifier(trust, backend=backend, clock=scene.clock, aia=scene.fetcher()).verify(document(scene.leaf))
+    Verifier(trust, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher()).verify(document(scene.leaf))
     assert not scene.network.resolved
 
 
@@ -315,7 +315,7 @@ def test_a_document_of_a_fetched_issuer_is_still_checked_to_its_end(scene: Scene
 def test_a_fetched_root_is_not_trusted(scene: Scene, backend: Backend) -> None:
     """Everything above the leaf can be had from an allowed place, and still nobody here trusts it."""
     other = Trust((scene.pki.make("Other root").der,))
-    verifier = Verifier(other, backend=backend, clock=scene.clock, aia=scene.fetcher())
+    verifier = Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher())
     with pytest.raises(VerificationError) as refusal:
         verifier.verify(document(scene.leaf))
     assert refusal.value.reason in (Reason.UNKNOWN_ISSUER, Reason.UNTRUSTED_ROOT)
@@ -343,11 +343,11 @@ def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, le
 @pytest.mark.parametrize(
     ("found", "code"),
     [
-        (Answer(301, b""), "redirected"),
-        (Answer(302, b"http://127.0.0.1/"), "redirected"),
-        (Answer(404, b""), "unexpected-status"),
-        (Answer(206, b"0"), "unexpected-status"),
-        (Answer(500, b"oops"), "unexpected-status"),
+        (Response(301, b""), "redirected"),
+        (Response(302, b"http://127.0.0.1/"), "redirected"),
+        (Response(404, b""), "unexpected-status"),
+        (Response(206, b"0"), "unexpected-status"),
+        (Response(500, b"oops"), "unexpected-status"),
         (ConnectionRefusedError("refused"), "unreachable"),
         (OSError("no route"), "unreachable"),
         (FetchError("timed-out", "slow drip"), "timed-out"),
@@ -362,7 +362,7 @@ def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, le
     ids=lambda value: repr(value)[:50],
 )
 def test_an_answer_that_is_no_certificate_is_only_logged(
-    scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: bytes | Answer | Exception, code: str
+    scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: bytes | Response | Exception, code: str
 ) -> None:
     scene.network.files[PLACE + "issuing.crt"] = found
     assert code in refused(scene, backend, caplog)
@@ -559,7 +559,7 @@ def test_a_good_answer_is_remembered_for_a_day(scene: Scene) -> None:
 
 def test_a_bad_answer_is_remembered_for_five_minutes(scene: Scene) -> None:
     fetcher = scene.fetcher()
-    scene.network.files[PLACE + "issuing.crt"] = Answer(404, b"")
+    scene.network.files[PLACE + "issuing.crt"] = Response(404, b"")
     for seconds, asked in ((0, 1), (299, 1), (1, 2)):
         scene.clock.advance(seconds)
         assert issuers(scene, fetcher) == ()
@@ -578,7 +578,7 @@ def test_bad_answers_are_bounded_and_push_out_no_good_one(scene: Scene) -> None:
         with pytest.raises(FetchError):
             outcomes.get(f"bad {number}", fail, SECOND)  # type: ignore[arg-type]  # it does not return
     assert len(outcomes._bad) == CAPACITY
-    assert not outcomes._flights
+    assert not outcomes._single_flight._calls
     assert outcomes.get("good", lambda: pytest.fail("asked again"), SECOND) is good
 
 
@@ -630,7 +630,7 @@ def test_a_fetch_that_is_broken_off_leaves_nobody_waiting(scene: Scene) -> None:
     with pytest.raises(FetchError) as error:
         outcomes.get("address", lambda: pytest.fail("within five minutes"), SECOND)
     assert error.value.code == "unreachable"
-    assert not outcomes._flights
+    assert not outcomes._single_flight._calls
 
 
 def test_what_led_to_an_anchor_is_kept_on_disk_and_found_by_the_next_process(scene: Scene, backend: Backend, tmp_path: Path) -> None:
@@ -646,7 +646,9 @@ def test_what_did_not_lead_to_an_anchor_is_not_kept(scene: Scene, backend: Backe
     cache = IntermediateCache(tmp_path)
     other = Trust((scene.pki.make("Other root").der,))
     with pytest.raises(VerificationError):
-        Verifier(other, backend=backend, clock=scene.clock, aia=scene.fetcher(cache=cache)).verify(document(scene.leaf))
+        Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher(cache=cache)).verify(
+            document(scene.leaf)
+        )
     assert scene.network.asked
     assert cache.load() == ()
 
@@ -669,13 +671,13 @@ class Source:
 
 
 def test_a_source_of_issuers_is_a_protocol(scene: Scene, backend: Backend) -> None:
-    verifier = Verifier(Trust((scene.root.der,)), backend=backend, clock=scene.clock, aia=Source(scene.issuer.der))
+    verifier = Verifier(Trust((scene.root.der,)), Policy.offline_audit(), backend=backend, clock=scene.clock, aia=Source(scene.issuer.der))
     assert verifier.verify(document(scene.leaf)).chain[1] == scene.issuer.der
 
 
 def test_a_source_that_finds_rubbish_changes_nothing(scene: Scene, backend: Backend) -> None:
     source = Source(b"rubbish")
-    verifier = Verifier(Trust((scene.root.der,)), backend=backend, clock=scene.clock, aia=source)
+    verifier = Verifier(Trust((scene.root.der,)), Policy.offline_audit(), backend=backend, clock=scene.clock, aia=source)
     assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
     assert not source.kept
 
@@ -708,7 +710,12 @@ def test_the_emulators_documents_verify_with_its_root_alone(backend: Backend) ->
         places = (Location("127.0.0.1", "/pki/", port),)
 
         def verifier(allowed: tuple[str, ...]) -> Verifier:
-            return Verifier(trust, backend=backend, aia=AiaFetcher(locations=places, allow_addresses=allowed, budget=FetchBudget()))
+            return Verifier(
+                trust,
+                Policy.offline_audit(),
+                backend=backend,
+                aia=AiaFetcher(locations=places, allow_addresses=allowed, budget=FetchBudget()),
+            )
 
         assert reason(verifier(()), signed) is Reason.UNKNOWN_ISSUER
         attestation = verifier(("127.0.0.1",)).verify(signed, nonce="4071882193")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from imdskit.clock import ManualClock
 from imdskit.errors import FetchError
-from imdskit.verify.aia import Answer, Target
+from imdskit.verify.aia import Response, Target
 from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _answer, _Incoming
 
 AT = 1_790_000_000
@@ -75,7 +75,7 @@ def saying(answer: bytes) -> Behaviour:
     return lambda connection: connection.sendall(answer)
 
 
-def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 * SECOND) -> Answer:
+def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 * SECOND) -> Response:
     target = Target("authority.example", server.port, "/pki/a%20b.crt")
     return HttpTransport(clock or ManualClock(AT)).get(target, "127.0.0.1", limit=LIMIT, timeout_ns=timeout_ns)
 
@@ -95,18 +95,18 @@ def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 *
 )
 def test_an_answer_comes_back_whole(head: bytes, body: bytes) -> None:
     with serving(saying(head + body)) as server:
-        assert get(server) == Answer(200, body)
+        assert get(server) == Response(200, body)
 
 
 def test_chunks_are_put_together() -> None:
     answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\x82\r\n2;x=y\r\n\x01\x02\r\n0\r\n\r\n"
     with serving(saying(answer)) as server:
-        assert get(server) == Answer(200, b"0\x82\x01\x02")
+        assert get(server) == Response(200, b"0\x82\x01\x02")
 
 
 def test_the_request_is_plain_and_names_the_host() -> None:
     with serving(saying(b"HTTP/1.1 404 Not Found\r\n\r\n")) as server:
-        assert get(server) == Answer(404, b"")
+        assert get(server) == Response(404, b"")
     (request,) = server.requests
     assert request.startswith(b"GET /pki/a%20b.crt HTTP/1.1\r\n")
     assert f"\r\nHost: authority.example:{server.port}\r\n".encode() in request
@@ -128,7 +128,7 @@ def test_a_redirect_to_the_loopback_is_told_and_not_followed(status: int) -> Non
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nsecret")) as inside:
         location = f"http://127.0.0.1:{inside.port}/secret"
         with serving(saying(f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nno".encode())) as server:
-            assert get(server) == Answer(status, b"")
+            assert get(server) == Response(status, b"")
     assert not inside.requests
 
 
@@ -357,7 +357,7 @@ def test_verify_imports_no_network_until_a_fetcher_is_made() -> None:
     code = (
         "import sys, imdskit.verify\n"
         "from imdskit.verify.aia import AiaFetcher\n"
-        "imdskit.verify.Verifier()\n"
+        "imdskit.verify.Verifier(policy=imdskit.verify.Policy.online())\n"
         "network = {'http', 'http.client', 'socket', 'ssl', 'urllib.request', 'sqlite3'}\n"
         "assert not network & set(sys.modules), network & set(sys.modules)\n"
         "AiaFetcher()\n"

@@ -17,7 +17,8 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.errors import ImdskitError, VerificationError
 from imdskit.protocol import attested
-from imdskit.verify import NonceIssuer, Policy, Trust, Verifier, bundle
+from imdskit.verify import NonceIssuer, Policy, Trust, Verifier
+from imdskit.verify.bundles import bundle
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.stores import MemoryStore
 
@@ -104,12 +105,12 @@ def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
     for given_contents in (contents, pem):
         made = ours(lambda given_contents=given_contents: Trust.from_pem(given_contents))  # type: ignore[misc]  # called at once
         if isinstance(made, Trust):
-            ours(lambda made=made: Verifier(made, backend=backend))  # type: ignore[misc]
+            ours(lambda made=made: Verifier(made, Policy.offline_audit(), backend=backend))  # type: ignore[misc]
         base = Trust((authority().root,))
         for more in (base.with_intermediates, base.with_crls):
             wider = ours(lambda more=more, given_contents=given_contents: more(given_contents))  # type: ignore[misc]
             if isinstance(wider, Trust):
-                ours(lambda wider=wider: Verifier(wider, backend=backend))  # type: ignore[misc]
+                ours(lambda wider=wider: Verifier(wider, Policy.offline_audit(), backend=backend))  # type: ignore[misc]
 
 
 @given(manifest=BYTES, anchors=BYTES)

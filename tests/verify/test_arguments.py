@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import ANCHORS, AT, CASES, INTERMEDIATES, TRUST
+from attested_vectors import case as case_of
 
 from imdskit import backends, cli
 from imdskit.backends.contract import Backend
-from imdskit.backends.python import checker
+from imdskit.backends.python import cache
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier
 
-ATTESTED = Path(__file__).parent.parent / "vectors" / "attested"
 SAMPLE = Path(cli.__file__).parent / "emulator" / "documentation-sample.json"
-SETTING, *CASES = (json.loads(line) for line in (ATTESTED / "vectors.ndjson").read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-DOCUMENT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
-TRUST = Trust(ANCHORS, INTERMEDIATES)
+DOCUMENT: str = case_of("revocation/none-revoked")["document"]
 
 Wrong = Callable[[Verifier], object]
 
@@ -42,13 +38,13 @@ Wrong = Callable[[Verifier], object]
 )
 def test_a_mistake_of_the_caller_is_told(call: Wrong, message: str, backend: Backend) -> None:
     with pytest.raises(UsageError, match="bad-argument") as error:
-        call(Verifier(TRUST, backend=backend))
+        call(Verifier(TRUST, Policy.offline_audit(), backend=backend))
     assert error.value.message == message
     assert error.value.location
 
 
 def test_a_time_with_a_zone_is_the_second_that_it_means(backend: Backend) -> None:
-    assert Verifier(TRUST, backend=backend).verify(DOCUMENT, at=datetime.fromtimestamp(AT, UTC)).at == AT
+    assert Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(DOCUMENT, at=datetime.fromtimestamp(AT, UTC)).at == AT
 
 
 @pytest.mark.parametrize(
@@ -86,9 +82,18 @@ def test_what_a_preset_relaxes_is_in_the_attestation_and_in_the_report(backend: 
     assert {"chain", "revocation"} <= {check for check, why in left_out.items() if why == "left out by the policy"}
 
 
-@pytest.mark.parametrize("name", ["default", "online", "offline_audit", "legacy_sample"])
+def test_a_verifier_without_a_policy_is_refused() -> None:
+    for make in (Verifier, lambda: Verifier(TRUST), lambda: Verifier(TRUST, None), lambda: Verifier(policy=None)):  # type: ignore[call-overload]
+        with pytest.raises(UsageError) as error:
+            make()
+        assert error.value.location == "policy"
+        assert "Policy.online()" in error.value.hint
+        assert "Policy.offline_audit()" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["online", "offline_audit", "legacy_sample"])
 def test_a_preset_is_the_policy_of_its_name(name: str) -> None:
-    assert Policy.preset(name) == (Policy() if name == "default" else getattr(Policy, name)())
+    assert Policy.preset(name) == getattr(Policy, name)()
 
 
 def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +109,7 @@ def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.Monkey
         return found
 
     with_room = answers()
-    monkeypatch.setattr(checker, "MAX_SIGNERS", 1)
+    monkeypatch.setattr(cache, "CACHED_SIGNERS", 1)
     assert answers() == with_room
     assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2
 
@@ -128,6 +133,6 @@ def test_something_else_than_contents_is_told(given: Any) -> None:
 
 
 def test_a_backend_may_be_named(backend: Backend) -> None:
-    assert Verifier(TRUST, backend=backend.name).verify(DOCUMENT, at=AT).backend == backend.name
+    assert Verifier(TRUST, Policy.offline_audit(), backend=backend.name).verify(DOCUMENT, at=AT).backend == backend.name
     with pytest.raises(UsageError):
-        Verifier(TRUST, backend="fortran")
+        Verifier(TRUST, Policy.offline_audit(), backend="fortran")

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import pickle
-from pathlib import Path
 
 import pytest
+from attested_vectors import CASES, SETTING, TRUST
 
 from imdskit import backends
 from imdskit.backends.contract import Backend
-from imdskit.verify import Attestation, Trust, Verifier
+from imdskit.verify import Attestation, Policy, Verifier
 
-FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = map(json.loads, FILE.read_text(encoding="ascii").splitlines())
-TRUST = Trust(tuple(map(base64.b64decode, SETTING["anchors"])), tuple(map(base64.b64decode, SETTING["intermediates"])))
 JSON, DER = (base64.b64decode(case["document"]) for name in ("envelope/json", "envelope/der") for case in CASES if case["id"] == name)
 
 
 @pytest.fixture
 def attestation(backend: Backend) -> Attestation:
-    return Verifier(TRUST, backend=backend).verify(JSON, at=SETTING["at"])
+    return Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(JSON, at=SETTING["at"])
 
 
 def test_the_same_document_in_another_envelope_gives_an_equal_one(backend: Backend, attestation: Attestation) -> None:
-    other = Verifier(TRUST, backend=backend).verify(DER, at=SETTING["at"])
+    other = Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(DER, at=SETTING["at"])
     assert other == attestation
     assert len({other, attestation}) == 1
-    assert Verifier(TRUST, backend=backend).verify(DER, at=SETTING["at"] + 1) != attestation
+    assert Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(DER, at=SETTING["at"] + 1) != attestation
     assert attestation != attestation.claims
 
 
@@ -41,7 +37,7 @@ def test_it_can_be_sent_to_another_process_and_copied(attestation: Attestation) 
 
 
 def test_backends_give_the_same_but_for_their_names(attestation: Attestation) -> None:
-    specification = Verifier(TRUST, backend=backends.get("python")).verify(JSON, at=SETTING["at"])
+    specification = Verifier(TRUST, Policy.offline_audit(), backend=backends.get("python")).verify(JSON, at=SETTING["at"])
     assert attestation.to_json() | {"backend": ""} == specification.to_json() | {"backend": ""}
 
 

@@ -10,7 +10,7 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.errors import UsageError, VerificationError
 from imdskit.reasons import Reason
-from imdskit.verify import Verifier
+from imdskit.verify import Policy, Verifier
 
 AT = 1_790_000_000
 MIB = 1024 * 1024
@@ -59,7 +59,7 @@ CASES: dict[str, tuple[object, Reason]] = {
 
 @pytest.mark.parametrize(("document", "reason"), CASES.values(), ids=CASES.keys())
 def test_bad_input_gets_a_reason_at_once(document: bytes | str, reason: Reason, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     start = time.process_time()
     with pytest.raises(VerificationError) as refusal:
         verifier.verify(document, at=AT)
@@ -74,10 +74,10 @@ def test_bad_input_gets_a_reason_at_once(document: bytes | str, reason: Reason, 
 @pytest.mark.parametrize("document", [None, 1, ["x"], {"encoding": "pkcs7"}], ids=repr)
 def test_a_document_of_the_wrong_type_is_a_usage_error(document: object, backend: Backend) -> None:
     with pytest.raises(UsageError):
-        Verifier(backend=backend).verify(document, at=AT)  # type: ignore[arg-type]  # the mistake is the subject
+        Verifier(policy=Policy.offline_audit(), backend=backend).verify(document, at=AT)  # type: ignore[arg-type]  # the mistake is the subject
 
 
 @pytest.mark.parametrize("at", ["2026-01-01", 1.5, True], ids=repr)
 def test_a_time_of_the_wrong_type_is_a_usage_error(at: object, backend: Backend) -> None:
     with pytest.raises(UsageError):
-        Verifier(backend=backend).verify(b"x", at=at)  # type: ignore[arg-type]  # the mistake is the subject
+        Verifier(policy=Policy.offline_audit(), backend=backend).verify(b"x", at=at)  # type: ignore[arg-type]  # the mistake is the subject

@@ -189,10 +189,10 @@ def renewed() -> list[tuple[str, Callable[[Path], tuple[Any, Callable[[], object
     """Objects with a lock, and what the child does that needs it."""
     clock = ManualClock(AT)
 
-    def checker(_: Path) -> tuple[Any, Callable[[], object]]:
+    def cache(_: Path) -> tuple[Any, Callable[[], object]]:
         one = one_authority()
         verifier = Verifier(Trust((one.root,), (one.issuing,)), Policy(), backend="python", clock=clock)
-        return verifier._trusting.checker, lambda: verifier.verify(document(one, 1)).claims.nonce
+        return verifier._trusting.checker._cache, lambda: verifier.verify(document(one, 1)).claims.nonce
 
     def verifier(_: Path) -> tuple[Any, Callable[[], object]]:
         one = one_authority()
@@ -211,7 +211,7 @@ def renewed() -> list[tuple[str, Callable[[Path], tuple[Any, Callable[[], object
         bucket = Bucket(1, 1, 1)
         return bucket, lambda: bucket.take(0) + 1
 
-    return [("checker", checker), ("verifier", verifier), ("outcomes", outcomes), ("budget", budget), ("bucket", bucket)]
+    return [("cache", cache), ("verifier", verifier), ("outcomes", outcomes), ("budget", budget), ("bucket", bucket)]
 
 
 @pytest.mark.parametrize(("_name", "make"), renewed(), ids=[name for name, _ in renewed()])
@@ -456,7 +456,7 @@ except RuntimeError:
     pass
 else:
     sys.exit("a thread was started")
-for threads in (None, 1, 8, 100_000):
+for threads in (None, 1, 8, 1024):
     verdicts = list(verifier.verify_many(documents, threads=threads))
     assert [verdict.claims.nonce for verdict in verdicts] == [str(number % 4) for number in range(len(documents))]
     assert verifier.verify_columns(documents, here.AT, threads=threads).rows == len(documents)
@@ -486,7 +486,7 @@ def test_where_no_thread_can_be_started_the_caller_does_the_work(backend: Backen
     assert ended.stdout == "good\n", ended.stderr
 
 
-def test_a_hundred_thousand_threads_are_not_started(backend: Backend) -> None:
+def test_no_more_threads_are_started_than_there_are_processors(backend: Backend) -> None:
     verifier, documents = batch(backend)
     most = 0
     done = threading.Event()
@@ -503,7 +503,7 @@ def test_a_hundred_thousand_threads_are_not_started(backend: Backend) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        verdicts = list(verifier.verify_many(documents + rubbish, threads=100_000))
+        verdicts = list(verifier.verify_many(documents + rubbish, threads=1024))
     finally:
         done.set()
         watcher.join()

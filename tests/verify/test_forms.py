@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import ANCHORS, AT, TRUST
+from attested_vectors import case as case_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imdskit.backends.contract import Backend
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason, Stage
-from imdskit.verify import Trust, Verifier, forms
+from imdskit.verify import Policy, Trust, Verifier, forms
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
-TRUST = Trust(ANCHORS, INTERMEDIATES)
-TEXT: str = next(case["document"] for case in CASES if case["id"] == "revocation/none-revoked")
+TEXT: str = case_of("revocation/none-revoked")["document"]
 DER = base64.b64decode(TEXT)
 WRAPPED = "\n".join(TEXT[start : start + 64] for start in range(0, len(TEXT), 64))
 JSON = json.dumps({"encoding": "pkcs7", "signature": TEXT}, separators=(",", ":"))
@@ -173,12 +170,12 @@ def refusal(verifier: Verifier, document: str | bytes) -> VerificationError:
 
 @pytest.mark.parametrize("document", ACCEPTED.values(), ids=ACCEPTED)
 def test_these_forms_are_accepted(document: str | bytes, backend: Backend) -> None:
-    assert Verifier(TRUST, backend=backend).verify(document, at=AT).claims.nonce == "4071882193"
+    assert Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(document, at=AT).claims.nonce == "4071882193"
 
 
 @pytest.mark.parametrize(("document", "words"), FORMS.values(), ids=FORMS)
 def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str, backend: Backend) -> None:
-    verifier = Verifier(TRUST, backend=backend)
+    verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     found = refusal(verifier, document)
     form, _, remedy = found.hint.partition(". ")
     assert form.startswith("The document is ")
@@ -195,19 +192,19 @@ def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str
 
 @pytest.mark.parametrize("document", [document for document, _ in FORMS.values()], ids=FORMS)
 def test_reason_and_location_are_those_of_the_checks_on_both_backends(document: str | bytes, backend: Backend) -> None:
-    verifier = Verifier(TRUST, backend=backend)
+    verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     octets = document.encode() if isinstance(document, str) else document
     with pytest.raises(VerificationError) as bare:
         verifier._trusting.checker.check(octets, AT, None)
     found = refusal(verifier, document)
     assert (found.reason, found.location, found.detail) == (bare.value.reason, bare.value.location, bare.value.detail)
-    python = refusal(Verifier(TRUST, backend="python"), document)
+    python = refusal(Verifier(TRUST, Policy.offline_audit(), backend="python"), document)
     assert (found.reason, found.location, found.hint) == (python.reason, python.location, python.hint)
 
 
 def test_the_recorded_forms_are_named(shared: Path, backend: Backend) -> None:
     folder = shared / "cases" / "forms"
-    verifier = Verifier(Trust.from_pem((folder / "emulator-root.pem").read_bytes()), backend=backend)
+    verifier = Verifier(Trust.from_pem((folder / "emulator-root.pem").read_bytes()), Policy.offline_audit(), backend=backend)
     words = {
         "curl-i-with-head.txt": "HTTP response",
         "jq-quoted.txt": "quotes",
@@ -224,7 +221,7 @@ def test_the_recorded_forms_are_named(shared: Path, backend: Backend) -> None:
     [b"", b" \r\n", b"something else", base64.b64encode(b"something else"), b"{" * 60_000, b"0", b"\x30\x80\x00\x00"],
 )
 def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backend: Backend) -> None:
-    found = refusal(Verifier(TRUST, backend=backend), document)
+    found = refusal(Verifier(TRUST, Policy.offline_audit(), backend=backend), document)
     assert found.hint == found.reason.hint
 
 
@@ -236,7 +233,7 @@ def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backe
     )
 )
 def test_nothing_but_a_refusal_comes_of_any_document(backend: Backend, document: str | bytes) -> None:
-    verifier = Verifier(TRUST, backend=backend)
+    verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     try:
         verifier.verify(document, at=AT)
     except VerificationError as found:

@@ -39,7 +39,7 @@ def documents(shared: Path, *, genuine: bool) -> list[tuple[str, bytes, int]]:
 
 
 def test_every_genuine_document_verifies_an_hour_after_it_was_made(shared: Path, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for name, document, at in documents(shared, genuine=True):
         attestation = verifier.verify(document, at=at + HOUR)
         assert attestation.cloud.name == ("usgovernment" if "usgov" in name else "public"), name
@@ -50,7 +50,7 @@ def test_every_genuine_document_verifies_an_hour_after_it_was_made(shared: Path,
 
 
 def test_every_genuine_document_has_expired_seven_hours_after_it_was_made(shared: Path, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         with pytest.raises(VerificationError) as refusal:
             verifier.verify(document, at=at + 7 * HOUR)
@@ -70,7 +70,7 @@ def test_a_genuine_document_is_refused_for_another_cloud(shared: Path, backend: 
 def test_a_genuine_document_answers_its_own_nonce_only(shared: Path, backend: Backend) -> None:
     verifier = Verifier(policy=Policy.online(max_age=2 * HOUR), backend=backend)
     for _, document, at in documents(shared, genuine=True):
-        nonce = Verifier(backend=backend).verify(document, at=at + HOUR).claims.nonce
+        nonce = Verifier(policy=Policy.offline_audit(), backend=backend).verify(document, at=at + HOUR).claims.nonce
         assert verifier.verify(document, at=at + HOUR, nonce=nonce).claims.nonce == nonce
         for other, reason in ((nonce + "0", Reason.NONCE_MISMATCH), ("", Reason.NONCE_MISMATCH), (None, Reason.NONCE_REQUIRED)):
             with pytest.raises(VerificationError) as refusal:
@@ -83,14 +83,14 @@ def test_the_controls_are_refused_each_for_its_own_reason(shared: Path, backend:
     for name, document, at in documents(shared, genuine=False):
         reason, why = CONTROLS[name[:2]]
         with pytest.raises(VerificationError) as refusal:
-            Verifier(backend=backend).verify(document, at=at + HOUR)
+            Verifier(policy=Policy.offline_audit(), backend=backend).verify(document, at=at + HOUR)
         assert refusal.value.reason is reason, why
         seen.add(name[:2])
     assert seen == set(CONTROLS)
 
 
 def test_the_three_ways_to_write_a_document_down_mean_the_same(shared: Path, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     _, document, at = documents(shared, genuine=True)[0]
     bare = json.loads(document)["signature"]
     wrapped = "\r\n".join(bare[i : i + 64] for i in range(0, len(bare), 64))
@@ -113,7 +113,7 @@ def test_memory_changes_the_time_and_never_the_answer(shared: Path, backend: Bac
 
 
 def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for name, document, at in documents(shared, genuine=True) + documents(shared, genuine=False):
         for second in (at + HOUR, at + 7 * HOUR):
             report = verifier.explain(document, at=second)
@@ -131,5 +131,5 @@ def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
 
 def test_an_attestation_names_the_backend_that_really_decided(shared: Path, backend: Backend) -> None:
     _, document, at = documents(shared, genuine=True)[0]
-    decided = Verifier(backend=backend).verify(document, at=at + HOUR).backend
+    decided = Verifier(policy=Policy.offline_audit(), backend=backend).verify(document, at=at + HOUR).backend
     assert decided == (backend.name if "checker" in backend.native else "python")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.intermediate_cache import MAX_BYTES, IntermediateCache
 
 CERTIFICATES = Trust.bundled().intermediates
@@ -36,7 +36,7 @@ def test_it_serves_a_trust_without_any_fetcher(tmp_path: Path) -> None:
     cache.keep(ONE)
     trust = Trust(Trust.bundled().anchors).with_intermediates(*cache.load())
     assert trust.intermediates == (ONE,)
-    Verifier(trust)
+    Verifier(trust, Policy.offline_audit())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from imdskit.emulator.authority import Authority
 from imdskit.errors import VerificationError
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import EMULATED_AUTHORITY, Reason, hint_for
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 from .azure_chain import AT, Azure, document, leaf, make
 
@@ -21,7 +21,7 @@ TRUST = Trust((AZURE.digicert.der,), (AZURE.cross.der,))
 
 
 def refusal(signed: bytes, backend: Backend, trust: Trust = TRUST) -> VerificationError:
-    verifier = Verifier(trust, backend=backend)
+    verifier = Verifier(trust, Policy.offline_audit(), backend=backend)
     with pytest.raises(VerificationError) as refused:
         verifier.verify(signed, at=AT)
     assert refused.value.reason is Reason.UNKNOWN_ISSUER

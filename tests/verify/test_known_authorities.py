@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imdskit.backends.contract import Backend
-from imdskit.verify import Trust, Verifier, doctor
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.bundles import doctor
 
 from .azure_chain import AT, Azure, document, leaf
 
@@ -48,7 +49,7 @@ def test_explain_names_the_whole_chain_below_each_of_the_eight(number: int, back
     azure = Azure()
     issuer = azure.ocsp(number)
     signed = document(leaf(issuer))
-    verifier = Verifier(Trust((azure.digicert.der,), (azure.cross.der, issuer.der)), backend=backend)
+    verifier = Verifier(Trust((azure.digicert.der,), (azure.cross.der, issuer.der)), Policy.offline_audit(), backend=backend)
     names = ["metadata.azure.com", f"Microsoft TLS G2 RSA CA OCSP {number:02}", "Microsoft TLS RSA Root G2", "DigiCert Global Root G2"]
     report = verifier.explain(signed, at=AT)
     assert report.ok
@@ -60,5 +61,5 @@ def test_explain_names_the_whole_chain_below_each_of_the_eight(number: int, back
 def test_the_chain_ends_at_the_new_root_where_that_is_an_anchor(number: int, backend: Backend) -> None:
     azure = Azure()
     issuer = azure.ocsp(number)
-    verifier = Verifier(Trust((azure.digicert.der, azure.root.der), (azure.cross.der, issuer.der)), backend=backend)
+    verifier = Verifier(Trust((azure.digicert.der, azure.root.der), (azure.cross.der, issuer.der)), Policy.offline_audit(), backend=backend)
     assert verifier.verify(document(leaf(issuer)), at=AT).chain[1:] == (issuer.der, azure.root.der)

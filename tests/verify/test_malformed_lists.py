@@ -9,7 +9,7 @@ from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Backend
 from imdskit.emulator.authority import certificates
 from imdskit.errors import TrustError
-from imdskit.verify import Trust, Verifier
+from imdskit.verify import Policy, Trust, Verifier
 
 AT = 1_800_000_000
 SCOPE, REASON, ISSUER, UNKNOWN = "2.5.29.28", "2.5.29.21", "2.5.29.29", "1.3.6.1.4.1.99999.1"
@@ -84,7 +84,7 @@ MALFORMED = {
 def test_what_is_wrong_with_a_list_is_told_with_its_place(crl: bytes, message: str, place: str, backend: Backend) -> None:
     trust = Trust((Trust.bundled().anchors[0],), crls=(revocation_list(), crl))
     with pytest.raises(TrustError) as error:
-        Verifier(trust, backend=backend)
+        Verifier(trust, Policy.offline_audit(), backend=backend)
     path, _, offset = error.value.location.partition("@")
     assert (error.value.code, error.value.message) == ("bad-trust", f"Not a certificate revocation list: {message}")
     assert path == f"crls[1] {place}"
@@ -96,7 +96,7 @@ def test_both_backends_name_the_same_octet(backend: Backend) -> None:
         said = set()
         for one in (backends.get("python"), backend):
             with pytest.raises(TrustError) as error:
-                Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), backend=one)
+                Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), Policy.offline_audit(), backend=one)
             said.add(str(error.value))
         assert len(said) == 1
 
@@ -112,4 +112,4 @@ def test_both_backends_name_the_same_octet(backend: Backend) -> None:
     ids=["unknown-extension-of-an-entry", "other-names-of-an-issuer"],
 )
 def test_what_nobody_has_to_understand_makes_no_list_bad(crl: bytes, backend: Backend) -> None:
-    Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), backend=backend)
+    Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), Policy.offline_audit(), backend=backend)

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from attested_vectors import CASES, SETTING
 
 from imdskit.backends.contract import Backend, Checker, Setup, Signed
 from imdskit.errors import VerificationError
@@ -18,8 +19,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
 from tlv import KINDS
 
-FILE = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in FILE.read_text(encoding="ascii").splitlines())
 SEEDS = ("envelope/der", "attributes/bound", "structure/extra-certificate-before", "issuer/sent-along", "algorithm/sha384")
 MUTATIONS = 1500
 """For each of the good documents."""

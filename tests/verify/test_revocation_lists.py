@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import AT, SETTING
+from attested_vectors import case as case_of
+from attested_vectors import document as document_of
 
 from imdskit.backends.contract import Backend
 from imdskit.cli import main
@@ -21,12 +23,9 @@ from imdskit.pki.x509.parser import parse_certificate
 from imdskit.protocol import attested
 from imdskit.verify import Policy, Trust, Verifier
 
-VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-AT: int = SETTING["at"]
-ROOT_LIST, ISSUING_LIST = next(case["crls"] for case in CASES if case["id"] == "revocation/none-revoked")
-REVOKED = next(case["crls"][1] for case in CASES if case["id"] == "revocation/signer")
-DOCUMENT = base64.b64decode(next(case["document"] for case in CASES if case["id"] == "revocation/signer"))
+ROOT_LIST, ISSUING_LIST = case_of("revocation/none-revoked")["crls"]
+REVOKED = case_of("revocation/signer")["crls"][1]
+DOCUMENT = document_of("revocation/signer")
 DAY = 86_400
 
 
@@ -67,7 +66,7 @@ def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
     some = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
     said = []
     for trust in (TRUST, some, TRUST.with_crls(pem("X509 CRL", REVOKED))):
-        report = Verifier(trust, backend=backend).explain(DOCUMENT, at=AT)
+        report = Verifier(trust, Policy.offline_audit(), backend=backend).explain(DOCUMENT, at=AT)
         said += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
     assert said == [
         ("skip", "no revocation lists were given"),
@@ -108,7 +107,7 @@ def test_a_file_that_holds_no_list_is_told(file: bytes, message: str) -> None:
 
 def test_what_is_no_list_is_told_when_a_verifier_is_made(backend: Backend) -> None:
     with pytest.raises(TrustError) as error:
-        Verifier(replace(TRUST, crls=(base64.b64decode(ROOT_LIST), b"0\x00")), backend=backend)
+        Verifier(replace(TRUST, crls=(base64.b64decode(ROOT_LIST), b"0\x00")), Policy.offline_audit(), backend=backend)
     assert (error.value.code, error.value.location) == ("bad-trust", "crls[1] certificateList.tbsCertList@2")
 
 
@@ -116,12 +115,12 @@ def test_the_lists_that_the_emulator_publishes_speak_for_its_certificates(backen
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)
     document = signed_document.message(authority.signer(), attested.content({"vmId": "a machine"}, "2021-02-01", AT, "4071882193"))
     trust = Trust((authority.root,), (authority.issuing,))
-    chain = Verifier(trust, backend=backend).verify(document, at=AT).chain
+    chain = Verifier(trust, Policy.offline_audit(), backend=backend).verify(document, at=AT).chain
     lists = [authority.download(_address_of_list(der).removeprefix("http://127.0.0.1:8080")) for der in chain[:-1]]
     both = replace(trust, crls=tuple(found[1] for found in lists if found))
-    assert Verifier(both, backend=backend).verify(document, at=AT).chain == chain
+    assert Verifier(both, Policy.offline_audit(), backend=backend).verify(document, at=AT).chain == chain
     with pytest.raises(VerificationError, match="revocation-unknown"):
-        Verifier(replace(both, crls=both.crls[:1]), backend=backend).verify(document, at=AT)
+        Verifier(replace(both, crls=both.crls[:1]), Policy.offline_audit(), backend=backend).verify(document, at=AT)
 
 
 def _address_of_list(der: bytes) -> str:

@@ -115,11 +115,11 @@ SETTINGS: dict[str, tuple[Make, list[object]]] = {
     "trust.crls": (lambda value: Trust((b"0",), crls=value), NO_TUPLES),
     "trust.origin": (lambda value: Trust((b"0",), origin=value), NO_TEXTS),
     "trust.date": (lambda value: Trust((b"0",), date=value), NO_TEXTS),
-    "trust": (lambda value: Verifier(value), [(), [], 0, "", b"", False, "roots.pem", Path("roots.pem")]),
-    "policy": (lambda value: Verifier(policy=value), [(), 0, "", False, "online", Limits(), Policy]),
-    "backend": (lambda value: Verifier(backend=value), [0, "", False, b"rust", "fortran", [], Backend]),
-    "clock": (lambda value: Verifier(clock=value), [*NO_CLOCKS, 0, ""]),
-    "aia": (lambda value: Verifier(aia=value), [0, "", False, True, object(), AiaFetcher]),
+    "trust": (lambda value: Verifier(value, Policy.online()), [(), [], 0, "", b"", False, "roots.pem", Path("roots.pem")]),
+    "policy": (lambda value: Verifier(policy=value), [None, (), 0, "", False, "online", Limits(), Policy]),
+    "backend": (lambda value: Verifier(policy=Policy.offline_audit(), backend=value), [0, "", False, b"rust", "fortran", [], Backend]),
+    "clock": (lambda value: Verifier(policy=Policy.offline_audit(), clock=value), [*NO_CLOCKS, 0, ""]),
+    "aia": (lambda value: Verifier(policy=Policy.offline_audit(), aia=value), [0, "", False, True, object(), AiaFetcher]),
     "capacity": (MemoryStore, [*NO_NUMBERS, None, 0]),
     "clock of a memory store": (lambda value: MemoryStore(clock=value), NO_CLOCKS),
     "path": (SqliteStore, [None, 7, "", "a\0b", b"file", ["file"]]),
@@ -178,7 +178,7 @@ def test_a_bad_setting_is_named(name: str, make: Make, bad: list[object]) -> Non
 )
 def test_a_number_of_threads_is_checked_at_the_call(call: Callable[[Verifier, object], object], threads: object, backend: Backend) -> None:
     with pytest.raises(UsageError) as error:
-        call(Verifier(backend=backend), threads)
+        call(Verifier(policy=Policy.offline_audit(), backend=backend), threads)
     assert error.value.location == "threads"
 
 
@@ -207,7 +207,7 @@ BAD_TIMES = [
 
 @pytest.mark.parametrize("at", BAD_TIMES, ids=lambda at: str(at))
 def test_a_bad_time_is_named(at: Any, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for call in (verifier.verify, verifier.explain):
         with pytest.raises(UsageError) as error:
             call(b"x", at=at)
@@ -216,7 +216,7 @@ def test_a_bad_time_is_named(at: Any, backend: Backend) -> None:
 
 
 def test_time_and_nonce_are_given_by_name(backend: Backend) -> None:
-    verifier: Any = Verifier(backend=backend)
+    verifier: Any = Verifier(policy=Policy.offline_audit(), backend=backend)
     for call in (verifier.verify, verifier.explain, verifier.verify_many):
         with pytest.raises(TypeError, match="positional"):
             call(b"x", "4071882193")
@@ -224,7 +224,7 @@ def test_time_and_nonce_are_given_by_name(backend: Backend) -> None:
 
 @pytest.mark.parametrize("document", [None, 7, ["x"], {"encoding": "pkcs7"}, object(), True], ids=lambda one: type(one).__name__)
 def test_a_document_of_the_wrong_type_is_named(document: Any, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     calls: dict[str, Callable[[], object]] = {
         "document": lambda: verifier.verify(document, at=7),
         "document ": lambda: verifier.explain(document, at=7),
@@ -240,7 +240,10 @@ def test_a_document_of_the_wrong_type_is_named(document: Any, backend: Backend) 
 
 @pytest.mark.parametrize("documents", [None, 7, b"one document", "one document"], ids=repr)
 def test_one_document_is_not_many(documents: Any, backend: Backend) -> None:
-    for call in (lambda: Verifier(backend=backend).verify_many(documents), lambda: Verifier(backend=backend).verify_columns(documents, 7)):
+    for call in (
+        lambda: Verifier(policy=Policy.offline_audit(), backend=backend).verify_many(documents),
+        lambda: Verifier(policy=Policy.offline_audit(), backend=backend).verify_columns(documents, 7),
+    ):
         with pytest.raises(UsageError) as error:
             call()
         assert error.value.location == "documents"
@@ -262,13 +265,13 @@ def test_one_document_is_not_many(documents: Any, backend: Backend) -> None:
 )
 def test_times_and_nonces_are_one_for_each_document(name: str, value: Any, location: str, backend: Backend) -> None:
     with pytest.raises(UsageError) as error:
-        Verifier(backend=backend).verify_many([b"x", b"y"], **{name: value})
+        Verifier(policy=Policy.offline_audit(), backend=backend).verify_many([b"x", b"y"], **{name: value})
     assert error.value.location == location
 
 
 @pytest.mark.parametrize("nonce", [7, b"4071882193", ["4071882193"], True], ids=repr)
 def test_a_nonce_of_the_wrong_type_is_named(nonce: Any, backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for call in (verifier.verify, verifier.explain):
         with pytest.raises(UsageError) as error:
             call(b"x", nonce=nonce)
@@ -278,7 +281,7 @@ def test_a_nonce_of_the_wrong_type_is_named(nonce: Any, backend: Backend) -> Non
 @pytest.mark.parametrize("store", [None, 7, MemoryStore, {}], ids=repr)
 def test_a_store_that_is_none_is_named(store: Any) -> None:
     with pytest.raises(UsageError) as error:
-        Verifier().verify_once(b"x", None, store)
+        Verifier(policy=Policy.offline_audit()).verify_once(b"x", None, store)
     assert error.value.location == "store"
 
 
@@ -291,7 +294,7 @@ class Broken(ManualClock):
 
 def test_a_clock_that_says_no_second_is_named(backend: Backend) -> None:
     with pytest.raises(UsageError) as error:
-        Verifier(backend=backend, clock=Broken(7)).verify(b"x")
+        Verifier(policy=Policy.offline_audit(), backend=backend, clock=Broken(7)).verify(b"x")
     assert error.value.location == "clock"
 
 
@@ -331,5 +334,5 @@ def test_what_was_found_is_shown_in_few_words(value: object) -> None:
 
 
 def test_a_time_with_a_zone_may_be_a_fraction(backend: Backend) -> None:
-    verifier = Verifier(backend=backend)
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     assert verifier.explain(b"x", at=datetime(2026, 1, 1, 0, 0, 0, 999_999, UTC)).at == int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())

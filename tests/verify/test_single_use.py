@@ -373,4 +373,4 @@ def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, back
 def test_a_nonce_cannot_outlive_what_a_store_remembers(times: dict[str, int]) -> None:
     with pytest.raises(UsageError) as refusal:
         NonceIssuer([b"k" * 32], **times)
-    assert f"must be a whole number from 0 to {next(iter(times.values())) - 1}" in refusal.value.message
+    assert refusal.value.location in times

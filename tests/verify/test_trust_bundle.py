@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -17,12 +18,28 @@ from imdskit.errors import TrustError, UsageError
 from imdskit.verify import Trust, pem
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A copy of the bundled one."""
+@pytest.fixture(params=["pem", "der"])
+def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of the bundled one, in each format."""
+    folder = tmp_path / "bundle"
     with as_file(files("imdskit.verify") / "roots") as roots:
-        shutil.copytree(roots, tmp_path / "bundle")
-    return tmp_path / "bundle"
+        shutil.copytree(roots, folder)
+    if request.param == "pem":
+        for member in ("anchors", "intermediates"):
+            (folder / f"{member}.der").unlink()
+            (folder / f"{member}.pem").write_text("Ours:\n" + "".join(map(pem_of, getattr(Trust.bundled(), member))))
+        change(folder, format="imdskit-trust-bundle/1")
+    return folder
+
+
+def pem_of(der: bytes) -> str:
+    return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode()}-----END CERTIFICATE-----\n"
+
+
+def certificates(folder: Path, member: str) -> Path:
+    """The file of the anchors or of the intermediates."""
+    [path] = folder.glob(f"{member}.*")
+    return path
 
 
 def change(folder: Path, **members: object) -> None:
@@ -30,14 +47,16 @@ def change(folder: Path, **members: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **members}))
 
 
-def without_last(folder: Path, name: str) -> None:
-    text = (folder / name).read_text()
-    (folder / name).write_text(text[: text.rindex("-----BEGIN CERTIFICATE-----")])
+def without_last(folder: Path, member: str) -> None:
+    path = certificates(folder, member)
+    data = path.read_bytes()
+    length = len(getattr(Trust.bundled(), member)[-1])
+    path.write_bytes(data[: data.rindex(b"-----BEGIN CERTIFICATE-----")] if path.suffix == ".pem" else data[:-length])
 
 
 def exchange_anchor(folder: Path, der: bytes) -> None:
     """One anchor only, and the list right."""
-    (folder / "anchors.pem").write_bytes(der)
+    certificates(folder, "anchors").write_bytes(der)
     change(folder, anchors=[sha256(der).hexdigest()])
 
 
@@ -55,7 +74,7 @@ def test_a_bundle_replaces_the_bundled_one(bundle: Path) -> None:
     authority = Authority(ManualClock(1_790_000_000), "http://127.0.0.1:8080", seed=5)
     exchange_anchor(bundle, authority.root)
     change(bundle, intermediates=[], date="2027-01-31")
-    (bundle / "intermediates.pem").unlink()
+    certificates(bundle, "intermediates").unlink()
     trust = Trust.from_bundle(bundle)
     assert (trust.anchors, trust.intermediates, trust.date) == ((authority.root,), (), "2027-01-31")
 
@@ -72,7 +91,7 @@ def forged_root(folder: Path) -> None:
 def end_entity(folder: Path) -> None:
     authority = Authority(ManualClock(1_790_000_000), "http://127.0.0.1:8080", seed=5)
     der = authority.signer().certificate
-    (folder / "intermediates.pem").write_bytes(der)
+    certificates(folder, "intermediates").write_bytes(der)
     change(folder, intermediates=[sha256(der).hexdigest()])
 
 
@@ -81,8 +100,8 @@ def no_certificate(folder: Path) -> None:
 
 
 def twice(folder: Path) -> None:
-    path = folder / "anchors.pem"
-    path.write_text(path.read_text() * 2)
+    path = certificates(folder, "anchors")
+    path.write_bytes(path.read_bytes() * 2)
 
 
 FIRST = sha256(Trust.bundled().anchors[0]).hexdigest()
@@ -94,7 +113,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a list": (lambda f: (f / "bundle.json").write_text("[]"), "bad-bundle", "bundle.json"),
     "member twice": (lambda f: (f / "bundle.json").write_text('{"date":"a","date":"b"}'), "bad-bundle", "bundle.json"),
     "huge manifest": (lambda f: (f / "bundle.json").write_text(" " * 1_100_000), "bad-bundle", "bundle.json"),
-    "another format": (lambda f: change(f, format="imdskit-trust-bundle/2"), "bundle-format", "bundle.json"),
+    "another format": (lambda f: change(f, format="imdskit-trust-bundle/3"), "bundle-format", "bundle.json"),
     "no date": (lambda f: change(f, date=None), "bad-bundle", "bundle.json"),
     "date in words": (lambda f: change(f, date="20261123"), "bad-bundle", "bundle.json"),
     "no such day": (lambda f: change(f, date="2026-02-30"), "bad-bundle", "bundle.json"),
@@ -107,17 +126,18 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "signing with a short key": (lambda f: change(f, signing=[{"name": "x", "key": "0", "evidence": "y"}]), "bad-bundle", "bundle.json"),
     "audit in words": (lambda f: change(f, audit=["x"]), "bad-bundle", "bundle.json"),
     "no anchors": (lambda f: change(f, anchors=[]), "bad-bundle", "bundle.json"),
-    "anchor not listed": (lambda f: change(f, anchors=[FIRST]), "bad-bundle", "anchors.pem"),
-    "anchor missing": (lambda f: without_last(f, "anchors.pem"), "bad-bundle", "anchors.pem"),
-    "intermediate missing": (lambda f: without_last(f, "intermediates.pem"), "bad-bundle", "intermediates.pem"),
-    "anchors twice": (twice, "bad-bundle", "anchors.pem"),
-    "no anchor file": (lambda f: (f / "anchors.pem").unlink(), "bad-bundle", "anchors.pem"),
-    "huge anchor file": (lambda f: (f / "anchors.pem").write_bytes(b"#" * (pem.MAX_BYTES + 1)), "bad-bundle", "anchors.pem"),
-    "no PEM": (lambda f: (f / "anchors.pem").write_text("nothing"), "bad-trust", "anchors.pem"),
-    "no certificate": (no_certificate, "bad-trust", "anchors.pem[0]"),
-    "anchor that is none": (no_root, "bad-bundle", "anchors.pem[0]"),
-    "anchor that did not sign itself": (forged_root, "bad-bundle", "anchors.pem[0]"),
-    "intermediate that is no authority": (end_entity, "bad-bundle", "intermediates.pem[0]"),
+    "anchor not listed": (lambda f: change(f, anchors=[FIRST]), "bad-bundle", "anchors"),
+    "anchor missing": (lambda f: without_last(f, "anchors"), "bad-bundle", "anchors"),
+    "intermediate missing": (lambda f: without_last(f, "intermediates"), "bad-bundle", "intermediates"),
+    "anchors twice": (twice, "bad-bundle", "anchors"),
+    "no anchor file": (lambda f: certificates(f, "anchors").unlink(), "bad-bundle", "anchors"),
+    "huge anchor file": (lambda f: certificates(f, "anchors").write_bytes(b"#" * (pem.MAX_BYTES + 1)), "bad-bundle", "anchors"),
+    "text": (lambda f: certificates(f, "anchors").write_text("nothing"), "bad-trust", "anchors"),
+    "cut": (lambda f: certificates(f, "anchors").write_bytes(certificates(f, "anchors").read_bytes()[:-30]), "bad-trust", "anchors"),
+    "no certificate": (no_certificate, "bad-trust", "anchors[0]"),
+    "anchor that is none": (no_root, "bad-bundle", "anchors[0]"),
+    "anchor that did not sign itself": (forged_root, "bad-bundle", "anchors[0]"),
+    "intermediate that is no authority": (end_entity, "bad-bundle", "intermediates[0]"),
 }
 
 
@@ -128,7 +148,8 @@ def test_a_bundle_that_is_not_in_order_is_refused_and_the_place_named(name: str,
     with pytest.raises(TrustError) as refusal:
         Trust.from_bundle(bundle)
     assert refusal.value.code == code
-    assert refusal.value.location.startswith(f"{bundle}/{place}")
+    location = refusal.value.location.replace(".pem", "").replace(".der", "")
+    assert location.startswith(f"{bundle}/{place}")
 
 
 def test_a_path_with_a_nul_character_is_refused() -> None:

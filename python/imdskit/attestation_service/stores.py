@@ -30,7 +30,7 @@ def open_store(settings: Settings, clock: Clock) -> NonceStore:
     if settings.store == "memory":
         return MemoryStore(clock=clock)
     if settings.store.startswith("sqlite:"):
-        from imdskit.verify.stores.sqlite import SqliteStore
+        from imdskit.verify.stores.sqlite import SqliteStore  # 10 ms, and some builds of Python have no sqlite3
 
         return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
     library = _library(_LIBRARIES[urlsplit(settings.store).scheme])

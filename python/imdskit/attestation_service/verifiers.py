@@ -12,8 +12,7 @@ from imdskit.attestation_service.watched import Watched
 from imdskit.clock import Clock
 from imdskit.errors import TrustError
 from imdskit.verify import Policy, Trust, Verifier
-
-BUNDLE_FILES = ("bundle.json", "anchors.pem", "intermediates.pem")
+from imdskit.verify.bundles import bundle
 
 
 class Verifiers(NamedTuple):
@@ -50,7 +49,7 @@ def watch(settings: Settings, clock: Clock) -> Watched[Verifiers]:
 
 def _files(settings: Settings) -> Iterator[Path]:
     if settings.trust_bundle is not None:
-        yield from (settings.trust_bundle / name for name in BUNDLE_FILES)
+        yield from (settings.trust_bundle / name for name in bundle.FILES)
     yield from settings.trust_anchors
     yield from settings.trust_intermediates
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 
 from imdskit import arguments
+from imdskit.backends import python, rust
 from imdskit.backends.contract import Backend, Outcome, Setup
 from imdskit.errors import BackendError, UsageError
 
@@ -17,8 +18,6 @@ def best() -> Backend:
 
     Silent where the extension is absent; warns (``RuntimeWarning``) where it is present and does not load, or keeps another contract.
     """
-    from imdskit.backends import python
-
     try:
         return get("rust")
     except BackendError as error:
@@ -37,12 +36,8 @@ def get(name: str) -> Backend:
     if name == "auto":
         return best()
     if name == "python":
-        from imdskit.backends import python
-
         return python.BACKEND
     if name == "rust":
-        from imdskit.backends import rust
-
         return rust.load()
     message = f"There is no backend called {arguments.shown(name)}."
     raise UsageError("bad-argument", message, location="backend", hint="Known: auto, python, rust.")
@@ -62,9 +57,7 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
     Raises:
         TrustError: an anchor, intermediate or revocation list cannot be parsed.
     """
-    from imdskit.backends.python.checker import Checker
-
-    return Checker(setup).explain(document, at, nonce)
+    return python.new_checker(setup).explain(document, at, nonce)
 
 
 def without_kernels(backend: Backend) -> Backend:
@@ -80,9 +73,7 @@ def with_kernels(backend: Backend) -> Backend:
 def _kernels(backend: Backend, *, used: bool) -> Backend:
     if backend.name != "rust":
         return backend
-    from imdskit.backends import rust
-
     return rust.use_kernels(used)
 
 
-__all__ = ["Backend", "best", "explain", "get", "with_kernels", "without_kernels"]
+__all__ = ["Backend", "best", "get", "with_kernels", "without_kernels"]

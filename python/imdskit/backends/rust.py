@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache
 
@@ -45,7 +46,6 @@ def use_kernels(used: bool) -> Backend:
         BackendError: as :func:`load`.
     """
     backend = load()
-    import imdskit._native
-
-    imdskit._native.use_kernels(used)
-    return replace(backend, cpu_path=imdskit._native.cpu_path())
+    native = sys.modules["imdskit._native"]
+    native.use_kernels(used)
+    return replace(backend, cpu_path=native.cpu_path())

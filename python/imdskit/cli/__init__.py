@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from imdskit import __version__
@@ -122,8 +123,6 @@ def _run_verb(verb: str, arguments: list[str], variables: Mapping[str, str] | No
 
 def _found(verb: str) -> bool:
     """Whether this package contains the module of a verb; a small archive leaves some out."""
-    from importlib.util import find_spec  # a millisecond that no verb needs
-
     try:
         return find_spec(MODULES[verb]) is not None
     except ModuleNotFoundError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imdskit.client.async_client import AsyncClient, AsyncEvents, AsyncScheduledEvent
     from imdskit.client.events import Events, ScheduledEvent
     from imdskit.client.nonces import Attestation
-    from imdskit.client.probe import Probe
+    from imdskit.client.operations import Probe
     from imdskit.client.tokens import Token
 
 __all__ = ["AsyncClient", "AsyncEvents", "AsyncScheduledEvent", "Attestation", "Client", "Events", "Probe", "ScheduledEvent", "Token"]
@@ -21,7 +21,7 @@ __all__ = ["AsyncClient", "AsyncEvents", "AsyncScheduledEvent", "Attestation", "
 _NAMES = {
     "imdskit.client.events": ("Events", "ScheduledEvent"),
     "imdskit.client.nonces": ("Attestation",),
-    "imdskit.client.probe": ("Probe",),
+    "imdskit.client.operations": ("Probe",),
     "imdskit.client.tokens": ("Token",),
 }
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from imdskit.client import nonces, probe, schedule
+from imdskit.client import nonces, operations, schedule
 from imdskit.client.client import MAX_BYTES
 from imdskit.client.effects import Effect, Operation, Send, Share, Wait
 from imdskit.client.events import members
@@ -116,9 +116,9 @@ class AsyncClient:
         selectors = {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}
         return await self._run(self._tokens.token(resource, selectors))
 
-    async def probe(self, timeout: float = PROBE_SECONDS) -> probe.Probe:
+    async def probe(self, timeout: float = PROBE_SECONDS) -> operations.Probe:
         """Whether the service is there, in one attempt."""
-        return await self._run(probe.probe(timeout))
+        return await self._run(operations.probe(timeout))
 
     def events(
         self,

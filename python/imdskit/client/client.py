@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from imdskit.client.effects import Effect, Operation, Send, Wait
-from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Retry
+from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Probe, Retry, probe
 from imdskit.client.responses import Json, Response
 from imdskit.clock import SystemClock, WaitingClock
 from imdskit.errors import ClientError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from imdskit.client.events import Events
     from imdskit.client.nonces import Attestation
-    from imdskit.client.probe import Probe
     from imdskit.client.retry import Policy
     from imdskit.client.tokens import Token, Tokens
     from imdskit.client.transport import Transport
@@ -131,7 +130,7 @@ class Client:
             ClientError: like :meth:`get`; ``wrong-nonce`` if another nonce came back, twice.
             UsageError: the nonce is one that the service may refuse.
         """
-        from imdskit.client import nonces
+        from imdskit.client import nonces  # base64 and regular expressions: 5 ms to the 22 ms of importing the client
 
         return self._run(nonces.attest(self._operations, nonce, api_version))
 
@@ -149,7 +148,7 @@ class Client:
             UsageError: no resource, or more than one identity named.
         """
         if self._tokens is None:
-            from imdskit.client.tokens import Tokens
+            from imdskit.client.tokens import Tokens  # dataclasses: 13 ms to the 22 ms of importing the client
 
             self._tokens = Tokens(self._operations)
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
@@ -163,8 +162,6 @@ class Client:
         Raises:
             UsageError: that is no time limit.
         """
-        from imdskit.client.probe import probe
-
         return self._run(probe(timeout))
 
     def events(
@@ -182,11 +179,10 @@ class Client:
             ClientError: while iterating: like :meth:`get`, for a failure that does not pass.
             UsageError: an argument cannot mean anything.
         """
-        from imdskit.client.events import Events
-        from imdskit.client.schedule import EventFollower
+        from imdskit.client import events, schedule  # with them come dataclasses: 13 ms to the 22 ms of importing the client
 
-        return Events(
-            EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, lambda one: self.acknowledge(one)
+        return events.Events(
+            schedule.EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, lambda one: self.acknowledge(one)
         )
 
     def acknowledge(self, *ids: str) -> None:
@@ -199,7 +195,7 @@ class Client:
             ClientError: like :meth:`get`; ``bad-request`` if one of them is not there, and then none is approved.
             UsageError: no id, or what is none.
         """
-        from imdskit.client.schedule import acknowledge
+        from imdskit.client.schedule import acknowledge  # as in events
 
         self._run(acknowledge(self._operations, ids))
 
@@ -228,7 +224,7 @@ class Client:
 
     def _send(self, effect: Send) -> Response:
         if self._transport is None:
-            from imdskit.client.transport import Transport  # the costly import, see there
+            from imdskit.client.transport import Transport  # http.client: 30 ms to the 22 ms of importing the client
 
             operations = self._operations
             self._transport = Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, self._clock)

@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from imdskit.client import address
+from imdskit.client.client import Client
 from imdskit.client.responses import ARC_AGENT
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, VerificationError
 
 if TYPE_CHECKING:
-    from imdskit.client.client import Client
     from imdskit.client.responses import Json
 
 Outcome = Literal["yes", "no", "unknown"]
@@ -128,8 +128,6 @@ def detect(
         UsageError: the environment names an address that is none (:func:`imdskit.client.address.from_environment`).
     """
     if client is None:
-        from imdskit.client.client import Client
-
         client = Client(retry=None)
     steps = [_chassis(root)]
     reached, shape, vm_id = _service(client)
@@ -233,9 +231,7 @@ def _foreign(error: ClientError) -> Step:
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
         return _step("attested", "unknown", "No document was asked for: what answers was not seen to be the service.")
-    import secrets
-
-    nonce = f"{secrets.randbelow(10**10):010}"
+    nonce = f"{int.from_bytes(os.urandom(8)) % 10**10:010}"
     try:
         signed = prove(client.attested_document(nonce), nonce)
     except ClientError as error:

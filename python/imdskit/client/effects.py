@@ -100,7 +100,7 @@ def send_with_retries(target: str, category: str, settings: RetrySettings, body:
 
 def _wait(failure: ClientError, category: str, settings: RetrySettings, attempt: int, began: int, firsts: dict[Kind, int]) -> float | None:
     """Return the seconds until the next attempt, or None if the last attempt was the final one."""
-    from imdskit.client.retry import kind_of, next_delay
+    from imdskit.client.retry import kind_of, next_delay  # dataclasses: 13 ms to the 22 ms of importing the client
 
     now = settings.clock.monotonic_ns()
     kind = kind_of(category, failure)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from random import random
 from types import MappingProxyType
 from typing import Literal
 
@@ -163,6 +165,11 @@ def next_delay(
     return wait if elapsed + wait < policy.deadline else None
 
 
+def chance() -> float:
+    """Return a random number from 0 to 1, for jitter."""
+    return random()  # spreads load; it is no secret
+
+
 def seconds_of(retry_after: str, now: int) -> float | None:
     """What ``Retry-After`` says: a number of seconds, or a date (RFC 9110 section 10.2.3). None if it says neither.
 
@@ -173,8 +180,6 @@ def seconds_of(retry_after: str, now: int) -> float | None:
     text = retry_after.strip()
     if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
         return float(text)
-    from email.utils import parsedate_to_datetime
-
     try:
         return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
     except (ValueError, OverflowError):

@@ -18,6 +18,7 @@ from imdskit.client import responses
 from imdskit.client.effects import SECOND, Operation, Wait, send_with_retries
 from imdskit.client.operations import Operations, text
 from imdskit.client.responses import Response
+from imdskit.client.retry import kind_of
 from imdskit.errors import ClientError, UsageError
 
 POLL = 1.0
@@ -171,8 +172,6 @@ class EventFollower:
 
     def _failed(self, error: ClientError) -> None:
         """Put up with it, or raise it."""
-        from imdskit.client.retry import kind_of
-
         now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now

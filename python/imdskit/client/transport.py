@@ -20,6 +20,7 @@ from urllib.error import URLError
 
 from imdskit import __version__
 from imdskit.client.responses import Response
+from imdskit.client.retry import seconds_of
 from imdskit.clock import Clock
 from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
@@ -228,8 +229,6 @@ def _retry_after(headers: http.client.HTTPMessage, clock: Clock) -> float | None
     field = headers.get("Retry-After")
     if field is None:
         return None
-    from imdskit.client.retry import seconds_of  # the service itself was never seen to send the field
-
     return seconds_of(field, clock.now())
 
 

@@ -70,7 +70,7 @@ class Emulator(Host):
         journal: requests and responses.
         admin: the admin API, with its ``url`` and ``token``, or None.
         snapshot_file: as given.
-        explain: inspects documents for the page of the admin API, such as ``partial(anatomy, Verifier(...))`` of ``imdskit.verify``; None at first.
+        explain: inspects documents for the page of the admin API, such as ``partial(inspect_document, Verifier(...))`` of ``imdskit.verify``; None at first.
 
     Raises:
         ScenarioError: the scenario, the script of faults or the snapshot is not usable.

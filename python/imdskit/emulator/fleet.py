@@ -26,7 +26,7 @@ SELECT: tuple[Select, ...] = ("path", "port", "source")
 
 MOST = 1_000_000
 """Largest number of machines in a fleet."""
-AWAKE = 512
+RESIDENT = 512
 """Machines that are kept in memory; others are evicted, and created again when they are requested."""
 CACHED_RESPONSES = 8
 """Responses that a machine caches while it is in memory."""
@@ -46,7 +46,7 @@ class Fleet(Host):
             ``source``, the address that a request comes from.
         port: with ``port``, machine N has this port plus N, or any free one for 0; otherwise the only port, or any free one for 0.
         network: with ``source``, machine N is requested from address N + 1 of this network.
-        awake: most machines in memory at once.
+        resident: most machines in memory at once.
         connections: most open connections.
 
     The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all machines, and each machine may have some of its
@@ -87,7 +87,7 @@ class Fleet(Host):
         rules_off: Iterable[str] = (),
         faults: Script | None = None,
         allow_hosts: Iterable[str] = (),
-        awake: int = AWAKE,
+        resident: int = RESIDENT,
         connections: int = CONNECTIONS,
         journal: int = KEPT,
         admin_port: int | None = None,
@@ -126,7 +126,7 @@ class Fleet(Host):
             options,
             Numbering,
             _addressing(select, integer("count", count, 1, MOST), options, network),
-            resident=integer("awake", awake, 1),
+            resident=integer("resident", resident, 1),
             connections=integer("connections", connections, 1),
             cached_responses=CACHED_RESPONSES,
         )

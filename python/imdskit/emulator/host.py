@@ -407,7 +407,7 @@ class HostedMachine:
         return self._host.machines.get(self.index)
 
     @property
-    def awake(self) -> bool:
+    def resident(self) -> bool:
         """Whether it is in memory."""
         return self.index in self._host.machines
 

@@ -48,7 +48,7 @@ class Entry(NamedTuple):
         rule: name of the rule that refused it, ``wrong-host`` if its Host is not allowed, or ``""``.
         fault: kind of the fault that applied, or ``""``.
         duration_ns: that the service took, by the machine's clock, without what a fault adds on the wire.
-        octets: number of bytes in the body of the response.
+        body_bytes: length of the response body.
         machine: number of the machine of a fleet that was meant; None: none, or there is no fleet.
     """
 
@@ -62,7 +62,7 @@ class Entry(NamedTuple):
     rule: str
     fault: str
     duration_ns: int
-    octets: int
+    body_bytes: int
     machine: int | None = None
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from imdskit.backends.contract import Claims, Signed, SignedDocument
 from imdskit.clouds import Cloud
+from imdskit.verify import content
 
 
 class Attestation:
@@ -73,8 +75,6 @@ class Attestation:
     def members(self) -> dict[str, object]:
         """Return the signed content as JSON members, unknown ones included. A number that ``int`` or ``float`` would write otherwise, such as ``1e999``, is a
         :class:`imdskit.verify.content.Number`: a str with its text."""
-        from imdskit.verify import content  # which nobody else here needs
-
         members = content.loads(self.content)
         assert isinstance(members, dict)  # the check of the claims has seen to it
         return members
@@ -85,10 +85,6 @@ class Attestation:
 
     def json_text(self) -> str:
         """Return the same as :meth:`to_json` as one line of JSON in ASCII, in which the claims stand as they were signed, numbers of any size included."""
-        import json  # as in members
-
-        from imdskit.verify import content
-
         return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{content.line(self.content)}}}'
 
     def _verdict(self) -> dict[str, object]:

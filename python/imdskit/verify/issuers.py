@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from imdskit.backends import envelope
 from imdskit.backends.contract import Limits
 from imdskit.errors import DerError, VerificationError
+from imdskit.pki import cms
 
 
 class IssuerSource(Protocol):
@@ -24,9 +26,6 @@ class IssuerSource(Protocol):
 
 def signer_of(document: bytes, limits: Limits) -> bytes | None:
     """DER of the certificate that the document's signer names. None if there is none, which a checked document never leads to."""
-    from imdskit.backends import envelope  # a backend that may not be loaded
-    from imdskit.pki import cms  # a backend that may not be loaded
-
     try:
         message = cms.parse(envelope.decode(document, limits))
         certificate = cms.find_certificate(message.signers[0], message.certificates) if message.signers else None

@@ -25,13 +25,6 @@ def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
     return _blocks(data, "CERTIFICATE", "certificate", origin)
 
 
-def text(der: bytes) -> str:
-    """A certificate as a PEM block, in lines of 64 characters (RFC 7468 section 3)."""
-    encoded = binascii.b2a_base64(der, newline=False).decode("ascii")
-    lines = (encoded[start : start + 64] for start in range(0, len(encoded), 64))
-    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
-
-
 def crls(data: bytes, origin: str) -> tuple[bytes, ...]:
     """The same for certificate revocation lists."""
     if len(data) > MAX_CRL_BYTES:

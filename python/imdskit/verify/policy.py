@@ -15,8 +15,9 @@ from imdskit.verify.trust import Trust
 class Policy:
     """Demands on a document.
 
-    The defaults accept a document of any Azure cloud, within its own six hours, with or without a nonce; a nonce is compared when the
-    caller gives one. A service that hands out challenges should use :meth:`online`.
+    Start with :meth:`online`, the policy of a service that issues a nonce for each document. The defaults of the class are those of
+    :meth:`offline_audit`: they accept a document of any Azure cloud, within its own six hours, with or without a nonce. If the caller gives a
+    nonce, it is always compared.
 
     Attributes:
         clouds: whose metadata service may have signed.
@@ -60,12 +61,19 @@ class Policy:
 
     @classmethod
     def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
-        """For a service that has just asked for this document: a nonce, and five minutes at most."""
+        """Return the recommended policy, for a service that has just requested this document with a nonce of its own.
+
+        The nonce is required, and the document must be at most ``max_age`` seconds old. A recorded document is refused.
+        """
         return cls(clouds=accept, max_age=max_age, require_nonce=True)
 
     @classmethod
     def offline_audit(cls, *, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
-        """For stored documents, judged at the time of their receipt: no nonce, the document's own lifetime."""
+        """Return the policy for stored documents, which are judged as of the time of their receipt.
+
+        It gives up freshness: no nonce is required, and a document is accepted for its whole lifetime of six hours. Anybody who has
+        obtained a copy of a genuine document can present it during that time. Do not admit machines with this policy.
+        """
         return cls(clouds=accept)
 
     @classmethod
@@ -76,13 +84,11 @@ class Policy:
 
     @classmethod
     def preset(cls, name: str) -> Policy:
-        """The policy called ``name``: ``default``, ``online``, ``offline_audit`` or ``legacy_sample``.
+        """Return the policy called ``name``: ``online``, ``offline_audit`` or ``legacy_sample``.
 
         Raises:
             UsageError: there is no such preset.
         """
-        if name == "default":
-            return cls()
         if name not in PRESETS:
             message = f"There is no preset called {arguments.shown(name)}."
             raise UsageError("bad-argument", message, location="preset", hint="Known: " + ", ".join(PRESETS) + ".")
@@ -122,4 +128,4 @@ class Policy:
         )
 
 
-PRESETS = ("default", "online", "offline_audit", "legacy_sample")
+PRESETS = ("online", "offline_audit", "legacy_sample")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import repeat
 from threading import Lock
-from typing import NamedTuple, TypeGuard, cast
+from typing import NamedTuple, TypeGuard, cast, overload
 
 from imdskit import arguments, backends
 from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, Setup, Signed
@@ -49,12 +49,12 @@ LAST_SECOND = 253_402_300_799
 
 
 class Verifier(ForkAware):
-    """Verifies attested documents under one trust and one policy. Make one and keep it: it remembers signers. Safe to share between
+    """Verifies attested documents under one trust and one policy. Create one and keep it, because it caches signers. Safe to share between
     threads.
 
     Args:
         trust: anchors and intermediates; those of the four Azure clouds by default.
-        policy: what is demanded.
+        policy: what is demanded; required, because only the caller knows whether a nonce was issued. Start with ``Policy.online()``.
         backend: which implementation decides, or its name: ``auto``, ``python`` or ``rust``. The fastest at hand by default. All give the same
             answers.
         clock: where "now" comes from.
@@ -64,8 +64,30 @@ class Verifier(ForkAware):
     Raises:
         TrustError: a certificate in ``trust`` cannot be used.
         BackendError: the backend that is named cannot be used.
-        UsageError: there is no backend of that name, or an argument is of the wrong type.
+        UsageError: there is no policy, there is no backend of that name, or an argument is of the wrong type.
     """
+
+    @overload
+    def __init__(
+        self,
+        trust: Trust | None,
+        policy: Policy,
+        *,
+        backend: Backend | str | None = None,
+        clock: Clock | None = None,
+        aia: IssuerSource | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        trust: Trust | None = None,
+        *,
+        policy: Policy,
+        backend: Backend | str | None = None,
+        clock: Clock | None = None,
+        aia: IssuerSource | None = None,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -77,7 +99,9 @@ class Verifier(ForkAware):
         aia: IssuerSource | None = None,
     ) -> None:
         self.trust = Trust.bundled() if trust is None else arguments.instance(trust, "trust", Trust)
-        self.policy = Policy() if policy is None else arguments.instance(policy, "policy", Policy)
+        if policy is None:
+            raise UsageError("bad-argument", "A Verifier needs a policy; got none.", location="policy", hint=_POLICY_HINT)
+        self.policy = arguments.instance(policy, "policy", Policy)
         self._relaxed = self.policy.relaxed
         self.backend = _backend(backend)
         self._decided_by = self.backend.name if "checker" in self.backend.native else "python"
@@ -296,6 +320,7 @@ class Verifier(ForkAware):
         raise arguments.mistake(name, "whole Unix seconds of the years 1970 to 9999, or a datetime with a zone", at)
 
 
+_POLICY_HINT = "Pass policy=Policy.online() if you issued a nonce for this document, or Policy.offline_audit() for stored documents."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _OCTETS = (bytes, bytearray, memoryview)

@@ -1,29 +1,26 @@
-"""Verification from end to end: the order of the checks, and what is cached between documents.
+"""Verification from end to end: the checks in their order.
 
 This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`; ``check`` runs them and stops at
-the first that fails, ``explain`` runs as many as it can and writes down the outcome of each.
+the first that fails, ``explain`` runs as many as it can and writes down the outcome of each. :mod:`imdskit.backends.python.cache` saves work
+for signers that are already known.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from threading import Lock
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.backends import envelope
 from imdskit.backends.contract import Claims, Outcome, Setup, Signed, SignedDocument
 from imdskit.backends.python import claims as claims_of
-from imdskit.backends.python.message_templates import TemplateCache
+from imdskit.backends.python.cache import Cache
 from imdskit.backends.python.verdicts import Verdicts
 from imdskit.errors import DerError, TrustError, VerificationError
-from imdskit.fork import ForkAware
 from imdskit.pki import cms
 from imdskit.pki.path import building
-from imdskit.pki.path.signature_cache import Links
 from imdskit.pki.path.validation import Inputs
 from imdskit.pki.revocation import crl
 from imdskit.pki.revocation.crl import CertificateList
@@ -32,15 +29,6 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import host_names, parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-MAX_SIGNERS = 256
-"""Signers whose paths and names are cached. A region uses one signer for weeks."""
-
-_PathKey = tuple[bytes, int, bool]
-"""A signer, and which certificates are valid: see :meth:`Checker._path`."""
 
 
 @dataclass(slots=True)
@@ -55,14 +43,14 @@ class _Case:
     signer: cms.SignerInfo | None = None
     certificate: Certificate | None = None
     chain: tuple[Certificate, ...] | None = None
-    path_key: _PathKey | None = None
+    path_is_new: bool = False
     label: str | None = None
     name: str | None = None
     claims: Claims | None = None
     from_template: bool = False
 
 
-class Checker(ForkAware):
+class Checker:
     """Verifies documents under one :class:`Setup`. Safe to share between threads.
 
     Raises:
@@ -75,18 +63,7 @@ class Checker(ForkAware):
         self._intermediates = _parse_all(setup.intermediates, "intermediates")
         crls = _parse_crls(setup.crls)
         self._lists = Lists(crls, required=setup.require_crl) if crls else None
-        self._boundaries = _boundaries((*self._anchors, *self._intermediates), crls)
-        self._links = Links((*self._anchors, *self._intermediates))
-        self._lock = Lock()
-        self._paths: dict[_PathKey, tuple[Certificate, ...]] = {}
-        self._signers: dict[bytes, Certificate] = {}
-        self._names: dict[bytes, tuple[str, str]] = {}
-        self._templates = TemplateCache()
-        self.watch_forks()
-
-    def renew_in_child(self, prepared: bool) -> None:
-        """See :class:`imdskit.fork.ForkAware`."""
-        self._lock = Lock()
+        self._cache = Cache((*self._anchors, *self._intermediates), crls)
 
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed:
         """See :meth:`imdskit.backends.contract.Checker.check`."""
@@ -95,10 +72,8 @@ class Checker(ForkAware):
             row.run(self, case)
         assert case.der and case.message and case.signer and case.certificate
         assert case.message.content is not None and case.chain and case.claims and case.label and case.name
-        alone = len(case.message.certificates) == 1 and case.certificate.der in self._signers
-        if alone and not case.from_template and case.signer.signed_attributes is None:
-            with self._lock:
-                self._templates.add(case.der, case.message, case.certificate.der)
+        if not case.from_template:
+            self._cache.add_message(case.der, case.message, case.certificate)
         return SignedDocument(case.message.content, case.claims, case.label, case.name, tuple(c.der for c in case.chain))
 
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
@@ -138,11 +113,11 @@ class Checker(ForkAware):
         if not location:
             case.der = found
             return
-        case.der = self._templates.decode(found) or envelope.decode_base64(found, location)
+        case.der = self._cache.decode(found) or envelope.decode_base64(found, location)
 
     def _structure(self, case: _Case) -> None:
         assert case.der is not None
-        known = self._templates.read(case.der)
+        known = self._cache.read(case.der)
         if known is not None:
             case.message, case.signer, case.from_template = known, known.signers[0], True
             return
@@ -198,7 +173,7 @@ class Checker(ForkAware):
         if not self._setup.check_chain:
             case.chain = (case.certificate,)
             return "left out by the policy"
-        case.chain, case.path_key = self._path(case.certificate, case.message.certificates, case.at)
+        case.chain, case.path_is_new = self._path(case.certificate, case.message.certificates, case.at)
         return None
 
     def _revocation(self, case: _Case) -> str | None:
@@ -209,15 +184,11 @@ class Checker(ForkAware):
 
     def _identity(self, case: _Case) -> None:
         assert case.certificate
-        der = case.certificate.der
-        found = self._names.get(der) or self._name(case.certificate)
+        found = self._cache.name(case.certificate) or self._name(case.certificate)
         if found is not None:
             case.label, case.name = found
-            if case.path_key is not None and case.chain is not None:
-                with self._lock:
-                    _cache(self._paths, case.path_key, case.chain)
-                    _cache(self._signers, der, case.certificate)
-                    _cache(self._names, der, found)
+            if case.path_is_new and case.chain is not None:
+                self._cache.add_signer(case.certificate, case.at, case.chain, found)
             return
         names = host_names.dns_names(case.certificate, allow_common_name=self._setup.allow_common_name)
         if not names:
@@ -247,18 +218,12 @@ class Checker(ForkAware):
         claims_of.check_nonce(case.claims, case.nonce, self._setup)
         return "no nonce was asked for" if case.nonce is None else None
 
-    def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], _PathKey | None]:
-        """Return the path of a signer, from the cache if nothing that it depends on has changed, and else the key under which to cache it.
-
-        A path is a function of the certificates and lists at hand and of which of them are valid at ``at``. Between two neighbouring ends of
-        validity periods the latter does not change; so the cache's key is the signer and the interval that ``at`` lies in. Only paths that were found
-        are cached, of signers that came alone, as genuine ones do, and have an accepted name: a stranger cannot fill the cache.
-        """
+    def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], bool]:
+        """Return the path of a signer, and whether it is new and may be cached: that of a signer that came alone."""
         alone = all(certificate.der == signer.der for certificate in certificates)
-        key = (signer.der, bisect_right(self._boundaries, at), signer.not_before <= at <= signer.not_after)
-        cached = self._paths.get(key) if alone else None
+        cached = self._cache.path(signer, at) if alone else None
         if cached is not None:
-            return cached, None
+            return cached, False
         found = building.build(
             signer,
             anchors=self._anchors,
@@ -267,20 +232,13 @@ class Checker(ForkAware):
             limits=self._setup.limits,
             min_rsa_bits=self._setup.min_rsa_bits,
             lists=self._lists,
-            links=self._links,
+            signatures=self._cache.signatures,
         )
-        return found, key if alone else None
+        return found, alone
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
-        """A certificate in a message; that of a cached signer is not parsed again."""
-        return self._signers.get(der) or parser.parse_certificate(der, offset, field)
-
-
-def _cache(cache: dict[K, V], key: K, value: V) -> None:
-    """Add to a cache of bounded size. The first that came is evicted first."""
-    cache[key] = value
-    if len(cache) > MAX_SIGNERS:
-        del cache[next(iter(cache))]
+        """Return a certificate in a message. That of a known signer is not parsed again."""
+        return self._cache.signer(der) or parser.parse_certificate(der, offset, field)
 
 
 def _parse_all(certificates: Iterable[bytes], origin: str) -> tuple[Certificate, ...]:
@@ -304,13 +262,6 @@ def _parse_crls(crls: Iterable[bytes]) -> tuple[CertificateList, ...]:
     return tuple(parsed)
 
 
-def _boundaries(certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> list[int]:
-    """The seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive."""
-    ends = {second for c in certificates for second in (c.not_before, c.not_after + 1)}
-    ends |= {second for one in crls for second in (one.this_update, *(() if one.next_update is None else (one.next_update + 1,)))}
-    return sorted(ends)
-
-
 class _Row(NamedTuple):
     name: str
     stage: Stage
@@ -322,7 +273,7 @@ class _Row(NamedTuple):
 
 def _seen_structure(case: _Case) -> str:
     assert case.message and case.message.content is not None
-    return f"SignedData v1, {len(case.message.content)} octets of content, {len(case.message.certificates)} certificate(s), one signer"
+    return f"SignedData v1, {len(case.message.content)} bytes of content, {len(case.message.certificates)} certificate(s), one signer"
 
 
 def _seen_signer(case: _Case) -> str:

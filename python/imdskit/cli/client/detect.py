@@ -46,12 +46,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _prover(trust_files: list[str] | None, fetch: bool) -> Prove:
-    from imdskit.verify import Trust, Verifier, pem
-    from imdskit.verify.aia import AiaFetcher
+    from imdskit.verify import Policy, Trust, Verifier, aia, pem  # 35 ms to the 40 ms of importing this verb
 
     trust = Trust.bundled()
     if trust_files:
         given = tuple(der for path in trust_files for der in pem.certificates(inputs.read(path, pem.MAX_BYTES), path))
         trust = replace(trust, anchors=given, origin=", ".join(trust_files), date="")
-    verifier = Verifier(trust, aia=AiaFetcher() if fetch else None)
+    verifier = Verifier(trust, Policy(require_nonce=True), aia=aia.AiaFetcher() if fetch else None)
     return lambda document, nonce: verifier.verify(document, nonce=nonce).claims.vm_id

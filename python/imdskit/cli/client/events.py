@@ -18,6 +18,8 @@ from typing import Any
 
 from imdskit.cli.shared import inputs, output
 from imdskit.client import Client
+from imdskit.client.transport import Transport
+from imdskit.clock import SystemClock
 from imdskit.errors import ImdskitError, UsageError
 
 VARIABLE = "IMDSKIT_STATE_FILE"
@@ -82,9 +84,6 @@ def _seen(path: str | None) -> Mapping[str, str]:
 
 
 def _announce(options: argparse.Namespace) -> int:
-    from imdskit.client.transport import Transport
-    from imdskit.clock import SystemClock
-
     url, token = _where(options)
     body = inputs.read("-", MAX_BYTES)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}

@@ -32,7 +32,7 @@ def common(entry: Entry) -> str:
     at = datetime.fromtimestamp(entry.time, UTC)
     time = f"{at:%d}/{_MONTHS[at.month - 1]}/{at:%Y:%H:%M:%S} +0000"
     request = _escaped(f"{entry.method} {entry.target}")
-    return f'{entry.source or "-"} - - [{time}] "{request} HTTP/1.1" {entry.status} {entry.octets or "-"}'
+    return f'{entry.source or "-"} - - [{time}] "{request} HTTP/1.1" {entry.status} {entry.body_bytes or "-"}'
 
 
 def json_line(entry: Entry) -> str:
@@ -43,7 +43,7 @@ def json_line(entry: Entry) -> str:
         "method": entry.method,
         "target": entry.target,
         "status": entry.status,
-        "bytes": entry.octets,
+        "bytes": entry.body_bytes,
         "durationMs": round(entry.duration_ns / 1e6, 3),
         "machine": entry.machine,
         "rule": entry.rule,

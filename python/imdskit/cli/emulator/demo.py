@@ -51,7 +51,7 @@ class _Demo:
         return 0
 
     def _loop(self) -> None:
-        self._step("Start an emulator of the metadata service, and make keys for a throw-away authority that signs for it.")
+        self._step("Start an emulator of the metadata service, and make keys for a test-only authority that signs for it.")
         output.flush()
         with Emulator("linux", rate_limit=False) as emulator:
             self._say(f"It answers at {emulator.url}; nobody but this demo knows of it.")
@@ -69,7 +69,7 @@ class _Demo:
 
             self._step("Verify it. The emulator's root is trusted for this, and no other.")
             trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()])
-            attestation = Verifier(trust).verify(document, nonce=nonce)
+            attestation = Verifier(trust, Policy.online()).verify(document, nonce=nonce)
             claims = attestation.claims
             if claims.vm_id != vm_id:
                 raise _unexpected("The document names another machine.")
@@ -81,21 +81,21 @@ class _Demo:
             self._say(f"signer          {attestation.name}; {len(attestation.chain)} certificates lead from it to the emulator's root")
 
             self._step("Change one letter of the machine's id inside of the document. A verifier that only reads it would not notice.")
-            self._refused(Verifier(trust), _with_other_id(document, vm_id), nonce, Reason.BAD_SIGNATURE)
+            self._refused(Verifier(trust, Policy.online()), _with_other_id(document, vm_id), nonce, Reason.BAD_SIGNATURE)
 
             self._step("Show the genuine document to somebody who sent another nonce: it may be an old one, or a stolen one.")
-            self._refused(Verifier(trust), document, NonceIssuer().issue(), Reason.NONCE_MISMATCH)
+            self._refused(Verifier(trust, Policy.online()), document, NonceIssuer().issue(), Reason.NONCE_MISMATCH)
 
             self._step(
                 "Verify it as a real service would, trusting Azure's roots only; the emulator's certificates are at hand, not trusted."
             )
             azure = Trust.bundled().with_intermediates(emulator.trust_pem.encode())
-            self._refused(Verifier(azure), document, nonce, Reason.UNTRUSTED_ROOT)
+            self._refused(Verifier(azure, Policy.online()), document, nonce, Reason.UNTRUSTED_ROOT)
 
     def _sample(self) -> None:
         document = (files("imdskit.cli.emulator") / "documentation-sample.json").read_bytes()
         self._step("Verify a document that Microsoft made: the sample of the documentation of 2018 to 2021. It is a real one in form only.")
-        report = Verifier().explain(document)
+        report = Verifier(policy=Policy.offline_audit()).explain(document)
         self._say("Refused, and these are the reasons that a verifier must know:")
         reasons = [outcome.error for outcome in report if outcome.error is not None]
         if not reasons or reasons[0].reason is not Reason.SIGNATURE_KEY:

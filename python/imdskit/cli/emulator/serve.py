@@ -251,11 +251,10 @@ def _reach(options: argparse.Namespace) -> dict[str, Any]:
 def _explained(emulator: Host) -> None:
     """The page of the admin side shows what a verifier says that trusts this emulator, by the emulator's clock."""
     if emulator.admin is not None:
-        from imdskit.verify import Trust, Verifier  # only who has the page pays for it
-        from imdskit.verify.anatomy import anatomy
+        from imdskit.verify import Policy, Trust, Verifier, inspection  # 25 ms to the 115 ms of importing this verb
 
         trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()], origin="this emulator")
-        emulator.explain = partial(anatomy, Verifier(trust, clock=emulator.clock))
+        emulator.explain = partial(inspection.inspect_document, Verifier(trust, Policy.offline_audit(), clock=emulator.clock))
 
 
 def _told(emulator: Host) -> dict[str, object]:

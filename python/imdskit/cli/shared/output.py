@@ -62,7 +62,7 @@ def error(problem: ImdskitError) -> None:
 
 def details(problem: ImdskitError) -> list[tuple[str, str]]:
     """What is known of an error besides its sentence, as (name, text)."""
-    known = [("place", problem.location), ("hint", problem.hint)]
+    known = [("location", problem.location), ("hint", problem.hint)]
     if isinstance(problem, VerificationError):
         known[:0] = [("stage", problem.stage.value)]
         known[2:2] = [("found", problem.detail)]

@@ -26,6 +26,9 @@ from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 from imdskit.verify import Attestation, Verifier, content
 
+if sys.platform != "win32":
+    import fcntl
+
 PIECE = 2048
 """Documents that are judged together, at most."""
 PIECE_OCTETS = 8 * 1024 * 1024
@@ -285,9 +288,7 @@ def _results(path: str, whole: int, resume: bool) -> BinaryIO:
 
 
 def _lock(file: BinaryIO, path: str) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
+    if sys.platform == "win32":
         return
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

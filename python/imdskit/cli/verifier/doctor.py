@@ -15,7 +15,8 @@ from imdskit import backends, clouds
 from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import BackendError
-from imdskit.verify import Trust, doctor
+from imdskit.verify import Trust
+from imdskit.verify.bundles import doctor
 from imdskit.verify.verifier import LAST_SECOND
 
 MAX_DAYS = 36_500

@@ -16,6 +16,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from imdskit.attestation_service import Application, Settings, keys
+from imdskit.attestation_service.development import DevelopmentServer
 from imdskit.cli.shared import output
 from imdskit.errors import UsageError
 
@@ -46,9 +48,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from imdskit.attestation_service import Application, Settings
-    from imdskit.attestation_service.development import DevelopmentServer
-
     overrides = {}
     for text in options.set:
         name, equals, value = text.partition("=")
@@ -77,8 +76,6 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _key(options: argparse.Namespace) -> int:
-    from imdskit.attestation_service import keys
-
     if options.keys is None:
         raise UsageError("bad-argument", "The key file is not named.", location="--keys", hint="Give --keys FILE.")
     path = Path(options.keys)

@@ -20,10 +20,12 @@ from imdskit.cli.shared import inputs, output
 from imdskit.clock import SystemClock
 from imdskit.errors import UsageError, VerificationError
 from imdskit.pki.x509 import parser
-from imdskit.verify import Trust, bundle_update, doctor, pem
+from imdskit.verify import Trust, pem
 from imdskit.verify.aia import AiaFetcher
-from imdskit.verify.authority_path import display_name
-from imdskit.verify.bundle_update import Offered
+from imdskit.verify.bundles import doctor
+from imdskit.verify.bundles import update as bundle_update
+from imdskit.verify.bundles.authority_path import display_name
+from imdskit.verify.bundles.update import Offered
 from imdskit.verify.verifier import LAST_SECOND
 
 _USES = {"anchor": "anchor", "signs": "signs documents", "path": "helps to reach an anchor", "audit": "audits only"}

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from imdskit import arguments, backends, clouds
 from imdskit.cli.shared import inputs, output
+from imdskit.cli.verifier import batch
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.verify import Policy, Trust, Verifier, content, pem
 from imdskit.verify.aia import AiaFetcher
@@ -51,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="TIME", help="judge as of this time, ISO 8601, UTC unless it says otherwise; now by default")
     parser.add_argument("--nonce", metavar="N", help="that the document must carry")
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation decides; all give the same answers")
-    parser.add_argument("--preset", choices=PRESETS, default="default", help="what is demanded; see docs/cli.md")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="offline_audit", help="what is demanded; offline_audit, which needs no nonce, by default"
+    )
     parser.add_argument("--explain", action="store_true", help="write every check with its outcome")
     parser.add_argument("--json", action="store_true", help="write the whole answer, acceptance or refusal, as JSON on standard output")
     parser.add_argument(
@@ -77,8 +80,6 @@ def run(options: argparse.Namespace) -> int:
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
     if options.batch:
-        from imdskit.cli.verifier import batch  # one document needs none of it
-
         status = batch.run(verifier, options.file, at, results=options.output, resume=options.resume, threads=options.threads)
         if policy.relaxed:
             output.note("warning: this was not checked: " + "; ".join(policy.relaxed))
@@ -150,6 +151,6 @@ def _certificates(path: str) -> tuple[bytes, ...]:
 
 def _check(trust: Trust, path: str) -> None:
     try:
-        Verifier(trust)
+        Verifier(trust, Policy.offline_audit())
     except TrustError as error:
         raise TrustError(error.code, error.message, location=path, hint=error.hint) from None

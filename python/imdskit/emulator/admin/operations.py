@@ -252,7 +252,7 @@ def _machines(host: Host, ask: Ask) -> Any:
     first, limit = ask.number("first", 0), ask.number("limit", MAX_LISTED, MAX_LISTED)
     listed = [host.machine(index) for index in range(first, min(first + limit, len(host)))]
     return {
-        "machines": [{"index": one.index, "url": one.url, "source": one.source, "awake": one.awake} for one in listed],
+        "machines": [{"index": one.index, "url": one.url, "source": one.source, "resident": one.resident} for one in listed],
         "total": len(host),
     }
 
@@ -314,7 +314,7 @@ def _save_snapshot(host: Host, _: Ask) -> Any:
     return {"file": save(host)}
 
 
-def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
+def _inspect_document(machine: HostedMachine, ask: Ask) -> Any:
     members = BODY.of(ask.body).members(("document", "nonce"))
     for member in members.values():
         if not isinstance(member.value, str):
@@ -322,7 +322,7 @@ def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
     given = {name: member.value for name, member in members.items()}
     if not given.get("nonce", "").isascii():
         members["nonce"].must_be("text in ASCII")
-    nonce, asked, document = given.get("nonce"), None, given.get("document", "")
+    nonce, request, document = given.get("nonce"), None, given.get("document", "")
     if "document" not in given:
         query = "" if nonce is None else f"&nonce={quote(nonce, safe='')}"
         target = f"/metadata/attested/document?api-version={machine.app.machine.api_versions[-1]}{query}"
@@ -331,10 +331,11 @@ def _take_apart(machine: HostedMachine, ask: Ask) -> Any:
             response.delivery.left()
         document = response.body.decode("utf-8", "replace")
         # Faults of the wire are not applied here: the response is not sent.
-        asked = {"target": target, "status": response.status, "rule": response.rule, "fault": "" if response.delivery else response.fault}
-    shown = asked is None or asked["status"] == 200
-    anatomy = machine.explain(document.encode("utf-8", "replace"), nonce) if shown and machine.explain is not None else None
-    return {"asked": asked, "document": document, "canExplain": machine.explain is not None, "anatomy": anatomy}
+        fault = "" if response.delivery else response.fault
+        request = {"target": target, "status": response.status, "rule": response.rule, "fault": fault}
+    shown = request is None or request["status"] == 200
+    inspection = machine.explain(document.encode("utf-8", "replace"), nonce) if shown and machine.explain is not None else None
+    return {"request": request, "document": document, "canExplain": machine.explain is not None, "inspection": inspection}
 
 
 def _configuration(host: Host, _: Ask) -> Any:
@@ -373,7 +374,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot, about="alone"),
     Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True, about="alone"),
     Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot, about="alone"),
-    Operation("takeApart", "POST", "/v1/attested", _take_apart, _OF, takes_body=True, about="machine"),
+    Operation("inspectDocument", "POST", "/v1/attested", _inspect_document, _OF, takes_body=True, about="machine"),
     Operation("getConfiguration", "GET", "/v1/configuration", _configuration),
     Operation("getOpenapi", "GET", "/v1/openapi.json", openapi),
 )

@@ -238,7 +238,7 @@ class Authority:
         key = self._key(purpose)
         identifier = x509.key_identifier(key)
         mark = identifier.hex()[:8]
-        name = _authority_name(f"imdskit throw-away root {mark} (for tests only)")
+        name = _authority_name(f"imdskit test-only root {mark}")
         body = x509.Body(
             serial=_serial(identifier, b"root"),
             issuer=name,
@@ -257,7 +257,7 @@ class Authority:
     def _make_issuing(self, root: _Link, purpose: str, number: str = "") -> _Link:
         key = self._key(purpose)
         mark = root.file.removeprefix("imdskit-root-") + number
-        name = _authority_name(f"imdskit throw-away issuing CA {mark} (for tests only)")
+        name = _authority_name(f"imdskit test-only issuing CA {mark}")
         identifier = x509.key_identifier(key)
         issuer_identifier = x509.key_identifier(root.key)
         body = x509.Body(
@@ -308,7 +308,7 @@ class Authority:
 
 
 def _authority_name(common_name: str) -> bytes:
-    return x509.name(("C", "US"), ("O", "imdskit throw-away authority"), ("CN", common_name))
+    return x509.name(("C", "US"), ("O", "imdskit test-only authority"), ("CN", common_name))
 
 
 def _serial(issuer: bytes, subject: bytes) -> int:

@@ -191,8 +191,8 @@ def _delay(given: Input) -> Fault:
 
 
 def _drip(given: Input) -> Fault:
-    drip = given.members(("octets", "every"), required=("every",))
-    octets = drip["octets"].integer(1, MAX_COUNT) if "octets" in drip else 1
+    drip = given.members(("bytes", "every"), required=("every",))
+    octets = drip["bytes"].integer(1, MAX_COUNT) if "bytes" in drip else 1
     return Slow(Delivery(drip_octets=octets, drip_ns=_nanoseconds(drip["every"])))
 
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from imdskit.pki.path import validation
 from imdskit.pki.path.budget import Budget, SearchLimits
 from imdskit.pki.path.policies import ANY
-from imdskit.pki.path.signature_cache import Links
+from imdskit.pki.path.signature_cache import SignatureCache
 from imdskit.pki.path.validation import Inputs, Refusal
 from imdskit.pki.revocation.revocation import Lists, Statuses
 from imdskit.pki.signatures import signature
@@ -45,7 +45,7 @@ def build(
     min_rsa_bits: int = 2048,
     accept_weak: bool = False,
     lists: Lists | None = None,
-    links: Links | None = None,
+    signatures: SignatureCache | None = None,
 ) -> tuple[Certificate, ...]:
     """The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
 
@@ -58,13 +58,13 @@ def build(
         min_rsa_bits: of every key on the path.
         accept_weak: compute SHA-1 and SHA-224 instead of refusing them (test suites only).
         lists: revocation lists; None leaves revocation out.
-        links: remembers what it may, and changes no answer.
+        signatures: cache of checked signatures; it changes no verdict.
 
     Raises:
         VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`. ``location`` is like
             ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
     """
-    search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists, links or Links())
+    search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists, signatures or SignatureCache())
     found = search.run(signer)
     if found is None:
         assert search.refusal is not None
@@ -82,9 +82,9 @@ class _Search:
         min_rsa_bits: int,
         accept_weak: bool,
         lists: Lists | None,
-        links: Links,
+        signatures: SignatureCache,
     ) -> None:
-        self.remembered = links
+        self.signatures = signatures
         self.anchors = _by_subject(anchors)
         self.intermediates = _by_subject(intermediates)
         self.inputs = inputs
@@ -219,7 +219,7 @@ class _Search:
         if problem:
             return Refusal(Reason.CERTIFICATE_KEY, f"chain[{index}].subjectPublicKeyInfo", problem)
         self.budget.spend_signature(key)
-        fault = self.remembered.fault(child, issuer)
+        fault = self.signatures.fault(child, issuer)
         if fault is signature.Fault.ALGORITHM:
             return Refusal(Reason.CERTIFICATE_ALGORITHM, f"chain[{index - 1}].signatureAlgorithm", fault.value)
         if fault is not None:

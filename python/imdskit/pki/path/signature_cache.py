@@ -1,4 +1,4 @@
-"""Which certificates signed which, remembered between searches for paths."""
+"""Cache of the checked signatures of certificates, shared by all searches for paths."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 
-REMEMBERED_LINKS = 1024
-"""Links that are remembered between searches. An owner of more certificates waits a little longer."""
+CACHED_SIGNATURES = 1024
+"""Maximum number of cached results. Signatures beyond it are checked again in each search."""
 
 
-class Links:
-    """Signatures on certificates. Remembered are those of the certificates that the owner of a checker gave it: strangers cannot fill this memory.
-    Safe to share between threads, which at worst reckon a signature twice.
+class SignatureCache:
+    """Results of checking the signatures on certificates.
+
+    Only signatures on and by the certificates that the owner of a checker configured are cached, so strangers cannot fill the cache. Safe to
+    share between threads; at worst two of them check the same signature.
 
     Args:
         own: the owner's certificates.
@@ -24,11 +26,11 @@ class Links:
         self._faults: dict[tuple[bytes, bytes], signature.Fault | None] = {}
 
     def fault(self, child: Certificate, issuer: Certificate) -> signature.Fault | None:
-        """What is wrong with the signature that the key of ``issuer`` made on ``child``, or None."""
-        link = (child.der, issuer.spki)
-        if link in self._faults:
-            return self._faults[link]
+        """Return what is wrong with the signature that the key of ``issuer`` made on ``child``, or None."""
+        key = (child.der, issuer.spki)
+        if key in self._faults:
+            return self._faults[key]
         fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
-        if child.der in self._own and issuer.der in self._own and len(self._faults) < REMEMBERED_LINKS:
-            self._faults[link] = fault
+        if child.der in self._own and issuer.der in self._own and len(self._faults) < CACHED_SIGNATURES:
+            self._faults[key] = fault
         return fault

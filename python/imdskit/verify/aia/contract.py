@@ -14,7 +14,7 @@ class Target(NamedTuple):
     path: str
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back. ``body`` is whole."""
 
     status: int
@@ -36,7 +36,7 @@ class Resolver(Protocol):
 class Transport(Protocol):
     """One HTTP GET. Follows no redirect, asks no proxy, sends no credentials."""
 
-    def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Answer:
+    def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:
         """Ask ``address``, and no other, for ``target``.
 
         Args:

@@ -15,7 +15,7 @@ from imdskit.pki.x509 import parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.verify.aia import addresses, locations
 from imdskit.verify.aia.budget import PROCESS_BUDGET, FetchBudget
-from imdskit.verify.aia.contract import Answer, Resolver, Target, Transport
+from imdskit.verify.aia.contract import Resolver, Response, Target, Transport
 from imdskit.verify.aia.locations import LOCATIONS, Location
 from imdskit.verify.aia.outcomes import Outcomes
 from imdskit.verify.intermediate_cache import IntermediateCache
@@ -82,7 +82,7 @@ class AiaFetcher:
         if transport is not None:
             arguments.methods(transport, "transport", "get")
         if resolver is None or transport is None:
-            from imdskit.verify.aia.transport import HttpTransport, SystemResolver
+            from imdskit.verify.aia.transport import HttpTransport, SystemResolver  # sockets: 12 ms, and no network without a fetcher
 
             resolver = resolver or SystemResolver()
             transport = transport or HttpTransport(self._clock)
@@ -163,7 +163,7 @@ class AiaFetcher:
                 raise FetchError("address-refused", f"{address[:60]} is not connected to: {why}.", location=host)
         return found
 
-    def _ask(self, target: Target, found: Sequence[str], deadline: int) -> Answer:
+    def _ask(self, target: Target, found: Sequence[str], deadline: int) -> Response:
         reason = "no address"
         for address in found[:MAX_CONNECTIONS]:
             try:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import FetchError
-from imdskit.verify.aia.contract import Answer, Target
+from imdskit.verify.aia.contract import Response, Target
 
 SECOND = 1_000_000_000
 HEAD_BYTES = 8 * 1024
@@ -59,7 +59,7 @@ class HttpTransport:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
 
-    def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Answer:
+    def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:
         """See :meth:`imdskit.verify.aia.contract.Transport.get`."""
         deadline = self._clock.monotonic_ns() + timeout_ns
         try:
@@ -84,7 +84,7 @@ def _request(target: Target) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
-def _answer(incoming: _Incoming, target: Target, limit: int) -> Answer:
+def _answer(incoming: _Incoming, target: Target, limit: int) -> Response:
     """The media type is not looked at: what counts is whether the body is a certificate."""
     octets = io.BufferedReader(incoming)
     status, fields = _head(octets, target)
@@ -93,8 +93,8 @@ def _answer(incoming: _Incoming, target: Target, limit: int) -> Answer:
             raise _not_http("It switches protocols, which nobody asked for.", target)
         status, fields = _head(octets, target)
     if status != 200:
-        return Answer(status, b"")
-    return Answer(status, _body(octets, fields, target, limit))
+        return Response(status, b"")
+    return Response(status, _body(octets, fields, target, limit))
 
 
 def _head(octets: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:

@@ -3,21 +3,21 @@
 import { ask, looking } from "./ask.js";
 import { attempt, by, day, make, prose } from "./dom.js";
 
-const octets = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
+const raw = (name, text) => make("pre", { tabIndex: 0, role: "group", "aria-label": name }, text);
 const MARK = { pass: ["good", "pass"], fail: ["bad", "fail"], skip: ["", "skipped"] };
 
-function shown({ asked, document: text, canExplain, anatomy }) {
-  by("verdict").replaceChildren(verdict(asked, canExplain, anatomy));
-  const pieces = anatomy ? [steps(anatomy.report), make("div", { className: "pieces" }, make("div", {}, content(anatomy), signature(anatomy)), make("div", {}, chain(anatomy), certificates(anatomy)))] : [];
-  by("anatomy").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, asked ? "Response as received" : "Document as given"), octets("The document", text)));
+function shown({ request, document: text, canExplain, inspection }) {
+  by("verdict").replaceChildren(verdict(request, canExplain, inspection));
+  const pieces = inspection ? [steps(inspection.report), make("div", { className: "pieces" }, make("div", {}, content(inspection), signature(inspection)), make("div", {}, chain(inspection), certificates(inspection)))] : [];
+  by("inspection").replaceChildren(...pieces, make("details", { className: "sub" }, make("summary", {}, request ? "Response as received" : "Document as given"), raw("The document", text)));
 }
 
-function verdict(asked, canExplain, anatomy) {
+function verdict(request, canExplain, inspection) {
   const banner = (kind, title, ...more) => make("div", { className: `verdict ${kind}` }, make("strong", {}, title), more.filter(Boolean).map((one) => make("p", {}, prose(one))));
-  const fault = asked?.fault && `A fault of type \`${asked.fault}\` was applied.`, rule = asked?.rule && `The rule \`${asked.rule}\` refused the request.`;
-  if (asked && asked.status !== 200) return banner("bad", `No document: the service responded with ${asked.status}`, rule, fault);
+  const fault = request?.fault && `A fault of type \`${request.fault}\` was applied.`, rule = request?.rule && `The rule \`${request.rule}\` refused the request.`;
+  if (request && request.status !== 200) return banner("bad", `No document: the service responded with ${request.status}`, rule, fault);
   if (!canExplain) return banner("bad", "This emulator has no verifier", "The program that started it must assign one to `Emulator.explain` before documents can be inspected here.");
-  const { report } = anatomy, failed = report.checks.find((one) => one.outcome === "fail");
+  const { report } = inspection, failed = report.checks.find((one) => one.outcome === "fail");
   if (report.ok) return banner("good", "Accepted", `No check failed as of ${day(report.at)}.`, fault);
   return banner("bad", `Refused: ${failed.reason}`, `${failed.message} ${failed.hint}`, fault);
 }
@@ -42,13 +42,13 @@ function flat(members, prefix = "") {
 
 function content({ content: found }) {
   if (!found) return make("div", {}, make("h3", {}, "Content"), make("p", { className: "dim" }, "The document has no readable content."));
-  return make("div", {}, make("h3", {}, `Content, ${found.octets} bytes`), found.members ? pairs(flat(found.members)) : octets("Content", found.text),
-    make("details", { className: "sub" }, make("summary", {}, "Signed bytes"), octets("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
+  return make("div", {}, make("h3", {}, `Content, ${found.bytes} bytes`), found.members ? pairs(flat(found.members)) : raw("Content", found.text),
+    make("details", { className: "sub" }, make("summary", {}, "Signed bytes"), raw("Content", found.text), make("p", { className: "dim mono" }, `SHA-256 ${found.sha256}`)));
 }
 
 function signature({ signature: found }) {
   if (!found) return "";
-  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["bytes", make("span", { className: "mono" }, `${found.octets.slice(0, 32)}…${found.octets.slice(-16)}`)]]));
+  return make("div", {}, make("h3", {}, "Signature"), pairs([["digest algorithm", found.digestAlgorithm], ["signature algorithm", found.signatureAlgorithm], ["bytes", make("span", { className: "mono" }, `${found.value.slice(0, 32)}…${found.value.slice(-16)}`)]]));
 }
 
 function facts(one) {

@@ -35,7 +35,7 @@ function row(entry) {
   const machine = (entry.machine ?? null) === null ? "" : `machine ${entry.machine}: `;
   return make("tr", {}, make("td", { className: "mono nowrap" }, clock(entry.time)), make("td", { className: "mono request" }, `${machine}${entry.method} ${entry.target}`),
     make("td", {}, make("span", { className: `pill ${kind}` }, String(entry.status))), make("td", {}, why),
-    make("td", { className: "number", "data-unit": "µs" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number", "data-unit": "bytes" }, String(entry.octets)));
+    make("td", { className: "number", "data-unit": "µs" }, String(Math.round(entry.duration_ns / 1000))), make("td", { className: "number", "data-unit": "bytes" }, String(entry.body_bytes)));
 }
 
 function begin(from) {

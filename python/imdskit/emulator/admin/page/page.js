@@ -69,7 +69,7 @@ async function enter() {
 function clear() {
   machine.clear();
   events.clear();
-  for (const id of ["verdict", "anatomy", "told"]) by(id).replaceChildren();
+  for (const id of ["verdict", "inspection", "told"]) by(id).replaceChildren();
 }
 
 /** Discard the token and everything that was shown with it. */

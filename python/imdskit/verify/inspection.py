@@ -1,6 +1,6 @@
-"""A document taken apart for people to look at: content, signature, certificates, chain, and every check with its outcome.
+"""Inspection of a document for people: content, signature, certificates, chain, and every check with its outcome.
 
-What belongs here: showing what is there. Nothing is decided here; that is done by the checks, whose report is part of what is shown.
+This module shows what is there and decides nothing. The report of the checks, which do decide, is part of the result.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from imdskit.verify.trust import Trust
 from imdskit.verify.verifier import Verifier
 
 
-def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> dict[str, Any]:
-    """All that can be said of one document now, in JSON.
+def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = None) -> dict[str, Any]:
+    """Return everything that can be said about one document now, as JSON values.
 
     Args:
         verifier: whose trust, policy and clock count.
@@ -53,7 +53,7 @@ def anatomy(verifier: Verifier, document: bytes, nonce: str | None = None) -> di
         shown["signature"] = {
             "digestAlgorithm": signer.digest_algorithm.oid,
             "signatureAlgorithm": signer.signature_algorithm.oid,
-            "octets": signer.signature.hex(),
+            "value": signer.signature.hex(),
         }
         found = cms.find_certificate(signer, message.certificates)
         chain = (
@@ -73,7 +73,7 @@ def _content(content: bytes, brackets: int) -> dict[str, Any]:
         with suppress(ValueError):
             members = signed_content.loads(text)
     return {
-        "octets": len(content),
+        "bytes": len(content),
         "sha256": sha256(content).hexdigest(),
         "text": text,
         "members": members if isinstance(members, dict) else None,
@@ -125,4 +125,4 @@ def _name(name: Name) -> str:
     return name.common_names[-1] if name.common_names else name.der.hex()
 
 
-__all__ = ["anatomy"]
+__all__ = ["inspect_document"]

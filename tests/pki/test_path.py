@@ -133,8 +133,8 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
         return real(*given)
 
     monkeypatch.setattr(signature, "fault", counted)
-    memory = signature_cache.Links([root, issuing, forged])
-    search = partial(building.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), links=memory)
+    memory = signature_cache.SignatureCache([root, issuing, forged])
+    search = partial(building.build, anchors=[root], inputs=Inputs(AT), limits=Limits(), signatures=memory)
     for again in (False, True):
         del reckoned[:]
         assert search(leaf, intermediates=[forged, issuing]) == (leaf, issuing, root)
@@ -145,9 +145,9 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
 
 
 def test_links_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signature_cache, "REMEMBERED_LINKS", 0)
+    monkeypatch.setattr(signature_cache, "CACHED_SIGNATURES", 0)
     issuing, root = ISSUING.made(), ROOT.made()
-    memory = signature_cache.Links([root, issuing])
+    memory = signature_cache.SignatureCache([root, issuing])
     for _ in range(2):
         assert memory.fault(issuing, root) is None
     assert not memory._faults

@@ -12,18 +12,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
 from imdskit import strict_json
+from imdskit.asn1.reader import Reader
 from imdskit.errors import DerError, TrustError
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import parser
 from imdskit.verify import pem
 
-FORMAT = "imdskit-trust-bundle/1"
-MANIFEST, ANCHORS, INTERMEDIATES = "bundle.json", "anchors.pem", "intermediates.pem"
+FORMAT, FORMAT_OF_PEM = "imdskit-trust-bundle/2", "imdskit-trust-bundle/1"
+"""The format that is written, which keeps certificates as DER, and the one that is read as well, which keeps them as PEM."""
+MANIFEST = "bundle.json"
+FILES = (MANIFEST, "anchors.der", "intermediates.der", "anchors.pem", "intermediates.pem")
+"""Every file that a bundle of either format may have."""
 MAX_MANIFEST_BYTES = 1024 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}", re.ASCII)
 _HINT = "docs/trust.md describes the format."
@@ -76,21 +81,26 @@ def read(folder: Traversable, origin: str) -> Bundle:
         TrustError: ``bad-bundle``; ``bundle-format``: of a format that is not known here; ``bad-trust``: a certificate cannot be used.
     """
     manifest = _manifest(_content(folder, MANIFEST, MAX_MANIFEST_BYTES, origin), f"{origin}/{MANIFEST}")
+    suffix, certificates = ("pem", pem.certificates) if manifest["format"] == FORMAT_OF_PEM else ("der", _certificates)
     found = {}
-    for member, name in (("anchors", ANCHORS), ("intermediates", INTERMEDIATES)):
+    for member in ("anchors", "intermediates"):
+        name = f"{member}.{suffix}"
         place = f"{origin}/{name}"
         listed = _fingerprints(manifest, member, f"{origin}/{MANIFEST}")
-        # A file without certificates is refused as PEM; so an empty list stands for no file.
-        ders = pem.certificates(_content(folder, name, pem.MAX_BYTES, origin), place) if listed else ()
+        # An empty PEM file is refused, so an empty list stands for no file.
+        ders = certificates(_content(folder, name, pem.MAX_BYTES, origin), place) if listed else ()
         _compare(ders, listed, place)
+        for index, der in enumerate(ders):
+            _check(der, f"{place}[{index}]", anchor=member == "anchors")
         found[member] = ders
-    for index, der in enumerate(found["anchors"]):
-        _check(der, f"{origin}/{ANCHORS}[{index}]", anchor=True)
-    for index, der in enumerate(found["intermediates"]):
-        _check(der, f"{origin}/{INTERMEDIATES}[{index}]", anchor=False)
     place = f"{origin}/{MANIFEST}"
     signing, audit = _signing(manifest, place), tuple(_fingerprints({"audit": [], **manifest}, "audit", place))
     return Bundle(_date(manifest, place), found["anchors"], found["intermediates"], signing, audit)
+
+
+def read_bundled() -> Bundle:
+    """Read the bundle that is part of the package."""
+    return read(files("imdskit.verify") / "roots", "roots")
 
 
 def read_folder(path: Path) -> Bundle:
@@ -120,14 +130,14 @@ def write(folder: Path, bundle: Bundle) -> None:
         "signing": [authority._asdict() for authority in bundle.signing],
         "audit": list(bundle.audit),
     }
-    _write(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    for name, ders in ((ANCHORS, bundle.anchors), (INTERMEDIATES, bundle.intermediates)):
-        _write(folder / name, "".join(pem.text(der) for der in ders))
+    _write(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("ascii"))
+    _write(folder / "anchors.der", b"".join(bundle.anchors))
+    _write(folder / "intermediates.der", b"".join(bundle.intermediates))
 
 
-def _write(path: Path, text: str) -> None:
-    with path.open("x", encoding="ascii", newline="\n") as file:
-        file.write(text)
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
@@ -144,6 +154,18 @@ def _content(folder: Traversable, name: str, limit: int, origin: str) -> bytes:
     return data
 
 
+def _certificates(data: bytes, place: str) -> tuple[bytes, ...]:
+    """Split a file of DER certificates, one directly after the other."""
+    reader = Reader(data)
+    found: list[bytes] = []
+    try:
+        while reader:
+            found.append(reader.element(f"[{len(found)}]"))
+    except DerError as error:
+        raise TrustError("bad-trust", f"Not certificates in DER: {error.message}", location=f"{place} {error.location}") from None
+    return tuple(found)
+
+
 def _manifest(data: bytes, place: str) -> dict[str, object]:
     try:
         members = strict_json.loads(data, 64)
@@ -151,8 +173,8 @@ def _manifest(data: bytes, place: str) -> dict[str, object]:
         raise _bad(place, f"Not strict JSON: {error}.") from None
     if not isinstance(members, dict):
         raise _bad(place, "Not a JSON object.")
-    if members.get("format") != FORMAT:
-        message = f"The format is {members.get('format')!r}, not {FORMAT!r}."
+    if members.get("format") not in (FORMAT, FORMAT_OF_PEM):
+        message = f"The format is {members.get('format')!r}, not {FORMAT!r} or {FORMAT_OF_PEM!r}."
         raise TrustError("bundle-format", message[:200], location=place, hint="A newer imdskit may know it. " + _HINT)
     return members
 

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from attested_vectors import CASES, SETTING, TRUST
 
 from imdskit.clock import ManualClock
-from imdskit.verify import Policy, Trust, Verifier
-from imdskit.verify.anatomy import anatomy
-
-VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
-SETTING, *CASES = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-ANCHORS, INTERMEDIATES = (tuple(base64.b64decode(der) for der in SETTING[kind]) for kind in ("anchors", "intermediates"))
+from imdskit.verify import Policy, Verifier
+from imdskit.verify.inspection import inspect_document
 
 
 @pytest.fixture(scope="module")
 def verifier() -> Verifier:
-    return Verifier(Trust(ANCHORS, INTERMEDIATES), Policy(), clock=ManualClock(SETTING["at"]))
+    return Verifier(TRUST, Policy(), clock=ManualClock(SETTING["at"]))
 
 
 def shown(verifier: Verifier, case: str) -> dict[str, Any]:
     [found] = [one for one in CASES if one["id"] == case]
-    return anatomy(verifier, base64.b64decode(found["document"]))
+    return inspect_document(verifier, base64.b64decode(found["document"]))
 
 
 def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
@@ -41,7 +37,7 @@ def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_whatever_is_wrong_it_can_be_shown(verifier: Verifier, case: dict[str, Any]) -> None:
-    found = anatomy(verifier, base64.b64decode(case["document"]))
+    found = inspect_document(verifier, base64.b64decode(case["document"]))
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == {"report", "content", "signature", "certificates", "chain"}
     if found["chain"] is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +22,16 @@ from imdskit.errors import DerError, TrustError, UsageError, VerificationError
 from imdskit.pki.x509 import parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason, Stage, missing_authority
-from imdskit.verify import bundle
-from imdskit.verify.authority_path import authority_path
-from imdskit.verify.bundle import Bundle
+from imdskit.verify.bundles import bundle
+from imdskit.verify.bundles.authority_path import authority_path
+from imdskit.verify.bundles.bundle import Bundle
 from imdskit.verify.issuers import IssuerSource, signer_of
 from imdskit.verify.policy import Policy
 from imdskit.verify.trust import Trust
 from imdskit.verify.verifier import Verifier
+
+if sys.platform != "win32":
+    import fcntl
 
 MAX_OFFERED = 64
 """Certificates in one update. Azure has about forty intermediates."""
@@ -123,7 +127,7 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
         VerificationError: the document is refused for something that no issuer can mend.
         TrustError: ``issuer-not-found``.
     """
-    policy = Policy()
+    policy = Policy.offline_audit()
     try:
         Verifier(trust, policy).verify(document, at=at)
     except VerificationError as refusal:
@@ -211,7 +215,7 @@ def current(link: Path) -> Bundle:
     """Return the bundle that a link leads to, or the one of this release if there is no link yet.
 
     Raises:
-        TrustError: as :func:`imdskit.verify.bundle.read`.
+        TrustError: as :func:`imdskit.verify.bundles.bundle.read`.
     """
     if os.path.lexists(link):
         return bundle.read_folder(link)
@@ -260,11 +264,9 @@ def _to_disk(folder: Path) -> None:
 @contextmanager
 def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
     """Held by one update of a link at a time. The system releases it when its process ends."""
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         hint = "Put a new folder in its place by hand; see docs/trust.md."
-        raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint) from None
+        raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)
     descriptor = os.open(link.with_name(f".{link.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         deadline = clock.monotonic_ns() + WAIT_SECONDS * 1_000_000_000

@@ -16,8 +16,8 @@ from imdskit.errors import DerError, TrustError
 from imdskit.pki.x509 import parser
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
-from imdskit.verify.authority_path import authority_path, display_name
-from imdskit.verify.bundle import SigningAuthority
+from imdskit.verify.bundles.authority_path import authority_path, display_name
+from imdskit.verify.bundles.bundle import SigningAuthority
 from imdskit.verify.trust import Trust
 
 DAY = 86_400

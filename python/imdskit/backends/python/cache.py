@@ -1,0 +1,106 @@
+"""Everything that a checker caches between documents. No entry changes a verdict; each only saves work.
+
+Strangers cannot fill these caches: an entry is added only for a signer that has a path to an anchor and an accepted name, and that came without
+other certificates, as those of genuine documents do.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from threading import Lock
+from typing import TypeVar
+
+from imdskit.backends.python.message_templates import TemplateCache
+from imdskit.fork import ForkAware
+from imdskit.pki.cms import SignedData
+from imdskit.pki.path.signature_cache import SignatureCache
+from imdskit.pki.revocation.crl import CertificateList
+from imdskit.pki.x509.certificate import Certificate
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+CACHED_SIGNERS = 256
+"""Maximum number of signers, of their paths and of their names. A region uses one signer for weeks."""
+
+
+class Cache(ForkAware):
+    """Cached signers, paths, names and message templates. Safe to share between threads, which at worst do the same work twice.
+
+    Attributes:
+        signatures: checked signatures of the owner's certificates, for building paths.
+
+    Args:
+        certificates: anchors and intermediates of the checker.
+        crls: its revocation lists.
+    """
+
+    def __init__(self, certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> None:
+        own = tuple(certificates)
+        self.signatures = SignatureCache(own)
+        self._boundaries = _boundaries(own, crls)
+        self._lock = Lock()
+        self._signers: dict[bytes, Certificate] = {}
+        self._paths: dict[tuple[bytes, int, bool], tuple[Certificate, ...]] = {}
+        self._names: dict[bytes, tuple[str, str]] = {}
+        self._templates = TemplateCache()
+        self.watch_forks()
+
+    def renew_in_child(self, prepared: bool) -> None:
+        """See :class:`imdskit.fork.ForkAware`."""
+        self._lock = Lock()
+
+    def signer(self, der: bytes) -> Certificate | None:
+        """Return the parsed certificate of a known signer."""
+        return self._signers.get(der)
+
+    def path(self, signer: Certificate, at: int) -> tuple[Certificate, ...] | None:
+        """Return the path that was found for a signer that came alone, if nothing that it depends on has changed.
+
+        A path is a function of the certificates and lists at hand and of which of them are valid at ``at``. Between two neighbouring ends of
+        validity periods the latter does not change, so the key is the signer and the interval that ``at`` lies in.
+        """
+        return self._paths.get(self._path_key(signer, at))
+
+    def add_signer(self, signer: Certificate, at: int, path: tuple[Certificate, ...], name: tuple[str, str]) -> None:
+        """Cache a signer that came alone: its certificate, its path, and the label and name that matched."""
+        with self._lock:
+            _add(self._paths, self._path_key(signer, at), path)
+            _add(self._signers, signer.der, signer)
+            _add(self._names, signer.der, name)
+
+    def name(self, signer: Certificate) -> tuple[str, str] | None:
+        """Return label and name that matched a known signer."""
+        return self._names.get(signer.der)
+
+    def decode(self, text: bytes) -> bytes | None:
+        """Return the message whose base64 is ``text`` if it equals an accepted one outside of content and signature."""
+        return self._templates.decode(text)
+
+    def read(self, der: bytes) -> SignedData | None:
+        """Return the parsed message ``der`` if it equals an accepted one outside of content and signature."""
+        return self._templates.read(der)
+
+    def add_message(self, der: bytes, message: SignedData, signer: Certificate) -> None:
+        """Cache the template of an accepted message, if it holds a known signer alone and no signed attributes."""
+        if len(message.certificates) == 1 and signer.der in self._signers and message.signers[0].signed_attributes is None:
+            with self._lock:
+                self._templates.add(der, message, signer.der)
+
+    def _path_key(self, signer: Certificate, at: int) -> tuple[bytes, int, bool]:
+        return signer.der, bisect_right(self._boundaries, at), signer.not_before <= at <= signer.not_after
+
+
+def _add(entries: dict[K, V], key: K, value: V) -> None:
+    """Add an entry, and evict the oldest one if there are too many."""
+    entries[key] = value
+    if len(entries) > CACHED_SIGNERS:
+        del entries[next(iter(entries))]
+
+
+def _boundaries(certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> list[int]:
+    """Return the seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive."""
+    ends = {second for c in certificates for second in (c.not_before, c.not_after + 1)}
+    ends |= {second for one in crls for second in (one.this_update, *(() if one.next_update is None else (one.next_update + 1,)))}
+    return sorted(ends)
