@@ -37,8 +37,8 @@ from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
 
 from imdskit import backends  # noqa: E402
 from imdskit.asn1 import writer as der  # noqa: E402
-from imdskit.attestation_service import keys  # noqa: E402
-from imdskit.attestation_service.keys import Role  # noqa: E402
+from imdskit.attestation_service.configuration import keys  # noqa: E402
+from imdskit.attestation_service.configuration.keys import Role  # noqa: E402
 from imdskit.protocol import attested  # noqa: E402
 from imdskit.verify import NonceIssuer  # noqa: E402
 

@@ -11,8 +11,9 @@ from wsgiref.validate import validator
 
 import pytest
 
-from imdskit.attestation_service import Application, Settings, keys
-from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service import Application, Settings
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 from imdskit.clock import Clock, ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested

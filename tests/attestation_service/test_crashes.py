@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from imdskit.attestation_service import keys
-from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 from imdskit.clock import SystemClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested

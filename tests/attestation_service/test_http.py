@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imdskit.attestation_service.routes import ROUTES
+from imdskit.attestation_service.http.routes import ROUTES
 from imdskit.clock import ManualClock
 
 from .conftest import Response, Service

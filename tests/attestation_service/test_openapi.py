@@ -8,9 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from openapi_spec_validator import validate
 
-from imdskit.attestation_service import Settings, openapi
-from imdskit.attestation_service.bodies import MAX_BINDING
-from imdskit.attestation_service.routes import ROUTES, Route
+from imdskit.attestation_service import Settings
+from imdskit.attestation_service.http import openapi
+from imdskit.attestation_service.http.bodies import MAX_BINDING
+from imdskit.attestation_service.http.routes import ROUTES, Route
 from imdskit.reasons import Reason
 
 from .conftest import Response, Service

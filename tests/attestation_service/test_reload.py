@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imdskit.attestation_service import keys
-from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority
 from imdskit.errors import TrustError, UsageError

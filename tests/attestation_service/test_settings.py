@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from imdskit.attestation_service import Settings, keys
-from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service import Settings
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 from imdskit.attestation_service.metrics import FAMILIES
 from imdskit.errors import UsageError
 

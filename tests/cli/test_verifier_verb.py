@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from imdskit.attestation_service import keys
-from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 
 PYTHON = Path(__file__).parents[2] / "python"
 GOOD = "name client sha256:" + "a" * 64

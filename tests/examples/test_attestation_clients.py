@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from imdskit.attestation_service import Application, Settings, keys
+from imdskit.attestation_service import Application, Settings
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 from imdskit.attestation_service.development import DevelopmentServer
-from imdskit.attestation_service.keys import Role
 from imdskit.client import Client
 from imdskit.emulator import Emulator
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imdskit.attestation_service import keys
-from imdskit.attestation_service.keys import Role
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Role
 from imdskit.clock import SystemClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested

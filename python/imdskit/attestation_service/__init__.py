@@ -5,6 +5,6 @@ What belongs here: HTTP (as a WSGI application, PEP 3333), keys, limits, the aud
 """
 
 from imdskit.attestation_service.application import Application
-from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.configuration.settings import Settings
 
 __all__ = ["Application", "Settings"]

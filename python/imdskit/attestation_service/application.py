@@ -11,16 +11,18 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imdskit.attestation_service import bodies, decisions, keys, openapi, routes, stores, verifiers
+from imdskit.attestation_service import decisions, stores, verifiers
 from imdskit.attestation_service.audit_log import AuditLog
+from imdskit.attestation_service.configuration import keys
+from imdskit.attestation_service.configuration.keys import Key
+from imdskit.attestation_service.configuration.settings import Settings
+from imdskit.attestation_service.configuration.watched import Watched
 from imdskit.attestation_service.decisions import Decision
-from imdskit.attestation_service.keys import Key
-from imdskit.attestation_service.limits import Limits
-from imdskit.attestation_service.messages import Problem, Request, Response, StartResponse, json_response
+from imdskit.attestation_service.http import bodies, openapi, routes
+from imdskit.attestation_service.http.limits import Limits
+from imdskit.attestation_service.http.messages import Problem, Request, Response, StartResponse, json_response
+from imdskit.attestation_service.http.routes import Route
 from imdskit.attestation_service.metrics import CONTENT_TYPE, Metrics
-from imdskit.attestation_service.routes import Route
-from imdskit.attestation_service.settings import Settings
-from imdskit.attestation_service.watched import Watched
 from imdskit.clock import Clock, SystemClock
 from imdskit.errors import StoreError
 from imdskit.reasons import Reason

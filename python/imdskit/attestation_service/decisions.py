@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from imdskit.attestation_service.audit_log import Entry
-from imdskit.attestation_service.bodies import AttestationRequest, Audited
-from imdskit.attestation_service.keys import Key
+from imdskit.attestation_service.configuration.keys import Key
+from imdskit.attestation_service.http.bodies import AttestationRequest, Audited
 from imdskit.errors import FreshnessError, StoreError, VerificationError
 from imdskit.verify import Attestation, NonceIssuer, NonceStore, Verifier
 

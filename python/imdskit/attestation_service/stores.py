@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.configuration.settings import Settings
 from imdskit.clock import Clock
 from imdskit.errors import UsageError
 from imdskit.verify.stores.memory import MemoryStore

@@ -6,7 +6,7 @@ Importing this module reads the configuration and opens the store. Nothing else 
 from __future__ import annotations
 
 from imdskit.attestation_service.application import Application
-from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.configuration.settings import Settings
 
 application = Application(Settings.read())
 

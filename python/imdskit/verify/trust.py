@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 from imdskit import arguments
@@ -58,11 +59,7 @@ class Trust:
     @cache
     def bundled() -> Trust:
         """The roots and known intermediates of the four Azure clouds; ``roots/README.md`` says where each comes from."""
-        from imdskit.verify.bundles import (
-            bundle,  # 18 ms to the 45 ms of importing the verifier; callers with other certificates do without
-        )
-
-        return _of_bundle(bundle.read_bundled(), "bundled with imdskit")
+        return _of_bundle(_bundles().read_bundled(), "bundled with imdskit")
 
     @staticmethod
     def from_bundle(path: str | os.PathLike[str]) -> Trust:
@@ -75,9 +72,7 @@ class Trust:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
             UsageError: ``path`` is no path.
         """
-        from imdskit.verify.bundles import bundle  # as in bundled
-
-        return _of_bundle(bundle.read_folder(arguments.path(path, "path")), f"bundle {path}")
+        return _of_bundle(_bundles().read_folder(arguments.path(path, "path")), f"bundle {path}")
 
     @staticmethod
     def from_pem(anchors: Contents, intermediates: Contents = (), *, origin: str = "given by the caller") -> Trust:
@@ -106,6 +101,12 @@ class Trust:
             UsageError: something else than contents.
         """
         return replace(self, crls=(*self.crls, *(der for data in _octets(files, "crls") for der in pem.crls(data, "crls"))))
+
+
+def _bundles() -> ModuleType:
+    from imdskit.verify.bundles import bundle  # 18 ms to the 45 ms of importing the verifier; callers with other certificates do without
+
+    return bundle
 
 
 def _of_bundle(found: Bundle, origin: str) -> Trust:

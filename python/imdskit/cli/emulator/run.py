@@ -19,11 +19,14 @@ import sys
 from contextlib import ExitStack
 
 from imdskit import backends
-from imdskit.cli.emulator import serve
+from imdskit.cli.emulator import host_network, serve
 from imdskit.cli.shared import inputs, output
 from imdskit.emulator.host import Host
 from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.namespace.pasta import pasta
 from imdskit.errors import UsageError
+from imdskit.testing import environment
+from imdskit.verify.aia.locations import LOCATIONS
 
 ISSUERS = "ca-issuers"
 """Stands for all hosts from which genuine certificates of Azure's authorities are fetched."""
@@ -58,10 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         hint = "Start `imdskit serve`, and give its address to the program; docs/reach-the-address.md says how."
         raise UsageError("bad-argument", "`imdskit run` needs Linux.", location="run", hint=hint)
-    # These need Linux, and are imported after the check.
-    from imdskit.emulator.namespace.command import Command
-    from imdskit.emulator.namespace.inside import Plan
-    from imdskit.testing import environment
+    from imdskit.emulator.namespace import command as namespaced  # needs Linux
 
     words = options.command[1:] if options.command[0] == "--" else options.command
     if not words:
@@ -74,19 +74,15 @@ def run(options: argparse.Namespace) -> int:
     variables = {**os.environ, **{name: value for name, value in changes.items() if value is not None}}
     for name in (name for name, value in changes.items() if value is None):
         variables.pop(name, None)
-    plan = Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
+    plan = namespaced.Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
     if options.journal is not None:
         inputs.write(options.journal, b"")  # a file that cannot be written is reported before the command runs
     backend = backends.get(options.backend)
     with ExitStack() as stack:
         if options.network == "host":
-            from imdskit.cli.emulator import host_network
-
             stack.enter_context(host_network.address(force=options.force))
-        command = stack.enter_context(Command(plan))
+        command = stack.enter_context(namespaced.Command(plan))
         if options.network == "pasta":
-            from imdskit.emulator.namespace.pasta import pasta
-
             stack.enter_context(pasta(command.pid))
         emulator = stack.enter_context(serve.running(options, backend, command.listener))
         stopped = command.stopped_early()
@@ -102,8 +98,6 @@ def _mapped(names: list[str]) -> list[str]:
     found: dict[str, None] = {}
     for name in names:
         if name == ISSUERS:
-            from imdskit.verify.aia.locations import LOCATIONS
-
             found.update(dict.fromkeys(location.host for location in LOCATIONS))
         elif name and all(part and part.isascii() and part.replace("-", "").replace("_", "").isalnum() for part in name.split(".")):
             found[name.lower()] = None

@@ -16,7 +16,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from imdskit.attestation_service import Application, Settings, keys
+from imdskit.attestation_service import Application, Settings
+from imdskit.attestation_service.configuration import keys
 from imdskit.attestation_service.development import DevelopmentServer
 from imdskit.cli.shared import output
 from imdskit.errors import UsageError

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from imdskit.attestation_service.setting_types import Source, cloud_names, file, files, integer, one_of, store, text_or_none
+from imdskit.attestation_service.configuration.setting_types import Source, cloud_names, file, files, integer, one_of, store, text_or_none
 from imdskit.errors import UsageError
 
 PREFIX = "IMDSKIT_VERIFIER_"

@@ -8,8 +8,8 @@ from http import HTTPStatus
 from threading import Lock
 
 from imdskit import backends
-from imdskit.attestation_service.messages import Problem
-from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.configuration.settings import Settings
+from imdskit.attestation_service.http.messages import Problem
 from imdskit.backends.contract import Bucket
 from imdskit.clock import Clock
 

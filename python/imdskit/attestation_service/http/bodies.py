@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from imdskit import strict_json
-from imdskit.attestation_service.messages import Problem
+from imdskit.attestation_service.http.messages import Problem
 
 MAX_BINDING = 256
 """Characters of the text that a nonce can be bound to."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import NamedTuple
 
-from imdskit.attestation_service.keys import Role
-from imdskit.attestation_service.messages import JSON, Problem
+from imdskit.attestation_service.configuration.keys import Role
+from imdskit.attestation_service.http.messages import JSON, Problem
 from imdskit.attestation_service.metrics import CONTENT_TYPE as METRICS_TEXT
 
 

@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from imdskit import __version__, clouds
-from imdskit.attestation_service import bodies, routes
+from imdskit.attestation_service.configuration.settings import Settings
 from imdskit.attestation_service.decisions import ACCEPTED, REFUSED
-from imdskit.attestation_service.messages import JSON, PROBLEM
-from imdskit.attestation_service.routes import ROUTES, Route
-from imdskit.attestation_service.settings import Settings
+from imdskit.attestation_service.http import bodies, routes
+from imdskit.attestation_service.http.messages import JSON, PROBLEM
+from imdskit.attestation_service.http.routes import ROUTES, Route
 from imdskit.reasons import Reason, Stage
 
 _TEXT = {"type": "string"}

@@ -1,0 +1,1 @@
+"""Settings, keys, and files that are read again when they change. Internal."""
