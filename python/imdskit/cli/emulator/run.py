@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         hint = "Start `imdskit serve`, and give its address to the program; docs/reach-the-address.md says how."
         raise UsageError("bad-argument", "`imdskit run` needs Linux.", location="run", hint=hint)
-    from imdskit.emulator.namespace import command as namespaced  # needs Linux
+    from imdskit.emulator.namespace import command as namespaced  # needs Linux, as the next
+    from imdskit.emulator.namespace import inside
 
     words = options.command[1:] if options.command[0] == "--" else options.command
     if not words:
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     variables = {**os.environ, **{name: value for name, value in changes.items() if value is not None}}
     for name in (name for name, value in changes.items() if value is None):
         variables.pop(name, None)
-    plan = namespaced.Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
+    plan = inside.Plan(words=words, environment=variables, own_network=options.network != "host", mapped_hosts=mapped)
     if options.journal is not None:
         inputs.write(options.journal, b"")  # a file that cannot be written is reported before the command runs
     backend = backends.get(options.backend)
