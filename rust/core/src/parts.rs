@@ -36,7 +36,8 @@ pub use crate::asn1::der::DerError;
 #[allow(clippy::type_complexity)] // taken apart at once
 pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), DerError> {
     let read = parse_certificate(der, 0, "certificate")?;
-    Ok((read.faults, read.unknown_critical.iter().map(|oid| oid_text(oid)).collect()))
+    let faults = read.faults.into_iter().map(|(field, what)| (field.into_owned(), what.into_owned()));
+    Ok((faults.collect(), read.unknown_critical.iter().map(|oid| oid_text(oid)).collect()))
 }
 
 /// Parses one element of any type, including all elements inside it.

@@ -5,6 +5,7 @@
 
 // Python counterpart: `pki/revocation/crl.py`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -127,7 +128,7 @@ pub(crate) struct CertificateList {
     pub(crate) scope: Option<IssuingDistributionPoint>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
     /// Why nobody may rely on it.
-    pub(crate) unusable: Option<String>,
+    pub(crate) unusable: Option<Cow<'static, str>>,
 }
 
 impl CertificateList {
@@ -195,11 +196,11 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     };
 
     let unusable = if let Some(oid) = known.unknown {
-        Some(format!("the critical extension {oid} is not understood"))
+        Some(format!("the critical extension {oid} is not understood").into())
     } else if inner_algorithm.der != signature_algorithm.der {
-        Some("it names two algorithms".to_owned())
+        Some("it names two algorithms".into())
     } else if version != Some(1) || next_update.is_none() || known.number.is_none() {
-        Some("it is not of version 2 with nextUpdate and cRLNumber (RFC 5280 sections 5.1.2 and 5.2.3)".to_owned())
+        Some("it is not of version 2 with nextUpdate and cRLNumber (RFC 5280 sections 5.1.2 and 5.2.3)".into())
     } else {
         None
     };

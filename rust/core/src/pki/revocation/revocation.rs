@@ -272,7 +272,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
     /// Usable at all, and (a): within its time, both ends included.
     fn check_current(&self, one: &CertificateList) -> Result<(), Unfit> {
         if let Some(why) = &one.unusable {
-            return Err(Unfit::Because(why.clone().into()));
+            return Err(Unfit::Because(why.clone()));
         }
         let (Some(at), Some(next_update)) = (self.search.at(), one.next_update) else {
             return Ok(());

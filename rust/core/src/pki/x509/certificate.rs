@@ -5,13 +5,15 @@
 
 // Python counterpart: `pki/x509/certificate.py`.
 
+use std::borrow::Cow;
+
 use crate::pki::signatures::rsa::RsaPublicKey;
 
 /// Contents of an OBJECT IDENTIFIER.
 pub(crate) type Oid = Box<[u8]>;
 
 /// (Extension or field, what is wrong) of a value that is well-formed and breaks a rule.
-pub(crate) type CertificateFault = (String, String);
+pub(crate) type CertificateFault = (Cow<'static, str>, Cow<'static, str>);
 
 /// RFC 5280 section 4.1.1.2. `parameters` is the DER of the ANY.
 #[derive(Clone, Debug, PartialEq, Eq)]

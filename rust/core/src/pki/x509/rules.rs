@@ -2,8 +2,8 @@
 
 // Python counterpart: `pki/x509/rules.py`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::Display;
 
 use crate::asn1::oids;
 use crate::pki::x509::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
@@ -13,35 +13,41 @@ const MAX_FAULTS: usize = 16;
 
 const MAX_SERIAL_BITS: usize = 8 * 20;
 
+/// The faults of one certificate so far.
+struct Faults(Vec<CertificateFault>);
+
+impl Faults {
+    fn add(&mut self, field: impl Into<Cow<'static, str>>, what: impl Into<Cow<'static, str>>) {
+        if self.0.len() < MAX_FAULTS {
+            self.0.push((field.into(), what.into()));
+        }
+    }
+}
+
 #[allow(clippy::too_many_lines)] // one rule after the other
 /// Field and what is wrong, of every rule that is broken. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer one.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
-    let mut found = Vec::new();
-    let mut fault = |field: &dyn Display, what: &dyn Display| {
-        if found.len() < MAX_FAULTS {
-            found.push((field.to_string(), what.to_string()));
-        }
-    };
+    let mut found = Faults(Vec::new());
     // Zero and negative numbers are an authority's fault, but who relies on it "SHOULD be prepared to gracefully handle" them (PKITS 4.4.14).
     if serial_bits(&certificate.serial) > MAX_SERIAL_BITS {
-        fault(&"serialNumber", &"longer than 20 octets (section 4.1.2.2)");
+        found.add("serialNumber", "longer than 20 octets (section 4.1.2.2)");
     }
     if inner.der != certificate.signature_algorithm.der {
-        fault(&"signature", &"not the algorithm that stands outside (section 4.1.1.2)");
+        found.add("signature", "not the algorithm that stands outside (section 4.1.1.2)");
     }
     if certificate.issuer.key.is_empty() {
-        fault(&"issuer", &"empty (section 4.1.2.4)");
+        found.add("issuer", "empty (section 4.1.2.4)");
     }
     let mut seen = HashSet::new();
     for (index, extension) in certificate.extensions.iter().enumerate() {
-        let place = format_args!("extensions[{index}]");
+        let place = || format!("extensions[{index}]");
         if !seen.insert(&extension.oid) {
-            fault(&place, &"an extension of this kind stands before it (section 4.2)");
+            found.add(place(), "an extension of this kind stands before it (section 4.2)");
         }
         if let (true, Some(section)) = (extension.critical, never_critical(&extension.oid)) {
-            fault(&place, &format_args!("critical ({section})"));
+            found.add(place(), format!("critical ({section})"));
         } else if *extension.oid == *oids::SUBJECT_ALT_NAME && !extension.critical && certificate.subject.key.is_empty() {
-            fault(&place, &"not critical, although the subject is empty (section 4.2.1.6)");
+            found.add(place(), "not critical, although the subject is empty (section 4.2.1.6)");
         }
     }
     for (field, is_empty, section) in [
@@ -68,7 +74,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         ),
     ] {
         if is_empty {
-            fault(&field, &format_args!("empty (section {section})"));
+            found.add(field, format!("empty (section {section})"));
         }
     }
     if certificate
@@ -76,27 +82,30 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .as_ref()
         .is_some_and(|identifier| identifier.issuer.is_none() != identifier.serial.is_none())
     {
-        fault(
-            &"authorityKeyIdentifier",
-            &"an issuer without a serial number, or the other way round (section 4.2.1.1)",
+        found.add(
+            "authorityKeyIdentifier",
+            "an issuer without a serial number, or the other way round (section 4.2.1.1)",
         );
     }
-    for name in certificate.subject_alt_name.iter().flatten().filter(|name| is_bad_name(name)) {
-        fault(
-            &"subjectAltName",
-            &format_args!("a malformed {} (section 4.2.1.6)", name.kind.name()),
-        );
+    for name in certificate
+        .subject_alt_name
+        .iter()
+        .flatten()
+        .filter(|name| is_bad_name(name))
+        .take(MAX_FAULTS)
+    {
+        found.add("subjectAltName", format!("a malformed {} (section 4.2.1.6)", name.kind.name()));
     }
     if let Some(constraints) = &certificate.name_constraints {
         if constraints.permitted.is_none() && constraints.excluded.is_none() {
-            fault(&"nameConstraints", &"empty (section 4.2.1.10)");
+            found.add("nameConstraints", "empty (section 4.2.1.10)");
         }
         if !certificate.basic_constraints.is_some_and(|basic| basic.ca) {
-            fault(&"nameConstraints", &"in a certificate that is no authority's (section 4.2.1.10)");
+            found.add("nameConstraints", "in a certificate that is no authority's (section 4.2.1.10)");
         }
         for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
             if subtree.base.kind == GeneralNameKind::IpAddress && !is_range(&subtree.base.value) {
-                fault(&"nameConstraints", &"an iPAddress that is no range of addresses (section 4.2.1.10)");
+                found.add("nameConstraints", "an iPAddress that is no range of addresses (section 4.2.1.10)");
             }
         }
     }
@@ -107,7 +116,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .flatten()
         .all(|information| policies.insert(information))
     {
-        fault(&"certificatePolicies", &"a policy is there twice (section 4.2.1.4)");
+        found.add("certificatePolicies", "a policy is there twice (section 4.2.1.4)");
     }
     let is_any = |oid: &[u8]| oid == oids::ANY_POLICY;
     if certificate
@@ -116,15 +125,15 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         .flatten()
         .any(|(issuer, subject)| is_any(issuer) || is_any(subject))
     {
-        fault(&"policyMappings", &"anyPolicy is mapped (section 4.2.1.5)");
+        found.add("policyMappings", "anyPolicy is mapped (section 4.2.1.5)");
     }
     if certificate
         .policy_constraints
         .is_some_and(|constraints| constraints.require_explicit.is_none() && constraints.inhibit_mapping.is_none())
     {
-        fault(&"policyConstraints", &"empty (section 4.2.1.11)");
+        found.add("policyConstraints", "empty (section 4.2.1.11)");
     }
-    found
+    found.0
 }
 
 /// Of the magnitude of an INTEGER.
