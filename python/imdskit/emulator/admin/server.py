@@ -133,10 +133,8 @@ class _Hosts(Hosts):
         given = [value for name, value in headers if name.lower() == "host"]
         if len(given) != 1:
             return False
-        host = bare(given[0])
-        return (
-            loopback(given[0]) or ANY in self._allowed or host in self._allowed or host == local.partition("%")[0].removeprefix("::ffff:")
-        )
+        host, local = bare(given[0]), local.partition("%")[0].removeprefix("::ffff:")
+        return loopback(given[0]) or ANY in self._allowed or host in self._allowed or (host == local != "")
 
 
 class _Handler(Handler):
