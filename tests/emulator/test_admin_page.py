@@ -100,6 +100,7 @@ def test_nothing_else_is_served_without_a_token(method: str, target: str, header
         ("127.0.0.1:1", "null", 403),
         ("127.0.0.1:1", "", 403),
         ("imds.example.com:1", "http://imds.example.com:1", 421),
+        ("", "http://", 421),
     ],
 )
 def test_of_pages_only_the_own_one_may_ask(host: str, origin: str, status: int, ask: Any, imds: Emulator) -> None:

@@ -219,7 +219,7 @@ def test_without_a_seed_they_are_always_new(imds_factory):
         ("profile='todya'", "*The emulator cannot be made. bad-argument: *"),
         ("faults=[{'fault': 5}]", "*The emulator cannot be made. bad-faults: *(at /0*"),
         ("events=[{'EventType': 'Party'}]", "*The emulator cannot be made. bad-argument: *"),
-        ("scenari='linux'", "An emulator has no 'scenari'. It has: admin_port, *"),
+        ("scenari='linux'", "An emulator has no 'scenari'. It has: *admin_port, *"),
         ("'windows'", "The marker `imds` takes names with values only, *"),
     ],
 )

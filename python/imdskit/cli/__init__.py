@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from imdskit import __version__
-from imdskit.cli.shared import environment, output, stopping
+from imdskit.cli.shared import environment, output
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -96,6 +96,8 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         if verb in SERVERS:
+            from imdskit.cli.shared import stopping  # imports threading, which few verbs need
+
             with stopping.on_signals():  # before the imports, which take most of the time until it runs
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])

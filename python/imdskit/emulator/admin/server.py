@@ -58,14 +58,15 @@ class Admin:
             )
         self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
         self._host = host
+        self._hosts = _Hosts(allow_hosts)
         self._server = Server(
-            self.handle,
+            self._admitted,
             address,
             port,
             clock=host.clock,
             connections=CONNECTIONS,
             handler=_Handler,
-            hosts=_Hosts(allow_hosts),
+            hosts=self._hosts,
             misdirected=_misdirected,
         )
 
@@ -83,7 +84,10 @@ class Admin:
         self._server.stop()
 
     def handle(self, request: Request) -> Response:
-        """Return the response to one request. No request raises an exception."""
+        """Return the response to a request that arrived by no connection, so that Host has to be loopback or allowed. No request raises an exception."""
+        return self._admitted(request) if self._hosts.allow(request.headers, "") else _misdirected(request)
+
+    def _admitted(self, request: Request) -> Response:
         try:
             _refuse_foreign_page(request)
             if request.target == HEALTH and request.method in ("GET", "HEAD"):
@@ -129,10 +133,8 @@ class _Hosts(Hosts):
         given = [value for name, value in headers if name.lower() == "host"]
         if len(given) != 1:
             return False
-        host = bare(given[0])
-        return (
-            loopback(given[0]) or ANY in self._allowed or host in self._allowed or host == local.partition("%")[0].removeprefix("::ffff:")
-        )
+        host, local = bare(given[0]), local.partition("%")[0].removeprefix("::ffff:")
+        return loopback(given[0]) or ANY in self._allowed or host in self._allowed or (host == local != "")
 
 
 class _Handler(Handler):
