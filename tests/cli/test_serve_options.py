@@ -225,7 +225,7 @@ def test_a_fleet_has_a_clock_and_an_admin_side(serve: Start, tmp_path: Path) -> 
     assert status(ready["url"], "/m/2/metadata/versions", {"Metadata": "true"}) == 200
     assert admin("GET", "/v1/journal/count?machine=2")["count"] == 1
     apart = admin("POST", "/v1/attested?machine=2", {"nonce": "1234567890"})
-    assert (apart["asked"]["status"], apart["canExplain"]) == (200, True)
+    assert (apart["request"]["status"], apart["canExplain"]) == (200, True)
     assert admin("GET", "/v1/journal/count?machine=2&category=attested")["count"] == 1
     assert ended(process) == 0
 
