@@ -146,7 +146,8 @@ def test_columns_take_time_that_is_linear_in_rows_and_signers(native: Backend) -
         assert len(columns.signers) == 1
         return min(found)
 
-    assert seconds(20_000) < 30 * seconds(2_000)
+    # Both are so large that memory comes fresh from the system.
+    assert seconds(80_000) < 8 * seconds(20_000)
 
 
 def test_columns_of_nothing_are_empty(native: Backend) -> None:
