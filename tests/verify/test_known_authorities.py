@@ -51,10 +51,10 @@ def test_explain_names_the_whole_chain_below_each_of_the_eight(number: int, back
     signed = document(leaf(issuer))
     verifier = Verifier(Trust((azure.digicert.der,), (azure.cross.der, issuer.der)), Policy.offline_audit(), backend=backend)
     names = ["metadata.azure.com", f"Microsoft TLS G2 RSA CA OCSP {number:02}", "Microsoft TLS RSA Root G2", "DigiCert Global Root G2"]
-    report = verifier.explain(signed, AT)
+    report = verifier.explain(signed, at=AT)
     assert report.ok
     assert next(outcome.evidence for outcome in report if outcome.check == "chain") == " <- ".join(names)
-    assert len(verifier.verify(signed, AT).chain) == 4
+    assert len(verifier.verify(signed, at=AT).chain) == 4
 
 
 @pytest.mark.parametrize("number", range(2, 17, 2))
@@ -62,4 +62,4 @@ def test_the_chain_ends_at_the_new_root_where_that_is_an_anchor(number: int, bac
     azure = Azure()
     issuer = azure.ocsp(number)
     verifier = Verifier(Trust((azure.digicert.der, azure.root.der), (azure.cross.der, issuer.der)), Policy.offline_audit(), backend=backend)
-    assert verifier.verify(document(leaf(issuer)), AT).chain[1:] == (issuer.der, azure.root.der)
+    assert verifier.verify(document(leaf(issuer)), at=AT).chain[1:] == (issuer.der, azure.root.der)
