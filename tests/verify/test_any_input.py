@@ -117,9 +117,15 @@ def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
 @settings(max_examples=60)
 def test_a_bundle_of_any_contents(tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes) -> None:
     folder = tmp_path_factory.mktemp("bundle")
-    for name, octets in ((bundle.MANIFEST, manifest), (bundle.ANCHORS, anchors), (bundle.INTERMEDIATES, b"")):
-        (folder / name).write_bytes(octets)
-    assert isinstance(ours(lambda: Trust.from_bundle(folder)), ImdskitError)
+    for name in bundle.FILES:
+        (folder / name).write_bytes(anchors)
+    good = [
+        json.dumps({"format": name, "date": "2027-01-31", "anchors": ["0" * 64], "intermediates": []}).encode()
+        for name in (bundle.FORMAT, bundle.FORMAT_OF_PEM)
+    ]
+    for each in (manifest, *good):
+        (folder / bundle.MANIFEST).write_bytes(each)
+        assert isinstance(ours(lambda: Trust.from_bundle(folder)), ImdskitError)
 
 
 @given(nonce=st.text(st.characters(), max_size=40), request_octets=st.binary(max_size=40))
