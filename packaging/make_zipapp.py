@@ -61,9 +61,7 @@ def _content(path: Path) -> bytes:
 
 
 def condense(source: str, *, help_text: bool = False) -> str:
-    """The same program with shorter docstrings, and without comments.
-
-    A docstring of one line stays as it is. Of a longer one the first line stays, closed, and as many empty lines as there were others.
+    """Return the same program with empty docstrings and without comments. Every statement stays on its line, so tracebacks are right.
 
     Args:
         source: of a module.
@@ -80,12 +78,10 @@ def condense(source: str, *, help_text: bool = False) -> str:
             continue
         assert node.end_lineno is not None
         first, last = node.lineno - 1, node.end_lineno - 1
-        opening = lines[first]
-        quotes = opening.find('"""')
-        # Whatever stands otherwise than all of ours do is left alone.
-        if first == last or quotes != node.col_offset or opening.endswith(("\\", '"')) or not lines[last].rstrip().endswith('"""'):
+        # A docstring that is not alone on its lines is left as it is.
+        if lines[first][: node.col_offset].strip() or lines[last].rstrip() != lines[last].encode()[: node.end_col_offset].decode():
             continue
-        lines[first] = opening.rstrip() + '"""'
+        lines[first] = " " * node.col_offset + '""'
         lines[first + 1 : last + 1] = [""] * (last - first)
     return "".join(line + "\n" for line in lines)
 

@@ -51,10 +51,11 @@ def test_it_holds_the_program_of_the_sources_line_for_line(full_zipapp: Path) ->
 
 
 SOURCES = {
-    "a line": ('def f():\n    """One."""\n', 'def f():\n    """One."""\n'),
-    "more": ('class A:\n    """One.\n\n    Two.\n    """\n    x = 1\n', 'class A:\n    """One."""\n\n\n\n    x = 1\n'),
-    "an attribute": ('x = 1\n"""One\ntwo."""\n', 'x = 1\n"""One"""\n\n'),
-    "a quote at its end": ('x = 1\n"""One "two"\nthree."""\n', 'x = 1\n"""One "two"\nthree."""\n'),
+    "a line": ('def f():\n    """One."""\n', 'def f():\n    ""\n'),
+    "more": ('class A:\n    """One.\n\n    Two.\n    """\n    x = 1\n', 'class A:\n    ""\n\n\n\n    x = 1\n'),
+    "an attribute": ('x = 1\n"""One\ntwo."""\n', 'x = 1\n""\n\n'),
+    "a statement behind it": ('def f():\n    """One."""; return 1\n', 'def f():\n    """One."""; return 1\n'),
+    "letters beyond ASCII": ('x = 1\n"""\u00b5\ntwo \u00b5."""\n', 'x = 1\n""\n\n'),
     "comments": ("x = 1  # one\n    # two\n# three\ny = '# four'\n", "x = 1\n\n\ny = '# four'\n"),
     "a value": ('x = """One\ntwo."""\n', 'x = """One\ntwo."""\n'),
     "nothing": ("", ""),
@@ -62,10 +63,10 @@ SOURCES = {
 
 
 @pytest.mark.parametrize(("source", "condensed"), SOURCES.values(), ids=SOURCES)
-def test_of_a_docstring_the_first_line_stays_and_of_a_comment_nothing(source: str, condensed: str) -> None:
+def test_docstrings_become_empty_and_comments_go(source: str, condensed: str) -> None:
     assert make_zipapp.condense(source) == condensed
 
 
-def test_what_is_printed_as_help_stays_whole() -> None:
+def test_a_docstring_that_is_printed_as_help_stays_whole() -> None:
     source = '"""One.\n\nTwo."""\n\ndef f():\n    """One.\n    Two."""\n'
-    assert make_zipapp.condense(source, help_text=True) == '"""One.\n\nTwo."""\n\ndef f():\n    """One."""\n\n'
+    assert make_zipapp.condense(source, help_text=True) == '"""One.\n\nTwo."""\n\ndef f():\n    ""\n\n'
