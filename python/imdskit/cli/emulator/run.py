@@ -61,8 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if sys.platform != "linux":
         hint = "Start `imdskit serve`, and give its address to the program; docs/reach-the-address.md says how."
         raise UsageError("bad-argument", "`imdskit run` needs Linux.", location="run", hint=hint)
-    from imdskit.emulator.namespace import command as namespaced  # needs Linux, as the next
-    from imdskit.emulator.namespace import inside
+    from imdskit.emulator.namespace import command, inside  # these need Linux
 
     words = options.command[1:] if options.command[0] == "--" else options.command
     if not words:
@@ -82,14 +81,14 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if options.network == "host":
             stack.enter_context(host_network.address(force=options.force))
-        command = stack.enter_context(namespaced.Command(plan))
+        inner = stack.enter_context(command.Command(plan))
         if options.network == "pasta":
-            stack.enter_context(pasta(command.pid))
-        emulator = stack.enter_context(serve.running(options, backend, command.listener))
-        stopped = command.stopped_early()
+            stack.enter_context(pasta(inner.pid))
+        emulator = stack.enter_context(serve.running(options, backend, inner.listener))
+        stopped = inner.stopped_early()
         if stopped is None:
-            command.start()
-            stopped = command.wait()
+            inner.start()
+            stopped = inner.wait()
         _report(options, emulator)
     return stopped
 
