@@ -96,8 +96,6 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         if verb in SERVERS:
-            from imdskit.cli.shared import stopping  # imports threading, which few verbs need
-
             with stopping.on_signals():  # before the imports, which take most of the time until it runs
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])
