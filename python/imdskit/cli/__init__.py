@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from imdskit import __version__
-from imdskit.cli.shared import environment, output
+from imdskit.cli.shared import environment, output, stopping
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
