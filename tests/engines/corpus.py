@@ -22,9 +22,9 @@ sys.path[:0] = [str(VECTORS), str(ROOT / "python")]
 
 import defects_chain  # noqa: E402  # the paths above come first
 import message  # noqa: E402
-import pki  # noqa: E402
 from defects_revocation import entry, of_root, revocation_list  # noqa: E402
 
+import pki  # noqa: E402
 from imdskit.asn1 import writer as der  # noqa: E402
 from imdskit.emulator.authority import certificates as x509  # noqa: E402
 

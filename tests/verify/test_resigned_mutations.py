@@ -32,9 +32,10 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / "fuzz"), str(TESTS / "vectors" / "attested")]
 
 import message as m  # noqa: E402  # the paths above come first
-import pki  # noqa: E402
 from mutate import mutated  # noqa: E402
 from tlv import KINDS, elements  # noqa: E402
+
+import pki  # noqa: E402
 
 DOMAIN = "metadata.azure.com"
 CERTIFICATES, CONTENTS, ATTRIBUTES = 250, 300, 200
