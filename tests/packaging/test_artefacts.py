@@ -29,7 +29,7 @@ SHIPPED = (".py", ".pyi", ".der", ".json", ".md", ".typed", ".html", ".js", ".cs
 LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
 SMALL_BYTES, FULL_BYTES = 300_000, 480_000
 """Largest sizes of the archives. Raising one needs a decision record (docs/decisions/0029-two-archives.md)."""
-FULL_ONLY = ("serve", "demo", "bench", "completion", "record", "verifier")
+FULL_ONLY = ("serve", "run", "demo", "bench", "completion", "record", "verifier")
 
 
 def shipped() -> set[str]:
@@ -281,7 +281,9 @@ def test_a_build_of_our_own_code_that_fails_fails_the_installation(sources: Path
     (broken / "rust" / "core" / "src" / "lib.rs").write_text("this is not Rust\n")
     env = environment(CARGO_TARGET_DIR=str(tmp_path / "target"))
     done = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", broken], env=env, status=1)
-    assert "this is not Rust" in done.stdout + done.stderr
+    assert "Building the pure Python wheel" not in done.stdout + done.stderr
+    assert "maturin" in done.stdout + done.stderr
+    assert not list(tmp_path.glob("out/*"))
 
 
 def install(wheel: Path, python: Path) -> None:
