@@ -248,7 +248,6 @@ def test_columns_of_one_name_are_handed_on_and_are_no_documents() -> None:
         ("keep", ["a"]),
         ("keep", (1,)),
         ("threads", 0),
-        ("threads", 1025),
         ("threads", True),
         ("backend", None),
         ("nonce", 7),

@@ -120,7 +120,7 @@ def test_the_demo_runs_from_a_zip_file(tmp_path: Path) -> None:
     archive = tmp_path / "imdskit.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in (PYTHON / "imdskit").rglob("*"):
-            if path.suffix in (".py", ".json", ".pem"):
+            if path.suffix in (".py", ".json", ".der"):
                 file.write(path, path.relative_to(PYTHON))
     program = f"import sys; sys.path.insert(0, {str(archive)!r}); from imdskit.cli import main; sys.exit(main(['demo']))"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=60, check=False)

@@ -113,9 +113,9 @@ def test_a_wrong_value_is_an_error_that_names_the_variable(variable: str, value:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("PORT", "http", "place: IMDSKIT_PORT"),
-        ("PUBLIC_URL", "imds.test", "place: IMDSKIT_PUBLIC_URL"),
-        ("ADMIN_HOST", "0.0.0.0", "place: --admin-host"),
+        ("PORT", "http", "location: IMDSKIT_PORT"),
+        ("PUBLIC_URL", "imds.test", "location: IMDSKIT_PUBLIC_URL"),
+        ("ADMIN_HOST", "0.0.0.0", "location: --admin-host"),
         ("FAULTS", "nosuch.json", "note: set by the environment: IMDSKIT_FAULTS"),
         ("SCENARIO", "nosuch", "note: set by the environment: IMDSKIT_SCENARIO"),
     ],
@@ -142,7 +142,7 @@ def test_help_and_page_list_every_variable(run: Run) -> None:
 
 def test_the_synopsis_has_every_option() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
-    synopsis = page.partition("imdskit serve ")[2].partition("    imdskit get ")[0]
+    synopsis = page.partition("imdskit serve ")[2].partition("    imdskit run ")[0]
     options = [action.option_strings[0] for action in environment.variables(parser()).values()]
     assert sorted(re.findall(r"--[a-z-]+", synopsis)) == sorted(options)
 

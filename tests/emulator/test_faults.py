@@ -72,7 +72,7 @@ def test_a_rule_for_some_time_begins_with_its_first_request(service: Services) -
     assert statuses(machine, INSTANCE, 2) == [200, 200]
 
 
-COUNTED = [{"contentType": "text/x-a"}, {"missing": ["/compute"]}, {"delay": 1}, {"drip": {"octets": 1, "every": 1}}, {"truncate": 1}]
+COUNTED = [{"contentType": "text/x-a"}, {"missing": ["/compute"]}, {"delay": 1}, {"drip": {"bytes": 1, "every": 1}}, {"truncate": 1}]
 
 
 @pytest.mark.parametrize("fault", COUNTED, ids=[next(iter(fault)) for fault in COUNTED])

@@ -136,7 +136,7 @@ print("interrupts:", len(received), flush=True)
         os.chdir("/")
         os.execve(interpreter(), words(*python(program)), environment())
     said = b""
-    while b"interrupts:" not in said:
+    while b"interrupts: " not in said or not said.endswith(b"\n"):
         assert select.select([terminal], [], [], 30)[0], said
         try:
             said += os.read(terminal, 4096)
