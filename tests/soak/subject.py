@@ -20,6 +20,7 @@ import traceback
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -100,7 +101,7 @@ class Subject:
             fetcher = AiaFetcher(
                 locations=[Location(str(setting["host"]), "/", int(str(setting["port"])))],
                 seconds=FETCH_SECONDS,
-                budget=FetchBudget(10**9, 1),
+                budget=FetchBudget(1_000_000, 1),
                 allow_addresses=["127.0.0.1"],
                 resolver=Loopback(),
                 clock=clock,
@@ -215,15 +216,25 @@ class Subject:
 
     def _in_child(self, document: bytes) -> int:
         """Use everything that has a lock once. Return the exit status."""
+        calls = [
+            (kind, partial(verifier.verify_once, document, None, store))
+            for verifier in self.verifiers.values()
+            for kind, store in self.stores.items()
+        ]
+        calls += [("", partial(verifier.verify, document, nonce=self.nonce)) for verifier in self.verifiers.values()]
         try:
-            for verifier in self.verifiers.values():
+            for kind, call in calls:
+                # A store in memory does not cross a fork (decision 0021), and says so.
+                allowed = ("store-forked", "document-expired") if kind == "memory" else ("replayed", "document-expired", "store-full")
                 try:
-                    verifier.verify(document, nonce=self.nonce)
-                    for store in self.stores.values():
-                        verifier.verify_once(document, None, store)
+                    call()
                 except (VerificationError, StoreError) as error:
-                    if error.code not in ("replayed", "document-expired", "store-full"):
+                    if error.code not in allowed:
                         print(error, file=sys.stderr, flush=True)
+                        return 3
+                else:
+                    if kind == "memory":
+                        print("a store in memory was used in a child", file=sys.stderr, flush=True)
                         return 3
         except BaseException:  # noqa: BLE001  # a child must report any error and exit
             traceback.print_exc()
