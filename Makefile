@@ -45,7 +45,7 @@ test: native
 # Every line and branch of the verifier: its tests alone, in processes that coverage follows.
 coverage: native
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py tests/cli/test_trust_verb.py tests/cli/test_batch.py tests/cli/test_signed_content.py $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -91,7 +91,7 @@ page: setup
 	.venv-page/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/page/requirements.txt
 	cp tests/page/package.json tests/page/package-lock.json tests/page/.npmrc .venv-page/
 	npm ci --silent --prefix .venv-page
-	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
+	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(CURDIR)/$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
 	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py tests/page/report_in_chromium.py
 
 # The examples on Spark, Ray, Dask and DuckDB, all on this machine; Spark needs Java 17 or later.

@@ -75,7 +75,8 @@ def assert_linear(work: Callable[[bytes], object], label: str, kind: str, *, mos
         cost, growth = spent(partial(work, large), 3, least=True), 0.0
         if cost > NEGLIGIBLE[kind] and label in SHAPES:
             growth = cost / spent(partial(work, small), 5, least=True) * len(small) / len(large) * 4
-        if cost <= most and growth <= MOST_GROWTH:
+        # Measuring coverage takes its own time.
+        if (cost <= most or sys.gettrace() is not None) and growth <= MOST_GROWTH:
             return
     pytest.fail(f"{cost:.1f} ms, {growth:.1f} times as long for four times the size")
 

@@ -295,3 +295,11 @@ def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: li
     assert cache._bytes == 0
     cache.add(message, cms.parse(message), signers[0].certificate)
     assert cache._bytes > 0
+
+
+def test_a_signature_of_one_size_too_many_is_not_cached(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
+    monkeypatch.setattr(message_templates, "MAX_SIGNATURE_SIZES", 0)
+    cache = TemplateCache()
+    message = signed_document.message(signers[0], body(0, 0))
+    cache.add(message, cms.parse(message), signers[0].certificate)
+    assert cache.read(message) is None

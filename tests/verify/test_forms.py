@@ -78,6 +78,7 @@ FORMS: dict[str, tuple[str | bytes, str]] = {
     "a trusted certificate": (CERTIFICATE.replace("CERTIFICATE", "TRUSTED CERTIFICATE"), "not an attested document"),
     "a revocation list": (pem("X509 CRL"), "not an attested document"),
     "a private key": (pem("RSA PRIVATE KEY"), "private key"),
+    "a public key": (pem("PUBLIC KEY"), "PEM (PUBLIC KEY)"),
     "a certificate in DER": (ANCHORS[0], "certificate"),
     "a certificate in base64": (base64.b64encode(ANCHORS[0]), "certificate"),
     "base64 in quotes": (json.dumps(TEXT), "quotes"),

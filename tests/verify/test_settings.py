@@ -336,3 +336,10 @@ def test_what_was_found_is_shown_in_few_words(value: object) -> None:
 def test_a_time_with_a_zone_may_be_a_fraction(backend: Backend) -> None:
     verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     assert verifier.explain(b"x", at=datetime(2026, 1, 1, 0, 0, 0, 999_999, UTC)).at == int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+
+
+def test_there_must_be_a_time_for_each_document(backend: Backend) -> None:
+    verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
+    with pytest.raises(UsageError) as error:
+        verifier.verify_columns([b"x"], [1, 2])
+    assert error.value.location == "at"

@@ -109,11 +109,7 @@ def read_folder(path: Path) -> Bundle:
     Raises:
         TrustError: as :func:`read`.
     """
-    try:
-        folder = Path(os.path.realpath(path))
-    except ValueError as failure:  # a NUL character
-        raise _bad(str(path), f"The folder cannot be read: {failure}.") from None
-    return read(folder, str(path))
+    return read(Path(os.path.realpath(path)), str(path))
 
 
 def write(folder: Path, bundle: Bundle) -> None:
