@@ -217,8 +217,8 @@ def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> A
             return column if cast is None else column.cast(cast, safe=False)
     except (pa.ArrowException, NotImplementedError) as error:
         message = f"The column {name!r} of type {given.type} cannot be read: {str(error)[:200]}"
-        raise UsageError("bad-argument", message, location=name, hint=f"Expected is {words}.") from None
-    raise UsageError("bad-argument", f"The column {name!r} is of type {given.type}.", location=name, hint=f"Expected is {words}.")
+        raise UsageError("bad-argument", message, location=name, hint=f"Give {words}.") from None
+    raise UsageError("bad-argument", f"The column {name!r} is of type {given.type}.", location=name, hint=f"Give {words}.")
 
 
 _VIEWS = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}

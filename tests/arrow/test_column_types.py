@@ -203,7 +203,7 @@ def test_a_column_of_another_type_is_named(column: Any, role: str) -> None:
         replace(VERIFY, nonce="issued", at="seen")(pa.RecordBatch.from_pydict(columns))
     assert error.value.location == role
     assert f"The column {role!r}" in error.value.message
-    assert error.value.hint.startswith("Expected is ")
+    assert error.value.hint.startswith("Give ")
 
 
 def test_a_broken_dictionary_is_a_mistake_of_its_column() -> None:

@@ -125,8 +125,9 @@ def check_settings(settings: object, location: str) -> None:
 
     arguments.instance(*of("limits"), Limits)
     arguments.whole(*of("skew"), 0, MAX_SKEW)
-    if getattr(settings, "max_age") is not None:  # noqa: B009  # the members are those of two classes
-        arguments.whole(*of("max_age"), 0, MAX_AGE)
+    max_age, place = of("max_age")
+    if max_age is not None:
+        arguments.whole(max_age, place, 0, MAX_AGE)
     arguments.whole(*of("min_rsa_bits"), 512, 8192)
     for name in ("require_nonce", "check_chain", "check_times", "require_vm_id", "allow_common_name", "require_crl"):
         arguments.flag(*of(name))
