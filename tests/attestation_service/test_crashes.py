@@ -91,7 +91,9 @@ class RedisServer(Store):
         self._process.send_signal(signal.SIGSTOP)
 
     def come_back(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # In a session of its own: while it is stopped, the kernel would send SIGHUP to its whole process group, and so to the test run, as soon as
+        # that group is orphaned (POSIX.1-2017, _exit, "Consequences of Process Termination").
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         assert self._process.stdout is not None
         said = []
         for line in self._process.stdout:

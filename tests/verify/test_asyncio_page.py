@@ -33,7 +33,9 @@ def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tup
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    # In a session of its own: while it is stopped, the kernel would send SIGHUP to its whole process group, and so to the test run, as soon as
+    # that group is orphaned (POSIX.1-2017, _exit, "Consequences of Process Termination").
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
         assert process.stdout is not None
         assert any(b"Ready to accept connections" in line for line in process.stdout)
         yield port, process
