@@ -167,3 +167,12 @@ pyz:
 
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so
+
+# Everything that is published, from the last commit, in dist. Needs rustup's Rust with `rustup target add aarch64-unknown-linux-gnu`. See docs/release.md.
+release: .venv-release/.made-from-the-lock
+	.venv-release/bin/python packaging/release.py dist
+
+.venv-release/.made-from-the-lock: packaging/release-requirements.txt
+	$(PYTHON) -m venv --clear .venv-release
+	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
+	@touch $@

@@ -4,7 +4,7 @@
 pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure wheel. Where ``-C``
 cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
 
-maturin builds native wheels, setuptools all else. maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
+maturin builds native wheels, setuptools all else. Each wheel gets an SBOM and licences (``notices.py``). maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import notices
+import sdist
 import toolchain
 from setuptools import build_meta
 
@@ -49,7 +51,7 @@ def _why_pure(settings: Settings) -> str | None:
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
     """setuptools is always there; maturin is requested only where the extension will be built."""
-    return ["maturin>=1.9,<2"] if _why_pure(config_settings) is None else []
+    return ["maturin>=1.12,<2"] if _why_pure(config_settings) is None else []
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
@@ -58,10 +60,14 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
     if why is None:
         import maturin
 
-        return str(maturin.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+        name = str(maturin.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+        notices.add(Path(wheel_directory) / name, maturin.get_maturin_pep517_args(config_settings))
+        return name
     _remove_old_build()
     with _recorded(why):
-        return str(build_meta.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+        name = str(build_meta.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+    notices.add(Path(wheel_directory) / name, None)
+    return name
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
@@ -70,8 +76,14 @@ def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    """Build the source distribution, Rust sources and this backend included (``MANIFEST.in``)."""
-    return str(build_meta.build_sdist(sdist_directory, _without_ours(config_settings)))
+    """Build the source distribution, Rust sources and this backend included (``MANIFEST.in``).
+
+    If ``SOURCE_DATE_EPOCH`` is set, it has the same bytes each time.
+    """
+    name = str(build_meta.build_sdist(sdist_directory, _without_ours(config_settings)))
+    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+        sdist.normalise(Path(sdist_directory) / name, int(epoch))
+    return name
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
