@@ -4,7 +4,8 @@
 pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure wheel. Where ``-C``
 cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
 
-maturin builds native wheels, setuptools all else. Each wheel gets an SBOM and licences (``notices.py``). maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
+maturin builds native wheels, setuptools all else. maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
+``notices.py`` adds an SBOM and licences to each wheel.
 """
 
 from __future__ import annotations
