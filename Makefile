@@ -60,7 +60,7 @@ lint: native
 	fi
 	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi
 
-packages: setup
+packages: setup .venv-release/.made-from-the-lock
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
 
 # Programs that others wrote, in an environment of their own; CLIENTS_ARGS=--require fails where one is not installed.
@@ -168,11 +168,21 @@ pyz:
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so
 
-# Everything that is published, from the last commit, in dist. Needs rustup's Rust with `rustup target add aarch64-unknown-linux-gnu`. See docs/release.md.
+# Everything that is published, from the last commit, in dist. docs/release.md says what it needs.
 release: .venv-release/.made-from-the-lock
 	.venv-release/bin/python packaging/release.py dist
+
+# The same once more in another place: are the bytes the same, and is any tool unhappy?
+release-check: release
+	.venv-release/bin/python packaging/release_check.py dist
+
+# The crates, and the aarch64 wheel in dist, in QEMU.
+aarch64:
+	packaging/aarch64.sh dist/imdskit-*aarch64*.whl build/aarch64 $(PYTEST_ARGS)
 
 .venv-release/.made-from-the-lock: packaging/release-requirements.txt
 	$(PYTHON) -m venv --clear .venv-release
 	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
 	@touch $@
+
+.PHONY: release release-check aarch64
