@@ -101,7 +101,7 @@ def complaints(tools: Path, wheels: Iterable[Path], sdists: Iterable[Path]) -> l
     found = [f"{one.args[0]}:\n{one.stdout}{one.stderr}" for one in done if one.returncode]
     for wheel in native:
         shown = subprocess.run([tools / "auditwheel", "show", wheel], capture_output=True, text=True, check=False)
-        platform = wheel.stem.rpartition("-")[2].partition(".")[0]
+        platform = wheel.stem.rpartition("-")[2].rpartition(".")[2]
         if shown.returncode or (platform.startswith("manylinux") and f'platform tag:\n"{platform}"' not in shown.stdout):
             found.append(f"auditwheel:\n{shown.stdout}{shown.stderr}")
     return found
