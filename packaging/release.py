@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 MANYLINUX = "manylinux_2_17"
 NOT_OURS = re.compile(
-    r"(IMDSKIT_|MATURIN_|CARGO_(BUILD|PROFILE|TARGET|ENCODED)_?|RUSTFLAGS|RUSTC_|CFLAGS|LDFLAGS|AWS_LC_|SOURCE_DATE_EPOCH|PYTHONPATH)"
+    r"(IMDSKIT|MATURIN|AWS_LC|RUSTC|PYO3|CARGO_(BUILD|PROFILE|TARGET|ENCODED))_|RUSTFLAGS|(TARGET_|HOST_)?(CC|CXX|CFLAGS|CXXFLAGS|LDFLAGS)"
+    r"|SOURCE_DATE_EPOCH|PYTHONPATH"
 )
 """Variables that would change what is built."""
 
