@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from cryptography import x509
+from certificates import Made, identifiers, key, make
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
@@ -23,6 +22,8 @@ from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 CONTENT = b"what was signed"
+START, END = 1_767_225_600, 2_082_758_400
+"""2026 and 2036."""
 NULL = writer.null()
 SHA256 = writer.sequence(writer.oid(oids.SHA256), NULL)
 SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
@@ -32,14 +33,7 @@ SERVICE = writer.sequence(writer.oid(oids.SHA256_WITH_RSA), NULL)
 """A signature's identifier, which the service writes for a digest's."""
 
 
-class Signer(NamedTuple):
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.DER)
-
+class Signer(Made):
     @property
     def sid(self) -> bytes:
         return writer.sequence(self.certificate.issuer.public_bytes(), writer.integer(self.certificate.serial_number))
@@ -50,29 +44,19 @@ class Signer(NamedTuple):
         return self.key.sign(message, ec.ECDSA(algorithm))
 
 
-def make(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, name: str, serial: int) -> Signer:
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    return Signer(key, made.sign(key, hashes.SHA256()))
+def signed_by_itself(name: str, serial: int, bits: int = 0) -> Signer:
+    own = key(name, bits)
+    return Signer(*make(name, None, identifiers(own, own)[:1], valid=(START, END), own=own, serial=serial))
 
 
 @pytest.fixture(scope="module")
 def signer() -> Signer:
-    return make(rsa.generate_private_key(65537, 2048), "signer", 5)
+    return signed_by_itself("signer", 5, bits=2048)
 
 
 @pytest.fixture(scope="module")
 def other() -> Signer:
-    return make(ec.generate_private_key(ec.SECP256R1()), "other", 6)
+    return signed_by_itself("other", 6)
 
 
 def attribute(oid: str, *values: bytes) -> bytes:
