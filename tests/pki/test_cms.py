@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from certificates import Made, identifiers, key, make
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from malformed import SHA256, SHA256_RSA, attribute, signed_data, signer_info
 
 from imdskit.asn1 import oids, writer
 from imdskit.errors import DerError, VerificationError
@@ -25,11 +27,9 @@ CONTENT = b"what was signed"
 START, END = 1_767_225_600, 2_082_758_400
 """2026 and 2036."""
 NULL = writer.null()
-SHA256 = writer.sequence(writer.oid(oids.SHA256), NULL)
 SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
 SHA1 = writer.sequence(writer.oid(oids.SHA1), NULL)
-RSA = writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL)
-SERVICE = writer.sequence(writer.oid(oids.SHA256_WITH_RSA), NULL)
+SERVICE = SHA256_RSA
 """A signature's identifier, which the service writes for a digest's."""
 
 
@@ -59,31 +59,15 @@ def other() -> Signer:
     return signed_by_itself("other", 6)
 
 
-def attribute(oid: str, *values: bytes) -> bytes:
-    return writer.sequence(writer.oid(oid), writer.set_of(*values))
-
-
 TYPE = attribute(oids.CONTENT_TYPE, writer.oid(oids.DATA))
 DIGEST = attribute(oids.MESSAGE_DIGEST, writer.octet_string(hashlib.sha256(CONTENT).digest()))
 TIME = attribute(oids.SIGNING_TIME, writer.time(1_800_000_000))
 
 
-def info(
-    signer: Signer,
-    *,
-    version: int = 1,
-    sid: bytes | None = None,
-    digest: bytes = SHA256,
-    attributes: bytes = b"",
-    algorithm: bytes = RSA,
-    value: bytes | None = None,
-    tail: bytes = b"",
-) -> bytes:
+def info(signer: Signer, *, sid: bytes | None = None, value: bytes | None = None, **members: bytes) -> bytes:
     """SignerInfo; signed here, over the content, where no signature is given."""
     value = signer.sign(CONTENT, hashes.SHA256()) if value is None else value
-    return writer.sequence(
-        writer.integer(version), signer.sid if sid is None else sid, digest, attributes, algorithm, writer.octet_string(value), tail
-    )
+    return signer_info(value, sid=signer.sid if sid is None else sid, **members)
 
 
 def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: bytes) -> bytes:
@@ -92,21 +76,7 @@ def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: by
     return info(signer, attributes=writer.element(0xA0, body), value=signer.sign(writer.element(0x31, body), hashes.SHA256()), **members)  # type: ignore[arg-type]  # members of SignerInfo
 
 
-def message(
-    *infos: bytes,
-    version: bytes = writer.integer(1),
-    digests: bytes = writer.set_of(SHA256),
-    content_type: str = oids.DATA,
-    content: bytes = writer.explicit(0, writer.octet_string(CONTENT)),
-    certificates: bytes = b"",
-    crls: bytes = b"",
-    outer_type: str = oids.SIGNED_DATA,
-    tail: bytes = b"",
-) -> bytes:
-    """ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1)."""
-    inner = writer.sequence(writer.oid(content_type), content)
-    body = writer.sequence(version, digests, inner, certificates, crls, writer.element(0x31, *infos), tail)
-    return writer.sequence(writer.oid(outer_type), writer.explicit(0, body))
+message = partial(signed_data, content=writer.explicit(0, writer.octet_string(CONTENT)))
 
 
 def check(der: bytes, signer: Signer, content: bytes | None = None) -> None:
@@ -147,7 +117,7 @@ def test_the_signer_is_found_by_its_name_wherever_its_certificate_stands(signer:
     assert cms.find_certificate(by_name, found[:1]) is None
     identifier = found[1].subject_key_identifier
     assert identifier is not None
-    by_key = cms.parse(message(info(signer, version=3, sid=writer.implicit(0, identifier)))).signers[0]
+    by_key = cms.parse(message(info(signer, version=writer.integer(3), sid=writer.implicit(0, identifier)))).signers[0]
     assert (by_key.issuer, by_key.key_identifier) == (None, identifier)
     assert cms.find_certificate(by_key, found) is found[1]
     assert cms.find_certificate(by_key, found[:1]) is None
@@ -204,8 +174,8 @@ MALFORMED: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("crl-is-an-integer", "signedData.crls", {"crls": writer.explicit(1, writer.integer(1))}, {}),
     ("crl-cut", "signedData.crls", {"crls": writer.explicit(1, writer.sequence(b"\4\2"))}, {}),
     ("a-tail", "signedData", {"tail": NULL}, {}),
-    ("signer-version-2", "signedData.signerInfos[0].version", {}, {"version": 2}),
-    ("signer-version-3-by-name", "signedData.signerInfos[0].version", {}, {"version": 3}),
+    ("signer-version-2", "signedData.signerInfos[0].version", {}, {"version": writer.integer(2)}),
+    ("signer-version-3-by-name", "signedData.signerInfos[0].version", {}, {"version": writer.integer(3)}),
     ("signer-version-1-by-key", "signedData.signerInfos[0].version", {}, {"sid": writer.implicit(0, b"k")}),
     ("sid-empty", "signedData.signerInfos[0].sid.issuer", {}, {"sid": writer.sequence()}),
     ("sid-and-more", "signedData.signerInfos[0].sid", {}, {"sid": writer.sequence(writer.sequence(), writer.integer(5), NULL)}),
