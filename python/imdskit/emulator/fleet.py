@@ -99,28 +99,7 @@ class Fleet(Host):
         admin_host: str = "127.0.0.1",
         admin_allow_hosts: Iterable[str] = (),
     ) -> None:
-        options = Options(
-            seed=seed,
-            port=port,
-            host=host,
-            rate_limit=rate_limit,
-            clock=clock,
-            backend=backend,
-            events_enabling=events_enabling,
-            profile=profile,
-            rules_off=rules_off,
-            faults=faults,
-            allow_hosts=allow_hosts,
-            journal=journal,
-            admin_port=admin_port,
-            admin_token=admin_token,
-            public_url=public_url,
-            pki_url=pki_url,
-            issuer=issuer,
-            health=health,
-            admin_host=admin_host,
-            admin_allow_hosts=admin_allow_hosts,
-        )
+        options = Options.among(locals())
         super().__init__(
             scenario_of("template", template),
             options,

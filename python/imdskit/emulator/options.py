@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,11 @@ class Options:
     health: bool = False
     admin_host: str = "127.0.0.1"
     admin_allow_hosts: Iterable[str] = ()
+
+    @classmethod
+    def among(cls, given: Mapping[str, Any]) -> Options:
+        """Return the options among the arguments of a constructor."""
+        return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
     def __post_init__(self) -> None:
         for name, kind, expected in _KINDS:
