@@ -168,7 +168,7 @@ class Talking:
 
 
 def test_an_error_of_the_callers_own_resolver_is_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
-    _, (signed,), root = batch(8080, 1)
+    (signed,), root = batch(8080, 1)
     fetcher = AiaFetcher(locations=[Location("127.0.0.1", "/pki/", 8080)], resolver=Talking(), clock=ManualClock(AT), budget=FetchBudget())
     with caplog.at_level(logging.DEBUG, "imdskit"), pytest.raises(VerificationError):
         Verifier(Trust((root,)), Policy.offline_audit(), clock=ManualClock(AT), aia=fetcher).verify(signed)

@@ -195,7 +195,7 @@ class Client:
             ClientError: like :meth:`get`; ``bad-request`` if one of them is not there, and then none is approved.
             UsageError: no id, or what is none.
         """
-        from imdskit.client.schedule import acknowledge  # as in events
+        from imdskit.client.event_follower import acknowledge  # as in events
 
         self._run(acknowledge(self._operations, ids))
 

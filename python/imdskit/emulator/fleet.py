@@ -12,12 +12,12 @@ from typing import Literal, TypeAlias
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
-from imdskit.emulator.addressing import ByPath, ByPort, BySource, OnlyMachine
 from imdskit.emulator.admin import open_admin
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.host import Host
 from imdskit.emulator.journal import KEPT
 from imdskit.emulator.machine.numbering import Numbering
+from imdskit.emulator.machine_selection import ByPath, ByPort, BySource, OnlyMachine
 from imdskit.emulator.options import Options, integer, scenario_of, wrong
 from imdskit.emulator.scenario.scenario import Scenario
 

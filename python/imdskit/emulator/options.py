@@ -11,11 +11,11 @@ from typing import Any
 from imdskit.backends import best
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator.addresses import Addresses
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.faults.engine import Script
-from imdskit.emulator.http.hosts import loopback
+from imdskit.emulator.http.host_header import loopback
 from imdskit.emulator.journal import KEPT
+from imdskit.emulator.public_addresses import Addresses
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.profiles import Profile

@@ -1,4 +1,4 @@
-"""What a request asks for: its path and parameters decoded as the service decodes them, and the header that every request must carry.
+"""Meaning of a request: path and parameters, decoded as the service decodes them, and the header that each request must have.
 
 Nothing here judges a request; that is the emulator's table of rules. Sources: IMDS documentation, "Access Azure Instance Metadata Service";
 Azure/GuestProxyAgent, which had to match the service's decoding byte for byte.

@@ -1,4 +1,4 @@
-"""What is demanded of a document beyond being genuine. Nothing is lax by default; every relaxation bears a name."""
+"""Policy of a verifier: demands on a document beyond being genuine. Each relaxation has a name."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the verbs share: output, inputs and progress. Internal."""
+"""Code that the verbs share: output, inputs and progress. Internal."""
