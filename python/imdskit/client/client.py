@@ -182,7 +182,9 @@ class Client:
         from imdskit.client import event_follower, events  # with them come dataclasses: 13 ms to the 22 ms of importing the client
 
         return events.Events(
-            event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, lambda one: self.acknowledge(one)
+            event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version),
+            self._run,
+            lambda one: self.acknowledge(one),
         )
 
     def acknowledge(self, *ids: str) -> None:
