@@ -1,4 +1,4 @@
-"""Base address of the service, and paths: from what the caller writes to what the client sends.
+"""Where the service is, and what a path means: from what people write to what is sent.
 
 Source: IMDS documentation, "Access Azure Instance Metadata Service" and "Endpoint categories".
 """

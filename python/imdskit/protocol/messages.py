@@ -1,4 +1,4 @@
-"""One request and one response as they are on the wire, without sockets.
+"""One request and one answer, as they stand on the wire, without a socket.
 
 What belongs here: the two shapes that the transport and the service exchange. What they mean is in :mod:`imdskit.protocol.requests` and
 :mod:`imdskit.protocol.responses`.

@@ -1,4 +1,4 @@
-"""Meaning of a request: path and parameters, decoded as the service decodes them, and the header that each request must have.
+"""What a request asks for: its path and parameters decoded as the service decodes them, and the header that every request must carry.
 
 Nothing here judges a request; that is the emulator's table of rules. Sources: IMDS documentation, "Access Azure Instance Metadata Service";
 Azure/GuestProxyAgent, which had to match the service's decoding byte for byte.

@@ -1,1 +1,1 @@
-"""Code that the verbs share: output, inputs and progress. Internal."""
+"""What the verbs share: output, inputs and progress. Internal."""

@@ -1,4 +1,4 @@
-"""Responses as typed objects: one frozen dataclass for every object of every category, with the members of all api-versions.
+"""Answers as typed objects: one frozen dataclass for every object of every category, with the members of all api-versions.
 
 What belongs here: shapes. Nothing is asked here, and no value is turned into another: text stays text, so that what is written equals what was
 read. This package costs more to import than the client itself, which does not import it: whoever wants types does.
