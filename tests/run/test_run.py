@@ -46,6 +46,14 @@ def test_a_command_that_cannot_be_executed(command: str, status: int, run: Run) 
     assert f"The command '{command}' cannot be executed: " in done.err
 
 
+def test_a_missing_command_is_reported_as_missing_even_if_a_path_cannot_be_searched(run: Run, folder: Path) -> None:
+    hidden = folder / "hidden"
+    hidden.mkdir(mode=0)
+    done = run("--", "no-such-command", PATH=f"{hidden}:/usr/bin:/bin")
+    assert (done.status, done.out) == (127, "")
+    assert "cannot be executed: No such file or directory." in done.err
+
+
 PROC = """
 import json, os
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
@@ -65,6 +73,13 @@ def test_the_command_keeps_its_user_and_has_no_capabilities_and_sees_no_other_pr
     assert found["cwd"] == "/"
     assert found["pid"] == 2
     assert found["pids"] == [1, 2]
+
+
+@pytest.mark.parametrize("user", [NOBODY, None], ids=["nobody", "caller"])
+def test_the_command_can_read_about_the_first_process(user: int | None, run: Run) -> None:
+    """As on any machine where that process has the same user. Programs look there for signs of a container, facter among them."""
+    program = "print(b'PATH=' in open('/proc/1/environ', 'rb').read(), 'CapPrm:\\t0000000000000000' in open('/proc/1/status').read())"
+    assert run(*python(program), user=user) == (0, "True True\n", "")
 
 
 def test_nothing_else_can_be_reached(run: Run) -> None:

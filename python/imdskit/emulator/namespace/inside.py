@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -97,6 +98,8 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     if not channel.recv(1):  # the caller has ended, or has given up
         return 1
     channel.close()
+    if plan.own_network:
+        system.drop_capabilities()  # of this process too; otherwise the command could not read /proc/1, which programs do to recognise containers
     command = os.fork()
     if command == 0:
         _leave(lambda: _execute(plan, mask))
@@ -106,17 +109,17 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
 
 def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
     """Become the command. Return an exit status if that fails."""
-    if plan.own_network:
-        system.drop_capabilities()
     supervision.restore(mask)
     try:
         os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
-        sys.stderr.flush()
         # A folder of PATH that this user may not search gives EACCES, although there is no such command anywhere.
         nowhere = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
+        if nowhere:
+            why = os.strerror(errno.ENOENT)
+        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
+        sys.stderr.flush()
         return NOT_FOUND if nowhere or isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
 
 
