@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients shared-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -80,6 +80,10 @@ run-clients:
 	$(PYTHON) -m venv .venv-run-clients
 	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
 	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian --npm build/npm $(CLIENTS_ARGS)
+
+# The client scripts of the shared data, at 169.254.169.254; needs root. CLIENTS_ARGS="--install" installs their programs first: 7 GB, half an hour.
+shared-clients: setup
+	$(BIN)/python tests/clients/shared_scripts.py $(CLIENTS_ARGS)
 
 # The published interface descriptions, put to the emulator by schemathesis.
 swagger: setup

@@ -68,7 +68,8 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
             (own / "setgroups").write_text("deny")  # without this the kernel refuses the map of groups: user_namespaces(7)
             (own / "uid_map").write_text(f"{user} {user} 1")
             (own / "gid_map").write_text(f"{group} {group} 1")
-    first = os.fork()
+    with _step(channel, "start"):
+        first = os.fork()
     if first == 0:
         _leave(lambda: _prepare(plan, channel, mask))
     channel.close()
@@ -100,7 +101,10 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     channel.close()
     if plan.own_network:
         system.drop_capabilities()  # of this process too; otherwise the command could not read /proc/1, which programs do to recognise containers
-    command = os.fork()
+    try:
+        command = os.fork()
+    except OSError as error:
+        return _not_executed(plan, os.strerror(error.errno or 0), NOT_EXECUTABLE)
     if command == 0:
         _leave(lambda: _execute(plan, mask))
     _leave_group()
@@ -118,9 +122,15 @@ def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
         nowhere = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
         if nowhere:
             why = os.strerror(errno.ENOENT)
-        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
-        sys.stderr.flush()
-        return NOT_FOUND if nowhere or isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
+        missing = nowhere or isinstance(error, FileNotFoundError | NotADirectoryError)
+        return _not_executed(plan, why, NOT_FOUND if missing else NOT_EXECUTABLE)
+
+
+def _not_executed(plan: Plan, why: str, status: int) -> int:
+    """Report that the command does not run. Return the exit status."""
+    sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
+    sys.stderr.flush()
+    return status
 
 
 def _leave_group() -> None:
