@@ -97,11 +97,12 @@ print(json.dumps([[name for _, name in socket.if_nameindex()], outcome(("192.0.2
 
 def test_variables_lead_programs_to_the_emulator(run: Run) -> None:
     program = "import json, os; print(json.dumps(dict(os.environ)))"
-    found = json.loads(run(*python(program), MSI_ENDPOINT="http://other", NO_PROXY="example.com", HTTP_PROXY="http://proxy").out)
+    changes = {"MSI_ENDPOINT": "http://other", "NO_PROXY": "example.com", "no_proxy": "", "HTTP_PROXY": "http://proxy"}
+    found = json.loads(run(*python(program), **changes).out)
     assert found["AZURE_POD_IDENTITY_AUTHORITY_HOST"] == "http://169.254.169.254"
     assert found["ARM_MSI_ENDPOINT"] == "http://169.254.169.254/metadata/identity/oauth2/token"
     assert "MSI_ENDPOINT" not in found
-    assert found["NO_PROXY"] == "example.com,127.0.0.1,localhost,169.254.169.254"
+    assert found["NO_PROXY"] == found["no_proxy"] == "example.com,127.0.0.1,localhost,169.254.169.254"
     assert found["HTTP_PROXY"] == "http://proxy"
 
 
