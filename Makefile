@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -196,5 +196,3 @@ aarch64:
 	$(PYTHON) -m venv --clear .venv-release
 	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
 	@touch $@
-
-.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check
