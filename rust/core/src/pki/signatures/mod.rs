@@ -3,4 +3,5 @@
 pub(crate) mod digests;
 pub(crate) mod ecdsa;
 pub(crate) mod rsa;
+mod sha512_224;
 pub(crate) mod signature;
