@@ -83,7 +83,18 @@ impl Document {
 
     /// Appends the compact form of the node at a position, which is never longer than the node in the document, and then one more octet. Returns the
     /// position of the next node.
+    #[allow(clippy::inline_always)] // measured: a tree takes a third less
+    #[inline(always)]
     fn render(&self, at: usize, json: &mut Vec<u8>, then: u8) -> usize {
+        if let Node::Plain(place) = &self.nodes[at] {
+            self.copy(place.start - 1..place.end + 1, json, then);
+            return at + 1;
+        }
+        self.render_other(at, json, then)
+    }
+
+    /// The same for what is seldom a string without escapes.
+    fn render_other(&self, at: usize, json: &mut Vec<u8>, then: u8) -> usize {
         let mut next = at + 1;
         match &self.nodes[at] {
             Node::Literal(place) => self.copy(place.clone(), json, then),
@@ -112,6 +123,8 @@ impl Document {
     }
 
     /// Appends a part of the document, and one more octet.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn copy(&self, place: Range<usize>, json: &mut Vec<u8>, then: u8) {
         let octets = self.text.as_bytes();
         let end = json.len() + place.len();

@@ -49,7 +49,7 @@ pub(crate) fn index(data: &[u8], brackets: usize, depth: usize) -> Result<(&str,
         text,
         max_depth: depth,
         nodes: Vec::with_capacity((data.len() / TYPICAL_NODE).min(MAX_ROOM) + 1),
-        keys: Vec::new(),
+        keys: Vec::with_capacity(64),
         table: Vec::new(),
         fault: ("", 0),
     };
@@ -268,12 +268,17 @@ impl Scanner<'_> {
     }
 
     fn skip_blanks(&self, mut at: usize) -> usize {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek(at) {
+        while self
+            .peek(at)
+            .is_some_and(|octet| octet <= b' ' && matches!(octet, b' ' | b'\t' | b'\n' | b'\r'))
+        {
             at += 1;
         }
         at
     }
 
+    #[allow(clippy::inline_always)] // measured, here and below: with a plain hint the whole index takes a tenth longer
+    #[inline(always)]
     fn value(&mut self, at: usize, depth: usize) -> Option<usize> {
         if depth > self.max_depth {
             return self.fail("Too many levels", at);
@@ -281,6 +286,13 @@ impl Scanner<'_> {
         let at = self.skip_blanks(at);
         match self.peek(at) {
             Some(b'"') => self.string(at),
+            _ => self.other_value(at, depth),
+        }
+    }
+
+    /// A value that is not a string.
+    fn other_value(&mut self, at: usize, depth: usize) -> Option<usize> {
+        match self.peek(at) {
             Some(b'{') => self.members(at, depth),
             Some(b'[') => self.items(at, depth),
             Some(b'-' | b'0'..=b'9') => self.number(at),
@@ -386,6 +398,8 @@ impl Scanner<'_> {
     }
 
     /// From the opening quotation mark to the closing one.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn string(&mut self, at: usize) -> Option<usize> {
         let end = self.plain(at + 1)?;
         if self.peek(end) != Some(b'"') {
@@ -409,6 +423,8 @@ impl Scanner<'_> {
     }
 
     /// To the next quotation mark or backslash.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn plain(&mut self, mut at: usize) -> Option<usize> {
         // Most strings are short.
         for _ in 0..4 {
