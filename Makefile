@@ -56,6 +56,7 @@ lint: native
 	@if command -v cargo >/dev/null; then \
 	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings && \
 	  cargo clippy --quiet --locked --workspace -- -D warnings && \
+	  cargo clippy --quiet --locked -p imdskit-py --no-default-features -- -D warnings && \
 	  RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --all-features -p imdskit-core -p imdskit-multibuffer; \
 	fi
 	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi

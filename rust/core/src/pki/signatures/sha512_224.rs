@@ -116,6 +116,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 28] {
 }
 
 /// The state after a block (section 6.4.2).
+#[allow(clippy::many_single_char_names)] // the letters of the standard
 fn compressed(state: [u64; 8], block: &[u8]) -> [u64; 8] {
     let mut schedule = [0; 80];
     for (word, octets) in schedule.iter_mut().zip(block.chunks_exact(8)) {
@@ -160,7 +161,7 @@ mod tests {
             ),
             (&[&million[..]; 1000], "37ab331d76f0d36de422bd0edeb22a28accd487b7a8453ae965dd287"),
         ] {
-            let found = digest(parts).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+            let found = digest(parts).map(|octet| format!("{octet:02x}")).concat();
             assert_eq!(found, wanted);
         }
     }
