@@ -6,6 +6,7 @@ import ast
 import configparser
 import email
 import hashlib
+import importlib
 import json
 import shutil
 import sys
@@ -258,6 +259,17 @@ def test_where_the_extension_cannot_be_built_the_installation_is_pure_and_record
     doctor = run([empty_venv, "-I", "-m", "imdskit", "doctor"])
     assert why in doctor.stdout.splitlines()[0]
     assert not (sources / "python" / RECORD).exists()
+
+
+@pytest.mark.parametrize(("version", "without"), [("1.85.1", True), ("1.88.0", True), ("1.89.0", False)])
+def test_the_kernels_are_left_out_where_rust_is_too_old_for_them(
+    version: str, without: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "packaging"))
+    monkeypatch.setenv("PATH", str(scripts(tmp_path / "programs", rustc=f"echo rustc {version}")))
+    monkeypatch.setenv("MATURIN_PEP517_ARGS", "--offline")
+    settings = importlib.import_module("backend")._for_maturin({"native": "require"})
+    assert settings == ({"build-args": "--offline --no-default-features"} if without else None)
 
 
 @pytest.mark.parametrize(
