@@ -61,8 +61,9 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
     if why is None:
         import maturin
 
-        name = str(maturin.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
-        notices.add(Path(wheel_directory) / name, maturin.get_maturin_pep517_args(config_settings))
+        settings = _for_maturin(config_settings)
+        name = str(maturin.build_wheel(wheel_directory, settings, metadata_directory))
+        notices.add(Path(wheel_directory) / name, maturin.get_maturin_pep517_args(settings))
         return name
     _remove_old_build()
     with _recorded(why):
@@ -97,12 +98,22 @@ def build_editable(wheel_directory: str, config_settings: Settings = None, metad
     if _why_pure(config_settings) is None:
         import maturin
 
-        return str(maturin.build_editable(wheel_directory, _without_ours(config_settings), metadata_directory))
+        return str(maturin.build_editable(wheel_directory, _for_maturin(config_settings), metadata_directory))
     return str(build_meta.build_editable(wheel_directory, _without_ours(config_settings), metadata_directory))
 
 
 def _without_ours(settings: Settings) -> Settings:
     return {key: value for key, value in (settings or {}).items() if key != "native"} or None
+
+
+def _for_maturin(settings: Settings) -> Settings:
+    """Return the settings without ours. Where Rust is too old for the AVX-512 kernels, the extension is built without them."""
+    rest = _without_ours(settings)
+    if not toolchain.lacks_avx512():
+        return rest
+    print("imdskit: rustc is too old for the AVX-512 kernels. Building the extension without them.", file=sys.stderr)
+    given = (rest or {}).get("build-args") or os.environ.get("MATURIN_PEP517_ARGS", "")
+    return {**(rest or {}), "build-args": f"{given} --no-default-features"}
 
 
 @contextmanager
