@@ -17,7 +17,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyString, PyTuple, PyType};
 
 use crate::errors::{detached, error, failed, refused};
-use crate::packed::{At, Packed};
+use crate::packed::{self, Packed};
 use crate::setup;
 
 /// See `imdskit.backends.contract.Checker`.
@@ -64,17 +64,22 @@ impl Checker {
 
     /// Verify the documents of a column: see `imdskit.backends.contract.PackedDocuments`.
     #[pyo3(signature = (documents, at, threads=None))]
-    fn check_column<'py>(&self, documents: &Bound<'py, PyAny>, at: At, threads: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+    fn check_column<'py>(
+        &self,
+        documents: &Bound<'py, PyAny>,
+        at: &Bound<'py, PyAny>,
+        threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let (py, threads) = (documents.py(), number_of(threads)?);
-        let packed = Packed::read(documents)?;
-        let at = at.read(py)?;
-        if matches!(&at, Times::Each(all) if all.len() != packed.len()) {
+        let column = Packed::read(documents)?;
+        let at = packed::times(at)?;
+        if matches!(&at, Times::Each(all) if all.len() != column.len()) {
             return Err(PyValueError::new_err(UNEVEN));
         }
         let checker = detached(py, || self.0.get())?;
         let (mut verdicts, mut octets, mut start) = (Vec::new(), Vec::new(), 0);
-        while start < packed.len() {
-            let part = packed.copy(start, &mut octets)?;
+        while start < column.len() {
+            let part = column.copy(start, &mut octets)?;
             let times = match &at {
                 Times::One(at) => verdicts::At::One(*at),
                 Times::Each(all) => verdicts::At::Each(&all[start..start + part.len()]),

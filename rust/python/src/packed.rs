@@ -14,18 +14,17 @@ use pyo3::types::{PyMemoryView, PySlice};
 const PART: usize = 4 << 20;
 
 /// When validity is judged: a Unix second for all documents, or a buffer with one for each.
-#[derive(FromPyObject)]
-pub(crate) enum At {
-    One(i64),
-    Each(PyBuffer<i64>),
+pub(crate) fn times(at: &Bound<'_, PyAny>) -> PyResult<Times> {
+    at.extract().map(Times::One).or_else(|_| integers(at).map(Times::Each))
 }
 
-impl At {
-    pub(crate) fn read(self, py: Python<'_>) -> PyResult<Times> {
-        Ok(match self {
-            Self::One(at) => Times::One(at),
-            Self::Each(all) => Times::Each(all.to_vec(py)?),
-        })
+/// A copy of a buffer of integers.
+fn integers(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+    // The address of an empty buffer may be none that integers can have.
+    if buffer.len()? == 0 {
+        Ok(Vec::new())
+    } else {
+        PyBuffer::get(buffer)?.to_vec(buffer.py())
     }
 }
 
@@ -39,8 +38,10 @@ impl<'py> Packed<'py> {
     pub(crate) fn read(documents: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = documents.py();
         let octets = PyMemoryView::from(&documents.getattr(intern!(py, "octets"))?)?;
-        let offsets: PyBuffer<i64> = documents.getattr(intern!(py, "offsets"))?.extract()?;
-        let offsets = offsets.to_vec(py)?.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
+        let offsets = integers(&documents.getattr(intern!(py, "offsets"))?)?
+            .into_iter()
+            .map(usize::try_from)
+            .collect::<Result<Vec<_>, _>>();
         match offsets {
             Ok(offsets) if offsets.is_sorted() && *offsets.last().unwrap_or(&usize::MAX) <= octets.len()? => Ok(Self { octets, offsets }),
             _ => Err(PyValueError::new_err("the offsets are not ascending places in the buffer")),
