@@ -198,8 +198,7 @@ class Outcome(NamedTuple):
     error: VerificationError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PackedDocuments:
+class PackedDocuments(NamedTuple):
     """Documents one after another in one buffer, as a column of Apache Arrow has them.
 
     Attributes:
@@ -209,9 +208,6 @@ class PackedDocuments:
 
     octets: memoryview | bytes
     offsets: array[int]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
 
 
 class Columns(NamedTuple):

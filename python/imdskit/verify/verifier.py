@@ -237,7 +237,7 @@ class Verifier(ForkAware):
             OverflowError: a claim adds up to 2 GiB or more.
         """
         if isinstance(documents, PackedDocuments):
-            times = array("q", self._seconds(at, len(documents))) if _is_each(at) else self._second(at)
+            times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)
             return self._trusting.checker.check_column(documents, times, arguments.threads(threads))
         if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
             raise arguments.mistake("documents", "a sequence of documents", documents)
