@@ -37,8 +37,8 @@ const _: () = {
         // A column is a sum of at most 4 * limbs halves of products, those of the limbs that `Comparison` multiplies, one limb, and a carry:
         // (4 * limbs + 2 * 16 + 1) * 2^52 + 2^12 < 2^61.
         assert!(((4 * limbs + 2 * BLOCK * LOW_BLOCKS + 1) as u64) << LIMB_BITS < (1 << 61) - (1 << (64 - LIMB_BITS)));
-        // The factors of `Comparison` are below B^2 <= R / n, so that what it adds to a product is less than 2 R.
-        assert!(BLOCK_BITS * (blocks - LOW_BLOCKS) < bits);
+        // What `Comparison` adds to a product is less than n (1 + 2 B^2), and B^2 / R is far below 1: results stay below 3 n.
+        assert!(BLOCK_BITS * (blocks - LOW_BLOCKS) >= 800);
         // Both reductions divide the limbs into whole blocks: `blocks` of eight limbs, eight of `blocks` limbs.
         assert!(limbs.is_multiple_of(BLOCK) && limbs.is_multiple_of(blocks));
         index += 1;
