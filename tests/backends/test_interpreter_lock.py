@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 from attested_vectors import AT
 from interpreter_lock import advances_during
-from test_checker_twins import setup_of
-from test_packed_documents import GOOD, packed
+from packed_documents import GOOD, SETUP, packed
 
 from imdskit import backends
 from imdskit.asn1 import writer as der
@@ -43,7 +42,7 @@ def native() -> Backend:
         pytest.skip("the Rust extension is not built")
 
 
-SETUP = replace(setup_of({}), crls=(large_list(),), require_crl=False)
+WITH_LIST = replace(SETUP, crls=(large_list(),), require_crl=False)
 
 
 def advances(work: Callable[[], object]) -> bool:
@@ -56,11 +55,11 @@ def test_no_other_thread_advances_during_python_code() -> None:
 
 
 def test_other_threads_advance_while_a_large_revocation_list_is_parsed(native: Backend) -> None:
-    assert advances(lambda: native.checker(SETUP))
+    assert advances(lambda: native.checker(WITH_LIST))
 
 
 def test_other_threads_advance_while_documents_are_checked(native: Backend) -> None:
-    checker = native.checker(setup_of({}))
+    checker = native.checker(SETUP)
     assert advances(lambda: checker.check_many([GOOD] * 500, AT, 1))
     assert advances(lambda: checker.check_column(packed([GOOD] * 500), AT, 1))
     verdicts = checker.check_many([GOOD] * 20_000, AT, 1)
@@ -69,7 +68,7 @@ def test_other_threads_advance_while_documents_are_checked(native: Backend) -> N
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_other_threads_advance_while_a_child_process_parses_the_list_again(native: Backend) -> None:
-    verdicts = native.checker(SETUP).check_many([GOOD], AT)
+    verdicts = native.checker(WITH_LIST).check_many([GOOD], AT)
     for _ in range(TRIES):
         child = os.fork()
         if not child:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from array import array
-from collections.abc import Iterable
 from threading import Thread
 
 import pytest
-from attested_vectors import AT, CASES
+from attested_vectors import AT
 from interpreter_lock import advances_during
-from test_checker_twins import setup_of
+from packed_documents import DOCUMENTS, GOOD, SETUP, packed
 
 from imdskit import backends
 from imdskit.backends.contract import Backend, Columns, PackedDocuments
 from imdskit.errors import BackendError, UsageError
 from imdskit.verify import Policy, Trust, Verifier
-
-SETUP = setup_of({})
-DOCUMENTS = [base64.b64decode(case["document"]) for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
-GOOD = DOCUMENTS[0]
-
-
-def packed(documents: Iterable[bytes], before: bytes = b"") -> PackedDocuments:
-    octets, offsets = bytearray(before), array("q", [len(before)])
-    for document in documents:
-        octets += document
-        offsets.append(len(octets))
-    return PackedDocuments(memoryview(octets), offsets)
 
 
 def test_verdicts_are_those_of_documents_one_by_one(backend: Backend) -> None:
