@@ -65,7 +65,7 @@ def test_of_many_children_and_their_parent_exactly_one_accepts_each_document(
         numbers = []
         for number, one in enumerate(documents):
             try:
-                verifier.verify_once(one, str(number), store)
+                verifier.verify_once(one, nonce=str(number), store=store)
                 numbers.append(str(number))
             except VerificationError as refusal:
                 assert refusal.reason is Reason.REPLAYED

@@ -142,7 +142,7 @@ class Verifier(ForkAware):
             raise wrong_forms.named(octets, verdict)
         return self._attestation(verdict, second)
 
-    def verify_once(self, document: bytes | str, nonce: str | None, store: NonceStore) -> Attestation:
+    def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
         """Verify one document now, and use it up: of all calls that share a store, one accepts it.
 
         What is used up is the signed content, however it is wrapped, and the nonce if one is given: a second document that answers the
