@@ -16,7 +16,7 @@ pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Blocks of the greatest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
-/// Blocks of the part of an encoded block in which it may differ from [`Comparison`]'s: 104 octets, which hold the DigestInfo of every hash.
+/// Blocks of the part of an encoded block in which it may differ from [`Comparison`]'s: 104 octets, which hold the `DigestInfo` of every hash.
 pub(crate) const LOW_BLOCKS: usize = 2;
 /// Octets of that part.
 const LOW_OCTETS: usize = LOW_BLOCKS * BLOCK_BITS / 8;

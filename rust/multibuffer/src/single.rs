@@ -96,12 +96,12 @@ fn square_across<const NB: usize>(mut power: Across<NB>, times: u32, modulus: &M
 /// Limbs that a reduction needs come out of a chain of carries. The product of the next limbs stands between the chain and the reduction in the
 /// program, so that the processor has something to do meanwhile.
 macro_rules! product {
-    ($a:ident, $b:ident, $modulus:ident, |$sums:ident| $more:expr) => {{
+    ($a:ident, $b:ident, $modulus:ident, |$sums:ident| $more:block) => {{
         let mut $sums = Sums {
             low: [zero(); 2 * MAX_BLOCKS],
             high: [zero(); 2 * MAX_BLOCKS],
         };
-        $more;
+        $more
         add_product!($sums, |i| $b.0[i % NB][0], $a);
         for lane in 1..BLOCK {
             let mut low = lowest::<NB>(&$sums);
@@ -125,7 +125,7 @@ macro_rules! product {
 /// `a` `b` / R modulo *n*, less than 3*n* when both are.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply<const NB: usize>(a: &Across<NB>, b: &Across<NB>, modulus: &Modulus<NB>) -> Across<NB> {
-    product!(a, b, modulus, |sums| ())
+    product!(a, b, modulus, |sums| {})
 }
 
 /// (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` are. `low` has at most 2 `NB` limbs that are not zero.
@@ -185,7 +185,8 @@ fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
 }
 
 /// The `NB` lowest limbs of a product with q.
-#[inline(always)] // both products call it; where the compiler leaves it outside, a product takes longer
+#[inline(always)]
+#[allow(clippy::inline_always)] // both products call it; where the compiler leaves it outside, a product takes longer
 #[allow(unused_assignments)] // the last carry
 fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     let mut m = [0; MAX_BLOCKS];
