@@ -269,7 +269,7 @@ def test_the_kernels_are_left_out_where_rust_is_too_old_for_them(
     monkeypatch.setenv("PATH", str(scripts(tmp_path / "programs", rustc=f"echo rustc {version}")))
     monkeypatch.setenv("MATURIN_PEP517_ARGS", "--offline")
     settings = importlib.import_module("backend")._for_maturin({"native": "require"})
-    assert settings == ({"build-args": "--offline --no-default-features"} if without else None)
+    assert settings == ({"build-args": "--offline --no-default-features --features abi3"} if without else None)
 
 
 @pytest.mark.parametrize(
