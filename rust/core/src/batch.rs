@@ -1,4 +1,4 @@
-//! Documents together with the verdicts on them.
+//! Batches of documents together with their verdicts.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use crate::forks::ForkAware;
 use crate::reasons::Refusal;
 use crate::verdicts::{At, Verdicts};
 
-/// When validity is judged, in Unix seconds: see [`At`].
+/// The times at which validity is judged, in Unix seconds. See [`At`].
 #[derive(Clone, Debug)]
 pub enum Times {
-    /// The same for all.
+    /// One time for all documents.
     One(i64),
-    /// Of each document its own.
+    /// A separate time for each document.
     Each(Vec<i64>),
 }
 
@@ -26,8 +26,8 @@ impl<'a> From<&'a Times> for At<'a> {
     }
 }
 
-/// Documents, and what the checker said of them. Neither can be exchanged, so a document that was accepted is made a [`Signed`] without a second look at its
-/// signature; there is no other way to do that. `D` must always show the same octets.
+/// Documents and their verdicts. Neither can be replaced, so [`Batch::get`] can turn an accepted document into a [`Signed`] without verifying its
+/// signature a second time. Nothing else can do that. `D` must return the same bytes on every call of `as_ref`.
 ///
 /// ```compile_fail,E0624
 /// fn unverified(checker: &imdskit_core::checker::Checker, document: &[u8]) {
@@ -43,10 +43,10 @@ pub struct Batch<D> {
 }
 
 impl<D: AsRef<[u8]> + Sync> Batch<D> {
-    /// Verify many documents.
+    /// Verifies many documents.
     ///
     /// # Panics
-    /// There are not as many times as documents.
+    /// Panics if `at` is [`Times::Each`] and does not have exactly one time for each document.
     #[must_use]
     pub fn check(checker: Arc<ForkAware>, documents: Vec<D>, at: Times, threads: NonZeroUsize) -> Self {
         let verdicts = checker.get().check_many(&documents, &at, threads);
@@ -58,25 +58,26 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
         }
     }
 
-    /// The checker that verified them; in a child process, one with the same setup.
+    /// Returns the checker that verified the documents. In a child process, returns a new one with the same setup.
     #[must_use]
     pub fn checker(&self) -> Arc<Checker> {
         self.checker.get()
     }
 
-    /// Whether this process is the child of a fork and has not yet rebuilt the checker, which the next call of [`Batch::checker`] or [`Batch::get`] does.
+    /// Returns whether this process is the child of a fork and has not rebuilt the checker yet. The next call of [`Batch::checker`] or [`Batch::get`]
+    /// rebuilds it.
     #[must_use]
     pub fn is_inherited(&self) -> bool {
         self.checker.is_inherited()
     }
 
-    /// The verdicts, in the order of the documents.
+    /// Returns the verdicts in the order of the documents.
     #[must_use]
     pub fn verdicts(&self) -> &Verdicts {
         &self.verdicts
     }
 
-    /// The document at a place as `check` gives it; None beyond the last.
+    /// Returns the result of [`Checker::check`] for the document at `index`, or `None` beyond the last document.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Result<Signed, Refusal>> {
         Some(match self.verdicts.get(index)? {

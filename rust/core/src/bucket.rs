@@ -4,18 +4,18 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// An argument of [`Bucket::new`] is out of range.
+/// The error for an argument of [`Bucket::new`] that is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadArgument;
 
-/// What is in the bucket: fractions of a token, `per_ns` to each, and when it was looked at last.
+/// The level of the bucket and the time of the last update. The level counts fractions of a token: `per_ns` of them are one token.
 #[derive(Debug)]
 struct State {
     level: u64,
     last: Option<i64>,
 }
 
-/// A token bucket. Safe to share between threads.
+/// A token bucket that threads can share.
 #[derive(Debug)]
 pub struct Bucket {
     rate: u64,
@@ -28,7 +28,7 @@ impl Bucket {
     /// Creates a full bucket that gains `rate` tokens every `per_ns` nanoseconds and holds at most `burst` tokens.
     ///
     /// # Errors
-    /// An argument is below 1, or `burst * per_ns` is 2^63 or more.
+    /// Returns an error if an argument is below 1, or if `burst * per_ns` is 2^63 or more.
     pub fn new(rate: u64, per_ns: u64, burst: u64) -> Result<Self, BadArgument> {
         let capacity = burst
             .checked_mul(per_ns)
@@ -48,10 +48,10 @@ impl Bucket {
         })
     }
 
-    /// Takes one token at `now_ns`, in nanoseconds of a clock of the caller's choice. Returns 0 if there was a token. Otherwise nothing is taken, and the
-    /// result is the number of nanoseconds until there will be one.
+    /// Takes one token at `now_ns`, a reading of a clock of the caller's choice in nanoseconds. Returns 0 if there was a token. Otherwise takes
+    /// nothing and returns the number of nanoseconds until the next token.
     pub fn take(&self, now_ns: i64) -> u64 {
-        // The state is two numbers, sound at every moment: a panic elsewhere cannot have left it half written.
+        // Each assignment leaves the two numbers valid, so a panic in another thread cannot have left the state half written.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.last {
             None => state.last = Some(now_ns),
@@ -76,7 +76,7 @@ mod tests {
     use super::{BadArgument, Bucket};
 
     #[test]
-    fn a_burst_is_admitted_and_then_the_rate() -> Result<(), BadArgument> {
+    fn admits_a_burst_and_then_the_configured_rate() -> Result<(), BadArgument> {
         let bucket = Bucket::new(5, 1_000_000_000, 5)?;
         assert_eq!((0..6).map(|_| bucket.take(0)).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 200_000_000]);
         assert_eq!(bucket.take(199_999_999), 1);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_changes_nothing() -> Result<(), BadArgument> {
+    fn ignores_a_clock_that_goes_backwards() -> Result<(), BadArgument> {
         let bucket = Bucket::new(1, 10, 1)?;
         assert_eq!(bucket.take(100), 0);
         assert_eq!(bucket.take(i64::MIN), 10);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_buckets_are_refused() {
+    fn rejects_arguments_out_of_range() {
         for (rate, per_ns, burst) in [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1 << 32, 1 << 31), (1 << 63, 1, 1)] {
             assert_eq!(Bucket::new(rate, per_ns, burst).err(), Some(BadArgument));
         }

@@ -1,8 +1,8 @@
-//! What a checker caches between documents: signers with their certification paths, and message templates. Readers never wait.
+//! The cache that a checker keeps between documents: signers with their certification paths, and message templates. Readers never wait.
 //!
-//! A message template is an accepted message. The parser never looks inside the OCTET STRINGs that hold content and signature, so a message that equals a
-//! template everywhere else parses as the template did. Nor does the rest have to be decoded from base64: there is one way to encode bytes, so equal text means
-//! equal bytes. Decisions 0014 and 0046 tell what that saves, and what bounds the cache.
+//! A message template is an accepted message. The parser never looks inside the OCTET STRINGs that hold the content and the signature, so a message
+//! that equals a template everywhere else parses identically. The checker does not have to decode the equal parts from base64 either: strict base64
+//! has one encoding of each byte string, so equal text means equal bytes. Decisions 0014 and 0046 explain what that saves and what bounds the cache.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -16,32 +16,34 @@ use crate::pki::signatures::signature::Scheme;
 use crate::pki::x509::certificate::Certificate;
 use crate::reasons::Refusal;
 
-/// Signers whose paths are cached, and validity intervals for which a signer's paths are. A region uses one signer for weeks.
+/// Maximum number of cached signers, and of cached paths of one signer. A region uses one signer for weeks.
 const MAX_SIGNERS: usize = 256;
 
-/// Bytes of all message templates, and of those of one signer. A template of a usual document takes 7 kB.
+/// Maximum size in bytes of all message templates, and of the templates of one signer. A template of a typical document takes 7 kB.
 pub(crate) const MAX_TEMPLATE_BYTES: usize = 16 << 20;
-pub(crate) const MAX_TEMPLATE_BYTES_OF_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
+pub(crate) const MAX_TEMPLATE_BYTES_PER_SIGNER: usize = MAX_TEMPLATE_BYTES / 4;
 
-/// Sizes that signatures of templates have: each costs a lookup. RSA and ECDSA of the usual key sizes have about twelve.
+/// Maximum number of different signature sizes among the templates. Each size costs a lookup. RSA and ECDSA with the usual key sizes have about
+/// twelve.
 const MAX_SIGNATURE_SIZES: usize = 16;
 
-/// Bytes before the signature that take part in the key of a template. They hold the serial number of the signer's certificate, even with the parameters of
-/// RSASSA-PSS after it.
+/// Number of bytes before the signature that take part in the key of a template. They contain the serial number of the signer's certificate, even if
+/// the parameters of RSASSA-PSS follow it.
 const SAMPLE: usize = 128;
 
-/// A certification path, signer first, anchor last.
+/// A certification path, from the signer to the anchor.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
-/// The validity of certificates does not change between two neighbouring ends of validity periods: (the interval, whether the signer is valid in it).
+/// The time of a check, as far as paths depend on it: the number of an interval between two neighbouring ends of validity periods, and whether the
+/// signer is valid in it. No other certificate becomes valid or invalid within such an interval.
 pub(crate) type Moment = (usize, bool);
 
-/// What is known of a signer.
+/// A signer and the results of earlier checks of it.
 #[derive(Debug)]
 pub(crate) struct Signer {
     pub(crate) certificate: Arc<Certificate>,
     paths: ArcSwap<Vec<(Moment, Chain)>>,
-    /// The name that the certificate has, or why it has none that is accepted.
+    /// The accepted name of the certificate, or the refusal if it has none.
     pub(crate) identity: OnceLock<Result<Identity, Refusal>>,
 }
 
@@ -61,7 +63,7 @@ impl Signer {
         }
     }
 
-    /// The path that was found at such a moment.
+    /// Returns the path that was found for this moment.
     pub(crate) fn path(&self, moment: Moment) -> Option<Chain> {
         self.paths
             .load()
@@ -84,7 +86,7 @@ impl Signer {
     }
 }
 
-/// An accepted message without signed attributes, from a signer that came alone. The signature ends the message.
+/// An accepted message that has no signed attributes and no certificate except the signer's. The message ends with the signature.
 #[derive(Debug)]
 pub(crate) struct Template {
     message: Box<[u8]>,
@@ -97,7 +99,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// `content` comes before `signature`, as in every message (RFC 5652 section 5.1).
+    /// Creates a template. `content` comes before `signature`, as in every message (RFC 5652 section 5.1).
     pub(crate) fn new(
         message: &[u8],
         content: &Range<usize>,
@@ -119,16 +121,16 @@ impl Template {
         size_of::<Self>() + self.message.len() + self.text.len()
     }
 
-    /// Whether another message differs in content and signature alone, both of the same length.
+    /// Returns whether another message of the same length differs from the template in content and signature alone.
     fn fits(&self, message: &[u8]) -> bool {
-        let same = |place: Range<usize>| message[place.clone()] == self.message[place];
+        let same = |range: Range<usize>| message[range.clone()] == self.message[range];
         message.len() == self.message.len() && same(self.content.end..self.signature.start) && same(0..self.content.start)
     }
 
-    /// Content and signature of another message, if its base64 differs from the template's in these alone.
+    /// Returns the content and signature of another message if its base64 differs from the template's in these alone.
     fn cut(&self, text: &[u8]) -> Option<Cut> {
         let [content, signature] = [&self.content, &self.signature].map(groups);
-        let same = |place: Range<usize>| text[place.clone()] == self.text[place];
+        let same = |range: Range<usize>| text[range.clone()] == self.text[range];
         let fits = text.len() == self.text.len()
             && content.end <= signature.start
             && same(4 * content.end..4 * signature.start)
@@ -136,44 +138,41 @@ impl Template {
         if !fits {
             return None;
         }
-        let mut octets = Vec::with_capacity(3 * (content.len() + signature.len()));
-        let content = self.decode(&text[4 * content.start..4 * content.end], &self.content, &mut octets)?;
-        let signature = self.decode(&text[4 * signature.start..4 * signature.end], &self.signature, &mut octets)?;
-        Some(Cut {
-            octets,
-            content,
-            signature,
-        })
+        let mut bytes = Vec::with_capacity(3 * (content.len() + signature.len()));
+        let content = self.decode(&text[4 * content.start..4 * content.end], &self.content, &mut bytes)?;
+        let signature = self.decode(&text[4 * signature.start..4 * signature.end], &self.signature, &mut bytes)?;
+        Some(Cut { bytes, content, signature })
     }
 
-    /// Decodes the groups that hold a place, appends them, and returns where that place is now. None if the bytes around it differ from the template's.
-    fn decode(&self, text: &[u8], place: &Range<usize>, octets: &mut Vec<u8>) -> Option<Range<usize>> {
-        let start = octets.len();
-        STANDARD.decode_append(text, octets).ok()?;
-        let whole = place.start / 3 * 3..self.message.len().min(place.end.div_ceil(3) * 3);
-        let now = start + place.start - whole.start..start + place.end - whole.start;
-        let same = octets.len() - start == whole.len()
-            && octets[start..now.start] == self.message[whole.start..place.start]
-            && octets[now.end..] == self.message[place.end..whole.end];
+    /// Decodes the base64 groups that contain `range`, appends them to `bytes`, and returns the new position of the range. Returns `None` if the
+    /// bytes around the range differ from the template's.
+    fn decode(&self, text: &[u8], range: &Range<usize>, bytes: &mut Vec<u8>) -> Option<Range<usize>> {
+        let start = bytes.len();
+        STANDARD.decode_append(text, bytes).ok()?;
+        let whole = range.start / 3 * 3..self.message.len().min(range.end.div_ceil(3) * 3);
+        let now = start + range.start - whole.start..start + range.end - whole.start;
+        let same = bytes.len() - start == whole.len()
+            && bytes[start..now.start] == self.message[whole.start..range.start]
+            && bytes[now.end..] == self.message[range.end..whole.end];
         same.then_some(now)
     }
 }
 
-/// The groups of base64, of three bytes or four characters each, that hold a place in a message.
-fn groups(place: &Range<usize>) -> Range<usize> {
-    place.start / 3..place.end.div_ceil(3)
+/// Returns the base64 groups that contain a range of a message. A group is three bytes or four characters.
+fn groups(range: &Range<usize>) -> Range<usize> {
+    range.start / 3..range.end.div_ceil(3)
 }
 
-/// Parts of a message, and a few bytes around them.
+/// Parts of a message, with a few bytes around them.
 #[derive(Debug)]
 pub(crate) struct Cut {
-    pub(crate) octets: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) content: Range<usize>,
     pub(crate) signature: Range<usize>,
 }
 
-/// Key of the templates with this length whose sample, the bytes before the signature, is this one. Messages of one length and one signer have the same key.
-/// Whoever uses a template compares the whole of it, so a collision costs time and nothing else.
+/// Returns the key of a template from the length of the message and its sample, the bytes before the signature. Messages of one length and one signer
+/// have the same key. The caller compares the whole template, so a collision only costs time.
 fn key_of(length: usize, sample: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let mix = |key: u64, word: u64| (key.rotate_left(23) ^ word).wrapping_mul(FACTOR);
@@ -184,31 +183,31 @@ fn key_of(length: usize, sample: &[u8]) -> u64 {
     words.chain(rest).fold(mix(0, length as u64), mix)
 }
 
-/// The key of a message, if its signature has this size and ends it.
+/// Returns the key of a message, on the assumption that it ends with a signature of this size.
 pub(crate) fn key_of_message(message: &[u8], signature_size: usize) -> Option<u64> {
     let end = message.len().checked_sub(signature_size)?;
     Some(key_of(message.len(), &message[end.saturating_sub(SAMPLE)..end]))
 }
 
-/// The same key, of a message in base64 without white space.
+/// Returns the same key for a message in base64 without white space.
 fn key_of_text(text: &[u8], signature_size: usize) -> Option<u64> {
     let padding = text.iter().rev().take(2).filter(|character| **character == b'=').count();
     let length = (text.len() / 4 * 3).checked_sub(padding)?;
     let end = length.checked_sub(signature_size)?;
     let start = end.saturating_sub(SAMPLE);
     let groups = groups(&(start..end));
-    let mut octets = [0; SAMPLE + 4];
+    let mut bytes = [0; SAMPLE + 4];
     let text = text.get(4 * groups.start..4 * groups.end)?;
-    STANDARD.decode(text, Out::from_slice(octets.get_mut(..3 * groups.len())?)).ok()?;
-    Some(key_of(length, &octets[start - 3 * groups.start..][..end - start]))
+    STANDARD.decode(text, Out::from_slice(bytes.get_mut(..3 * groups.len())?)).ok()?;
+    Some(key_of(length, &bytes[start - 3 * groups.start..][..end - start]))
 }
 
-/// Caches of one checker. What came first is evicted first.
+/// The caches of one checker. The oldest entries are evicted first.
 #[derive(Debug)]
 pub(crate) struct Cache {
     signers: Table<Signer>,
     templates: Table<Template>,
-    /// Of templates, in the order of arrival. Then zeros.
+    /// The signature sizes of the templates in the order of arrival, followed by zeros.
     signature_sizes: [AtomicUsize; MAX_SIGNATURE_SIZES],
 }
 
@@ -216,19 +215,19 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             signers: Table::new(MAX_SIGNERS, MAX_SIGNERS),
-            templates: Table::new(MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_OF_SIGNER),
+            templates: Table::new(MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_PER_SIGNER),
             signature_sizes: Default::default(),
         }
     }
 }
 
-/// Key of a signer: the end of its certificate is the end of a signature, and so as good as a hash.
+/// Returns the key of a signer. The end of a certificate is the end of a signature, which is as good as a hash.
 fn key_of_signer(der: &[u8]) -> Option<u64> {
     der.last_chunk().map(|tail| u64::from_le_bytes(*tail))
 }
 
 impl Cache {
-    /// The signer with this certificate.
+    /// Returns the cached signer with this certificate.
     pub(crate) fn signer(&self, der: &[u8]) -> Option<Arc<Signer>> {
         self.signers.find(key_of_signer(der)?, |signer| {
             (*signer.certificate.der == *der).then(|| Arc::clone(signer))
@@ -240,7 +239,7 @@ impl Cache {
         sizes.take_while(|size| *size > 0)
     }
 
-    /// The template that a message fits.
+    /// Returns the template that fits a message.
     pub(crate) fn template(&self, message: &[u8]) -> Option<Arc<Template>> {
         self.signature_sizes().find_map(|size| {
             let key = key_of_message(message, size)?;
@@ -249,7 +248,7 @@ impl Cache {
         })
     }
 
-    /// The template that a message in base64 fits, with content and signature of the message.
+    /// Returns the template that fits a message in base64, and the content and signature of the message.
     pub(crate) fn cut(&self, text: &[u8]) -> Option<(Arc<Template>, Cut)> {
         self.signature_sizes().find_map(|size| {
             let key = key_of_text(text, size)?;
@@ -258,7 +257,7 @@ impl Cache {
         })
     }
 
-    /// Add a template, unless an equal one is there. Only accepted messages belong here.
+    /// Adds a template unless the cache has an equal one. The caller must pass accepted messages only.
     pub(crate) fn add_template(&self, template: Template) {
         let size = template.signature.len();
         // Two threads may add one size twice, which costs a lookup.
@@ -271,20 +270,21 @@ impl Cache {
         if let (true, Some(key), Some(owner)) = (known, key_of_message(&template.message, size), owner) {
             let bytes = template.bytes();
             self.templates
-                .insert(key, owner, bytes, Arc::new(template), |held, new| held.fits(&new.message));
+                .insert(key, owner, bytes, Arc::new(template), |known, new| known.fits(&new.message));
         }
     }
 
-    /// Add a path. Only paths that were found belong here, of signers that came alone and have an accepted name.
+    /// Adds a path of a signer. The caller must pass valid paths only, of signers whose messages had no other certificate and that have an accepted
+    /// name.
     pub(crate) fn add_path(&self, signer: &Arc<Signer>, moment: Moment, chain: &Chain) {
         let Some(key) = key_of_signer(&signer.certificate.der) else {
             return;
         };
-        let same = |held: &Signer, new: &Signer| held.certificate.der == new.certificate.der;
+        let same = |known: &Signer, new: &Signer| known.certificate.der == new.certificate.der;
         self.signers.insert(key, key, 1, Arc::clone(signer), same).add_path(moment, chain);
     }
 
-    /// How many templates there are, and their bytes.
+    /// Returns the number of templates and their size in bytes.
     #[cfg(test)]
     pub(crate) fn templates(&self) -> (usize, usize) {
         let queue = self.templates.queue.lock().unwrap();
@@ -296,18 +296,18 @@ const SHARDS: usize = 16;
 
 type Shard<V> = ArcSwap<Vec<(u64, Arc<V>)>>;
 
-/// A hash table of bounded size. A writer replaces one shard as a whole, so that readers never wait and writing does not copy all of the table.
+/// A hash table of bounded size. A writer replaces one shard as a whole, so readers never wait, and a write does not copy the whole table.
 #[derive(Debug)]
 struct Table<V> {
     shards: [Shard<V>; SHARDS],
     capacity: usize,
-    /// Capacity for one owner: nobody can evict all that others have.
+    /// Maximum size of the entries of one owner, so that no owner can evict all entries of the others.
     share: usize,
-    /// Locked while anything is written.
+    /// The order of arrival. Its lock serializes all writes.
     queue: Mutex<Queue<V>>,
 }
 
-/// What a table holds, in the order of arrival, and sums of sizes.
+/// The entries of a table in the order of arrival, with sums of their sizes.
 #[derive(Debug)]
 struct Queue<V> {
     entries: VecDeque<Entry<V>>,
@@ -341,13 +341,13 @@ impl<V> Table<V> {
         &self.shards[(key >> 32) as usize % SHARDS]
     }
 
-    /// What `pick` makes of the first value with this key that it takes.
+    /// Calls `pick` with the values that have this key and returns its first result.
     fn find<R>(&self, key: u64, mut pick: impl FnMut(&Arc<V>) -> Option<R>) -> Option<R> {
         let shard = self.shard(key).load();
         shard.iter().filter(|(other, _)| *other == key).find_map(|(_, value)| pick(value))
     }
 
-    /// Add a value, unless there is the `same` one. Returns the one that is there afterwards.
+    /// Adds a value unless the table has the `same` one. Returns the value that the table has afterwards.
     fn insert(&self, key: u64, owner: u64, size: usize, value: Arc<V>, same: impl Fn(&V, &V) -> bool) -> Arc<V> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.find(key, |known| same(known, &value).then(|| Arc::clone(known))) {
@@ -363,11 +363,11 @@ impl<V> Table<V> {
             } else {
                 (queue.total > self.capacity).then_some(0)
             };
-            let Some(entry) = evicted.and_then(|place| queue.remove(place)) else {
+            let Some(entry) = evicted.and_then(|index| queue.remove(index)) else {
                 return value;
             };
             let mut shard = Vec::clone(&self.shard(entry.key).load());
-            shard.retain(|(_, held)| !Arc::ptr_eq(held, &entry.value));
+            shard.retain(|(_, value)| !Arc::ptr_eq(value, &entry.value));
             self.shard(entry.key).store(Arc::new(shard));
         }
     }
@@ -380,8 +380,8 @@ impl<V> Queue<V> {
         self.entries.push_back(Entry { key, owner, size, value });
     }
 
-    fn remove(&mut self, place: usize) -> Option<Entry<V>> {
-        let entry = self.entries.remove(place)?;
+    fn remove(&mut self, index: usize) -> Option<Entry<V>> {
+        let entry = self.entries.remove(index)?;
         self.total -= entry.size;
         if let Some(size) = self.by_owner.get_mut(&entry.owner) {
             *size -= entry.size;
@@ -396,11 +396,11 @@ impl<V> Queue<V> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Arc, Cache, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_OF_SIGNER, SAMPLE, STANDARD, Signer, Template, key_of_message, key_of_text,
+        Arc, Cache, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_BYTES_PER_SIGNER, SAMPLE, STANDARD, Signer, Template, key_of_message, key_of_text,
     };
     use crate::samples;
 
-    /// Signers whose certificates differ in their last bytes, as signatures do.
+    /// Returns a signer whose certificate differs from the others in its last bytes, because real ones differ in their signatures.
     fn signer(number: u32) -> Arc<Signer> {
         let mut certificate = samples::leaf("leaf", "issuer", 1);
         certificate.der = [&[7; 1500][..], &number.to_le_bytes(), &[0; 4]].concat().into();
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_templates_are_stored_once() {
+    fn stores_equal_templates_once() {
         let (cache, signer) = (Cache::default(), signer(1));
         for _ in 0..128 {
             cache.add_template(template(&signer, 300));
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn hundreds_of_signers_and_lengths_are_found_by_message_and_by_text() {
+    fn finds_templates_by_message_and_by_base64_text() {
         let cache = Cache::default();
         let signers: Vec<_> = (0..30).map(signer).collect();
         let all = || signers.iter().flat_map(|signer| (0..20).map(move |extra| (signer, 300 + extra)));
@@ -443,8 +443,8 @@ mod tests {
             let text = STANDARD.encode_to_string(&other);
             let (found, cut) = cache.cut(text.as_bytes()).unwrap();
             assert!(Arc::ptr_eq(&found.signer, signer));
-            assert_eq!(cut.octets[cut.content], vec![9; length]);
-            assert_eq!(cut.octets[cut.signature], [9; 256]);
+            assert_eq!(cut.bytes[cut.content], vec![9; length]);
+            assert_eq!(cut.bytes[cut.signature], [9; 256]);
         }
         let strange = message(&signer(31), 300, 0);
         assert!(cache.template(&strange).is_none());
@@ -452,12 +452,12 @@ mod tests {
     }
 
     #[test]
-    fn one_signer_does_not_evict_the_templates_of_others() {
+    fn one_signer_cannot_evict_the_templates_of_others() {
         let (cache, first, greedy) = (Cache::default(), signer(1), signer(2));
         cache.add_template(template(&first, 300));
         for length in 0..3000 {
             cache.add_template(template(&greedy, 400 + length));
-            assert!(cache.templates().1 <= MAX_TEMPLATE_BYTES_OF_SIGNER + 10_000);
+            assert!(cache.templates().1 <= MAX_TEMPLATE_BYTES_PER_SIGNER + 10_000);
         }
         assert!(cache.template(&message(&first, 300, 5)).is_some());
         assert!(cache.template(&message(&greedy, 400, 5)).is_none());
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn all_templates_take_a_bounded_number_of_bytes() {
+    fn bounds_the_total_size_of_templates() {
         let cache = Cache::default();
         for number in 0..4000 {
             cache.add_template(template(&signer(number), 2000));
@@ -474,13 +474,13 @@ mod tests {
         let (count, bytes) = cache.templates();
         assert!(bytes > MAX_TEMPLATE_BYTES - 20_000 && count * 8_000 < bytes);
         let queue = cache.templates.queue.lock().unwrap();
-        let held: usize = cache.templates.shards.iter().map(|shard| shard.load().len()).sum();
-        assert_eq!(held, queue.entries.len());
+        let stored: usize = cache.templates.shards.iter().map(|shard| shard.load().len()).sum();
+        assert_eq!(stored, queue.entries.len());
         assert_eq!(queue.by_owner.values().sum::<usize>(), bytes);
     }
 
     #[test]
-    fn a_text_has_the_key_of_its_message() {
+    fn message_and_base64_text_have_the_same_key() {
         for length in (1..40).chain(SAMPLE - 3..SAMPLE + 600) {
             let message: Vec<u8> = (0..=250_u8).map(|octet| octet.wrapping_mul(37)).cycle().take(length).collect();
             let text = STANDARD.encode_to_string(&message);

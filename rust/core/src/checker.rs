@@ -1,9 +1,11 @@
-//! Verification from end to end: the order of the checks, and what is cached between documents.
+//! Verification from end to end: the order of the checks, and the use of the cache.
 //!
-//! [`Checker::check`] verifies one document; [`Checker::check_many`] verifies many, with signatures side by side where the processor can.
+//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many documents and computes their signatures side by side if the
+//! processor can.
 
-// Python counterpart: `backends/python/checker.py`. Here it is cut in three so that many signatures can be computed at a time: `Checker::open` makes every
-// check before the signature, `Opened::check_signature` that one, and `Checker::conclude` all that follow. `verdicts.rs` does so for many documents.
+// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at a
+// time: `Checker::open` makes all checks before the signature, `Opened::check_signature` verifies the signature, and `Checker::conclude` makes all
+// checks after it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,11 +17,11 @@ use crate::asn1::oids;
 use crate::cache::{self, Cache, Chain, Identity, Moment, Signer, Template};
 use crate::claims::{self, Claims};
 use crate::contract::Setup;
-use crate::envelope::{self, Held};
+use crate::envelope::{self, Payload};
 use crate::pki::cms::{self, SignedData};
 use crate::pki::path::building::{self, Sources};
 use crate::pki::path::pool::Pool;
-use crate::pki::path::signature_cache::Links;
+use crate::pki::path::signature_cache::SignatureCache;
 use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::{CertificateList, parse_crl};
 use crate::pki::revocation::revocation::Lists;
@@ -31,58 +33,58 @@ use crate::pki::x509::host_names;
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
 
-/// An anchor, intermediate certificate or revocation list cannot be read.
+/// The error for an anchor, intermediate certificate or revocation list that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BadTrust {
-    /// A plain sentence.
+    /// Describes the problem in a sentence.
     pub message: String,
-    /// `anchors[0] certificate@4`, for instance.
+    /// The input at fault, such as `anchors[0] certificate@4`.
     pub location: String,
 }
 
-/// Verifies documents under one [`Setup`]. Safe to share between threads.
+/// A verifier of documents with a fixed [`Setup`]. Threads can share it.
 #[derive(Debug)]
 pub struct Checker {
     setup: Setup,
     anchors: Pool,
     intermediates: Pool,
     lists: Option<Lists>,
-    /// The seconds at which some certificate or list starts or ceases to be valid, ascending.
+    /// The Unix seconds at which the validity of some certificate or list starts or ends, in ascending order.
     boundaries: Vec<i64>,
-    links: Links,
+    signature_cache: SignatureCache,
     cache: Cache,
 }
 
-/// A document whose checks before the signature were good.
+/// A document that has passed all checks before the signature.
 #[derive(Debug)]
 pub(crate) struct Opened<'d> {
-    /// The message, or as much of it as holds content and signature.
-    octets: Cow<'d, [u8]>,
+    /// The message, or the parts of it that contain content and signature.
+    bytes: Cow<'d, [u8]>,
     content: Range<usize>,
     signature: Range<usize>,
-    /// DER of the signed attributes; without any, the signature is over the content.
+    /// DER of the signed attributes. Without them, the signature is over the content.
     attributes: Option<Vec<u8>>,
     scheme: Option<Scheme>,
     signer: Arc<Signer>,
-    /// Certificates of the message, if there are others than the signer's.
+    /// Certificates of the message, if it has others than the signer's.
     certificates: Option<Vec<Arc<Certificate>>>,
-    /// It was read with a template.
+    /// Whether the message was decoded with a template.
     from_template: bool,
 }
 
-/// Text of a claim: a place in the content, or what it says in other words there.
+/// The text of a claim: a range of the content, or the unescaped text if the content has escapes.
 #[derive(Clone, Debug)]
 enum Text {
-    Place(Range<usize>),
+    Range(Range<usize>),
     Unescaped(Box<str>),
 }
 
-/// A document that passed every check.
+/// A document that passed all checks.
 #[derive(Debug)]
 pub struct Signed {
-    /// See [`Opened::octets`].
-    octets: Vec<u8>,
+    /// See [`Opened::bytes`].
+    bytes: Vec<u8>,
     content: Range<usize>,
     claims: Claims<Text>,
     chain: Chain,
@@ -91,35 +93,35 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// The signed octets, exactly as digested.
+    /// Returns the signed bytes, exactly as they were digested.
     #[must_use]
     pub fn content(&self) -> &[u8] {
-        &self.octets[self.content.clone()]
+        &self.bytes[self.content.clone()]
     }
 
-    /// The members of the content.
+    /// Returns the claims in the content.
     #[must_use]
     pub fn claims(&self) -> Claims<&str> {
         let content = self.content();
         self.claims.map(|text| match text {
-            Text::Place(place) => std::str::from_utf8(&content[place.clone()]).unwrap_or_default(),
+            Text::Range(range) => std::str::from_utf8(&content[range.clone()]).unwrap_or_default(),
             Text::Unescaped(text) => text,
         })
     }
 
-    /// Of the name in [`Setup::names`] that the signer bears.
+    /// Returns the label of the entry in [`Setup::names`] that the signer's name matched.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The DNS name in the signer's certificate that matched.
+    /// Returns the DNS name in the signer's certificate that matched.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// DER certificates, signer first, anchor last.
+    /// Returns the DER certificates of the path, from the signer to the anchor.
     #[must_use]
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.chain.iter().map(|certificate| &*certificate.der)
@@ -127,10 +129,10 @@ impl Signed {
 }
 
 impl Checker {
-    /// Reads what is trusted.
+    /// Creates a checker and parses the certificates and revocation lists of `setup`.
     ///
     /// # Errors
-    /// An anchor or intermediate is not a certificate, or a revocation list is none.
+    /// Returns an error if a certificate or a revocation list is malformed.
     pub fn new(setup: Setup) -> Result<Self, BadTrust> {
         let anchors = parse_all(&setup.anchors, "anchors")?;
         let intermediates = parse_all(&setup.intermediates, "intermediates")?;
@@ -146,28 +148,28 @@ impl Checker {
             intermediates: Pool::new(intermediates),
             lists,
             boundaries,
-            links: Links::default(),
+            signature_cache: SignatureCache::default(),
             cache: Cache::default(),
             setup,
         })
     }
 
-    /// What the checker was made of.
+    /// Returns the settings of this checker.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// What `check` says of a document that it has accepted at this second, without another look at its signature. Only for [`crate::batch::Batch`], which
-    /// keeps the octets that were verified.
+    /// Returns the result of `check` for a document that `check` has accepted for the same `at`, without verifying the signature again. Only
+    /// [`crate::batch::Batch`] may call it, because it keeps the verified bytes.
     pub(crate) fn recall(&self, document: &[u8], at: i64) -> Result<Signed, Refusal> {
         self.signed(self.open(document)?, at, None)
     }
 
-    /// Verify one document at a Unix second; `nonce` is what it must carry, or None to accept any.
+    /// Verifies one document at the Unix second `at`. `nonce` is the expected nonce; with `None`, any nonce is accepted.
     ///
     /// # Errors
-    /// The document is refused.
+    /// Returns the refusal if a check fails.
     pub fn check(&self, document: &[u8], at: i64, nonce: Option<&[u8]>) -> Result<Signed, Refusal> {
         let opened = self.open(document)?;
         opened.check_signature()?;
@@ -176,18 +178,18 @@ impl Checker {
 
     fn signed(&self, opened: Opened<'_>, at: i64, nonce: Option<&[u8]>) -> Result<Signed, Refusal> {
         let (chain, identity, claims) = self.conclude(&opened, at, nonce)?;
-        let content = &opened.octets[opened.content.clone()];
+        let content = &opened.bytes[opened.content.clone()];
         let claims = claims.map(|text| match text {
             Cow::Borrowed(text) => {
-                let start = place_of(text.as_bytes(), content);
-                Text::Place(start..start + text.len())
+                let start = offset_of(text.as_bytes(), content);
+                Text::Range(start..start + text.len())
             }
             Cow::Owned(text) => Text::Unescaped(text.as_str().into()),
         });
         let label = self.setup.names[identity.label].0.clone();
         Ok(Signed {
             content: opened.content,
-            octets: opened.octets.into_owned(),
+            bytes: opened.bytes.into_owned(),
             claims,
             chain,
             label,
@@ -195,12 +197,12 @@ impl Checker {
         })
     }
 
-    /// Envelope, structure, and of the signature all but the reckoning.
+    /// Makes all checks before the signature: envelope, structure, algorithms and signed attributes.
     pub(crate) fn open<'d>(&self, document: &'d [u8]) -> Result<Opened<'d>, Refusal> {
         let der = match envelope::open(document, &self.setup.limits)? {
-            Held::Der(der) => Cow::Borrowed(der),
-            Held::Base64 { text, location } => match self.cache.cut(&text) {
-                Some((template, cut)) => return Ok(Opened::from_template(&template, cut.octets.into(), cut.content, cut.signature)),
+            Payload::Der(der) => Cow::Borrowed(der),
+            Payload::Base64 { text, location } => match self.cache.cut(&text) {
+                Some((template, cut)) => return Ok(Opened::from_template(&template, cut.bytes.into(), cut.content, cut.signature)),
                 None => Cow::Owned(envelope::decode_base64(&text, location)?),
             },
         };
@@ -232,7 +234,7 @@ impl Checker {
             signer: known,
             certificates: (!alone).then(|| message.certificates.clone()),
             from_template: false,
-            octets: der,
+            bytes: der,
         })
     }
 
@@ -266,8 +268,8 @@ impl Checker {
         Ok(content)
     }
 
-    /// Chain, identity and claims.
-    #[allow(clippy::type_complexity)] // used by the two callers that take it apart
+    /// Makes all checks after the signature: chain, identity and claims.
+    #[allow(clippy::type_complexity)] // both callers destructure it
     pub(crate) fn conclude<'o>(
         &self,
         opened: &'o Opened<'_>,
@@ -283,25 +285,25 @@ impl Checker {
         if let Some(moment) = moment {
             self.cache.add_path(&opened.signer, moment, &chain);
         }
-        let claims = claims::parse(&opened.octets[opened.content.clone()], &self.setup)?;
+        let claims = claims::parse(&opened.bytes[opened.content.clone()], &self.setup)?;
         if self.setup.check_times {
             claims::check_times(&claims, at, &self.setup)?;
         }
         claims::check_nonce(&claims, nonce, &self.setup)?;
         if opened.makes_template() {
             if let Some(signer) = self.cache.signer(&opened.signer.certificate.der) {
-                let template = Template::new(&opened.octets, &opened.content, &opened.signature, opened.scheme, signer);
+                let template = Template::new(&opened.bytes, &opened.content, &opened.signature, opened.scheme, signer);
                 self.cache.add_template(template);
             }
         }
         Ok((chain, identity, claims))
     }
 
-    /// The path of a signer, from the cache if nothing that it depends on has changed. With it, the moment for which the caller may cache it.
+    /// Returns the path of a signer, from the cache if possible. For a new path, also returns the moment for which the caller may cache it.
     ///
-    /// A path is a function of the certificates and lists at hand and of which of them are valid at `at`. Between two neighbouring ends of validity periods the
-    /// latter does not change; so the cache's key is the signer and the interval that `at` lies in. Only paths that were found are cached, of signers that came
-    /// alone, as genuine ones do.
+    /// A path depends on the available certificates and lists and on which of them are valid at `at`. The latter does not change between two
+    /// neighbouring ends of validity periods, so the key of the cache is the signer and the interval that contains `at`. Only valid paths are cached,
+    /// and only for messages without other certificates than the signer's. Genuine messages have none.
     fn chain(&self, opened: &Opened<'_>, at: i64) -> Result<(Chain, Option<Moment>), Refusal> {
         let signer = &opened.signer.certificate;
         if !self.setup.check_chain {
@@ -311,7 +313,7 @@ impl Checker {
         let interval = self.boundaries.partition_point(|boundary| *boundary <= at);
         let moment = (interval, (signer.not_before..=signer.not_after).contains(&at));
         if alone {
-            // Another document of the signer may have been verified since this one was opened.
+            // Another thread may have cached a path of this signer after the document was opened.
             if let Some(chain) = opened.signer.path(moment).or_else(|| self.cache.signer(&signer.der)?.path(moment)) {
                 return Ok((chain, None));
             }
@@ -325,7 +327,7 @@ impl Checker {
             certificates: opened.certificates.as_deref().unwrap_or(std::slice::from_ref(signer)),
             intermediates: &self.intermediates,
             lists: self.lists.as_ref(),
-            links: Some(&self.links),
+            signature_cache: Some(&self.signature_cache),
         };
         let strength = Strength {
             min_rsa_bits: self.setup.min_rsa_bits,
@@ -350,7 +352,7 @@ impl Checker {
         Err(Refusal::new(Reason::WrongName, "signer.subjectAltName", detail))
     }
 
-    /// A certificate in a message; that of a cached signer is not parsed again. The last such signer is put into `cached`.
+    /// Parses a certificate in a message, unless it belongs to a cached signer. Stores the last such signer in `cached`.
     fn read_certificate(
         &self,
         der: &[u8],
@@ -370,9 +372,9 @@ impl Checker {
 }
 
 impl<'d> Opened<'d> {
-    fn from_template(template: &Template, octets: Cow<'d, [u8]>, content: Range<usize>, signature: Range<usize>) -> Self {
+    fn from_template(template: &Template, bytes: Cow<'d, [u8]>, content: Range<usize>, signature: Range<usize>) -> Self {
         Self {
-            octets,
+            bytes,
             content,
             signature,
             attributes: None,
@@ -383,52 +385,53 @@ impl<'d> Opened<'d> {
         }
     }
 
-    /// Whether it becomes a template once it is accepted. Nothing may follow the signature: anybody can add unsigned attributes to a message, and so fill a cache.
+    /// Returns whether the message becomes a template once it is accepted. Nothing may follow the signature: anyone can add unsigned attributes to a
+    /// message, and could fill the cache with variants of it.
     pub(crate) fn makes_template(&self) -> bool {
-        !self.from_template && self.attributes.is_none() && self.certificates.is_none() && self.signature.end == self.octets.len()
+        !self.from_template && self.attributes.is_none() && self.certificates.is_none() && self.signature.end == self.bytes.len()
     }
 
-    /// The key of the template that it becomes.
+    /// Returns the key of the template that the message becomes.
     pub(crate) fn template_key(&self) -> Option<u64> {
-        cache::key_of_message(&self.octets, self.signature.len())
+        cache::key_of_message(&self.bytes, self.signature.len())
     }
 
-    /// What the signature has to be over.
+    /// Returns the data that the signature must be over.
     fn message(&self) -> &[u8] {
-        self.attributes.as_deref().unwrap_or(&self.octets[self.content.clone()])
+        self.attributes.as_deref().unwrap_or(&self.bytes[self.content.clone()])
     }
 
-    /// The signature fits message and key.
+    /// Verifies the signature.
     pub(crate) fn check_signature(&self) -> Result<(), Refusal> {
-        let (key, signature) = (&self.signer.certificate.public_key, &self.octets[self.signature.clone()]);
+        let (key, signature) = (&self.signer.certificate.public_key, &self.bytes[self.signature.clone()]);
         signature::verify_with(self.scheme, key, self.message(), signature).map_err(cms::bad_signature)
     }
 }
 
 impl Opened<'_> {
-    /// The same for many: those that the kernels take side by side, the others one after another.
+    /// Verifies many signatures: those that the kernels support side by side, the others one after another.
     pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
         let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
         let mut blocks = vec![[0; rsa::KERNEL_OCTETS]; many.len()];
         let mut jobs = Vec::with_capacity(many.len());
-        let mut places = Vec::with_capacity(many.len());
-        for ((place, opened), block) in many.iter().enumerate().zip(&mut blocks) {
+        let mut indexes = Vec::with_capacity(many.len());
+        for ((index, opened), block) in many.iter().enumerate().zip(&mut blocks) {
             if let Some(job) = opened.job(block) {
                 jobs.push(job);
-                places.push(place);
+                indexes.push(index);
             } else {
-                verdicts[place] = opened.check_signature();
+                verdicts[index] = opened.check_signature();
             }
         }
         let mut good = vec![false; jobs.len()];
         kernels::verify_many(&jobs, &mut good);
-        for (place, _) in places.into_iter().zip(good).filter(|(_, good)| !good) {
-            verdicts[place] = Err(cms::bad_signature(Fault::Signature));
+        for (index, _) in indexes.into_iter().zip(good).filter(|(_, good)| !good) {
+            verdicts[index] = Err(cms::bad_signature(Fault::Signature));
         }
         verdicts
     }
 
-    /// What the kernels are to reckon; None where they do not take key or algorithm.
+    /// Returns the job for the kernels, or `None` if they do not support the key or the algorithm.
     fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_OCTETS]) -> Option<kernels::Job<'j>> {
         let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
             return None;
@@ -437,7 +440,7 @@ impl Opened<'_> {
         let block = &mut block[..kernel.octets()];
         rsa::encode(hash, hash.digest(&[self.message()]).as_ref(), block).then_some(kernels::Job {
             key: kernel,
-            signature: &self.octets[self.signature.clone()],
+            signature: &self.bytes[self.signature.clone()],
             block,
         })
     }
@@ -452,13 +455,13 @@ fn structure_refusal(error: DerError) -> Refusal {
     Refusal::new(reason, error.location(), error.message)
 }
 
-/// Offset of a part in the whole that it borrows from.
-fn place_of(part: &[u8], whole: &[u8]) -> usize {
+/// Returns the offset of a part in the slice that it borrows from.
+fn offset_of(part: &[u8], whole: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
 
 fn range_of(part: &[u8], whole: &[u8]) -> Range<usize> {
-    let start = place_of(part, whole);
+    let start = offset_of(part, whole);
     start..start + part.len()
 }
 
@@ -482,7 +485,7 @@ fn parse_crls(crls: &[Vec<u8>]) -> Result<Vec<CertificateList>, BadTrust> {
     crls.iter().enumerate().map(parse).collect()
 }
 
-/// The seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive.
+/// Returns the Unix seconds at which the validity of some certificate or list starts or ends. notAfter and nextUpdate are inclusive.
 fn boundaries<'c>(certificates: impl Iterator<Item = &'c Arc<Certificate>>, crls: &[CertificateList]) -> Vec<i64> {
     let mut ends: Vec<i64> = certificates
         .flat_map(|certificate| [certificate.not_before, certificate.not_after + 1])

@@ -11,7 +11,8 @@ use crate::contract::Setup;
 use crate::reasons::{Reason, Refusal};
 use crate::strict_json::{self, View};
 
-/// The claims of a document, with texts of type `T`. Members that the api-version of the document does not have are None. Times are Unix seconds.
+/// The claims of a document, with texts of type `T`. A member is `None` if the document does not have it, which depends on its api-version. Times are
+/// Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims<T> {
@@ -52,7 +53,7 @@ impl<T> Claims<T> {
     }
 }
 
-/// The members of the content. Members that are not known are left alone: new api-versions add some.
+/// Parses the claims in the content. Unknown members are ignored, because new api-versions add members.
 pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'c, str>>, Refusal> {
     let (text, nodes) = strict_json::index(content, setup.limits.json_brackets, strict_json::MAX_DEPTH)
         .map_err(|error| Refusal::new(Reason::BadClaims, "content", error.0))?;
@@ -92,7 +93,7 @@ pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'
     Ok(claims)
 }
 
-/// createdOn <= at <= expiresOn, give or take the skew; and not older than the policy allows.
+/// Checks that `at` lies between `createdOn` and `expiresOn`, with a tolerance of the skew, and that the document is not older than the setup allows.
 pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup) -> Result<(), Refusal> {
     let (created, expires) = (claims.created_on, claims.expires_on);
     if at < created.saturating_sub(setup.skew) {
@@ -113,7 +114,7 @@ pub(crate) fn check_times(claims: &Claims<Cow<'_, str>>, at: i64, setup: &Setup)
     Ok(())
 }
 
-/// The document answers the caller's own request. Compared whole and in constant time.
+/// Checks that the nonce is the one that the caller expects. The comparison covers the whole nonce and takes constant time.
 pub(crate) fn check_nonce(claims: &Claims<Cow<'_, str>>, nonce: Option<&[u8]>, setup: &Setup) -> Result<(), Refusal> {
     match nonce {
         None if setup.require_nonce => Err(Refusal::new(Reason::NonceRequired, "nonce", "")),
@@ -149,7 +150,7 @@ fn optional<'c>(members: View<'c, '_>, name: &str) -> Result<Option<Cow<'c, str>
     }
 }
 
-/// Month, day and year of two digits, in UTC: `11/23/26 08:09:54 -0000`.
+/// Parses a time such as `11/23/26 08:09:54 -0000`: month, day and two-digit year, in UTC.
 fn time(time_stamp: View<'_, '_>, name: &str) -> Result<i64, Refusal> {
     let text = required(time_stamp, name, "timeStamp.")?;
     seconds_of(text.as_bytes()).ok_or_else(|| {
@@ -160,8 +161,8 @@ fn time(time_stamp: View<'_, '_>, name: &str) -> Result<i64, Refusal> {
 
 fn seconds_of(text: &[u8]) -> Option<i64> {
     const FORM: &[u8; 23] = b"00/00/00 00:00:00 -0000";
-    let fits = |(place, (octet, form)): (usize, (&u8, &u8))| {
-        if place < 17 && *form == b'0' {
+    let fits = |(index, (octet, form)): (usize, (&u8, &u8))| {
+        if index < 17 && *form == b'0' {
             octet.is_ascii_digit()
         } else {
             octet == form

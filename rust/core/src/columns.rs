@@ -1,11 +1,12 @@
-//! Verdicts by column, in the buffers of Apache Arrow's columnar format: validity as bits, the least significant first; offsets of 32 bits; little endian.
+//! Verdicts as columns, in the buffers of Apache Arrow's columnar format: validity bitmaps with the least significant bit first, 32-bit offsets,
+//! little-endian numbers.
 
 use std::collections::HashMap;
 
 use crate::checker::Checker;
 use crate::verdicts::{Accepted, Verdicts};
 
-/// Names of the texts, in the order of [`Columns::texts`].
+/// The names of the text columns, in the order of [`Columns::texts`].
 pub const TEXTS: [&str; 10] = [
     "location",
     "detail",
@@ -22,55 +23,55 @@ pub const TEXTS: [&str; 10] = [
 /// A column of texts.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    /// A bit for each row: whether there is a text.
+    /// A bit for each row that says whether the row has a text.
     pub valid: Vec<u8>,
-    /// Where each begins in `octets`, and at last where the last one ends; four octets each.
+    /// The start of each text in `octets`, followed by the end of the last text, as 32-bit integers.
     pub offsets: Vec<u8>,
-    /// UTF-8.
+    /// All texts in UTF-8, one after another.
     pub octets: Vec<u8>,
 }
 
-/// A signer that occurs, with its path.
+/// A signer of accepted documents, with its certification path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
-    /// Of the name in `Setup::names` that it bears.
+    /// The label of the entry in `Setup::names` that the signer's name matched.
     pub label: String,
-    /// The DNS name that matched.
+    /// The DNS name in the signer's certificate that matched.
     pub name: String,
-    /// DER certificates, signer first, anchor last.
+    /// DER certificates, from the signer to the anchor.
     pub chain: Vec<Vec<u8>>,
 }
 
-/// All verdicts.
+/// The verdicts of one or more batches.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
-    /// How many rows there are.
+    /// Number of rows.
     pub rows: usize,
-    /// A bit for each row.
+    /// A bit for each row that says whether the document was accepted.
     pub accepted: Vec<u8>,
-    /// Place of the reason among all, an octet each; 0 where accepted.
+    /// The index of the reason among all reasons, as one byte per row. It is 0 for accepted documents.
     pub reason: Vec<u8>,
-    /// Place in `signers`, four octets each; 0 where refused.
+    /// The index in `signers`, as a 32-bit integer per row. It is 0 for refused documents.
     pub signer: Vec<u8>,
-    /// Unix seconds, eight octets each; 0 where refused.
+    /// `createdOn` in Unix seconds, as a 64-bit integer per row. It is 0 for refused documents.
     pub created_on: Vec<u8>,
-    /// The same.
+    /// `expiresOn`, in the same form.
     pub expires_on: Vec<u8>,
-    /// As in [`TEXTS`].
+    /// The text columns, in the order of [`TEXTS`].
     pub texts: [Texts; TEXTS.len()],
-    /// Each once, in the order in which they occur first.
+    /// The distinct signers, in the order of their first document.
     pub signers: Vec<Signer>,
 }
 
-/// A column is longer than offsets of 32 bits reach.
+/// The error for a column that is too long for 32-bit offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
 impl Columns {
-    /// Returns the columns of all verdicts of `checker`, the rows of each batch after those of the one before.
+    /// Returns the columns of all verdicts. `checker` made the verdicts. The batches follow one another in the order given.
     ///
     /// # Errors
-    /// One of the texts adds up to 2 GiB or more.
+    /// Returns an error if the texts of one column add up to 2 GiB or more.
     pub fn of(checker: &Checker, batches: &[Verdicts]) -> Result<Self, TooLong> {
         let rows: usize = batches.iter().map(Verdicts::len).sum();
         let mut columns = Self {
@@ -90,8 +91,8 @@ impl Columns {
                 Ok(accepted) => {
                     set(&mut columns.accepted, row);
                     let alike = known.entry(accepted.tail()).or_default();
-                    signer = if let Some((place, _)) = alike.iter().find(|(_, other)| other.is_alike(accepted)) {
-                        *place
+                    signer = if let Some((index, _)) = alike.iter().find(|(_, other)| other.is_alike(accepted)) {
+                        *index
                     } else {
                         columns.signers.push(Signer {
                             label: checker.setup().names[accepted.label].0.clone(),

@@ -4,17 +4,17 @@
 
 /// Limits on hostile input. All of them are inclusive.
 ///
-/// The type may gain members: start with [`Limits::default`] and assign those that differ.
+/// The type may gain members: start with [`Limits::default`] and assign the members that differ.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Size of a document in bytes, before any decoding. The default is 65,536.
+    /// Maximum size of a document in bytes, before any decoding. The default is 65,536.
     pub document_bytes: usize,
-    /// Certificates in one message. The default is 16.
+    /// Maximum number of certificates in one message. The default is 16.
     pub certificates: usize,
-    /// Opening braces and brackets in one JSON text. The default is 64.
+    /// Maximum number of opening braces and brackets in one JSON text. The default is 64.
     pub json_brackets: usize,
-    /// Certificates on one path, signer and anchor included. The default is 8.
+    /// Maximum number of certificates on one path, including signer and anchor. The default is 8.
     pub path_certificates: usize,
     /// Budget of the search for a path. One unit is one RSA-2048 verification; verifications with other keys cost more. The default is 3000.
     pub work: i64,
@@ -34,7 +34,7 @@ impl Default for Limits {
 
 /// The settings of a checker.
 ///
-/// The type may gain members: start with [`Setup::default`], which trusts nobody, and assign those that differ.
+/// The type may gain members: start with [`Setup::default`], which trusts nobody, and assign the members that differ.
 ///
 /// ```
 /// use imdskit_core::contract::Setup;
@@ -45,39 +45,39 @@ impl Default for Limits {
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[allow(clippy::struct_excessive_bools)] // the record of the contract
+#[allow(clippy::struct_excessive_bools)] // independent settings, as in the Python counterpart
 pub struct Setup {
-    /// Trusted certificates, DER.
+    /// Trusted certificates in DER.
     pub anchors: Vec<Vec<u8>>,
-    /// Certificates that may help to build a path, DER. They are not trusted.
+    /// Certificates in DER that may help to build a path. They are not trusted.
     pub intermediates: Vec<Vec<u8>>,
-    /// Accepted signers as (label, domain). The signer's certificate must bear the domain or a name below it; the label is returned with the verdict.
+    /// Accepted signers as (label, domain). The signer's certificate must have the domain or a name below it. The verdict contains the label.
     pub names: Vec<(String, String)>,
     /// Limits on hostile input.
     pub limits: Limits,
     /// Number of seconds by which the clocks of signer and verifier may differ. The default is 120.
     pub skew: i64,
-    /// Maximum number of seconds since `createdOn`; None, the default, for any.
+    /// Maximum number of seconds since `createdOn`. `None`, the default, allows any age.
     pub max_age: Option<i64>,
-    /// Refuse every document if the caller gives no nonce.
+    /// Whether to refuse every document for which the caller gives no nonce.
     pub require_nonce: bool,
-    /// Build and validate a certification path. Without it the signer is **not** authenticated.
+    /// Whether to build and validate a certification path. Without it the signer is **not** authenticated.
     pub check_chain: bool,
-    /// Check `createdOn`, `expiresOn` and `max_age`.
+    /// Whether to check `createdOn`, `expiresOn` and `max_age`.
     pub check_times: bool,
-    /// Refuse an empty `vmId`.
+    /// Whether to refuse an empty `vmId`.
     pub require_vm_id: bool,
-    /// Accept the subject's common name where a certificate has no subject alternative name.
+    /// Whether to accept the subject's common name if a certificate has no subject alternative name.
     pub allow_common_name: bool,
     /// Minimum size of the RSA keys of the signer and of every certificate on the path, in bits. The default is 2048.
     pub min_rsa_bits: u32,
-    /// Certificate revocation lists, DER.
+    /// Certificate revocation lists in DER.
     pub crls: Vec<Vec<u8>>,
-    /// Refuse a certificate for which there is no usable list. It has an effect only if `crls` is not empty.
+    /// Whether to refuse a certificate for which there is no usable list. It has an effect only if `crls` is not empty.
     pub require_crl: bool,
 }
 
-/// Nobody is trusted.
+/// Returns settings that trust nobody.
 impl Default for Setup {
     fn default() -> Self {
         Self {

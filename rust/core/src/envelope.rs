@@ -1,4 +1,4 @@
-//! From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself.
+//! Extraction of the message from a document. A document is the JSON that the service returns, bare base64, or the DER itself.
 
 // Python counterpart: `backends/envelope.py`.
 
@@ -16,39 +16,39 @@ const fn is_base64(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/' | b'=')
 }
 
-/// The message as a document holds it.
+/// The message in the encoding that the document uses.
 #[derive(Debug)]
-pub(crate) enum Held<'d> {
+pub(crate) enum Payload<'d> {
     Der(&'d [u8]),
     Base64 {
         text: Cow<'d, [u8]>,
-        /// Where the text stands.
+        /// The member that contains the text, for errors.
         location: &'static str,
     },
 }
 
-/// The message inside `document`. DER begins with 0x30, which is also the digit 0; no base64 of a message does, and the second octet of DER is no letter
-/// of base64.
-pub(crate) fn open<'d>(document: &'d [u8], limits: &Limits) -> Result<Held<'d>, Refusal> {
+/// Returns the message inside `document`. DER begins with 0x30, which is also the digit 0. The base64 of a message never begins with that digit, and
+/// the second byte of a DER message is never a base64 character.
+pub(crate) fn open<'d>(document: &'d [u8], limits: &Limits) -> Result<Payload<'d>, Refusal> {
     if document.len() > limits.document_bytes {
         let detail = format!("{} bytes, at most {} are read", document.len(), limits.document_bytes);
         return Err(Refusal::new(Reason::TooLarge, "document", detail));
     }
     if let [b'0', second, ..] = document {
         if !is_base64(*second) && !is_white_space(*second) {
-            return Ok(Held::Der(document));
+            return Ok(Payload::Der(document));
         }
     }
     match document.iter().find(|octet| !is_white_space(**octet)) {
         None => Err(Refusal::new(Reason::Empty, "document", "")),
-        Some(b'{') => Ok(Held::Base64 {
+        Some(b'{') => Ok(Payload::Base64 {
             text: match signature_member(document, limits)? {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
             },
             location: "signature",
         }),
-        Some(_) => Ok(Held::Base64 {
+        Some(_) => Ok(Payload::Base64 {
             text: Cow::Borrowed(document),
             location: "document",
         }),
@@ -78,13 +78,14 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
         ));
     }
     if !signature.is_ascii() {
-        let place = signature.bytes().take_while(u8::is_ascii).count();
-        return Err(Refusal::new(Reason::BadBase64, format!("signature@{place}"), "not ASCII"));
+        let offset = signature.bytes().take_while(u8::is_ascii).count();
+        return Err(Refusal::new(Reason::BadBase64, format!("signature@{offset}"), "not ASCII"));
     }
     Ok(signature)
 }
 
-/// RFC 4648 section 4, strictly, but white space: one holder of genuine documents stored one with blanks, others wrap lines.
+/// Decodes base64 strictly (RFC 4648 section 4) but ignores white space, because some genuine documents were stored with blanks or with wrapped
+/// lines.
 pub(crate) fn decode_base64(text: &[u8], location: &'static str) -> Result<Vec<u8>, Refusal> {
     let decode = |text: &[u8]| base64_simd::STANDARD.decode_to_vec(text);
     let decoded = decode(text).or_else(|_| decode(&text.iter().copied().filter(|octet| !is_white_space(*octet)).collect::<Vec<_>>()));

@@ -1,4 +1,4 @@
-//! [`Error`] and [`Display`](fmt::Display) for the errors of this crate, which the modules define.
+//! [`Error`] and [`Display`](fmt::Display) for the error types of this crate.
 
 use std::error::Error;
 use std::fmt;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_say_what_and_where() {
+    fn errors_show_problem_and_location() {
         let refusal = Refusal::new(Reason::TooLarge, "document", "70000 bytes, at most 65536 are read");
         assert_eq!(refusal.to_string(), "too-large at document: 70000 bytes, at most 65536 are read");
         let refusal = Refusal::new(Reason::NoContent, "signedData.encapContentInfo", "");

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use crate::checker::{BadTrust, Checker};
 use crate::contract::Setup;
 
-/// How often this process has been the child of a fork, counted along its ancestors.
+/// Number of forks between the first process and this one.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 /// Declares that this process is the child of a `fork()`. The caller must call it in every child before the child uses a checker.
@@ -38,7 +38,7 @@ impl ForkAware {
         })
     }
 
-    /// Whether this process is the child of a fork and has not yet rebuilt the checker, which the next call of [`ForkAware::get`] does.
+    /// Returns whether this process is the child of a fork and has not rebuilt the checker yet. The next call of [`ForkAware::get`] rebuilds it.
     #[must_use]
     pub fn is_inherited(&self) -> bool {
         self.current.load().0 != FORKS.load(Ordering::Relaxed)
@@ -52,13 +52,13 @@ impl ForkAware {
         if current.0 == forks {
             return Arc::clone(&current.1);
         }
-        // The setup has been read before, so it can be read again. Several threads may do so; any of the results will do.
+        // The setup has been parsed once, so parsing it again succeeds. Several threads may do so at the same time; any of the results is good.
         let Ok(renewed) = Checker::new(current.1.setup().clone()) else {
             return Arc::clone(&current.1);
         };
         let renewed = Arc::new(renewed);
         let inherited = self.current.swap(Arc::new((forks, Arc::clone(&renewed))));
-        // Nothing of the parent's checker is touched any more, not even to free it.
+        // Freeing the parent's checker could block on one of its locks, so it is leaked.
         std::mem::forget(inherited);
         renewed
     }

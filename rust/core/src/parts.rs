@@ -1,7 +1,7 @@
 //! Single steps of the verification, for comparison with test vectors for signatures, certificates, messages and paths.
 //!
-//! They are not a way to verify documents: each of them leaves out what the [checker](crate::checker) is there for. The module is not covered by semantic
-//! versioning.
+//! They are not a way to verify documents: each step leaves out checks that the [checker](crate::checker) makes. The module is not covered by
+//! semantic versioning.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -28,12 +28,12 @@ use crate::reasons::{Reason, Refusal};
 
 pub use crate::asn1::der::DerError;
 
-/// Parses a certificate. Returns the rules that it breaks although it is well-formed, as (field, problem), and the object identifiers of its critical
-/// extensions that are not understood.
+/// Parses a certificate. Returns the RFC 5280 rules that the well-formed certificate breaks, as (field, problem), and the object identifiers of its
+/// critical extensions that are not understood.
 ///
 /// # Errors
-/// The bytes are not a certificate.
-#[allow(clippy::type_complexity)] // taken apart at once
+/// Returns an error if the bytes are not a certificate.
+#[allow(clippy::type_complexity)] // the caller destructures it
 pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), DerError> {
     let read = parse_certificate(der, 0, "certificate")?;
     let faults = read.faults.into_iter().map(|(field, what)| (field.into_owned(), what.into_owned()));
@@ -43,7 +43,7 @@ pub fn certificate(der: &[u8]) -> Result<(Vec<(String, String)>, Vec<String>), D
 /// Parses one element of any type, including all elements inside it.
 ///
 /// # Errors
-/// The bytes are not the DER of one element.
+/// Returns an error if the bytes are not the DER of one element.
 pub fn any(der: &[u8]) -> Result<(), DerError> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(der, &trail);
@@ -51,11 +51,11 @@ pub fn any(der: &[u8]) -> Result<(), DerError> {
     reader.finish()
 }
 
-/// Verifies a signature as it is in a certificate, from the DER of an `AlgorithmIdentifier`, a `SubjectPublicKeyInfo` and a BIT STRING, and the signed
-/// data. The inner error is the reason why the signature is not valid.
+/// Verifies a signature. The arguments are the DER of an `AlgorithmIdentifier`, the DER of a `SubjectPublicKeyInfo`, the signed data, and the DER of
+/// a BIT STRING. The inner error says why the signature is invalid.
 ///
 /// # Errors
-/// One of the three is malformed.
+/// Returns an error if one of the DER arguments is malformed.
 pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: &[u8]) -> Result<Result<(), &'static str>, DerError> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(algorithm, &trail);
@@ -68,11 +68,11 @@ pub fn verify_signature(algorithm: &[u8], spki: &[u8], data: &[u8], bit_string: 
     Ok(signature::verify(&algorithm, &key, data, value).map_err(signature::Fault::text))
 }
 
-/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`; `mask` is the hash of the mask generation
-/// function and the length of the salt, for `rsa-pss`. Returns false for a scheme or hash that is not known.
+/// Verifies a signature with the scheme `ecdsa`, `rsa-pkcs1` or `rsa-pss`. Hashes have names such as `sha256`. `rsa-pss` needs `mask`, the hash of
+/// the mask generation function and the length of the salt. Returns false if the scheme or a hash is unknown.
 ///
 /// # Errors
-/// The key is malformed.
+/// Returns an error if the key is malformed.
 pub fn verify(scheme: &str, hash: &str, mask: Option<(&str, usize)>, spki: &[u8], message: &[u8], value: &[u8]) -> Result<bool, DerError> {
     let key = parse_public_key(spki)?;
     let Some(hash) = hash_named(hash) else {
@@ -102,10 +102,10 @@ fn hash_named(name: &str) -> Option<Hash> {
     .find(|hash| hash.name() == name)
 }
 
-/// A message whose signatures are valid, with any certificates.
+/// A CMS message whose signatures are valid. Nothing is known about its certificates.
 #[derive(Debug)]
 pub struct Message {
-    /// What was signed.
+    /// The signed content.
     pub content: Vec<u8>,
     /// DER of the certificates in the message.
     pub certificates: Vec<Vec<u8>>,
@@ -113,7 +113,7 @@ pub struct Message {
     pub signers: Vec<Vec<u8>>,
 }
 
-/// Why a message or path is refused.
+/// The reason why a message or a path is refused.
 #[derive(Debug)]
 pub enum BadMessage {
     /// The message or a certificate is malformed.
@@ -142,7 +142,7 @@ impl From<DerError> for BadMessage {
 /// Parses a CMS SignedData message.
 ///
 /// # Errors
-/// The bytes are not such a message.
+/// Returns an error if the bytes are not such a message.
 pub fn message(der: &[u8]) -> Result<(), DerError> {
     cms::parse(der, &read).map(drop)
 }
@@ -151,11 +151,11 @@ fn read(der: &[u8], offset: usize, field: der::Field) -> der::Result<Arc<Certifi
     parse_certificate(der, offset, field).map(Arc::new)
 }
 
-/// Verifies the signatures of all signers of a message. Weak digests and keys are accepted. `content` is the content of a detached signature. `extra` are
-/// certificates beside those in the message; with `only_extra`, those in the message are ignored.
+/// Verifies the signatures of all signers of a message. Weak digests and keys are accepted. `content` is the content of a detached signature. `extra`
+/// are certificates in addition to those in the message. With `only_extra`, the certificates in the message are ignored.
 ///
 /// # Errors
-/// A signature is invalid, or something is malformed.
+/// Returns an error if a signature is invalid or an argument is malformed.
 pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], only_extra: bool) -> Result<Message, BadMessage> {
     let refuse = |reason| BadMessage::Refused(Refusal::new(reason, "", ""));
     let message = cms::parse(der, &read)?;
@@ -175,9 +175,9 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
         let check = || {
             let (hash, algorithm) = cms::check_algorithms(signer, true)?;
             cms::check_attributes(signer, message.content_type, content, hash)?;
-            let octets = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
+            let bytes = signer.signed_attributes.as_ref().map_or(content, |attributes| &attributes.der);
             let scheme = signature::scheme_of(algorithm);
-            signature::verify_with(scheme, &certificate.public_key, octets, signer.signature).map_err(cms::bad_signature)
+            signature::verify_with(scheme, &certificate.public_key, bytes, signer.signature).map_err(cms::bad_signature)
         };
         check().map_err(BadMessage::Refused)?;
         signers.push(certificate.der.to_vec());
@@ -189,18 +189,17 @@ pub fn signed_message(der: &[u8], content: Option<&[u8]>, extra: &[Vec<u8>], onl
     })
 }
 
-/// The inputs of RFC 5280 section 6.1.1, and which keys, algorithms and lists are accepted. Object
-/// identifiers are dotted text.
+/// The inputs of RFC 5280 section 6.1.1, and the accepted keys, algorithms and lists. Object identifiers are dotted text.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // the flags of the RFC
 pub struct PathInputs {
-    /// Time of the check in Unix seconds; None leaves validity out.
+    /// Time of the check in Unix seconds. With `None`, validity periods are ignored.
     pub at: Option<i64>,
-    /// Extended key usage that the end certificate must have; None for any.
+    /// Extended key usage that the end certificate must have. `None` allows any.
     pub purpose: Option<String>,
-    /// Names of key usage bits, of which the end certificate must have one; none for any.
+    /// Names of key usage bits. The end certificate must have one of them, unless the list is empty.
     pub key_usage: Vec<String>,
-    /// user-initial-policy-set; None for anyPolicy alone.
+    /// user-initial-policy-set. `None` stands for anyPolicy alone.
     pub policies: Option<Vec<String>>,
     /// initial-explicit-policy.
     pub explicit_policy: bool,
@@ -208,23 +207,23 @@ pub struct PathInputs {
     pub inhibit_mapping: bool,
     /// initial-any-policy-inhibit.
     pub inhibit_any: bool,
-    /// Maximum number of intermediates that are not self-issued; None for no other limit than those of the authorities.
+    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit it.
     pub max_path_length: Option<u64>,
-    /// An anchor's certificate must be valid at the time of the check.
+    /// Whether an anchor's certificate must be valid at the time of the check.
     pub anchor_validity: bool,
-    /// An anchor must have basic constraints that make it an authority.
+    /// Whether an anchor must have basic constraints that say that it is a CA.
     pub anchor_authority: bool,
-    /// The extensions of an anchor's certificate constrain the path (RFC 5937).
+    /// Whether the extensions of an anchor's certificate constrain the path (RFC 5937).
     pub anchor_constraints: bool,
-    /// anyExtendedKeyUsage satisfies `purpose`.
+    /// Whether anyExtendedKeyUsage satisfies `purpose`.
     pub any_purpose: bool,
-    /// Name constraints on DNS names apply to common names too.
+    /// Whether name constraints on DNS names apply to common names too.
     pub common_names: bool,
     /// Minimum size of RSA keys in bits.
     pub min_rsa_bits: u32,
-    /// Accept signatures with SHA-1 and SHA-224.
+    /// Whether to accept signatures with SHA-1 and SHA-224.
     pub accept_weak: bool,
-    /// If there are revocation lists, every certificate below the anchor needs one that covers it.
+    /// Whether every certificate below the anchor needs a revocation list that covers it, if there are lists at all.
     pub require_lists: bool,
 }
 
@@ -233,12 +232,12 @@ impl PathInputs {
         let bit_of = |name: &String| KeyUsage::NAMES.iter().position(|known| known == name).map_or(0, |bit| 1 << bit);
         Inputs {
             at: self.at,
-            purpose: self.purpose.as_deref().map(|dotted| Cow::Owned(octets_of(dotted))),
+            purpose: self.purpose.as_deref().map(|dotted| Cow::Owned(oid_contents(dotted))),
             key_usage: KeyUsage(self.key_usage.iter().map(bit_of).fold(0, |bits, bit: u16| bits | bit)),
             policies: self
                 .policies
                 .as_ref()
-                .map(|policies| policies.iter().map(|dotted| octets_of(dotted).into()).collect()),
+                .map(|policies| policies.iter().map(|dotted| oid_contents(dotted).into()).collect()),
             explicit_policy: self.explicit_policy,
             inhibit_mapping: self.inhibit_mapping,
             inhibit_any: self.inhibit_any,
@@ -252,29 +251,29 @@ impl PathInputs {
     }
 }
 
-/// Contents of an object identifier; of a text that is none, nothing, which equals no identifier.
-fn octets_of(dotted: &str) -> Vec<u8> {
+/// Encodes the contents of an object identifier. Returns no bytes for a malformed text; an empty value equals no object identifier.
+fn oid_contents(dotted: &str) -> Vec<u8> {
     let Ok(arcs) = dotted.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>() else {
         return Vec::new();
     };
     let [first, second, rest @ ..] = arcs.as_slice() else {
         return Vec::new();
     };
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for arc in std::iter::once(first * 40 + second).chain(rest.iter().copied()) {
         let groups = (64 - arc.leading_zeros()).div_ceil(7).max(1);
         for group in (0..groups).rev() {
             let more = if group > 0 { 0x80 } else { 0 };
-            octets.push((arc >> (7 * group) & 0x7F) as u8 | more);
+            bytes.push((arc >> (7 * group) & 0x7F) as u8 | more);
         }
     }
-    octets
+    bytes
 }
 
-/// Builds and validates a path. Certificates and lists that are malformed are ignored, except the leaf.
+/// Builds and validates a path. Malformed certificates and lists are ignored, except for the leaf.
 ///
 /// # Errors
-/// The leaf is malformed, or there is no valid path.
+/// Returns an error if the leaf is malformed or there is no valid path.
 pub fn path(
     leaf: &[u8],
     anchors: &[Vec<u8>],
@@ -291,7 +290,7 @@ pub fn path(
         certificates: &[],
         intermediates: &Pool::new(parse_all(intermediates)),
         lists: lists.as_ref(),
-        links: None,
+        signature_cache: None,
     };
     let strength = signature::Strength {
         min_rsa_bits: inputs.min_rsa_bits,

@@ -1,10 +1,10 @@
-//! Reasons for which a document is refused, and the refusal with its location.
+//! Reasons for which a document is refused, and the refusal itself.
 
-// The codes are those of `reasons.py`, in their order. A test keeps the two lists equal.
+// The codes and their order are the same as in `reasons.py`. A test compares the two lists.
 
 use std::borrow::Cow;
 
-/// Why a document is refused. The codes are stable; the documentation of imdskit explains each of them in `docs/errors.md`.
+/// The reason why a document is refused. The codes are stable; `docs/errors.md` in imdskit's documentation explains each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -156,7 +156,7 @@ impl Reason {
         Self::Replayed,
     ];
 
-    /// The stable code.
+    /// Returns the stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -215,16 +215,16 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// ASN.1 or JSON path of the member at fault, followed by `@` and its byte offset in the DER if it has one.
     pub location: Cow<'static, str>,
-    /// What was found, for a log. May be empty.
+    /// Description of the value that was found, for logs. May be empty.
     pub detail: Cow<'static, str>,
 }
 
 impl Refusal {
-    /// A refusal.
+    /// Creates a refusal.
     pub(crate) fn new(reason: Reason, location: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason,

@@ -1,7 +1,7 @@
 //! The certificates of Azure's authorities, and the domains of the four Azure clouds.
 //!
-//! The anchors are trusted. The intermediates are only hints: the service sends none, so no path could be built without them. The bundle is that of this
-//! version of the crate. Azure's authorities change, so update the crate or give your own certificates in [`Setup`].
+//! The anchors are trusted. The intermediates are only hints, but documents contain none, so no path could be built without them. The bundle is as
+//! old as this version of the crate. Azure's authorities change, so update the crate or give your own certificates in [`Setup`].
 
 use crate::contract::Setup;
 
@@ -39,7 +39,7 @@ pub fn setup() -> Setup {
     }
 }
 
-/// The certificates of a PEM text (RFC 7468). Lines between them are comments.
+/// Decodes the certificates of a PEM text (RFC 7468). Text between them is ignored.
 fn decode(pem: &str) -> Vec<Vec<u8>> {
     let body = |block: &str| {
         let (body, _) = block.split_once("-----END CERTIFICATE-----")?;
@@ -55,7 +55,7 @@ mod tests {
     use crate::checker::Checker;
 
     #[test]
-    fn every_bundled_certificate_is_read() {
+    fn parses_every_bundled_certificate() {
         assert_eq!((anchors().len(), intermediates().len()), (8, 32));
         assert!(Checker::new(setup()).is_ok());
     }

@@ -1,5 +1,5 @@
-//! Certificates for tests, as values: what is not under test is as a good one has it. Their signatures are none; a test that needs good ones says so to a
-//! [`crate::pki::path::building::LinkCache`].
+//! Certificates for tests, as parsed values. They are valid except for the member that a test changes. Their signatures are invalid; a test that
+//! needs valid ones adds them to a [`crate::pki::path::signature_cache::SignatureCache`].
 
 #![allow(clippy::unnecessary_wraps)] // members of a certificate
 
@@ -9,10 +9,10 @@ use crate::pki::x509::certificate::{
     AlgorithmIdentifier, BasicConstraints, Certificate, Extensions, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PublicKey,
 };
 
-/// The time at which all of them are valid.
+/// The time at which all sample certificates are valid.
 pub(crate) const NOW: i64 = 1_700_000_000;
 
-/// A name of one common name for each word.
+/// Returns a name with one common name for each word.
 pub(crate) fn name(words: &str) -> Name {
     let common_names: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
     let key = common_names.iter().map(|word| word.clone().into_bytes()).collect();
@@ -37,7 +37,7 @@ pub(crate) fn policies(all: &[&[u8]]) -> Option<Vec<Oid>> {
     Some(all.iter().map(|policy| (*policy).into()).collect())
 }
 
-/// The certificate of an end entity with an RSA key of 2048 bits that is named by a number.
+/// Returns the certificate of an end entity. Its RSA key of 2048 bits is identified by the number `key`.
 pub(crate) fn leaf(subject: &str, issuer: &str, key: u8) -> Certificate {
     let mut modulus = [0xFF; 256];
     modulus[1] = key;
@@ -65,7 +65,7 @@ pub(crate) fn leaf(subject: &str, issuer: &str, key: u8) -> Certificate {
     }
 }
 
-/// The certificate of an authority.
+/// Returns the certificate of a certificate authority.
 pub(crate) fn authority(subject: &str, issuer: &str, key: u8) -> Certificate {
     let mut certificate = leaf(subject, issuer, key);
     certificate.decoded.basic_constraints = Some(BasicConstraints {

@@ -1,8 +1,8 @@
-//! Many documents at a time, on several threads: verdicts as columns, which cost no object until somebody looks.
+//! Verification of many documents on several threads. The verdicts are stored in columns and converted to values only on access.
 //!
-//! Documents are taken in pieces. Of each piece all are opened first, then the signatures are verified side by side, then the remaining checks are made. A
-//! document for which there is no message template yet is verified alone and at once, so that those after it find one. A bad document costs its neighbours
-//! nothing.
+//! Documents are verified in pieces. The checker opens all documents of a piece, then verifies their signatures side by side, then makes the
+//! remaining checks. If no message template fits a document yet, the checker verifies it alone and at once, so that the documents after it can use
+//! its template. A bad document does not slow down the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -16,24 +16,24 @@ use crate::claims::Claims;
 use crate::pki::x509::certificate::Certificate;
 use crate::reasons::{Reason, Refusal};
 
-/// Documents of one piece: enough to fill the lanes, and few enough to stay in the cache of one core.
+/// Number of documents in one piece: enough to fill the vector lanes, and few enough to stay in the cache of one core.
 const PIECE: usize = 128;
 
-/// Documents for each thread, at least: to start a thread takes as long as some ten documents.
+/// Minimum number of documents per thread. Starting a thread takes about as long as verifying ten documents.
 const DOCUMENTS_PER_THREAD: usize = 64;
 
-/// Threads that work on one call, at most. More of them than processors gain nothing, and each costs memory.
+/// Maximum number of threads for one call. Threads beyond the number of processors gain nothing, and each costs memory.
 const MAX_THREADS: usize = 64;
 
-/// What stands for the length of a text that is not there.
+/// The length that stands for an absent text.
 const ABSENT: u32 = u32::MAX;
 
-/// When validity is judged, in Unix seconds.
+/// The times at which validity is judged, in Unix seconds.
 #[derive(Clone, Copy, Debug)]
 pub enum At<'a> {
-    /// The same for all.
+    /// One time for all documents.
     One(i64),
-    /// Of each document its own.
+    /// A separate time for each document.
     Each(&'a [i64]),
 }
 
@@ -52,7 +52,7 @@ impl From<i64> for At<'_> {
     }
 }
 
-/// Verdicts on documents, in their order.
+/// The verdicts on a list of documents, in its order.
 #[derive(Debug)]
 pub struct Verdicts {
     pieces: Vec<Piece>,
@@ -63,9 +63,9 @@ pub struct Verdicts {
 #[derive(Debug, Default)]
 struct Piece {
     rows: Vec<Row>,
-    /// The signers of this piece, each once.
+    /// The distinct signers of this piece.
     signers: Vec<(Chain, Identity)>,
-    /// The texts of all rows, one after another: claims, or place and detail of a refusal.
+    /// The texts of all rows, one after another: claims, or the location and detail of a refusal.
     texts: String,
 }
 
@@ -74,7 +74,7 @@ enum Row {
     Refused {
         reason: Reason,
         start: usize,
-        /// Of the place and of the detail.
+        /// Lengths of location and detail.
         lengths: [u32; 2],
     },
     Signed {
@@ -86,12 +86,12 @@ enum Row {
     },
 }
 
-/// A row that was accepted.
+/// The verdict on an accepted document.
 #[derive(Clone, Debug)]
 pub struct Accepted<'v> {
-    /// The members of the content.
+    /// The claims in the content.
     pub claims: Claims<&'v str>,
-    /// Place in [`crate::contract::Setup::names`] of the name that the signer bears.
+    /// Index of the entry in [`crate::contract::Setup::names`] that the signer's name matched.
     pub label: usize,
     /// The DNS name in the signer's certificate that matched.
     pub name: &'v str,
@@ -99,12 +99,12 @@ pub struct Accepted<'v> {
 }
 
 impl<'v> Accepted<'v> {
-    /// A hash of the path: the end of the signer's certificate, which is the end of a signature.
+    /// Returns a hash of the path: the end of the signer's certificate, which is the end of a signature.
     pub(crate) fn tail(&self) -> Option<[u8; 16]> {
         self.chain.first()?.der.last_chunk().copied()
     }
 
-    /// Whether another row has the same signer, path and name. Certificates that are the same value are not compared.
+    /// Returns whether another verdict has the same signer, path and name. Certificates that share one allocation are equal without a comparison.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<Certificate>, &Arc<Certificate>)| Arc::ptr_eq(one, other) || one.der == other.der;
         self.label == other.label
@@ -113,7 +113,7 @@ impl<'v> Accepted<'v> {
                 || (self.chain.len() == other.chain.len() && self.chain.iter().zip(&**other.chain).all(same)))
     }
 
-    /// DER certificates, signer first, anchor last.
+    /// Returns the DER certificates of the path, from the signer to the anchor.
     #[must_use]
     pub fn chain(&self) -> impl ExactSizeIterator<Item = &'v [u8]> + use<'v> {
         self.chain.iter().map(|certificate| &*certificate.der)
@@ -121,19 +121,19 @@ impl<'v> Accepted<'v> {
 }
 
 impl Verdicts {
-    /// How many there are.
+    /// Returns the number of verdicts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no verdicts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// One of them; None beyond the last.
+    /// Returns the verdict at `index`, or `None` beyond the last one.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Result<Accepted<'_>, Refusal>> {
         let piece = self.pieces.get(index / self.piece)?;
@@ -162,18 +162,18 @@ impl Verdicts {
         })
     }
 
-    /// All of them, in order.
+    /// Returns an iterator over all verdicts, in order.
     pub fn iter(&self) -> impl Iterator<Item = Result<Accepted<'_>, Refusal>> {
         (0..self.length).filter_map(|index| self.get(index))
     }
 }
 
 impl Checker {
-    /// Verify many documents. Whatever a document is, it changes no other's verdict. Where the system starts fewer threads than asked for, or none, those that
-    /// there are do all the work, the caller's among them.
+    /// Verifies many documents. No document can change the verdict on another one. If the system cannot start all `threads`, the threads that exist
+    /// do all the work. The calling thread is one of them.
     ///
     /// # Panics
-    /// There are not as many times as documents.
+    /// Panics if `at` is [`At::Each`] and does not have exactly one time for each document.
     pub fn check_many<'a, D: AsRef<[u8]> + Sync>(&self, documents: &[D], at: impl Into<At<'a>>, threads: NonZeroUsize) -> Verdicts {
         let at = at.into();
         assert!(
@@ -225,7 +225,7 @@ impl Checker {
         }
     }
 
-    /// Of the documents from `first` on.
+    /// Verifies the documents of one piece. `first` is the index of its first document in the whole list.
     fn check_piece<D: AsRef<[u8]>>(&self, documents: &[D], at: At<'_>, first: usize) -> Piece {
         let mut piece = Piece {
             rows: Vec::with_capacity(documents.len()),
@@ -233,8 +233,9 @@ impl Checker {
         };
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
-        let mut places = Vec::with_capacity(documents.len());
-        // Templates for which a document had the right signature. If it became none, neither will the next one, which may wait for others.
+        let mut indexes = Vec::with_capacity(documents.len());
+        // The templates that a document with a valid signature should have created. If a later check refused that document, the next one will not
+        // create the template either, so it may wait for the side-by-side verification.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {
@@ -247,13 +248,13 @@ impl Checker {
                 }
                 Ok(opened) => {
                     waiting.push(opened);
-                    places.push(index);
+                    indexes.push(index);
                 }
                 Err(refusal) => rows[index] = Some(piece.refuse(&refusal)),
             }
         }
         let signatures = Opened::check_signatures(&waiting);
-        for ((index, opened), signature) in places.into_iter().zip(waiting).zip(signatures) {
+        for ((index, opened), signature) in indexes.into_iter().zip(waiting).zip(signatures) {
             rows[index] = Some(self.finish(&mut piece, &opened, signature, at.of(first + index)));
         }
         piece.rows.extend(rows.into_iter().flatten());
@@ -261,7 +262,7 @@ impl Checker {
         piece
     }
 
-    /// All checks after the signature.
+    /// Makes all checks after the signature.
     fn finish(&self, piece: &mut Piece, opened: &Opened<'_>, signature: Result<(), Refusal>, at: i64) -> Row {
         let verdict = signature.and_then(|()| {
             let (chain, identity, claims) = self.conclude(opened, at, None)?;
@@ -271,13 +272,13 @@ impl Checker {
     }
 }
 
-/// How many threads work on so many documents, the caller's included.
-fn workers(asked: NonZeroUsize, documents: usize) -> usize {
-    asked.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
+/// Returns the number of threads for this many documents, including the calling thread.
+fn workers(requested: NonZeroUsize, documents: usize) -> usize {
+    requested.get().min(documents / DOCUMENTS_PER_THREAD).clamp(1, MAX_THREADS)
 }
 
 impl Piece {
-    #[allow(clippy::cast_possible_truncation)] // a text about a document is as far below 4 GiB as the document
+    #[allow(clippy::cast_possible_truncation)] // the texts of a refusal are far below 4 GiB
     fn refuse(&mut self, refusal: &Refusal) -> Row {
         let start = self.texts.len();
         self.texts.push_str(&refusal.location);
@@ -328,7 +329,7 @@ impl Piece {
     }
 }
 
-/// What [`Piece::add`] wrote.
+/// Reads the texts that [`Piece::add`] wrote.
 fn read_claims(texts: &str, lengths: [u32; 8], created_on: i64, expires_on: i64) -> Claims<&str> {
     let mut rest = texts;
     let mut found = lengths.map(|length| {
@@ -360,7 +361,7 @@ mod tests {
     use super::{MAX_THREADS, NonZeroUsize, workers};
 
     #[test]
-    fn the_number_of_threads_is_bounded() {
+    fn bounds_the_number_of_threads() {
         let many = NonZeroUsize::MAX;
         assert_eq!(workers(many, usize::MAX), MAX_THREADS);
         assert_eq!(workers(many, 0), 1);

@@ -1,8 +1,8 @@
-//! Strict DER (X.690): one way to write each value, and nothing that is written otherwise is read.
+//! A strict DER reader (X.690). DER allows one encoding of each value; the reader refuses every other encoding.
 //!
-//! A [`Reader`] walks the elements between two offsets of one buffer; a constructed element gives another reader
-//! over the same buffer. Where a reader stands in the grammar is written down in a [`Trail`], so that every error can say where it is; the
-//! text of it is made only when there is an error.
+//! A [`Reader`] walks the elements between two offsets of one buffer. A constructed element gives another reader over the same buffer. A [`Trail`]
+//! records the position of each reader in the grammar, so that every error can name the field at fault. The text of that path is built only when an
+//! error occurs.
 
 // Python counterpart: `asn1/reader.py`.
 
@@ -33,33 +33,33 @@ pub(crate) const BMP_STRING: u8 = 0x1E;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
 
-/// Of elements whose type the grammar leaves open (ANY).
+/// Maximum nesting of elements whose type the grammar leaves open (ANY).
 const MAX_DEPTH: usize = 32;
 
-/// Identifier octet of a context-specific, constructed tag.
+/// Returns the identifier octet of a context-specific, constructed tag.
 pub(crate) const fn context(number: u8) -> u8 {
     0xA0 | number
 }
 
-/// Identifier octet of a context-specific, primitive tag.
+/// Returns the identifier octet of a context-specific, primitive tag.
 pub(crate) const fn primitive(number: u8) -> u8 {
     0x80 | number
 }
 
-/// Bytes that are not the DER of what they should be.
+/// The error for bytes that are not valid DER of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DerError {
-    /// A plain sentence.
+    /// Describes the problem in a sentence.
     pub message: Cow<'static, str>,
-    /// Of the element at fault, in bytes from the start of the outermost buffer.
+    /// Offset of the element at fault, in bytes from the start of the outermost buffer.
     pub offset: usize,
     /// ASN.1 path of the element at fault; may be empty.
     pub field: String,
 }
 
 impl DerError {
-    /// The place, as `field@offset`.
+    /// Returns the location as `field@offset`.
     #[must_use]
     pub fn location(&self) -> String {
         format!("{}@{}", self.field, self.offset)
@@ -76,14 +76,14 @@ impl Error for DerError {}
 
 pub(crate) type Result<T> = std::result::Result<T, DerError>;
 
-/// Name of a member in the grammar: `serialNumber`, an index such as `[3]`, or `signerInfos[0]`. An empty name is left out of paths.
+/// The name of a member in the grammar, such as `serialNumber`, an index such as `[3]`, or both, as in `signerInfos[0]`. Paths leave out empty names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     name: &'static str,
     index: Option<usize>,
 }
 
-/// An element of a list that has no name of its own.
+/// Returns the field of a list element that has no name of its own.
 pub(crate) const fn item(index: usize) -> Field {
     Field {
         name: "",
@@ -91,7 +91,7 @@ pub(crate) const fn item(index: usize) -> Field {
     }
 }
 
-/// An element of a list.
+/// Returns the field of an element in a named list.
 pub(crate) const fn item_of(name: &'static str, index: usize) -> Field {
     Field { name, index: Some(index) }
 }
@@ -102,7 +102,7 @@ impl From<&'static str> for Field {
     }
 }
 
-/// Where the readers of one buffer stand: each entry has the one above it.
+/// The positions of all readers of one buffer in the grammar. Each entry refers to its parent.
 #[derive(Debug)]
 pub(crate) struct Trail {
     entries: RefCell<Vec<(u32, Field)>>,
@@ -112,7 +112,7 @@ pub(crate) struct Trail {
 const NOWHERE: u32 = u32::MAX;
 
 impl Trail {
-    /// `base` is the offset of the buffer in the outermost one.
+    /// Creates an empty trail. `base` is the offset of the buffer in the outermost one.
     pub(crate) fn new(base: usize) -> Self {
         Self {
             entries: RefCell::new(Vec::with_capacity(64)),
@@ -165,7 +165,7 @@ pub(crate) struct Reader<'d, 't> {
 }
 
 impl<'d, 't> Reader<'d, 't> {
-    /// Over a whole buffer.
+    /// Creates a reader over a whole buffer.
     pub(crate) fn new(data: &'d [u8], trail: &'t Trail) -> Self {
         Self {
             data,
@@ -176,7 +176,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Over a range of the same buffer, as a member of what is read here.
+    /// Returns a reader over a range of the same buffer, as a member of the element that this reader walks.
     pub(crate) fn within(&self, start: usize, stop: usize, field: impl Into<Field>) -> Self {
         Self {
             data: self.data,
@@ -187,23 +187,23 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// ASN.1 path of `field` in what is read here.
+    /// Returns the ASN.1 path of `field` inside the element that this reader walks.
     pub(crate) fn path(&self, field: impl Into<Field>) -> String {
         self.trail.path(self.node, field.into())
     }
 
-    /// Offset in the outermost buffer of a position in this one.
+    /// Converts a position in this buffer to an offset in the outermost one.
     pub(crate) fn offset(&self, pos: usize) -> usize {
         self.trail.base + pos
     }
 
-    /// An error where the reader stands.
+    /// Returns an error at the current position.
     #[cold]
     pub(crate) fn fault(&self, message: impl Into<Cow<'static, str>>, field: impl Into<Field>) -> DerError {
         self.fault_at(message, field, self.pos)
     }
 
-    /// An error at a position.
+    /// Returns an error at the given position.
     #[cold]
     pub(crate) fn fault_at(&self, message: impl Into<Cow<'static, str>>, field: impl Into<Field>, pos: usize) -> DerError {
         DerError {
@@ -213,22 +213,22 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// Whether there is nothing more to read.
+    /// Returns whether nothing is left to read.
     pub(crate) fn is_empty(&self) -> bool {
         self.pos >= self.stop
     }
 
-    /// Identifier octet of the next element.
+    /// Returns the identifier octet of the next element.
     pub(crate) fn peek(&self) -> Option<u8> {
         if self.pos < self.stop { Some(self.data[self.pos]) } else { None }
     }
 
-    /// Whether the next element has this identifier octet.
+    /// Returns whether the next element has this identifier octet.
     pub(crate) fn next_is(&self, tag: u8) -> bool {
         self.peek() == Some(tag)
     }
 
-    /// Step over the next element: its identifier octet, and where its contents start and stop (X.690 sections 8.1 and 10.1).
+    /// Skips the next element and returns its identifier octet and the start and end of its contents (X.690 sections 8.1 and 10.1).
     pub(crate) fn header(&mut self, field: impl Into<Field>) -> Result<(u8, usize, usize)> {
         let field = field.into();
         let (data, pos, end) = (self.data, self.pos, self.stop);
@@ -272,7 +272,7 @@ impl<'d, 't> Reader<'d, 't> {
         Ok((tag, start, start + length))
     }
 
-    /// Step over the next element, which has this identifier octet: where its contents start and stop.
+    /// Skips the next element, which must have this identifier octet, and returns the start and end of its contents.
     pub(crate) fn expect(&mut self, tag: u8, field: impl Into<Field>) -> Result<(usize, usize)> {
         let field = field.into();
         let pos = self.pos;
@@ -283,32 +283,32 @@ impl<'d, 't> Reader<'d, 't> {
         Ok((start, stop))
     }
 
-    /// Contents of the next element, which has this identifier octet.
+    /// Returns the contents of the next element, which must have this identifier octet.
     pub(crate) fn contents(&mut self, tag: u8, field: impl Into<Field>) -> Result<&'d [u8]> {
         let (start, stop) = self.expect(tag, field)?;
         Ok(&self.data[start..stop])
     }
 
-    /// A reader over the contents of the next element, which has this identifier octet.
+    /// Returns a reader over the contents of the next element, which must have this identifier octet.
     pub(crate) fn enter(&mut self, tag: u8, field: impl Into<Field>) -> Result<Self> {
         let field = field.into();
         let (start, stop) = self.expect(tag, field)?;
         Ok(self.within(start, stop, field))
     }
 
-    /// A reader over a SEQUENCE.
+    /// Returns a reader over a SEQUENCE.
     pub(crate) fn sequence(&mut self, field: impl Into<Field>) -> Result<Self> {
         self.enter(SEQUENCE, field)
     }
 
-    /// The whole next element, whatever it is, identifier and length included.
+    /// Returns the whole next element of any type, including identifier and length.
     pub(crate) fn element(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
         let pos = self.pos;
         self.header(field)?;
         Ok(&self.data[pos..self.pos])
     }
 
-    /// The whole next element of a type that the grammar leaves open; well-formed to the bottom.
+    /// Returns the whole next element of a type that the grammar leaves open, after checking all elements inside it.
     pub(crate) fn any(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
         let field = field.into();
         let pos = self.pos;
@@ -320,7 +320,7 @@ impl<'d, 't> Reader<'d, 't> {
         Ok(element)
     }
 
-    /// Nothing is left to read.
+    /// Returns an error unless the reader is at its end.
     pub(crate) fn finish(&self) -> Result<()> {
         if self.is_empty() {
             Ok(())
@@ -329,12 +329,12 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// BOOLEAN: 00 or FF (X.690 section 11.1).
+    /// Reads a BOOLEAN, whose contents are 00 or FF (X.690 section 11.1).
     pub(crate) fn boolean(&mut self, field: impl Into<Field>) -> Result<bool> {
         self.boolean_as(BOOLEAN, field)
     }
 
-    /// BOOLEAN under an implicit tag.
+    /// Reads a BOOLEAN under an implicit tag.
     pub(crate) fn boolean_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<bool> {
         let (pos, field) = (self.pos, field.into());
         match self.contents(tag, field)? {
@@ -344,12 +344,12 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// INTEGER in its shortest form (X.690 section 8.3): its contents, two's complement. Equal numbers have equal octets.
+    /// Reads an INTEGER in its shortest form (X.690 section 8.3) and returns its contents in two's complement. Equal numbers have equal contents.
     pub(crate) fn integer(&mut self, field: impl Into<Field>) -> Result<Integer<'d>> {
         self.integer_as(INTEGER, field)
     }
 
-    /// INTEGER under an implicit tag.
+    /// Reads an INTEGER under an implicit tag.
     pub(crate) fn integer_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<Integer<'d>> {
         let (pos, field) = (self.pos, field.into());
         match self.contents(tag, field)? {
@@ -361,17 +361,17 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// ENUMERATED (X.690 section 8.4).
+    /// Reads an ENUMERATED (X.690 section 8.4).
     pub(crate) fn enumerated(&mut self, field: impl Into<Field>) -> Result<Integer<'d>> {
         self.integer_as(ENUMERATED, field)
     }
 
-    /// OBJECT IDENTIFIER: its contents (X.690 section 8.19). Equal identifiers have equal octets.
+    /// Reads an OBJECT IDENTIFIER and returns its contents (X.690 section 8.19). Equal identifiers have equal contents.
     pub(crate) fn oid(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
         self.oid_as(OBJECT_IDENTIFIER, field)
     }
 
-    /// OBJECT IDENTIFIER under an implicit tag.
+    /// Reads an OBJECT IDENTIFIER under an implicit tag.
     pub(crate) fn oid_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<&'d [u8]> {
         let (pos, field) = (self.pos, field.into());
         let contents = self.contents(tag, field)?;
@@ -379,7 +379,7 @@ impl<'d, 't> Reader<'d, 't> {
         Ok(contents)
     }
 
-    /// NULL (X.690 section 8.8).
+    /// Reads a NULL (X.690 section 8.8).
     pub(crate) fn null(&mut self, field: impl Into<Field>) -> Result<()> {
         let (pos, field) = (self.pos, field.into());
         if self.contents(NULL, field)?.is_empty() {
@@ -389,17 +389,18 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// OCTET STRING, primitive (X.690 section 10.2).
+    /// Reads a primitive OCTET STRING (X.690 section 10.2).
     pub(crate) fn octet_string(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
         self.contents(OCTET_STRING, field)
     }
 
-    /// BIT STRING: number of unused bits in the last octet, which are zero, and the octets (X.690 sections 8.6 and 11.2.1).
+    /// Reads a BIT STRING and returns the number of unused bits in the last octet, which must be zero, and the octets (X.690 sections 8.6 and
+    /// 11.2.1).
     pub(crate) fn bits(&mut self, field: impl Into<Field>) -> Result<(u8, &'d [u8])> {
         self.bits_as(BIT_STRING, field)
     }
 
-    /// BIT STRING under an implicit tag.
+    /// Reads a BIT STRING under an implicit tag.
     pub(crate) fn bits_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<(u8, &'d [u8])> {
         let (pos, field) = (self.pos, field.into());
         let value = self.contents(tag, field)?;
@@ -414,7 +415,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// BIT STRING of whole octets, as keys and signatures are.
+    /// Reads a BIT STRING without unused bits, such as a key or a signature.
     pub(crate) fn bit_string(&mut self, field: impl Into<Field>) -> Result<&'d [u8]> {
         let (pos, field) = (self.pos, field.into());
         match self.bits(field)? {
@@ -423,7 +424,7 @@ impl<'d, 't> Reader<'d, 't> {
         }
     }
 
-    /// A reader over the octets of a BIT STRING that holds DER, as keys do.
+    /// Returns a reader over the octets of a BIT STRING that contains DER, such as a key.
     pub(crate) fn enter_bit_string(&mut self, field: impl Into<Field>) -> Result<Self> {
         let (pos, field) = (self.pos, field.into());
         let (start, stop) = self.expect(BIT_STRING, field)?;
@@ -433,7 +434,8 @@ impl<'d, 't> Reader<'d, 't> {
         Ok(self.within(start + 1, stop, field))
     }
 
-    /// Time as Unix seconds: UTCTime or GeneralizedTime, to the second, in UTC (RFC 5280 section 4.1.2.5; X.690 sections 11.7 and 11.8).
+    /// Reads a UTCTime or GeneralizedTime in UTC, with a precision of one second, and returns Unix seconds (RFC 5280 section 4.1.2.5; X.690 sections
+    /// 11.7 and 11.8).
     pub(crate) fn time(&mut self, field: impl Into<Field>) -> Result<i64> {
         let (pos, field) = (self.pos, field.into());
         let (tag, start, stop) = self.header(field)?;
@@ -454,8 +456,8 @@ impl<'d, 't> Reader<'d, 't> {
         unix_seconds(century * 100 + short, parts).ok_or_else(|| self.fault_at("No such time.", field, pos))
     }
 
-    /// The elements of a range are elements of elements, down to primitive ones that are what they should be. A list of what is left to do takes
-    /// the place of recursion.
+    /// Checks that a range consists of well-formed elements, down to the primitive ones. An explicit work list replaces recursion, so that deep
+    /// nesting cannot overflow the stack.
     fn check(&self, start: usize, stop: usize, field: Field) -> Result<()> {
         let here = self.within(start, stop, field);
         let mut ranges = vec![(start, stop, 0)];

@@ -1,4 +1,4 @@
-//! DER (X.690) and object identifiers.
+//! A DER reader (X.690) and object identifiers.
 
 pub(crate) mod der;
 pub(crate) mod oids;

@@ -1,8 +1,8 @@
-//! Object identifiers, by the names that their documents give them: the contents of their DER.
+//! Object identifiers, as the contents of their DER. The names come from the documents that define them.
 
 // Python counterpart: `asn1/oids.py`.
 
-// RFC 5652: content types and attributes
+// Content types and attributes (RFC 5652).
 /// 1.2.840.113549.1.7.1
 pub(crate) const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 /// 1.2.840.113549.1.7.2
@@ -14,7 +14,7 @@ pub(crate) const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0
 /// 1.2.840.113549.1.9.5
 pub(crate) const SIGNING_TIME: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x05];
 
-// RFC 3370, RFC 5754: digests
+// Digests (RFC 3370, RFC 5754).
 /// 1.3.14.3.2.26
 pub(crate) const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
 /// 2.16.840.1.101.3.4.2.4
@@ -30,7 +30,7 @@ pub(crate) const SHA512_224: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04,
 /// 2.16.840.1.101.3.4.2.6
 pub(crate) const SHA512_256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x06];
 
-// RFC 8017, RFC 4055: RSA
+// RSA (RFC 8017, RFC 4055).
 /// 1.2.840.113549.1.1.1
 pub(crate) const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// 1.2.840.113549.1.1.5
@@ -52,7 +52,7 @@ pub(crate) const SHA512_224_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x
 /// 1.2.840.113549.1.1.16
 pub(crate) const SHA512_256_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x10];
 
-// RFC 5480, RFC 5758: elliptic curves
+// Elliptic curves (RFC 5480, RFC 5758).
 /// 1.2.840.10045.2.1
 pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// 1.2.840.10045.3.1.7
@@ -72,7 +72,7 @@ pub(crate) const ECDSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04
 /// 1.2.840.10045.4.3.4
 pub(crate) const ECDSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
 
-// RFC 5280 appendix A.1, RFC 4519, RFC 2985: attributes of names
+// Attributes of names (RFC 5280 appendix A.1, RFC 4519, RFC 2985).
 /// 2.5.4.3
 pub(crate) const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// 2.5.4.4
@@ -108,11 +108,11 @@ pub(crate) const DOMAIN_COMPONENT: &[u8] = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2,
 /// 1.2.840.113549.1.9.1
 pub(crate) const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
 
-// RFC 4108: a form of otherName
+// A form of otherName (RFC 4108).
 /// 1.3.6.1.5.5.7.8.4
 pub(crate) const HARDWARE_MODULE_NAME: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x08, 0x04];
 
-// RFC 5280 section 4.2: extensions
+// Extensions (RFC 5280 section 4.2).
 /// 2.5.29.14
 pub(crate) const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 /// 2.5.29.15

@@ -2,25 +2,25 @@
 
 use std::borrow::Cow;
 
-/// Maximum number of octets of one OBJECT IDENTIFIER.
+/// Maximum length of the contents of an OBJECT IDENTIFIER, in octets.
 const MAX_OID_OCTETS: usize = 64;
 
-/// The contents of an INTEGER: two's complement, shortest form.
+/// The contents of an INTEGER, in two's complement and in the shortest form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Integer<'d>(pub(crate) &'d [u8]);
 
 impl<'d> Integer<'d> {
-    /// Whether it is below zero.
+    /// Returns whether the number is negative.
     pub(crate) fn is_negative(self) -> bool {
         self.0[0] & 0x80 != 0
     }
 
-    /// Whether it is zero.
+    /// Returns whether the number is zero.
     pub(crate) fn is_zero(self) -> bool {
         self.0 == [0]
     }
 
-    /// The number, if it has at most 64 bits.
+    /// Returns the number if it has at most 64 bits.
     pub(crate) fn small(self) -> Option<i64> {
         if self.0.len() > 8 {
             return None;
@@ -29,23 +29,23 @@ impl<'d> Integer<'d> {
         Some(self.0.iter().fold(start, |sum, octet| sum << 8 | i64::from(*octet)))
     }
 
-    /// The octets of a number that is not negative, without leading zeros; of zero, none.
+    /// Returns the octets of a non-negative number without leading zeros. The result is empty for zero.
     pub(crate) fn magnitude(self) -> &'d [u8] {
         if self.0[0] == 0 { &self.0[1..] } else { self.0 }
     }
 }
 
-/// The first bits of a BIT STRING whose bits have names: bit 0 is the lowest. Zeros at the end of named bits are no DER (X.690 section 11.2.2); but
-/// authorities have written them, and they mean nothing.
+/// Returns the first 16 bits of a BIT STRING with named bits; the lowest bit of the result is bit 0. DER forbids zeros at the end of named bits
+/// (X.690 section 11.2.2), but authorities have written them. They carry no meaning, so they are accepted.
 pub(crate) fn named_bits(octets: &[u8]) -> u16 {
     octets
         .iter()
         .take(2)
         .enumerate()
-        .fold(0, |bits, (place, octet)| bits | u16::from(octet.reverse_bits()) << (8 * place))
+        .fold(0, |bits, (index, octet)| bits | u16::from(octet.reverse_bits()) << (8 * index))
 }
 
-/// Return an error, in words, unless these are the contents of an OBJECT IDENTIFIER (X.690 section 8.19).
+/// Checks the contents of an OBJECT IDENTIFIER (X.690 section 8.19). The error describes the problem in a sentence.
 pub(crate) fn check_oid(contents: &[u8]) -> Result<(), Cow<'static, str>> {
     if contents.last().is_none_or(|last| last & 0x80 != 0) {
         return Err("An OBJECT IDENTIFIER that is empty or cut.".into());
@@ -63,7 +63,7 @@ pub(crate) fn check_oid(contents: &[u8]) -> Result<(), Cow<'static, str>> {
     Ok(())
 }
 
-/// Dotted decimal text of the contents of an OBJECT IDENTIFIER, for people. An arc too long for 128 bits is shown as `?`.
+/// Returns the dotted decimal text of the contents of an OBJECT IDENTIFIER. An arc that needs more than 128 bits is shown as `?`.
 #[must_use]
 pub fn oid_text(contents: &[u8]) -> String {
     let mut arcs: Vec<Option<u128>> = Vec::new();
@@ -86,7 +86,8 @@ pub fn oid_text(contents: &[u8]) -> String {
     parts.join(".")
 }
 
-/// Seconds since 1970 of a time of the proleptic Gregorian calendar, or None if there is no such time. `parts` are month, day, hour, minute and second.
+/// Converts a time of the proleptic Gregorian calendar to Unix seconds. `parts` are month, day, hour, minute and second. Returns `None` if no such
+/// time exists.
 pub(crate) fn unix_seconds(year: i64, parts: [i64; 5]) -> Option<i64> {
     let [month, day, hour, minute, second] = parts;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -100,11 +101,11 @@ pub(crate) fn unix_seconds(year: i64, parts: [i64; 5]) -> Option<i64> {
     if !(1..=9999).contains(&year) || !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    // The year is reckoned from March, so that a leap day is its last one.
+    // The computation starts the year in March, so that the leap day is the last day of the year.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let era = y.div_euclid(400);
-    let of_era = y.rem_euclid(400);
-    let of_year = (153 * m + 2) / 5 + day - 1;
-    let date = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let year_of_era = y.rem_euclid(400);
+    let day_of_year = (153 * m + 2) / 5 + day - 1;
+    let date = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
     Some(((date * 24 + hour) * 60 + minute) * 60 + second)
 }

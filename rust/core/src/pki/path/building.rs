@@ -1,15 +1,17 @@
-//! Finding a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
+//! Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
 //!
-//! The search is depth first and its order is fixed. Candidates for the issuer of a certificate are those that bear its issuer's name: anchors before other
-//! certificates, a fitting key identifier before another, valid before not, and then as given. One name with one key stands on a path once, however many
-//! certificates it has; so paths do not loop, and cross-signed twins are tried one after the other.
+//! The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are the certificates with the issuer's name.
+//! Anchors come before other certificates, then certificates with a matching key identifier before others, then valid ones before others; the rest
+//! keeps the given order. A path contains each pair of name and key at most once, however many certificates there are for it. So paths cannot loop,
+//! and cross-signed twins are tried one after the other.
 //!
-//! What is checked when, which decides the reason that is reported:
+//! The order of the checks decides which reason is reported:
 //!
-//! 1. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
-//! 2. for each path that has come to an anchor, the signer alone, and then the path as a whole.
+//! 1. For each candidate, the search checks the signature that the candidate would have made (algorithm, key, signature), and then the candidate
+//! itself.
+//! 2. For each path that has reached an anchor, it checks the signer itself, and then the path as a whole.
 //!
-//! So of a stranger it is said first that it is one.
+//! As a result, an unknown issuer is reported before any other problem of the signer.
 
 // Python counterpart: `pki/path/building.py`.
 
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use crate::contract::Limits;
 use crate::pki::path::budget::Budget;
 use crate::pki::path::pool::Pool;
-use crate::pki::path::signature_cache::{Links, address};
+use crate::pki::path::signature_cache::{SignatureCache, address};
 use crate::pki::path::validation::{self, Inputs};
 use crate::pki::revocation::revocation::{Authorities, Lists, Pending, Signatures, Statuses};
 use crate::pki::signatures::signature::{self, Fault, Strength};
@@ -28,17 +30,18 @@ use crate::pki::x509::certificate::{Certificate, KeyUsage, NameKey};
 use crate::pki::x509::name_constraints::hex;
 use crate::reasons::{Reason, Refusal};
 
-/// Characters of a name or an address in the detail of a refusal.
+/// Maximum number of characters of a name or an address in the detail of a refusal.
 const MAX_SHOWN: usize = 200;
 
-/// A certificate, and whether it is one that the owner of the checker gave.
+/// A certificate, and whether the owner of the checker configured it.
 #[derive(Clone, Copy, Debug)]
 struct Candidate<'a> {
     certificate: &'a Arc<Certificate>,
     own: bool,
 }
 
-/// Certificates that may stand in between: those of the message, then the owner's. Each once, and one of the message that is the owner's is the owner's.
+/// The certificates that may stand between signer and anchor: those of the message, then the configured ones. Duplicates are dropped. A certificate
+/// that is both in the message and configured counts as configured.
 #[derive(Debug)]
 struct Intermediates<'a> {
     of_message: HashMap<&'a NameKey, Vec<Candidate<'a>>>,
@@ -61,7 +64,7 @@ impl<'a> Intermediates<'a> {
         Self { of_message, own }
     }
 
-    /// Those that bear a name, in order.
+    /// Returns the certificates with this subject, in order.
     fn get(&self, subject: &NameKey) -> impl Iterator<Item = Candidate<'a>> {
         let of_message = self.of_message.get(subject).map_or(&[][..], Vec::as_slice);
         let is_new = |own: &&Arc<Certificate>| !of_message.iter().any(|other| Arc::ptr_eq(other.certificate, own));
@@ -74,7 +77,7 @@ impl<'a> Intermediates<'a> {
         of_message.iter().copied().chain(own)
     }
 
-    /// The one with the same octets as the signer, or the signer: equal certificates are the same certificate here.
+    /// Returns the configured certificate with the same bytes as the signer, or else the signer itself.
     fn canonical(&self, signer: &'a Arc<Certificate>) -> Candidate<'a> {
         let found = self.get(&signer.subject.key).find(|other| other.certificate.der == signer.der);
         found.unwrap_or(Candidate {
@@ -100,22 +103,22 @@ impl<'a> Anchors<'a> {
     }
 }
 
-/// Certificates among which a path is looked for, and what is known of them.
+/// The certificates of a search, and the caches that it may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sources<'a> {
     /// Trusted certificates.
     pub(crate) anchors: &'a Pool,
-    /// Certificates of the message. They come before the intermediates, and none of either is trusted.
+    /// Certificates of the message. They precede the intermediates. Neither are trusted.
     pub(crate) certificates: &'a [Arc<Certificate>],
-    /// Certificates of the checker's owner that may help to build a path.
+    /// Configured certificates that may help to build a path.
     pub(crate) intermediates: &'a Pool,
-    /// Revocation lists; None leaves revocation out.
+    /// Revocation lists. With `None`, revocation is not checked.
     pub(crate) lists: Option<&'a Lists>,
-    /// Cache of verified signatures. It changes no verdict.
-    pub(crate) links: Option<&'a Links>,
+    /// Cache of verified signatures. It does not change verdicts.
+    pub(crate) signature_cache: Option<&'a SignatureCache>,
 }
 
-/// The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
+/// Returns the first valid path, from the signer to the anchor. The path of a signer that is itself an anchor has one certificate.
 ///
 /// The location of a refusal is like `chain[1].keyUsage`, where `chain[0]` is the signer.
 pub(crate) fn build(
@@ -125,19 +128,19 @@ pub(crate) fn build(
     limits: &Limits,
     strength: Strength,
 ) -> Result<Vec<Arc<Certificate>>, Refusal> {
-    let mut ground = Ground {
+    let mut shared = Shared {
         intermediates: Intermediates::new(sources.certificates, sources.intermediates),
         longest: limits.path_certificates,
         strength,
         lists: sources.lists,
-        remembered: sources.links,
+        signature_cache: sources.signature_cache,
         budget: Budget::new(limits.work),
-        links: HashMap::new(),
+        verdicts: HashMap::new(),
         issuers: HashMap::new(),
         signatures: Signatures::default(),
     };
     let mut search = Search {
-        ground: &mut ground,
+        shared: &mut shared,
         anchors: Anchors::All(sources.anchors),
         inputs,
         pending: Pending::default(),
@@ -149,29 +152,29 @@ pub(crate) fn build(
     }
 }
 
-/// What a search shares with those that it makes on behalf of revocation lists.
-struct Ground<'a> {
+/// The state that a search shares with the searches for the issuers of revocation lists.
+struct Shared<'a> {
     intermediates: Intermediates<'a>,
     longest: usize,
     strength: Strength,
     lists: Option<&'a Lists>,
-    remembered: Option<&'a Links>,
+    signature_cache: Option<&'a SignatureCache>,
     budget: Budget,
-    /// By the address of the child and the key of the issuer.
-    links: HashMap<(usize, &'a [u8]), Result<(), Refusal>>,
-    /// By the address of an issuer, whether it is an anchor, and whether a purpose is asked for: where it stood first, and what was wrong with it alone.
+    /// Verdicts on signatures, by the address of the child and the key of the issuer.
+    verdicts: HashMap<(usize, &'a [u8]), Result<(), Refusal>>,
+    /// Verdicts on issuers, by the address of the issuer, whether it is an anchor, and whether an extended key usage is required.
     issuers: HashMap<(usize, bool, bool), FirstCheck>,
     signatures: Signatures<'a>,
 }
 
-/// Where an issuer stood first, and whether it may be one.
+/// The position on a path at which an issuer was checked first, and the result.
 type FirstCheck = (usize, Result<(), Refusal>);
 
 type Path<'a> = Vec<&'a Arc<Certificate>>;
 
-/// One search. A method's `Err` is the refusal for `budget-spent`, which ends it; any other is noted.
+/// One search. Methods return an error only for `budget-spent`, which ends the search. Other refusals are recorded in `refusal`.
 struct Search<'a, 's> {
-    ground: &'s mut Ground<'a>,
+    shared: &'s mut Shared<'a>,
     anchors: Anchors<'a>,
     inputs: &'s Inputs,
     pending: Pending<'a>,
@@ -179,9 +182,9 @@ struct Search<'a, 's> {
 }
 
 impl<'a> Search<'a, '_> {
-    /// The first good path; None if there is none, and then `refusal` says why.
+    /// Returns the first valid path. If there is none, returns `None`, and `refusal` is the reason.
     fn run(&mut self, signer: &'a Arc<Certificate>) -> Result<Option<Path<'a>>, Refusal> {
-        let signer = self.ground.intermediates.canonical(signer);
+        let signer = self.shared.intermediates.canonical(signer);
         let mut path = vec![signer.certificate];
         let is_anchor = self
             .anchors
@@ -196,7 +199,7 @@ impl<'a> Search<'a, '_> {
         Ok(found.then_some(path))
     }
 
-    /// Whether `path`, which ends at `child`, can be made a good one; then it is.
+    /// Tries to extend `path`, which ends at `child`, to a valid path. On success, `path` is that path.
     fn extend(&mut self, path: &mut Path<'a>, child: Candidate<'a>) -> Result<bool, Refusal> {
         let index = path.len();
         let name = &child.certificate.issuer.key;
@@ -207,7 +210,7 @@ impl<'a> Search<'a, '_> {
             .map(|certificate| Candidate { certificate, own: true })
             .collect();
         let others = self
-            .ground
+            .shared
             .intermediates
             .get(name)
             .filter(|issuer| !is_on(path, issuer.certificate));
@@ -238,7 +241,7 @@ impl<'a> Search<'a, '_> {
         Ok(false)
     }
 
-    /// Whether `path`, which ends at an anchor, is good.
+    /// Returns whether `path`, which ends at an anchor, is valid.
     fn complete(&mut self, path: &[&'a Arc<Certificate>]) -> Result<bool, Refusal> {
         let checked = self.check(path);
         self.outcome(checked)
@@ -246,15 +249,15 @@ impl<'a> Search<'a, '_> {
 
     fn check(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
         let signer = path[0];
-        // An anchor that is the signer is trusted with the key that it has.
+        // A signer that is an anchor is trusted with its key, whatever the key is.
         if path.len() > 1 {
-            signature::check_key(&signer.public_key, self.ground.strength.min_rsa_bits)
+            signature::check_key(&signer.public_key, self.shared.strength.min_rsa_bits)
                 .map_err(|problem| Refusal::new(Reason::CertificateKey, "chain[0].subjectPublicKeyInfo", problem))?;
         }
         validation::check_certificate(signer, 0, self.inputs)?;
         validation::check_signer(signer, self.inputs)?;
-        validation::check_path(path, self.inputs, &mut self.ground.budget)?;
-        match self.ground.lists {
+        validation::check_path(path, self.inputs, &mut self.shared.budget)?;
+        match self.shared.lists {
             Some(lists) => Statuses {
                 lists,
                 pending: self.pending.clone(),
@@ -265,15 +268,15 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Whether `issuer` signed `child` and may stand at `index` of a path.
+    /// Returns whether `issuer` signed `child` and may stand at `index` on a path.
     fn may_issue(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize, anchor: bool) -> Result<bool, Refusal> {
-        self.ground.budget.spend_step(index)?;
+        self.shared.budget.spend_step(index)?;
         let checked = self.check_issuer(child, issuer, index, anchor);
         self.outcome(checked)
     }
 
     fn check_issuer(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize, anchor: bool) -> Result<(), Refusal> {
-        let longest = self.ground.longest;
+        let longest = self.shared.longest;
         if index + (if anchor { 1 } else { 2 }) > longest {
             return Err(Refusal::new(
                 Reason::PathLength,
@@ -281,12 +284,12 @@ impl<'a> Search<'a, '_> {
                 format!("more than {longest} certificates"),
             ));
         }
-        self.check_link(child, issuer, index)?;
+        self.check_signed_by(child, issuer, index)?;
         self.check_alone(issuer.certificate, index, anchor)
     }
 
-    /// What holds for an issuer by itself, wherever it stands. Computed once for each certificate, because it takes time linear in its size and the budget counts
-    /// a step as nearly nothing.
+    /// Makes the checks of an issuer that do not depend on its position. The result is cached for each certificate, because the checks take time
+    /// linear in its size, and the budget charges very little for a step.
     fn check_alone(&mut self, issuer: &Arc<Certificate>, index: usize, anchor: bool) -> Result<(), Refusal> {
         let inputs = self.inputs;
         let check = || {
@@ -298,7 +301,7 @@ impl<'a> Search<'a, '_> {
             (index, checked)
         };
         let key = (address(issuer), anchor, inputs.purpose.is_some());
-        match self.ground.issuers.entry(key).or_insert_with(check) {
+        match self.shared.issuers.entry(key).or_insert_with(check) {
             (_, Ok(())) => Ok(()),
             (first, Err(refusal)) => {
                 let place = refusal.location.strip_prefix(&format!("chain[{first}]")).unwrap_or_default();
@@ -311,8 +314,8 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Candidates for the issuer of `child`, the likely ones first. Names chain (6.1.3 (a)(4)); key identifiers only order (4.2.1.1): a wrong one forbids
-    /// nothing, since nobody vouches for it but the certificate that has it.
+    /// Sorts the candidates for the issuer of `child`, the most likely first. Names must chain (RFC 5280 section 6.1.3 (a)(4)). Key identifiers only
+    /// change the order (section 4.2.1.1): a wrong identifier excludes no candidate, because only the certificate itself vouches for it.
     fn put_in_order(&self, child: &Certificate, candidates: &mut [Candidate<'a>]) {
         if candidates.len() < 2 {
             return;
@@ -336,40 +339,41 @@ impl<'a> Search<'a, '_> {
         });
     }
 
-    /// 6.1.3 (a)(1): `child` was signed with the key of `issuer`, with an algorithm and a key that are accepted. Paid for once for each certificate and key.
-    fn check_link(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
+    /// Checks that `child` was signed with the key of `issuer`, and that the algorithm and the key are accepted (RFC 5280 section 6.1.3 (a)(1)). The
+    /// budget pays once for each pair of certificate and key.
+    fn check_signed_by(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
         let key = (address(child.certificate), &*issuer.certificate.spki);
-        if let Some(known) = self.ground.links.get(&key) {
+        if let Some(known) = self.shared.verdicts.get(&key) {
             return known.clone();
         }
-        let found = self.verify_link(child, issuer, index);
+        let found = self.verify_signed_by(child, issuer, index);
         if !found.as_ref().is_err_and(is_final) {
-            self.ground.links.insert(key, found.clone());
+            self.shared.verdicts.insert(key, found.clone());
         }
         found
     }
 
-    fn verify_link(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
-        let ground = &mut *self.ground;
+    fn verify_signed_by(&mut self, child: Candidate<'a>, issuer: Candidate<'a>, index: usize) -> Result<(), Refusal> {
+        let shared = &mut *self.shared;
         let (algorithm, key) = (&child.certificate.signature_algorithm, &issuer.certificate.public_key);
         let bad_algorithm = |problem: Cow<'static, str>| {
             let location = format!("chain[{}].signatureAlgorithm", index - 1);
             Refusal::new(Reason::CertificateAlgorithm, location, problem)
         };
         let bad_key = |problem| Refusal::new(Reason::CertificateKey, format!("chain[{index}].subjectPublicKeyInfo"), problem);
-        if !ground.strength.accept_weak {
+        if !shared.strength.accept_weak {
             signature::check_algorithm(algorithm.borrowed()).map_err(bad_algorithm)?;
         }
-        signature::check_key(key, ground.strength.min_rsa_bits).map_err(bad_key)?;
-        ground.budget.spend_signature(key)?;
-        let cache = ground.remembered.filter(|_| child.own && issuer.own);
+        signature::check_key(key, shared.strength.min_rsa_bits).map_err(bad_key)?;
+        shared.budget.spend_signature(key)?;
+        let cache = shared.signature_cache.filter(|_| child.own && issuer.own);
         let verdict = cache
-            .and_then(|links| links.get(child.certificate, issuer.certificate))
+            .and_then(|cache| cache.get(child.certificate, issuer.certificate))
             .map_or_else(
                 || {
                     let verdict = signature::verify(algorithm, key, child.certificate.tbs(), &child.certificate.signature);
-                    if let Some(links) = cache {
-                        links.put(child.certificate, issuer.certificate, verdict);
+                    if let Some(cache) = cache {
+                        cache.put(child.certificate, issuer.certificate, verdict);
                     }
                     verdict
                 },
@@ -384,7 +388,7 @@ impl<'a> Search<'a, '_> {
         })
     }
 
-    /// Whether something was good; a refusal is noted, but one that ends the search.
+    /// Returns whether a check succeeded, and records its refusal. Returns an error if the refusal ends the search.
     fn outcome(&mut self, checked: Result<(), Refusal>) -> Result<bool, Refusal> {
         match checked {
             Ok(()) => Ok(true),
@@ -396,7 +400,7 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Keep the first refusal of the most telling kind.
+    /// Records a refusal if it is more specific than the recorded one.
     fn note(&mut self, refusal: Refusal) {
         if self.refusal.as_ref().is_none_or(|noted| rank(refusal.reason) > rank(noted.reason)) {
             self.refusal = Some(refusal);
@@ -404,29 +408,29 @@ impl<'a> Search<'a, '_> {
     }
 }
 
-/// What the check of revocation needs of a search.
+/// The operations that the check of revocation needs.
 impl<'a> Authorities<'a> for Search<'a, '_> {
     fn at(&self) -> Option<i64> {
         self.inputs.at
     }
 
     fn strength(&self) -> Strength {
-        self.ground.strength
+        self.shared.strength
     }
 
     fn budget(&mut self) -> &mut Budget {
-        &mut self.ground.budget
+        &mut self.shared.budget
     }
 
     fn signatures(&mut self) -> &mut Signatures<'a> {
-        &mut self.ground.signatures
+        &mut self.shared.signatures
     }
 
     fn bearers(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>> {
-        self.ground.intermediates.get(name).map(|candidate| candidate.certificate).collect()
+        self.shared.intermediates.get(name).map(|candidate| candidate.certificate).collect()
     }
 
-    // What is demanded of signers of documents beyond the right to sign lists does not concern an issuer of lists.
+    // Issuers of revocation lists need the right to sign lists. The other requirements on signers of documents do not apply to them.
     fn vouch(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal> {
         let inputs = Inputs {
             purpose: None,
@@ -437,7 +441,7 @@ impl<'a> Authorities<'a> for Search<'a, '_> {
             ..*self.inputs
         };
         let mut search = Search {
-            ground: &mut *self.ground,
+            shared: &mut *self.shared,
             anchors: Anchors::One(anchor),
             inputs: &inputs,
             pending: pending.with(issuer),
@@ -447,12 +451,13 @@ impl<'a> Authorities<'a> for Search<'a, '_> {
     }
 }
 
-/// Whether a refusal ends the search.
+/// Returns whether a refusal ends the search.
 fn is_final(refusal: &Refusal) -> bool {
     refusal.reason == Reason::BudgetSpent
 }
 
-/// Reasons that say less than any other have a lower rank: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts.
+/// Returns the rank of a reason. The least specific reasons have the lowest rank: a certificate that did not sign the child hardly belongs to the
+/// path at all. Of two reasons with the same rank, the first is reported.
 const fn rank(reason: Reason) -> u8 {
     match reason {
         Reason::UnknownIssuer => 0,

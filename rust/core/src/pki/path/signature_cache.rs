@@ -1,4 +1,4 @@
-//! Which certificates signed which, remembered between searches for paths.
+//! A cache of verified certificate signatures, which searches for paths share.
 
 // Python counterpart: `pki/path/signature_cache.py`.
 
@@ -10,56 +10,57 @@ use arc_swap::ArcSwap;
 use crate::pki::signatures::signature::Fault;
 use crate::pki::x509::certificate::Certificate;
 
-/// Links that are remembered between searches. An owner of more certificates waits a little longer.
-const REMEMBERED_LINKS: usize = 1024;
+/// Maximum number of cached signatures. With more certificates, the remaining signatures are verified each time.
+const MAX_SIGNATURES: usize = 1024;
 
-/// Which certificates signed which, of those that the owner of a checker gave it: strangers cannot fill this memory. Readers never wait.
+/// A cache of the verdicts on certificate signatures. It contains only certificates that the owner of a checker configured, so documents cannot fill
+/// it. Readers never wait.
 #[derive(Debug, Default)]
-pub(crate) struct Links {
-    links: ArcSwap<HashMap<(usize, usize), Link>>,
+pub(crate) struct SignatureCache {
+    signatures: ArcSwap<HashMap<(usize, usize), CachedSignature>>,
 }
 
-/// The certificates are kept so that their addresses stay theirs.
+/// The verdict on one certificate signature. It owns both certificates, so that no other certificate can get their addresses.
 #[derive(Clone, Debug)]
-pub(crate) struct Link {
+pub(crate) struct CachedSignature {
     _child: Arc<Certificate>,
     _issuer: Arc<Certificate>,
-    /// What verification of the signature returned.
+    /// The result of the verification of the signature.
     pub(crate) verdict: Result<(), Fault>,
 }
 
-/// Which certificate it is, as long as somebody holds it.
+/// Returns a number that identifies the certificate as long as it is alive.
 pub(crate) fn address(certificate: &Arc<Certificate>) -> usize {
     Arc::as_ptr(certificate).addr()
 }
 
-impl Links {
-    /// What is remembered of the signature that the key of `issuer` made on `child`.
-    pub(crate) fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<Link> {
-        self.links.load().get(&(address(child), address(issuer))).cloned()
+impl SignatureCache {
+    /// Returns the cached verdict on the signature of `child` with the key of `issuer`.
+    pub(crate) fn get(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Option<CachedSignature> {
+        self.signatures.load().get(&(address(child), address(issuer))).cloned()
     }
 
-    /// Remember what was found out about it.
+    /// Caches the verdict on the signature of `child` with the key of `issuer`.
     pub(crate) fn put(&self, child: &Arc<Certificate>, issuer: &Arc<Certificate>, verdict: Result<(), Fault>) {
-        if self.links.load().len() >= REMEMBERED_LINKS {
+        if self.signatures.load().len() >= MAX_SIGNATURES {
             return;
         }
         let key = (address(child), address(issuer));
-        let link = Link {
+        let signature = CachedSignature {
             _child: Arc::clone(child),
             _issuer: Arc::clone(issuer),
             verdict,
         };
-        self.links.rcu(|links| {
-            let mut links = HashMap::clone(links);
-            links.insert(key, link.clone());
-            links
+        self.signatures.rcu(|signatures| {
+            let mut signatures = HashMap::clone(signatures);
+            signatures.insert(key, signature.clone());
+            signatures
         });
     }
 
-    /// How many are remembered.
+    /// Returns the number of cached verdicts.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.links.load().len()
+        self.signatures.load().len()
     }
 }

@@ -2,11 +2,11 @@ use super::*;
 use crate::pki::x509::certificate::AuthorityKeyIdentifier;
 use crate::samples::{NOW, authority, leaf};
 
-/// All that a search needs; every link between certificates of these names is good.
+/// The inputs of a search. All signatures between the configured certificates with matching names are valid.
 struct World {
     anchors: Pool,
     intermediates: Pool,
-    links: Links,
+    signature_cache: SignatureCache,
     limits: Limits,
 }
 
@@ -14,12 +14,12 @@ impl World {
     fn new(anchors: Vec<Certificate>, intermediates: Vec<Certificate>) -> Self {
         let pool = |certificates: Vec<Certificate>| Pool::new(certificates.into_iter().map(Arc::new));
         let (anchors, intermediates) = (pool(anchors), pool(intermediates));
-        let links = Links::default();
+        let signature_cache = SignatureCache::default();
         let all = || anchors.all().chain(intermediates.all());
         for child in all() {
             all()
                 .filter(|issuer| issuer.subject.key == child.issuer.key)
-                .for_each(|issuer| links.put(child, issuer, Ok(())));
+                .for_each(|issuer| signature_cache.put(child, issuer, Ok(())));
         }
         let limits = Limits {
             document_bytes: 0,
@@ -31,7 +31,7 @@ impl World {
         Self {
             anchors,
             intermediates,
-            links,
+            signature_cache,
             limits,
         }
     }
@@ -44,7 +44,7 @@ impl World {
             certificates: &message,
             intermediates: &self.intermediates,
             lists: None,
-            links: Some(&self.links),
+            signature_cache: Some(&self.signature_cache),
         };
         let strength = Strength {
             min_rsa_bits: 2048,
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// A signer below an authority below an anchor.
+/// Returns a world with a signer below an authority below an anchor.
 fn three() -> World {
     World::new(
         vec![authority("root", "root", 1)],
@@ -65,16 +65,16 @@ fn three() -> World {
 }
 
 #[test]
-fn a_path_is_found_within_the_steps_and_signatures_that_python_counts() {
+fn finds_a_path_within_the_budget_that_python_counts() {
     let mut world = three();
     assert_eq!(world.path_of(leaf("end", "mid", 3)), Ok(vec![vec![3], vec![2], vec![1]]));
-    // Two signatures and two steps: 1000 + 26 + 1000 + 32.
+    // The path needs two signatures and two steps: 1000 + 26 + 1000 + 32 thousandths of a unit.
     world.limits.work = 2;
     assert_eq!(world.path_of(leaf("end", "mid", 3)), Err((Reason::BudgetSpent, "chain".to_owned())));
 }
 
 #[test]
-fn a_path_has_so_many_certificates() {
+fn limits_the_number_of_certificates_on_a_path() {
     let mut world = three();
     world.limits.path_certificates = 3;
     assert!(world.path_of(leaf("end", "mid", 3)).is_ok());
@@ -86,15 +86,15 @@ fn a_path_has_so_many_certificates() {
 }
 
 #[test]
-fn the_memory_is_of_the_owners_certificates_only() {
+fn caches_signatures_of_configured_certificates_only() {
     let world = three();
-    // The same links but for the signer, which is nobody's here: its signature is looked at, and is none.
+    // The names chain as in the other tests, but the signer is not configured. Its signature is therefore verified, and it is invalid.
     let stranger = leaf("stranger", "mid", 3);
     assert_eq!(
         world.path_of(stranger),
         Err((Reason::CertificateSignature, "chain[0].signatureValue".to_owned()))
     );
-    assert_eq!(world.links.len(), 3);
+    assert_eq!(world.signature_cache.len(), 3);
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn paths_do_not_loop() {
         leaf("end", "a", 3),
     ];
     let world = World::new(Vec::new(), cross);
-    // From b, whichever of its certificates stands there, every issuer is on the path already. One of them says that it is a root.
+    // Below b, every possible issuer is on the path already, whichever certificate of b is chosen. One of these certificates is self-signed.
     let refused = Err((Reason::UntrustedRoot, "chain[2].issuer".to_owned()));
     assert_eq!(world.path_of(leaf("end", "a", 3)), refused);
 }
 
 #[test]
-fn a_fitting_key_identifier_comes_first_and_a_valid_certificate_next() {
+fn orders_issuers_by_key_identifier_then_by_validity() {
     let mut end = leaf("end", "mid", 9);
     end.decoded.authority_key_identifier = Some(AuthorityKeyIdentifier {
         key_identifier: Some(Box::new([7])),
@@ -134,13 +134,13 @@ fn a_fitting_key_identifier_comes_first_and_a_valid_certificate_next() {
     let root = || vec![authority("root", "root", 1)];
     let world = World::new(root(), vec![twin(2, 8, true), twin(3, 7, false), twin(4, 7, true), again(&end)]);
     assert_eq!(world.path_of(again(&end)), Ok(vec![vec![9], vec![4], vec![1]]));
-    // A wrong one forbids nothing.
+    // A wrong key identifier excludes no candidate.
     let world = World::new(root(), vec![twin(2, 8, true), twin(3, 7, false), again(&end)]);
     assert_eq!(world.path_of(end), Ok(vec![vec![9], vec![2], vec![1]]));
 }
 
 #[test]
-fn the_more_telling_reason_is_given() {
+fn reports_the_more_specific_reason() {
     let mut expired = authority("mid", "root", 2);
     expired.not_after = NOW - 1;
     let orphan = authority("mid", "nobody", 4);
@@ -156,7 +156,7 @@ fn the_more_telling_reason_is_given() {
 }
 
 #[test]
-fn a_certificate_of_the_message_that_is_the_owners_is_one_and_the_same() {
+fn configured_certificate_in_a_message_counts_as_configured() {
     let own = Pool::new([Arc::new(authority("mid", "root", 2)), Arc::new(authority("mid", "root", 3))]);
     let message = [
         Arc::new(authority("mid", "root", 4)),
