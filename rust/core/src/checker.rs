@@ -412,7 +412,7 @@ impl Opened<'_> {
     /// Verifies many signatures: those that the kernels support side by side, the others one after another.
     pub(crate) fn check_signatures(many: &[Self]) -> Vec<Result<(), Refusal>> {
         let mut verdicts: Vec<Result<(), Refusal>> = many.iter().map(|_| Ok(())).collect();
-        let mut blocks = vec![[0; rsa::KERNEL_OCTETS]; many.len()];
+        let mut blocks = vec![[0; rsa::KERNEL_BYTES]; many.len()];
         let mut jobs = Vec::with_capacity(many.len());
         let mut indexes = Vec::with_capacity(many.len());
         for ((index, opened), block) in many.iter().enumerate().zip(&mut blocks) {
@@ -432,7 +432,7 @@ impl Opened<'_> {
     }
 
     /// Returns the job for the kernels, or `None` if they do not support the key or the algorithm.
-    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_OCTETS]) -> Option<kernels::Job<'j>> {
+    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_BYTES]) -> Option<kernels::Job<'j>> {
         let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
             return None;
         };

@@ -1,6 +1,6 @@
-//! CMS SignedData (RFC 5652 sections 3 and 5): reading it to the last octet, finding the signer, checking the signature.
+//! CMS SignedData messages (RFC 5652 sections 3 and 5): parsing, finding the signer's certificate, and checking the signature.
 //!
-//! What is read borrows from the message; only certificates are values of their own.
+//! The parsed values borrow from the message, except for certificates.
 
 // Python counterpart: `pki/cms.py`.
 
@@ -17,28 +17,28 @@ use crate::pki::x509::keys::borrow_algorithm;
 use crate::pki::x509::names::read_name;
 use crate::reasons::{Reason, Refusal};
 
-/// An attribute (RFC 5652 section 5.3): its type and its values.
+/// An attribute (RFC 5652 section 5.3) with its type and values.
 #[derive(Debug)]
 struct Attribute<'d> {
     kind: &'d [u8],
     values: Vec<&'d [u8]>,
 }
 
-/// A set of attributes. `der` is the whole set under its universal tag, as it is digested.
+/// A set of attributes. `der` is the whole set under its universal tag, which is the form that is digested.
 #[derive(Debug)]
 pub(crate) struct Attributes<'d> {
     items: Vec<Attribute<'d>>,
     pub(crate) der: Vec<u8>,
 }
 
-/// How a signer names its certificate.
+/// The identifier of the signer's certificate.
 #[derive(Debug)]
 enum SignerIdentifier<'d> {
     IssuerAndSerial { issuer: Issuer, serial: &'d [u8] },
     KeyIdentifier(&'d [u8]),
 }
 
-/// The name of an issuer: read here, or that of a certificate in the message which has it octet for octet.
+/// The name of an issuer. If a certificate in the message has the same encoded name, its parsed name is used.
 #[derive(Debug)]
 enum Issuer {
     Read(NameKey),
@@ -54,7 +54,7 @@ impl Issuer {
     }
 }
 
-/// RFC 5652 section 5.3. `digest_listed` says whether SignedData.digestAlgorithms has the signer's digest.
+/// The signer of a message (RFC 5652 section 5.3). `digest_listed` says whether SignedData.digestAlgorithms contains the signer's digest.
 #[derive(Debug)]
 pub(crate) struct SignerInfo<'d> {
     sid: SignerIdentifier<'d>,
@@ -65,7 +65,7 @@ pub(crate) struct SignerInfo<'d> {
     digest_listed: bool,
 }
 
-/// RFC 5652 section 5.1. `content` is None where it is detached.
+/// The body of a message (RFC 5652 section 5.1). `content` is `None` if it is detached.
 #[derive(Debug)]
 pub(crate) struct SignedData<'d> {
     pub(crate) version: i64,
@@ -75,14 +75,15 @@ pub(crate) struct SignedData<'d> {
     pub(crate) signers: Vec<SignerInfo<'d>>,
 }
 
-/// A digest as DigestAlgorithmIdentifiers name it.
+/// A digest, as DigestAlgorithmIdentifiers identify it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Digest<'d> {
     Known(Hash),
     Other(&'d [u8]),
 }
 
-/// By object identifier. A signature's identifier where a digest's belongs: so does the service name SHA-256 in every genuine document.
+/// Returns the digest for an object identifier. The identifier of a signature algorithm is accepted too, because the service uses one for SHA-256 in
+/// every genuine document.
 fn digest_named(oid: &[u8]) -> Digest<'_> {
     let known = if oid == oids::SHA256_WITH_RSA {
         Some(Hash::Sha256)
@@ -92,9 +93,9 @@ fn digest_named(oid: &[u8]) -> Digest<'_> {
     known.map_or(Digest::Other(oid), Digest::Known)
 }
 
-/// The SignedData inside a ContentInfo.
+/// Parses the SignedData inside a ContentInfo.
 ///
-/// `read_certificate` is given the DER of a certificate, its offset and its field; so a caller can remember certificates that it has seen.
+/// `read_certificate` receives the DER of a certificate, its offset and its field. This allows the caller to cache certificates.
 pub(crate) fn parse<'d>(
     message: &'d [u8],
     read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
@@ -116,7 +117,7 @@ pub(crate) fn parse<'d>(
         return Err(data.fault_at("A version that SignedData does not have.", "version", pos));
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
-    // Those that are known, each once: nothing is asked about the others, and every signer looks through this list.
+    // Only known digests are listed, each once. Unknown ones cannot be used anyway, and the code below searches this list for every signer.
     let mut listed = Vec::new();
     let mut count = 0;
     while !algorithms.is_empty() {
@@ -151,7 +152,7 @@ pub(crate) fn parse<'d>(
     let mut infos = data.enter(SET, "signerInfos")?;
     let mut signers = Vec::new();
     while !infos.is_empty() {
-        // A document has one signer; only for that one it pays to look for its issuer among the certificates.
+        // A document has one signer. Searching the certificates for the issuer's name pays only for the first one.
         let certificates = if signers.is_empty() { &certificates[..] } else { &[] };
         signers.push(read_signer(&mut infos, item(signers.len()), &listed, certificates)?);
     }
@@ -165,7 +166,7 @@ pub(crate) fn parse<'d>(
     })
 }
 
-/// CertificateSet (section 10.2.3); attribute certificates and other formats are passed over.
+/// Reads a CertificateSet (section 10.2.3). Attribute certificates and other formats are skipped.
 fn read_certificates<'d>(
     mut reader: Reader<'d, '_>,
     read_certificate: &dyn Fn(&'d [u8], usize, Field) -> der::Result<Arc<Certificate>>,
@@ -240,7 +241,7 @@ fn read_signer<'d>(
     })
 }
 
-/// A set of attributes, one at least. Only signed ones are DER and so in order (sections 5.3 and 5.4).
+/// Reads a non-empty set of attributes. Only signed attributes have to be DER and therefore sorted (sections 5.3 and 5.4).
 fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str) -> der::Result<Attributes<'d>> {
     let start = reader.pos;
     let mut attributes = reader.enter(tag, field)?;
@@ -271,7 +272,7 @@ fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str
     Ok(Attributes { items, der })
 }
 
-/// The certificate that the signer names (RFC 5652 section 5.3), wherever it stands.
+/// Returns the certificate that the signer identifies (RFC 5652 section 5.3), at any position in the list.
 pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [Arc<Certificate>]) -> Option<&'c Arc<Certificate>> {
     match &signer.sid {
         SignerIdentifier::KeyIdentifier(identifier) => certificates
@@ -283,10 +284,10 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
     }
 }
 
-/// The digest, and the algorithm that the signature was made with; or what is wrong with them.
+/// Returns the digest and the algorithm of the signature. The error describes the problem with them.
 ///
-/// rsaEncryption as signature algorithm takes its hash from the digest algorithm (RFC 3370 section 3.2); every other algorithm names its own, and must name
-/// the same.
+/// The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other algorithm specifies a hash, which
+/// must be the same.
 fn algorithms<'d>(signer: &SignerInfo<'d>) -> Result<(Hash, Algorithm<'d>), Cow<'static, str>> {
     let digest = signer.digest_algorithm;
     let hash = match digest_named(digest.oid) {
@@ -328,14 +329,14 @@ const fn with_rsa(hash: Hash) -> &'static [u8] {
     }
 }
 
-/// Where a member of the signer stands.
+/// Expands to the location of a member of the signer.
 macro_rules! signer {
     ($member:literal) => {
         concat!("signedData.signerInfos[0].", $member)
     };
 }
 
-/// The signer's algorithms are known, fit one another, and are strong enough.
+/// Checks that the signer's algorithms are known, consistent and strong enough.
 pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -> Result<(Hash, Algorithm<'d>), Refusal> {
     let refuse = |detail: Cow<'static, str>| Refusal::new(Reason::SignatureAlgorithm, signer!("signatureAlgorithm"), detail);
     let (hash, algorithm) = algorithms(signer).map_err(refuse)?;
@@ -345,10 +346,10 @@ pub(crate) fn check_algorithms<'d>(signer: &SignerInfo<'d>, accept_weak: bool) -
     Ok((hash, algorithm))
 }
 
-/// What the signature has to be over (RFC 5652 sections 5.4 to 5.6).
+/// Checks the signed attributes (RFC 5652 sections 5.4 to 5.6).
 ///
-/// With signed attributes: they hold content-type and message-digest, each once and with one value, both are right, and the signature is over the DER of the
-/// SET. Without (None): the signature is over the content, which then has to be id-data (section 5.3).
+/// Signed attributes must contain content-type and message-digest, each once, with one correct value. The signature is then over the DER of the SET.
+/// Without signed attributes the signature is over the content, whose type must be id-data (section 5.3).
 pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], content: &[u8], hash: Hash) -> Result<(), Refusal> {
     let location = signer!("signedAttrs");
     let Some(attributes) = &signer.signed_attributes else {
@@ -384,7 +385,7 @@ pub(crate) fn check_attributes(signer: &SignerInfo<'_>, content_type: &[u8], con
     Ok(())
 }
 
-/// Why the signature does not fit message and key, as a refusal.
+/// Converts the fault of a signature to a refusal.
 pub(crate) fn bad_signature(fault: Fault) -> Refusal {
     let (reason, location) = match fault {
         Fault::Algorithm => (Reason::SignatureAlgorithm, signer!("signatureAlgorithm")),
@@ -395,7 +396,7 @@ pub(crate) fn bad_signature(fault: Fault) -> Refusal {
 }
 
 impl<'d> Attributes<'d> {
-    /// A reader over the value of an attribute that has to be there once, with one value (RFC 5652 sections 11.1 to 11.3).
+    /// Returns a reader over the value of an attribute that must occur exactly once, with one value (RFC 5652 sections 11.1 to 11.3).
     fn only<'t>(&self, oid: &[u8], name: &'static str, trail: &'t Trail) -> der::Result<Reader<'d, 't>> {
         let mut found = self.items.iter().filter(|attribute| attribute.kind == oid);
         match (found.next().map(|attribute| attribute.values.as_slice()), found.next()) {

@@ -1,35 +1,36 @@
-//! How much work a search for a path may cost. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification; a
-//! thousandth of it is what is counted.
+//! The budget of a search for a path. The unit of [`crate::contract::Limits::work`] is one RSA-2048 verification; the budget counts thousandths of
+//! it.
 //!
-//! Cached results of an earlier search are paid for again, so that a cache never changes a verdict.
+//! A search pays for cached results too, so that the state of a cache never changes a verdict.
 
-// Python counterpart: `pki/path/budget.py`, whose prices are part of the contract. Both backends give up at the same point although their ratios differ.
+// Python counterpart: `pki/path/budget.py`. Its prices are part of the contract: both backends exhaust the budget at the same point, although their
+// actual costs have other ratios.
 
 use crate::pki::x509::certificate::{Curve, PublicKey};
 use crate::reasons::{Reason, Refusal};
 
-/// Of looking at one candidate for the next issuer.
+/// Price of a candidate for the next issuer.
 const STEP: i64 = 20;
-/// And of each certificate that is on the path already.
+/// Additional price for each certificate that is on the path already.
 const PLACE: i64 = 6;
-/// Of looking at one name, subtree or policy of a certificate while a path is validated.
+/// Price of one name, subtree or policy of a certificate when a path is validated.
 const ITEM: i64 = 30;
 
-/// What is left. Belongs to one search. Every method gives a refusal for `budget-spent` when nothing is left; it is final and ends the search.
+/// The remaining budget of one search. When nothing is left, every method returns a refusal for `budget-spent`, which ends the search.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: i64,
 }
 
 impl Budget {
-    /// Of `work` units.
+    /// Creates a budget of `work` units.
     pub(crate) fn new(work: i64) -> Self {
         Self {
             left: work.saturating_mul(1000),
         }
     }
 
-    /// In thousandths.
+    /// Returns the rest in thousandths of a unit.
     #[cfg(test)]
     pub(crate) fn left(&self) -> i64 {
         self.left
@@ -40,8 +41,8 @@ impl Budget {
         if self.left < 0 { Err(spent()) } else { Ok(()) }
     }
 
-    /// One verification with this key: for RSA, as many multiplications as the exponent has bits, each quadratic in the size of the modulus. Keys of
-    /// other kinds verify nothing and cost nothing.
+    /// Pays for one verification with this key. The price of RSA is one multiplication for each bit of the exponent, and a multiplication is
+    /// quadratic in the size of the modulus. Unsupported keys verify nothing and cost nothing.
     pub(crate) fn spend_signature(&mut self, key: &PublicKey) -> Result<(), Refusal> {
         match key {
             PublicKey::Rsa(key) => {
@@ -58,17 +59,17 @@ impl Budget {
         }
     }
 
-    /// One candidate looked at, for a path of so many certificates.
+    /// Pays for one candidate for a path of this length.
     pub(crate) fn spend_step(&mut self, length: usize) -> Result<(), Refusal> {
         self.spend(PLACE.saturating_mul(amount(length)).saturating_add(STEP))
     }
 
-    /// So many names, subtrees or policies gone through.
+    /// Pays for this many names, subtrees or policies.
     pub(crate) fn spend_items(&mut self, items: usize) -> Result<(), Refusal> {
         self.spend(ITEM.saturating_mul(amount(items)))
     }
 
-    /// Nothing is left: some other bound on work was passed.
+    /// Sets the budget to zero because some other limit on work was exceeded.
     pub(crate) fn exhaust(&mut self) -> Refusal {
         self.left = -1;
         spent()
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_cost_what_the_contract_says() {
+    fn signature_prices_match_the_contract() {
         assert_eq!(cost(&rsa(2048, &[1, 0, 1])), 1000);
         assert_eq!(cost(&rsa(2048, &[3])), 1000);
         assert_eq!(cost(&rsa(3072, &[1, 0, 1])), 2250);
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_and_items_cost_what_the_contract_says() {
+    fn step_and_item_prices_match_the_contract() {
         let mut budget = Budget::new(1);
         budget.spend_step(3).unwrap();
         budget.spend_items(2).unwrap();
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_beyond_all_numbers_is_a_budget() {
+    fn huge_budgets_do_not_overflow() {
         assert!(Budget::new(i64::MAX).spend_items(1 << 20).is_ok());
     }
 }

@@ -426,12 +426,17 @@ impl<'a> Authorities<'a> for Search<'a, '_> {
         &mut self.shared.signatures
     }
 
-    fn bearers(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>> {
+    fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>> {
         self.shared.intermediates.get(name).map(|candidate| candidate.certificate).collect()
     }
 
     // Issuers of revocation lists need the right to sign lists. The other requirements on signers of documents do not apply to them.
-    fn vouch(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal> {
+    fn may_sign_lists(
+        &mut self,
+        issuer: &'a Arc<Certificate>,
+        anchor: &'a Arc<Certificate>,
+        pending: &Pending<'a>,
+    ) -> Result<bool, Refusal> {
         let inputs = Inputs {
             purpose: None,
             key_usage: KeyUsage::CRL_SIGN,

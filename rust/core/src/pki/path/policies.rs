@@ -1,7 +1,7 @@
 //! Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can forbid a path.
 //!
-//! The tree of RFC 5280 can grow exponentially (CVE-2023-0464); this is the graph of RFC 9618, one node for each policy and depth. Only its lowest depth is
-//! kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts.
+//! The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module uses the graph of RFC 9618, which has one node for each policy and
+//! depth. It keeps only the lowest depth, because the result depends only on whether a node is left and whether it descends from an accepted policy.
 
 // Python counterpart: `pki/path/policies.py`.
 
@@ -13,9 +13,9 @@ use crate::pki::x509::certificate::{Certificate, Count, Oid};
 /// A policy at the lowest depth.
 #[derive(Debug)]
 struct Node<'c> {
-    /// `expected_policy_set`, the policies that a certificate below may have; None for the policy itself alone.
+    /// The `expected_policy_set`: the policies that the certificate below may have. `None` stands for the policy itself.
     expected: Option<Vec<&'c [u8]>>,
-    /// It descends from a policy of the user-initial-policy-set, or from nothing but anyPolicy.
+    /// Whether the policy descends from the user-initial-policy-set, or from anyPolicy alone.
     accepted: bool,
 }
 
@@ -25,10 +25,10 @@ impl Node<'_> {
     }
 }
 
-/// The policy variables of section 6.1.2. A method whose rule forbids the path returns an error in words.
+/// The policy variables of section 6.1.2. Methods return an error if a policy rule forbids the path.
 #[derive(Debug)]
 pub(crate) struct PolicyState<'c> {
-    /// The user-initial-policy-set; None is that of anyPolicy alone.
+    /// The user-initial-policy-set. `None` stands for anyPolicy alone.
     initial: Option<&'c [Oid]>,
     explicit_policy: Count,
     policy_mapping: Count,
@@ -37,7 +37,8 @@ pub(crate) struct PolicyState<'c> {
 }
 
 impl<'c> PolicyState<'c> {
-    /// For a path of `length` certificates without the anchor, with the three flags of section 6.1.1: 6.1.2 (a), (d), (e) and (f).
+    /// Initializes the variables by 6.1.2 (a), (d), (e) and (f). `length` is the number of certificates on the path without the anchor. The three
+    /// flags are those of section 6.1.1.
     pub(crate) fn new(length: usize, initial: Option<&'c [Oid]>, explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> Self {
         let start = |at_once: bool| if at_once { 0 } else { length as Count + 1 };
         Self {
@@ -49,7 +50,7 @@ impl<'c> PolicyState<'c> {
         }
     }
 
-    /// 6.1.3 (d) to (f), for every certificate but the anchor.
+    /// Applies 6.1.3 (d) to (f). The caller calls it for every certificate except the anchor.
     pub(crate) fn process(&mut self, certificate: &'c Certificate, last: bool) -> Result<(), &'static str> {
         if certificate.decoded.certificate_policies.is_none() {
             self.graph.clear(); // (e)
@@ -65,7 +66,7 @@ impl<'c> PolicyState<'c> {
     fn next_depth(&self, certificate: &'c Certificate, last: bool) -> BTreeMap<&'c [u8], Node<'c>> {
         let policies = certificate.decoded.certificate_policies.as_deref().unwrap_or_default();
         let wildcard = self.graph.contains_key(ANY_POLICY);
-        // The parents that a policy would have: is one of them accepted?
+        // Maps each policy to whether one of its possible parents is accepted.
         let mut above: BTreeMap<&'c [u8], bool> = BTreeMap::new();
         for (policy, node) in &self.graph {
             for expected in node.expected.as_deref().unwrap_or(std::slice::from_ref(policy)) {
@@ -97,7 +98,7 @@ impl<'c> PolicyState<'c> {
             .is_none_or(|initial| initial.iter().any(|one| **one == *policy || **one == *ANY_POLICY))
     }
 
-    /// 6.1.4 (a) and (b), for every certificate but the last.
+    /// Applies 6.1.4 (a) and (b). The caller calls it for every certificate except the last.
     pub(crate) fn map(&mut self, certificate: &'c Certificate) -> Result<(), &'static str> {
         let mappings = certificate.decoded.policy_mappings.as_deref().unwrap_or_default();
         if mappings
@@ -129,7 +130,7 @@ impl<'c> PolicyState<'c> {
         Ok(())
     }
 
-    /// 6.1.4 (h), for every intermediate.
+    /// Applies 6.1.4 (h), for every intermediate.
     pub(crate) fn descend(&mut self, certificate: &Certificate) {
         if !certificate.self_issued() {
             self.explicit_policy = self.explicit_policy.saturating_sub(1);
@@ -138,7 +139,7 @@ impl<'c> PolicyState<'c> {
         }
     }
 
-    /// 6.1.4 (i) and (j), for every intermediate; RFC 5937 section 3.2 for an anchor.
+    /// Applies 6.1.4 (i) and (j) for an intermediate, or RFC 5937 section 3.2 for an anchor.
     pub(crate) fn restrict(&mut self, certificate: &Certificate) {
         if let Some(constraints) = certificate.decoded.policy_constraints {
             self.explicit_policy = self.explicit_policy.min(constraints.require_explicit.unwrap_or(Count::MAX));
@@ -149,7 +150,7 @@ impl<'c> PolicyState<'c> {
             .min(certificate.decoded.inhibit_any_policy.unwrap_or(Count::MAX));
     }
 
-    /// 6.1.5 (a), (b) and (g), for the last certificate.
+    /// Applies 6.1.5 (a), (b) and (g) to the last certificate.
     pub(crate) fn wrap_up(&mut self, certificate: &Certificate) -> Result<(), &'static str> {
         self.explicit_policy = self.explicit_policy.saturating_sub(1);
         if certificate
@@ -182,7 +183,7 @@ mod tests {
         certificate
     }
 
-    /// Through one authority to a signer, with an explicit policy asked for.
+    /// Returns whether policies allow the path through one authority to a signer, with explicit policies required.
     fn is_good(initial: Option<&[Oid]>, authority: &Certificate, signer: &Certificate) -> bool {
         let mut state = PolicyState::new(2, initial, true, false, false);
         let problem = state.process(authority, false).and_then(|()| state.map(authority));
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_meet_and_are_mapped() {
+    fn intersects_and_maps_policies() {
         let (ca, end) = (|| authority("mid", "root", 1), || leaf("end", "mid", 2));
         let (one, two): ([Oid; 1], [Oid; 1]) = ([ONE.into()], [TWO.into()]);
         assert!(is_good(None, &with(ca(), &[ONE], &[]), &with(end(), &[ONE], &[])));
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn any_policy_can_be_inhibited_below() {
+    fn authority_can_inhibit_any_policy_below() {
         let mut ca = with(authority("mid", "root", 1), &[ONE], &[]);
         let end = with(leaf("end", "mid", 2), &[ANY_POLICY], &[]);
         assert!(is_good(None, &ca, &end));
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_can_ask_for_an_explicit_policy() {
+    fn authority_can_require_an_explicit_policy() {
         let mut ca = authority("mid", "root", 1);
         ca.decoded.policy_constraints = Some(PolicyConstraints {
             require_explicit: Some(0),

@@ -1,11 +1,11 @@
-//! Certificates among which issuers are looked for.
+//! A collection of certificates in which searches look for issuers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::pki::x509::certificate::{Certificate, NameKey};
 
-/// Certificates by the name that they bear, each once, in order.
+/// Certificates by their subject, without duplicates, in the given order.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     by_subject: HashMap<NameKey, Vec<Arc<Certificate>>>,
@@ -23,17 +23,17 @@ impl Pool {
         Self { by_subject }
     }
 
-    /// Those that bear a name.
+    /// Returns the certificates with this subject.
     pub(crate) fn get(&self, subject: &NameKey) -> &[Arc<Certificate>] {
         self.by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
 
-    /// The one with the same octets.
+    /// Returns the certificate with the same bytes.
     pub(crate) fn find(&self, certificate: &Certificate) -> Option<&Arc<Certificate>> {
         self.get(&certificate.subject.key).iter().find(|own| own.der == certificate.der)
     }
 
-    /// All of them.
+    /// Returns an iterator over all certificates.
     #[cfg(test)]
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Certificate>> {
         self.by_subject.values().flatten()

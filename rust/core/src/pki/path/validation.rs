@@ -1,8 +1,8 @@
-//! Whether a path that hangs together may be relied on: RFC 5280 section 6.1, for one path from an anchor to a signer.
+//! Validation of one path from an anchor to a signer (RFC 5280 section 6.1), except for its signatures.
 //!
-//! A path is given signer first, anchor last; `chain[0]` is the signer. What concerns one certificate alone ([`check_signer`], [`check_certificate`],
-//! [`check_authority`], [`check_anchor`]) and the signatures are checked by [`crate::pki::path::building`] while it builds the path; what concerns the path as a whole is
-//! [`check_path`].
+//! The first certificate of a path is the signer and the last one is the anchor, so `chain[0]` is the signer. While [`crate::pki::path::building`]
+//! builds a path, it verifies the signatures and checks each certificate by itself ([`check_signer`], [`check_certificate`], [`check_authority`],
+//! [`check_anchor`]). [`check_path`] checks the path as a whole.
 
 // Python counterpart: `pki/path/validation.py`.
 
@@ -17,41 +17,42 @@ use crate::pki::x509::certificate::{Certificate, Count, KeyUsage, Oid};
 use crate::pki::x509::name_constraints::{self, PathConstraints};
 use crate::reasons::{Reason, Refusal};
 
-/// What section 6.1.1 asks of the caller, beside the path.
+/// The inputs of section 6.1.1 except for the path.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // the flags of the RFC
 pub(crate) struct Inputs {
-    /// Unix seconds; None leaves validity out (test suites only).
+    /// Time of the check in Unix seconds. With `None`, validity periods are ignored (test suites only).
     pub(crate) at: Option<i64>,
-    /// Extended key usage that the signer must have, and that authorities must not forbid; None for any.
+    /// Extended key usage that the signer must have and that authorities must not exclude. `None` allows any.
     pub(crate) purpose: Option<Cow<'static, [u8]>>,
-    /// Bits of which the signer's keyUsage must have one, where it has the extension; none for any.
+    /// Key usage bits. If the signer has the keyUsage extension, it must have one of them, unless the set is empty.
     pub(crate) key_usage: KeyUsage,
-    /// user-initial-policy-set; None is that of anyPolicy alone.
+    /// The user-initial-policy-set. `None` stands for anyPolicy alone.
     pub(crate) policies: Option<Vec<Oid>>,
-    /// The first of the three policy flags.
+    /// initial-explicit-policy.
     pub(crate) explicit_policy: bool,
-    /// The second.
+    /// initial-policy-mapping-inhibit.
     pub(crate) inhibit_mapping: bool,
-    /// The third.
+    /// initial-any-policy-inhibit.
     pub(crate) inhibit_any: bool,
-    /// Intermediates that are not self-issued, at most; None for no other limit than those of the authorities.
+    /// Maximum number of intermediates that are not self-issued. With `None`, only the certificates on the path limit it.
     pub(crate) max_path_length: Option<Count>,
-    /// An anchor's certificate must be valid.
+    /// Whether an anchor's certificate must be valid at the time of the check.
     pub(crate) anchor_validity: bool,
-    /// An anchor must have basic constraints, as every authority below it must; so none of version 1.
+    /// Whether an anchor must have basic constraints, as every authority below it must. Certificates of version 1 have none.
     pub(crate) anchor_authority: bool,
-    /// Apply what an anchor's certificate says of path length, key usage, purposes, names and policies (RFC 5937), and refuse critical extensions that are not
-    /// understood. Its other extensions, serial number and signature are nobody's business: it is trusted.
+    /// Whether an anchor's certificate constrains the path (RFC 5937) by its path length, key usage, extended key usage, name constraints and
+    /// policies, and whether unknown critical extensions in it are refused. Its other extensions, its serial number and its signature are never
+    /// checked, because it is trusted.
     pub(crate) anchor_constraints: bool,
-    /// anyExtendedKeyUsage will do for the signer too; authorities may always have it.
+    /// Whether anyExtendedKeyUsage is enough for the signer. It is always enough for authorities.
     pub(crate) any_purpose: bool,
-    /// Name constraints on DNS names hold for common names too, because the caller accepts those where there is no other name.
+    /// Whether name constraints on DNS names apply to common names too. Set it if the caller accepts common names.
     pub(crate) common_names: bool,
 }
 
 impl Inputs {
-    /// What is asked of a signer of documents at a time.
+    /// Returns the inputs for the signer of a document.
     pub(crate) const fn new(at: Option<i64>) -> Self {
         Self {
             at,
@@ -79,7 +80,7 @@ fn refuse(reason: Reason, index: usize, member: &str, detail: impl Into<Cow<'sta
     Err(Refusal::new(reason, format!("chain[{index}]{dot}{member}"), detail))
 }
 
-/// What holds for the signer and for every intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and no faults (4.1, 4.2.1).
+/// Makes the checks for the signer and for every intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and the rules of 4.1 and 4.2.1.
 pub(crate) fn check_certificate(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     check_validity(certificate, index, inputs)?;
     check_critical(certificate, index)?;
@@ -89,7 +90,7 @@ pub(crate) fn check_certificate(certificate: &Certificate, index: usize, inputs:
     }
 }
 
-/// What holds for the end of the path, beside [`check_certificate`]: 4.2.1.3 and 4.2.1.12.
+/// Makes the checks for the signer in addition to [`check_certificate`]: 4.2.1.3 and 4.2.1.12.
 pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result {
     let wanted = inputs.key_usage;
     if wanted.0 != 0 && certificate.decoded.key_usage.is_some_and(|usage| !usage.has_any(wanted)) {
@@ -105,9 +106,10 @@ pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result
     check_purpose(certificate, 0, inputs.purpose.as_deref(), inputs.any_purpose)
 }
 
-/// What holds for every intermediate, beside [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
+/// Makes the checks for every intermediate in addition to [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
 pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
-    // 6.1.4 (k): it says that it is an authority. One of version 1 or 2 cannot, and no other means are known here.
+    // 6.1.4 (k): the certificate must say that it belongs to an authority. Certificates of version 1 or 2 cannot say so, and this crate knows no
+    // other means.
     match certificate.decoded.basic_constraints {
         None => return refuse(Reason::NotACa, index, "basicConstraints", "absent"),
         Some(basic) if !basic.ca => return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE"),
@@ -116,8 +118,8 @@ pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &
     check_issuing(certificate, index, inputs)
 }
 
-/// What holds for an anchor that signed another certificate. RFC 5280 knows an anchor by name and key only (6.1.1 (d)); RFC 5937 lets its certificate
-/// constrain the path.
+/// Makes the checks for an anchor that signed another certificate. In RFC 5280, an anchor is only a name and a key (6.1.1 (d)). RFC 5937 allows its
+/// certificate to constrain the path.
 pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     if inputs.anchor_validity {
         check_validity(certificate, index, inputs)?;
@@ -129,20 +131,20 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
         return Ok(());
     }
     check_critical(certificate, index)?;
-    // Anchors of version 1 are authorities because they are anchors; one that says it is none, is none.
+    // Anchors of version 1 count as authorities because they are anchors. An anchor whose basic constraints deny it is not an authority.
     if certificate.decoded.basic_constraints.is_some_and(|basic| !basic.ca) {
         return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE");
     }
     check_issuing(certificate, index, inputs)
 }
 
-/// What holds for a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
+/// Checks a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and the number of
 /// authorities (6.1.4 (l), (m)).
 pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &mut Budget) -> Result {
     let [signer, above @ ..] = path else {
         return Ok(());
     };
-    let length = above.len().max(1); // of a signer that is its own anchor, 1
+    let length = above.len().max(1); // a signer that is its own anchor counts as 1
     let policies = |certificate: &Certificate| certificate.decoded.certificate_policies.as_ref().map_or(0, Vec::len);
     let mappings = |certificate: &Certificate| certificate.decoded.policy_mappings.as_ref().map_or(0, Vec::len);
     budget.spend_items(path.iter().map(|certificate| policies(certificate) + mappings(certificate)).sum())?;
@@ -171,7 +173,7 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
         let index = below + 1;
         let self_issued = authority.self_issued();
         if !self_issued {
-            // 6.1.3 (b), (c): a self-issued authority may bear any name
+            // 6.1.3 (b), (c): constraints do not apply to self-issued authorities
             constraints.check(authority, index, budget)?;
         }
         demand(policies.process(authority, false), Reason::Policy, index, "certificatePolicies")?;
@@ -193,12 +195,12 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
     demand(policies.wrap_up(signer), Reason::Policy, 0, "certificatePolicies")
 }
 
-/// Turn an error in words into a refusal.
+/// Converts an error text to a refusal.
 fn demand(outcome: std::result::Result<(), &'static str>, reason: Reason, index: usize, member: &str) -> Result {
     outcome.or_else(|problem| refuse(reason, index, member, problem))
 }
 
-/// 6.1.4 (m)
+/// Returns the maximum path length below this authority (6.1.4 (m)).
 fn lower(max_path_length: Count, authority: &Certificate) -> Count {
     authority
         .decoded
@@ -207,7 +209,7 @@ fn lower(max_path_length: Count, authority: &Certificate) -> Count {
         .map_or(max_path_length, |length| length.min(max_path_length))
 }
 
-/// 6.1.3 (a)(2); both ends are inclusive (4.1.2.5).
+/// Checks the validity period (6.1.3 (a)(2)). Both ends are inclusive (4.1.2.5).
 fn check_validity(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     let Some(at) = inputs.at else {
         return Ok(());
@@ -223,7 +225,7 @@ fn check_validity(certificate: &Certificate, index: usize, inputs: &Inputs) -> R
     Ok(())
 }
 
-/// 4.2: a critical extension is understood or the certificate refused.
+/// Refuses critical extensions that are not understood (4.2).
 fn check_critical(certificate: &Certificate, index: usize) -> Result {
     let unknown = certificate.unknown_critical.first();
     unknown.map_or(Ok(()), |oid| {
@@ -231,7 +233,7 @@ fn check_critical(certificate: &Certificate, index: usize) -> Result {
     })
 }
 
-/// What an authority's certificate must allow it.
+/// Checks that an authority's certificate allows it to issue certificates.
 fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     if certificate
         .decoded
@@ -240,7 +242,8 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
     {
         return refuse(Reason::KeyUsage, index, "keyUsage", "keyCertSign is not set"); // 6.1.4 (n)
     }
-    // Not in section 6, but what every verifier of server certificates does: purposes nest.
+    // Section 6 does not require this, but every verifier of server certificates does it: an authority's extended key usage limits the certificates
+    // below it.
     check_purpose(certificate, index, inputs.purpose.as_deref(), true)?;
     let constraints = certificate.decoded.name_constraints.as_ref();
     demand(
@@ -251,7 +254,7 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
     )
 }
 
-/// 4.2.1.12. That anyExtendedKeyUsage will not do for a server is of CA/Browser Forum Baseline Requirements 7.1.2.7.10.
+/// Checks the extended key usage (4.2.1.12). For servers, the CA/Browser Forum Baseline Requirements 7.1.2.7.10 do not accept anyExtendedKeyUsage.
 fn check_purpose(certificate: &Certificate, index: usize, purpose: Option<&[u8]>, any_purpose: bool) -> Result {
     let (Some(purpose), Some(purposes)) = (purpose, &certificate.decoded.extended_key_usage) else {
         return Ok(());

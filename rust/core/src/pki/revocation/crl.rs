@@ -1,7 +1,7 @@
-//! Reading certificate revocation lists (RFC 5280 section 5).
+//! Parser of certificate revocation lists (RFC 5280 section 5).
 //!
-//! What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
-//! [`CertificateList::unusable`]: a critical extension that nobody here understands, no number, no nextUpdate.
+//! Bytes that do not follow the grammar of a list are an error. A well-formed list that nobody may rely on by the RFC is parsed, and
+//! [`CertificateList::unusable`] contains the reason: an unknown critical extension, or no nextUpdate or CRL number.
 
 // Python counterpart: `pki/revocation/crl.py`.
 
@@ -20,7 +20,7 @@ use crate::pki::x509::extensions::read_authority_key_identifier;
 use crate::pki::x509::keys::read_algorithm;
 use crate::pki::x509::names::{read_general_names, read_name};
 
-/// `CRLReason` (section 5.3.1), by the codes; 7 is not used.
+/// The names of `CRLReason` (section 5.3.1) by their codes. Code 7 is not used.
 const REASON_CODES: [&str; 11] = [
     "unspecified",
     "keyCompromise",
@@ -35,15 +35,15 @@ const REASON_CODES: [&str; 11] = [
     "aACompromise",
 ];
 
-/// The reason of an entry that takes another entry back.
+/// The reason of an entry that removes an earlier entry.
 pub(crate) const REMOVED: &str = "removeFromCRL";
 
-/// INTEGER of any length and sign, to be compared: its contents in their shortest form.
+/// An INTEGER of any length and sign that can be compared, as its contents in the shortest form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Number(Box<[u8]>);
 
 impl Default for Number {
-    /// Zero.
+    /// Returns zero.
     fn default() -> Self {
         Self(Box::new([0]))
     }
@@ -75,17 +75,17 @@ impl PartialOrd for Number {
     }
 }
 
-/// Which certificates are revoked, and why: by the name of their issuer and their serial number.
+/// The revoked certificates, by issuer and serial number, with the reasons.
 #[derive(Debug, Default)]
 pub(crate) struct Revoked {
-    /// Numbers of the issuers.
+    /// A number for each issuer.
     issuers: HashMap<NameKey, usize>,
-    /// (Number of the issuer, contents of the serial number) -> the ASN.1 name of the reason.
+    /// The ASN.1 name of the reason, by the number of the issuer and the contents of the serial number.
     entries: HashMap<(usize, Box<[u8]>), &'static str>,
 }
 
 impl Revoked {
-    /// The ASN.1 name of the reason, or None if the certificate is not on the list. `serial` is the contents of the INTEGER.
+    /// Returns the ASN.1 name of the reason, or `None` if the certificate is not on the list. `serial` is the contents of the INTEGER.
     pub(crate) fn get(&self, issuer: &NameKey, serial: &[u8]) -> Option<&'static str> {
         let number = *self.issuers.get(issuer)?;
         self.entries.get(&(number, serial.into())).copied()
@@ -96,7 +96,7 @@ impl Revoked {
         *self.issuers.entry(issuer).or_insert(next)
     }
 
-    /// Of two entries for one certificate, a removal does not hide a revocation.
+    /// Adds an entry. If a certificate has two entries, a removal does not hide a revocation.
     fn add(&mut self, issuer: usize, serial: &[u8], reason: &'static str) {
         match self.entries.entry((issuer, serial.into())) {
             Entry::Occupied(mut there) if *there.get() == REMOVED => drop(there.insert(reason)),
@@ -106,50 +106,50 @@ impl Revoked {
     }
 }
 
-/// Section 5.1. Times are Unix seconds.
+/// A certificate revocation list (section 5.1). Times are Unix seconds.
 #[derive(Debug)]
 pub(crate) struct CertificateList {
-    /// Of the whole list.
+    /// DER of the whole list.
     pub(crate) der: Box<[u8]>,
-    /// Where in `der` the tbsCertList is, which is what was signed.
+    /// The range of `der` with the tbsCertList, which is the signed part.
     pub(crate) tbs: Range<usize>,
     pub(crate) signature_algorithm: AlgorithmIdentifier,
     pub(crate) signature: Box<[u8]>,
     pub(crate) issuer: Name,
     pub(crate) this_update: i64,
-    /// None where the field is absent; such a list is unusable.
+    /// `None` if the field is absent; such a list is unusable.
     pub(crate) next_update: Option<i64>,
     pub(crate) revoked: Revoked,
     /// cRLNumber.
     pub(crate) number: Option<Number>,
-    /// deltaCRLIndicator; None for a complete list.
+    /// deltaCRLIndicator. `None` for a complete list.
     pub(crate) base_number: Option<Number>,
     /// issuingDistributionPoint.
     pub(crate) scope: Option<IssuingDistributionPoint>,
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    /// Why nobody may rely on it.
+    /// The reason why nobody may rely on the list.
     pub(crate) unusable: Option<Cow<'static, str>>,
 }
 
 impl CertificateList {
-    /// The tbsCertList, which is what was signed.
+    /// Returns the tbsCertList, which is the signed part.
     pub(crate) fn tbs(&self) -> &[u8] {
         &self.der[self.tbs.clone()]
     }
 }
 
-/// Extensions of a list that are understood (section 5.2).
+/// The extensions of a list that are understood (section 5.2).
 #[derive(Default)]
 struct Known {
     number: Option<Number>,
     base_number: Option<Number>,
     scope: Option<IssuingDistributionPoint>,
     authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    /// The first critical extension, of the list or of an entry, that is not.
+    /// The object identifier of the first unknown critical extension of the list or of an entry.
     unknown: Option<String>,
 }
 
-/// The list that `der` is, to its last octet.
+/// Parses a list. `der` must contain nothing else.
 pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     let trail = Trail::new(0);
     let mut outer = Reader::new(der, &trail);
@@ -221,7 +221,8 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     })
 }
 
-/// Gives the object identifier, whether it is critical, and a reader of the value of each extension to `each`, which reads the value to its end.
+/// Calls `each` for every extension with its object identifier, whether it is critical, and a reader over its value. `each` must read the value to
+/// its end.
 fn read_extensions<'d, 't>(
     mut items: Reader<'d, 't>,
     mut each: impl FnMut(&'d [u8], bool, Reader<'d, 't>) -> der::Result<()>,
@@ -244,7 +245,7 @@ fn read_extensions<'d, 't>(
     Ok(())
 }
 
-/// Section 5.2.
+/// Reads one extension of a list (section 5.2).
 fn read_crl_extension(oid: &[u8], critical: bool, mut value: Reader<'_, '_>, known: &mut Known) -> der::Result<()> {
     match oid {
         oids::CRL_NUMBER => known.number = Some(value.integer("")?.into()),
@@ -261,7 +262,8 @@ fn read_crl_extension(oid: &[u8], critical: bool, mut value: Reader<'_, '_>, kno
     value.finish()
 }
 
-/// Section 5.3. The issuer of an entry of an indirect list is that of the entry before, unless it says otherwise (5.3.3).
+/// Reads the entries (section 5.3). In an indirect list, an entry has the issuer of the entry before it unless it specifies another one (section
+/// 5.3.3).
 fn read_entries(mut entries: Reader<'_, '_>, issuer: &Name, indirect: bool, unknown: &mut Option<String>) -> der::Result<Revoked> {
     let mut revoked = Revoked::default();
     let mut current = revoked.number_of(issuer.key.clone());

@@ -1,5 +1,5 @@
-//! Where the revocation list for a certificate is said to be: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and
-//! issuingDistributionPoint of revocation lists (section 5.2.5). Nothing is fetched; the names only tell which list speaks for which certificate.
+//! Distribution points of revocation lists: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and issuingDistributionPoint of lists
+//! (section 5.2.5). Nothing is fetched. The names only decide which list covers which certificate.
 
 // Python counterpart: `pki/revocation/distribution_points.py`.
 
@@ -17,10 +17,10 @@ pub(crate) struct Reasons(u16);
 
 impl Reasons {
     pub(crate) const NONE: Self = Self(0);
-    /// all-reasons of section 6.3.2: without the bit that is not used.
+    /// The all-reasons of section 6.3.2, without the unused bit.
     pub(crate) const ALL: Self = Self(0b1_1111_1110);
 
-    /// By their bits.
+    /// The names of the bits, in order.
     pub(crate) const NAMES: [&'static str; 9] = [
         "unused",
         "keyCompromise",
@@ -49,7 +49,7 @@ impl Reasons {
         Self(self.0 & !other.0)
     }
 
-    /// Names of those that are set, in order of the alphabet.
+    /// Returns the names of the set bits in alphabetical order.
     pub(crate) fn sorted_names(self) -> Vec<&'static str> {
         let mut names: Vec<_> = Self::NAMES
             .into_iter()
@@ -62,23 +62,23 @@ impl Reasons {
     }
 }
 
-/// The same for general names that are equal: of a directoryName its [`Name::key`], of any other the kind and the octets.
+/// A value that is the same for equal general names: [`Name::key`] for a directoryName, or else the kind and the octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Directory(NameKey),
     Other(GeneralNameKind, Box<[u8]>),
 }
 
-/// `DistributionPointName`: whole names, or the last part of one.
+/// A `DistributionPointName`: full names, or the last part of one.
 #[derive(Debug)]
 pub(crate) enum PointName {
     Full(Vec<GeneralName>),
-    /// nameRelativeToCRLIssuer, as the entries (one at most) that it adds to [`Name::key`].
+    /// nameRelativeToCRLIssuer, as the entries (at most one) that it adds to [`Name::key`].
     Relative(NameKey),
 }
 
 impl PointName {
-    /// What it is called, below the name of the list's issuer.
+    /// Returns the keys of the full names. A relative name is completed with the issuer of the list.
     pub(crate) fn keys(&self, issuer: &Name) -> HashSet<Key> {
         match self {
             Self::Full(names) => names.iter().map(key_of).collect(),
@@ -87,7 +87,7 @@ impl PointName {
     }
 }
 
-/// One member of cRLDistributionPoints. `reasons` are all where the field is absent.
+/// One member of cRLDistributionPoints. `reasons` contains all reasons if the field is absent.
 #[derive(Debug)]
 pub(crate) struct DistributionPoint {
     pub(crate) name: Option<PointName>,
@@ -96,7 +96,7 @@ pub(crate) struct DistributionPoint {
 }
 
 impl Default for DistributionPoint {
-    /// The one that every certificate has: the name of its issuer, for all reasons.
+    /// Returns the point that every certificate has: the name of its issuer, for all reasons.
     fn default() -> Self {
         Self {
             name: None,
@@ -107,7 +107,7 @@ impl Default for DistributionPoint {
 }
 
 impl DistributionPoint {
-    /// Distinguished names in cRLIssuer; None where the field is absent, so that the certificate's issuer is meant.
+    /// Returns the distinguished names in cRLIssuer. `None` means that the field is absent, so the certificate's issuer also issues the list.
     pub(crate) fn issuers(&self) -> Option<Vec<&Name>> {
         self.crl_issuer
             .as_ref()
@@ -115,7 +115,7 @@ impl DistributionPoint {
     }
 }
 
-/// What a revocation list is limited to. `only_some_reasons` are all where the field is absent.
+/// The scope of a revocation list. `only_some_reasons` contains all reasons if the field is absent.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // as in the grammar
 pub(crate) struct IssuingDistributionPoint {
@@ -135,7 +135,8 @@ pub(crate) fn key_of(name: &GeneralName) -> Key {
     }
 }
 
-/// The distribution points of a certificate; none where it has no such extension. An error if the extension does not follow its grammar.
+/// Returns the distribution points of a certificate, or an empty list if it has no such extension. Returns an error if the extension does not follow
+/// its grammar.
 pub(crate) fn points_of(certificate: &Certificate) -> der::Result<Vec<DistributionPoint>> {
     let Some(extension) = certificate
         .extensions
@@ -174,7 +175,7 @@ fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
     Ok(DistributionPoint { name, reasons, crl_issuer })
 }
 
-/// `IssuingDistributionPoint`, as the whole of what the reader has left.
+/// Reads an `IssuingDistributionPoint` to the end of the reader.
 pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> der::Result<IssuingDistributionPoint> {
     let der = reader.data[reader.pos..reader.stop].into();
     let mut members = reader.sequence("")?;
@@ -217,7 +218,7 @@ fn read_point_name(members: &mut Reader<'_, '_>) -> der::Result<Option<PointName
     Ok(Some(name))
 }
 
-/// BOOLEAN DEFAULT FALSE. Written out FALSE is no DER, but it means the same.
+/// Reads a BOOLEAN with the default FALSE. DER forbids an explicit FALSE, but it is accepted because it means the same.
 fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<bool> {
     let tag = primitive(number);
     if members.next_is(tag) {
@@ -227,7 +228,7 @@ fn read_flag(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> d
     }
 }
 
-/// `ReasonFlags`. Bits that have no name say nothing.
+/// Reads `ReasonFlags`. Bits without a name are ignored.
 fn read_reasons(members: &mut Reader<'_, '_>, field: &'static str, number: u8) -> der::Result<Reasons> {
     let (_, octets) = members.bits_as(primitive(number), field)?;
     Ok(Reasons(named_bits(octets)).and(Reasons::ALL))

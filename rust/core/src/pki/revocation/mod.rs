@@ -2,5 +2,5 @@
 
 pub(crate) mod crl;
 pub(crate) mod distribution_points;
-#[allow(clippy::module_inception)] // the name of its counterpart in Python
+#[allow(clippy::module_inception)] // its Python counterpart has the same name
 pub(crate) mod revocation;

@@ -1,12 +1,13 @@
-//! Whether a certificate on a path has been revoked, by revocation lists that the caller gives: RFC 5280 section 6.3. Nothing is fetched.
+//! The revocation check of the certificates on a path (RFC 5280 section 6.3). The caller provides the revocation lists; nothing is fetched.
 //!
-//! For each certificate below the anchor the lists are asked that speak for it: of its issuer or of the issuer that its distribution point names, of its kind,
-//! for the reasons that are still open, current at the time of the check, and signed by a key that may sign lists and is itself good under the same anchor. A
-//! list of changes (delta) counts together with the complete list that it continues. `certificateHold` is a revocation like any other.
+//! For each certificate below the anchor, the check uses the lists that cover it. Such a list comes from the certificate's issuer or from the issuer
+//! that its distribution point names, is meant for certificates of its kind, adds reasons that no other list has covered yet, is current at the time
+//! of the check, and is signed by a key that may sign lists and is itself valid under the same anchor. A delta list is used together with the
+//! complete list that it continues. `certificateHold` counts as a revocation like any other.
 //!
-//! The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each of them
-//! the newest list first. What an older list says is not asked for once a newer one has spoken. Lists that are equally new are all asked, and revoked in
-//! one of them is revoked.
+//! The order is fixed: first the distribution points in the order of the certificate, then the lists of its own issuer (the last step of section
+//! 6.3.3). For each of them, the newest list comes first. Once a newer list covers all reasons, older lists are not used. Lists that are equally new
+//! are all used, and a revocation in one of them counts.
 
 // Python counterpart: `pki/revocation/revocation.py`.
 
@@ -22,20 +23,20 @@ use crate::pki::signatures::signature::{self, Strength};
 use crate::pki::x509::certificate::{AuthorityKeyIdentifier, Certificate, KeyUsage, Name, NameKey};
 use crate::reasons::{Reason, Refusal};
 
-/// Issuers of lists that are asked about on behalf of one another.
+/// Maximum number of nested checks of issuers of lists. Each issuer's own status may depend on a list of another issuer.
 const MAX_NESTED: usize = 4;
 
-/// A list, and the number that it shares with lists of the same octets.
+/// A list and its number. Lists with the same bytes have the same number.
 #[derive(Debug)]
 struct Numbered {
     list: CertificateList,
     number: usize,
 }
 
-/// Revocation lists by their issuer, the newest first. Immutable.
+/// Revocation lists by their issuer, the newest first.
 #[derive(Debug)]
 pub(crate) struct Lists {
-    /// A certificate for which none of them speaks is refused.
+    /// Whether a certificate that no list covers is refused.
     required: bool,
     complete: HashMap<NameKey, Vec<Numbered>>,
     delta: HashMap<NameKey, Vec<Numbered>>,
@@ -46,7 +47,7 @@ fn newness(one: &CertificateList) -> (i64, Number) {
 }
 
 impl Lists {
-    /// `crls` in any order.
+    /// Creates the collection from lists in any order.
     pub(crate) fn new(mut crls: Vec<CertificateList>, required: bool) -> Self {
         let mut lists = Self {
             required,
@@ -72,7 +73,7 @@ impl Lists {
         self.complete.get(&issuer.key).map_or(&[], Vec::as_slice)
     }
 
-    /// Those that continue `base` (section 6.3.3 (c), and 5.2.4 on numbers).
+    /// Returns the delta lists that continue `base` (section 6.3.3 (c), and section 5.2.4 on their numbers).
     fn deltas(&self, base: &CertificateList) -> impl Iterator<Item = &Numbered> {
         self.delta
             .get(&base.issuer.key)
@@ -107,11 +108,11 @@ fn same_key(one: Option<&AuthorityKeyIdentifier>, other: Option<&AuthorityKeyIde
     }
 }
 
-/// Why a list does not tell the status of a certificate.
+/// The reason why a list does not tell the status of a certificate.
 enum Unfit {
-    /// Another list may do.
+    /// The list is not usable. Another list may be.
     Because(Cow<'static, str>),
-    /// The budget is spent: the end of the search.
+    /// The budget is spent, which ends the search.
     Spent(Refusal),
 }
 
@@ -127,10 +128,10 @@ impl From<&'static str> for Unfit {
     }
 }
 
-/// Verdicts on the signatures of lists, by the number of the list and the key. Belongs to one search for a path.
+/// Verdicts on the signatures of lists, by the number of the list and the key. They belong to one search for a path.
 pub(crate) type Signatures<'a> = HashMap<(usize, &'a [u8]), Result<(), Cow<'static, str>>>;
 
-/// Certificates whose own status is being asked for, so that none vouches for itself. Each once.
+/// The certificates whose status is being checked, without duplicates. None of them may confirm its own status.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending<'a>(Vec<&'a Arc<Certificate>>);
 
@@ -139,7 +140,7 @@ impl<'a> Pending<'a> {
         self.0.iter().any(|pending| pending.der == certificate.der)
     }
 
-    /// And this one.
+    /// Returns the same certificates and this one.
     pub(crate) fn with(&self, certificate: &'a Arc<Certificate>) -> Self {
         let mut more = self.clone();
         if !more.contains(certificate) {
@@ -149,23 +150,28 @@ impl<'a> Pending<'a> {
     }
 }
 
-/// What the check of revocation needs of the search for a path.
+/// The operations of the path search that the revocation check needs.
 pub(crate) trait Authorities<'a> {
-    /// Unix seconds; None leaves times out (test suites only).
+    /// Returns the time of the check in Unix seconds. With `None`, times are not checked (test suites only).
     fn at(&self) -> Option<i64>;
-    /// Which algorithms and keys are accepted, as for certificates.
+    /// Returns the requirements on algorithms and keys, which are the same as for certificates.
     fn strength(&self) -> Strength;
-    /// The budget of the search.
+    /// Returns the budget of the search.
     fn budget(&mut self) -> &mut Budget;
-    /// The signatures of lists that the search has verified so far.
+    /// Returns the verdicts on the signatures of lists that the search has verified so far.
     fn signatures(&mut self) -> &mut Signatures<'a>;
-    /// Certificates that bear a name, among which issuers of lists are looked for beside the path.
-    fn bearers(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
-    /// Return whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
-    fn vouch(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;
+    /// Returns the certificates with this subject. One of them may have issued a list, in addition to those on the path.
+    fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
+    /// Returns whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
+    fn may_sign_lists(
+        &mut self,
+        issuer: &'a Arc<Certificate>,
+        anchor: &'a Arc<Certificate>,
+        pending: &Pending<'a>,
+    ) -> Result<bool, Refusal>;
 }
 
-/// What the lists say of the certificates on paths that a search finds.
+/// The revocation check of one search for paths.
 pub(crate) struct Statuses<'a, 's, S> {
     pub(crate) lists: &'a Lists,
     pub(crate) pending: Pending<'a>,
@@ -173,21 +179,21 @@ pub(crate) struct Statuses<'a, 's, S> {
 }
 
 impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
-    /// Every certificate but the anchor, from the anchor down, so that what stands above has been asked about before. The refusal is for `revoked`,
-    /// `revocation-unknown` or `budget-spent`.
+    /// Checks every certificate except the anchor. It starts below the anchor, so the certificates above each one have been checked before. The
+    /// refusal is for `revoked`, `revocation-unknown` or `budget-spent`.
     pub(crate) fn check_path(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
         (0..path.len().saturating_sub(1))
             .rev()
             .try_for_each(|index| self.check(path, index))
     }
 
-    /// Section 6.3.3, for one certificate.
+    /// Checks one certificate (section 6.3.3).
     fn check(&mut self, path: &[&'a Arc<Certificate>], index: usize) -> Result<(), Refusal> {
         let (certificate, lists) = (path[index], self.lists);
         let mut covered = Reasons::NONE;
         let mut why = None;
-        // If its distribution points cannot be read, a list of the issuer that is not limited to one still tells. The last one is what every certificate has:
-        // its issuer's name, for all reasons.
+        // If the distribution points of the certificate are malformed, a list of its issuer that is not limited to one point can still tell. The
+        // point at the end applies to every certificate: the name of its issuer, for all reasons.
         let mut points = points_of(certificate).unwrap_or_default();
         points.push(DistributionPoint::default());
         for point in &points {
@@ -243,7 +249,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         ))
     }
 
-    /// The list may be relied on; the newest lists of changes that go with it and may be, too: several only if they are equally new.
+    /// Checks that the list may be relied on. Returns the newest delta lists that continue it and may be relied on. There can be several only if they
+    /// are equally new.
     fn read(
         &mut self,
         one: &'a Numbered,
@@ -289,7 +296,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         Ok(())
     }
 
-    /// (f), (g): the certificate of the key that signed. Those above on the path come first; they have been checked.
+    /// Returns the certificate of the key that signed the list (6.3.3 (f), (g)). Certificates above on the path come first, because they have been
+    /// checked already.
     fn signer(
         &mut self,
         one: &'a Numbered,
@@ -311,8 +319,8 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
                 Err(unfit) => why = unfit,
             }
         }
-        let asked = path[index];
-        for holder in self.search.bearers(name) {
+        let subject = path[index];
+        for holder in self.search.certificates_of(name) {
             if above.iter().any(|certificate| certificate.der == holder.der) {
                 continue;
             }
@@ -325,12 +333,15 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
                     continue;
                 }
             }
-            // Who is named as the issuer of the list for its own certificate is believed about itself; nobody else can be asked.
-            if holder.der == asked.der && self.pending.contains(asked) && point.crl_issuer.is_some() {
+            // A certificate that the distribution point names as the issuer of its own list may confirm its own status, because no other issuer can.
+            if holder.der == subject.der && self.pending.contains(subject) && point.crl_issuer.is_some() {
                 return Ok(holder);
             }
-            let pending = self.pending.with(asked);
-            if !pending.contains(holder) && pending.0.len() <= MAX_NESTED && self.search.vouch(holder, path[path.len() - 1], &pending)? {
+            let pending = self.pending.with(subject);
+            if !pending.contains(holder)
+                && pending.0.len() <= MAX_NESTED
+                && self.search.may_sign_lists(holder, path[path.len() - 1], &pending)?
+            {
                 return Ok(holder);
             }
             why = "the list's issuer is itself not good".into();
@@ -368,7 +379,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
     }
 }
 
-/// (b), (d): the reasons for which the list speaks for the certificate, found by this distribution point.
+/// Returns the reasons for which the list covers the certificate when it is found by this distribution point (6.3.3 (b), (d)).
 fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Certificate) -> Result<Reasons, Unfit> {
     let scope = one.scope.as_ref();
     if point.crl_issuer.is_some() && !scope.is_some_and(|scope| scope.indirect) {

@@ -7,7 +7,7 @@ use aws_lc_rs::digest as aws;
 use crate::asn1::oids;
 use crate::pki::signatures::sha512_224;
 
-/// A hash that is known. `signature.rs` says which of them are strong enough.
+/// A supported hash function. `signature.rs` decides which of them are strong enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
     Sha1,
@@ -20,7 +20,7 @@ pub(crate) enum Hash {
 }
 
 impl Hash {
-    /// By the object identifier of the digest.
+    /// Returns the hash with this object identifier.
     pub(crate) fn named(oid: &[u8]) -> Option<Self> {
         Some(match oid {
             oids::SHA1 => Self::Sha1,
@@ -34,7 +34,7 @@ impl Hash {
         })
     }
 
-    /// Such as `sha256` or `sha512_256`.
+    /// Returns the name, such as `sha256` or `sha512_256`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -47,7 +47,7 @@ impl Hash {
         }
     }
 
-    /// Octets of a digest.
+    /// Returns the length of a digest in bytes.
     pub(crate) const fn size(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -58,7 +58,7 @@ impl Hash {
         }
     }
 
-    /// Digest of the concatenation of `parts`.
+    /// Returns the digest of the concatenation of `parts`.
     pub(crate) fn digest(self, parts: &[&[u8]]) -> Digest {
         let algorithm = match self {
             Self::Sha1 => &aws::SHA1_FOR_LEGACY_USE_ONLY,
@@ -80,7 +80,7 @@ impl Hash {
     }
 }
 
-/// A digest of any of them.
+/// A digest of any supported hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Digest {
     octets: [u8; 64],

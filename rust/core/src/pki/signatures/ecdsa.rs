@@ -8,7 +8,7 @@ use crate::asn1::der::{Reader, Trail};
 use crate::pki::signatures::digests::Hash;
 use crate::pki::x509::certificate::Curve;
 
-/// Whether `signature`, the DER of an ECDSA-Sig-Value (RFC 3279 section 2.2.3), fits message and key. `point` is uncompressed and on the curve.
+/// Verifies `signature`, the DER of an ECDSA-Sig-Value (RFC 3279 section 2.2.3). `point` must be uncompressed and on the curve.
 pub(crate) fn verify(curve: Curve, point: &[u8], hash: Hash, message: &[u8], signature: &[u8]) -> bool {
     if !is_signature_value(signature) {
         return false;
@@ -26,13 +26,13 @@ pub(crate) fn verify(curve: Curve, point: &[u8], hash: Hash, message: &[u8], sig
         (Curve::P521, Hash::Sha256) => &aws::ECDSA_P521_SHA256_ASN1,
         (Curve::P521, Hash::Sha384) => &aws::ECDSA_P521_SHA384_ASN1,
         (Curve::P521, Hash::Sha512) => &aws::ECDSA_P521_SHA512_ASN1,
-        // Refused by `signature::check_algorithm` before anybody comes here.
+        // `signature::check_algorithm` refuses these hashes before.
         _ => return false,
     };
     aws::UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()
 }
 
-/// Two positive integers, in DER; whether they are below the order of the curve is for the library to say.
+/// Returns whether the signature is the DER of two positive integers. AWS-LC checks that they are below the order of the curve.
 fn is_signature_value(signature: &[u8]) -> bool {
     let trail = Trail::new(0);
     let mut reader = Reader::new(signature, &trail);

@@ -1,4 +1,4 @@
-//! The kernels of `imdskit-multibuffer`. Without the feature of that name there are none, and no key is one for them.
+//! The kernels of `imdskit-multibuffer`. Without the feature `multibuffer`, this module contains substitutes that support no key.
 
 #[cfg(not(feature = "multibuffer"))]
 pub(crate) use absent::{Job, Key, available, verify_many};
@@ -7,7 +7,7 @@ pub(crate) use imdskit_multibuffer::{Job, Key, available, verify_many};
 
 #[cfg(not(feature = "multibuffer"))]
 mod absent {
-    /// No such key exists.
+    /// A key type without values.
     #[derive(Debug)]
     pub(crate) enum Key {}
 

@@ -1,8 +1,8 @@
-//! RSA public keys and signatures (RFC 8017). Verification only: nothing here is secret.
+//! RSA public keys and signatures (RFC 8017). This module only verifies, so nothing in it is secret.
 //!
-//! The signatures that the service and its authorities make are verified by the kernels of `imdskit-multibuffer` where the processor has them, else by AWS-LC.
-//! What neither takes (small or huge keys, long exponents, rare hashes; without the kernels, RSASSA-PSS with a salt of another length than the digest) goes
-//! through one public operation on big integers and the blocks of RFC 8017.
+//! The kernels of `imdskit-multibuffer` verify the signatures of the service and its authorities if the processor supports them, or else AWS-LC does.
+//! Neither supports small or huge keys, long exponents and rare hashes. Without the kernels, RSASSA-PSS with a salt that is not as long as the digest
+//! is not supported either. For these, one public operation on big integers and the encodings of RFC 8017 are used.
 
 // Python counterpart: `pki/signatures/rsa.py`.
 
@@ -15,27 +15,28 @@ use num_bigint::BigUint;
 use crate::pki::signatures::digests::Hash;
 use crate::pki::signatures::kernels;
 
-/// No signature fits a key beyond these, for the time that one power takes would be the sender's to choose (CVE-2023-29409).
+/// Larger keys verify no signature, because the signer would otherwise decide how long a verification takes (CVE-2023-29409).
 const MAX_MODULUS_BITS: usize = 16384;
 const MAX_EXPONENT_BITS: usize = 64;
-/// The longest salt that parameters of RSASSA-PSS may ask for.
+/// Maximum salt length that the parameters of RSASSA-PSS may specify.
 pub(crate) const MAX_SALT: i64 = 2048;
-/// Octets of the longest block that the kernels take.
-pub(crate) const KERNEL_OCTETS: usize = 512;
+/// Size of the longest block that the kernels support, in bytes.
+pub(crate) const KERNEL_BYTES: usize = 512;
 
 static KERNELS: AtomicBool = AtomicBool::new(true);
 
-/// Whether the kernels are used where the processor has them. For tests and measurements of the way without them; no answer depends on it.
+/// Sets whether the kernels are used where the processor supports them. For tests and measurements of the code without them; no verdict depends on
+/// it.
 pub(crate) fn use_kernels(used: bool) {
     KERNELS.store(used, Ordering::Relaxed);
 }
 
-/// Whether they are.
+/// Returns whether the kernels are used.
 pub(crate) fn uses_kernels() -> bool {
     KERNELS.load(Ordering::Relaxed) && kernels::available()
 }
 
-/// `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2); `only_pss` is true for every such key.
+/// An RSA public key. `pss` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2). `only_pss` is true for every such key.
 #[derive(Debug)]
 pub(crate) struct RsaPublicKey {
     /// Big-endian, without leading zeros.
@@ -44,13 +45,13 @@ pub(crate) struct RsaPublicKey {
     pub(crate) exponent: Box<[u8]>,
     pub(crate) only_pss: bool,
     pub(crate) pss: Option<Box<[u8]>>,
-    /// For the library, by [`slot`].
+    /// The key as AWS-LC has parsed it for each of the [`ALGORITHMS`].
     prepared: [OnceLock<Option<aws::ParsedPublicKey>>; ALGORITHMS.len()],
     kernel: OnceLock<Option<kernels::Key>>,
 }
 
 impl RsaPublicKey {
-    /// Neither number is zero; both without leading zeros.
+    /// Creates a key. Both numbers must be positive and without leading zeros.
     pub(crate) fn new(modulus: &[u8], exponent: &[u8], only_pss: bool, pss: Option<&[u8]>) -> Self {
         Self {
             modulus: modulus.into(),
@@ -62,32 +63,32 @@ impl RsaPublicKey {
         }
     }
 
-    /// Of the modulus.
+    /// Returns the length of the modulus in bits.
     pub(crate) fn bits(&self) -> usize {
         bit_length(&self.modulus)
     }
 
-    /// Of the exponent.
+    /// Returns the length of the exponent in bits.
     pub(crate) fn exponent_bits(&self) -> usize {
         bit_length(&self.exponent)
     }
 
-    /// Whether the number is even.
+    /// Returns whether the modulus is even.
     pub(crate) fn has_even_modulus(&self) -> bool {
         is_even(&self.modulus)
     }
 
-    /// Whether the number is even.
+    /// Returns whether the exponent is even.
     pub(crate) fn has_even_exponent(&self) -> bool {
         is_even(&self.exponent)
     }
 
-    /// The exponent, if it has at most 64 bits.
+    /// Returns the exponent if it has at most 64 bits.
     pub(crate) fn small_exponent(&self) -> Option<u64> {
         (self.exponent.len() <= 8).then(|| self.exponent.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)))
     }
 
-    /// This key in the hands of the kernels; None where they do not take it.
+    /// Returns the key in the form that the kernels use, or `None` if they do not support it.
     pub(crate) fn kernel(&self) -> Option<&kernels::Key> {
         if !uses_kernels() {
             return None;
@@ -102,7 +103,7 @@ impl RsaPublicKey {
         self.kernel.get_or_init(prepare).as_ref()
     }
 
-    /// This key in the library's hands, for one of its [`ALGORITHMS`]; None where the library does not take it.
+    /// Returns the key as AWS-LC has parsed it for one of its [`ALGORITHMS`], or `None` if AWS-LC does not support it.
     fn prepared(&self, slot: usize) -> Option<&aws::ParsedPublicKey> {
         let prepare = || {
             let taken =
@@ -116,7 +117,7 @@ impl RsaPublicKey {
         self.prepared[slot].get_or_init(prepare).as_ref()
     }
 
-    /// RSAPublicKey (RFC 8017 appendix A.1.1).
+    /// Encodes the key as an RSAPublicKey (RFC 8017 appendix A.1.1).
     fn der(&self) -> Vec<u8> {
         let mut members = Vec::with_capacity(self.modulus.len() + 32);
         for number in [&self.modulus, &self.exponent] {
@@ -132,7 +133,7 @@ impl RsaPublicKey {
     }
 }
 
-/// What the library verifies: RSASSA-PKCS1-v1_5, and RSASSA-PSS with one hash for all and a salt as long as the digest.
+/// The algorithms that AWS-LC supports: RSASSA-PKCS1-v1_5, and RSASSA-PSS with one hash for all purposes and a salt as long as the digest.
 static ALGORITHMS: [&aws::RsaParameters; 6] = [
     &aws::RSA_PKCS1_2048_8192_SHA256,
     &aws::RSA_PKCS1_2048_8192_SHA384,
@@ -142,7 +143,7 @@ static ALGORITHMS: [&aws::RsaParameters; 6] = [
     &aws::RSA_PSS_2048_8192_SHA512,
 ];
 
-/// Place in [`ALGORITHMS`].
+/// Returns the index in [`ALGORITHMS`].
 fn slot(hash: Hash, pss: bool) -> Option<usize> {
     let place = match hash {
         Hash::Sha256 => 0,
@@ -153,7 +154,7 @@ fn slot(hash: Hash, pss: bool) -> Option<usize> {
     Some(place + if pss { 3 } else { 0 })
 }
 
-/// Of a big-endian number without leading zeros.
+/// Returns the length in bits of a big-endian number without leading zeros.
 fn bit_length(number: &[u8]) -> usize {
     number.first().map_or(0, |first| 8 * number.len() - first.leading_zeros() as usize)
 }
@@ -162,7 +163,7 @@ fn is_even(number: &[u8]) -> bool {
     number.last().is_none_or(|last| last & 1 == 0)
 }
 
-#[allow(clippy::cast_possible_truncation)] // each octet of the length is meant
+#[allow(clippy::cast_possible_truncation)] // keeps one byte of the length at a time
 fn push_header(der: &mut Vec<u8>, tag: u8, length: usize) {
     der.push(tag);
     if length < 0x80 {
@@ -175,7 +176,7 @@ fn push_header(der: &mut Vec<u8>, tag: u8, length: usize) {
     }
 }
 
-/// What stands before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1).
+/// Returns the DER of DigestInfo up to the digest (RFC 8017 section 9.2, note 1).
 const fn digest_info(hash: Hash) -> &'static [u8] {
     match hash {
         Hash::Sha1 => b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14",
@@ -188,7 +189,7 @@ const fn digest_info(hash: Hash) -> &'static [u8] {
     }
 }
 
-/// Fills `block` with the EMSA-PKCS1-v1_5 encoding of a digest (section 9.2). Returns false where there is no room for it.
+/// Fills `block` with the EMSA-PKCS1-v1_5 encoding of a digest (section 9.2). Returns false if the block is too short.
 pub(crate) fn encode(hash: Hash, digest: &[u8], block: &mut [u8]) -> bool {
     let info = digest_info(hash);
     let Some(padding) = block.len().checked_sub(info.len() + digest.len() + 3).filter(|octets| *octets >= 8) else {
@@ -203,10 +204,10 @@ pub(crate) fn encode(hash: Hash, digest: &[u8], block: &mut [u8]) -> bool {
     true
 }
 
-/// RSASSA-PKCS1-v1_5 (section 8.2.2).
+/// Verifies a signature with RSASSA-PKCS1-v1_5 (section 8.2.2).
 pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
     if let Some(kernel) = key.kernel() {
-        let mut block = [0; KERNEL_OCTETS];
+        let mut block = [0; KERNEL_BYTES];
         let block = &mut block[..kernel.octets()];
         return encode(hash, hash.digest(&[message]).as_ref(), block) && kernel.verify(signature, block);
     }
@@ -218,7 +219,7 @@ pub(crate) fn verify_pkcs1v15(key: &RsaPublicKey, hash: Hash, message: &[u8], si
         && public_operation(key, signature).is_some_and(|number| number == BigUint::from_bytes_be(&block))
 }
 
-/// RSASSA-PSS (sections 8.1.2 and 9.1.2) with MGF1. `salt_length` in octets.
+/// Verifies a signature with RSASSA-PSS (sections 8.1.2 and 9.1.2) and MGF1. `salt_length` is in bytes.
 pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_length: usize, message: &[u8], signature: &[u8]) -> bool {
     let em_bits = key.bits().saturating_sub(1);
     let em_length = em_bits.div_ceil(8);
@@ -249,11 +250,11 @@ pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_le
         .zip(mgf1(mgf_hash, h, masked.len()))
         .map(|(octet, mask)| octet ^ mask)
         .collect();
-    // The bits of the first octet that no number below the modulus has are zero: section 9.1.2 steps 6 and 9.
+    // The leading bits beyond the size of the modulus must be zero, and the mask is not applied to them (section 9.1.2 steps 6 and 9).
     if let Some(first) = db.first_mut() {
         *first &= 0xFF_u8 >> (8 * em_length - em_bits);
     }
-    // DB is zeros, a one octet, the salt (step 10).
+    // DB consists of zeros, a byte with the value 1, and the salt (step 10).
     let (padding, salt) = db.split_at(db.len() - salt_length);
     let Some((one, zeros)) = padding.split_last() else {
         return false;
@@ -265,7 +266,8 @@ pub(crate) fn verify_pss(key: &RsaPublicKey, hash: Hash, mgf_hash: Hash, salt_le
     hash.digest(&[&[0; 8], digest.as_ref(), salt]).as_ref() == h
 }
 
-/// RSAVP1 (section 5.2.2) on a signature of exactly the modulus' length; None where its number, or the key, is out of range.
+/// Applies RSAVP1 (section 5.2.2). Returns `None` if the signature is not exactly as long as the modulus, or if its number or the key is out of
+/// range.
 fn public_operation(key: &RsaPublicKey, signature: &[u8]) -> Option<BigUint> {
     if signature.len() != key.modulus.len() || key.bits() > MAX_MODULUS_BITS || key.exponent_bits() > MAX_EXPONENT_BITS {
         return None;
@@ -274,7 +276,7 @@ fn public_operation(key: &RsaPublicKey, signature: &[u8]) -> Option<BigUint> {
     (number < modulus).then(|| number.modpow(&BigUint::from_bytes_be(&key.exponent), &modulus))
 }
 
-/// Mask generation function (appendix B.2.1).
+/// Generates a mask (appendix B.2.1).
 fn mgf1(hash: Hash, seed: &[u8], length: usize) -> Vec<u8> {
     let mut mask = Vec::with_capacity(length + hash.size());
     for counter in 0_u32.. {

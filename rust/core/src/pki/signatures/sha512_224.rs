@@ -1,6 +1,7 @@
-//! SHA-512/224 (FIPS 180-4 sections 5.3.6.1 and 6.4), which AWS-LC does not offer. Nobody is known to sign with it, so this code is short, not fast.
+//! SHA-512/224 (FIPS 180-4 sections 5.3.6.1 and 6.4), which AWS-LC does not offer. No known CA signs with it, so this code is simple rather than
+//! fast.
 
-/// Octets of a block.
+/// Size of a block in bytes.
 const BLOCK: usize = 128;
 
 /// The initial value (section 5.3.6.1).
@@ -15,7 +16,7 @@ const INITIAL: [u64; 8] = [
     0x1112_E6AD_91D6_92A1,
 ];
 
-/// First 64 bits of the fractional parts of the cube roots of the first 80 primes (section 4.2.3).
+/// The first 64 bits of the fractional parts of the cube roots of the first 80 primes (section 4.2.3).
 const CONSTANTS: [u64; 80] = [
     0x428A_2F98_D728_AE22,
     0x7137_4491_23EF_65CD,
@@ -104,7 +105,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 28] {
     let mut message = parts.concat();
     let bits = 8 * message.len() as u128;
     message.push(0x80);
-    // Zeros up to the length, which takes the last 16 octets of the last block (section 5.1.2).
+    // Zeros pad the message up to its length, which takes the last 16 bytes of the last block (section 5.1.2).
     message.resize((message.len() + 16).next_multiple_of(BLOCK) - 16, 0);
     message.extend_from_slice(&bits.to_be_bytes());
     let state = message.chunks_exact(BLOCK).fold(INITIAL, compressed);
@@ -115,7 +116,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 28] {
     digest
 }
 
-/// The state after a block (section 6.4.2).
+/// Returns the state after a block (section 6.4.2).
 #[allow(clippy::many_single_char_names)] // the letters of the standard
 fn compressed(state: [u64; 8], block: &[u8]) -> [u64; 8] {
     let mut schedule = [0; 80];
@@ -147,7 +148,7 @@ mod tests {
     use super::digest;
 
     #[test]
-    fn digests_are_those_of_the_standard() {
+    fn digests_match_the_standard() {
         let million = [b'a'; 1000];
         for (parts, wanted) in [
             (&[][..], "6ed0dd02806fa89e25de060c19d3ac86cabb87d6a0ddd05c333b84f4"),

@@ -1,6 +1,6 @@
-//! Signatures by AlgorithmIdentifier, as certificates and messages name them (RFC 4055, RFC 5754, RFC 5758), and which of them are accepted.
+//! Signatures by the AlgorithmIdentifier of certificates and messages (RFC 4055, RFC 5754, RFC 5758).
 //!
-//! [`verify`] verifies a signature; [`check_algorithm`] and [`check_key`] are the policy.
+//! [`verify`] verifies a signature. [`check_algorithm`] and [`check_key`] decide which algorithms and keys are accepted.
 
 // Python counterpart: `pki/signatures/signature.py`.
 
@@ -21,7 +21,7 @@ const MAX_RSA_EXPONENT_BITS: usize = 32;
 /// DER of NULL.
 pub(crate) const NULL: &[u8] = &[der::NULL, 0];
 
-/// An [`AlgorithmIdentifier`] somewhere in a buffer.
+/// An [`AlgorithmIdentifier`] that borrows from a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Algorithm<'d> {
     pub(crate) oid: &'d [u8],
@@ -29,7 +29,7 @@ pub(crate) struct Algorithm<'d> {
 }
 
 impl AlgorithmIdentifier {
-    /// The same, borrowed.
+    /// Returns the identifier without copying it.
     pub(crate) fn borrowed(&self) -> Algorithm<'_> {
         Algorithm {
             oid: &self.oid,
@@ -38,16 +38,16 @@ impl AlgorithmIdentifier {
     }
 }
 
-/// Which algorithms and keys are accepted.
+/// The requirements on algorithms and keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strength {
-    /// The least number of bits of an RSA modulus.
+    /// Minimum size of an RSA modulus in bits.
     pub(crate) min_rsa_bits: u32,
-    /// Computes SHA-1 and SHA-224 instead of refusing them (test suites only).
+    /// Whether to accept SHA-1 and SHA-224 (test suites only).
     pub(crate) accept_weak: bool,
 }
 
-/// Why a signature is not good.
+/// The reason why a signature is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Algorithm,
@@ -73,7 +73,7 @@ pub(crate) struct PssParameters {
     salt_length: usize,
 }
 
-/// RSASSA-PKCS1-v1_5 with which hash.
+/// Returns the hash if the algorithm is RSASSA-PKCS1-v1_5.
 pub(crate) fn rsa_with(oid: &[u8]) -> Option<Hash> {
     Some(match oid {
         oids::SHA256_WITH_RSA => Hash::Sha256,
@@ -87,7 +87,7 @@ pub(crate) fn rsa_with(oid: &[u8]) -> Option<Hash> {
     })
 }
 
-/// ECDSA with which hash.
+/// Returns the hash if the algorithm is ECDSA.
 fn ecdsa_with(oid: &[u8]) -> Option<Hash> {
     Some(match oid {
         oids::ECDSA_WITH_SHA256 => Hash::Sha256,
@@ -99,12 +99,12 @@ fn ecdsa_with(oid: &[u8]) -> Option<Hash> {
     })
 }
 
-/// Verify a signature. Weak algorithms and keys are computed like all others.
+/// Verifies a signature. Weak algorithms and keys are allowed here.
 pub(crate) fn verify(algorithm: &AlgorithmIdentifier, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
     verify_with(scheme_of(algorithm.borrowed()), key, message, signature)
 }
 
-/// How a signature is reckoned.
+/// A signature scheme with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Pkcs1(Hash),
@@ -112,17 +112,17 @@ pub(crate) enum Scheme {
     Pss(PssParameters),
 }
 
-/// By algorithm and parameters; None if it is not known, or its parameters are wrong.
+/// Returns the scheme of an algorithm, or `None` if the algorithm is unknown or its parameters are wrong.
 pub(crate) fn scheme_of(algorithm: Algorithm<'_>) -> Option<Scheme> {
     if let Some(hash) = rsa_with(algorithm.oid) {
-        // RFC 4055 section 5: NULL is sent, its absence must be accepted.
+        // RFC 4055 section 5: the parameters are NULL, but their absence must be accepted.
         return algorithm
             .parameters
             .is_none_or(|parameters| parameters == NULL)
             .then_some(Scheme::Pkcs1(hash));
     }
     if let Some(hash) = ecdsa_with(algorithm.oid) {
-        // RFC 5758 section 3.2: parameters are absent.
+        // RFC 5758 section 3.2: the parameters are absent.
         return algorithm.parameters.is_none().then_some(Scheme::Ecdsa(hash));
     }
     if algorithm.oid == oids::RSASSA_PSS {
@@ -132,7 +132,7 @@ pub(crate) fn scheme_of(algorithm: Algorithm<'_>) -> Option<Scheme> {
     }
 }
 
-/// Verify a signature with what [`scheme_of`] returned for its algorithm.
+/// Verifies a signature with the result of [`scheme_of`].
 pub(crate) fn verify_with(scheme: Option<Scheme>, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Fault> {
     let good = match (scheme.ok_or(Fault::Algorithm)?, key) {
         (Scheme::Pkcs1(hash), PublicKey::Rsa(key)) if !key.only_pss => rsa::verify_pkcs1v15(key, hash, message, signature),
@@ -145,7 +145,7 @@ pub(crate) fn verify_with(scheme: Option<Scheme>, key: &PublicKey, message: &[u8
     if good { Ok(()) } else { Err(Fault::Signature) }
 }
 
-/// The hash that a signature algorithm prescribes; None if it is not known or prescribes none.
+/// Returns the hash that a signature algorithm specifies, or `None` if the algorithm is unknown or specifies none.
 pub(crate) fn hash_of(algorithm: Algorithm<'_>) -> Option<Hash> {
     if algorithm.oid == oids::RSASSA_PSS {
         return pss_parameters(algorithm.parameters).map(|parameters| parameters.hash);
@@ -157,7 +157,8 @@ const fn is_accepted(hash: Hash) -> bool {
     matches!(hash, Hash::Sha256 | Hash::Sha384 | Hash::Sha512)
 }
 
-/// Return an error, in words, unless the algorithm is accepted: known, with proper parameters, and with a hash of SHA-256 or above.
+/// Checks that the algorithm is accepted: it is known, its parameters are valid, and its hash is SHA-256 or stronger. The error describes the
+/// problem.
 pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'static, str>> {
     let unknown = || format!("{} is not known, or its parameters are not", oid_text(algorithm.oid));
     let strong = |hash: Hash| {
@@ -173,7 +174,7 @@ pub(crate) fn check_algorithm(algorithm: Algorithm<'_>) -> Result<(), Cow<'stati
     strong(hash_of(algorithm).ok_or_else(unknown)?)
 }
 
-/// Return an error, in words, unless the key is accepted: RSA of a proper size with a proper exponent, or on a curve that is known.
+/// Checks that the key is accepted: RSA with an accepted size and exponent, or a known elliptic curve. The error describes the problem.
 pub(crate) fn check_key(key: &PublicKey, min_rsa_bits: u32) -> Result<(), Cow<'static, str>> {
     let key = match key {
         PublicKey::Unsupported { oid, why } => return Err(format!("{}: {why}", oid_text(oid)).into()),
@@ -194,7 +195,7 @@ pub(crate) fn check_key(key: &PublicKey, min_rsa_bits: u32) -> Result<(), Cow<'s
     Ok(())
 }
 
-/// RSASSA-PSS-params, or None where they are absent (a signature must have them), malformed or of an unknown kind.
+/// Parses RSASSA-PSS-params. Returns `None` if they are absent (a signature must have them), malformed, or of an unknown kind.
 fn pss_parameters(der: Option<&[u8]>) -> Option<PssParameters> {
     let trail = Trail::new(0);
     let mut reader = Reader::new(der?, &trail);
@@ -204,7 +205,7 @@ fn pss_parameters(der: Option<&[u8]>) -> Option<PssParameters> {
     Some(parameters)
 }
 
-/// Members that are absent have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, 20 octets of salt, trailer 1.
+/// Reads the members. Absent members have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, a salt of 20 bytes, trailer 1.
 fn read_pss_parameters(mut members: Reader<'_, '_>) -> der::Result<Option<PssParameters>> {
     let (mut hash, mut mgf_hash) = (Some(Hash::Sha1), Some(Hash::Sha1));
     let (mut salt_length, mut trailer) = (Some(20), Some(1));
@@ -249,7 +250,7 @@ fn read_pss_parameters(mut members: Reader<'_, '_>) -> der::Result<Option<PssPar
     })
 }
 
-/// HashAlgorithm with NULL or absent parameters (RFC 4055 section 2.1).
+/// Reads a HashAlgorithm with NULL or absent parameters (RFC 4055 section 2.1).
 fn read_hash(reader: &mut Reader<'_, '_>) -> der::Result<Option<Hash>> {
     let mut algorithm = reader.sequence("")?;
     let hash = Hash::named(algorithm.oid("")?);
@@ -260,7 +261,7 @@ fn read_hash(reader: &mut Reader<'_, '_>) -> der::Result<Option<Hash>> {
     Ok(hash)
 }
 
-/// A key for RSASSA-PSS may fix its hashes and set a least salt length (RFC 4055 section 3.3).
+/// Returns whether the key allows these parameters. A key for RSASSA-PSS may specify its hashes and a minimum salt length (RFC 4055 section 3.3).
 fn allows(key: &RsaPublicKey, used: PssParameters) -> bool {
     if !key.only_pss || key.pss.is_none() {
         return true;

@@ -1,7 +1,7 @@
-//! What an X.509 certificate says, as values. Made by [`crate::pki::x509::parser`], read by everything that validates.
+//! Parsed X.509 certificates.
 //!
-//! Names of members are those of RFC 5280. Times are Unix seconds. Object identifiers are the
-//! contents of their DER ([`crate::asn1::oids`]); integers that may be of any length are theirs, in their shortest form.
+//! Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are the contents of their DER ([`crate::asn1::oids`]). Integers of
+//! any length are the contents of their DER too, in the shortest form.
 
 // Python counterpart: `pki/x509/certificate.py`.
 
@@ -9,13 +9,13 @@ use std::borrow::Cow;
 
 use crate::pki::signatures::rsa::RsaPublicKey;
 
-/// Contents of an OBJECT IDENTIFIER.
+/// The contents of an OBJECT IDENTIFIER.
 pub(crate) type Oid = Box<[u8]>;
 
-/// (Extension or field, what is wrong) of a value that is well-formed and breaks a rule.
+/// An extension or field that is well-formed but breaks a rule, and the description of the problem.
 pub(crate) type CertificateFault = (Cow<'static, str>, Cow<'static, str>);
 
-/// RFC 5280 section 4.1.1.2. `parameters` is the DER of the ANY.
+/// An AlgorithmIdentifier (RFC 5280 section 4.1.1.2). `parameters` is the DER of the ANY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AlgorithmIdentifier {
     pub(crate) oid: Oid,
@@ -23,7 +23,7 @@ pub(crate) struct AlgorithmIdentifier {
     pub(crate) der: Box<[u8]>,
 }
 
-/// A named curve that is accepted.
+/// An accepted named curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Curve {
     P256,
@@ -35,12 +35,12 @@ pub(crate) enum Curve {
 #[derive(Debug)]
 pub(crate) enum PublicKey {
     Rsa(Box<RsaPublicKey>),
-    /// The point is on the curve, in uncompressed form.
+    /// An elliptic curve key. The point is on the curve, in uncompressed form.
     Ec {
         curve: Curve,
         point: Box<[u8]>,
     },
-    /// A key of a kind that is parsed over but never used: DSA, EdDSA, explicit curves, points off the curve. `why` is for the log.
+    /// A key that this crate parses but cannot use: DSA, EdDSA, explicit curves, or a point that is not on its curve. `why` is for logs.
     Unsupported {
         oid: Oid,
         why: &'static str,
@@ -50,9 +50,9 @@ pub(crate) enum PublicKey {
 /// A distinguished name.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
-    /// Of the whole Name.
+    /// DER of the whole Name.
     pub(crate) der: Box<[u8]>,
-    /// The same for names that RFC 5280 section 7.1 calls equal; one entry for each relative distinguished name, in order.
+    /// A value that is the same for names that are equal by RFC 5280 section 7.1. It has one entry for each relative distinguished name, in order.
     pub(crate) key: NameKey,
     /// Values of the CN attributes, in order.
     pub(crate) common_names: Vec<String>,
@@ -63,7 +63,7 @@ pub(crate) struct Name {
 /// See [`Name::key`].
 pub(crate) type NameKey = Vec<Vec<u8>>;
 
-/// The kinds of RFC 5280 section 4.2.1.6, in the order of their tags.
+/// The kinds of general names (RFC 5280 section 4.2.1.6), in the order of their tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GeneralNameKind {
     OtherName,
@@ -78,7 +78,7 @@ pub(crate) enum GeneralNameKind {
 }
 
 impl GeneralNameKind {
-    /// The ASN.1 name.
+    /// Returns the ASN.1 name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::OtherName => "otherName",
@@ -94,7 +94,7 @@ impl GeneralNameKind {
     }
 }
 
-/// RFC 5280 section 4.2.1.6. `value` is the content octets; those of the IA5String kinds are ASCII. `name` is there for directoryName only.
+/// A general name (RFC 5280 section 4.2.1.6). `value` is its contents. IA5String kinds contain only ASCII. Only a directoryName has a `name`.
 #[derive(Clone, Debug)]
 pub(crate) struct GeneralName {
     pub(crate) kind: GeneralNameKind,
@@ -103,13 +103,13 @@ pub(crate) struct GeneralName {
 }
 
 impl GeneralName {
-    /// Of the IA5String kinds.
+    /// Returns the text of a name that is an IA5String.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.value).unwrap_or_default()
     }
 }
 
-/// A number of certificates or of labels: INTEGER (0..MAX), where what does not fit is as good as the greatest that does.
+/// A number of certificates or labels, INTEGER (0..MAX). Larger values are replaced by the maximum, which has the same effect.
 pub(crate) type Count = u64;
 
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ pub(crate) struct BasicConstraints {
     pub(crate) path_length: Option<Count>,
 }
 
-/// Bits of keyUsage (RFC 5280 section 4.2.1.3): bit 0 of the extension is the lowest.
+/// The bits of keyUsage (RFC 5280 section 4.2.1.3). The lowest bit is bit 0 of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyUsage(pub(crate) u16);
 
@@ -128,7 +128,7 @@ impl KeyUsage {
     pub(crate) const KEY_CERT_SIGN: Self = Self(1 << 5);
     pub(crate) const CRL_SIGN: Self = Self(1 << 6);
 
-    /// Whether one of the bits of `other` is set.
+    /// Returns whether one of the bits of `other` is set.
     pub(crate) const fn has_any(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -180,7 +180,7 @@ pub(crate) struct Extension {
     pub(crate) value: Box<[u8]>,
 }
 
-/// The decoded extensions of one certificate. The first of a kind counts.
+/// The decoded extensions of one certificate. If an extension is repeated, the first one counts.
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
     pub(crate) basic_constraints: Option<BasicConstraints>,
@@ -191,23 +191,22 @@ pub(crate) struct Extensions {
     pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
     pub(crate) name_constraints: Option<NameConstraints>,
     pub(crate) certificate_policies: Option<Vec<Oid>>,
-    /// (issuerDomainPolicy, subjectDomainPolicy).
+    /// Pairs of issuerDomainPolicy and subjectDomainPolicy.
     pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
     pub(crate) policy_constraints: Option<PolicyConstraints>,
     pub(crate) inhibit_any_policy: Option<Count>,
     pub(crate) ca_issuers: Option<Vec<String>>,
 }
 
-/// RFC 5280 section 4.1. Extensions that path validation needs are decoded; an absent one is None.
+/// A certificate (RFC 5280 section 4.1). Extensions that path validation needs are decoded; an absent extension is `None`.
 #[derive(Debug)]
 #[allow(clippy::struct_field_names)] // names of the RFC
 pub(crate) struct Certificate {
-    /// Of the whole certificate.
+    /// DER of the whole certificate.
     pub(crate) der: Box<[u8]>,
-    /// Where in `der` the tbsCertificate is, which is what was signed.
+    /// The range of `der` with the tbsCertificate, which is the signed part.
     pub(crate) tbs: std::ops::Range<usize>,
-    /// 1, 2 or 3.
-    /// Contents of the INTEGER.
+    /// The contents of the serial number's INTEGER.
     pub(crate) serial: Box<[u8]>,
     pub(crate) signature_algorithm: AlgorithmIdentifier,
     pub(crate) signature: Box<[u8]>,
@@ -220,19 +219,19 @@ pub(crate) struct Certificate {
     pub(crate) public_key: PublicKey,
     pub(crate) extensions: Vec<Extension>,
     pub(crate) decoded: Extensions,
-    /// Critical extensions that nothing here understands.
+    /// Critical extensions that this crate does not understand.
     pub(crate) unknown_critical: Vec<Oid>,
-    /// Of values that are well-formed DER but break RFC 5280 in a way that a path validator must refuse and a parser may read.
+    /// Values that are well-formed DER but break RFC 5280. A parser may accept them, but path validation must refuse them.
     pub(crate) faults: Vec<CertificateFault>,
 }
 
 impl Certificate {
-    /// Issuer and subject are the same name (RFC 5280 section 6.1).
+    /// Returns whether issuer and subject are the same name (RFC 5280 section 6.1).
     pub(crate) fn self_issued(&self) -> bool {
         self.issuer.key == self.subject.key
     }
 
-    /// The tbsCertificate, which is what was signed.
+    /// Returns the tbsCertificate, which is the signed part.
     pub(crate) fn tbs(&self) -> &[u8] {
         &self.der[self.tbs.clone()]
     }

@@ -1,6 +1,6 @@
-//! Certificate extensions, decoded (RFC 5280 section 4.2).
+//! Decoding of certificate extensions (RFC 5280 section 4.2).
 //!
-//! What is said here is their grammar: a value that does not follow it is a [`der::DerError`]. Rules on values that do are in [`crate::pki::x509::rules`].
+//! This module checks their grammar: a value that does not follow it is a [`der::DerError`]. [`crate::pki::x509::rules`] checks well-formed values.
 
 // Python counterpart: `pki/x509/extensions.py`.
 
@@ -13,10 +13,10 @@ use crate::pki::x509::certificate::{
 };
 use crate::pki::x509::names::{read_general_name, read_general_names};
 
-/// Of a list inside one extension whose items path validation compares with one another.
+/// Maximum number of items in a list whose items path validation compares with one another.
 const MAX_ITEMS: usize = 1024;
 
-/// Whether an extension is understood, and so may be critical.
+/// Returns whether an extension is understood. Only such extensions may be critical.
 pub(crate) fn is_understood(oid: &[u8]) -> bool {
     matches!(
         oid,
@@ -36,7 +36,7 @@ pub(crate) fn is_understood(oid: &[u8]) -> bool {
 }
 
 impl Extensions {
-    /// Decode one value, to its end. Extensions that nothing here knows may hold anything.
+    /// Decodes one value, to its end. Unknown extensions may contain anything.
     pub(crate) fn decode(&mut self, oid: &[u8], mut value: Reader<'_, '_>) -> der::Result<()> {
         let reader = &mut value;
         match oid {
@@ -56,7 +56,7 @@ impl Extensions {
             oids::INHIBIT_ANY_POLICY => keep(&mut self.inhibit_any_policy, count(reader, INTEGER, "")?),
             oids::AUTHORITY_INFO_ACCESS => keep(&mut self.ca_issuers, authority_info_access(reader)?),
             oids::ISSUER_ALT_NAME => drop(read_general_names(reader.sequence("")?)?),
-            // Well-formed and a SEQUENCE; what it says is of no use to us.
+            // A well-formed SEQUENCE is enough. `distribution_points.rs` reads its contents.
             oids::CRL_DISTRIBUTION_POINTS if !reader.next_is(SEQUENCE) => return Err(reader.fault("Not a SEQUENCE.", "")),
             oids::CRL_DISTRIBUTION_POINTS => drop(reader.any("")?),
             _ => return Ok(()),
@@ -69,7 +69,7 @@ fn keep<T>(member: &mut Option<T>, value: T) {
     member.get_or_insert(value);
 }
 
-/// What `read` reads, given the reader and a field, up to the end of the reader.
+/// Reads values with `read`, given the reader and a field, to the end of the reader.
 fn items<'d, 't, T>(mut reader: Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't>, Field) -> der::Result<T>) -> der::Result<Vec<T>> {
     let mut found = Vec::new();
     while !reader.is_empty() {
@@ -81,12 +81,13 @@ fn items<'d, 't, T>(mut reader: Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't
     Ok(found)
 }
 
-/// A SEQUENCE OF what `read` reads.
+/// Reads a SEQUENCE of values with `read`.
 fn list<'d, 't, T>(reader: &mut Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't>, Field) -> der::Result<T>) -> der::Result<Vec<T>> {
     items(reader.sequence("")?, read)
 }
 
-/// FALSE is the default, which is not written (X.690 section 11.5); but authorities have written it, and it means the same.
+/// Reads basic constraints. DER omits FALSE because it is the default (X.690 section 11.5). An explicit FALSE is accepted, because authorities have
+/// written it and it means the same.
 fn basic_constraints(reader: &mut Reader<'_, '_>) -> der::Result<BasicConstraints> {
     let mut members = reader.sequence("")?;
     let ca = if members.next_is(BOOLEAN) { members.boolean("cA")? } else { false };
@@ -145,7 +146,7 @@ fn name_constraints(reader: &mut Reader<'_, '_>) -> der::Result<NameConstraints>
     Ok(NameConstraints { permitted, excluded })
 }
 
-/// GeneralSubtrees: one at least.
+/// Reads GeneralSubtrees, which must not be empty.
 fn subtrees(reader: Reader<'_, '_>) -> der::Result<Vec<GeneralSubtree>> {
     if reader.is_empty() {
         return Err(reader.fault("An empty list of subtrees.", ""));
@@ -168,7 +169,7 @@ fn subtrees(reader: Reader<'_, '_>) -> der::Result<Vec<GeneralSubtree>> {
     })
 }
 
-/// Reads a `PolicyInformation`. Its qualifiers are checked for form only: path validation does not use them.
+/// Reads a `PolicyInformation`. Only the form of its qualifiers is checked, because path validation does not use them.
 fn policy_identifier(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<Oid> {
     let mut information = reader.sequence(field)?;
     let policy = information.oid("policyIdentifier")?.into();
@@ -217,7 +218,7 @@ fn policy_constraints(reader: &mut Reader<'_, '_>) -> der::Result<PolicyConstrai
     })
 }
 
-/// INTEGER (0..MAX), as numbers of certificates are.
+/// Reads an INTEGER (0..MAX) that is a number of certificates.
 fn count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Result<Count> {
     let pos = reader.pos;
     let number = reader.integer_as(tag, field)?;
@@ -227,7 +228,7 @@ fn count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Resu
     Ok(number.small().and_then(|number| Count::try_from(number).ok()).unwrap_or(Count::MAX))
 }
 
-/// Addresses of certificates of the issuer; other access methods and locations are passed over.
+/// Reads the addresses of the issuer's certificates. Other access methods and locations are skipped.
 fn authority_info_access(reader: &mut Reader<'_, '_>) -> der::Result<Vec<String>> {
     let descriptions = list(reader, |reader, field| {
         let mut description = reader.sequence(field)?;

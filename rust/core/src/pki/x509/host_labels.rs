@@ -1,6 +1,6 @@
-//! Host names and mail addresses as text: labels, and what stands on both sides of the at sign.
+//! Host names and mail addresses as text: their labels, and their parts before and after the at sign.
 
-/// Small letters, the most significant label first.
+/// Converts a host name to lower case and reverses its labels, so that the most significant label comes first.
 pub(crate) fn labels(host: &[u8]) -> Vec<u8> {
     let host = host.strip_suffix(b".").unwrap_or(host);
     let mut reversed = Vec::with_capacity(host.len());
@@ -13,13 +13,13 @@ pub(crate) fn labels(host: &[u8]) -> Vec<u8> {
     reversed
 }
 
-/// Where each label ends, so where the names above a name end.
+/// Returns the end of each label. The parent domains of a name end there.
 pub(crate) fn ends_of_labels(labels: &[u8]) -> impl Iterator<Item = usize> {
     let dots = labels.iter().enumerate().filter(|(_, octet)| **octet == b'.').map(|(end, _)| end);
     dots.chain((!labels.is_empty()).then_some(labels.len()))
 }
 
-/// What stands before the last at sign, and after it; all where there is none.
+/// Splits an address at the last at sign. Without an at sign, the first part is the whole address.
 pub(crate) fn mailbox_of(address: &[u8]) -> (&[u8], &[u8]) {
     match address.iter().rposition(|octet| *octet == b'@') {
         Some(at) => (&address[..at], &address[at + 1..]),
@@ -27,12 +27,12 @@ pub(crate) fn mailbox_of(address: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Labels of letters, digits, underscores and, between them, hyphens; none empty or too long.
+/// Returns whether a name consists of labels of letters, digits, underscores and inner hyphens. No label may be empty or too long.
 pub(crate) fn is_host(name: &[u8]) -> bool {
     name.len() <= 253 && name.split(|octet| *octet == b'.').all(is_label)
 }
 
-/// One such label.
+/// Returns whether this is one such label.
 pub(crate) fn is_label(label: &[u8]) -> bool {
     let end = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
     label.len() <= 63
@@ -41,7 +41,7 @@ pub(crate) fn is_label(label: &[u8]) -> bool {
         && label.iter().all(|octet| end(octet) || *octet == b'-')
 }
 
-/// A host that is not an IPv4 address.
+/// Returns whether this is a host name and not an IPv4 address.
 pub(crate) fn is_named_host(name: &[u8]) -> bool {
     is_host(name) && !name.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.')
 }

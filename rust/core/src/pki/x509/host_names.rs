@@ -1,13 +1,13 @@
-//! DNS names of a signer, compared with those of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
+//! Comparison of a signer's DNS names with the domain of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
 //!
-//! Names are compared label by label, never as text with a suffix.
+//! Names are compared label by label, never by their suffix as text.
 
 // Python counterpart: `pki/x509/host_names.py`.
 
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind};
 use crate::pki::x509::host_labels::is_label;
 
-/// Whether the text is a DNS name: two labels at least, none empty or with other characters. A wildcard may be the first.
+/// Returns whether the text is a DNS name with at least two labels. The first label may be a wildcard.
 fn is_dns_name(name: &str) -> bool {
     let Some((first, rest)) = name.split_once('.') else {
         return false;
@@ -15,8 +15,8 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && rest.split('.').all(|label| is_label(label.as_bytes())) && (first == "*" || is_label(first.as_bytes()))
 }
 
-/// The DNS names of a certificate: those of its subject alternative name. Its common names only where the caller allows it, and the certificate has no
-/// subject alternative name at all.
+/// Returns the DNS names in the subject alternative name of a certificate. If the certificate has no subject alternative name and the caller allows
+/// it, returns its common names instead.
 pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> Vec<&str> {
     match &certificate.decoded.subject_alt_name {
         Some(names) => names
@@ -29,8 +29,8 @@ pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> V
     }
 }
 
-/// The first DNS name of the certificate that is `domain` or lies below it. A wildcard stands for names below its parent, so its parent must be the domain or
-/// lie below it.
+/// Returns the first DNS name of the certificate that is `domain` or lies below it. A wildcard stands for names below its parent, so its parent must
+/// be the domain or lie below it.
 pub(crate) fn matching_name(certificate: &Certificate, domain: &str, allow_common_name: bool) -> Option<String> {
     let wanted = domain.to_lowercase();
     let lies_below = |name: &&str| {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_dns_name() {
+    fn recognizes_dns_names() {
         let long = format!("{}.com", "a".repeat(63));
         for name in ["a.b", "*.example.com", "_dmarc.example.com", "A-1.example.COM", long.as_str()] {
             assert!(is_dns_name(name), "{name}");

@@ -14,7 +14,7 @@ use crate::pki::signatures::rsa::RsaPublicKey;
 use crate::pki::signatures::signature::{Algorithm, NULL};
 use crate::pki::x509::certificate::{AlgorithmIdentifier, Curve, PublicKey};
 
-/// AlgorithmIdentifier: an object identifier and at most one element of parameters.
+/// Reads an AlgorithmIdentifier: an object identifier and at most one element of parameters.
 pub(crate) fn read_algorithm(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<AlgorithmIdentifier> {
     let pos = reader.pos;
     let algorithm = borrow_algorithm(reader, field)?;
@@ -25,7 +25,7 @@ pub(crate) fn read_algorithm(reader: &mut Reader<'_, '_>, field: impl Into<Field
     })
 }
 
-/// The same without a copy.
+/// Reads an AlgorithmIdentifier without copying it.
 pub(crate) fn borrow_algorithm<'d>(reader: &mut Reader<'d, '_>, field: impl Into<Field>) -> der::Result<Algorithm<'d>> {
     let mut algorithm = reader.sequence(field)?;
     let oid = algorithm.oid("algorithm")?;
@@ -34,7 +34,7 @@ pub(crate) fn borrow_algorithm<'d>(reader: &mut Reader<'d, '_>, field: impl Into
     Ok(Algorithm { oid, parameters })
 }
 
-/// The key of a whole SubjectPublicKeyInfo.
+/// Parses a whole SubjectPublicKeyInfo.
 #[cfg(feature = "parts")]
 pub(crate) fn parse_public_key(spki: &[u8]) -> der::Result<PublicKey> {
     let trail = Trail::new(0);
@@ -44,7 +44,7 @@ pub(crate) fn parse_public_key(spki: &[u8]) -> der::Result<PublicKey> {
     Ok(key)
 }
 
-/// The key of a SubjectPublicKeyInfo. A key of a kind that is not used here is [`PublicKey::Unsupported`]; an RSA key that is no RSAPublicKey is malformed.
+/// Reads the key of a SubjectPublicKeyInfo. A key of another kind is [`PublicKey::Unsupported`]. An RSA key that is not an RSAPublicKey is an error.
 pub(crate) fn read_public_key(reader: &mut Reader<'_, '_>) -> der::Result<PublicKey> {
     let mut info = reader.sequence("subjectPublicKeyInfo")?;
     let algorithm = read_algorithm(&mut info, "algorithm")?;
@@ -65,7 +65,7 @@ pub(crate) fn read_public_key(reader: &mut Reader<'_, '_>) -> der::Result<Public
     }
 }
 
-/// RSAPublicKey: modulus and exponent, both positive (RFC 3279 section 2.3.1).
+/// Reads an RSAPublicKey. Modulus and exponent must be positive (RFC 3279 section 2.3.1).
 fn read_rsa(mut reader: Reader<'_, '_>, pss: Option<&[u8]>, only_pss: bool) -> der::Result<PublicKey> {
     let mut key = reader.sequence("")?;
     reader.finish()?;
@@ -82,7 +82,8 @@ fn read_rsa(mut reader: Reader<'_, '_>, pss: Option<&[u8]>, only_pss: bool) -> d
     ))))
 }
 
-/// A point in uncompressed form on a named curve, and really on it (RFC 5480 sections 2.1.1 and 2.2; SEC 1 section 3.2.2); or why it is none.
+/// Returns a key on a named curve. Its point must be uncompressed and on the curve (RFC 5480 sections 2.1.1 and 2.2; SEC 1 section 3.2.2). The error
+/// describes the problem.
 fn elliptic(parameters: Option<&[u8]>, point: &[u8]) -> Result<PublicKey, &'static str> {
     let (curve, octets, algorithm): (_, usize, &'static EcdsaVerificationAlgorithm) = match parameters.and_then(named_curve) {
         Some(oids::SECP256R1) => (Curve::P256, 32, &ECDSA_P256_SHA256_ASN1),
@@ -93,7 +94,7 @@ fn elliptic(parameters: Option<&[u8]>, point: &[u8]) -> Result<PublicKey, &'stat
     if point.len() != 1 + 2 * octets || point[0] != 0x04 {
         return Err("not an uncompressed point");
     }
-    // Of a point of this form, the library asks that its coordinates are in range and that it is on the curve.
+    // AWS-LC checks that the coordinates are in range and that the point is on the curve.
     if ParsedPublicKey::new(algorithm, point).is_err() {
         return Err("the point is not on the curve");
     }
@@ -103,7 +104,7 @@ fn elliptic(parameters: Option<&[u8]>, point: &[u8]) -> Result<PublicKey, &'stat
     })
 }
 
-/// Contents of the object identifier that the parameters are.
+/// Returns the contents of the object identifier in the parameters.
 fn named_curve(parameters: &[u8]) -> Option<&[u8]> {
     match parameters {
         [der::OBJECT_IDENTIFIER, length, oid @ ..] if usize::from(*length) == oid.len() => Some(oid),

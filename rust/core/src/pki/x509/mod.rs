@@ -1,4 +1,4 @@
-//! Certificates (RFC 5280 section 4): their grammar, their rules, names and name constraints.
+//! Certificates (RFC 5280 section 4): grammar, rules, names and name constraints.
 
 pub(crate) mod certificate;
 pub(crate) mod extensions;

@@ -1,10 +1,11 @@
-//! Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)): for which names an authority may issue.
+//! Name constraints: the names for which an authority may issue certificates (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)).
 //!
-//! Each certificate's constraints are kept apart and all applied, which is the same as intersecting the permitted and uniting the excluded subtrees. Subtrees
-//! stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
+//! The constraints of each certificate are kept separately and all applied. That is the same as intersecting the permitted and uniting the excluded
+//! subtrees. Subtrees are stored in sets. A name is looked up once for each position at which a subtree could contain it, however many subtrees there
+//! are.
 //!
-//! DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A constraint on another kind of name refuses every name of that
-//! kind, also where it is not critical and section 4.2.1.10 would let it pass.
+//! DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on another kind of name refuses every name
+//! of that kind, even if the constraint is not critical and section 4.2.1.10 would allow ignoring it.
 
 // Python counterpart: `pki/x509/name_constraints.py`.
 
@@ -16,13 +17,14 @@ use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labe
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
-/// Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL stops there
-/// too.
+/// Maximum number of names times subtrees on one path, of the counted kinds. This implementation could handle more, but only an attack needs more.
+/// OpenSSL has the same limit.
 const MAX_COMPARISONS: usize = 1 << 20;
 
-/// Labels or relative names of a name, and masks that an address is looked up with, that cost as much as one item of the budget.
-const PARTS_OF_ITEM: usize = 4;
-const MASKS_OF_ITEM: usize = 16;
+/// Number of labels or relative names of a name that cost as much as one item of the budget.
+const PARTS_PER_ITEM: usize = 4;
+/// Number of masks with which an address is looked up that cost as much as one item of the budget.
+const MASKS_PER_ITEM: usize = 16;
 
 const fn is_counted(kind: Kind) -> bool {
     matches!(kind, Kind::DnsName | Kind::IpAddress | Kind::DirectoryName | Kind::Rfc822Name)
@@ -32,15 +34,15 @@ const fn is_understood(kind: Kind) -> bool {
     is_counted(kind) || matches!(kind, Kind::UniformResourceIdentifier)
 }
 
-/// A name that a certificate bears, wherever it stands there.
+/// A name in a certificate, in any field.
 #[derive(Clone, Copy, Debug)]
-struct Borne<'c> {
+struct CertificateName<'c> {
     kind: Kind,
     value: &'c [u8],
     name: Option<&'c Name>,
 }
 
-impl<'c> From<&'c GeneralName> for Borne<'c> {
+impl<'c> From<&'c GeneralName> for CertificateName<'c> {
     fn from(name: &'c GeneralName) -> Self {
         Self {
             kind: name.kind,
@@ -50,26 +52,26 @@ impl<'c> From<&'c GeneralName> for Borne<'c> {
     }
 }
 
-impl Borne<'_> {
-    /// Labels of a name beyond the first; relative names of a directory name.
+impl CertificateName<'_> {
+    /// Returns the number of labels of a name beyond the first, or of relative names of a directory name.
     fn parts(&self) -> usize {
         let dots = || memchr::memchr_iter(b'.', self.value).count();
         self.name.map_or_else(dots, |name| name.key.len())
     }
 }
 
-/// Subtrees of one kind of name.
+/// The subtrees for one kind of name.
 #[derive(Debug, Default)]
 struct Subtrees<'c> {
-    /// Of all kinds but directoryName: see [`base_key`].
+    /// Subtrees of all kinds except directoryName; see [`base_key`].
     keys: HashSet<Vec<u8>>,
-    /// Of directoryName.
+    /// Subtrees of directoryName.
     directories: HashSet<&'c [Vec<u8>]>,
-    /// How many relative distinguished names those have.
+    /// The numbers of relative distinguished names in these subtrees.
     lengths: BTreeSet<usize>,
-    /// Of addresses.
+    /// Masks of address subtrees.
     masks: BTreeSet<&'c [u8]>,
-    /// DNS names one label above the bases.
+    /// The parent domains of the subtrees of DNS names.
     parents: HashSet<Vec<u8>>,
     count: usize,
 }
@@ -98,8 +100,8 @@ impl<'c> Subtrees<'c> {
         }
     }
 
-    /// Whether the name lies within one of them.
-    fn contain(&self, name: Borne<'_>) -> bool {
+    /// Returns whether the name lies within one of the subtrees.
+    fn contain(&self, name: CertificateName<'_>) -> bool {
         match (name.name, name.kind) {
             (Some(name), _) => self
                 .lengths
@@ -110,7 +112,7 @@ impl<'c> Subtrees<'c> {
                 masks.any(|mask| self.keys.contains(&address_key(name.value, mask)))
             }
             (None, Kind::DnsName) => {
-                // Labels may be added on the left; the empty base is every name.
+                // A DNS name lies within a subtree if it adds labels on the left. The empty subtree contains every name.
                 let labels = labels(name.value);
                 let mut key = Vec::with_capacity(labels.len() + 1);
                 self.keys.contains(&key)
@@ -138,9 +140,9 @@ impl<'c> Subtrees<'c> {
         }
     }
 
-    /// Whether the name, or one of those that a wildcard stands for, lies within one of them: `*.example.com` stands for `a.example.com`, and so an
-    /// exclusion of `a.example.com` is about it (CVE-2025-61727).
-    fn touch(&self, name: Borne<'_>) -> bool {
+    /// Returns whether the name, or a name that a wildcard stands for, lies within one of the subtrees. `*.example.com` stands for `a.example.com`,
+    /// so an exclusion of `a.example.com` applies to it (CVE-2025-61727).
+    fn touch(&self, name: CertificateName<'_>) -> bool {
         let parent = if name.kind == Kind::DnsName {
             name.value.strip_prefix(b"*.")
         } else {
@@ -150,7 +152,7 @@ impl<'c> Subtrees<'c> {
     }
 }
 
-/// What one authority may issue for. By kind.
+/// The constraints of one authority, by kind of name.
 #[derive(Debug)]
 struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
@@ -181,7 +183,7 @@ impl<'c> Constraints<'c> {
     }
 
     /// Return an error, in words, if the authority may not issue for the name.
-    fn check(&self, name: Borne<'_>) -> Result<(), String> {
+    fn check(&self, name: CertificateName<'_>) -> Result<(), String> {
         let (excluded, permitted) = (
             self.excluded[name.kind as usize].as_ref(),
             self.permitted[name.kind as usize].as_ref(),
@@ -232,7 +234,7 @@ impl<'c> PathConstraints<'c> {
         Ok(())
     }
 
-    /// 6.1.3 (b) and (c): all names of the certificate, which stands at `index` of the path, are permitted.
+    /// Checks that all names of the certificate at `index` of the path are permitted (6.1.3 (b) and (c)).
     pub(crate) fn check(&mut self, certificate: &Certificate, index: usize, budget: &mut Budget) -> Result<(), Refusal> {
         if self.all.is_empty() {
             return Ok(());
@@ -246,12 +248,12 @@ impl<'c> PathConstraints<'c> {
         }
         let subject = &certificate.subject;
         let addresses = others.iter().filter(|name| name.kind == Kind::IpAddress).count();
-        let parts = subject.key.len() + others.iter().map(Borne::parts).sum::<usize>();
+        let parts = subject.key.len() + others.iter().map(CertificateName::parts).sum::<usize>();
         let masks: usize = self.all.iter().map(|constraints| constraints.masks).sum();
-        let lookups = (others.len() + 1 + parts / PARTS_OF_ITEM) * self.all.len();
-        budget.spend_items(lookups + addresses * masks / MASKS_OF_ITEM)?;
-        // An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
-        let directory = Borne {
+        let lookups = (others.len() + 1 + parts / PARTS_PER_ITEM) * self.all.len();
+        budget.spend_items(lookups + addresses * masks / MASKS_PER_ITEM)?;
+        // An empty subject is not a name, so no restriction applies to it (4.2.1.10).
+        let directory = CertificateName {
             kind: Kind::DirectoryName,
             value: &subject.der,
             name: Some(subject),
@@ -265,20 +267,26 @@ impl<'c> PathConstraints<'c> {
     }
 }
 
-/// The names beside the subject: the alternative names, and the mail addresses in the subject. Section 4.2.1.10 leaves the latter out where there are
-/// alternative names; who counts them always is on the safe side. Common names that look like DNS names count where they are asked for and there is no
-/// alternative name of that kind.
-fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Borne<'_>> {
-    let mut names: Vec<Borne<'_>> = certificate.decoded.subject_alt_name.iter().flatten().map(Borne::from).collect();
+/// Returns the names except for the subject: the alternative names and the mail addresses in the subject. Section 4.2.1.10 ignores these mail
+/// addresses if there are alternative names; checking them always is stricter. Common names that look like DNS names are included if `common_names`
+/// is set and there is no alternative name of that kind.
+fn other_names(certificate: &Certificate, common_names: bool) -> Vec<CertificateName<'_>> {
+    let mut names: Vec<CertificateName<'_>> = certificate
+        .decoded
+        .subject_alt_name
+        .iter()
+        .flatten()
+        .map(CertificateName::from)
+        .collect();
     let common_names = common_names && !names.iter().any(|name| name.kind == Kind::DnsName);
     let subject = &certificate.subject;
-    names.extend(subject.email_addresses.iter().map(|address| Borne {
+    names.extend(subject.email_addresses.iter().map(|address| CertificateName {
         kind: Kind::Rfc822Name,
         value: address.as_bytes(),
         name: None,
     }));
     if common_names {
-        let hosts = subject.common_names.iter().map(|host| Borne {
+        let hosts = subject.common_names.iter().map(|host| CertificateName {
             kind: Kind::DnsName,
             value: host.as_bytes(),
             name: None,
@@ -288,8 +296,8 @@ fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Borne<'_>> 
     names
 }
 
-/// Return an error, in words, for constraints that cannot be applied at all: minimum and maximum are profiled away (4.2.1.10), and a base must be one
-/// that names can lie within.
+/// Refuses constraints that cannot be applied. RFC 5280 does not use minimum and maximum (4.2.1.10), and each base must be one that can contain
+/// names. The error describes the problem.
 pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static str> {
     for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
         if subtree.minimum != 0 || subtree.maximum.is_some() {
@@ -309,8 +317,8 @@ pub(crate) fn check_form(constraints: &NameConstraints) -> Result<(), &'static s
     Ok(())
 }
 
-/// One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10). A mailbox is a Dot-string of RFC 5321 section 4.1.2: printable ASCII,
-/// no at sign, no empty part between dots.
+/// Returns whether this is a mailbox, a domain with a leading dot for all hosts below it, a host, or nothing (4.2.1.10). A mailbox is a Dot-string of
+/// RFC 5321 section 4.1.2: printable ASCII without at signs and without empty parts between dots.
 fn is_mail_base(value: &[u8]) -> bool {
     let (mailbox, host) = mailbox_of(value);
     if host.len() == value.len() {
@@ -320,19 +328,19 @@ fn is_mail_base(value: &[u8]) -> bool {
     mailbox.split(|octet| *octet == b'.').all(is_part) && is_host(host)
 }
 
-// Keys of subtrees. Names have the key of each subtree that they lie within among those that `Subtrees::contain` looks up. Labels stand in reverse, the most
-// significant first, so that what lies below has what it lies below for its beginning.
+// Keys of subtrees. `Subtrees::contain` looks up one key of a name for each subtree that could contain it. Labels are reversed, the most significant
+// first, so that the key of a domain is a prefix of the keys of the names below it.
 
-/// After the labels of a DNS name: the names below it, and not itself. No octet of a label.
+/// Follows the labels of a DNS name and means the names below it without the name itself. No label contains this byte.
 const BELOW: u8 = b'/';
-/// Before the labels of a host of a mail address or URI: this host alone.
+/// Precedes the labels of a host in a mail address or URI and means this host alone.
 const HOST: u8 = b'h';
-/// Before the labels of a domain of mail addresses or URIs: all hosts below it.
+/// Precedes the labels of a domain in mail addresses or URIs and means all hosts below it.
 const HOSTS_BELOW: u8 = b'b';
-/// Before labels and a mailbox.
+/// Precedes the labels and the mailbox of a mail address.
 const MAILBOX: u8 = b'm';
 
-/// The key of a subtree of DNS names, mail addresses or URIs.
+/// Returns the key of a subtree of DNS names, mail addresses or URIs.
 fn base_key(base: &GeneralName, exclude: bool) -> Vec<u8> {
     let value = &*base.value;
     if matches!(base.kind, Kind::Rfc822Name | Kind::UniformResourceIdentifier) {
@@ -340,14 +348,16 @@ fn base_key(base: &GeneralName, exclude: bool) -> Vec<u8> {
         if host.len() < value.len() {
             return mailbox_key(mailbox, &labels(host));
         }
-        // With a leading dot all hosts below it; without, this host alone. The empty base is every host.
+        // With a leading dot, the subtree contains all hosts below the domain, and without it, this host alone. The empty subtree contains every
+        // host.
         return match host.strip_prefix(b".") {
             Some(domain) => tagged(HOSTS_BELOW, &labels(domain)),
             None if host.is_empty() => tagged(HOSTS_BELOW, b""),
             None => tagged(HOST, &labels(host)),
         };
     }
-    // A DNS name has no leading dot. Where one is written, it is taken for what hurts more: the names below only are permitted, all are excluded.
+    // DNS subtrees have no leading dot. If there is one, the stricter reading applies: a permitted subtree contains only the names below, and an
+    // excluded subtree contains the name itself too.
     match value.strip_prefix(b".") {
         Some(parent) => {
             let mut key = labels(parent);
@@ -362,7 +372,7 @@ fn tagged(tag: u8, labels: &[u8]) -> Vec<u8> {
     [&[tag], labels].concat()
 }
 
-/// The mailbox is compared with its case, the host without. The host has no at sign, so it comes first.
+/// Returns the key of a mail address. The case of the mailbox matters, that of the host does not. The host has no at sign, so it comes first.
 fn mailbox_key(mailbox: &[u8], labels: &[u8]) -> Vec<u8> {
     [&[MAILBOX], labels, b"@", mailbox].concat()
 }
@@ -385,7 +395,7 @@ fn by_kind(subtrees: &[GeneralSubtree], exclude: bool) -> [Option<Subtrees<'_>>;
     kinds
 }
 
-fn is_well_formed(name: Borne<'_>) -> bool {
+fn is_well_formed(name: CertificateName<'_>) -> bool {
     match name.kind {
         Kind::IpAddress => matches!(name.value.len(), 4 | 16),
         Kind::DnsName => {
@@ -397,7 +407,7 @@ fn is_well_formed(name: Borne<'_>) -> bool {
             !mailbox.is_empty() && !mailbox.contains(&b'@') && is_host(host)
         }
         Kind::UniformResourceIdentifier => {
-            // 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
+            // 4.2.1.10: any constraint on URIs refuses a URI without a host, or with an IP address as its host.
             is_named_host(&uri_host(name.value))
         }
         _ => true,
@@ -416,7 +426,7 @@ fn without_dot(host: &[u8]) -> &[u8] {
     host.strip_prefix(b".").unwrap_or(host)
 }
 
-/// An address and a mask of the same length whose ones come before its zeros (RFC 4632).
+/// Returns whether this is an address and a mask of the same length, with all ones of the mask before its zeros (RFC 4632).
 fn is_network(value: &[u8]) -> bool {
     if !matches!(value.len(), 8 | 32) {
         return false;
@@ -426,7 +436,7 @@ fn is_network(value: &[u8]) -> bool {
     partial.leading_ones() + partial.trailing_zeros() == 8 && rest.all(|octet| *octet == 0)
 }
 
-fn shown(name: Borne<'_>) -> String {
+fn shown(name: CertificateName<'_>) -> String {
     if let Some(directory) = name.name {
         let shown = directory
             .common_names
@@ -450,7 +460,7 @@ fn shown(name: Borne<'_>) -> String {
     format!("{} {text}", name.kind.name())
 }
 
-/// For people.
+/// Returns hexadecimal text for messages.
 pub(crate) fn hex(octets: &[u8]) -> String {
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
     digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()

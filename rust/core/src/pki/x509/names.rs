@@ -1,9 +1,9 @@
-//! Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and when two names are the same (section 7.1).
+//! Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and their comparison (section 7.1).
 //!
-//! Letter case and normal forms beyond ASCII are those of the Unicode version of the crates used here.
+//! Case folding and normalization beyond ASCII follow the Unicode version of the crates in use.
 
-// Python counterpart: `pki/x509/names.py`. Its Unicode version may be newer or older: names with characters of the versions between may be equal for one
-// backend only.
+// Python counterpart: `pki/x509/names.py`. Its Unicode version may be newer or older. If two names contain characters that only the newer version
+// knows, they may be equal for one backend only.
 
 use std::borrow::Cow;
 
@@ -18,14 +18,14 @@ use crate::asn1::der::{
 use crate::asn1::oids;
 use crate::pki::x509::certificate::{GeneralName, GeneralNameKind, Name, NameKey};
 
-/// Characters of one string that has others than those of ASCII.
+/// Maximum number of characters of a string that has characters beyond ASCII.
 const MAX_CHARACTERS: usize = 1024;
 
-/// Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13).
-// Python's normalization sorts each row in quadratic time.
+/// Maximum number of consecutive combining characters, as in the Stream-Safe Text Format (UAX 15 section 13).
+// Python's normalization sorts each such run in quadratic time.
 const MAX_COMBINING: usize = 30;
 
-/// Attributes whose values are strings (RFC 5280 appendix A.1). Values of others may be anything.
+/// Attributes whose values must be strings (RFC 5280 appendix A.1). Values of other attributes may be anything.
 const STRINGS_ONLY: [&[u8]; 17] = [
     oids::COMMON_NAME,
     oids::SURNAME,
@@ -46,7 +46,7 @@ const STRINGS_ONLY: [&[u8]; 17] = [
     oids::EMAIL_ADDRESS,
 ];
 
-/// Name: a sequence of relative distinguished names, none of them empty.
+/// Reads a Name: a sequence of relative distinguished names, none of which is empty.
 pub(crate) fn read_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<Name> {
     let pos = reader.pos;
     let mut names = reader.enter(SEQUENCE, field)?;
@@ -63,7 +63,7 @@ pub(crate) fn read_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>) ->
     })
 }
 
-/// RelativeDistinguishedName under an implicit tag, as the entry of [`Name::key`] that it is.
+/// Reads a RelativeDistinguishedName under an implicit tag and returns its entry in [`Name::key`].
 pub(crate) fn read_relative_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>, tag: u8) -> der::Result<NameKey> {
     let mut found = Found::default();
     found.read_relative(reader, tag, field)?;
@@ -107,7 +107,7 @@ impl Found {
             }
         }
         parts.sort_unstable();
-        // No two different lists of parts give the same octets: each part begins with its length.
+        // Each part begins with its length, so different lists of parts have different concatenations.
         self.key.push(parts.concat());
         Ok(())
     }
@@ -115,11 +115,11 @@ impl Found {
 
 enum Value<'d> {
     Text(Cow<'d, str>),
-    /// The DER of a value that is no string.
+    /// The DER of a value that is not a string.
     Other(&'d [u8]),
 }
 
-/// One attribute, so that equal ones have equal octets: length, type, kind of value, value.
+/// Encodes one attribute as length, type, kind of value and value. Equal attributes have equal encodings.
 fn part_of(oid: &[u8], value: &Value<'_>) -> Vec<u8> {
     let comparable;
     let (kind, octets) = match value {
@@ -161,7 +161,7 @@ fn read_value<'d>(attribute: &mut Reader<'d, '_>, oid: &[u8]) -> der::Result<Val
             let message = format!("A string beyond ASCII of more than {MAX_CHARACTERS} characters.");
             return Err(attribute.fault_at(message, "value", pos));
         }
-        if has_long_row(&text) {
+        if has_long_run(&text) {
             let message = format!("A string with more than {MAX_COMBINING} combining characters in a row.");
             return Err(attribute.fault_at(message, "value", pos));
         }
@@ -169,15 +169,15 @@ fn read_value<'d>(attribute: &mut Reader<'d, '_>, oid: &[u8]) -> der::Result<Val
     Ok(Value::Text(text))
 }
 
-fn has_long_row(text: &str) -> bool {
-    let mut row = 0;
+fn has_long_run(text: &str) -> bool {
+    let mut run = 0;
     text.chars().any(|character| {
-        row = if canonical_combining_class(character) == 0 { 0 } else { row + 1 };
-        row > MAX_COMBINING
+        run = if canonical_combining_class(character) == 0 { 0 } else { run + 1 };
+        run > MAX_COMBINING
     })
 }
 
-/// What TeletexString says beyond ASCII is not defined in a way that anybody keeps; Latin-1 is what is found in it.
+/// Decodes a string. The meaning of TeletexString beyond ASCII is not defined in a way that anyone follows; in practice it contains Latin-1.
 fn decode(tag: u8, octets: &[u8]) -> Option<Cow<'_, str>> {
     match tag {
         UTF8_STRING => std::str::from_utf8(octets).ok().map(Cow::Borrowed),
@@ -198,8 +198,8 @@ fn decode(tag: u8, octets: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Characters of the string types that have only a part of ASCII (X.680 sections 41.3 and 41.4). `PrintableString` has no `*` and no `&`, but
-/// authorities write both, and OpenSSL and Go accept both.
+/// Returns whether a string has only characters of its type, for the types that allow a part of ASCII (X.680 sections 41.3 and 41.4).
+/// `PrintableString` does not allow `*` and `&`, but authorities use both, and OpenSSL and Go accept both.
 fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
     let has = match tag {
         NUMERIC_STRING => |octet: &u8| matches!(octet, b'0'..=b'9' | b' '),
@@ -210,9 +210,10 @@ fn has_only_its_characters(tag: u8, octets: &[u8]) -> bool {
     octets.iter().all(has)
 }
 
-/// The form in which two strings are compared, whatever their ASN.1 types: without case, in Unicode's normal form, blanks at the ends dropped and in the middle
-/// squeezed (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or forbids stay: strings that differ in them only are
-/// different here. The normal form is NFKD, under which the same strings are equal as under NFKC.
+/// Returns the form in which two strings are compared, independent of their ASN.1 types. It ignores case, applies Unicode normalization, removes
+/// blanks at both ends, and squeezes inner blanks (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or
+/// forbids are kept, so strings that differ only in such characters are different here. The normalization form is NFKD, which makes the same strings
+/// equal as NFKC.
 pub(crate) fn comparable(text: &str) -> Vec<u8> {
     if text.is_ascii() {
         let mut form = Vec::with_capacity(text.len());
@@ -237,7 +238,7 @@ const fn is_ascii_blank(octet: u8) -> bool {
     matches!(octet, b'\t'..=b'\r' | b' ')
 }
 
-/// U+0085 and the separators of Unicode; TAB, LF, VT, FF, CR and SPACE of ASCII.
+/// Returns whether this is U+0085, a Unicode separator, or an ASCII blank: TAB, LF, VT, FF, CR or SPACE.
 fn is_blank(character: char) -> bool {
     matches!(
         character,
@@ -245,7 +246,7 @@ fn is_blank(character: char) -> bool {
     )
 }
 
-/// GeneralName, its contents checked as far as its kind says what they are.
+/// Reads a GeneralName and checks its contents as far as its kind defines them.
 pub(crate) fn read_general_name(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<GeneralName> {
     let (pos, field) = (reader.pos, field.into());
     let tag = reader.peek().unwrap_or(0);
@@ -300,7 +301,7 @@ pub(crate) fn read_general_name(reader: &mut Reader<'_, '_>, field: impl Into<Fi
     })
 }
 
-/// The general names up to the end of the reader.
+/// Reads general names to the end of the reader.
 pub(crate) fn read_general_names(mut reader: Reader<'_, '_>) -> der::Result<Vec<GeneralName>> {
     let mut names = Vec::new();
     while !reader.is_empty() {
@@ -309,7 +310,7 @@ pub(crate) fn read_general_names(mut reader: Reader<'_, '_>) -> der::Result<Vec<
     Ok(names)
 }
 
-/// OtherName: a type and a value, which is looked into where the type is one that we know (RFC 4108 section 5).
+/// Reads an OtherName: a type and a value. The value is checked if the type is known (RFC 4108 section 5).
 fn read_other_name(reader: &mut Reader<'_, '_>) -> der::Result<()> {
     let kind = reader.oid("type-id")?;
     let mut value = reader.enter(context(0), "value")?;

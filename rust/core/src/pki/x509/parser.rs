@@ -1,7 +1,8 @@
-//! Reading certificates (RFC 5280 section 4.1).
+//! Parser of certificates (RFC 5280 section 4.1).
 //!
-//! What is no certificate by its grammar is refused here. What is one, but breaks a rule that matters only to who relies on it, is noted in
-//! [`Certificate::faults`] and refused by path validation, so that one bad certificate in a heap does not spoil the heap.
+//! Bytes that do not follow the grammar of a certificate are an error. A well-formed certificate that breaks a rule is parsed, and the rule is
+//! recorded in [`Certificate::faults`]. Only path validation refuses it, so one bad certificate in a collection does not make the collection
+//! unusable.
 
 // Python counterpart: `pki/x509/parser.py`.
 
@@ -12,7 +13,7 @@ use crate::pki::x509::keys::{read_algorithm, read_public_key};
 use crate::pki::x509::names::read_name;
 use crate::pki::x509::rules;
 
-/// The certificate that `der` is, to its last octet. `offset` is that of `der` in the outermost buffer, `field` what to call it in errors.
+/// Parses a certificate. `der` must contain nothing else. `offset` is the offset of `der` in the outermost buffer. `field` is its name in errors.
 pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Field>) -> der::Result<Certificate> {
     let trail = Trail::new(offset);
     let mut outer = Reader::new(der, &trail);
@@ -79,7 +80,8 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
     Ok(read)
 }
 
-/// 1, 2 or 3; 1 is the default. Written out it is no DER (X.690 section 11.5), but old certificates have it.
+/// Reads the version: 1, 2 or 3. The default is 1. DER forbids an explicit default (X.690 section 11.5), but old certificates have it, so it is
+/// accepted.
 fn read_version(tbs: &mut Reader<'_, '_>) -> der::Result<u8> {
     if !tbs.next_is(context(0)) {
         return Ok(1);
@@ -96,7 +98,7 @@ fn read_version(tbs: &mut Reader<'_, '_>) -> der::Result<u8> {
     Ok(version)
 }
 
-/// The extensions, and what those say that are known.
+/// Reads the extensions and decodes the known ones.
 fn read_extensions(tbs: &mut Reader<'_, '_>) -> der::Result<(Vec<Extension>, Extensions)> {
     let mut wrapped = tbs.enter(context(3), "")?;
     let mut items = wrapped.sequence("extensions")?;

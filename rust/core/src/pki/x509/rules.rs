@@ -1,4 +1,4 @@
-//! Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep.
+//! Rules of RFC 5280 that a well-formed certificate may break. Path validation refuses such a certificate.
 
 // Python counterpart: `pki/x509/rules.py`.
 
@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use crate::asn1::oids;
 use crate::pki::x509::certificate::{AlgorithmIdentifier, Certificate, CertificateFault, GeneralName, GeneralNameKind};
 
-/// Faults of one certificate that are noted. The first is enough to refuse it.
+/// Maximum number of recorded faults of one certificate. One fault is enough to refuse it.
 const MAX_FAULTS: usize = 16;
 
 const MAX_SERIAL_BITS: usize = 8 * 20;
 
-/// The faults of one certificate so far.
+/// The recorded faults of one certificate.
 struct Faults(Vec<CertificateFault>);
 
 impl Faults {
@@ -25,10 +25,12 @@ impl Faults {
 }
 
 #[allow(clippy::too_many_lines)] // one rule after the other
-/// Field and what is wrong, of every rule that is broken. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer one.
+/// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer
+/// one.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
     let mut found = Faults(Vec::new());
-    // Zero and negative numbers are an authority's fault, but who relies on it "SHOULD be prepared to gracefully handle" them (PKITS 4.4.14).
+    // Zero and negative numbers are the authority's fault, but RFC 5280 says that users of certificates "SHOULD be prepared to gracefully handle"
+    // them (PKITS 4.4.14).
     if serial_bits(&certificate.serial) > MAX_SERIAL_BITS {
         found.add("serialNumber", "longer than 20 octets (section 4.1.2.2)");
     }
@@ -145,7 +147,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
     found.0
 }
 
-/// Of the magnitude of an INTEGER.
+/// Returns the length in bits of the magnitude of an INTEGER.
 fn serial_bits(contents: &[u8]) -> usize {
     let Some(first) = contents.first() else {
         return 0;
@@ -156,7 +158,7 @@ fn serial_bits(contents: &[u8]) -> usize {
             .first()
             .map_or(0, |first| 8 * significant.len() - first.leading_zeros() as usize);
     }
-    // The magnitude of -n is what is left when the ones before it are gone; of a power of two one bit more than of its complement.
+    // The magnitude of -n has as many bits as the complement without its leading ones, or one more if n is a power of two.
     let complement_bits = 8 * contents.len() - first.leading_ones() as usize;
     let zeros_below = contents.iter().rev().take_while(|octet| **octet == 0).count() * 8
         + contents
@@ -171,7 +173,7 @@ fn serial_bits(contents: &[u8]) -> usize {
     }
 }
 
-/// The section that says that no authority may mark the extension critical.
+/// Returns the section that forbids marking the extension critical, if there is one.
 const fn never_critical(oid: &[u8]) -> Option<&'static str> {
     match oid {
         oids::AUTHORITY_KEY_IDENTIFIER => Some("section 4.2.1.1"),
@@ -190,7 +192,7 @@ fn is_bad_name(name: &GeneralName) -> bool {
     }
 }
 
-/// A scheme, a colon, and something (RFC 3986 section 3.1).
+/// Returns whether this is a scheme, a colon, and something after it (RFC 3986 section 3.1).
 fn is_absolute_uri(text: &[u8]) -> bool {
     let Some(colon) = text.iter().position(|octet| *octet == b':') else {
         return false;
@@ -201,14 +203,14 @@ fn is_absolute_uri(text: &[u8]) -> bool {
         && !rest.is_empty()
 }
 
-/// One at sign, something on both sides of it, and no blank.
+/// Returns whether there is one at sign with something on both sides of it, and no blank.
 fn is_mailbox(text: &[u8]) -> bool {
     let mut parts = text.split(|octet| *octet == b'@');
     let is_part = |part: Option<&[u8]>| part.is_some_and(|part| !part.is_empty() && !part.contains(&b' '));
     is_part(parts.next()) && is_part(parts.next()) && parts.next().is_none()
 }
 
-/// An address and a mask whose ones stand before its zeros (RFC 4632 section 3.1).
+/// Returns whether this is an address and a mask with all ones before its zeros (RFC 4632 section 3.1).
 fn is_range(octets: &[u8]) -> bool {
     if !matches!(octets.len(), 8 | 32) {
         return false;

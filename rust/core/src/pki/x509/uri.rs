@@ -1,11 +1,11 @@
-//! Scheme and host of a URI. Control characters and blanks before it and line ends inside it are skipped. A host in brackets is an IPv6 address or an
-//! `IPvFuture`.
+//! Scheme and host of a URI. Control characters and blanks before the URI and line ends inside it are skipped. A host in brackets is an IPv6 address
+//! or an `IPvFuture`.
 
-// This is what `urlsplit` of Python's urllib.parse does, which the Python counterpart uses.
+// The results are the same as those of `urllib.parse.urlsplit` in Python, which the Python counterpart uses.
 
 use std::net::Ipv6Addr;
 
-/// A URI that can be cut. Both parts are in small letters, and empty where there is none.
+/// The scheme and the host of a URI, in lower case. An absent part is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uri {
     pub(crate) scheme: Vec<u8>,
@@ -55,16 +55,16 @@ fn host_of_authority(authority: &[u8]) -> Option<Vec<u8>> {
     let host = after(host, b'[').map_or_else(|| before(host, b':'), |rest| before(rest, b']'));
     let address = before(host, b'%').len();
     let mut host = host.to_vec();
-    host[..address].make_ascii_lowercase(); // but not the zone of an address
+    host[..address].make_ascii_lowercase(); // the zone of an address keeps its case
     Some(host)
 }
 
-/// What stands after the first of such octets.
+/// Returns the part after the first occurrence of a byte.
 fn after(text: &[u8], octet: u8) -> Option<&[u8]> {
     text.iter().position(|one| *one == octet).map(|at| &text[at + 1..])
 }
 
-/// What stands before the first of such octets; all if there is none.
+/// Returns the part before the first occurrence of a byte, or all of the text if there is none.
 fn before(text: &[u8], octet: u8) -> &[u8] {
     &text[..text.iter().position(|one| *one == octet).unwrap_or(text.len())]
 }
@@ -77,7 +77,7 @@ fn is_bracketed_host(host: &[u8]) -> bool {
     std::str::from_utf8(host).is_ok_and(|text| ipv6_address(text).is_some())
 }
 
-/// An IPv6 address, and its zone with the percent sign before it.
+/// Parses an IPv6 address. Also returns its zone, with the percent sign before it.
 pub(crate) fn ipv6_address(text: &str) -> Option<(Ipv6Addr, &str)> {
     let (address, zone) = text.split_at(text.find('%').unwrap_or(text.len()));
     if zone == "%" || zone.get(1..).is_some_and(|zone| zone.contains('%')) {
@@ -90,9 +90,9 @@ pub(crate) fn ipv6_address(text: &str) -> Option<(Ipv6Addr, &str)> {
 mod tests {
     use super::*;
 
-    // The expectations are the results of `urlsplit` of Python 3.11.
+    // The expected values are results of `urlsplit` of Python 3.11.
     #[test]
-    fn a_uri_is_cut_as_python_cuts_it() {
+    fn splits_uris_like_python() {
         for (text, wanted) in [
             ("http://Example.COM:80/x", Some(("http", "example.com"))),
             ("HTTP://user:p@w@host?x", Some(("http", "host"))),

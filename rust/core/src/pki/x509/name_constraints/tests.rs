@@ -19,7 +19,7 @@ fn check(permitted: Option<GeneralSubtree>, excluded: Option<GeneralSubtree>, na
 }
 
 #[test]
-fn what_lies_within_a_subtree() {
+fn names_lie_within_subtrees() {
     for (kind, base, name, within) in [
         (Kind::DnsName, "", "a.b", true),
         (Kind::DnsName, "b", "a.B", true),
@@ -57,7 +57,7 @@ fn what_lies_within_a_subtree() {
 }
 
 #[test]
-fn a_wildcard_touches_what_it_stands_for() {
+fn excluded_name_rejects_a_wildcard_that_covers_it() {
     for (base, name, excluded) in [
         ("x.a.b", "*.a.b", true),
         (".a.b", "a.b", true),
@@ -74,7 +74,7 @@ fn a_wildcard_touches_what_it_stands_for() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused() {
+fn rejects_names_that_cannot_be_compared() {
     for (kind, name) in [
         (Kind::DnsName, "a..b"),
         (Kind::Rfc822Name, "u@v@a.b"),
@@ -97,7 +97,7 @@ fn what_cannot_be_compared_is_refused() {
 }
 
 #[test]
-fn what_no_name_can_lie_within_is_malformed() {
+fn rejects_subtrees_that_cannot_contain_names() {
     for (kind, base, good) in [
         (Kind::Rfc822Name, "@b", false),
         (Kind::Rfc822Name, "a@.b", false),
@@ -125,7 +125,7 @@ fn what_no_name_can_lie_within_is_malformed() {
 }
 
 #[test]
-fn masks_are_ones_before_zeros() {
+fn masks_have_ones_before_zeros() {
     for (mask, good) in [
         ([255, 255, 0, 0], true),
         ([255, 254, 0, 0], true),
@@ -140,7 +140,7 @@ fn masks_are_ones_before_zeros() {
 }
 
 #[test]
-fn names_and_subtrees_are_paid_for_and_bounded() {
+fn budget_limits_names_and_subtrees() {
     let mut ca = authority("mid", "root", 1);
     ca.decoded.name_constraints = Some(NameConstraints {
         permitted: None,
@@ -152,7 +152,7 @@ fn names_and_subtrees_are_paid_for_and_bounded() {
     let mut constraints = PathConstraints::new(false);
     constraints.add(&ca, &mut budget).unwrap();
     assert_eq!(constraints.check(&end, 0, &mut budget), Ok(()));
-    // Subtrees; names and the subject; and a quarter for each label and each relative name.
+    // The budget pays for subtrees, for names and the subject, and a quarter for each label and each relative name.
     assert_eq!(budget.left(), 3_000_000 - 30 * (1024 + 1025 + 1025 / 4));
     let refusal = constraints.check(&end, 0, &mut budget).unwrap_err();
     assert_eq!(refusal.reason, Reason::BudgetSpent);
