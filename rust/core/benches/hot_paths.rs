@@ -1,4 +1,4 @@
-//! Times of the hot paths: `cargo bench -p imdskit-core`. The documents are those of `tests/vectors/attested` that are to be accepted.
+//! Times of the hot paths: `cargo bench -p imdskit-core`. The documents are accepted ones from `tests/vectors/attested`.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a bench
 
@@ -14,13 +14,13 @@ const MANY: usize = 1024;
 
 fn main() {
     if cfg!(debug_assertions) {
-        eprintln!("Figures of a debug build mean nothing: cargo bench.");
+        eprintln!("A debug build says nothing about the speed. Use `cargo bench`.");
         return;
     }
     divan::main();
 }
 
-/// Setup, time and a document in base64.
+/// Returns the setup, the time of the check, and a document in base64.
 fn vectors() -> (Setup, i64, Vec<u8>) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/attested/vectors.ndjson");
     let lines: Vec<Value> = std::fs::read_to_string(file)
@@ -49,7 +49,7 @@ fn vectors() -> (Setup, i64, Vec<u8>) {
     (setup, lines[0]["at"].as_i64().unwrap(), decode(&case.unwrap()["document"]))
 }
 
-/// With the kernels, and without.
+/// Verifies one document, with the kernels and without.
 #[divan::bench(args = [true, false])]
 fn one_document(bencher: divan::Bencher<'_, '_>, kernels: bool) {
     imdskit_core::use_kernels(kernels);
@@ -70,7 +70,7 @@ fn many_documents(bencher: divan::Bencher<'_, '_>, kernels: bool) {
 }
 
 #[divan::bench]
-fn a_malformed_document(bencher: divan::Bencher<'_, '_>) {
+fn malformed_document(bencher: divan::Bencher<'_, '_>) {
     let (setup, at, mut document) = vectors();
     document.truncate(document.len() / 2 / 4 * 4);
     let checker = Checker::new(setup).unwrap();
@@ -80,12 +80,12 @@ fn a_malformed_document(bencher: divan::Bencher<'_, '_>) {
 const INSTANCE: &[u8] = br#"{"compute":{"name":"vm","tagsList":[{"name":"a","value":"b"}],"storageProfile":{"osDisk":{"name":"disk","diskSizeGB":"30"}}},"network":{}}"#;
 
 #[divan::bench]
-fn index() -> Document {
+fn index_document() -> Document {
     Document::new(divan::black_box(INSTANCE)).unwrap()
 }
 
 #[divan::bench]
-fn leaf(bencher: divan::Bencher<'_, '_>) {
+fn select_leaf(bencher: divan::Bencher<'_, '_>) {
     let document = Document::new(INSTANCE).unwrap();
     bencher.bench(|| {
         document
@@ -96,7 +96,7 @@ fn leaf(bencher: divan::Bencher<'_, '_>) {
 }
 
 #[divan::bench(threads = [1, 2, 4])]
-fn take(bencher: divan::Bencher<'_, '_>) {
+fn take_token(bencher: divan::Bencher<'_, '_>) {
     let bucket = Bucket::new(5, 1_000_000_000, 5).unwrap();
     bencher.bench(|| bucket.take(divan::black_box(1)));
 }

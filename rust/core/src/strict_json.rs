@@ -1,7 +1,8 @@
-//! JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
+//! A strict JSON parser (RFC 8259, RFC 7493 sections 2.1 to 2.3). Every accepted text has one meaning: it is UTF-8, no object has two members with
+//! the same name, there are no lone surrogates, and the nesting depth is bounded.
 //!
-//! [`index`] validates a text completely and records where each value is; [`View`] finds values by that index. Every octet is read once and each name
-//! is looked up once, so the time is linear in the text whatever it holds.
+//! [`index`] validates a text completely and records the position of each value. [`View`] finds values with that index. Every byte is read once and
+//! each name is looked up once, so the time is linear in the length of any text.
 
 // Python counterpart: `strict_json.py`.
 
@@ -9,11 +10,11 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// The text is not strict JSON; in words.
+/// The error for a text that is not strict JSON. It describes the problem in a sentence.
 #[derive(Debug)]
 pub(crate) struct JsonError(pub(crate) Cow<'static, str>);
 
-/// One value of a text, or the name of a member.
+/// A value in a text, or the name of a member.
 #[derive(Debug)]
 pub(crate) enum Node {
     /// A number, true, false or null, as written.
@@ -22,24 +23,25 @@ pub(crate) enum Node {
     Plain(Range<usize>),
     /// The same for a string with escapes.
     Escaped(Range<usize>),
-    /// All nodes behind this one and before the given position: each name is followed by its value, and that by all that is inside it.
+    /// An object. Its nodes are all nodes between this one and the given position. Each name is followed by its value and by everything inside that
+    /// value.
     Object(usize),
-    /// The same, without names.
+    /// An array, in the same form but without names.
     Array(usize),
 }
 
-/// Levels of nesting that protect the stack, whatever the bound on brackets is.
-// `contract.MAX_JSON_BRACKETS` of Python, so that no limit that can be set allows more.
+/// Maximum nesting depth, independent of the limit on brackets, so that a generous limit cannot overflow the stack.
+// The same as `contract.MAX_JSON_BRACKETS` in Python, so that no valid setting allows more.
 pub(crate) const MAX_DEPTH: usize = 256;
 
-/// Octets of a text for each of its nodes, in documents of the service.
+/// Typical number of bytes per node in documents of the service.
 const TYPICAL_NODE: usize = 8;
-/// Nodes for which there is room from the beginning, at most.
+/// Maximum number of nodes for which memory is reserved before parsing.
 const MAX_ROOM: usize = 1024;
 
-/// Returns `data` as text, and the nodes in it; the first is the root.
+/// Returns `data` as text, and its nodes. The first node is the root.
 ///
-/// `brackets` limits opening braces and brackets, those in strings included. `depth` limits the number of containers around a value.
+/// `brackets` limits the number of opening braces and brackets, including those in strings. `depth` limits the number of containers around a value.
 pub(crate) fn index(data: &[u8], brackets: usize, depth: usize) -> Result<(&str, Vec<Node>), JsonError> {
     if data.len() > brackets && memchr::memchr2_iter(b'{', b'[', data).count() > brackets {
         return Err(JsonError(format!("More than {brackets} opening brackets.").into()));
@@ -63,7 +65,7 @@ pub(crate) fn index(data: &[u8], brackets: usize, depth: usize) -> Result<(&str,
     }
 }
 
-/// A value in an indexed text.
+/// A reference to a value in an indexed text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'d, 'n> {
     text: &'d str,
@@ -72,12 +74,12 @@ pub(crate) struct View<'d, 'n> {
 }
 
 impl<'d, 'n> View<'d, 'n> {
-    /// Of what [`index`] returned.
+    /// Returns the view of the root. The arguments are the result of [`index`].
     pub(crate) fn root(text: &'d str, nodes: &'n [Node]) -> Self {
         Self { text, nodes, at: 0 }
     }
 
-    /// Among the nodes.
+    /// Returns the index of the value among the nodes.
     pub(crate) fn position(self) -> usize {
         self.at
     }
@@ -90,28 +92,28 @@ impl<'d, 'n> View<'d, 'n> {
         matches!(self.node(), Node::Object(_))
     }
 
-    /// The value of a string, or the name of a member.
+    /// Returns the value of a string, or the name of a member.
     pub(crate) fn string(self) -> Option<Cow<'d, str>> {
         match self.node() {
-            Node::Plain(place) => Some(Cow::Borrowed(&self.text[place.clone()])),
-            Node::Escaped(place) => Some(Cow::Owned(unescaped(&self.text[place.clone()]))),
+            Node::Plain(range) => Some(Cow::Borrowed(&self.text[range.clone()])),
+            Node::Escaped(range) => Some(Cow::Owned(unescaped(&self.text[range.clone()]))),
             _ => None,
         }
     }
 
-    /// The member of an object.
+    /// Returns the member of an object with this name.
     pub(crate) fn get(self, name: &str) -> Option<Self> {
         self.members().find(|(other, _)| other.is(name)).map(|(_, value)| value)
     }
 
     fn is(self, name: &str) -> bool {
         match self.node() {
-            Node::Plain(place) => self.text.as_bytes()[place.clone()] == *name.as_bytes(),
+            Node::Plain(range) => self.text.as_bytes()[range.clone()] == *name.as_bytes(),
             _ => self.string().is_some_and(|other| other == name),
         }
     }
 
-    /// Names and values of an object; nothing of other values.
+    /// Returns the names and values of an object, or nothing for other values.
     pub(crate) fn members(self) -> impl Iterator<Item = (Self, Self)> {
         let (mut at, end) = match self.node() {
             Node::Object(end) => (self.at + 1, *end),
@@ -124,7 +126,7 @@ impl<'d, 'n> View<'d, 'n> {
         })
     }
 
-    /// Elements of an array; nothing of other values.
+    /// Returns the elements of an array, or nothing for other values.
     pub(crate) fn elements(self) -> impl Iterator<Item = Self> {
         let (mut at, end) = match self.node() {
             Node::Array(end) => (self.at + 1, *end),
@@ -137,7 +139,7 @@ impl<'d, 'n> View<'d, 'n> {
         })
     }
 
-    /// The position behind the value and all that is inside it.
+    /// Returns the position after the value and everything inside it.
     fn end(self) -> usize {
         match self.node() {
             Node::Object(end) | Node::Array(end) => *end,
@@ -146,7 +148,7 @@ impl<'d, 'n> View<'d, 'n> {
     }
 }
 
-/// The value of a string that the scanner has accepted.
+/// Returns the value of a string that the scanner has accepted.
 pub(crate) fn unescaped(raw: &str) -> String {
     let mut whole = String::with_capacity(raw.len());
     let mut at = 0;
@@ -162,7 +164,7 @@ pub(crate) fn unescaped(raw: &str) -> String {
     whole
 }
 
-/// What the escape at `at` stands for, and the position behind it.
+/// Decodes the escape at `at`. Returns the character and the position after the escape.
 fn escape(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     let character = match octets.get(at + 1) {
         Some(octet @ (b'"' | b'\\' | b'/')) => char::from(*octet),
@@ -177,7 +179,7 @@ fn escape(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     Ok((character, at + 2))
 }
 
-/// What `\u` at `at` and the digits that follow stand for; of a surrogate, also `\u` and the digits of the other half.
+/// Decodes the `\u` escape at `at`. A surrogate pair consists of two such escapes. Returns the character and the position after it.
 fn character(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     let first = unit(octets, at)?;
     let (units, end) = if matches!(first, 0xD800..=0xDBFF) && octets[at + 6..].starts_with(b"\\u") {
@@ -191,7 +193,7 @@ fn character(octets: &[u8], at: usize) -> Result<(char, usize), &'static str> {
     }
 }
 
-/// The number in `\u0000` at `at`.
+/// Returns the number in the `\u0000` at `at`.
 fn unit(octets: &[u8], at: usize) -> Result<u16, &'static str> {
     let digits = octets.get(at + 2..at + 6);
     let unit = digits.and_then(|digits| {
@@ -203,56 +205,57 @@ fn unit(octets: &[u8], at: usize) -> Result<u16, &'static str> {
     unit.ok_or("An escape without four hexadecimal digits")
 }
 
-/// Up to so many members are compared with one another.
+/// Maximum number of members whose names are compared pairwise.
 const FEW: usize = 8;
 
-/// For a look at eight octets at a time: each octet is 1, and each is 0x80.
+/// Constants that treat a word as eight bytes: each byte is 1 in `ONES` and 0x80 in `HIGH`.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// Marks in `word` the octets at which a run of plain characters ends: quotation marks, backslashes and control characters. Only the lowest mark is exact.
+/// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. Only the lowest mark is exact.
 const fn stops(word: u64) -> u64 {
-    // Exchanges 0x22, the quotation mark, with the blank, so that it is below 0x21 like the control characters, and the blank is not.
+    // The XOR exchanges the quotation mark (0x22) and the blank (0x20), so that quotation marks are below 0x21 like the control characters, and
+    // blanks are not.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * 0x5C)).wrapping_sub(ONES);
     (low | backslash) & !word & HIGH
 }
 
-/// A number that differs for most names that differ: of their length, their first eight octets and their last eight. Never zero.
+/// Returns a hash of a name that is never zero. It depends on the length and on the first and last eight bytes of the name.
 ///
-/// `place` is the name in `data`.
-fn key(data: &[u8], place: Range<usize>) -> u64 {
+/// `range` is the position of the name in `data`.
+fn key(data: &[u8], range: Range<usize>) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let length = place.len();
+    let length = range.len();
     let word = |start: usize| {
         data.get(start..)
             .and_then(|rest| rest.first_chunk())
             .map(|octets| u64::from_le_bytes(*octets))
     };
-    let (first, last) = match word(place.start) {
+    let (first, last) = match word(range.start) {
         Some(first) if length < 8 => (first & !(u64::MAX << (8 * length)), 0),
-        Some(first) => (first, word(place.end - 8).unwrap_or(0)),
-        None => (data[place].iter().rev().fold(0, |sum, octet| sum << 8 | u64::from(*octet)), 0),
+        Some(first) => (first, word(range.end - 8).unwrap_or(0)),
+        None => (data[range].iter().rev().fold(0, |sum, octet| sum << 8 | u64::from(*octet)), 0),
     };
     let product = u128::from(first ^ last.rotate_left(23) ^ length as u64) * u128::from(FACTOR);
-    #[allow(clippy::cast_possible_truncation)] // both halves are meant
+    #[allow(clippy::cast_possible_truncation)] // keeps each half once
     let key = (product >> 64) as u64 ^ product as u64;
     key.max(1)
 }
 
-/// Reads a text from the beginning to the end.
+/// A parser that reads a text from the beginning to the end.
 ///
-/// Its functions take the position at which they begin, and return the position at which they end; None where there is a fault. Positions are always
-/// at the beginning of a character.
+/// Its methods take the position at which they start and return the position at which they end, or `None` if there is a fault. Positions are always
+/// at the start of a character.
 struct Scanner<'d> {
     text: &'d str,
     max_depth: usize,
     nodes: Vec<Node>,
-    /// Of the names so far in each object that has not ended, see [`key`].
+    /// The keys of the names so far in each open object; see [`key`].
     keys: Vec<u64>,
     /// A hash table of the keys of one object.
     table: Vec<u64>,
-    /// The first fault, and where it is. The text is empty as long as there is none.
+    /// The first fault and its position. The text is empty if there is no fault.
     fault: (&'static str, usize),
 }
 
@@ -290,7 +293,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A value that is not a string.
+    /// Parses a value that is not a string.
     fn other_value(&mut self, at: usize, depth: usize) -> Option<usize> {
         match self.peek(at) {
             Some(b'{') => self.members(at, depth),
@@ -312,12 +315,12 @@ impl Scanner<'_> {
                 return self.fail("A member without a name", at);
             }
             let end = self.string(at)?;
-            let place = at + 1..end - 1;
+            let range = at + 1..end - 1;
             let key = if let Some(Node::Escaped(_)) = self.nodes.last() {
-                let name = unescaped(&self.text[place]);
+                let name = unescaped(&self.text[range]);
                 key(name.as_bytes(), 0..name.len())
             } else {
-                key(self.text.as_bytes(), place)
+                key(self.text.as_bytes(), range)
             };
             self.keys.push(key);
             at = self.skip_blanks(end);
@@ -333,15 +336,15 @@ impl Scanner<'_> {
             }
         }
         self.nodes[object] = Node::Object(self.nodes.len());
-        if self.may_have_doubles(first) && self.has_doubles(object) {
+        if self.may_have_duplicates(first) && self.has_duplicates(object) {
             return self.fail("A member occurs twice in an object that ends", at);
         }
         self.keys.truncate(first);
         Some(at + 1)
     }
 
-    /// Whether two keys from `first` on are equal, or too many share places in the table.
-    fn may_have_doubles(&mut self, first: usize) -> bool {
+    /// Returns whether two keys from `first` on are equal, or too many keys collide in the table. Only then does the parser compare the names.
+    fn may_have_duplicates(&mut self, first: usize) -> bool {
         let keys = &self.keys[first..];
         if keys.len() <= FEW {
             return keys.iter().enumerate().any(|(index, key)| keys[..index].contains(key));
@@ -354,7 +357,8 @@ impl Scanner<'_> {
             #[allow(clippy::cast_possible_truncation)] // as many bits as the table has
             let mut slot = key as usize & (size - 1);
             while self.table[slot] != 0 {
-                // Names can be made to collide. An object of such names is left to the hash of the standard library, which is keyed.
+                // An attacker can choose names that collide. For an object with such names, the parser uses the standard library's hash table, whose
+                // hash has a secret key.
                 if self.table[slot] == key || collisions == 0 {
                     return true;
                 }
@@ -367,7 +371,7 @@ impl Scanner<'_> {
     }
 
     #[cold]
-    fn has_doubles(&self, object: usize) -> bool {
+    fn has_duplicates(&self, object: usize) -> bool {
         let object = View {
             text: self.text,
             nodes: &self.nodes,
@@ -397,7 +401,7 @@ impl Scanner<'_> {
         Some(at + 1)
     }
 
-    /// From the opening quotation mark to the closing one.
+    /// Parses a string from its opening to its closing quotation mark.
     #[allow(clippy::inline_always)]
     #[inline(always)]
     fn string(&mut self, at: usize) -> Option<usize> {
@@ -409,7 +413,7 @@ impl Scanner<'_> {
         Some(end + 1)
     }
 
-    /// The rest of a string from its first escape on.
+    /// Parses the rest of a string from its first escape on.
     #[cold]
     fn escaped(&mut self, at: usize, mut end: usize) -> Option<usize> {
         while self.peek(end) != Some(b'"') {
@@ -422,11 +426,11 @@ impl Scanner<'_> {
         Some(end + 1)
     }
 
-    /// To the next quotation mark or backslash.
+    /// Skips to the next quotation mark or backslash.
     #[allow(clippy::inline_always)]
     #[inline(always)]
     fn plain(&mut self, mut at: usize) -> Option<usize> {
-        // Most strings are short.
+        // Most strings are short, so a few steps of eight bytes find the end.
         for _ in 0..4 {
             let Some(octets) = self.text.as_bytes().get(at..).and_then(|rest| rest.first_chunk()) else {
                 break;
@@ -451,7 +455,7 @@ impl Scanner<'_> {
         let Some(stop) = memchr::memchr2(b'"', b'\\', rest) else {
             return self.fail("A string without an end", at);
         };
-        // To the end in any case, so that many octets are looked at at a time.
+        // The loop has no early exit, so that the compiler can vectorize it.
         if rest[..stop].iter().fold(0, |found, octet| found | u8::from(*octet < b' ')) != 0 {
             return self.fail(CONTROL, at);
         }

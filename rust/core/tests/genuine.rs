@@ -1,4 +1,4 @@
-//! The genuine documents of the shared data against the bundled roots, and the example program.
+//! Tests of the genuine documents in the shared data: the checker accepts them with the bundled roots, and so does the example program.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const HOUR: i64 = 3600;
 
-/// The genuine documents, each with the second at which it was created.
+/// Returns the genuine documents, each with its creation time in Unix seconds.
 fn documents(shared: &Path) -> Vec<(PathBuf, i64)> {
     let mut setup = roots::setup();
     setup.check_chain = false;
@@ -37,7 +37,7 @@ fn documents(shared: &Path) -> Vec<(PathBuf, i64)> {
 }
 
 #[test]
-fn every_genuine_document_is_accepted_an_hour_after_it_was_created() {
+fn accepts_every_genuine_document_an_hour_after_its_creation() {
     let Some(shared) = support::shared() else {
         return;
     };
@@ -54,9 +54,9 @@ fn every_genuine_document_is_accepted_an_hour_after_it_was_created() {
     }
 }
 
-/// Cargo builds the examples before the tests, in a folder beside that of the tests.
+/// The test relies on Cargo building the examples before the tests, in a folder next to that of the tests.
 #[test]
-fn the_example_accepts_a_genuine_document_and_refuses_it_later() {
+fn example_accepts_a_genuine_document_and_refuses_it_later() {
     let Some(shared) = support::shared() else {
         return;
     };

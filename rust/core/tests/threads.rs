@@ -1,4 +1,5 @@
-//! What threads share: the memory of signers, the links between issuers, the bucket. Run as any other test, and under ThreadSanitizer by `make tsan`.
+//! Tests of the state that threads share: the cache of signers, the cache of signatures, and the token bucket. `make tsan` also runs them under
+//! ThreadSanitizer.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +18,7 @@ fn octets(value: &Value) -> Vec<u8> {
     base64_simd::STANDARD.decode_to_vec(value.as_str().unwrap()).unwrap()
 }
 
-/// The setting of `tests/vectors/attested`, and the documents that are judged under it: all that are good, and every eighth of the others.
+/// Returns the setup of `tests/vectors/attested`, the time of the check, and documents for this setup: all good ones and every eighth of the others.
 fn vectors() -> (Setup, i64, Vec<Vec<u8>>) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/attested/vectors.ndjson");
     let mut lines = std::fs::read_to_string(file)
@@ -43,8 +44,8 @@ fn vectors() -> (Setup, i64, Vec<Vec<u8>>) {
     (setup, setting["at"].as_i64().unwrap(), documents)
 }
 
-/// A verdict in words.
-fn judged(checker: &Checker, document: &[u8], at: i64) -> String {
+/// Returns the verdict as text.
+fn verdict_text(checker: &Checker, document: &[u8], at: i64) -> String {
     match checker.check(document, at, None) {
         Ok(signed) => format!(
             "{:?}",
@@ -54,16 +55,16 @@ fn judged(checker: &Checker, document: &[u8], at: i64) -> String {
     }
 }
 
-/// All threads begin together with a checker that remembers nothing, so that they write down the same paths and links at once; and each at several moments,
-/// on both sides of the ends of certificates.
+/// All threads start at the same time with an empty cache, so that they add the same paths and signatures concurrently. Each thread verifies at
+/// several times, before and after the ends of validity periods.
 #[test]
-fn verdicts_do_not_depend_on_what_others_verify_meanwhile() {
+fn verdicts_do_not_depend_on_other_threads() {
     let (setup, now, documents) = vectors();
     let moments = [now, now - 400 * 86400, now + 400 * 86400, now + 7300 * 86400];
     let alone = Checker::new(setup.clone()).unwrap();
     let expected: Vec<Vec<String>> = moments
         .iter()
-        .map(|&at| documents.iter().map(|document| judged(&alone, document, at)).collect())
+        .map(|&at| documents.iter().map(|document| verdict_text(&alone, document, at)).collect())
         .collect();
     for round in 0..2 {
         let checker = Checker::new(setup.clone()).unwrap();
@@ -74,11 +75,11 @@ fn verdicts_do_not_depend_on_what_others_verify_meanwhile() {
                 scope.spawn(move || {
                     start.wait();
                     for step in 0..moments.len() {
-                        // In the first round all go the same way, in the second each begins elsewhere.
-                        let place = (step + round * thread) % moments.len();
+                        // In the first round all threads use the same order. In the second, each starts at another position.
+                        let index = (step + round * thread) % moments.len();
                         for number in 0..documents.len() {
                             let number = (number + round * thread * 17) % documents.len();
-                            assert_eq!(judged(checker, &documents[number], moments[place]), expected[place][number]);
+                            assert_eq!(verdict_text(checker, &documents[number], moments[index]), expected[index][number]);
                         }
                     }
                 });
@@ -87,9 +88,9 @@ fn verdicts_do_not_depend_on_what_others_verify_meanwhile() {
     }
 }
 
-/// Batches with threads of their own, while others verify one document at a time.
+/// Verifies batches on several threads while other threads verify single documents.
 #[test]
-fn batches_run_beside_single_documents() {
+fn batches_run_concurrently_with_single_documents() {
     let (setup, now, documents) = vectors();
     let alone = Checker::new(setup.clone()).unwrap();
     let good: Vec<bool> = documents.iter().map(|document| alone.check(document, now, None).is_ok()).collect();
@@ -115,9 +116,10 @@ fn batches_run_beside_single_documents() {
     });
 }
 
-/// A bad signature, a cut document and a stranger's, in every lane of eight and in one of many: the others are judged as if it were not there.
+/// Puts a document with a bad signature, a truncated document and one of an unknown signer in every lane of eight, and in one of many. The other
+/// documents in the batch are accepted all the same.
 #[test]
-fn a_bad_document_changes_no_neighbour_wherever_it_stands() {
+fn bad_document_does_not_change_other_verdicts_of_its_batch() {
     let (setup, now, documents) = vectors();
     let checker = Checker::new(setup).unwrap();
     let (good, bad): (Vec<_>, Vec<_>) = documents.iter().partition(|document| checker.check(document, now, None).is_ok());
@@ -125,25 +127,26 @@ fn a_bad_document_changes_no_neighbour_wherever_it_stands() {
     for (number, bad) in bad.iter().enumerate() {
         let lengths: &[usize] = if number % 16 == 0 { &[1, 8, 9, 140] } else { &[8, 9] };
         for &length in lengths {
-            let place = (number + length / 2) % length;
+            let index = (number + length / 2) % length;
             let mut batch: Vec<&[u8]> = vec![good; length];
-            batch[place] = bad;
+            batch[index] = bad;
             for threads in [1, 3] {
                 let verdicts = checker.check_many(&batch, now, NonZeroUsize::new(threads).unwrap());
                 let refused: Vec<usize> = (0..length).filter(|&index| verdicts.get(index).unwrap().is_err()).collect();
-                assert_eq!(refused, [place], "of {length}, on {threads} threads");
+                assert_eq!(refused, [index], "of {length}, on {threads} threads");
             }
         }
     }
 }
 
-/// Whoever asks, and in whatever order the clock's readings arrive, what goes out is what was there and what flowed in.
+/// The tokens that the bucket gives out are those at the start plus those that it gained, however many threads take tokens and in whatever order the
+/// readings of the clock arrive.
 #[test]
-fn a_bucket_gives_out_exactly_what_flows_in() {
+fn bucket_gives_out_exactly_the_tokens_that_it_gained() {
     const CALLS: usize = 2_000;
     let (rate, per_ns, burst) = (3, 1_000, 50);
     let bucket = Bucket::new(rate, per_ns, burst).unwrap();
-    // Never full again, so that nothing flows over.
+    // The bucket never becomes full again, so that no gained token is lost.
     let before = (0..burst).filter(|_| bucket.take(0) == 0).count() as u64;
     let (clock, taken) = (AtomicI64::new(0), AtomicU64::new(before));
     let start = Barrier::new(THREADS);
@@ -152,7 +155,7 @@ fn a_bucket_gives_out_exactly_what_flows_in() {
             scope.spawn(|| {
                 start.wait();
                 for _ in 0..CALLS {
-                    let now = clock.fetch_add(100, Ordering::Relaxed); // tokens for three calls of ten
+                    let now = clock.fetch_add(100, Ordering::Relaxed); // enough tokens for three of ten calls
                     if bucket.take(now) == 0 {
                         taken.fetch_add(1, Ordering::Relaxed);
                     }

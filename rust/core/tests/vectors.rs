@@ -1,5 +1,5 @@
-//! The documents of `tests/vectors/attested`, which pytest reads too: verdict, reason and place are those that are written down, cold and warm, alone and in a
-//! batch, on several threads at once.
+//! Tests of the documents in `tests/vectors/attested`, which the Python tests use too. Verdict, reason and location must match the recorded ones:
+//! with and without a cache, for single documents and batches, and on several threads.
 
 #![allow(clippy::unwrap_used)]
 
@@ -53,7 +53,7 @@ impl Vectors {
     }
 }
 
-/// What the record says, against what was said.
+/// Compares a verdict with the recorded one.
 fn agrees<T>(case: &Value, verdict: &Result<T, Refusal>) -> Result<(), String> {
     let expected = (case["reason"].as_str(), case["location"].as_str());
     let found = match verdict {
@@ -68,7 +68,7 @@ fn agrees<T>(case: &Value, verdict: &Result<T, Refusal>) -> Result<(), String> {
 }
 
 #[test]
-fn a_document_is_judged_as_its_record_says() {
+fn single_documents_get_their_recorded_verdicts() {
     let vectors = vectors();
     assert!(vectors.cases.len() > 400);
     let mut wrong = Vec::new();
@@ -83,7 +83,7 @@ fn a_document_is_judged_as_its_record_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Those that are judged under the common setting.
+/// Returns the cases that use the common setup.
 fn plain(vectors: &Vectors) -> Vec<&Value> {
     let own = ["intermediates", "crls", "at", "nonce"];
     vectors
@@ -94,7 +94,7 @@ fn plain(vectors: &Vectors) -> Vec<&Value> {
 }
 
 #[test]
-fn a_batch_is_judged_as_its_documents_are() {
+fn batches_get_the_verdicts_of_their_documents() {
     let vectors = vectors();
     let cases = plain(&vectors);
     let documents: Vec<_> = cases.iter().map(|case| octets(&case["document"])).collect();

@@ -1,6 +1,7 @@
-//! A bucket against numbers that cannot run over.
+//! Compares a token bucket with one that uses integers which cannot overflow.
 //!
-//! Input: rate, period and burst in eight octets each, then the readings of the clock: an octet says how many octets of difference follow, and their sign.
+//! Input: rate, period and burst in eight bytes each, then the readings of the clock. Each reading is a byte with the sign and the number of bytes of
+//! the difference to the previous reading, followed by these bytes.
 
 #![no_main]
 

@@ -1,7 +1,8 @@
-//! A document alone, again, beside others and with a checker that remembers nothing: one verdict.
+//! Verifies a document alone, a second time, in a batch, and with checkers with and without cached entries. The verdict must always be the same.
 //!
-//! Input: two octets choose a document of `tests/vectors/attested`, or none; then edits of its DER, each a place in two octets, how many octets go,
-//! how many come, and these. Without a document the rest of the input is one.
+//! Input: two bytes that select a document of `tests/vectors/attested`, followed by edits of its DER. An edit consists of a position in two bytes,
+//! the number of bytes to remove, the number of bytes to insert, and these bytes. If the first two bytes select no document, the rest of the input is
+//! the document.
 
 #![no_main]
 
@@ -37,7 +38,7 @@ fn world() -> World {
     setup.anchors = all("anchors");
     setup.intermediates = all("intermediates");
     setup.names = setting["names"].as_array().expect("a list").iter().map(name).collect();
-    let warm = Checker::new(setup.clone()).expect("the setting is good");
+    let warm = Checker::new(setup.clone()).expect("the setup is valid");
     let at = setting["at"].as_i64().expect("a number");
     let documents: Vec<_> = cases.iter().map(|case| octets(&case["document"])).collect();
     let good = documents
@@ -54,7 +55,7 @@ fn world() -> World {
     }
 }
 
-fn changed(input: &[u8], documents: &[Vec<u8>]) -> Vec<u8> {
+fn edited(input: &[u8], documents: &[Vec<u8>]) -> Vec<u8> {
     let [high, low, rest @ ..] = input else { return input.to_vec() };
     let Some(document) = documents.get(usize::from(*high) << 8 | usize::from(*low)) else {
         return rest.to_vec();
@@ -62,16 +63,16 @@ fn changed(input: &[u8], documents: &[Vec<u8>]) -> Vec<u8> {
     let mut der = base64_simd::STANDARD.decode_to_vec(document).unwrap_or_else(|_| document.clone());
     let mut edits = rest;
     while let [high, low, gone, come, after @ ..] = edits {
-        let place = (usize::from(*high) << 8 | usize::from(*low)) % (der.len() + 1);
-        let end = (place + usize::from(gone & 15)).min(der.len());
+        let start = (usize::from(*high) << 8 | usize::from(*low)) % (der.len() + 1);
+        let end = (start + usize::from(gone & 15)).min(der.len());
         let (new, after) = after.split_at(usize::from(come & 15).min(after.len()));
-        der.splice(place..end, new.iter().copied());
+        der.splice(start..end, new.iter().copied());
         edits = after;
     }
     base64_simd::STANDARD.encode_to_string(der).into_bytes()
 }
 
-fn judged(checker: &Checker, document: &[u8], at: i64) -> Result<Vec<u8>, String> {
+fn verdict_of(checker: &Checker, document: &[u8], at: i64) -> Result<Vec<u8>, String> {
     match checker.check(document, at, None) {
         Ok(signed) => Ok(signed.content().to_vec()),
         Err(refusal) => Err(format!("{refusal:?}")),
@@ -81,19 +82,19 @@ fn judged(checker: &Checker, document: &[u8], at: i64) -> Result<Vec<u8>, String
 fuzz_target!(|input: &[u8]| {
     static WORLD: OnceLock<World> = OnceLock::new();
     let world = WORLD.get_or_init(world);
-    let document = changed(input, &world.documents);
-    let cold = Checker::new(world.setup.clone()).expect("the setting is good");
-    let verdict = judged(&cold, &document, world.at);
-    assert_eq!(judged(&cold, &document, world.at), verdict, "again");
-    assert_eq!(judged(&world.warm, &document, world.at), verdict, "with what others left");
+    let document = edited(input, &world.documents);
+    let cold = Checker::new(world.setup.clone()).expect("the setup is valid");
+    let verdict = verdict_of(&cold, &document, world.at);
+    assert_eq!(verdict_of(&cold, &document, world.at), verdict, "again");
+    assert_eq!(verdict_of(&world.warm, &document, world.at), verdict, "with entries of other documents in the cache");
     let batch: [&[u8]; 3] = [&world.good, &document, &world.good];
     for checker in [&cold, &world.warm] {
         let verdicts = checker.check_many(&batch, world.at, NonZeroUsize::MIN);
-        let said: Vec<_> = verdicts
+        let found: Vec<_> = verdicts
             .iter()
             .map(|verdict| verdict.map(|_| ()).map_err(|refusal| format!("{refusal:?}")))
             .collect();
-        assert_eq!(said[1], verdict.clone().map(|_| ()), "in a batch");
-        assert!(said[0].is_ok() && said[2].is_ok(), "a neighbour");
+        assert_eq!(found[1], verdict.clone().map(|_| ()), "in a batch");
+        assert!(found[0].is_ok() && found[2].is_ok(), "a neighbour");
     }
 });

@@ -1,4 +1,4 @@
-//! Our index of a JSON document against serde_json: one accepts what the other does, and every node says the same.
+//! Compares our JSON index with serde_json. Both must accept the same documents, and every node must have the same value.
 
 #![no_main]
 
@@ -10,11 +10,11 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Levels below the root that a document may have, and brackets.
+/// Maximum depth and maximum number of brackets of a document.
 const DEPTH: usize = 32;
 const BRACKETS: usize = 100_000;
 
-/// Members in their order, those that occur twice too.
+/// The members of an object in their order, including duplicates.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -40,13 +40,13 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 enum Node {
-    /// As it is shown as text.
+    /// The text form of a leaf.
     Leaf(String),
     Object(Vec<(String, Node)>),
     Array(Vec<(String, Node)>),
 }
 
-/// None: no JSON, a member twice, or too deep.
+/// Parses a text with serde_json. Returns `None` if it is not JSON, has a duplicate name, or is nested too deeply.
 fn read(text: &str, depth: usize) -> Option<Node> {
     if depth > DEPTH {
         return None;
@@ -87,8 +87,8 @@ fn compare(document: &Document, node: &Node, path: &mut Vec<String>) {
         }
         Node::Object(children) | Node::Array(children) => {
             let json = select(Form::Json).expect("a container");
-            let again: &RawValue = serde_json::from_slice(&json).expect("what we write is JSON");
-            assert!(same(&read(again.get(), path.len()).expect("and as strict"), node));
+            let again: &RawValue = serde_json::from_slice(&json).expect("our output is JSON");
+            assert!(same(&read(again.get(), path.len()).expect("our output is strict"), node));
             let line = |(name, child): &(String, Node)| {
                 if matches!(child, Node::Leaf(_)) {
                     name.clone()
@@ -124,7 +124,7 @@ fn same(one: &Node, other: &Node) -> bool {
 
 fuzz_target!(|input: &[u8]| {
     let brackets = input.iter().filter(|octet| matches!(octet, b'{' | b'[')).count();
-    // To raw values serde_json is lenient about what strings hold; `read` looks at each.
+    // serde_json does not check the strings inside raw values, so `read` checks each of them.
     let other = (brackets <= BRACKETS)
         .then_some(input)
         .and_then(|input| serde_json::from_slice::<&RawValue>(input).ok())

@@ -1,7 +1,8 @@
-//! Kernels of one and of eight against the scalar model and big integers: the same answer for every modulus and signature, taken or refused.
+//! Compares the kernels for one and for eight numbers with the scalar model and with big integers. The results must agree for every modulus and
+//! signature.
 //!
-//! Input: an octet for the length of modulus, an octet of which each bit spoils a job, and the material for moduli and signatures, which repeats
-//! when it is short. So a few octets make numbers of long runs, where carries go far.
+//! Input: a byte that selects the length of the modulus, a byte in which each bit corrupts a job, and the bytes for moduli and signatures, which
+//! repeat if there are too few. So a few bytes produce numbers with long runs, in which carries propagate far.
 
 #![no_main]
 
@@ -9,7 +10,7 @@ use imdskit_multibuffer::{Job, Key, available, model, verify_many};
 use libfuzzer_sys::fuzz_target;
 use num_bigint::BigUint;
 
-/// Signatures of a batch: one run of eight lanes, and one alone.
+/// Number of signatures in a batch: eight fill the lanes once, and one is left.
 const JOBS: usize = 9;
 
 fuzz_target!(|input: &[u8]| {
@@ -30,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     let batch: Vec<_> = (0..JOBS)
         .filter_map(|job| {
             let (mut modulus, signature) = (number(7 * job), number(7 * job + 3));
-            modulus[0] |= size & 0x80; // else as it comes: most moduli are refused then
+            modulus[0] |= size & 0x80; // otherwise the bytes stay as they are, and most moduli are refused
             modulus[length - 1] |= size >> 6 & 1;
             let key = Key::new(&modulus);
             let suits = modulus[0] >> 7 == 1 && modulus[length - 1] & 1 == 1;

@@ -1,7 +1,7 @@
-//! Verifications a second against AWS-LC, in interleaved rounds of one run: `cargo bench -p imdskit-multibuffer [-- ROUNDS]`.
+//! Verifications per second, compared with AWS-LC: `cargo bench -p imdskit-multibuffer [-- ROUNDS]`.
 //!
-//! Each round times every contestant for some milliseconds; figures are medians over the rounds with the 10th and 90th percentile, and
-//! ratios are taken within a round, so that a processor that changes its speed between rounds does not show.
+//! Each round runs every contestant for a few milliseconds. The figures are medians over the rounds with the 10th and 90th percentiles. Ratios are
+//! computed within a round, so changes of the processor's speed between rounds do not affect them.
 
 #![allow(clippy::expect_used, clippy::panic)]
 
@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 mod support;
 
 const MESSAGES: u8 = 64;
-/// Seconds of a contestant's turn.
+/// Duration of a contestant's turn in seconds.
 const SLICE: f64 = 0.003;
 
 struct Fixture {
@@ -30,7 +30,7 @@ struct Fixture {
 
 fn fixture(size: KeySize) -> Fixture {
     let pair = KeyPair::generate(size).expect("a key");
-    let der = pair.public_key().as_ref(); // SEQUENCE and INTEGER with two octets of length each, a leading zero, n, INTEGER 65537
+    let der = pair.public_key().as_ref(); // SEQUENCE and INTEGER with two-byte lengths, a zero byte, n, INTEGER 65537
     let modulus = der[9..der.len() - 5].to_vec();
     let library = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).expect("a key");
     let key = Key::new(&modulus).expect("a suitable modulus");
@@ -52,7 +52,7 @@ fn fixture(size: KeySize) -> Fixture {
     }
 }
 
-/// Seconds that this thread has had a processor: what others on the machine take away is not counted.
+/// Returns the processor time of this thread in seconds. Time that other threads take is not counted.
 fn thread_time() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     #[allow(clippy::cast_precision_loss)] // seconds of one run
@@ -60,7 +60,7 @@ fn thread_time() -> f64 {
     seconds
 }
 
-/// Verifications a second of a contestant that makes `MESSAGES` of them a call.
+/// Returns the verifications per second of a contestant that makes `MESSAGES` verifications per call.
 fn rate(mut contestant: impl FnMut()) -> f64 {
     let start = thread_time();
     let mut calls = 0_u32;
@@ -81,7 +81,7 @@ fn percentiles(mut values: Vec<f64>) -> [f64; 3] {
 
 fn main() {
     if !available() {
-        println!("this processor has no AVX-512 IFMA: nothing to time");
+        println!("this processor has no AVX-512 IFMA, so there is nothing to measure");
         return;
     }
     let rounds = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100);
@@ -124,7 +124,7 @@ fn main() {
             }));
         }
         for (name, index) in [
-            ("AWS-LC, key parsed, SHA-256 of 300 octets included", 0),
+            ("AWS-LC, key parsed, with SHA-256 of 300 bytes", 0),
             ("one", 1),
             ("eight lanes", 2),
             ("key set-up", 3),

@@ -1,31 +1,31 @@
-//! Many signatures at once: eight of one length side by side, whatever their keys.
+//! Verification of many signatures at once. Eight signatures of the same length are computed side by side, whatever their keys.
 
 use crate::key::Key;
 
 /// One signature to verify.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// The key that made it, or not.
+    /// The key with which to verify the signature.
     pub key: &'a Key,
-    /// The signature, as many octets as the key's modulus.
+    /// The signature. It must be as long as the key's modulus.
     pub signature: &'a [u8],
-    /// The encoded block that it has to give, as many octets as the key's modulus.
+    /// The encoded block that the signature must give. It must be as long as the key's modulus.
     pub block: &'a [u8],
 }
 
-/// What [`Key::verify`] says of every job, in `verdicts` at the same place. Lengths of moduli may be mixed.
+/// Verifies many signatures. Afterwards `verdicts[i]` is the result of [`Key::verify`] for `jobs[i]`. The moduli may have different lengths.
 ///
-/// No job can change the verdict of another: each has a lane, and nothing is exchanged between lanes.
+/// No job can change the verdict on another: each job has its own lane, and lanes do not exchange data.
 ///
 /// # Panics
-/// When there are not as many verdicts as jobs.
+/// Panics if the two slices have different lengths.
 pub fn verify_many(jobs: &[Job<'_>], verdicts: &mut [bool]) {
     assert_eq!(jobs.len(), verdicts.len(), "a verdict for each job");
     #[cfg(target_arch = "x86_64")]
     side_by_side::verify_many(jobs, verdicts);
     #[cfg(not(target_arch = "x86_64"))]
     for (job, verdict) in jobs.iter().zip(verdicts) {
-        *verdict = job.key.verify(job.signature, job.block); // never: there is no key
+        *verdict = job.key.verify(job.signature, job.block); // never runs, because no key exists
     }
 }
 
@@ -37,7 +37,7 @@ mod side_by_side {
     use crate::lanes::{Columns, LANES, Wide, WideModulus};
     use crate::limbs::{LOW_BLOCKS, Modulus, Number, low_part};
 
-    /// From this many signatures on, the kernel of eight is faster than one after another, though lanes are idle.
+    /// From this number of signatures on, the kernel for eight is faster than the kernel for one, even with idle lanes.
     const WORTH_LANES: usize = 7;
 
     pub(super) fn verify_many(jobs: &[Job<'_>], verdicts: &mut [bool]) {
@@ -62,7 +62,7 @@ mod side_by_side {
         long.finish(jobs, verdicts);
     }
 
-    /// Jobs of one length of modulus that wait for enough others.
+    /// Jobs with moduli of one length that wait until there are enough of them.
     struct Queue<'a, const NB: usize> {
         waiting: Vec<(usize, &'a Modulus<NB>, Number<LOW_BLOCKS>)>,
         lanes: Option<Box<Lanes<'a, NB>>>,
@@ -77,7 +77,7 @@ mod side_by_side {
         }
     }
 
-    /// What a run of the kernel works on. The moduli stay: most batches have few keys.
+    /// The operands of one run of the kernel. The moduli are kept between runs, because most batches have few keys.
     struct Lanes<'a, const NB: usize> {
         of: [Option<&'a Modulus<NB>>; LANES],
         modulus: WideModulus<NB>,

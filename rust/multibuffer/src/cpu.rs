@@ -1,4 +1,4 @@
-//! Whether this processor can run the kernels, and the only way to them.
+//! Detection of the instructions that the kernels need, and the only way to call the kernels.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use supported::Ifma;
@@ -12,7 +12,7 @@ mod supported {
     use crate::limbs::{Comparison, LOW_BLOCKS, Modulus, Number};
     use crate::single;
 
-    /// Proof that processor and operating system have AVX-512 F and IFMA: [`Ifma::detect`] alone makes one.
+    /// Proof that the processor and the operating system support AVX-512 F and IFMA. Only [`Ifma::detect`] creates one.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Ifma(());
 
@@ -23,7 +23,7 @@ mod supported {
         }
 
         pub(crate) fn square<const NB: usize>(self, power: &Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
-            // SAFETY: the function is safe where AVX-512 F and IFMA are; `self` proves that they are here.
+            // SAFETY: the function is safe on processors with AVX-512 F and IFMA, and `self` proves that this is one.
             unsafe { single::square(power, times, modulus) }
         }
 
@@ -54,7 +54,7 @@ mod supported {
             unsafe { lanes::verify(s, low, modulus, columns) }
         }
 
-        /// Every kernel gives the same numbers, so this serves the lanes as well.
+        /// All kernels compute the same numbers, so the lanes use this value too.
         pub(crate) fn comparison<const NB: usize>(self, modulus: &Modulus<NB>) -> &Comparison<NB> {
             modulus.comparison(|a, b, modulus| self.multiply(a, b, modulus))
         }
@@ -101,7 +101,7 @@ mod supported {
 mod unsupported {
     use crate::limbs::{Comparison, LOW_BLOCKS, Modulus, Number};
 
-    /// No processor of this architecture has the instructions, so there is no proof that one does.
+    /// A type without values, because no processor of this architecture has the instructions.
     #[derive(Clone, Copy, Debug)]
     pub(crate) enum Ifma {}
 

@@ -16,7 +16,7 @@ pub struct Key {
     pub(crate) modulus: Prepared,
 }
 
-/// The modulus by its length in blocks of 416 bits.
+/// The modulus, by its length in blocks of 416 bits.
 #[derive(Clone, Debug)]
 pub(crate) enum Prepared {
     Bits2048(Box<Modulus<5>>),
@@ -24,15 +24,15 @@ pub(crate) enum Prepared {
     Bits4096(Box<Modulus<10>>),
 }
 
-/// Why no [`Key`] can be made. In every case the signature can still be verified with another library.
+/// The reason why no [`Key`] can be created. In every case another library can still verify the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The processor or the operating system lacks AVX-512 F or IFMA; see [`crate::available`].
     Unavailable,
-    /// The modulus does not have exactly 2048, 3072 or 4096 bits, or it has leading zero octets.
+    /// The modulus does not have exactly 2048, 3072 or 4096 bits, or it has leading zero bytes.
     Length,
-    /// The modulus is even. No RSA modulus is.
+    /// The modulus is even, which no RSA modulus is.
     Even,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unavailable => "this processor cannot run the kernels: they need AVX-512 F and IFMA",
-            Self::Length => "the modulus must have exactly 2048, 3072 or 4096 bits, without leading zero octets",
+            Self::Length => "the modulus must have exactly 2048, 3072 or 4096 bits, without leading zero bytes",
             Self::Even => "the modulus is even",
         })
     }
@@ -49,7 +49,7 @@ impl fmt::Display for KeyError {
 impl Error for KeyError {}
 
 impl Key {
-    /// Prepares a modulus, given as big-endian octets without leading zeros.
+    /// Prepares a modulus. `modulus` is big-endian, without leading zeros.
     ///
     /// # Errors
     /// See [`KeyError`].
@@ -74,16 +74,17 @@ impl Key {
         })
     }
 
-    /// Octets of the modulus, of a signature and of an encoded block: 256, 384 or 512.
+    /// Returns the length in bytes of the modulus, of a signature and of an encoded block: 256, 384 or 512.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.octets.len()
     }
 
-    /// `RSAVP1` (RFC 8017 section 5.2.2): `signature`^65537 modulo the modulus, as many octets as the modulus, leading zeros included.
+    /// Computes `RSAVP1` (RFC 8017 section 5.2.2): `signature`^65537 modulo the modulus. The result is as long as the modulus, including leading
+    /// zeros.
     ///
-    /// `None` when the signature is not of exactly that many octets, or not less than the modulus. What the block has to be is left to the
-    /// caller: this serves RSASSA-PSS as well.
+    /// Returns `None` if the signature does not have the length of the modulus or is not less than the modulus. The caller checks the block, so this
+    /// also serves RSASSA-PSS.
     #[must_use]
     pub fn public_operation(&self, signature: &[u8]) -> Option<Vec<u8>> {
         fn power<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8]) -> Vec<u8> {
@@ -98,10 +99,10 @@ impl Key {
         })
     }
 
-    /// Whether the signature gives exactly `block`, the encoded block of as many octets as the modulus.
+    /// Returns whether the signature gives exactly `block`, the encoded block.
     ///
-    /// Nothing is taken out of the block that the signature gives: it is compared whole. False for a signature or a block of another
-    /// length, and for a signature that is not less than the modulus.
+    /// The block is compared as a whole; nothing is extracted from the result of the computation. Returns false if the signature or the block does
+    /// not have the length of the modulus, or if the signature is not less than the modulus.
     #[must_use]
     pub fn verify(&self, signature: &[u8], block: &[u8]) -> bool {
         fn gives<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8], block: &[u8]) -> bool {
@@ -122,13 +123,13 @@ impl Key {
             }
     }
 
-    /// Whether a signature has the length of the modulus and is less than it.
+    /// Returns whether a signature has the length of the modulus and is less than it.
     pub(crate) fn admits(&self, signature: &[u8]) -> bool {
         signature.len() == self.octets.len() && *signature < *self.octets
     }
 }
 
-/// Checks that a modulus is odd and of a length that the kernels take, its uppermost bit set.
+/// Checks that a modulus is odd, has a supported length, and has its uppermost bit set.
 pub(crate) fn check(modulus: &[u8]) -> Result<(), KeyError> {
     match modulus {
         [first, .., last] if matches!(modulus.len(), 256 | 384 | 512) && first >> 7 == 1 => {

@@ -1,4 +1,4 @@
-//! The kernel of eight numbers: one in each 64-bit lane, every lane with a modulus of its own.
+//! The kernel for eight numbers: one in each 64-bit lane. Every lane has its own modulus.
 
 use core::arch::x86_64::{
     _mm512_add_epi64, _mm512_and_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_srli_epi64, _mm512_test_epi64_mask, _mm512_xor_si512,
@@ -7,7 +7,7 @@ use core::arch::x86_64::{
 use crate::limbs::{BLOCK, Comparison, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
 
-/// Eight numbers to multiply.
+/// How many numbers are multiplied side by side.
 pub(crate) const LANES: usize = 8;
 
 /// One limb of each of the eight numbers.
@@ -64,7 +64,7 @@ impl<const NB: usize> WideModulus<NB> {
         constant: Wide::ZERO,
     };
 
-    /// `comparison` is that of the modulus.
+    /// Sets the modulus of a lane. `comparison` belongs to the modulus.
     pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>, comparison: &Comparison<NB>) {
         self.n.set(lane, &modulus.n);
         self.folded.set(lane, &modulus.by_block().folded);
@@ -76,7 +76,7 @@ impl<const NB: usize> WideModulus<NB> {
     }
 }
 
-/// Sums of the columns of eight products: row `i` counts 2^(52 i).
+/// Sums of the columns of eight products. Row `i` has the weight 2^(52 i).
 #[derive(Clone, Debug)]
 pub(crate) struct Columns([Rows; 2 * MAX_BLOCKS]);
 
@@ -84,7 +84,7 @@ impl Columns {
     pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; 2 * MAX_BLOCKS]);
 }
 
-/// Whether each signature gives its encoded block, a bit for each lane: see [`Comparison`]. `low` is its L.
+/// Returns for each lane, as a bit, whether the signature gives its encoded block; see [`Comparison`]. `low` is L there.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(s: &Wide<NB>, low: &Wide<LOW_BLOCKS>, modulus: &WideModulus<NB>, columns: &mut Columns) -> u8 {
     let mut power = s.clone();
@@ -95,7 +95,7 @@ pub(crate) fn verify<const NB: usize>(s: &Wide<NB>, low: &Wide<LOW_BLOCKS>, modu
     multiples(&power, &modulus.n)
 }
 
-/// `a` becomes (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` were.
+/// Replaces `a` with (`a` `b` + `low` K + *n* - P K) / R modulo *n*. The result is less than 3*n* if `a` and `b` are.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply_and_compare<const NB: usize>(
     a: &mut Wide<NB>,
@@ -122,7 +122,7 @@ pub(crate) fn multiply_and_compare<const NB: usize>(
     reduce(a, modulus, columns);
 }
 
-/// Which numbers, less than 3*n*, are multiples of *n*.
+/// Returns which numbers are multiples of *n*. The numbers must be less than 3*n*.
 #[target_feature(enable = "avx512f")]
 fn multiples<const NB: usize>(a: &Wide<NB>, n: &Wide<NB>) -> u8 {
     let mut differences = [zero(); 3];
@@ -140,7 +140,8 @@ fn multiples<const NB: usize>(a: &Wide<NB>, n: &Wide<NB>) -> u8 {
         .fold(u8::MAX, |none, difference| none & _mm512_test_epi64_mask(difference, difference))
 }
 
-/// `a` becomes `a`² / R modulo *n*, less than 3*n* when it was: half of the products, doubled, and the squares of the limbs.
+/// Replaces `a` with `a`² / R modulo *n*. The result is less than 3*n* if `a` is. It computes half of the products, doubles them, and adds the
+/// squares of the limbs.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn square<const NB: usize>(a: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
     let columns = &mut columns.0[..2 * NB];
@@ -183,8 +184,8 @@ fn vectors(rows: &Rows) -> [Vector; BLOCK] {
     vectors
 }
 
-/// Adds the product of one block and several to `columns`. Each column stays in a register from its first product to its last: of
-/// `low[i + j]`, indices modulo 8, the column is that of limb `i` of the block and limb `j` of the other; that of `high[i + j]` is the next.
+/// Adds the product of one block and several others to `columns`. Each column stays in a register from its first product to its last. With indices
+/// modulo 8, `low[i + j]` is the column of limb `i` of the block and limb `j` of the other one, and `high[i + j]` is the next column.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {
@@ -211,7 +212,7 @@ fn sweep(block: &[Vector; BLOCK], others: &[Rows], columns: &mut [Rows]) {
     }
 }
 
-/// Makes limbs of eight columns, and returns them and what is carried out of the last.
+/// Converts eight columns to limbs. Returns the limbs and the carry out of the last column.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn carry(mut columns: [Vector; BLOCK], mut carried: Vector) -> ([Vector; BLOCK], Vector) {
@@ -229,7 +230,7 @@ fn limb(vector: Vector) -> Vector {
     _mm512_and_si512(vector, _mm512_set1_epi64(LIMB_MAX.cast_signed()))
 }
 
-/// `result` becomes `columns` / R modulo *n*.
+/// Sets `result` to `columns` / R modulo *n*.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, columns: &mut [Rows]) {
@@ -260,8 +261,8 @@ fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, col
     }
     let (m, _) = carry(sums, zero());
     sweep(&m, &modulus.n.0, columns);
-    // The block that is left of R is a multiple of B now. Its two uppermost columns tell which: those below them and the lower bits of the
-    // seventh make up less than two of the eighth, and exactly what this misses to a multiple of 2^52.
+    // The remaining block of R is now a multiple of B. Its two uppermost columns determine the multiple: the columns below them and the lower bits of
+    // the seventh amount to less than two units of the eighth, which is exactly what this sum lacks to a multiple of 2^52.
     let most = _mm512_srli_epi64::<LIMB_SHIFT>(load(&columns[0][BLOCK - 2].0));
     let most = _mm512_add_epi64(most, _mm512_set1_epi64(1));
     let most = _mm512_add_epi64(most, load(&columns[0][BLOCK - 1].0));

@@ -1,9 +1,9 @@
 //! RSA signature verification with AVX-512 IFMA: one signature at a time, or eight side by side.
 //!
-//! The crate computes *s*^65537 modulo *n* for moduli of 2048, 3072 and 4096 bits, on processors for which [`available`] returns true. For
-//! every other key or processor [`Key::new`] returns an error, and the caller uses another library. It depends on nothing.
+//! The crate computes *s*^65537 modulo *n* for moduli of 2048, 3072 and 4096 bits, on processors for which [`available`] returns true. For every
+//! other key or processor [`Key::new`] returns an error, and the caller uses another library. The crate has no dependencies.
 //!
-//! Signatures, keys and messages are public, so nothing here takes constant time. Never use it for a private key.
+//! Signatures, public keys and messages are public, so no function runs in constant time. Never use this crate for a private key.
 //!
 //! ```
 //! use imdskit_multibuffer::{Key, KeyError};
@@ -12,7 +12,7 @@
 //! fn verify(modulus: &[u8], signature: &[u8], block: &[u8]) -> Result<bool, KeyError> {
 //!     Ok(Key::new(modulus)?.verify(signature, block))
 //! }
-//! assert!(verify(&[3], &[1], &[1]).is_err()); // two bits: not a length that the kernels take
+//! assert!(verify(&[3], &[1], &[1]).is_err()); // the kernels do not support two bits
 //! ```
 //!
 //! `examples/pkcs1.rs` verifies an RSASSA-PKCS1-v1_5 signature. The README explains the arithmetic and proves its bounds.
@@ -35,8 +35,8 @@ mod vector;
 pub use batch::{Job, verify_many};
 pub use key::{Key, KeyError};
 
-/// Whether the processor and the operating system can run the kernels: they need AVX-512 F and IFMA. Always false where the architecture is
-/// not x86-64.
+/// Returns whether the processor and the operating system can run the kernels, which need AVX-512 F and IFMA. It is always false on architectures
+/// other than x86-64.
 #[must_use]
 pub fn available() -> bool {
     cpu::Ifma::detect().is_some()

@@ -1,49 +1,51 @@
-//! Numbers as 52-bit limbs, least significant first, in blocks of eight: what all kernels and their model share. Plain integers, no vectors.
+//! Numbers as 52-bit limbs, least significant first, in blocks of eight. All kernels and their model use them. This module uses plain integers and no
+//! vectors.
 
 use std::sync::OnceLock;
 
-/// Bits of a limb: the width that `vpmadd52luq` and `vpmadd52huq` multiply.
+/// Number of bits in a limb, which is the width that `vpmadd52luq` and `vpmadd52huq` multiply.
 pub(crate) const LIMB_BITS: usize = 52;
-/// The same, as shifts of vectors take it.
+/// [`LIMB_BITS`] in the type of vector shifts.
 #[cfg(target_arch = "x86_64")]
 pub(crate) const LIMB_SHIFT: u32 = 52;
 /// The greatest limb.
 pub(crate) const LIMB_MAX: u64 = (1 << LIMB_BITS) - 1;
-/// Limbs of a block: the 64-bit lanes of a 512-bit vector.
+/// Number of limbs in a block, which is the number of 64-bit lanes in a 512-bit vector.
 pub(crate) const BLOCK: usize = 8;
-/// Bits of a block.
+/// Number of bits in a block.
 pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
-/// Blocks of the greatest number: 4096 bits in 80 limbs.
+/// Number of blocks of the largest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
-/// Blocks of the part of an encoded block in which it may differ from [`Comparison`]'s: 104 octets, which hold the `DigestInfo` of every hash.
+/// Number of blocks in the part of an encoded block that may differ from the padding of [`Comparison`]. The 104 bytes have room for the `DigestInfo`
+/// of every hash.
 pub(crate) const LOW_BLOCKS: usize = 2;
-/// Octets of that part.
-const LOW_OCTETS: usize = LOW_BLOCKS * BLOCK_BITS / 8;
+/// Length of that part in bytes.
+const LOW_BYTES: usize = LOW_BLOCKS * BLOCK_BITS / 8;
 
-/// Bits that a number is moved by at a time where shifts are reduced: the quotient is a limb then.
+/// Maximum number of bits of one shift in `shift_modulo`, so that the quotient fits in a limb.
 const MAX_SHIFT: usize = LIMB_BITS - 2;
 
-/// The bounds on which the proof in the README rests, for each pair of blocks and bits of the modulus. A wrong constant fails the build.
+/// Checks the bounds of the proof in the README for each pair of blocks and modulus bits. A wrong constant fails the build.
 const _: () = {
     let sizes = [(5, 2048), (8, 3072), (10, 4096)];
     let mut index = 0;
     while index < sizes.len() {
         let (blocks, bits) = sizes[index];
         let limbs = BLOCK * blocks;
-        // Results stay below 3 n because n / R <= 2^-32, and 3 n < 2^(bits + 2) fits the limbs.
+        // Results stay below 3 n because n / R <= 2^-32. 3 n < 2^(bits + 2) fits in the limbs.
         assert!(BLOCK_BITS * blocks >= bits + 32);
         assert!(blocks <= MAX_BLOCKS);
-        // A column is a sum of at most 4 * limbs halves of products, those of the limbs that `Comparison` multiplies, one limb, and a carry:
+        // A column is the sum of at most 4 * limbs halves of products, the halves for the limbs that `Comparison` multiplies, one limb, and a carry:
         // (4 * limbs + 2 * 16 + 1) * 2^52 + 2^12 < 2^61.
         assert!(((4 * limbs + 2 * BLOCK * LOW_BLOCKS + 1) as u64) << LIMB_BITS < (1 << 61) - (1 << (64 - LIMB_BITS)));
-        // What `Comparison` adds to a product is less than n (1 + 2 B^2), and B^2 / R is far below 1: results stay below 3 n.
+        // `Comparison` adds less than n (1 + 2 B^2) to a product. B^2 / R is far below 1, so results stay below 3 n.
         assert!(BLOCK_BITS * (blocks - LOW_BLOCKS) >= 800);
-        // Both reductions divide the limbs into whole blocks: `blocks` of eight limbs, eight of `blocks` limbs.
+        // Both reductions divide the limbs into whole blocks: `blocks` blocks of eight limbs, or eight blocks of `blocks` limbs.
         assert!(limbs.is_multiple_of(BLOCK) && limbs.is_multiple_of(blocks));
         index += 1;
     }
-    // `shift_modulo` adds four terms below 2^54 of either sign, and its quotient, below 1.01 * 2^MAX_SHIFT, is a limb.
+    // `shift_modulo` adds four terms below 2^54 of either sign. Its quotient is below 1.01 * 2^MAX_SHIFT and fits in a limb.
     assert!(MAX_SHIFT + 2 <= LIMB_BITS && LIMB_BITS + 4 < 63);
 };
 
@@ -66,7 +68,7 @@ impl<const NB: usize> Number<NB> {
         self.0.as_flattened_mut()
     }
 
-    /// The same number in eight parts.
+    /// Returns the same number in eight parts.
     pub(crate) fn across(&self) -> Across<NB> {
         let mut across = Across::ZERO;
         for (lane, part) in self.limbs().chunks_exact(NB).enumerate() {
@@ -77,7 +79,7 @@ impl<const NB: usize> Number<NB> {
         across
     }
 
-    /// From big-endian octets: a multiple of eight of them, at most 512.
+    /// Converts big-endian bytes. Their number must be a multiple of eight, at most 512.
     pub(crate) fn from_be(octets: &[u8]) -> Self {
         let mut words = [0; MAX_BLOCKS * BLOCK_BITS / 64 + 2];
         for (word, octets) in words.iter_mut().zip(octets.as_rchunks::<8>().1.iter().rev()) {
@@ -93,7 +95,7 @@ impl<const NB: usize> Number<NB> {
         number
     }
 
-    /// As big-endian octets; the number must fit them.
+    /// Writes the number as big-endian bytes. It must fit.
     pub(crate) fn to_be(&self, octets: &mut [u8]) {
         let mut pending: u128 = 0;
         let mut bits = 0;
@@ -103,14 +105,14 @@ impl<const NB: usize> Number<NB> {
                 pending |= u128::from(*limbs.next().unwrap_or(&0)) << bits;
                 bits += LIMB_BITS;
             }
-            #[allow(clippy::cast_possible_truncation)] // the low 64 bits are wanted
+            #[allow(clippy::cast_possible_truncation)] // keeps the low 64 bits
             word.copy_from_slice(&(pending as u64).to_be_bytes());
             pending >>= 64;
             bits -= 64;
         }
     }
 
-    /// The difference, modulo 2^(416 `NB`), and whether it is negative.
+    /// Returns the difference modulo 2^(416 `NB`), and whether the exact difference is negative.
     fn subtract(&self, other: &Self) -> (Self, bool) {
         let mut difference = Self::ZERO;
         let mut borrow = 0;
@@ -122,28 +124,29 @@ impl<const NB: usize> Number<NB> {
         (difference, borrow == 1)
     }
 
-    /// The difference, modulo 2^(416 `NB`).
+    /// Returns the difference modulo 2^(416 `NB`).
     fn minus(&self, other: &Self) -> Self {
         self.subtract(other).0
     }
 
-    /// Takes `n` away when that leaves no negative number.
+    /// Subtracts `n` unless the result would be negative.
     pub(crate) fn subtract_if_not_less(&mut self, n: &Self) {
         if let (difference, false) = self.subtract(n) {
             *self = difference;
         }
     }
 
-    /// Below 3`n`, made less than `n`.
+    /// Reduces a number below 3`n` to less than `n`.
     pub(crate) fn reduce(&mut self, n: &Self) {
         self.subtract_if_not_less(n);
         self.subtract_if_not_less(n);
     }
 
-    /// Less than 1.01`n`, times 2^`bits` modulo `n`, which has `size` bits: less than 1.01`n` again; `bits` is at most [`MAX_SHIFT`].
+    /// Multiplies the number by 2^`bits` modulo `n`, which has `size` bits. The number must be less than 1.01`n`, and so is the result. `bits` is at
+    /// most [`MAX_SHIFT`].
     ///
-    /// The quotient is estimated from the uppermost 63 bits of `n`, rounded up, and what stands there here: never too great, and too small by less than
-    /// 4 * 2^50 / 2^62 before it is rounded down.
+    /// The quotient is estimated from the uppermost 63 bits of `n`, rounded up, and the corresponding bits of the number. The estimate is never too
+    /// large. Before rounding down it is too small by less than 4 * 2^50 / 2^62.
     fn shift_modulo(&mut self, bits: usize, n: &Self, size: usize) {
         let quotient = (u128::from(self.bits_from(size - 63)) << bits) / (u128::from(n.bits_from(size - 63)) + 1);
         #[allow(clippy::cast_possible_truncation)] // less than 1.01 * 2^50
@@ -152,7 +155,7 @@ impl<const NB: usize> Number<NB> {
         let mut carried = 0;
         for (limb, of_n) in self.limbs_mut().iter_mut().zip(n.limbs()) {
             let (low, high) = halves(quotient, *of_n);
-            // Below 2^56 all of them, and of either sign.
+            // All terms are below 2^56 and may have either sign.
             let sum = ((*limb << bits) & LIMB_MAX)
                 .wrapping_sub(low)
                 .wrapping_add(above)
@@ -163,21 +166,21 @@ impl<const NB: usize> Number<NB> {
         }
     }
 
-    /// The 64 bits from a bit on.
+    /// Returns 64 bits, starting at the given bit.
     fn bits_from(&self, bit: usize) -> u64 {
         let mut bits = 0_u128;
         for limb in self.limbs()[bit / LIMB_BITS..].iter().take(3).rev() {
             bits = (bits << LIMB_BITS) | u128::from(*limb);
         }
-        // Three limbs may be wider than 128 bits, but what is lost is above those asked for.
-        #[allow(clippy::cast_possible_truncation)] // the low 64 bits are wanted
+        // Three limbs may have more than 128 bits, but the lost bits are above the requested ones.
+        #[allow(clippy::cast_possible_truncation)] // keeps the low 64 bits
         let bits = (bits >> (bit % LIMB_BITS)) as u64;
         bits
     }
 }
 
-/// The low 52 bits of a product of two limbs, and the others. What is moved by twelve bits before comes out in two words, and nothing has to be moved from
-/// one to the other.
+/// Returns the low 52 bits and the high bits of a product of two limbs. One factor is shifted left by twelve bits before the multiplication, so that
+/// each half is in its own word of the result.
 #[inline]
 fn halves(a: u64, b: u64) -> (u64, u64) {
     const SPARE: usize = 64 - LIMB_BITS;
@@ -187,7 +190,7 @@ fn halves(a: u64, b: u64) -> (u64, u64) {
     (words.0 >> SPARE, words.1)
 }
 
-/// A number with limb j at `[j % NB][j / NB]`: eight parts of `NB` limbs, side by side.
+/// A number as eight parts of `NB` limbs, side by side. Limb j is at `[j % NB][j / NB]`.
 #[repr(C, align(64))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Across<const NB: usize>(pub(crate) [[u64; BLOCK]; NB]);
@@ -196,7 +199,7 @@ impl<const NB: usize> Across<NB> {
     /// Zero.
     pub(crate) const ZERO: Self = Self([[0; BLOCK]; NB]);
 
-    /// The same number, a limb after the other.
+    /// Returns the same number with its limbs in order.
     pub(crate) fn along(&self) -> Number<NB> {
         let mut number = Number::ZERO;
         for (lane, part) in number.limbs_mut().chunks_exact_mut(NB).enumerate() {
@@ -208,23 +211,23 @@ impl<const NB: usize> Across<NB> {
     }
 }
 
-/// What a reduction by blocks of `width` limbs needs of a modulus *n*. B is 2^(52 `width`).
+/// The constants for reducing modulo *n* by blocks of `width` limbs. B is 2^(52 `width`).
 #[derive(Clone, Debug)]
 pub(crate) struct Fold<const NB: usize> {
-    /// Limbs of a block: a divisor of 8 `NB`.
-    #[cfg_attr(not(any(test, feature = "model")), allow(dead_code))] // the kernels know it by their types
+    /// Number of limbs in a block; a divisor of 8 `NB`.
+    #[cfg_attr(not(any(test, feature = "model")), allow(dead_code))] // the kernels know it from their types
     pub(crate) width: usize,
-    /// -1/*n* modulo B, least significant limb first; `width` limbs of it count.
+    /// -1/*n* modulo B, least significant limb first. Only the first `width` limbs are used.
     pub(crate) q: [u64; MAX_BLOCKS],
     /// (*n* *q* + 1) / B. At most *n*.
     pub(crate) folded: Number<NB>,
 }
 
-/// An odd modulus *n*, whose uppermost bit is the uppermost of its last octet, and what multiplication needs of it. R is 2^(416 `NB`).
+/// An odd modulus *n* and the constants for multiplication modulo *n*. Its uppermost bit is the uppermost bit of its most significant byte. R is 2^(416 `NB`).
 #[derive(Clone, Debug)]
 pub(crate) struct Modulus<const NB: usize> {
     pub(crate) n: Number<NB>,
-    /// Octets of *n*.
+    /// Length of *n* in bytes.
     octets: usize,
     /// R² modulo *n*.
     pub(crate) r_squared: Number<NB>,
@@ -232,39 +235,40 @@ pub(crate) struct Modulus<const NB: usize> {
     by_block: OnceLock<Fold<NB>>,
     /// See [`Modulus::comparison`].
     comparison: OnceLock<Box<Comparison<NB>>>,
-    /// Set once a signature was verified with this modulus.
+    /// Set after the first verification with this modulus.
     used: OnceLock<()>,
-    /// Eight blocks of `NB` limbs: how one number is reduced across the lanes.
+    /// The reduction across the lanes for one number: eight blocks of `NB` limbs.
     pub(crate) by_lane: Fold<NB>,
-    /// Numbers as that takes them.
+    /// The numbers in the form for that reduction.
     pub(crate) across: AcrossModulus<NB>,
 }
 
-/// What it takes to compare *s*^65537 with an encoded block before the last multiplication is reduced, so that *s* never has to be multiplied by R².
+/// The constants for comparing *s*^65537 with an encoded block before the last multiplication is reduced. With them, *s* never has to be multiplied
+/// by R².
 ///
-/// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs. Then
-/// *s* *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature gives the block.
+/// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs. Then *s*
+/// *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature gives the block.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison<const NB: usize> {
     /// K modulo *n*.
     pub(crate) factor: Number<NB>,
     /// *n* - (P K modulo *n*).
     pub(crate) constant: Number<NB>,
-    /// The same, and 2 *n*, as the kernel of one number takes them.
+    /// The constants in the form for the kernel for one number.
     pub(crate) across: AcrossComparison<NB>,
 }
 
-/// Numbers of [`Comparison`].
+/// The constants of [`Comparison`], and 2 *n*, in the form for the kernel for one number.
 #[derive(Clone, Debug)]
 pub(crate) struct AcrossComparison<const NB: usize> {
-    /// K, and K moved up by `NB` limbs, both modulo *n*.
+    /// K, and K shifted up by `NB` limbs, both modulo *n*.
     pub(crate) factors: [Across<NB>; 2],
     pub(crate) constant: Across<NB>,
     pub(crate) twice_n: Across<NB>,
 }
 
 impl<const NB: usize> Comparison<NB> {
-    /// `multiply` is the almost-Montgomery multiplication of the model or of a kernel.
+    /// Computes the constants. `multiply` is the almost-Montgomery multiplication of the model or of a kernel.
     fn new(modulus: &Modulus<NB>, multiply: impl Fn(&Number<NB>, &Number<NB>) -> Number<NB>) -> Self {
         let mut factor = Number::ZERO;
         factor.limbs_mut()[0] = 1;
@@ -295,16 +299,16 @@ impl<const NB: usize> Comparison<NB> {
     }
 }
 
-/// As long as a block, or longer.
+/// A run of FF bytes that is at least as long as any block.
 static ONES: [u8; MAX_BLOCKS * BLOCK_BITS / 8] = [0xFF; MAX_BLOCKS * BLOCK_BITS / 8];
 
-/// L of [`Comparison`] for an encoded block. None if the block differs from P further up.
+/// Returns L of [`Comparison`] for an encoded block, or `None` if the block differs from P above its low part.
 pub(crate) fn low_part(block: &[u8]) -> Option<Number<LOW_BLOCKS>> {
-    let (padding, low) = block.split_at_checked(block.len().checked_sub(LOW_OCTETS)?)?;
+    let (padding, low) = block.split_at_checked(block.len().checked_sub(LOW_BYTES)?)?;
     match padding {
-        // Compared as a whole, which takes a few vectors.
+        // A comparison of the whole padding takes only a few vectors.
         [0, 1, ones @ ..] if *ones == ONES[..ones.len()] => {
-            let mut difference = [0; LOW_OCTETS];
+            let mut difference = [0; LOW_BYTES];
             for (to, octet) in difference.iter_mut().zip(low) {
                 *to = !octet;
             }
@@ -323,8 +327,8 @@ pub(crate) struct AcrossModulus<const NB: usize> {
 }
 
 impl<const NB: usize> Modulus<NB> {
-    /// `octets` is *n*, odd and with its uppermost bit set. `square` squares a number as often as it is told, with the almost-Montgomery
-    /// multiplication of the model or of a kernel; it is not shown R².
+    /// Prepares a modulus. `octets` is *n*, which must be odd and have its uppermost bit set. `square` squares a number the given number of times
+    /// with the almost-Montgomery multiplication of the model or of a kernel. It must not use R², which is not computed yet.
     pub(crate) fn new(octets: &[u8], square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Self {
         let n = Number::from_be(octets);
         let by_lane = Fold::new(&n, NB);
@@ -348,24 +352,27 @@ impl<const NB: usize> Modulus<NB> {
         modulus
     }
 
-    /// `NB` blocks of eight limbs: how eight numbers are reduced side by side. Most keys of authorities never are.
+    /// Returns the reduction for eight numbers side by side: `NB` blocks of eight limbs. It is computed on first use, because most keys of
+    /// authorities never need it.
     pub(crate) fn by_block(&self) -> &Fold<NB> {
         self.by_block.get_or_init(|| Fold::new(&self.n, BLOCK))
     }
 
-    /// Made when it is first needed, because it takes as long as one signature. Most keys of authorities verify a single one.
+    /// Returns the constants of the comparison. They are computed on first use, which takes as long as one verification, because most keys of
+    /// authorities verify a single signature.
     pub(crate) fn comparison(&self, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> &Comparison<NB> {
         self.comparison
             .get_or_init(|| Box::new(Comparison::new(self, |a, b| multiply(a, b, self))))
     }
 
-    /// Whether this was called before. It then pays to prepare more.
+    /// Returns whether this method was called before. If so, preparing more constants pays off.
     pub(crate) fn is_used_again(&self) -> bool {
         self.used.set(()).is_err()
     }
 
-    /// 2^size - n is 2^size modulo n. Shifts make R of it, and then R 2^d, the Montgomery form of 2^d; squarings make that of 2^(8 d), where 8 d are
-    /// the bits of R. With more squarings there are fewer shifts; three take the least time, or nearly so, whatever the length.
+    /// Computes R² modulo n. It starts with 2^size - n, which is 2^size modulo n. Shifts turn it into R, and then into R 2^d, the Montgomery form of
+    /// 2^d. Squarings turn that into the Montgomery form of 2^(8 d), where 8 d is the number of bits of R. More squarings need fewer shifts; three
+    /// squarings are fastest, or nearly so, for every length.
     fn square_of_r(&self, size: usize, square: impl FnOnce(Number<NB>, u32, &Self) -> Number<NB>) -> Number<NB> {
         const SQUARINGS: u32 = 3;
         let bits_of_r = BLOCK_BITS * NB;
@@ -385,10 +392,10 @@ impl<const NB: usize> Modulus<NB> {
 }
 
 impl<const NB: usize> Fold<NB> {
-    /// A limb of q at a time: each multiple of *n* clears the lowest limb that is left.
+    /// Computes q limb by limb: each multiple of *n* clears the lowest remaining limb.
     fn new(n: &Number<NB>, width: usize) -> Self {
         let n0 = n.limbs()[0];
-        // Newton's iteration: an odd number is its own inverse modulo 8, and each step doubles the bits that are right.
+        // Newton's iteration. An odd number is its own inverse modulo 8, and each step doubles the number of correct bits.
         let mut inverse = n0;
         for _ in 0..5 {
             inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n0.wrapping_mul(inverse)));
@@ -400,7 +407,7 @@ impl<const NB: usize> Fold<NB> {
         };
         let limbs = fold.folded.limbs_mut();
         limbs[0] = 1;
-        // Sums of columns: carries, but for those out of the lowest, wait until the end. Each column is added to at most twice a round.
+        // Except for the lowest column, carries are added at the end. Each round adds to a column at most twice.
         for limb_of_q in &mut fold.q[..width] {
             *limb_of_q = limbs[0].wrapping_mul(inverse.wrapping_neg()) & LIMB_MAX;
             let (low, high) = halves(n0, *limb_of_q);

@@ -1,13 +1,13 @@
-//! The arithmetic of the kernels in plain 64-bit integers: the reference that they are compared with, limb by limb, and what Miri can run.
-//! Sums of columns are checked for overflow, which is how tests see that the bounds of the README hold.
+//! The arithmetic of the kernels in plain 64-bit integers. Tests compare the kernels with it limb by limb, and Miri can run it. It checks the sums of
+//! columns for overflow, so that tests can show that the bounds of the README hold.
 
 use crate::key::check;
 use crate::limbs::{BLOCK, Comparison, Fold, LIMB_BITS, LIMB_MAX, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 
-/// Sums of the columns of a product of two numbers: `columns[i]` counts 2^(52 i).
+/// Sums of the columns of a product of two numbers. `columns[i]` has the weight 2^(52 i).
 type Columns = [u64; 2 * BLOCK * MAX_BLOCKS];
 
-/// Adds `a` times `b`, limb by limb, the low and the high half of each product to its own column.
+/// Adds `a` times `b`, limb by limb. The low and the high half of each product belong to different columns.
 fn accumulate(columns: &mut [u64], a: &[u64], b: &[u64]) {
     for (i, x) in a.iter().enumerate() {
         for (j, y) in b.iter().enumerate() {
@@ -25,7 +25,7 @@ fn overflow() -> u64 {
     panic!("a column of more than 64 bits")
 }
 
-/// Makes limbs of columns, and returns what is carried out of the last.
+/// Converts columns to limbs, and returns the carry out of the last column.
 fn carry(columns: &mut [u64]) -> u64 {
     let mut carried = 0;
     for column in columns {
@@ -36,14 +36,14 @@ fn carry(columns: &mut [u64]) -> u64 {
     carried
 }
 
-/// `a` `b` / R modulo *n*, less than 3*n* when both are, by the blocks of `fold`, which is of the same modulus.
+/// Returns `a` `b` / R modulo *n*, less than 3*n* if both are, with the blocks of `fold`, which must belong to *n*.
 pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
     accumulate(&mut columns, a.limbs(), b.limbs());
     reduce(&mut columns, n, fold)
 }
 
-/// (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` are: see [`Comparison`].
+/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* if `a` and `b` are; see [`Comparison`].
 #[cfg_attr(not(test), allow(dead_code))] // for tests within the crate
 pub(crate) fn multiply_and_compare<const NB: usize>(
     a: &Number<NB>,
@@ -60,7 +60,7 @@ pub(crate) fn multiply_and_compare<const NB: usize>(
     reduce(&mut columns, &modulus.n, fold)
 }
 
-/// What [`multiply_and_compare`] needs of a modulus.
+/// Returns the constants for [`multiply_and_compare`].
 #[cfg_attr(not(test), allow(dead_code))] // for tests within the crate
 pub(crate) fn comparison<const NB: usize>(modulus: &Modulus<NB>) -> &Comparison<NB> {
     modulus.comparison(|a, b, modulus| multiply(a, b, &modulus.n, modulus.by_block()))
@@ -88,7 +88,7 @@ fn reduce<const NB: usize>(columns: &mut Columns, n: &Number<NB>, fold: &Fold<NB
     result
 }
 
-/// So many squarings of a number.
+/// Squares a number the given number of times.
 pub(crate) fn square<const NB: usize>(mut power: Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
     for _ in 0..times {
         power = multiply(&power, &power, &modulus.n, modulus.by_block());
@@ -96,7 +96,8 @@ pub(crate) fn square<const NB: usize>(mut power: Number<NB>, times: u32, modulus
     power
 }
 
-/// What [`crate::Key::public_operation`] gives, slowly and on any processor; `None` also for a modulus that no key is made of.
+/// Computes the result of [`crate::Key::public_operation`], slowly and on any processor. Also returns `None` for a modulus that [`crate::Key::new`]
+/// refuses.
 #[must_use]
 pub fn public_operation(modulus: &[u8], signature: &[u8]) -> Option<Vec<u8>> {
     if check(modulus).is_err() || signature.len() != modulus.len() || signature >= modulus {

@@ -1,7 +1,7 @@
-//! The kernel of one number: eight parts of it in the eight lanes, so that limb j of `NB` vectors is in vector j modulo `NB`.
+//! The kernel for one number. The eight lanes contain eight parts of it, so limb j of the number is in vector j modulo `NB`.
 //!
-//! A product of limbs i and j belongs to column i + j. Here that is a matter of which vector to add to, whatever the lane, and nothing has to be
-//! moved between lanes until `NB` limbs are done with.
+//! The product of limbs i and j belongs to column i + j. Here the column only decides which vector the product is added to, whatever the lane.
+//! Nothing moves between lanes until `NB` limbs are processed.
 
 use core::arch::x86_64::{
     _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpgt_epu64_mask,
@@ -11,8 +11,8 @@ use core::arch::x86_64::{
 use crate::limbs::{Across, BLOCK, Comparison, LIMB_BITS, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, load, store, zero};
 
-/// Sums of columns: lane l of vector t counts 2^(52 (t + `NB` l)), where t goes up to 2 `NB`. High halves of products have sums of their own
-/// while registers last, for then two chains of additions run side by side.
+/// Sums of columns. Lane l of vector t has the weight 2^(52 (t + `NB` l)), where t is less than 2 `NB`. High halves of products have separate sums as
+/// long as there are enough registers, so that two chains of additions run in parallel.
 struct Sums {
     low: [Vector; 2 * MAX_BLOCKS],
     high: [Vector; 2 * MAX_BLOCKS],
@@ -21,7 +21,8 @@ struct Sums {
 /// `NB` limbs.
 type Limbs = [u64; MAX_BLOCKS];
 
-/// The same code with each index below `NB`, as a literal: arrays of vectors that it indexes live in registers.
+/// Repeats the same code with each index below `NB` as a literal. The compiler keeps arrays of vectors in registers if all their indices are
+/// literals.
 macro_rules! for_each {
     ($index:ident, $body:expr) => {
         for_each!(@ $index, $body, 0 1 2 3 4 5 6 7 8 9)
@@ -36,8 +37,8 @@ macro_rules! for_each {
     };
 }
 
-/// Adds the product of `NB` limbs and a number. A macro, for the compiler would not inline so long a function, and sums would pass through
-/// memory.
+/// Adds the product of `NB` limbs and a number. It is a macro because the compiler would not inline such a long function, and the sums would pass
+/// through memory.
 macro_rules! add_product {
     ($sums:ident, |$i:ident| $limb:expr, $number:expr) => {
         let number: &Across<NB> = $number;
@@ -53,7 +54,7 @@ macro_rules! add_product {
     };
 }
 
-/// `s`^65537 modulo *n*, less than *n*.
+/// Returns `s`^65537 modulo *n*, less than *n*.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     let s = s.across();
@@ -63,7 +64,7 @@ pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> N
     power
 }
 
-/// Whether a signature gives its encoded block: see [`Comparison`], which is that of the modulus. `low` is its L.
+/// Returns whether a signature gives its encoded block; see [`Comparison`], which must belong to the modulus. `low` is L there.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(
     s: &Number<NB>,
@@ -77,7 +78,7 @@ pub(crate) fn verify<const NB: usize>(
     [&Across::ZERO, &modulus.across.n, &comparison.across.twice_n].contains(&&sum)
 }
 
-/// So many squarings of a number.
+/// Squares a number the given number of times.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn square<const NB: usize>(power: &Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
     square_across(power.across(), times, modulus).along()
@@ -91,10 +92,10 @@ fn square_across<const NB: usize>(mut power: Across<NB>, times: u32, modulus: &M
     power
 }
 
-/// A product of `$a` and `$b`, reduced, to which `$more` adds at the start. A macro for the same reason as `add_product`.
+/// Computes the reduced product of `$a` and `$b`. `$more` adds to the sums at the start. It is a macro for the same reason as `add_product`.
 ///
-/// Limbs that a reduction needs come out of a chain of carries. The product of the next limbs stands between the chain and the reduction in the
-/// program, so that the processor has something to do meanwhile.
+/// The limbs for a reduction come out of a chain of carries. The product of the next limbs stands between this chain and the reduction in the
+/// program, so that the processor has other work while it waits for the carries.
 macro_rules! product {
     ($a:ident, $b:ident, $modulus:ident, |$sums:ident| $more:block) => {{
         let mut $sums = Sums {
@@ -114,7 +115,7 @@ macro_rules! product {
         carry::<NB>(&mut low);
         let m = times_q::<NB>(&low, &$modulus.by_lane.q);
         add_product!($sums, |i| m[i], &$modulus.across.n);
-        // As in `lanes::reduce`: what the lower columns add makes a multiple of 2^52 of the last.
+        // As in `lanes::reduce`, the contribution of the lower columns makes the last one a multiple of 2^52.
         let columns = lowest::<NB>(&$sums);
         let carried = (columns[NB - 1] + (columns[NB - 2] >> LIMB_BITS) + 1) >> LIMB_BITS;
         shift::<NB>(&mut $sums, carried);
@@ -122,13 +123,13 @@ macro_rules! product {
     }};
 }
 
-/// `a` `b` / R modulo *n*, less than 3*n* when both are.
+/// Returns `a` `b` / R modulo *n*, less than 3*n* if both are.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply<const NB: usize>(a: &Across<NB>, b: &Across<NB>, modulus: &Modulus<NB>) -> Across<NB> {
     product!(a, b, modulus, |sums| {})
 }
 
-/// (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` are. `low` has at most 2 `NB` limbs that are not zero.
+/// Returns (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* if `a` and `b` are. `low` has at most 2 `NB` limbs that are not zero.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply_and_compare<const NB: usize>(
     a: &Across<NB>,
@@ -146,7 +147,7 @@ pub(crate) fn multiply_and_compare<const NB: usize>(
     })
 }
 
-/// The `NB` lowest columns.
+/// Returns the `NB` lowest columns.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn lowest<const NB: usize>(sums: &Sums) -> Limbs {
@@ -158,7 +159,7 @@ fn lowest<const NB: usize>(sums: &Sums) -> Limbs {
     columns
 }
 
-/// Makes limbs of `NB` columns, and returns what is carried out of the last.
+/// Converts `NB` columns to limbs, and returns the carry out of the last one.
 #[inline]
 fn carry<const NB: usize>(columns: &mut Limbs) -> u64 {
     let mut carried = 0;
@@ -170,7 +171,7 @@ fn carry<const NB: usize>(columns: &mut Limbs) -> u64 {
     carried
 }
 
-/// Leaves the `NB` lowest columns out, but for what is carried out of them. Column t + `NB` is the next lane's of vector t.
+/// Drops the `NB` lowest columns except for their carry. Column t + `NB` is in the next lane of vector t.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
@@ -184,15 +185,15 @@ fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
     sums.low[0] = _mm512_add_epi64(sums.low[0], _mm512_maskz_set1_epi64(1, carried.cast_signed()));
 }
 
-/// The `NB` lowest limbs of a product with q.
+/// Returns the `NB` lowest limbs of a product with q.
 #[inline(always)]
-#[allow(clippy::inline_always)] // both products call it; where the compiler leaves it outside, a product takes longer
+#[allow(clippy::inline_always)] // both products call it, and are slower if the compiler does not inline it
 #[allow(unused_assignments)] // the last carry
 fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     let mut m = [0; MAX_BLOCKS];
     let mut carried = 0;
     for_each!(t, {
-        // Ten products of 104 bits, and what they carry.
+        // The sum of ten products of 104 bits, and their carries.
         for_each!(i, {
             if i <= t {
                 carried += u128::from(limbs[i]) * u128::from(q[t - i]);
@@ -205,8 +206,8 @@ fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     m
 }
 
-/// Makes limbs of the columns that are left. What the last vector carries is the next lane's. It is less than 2^12 and seldom carried further
-/// than to the first vector, so that once around is mostly enough.
+/// Converts the remaining columns to limbs. The carry out of the last vector belongs to the next lane. It is less than 2^12 and seldom propagates
+/// beyond the first vector, so one pass is usually enough.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn normalise<const NB: usize>(sums: &mut Sums) -> Across<NB> {

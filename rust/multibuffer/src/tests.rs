@@ -1,4 +1,4 @@
-//! The kernels against their model, limb by limb, and the model against big integers. That signatures come out right is in `tests/`.
+//! Tests that compare the kernels with their model, limb by limb, and the model with big integers. The tests in `tests/` verify signatures.
 
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ fn cases() -> ProptestConfig {
     }
 }
 
-/// A limb that makes carries long: all zeros, all ones, or nearly; or any.
+/// Generates limbs that make carries propagate far: all zeros, all ones, or nearly so. Others are random.
 fn limb() -> impl Strategy<Value = u64> {
     prop_oneof![
         2 => Just(0),
@@ -48,7 +48,7 @@ fn number<const NB: usize>(value: &BigUint) -> Number<NB> {
     number
 }
 
-/// An odd modulus of exactly so many bits.
+/// Returns an odd modulus with exactly this many bits.
 fn modulus<const NB: usize>(limbs: &[u64], bits: u64) -> (BigUint, Modulus<NB>) {
     let mut n = big(limbs) % (BigUint::from(1_u8) << bits);
     n.set_bit(bits - 1, true);
@@ -56,17 +56,17 @@ fn modulus<const NB: usize>(limbs: &[u64], bits: u64) -> (BigUint, Modulus<NB>) 
     (n.clone(), Modulus::new(&n.to_bytes_be(), model::square))
 }
 
-/// The model, with the blocks of the kernel of eight numbers.
+/// Multiplies with the model, in the blocks of the kernel for eight numbers.
 fn by_block<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     model::multiply(a, b, &modulus.n, modulus.by_block())
 }
 
-/// The model, with the blocks of the kernel of one number.
+/// Multiplies with the model, in the blocks of the kernel for one number.
 fn by_lane<const NB: usize>(a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
     model::multiply(a, b, &modulus.n, &modulus.by_lane)
 }
 
-/// Less than 3n, which is what multiplication takes and gives; every fourth is the greatest such number.
+/// Returns an operand below 3n, the bound for operands and results of the multiplication. Every fourth operand is the largest such number.
 fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     let bound = n * 3_u8;
     if limbs[0] % 4 == 3 && limbs[1] % 4 == 3 {
@@ -76,7 +76,7 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     }
 }
 
-/// L of [`crate::limbs::Comparison`]: up to 13 limbs in a block of PKCS #1; every fourth has all, each the greatest.
+/// Returns an L for [`crate::limbs::Comparison`] with up to 13 limbs in a block of PKCS #1. Every fourth has all limbs with their maximum value.
 fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
     let mut low = Number::ZERO;
     let all = limbs[2] % 4 == 3;
@@ -86,7 +86,7 @@ fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
     low
 }
 
-fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+fn assert_model_matches_big_integers<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
     let (n, modulus) = modulus::<NB>(n, bits);
     let r = BigUint::from(1_u8) << (BLOCK_BITS * NB);
     assert_eq!(big(modulus.r_squared.limbs()), &r * &r % &n);
@@ -113,7 +113,7 @@ fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u6
 }
 
 #[test]
-fn the_low_part_is_what_a_block_misses_to_padding_without_end() {
+fn low_part_is_the_difference_of_a_block_from_the_padding() {
     let padding = |octets: usize| (BigUint::from(1_u8) << (8 * octets - 15)) - 1_u8;
     for octets in [256, 384, 512] {
         let mut block = vec![0xFF; octets];
@@ -134,9 +134,9 @@ fn the_low_part_is_what_a_block_misses_to_padding_without_end() {
 }
 
 #[test]
-fn one_product_of_the_model_is_right() {
+fn model_computes_one_product() {
     let limbs = |step: u64| (0..80).map(|i| LIMB_MAX - i * step).collect::<Vec<_>>();
-    model_is_arithmetic::<5>(2048, &limbs(1), &limbs(3), &limbs(5));
+    assert_model_matches_big_integers::<5>(2048, &limbs(1), &limbs(3), &limbs(5));
 }
 
 proptest! {
@@ -144,30 +144,30 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "takes hours")]
-    fn the_model_is_montgomerys_multiplication(n in limbs(), a in limbs(), b in limbs()) {
-        model_is_arithmetic::<5>(2048, &n, &a, &b);
-        model_is_arithmetic::<8>(3072, &n, &a, &b);
-        model_is_arithmetic::<10>(4096, &n, &a, &b);
+    fn model_computes_montgomery_multiplication(n in limbs(), a in limbs(), b in limbs()) {
+        assert_model_matches_big_integers::<5>(2048, &n, &a, &b);
+        assert_model_matches_big_integers::<8>(3072, &n, &a, &b);
+        assert_model_matches_big_integers::<10>(4096, &n, &a, &b);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "takes hours")]
-    fn octets_become_limbs_and_octets_again(octets in prop::collection::vec(prop_oneof![Just(0), Just(255), any::<u8>()], 512)) {
-        fn there_and_back<const NB: usize>(octets: &[u8]) {
+    fn bytes_round_trip_through_limbs(octets in prop::collection::vec(prop_oneof![Just(0), Just(255), any::<u8>()], 512)) {
+        fn round_trip<const NB: usize>(octets: &[u8]) {
             let number = Number::<NB>::from_be(octets);
             assert_eq!(big(number.limbs()), BigUint::from_bytes_be(octets));
             let mut back = vec![7; octets.len()];
             number.to_be(&mut back);
             assert_eq!(back, octets);
         }
-        there_and_back::<5>(&octets[..256]);
-        there_and_back::<8>(&octets[..384]);
-        there_and_back::<10>(&octets);
+        round_trip::<5>(&octets[..256]);
+        round_trip::<8>(&octets[..384]);
+        round_trip::<10>(&octets);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "takes hours")]
-    fn what_is_below_three_n_is_reduced_fully(n in limbs(), a in limbs()) {
+    fn reduces_numbers_below_three_n(n in limbs(), a in limbs()) {
         let (n, prepared) = modulus::<5>(&n, 2048);
         let below = operand(&a, &n);
         for value in [below, BigUint::ZERO, n.clone(), &n - 1_u8, &n * 2_u8, &n * 2_u8 - 1_u8, &n * 3_u8 - 1_u8] {
@@ -184,7 +184,7 @@ mod kernels {
     use crate::cpu::Ifma;
     use crate::lanes::{Columns, LANES, Wide, WideModulus};
 
-    /// With `IMDSKIT_REQUIRE_IFMA` set, a processor without the kernels fails the test.
+    /// Reports that the test is skipped. Panics if `IMDSKIT_REQUIRE_IFMA` is set.
     fn skip() {
         assert!(
             std::env::var_os("IMDSKIT_REQUIRE_IFMA").is_none(),
@@ -193,7 +193,7 @@ mod kernels {
         println!("skipped: this processor has no AVX-512 IFMA");
     }
 
-    fn one_is_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+    fn assert_single_matches_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
         let limbs = a;
         let (n, modulus) = modulus::<NB>(n, bits);
         let (a, b) = (number::<NB>(&operand(a, &n)), number::<NB>(&operand(b, &n)));
@@ -201,7 +201,7 @@ mod kernels {
         assert_eq!(ifma.multiply(&a, &a, &modulus), by_lane(&a, &a, &modulus));
         let mut low = low(limbs);
         low.limbs_mut().iter_mut().skip(2 * NB).for_each(|limb| *limb = 0);
-        // K is multiplied in two parts, so that the sums are alike modulo n alone.
+        // The kernel multiplies K in two parts, so the sums are equal only modulo n.
         let expected = model::multiply_and_compare(&a, &b, &low, &modulus, &modulus.by_lane);
         let [sum, expected] = [ifma.multiply_and_compare(&a, &b, &low, &modulus), expected].map(|mut sum| {
             sum.reduce(&modulus.n);
@@ -210,8 +210,8 @@ mod kernels {
         assert_eq!(sum, expected);
     }
 
-    /// Each lane with numbers of its own: those that are given, begun at another place.
-    fn eight_are_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+    /// Compares all lanes with the model. Each lane has its own numbers: the given limbs, rotated.
+    fn assert_lanes_match_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
         let limbs = a;
         let turned = |limbs: &[u64], lane: usize| {
             let mut limbs = limbs.to_vec();
@@ -228,7 +228,7 @@ mod kernels {
             );
             let mut low = low(&turned(limbs, lane));
             if limbs[3] % 2 == 0 {
-                low.limbs_mut()[8..].fill(0); // as with SHA-256, of every lane
+                low.limbs_mut()[8..].fill(0); // every lane has eight limbs, as with SHA-256
             }
             moduli.set(lane, &modulus, model::comparison(&modulus));
             lows.set(lane, &low);
@@ -246,15 +246,15 @@ mod kernels {
         }
     }
 
-    /// Short enough for Miri, which sees what the vectors read and write.
+    /// Is short enough for Miri, which checks the memory accesses of the vectors.
     #[test]
-    fn one_product_in_each_kernel_gives_the_limbs_of_the_model() {
+    fn one_product_of_each_kernel_matches_the_model() {
         let Some(ifma) = Ifma::detect() else {
             return skip();
         };
         let limbs = |step: u64| (0..80).map(|i| (i * step * 0x9_e377_9b97_f4a7) & LIMB_MAX).collect::<Vec<_>>();
-        one_is_the_model::<5>(ifma, 2048, &limbs(1), &limbs(3), &limbs(5));
-        eight_are_the_model::<5>(ifma, 2048, &limbs(1), &limbs(3), &limbs(5));
+        assert_single_matches_model::<5>(ifma, 2048, &limbs(1), &limbs(3), &limbs(5));
+        assert_lanes_match_model::<5>(ifma, 2048, &limbs(1), &limbs(3), &limbs(5));
     }
 
     proptest! {
@@ -262,26 +262,26 @@ mod kernels {
 
         #[test]
         #[cfg_attr(miri, ignore = "takes hours")]
-        fn the_kernel_of_one_gives_the_limbs_of_the_model(n in limbs(), a in limbs(), b in limbs()) {
+        fn single_kernel_matches_the_model(n in limbs(), a in limbs(), b in limbs()) {
             let Some(ifma) = Ifma::detect() else {
                 skip();
                 return Ok(());
             };
-            one_is_the_model::<5>(ifma, 2048, &n, &a, &b);
-            one_is_the_model::<8>(ifma, 3072, &n, &a, &b);
-            one_is_the_model::<10>(ifma, 4096, &n, &a, &b);
+            assert_single_matches_model::<5>(ifma, 2048, &n, &a, &b);
+            assert_single_matches_model::<8>(ifma, 3072, &n, &a, &b);
+            assert_single_matches_model::<10>(ifma, 4096, &n, &a, &b);
         }
 
         #[test]
         #[cfg_attr(miri, ignore = "takes hours")]
-        fn every_lane_of_the_kernel_of_eight_gives_the_limbs_of_the_model(n in limbs(), a in limbs(), b in limbs()) {
+        fn every_lane_matches_the_model(n in limbs(), a in limbs(), b in limbs()) {
             let Some(ifma) = Ifma::detect() else {
                 skip();
                 return Ok(());
             };
-            eight_are_the_model::<5>(ifma, 2048, &n, &a, &b);
-            eight_are_the_model::<8>(ifma, 3072, &n, &a, &b);
-            eight_are_the_model::<10>(ifma, 4096, &n, &a, &b);
+            assert_lanes_match_model::<5>(ifma, 2048, &n, &a, &b);
+            assert_lanes_match_model::<8>(ifma, 3072, &n, &a, &b);
+            assert_lanes_match_model::<10>(ifma, 4096, &n, &a, &b);
         }
     }
 }

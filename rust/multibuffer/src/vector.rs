@@ -1,4 +1,4 @@
-//! The 512-bit vectors of the kernels: loads and stores by reference, and the two multiplications. All that needs a pointer is here.
+//! The 512-bit vectors of the kernels: loads and stores by reference, and the two multiplications. Only this module uses pointers.
 
 use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_setzero_si512, _mm512_storeu_si512,
@@ -6,7 +6,7 @@ use core::arch::x86_64::{
 
 use crate::limbs::{BLOCK, LIMB_BITS, LIMB_MAX};
 
-/// Eight times the same code with a literal index, so that arrays of vectors that it indexes live in registers.
+/// Repeats the same code eight times with a literal index. The compiler keeps arrays of vectors in registers if all their indices are literals.
 macro_rules! for_each_of_eight {
     ($index:ident, $body:expr) => {{
         for_each_of_eight!(@ $index, $body, 0 1 2 3 4 5 6 7);
@@ -20,14 +20,14 @@ macro_rules! for_each_of_eight {
 }
 pub(crate) use for_each_of_eight;
 
-/// Eight 64-bit lanes.
+/// A vector of eight 64-bit lanes.
 pub(crate) type Vector = __m512i;
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 #[allow(unsafe_code)]
 pub(crate) fn load(lanes: &[u64; BLOCK]) -> Vector {
-    // SAFETY: the reference is to 64 readable octets, and the instruction asks for no alignment.
+    // SAFETY: the reference is to 64 readable bytes, and the instruction needs no alignment.
     unsafe { _mm512_loadu_si512(core::ptr::from_ref(lanes).cast()) }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn load(lanes: &[u64; BLOCK]) -> Vector {
 #[target_feature(enable = "avx512f")]
 #[allow(unsafe_code)]
 pub(crate) fn store(lanes: &mut [u64; BLOCK], vector: Vector) {
-    // SAFETY: the reference is to 64 octets that are ours alone to write, and the instruction asks for no alignment.
+    // SAFETY: the exclusive reference is to 64 writable bytes, and the instruction needs no alignment.
     unsafe { _mm512_storeu_si512(core::ptr::from_mut(lanes).cast(), vector) }
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn zero() -> Vector {
     _mm512_setzero_si512()
 }
 
-/// `sum` and the low 52 bits of the product of the low 52 bits of `a` and `b`.
+/// Returns `sum` plus the low 52 bits of the product of the low 52 bits of `a` and `b`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn add_low(sum: Vector, a: Vector, b: Vector) -> Vector {
@@ -55,7 +55,7 @@ pub(crate) fn add_low(sum: Vector, a: Vector, b: Vector) -> Vector {
     _mm512_madd52lo_epu64(sum, a, b)
 }
 
-/// `sum` and the high 52 bits of the product of the low 52 bits of `a` and `b`.
+/// Returns `sum` plus the high 52 bits of the product of the low 52 bits of `a` and `b`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn add_high(sum: Vector, a: Vector, b: Vector) -> Vector {
@@ -65,7 +65,7 @@ pub(crate) fn add_high(sum: Vector, a: Vector, b: Vector) -> Vector {
     _mm512_madd52hi_epu64(sum, a, b)
 }
 
-/// For Miri, which knows all of the instructions but these two.
+/// Replaces the two multiplications under Miri, which supports all the other instructions.
 #[target_feature(enable = "avx512f")]
 fn add_emulated(sum: Vector, a: Vector, b: Vector, half: fn(u128) -> u128) -> Vector {
     let mut lanes = [[0; BLOCK]; 3];

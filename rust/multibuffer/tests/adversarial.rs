@@ -1,5 +1,5 @@
-//! Input chosen to go wrong: signatures at the edges of the range, keys that are none, moduli that make carries long, batches that mix all that.
-//! Big integers say what is right.
+//! Adversarial input: signatures at the edges of the range, invalid keys, moduli that make carries propagate far, and batches of all of these. Big
+//! integers give the expected results.
 
 #![allow(clippy::expect_used, clippy::panic)]
 
@@ -11,7 +11,7 @@ mod support;
 
 const SIZES: [usize; 3] = [2048, 3072, 4096];
 
-/// Odd, of exactly so many bits: limbs all ones, limbs all zeros between the ends, and the like.
+/// Returns odd moduli with exactly this many bits: with limbs of all ones, with limbs of all zeros between the ends, and similar ones.
 fn moduli(bits: usize) -> Vec<BigUint> {
     let one = BigUint::from(1_u8);
     let top = &one << (bits - 1);
@@ -22,13 +22,13 @@ fn moduli(bits: usize) -> Vec<BigUint> {
         all.clone(),                                     // -1/n modulo 2^52 is 1
         &all - 2_u8,                                     //
         &top + 1_u8,                                     // -1/n modulo 2^52 is the greatest limb
-        &top + ((&one << 52) - 1_u8),                    // the lowest limb alone is all ones
-        &all - ((&one << 52) - 2_u8),                    // all but the lowest are
+        &top + ((&one << 52) - 1_u8),                    // only the lowest limb is all ones
+        &all - ((&one << 52) - 2_u8),                    // all other limbs are all ones
         &top | limbs(limb, 0) | &one,                    // every other limb
         &top | limbs(0, limb) | &one,                    //
         &top | limbs(1 << 51, 1) | &one,                 //
         (&top | (&top >> 1_u8)) + 1_u8,                  // two bits at the top
-        (&one << (bits - 1)) + (&one << 416_u16) + 1_u8, // a block's edge
+        (&one << (bits - 1)) + (&one << 416_u16) + 1_u8, // a one at the start of a block
     ]
 }
 
@@ -41,7 +41,7 @@ fn power(s: &BigUint, n: &BigUint) -> BigUint {
     s.modpow(&BigUint::from(65537_u32), n)
 }
 
-/// Signatures and whether they are of the range: the edges, limbs all ones, and roots of simple blocks.
+/// Returns signatures and whether they are in range: the edges, limbs of all ones, and roots of simple blocks.
 fn signatures(n: &BigUint) -> Vec<(BigUint, bool)> {
     let one = BigUint::from(1_u8);
     let bits = usize::try_from(n.bits()).expect("small");
@@ -73,7 +73,7 @@ fn signatures(n: &BigUint) -> Vec<(BigUint, bool)> {
 }
 
 #[test]
-fn edges_of_the_range_of_every_modulus_are_right() {
+fn verifies_signatures_at_the_edges_of_the_range() {
     if !available() {
         return support::skip_kernels();
     }
@@ -82,7 +82,7 @@ fn edges_of_the_range_of_every_modulus_are_right() {
         .flat_map(|bits| moduli(bits).into_iter().step_by(bits / 1024 - 1).map(move |n| (bits, n)))
     {
         let length = bits / 8;
-        let key = Key::new(&octets(&n, length)).expect("odd and long enough");
+        let key = Key::new(&octets(&n, length)).expect("a supported modulus");
         assert_eq!(key.octets(), length);
         let cases = signatures(&n);
         let mut jobs = Vec::new();
@@ -110,12 +110,13 @@ fn edges_of_the_range_of_every_modulus_are_right() {
     }
 }
 
-/// The greatest prime of each length. Every number has a root modulo a prime, and Fermat's theorem gives it, so that a signature can be made for any block.
+/// The largest prime of each length. Every number has a root modulo a prime, which Fermat's theorem gives, so the test can compute a signature for
+/// any block.
 const PRIMES: [(usize, u32); 3] = [(2048, 1_942_289), (3072, 1_103_717), (4096, 2_549)];
 
-/// Blocks as PKCS #1 pads them, with the lowest octets at their edges, and others beside them.
+/// Tests blocks with the padding of PKCS #1 whose lowest bytes have extreme values, and blocks that differ slightly from them.
 #[test]
-fn padded_blocks_are_compared_to_the_last_bit() {
+fn compares_padded_blocks_to_the_last_bit() {
     if !available() {
         return support::skip_kernels();
     }
@@ -126,7 +127,7 @@ fn padded_blocks_are_compared_to_the_last_bit() {
         let padding = (&one << (bits - 15)) - 1_u8;
         let differences = [0_usize, 1, 51, 52, 53, 65, 66, 104, 105, 200].map(|octets| (&one << (8 * octets)) - 1_u8);
         let more = [51_usize, 83, 104].map(|octets| &one << (8 * octets - 1));
-        let keys = [(); 2].map(|()| Key::new(&octets(&n, length)).expect("odd and long enough"));
+        let keys = [(); 2].map(|()| Key::new(&octets(&n, length)).expect("a supported modulus"));
         let (mut jobs, mut cases) = (Vec::new(), Vec::new());
         for block in differences.iter().chain(&more).map(|difference| &padding - difference) {
             let signature = octets(&block.modpow(&root, &n), length);
@@ -137,9 +138,9 @@ fn padded_blocks_are_compared_to_the_last_bit() {
                 cases.push((signature.clone(), other, false));
             }
         }
-        // A first use of a key goes another way than a second one.
+        // The first use of a key runs other code than later ones.
         for (signature, block, good) in &cases {
-            let fresh = Key::new(&octets(&n, length)).expect("odd and long enough");
+            let fresh = Key::new(&octets(&n, length)).expect("a supported modulus");
             for key in [&fresh, &fresh, &keys[0]] {
                 assert_eq!(key.verify(signature, block), *good);
             }
@@ -165,7 +166,7 @@ fn all_verdicts(jobs: &[(Job<'_>, bool)]) {
 
 #[test]
 #[cfg_attr(miri, ignore = "takes hours")]
-fn the_model_agrees_with_big_integers_at_the_edges() {
+fn model_matches_big_integers_at_the_edges() {
     for bits in SIZES {
         for n in moduli(bits).into_iter().take(3) {
             for (s, in_range) in signatures(&n).into_iter().skip(3).step_by(3) {
@@ -177,7 +178,7 @@ fn the_model_agrees_with_big_integers_at_the_edges() {
 }
 
 #[test]
-fn no_key_is_made_of_a_modulus_that_the_kernels_do_not_take() {
+fn rejects_unsupported_moduli() {
     let top = |bits: usize| BigUint::from(1_u8) << (bits - 1);
     let whole = |n: BigUint| n.to_bytes_be();
     let refused = [
@@ -210,7 +211,7 @@ fn no_key_is_made_of_a_modulus_that_the_kernels_do_not_take() {
 }
 
 #[test]
-fn a_signature_or_a_block_of_another_length_is_refused() {
+fn rejects_signatures_and_blocks_of_other_lengths() {
     let Ok(key) = Key::new(&(BigUint::from(1_u8) << 2047_u16 | BigUint::from(1_u8)).to_bytes_be()) else {
         return support::skip_kernels();
     };
@@ -241,17 +242,17 @@ fn a_signature_or_a_block_of_another_length_is_refused() {
     }
 }
 
-/// Changes a signature or a block.
-type Spoil = fn(&mut Vec<u8>, &mut Vec<u8>);
+/// A change of a signature or a block.
+type Corruption = fn(&mut Vec<u8>, &mut Vec<u8>);
 
 #[test]
-fn one_bad_job_in_any_place_changes_no_other_verdict() {
+fn bad_job_does_not_change_other_verdicts() {
     if !available() {
         return support::skip_kernels();
     }
     let keys: Vec<_> = SIZES.iter().flat_map(|bits| moduli(*bits).into_iter().take(3)).collect();
     let prepared: Vec<_> = keys.iter().map(|n| Key::new(&n.to_bytes_be()).expect("suitable")).collect();
-    // A modulus after another, so that lanes are mixed and every length of modulus leaves some over.
+    // The keys alternate, so that moduli of different lengths are mixed and each length leaves an incomplete group of lanes.
     let good: Vec<_> = (0..61_u32)
         .map(|i| {
             let index = i as usize % keys.len();
@@ -260,7 +261,7 @@ fn one_bad_job_in_any_place_changes_no_other_verdict() {
             (index, octets(&s, length), octets(&power(&s, n), length))
         })
         .collect();
-    let spoil: [Spoil; 6] = [
+    let spoil: [Corruption; 6] = [
         |s, _| *s.last_mut().expect("octets") ^= 1,
         |_, b| *b.last_mut().expect("octets") ^= 1,
         |_, b| b[0] ^= 0x80,
@@ -285,7 +286,7 @@ fn one_bad_job_in_any_place_changes_no_other_verdict() {
 }
 
 #[test]
-fn batches_of_every_small_size_have_a_verdict_a_job() {
+fn small_batches_get_one_verdict_per_job() {
     let n = &moduli(2048)[5];
     let Ok(key) = Key::new(&n.to_bytes_be()) else {
         return support::skip_kernels();
@@ -317,7 +318,7 @@ fn batches_of_every_small_size_have_a_verdict_a_job() {
 
 #[test]
 #[should_panic(expected = "a verdict for each job")]
-fn as_many_verdicts_as_jobs_are_asked_for() {
+fn panics_unless_there_is_one_verdict_per_job() {
     verify_many(&[], &mut [false]);
 }
 
@@ -326,7 +327,7 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "takes hours")]
-    fn random_batches_of_mixed_keys_are_right(
+    fn verifies_random_batches_of_mixed_keys(
         jobs in prop::collection::vec((prop::collection::vec(any::<u8>(), 512), prop::collection::vec(any::<u8>(), 512), 0..3_usize, any::<bool>()), 0..20)
     ) {
         let jobs: Vec<_> = jobs.into_iter().filter_map(|(mut modulus, signature, size, good)| {

@@ -1,4 +1,4 @@
-//! Signatures that a well-kept library makes and judges: AWS-LC, and the vectors of Wycheproof where they are at hand.
+//! Tests with signatures of an independent library, AWS-LC, and with the vectors of Wycheproof if they are available.
 
 #![allow(clippy::expect_used, clippy::panic)]
 
@@ -52,13 +52,13 @@ fn block(algorithm: &Algorithm, message: &[u8], octets: usize) -> Vec<u8> {
 }
 
 #[test]
-fn signatures_of_the_library_verify_and_changed_ones_do_not() {
+fn verifies_signatures_of_aws_lc_and_rejects_changed_ones() {
     if !available() {
         return support::skip_kernels();
     }
     for size in [KeySize::Rsa2048, KeySize::Rsa3072, KeySize::Rsa4096] {
         let pair = KeyPair::generate(size).expect("a key");
-        let der = pair.public_key().as_ref(); // SEQUENCE and INTEGER with two octets of length each, a leading zero, n, INTEGER 65537
+        let der = pair.public_key().as_ref(); // SEQUENCE and INTEGER with two-byte lengths, a zero byte, n, INTEGER 65537
         let modulus = &der[9..der.len() - 5];
         let key = Key::new(modulus).expect("a suitable modulus");
         for algorithm in &ALGORITHMS {
@@ -84,7 +84,7 @@ fn signatures_of_the_library_verify_and_changed_ones_do_not() {
     }
 }
 
-/// What a DER element holds, and what follows it.
+/// Returns the contents of a DER element and the bytes after it.
 fn der(octets: &[u8]) -> (&[u8], &[u8]) {
     let (start, length) = match octets[1] {
         long if long & 0x80 != 0 => {
@@ -99,7 +99,7 @@ fn der(octets: &[u8]) -> (&[u8], &[u8]) {
     octets[start..].split_at(length)
 }
 
-/// Modulus and exponent of a `SubjectPublicKeyInfo`, without leading zeros.
+/// Returns modulus and exponent of a `SubjectPublicKeyInfo`, without leading zeros.
 fn key_of(spki: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (_, bits) = der(der(spki).0);
     let (modulus, exponent) = der(der(&der(bits).0[1..]).0);
@@ -126,7 +126,7 @@ fn vectors() -> Option<Value> {
 }
 
 #[test]
-fn wycheproof_says_the_same() {
+fn verdicts_match_wycheproof() {
     if !available() {
         return support::skip_kernels();
     }
@@ -153,7 +153,7 @@ fn wycheproof_says_the_same() {
         };
         let message = hexadecimal(&case["msg"]);
         let signature = hexadecimal(&case["sig"]);
-        // A conforming verifier may take or refuse the rest; the strict one that this is refuses.
+        // Conforming verifiers may accept or reject the other signatures. This one is strict and must reject them.
         let good = case["expected"] == "accept";
         let block = block(algorithm, &message, key.octets());
         assert_eq!(key.verify(&signature, &block), good, "{id}");

@@ -1,4 +1,4 @@
-//! `_native.Bucket`.
+//! The class `_native.Bucket`.
 
 use imdskit_core::bucket;
 use pyo3::exceptions::PyOverflowError;
@@ -18,7 +18,7 @@ impl Bucket {
             let message = "Rate, period and burst are at least 1, and burst times period is below 2**63.";
             error(rate.py(), "UsageError", "bad-argument", message, None)
         };
-        // A Python integer may be negative, or of any size: then it is out of range here as well.
+        // Python integers may be negative or of any size. Such values are out of range here as well.
         let natural = |number: &Bound<'_, PyAny>| match number.extract::<u64>() {
             Err(failure) if failure.is_instance_of::<PyOverflowError>(number.py()) => Err(refused()),
             other => other,
@@ -28,7 +28,7 @@ impl Bucket {
             .map_err(|bucket::BadArgument| refused())
     }
 
-    /// Take one token: 0, or the nanoseconds until one will be there.
+    /// Take one token. Return 0, or the number of nanoseconds until the next token.
     fn take(&self, now_ns: i64) -> u64 {
         self.0.take(now_ns)
     }

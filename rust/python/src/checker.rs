@@ -1,4 +1,4 @@
-//! `_native.Checker`, and what it says.
+//! The class `_native.Checker` and the classes of its results.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -40,29 +40,29 @@ impl Checker {
     /// Verify one document.
     #[pyo3(signature = (document, at, nonce=None))]
     fn check(&self, py: Python<'_>, document: &[u8], at: i64, nonce: Option<&Bound<'_, PyString>>) -> PyResult<Signed> {
-        let nonce = nonce.map(octets_of).transpose()?;
+        let nonce = nonce.map(nonce_bytes).transpose()?;
         match detached(py, || self.0.get().check(document, at, nonce.as_deref()))? {
             Ok(signed) => Ok(Signed::new(signed)),
             Err(refusal) => Err(PyErr::from_value(refused(py, &refusal)?)),
         }
     }
 
-    /// Verify many documents, on at most so many threads; by default on as many as there are processors. Few documents get fewer threads.
+    /// Verify many documents on at most `threads` threads; the default is the number of processors. Few documents use fewer threads.
     #[pyo3(signature = (documents, at, threads=None))]
-    fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: Moments, threads: Option<usize>) -> PyResult<Verdicts> {
+    fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: TimesArgument, threads: Option<usize>) -> PyResult<Verdicts> {
         let threads = number_of(threads)?;
         let documents = documents
             .try_iter()?
             .map(|document| Ok(document?.extract()?))
             .collect::<PyResult<Vec<PyBackedBytes>>>()?;
-        if matches!(&at, Moments::Each(all) if all.len() != documents.len()) {
+        if matches!(&at, TimesArgument::Each(all) if all.len() != documents.len()) {
             return Err(PyValueError::new_err(UNEVEN));
         }
         let checker = Arc::clone(&self.0);
         Ok(Verdicts(detached(py, || Batch::check(checker, documents, at.into(), threads))?))
     }
 
-    /// Verify the documents of a column: see `imdskit.backends.contract.PackedDocuments`.
+    /// Verify the documents of a column; see `imdskit.backends.contract.PackedDocuments`.
     #[pyo3(signature = (documents, at, threads=None))]
     fn check_column<'py>(
         &self,
@@ -77,16 +77,16 @@ impl Checker {
             return Err(PyValueError::new_err(UNEVEN));
         }
         let checker = detached(py, || self.0.get())?;
-        let (mut verdicts, mut octets, mut start) = (Vec::new(), Vec::new(), 0);
+        let (mut verdicts, mut bytes, mut start) = (Vec::new(), Vec::new(), 0);
         while start < column.len() {
-            let part = column.copy(start, &mut octets)?;
+            let part = column.copy(start, &mut bytes)?;
             let times = match &at {
                 Times::One(at) => verdicts::At::One(*at),
                 Times::Each(all) => verdicts::At::Each(&all[start..start + part.len()]),
             };
             start += part.len();
             verdicts.push(detached(py, || {
-                let documents: Vec<&[u8]> = part.into_iter().map(|place| &octets[place]).collect();
+                let documents: Vec<&[u8]> = part.into_iter().map(|range| &bytes[range]).collect();
                 checker.check_many(&documents, times, threads)
             })?);
         }
@@ -94,40 +94,40 @@ impl Checker {
     }
 }
 
-const UNEVEN: &str = "there are not as many times as documents";
+const UNEVEN: &str = "the number of times must equal the number of documents";
 
-/// As many threads as the caller asks for, or as there are processors.
+/// Returns the number of threads that the caller requested, or the number of processors.
 fn number_of(threads: Option<usize>) -> PyResult<NonZeroUsize> {
     match threads {
-        Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("threads is at least 1")),
+        Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("`threads` must be at least 1")),
         None => Ok(processors()),
     }
 }
 
-/// The number of processors. It is read once: to find it out takes as long as ten documents.
+/// Returns the number of processors. It is determined once, because that takes as long as verifying ten documents.
 fn processors() -> NonZeroUsize {
     static PROCESSORS: OnceLock<NonZeroUsize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
-/// A Unix second for all documents, or one for each.
+/// The time of the check in Unix seconds: one for all documents, or one for each.
 #[derive(FromPyObject)]
-enum Moments {
+enum TimesArgument {
     One(i64),
     Each(Vec<i64>),
 }
 
-impl From<Moments> for Times {
-    fn from(moments: Moments) -> Self {
-        match moments {
-            Moments::One(at) => Self::One(at),
-            Moments::Each(all) => Self::Each(all),
+impl From<TimesArgument> for Times {
+    fn from(times: TimesArgument) -> Self {
+        match times {
+            TimesArgument::One(at) => Self::One(at),
+            TimesArgument::Each(all) => Self::Each(all),
         }
     }
 }
 
-/// Octets of a nonce. Half of a surrogate pair is in no document, and has octets that are in none.
-fn octets_of(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+/// Returns the bytes of a nonce. A lone surrogate becomes bytes that are not valid UTF-8, so such a nonce equals that of no document.
+fn nonce_bytes(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     match nonce.to_str() {
         Ok(text) => Ok(text.as_bytes().to_vec()),
         Err(_) => nonce
@@ -136,7 +136,7 @@ fn octets_of(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     }
 }
 
-/// See `imdskit.backends.contract.Signed`. Members are made when they are first asked for.
+/// See `imdskit.backends.contract.Signed`. Members are converted to Python objects on first access.
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Signed {
     found: checker::Signed,
@@ -187,7 +187,7 @@ impl Signed {
     }
 }
 
-/// `imdskit.backends.contract.Claims`.
+/// Converts claims to `imdskit.backends.contract.Claims`.
 fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyAny>> {
     static CLAIMS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let plan = found.plan.map(|[name, product, publisher]| (name, product, publisher));
@@ -203,7 +203,7 @@ fn claims<'py>(py: Python<'py>, found: &Claims<&str>) -> PyResult<Bound<'py, PyA
     ))
 }
 
-/// Verdicts on many documents, in their order: a sequence whose items are made when they are asked for.
+/// The verdicts on many documents, in order. A sequence whose items are created on access.
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Verdicts(Batch<PyBackedBytes>);
 
@@ -218,20 +218,20 @@ impl Verdicts {
         let Ok(slice) = key.cast::<PySlice>() else {
             return self.item(py, key.extract()?);
         };
-        let places = slice.indices(isize::try_from(self.0.verdicts().len())?)?;
-        let items = (0..places.slicelength).map(|number| {
+        let range = slice.indices(isize::try_from(self.0.verdicts().len())?)?;
+        let items = (0..range.slicelength).map(|number| {
             let number = isize::try_from(number)?;
-            self.item(py, places.start + number * places.step)
+            self.item(py, range.start + number * range.step)
         });
         Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
     }
 
-    /// `imdskit.backends.contract.Columns`.
+    /// Return the verdicts as `imdskit.backends.contract.Columns`.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         columns(py, || Columns::of(&self.0.checker(), std::slice::from_ref(self.0.verdicts())))
     }
 
-    /// How many were refused for each reason; those that were accepted stand under `""`.
+    /// Return the number of refused documents by reason. The number of accepted documents has the key `""`.
     fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for verdict in self.0.verdicts().iter() {
@@ -243,27 +243,27 @@ impl Verdicts {
     }
 }
 
-/// `imdskit.backends.contract.Columns`.
+/// Converts columns to `imdskit.backends.contract.Columns`.
 fn columns(py: Python<'_>, made: impl FnOnce() -> Result<Columns, TooLong> + Send) -> PyResult<Bound<'_, PyAny>> {
     static COLUMNS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let found = detached(py, made)?.map_err(|_| PyOverflowError::new_err("a column of 2 GiB or more"))?;
-    let octets = |octets: &[u8]| PyBytes::new(py, octets);
+    let bytes = |bytes: &[u8]| PyBytes::new(py, bytes);
     let texts = PyDict::new(py);
     for (name, column) in TEXTS.iter().zip(&found.texts) {
-        texts.set_item(name, (octets(&column.valid), octets(&column.offsets), octets(&column.octets)))?;
+        texts.set_item(name, (bytes(&column.valid), bytes(&column.offsets), bytes(&column.octets)))?;
     }
     let signers = found.signers.iter().map(|signer| {
-        let chain = PyTuple::new(py, signer.chain.iter().map(|der| octets(der)))?;
+        let chain = PyTuple::new(py, signer.chain.iter().map(|der| bytes(der)))?;
         Ok((&signer.label, &signer.name, chain))
     });
     let signers = PyTuple::new(py, signers.collect::<PyResult<Vec<_>>>()?)?;
     COLUMNS.import(py, "imdskit.backends.contract", "Columns")?.call1((
         found.rows,
-        octets(&found.accepted),
-        octets(&found.reason),
-        octets(&found.signer),
-        octets(&found.created_on),
-        octets(&found.expires_on),
+        bytes(&found.accepted),
+        bytes(&found.reason),
+        bytes(&found.signer),
+        bytes(&found.created_on),
+        bytes(&found.expires_on),
         texts,
         signers,
     ))
@@ -271,18 +271,18 @@ fn columns(py: Python<'_>, made: impl FnOnce() -> Result<Columns, TooLong> + Sen
 
 impl Verdicts {
     fn item<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
-        let place = if index < 0 {
+        let index = if index < 0 {
             self.0.verdicts().len().checked_add_signed(index)
         } else {
             usize::try_from(index).ok()
         };
         let absent = || PyIndexError::new_err("there is no such verdict");
-        let place = place.ok_or_else(absent)?;
+        let index = index.ok_or_else(absent)?;
         if self.0.is_inherited() {
-            // The child of a fork reads certificates and revocation lists again, which may take long.
+            // In the child of a fork, the checker parses certificates and revocation lists again, which may take long.
             detached(py, || self.0.checker())?;
         }
-        match caught(|| self.0.get(place))
+        match caught(|| self.0.get(index))
             .map_err(|panicked| failed(py, panicked))?
             .ok_or_else(absent)?
         {

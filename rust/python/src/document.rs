@@ -1,4 +1,4 @@
-//! `_native.Document`.
+//! The class `_native.Document`.
 
 use imdskit_core::document;
 use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::errors::error;
 
-/// Where a path leads, as the location of an error.
+/// Joins a path to the location of an error.
 fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
     intern!(path.py(), "/").call_method1(intern!(path.py(), "join"), (path,))
 }
@@ -17,7 +17,7 @@ fn joined<'py>(path: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
 #[pyclass(frozen, module = "imdskit._native")]
 pub struct Document {
     nodes: document::Document,
-    /// What was asked for before, by path. A node has one path, so there are never more than nodes.
+    /// The rendered nodes by path. A node has one path, so there are never more entries than nodes.
     json: Py<PyDict>,
     text: Py<PyDict>,
 }
@@ -38,18 +38,18 @@ impl Document {
             })
     }
 
-    /// The node at a path, as `json` or as `text`.
+    /// Return the node at a path. `form` is `json` or `text`.
     fn select<'py>(&self, py: Python<'py>, path: &Bound<'py, PyTuple>, form: &str) -> PyResult<Bound<'py, PyBytes>> {
         let (form, found) = match form {
             "json" => (document::Form::Json, self.json.bind(py)),
             "text" => (document::Form::Text, self.text.bind(py)),
-            _ => return Err(PyValueError::new_err("form is neither json nor text")),
+            _ => return Err(PyValueError::new_err("`form` must be `json` or `text`")),
         };
         if let Some(remembered) = found.get_item(path)? {
             return Ok(remembered.cast_into::<PyBytes>()?);
         }
         let absent = || match joined(path) {
-            Ok(place) => error(py, "SelectionError", "not-found", "There is no such node.", Some(place)),
+            Ok(location) => error(py, "SelectionError", "not-found", "There is no such node.", Some(location)),
             Err(failure) => failure,
         };
         let keys = path
@@ -60,7 +60,7 @@ impl Document {
         for key in &keys {
             match key.to_str() {
                 Ok(name) => names.push(name),
-                // Half of a surrogate pair, which is in no document.
+                // The name has a lone surrogate, which no document contains.
                 Err(failure) if failure.is_instance_of::<PyUnicodeEncodeError>(py) => return Err(absent()),
                 Err(failure) => return Err(failure),
             }
@@ -74,12 +74,12 @@ impl Document {
                 document::SelectError::LeafNeedsText => {
                     let message = "The node is a leaf, which has no JSON form.";
                     match joined(path) {
-                        Ok(place) => error(py, "SelectionError", "leaf-needs-text", message, Some(place)),
+                        Ok(location) => error(py, "SelectionError", "leaf-needs-text", message, Some(location)),
                         Err(failure) => failure,
                     }
                 }
             })?;
-        // A text of another class may call itself equal to what it is not.
+        // An instance of a subclass of `str` may claim to be equal to another text, so it must not be used as a key.
         if keys.iter().all(|key| key.is_exact_instance_of::<PyString>()) {
             found.set_item(path, &rendered)?;
         }

@@ -1,4 +1,4 @@
-//! The package's own exceptions, which are defined once, in `imdskit.errors`.
+//! The exceptions of the package, which `imdskit.errors` defines.
 
 use imdskit_core::reasons::Refusal;
 use imdskit_core::unwinding::{Panicked, caught};
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-/// An exception of a class by its name; `location` is where it happened.
+/// Creates an exception of the class with this name. `location` is the member at fault.
 pub(crate) fn error(py: Python<'_>, class: &str, code: &str, message: &str, location: Option<Bound<'_, PyAny>>) -> PyErr {
     let made = || {
         let details = PyDict::new(py);
@@ -19,18 +19,18 @@ pub(crate) fn error(py: Python<'_>, class: &str, code: &str, message: &str, loca
     made().map_or_else(|failure| failure, PyErr::from_value)
 }
 
-/// Work without the interpreter's lock; see [`failed`].
+/// Runs work without the interpreter's lock; see [`failed`].
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
     py.detach(|| caught(work)).map_err(|panicked| failed(py, panicked))
 }
 
-/// The `BackendError` of a panic, which is a fault of the extension.
+/// Creates the `BackendError` for a panic, which is a fault of the extension.
 pub(crate) fn failed(py: Python<'_>, _: Panicked) -> PyErr {
     let message = "The Rust extension failed unexpectedly. Nothing was decided.";
     error(py, "BackendError", "backend-panic", message, None)
 }
 
-/// The `VerificationError` of a refusal.
+/// Creates the `VerificationError` for a refusal.
 pub(crate) fn refused<'py>(py: Python<'py>, refusal: &Refusal) -> PyResult<Bound<'py, PyAny>> {
     static ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static REASON: PyOnceLock<Py<PyType>> = PyOnceLock::new();

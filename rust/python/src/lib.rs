@@ -1,4 +1,4 @@
-//! The extension module `imdskit._native`: the crate `imdskit-core` in Python's clothes. No logic.
+//! The extension module `imdskit._native`: Python classes and functions for the crate `imdskit-core`. It contains no logic of its own.
 
 mod bucket;
 mod checker;
@@ -11,7 +11,7 @@ mod setup;
 
 use pyo3::prelude::*;
 
-// What threads share is frozen, atomic, or behind a lock of its own, so no thread needs the interpreter's lock (decision 0066).
+// Everything that threads share is frozen, atomic, or has its own lock, so no thread needs the interpreter's lock (decision 0066).
 #[pymodule(gil_used = false)]
 #[pyo3(name = "_native")]
 mod native {
@@ -26,20 +26,19 @@ mod native {
     #[pymodule_export]
     use crate::parts::parts;
 
-    /// Number of the contract that this extension keeps (`imdskit.backends.contract.CONTRACT`).
+    /// Version of the contract that this extension implements (`imdskit.backends.contract.CONTRACT`).
     #[pymodule_export]
     const CONTRACT: u32 = 4;
 
-    /// How this extension was compiled.
+    /// Build profile of this extension.
     #[pymodule_export]
     const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
-    /// What reckons RSA signatures on this processor.
     #[pymodule_export]
     use crate::{cpu_path, forked, use_kernels};
 }
 
-/// What reckons RSA signatures on this processor: `aws-lc` or `avx512-ifma`.
+/// Return the implementation of RSA signatures on this processor: `aws-lc` or `avx512-ifma`.
 #[pyfunction]
 fn cpu_path() -> &'static str {
     imdskit_core::cpu_path()
@@ -51,7 +50,7 @@ fn forked() {
     imdskit_core::forks::forked();
 }
 
-/// Whether the AVX-512 kernels are used where the processor has them. For tests and measurements of the way without them.
+/// Set whether the AVX-512 kernels are used if the processor supports them. For tests and measurements of the code without them.
 #[pyfunction]
 fn use_kernels(used: bool) {
     imdskit_core::use_kernels(used);

@@ -1,4 +1,4 @@
-//! `imdskit.backends.contract.PackedDocuments`, read.
+//! Reader of `imdskit.backends.contract.PackedDocuments`.
 
 use std::ops::Range;
 
@@ -9,18 +9,18 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PySlice};
 
-/// Bytes of documents that are copied at a time. Another thread may get the interpreter's lock in between, so there are few parts; and a part stays in the
-/// cache of the processor.
+/// Number of bytes of documents that are copied at a time. Another thread may take the interpreter's lock between two parts, so parts should be few;
+/// but a part should fit in the cache of the processor.
 const PART: usize = 4 << 20;
 
-/// When validity is judged: a Unix second for all documents, or a buffer with one for each.
+/// Reads the times of the check: a Unix second for all documents, or a buffer with one for each.
 pub(crate) fn times(at: &Bound<'_, PyAny>) -> PyResult<Times> {
     at.extract().map(Times::One).or_else(|_| integers(at).map(Times::Each))
 }
 
-/// A copy of a buffer of integers.
+/// Copies a buffer of integers.
 fn integers(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
-    // The address of an empty buffer may be none that integers can have.
+    // The address of an empty buffer may not be aligned for integers.
     if buffer.len()? == 0 {
         Ok(Vec::new())
     } else {
@@ -28,7 +28,7 @@ fn integers(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     }
 }
 
-/// Documents one after another in one buffer.
+/// Documents that are stored one after another in one buffer.
 pub(crate) struct Packed<'py> {
     octets: Bound<'py, PyMemoryView>,
     offsets: Vec<usize>,
@@ -48,15 +48,15 @@ impl<'py> Packed<'py> {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of documents.
     pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// Copies one part of the documents to the start of `copy`, and returns the place of each there.
+    /// Copies one part of the documents to the start of `copy` and returns the range of each document in it.
     ///
-    /// Whoever else has the buffer may write into it at any time, even if it is read-only for us. The checker therefore sees nothing but the copy, which is
-    /// taken once.
+    /// Other users of the buffer may write into it at any time, even if it is read-only for us. The checker therefore sees only the copy, which is
+    /// made once.
     pub(crate) fn copy(&self, first: usize, copy: &mut Vec<u8>) -> PyResult<Vec<Range<usize>>> {
         let start = self.offsets[first];
         let rows = self.offsets[first + 1..].partition_point(|end| end - start <= PART).max(1);

@@ -1,6 +1,6 @@
-//! `_native.parts`: single steps of the checker, for the runner of the third-party suites.
+//! The module `_native.parts`: single steps of the checker, for the runner of the third-party test suites.
 
-#![allow(clippy::needless_pass_by_value)] // Python's arguments are given away
+#![allow(clippy::needless_pass_by_value)] // PyO3 passes arguments by value
 
 use imdskit_core::parts as core;
 use imdskit_core::parts::DerError;
@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyType};
 use crate::errors::refused;
 use crate::setup;
 
-/// Single steps of the checker. Not a way to verify anything.
+/// Single steps of the checker. They are not a way to verify documents.
 #[pymodule(submodule)]
 pub mod parts {
     #[pymodule_export]
@@ -29,7 +29,7 @@ fn malformed(py: Python<'_>, error: &DerError) -> PyErr {
 }
 
 #[pyfunction]
-#[allow(clippy::type_complexity)] // taken apart at once
+#[allow(clippy::type_complexity)] // the caller destructures it
 fn certificate(py: Python<'_>, der: &[u8]) -> PyResult<(Vec<(String, String)>, Vec<String>)> {
     core::certificate(der).map_err(|error| malformed(py, &error))
 }
@@ -68,16 +68,12 @@ fn verify(
 
 type Parts<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>);
 
-/// Content, certificates and signers.
+/// Return content, certificates and signers of a message.
 #[pyfunction]
 fn signed_message<'py>(py: Python<'py>, der: &[u8], content: Option<&[u8]>, extra: Vec<Vec<u8>>, only_extra: bool) -> PyResult<Parts<'py>> {
-    let octets = |many: &[Vec<u8>]| many.iter().map(|der| PyBytes::new(py, der)).collect();
+    let bytes = |many: &[Vec<u8>]| many.iter().map(|der| PyBytes::new(py, der)).collect();
     match core::signed_message(der, content, &extra, only_extra) {
-        Ok(found) => Ok((
-            PyBytes::new(py, &found.content),
-            octets(&found.certificates),
-            octets(&found.signers),
-        )),
+        Ok(found) => Ok((PyBytes::new(py, &found.content), bytes(&found.certificates), bytes(&found.signers))),
         Err(bad) => Err(bad_message(py, &bad)),
     }
 }
@@ -89,11 +85,11 @@ fn bad_message(py: Python<'_>, bad: &core::BadMessage) -> PyErr {
     }
 }
 
-/// What a search for a path obeys beside the inputs of RFC 5280; a mapping in Python.
+/// The inputs of a path search in addition to those of RFC 5280. In Python it is a mapping.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct Rules<'py> {
-    /// The user-initial-policy-set; None for that of anyPolicy alone.
+    /// The user-initial-policy-set. `None` stands for anyPolicy alone.
     policies: Option<Vec<String>>,
     /// An `imdskit.backends.contract.Limits`.
     limits: Bound<'py, PyAny>,
@@ -102,7 +98,7 @@ struct Rules<'py> {
     require_lists: bool,
 }
 
-/// `inputs` is an `imdskit.pki.path.validation.Inputs`, of which `policies` are not read.
+/// Build and validate a path. `inputs` is an `imdskit.pki.path.validation.Inputs`, but its `policies` are ignored.
 #[pyfunction]
 fn path(
     leaf: &[u8],

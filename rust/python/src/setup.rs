@@ -1,9 +1,9 @@
-//! `imdskit.backends.contract.Setup`, read.
+//! Reader of `imdskit.backends.contract.Setup`.
 
 use imdskit_core::contract::{Limits, Setup};
 use pyo3::prelude::*;
 
-/// Members are read by their names; what is no `Setup` has not all of them.
+/// Reads the members by name. An object that is not a `Setup` lacks one of them.
 pub(crate) fn read(setup: &Bound<'_, PyAny>) -> PyResult<Setup> {
     let limits = setup.getattr("limits")?;
     let certificates = |name: &str| -> PyResult<Vec<Vec<u8>>> {
@@ -31,7 +31,7 @@ pub(crate) fn read(setup: &Bound<'_, PyAny>) -> PyResult<Setup> {
     Ok(read)
 }
 
-/// `imdskit.backends.contract.Limits`.
+/// Reads an `imdskit.backends.contract.Limits`.
 pub(crate) fn read_limits(limits: &Bound<'_, PyAny>) -> PyResult<Limits> {
     let mut read = Limits::default();
     read.document_bytes = limits.getattr("document_bytes")?.extract()?;

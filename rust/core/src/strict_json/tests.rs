@@ -1,4 +1,4 @@
-//! Tests of the scanner and its views.
+//! Tests of the parser and its views.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn loads(data: &[u8], brackets: usize) -> Result<(&str, Vec<Node>), JsonError> {
 }
 
 #[test]
-fn refuses_what_could_be_read_in_two_ways() {
+fn rejects_texts_with_more_than_one_reading() {
     for bad in [
         &br#"{"a":1,"a":2}"#[..],
         br#"{"a":{"b":1,"\u0062":2}}"#,
@@ -67,7 +67,7 @@ fn reads_strings_with_and_without_escapes() -> Result<(), JsonError> {
 }
 
 #[test]
-fn numbers_may_be_of_any_size() {
+fn accepts_numbers_of_any_size() {
     for good in [
         &b"1e999"[..],
         b"[-0.1E-99999, 0e+1]",
@@ -79,7 +79,7 @@ fn numbers_may_be_of_any_size() {
 }
 
 #[test]
-fn counts_brackets_before_anything_is_read() {
+fn limits_brackets_before_parsing() {
     assert!(loads(b"[[[]]]", 3).is_ok());
     assert!(loads(b"[[[[]]]]", 3).is_err());
     let deep = |levels| [b"[".repeat(levels), b"]".repeat(levels)].concat();
@@ -91,7 +91,7 @@ fn counts_brackets_before_anything_is_read() {
 fn finds_two_equal_names_among_many() {
     let long = |number| format!("\"a name with {number} in the middle of it\":0");
     let short = |number| format!("\"{number}\":0");
-    // These differ in nothing that `key` looks at.
+    // These names have the same key although they differ.
     let alike = |number| format!("\"12345678 {number:03} 12345678\":0");
     let escaped = |number| format!("\"\\u0061{number}\":0");
     for name in [&long as &dyn Fn(usize) -> String, &short, &alike, &escaped] {
@@ -107,7 +107,7 @@ fn finds_two_equal_names_among_many() {
 }
 
 #[test]
-fn equal_names_have_equal_keys_wherever_they_stand() {
+fn keys_do_not_depend_on_the_position_of_a_name() {
     for name in ["", "a", "\u{e9}", "1234567", "12345678", "123456789", "12345678901234567890"] {
         let text = format!("{name}\":0, and more behind it");
         assert_eq!(key(text.as_bytes(), 0..name.len()), key(name.as_bytes(), 0..name.len()));
@@ -115,7 +115,7 @@ fn equal_names_have_equal_keys_wherever_they_stand() {
 }
 
 #[test]
-fn strings_end_wherever_a_quotation_mark_stands() {
+fn finds_the_end_of_a_string_at_any_position() {
     for length in 0..80 {
         let plain = "\u{7f} !#[]\u{e9}".chars().cycle().take(length).collect::<String>();
         for (text, good) in [
@@ -133,7 +133,7 @@ fn strings_end_wherever_a_quotation_mark_stands() {
 }
 
 #[test]
-fn members_and_elements_are_found() -> Result<(), JsonError> {
+fn finds_members_and_elements() -> Result<(), JsonError> {
     let (text, nodes) = loads(br#"{"a":{"b":[1,{"c":2},[]],"\u0064":"e"},"f":true}"#, 64)?;
     let root = View::root(text, &nodes);
     let names = |view: View<'_, '_>| view.members().filter_map(|(name, _)| name.string()).collect::<Vec<_>>().join(" ");

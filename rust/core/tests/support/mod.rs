@@ -1,16 +1,17 @@
-//! What the tests share: tests that cannot run everywhere.
+//! Support for tests that cannot run everywhere.
 
-#![allow(dead_code)] // no user of this module needs all of it
+#![allow(dead_code)] // each test uses a part of this module
 
 use std::path::PathBuf;
 
-/// Reports that a test does not run. Panics instead where the environment demands that it does.
+/// Reports that a test is skipped. Panics if the environment variable `switch` requires the test.
 fn skip(switch: &str, why: &str) {
     assert!(std::env::var_os(switch).is_none(), "{switch} is set, but {why}");
     println!("skipped: {why}");
 }
 
-/// Whether to use the kernels, for each run of a test: with and without. With `IMDSKIT_REQUIRE_IFMA` set, fails where the processor has none.
+/// Returns whether to use the kernels, for each run of a test: with and without. With `IMDSKIT_REQUIRE_IFMA` set, panics if the processor does not
+/// support them.
 pub fn kernels() -> &'static [bool] {
     imdskit_core::use_kernels(true);
     if imdskit_core::cpu_path() == "avx512-ifma" {
@@ -23,7 +24,7 @@ pub fn kernels() -> &'static [bool] {
     &[false]
 }
 
-/// The folder with the shared data. With `IMDSKIT_REQUIRE_SHARED` set, fails where there is none.
+/// Returns the folder with the shared data. With `IMDSKIT_REQUIRE_SHARED` set, panics if there is none.
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("IMDSKIT_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),

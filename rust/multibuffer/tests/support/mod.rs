@@ -1,19 +1,20 @@
-//! What the tests and benches of this crate share: EMSA-PKCS1-v1_5 (RFC 8017 section 9.2), and tests that cannot run everywhere.
+//! Functions that the tests and benches of this crate share: EMSA-PKCS1-v1_5 (RFC 8017 section 9.2), and support for tests that cannot run
+//! everywhere.
 
-#![allow(dead_code, clippy::expect_used)] // no user of this module needs all of it
+#![allow(dead_code, clippy::expect_used)] // each test uses a part of this module
 
-/// Reports that a test does not run. Panics instead where the environment demands that it does.
+/// Reports that a test is skipped. Panics if the environment variable `switch` requires the test.
 pub fn skip(switch: &str, why: &str) {
     assert!(std::env::var_os(switch).is_none(), "{switch} is set, but {why}");
     println!("skipped: {why}");
 }
 
-/// Reports that the kernels cannot run here; with `IMDSKIT_REQUIRE_IFMA` set, fails.
+/// Reports that the kernels cannot run here. Panics if `IMDSKIT_REQUIRE_IFMA` is set.
 pub fn skip_kernels() {
     skip("IMDSKIT_REQUIRE_IFMA", "this processor has no AVX-512 IFMA");
 }
 
-/// SHA-2 hashes by the last octet of their object identifier and their octets.
+/// The SHA-2 hashes. Their values are the last bytes of their object identifiers.
 #[derive(Clone, Copy)]
 pub enum Hash {
     Sha256 = 1,
@@ -21,7 +22,7 @@ pub enum Hash {
     Sha512 = 3,
 }
 
-/// The block of `octets` octets that a signature of the digest has to give.
+/// Returns the encoded block of a digest. It has `octets` bytes.
 pub fn block(hash: Hash, digest: &[u8], octets: usize) -> Vec<u8> {
     let length = u8::try_from(digest.len()).expect("a digest of SHA-2");
     let mut info = vec![
