@@ -18,16 +18,16 @@
 //! # Ok::<(), imdskit_core::checker::BadTrust>(())
 //! ```
 //!
-//! Besides, the crate holds two hot paths of an emulator of the service: [`document::Document`], an indexed JSON document, and [`bucket::Bucket`], a token
+//! The crate also contains two hot paths of an emulator of the service: [`document::Document`], an indexed JSON document, and [`bucket::Bucket`], a token
 //! bucket.
 //!
 //! # Features
 //!
-//! - `multibuffer` (default): RSA signatures are verified with AVX-512 where the processor has it. Without this feature the crate needs Rust 1.85 instead
-//!   of 1.89.
-//! - `roots`: the module `roots` with the certificates of Azure's authorities.
-//! - `parts`: the module `parts` with single steps of the verification, for test suites. Not a way to verify documents, and not covered by semantic
-//!   versioning.
+//! - `multibuffer` (default): verifies RSA signatures with AVX-512 if the processor supports it. Without this feature the crate needs Rust 1.85 instead of
+//!   1.89.
+//! - `roots`: adds the module `roots` with the certificates of Azure's authorities.
+//! - `parts`: adds the module `parts` with single steps of the verification, for test suites. It is not a way to verify documents, and semantic versioning
+//!   does not cover it.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -56,7 +56,7 @@ mod strict_json;
 pub mod unwinding;
 pub mod verdicts;
 
-/// Returns what verifies RSA signatures on this processor: `avx512-ifma` or `aws-lc`.
+/// Returns the implementation that verifies RSA signatures on this processor: `avx512-ifma` or `aws-lc`.
 #[must_use]
 pub fn cpu_path() -> &'static str {
     if pki::signatures::rsa::uses_kernels() {
@@ -66,7 +66,7 @@ pub fn cpu_path() -> &'static str {
     }
 }
 
-/// Sets whether the whole process uses the kernels of `imdskit-multibuffer` where the processor can run them. For tests and measurements: no verdict depends
+/// Sets whether the whole process uses the kernels of `imdskit-multibuffer` if the processor supports them. For tests and measurements: no verdict depends
 /// on it.
 pub fn use_kernels(used: bool) {
     pki::signatures::rsa::use_kernels(used);

@@ -1,7 +1,7 @@
 //! The certificates of Azure's authorities, and the domains of the four Azure clouds.
 //!
 //! The anchors are trusted. The intermediates are only hints, but documents contain none, so no path could be built without them. The bundle is as
-//! old as this version of the crate. Azure's authorities change, so update the crate or give your own certificates in [`Setup`].
+//! old as this version of the crate. Azure's authorities change, so update the crate or pass your own certificates in [`Setup`].
 
 use crate::contract::Setup;
 
