@@ -1,7 +1,8 @@
-"""Documents to measure with: today's public chain in shape, with keys that it generates.
+"""Documents for the benches. Their chain has the shape of today's public chain, with generated keys.
 
-Root RSA-2048, intermediate RSA-4096, leaf RSA-2048; certificates with SHA-384, documents with SHA-256; a leaf of about 2 kB with the usual
-extensions; 300 octets of JSON; no signed attributes. Keys are OpenSSL's (pyca/cryptography), for making an RSA-4096 key in Python takes its time.
+The root has an RSA-2048 key, the intermediate RSA-4096, and the leaf RSA-2048. Certificates are signed with SHA-384 and documents with SHA-256. The leaf has
+about 2 kB with the usual extensions. The content is 300 bytes of JSON. There are no signed attributes. OpenSSL (pyca/cryptography) generates the keys,
+because Python takes too long for an RSA-4096 key.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from certificates import DAY, Made, basic, dns_names, identifiers, issuers_at, make, usage  # after the path
+from certificates import DAY, Made, basic, dns_names, identifiers, issuers_at, make, usage  # needs the path above
 from malformed import RSA, SHA256, signed_data, signer_info
 
 from imdskit.asn1 import oids
@@ -45,32 +46,45 @@ class Chain:
         return Setup(anchors=(self.root.der,), intermediates=(self.intermediate.der,), names=(("public", DOMAIN),))
 
     def another_leaf(self) -> Chain:
-        """The same with a new leaf."""
+        """Return the same chain with a new leaf."""
         return Chain(self.root, self.intermediate, leaf(self.intermediate))
 
 
 def chain() -> Chain:
-    """New keys throughout."""
+    """Return a chain in which all keys are new."""
     root = _certificate("Bench Root", None, 2048, authority=True)
     intermediate = _certificate("Bench Issuing", root, 4096, authority=True)
     return Chain(root, intermediate, leaf(intermediate))
 
 
 def leaf(issuer: Made, key: rsa.RSAPrivateKey | None = None) -> Made:
-    """A new leaf for the metadata service, with a new key unless one is given."""
+    """Return a new leaf for the metadata service, with a new key unless one is given."""
     return _certificate(f"westeurope.{DOMAIN}", issuer, 2048, authority=False, key=key)
 
 
 def signers(of: Chain, count: int) -> Iterator[Chain]:
-    """The chain with new leaves that share its leaf's key: a certificate is made in a millisecond, a key takes a hundred times as long. They are issued by the
-    root, whose shorter key signs faster, so paths have two certificates."""
+    """Yield the chain with new leaves that share the key of its leaf.
+
+    A certificate takes a millisecond, but a new key takes a hundred times as long. The root issues the leaves, because its shorter key signs faster, so paths
+    have two certificates.
+    """
     for _ in range(count):
         yield Chain(of.root, of.intermediate, leaf(of.root, of.leaf.key))
 
 
 def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, pss: bool = False) -> Iterator[bytes]:
-    """Base64 of SignedData as the service makes it, but for the digest's identifier, which is that of RFC 5754: half of the peers refuse the service's own.
-    A ``whole`` one brings its intermediate, as no genuine one does. Messages have as many different ``lengths``. ``pss`` signs with RSASSA-PSS."""
+    """Yield messages in base64 that look like those of the service, except for the identifier of the digest.
+
+    The identifier is that of RFC 5754, because half of the peers refuse the one that the service uses.
+
+    Args:
+        of: the chain whose leaf signs.
+        count: number of messages.
+        whole: include the intermediate in the message, which genuine messages do not.
+        lengths: number of different message lengths.
+        pss: sign with RSASSA-PSS.
+
+    """
     facts = {
         "vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e",
         "subscriptionId": "11111111-2222-4333-8444-555555555555",
@@ -93,7 +107,7 @@ def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, p
 
 
 def _pss() -> bytes:
-    """RSASSA-PSS with SHA-256, MGF1 with SHA-256 and 32 bytes of salt (RFC 4055 section 3.1)."""
+    """Return the algorithm identifier of RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 4055 section 3.1)."""
     mask = der.sequence(der.oid(oids.MGF1), SHA256)
     members = der.explicit(0, SHA256), der.explicit(1, mask), der.explicit(2, der.integer(32))
     return der.sequence(der.oid(oids.RSASSA_PSS), der.sequence(*members))
@@ -115,7 +129,7 @@ def _certificate(name: str, issuer: Made | None, bits: int, *, authority: bool, 
         ]
     if not authority:
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        # What stands here in real leaves is a list of signed certificate timestamps, of some 370 octets.
+        # Real leaves have a list of signed certificate timestamps here, which takes about 370 bytes.
         timestamps = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2"), b"\x04\x82\x01\x6e" + os.urandom(366))
         extensions += [dns_names(name, DOMAIN), (x509.ExtendedKeyUsage(purposes), False), (timestamps, False)]
     return make(subject, issuer, extensions, valid=(AT - 30 * DAY, AT + 335 * DAY), own=own, digest=hashes.SHA384())

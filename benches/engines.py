@@ -1,11 +1,18 @@
-"""Documents a second on one machine: the bare batch, and under each engine with Parquet in and out. ``make engines`` first, then
+"""Measure documents per second under each engine, with Parquet in and out.
 
-    PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py CORPUS --documents 2000000 --processes 2
-    PYTHONPATH=python .venv-engines/bin/python benches/engines.py CORPUS [--rounds N] [--only WORD]
+Run ``make engines`` first, then
 
-Every way is timed from start to end on a quarter of the files and on all of them, in turns; the difference of the two gives the rate, and what an engine
-takes to start is told apart. The bare batch is `check_many` on the same documents, in memory, on as many threads: an engine's overhead is its time for a
-document over that, round for round. Python gets 2 % of the rows.
+    PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py CORPUS \\
+        --documents 2000000 --processes 2
+    PYTHONPATH=python .venv-engines/bin/python benches/engines.py CORPUS \\
+        [--rounds N] [--only WORD]
+
+Every row is measured from start to end on a quarter of the files and on all of
+them, in alternation. The difference of the two times gives the rate, without
+the start-up of the engine, which is reported separately. The bare batch is
+`check_many` on the same documents in memory with as many threads. The overhead
+of an engine is its time per document divided by that of the bare batch in the
+same round. The pure Python backend gets 2 % of the rows.
 """
 
 from __future__ import annotations
@@ -27,10 +34,10 @@ from imdskit import backends
 from imdskit.verify import Policy, Trust, Verifier
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "engines"
-ROWS = 16_384
-"""Of a bare batch."""
+BATCH_ROWS = 16_384
+"""Number of documents in a bare batch."""
 BARE = {"bare batch, Python": ("python", 1), "bare batch, Rust, one thread": ("rust", 1), "bare batch, Rust, two threads": ("rust", 2)}
-WAYS = {
+PROGRAMS = {
     "Python, one process": ("bare batch, Python", ["alone", "--backend=python", "--processes=1"]),
     "Rust, one thread": ("bare batch, Rust, one thread", ["alone", "--processes=1"]),
     "Rust, two threads": ("bare batch, Rust, two threads", ["alone", "--processes=2"]),
@@ -39,7 +46,7 @@ WAYS = {
     "Ray, two processes": ("bare batch, Rust, two threads", ["on_ray", "--processes=2"]),
     "Spark, two executors": ("bare batch, Rust, two threads", ["on_spark", "--processes=2"]),
 }
-"""With what each is compared, and its arguments."""
+"""Rows with the bare batch that each is compared with, and the arguments of the program."""
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(EXAMPLES.parent.parent / "python"),
@@ -50,7 +57,7 @@ ENVIRONMENT = {
 
 
 class Part:
-    """Some of the corpus, in a folder of its own."""
+    """A part of the corpus, in its own folder."""
 
     def __init__(self, folder: Path, files: list[Path], rows: int | None = None) -> None:
         folder.mkdir()
@@ -65,7 +72,7 @@ class Part:
 
 
 def bare(corpus: Path, backend: str, threads: int) -> Callable[[Part], float]:
-    """Seconds for the verdicts on a part, of which as much as fits is held in memory; reading it is not counted."""
+    """Return a function that measures the seconds for the verdicts on a part. Reading the documents is not counted."""
     trust = Trust.from_pem([(corpus / "root.pem").read_bytes()], [(corpus / "issuing.pem").read_bytes()])
     verifier = Verifier(trust, Policy.offline_audit(), backend=backends.get(backend))
 
@@ -81,13 +88,13 @@ def bare(corpus: Path, backend: str, threads: int) -> Callable[[Part], float]:
 
 
 def _batches(part: Part) -> Iterator[tuple[list[bytes], list[int]]]:
-    for batch in ds.dataset(part.folder).to_batches(columns=["document", "received"], batch_size=ROWS):
+    for batch in ds.dataset(part.folder).to_batches(columns=["document", "received"], batch_size=BATCH_ROWS):
         received = [int(each.timestamp()) for each in batch.column("received").to_pylist()]
         yield batch.column("document").to_pylist(), received
 
 
 def program(corpus: Path, arguments: list[str]) -> Callable[[Part], float]:
-    """Seconds of one run, start-up included."""
+    """Return a function that measures the seconds of one run, including the start-up."""
     name, *more = arguments
 
     def seconds(part: Part) -> float:
@@ -113,9 +120,9 @@ def program(corpus: Path, arguments: list[str]) -> Callable[[Part], float]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, help="of benches/fleet_corpus.py")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="the ways whose name has this word, besides the bare batches")
+    parser.add_argument("corpus", type=Path, help="folder that benches/fleet_corpus.py created")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
+    parser.add_argument("--only", default="", help="only bare batches and rows that contain this word")
     options = parser.parse_args()
     corpus = options.corpus.resolve()
     files = sorted((corpus / "documents").iterdir())
@@ -123,23 +130,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=corpus) as name:
         whole = Part(Path(name) / "whole", files), Part(Path(name) / "quarter", files[: len(files) // 4])
         few = tuple(Part(Path(name) / f"few-{part.folder.name}", files, part.rows // 50) for part in whole)
-        runs = {way: bare(corpus, *arguments) for way, arguments in BARE.items()}
-        runs |= {way: program(corpus, arguments) for way, (_, arguments) in WAYS.items() if options.only in way}
-        parts = {way: few if "Python" in way else whole for way in runs}
+        runs = {row: bare(corpus, *arguments) for row, arguments in BARE.items()}
+        runs |= {row: program(corpus, arguments) for row, (_, arguments) in PROGRAMS.items() if options.only in row}
+        parts = {row: few if "Python" in row else whole for row in runs}
         for _ in range(options.rounds):
-            for way, seconds in runs.items():
-                large, small = parts[way]
-                times.setdefault(way, []).append((seconds(small), seconds(large)))
-    each = {way: [(large - small) / (parts[way][0].rows - parts[way][1].rows) for small, large in rounds] for way, rounds in times.items()}
-    print("| way | documents a second | time of a document, in that of the bare batch | start and end, s |\n|---|---|---|---|")
-    for way, seconds_each in each.items():
+            for row, seconds in runs.items():
+                large, small = parts[row]
+                times.setdefault(row, []).append((seconds(small), seconds(large)))
+    each = {row: [(large - small) / (parts[row][0].rows - parts[row][1].rows) for small, large in rounds] for row, rounds in times.items()}
+    print("| row | documents per second | time per document relative to the bare batch | start and end, s |\n|---|---|---|---|")
+    for row, seconds_each in each.items():
         middle = statistics.median(seconds_each)
-        line = f"| {way} | {1 / middle:,.0f} ({1 / max(seconds_each):,.0f} to {1 / min(seconds_each):,.0f}) |"
-        if way in BARE:
+        line = f"| {row} | {1 / middle:,.0f} ({1 / max(seconds_each):,.0f} to {1 / min(seconds_each):,.0f}) |"
+        if row in BARE:
             print(f"{line} 1 | |")
             continue
-        ratios = [mine / theirs for mine, theirs in zip(seconds_each, each[WAYS[way][0]], strict=True)]
-        start = statistics.median(small - middle * parts[way][1].rows for small, _ in times[way])
+        ratios = [mine / theirs for mine, theirs in zip(seconds_each, each[PROGRAMS[row][0]], strict=True)]
+        start = statistics.median(small - middle * parts[row][1].rows for small, _ in times[row])
         print(f"{line} {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {start:.1f} |")
 
 

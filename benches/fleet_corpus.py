@@ -1,10 +1,16 @@
-"""Documents of the emulator's fleets as a load: thousands of machines in several regions over several days, signers that change, and a share that is bad.
+"""Generate a large number of documents of the emulator's fleets.
 
-    PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py OUT --documents 10000000 [--machines N] [--bad SHARE] [--seed N] [--processes N]
+    PYTHONPATH=python .venv-engines/bin/python benches/fleet_corpus.py OUT \\
+        --documents 10000000 [--machines N] [--bad SHARE] [--seed N]
+        [--processes N]
 
-writes OUT/documents/000000000.parquet and so on, OUT/root.pem and OUT/issuing.pem. Columns are ``id``, ``machine``, ``document`` (the service's JSON),
-``received``, and ``made``: ``good``, or what is wrong. The same arguments give the same octets, on however many processes, with gmpy2 (faster) or
-without it. One file of documents is in memory at a time, for each process.
+Thousands of machines in several regions request documents over several days.
+Signers change, and a share of the documents is bad. The script writes
+OUT/documents/000000000.parquet and so on, OUT/root.pem and OUT/issuing.pem.
+The columns are ``id``, ``machine``, ``document`` (the service's JSON),
+``received``, and ``made``, which is ``good`` or the fault of the document. The
+same arguments produce the same bytes, on any number of processes, with gmpy2
+(faster) or without it. Each process keeps one file of documents in memory.
 """
 
 from __future__ import annotations
@@ -43,7 +49,7 @@ START = 1_790_000_000
 REGIONS = ("westeurope", "northeurope", "eastus", "southcentralus", "japaneast", "brazilsouth")
 IMAGES = ("22_04-lts-gen2", "2022-datacenter-azure-edition", "9-lvm-gen2", "")
 FLEETS = 96
-"""Each in one region, of one image and one subscription; the machines are theirs in turns."""
+"""Number of fleets. Each has one region, one image and one subscription. The machines belong to them in turn."""
 FAULTS = (DocumentFault.BROKEN_SIGNATURE, DocumentFault.UNKNOWN_ROOT, DocumentFault.EXPIRED_LEAF, "cut", "late", "changed")
 ROWS = 32_768
 """Of a file."""
@@ -52,7 +58,7 @@ DAYS = 20
 
 
 class Made(NamedTuple):
-    """One row."""
+    """A row of the corpus."""
 
     id: int
     machine: int
@@ -62,8 +68,11 @@ class Made(NamedTuple):
 
 
 class QuickKey(RsaKey):
-    """RSA-2048 with a modulus of sixteen primes (RFC 8017 section 3.1 allows more than two). Verification is that of any key. Signing is twenty times as
-    fast, and so is factoring: who can find a factor of 128 bits has the key. It protects nothing and is in no emulator."""
+    """An insecure RSA-2048 key that signs twenty times as fast, because its modulus has sixteen primes (RFC 8017 section 3.1 allows more than two).
+
+    Verification is the same as for any key. Factoring is easy: anyone who finds a factor of 128 bits has the key. It protects nothing, and no emulator
+    uses it.
+    """
 
     __slots__ = ("_parts",)
 
@@ -88,7 +97,7 @@ class QuickKey(RsaKey):
 
 
 class QuickLeaves(Keys):
-    """An emulator's keys of the same seed, but for leaves, which sign all the documents."""
+    """The keys of an emulator with the same seed, except for the leaves, which sign all documents."""
 
     def key(self, seed: int | None, purpose: str) -> RsaKey:
         return QuickKey(purpose, seed or 0) if "leaf " in purpose else super().key(seed, purpose)
@@ -96,28 +105,28 @@ class QuickLeaves(Keys):
 
 @cache
 def authority(seed: int) -> tuple[Authority, ManualClock]:
-    """One for a process, and its clock, which stands at the start."""
+    """Return the authority of this process and its clock, which starts at ``START``."""
     clock = ManualClock(START)
     return Authority(clock, "http://127.0.0.1:8080", seed=seed, keys=QuickLeaves()), clock
 
 
 @cache
 def fleet(seed: int, number: int) -> Numbering:
-    """What ``imdskit serve --fleet`` makes of a template that gives region and image."""
+    """Return the fleet that ``imdskit serve --fleet`` creates from a template with a region and an image."""
     given = {"name": "vm-{index:05}", "location": REGIONS[number % len(REGIONS)], "sku": IMAGES[number % len(IMAGES)]}
     return Numbering(Scenario.of({"template": True, "compute": given}), seed * FLEETS + number)
 
 
 @cache
 def machine(seed: int, number: int) -> tuple[str, Mapping[str, str]]:
-    """Region, and what the machine's documents say of it."""
+    """Return the region of a machine, and the facts in its documents."""
     of = fleet(seed, number % FLEETS)
     expanded = expand(of.scenario(number // FLEETS), of.seed(number // FLEETS))
     return expanded.text("location"), Instance(expanded, Document).attested_facts()
 
 
 def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
-    """Of the file that begins with the number ``first``, in the order of their receipt."""
+    """Yield the documents of the file that begins with the number ``first``, in the order of their receipt."""
     made_by, clock = authority(options.seed)
     draw = random.Random(f"{options.seed} {first}")
     for number in range(first, min(first + ROWS, options.documents)):
@@ -126,7 +135,7 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
         who = draw.randrange(options.machines)
         region, facts = machine(options.seed, who)
         fault = draw.choice(FAULTS) if draw.random() < options.bad else None
-        signed_with = fault if isinstance(fault, DocumentFault) else None  # the other faults are made afterwards
+        signed_with = fault if isinstance(fault, DocumentFault) else None  # the other faults are applied below
         signer = made_by.signer(region=region, fault=None if signed_with is DocumentFault.BROKEN_SIGNATURE else signed_with)
         content = attested.content(facts, "2021-02-01", received - (40_000 if fault == "late" else 5), f"{draw.randrange(10**10):010}")
         message = signed_document.message(signer, content, signed_with)
@@ -138,7 +147,7 @@ def documents(first: int, options: argparse.Namespace) -> Iterator[Made]:
 
 
 def write(first: int, options: argparse.Namespace) -> None:
-    """One file."""
+    """Write the file that begins with the number ``first``."""
     ids, machines, texts, received, kinds = zip(*documents(first, options), strict=True)
     columns = {
         "id": pa.array(ids, pa.int64()),
@@ -153,12 +162,12 @@ def write(first: int, options: argparse.Namespace) -> None:
 def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", metavar="OUT", type=Path)
-    parser.add_argument("--documents", type=int, default=100_000)
-    parser.add_argument("--machines", type=int, default=10_000)
-    parser.add_argument("--bad", type=float, default=0.02, help="share of documents with which something is wrong")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("folder", metavar="OUT", type=Path, help="folder to create")
+    parser.add_argument("--documents", type=int, default=100_000, help="number of documents")
+    parser.add_argument("--machines", type=int, default=10_000, help="number of machines")
+    parser.add_argument("--bad", type=float, default=0.02, help="share of bad documents")
+    parser.add_argument("--seed", type=int, default=1, help="seed of keys and documents")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes")
     options = parser.parse_args()
     (options.folder / "documents").mkdir(parents=True)
     start = time.monotonic()
@@ -170,7 +179,7 @@ def main() -> None:
     (options.folder / "root.pem").write_text(made_by.root_pem)
     (options.folder / "issuing.pem").write_text(made_by.issuing_pem)
     seconds = time.monotonic() - start
-    print(f"{options.documents} documents in {seconds:.0f} s, {options.documents / seconds:.0f} a second, by {powmod.__module__}")
+    print(f"{options.documents} documents in {seconds:.0f} s, {options.documents / seconds:.0f} per second, with {powmod.__module__}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Programs in other languages that verify the same documents, one in ``other_languages`` each, with nothing but what their language brings.
+"""Programs in other languages that verify the same documents. Each is a file in ``other_languages`` and uses only its language's standard library.
 
-A call for each document would measure the pipe, so a program holds the documents and works through them at a word. Its lines are: root and intermediate
-(base64), Unix seconds, and the DNS name; then commands, of which all but the first are answered, ``accepted`` or ``refused`` and why:
+One message per document would measure the pipe, so a program stores the documents and verifies them in rounds. Its input is lines: root and intermediate in
+base64, the time in Unix seconds, the DNS name, and then commands. The program responds to every command except ``keep`` with ``accepted``, or with
+``refused`` and the reason:
 
     keep DOCUMENT
     check cached|uncached DOCUMENT
-    round cached|uncached NUMBER        of documents, from those kept, over and over
+    round cached|uncached NUMBER        verify NUMBER of the stored documents, in turn
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from corpus import AT, DOMAIN, Chain
 
 SOURCES = Path(__file__).parent / "other_languages"
 ROUND = 512
-"""Documents for which a program is asked once."""
+"""Number of documents in a round."""
 SECONDS = 300
-"""In which a program must be compiled, and in which it must answer."""
+"""Timeout in seconds for compiling a program, and for each of its responses."""
 WARM = 1.5
-"""Seconds for which a program works before anything is timed: some compile what they do often."""
+"""Seconds of work before the measurement, because some languages compile frequent code at run time."""
 
 
 class Program:
-    """One of them, and whether it remembers a chain."""
+    """A running program. ``mode`` says whether it caches the chain."""
 
     def __init__(self, chain: Chain, mode: str, command: list[str], version: str) -> None:
         self.version = version
@@ -41,48 +42,48 @@ class Program:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         atexit.register(self.close)
         for pair in (chain.root, chain.intermediate):
-            self._say(base64.b64encode(pair.der).decode())
-        self._say(str(AT))
-        self._say(f"westeurope.{DOMAIN}")
+            self._send(base64.b64encode(pair.der).decode())
+        self._send(str(AT))
+        self._send(f"westeurope.{DOMAIN}")
 
     def __call__(self, document: bytes) -> None:
-        """Raises ValueError if it is refused."""
-        self._ask(f"check {self._mode} {document.decode()}")
+        """Verify a document. Raise ``ValueError`` if the program refuses it."""
+        self._request(f"check {self._mode} {document.decode()}")
 
     def keep(self, documents: list[bytes]) -> None:
-        """The documents of all rounds; some rounds are done at once."""
+        """Store the documents for all rounds, and run rounds until the program is warm."""
         for document in documents:
-            self._say(f"keep {document.decode()}")
+            self._send(f"keep {document.decode()}")
         end = monotonic() + WARM
         while monotonic() < end:
             self.work()
 
     def work(self) -> int:
-        """A round; how many documents it had."""
-        self._ask(f"round {self._mode} {ROUND}")
+        """Run a round and return its number of documents."""
+        self._request(f"round {self._mode} {ROUND}")
         return ROUND
 
     def close(self) -> None:
-        """End of input, which ends the program; one that goes on is ended."""
+        """End the program by closing its input. Kill it if it keeps running."""
         try:
             self._process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
-    def _say(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._process.stdin
         self._process.stdin.write(line + "\n")
 
-    def _ask(self, line: str) -> None:
+    def _request(self, line: str) -> None:
         assert self._process.stdin
         assert self._process.stdout
-        self._say(line)
+        self._send(line)
         self._process.stdin.flush()
         if not select.select([self._process.stdout], [], [], SECONDS)[0]:
-            raise ValueError("no answer")
-        answer = self._process.stdout.readline().strip()
-        if answer != "accepted":
-            raise ValueError(answer)
+            raise ValueError(f"no response within {SECONDS} s")
+        response = self._process.stdout.readline().strip()
+        if response != "accepted":
+            raise ValueError(response)
 
 
 def _program(name: str) -> str:
@@ -93,13 +94,13 @@ def _program(name: str) -> str:
 
 
 def _version(*command: str) -> str:
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
     return found[0] if found else "unknown"
 
 
 def go(chain: Chain, mode: str) -> Program:
-    """crypto/x509 and crypto/rsa, compiled here."""
+    """Compile and return the program for crypto/x509 and crypto/rsa of Go."""
     compiler = _program("go")
     target = Path(tempfile.mkdtemp(prefix="imdskit-bench-")) / "verify"
     subprocess.run([compiler, "build", "-o", str(target), str(SOURCES / "verify.go")], check=True, timeout=SECONDS)
@@ -107,7 +108,7 @@ def go(chain: Chain, mode: str) -> Program:
 
 
 def java(chain: Chain, mode: str) -> Program:
-    """The JDK, compiled here; a warm machine, for the first round is not timed."""
+    """Compile and return the program for the JDK."""
     compiler, machine = _program("javac"), _program("java")
     folder = tempfile.mkdtemp(prefix="imdskit-bench-")
     subprocess.run([compiler, "-d", folder, str(SOURCES / "Verify.java")], check=True, timeout=SECONDS)
@@ -115,7 +116,7 @@ def java(chain: Chain, mode: str) -> Program:
 
 
 def node(chain: Chain, mode: str) -> Program:
-    """node:crypto, which validates no paths: uncached it looks at the signatures, names and times of a chain."""
+    """Return the program for node:crypto. It cannot validate paths, so it only checks the signatures, names and times of a chain if it is uncached."""
     runtime = _program("node")
     return Program(chain, mode, [runtime, str(SOURCES / "verify.mjs")], _version(runtime, "--version"))
 

@@ -1,11 +1,15 @@
-"""The emulator over HTTP, with answers remembered and without, and nginx beside it, in rounds that alternate.
+"""Compare the emulator over HTTP, with and without cached responses, with nginx.
 
-    python benches/http_server.py [--rounds N] [--seconds S] [--connections N]... [--json OUT]
+    python benches/http_server.py [--rounds N] [--seconds S]
+        [--connections N]... [--json OUT]
 
-Needs ``wrk``; nginx (``apt-get install wrk nginx-light``) serves a file of the same octets where it is there, and is left out where it is not. Each
-server runs on core 0 and ``wrk``, with one thread, on core 1; on a machine with one core the figures mean little. Rates are medians of the rounds
-with the slowest and the fastest; ratios are those of one round each, and so is their spread. ``cpu_us`` is the processor time of the server for one
-request, user and system: where other programs take the cores, it is steadier than the rate.
+Needs ``wrk`` (``apt-get install wrk nginx-light``). If nginx is installed, it
+serves a file with the same bytes. The rounds alternate. Each server runs on
+core 0, and ``wrk`` with one thread on core 1; on a machine with one core the
+figures mean little. Rates are medians over the rounds with the slowest and the
+fastest. Ratios are computed within each round. ``cpu_us`` is the processor time
+of the server per request, user and system. If other programs use the cores, it
+varies less than the rate.
 """
 
 from __future__ import annotations
@@ -60,17 +64,17 @@ def main() -> int:
     if options.serve:
         return serve(options.serve, options.backend)
     if shutil.which("wrk") is None:
-        print("wrk is not installed", file=sys.stderr)
+        print("wrk is not installed. Install it with: apt-get install wrk", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
-        servers = {name: Served(name, options.backend) for name in ("remembered", "every rule each time")}
+        servers = {name: Served(name, options.backend) for name in ("cached", "uncached")}
         try:
             body = fetch(next(iter(servers.values())).url)
             if shutil.which("nginx"):
                 servers["nginx"] = Nginx(Path(folder), body)
             result = {
                 "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "system": platform.platform()},
-                "body_octets": len(body),
+                "body_bytes": len(body),
                 "loads": {f"{number} connections": measure(servers, options, number, close=False) for number in options.connections}
                 | {"16 connections, one request each": measure(servers, options, 16, close=True)},
             }
@@ -85,10 +89,10 @@ def main() -> int:
 
 
 class Served:
-    """An emulator in a process of its own, on core 0."""
+    """An emulator in a separate process on core 0."""
 
     def __init__(self, name: str, backend: str) -> None:
-        mode = "remembered" if name == "remembered" else "each"
+        mode = "cached" if name == "cached" else "each"
         command = [sys.executable, __file__, "--serve", mode, "--backend", backend]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
         self.process = subprocess.Popen(pinned(0, command), env=environment, stdout=subprocess.PIPE, text=True)
@@ -96,7 +100,7 @@ class Served:
         self.url = self.process.stdout.readline().strip()
 
     def cpu_seconds(self) -> float:
-        """Processor time that it has had, with its children."""
+        """Return the processor time in seconds of the process and its children."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii").split()
         ticks = 0
         for pid in (str(self.process.pid), *children):
@@ -110,7 +114,7 @@ class Served:
 
 
 class Nginx(Served):
-    """nginx with one worker and one file, on core 0."""
+    """An nginx server with one worker and one file on core 0."""
 
     def __init__(self, folder: Path, body: bytes) -> None:
         folder.chmod(0o755)
@@ -136,7 +140,7 @@ def measure(servers: dict[str, Served], options: argparse.Namespace, connections
             one["cpu"] = (server.cpu_seconds() - before) / max(1.0, one["requests"]) * 1e6
             rounds[name].append(one)
     rates, costs = ({name: [each[what] for each in one] for name, one in rounds.items()} for what in ("rate", "cpu"))
-    told: dict[str, object] = {
+    found: dict[str, object] = {
         name: {
             "rate": spread(rates[name]),
             "cpu_us": spread([each["cpu"] for each in one]),
@@ -146,27 +150,27 @@ def measure(servers: dict[str, Served], options: argparse.Namespace, connections
         }
         for name, one in rounds.items()
     }
-    for reference in ("nginx", "every rule each time"):
+    for reference in ("nginx", "uncached"):
         if reference in rates:
-            told[f"remembered / {reference}"] = {
-                "rate": spread([mine / other for mine, other in zip(rates["remembered"], rates[reference], strict=True)]),
-                "by_cpu": spread([other / mine for mine, other in zip(costs["remembered"], costs[reference], strict=True)]),
+            found[f"cached / {reference}"] = {
+                "rate": spread([mine / other for mine, other in zip(rates["cached"], rates[reference], strict=True)]),
+                "by_cpu": spread([other / mine for mine, other in zip(costs["cached"], costs[reference], strict=True)]),
             }
-    return told
+    return found
 
 
 def load(url: str, seconds: int, connections: int, *, close: bool) -> dict[str, float]:
-    """One run of wrk."""
+    """Run wrk once and return its figures."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", "Metadata: true"]
     if close:
         command += ["-H", "Connection: close"]
-    said = subprocess.run(pinned(1, [*command, url + TARGET]), capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    assert rate is not None, said
-    requests = re.search(r"(\d+) requests in", said)
-    assert requests is not None, said
-    found = {name: re.search(rf"{name}%\s+([\d.]+)(us|ms|s)", said) for name in ("50", "99")}
-    failures = re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)", said)
+    output = subprocess.run(pinned(1, [*command, url + TARGET]), capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert rate is not None, output
+    requests = re.search(r"(\d+) requests in", output)
+    assert requests is not None, output
+    found = {name: re.search(rf"{name}%\s+([\d.]+)(us|ms|s)", output) for name in ("50", "99")}
+    failures = re.findall(r"(?:Non-2xx or 3xx responses: |connect |read |write |timeout )(\d+)", output)
     return {
         "rate": float(rate[1]),
         "requests": float(requests[1]),
@@ -190,7 +194,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def serve(mode: str, backend: str) -> int:
-    """The process of :class:`Served`."""
+    """Run the emulator of :class:`Served` until SIGTERM."""
     from imdskit import backends
     from imdskit.emulator import Emulator, Scenario
 
@@ -206,12 +210,12 @@ def serve(mode: str, backend: str) -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--connections", type=int, action="append", default=None)
-    parser.add_argument("--backend", default="python")
-    parser.add_argument("--json")
-    parser.add_argument("--serve", choices=("remembered", "each"), help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
+    parser.add_argument("--seconds", type=int, default=2, help="duration of each run of wrk")
+    parser.add_argument("--connections", type=int, action="append", default=None, help="number of connections; may be repeated")
+    parser.add_argument("--backend", default="python", help="backend of the emulator")
+    parser.add_argument("--json", help="file for the results as JSON")
+    parser.add_argument("--serve", choices=("cached", "each"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.connections = options.connections or [1, 16, 64]
     return options

@@ -1,5 +1,7 @@
-"""``CMS_verify`` of the libcrypto that a PyPI wheel brings (psycopg2-binary), for a newer OpenSSL than the system's: CMS and certification path; no
-name, no claims. Root and intermediate are both in the store, as for ``openssl cms``. Between calls nothing is kept but the store.
+"""Adapter for ``CMS_verify`` of the libcrypto in the wheel psycopg2-binary, which has a newer OpenSSL than the system.
+
+It verifies the CMS message and the certification path, but no names and no claims. Root and intermediate are both in the store, as for ``openssl cms``. Only
+the store is kept between calls.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ PURPOSE_ANY = 7
 
 
 def load() -> ctypes.CDLL:
-    """The library, with the types of what is called."""
+    """Return the library with the types of the functions in use. Raise ``ImportError`` if the wheel is not installed."""
     package = importlib.util.find_spec("psycopg2")
     folder = Path(package.origin).parent.parent / "psycopg2_binary.libs" if package and package.origin else Path("/nowhere")
     found = sorted(folder.glob("libcrypto-*"))
@@ -40,9 +42,9 @@ def load() -> ctypes.CDLL:
 
 
 def version() -> str:
-    """Of OpenSSL."""
-    said: bytes = load().OpenSSL_version(0)
-    return said.decode().split()[1]
+    """Return the version of OpenSSL."""
+    text: bytes = load().OpenSSL_version(0)
+    return text.decode().split()[1]
 
 
 def cms_verify(chain: Chain) -> Callable[[bytes], None]:

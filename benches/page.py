@@ -1,9 +1,9 @@
-"""Write what the benches found into docs/performance.md, and draw its figures.
+"""Write the results of the benches into docs/performance.md, and draw its figures.
 
     python benches/page.py RESULTS PAGE
 
-RESULTS is a directory with verification.json, small_paths.json and startup.json. The page has a pair of comments around each table, and everything between
-them is replaced. The figures go into the directory ``figures`` beside the page.
+RESULTS is a directory with verification.json, small_paths.json and startup.json. The page has a pair of comments around each table, and the script replaces
+everything between them. The figures go into the directory ``figures`` next to the page.
 """
 
 from __future__ import annotations

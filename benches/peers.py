@@ -1,7 +1,7 @@
-"""Other programs that verify the same documents, each behind an adapter of the same shape: a function that raises for a bad document.
+"""Adapters for other programs that verify the same documents. An adapter is a function that raises an exception for a bad document.
 
-Before anything is timed, each adapter accepts a good document and refuses a broken one; one that does not is reported and left out. An adapter whose
-packages are not installed says so. What an adapter leaves out is said in its docstring: a peer that does less has the easier race.
+Before any measurement, each adapter must accept a good document and refuse a broken one. An adapter that fails this check or whose packages are not
+installed is reported and skipped. Each docstring says which checks the peer does not make, because a peer with fewer checks has an advantage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ Verify = Callable[[bytes], object]
 
 
 def bare_aws_lc(chain: Chain) -> Verify:
-    """awscrt: one RSA-2048 verification by AWS-LC, nothing else: the message is taken apart and digested before. The floor, with one call from Python."""
+    """Return an adapter for awscrt that makes one RSA-2048 verification with AWS-LC and nothing else.
+
+    The message is parsed and digested in advance. This is the lower bound for any verifier that Python calls once per document.
+    """
     from hashlib import sha256
 
     from awscrt.crypto import RSA, RSASignatureAlgorithm
@@ -45,8 +48,11 @@ def bare_aws_lc(chain: Chain) -> Verify:
 
 
 def bare_pow(chain: Chain, *, whole: bool = False) -> Verify:
-    """CPython: one ``pow`` of a signature, nothing else: the message is taken apart and its block made before. The floor of the Python backend. ``whole``:
-    those of leaf and intermediate besides, which is the floor where nothing is remembered."""
+    """Return an adapter that computes one ``pow`` of a signature in CPython and nothing else.
+
+    The message is parsed and its block is encoded in advance. This is the lower bound of the Python backend. With ``whole``, the adapter also computes the
+    ``pow`` of the signatures of leaf and intermediate, which is the lower bound without a cache.
+    """
     leaf = chain.leaf.key.public_key().public_numbers()
     path = []
     if whole:
@@ -69,19 +75,22 @@ def bare_pow(chain: Chain, *, whole: bool = False) -> Verify:
     return verify
 
 
-def _number(octets: bytes) -> int:
-    return int.from_bytes(octets, "big")
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
 
 
 def _block(signature: bytes, hash_name: str, message: bytes) -> int:
-    """What a signature has to give (RFC 8017 section 9.2)."""
+    """Return the number that a valid signature gives (RFC 8017 section 9.2)."""
     info = DIGEST_INFO[hash_name] + hashlib.new(hash_name, message).digest()
     return _number(b"\x00\x01" + b"\xff" * (len(signature) - len(info) - 3) + b"\x00" + info)
 
 
 def cryptography_cached(chain: Chain) -> Verify:
-    """pyca/cryptography: the message taken apart by hand, the leaf compared with one whose chain is trusted, one RSA verification. No path is
-    validated, no name and no time looked at, no claims read."""
+    """Return an adapter for pyca/cryptography with a trusted leaf.
+
+    It parses the message with :func:`parts`, compares the leaf with the trusted one, and makes one RSA verification. It checks no path, names, times or
+    claims.
+    """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -97,7 +106,10 @@ def cryptography_cached(chain: Chain) -> Verify:
 
 
 def cryptography_uncached(chain: Chain) -> Verify:
-    """pyca/cryptography: the message taken apart by hand, then its X.509 verifier, with name and time."""
+    """Return an adapter for pyca/cryptography that uses its X.509 verifier, which checks the name and the time.
+
+    It parses the message with :func:`parts` and does not check claims.
+    """
     from datetime import UTC, datetime
 
     from corpus import AT
@@ -119,7 +131,7 @@ def cryptography_uncached(chain: Chain) -> Verify:
 
 
 def pyhanko(chain: Chain) -> Verify:
-    """pyHanko: CMS and certification path, with its own validator; no name, no claims."""
+    """Return an adapter for pyHanko, which verifies the CMS message and the certification path. It checks no names and no claims."""
     from datetime import UTC, datetime
 
     from asn1crypto import cms
@@ -150,7 +162,10 @@ def pyhanko(chain: Chain) -> Verify:
 
 
 def openssl_process(chain: Chain) -> Verify:
-    """``openssl cms -verify``, a process for each document, as shell recipes do it: CMS and certification path; no name, no claims."""
+    """Return an adapter that runs ``openssl cms -verify`` for each document, as shell scripts do.
+
+    It verifies the CMS message and the certification path, but no names and no claims.
+    """
     import shutil
     import ssl
     import subprocess
@@ -163,7 +178,7 @@ def openssl_process(chain: Chain) -> Verify:
     if program is None:
         raise ImportError(name="the program openssl")
     folder = Path(tempfile.mkdtemp(prefix="imdskit-bench-"))
-    # Both in one file: of `-certfile` OpenSSL 3.0 takes signers only.
+    # Both are in one file, because OpenSSL 3.0 uses the certificates of `-certfile` as signers only.
     (folder / "authorities.pem").write_text("".join(ssl.DER_cert_to_PEM_cert(pair.der) for pair in (chain.root, chain.intermediate)))
     command = [program, "cms", "-verify", "-inform", "DER", "-purpose", "any", "-attime", str(AT), "-out", "/dev/null"]
     command += ["-CAfile", str(folder / "authorities.pem")]
@@ -177,10 +192,10 @@ def openssl_process(chain: Chain) -> Verify:
 PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
     "bare RSA, AWS-LC (awscrt)": (bare_aws_lc, ("awscrt",)),
     "bare pow, CPython": (bare_pow, ()),
-    "bare pow, CPython, of a whole path": (partial(bare_pow, whole=True), ()),
+    "bare pow, CPython, whole path": (partial(bare_pow, whole=True), ()),
     "cryptography, chain cached": (cryptography_cached, ("cryptography",)),
     "cryptography, chain each time": (cryptography_uncached, ("cryptography",)),
-    "openssl cms -verify, a process each": (openssl_process, ()),
+    "openssl cms -verify, one process per document": (openssl_process, ()),
     "CMS_verify of libcrypto": (libcrypto.cms_verify, ("psycopg2-binary",)),
     "pyHanko": (pyhanko, ("pyHanko", "pyhanko-certvalidator", "asn1crypto")),
     **{
@@ -189,11 +204,11 @@ PEERS: dict[str, tuple[Callable[[Chain], Verify], tuple[str, ...]]] = {
         for mode, words in (("cached", "chain cached"), ("uncached", "chain each time"))
     },
 }
-"""Name -> (adapter, packages whose versions are reported)."""
+"""Adapters by row name, each with the packages whose versions are reported."""
 
 
 def ready(chain: Chain, good: bytes) -> tuple[dict[str, Verify], dict[str, str], dict[str, str]]:
-    """Adapters that do their work, versions of what they stand on, and why others do not."""
+    """Return the adapters that work, the versions of their packages, and the reasons why the others are skipped."""
     broken = bytearray(base64.b64decode(good))
     broken[-1] ^= 1
     bad = base64.b64encode(bytes(broken))
@@ -225,48 +240,48 @@ def ready(chain: Chain, good: bytes) -> tuple[dict[str, Verify], dict[str, str],
 
 
 def accepts(verify: Verify, document: bytes) -> bool:
-    """Whether the adapter takes it."""
+    """Return whether the adapter accepts the document."""
     try:
         verify(document)
-    except Exception:  # noqa: BLE001  # whatever they please
+    except Exception:  # noqa: BLE001  # peers raise exceptions of any type
         return False
     return True
 
 
 def parts(der: bytes) -> tuple[bytes, bytes, bytes]:
-    """Leaf, content and signature of a message as :mod:`corpus` makes it: what a quick hand writes, without any of the checks that make a parser safe."""
+    """Return leaf, content and signature of a message from :mod:`corpus`, without any of the checks that a safe parser needs."""
     _, wrapped = _children(der, 0)
     _, _, encapsulated, certificates, signers = _children(der, _first(der, wrapped))
     _, explicit = _children(der, encapsulated)
     _, _, _, _, signature = _children(der, _first(der, signers))
     certificate = _first(der, certificates)
-    return der[certificate : _contents(der, certificate)[1]], _octets(der, _first(der, explicit)), _octets(der, signature)
+    return der[certificate : _contents(der, certificate)[1]], _content_bytes(der, _first(der, explicit)), _content_bytes(der, signature)
 
 
-def _contents(der: bytes, place: int) -> tuple[int, int]:
-    """Where the contents of the element at ``place`` begin and end."""
-    length, start = der[place + 1], place + 2
+def _contents(der: bytes, position: int) -> tuple[int, int]:
+    """Return the start and the end of the contents of the element at ``position``."""
+    length, start = der[position + 1], position + 2
     if length >= 0x80:
-        octets = length - 0x80
-        length, start = int.from_bytes(der[start : start + octets], "big"), start + octets
+        size = length - 0x80
+        length, start = int.from_bytes(der[start : start + size], "big"), start + size
     return start, start + length
 
 
-def _octets(der: bytes, place: int) -> bytes:
-    start, stop = _contents(der, place)
+def _content_bytes(der: bytes, position: int) -> bytes:
+    start, stop = _contents(der, position)
     return der[start:stop]
 
 
-def _first(der: bytes, place: int) -> int:
-    """The place of the first element inside."""
-    return _contents(der, place)[0]
+def _first(der: bytes, position: int) -> int:
+    """Return the position of the first element inside the element at ``position``."""
+    return _contents(der, position)[0]
 
 
-def _children(der: bytes, place: int) -> list[int]:
-    """The places of the elements inside."""
-    place, stop = _contents(der, place)
+def _children(der: bytes, position: int) -> list[int]:
+    """Return the positions of the elements inside the element at ``position``."""
+    position, stop = _contents(der, position)
     found = []
-    while place < stop:
-        found.append(place)
-        place = _contents(der, place)[1]
+    while position < stop:
+        found.append(position)
+        position = _contents(der, position)[1]
     return found

@@ -2,8 +2,8 @@
 
     python benches/plots.py RESULT.json DIRECTORY
 
-Writes throughput.svg, workloads.svg and latency.svg. A dot is a median, and its line reaches from the slowest to the fastest round. The figures follow the
-reader's light or dark setting, and they have a background of their own, so that they can be read on any page.
+Writes throughput.svg, workloads.svg and latency.svg. A dot is a median, and its line extends from the slowest to the fastest round. The figures follow the
+reader's light or dark setting. They have their own background, so they are readable on any page.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(result: Path, directory: Path) -> None:
 
 
 def throughput(rates: dict[str, Any]) -> Figure:
-    """Return a row for each program, the fastest on top, on a logarithmic axis."""
+    """Return a figure with a row for each program, the fastest at the top, on a logarithmic axis."""
     rows = sorted(rates.items(), key=lambda row: row[1]["median"])
     peer, rate = next((row for row in reversed(rows) if not row[0].startswith((*OURS, "bare "))), (None, None))
     title = (
@@ -77,30 +77,30 @@ def throughput(rates: dict[str, Any]) -> Figure:
 
 
 def workloads(ratios: dict[str, Any]) -> Figure:
-    """Return a row for each workload: its time per document over that of the simple batch it is compared with."""
+    """Return a figure with a row for each workload: its time per document divided by that of the simple batch that it is compared with."""
     rows = list(reversed(ratios.items()))
     worst = max(spread["median"] for spread in ratios.values())
     figure, axes = canvas(
-        f"Many signers, many lengths, small batches and first contact cost\nat most {worst:.2f} times what a simple batch costs", len(rows)
+        f"Many signers, many lengths, small batches and new signers take\nat most {worst:.2f} times as long as a simple batch", len(rows)
     )
     for height, (_, spread) in enumerate(rows):
         dot(axes, height, spread, LIGHT["ours"], f"{spread['median']:.2f}")
     label_rows(axes, [name.removeprefix("Rust, ") for name, _ in rows])
     axes.axvline(1, color=LIGHT["bare"], linewidth=1)
     axes.set_xlim(min(0.9, *(spread["lowest"] for _, spread in rows)) - 0.05, max(spread["highest"] for _, spread in rows) + 0.15)
-    axes.set_xlabel("time per document over that of the simple batch; 1 is equal")
+    axes.set_xlabel("time per document divided by that of the simple batch; 1 means equal")
     return figure
 
 
 def latency(found: dict[str, dict[str, float]]) -> Figure:
-    """Return a line for each backend: how long one call takes, at four quantiles."""
+    """Return a figure with a line for each backend: the time that one call takes, at four quantiles."""
     titles = [f"{quantiles['p99']:,.0f} µs with {name}" for name, quantiles in found.items()]
     figure, axes = canvas(f"99 of 100 calls take at most {' and '.join(reversed(titles))}", 7)
     for name, quantiles in found.items():
-        places = range(len(quantiles))
-        axes.plot(places, quantiles.values(), color=LIGHT["ours"], linewidth=1, marker="o", markersize=5)
-        for place, value in zip(places, quantiles.values(), strict=True):
-            axes.annotate(f"{value:,.1f}", (place, value), (0, 7), textcoords="offset points", ha="center", color=LIGHT["text"])
+        positions = range(len(quantiles))
+        axes.plot(positions, quantiles.values(), color=LIGHT["ours"], linewidth=1, marker="o", markersize=5)
+        for position, value in zip(positions, quantiles.values(), strict=True):
+            axes.annotate(f"{value:,.1f}", (position, value), (0, 7), textcoords="offset points", ha="center", color=LIGHT["text"])
         axes.annotate(
             name, (len(quantiles) - 1, [*quantiles.values()][-1]), (18, 0), textcoords="offset points", va="center", color=LIGHT["text"]
         )
@@ -140,7 +140,7 @@ def dot(axes: Axes, height: int, spread: dict[str, float], colour: str, label: s
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure with a style sheet for each colour scheme in place of its colours."""
+    """Write the figure as SVG. Style sheets for the light and the dark colour scheme replace its fixed colours."""
     figure.savefig(path, metadata={"Date": None})
     text = path.read_text()
     for name, colour in LIGHT.items():

@@ -1,9 +1,12 @@
-"""A token taken from a bucket, and a node found in the octets of a document, by imdskit and by others, in rounds that alternate; and a document signed.
+"""Compare imdskit's token bucket and JSON documents with other packages.
 
     python benches/small_paths.py [--rounds N] [--seconds S] [--json OUT]
 
-Each peer gives the right answer before it is timed, or is left out by name. A node is found from the octets each time, the whole document validated; it is
-a leaf (``compute/vmId`` as text), or all of ``compute`` as compact JSON. Buckets are never empty and on one thread.
+Also measures the signing of a document. The rounds of all packages alternate.
+Each package must return the right result before it is measured; otherwise it
+is reported and skipped. A JSON call starts from the bytes of the document and
+validates all of it. It returns a leaf (``compute/vmId`` as text) or all of
+``compute`` as compact JSON. Buckets run on one thread and are never empty.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ COMPUTE |= {f"member{number}": f"value of {number}" for number in range(60)}
 DOCUMENT = json.dumps({"compute": COMPUTE, "network": {"interface": []}}).encode()
 LEAF, TREE = COMPUTE["vmId"], json.dumps(COMPUTE, separators=(",", ":")).encode()
 CALLS, FEW = 500, 5
-"""Between two looks at the clock."""
+"""Number of calls between two readings of the clock, for fast and for slow calls."""
 
 
 def main() -> int:
@@ -45,7 +48,7 @@ def main() -> int:
             absent[title] = str(error)
             continue
         if (found := call()) != expected:
-            absent[title] = f"gives {found!r}"[:80]
+            absent[title] = f"returns {found!r}"[:80]
             continue
         work[title] = _calls(call, FEW if title.startswith("signed") else CALLS)
         if package:
@@ -61,19 +64,20 @@ def main() -> int:
     }
     print(tables.small_paths(found))
     if absent:
-        print("left out:", absent, file=sys.stderr)
+        print("skipped:", absent, file=sys.stderr)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 
-Made = tuple[Callable[[], object], object]
+Call = tuple[Callable[[], object], object]
+"""A function to measure, and its expected result."""
 Json = tuple[Callable[[bytes], Any], Callable[[Any], bytes]]
-"""What reads a document, and what writes a part of it."""
+"""A function that parses a document, and a function that serializes a part of it."""
 
 
-def our_bucket(name: str) -> Callable[[], Made]:
-    def make() -> Made:
+def our_bucket(name: str) -> Callable[[], Call]:
+    def make() -> Call:
         from time import monotonic_ns
 
         bucket = backends.get(name).bucket(10**9, 10**9, 10**9)
@@ -82,8 +86,8 @@ def our_bucket(name: str) -> Callable[[], Made]:
     return make
 
 
-def our_signature() -> Made:
-    """A whole message, by an emulator's authority; two calls give the same octets."""
+def our_signature() -> Call:
+    """Return a call that signs a whole message with an emulator's authority. Every call returns the same bytes."""
     from imdskit.clock import ManualClock
     from imdskit.emulator.authority import Authority, signed_document
 
@@ -91,31 +95,31 @@ def our_signature() -> Made:
     return lambda: signed_document.message(signer, DOCUMENT), signed_document.message(signer, DOCUMENT)
 
 
-def our_leaf(name: str) -> Callable[[], Made]:
+def our_leaf(name: str) -> Callable[[], Call]:
     document = backends.get(name).document
     return lambda: (lambda: document(DOCUMENT).select(("compute", "vmId"), "text"), LEAF.encode())
 
 
-def our_tree(name: str) -> Callable[[], Made]:
+def our_tree(name: str) -> Callable[[], Call]:
     document = backends.get(name).document
     return lambda: (lambda: document(DOCUMENT).select(("compute",), "json"), TREE)
 
 
-def token_bucket() -> Made:
+def token_bucket() -> Call:
     import token_bucket
 
     limiter = token_bucket.Limiter(10**9, 10**9, token_bucket.MemoryStorage())
     return lambda: limiter.consume("key"), True
 
 
-def limits() -> Made:
+def limits() -> Call:
     from limits import RateLimitItemPerSecond, storage, strategies
 
     item, limiter = RateLimitItemPerSecond(10**9), strategies.FixedWindowRateLimiter(storage.MemoryStorage())
     return lambda: limiter.hit(item, "key"), True
 
 
-def pyrate_limiter() -> Made:
+def pyrate_limiter() -> Call:
     from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
     limiter = Limiter(InMemoryBucket([Rate(10**6, Duration.SECOND)]))
@@ -135,7 +139,7 @@ def msgspec_() -> Json:
 
 
 def jiter_() -> Json:
-    """Reads alone; orjson writes."""
+    """Return the functions for jiter, which only parses. orjson serializes the result."""
     import jiter
     import orjson
 
@@ -143,7 +147,7 @@ def jiter_() -> Json:
 
 
 def simdjson_() -> Json:
-    """Lazily read; a tree is written as it stood in the document, without its white space."""
+    """Return the functions for pysimdjson, which parses lazily. It serializes a tree by copying the text without white space."""
     import simdjson
 
     parser = simdjson.Parser()
@@ -153,24 +157,24 @@ def simdjson_() -> Json:
 LOADERS = {"orjson": orjson_, "msgspec": msgspec_, "jiter": jiter_, "pysimdjson": simdjson_}
 
 
-def leaf(load: Callable[[], Json]) -> Callable[[], Made]:
-    def make() -> Made:
+def leaf(load: Callable[[], Json]) -> Callable[[], Call]:
+    def make() -> Call:
         loads, _ = load()
         return lambda: loads(DOCUMENT)["compute"]["vmId"], LEAF
 
     return make
 
 
-def tree(load: Callable[[], Json]) -> Callable[[], Made]:
-    def make() -> Made:
+def tree(load: Callable[[], Json]) -> Callable[[], Call]:
+    def make() -> Call:
         loads, dumps = load()
         return lambda: dumps(loads(DOCUMENT)["compute"]), TREE
 
     return make
 
 
-def _all() -> Iterator[tuple[str, Callable[[], Made], str]]:
-    """What it is called, how it is made, the package whose version counts."""
+def _all() -> Iterator[tuple[str, Callable[[], Call], str]]:
+    """Yield the name of each row, the function that creates its call, and the package whose version is reported."""
     for name in ("rust", "python"):
         for kind, of in (("bucket", our_bucket), ("leaf", our_leaf), ("tree", our_tree)):
             yield f"{kind}: imdskit, {name}", of(name), ""
@@ -193,9 +197,9 @@ def _calls(call: Callable[[], object], times: int) -> Callable[[], int]:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.1)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=7, help="number of rounds")
+    parser.add_argument("--seconds", type=float, default=0.1, help="duration of each row in a round")
+    parser.add_argument("--json", type=Path, help="file for the results as JSON")
     return parser.parse_args()
 
 

@@ -1,9 +1,11 @@
-"""What it takes to start: imports over a bare interpreter, and one document verified from the command line.
+"""Measure start-up times: imports, and one document verified by the command.
 
-    PYTHONPATH=python .venv/bin/python benches/startup.py [--rounds N] [--json OUT]
+    PYTHONPATH=python .venv/bin/python benches/startup.py
+        [--rounds N] [--json OUT]
 
-Each is a process of its own, in turns; milliseconds are those of the whole process by the wall, less those of a bare interpreter in the same round where it
-says so.
+Each row is a separate process, and the rounds alternate. The figures are
+milliseconds of wall time of the whole process. For the rows "over bare", the
+time of a bare interpreter in the same round is subtracted.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ FACTS = {"vmId": "00000000-0000-4000-8000-000000000001", "subscriptionId": "0000
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
-    """What is started, without the interpreter."""
+    """Return the arguments of the interpreter for each row."""
     clock = SystemClock()
     authority = Authority(clock, "http://127.0.0.1:8080", seed=1)
     document = folder / "document.json"
@@ -49,7 +51,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
 
 
 def run(arguments: list[str]) -> float:
-    """Milliseconds of one process, which has to succeed."""
+    """Run a process and return its duration in milliseconds. Raise ``CalledProcessError`` if it fails."""
     start = perf_counter()
     subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
     return (perf_counter() - start) * 1000
@@ -58,8 +60,8 @@ def run(arguments: list[str]) -> float:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=21, help="number of rounds")
+    parser.add_argument("--json", type=Path, help="file for the results as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         given = commands(Path(folder))

@@ -1,4 +1,4 @@
-"""Markdown tables of what the benches found. The terminal and docs/performance.md get the same ones."""
+"""Markdown tables of the results of the benches, for the terminal and for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def rates(result: dict[str, Any]) -> str:
-    """Return documents per second of every program, the fastest first."""
-    lines = ["| program | documents per second (slowest to fastest round) | over bare RSA |", "|---|---|---|"]
+    """Return a table of documents per second for every program, the fastest first."""
+    lines = ["| program | documents per second (slowest to fastest round) | relative to bare RSA |", "|---|---|---|"]
     for name, rate in sorted(result["rates"].items(), key=lambda row: -row[1]["median"]):
         if name not in result["workloads"]:
             ratio = result["to_bare_rsa"].get(name)
@@ -16,7 +16,7 @@ def rates(result: dict[str, Any]) -> str:
 
 
 def workloads(result: dict[str, Any]) -> str:
-    """Return the time per document of every workload, over that of the workload it is compared with."""
+    """Return a table of the time per document for every workload, with its ratio to the workload that it is compared with."""
     lines = ["| workload | microseconds per document (fastest to slowest round) | compared with | ratio |", "|---|---|---|---|"]
     for name, found in result["workloads"].items():
         rate = result["rates"][name]
@@ -27,7 +27,7 @@ def workloads(result: dict[str, Any]) -> str:
 
 
 def small_paths(result: dict[str, Any]) -> str:
-    """Return microseconds per call, grouped by what the call does."""
+    """Return a table of microseconds per call, grouped by the operation."""
     rows = sorted(result["microseconds"].items(), key=lambda row: (row[0].split(":")[0], row[1]["median"]))
     return "\n".join(
         [
@@ -39,7 +39,7 @@ def small_paths(result: dict[str, Any]) -> str:
 
 
 def startup(result: dict[str, Any]) -> str:
-    """Return milliseconds of every process."""
+    """Return a table of milliseconds for every process."""
     rows = result["milliseconds"].items()
     return "\n".join(
         [
@@ -51,7 +51,7 @@ def startup(result: dict[str, Any]) -> str:
 
 
 def conditions(result: dict[str, Any]) -> str:
-    """Return one paragraph about when and on what the verification bench ran."""
+    """Return a paragraph with the date, the machine and the settings of the verification bench."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     load = result["load"]["busy"] or "The machine had no other load when the run began."
     return (

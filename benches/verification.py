@@ -1,14 +1,21 @@
-"""Verification of the same documents by imdskit and by others, in rounds that alternate.
+"""Compare imdskit with other programs that verify the same documents.
 
-    python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--no-kernels] [--processor-time] [--only TEXT]
-                                   [--rows N] [--signers N] [--json OUT]
+    python benches/verification.py [--rounds N] [--seconds S] [--documents N]
+        [--calls N] [--no-kernels] [--processor-time] [--only TEXT]
+        [--rows N] [--signers N] [--json OUT]
 
-Needs the packages of ``benches/requirements.txt``; peers that are not installed are named and left out. Rates are medians of the rounds, with the slowest and
-the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python. The second table has
-the workloads of ``workloads.py``, each over the row that it is compared to. Output, docs/performance.md and figures use the same row names.
+Needs the packages of ``benches/requirements.txt``. The bench reports and skips
+peers that are not installed. The rounds of all programs alternate. Rates are
+medians over the rounds, with the slowest and the fastest. Ratios are computed
+within each round. "Bare RSA" is a single RSA-2048 verification by AWS-LC,
+called from Python. The second table has the workloads of ``workloads.py``, each
+with the row that it is compared with. Terminal output, docs/performance.md and
+figures use the same row names.
 
-On a machine with other load use ``--processor-time``: it counts the processor time of this process instead of the time that passed. Rows on two threads and
-peers that are other processes are then left out, for processor time says nothing about them.
+On a machine with other load use ``--processor-time``. It counts the processor
+time of this process instead of the wall time. It skips the rows with two
+threads and the peers that run as other processes, because the processor time
+of this process says nothing about them.
 """
 
 from __future__ import annotations
@@ -44,16 +51,16 @@ from imdskit.verify import Policy, Trust, Verifier
 Work = Callable[[], int] | Workload
 REFERENCE = "bare RSA, AWS-LC (awscrt)"
 TITLES = {"python": "Python", "rust": "Rust"}
-"""How rows begin that are ours."""
+"""First words of the rows of imdskit, by backend."""
 TURNS = 32
-"""That a thread takes through the documents, so that its start and its end are not what is measured."""
+"""Number of passes of a thread through the documents, so that starting and stopping it does not matter."""
 
 
 def main() -> int:
     options = _parse()
     load = other_load()
     if load["busy"]:
-        print(f"WARNING: {load['busy']} Rates are too low; rely on ratios, and use --processor-time.", file=sys.stderr)
+        print(f"WARNING: {load['busy']} The rates are too low. Use only the ratios, and run with --processor-time.", file=sys.stderr)
     chain = corpus.chain()
     documents = list(corpus.documents(chain, options.documents))
     found, versions, absent = peers.ready(chain, documents[0])
@@ -78,7 +85,7 @@ def main() -> int:
         work = {name: do for name, do in work.items() if name == REFERENCE or name in loads or options.only in name}
     if options.processor_time:
         foreigners = {name for name, verify in found.items() if isinstance(verify, foreign.Program)} | {
-            "openssl cms -verify, a process each"
+            "openssl cms -verify, one process per document"
         }
         work = {name: do for name, do in work.items() if "two threads" not in name and name not in foreigners}
     rounds = measure(work, options.rounds, options.seconds, process_time if options.processor_time else perf_counter)
@@ -118,10 +125,10 @@ def main() -> int:
 
 
 def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict[str, Work]:
-    """One document per call, warm; batches on one and on two threads; two Python threads; and first contact.
+    """Return imdskit's rows: one document per call with a warm cache, batches on one and two threads, two Python threads, and new signers.
 
-    Nothing is cached of a document that brings its intermediate, so a cold cache means three signatures and two parsed certificates each time. Only the root
-    is held. A cold start also parses the trusted certificates.
+    The checker caches nothing of a document that contains its intermediate. "Cold cache" therefore means three signatures and two parsed certificates per
+    document; only the root is parsed once. "Cold start" also parses the trusted certificates.
     """
     name, setup, at = TITLES[backend.name], chain.setup, corpus.AT
     checker = backend.checker(setup)
@@ -151,7 +158,7 @@ def _ours(backend: Backend, chain: corpus.Chain, documents: list[bytes]) -> dict
 
     def new_leaf() -> int:
         fresh = backend.checker(setup)
-        fresh.check(documents[0], at, None)  # so that the intermediate's own signature is remembered
+        fresh.check(documents[0], at, None)  # caches the signature of the intermediate
         start = len(strange)
         for document in strange:
             fresh.check(document, at, None)
@@ -194,15 +201,15 @@ def _each(verify: peers.Verify, documents: list[bytes]) -> Work:
 
 
 def measure(work: Mapping[str, Work], rounds: int, seconds: float, clock: Callable[[], float] = perf_counter) -> dict[str, list[float]]:
-    """Rates of each round. What a workload prepares is not timed."""
+    """Return the rates of each round for every row. The preparation of a workload is not measured."""
     rates: dict[str, list[float]] = {name: [] for name in work}
     for number in range(rounds + 1):
         for name, do in work.items():
             done, elapsed = 0, 0.0
             while elapsed < (seconds if number else 0) or not done:
-                held: Any = do.prepare() if isinstance(do, Workload) else None
+                prepared: Any = do.prepare() if isinstance(do, Workload) else None
                 start = clock()
-                done += do.run(held) if isinstance(do, Workload) else do()
+                done += do.run(prepared) if isinstance(do, Workload) else do()
                 elapsed += clock() - start
             if number:  # the first round warms up
                 rates[name].append(done / elapsed)
@@ -210,19 +217,22 @@ def measure(work: Mapping[str, Work], rounds: int, seconds: float, clock: Callab
 
 
 def other_load(seconds: float = 0.3) -> dict[str, Any]:
-    """Load that is not ours, before we begin: the load average, and the share of a processor that a busy loop gets. ``busy`` is a sentence if there is any."""
+    """Return the load of other programs before the bench starts: the load average, and the share of a processor that a busy loop gets.
+
+    ``busy`` is a warning if there is such load, or else an empty string.
+    """
     start, own = perf_counter(), process_time()
     while (elapsed := perf_counter() - start) < seconds:
         pass
     share, average, processors = (process_time() - own) / elapsed, os.getloadavg()[0], os.cpu_count() or 1
     busy = ""
     if share < 0.97 or average > 0.25 * processors:
-        busy = f"This machine has other load: load average {average:.1f} on {processors} processors, a busy loop gets {share:.0%} of one."
+        busy = f"This machine has other load: the load average is {average:.1f} on {processors} processors, and a busy loop gets {share:.0%} of one."
     return {"share": share, "average": average, "busy": busy}
 
 
 def latency(checker: Checker, documents: list[bytes], calls: int) -> dict[str, float]:
-    """Microseconds of wall time that one call takes, warm, at four quantiles."""
+    """Return the microseconds of wall time that one call takes with a warm cache, at four quantiles."""
     for document in documents:
         checker.check(document, corpus.AT, None)
     taken = []
@@ -241,16 +251,16 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=0.15)
-    parser.add_argument("--documents", type=int, default=256)
-    parser.add_argument("--calls", type=int, default=20_000, help="of which the latency is taken")
-    parser.add_argument("--no-kernels", action="store_true", help="ours without AVX-512")
-    parser.add_argument("--processor-time", action="store_true", help="processor time of this process, for a machine with other load")
-    parser.add_argument("--only", metavar="TEXT", help="of the first table, only the rows that contain it and bare RSA")
-    parser.add_argument("--rows", type=int, default=100_000, help="of the greater of two batches that are turned into columns")
-    parser.add_argument("--signers", type=int, default=1_000, help="of that batch")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds")
+    parser.add_argument("--seconds", type=float, default=0.15, help="duration of each row in a round")
+    parser.add_argument("--documents", type=int, default=256, help="number of different documents")
+    parser.add_argument("--calls", type=int, default=20_000, help="number of calls for the latency")
+    parser.add_argument("--no-kernels", action="store_true", help="run imdskit without AVX-512")
+    parser.add_argument("--processor-time", action="store_true", help="measure processor time instead of wall time")
+    parser.add_argument("--only", metavar="TEXT", help="first table: only bare RSA and rows that contain TEXT")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows in the larger of the two batches of columns")
+    parser.add_argument("--signers", type=int, default=1_000, help="signers in that batch")
+    parser.add_argument("--json", type=Path, help="file for the results as JSON")
     return parser.parse_args()
 
 

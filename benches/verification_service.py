@@ -1,11 +1,17 @@
-"""The verification service over HTTP beside the same service in Go: requests per second, in rounds that alternate.
+"""Compare the verification service over HTTP with the same service in Go.
 
-    make service-bench            or     .venv-service/bin/python benches/verification_service.py --rounds 7 --requests 3000
+    make service-bench
+    .venv-service/bin/python benches/verification_service.py \\
+        [--rounds N] [--requests N] [--json OUT]
 
-Each server verifies every document, uses it up in the same Redis, and writes a line of an audit log. imdskit runs under gunicorn and under granian, each
-with two processes; the program in Go (``verification_service/``) has two threads of the system (GOMAXPROCS=2) and verifies the chain each time, or
-compares the leaf with one that was verified before. A load generator in Go sends documents that were signed beforehand, each once. Where there are more
-than four processors, the servers have the first two and the load generator the others; otherwise all share the same.
+Each server verifies every document, marks it as used in the same Redis, and
+writes a line of an audit log. imdskit runs under gunicorn and under granian,
+each with two processes. The program in Go (``verification_service/``) has two
+system threads (GOMAXPROCS=2). It verifies the chain for each document, or
+compares the leaf with one that it verified before. A load generator in Go
+sends each document once; the documents are signed in advance. The rounds of
+the servers alternate. With more than four processors, the servers use the
+first two and the load generator the others. Otherwise all share the same ones.
 """
 
 from __future__ import annotations
@@ -31,7 +37,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "benches")]
 
-import corpus  # noqa: E402  # after the path
+import corpus  # noqa: E402  # needs the path above
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
 
@@ -45,21 +51,22 @@ from imdskit.verify import NonceIssuer  # noqa: E402
 NONCE_KEY = "ab" * 32
 CONNECTIONS = 32
 SPREAD = ["--worker-connections", str(CONNECTIONS // 2)]
-"""A worker of gunicorn that is first takes all persistent connections that it may have."""
-PATIENCE = 60
+"""Connection limit of each gunicorn worker. Without it, the first worker would accept all persistent connections."""
+START_SECONDS = 60
+"""Maximum time until a server accepts connections."""
 FACTS = {"vmId": "8f0c5b0a-2b53-4d6c-9d7e-1f2a3b4c5d6e", "subscriptionId": "11111111-2222-4333-8444-555555555555", "sku": "22_04-lts-gen2"}
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A server that is running."""
+    """A running server."""
 
     name: str
     url: str
     pid: int
 
     def processor_seconds(self) -> float:
-        """Processor time of the server and the processes that it started, of user and system."""
+        """Return the processor time, user and system, of the server and its child processes in seconds."""
         pids = [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
         ticks = 0
         for pid in pids:
@@ -69,7 +76,7 @@ class Contender:
 
 
 class Bench:
-    """What all servers share: files, keys, a chain, Redis."""
+    """The resources that all servers share: files, keys, a chain and Redis."""
 
     def __init__(self, folder: Path, programs: ExitStack) -> None:
         self.folder, self._programs = folder, programs
@@ -87,7 +94,7 @@ class Bench:
         subprocess.run(["go", "build", "-o", str(self.go), *sources], check=True, timeout=300)
 
     def start(self, command: list[str], port: int, given: bytes = b"", **environment: str) -> int:
-        """Run a server until the end of the bench. Returns its process id."""
+        """Run a server until the end of the bench, with ``given`` as its input, and return its process id."""
         servers = "0,1" if (os.cpu_count() or 1) > 4 else None
         command = ["taskset", "-c", servers, *command] if servers else command
         with (self.folder / "servers.log").open("ab") as log:
@@ -138,7 +145,7 @@ class Bench:
         return Contender(f"Go, chain {how}", f"http://127.0.0.1:{port}/v1/attestations", pid)
 
     def bodies(self, count: int) -> Path:
-        """Requests with fresh documents, one in a line."""
+        """Write requests with new documents to a file, one per line, and return its path."""
         issuer = NonceIssuer([bytes.fromhex(NONCE_KEY)])
         path = self.folder / "bodies.ndjson"
         with path.open("w") as file:
@@ -148,7 +155,7 @@ class Bench:
         return path
 
     def load(self, contender: Contender, count: int, connections: int = CONNECTIONS) -> tuple[float, list[float]]:
-        """Requests per second, and the latencies."""
+        """Send ``count`` requests to a server. Return requests per second, and the latencies in seconds."""
         path = self.bodies(count)
         command = [str(self.go), "load", contender.url, self.key, str(path), str(connections)]
         if (os.cpu_count() or 1) > 4:
@@ -161,7 +168,7 @@ class Bench:
 
 
 def document(chain: corpus.Chain, nonce: str) -> str:
-    """As the service makes it."""
+    """Return a document in the form that the metadata service returns."""
     content = attested.content(FACTS, "2021-02-01", int(time.time()), nonce)
     signature = chain.leaf.key.sign(content, padding.PKCS1v15(), hashes.SHA256())
     algorithms = [der.sequence(der.oid(oid), der.null()) for oid in ("1.2.840.113549.1.1.11", "1.2.840.113549.1.1.1")]
@@ -187,14 +194,14 @@ def free_port() -> int:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + START_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 5).close()
             return
         except OSError:
             if process.poll() is not None or time.monotonic() > end:
-                raise SystemExit("a server does not start") from None
+                raise SystemExit(f"The server on port {port} did not start within {START_SECONDS} seconds.") from None
             time.sleep(0.05)
 
 
@@ -206,13 +213,13 @@ def bench() -> Iterator[Bench]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--requests", type=int, default=3000, help="in a round")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=7, help="number of rounds")
+    parser.add_argument("--requests", type=int, default=3000, help="requests in a round")
+    parser.add_argument("--json", type=Path, help="file for the results as JSON")
     options = parser.parse_args()
     for program in ("go", "redis-server"):
         if shutil.which(program) is None:
-            raise SystemExit(f"not installed: {program}")
+            raise SystemExit(f"The program {program} is not installed.")
     print(f"backend {backends.best().name}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     with bench() as shared:
         makers: list[Callable[[], Contender]] = [
@@ -238,7 +245,7 @@ def main() -> None:
 
 
 def report(rates: dict[str, list[float]], spent: dict[str, list[float]], latencies: dict[str, list[float]], path: Path | None) -> None:
-    """Medians with the slowest and fastest round, and ratios within each round."""
+    """Print medians with the slowest and fastest round, and ratios within each round. Write them to ``path`` as JSON."""
     base = next(iter(rates))
     found: dict[str, Any] = {}
     for name, each in rates.items():

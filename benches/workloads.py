@@ -1,6 +1,7 @@
-"""Workloads with many signers, many message lengths, small batches, first contact and RSASSA-PSS, each with the workload it is compared to.
+"""Workloads with many signers, many message lengths, small batches, new signers and RSASSA-PSS, each with the workload that it is compared with.
 
-Benchmarks with one cached signer show a verifier at its best. These rows show what real load costs on top. A row without ``over`` is a reference.
+Benchmarks with one cached signer show the best case of a verifier. These rows show the additional cost of realistic load. A row without ``over`` is a
+reference.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import corpus
 from imdskit.backends.contract import Backend
 
 DOCUMENTS = 4096
-"""In a large batch."""
+"""Number of documents in a large batch."""
 FIRST = 128
-"""Documents of a new signer that arrive together."""
+"""Number of documents of a new signer that arrive together."""
 SMALL = (8, 16, 32)
 """Sizes of small batches."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """``run`` verifies documents and returns their number; ``prepare`` creates its argument and is not timed."""
+    """A workload. ``run`` verifies documents and returns their number. ``prepare`` creates its argument and is not measured."""
 
     run: Callable[[Any], int]
     prepare: Callable[[], Any]
@@ -32,7 +33,7 @@ class Workload:
 
 
 def workloads(backend: Backend, prefix: str, chain: corpus.Chain) -> dict[str, Workload]:
-    """Rows by name. ``over`` names the row with which the time of a document is compared."""
+    """Return the workloads by row name. ``over`` is the name of the row with which the time per document is compared."""
     setup, at = chain.setup, corpus.AT
     warm = backend.checker(setup)
     signed = list(corpus.documents(chain, FIRST))
@@ -70,7 +71,10 @@ def workloads(backend: Backend, prefix: str, chain: corpus.Chain) -> dict[str, W
 
 
 def columns(backend: Backend, prefix: str, chain: corpus.Chain, rows: int, signers: int) -> dict[str, Workload]:
-    """Verdicts turned into columns: a row for each document. The second row has ten times the signers and rows of the first."""
+    """Return two workloads that convert verdicts to columns.
+
+    The second one has ``rows`` documents of ``signers`` signers, ten times as many of each as the first.
+    """
     found: dict[str, Workload] = {}
     over = None
     documents = [next(corpus.documents(each, 1)) for each in corpus.signers(chain, signers)]
@@ -79,6 +83,6 @@ def columns(backend: Backend, prefix: str, chain: corpus.Chain, rows: int, signe
         each = rows // part // len(some)
         verdicts = backend.checker(chain.setup).check_many([document for document in some for _ in range(each)], corpus.AT)
         name = f"{prefix}, columns of {each * len(some)} verdicts by {len(some)} signers"
-        found[name] = Workload(lambda held: held.columns().rows, lambda verdicts=verdicts: verdicts, over)  # type: ignore[misc]
+        found[name] = Workload(lambda prepared: prepared.columns().rows, lambda verdicts=verdicts: verdicts, over)  # type: ignore[misc]
         over = name
     return found

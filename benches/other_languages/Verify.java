@@ -1,8 +1,8 @@
-// Verifies attested documents with the JDK alone, for benches/foreign.py, which describes the lines that come and go.
+// Verifies attested documents with the JDK alone, for benches/foreign.py, which describes the commands and responses.
 //
-// "cached": the message taken apart by hand, the leaf compared with one whose chain was validated, one RSA verification. "uncached": the leaf is
-// parsed and its path validated each time (PKIX, without revocation), with time; no name. But the JDK itself remembers certificates that it has
-// read and signatures on them that were good. Left out: everything else that is in a message, and the claims.
+// "cached": the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was validated, and makes one
+// RSA verification. "uncached": it parses the leaf and validates its path each time (PKIX, without revocation), including the time but not the name.
+// The JDK itself caches parsed certificates and valid signatures on them. The program does not check the rest of the message and the claims.
 
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
@@ -43,7 +43,7 @@ public class Verify {
         return (X509Certificate) factory.generateCertificate(new ByteArrayInputStream(der));
     }
 
-    /** Where the contents of the element at a place begin and end. */
+    /** Returns the start and the end of the contents of the element at a position. */
     private static int[] header(byte[] der, int at) {
         int length = der[at + 1] & 0xff;
         int start = at + 2;
@@ -55,7 +55,7 @@ public class Verify {
         return new int[] {start, start + length};
     }
 
-    /** The place of the n-th element inside of the one at a place. */
+    /** Returns the position of the n-th element inside the element at a position. */
     private static int child(byte[] der, int at, int n) {
         int place = header(der, at)[0];
         for (; n > 0; n--) place = header(der, place)[1];

@@ -1,7 +1,8 @@
-// Verifies attested documents with Go's standard library, for benches/foreign.py, which describes the lines that come and go.
+// Verifies attested documents with Go's standard library, for benches/foreign.py, which describes the commands and responses.
 //
-// "cached": the message taken apart by hand, the leaf compared with one whose chain was validated, one RSA verification. "uncached": the leaf is
-// parsed and its chain validated each time, with name and time. Left out: everything else that is in a message, and the claims.
+// "cached": the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was validated, and makes one
+// RSA verification. "uncached": it parses the leaf and validates its chain each time, including name and time. It does not check the rest of the
+// message and the claims.
 package main
 
 import (
@@ -27,7 +28,7 @@ type verifier struct {
 	kept    []string
 }
 
-// header gives the place and the end of the contents of the element at the start of der.
+// header returns the start and the end of the contents of the element at the start of der.
 func header(der []byte) (int, int) {
 	length, start := int(der[1]), 2
 	if length >= 0x80 {
@@ -41,7 +42,7 @@ func header(der []byte) (int, int) {
 	return start, start + length
 }
 
-// child gives the n-th element inside of der.
+// child returns the n-th element inside der.
 func child(der []byte, n int) []byte {
 	start, end := header(der)
 	inside := der[start:end]

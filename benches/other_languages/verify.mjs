@@ -1,8 +1,9 @@
-// Verifies attested documents with node:crypto, for benches/foreign.py, which describes the lines that come and go.
+// Verifies attested documents with node:crypto, for benches/foreign.py, which describes the commands and responses.
 //
-// "cached": the message taken apart by hand, the leaf compared with one whose chain was checked, one RSA verification. "uncached": the leaf is
-// parsed each time, its signature, its issuer's, its name and its times are looked at. Node.js validates no paths: basic constraints, usages and
-// all else of RFC 5280 are left out, as is everything else that is in a message, and the claims.
+// "cached": the program parses the message without the checks of a safe parser, compares the leaf with one whose chain was checked, and makes one RSA
+// verification. "uncached": it parses the leaf each time and checks its signature, that of its issuer, its name and its times. Node.js cannot validate
+// paths, so the program does not check basic constraints, key usage and the other rules of RFC 5280. It does not check the rest of the message and the
+// claims either.
 
 import { createInterface } from "node:readline";
 import { verify as verifySignature, X509Certificate } from "node:crypto";
@@ -18,7 +19,7 @@ function header(der, at) {
   return [start, start + length];
 }
 
-/** The place of the n-th element inside of the one at a place. */
+/** Returns the position of the n-th element inside the element at a position. */
 function child(der, at, n) {
   let [place] = header(der, at);
   for (; n > 0; n--) [, place] = header(der, place);

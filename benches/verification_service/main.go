@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// redis sends SET NX over a pool of connections.
+// redis sends SET NX commands over a pool of connections.
 type redis struct {
 	address string
 	idle    chan *bufio.ReadWriter
@@ -57,7 +57,7 @@ func (r *redis) setIfAbsent(key string, milliseconds int) (bool, error) {
 	return false, errors.New(line)
 }
 
-// load sends each line of a file once, over so many connections that are kept open, and writes how long it took.
+// load sends each line of a file once over persistent connections, and prints the duration, the status codes and the latencies.
 func load(url, key, file string, connections int) {
 	data, err := os.ReadFile(file)
 	if err != nil {

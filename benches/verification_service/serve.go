@@ -1,7 +1,8 @@
-// The attestations of imdskit's verification service in Go's standard library, to compare with. benches/verification_service.py runs it.
+// A counterpart of imdskit's verification service in Go's standard library. benches/verification_service.py compares the two.
 //
-// What it does for a request is what imdskit does: key, nonce, signature, chain, name, times, both keys in Redis, a line of the audit log. It leaves out
-// strict parsing (DER, JSON, certificates), limits, metrics and revocation. With -cached, a leaf that was verified before is compared only.
+// For each request it makes the same checks as imdskit (key, nonce, signature, chain, name, times), stores both keys in Redis, and writes a line of the
+// audit log. It has no strict parsing (DER, JSON, certificates), limits, metrics and revocation. With serve-cached, it only compares a leaf that it has
+// verified before.
 package main
 
 import (
@@ -183,7 +184,7 @@ func (s *service) record(document string, found *claims, decision error) error {
 	return err
 }
 
-// parts takes a message apart: leaf certificate, content, signature. Genuine messages have these places; others make it panic or fail later.
+// parts returns leaf certificate, content and signature of a message. Genuine messages have this structure; others make it panic or fail later.
 func parts(document string) (certificate, content, signature []byte, err error) {
 	der, err := base64.StdEncoding.DecodeString(document)
 	if err != nil {

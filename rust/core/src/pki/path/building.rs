@@ -8,7 +8,7 @@
 //! The order of the checks decides which reason is reported:
 //!
 //! 1. For each candidate, the search checks the signature that the candidate would have made (algorithm, key, signature), and then the candidate
-//! itself.
+//!    itself.
 //! 2. For each path that has reached an anchor, it checks the signer itself, and then the path as a whole.
 //!
 //! As a result, an unknown issuer is reported before any other problem of the signer.
