@@ -1,11 +1,9 @@
 //! Verification from end to end: the order of the checks, and the use of the cache.
 //!
-//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many documents and computes their signatures side by side if the
-//! processor can.
+//! [`Checker::check`] verifies one document. [`Checker::check_many`] verifies many, and computes signatures side by side if the processor can.
 
-// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at a
-// time: `Checker::open` makes all checks before the signature, `Opened::check_signature` verifies the signature, and `Checker::conclude` makes all
-// checks after it.
+// Python counterpart: `backends/python/checker.py`. Here the verification has three parts, so that `verdicts.rs` can compute many signatures at once:
+// `Checker::open` makes the checks before the signature, `Opened::check_signature` verifies it, and `Checker::conclude` makes the checks after it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

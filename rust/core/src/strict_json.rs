@@ -23,8 +23,7 @@ pub(crate) enum Node {
     Plain(Range<usize>),
     /// The same for a string with escapes.
     Escaped(Range<usize>),
-    /// An object. Its nodes are all nodes between this one and the given position. Each name is followed by its value and by everything inside that
-    /// value.
+    /// An object. It contains all nodes between this one and the given position. Each name is followed by its value and the contents of that value.
     Object(usize),
     /// An array, in the same form but without names.
     Array(usize),
@@ -214,8 +213,7 @@ const HIGH: u64 = ONES << 7;
 
 /// Marks the bytes of `word` that end a run of plain characters: quotation marks, backslashes and control characters. Only the lowest mark is exact.
 const fn stops(word: u64) -> u64 {
-    // The XOR exchanges the quotation mark (0x22) and the blank (0x20), so that quotation marks are below 0x21 like the control characters, and
-    // blanks are not.
+    // The XOR exchanges the quotation mark (0x22) and the blank (0x20), so that the former is below 0x21, like control characters, and the latter is not.
     let low = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslash = (word ^ (ONES * 0x5C)).wrapping_sub(ONES);
     (low | backslash) & !word & HIGH
@@ -357,8 +355,7 @@ impl Scanner<'_> {
             #[allow(clippy::cast_possible_truncation)] // as many bits as the table has
             let mut slot = key as usize & (size - 1);
             while self.table[slot] != 0 {
-                // An attacker can choose names that collide. For an object with such names, the parser uses the standard library's hash table, whose
-                // hash has a secret key.
+                // An attacker can choose colliding names. The standard library's hash table, whose hash has a secret key, then compares them.
                 if self.table[slot] == key || collisions == 0 {
                     return true;
                 }

@@ -7,8 +7,7 @@
 //!
 //! The order of the checks decides which reason is reported:
 //!
-//! 1. For each candidate, the search checks the signature that the candidate would have made (algorithm, key, signature), and then the candidate
-//!    itself.
+//! 1. For each candidate, the search checks the signature that it would have made (algorithm, key, signature), and then the candidate itself.
 //! 2. For each path that has reached an anchor, it checks the signer itself, and then the path as a whole.
 //!
 //! As a result, an unknown issuer is reported before any other problem of the signer.
@@ -108,7 +107,7 @@ impl<'a> Anchors<'a> {
 pub(crate) struct Sources<'a> {
     /// Trusted certificates.
     pub(crate) anchors: &'a Pool,
-    /// Certificates of the message. They precede the intermediates. Neither are trusted.
+    /// Certificates of the message. They precede the intermediates. Neither kind is trusted.
     pub(crate) certificates: &'a [Arc<Certificate>],
     /// Configured certificates that may help to build a path.
     pub(crate) intermediates: &'a Pool,
@@ -431,12 +430,7 @@ impl<'a> Authorities<'a> for Search<'a, '_> {
     }
 
     // Issuers of revocation lists need the right to sign lists. The other requirements on signers of documents do not apply to them.
-    fn may_sign_lists(
-        &mut self,
-        issuer: &'a Arc<Certificate>,
-        anchor: &'a Arc<Certificate>,
-        pending: &Pending<'a>,
-    ) -> Result<bool, Refusal> {
+    fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal> {
         let inputs = Inputs {
             purpose: None,
             key_usage: KeyUsage::CRL_SIGN,

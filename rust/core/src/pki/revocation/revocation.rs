@@ -163,12 +163,7 @@ pub(crate) trait Authorities<'a> {
     /// Returns the certificates with this subject. One of them may have issued a list, in addition to those on the path.
     fn certificates_of(&self, name: &NameKey) -> Vec<&'a Arc<Certificate>>;
     /// Returns whether `issuer` may sign revocation lists for certificates below `anchor` (6.3.3 (f)).
-    fn may_sign_lists(
-        &mut self,
-        issuer: &'a Arc<Certificate>,
-        anchor: &'a Arc<Certificate>,
-        pending: &Pending<'a>,
-    ) -> Result<bool, Refusal>;
+    fn may_sign(&mut self, issuer: &'a Arc<Certificate>, anchor: &'a Arc<Certificate>, pending: &Pending<'a>) -> Result<bool, Refusal>;
 }
 
 /// The revocation check of one search for paths.
@@ -338,10 +333,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
                 return Ok(holder);
             }
             let pending = self.pending.with(subject);
-            if !pending.contains(holder)
-                && pending.0.len() <= MAX_NESTED
-                && self.search.may_sign_lists(holder, path[path.len() - 1], &pending)?
-            {
+            if !pending.contains(holder) && pending.0.len() <= MAX_NESTED && self.search.may_sign(holder, path[path.len() - 1], &pending)? {
                 return Ok(holder);
             }
             why = "the list's issuer is itself not good".into();
