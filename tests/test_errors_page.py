@@ -44,8 +44,8 @@ def render() -> str:
                 parts.append(f"\n### `{reason}`\n\n{entry.sentence} {entry.hint}\n\nSource: {entry.source}.\n")
     parts.append(OTHERS)
     for error, codes in FAMILIES.items():
-        rows = [f"| `{code}` | {code.sentence} {code.hint} |\n" for code in codes]
-        parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n\n| code | |\n|---|---|\n", *rows]
+        entries = [f"\n#### `{error}`: `{code}`\n\n{code.sentence} {code.hint}\n" for code in codes]
+        parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n", *entries]
     return wrap("".join(parts))
 
 

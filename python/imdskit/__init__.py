@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from imdskit.verify.stores.sqlite import SqliteStore
 
 __version__ = "0.1.0"
+"""Version of imdskit."""
 
 __all__ = [
     "AiaFetcher",

@@ -150,6 +150,7 @@ EXTENDED: Mapping[str, str] = {
 """What ``extended=true`` adds, and from when. Undocumented; ``hasCustomData`` is a real JSON boolean."""
 
 EXTENDED_SINCE = "2021-08-01"
+"""First api-version of the members that :data:`EXTENDED` names."""
 
 ATTESTED: Mapping[str, str] = {
     "licenseType": "2020-09-01",

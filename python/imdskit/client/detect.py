@@ -27,6 +27,7 @@ Outcome = Literal["yes", "no", "unknown"]
 """Of a step: it speaks for Azure, against it, or says nothing."""
 
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
+"""Whether this machine runs in Azure, as far as the evidence shows."""
 
 Prove = Callable[[bytes, str], str]
 """Checks an attested document (the service's JSON) and its nonce, and returns the signed ``vmId``; raises VerificationError if it is refused."""

@@ -129,3 +129,4 @@ class Policy:
 
 
 PRESETS = ("online", "offline_audit", "legacy_sample")
+"""Names of the presets: the class methods of :class:`Policy`."""
