@@ -53,6 +53,12 @@ def test_the_page_is_what_the_code_says() -> None:
     assert PAGE.read_text(encoding="utf-8") == render()
 
 
+def test_troubleshooting_leads_to_every_code() -> None:
+    linked = re.findall(r"\(errors\.md#([a-z-]+)\)", (PAGE.parent / "troubleshooting.md").read_text(encoding="utf-8"))
+    codes = {f"{error.lower()}-{code}" for error, codes in FAMILIES.items() for code in codes}
+    assert {*codes, *Reason} - set(linked) == set()
+
+
 def test_every_reason_is_documented_once_and_in_order() -> None:
     assert list(ENTRIES) == list(Reason)
     assert [reason.stage for reason in Reason] == sorted((reason.stage for reason in Reason), key=list(Stage).index)
