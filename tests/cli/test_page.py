@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 CLI = ROOT / "docs" / "cli.md"
-PAGES = [CLI, *sorted((ROOT / "docs" / "tutorials").glob("*.md")), *sorted((ROOT / "docs" / "migration").glob("*.md"))]
+GUIDES = sorted(path for folder in ("tutorials", "migration") for path in (ROOT / "docs" / folder).glob("*.md"))
+PAGES = [CLI, *(path for path in GUIDES if "```console\n" in path.read_text(encoding="utf-8"))]
 BLOCK = re.compile(r"^```(?:console\n|python\n# (\w+\.py)\n)(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
