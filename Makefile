@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page docs engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page docs engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -56,11 +56,12 @@ lint: native
 	@if command -v cargo >/dev/null; then \
 	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings && \
 	  cargo clippy --quiet --locked --workspace -- -D warnings && \
+	  cargo clippy --quiet --locked -p imdskit-py --no-default-features -- -D warnings && \
 	  RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --all-features -p imdskit-core -p imdskit-multibuffer; \
 	fi
 	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi
 
-packages: setup
+packages: setup .venv-release/.made-from-the-lock
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
 
 # Programs that others wrote, in an environment of their own; CLIENTS_ARGS=--require fails where one is not installed.
@@ -164,7 +165,7 @@ soak: native
 
 # What threads share, under ThreadSanitizer: the standard library and AWS-LC are compiled with it too. Needs a nightly toolchain with rust-src.
 tsan:
-	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread \
+	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread AWS_LC_SYS_CFLAGS=-fsanitize=thread \
 	  cargo +nightly test --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') -p imdskit-core --test threads --test vectors
 
 # Licences, sources and doubles of the crates. Needs cargo-deny; `cargo deny check advisories` needs the network besides.
@@ -186,3 +187,20 @@ pyz:
 
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so
+
+# Everything that is published, from the last commit, in dist. docs/release.md says what it needs.
+release: .venv-release/.made-from-the-lock
+	.venv-release/bin/python packaging/release.py dist
+
+# The same once more in another place: are the bytes the same, and is any tool unhappy?
+release-check: release
+	.venv-release/bin/python packaging/release_check.py dist
+
+# The crates, and the aarch64 wheel in dist, in QEMU.
+aarch64:
+	packaging/aarch64.sh dist/imdskit-*aarch64*.whl build/aarch64 $(PYTEST_ARGS)
+
+.venv-release/.made-from-the-lock: packaging/release-requirements.txt
+	$(PYTHON) -m venv --clear .venv-release
+	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
+	@touch $@

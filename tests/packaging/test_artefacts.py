@@ -6,6 +6,7 @@ import ast
 import configparser
 import email
 import hashlib
+import importlib
 import json
 import shutil
 import sys
@@ -228,9 +229,9 @@ NO_TOOLCHAIN = [
     pytest.param({}, "There is no cargo on the PATH.", id="absent"),
     pytest.param({"cargo": "echo cargo 1.65.0"}, "There is no rustc on the PATH.", id="no compiler"),
     pytest.param(
-        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.89 or later is needed.", id="of Debian 12"
+        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.85 or later is needed.", id="of Debian 12"
     ),
-    pytest.param({"cargo": "echo cargo 1.95.0", "rustc": "echo rustc 1.85.0"}, "rustc 1.85 is too old", id="a compiler that is too old"),
+    pytest.param({"cargo": "echo cargo 1.95.0", "rustc": "echo rustc 1.84.1"}, "rustc 1.84 is too old", id="a compiler that is too old"),
     pytest.param({"cargo": "echo broken >&2; exit 1", "rustc": "exit 1"}, "`cargo --version` failed: broken", id="broken"),
     pytest.param(
         {"cargo": RECENT["cargo"].format("exit 0"), "rustc": RECENT["rustc"].format('echo "error: linker cc not found" >&2; exit 1')},
@@ -258,6 +259,17 @@ def test_where_the_extension_cannot_be_built_the_installation_is_pure_and_record
     doctor = run([empty_venv, "-I", "-m", "imdskit", "doctor"])
     assert why in doctor.stdout.splitlines()[0]
     assert not (sources / "python" / RECORD).exists()
+
+
+@pytest.mark.parametrize(("version", "without"), [("1.85.1", True), ("1.88.0", True), ("1.89.0", False)])
+def test_the_kernels_are_left_out_where_rust_is_too_old_for_them(
+    version: str, without: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "packaging"))
+    monkeypatch.setenv("PATH", str(scripts(tmp_path / "programs", rustc=f"echo rustc {version}")))
+    monkeypatch.setenv("MATURIN_PEP517_ARGS", "--offline")
+    settings = importlib.import_module("backend")._for_maturin({"native": "require"})
+    assert settings == ({"build-args": "--offline --no-default-features"} if without else None)
 
 
 @pytest.mark.parametrize(
