@@ -1,4 +1,4 @@
-"""A pytest plugin: a test module is skipped if it needs a package that has no wheel for this interpreter."""
+"""A pytest plugin: a test module is skipped if it needs a package that has no wheel for this interpreter, or a module of CPython alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 
-ABSENT = [name for name in ("cryptography", "jsonschema", "openapi_spec_validator") if find_spec(name) is None]
+ABSENT = [name for name in ("_tracemalloc", "cryptography", "jsonschema", "openapi_spec_validator", "yaml") if find_spec(name) is None]
 
 
 @pytest.hookimpl(wrapper=True)
