@@ -64,7 +64,7 @@ class System:
         if not network:
             command[1:1] = ["--net"]
         environment = debian_root.environment()
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         for seconds, line in re.findall(r"^@(\d+) (.*)$", done.stdout, re.MULTILINE):
             print(f"{self.suite}: {seconds} s: {line}")
