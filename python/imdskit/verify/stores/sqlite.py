@@ -147,7 +147,7 @@ class SqliteStore(ForkAware):
         connection.execute("PRAGMA synchronous=FULL")
         found = self._format(connection)  # before anything is written: the file may belong to another program
         if _value(connection, "PRAGMA journal_mode") != "wal":
-            connection.execute("PRAGMA journal_mode=WAL")
+            _value(connection, "PRAGMA journal_mode=WAL")
         if found == FORMAT:
             return
         with _transaction(connection):
