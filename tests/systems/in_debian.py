@@ -29,7 +29,11 @@ def block(language: str, containing: str) -> str:
     return str(found)
 
 
-ENVIRONMENT, FROM_SOURCE, FROM_WHEEL, SINGLE_FILE = block("sh", "pip install .").splitlines()
+INSTALL = block("sh", "pip install .").splitlines()
+ENVIRONMENT, FROM_SOURCE, FROM_WHEEL, SINGLE_FILE = (
+    next(line for line in INSTALL if text in line) for text in ("-m venv", "pip install . ", "pip install imdskit-", "make pyz")
+)
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 class System:
@@ -58,7 +62,7 @@ class System:
 
     def bash(self, *lines: str, network: bool = True) -> str:
         """Run the lines one after the other until one fails, print how long each took, and return their output."""
-        timed = [f"SECONDS=0\n{line}\necho @$SECONDS {shlex.quote(line.splitlines()[0])}\n" for line in lines]
+        timed = [f"SECONDS=0\n{line}\nprintf '\\n@%s %s\\n' $SECONDS {shlex.quote(line.splitlines()[0])}\n" for line in lines]
         script = "set -e\n" + "".join(timed)
         command = debian_root.command(self.root, ["bash", "-c", script], folder=CHECKOUT)
         if not network:
@@ -88,12 +92,12 @@ def test_installs_from_source_although_cargo_is_too_old_and_says_so(system: Syst
 
 def test_the_first_examples_run_after_an_installation_from_source(system: System) -> None:
     activate = ENVIRONMENT.partition("&&")[2]
-    verifying, emulating = (block("python", text) for text in ("Verifier(policy", "with Emulator()"))
-    examples = [f"python3 -c {shlex.quote(code)}" for code in (verifying, emulating)]
+    assert PROGRAMS
+    programs = [f"python3 -c {shlex.quote(program)}" for program in PROGRAMS]
     serving = block("sh", "imdskit serve --port 8080")
-    said = system.bash(activate, "cd /tmp", *examples, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
+    said = system.bash(activate, "cd /tmp", *programs, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
     assert said.count('"vmId"') >= 2  # of `imdskit run -- curl` and of the verified document
-    assert "make demo" in block("sh", "make demo")
+    assert "make demo" in README
     system.bash("make demo")
 
 
