@@ -106,7 +106,9 @@ def test_a_wheel_links_to_its_repository_and_describes_itself_without_relative_l
     assert {"Repository", "Documentation", "Changelog", "Issues", "Security"} <= urls.keys()
     assert all(url.startswith(urls["Repository"]) for url in urls.values())
     assert said["Description-Content-Type"] == "text/markdown"
-    assert said.get_payload() == (ROOT / "README.md").read_text("utf-8")
+    description = said.get_payload(decode=True)
+    assert isinstance(description, bytes)
+    assert description.decode() == (ROOT / "README.md").read_text("utf-8")
 
 
 def test_a_wheel_from_the_source_distribution_equals_one_from_the_checkout(sdist: Path, pure_wheel: Path, tmp_path: Path) -> None:
