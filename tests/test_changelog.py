@@ -32,9 +32,10 @@ def test_a_release_has_a_section_and_leaves_no_fragments() -> None:
     assert fragments() or sections[0] == imdskit.__version__
 
 
-def test_python_crates_and_lock_files_have_the_same_version() -> None:
+def test_python_crates_and_lock_files_have_the_same_version_and_repository() -> None:
     cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
     assert cargo["workspace"]["package"]["version"] == imdskit.__version__
+    assert cargo["workspace"]["package"]["repository"] == PYPROJECT["project"]["urls"]["Repository"]
     assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "imdskit.__version__"}
     core = tomllib.loads((ROOT / "rust" / "core" / "Cargo.toml").read_text())
     assert core["dependencies"]["imdskit-multibuffer"]["version"] == imdskit.__version__
