@@ -36,6 +36,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # Python 3.12: that is what is tested
 ]
 
+CPYTHON = pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython counts references and has subinterpreters")
+
 AT = 1_790_000_000
 HOUR = 3600
 SECONDS = 60
@@ -393,6 +395,7 @@ def test_an_object_made_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path)
     store.close()
 
 
+@CPYTHON
 def test_watching_forks_keeps_nothing_alive() -> None:
     before = len(fork._watched)
     buckets = [Bucket(1, 1, 1) for _ in range(10)]
@@ -548,6 +551,7 @@ interpreters.destroy(interpreter)
 """
 
 
+@CPYTHON
 @pytest.mark.parametrize("order", ["loaded before", "loaded there first"])
 def test_a_subinterpreter_verifies_and_refuses_what_it_cannot_load(order: str) -> None:
     """The main interpreter may have loaded the extension before."""
