@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny crates clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -45,7 +45,7 @@ test: native
 # Every line and branch of the verifier: its tests alone, in processes that coverage follows.
 coverage: native
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py tests/cli/test_trust_verb.py tests/cli/test_batch.py tests/cli/test_signed_content.py $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py tests/cli/test_trust_verb.py tests/cli/test_batch.py tests/cli/test_batch_times.py tests/cli/test_signed_content.py $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -156,6 +156,10 @@ tsan:
 # Licences, sources and doubles of the crates. Needs cargo-deny; `cargo deny check advisories` needs the network besides.
 deny:
 	cargo deny --locked check bans licenses sources
+
+# Whether the two crates that can be published are complete: each is packed, unpacked and built from that. Needs the registry of crates.
+crates:
+	cargo package --quiet --locked --allow-dirty -p imdskit-multibuffer -p imdskit-core
 
 # Comparators of rust/fuzz, each with FUZZ_SECONDS (60) of coverage-guided input. Needs cargo-fuzz and a nightly toolchain.
 cargo-fuzz:

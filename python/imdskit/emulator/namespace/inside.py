@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import hosts_file, loopback, supervision
 from imdskit.emulator.namespace import system_calls as system
 
