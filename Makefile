@@ -187,7 +187,7 @@ trust:
 workflows:
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes=
 
-# The suite without the extension on Python 3.12 to 3.15 and PyPy; INTERPRETERS_ARGS="--only pypy3 -- -x" runs one. Takes ten minutes for each on two cores.
+# The suite without the extension on Python 3.12 to 3.15 and PyPy; INTERPRETERS_ARGS="--only pypy3 -- -x" runs one.
 interpreters:
 	$(PYTHON) tests/systems/interpreters.py $(INTERPRETERS_ARGS)
 
