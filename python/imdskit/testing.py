@@ -47,14 +47,17 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
 
     Args:
         url: base address of an emulator.
-        current: variables that there are, of which ``NO_PROXY`` is kept and added to.
+        current: variables that there are, of which ``NO_PROXY`` and ``no_proxy`` are kept and added to.
 
     Returns:
         value by name; None: it must not be set.
     """
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
-    around = {name: f"{current[name]},{direct}" if current.get(name) else direct for name in ("NO_PROXY", "no_proxy")}
+    names = ("NO_PROXY", "no_proxy")
+    # Programs differ in which of the two they read first, so a value of either alone is in both.
+    kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
+    around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
         "AZURE_POD_IDENTITY_AUTHORITY_HOST": url,
         "ARM_MSI_ENDPOINT": f"{url}/metadata/identity/oauth2/token",
