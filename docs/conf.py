@@ -129,6 +129,12 @@ def keep_colons(_app: Sphinx, what: str, _name: str, _value: object, _options: o
         lines[:0] = ["..", ""]
 
 
+def keep_links_on_the_site(_app: Sphinx, name: str, source: list[str]) -> None:
+    """Let the README's links lead to the pages of the site: they are absolute because package indexes show the README."""
+    if name == "README":
+        source[0] = source[0].replace("https://github.com/imdskit/imdskit/blob/main/", "")
+
+
 def shorten_defaults(*arguments: Any) -> tuple[str | None, str | None]:
     """Write ``...`` for a default value whose representation is not Python, such as ``<factory>``."""
     signature, returned = arguments[-2:]
@@ -138,6 +144,7 @@ def shorten_defaults(*arguments: Any) -> tuple[str | None, str | None]:
 def setup(app: Sphinx) -> None:
     """Connect the functions of this file to the events of Sphinx."""
     app.connect("builder-inited", write_pages)
+    app.connect("source-read", keep_links_on_the_site)
     app.connect("missing-reference", keep_known_name)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)
     app.connect("autodoc-process-signature", shorten_defaults)

@@ -54,7 +54,7 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def test_troubleshooting_leads_to_every_code() -> None:
-    linked = re.findall(r"\(errors\.md#([a-z-]+)\)", (PAGE.parent / "troubleshooting.md").read_text(encoding="utf-8"))
+    linked = re.findall(r"\(errors\.md#([a-z0-9-]+)\)", (PAGE.parent / "troubleshooting.md").read_text(encoding="utf-8"))
     codes = {f"{error.lower()}-{code}" for error, codes in FAMILIES.items() for code in codes}
     assert {*codes, *Reason} - set(linked) == set()
 
