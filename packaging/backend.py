@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+if sys.version_info < (3, 11):  # noqa: UP036  # pip runs this before it reads `requires-python`
+    raise SystemExit("imdskit requires Python 3.11 or later, but this is Python %d.%d (%s)." % (*sys.version_info[:2], sys.executable))  # noqa: UP031
+
 import toolchain
 from setuptools import build_meta
 
