@@ -348,7 +348,7 @@ def test_a_policy_that_leaves_checks_out_says_so(run: Run) -> None:
     assert status == 0
     assert results(out)[0]["relaxed"]
     assert results(out)[0]["issuer"] == ""  # nobody, where the chain is not looked at
-    assert err.splitlines()[-1].startswith("warning: this was not checked: ")
+    assert err.splitlines()[-1].startswith("warning: not checked by this policy: ")
 
 
 def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = False) -> str:

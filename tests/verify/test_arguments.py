@@ -77,7 +77,7 @@ def test_what_a_preset_relaxes_is_in_the_attestation_and_in_the_report(backend: 
     assert verifier.verify(document, at=AT).relaxed == verifier.policy.relaxed != ()
     report = verifier.explain(document, at=AT)
     assert report.ok
-    assert report.text().splitlines()[-2:] == ["not checked, as the policy asks: " + "; ".join(verifier.policy.relaxed), "accepted"]
+    assert report.text().splitlines()[-2:] == ["not checked by this policy: " + "; ".join(verifier.policy.relaxed), "accepted"]
     left_out = {outcome.check: outcome.evidence for outcome in report.outcomes if outcome.outcome == "skip"}
     assert {"chain", "revocation"} <= {check for check, why in left_out.items() if why == "left out by the policy"}
 
