@@ -197,7 +197,7 @@ NO_TIMES = ["", "now", "yesterday", "2025-13-01", "2025-11-31", "25:00", "2025-1
 def test_what_is_no_time_is_a_mistake(run: Run, document: str, at: str) -> None:
     status, out, err = run("verify", document, "--at", at)
     assert (status, out) == (2, "")
-    assert err.startswith("error: bad-argument: Not a time")
+    assert err.startswith("error: bad-argument: `--at` must be a time in ISO 8601; got ")
 
 
 def test_a_cloud_that_does_not_exist_is_a_mistake(run: Run, document: str) -> None:

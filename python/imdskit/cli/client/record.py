@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         inputs.write(options.out, data)
     for path in dict.fromkeys(redactor.dropped):
-        output.note(f"warning: {path} is an unknown member and was left out")
+        output.note(f"warning: {path} is not supported and was left out")
     replaced = ", ".join(f"{count} {name}" for name, count in redactor.counts.items() if count)
     output.note(f"replaced: {replaced or 'nothing'}; kept: {', '.join(sorted(keep)) or 'nothing'}")
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+from datetime import UTC, datetime
 from importlib.resources import files
 
 from imdskit.cli.shared import output
@@ -71,7 +72,7 @@ class _Demo:
             nonce = NonceIssuer().issue()
             document = client.attested_document(nonce)
             self._say(f"nonce    {nonce}")
-            self._say(f"document {document[:56].decode('ascii')}... ({len(document)} bytes)")
+            self._say(f"document {document[:40].decode('ascii')}... ({len(document)} bytes)")
 
             self._step("Verify the document. Only the emulator's root certificate is trusted here.")
             trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()])
@@ -82,8 +83,8 @@ class _Demo:
             self._say("Accepted. These claims are now proved:")
             self._say(f"vmId            {claims.vm_id}")
             self._say(f"subscriptionId  {claims.subscription_id}")
-            stamp = attestation.members()["timeStamp"]
-            self._say(f"timeStamp       {json.dumps(stamp)}")
+            self._say(f"createdOn       {datetime.fromtimestamp(claims.created_on, UTC)}")
+            self._say(f"expiresOn       {datetime.fromtimestamp(claims.expires_on, UTC)}")
             self._say(f"signer          {attestation.name}, in a chain of {len(attestation.chain)} certificates")
 
             self._step("Change one letter of the machine id inside the document, and verify it again.")

@@ -26,8 +26,8 @@ def table(parser: argparse.ArgumentParser) -> str:
     rows = [f"  {name:28}{action.option_strings[0]}{_form(action)}" for name, action in variables(parser).items()]
     return "\n".join(
         (
-            "Environment variables. An option takes precedence over its variable, and the variable over the default. "
-            "An empty variable counts as absent.\n",
+            "Environment variables. An option takes precedence over its variable, and the",
+            "variable over the default. An empty variable counts as absent.\n",
             *rows,
         )
     )

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from imdskit.cli.shared import inputs, output
+from imdskit.cli.shared.layout import wrapped
 from imdskit.cli.shared.progress import Progress
 from imdskit.cli.verifier import batch_input
 from imdskit.cli.verifier.batch_input import Item, Source
@@ -149,7 +150,7 @@ def run(
             hint="Name a folder of documents, or a file with one per line.",
         )
     for line in tally.lines():
-        output.note(line)
+        output.note(wrapped(line, 12))
     if source.unused:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(source.unused.items(), key=lambda pair: (-pair[1], pair[0])))
         output.note(f"warning: unknown members of lines were ignored: {names}")
