@@ -98,8 +98,13 @@ class VerifyBatch:
             arguments.instance(self.nonce, "nonce", str)
         arguments.threads(self.threads)
         if self.policy.require_nonce and self.nonce is None:
-            hint = "Say in `nonce` in which column they are; or demand none of stored documents: Policy.offline_audit()."
-            raise UsageError("bad-argument", "A batch without nonces has none to compare.", location="policy.require_nonce", hint=hint)
+            hint = "Name the column in `nonce`, or use Policy.offline_audit() for stored documents."
+            raise UsageError(
+                "bad-argument",
+                "The policy requires nonces, but the batch has no column of nonces.",
+                location="policy.require_nonce",
+                hint=hint,
+            )
 
     def __call__(self, batch: RecordBatch) -> RecordBatch:
         """The verdicts on one batch, row for row.
@@ -142,8 +147,8 @@ class VerifyBatch:
         kept = self._kept(arguments.instance(given, "schema", pa.Schema))
         twice = [given.field(place).name for place in kept if given.field(place).name in FIELDS.names]
         if twice:
-            hint = "Rename it, or say in `keep` which columns are handed on."
-            raise UsageError("bad-argument", f"There is a column {twice[0]!r} already.", location="keep", hint=hint)
+            hint = "Rename it, or list the columns to copy in `keep`."
+            raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
         return pa.schema([given.field(place) for place in kept] + list(FIELDS))
 
     def _kept(self, given: Schema) -> list[int]:
@@ -158,9 +163,7 @@ class VerifyBatch:
         column = _column(batch, self.at, _TIMES)
         if column.null_count:
             row = pc.index(column.is_null(), True).as_py()
-            raise UsageError(
-                "bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or say when to judge them."
-            )
+            raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
         if pa.types.is_timestamp(column.type):
             unit = _UNITS[column.type.unit]
             # As numbers: no calendar is needed, so neither is a database of time zones.
@@ -186,7 +189,12 @@ def _only(schema: Schema, name: str) -> int:
     places: list[int] = schema.get_all_field_indices(name)
     if len(places) != 1:
         known = ", ".join(schema.names)
-        raise UsageError("bad-argument", f"There are {len(places)} columns {name!r}.", location=name, hint=f"There are: {known}.")
+        raise UsageError(
+            "bad-argument",
+            f"`column` must be the name of one column; the table has {len(places)} columns {name!r}.",
+            location=name,
+            hint=f"There are: {known}.",
+        )
     return places[0]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MARKER = (
     "imds(scenario=..., seed=..., profile=..., faults=[...], events=[...], **options): "
-    "what the fixture `imds` shall be like; nearer markers count more (docs/testing.md of imdskit)"
+    "options for the fixture `imds`; the closest marker takes precedence (docs/testing.md of imdskit)"
 )
 
 
@@ -70,7 +70,7 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("imds"))):
         if mark.args:
-            pytest.fail("The marker `imds` takes names with values only, such as imds(scenario='windows').", pytrace=False)
+            pytest.fail("The marker `imds` accepts only keyword arguments, such as imds(scenario='windows').", pytrace=False)
         said.update(mark.kwargs)
     return said
 
@@ -81,9 +81,9 @@ def _emulator(said: dict[str, Any]) -> Emulator:
     known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
     unknown = [name for name in said if name not in known]
     if unknown:
-        pytest.fail(f"An emulator has no {unknown[0]!r}. It has: {', '.join(sorted(known))}.", pytrace=False)
+        pytest.fail(f"Unknown option {unknown[0]!r}. The options are: {', '.join(sorted(known))}.", pytrace=False)
     try:
         return imdskit.testing.emulator(**said)
     except imdskit.ImdskitError as error:
         hint = f"\n{error.hint}" if error.hint else ""
-        return pytest.fail(f"The emulator cannot be made. {error}{hint}", pytrace=False)
+        return pytest.fail(f"The emulator cannot be created. {error}{hint}", pytrace=False)

@@ -35,9 +35,9 @@ def base(url: str) -> str:
     """
     wrong = UsageError(
         "bad-argument",
-        f"Not a base address: {url!r}.",
+        f"`base_url` must be an address such as http://169.254.169.254; got {url!r}.",
         location="base_url",
-        hint=f"Write what stands before /metadata: http://host, http://host:port or http://host:port/prefix, like {SERVICE}.",
+        hint="Give the part before /metadata: http://host, http://host:port or http://host:port/prefix.",
     )
     if not isinstance(url, str) or _FORBIDDEN.search(url):
         raise wrong
@@ -79,8 +79,10 @@ def full_path(path: str) -> str:
         UsageError: there is a query, a fragment, white space or a control character in it.
     """
     if not isinstance(path, str) or _FORBIDDEN.search(path):
-        hint = "A path has no query: the version is `api_version` (--api-version), the format is `format` (--format)."
-        raise UsageError("bad-argument", f"Not a path: {path!r}.", location="path", hint=hint)
+        hint = "Give the path without a query. The version is `api_version` (--api-version), the format is `format` (--format)."
+        raise UsageError(
+            "bad-argument", f"The path must consist of names separated by `/`, without a query; got {path!r}.", location="path", hint=hint
+        )
     segments = [segment for segment in path.split("/") if segment]
     first = segments[0].lower() if segments else ""
     if first == "metadata":

@@ -185,7 +185,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         failure = error
         if error.code in (ClientCode.UNREACHABLE, ClientCode.TIMED_OUT):
             return _silent(error, where)
-    reached = _step("address", "yes", f"Something answers at {where}.")
+    reached = _step("address", "yes", f"A program responds at {where}.")
     old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # hosts before 2020 say this
     if failure is not None and failure.code not in old_host:
         return reached, _foreign(failure), None
@@ -197,30 +197,38 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
     if not isinstance(instance.get("compute"), dict) and not isinstance(instance.get("network"), dict):
-        return reached, _step("shape", "no", "A JSON object came that is no instance document: neither compute nor network is in it."), None
+        return (
+            reached,
+            _step("shape", "no", "The response is a JSON object, but not an instance document: it has neither compute nor network."),
+            None,
+        )
     vm_id = _compute(instance, "vmId")
     if _is_arc(instance):
-        return reached, _step("shape", "no", f"{ARC_AGENT} answers: the machine is known to Azure, and stands elsewhere."), None
+        return reached, _step("shape", "no", f"{ARC_AGENT} responds: the machine is registered with Azure, but runs elsewhere."), None
     versions = "no list of api-versions" if listed is None else f"{len(listed)} api-versions, the newest {max(listed, default='none')}"
-    seen = f"The answers are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
+    seen = f"The responses are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
     return reached, _step("shape", "yes", seen), vm_id
 
 
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
     """No response. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
-    shape = _step("shape", "unknown", "There was no answer to look at.")
+    shape = _step("shape", "unknown", "There was no response to inspect.")
     if error.connected:
-        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole response: {error.message}"), shape, None
+        return (
+            _step("address", "yes", f"A program accepts connections at {where}, but sends no complete response: {error.message}"),
+            shape,
+            None,
+        )
     if error.code == ClientCode.TIMED_OUT:
-        seen = f"No connection came about in time to {where}. A firewall or a container's network can do that on Azure too."
+        seen = f"No connection was established in time to {where}. A firewall or a container's network can do that on Azure too."
         return _step("address", "unknown", seen), shape, None
-    return _step("address", "no", f"Nothing answers at {where}: {error.message}"), shape, None
+    return _step("address", "no", f"Nothing responds at {where}: {error.message}"), shape, None
 
 
 def _foreign(error: ClientError) -> Step:
     """An answer that is an error: of the service in trouble, or of somebody else."""
     if error.code in _PASSING:
-        return _step("shape", "unknown", f"No answer that shows who gives it: {error.code}, {error.message}")
+        return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()
     likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
     begin = error.body[:_QUOTED].decode("utf-8", "replace")
@@ -230,7 +238,7 @@ def _foreign(error: ClientError) -> Step:
 
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
-        return _step("attested", "unknown", "No document was asked for: what answers was not seen to be the service.")
+        return _step("attested", "unknown", "No document was requested, because the responses are not the service's.")
     nonce = f"{int.from_bytes(os.urandom(8)) % 10**10:010}"
     try:
         signed = prove(client.attested_document(nonce), nonce)
@@ -240,7 +248,7 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
         outcome: Outcome = "unknown" if error.code in _UNPROVED else "no"
         return _step("attested", outcome, f"The document is refused: {error.code}, {error.message}")
     if vm_id is not None and signed.lower() != vm_id.lower():
-        return _step("attested", "no", f"The document is of another machine: {signed[:_QUOTED]}.")
+        return _step("attested", "no", f"The document belongs to another machine: {signed[:_QUOTED]}.")
     accepted = "The given check accepts a document which says" if signer is None else f"{signer} signed"
     return _step("attested", "yes", f"{accepted} that this is machine {signed[:_QUOTED]}, with the nonce {nonce}.")
 

@@ -51,10 +51,10 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
         if found == wanted:
             return Attestation(document, wanted)
     said = "no nonce that could be found" if found is None else f"the nonce {found[:40]!r}"
-    hint = "An earlier document came back, or something else answers. Ask again in a minute; never send such a document to a verifier."
+    hint = "The response is an earlier document, or another program responds. Retry in a minute. Never send such a document to a verifier."
     location = f"{operations.base_url}/metadata/attested/document"
     raise ClientError(
-        ClientCode.WRONG_NONCE, f"The document has {said}, not the one asked for.", location=location, hint=hint, status=200, body=document
+        ClientCode.WRONG_NONCE, f"The document has {said}, not the requested one.", location=location, hint=hint, status=200, body=document
     )
 
 

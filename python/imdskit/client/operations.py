@@ -77,13 +77,13 @@ class Operations:
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
-            raise UsageError("bad-argument", f"There is no format {form!r}.", location="format", hint="Known: json, text.")
+            raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Known: json, text.")
         if form == "text" and category != "instance":
-            raise UsageError("bad-argument", "Text exists below /metadata/instance only.", location="format")
+            raise UsageError("bad-argument", "The format text exists only below /metadata/instance.", location="format")
         query = {"format": form} if category == "instance" else {}
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):
-                raise UsageError("bad-argument", f"{name} is an argument of its own.", location=name)
+                raise UsageError("bad-argument", f"{name} is a separate argument.", location=name)
             query[name] = text(value, name)
         version = self._version(category) if api_version is None else text(api_version, "api_version")
         if version != NEWEST:
@@ -121,10 +121,10 @@ class Operations:
             return API_VERSION
         common = set(offered) & set(versions.API_VERSIONS)
         if not common:
-            hint = f"It knows {', '.join(offered[-3:]) or 'none'}; imdskit knows {', '.join(versions.newest(versions.API_VERSIONS))} and older."
+            hint = f"It supports {', '.join(offered[-3:]) or 'none'}; imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             place = f"{self.base_url}/metadata/versions"
             raise ClientError(
-                ClientCode.UNSUPPORTED_VERSION, "The host knows no api-version that imdskit knows.", location=place, hint=hint
+                ClientCode.UNSUPPORTED_VERSION, "The host supports no api-version that imdskit supports.", location=place, hint=hint
             )
         return max(common)
 
@@ -164,13 +164,13 @@ class Operations:
             from imdskit.protocol.attested import valid_nonce  # base64 and regular expressions: 10 ms, which `get` does without
 
             if not isinstance(nonce, str) or not valid_nonce(nonce):
-                hint = "Documented are 10 digits, and 32 letters or digits."
-                raise UsageError("bad-argument", "A nonce is 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
+                hint = "The documentation allows 10 digits, or up to 32 letters and digits."
+                raise UsageError("bad-argument", "The nonce must have 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
             parameters["nonce"] = nonce
         response = yield from self.request("/metadata/attested/document", "json", api_version, parameters)
         value = responses.parsed(response)
         if not isinstance(value, dict) or not isinstance(value.get("signature"), str) or not isinstance(value.get("encoding"), str):
-            raise responses.foreign(response, "There is no signed document in the response.")
+            raise responses.foreign(response, "The response contains no signed document.")
         return response.body
 
 
@@ -184,14 +184,14 @@ def listed(response: Response) -> tuple[str, ...]:
     value = responses.parsed(response)
     known = value.get("apiVersions") if isinstance(value, dict) else None
     if not isinstance(known, list) or not all(isinstance(version, str) for version in known):
-        raise responses.foreign(response, "There is no list of versions in the response.")
+        raise responses.foreign(response, "The response contains no list of versions.")
     return tuple(known)
 
 
 def seconds(value: float, name: str) -> float:
     """A time limit. Raises UsageError for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-        raise UsageError("bad-argument", "A time limit is more than 0 and at most 3600 seconds.", location=name)
+        raise UsageError("bad-argument", "A timeout must be more than 0 and at most 3600 seconds.", location=name)
     return value
 
 

@@ -31,12 +31,12 @@ _MICROSOFT = (
 """What pages of HTTP.sys and IIS have in them, in lower case."""
 
 _ARC_HINT = (
-    "Azure Arc answers here: this machine is not in Azure. Arc sends a token to a program that returns the content of the file which "
-    "`WWW-Authenticate` names; imdskit does not do that. Use azure-identity for such a token."
+    "Azure Arc responded, so this machine does not run on Azure. Arc sends tokens only to programs that read the file named in "
+    "`WWW-Authenticate`, which imdskit does not do. Use azure-identity instead."
 )
 
 _BY_WORDS = (
-    ("Required metadata header", "Something between this program and the service removes the header `Metadata: true`."),
+    ("Required metadata header", "Look for a proxy that removes the header `Metadata: true`."),
     ("Identity not found", "Assign a managed identity to the machine, or name one that it has by client_id, object_id or msi_res_id."),
     ("Multiple user assigned", "Name one of the machine's identities by client_id, object_id or msi_res_id."),
     ("'resource' is missing", "Say what the token is for, such as https://vault.azure.net."),
@@ -49,12 +49,15 @@ _BY_CATEGORY = {
     (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
     (400, "attested"): "Check the nonce: 1 to 32 letters and digits.",
     (400, "scheduledevents"): "An approval must name events that are still listed, by their ids. `imdskit get scheduledevents` lists them.",
-    (404, "identity"): "Has the machine a managed identity? After one is assigned, it can take minutes until the service knows.",
+    (
+        404,
+        "identity",
+    ): "Check that the machine has a managed identity. After one is assigned, it can take minutes until the service knows it.",
     (404, "attested"): "Attested documents exist from api-version 2018-10-01 on.",
-    (404, "scheduledevents"): "Scheduled events have api-versions of their own, such as 2020-07-01.",
-    (404, "loadbalancer"): "The machine is behind no load balancer, or behind one of the basic SKU, which the service does not show.",
+    (404, "scheduledevents"): "Scheduled events have separate api-versions, such as 2020-07-01.",
+    (404, "loadbalancer"): "The machine has no load balancer, or one of the basic SKU, which the service does not show.",
     (404, "versions"): "Hosts before 2020 have no list of api-versions.",
-    (404, "instance"): "Is the member younger than the api-version? Names are spelt exactly, letter case included.",
+    (404, "instance"): "Check that this api-version has the member. The letter case of names matters.",
 }
 
 _OTHERS = {400: "Check the parameters of the request.", 404: "Check the path. Not every machine has every endpoint."}
@@ -111,7 +114,7 @@ def text(response: Response) -> str:
 
 def foreign(response: Response, message: str) -> ClientError:
     """Something answered that is not the service."""
-    hint = "Something else answers at this address: a proxy, a portal, another cloud's metadata service. Look at `body`."
+    hint = "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. Inspect `body`."
     return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
@@ -124,21 +127,19 @@ def check(response: Response) -> None:
     status = response.status
     said = words(response)
     if is_gateway_error(response):
-        raise foreign(response, f"The error page of a proxy came back, with status {status}{said}.")
+        raise foreign(response, f"The response is an error page of a proxy with status {status}{said}.")
     if status == 429:
-        hint = "The service takes 5 requests a second, and 20 below /identity. Wait, then ask again."
+        hint = "The service accepts 5 requests per second, and 20 below /identity. Wait, then retry."
         raise _error(ClientCode.THROTTLED, response, f"Too many requests{said}.", hint)
     if status == 410:
-        raise _error(ClientCode.GONE, response, f"The service is being updated{said}.", "Ask again for up to 70 seconds.")
+        raise _error(ClientCode.GONE, response, f"The service is being updated{said}.", "Retry for up to 70 seconds.")
     if status >= 500:
-        raise _error(
-            ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Ask again after a second or more."
-        )
+        raise _error(ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Retry after a second or more.")
     if 300 <= status < 400:
-        message = f"Status {status} points elsewhere, and redirects are never followed."
-        raise _error(ClientCode.REDIRECTED, response, message, "The service does not redirect: something else answers at this address.")
+        message = f"Status {status} is a redirect, and redirects are never followed."
+        raise _error(ClientCode.REDIRECTED, response, message, "The service never redirects. Another program responds at this address.")
     if response.media_type == "text/html" or is_page(response.body):
-        raise foreign(response, f"A web page came back, with status {status}.")
+        raise foreign(response, f"The response is a web page with status {status}.")
     if status == 200:
         return
     if status in (400, 404):
@@ -151,7 +152,9 @@ def check(response: Response) -> None:
         raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{said}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
-        hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
+        hint = (
+            "Check whether the Metadata Security Protocol is enforced on this machine. Its agent decides which programs may send requests."
+        )
     raise _error(ClientCode.UNEXPECTED_STATUS, response, f"Status {status}{said}.", hint)
 
 
@@ -165,9 +168,9 @@ def _check_version(response: Response, said: str) -> None:
     about_version = isinstance(words, str) and ("api-version is invalid" in words or "Invalid version requested" in words)
     if not about_version and newest is None:
         return
-    hint = "Ask /metadata/versions for the versions that this machine's host knows."
+    hint = "Request /metadata/versions for the versions that this machine's host supports."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
-        hint = "The newest that this machine's host knows: " + ", ".join(newest[:10])[:_QUOTED] + "."
+        hint = "The newest that this machine's host supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
     raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{said}.", hint)
 
 
@@ -245,5 +248,5 @@ def _hint(url: str, status: int, said: str) -> str:
         if words in said:
             return hint
     if status == 400 and category == "instance" and "format=text" not in url:
-        return "A single value is given as text only: request it with format text."
+        return "The service returns single values only as text. Request it with format text."
     return _BY_CATEGORY.get((status, category)) or _OTHERS[status]

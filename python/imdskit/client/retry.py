@@ -76,7 +76,7 @@ class Policy:
         _within(self.deadline, 0.001, "deadline")
         _within(self.jitter, 0, "jitter")
         if unknown := set(self.rules) - {"updating", "gone", "throttled", "failed", "silent", "absent"}:
-            raise UsageError("bad-argument", f"There is no such kind of failure: {', '.join(sorted(map(str, unknown)))}.", location="rules")
+            raise UsageError("bad-argument", f"Unknown kinds of failure: {', '.join(sorted(map(str, unknown)))}.", location="rules")
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
 
 

@@ -82,7 +82,7 @@ def schedule(response: Response) -> Schedule:
     members = value if isinstance(value, dict) else {}
     incarnation, listed = members.get("DocumentIncarnation"), members.get("Events")
     if not isinstance(listed, list) or not all(isinstance(one, dict) and isinstance(one.get("EventId"), str) for one in listed):
-        raise responses.foreign(response, "There is no list of events in the response.")
+        raise responses.foreign(response, "The response contains no list of events.")
     return Schedule(incarnation if isinstance(incarnation, int) else None, tuple(map(_event, listed)))
 
 

@@ -83,7 +83,7 @@ class Tokens:
         """
         named = {name: text(value, name) for name, value in selectors.items() if value is not None}
         if len(named) > 1:
-            raise UsageError("bad-argument", f"More than one identity is named: {', '.join(named)}.", location=", ".join(named))
+            raise UsageError("bad-argument", f"At most one identity can be named; got {', '.join(named)}.", location=", ".join(named))
         key = tuple({"resource": text(resource, "resource"), **named}.items())
         kept, now = self._kept.get(key), self._operations.clock.now()
         if kept is None or now >= kept.expires_on - SPARE:
@@ -130,7 +130,7 @@ def parsed(response: Response, resource: str, now: int) -> Token:
         expires_on = now + left
     is_token = isinstance(secret, str) and secret.isascii() and secret.isprintable() and secret
     if not is_token or not isinstance(secret, str) or expires_on is None:
-        message = "There is no token in the response."
+        message = "The response contains no token."
         if is_token:
             found = [f"{name} is {str(members[name])[:40]!r}" for name in ("expires_on", "expires_in") if members.get(name) is not None]
             message = (

@@ -104,12 +104,12 @@ class Transport:
                 raise _timed_out(url, allowance.connected) from None
             raise _unreachable(url, _why(error.reason), allowance.connected) from None
         except http.client.IncompleteRead:
-            raise _unreachable(url, "the answer was cut off") from None
+            raise _unreachable(url, "the response was cut off") from None
         except OSError as error:
             raise _unreachable(url, _why(error), allowance.connected) from None
         except (http.client.HTTPException, ValueError) as error:
-            message = f"What came back is not HTTP: {type(error).__name__}."
-            raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Something else listens at this address.") from None
+            message = f"The response is not HTTP: {type(error).__name__}."
+            raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Another program listens at this address.") from None
 
 
 class _Allowance:
@@ -238,15 +238,15 @@ def _why(reason: object) -> str:
 
 def _too_large() -> ClientError:
     return ClientError(
-        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Something else answers at this address."
+        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Another program responds at this address."
     )
 
 
 def _timed_out(url: str, connected: bool) -> ClientError:
-    hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError(ClientCode.TIMED_OUT, "No complete answer in time.", location=url, hint=hint, connected=connected)
+    hint = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
+    return ClientError(ClientCode.TIMED_OUT, "No complete response arrived in time.", location=url, hint=hint, connected=connected)
 
 
 def _unreachable(url: str, why: str, connected: bool = True) -> ClientError:
-    hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
+    hint = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
     return ClientError(ClientCode.UNREACHABLE, f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)

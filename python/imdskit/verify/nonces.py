@@ -73,7 +73,7 @@ class NonceIssuer:
         # Octets and text are sequences, too: of int and str, which are no keys.
         if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Make one with secrets.token_bytes(32) and keep it."
-            raise UsageError("bad-argument", "At most two keys are taken, of at least 32 octets each.", location="keys", hint=hint)
+            raise UsageError("bad-argument", "`keys` must be one or two keys of at least 32 bytes each.", location="keys", hint=hint)
         self._keys = tuple(keys)
         self._lifetime = arguments.whole(lifetime, "lifetime", 0, MAX_LIFETIME)
         self._skew = arguments.whole(skew, "skew", 0, MAX_SKEW)
@@ -119,7 +119,7 @@ class NonceIssuer:
             UsageError: there is no key, or an argument is of the wrong type.
         """
         if not self._keys:
-            hint = "Give a key, or compare the nonce with the one that you have remembered."
+            hint = "Give a key, or compare the nonce with the one that you have stored."
             raise UsageError("bad-argument", "Without a key nonces cannot be told apart.", location="keys", hint=hint)
         arguments.instance(nonce, "nonce", str)
         arguments.instance(request, "request", bytes)

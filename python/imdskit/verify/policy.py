@@ -90,7 +90,7 @@ class Policy:
             UsageError: there is no such preset.
         """
         if name not in PRESETS:
-            message = f"There is no preset called {arguments.shown(name)}."
+            message = f"`preset` must be the name of a preset; got {arguments.shown(name)}."
             raise UsageError("bad-argument", message, location="preset", hint="Known: " + ", ".join(PRESETS) + ".")
         return {"online": cls.online, "offline_audit": cls.offline_audit, "legacy_sample": cls.legacy_sample}[name]()
 

@@ -144,5 +144,5 @@ def _written(value: object) -> Json:
 def _wrong(kind: type, value: Json, place: str) -> ClientError:
     """``place`` needs no escapes of RFC 6901: it is made of the service's own names and of numbers."""
     message = f"There is {type(value).__name__} where the service gives {_SAID[kind]}."
-    hint = "Something else may answer at this address; or the service has changed, and imdskit needs to be updated."
+    hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
     return ClientError(ClientCode.NOT_IMDS, message, location=place or "/", hint=hint)

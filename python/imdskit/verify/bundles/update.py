@@ -207,8 +207,8 @@ def check_link(link: Path) -> None:
     if "\0" in str(link):
         raise UsageError("bad-argument", "The path contains a NUL character.", location=str(link))
     if os.path.lexists(link) and not os.path.islink(link):
-        hint = f"Only a link can be replaced in one step. Make it one, once: mv {link} {link}.1 && ln -s {link.name}.1 {link}"
-        raise UsageError("bad-argument", "There is something else than a symbolic link to a bundle.", location=str(link), hint=hint)
+        hint = f"Only a link can be replaced atomically. Convert the folder once: mv {link} {link}.1 && ln -s {link.name}.1 {link}"
+        raise UsageError("bad-argument", "The path is not a symbolic link to a bundle.", location=str(link), hint=hint)
 
 
 def current(link: Path) -> Bundle:
@@ -265,7 +265,7 @@ def _to_disk(folder: Path) -> None:
 def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
     """Held by one update of a link at a time. The system releases it when its process ends."""
     if sys.platform == "win32":
-        hint = "Put a new folder in its place by hand; see docs/trust.md."
+        hint = "Replace the folder manually; see docs/trust.md."
         raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)
     descriptor = os.open(link.with_name(f".{link.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
