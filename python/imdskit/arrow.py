@@ -191,7 +191,7 @@ def _only(schema: Schema, name: str) -> int:
         known = ", ".join(schema.names)
         raise UsageError(
             "bad-argument",
-            f"`column` must be the name of one column; the table has {len(places)} columns {name!r}.",
+            f"The input must have exactly one column {name!r}; it has {len(places)}.",
             location=name,
             hint=f"There are: {known}.",
         )

@@ -32,8 +32,8 @@ Wrong = Callable[[Verifier], object]
         (lambda verifier: verifier.verify(DOCUMENT, at=AT, nonce=7), "`nonce` must be of type str; got 7."),
         (lambda _: Policy(clouds=()), "A policy needs at least one cloud."),
         (lambda _: Policy(skew=-1), "`policy.skew` must be a whole number from 0 to 3600; got -1."),
-        (lambda _: Policy.preset("lax"), "There is no preset called 'lax'."),
-        (lambda _: backends.get("go"), "There is no backend called 'go'."),
+        (lambda _: Policy.preset("lax"), "`preset` must be the name of a preset; got 'lax'."),
+        (lambda _: backends.get("go"), "`backend` must be the name of a backend; got 'go'."),
     ],
 )
 def test_a_mistake_of_the_caller_is_told(call: Wrong, message: str, backend: Backend) -> None:
