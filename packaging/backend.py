@@ -51,7 +51,7 @@ def _why_pure(settings: Settings) -> str | None:
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """setuptools is always there; maturin is requested only where the extension will be built."""
+    """Return maturin if the extension will be built. setuptools is always present."""
     return ["maturin>=1.9,<2"] if _why_pure(config_settings) is None else []
 
 
@@ -68,7 +68,7 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
-    """setuptools alone."""
+    """Return nothing: setuptools suffices."""
     return []
 
 
@@ -78,7 +78,7 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """As for a wheel."""
+    """Return the same as for a wheel."""
     return get_requires_for_build_wheel(config_settings)
 
 

@@ -43,7 +43,7 @@ _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud
 
 
 def find(name: str) -> Cloud:
-    """The cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
+    """Return the cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
 
     Raises:
         UsageError: no cloud has that name.

@@ -1,4 +1,4 @@
-"""What a response means: a body, or an error.
+"""Responses: from a response to a body or an error.
 
 Other programs respond at the service's address too: forgotten proxies, captive portals, other clouds. The service sends JSON, or text
 on request, and never HTML; anything else is ``not-imds``.
@@ -21,14 +21,14 @@ Json = Any
 
 ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
-"""The challenge of the agent of Azure Arc names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
+"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
     b"<h2>service unavailable</h2>",
     b"iis detailed error",
 )
-"""What pages of HTTP.sys and IIS have in them, in lower case."""
+"""Text in pages of HTTP.sys and IIS, in lower case."""
 
 _ARC_HINT = (
     "Azure Arc responded, so this machine does not run on Azure. Arc sends tokens only to programs that read the file named in "
@@ -43,7 +43,7 @@ _BY_WORDS = (
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
     ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
 )
-"""What the service says -> the hint, the first that fits; whatever the status."""
+"""Text of the service -> hint, for any status. The first match counts."""
 
 _BY_CATEGORY = {
     (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
@@ -63,18 +63,18 @@ _BY_CATEGORY = {
 _OTHERS = {400: "Check the parameters of the request.", 404: "Check the path. Not every machine has every endpoint."}
 
 _QUOTED = 200
-"""Characters of a service's own words that go into an error."""
+"""Maximum number of characters that an error quotes from a response."""
 
 
 class Response(NamedTuple):
-    """A response of the service, or of whatever listens at its address.
+    """Response of the service, or of another program at its address.
 
     Attributes:
         status: the status code.
-        media_type: of ``Content-Type``, lower case without parameters; ``""`` if there was none.
+        media_type: media type of ``Content-Type`` in lower case, without parameters; ``""`` if there is none.
         body: the whole body.
         url: the requested URL, for errors.
-        retry_after: seconds that ``Retry-After`` asks to wait, or None.
+        retry_after: seconds in ``Retry-After``, or None.
         challenge: value of ``WWW-Authenticate``, or ``""``.
     """
 
@@ -87,10 +87,10 @@ class Response(NamedTuple):
 
 
 def parsed(response: Response) -> Json:
-    """The JSON object or array of a good response.
+    """Return the JSON object or array of a successful response.
 
     Raises:
-        ClientError: the response is an error, or no JSON.
+        ClientError: the response is an error, or not JSON.
     """
     check(response)
     value = _json(response.body)
@@ -100,10 +100,10 @@ def parsed(response: Response) -> Json:
 
 
 def text(response: Response) -> str:
-    """The text of a good response.
+    """Return the text of a successful response.
 
     Raises:
-        ClientError: the response is an error, or no text.
+        ClientError: the response is an error, or not text.
     """
     check(response)
     try:
@@ -113,16 +113,16 @@ def text(response: Response) -> str:
 
 
 def foreign(response: Response, message: str) -> ClientError:
-    """Something answered that is not the service."""
+    """Return the error for a response of another program."""
     hint = "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. Inspect `body`."
     return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
 def check(response: Response) -> None:
-    """Return if the status is 200 and the body is no web page.
+    """Raise the error of a response, unless its status is 200 and its body is not a web page.
 
     Raises:
-        ClientError: with the code that the status stands for.
+        ClientError: with the code for the status.
     """
     status = response.status
     said = words(response)
@@ -159,7 +159,7 @@ def check(response: Response) -> None:
 
 
 def _check_version(response: Response, said: str) -> None:
-    """The service of today answers 400 with a list of versions, that of 2017 to 2020 a 404 in these words (spec of errors, recordings)."""
+    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404 (recordings)."""
     body = _json(response.body)
     if not isinstance(body, dict):
         return
@@ -175,7 +175,7 @@ def _check_version(response: Response, said: str) -> None:
 
 
 def words(response: Response) -> str:
-    """Return what the service itself says of an error, to be put behind a sentence: on one line, without control characters; ``""`` for a page."""
+    """Return the service's own error text for the end of a sentence: one line without control characters; ``""`` for a web page."""
     if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""
     try:
@@ -199,10 +199,10 @@ def words(response: Response) -> str:
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a failure that usually passes is the error page of something in between, which does not get better.
+    """Return whether a response with a transient status is a proxy's error page, so that a retry is useless.
 
-    The service and the host's web server send no HTML with these statuses, except the pages that a web server of Microsoft's shows while nothing
-    runs behind it. They are no gateway either: 502 and 504 without the service's JSON are a proxy's (Azure/azure-sdk-for-js#20223).
+    With these statuses, the service and the host's web server send no HTML, except for the pages of Microsoft's web server while the service is
+    down. Neither is a gateway: 502 and 504 without the service's JSON come from a proxy (Azure/azure-sdk-for-js#20223).
     """
     if response.status not in (408, 410, 429) and response.status < 500:
         return False
@@ -222,7 +222,7 @@ def is_page(body: bytes) -> bool:
 
 
 def _json(body: bytes) -> Json:
-    """The value, or None for what is no JSON; the service never sends ``null``."""
+    """Return the JSON value, or None for anything else. The service never sends ``null``."""
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -239,9 +239,9 @@ def _hint(url: str, status: int, said: str) -> str:
     """Return what to do about a response.
 
     Args:
-        url: that was requested.
+        url: the requested URL.
         status: 400 or 404.
-        said: the service's own words, or ``""``.
+        said: error text of the service, or ``""``.
     """
     category = address.category_of(url)
     for words, hint in _BY_WORDS:
