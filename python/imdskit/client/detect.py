@@ -39,7 +39,7 @@ _QUOTED = 60
 SOURCES: Mapping[str, str] = {
     "chassis": "the asset tag that cloud-init (issue 2911), crmsh, subscription-manager and ubuntu-pro-client compare with; not documented by Azure",
     "address": 'IMDS documentation, "Access Azure Instance Metadata Service"; that silence is no proof of absence: reports of users',
-    "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; what other clouds and proxies answer instead: reports of users',
+    "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; responses of other clouds and proxies: reports of users',
     "attested": 'IMDS documentation, "Attested data": signed, with the nonce that was just made',
 }
 """Step -> source of its rule."""

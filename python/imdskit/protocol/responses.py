@@ -127,7 +127,7 @@ IDENTITY_NO_METADATA_HEADER = Answer(
     400,
     identity_error("invalid_request", "Required metadata header not specified"),
     _O,
-    "Azure/azure-sdk-for-js#11369: 88 octets",
+    "Azure/azure-sdk-for-js#11369: 88 bytes",
 )
 IDENTITY_NO_RESOURCE = Answer(
     "identity-no-resource",
@@ -141,7 +141,7 @@ IDENTITY_NOT_ASSIGNED = Answer(
     400,
     identity_error("invalid_request", "Identity not found"),
     _O,
-    "recordings of 2022 and 2023: 68 octets",
+    "recordings of 2022 and 2023: 68 bytes",
 )
 IDENTITY_AMBIGUOUS = Answer(
     "identity-ambiguous",
@@ -179,7 +179,7 @@ IDENTITY_TOO_MANY = Answer(
     429,
     identity_error("invalid_request", "Temporarily throttled, too many requests"),
     _O,
-    "Azure/azure-sdk-for-net#39574: 90 octets",
+    "Azure/azure-sdk-for-net#39574: 90 bytes",
 )
 IDENTITY_FORBIDDEN = Answer(
     "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _I, "interface description for `error`; the rest inferred"
@@ -243,7 +243,7 @@ HOST_BAD_REQUEST = Answer(
     b"    <Details></Details>\n"
     b"</Error>\n",
     _I,
-    "status, headers and length of 323 octets recorded in 2025; the text was never seen",
+    "status, headers and length of 323 bytes recorded in 2025; the text was never seen",
     XML,
     HOST_SERVER,
 )
@@ -373,7 +373,7 @@ def failure(status: int, category: str | None, text: bool = False) -> Answer:
         return answer
     phrase = _PHRASES.get(status, "Error")
     body = identity_error(phrase.lower().replace(" ", "_"), phrase) if category == "identity" else spaced(phrase)
-    return Answer(f"status-{status}", status, body, Evidence.INFERRED, "like the other answers")
+    return Answer(f"status-{status}", status, body, Evidence.INFERRED, "like the other responses")
 
 
 def host_failure(status: int) -> Answer:

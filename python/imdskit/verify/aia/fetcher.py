@@ -170,7 +170,7 @@ class AiaFetcher:
                 return self._transport.get(target, address, limit=MAX_BYTES, timeout_ns=self._left(deadline))
             except OSError as error:
                 reason = str(error)
-        raise FetchError("unreachable", f"No answer: {reason}.", location=target.host)
+        raise FetchError("unreachable", f"No response: {reason}.", location=target.host)
 
     def _left(self, deadline: int) -> int:
         left = deadline - self._clock.monotonic_ns()

@@ -68,7 +68,7 @@ class HttpTransport:
                 incoming = _Incoming(connection, limit + HEAD_BYTES, self._clock, deadline)
                 return _answer(incoming, target, limit)
         except TimeoutError:
-            raise FetchError("timed-out", "No answer in time.", location=target.host) from None
+            raise FetchError("timed-out", "No response in time.", location=target.host) from None
 
 
 def _request(target: Target) -> bytes:
