@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from prose import wrap
+
 from imdskit import errors
 from imdskit.codes import FAMILIES, Code
 from imdskit.errors import ClientError, DerError, ImdskitError
@@ -19,7 +21,8 @@ HEAD = """# Why a document is refused
 A verifier reports the first failure in this order. The code in the heading is stable: `VerificationError.code`, and `reason` in JSON.
 `VerificationError.to_json()` returns `reason`, `stage`, `location`, `message`, `detail` and `hint`, as `imdskit verify --json` writes them.
 `imdskit explain CODE` says the same. At the end are the [codes of all other errors](#other-codes).
-`python3 tests/test_errors_page.py` writes this page; a test holds it equal to `python/imdskit/reasons.py` and `python/imdskit/codes.py`.
+`PYTHONPATH=python:tests/support python3 tests/test_errors_page.py` writes this page; a test
+compares it with `python/imdskit/reasons.py` and `python/imdskit/codes.py`.
 """
 
 OTHERS = """
@@ -43,7 +46,7 @@ def render() -> str:
     for error, codes in FAMILIES.items():
         rows = [f"| `{code}` | {code.sentence} {code.hint} |\n" for code in codes]
         parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n\n| code | |\n|---|---|\n", *rows]
-    return "".join(parts)
+    return wrap("".join(parts))
 
 
 def test_the_page_is_what_the_code_says() -> None:
