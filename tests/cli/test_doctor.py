@@ -77,7 +77,7 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
         (["--at", "0001-01-01"], 1, "early"),
         (["--days", "36501"], 2, "must be a number of days"),
         (["--days", "-1"], 2, ""),
-        (["--cloud", "moon"], 2, "There is no cloud"),
+        (["--cloud", "moon"], 2, "must be the name of a cloud; got 'moon'"),
         (["--bundle", "nowhere"], 2, "bad-bundle"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -72,7 +72,7 @@ CASES = [
     ("unshare", errno.EPERM, {"self/uid_map": ""}, "maps no user", "unshare --map-current-user"),
     ("maps", errno.ENOENT, None, "/proc is not mounted", "mount -t proc proc /proc"),
     ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS", ""),
-    ("hosts", errno.ENOENT, {}, "no file /etc/hosts", "--map-host"),
+    ("hosts", errno.ENOENT, {}, "file /etc/hosts does not exist", "--map-host"),
     ("unshare", errno.EPERM, {}, "No known cause", "as root"),
 ]
 
