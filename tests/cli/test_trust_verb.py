@@ -82,7 +82,7 @@ def test_a_document_of_strangers_brings_nothing(run: Run, link: Path, document: 
     link.unlink()
     status, out, err = run("trust", "update", "--bundle", link, "--document", document, "--json")
     assert (status, out) == (2, "")
-    assert err.startswith("error: bad-intermediate: No path leads from it to an anchor of the bundle: ")
+    assert err.startswith("error: bad-intermediate: No path leads from the certificate to an anchor of the bundle: ")
     assert not link.exists()
 
 

@@ -27,10 +27,10 @@ Wrong = Callable[[Verifier], object]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda verifier: verifier.verify(DOCUMENT, at=datetime(2026, 11, 23)), "The time `at` has no zone."),
+        (lambda verifier: verifier.verify(DOCUMENT, at=datetime(2026, 11, 23)), "`at` must have a time zone."),
         (lambda verifier: verifier.verify(7, at=AT), "`document` must be bytes or str; got 7."),
         (lambda verifier: verifier.verify(DOCUMENT, at=AT, nonce=7), "`nonce` must be of type str; got 7."),
-        (lambda _: Policy(clouds=()), "A policy needs at least one cloud."),
+        (lambda _: Policy(clouds=()), "`clouds` must contain at least one cloud."),
         (lambda _: Policy(skew=-1), "`policy.skew` must be a whole number from 0 to 3600; got -1."),
         (lambda _: Policy.preset("lax"), "`preset` must be the name of a preset; got 'lax'."),
         (lambda _: backends.get("go"), "`backend` must be the name of a backend; got 'go'."),

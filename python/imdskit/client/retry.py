@@ -29,7 +29,7 @@ LONGEST = 24 * 60 * 60
 
 def _within(number: float, least: float, name: str) -> None:
     if isinstance(number, bool) or not isinstance(number, int | float) or not least <= number <= LONGEST:
-        raise UsageError("bad-argument", f"A number from {least} to {LONGEST} is needed.", location=name)
+        raise UsageError("bad-argument", f"`{name}` must be a number from {least} to {LONGEST}; got {number!r:.40}.", location=name)
 
 
 @dataclass(frozen=True, slots=True)

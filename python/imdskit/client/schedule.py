@@ -127,7 +127,9 @@ class EventFollower:
     ) -> None:
         for name, number, most in (("poll", poll, 3600), ("patience", patience, 86400)):
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
-                raise UsageError("bad-argument", f"Not a number of seconds from 0 to {most}.", location=name)
+                raise UsageError(
+                    "bad-argument", f"`{name}` must be a number of seconds from 0 to {most}; got {number!r:.40}.", location=name
+                )
         self._operations = operations
         self._api_version = None if api_version is None else text(api_version, "api_version")
         self._poll = max(poll, 0.2)  # the service accepts five requests per second
@@ -189,7 +191,7 @@ def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
         UsageError: there is no id, or an id is not text.
     """
     if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:
-        raise UsageError("bad-argument", f"Not 1 to {MAX_EVENTS} events.", location="ids")
+        raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
     target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
     yield from send_with_retries(target, "scheduledevents", operations.settings(), body)

@@ -100,11 +100,16 @@ class NonceIssuer:
         arguments.instance(request, "request", bytes)
         if not self._keys:
             if request:
-                raise UsageError("bad-argument", "Only a bound nonce can be tied to a request.", location="request", hint="Give a key.")
+                raise UsageError(
+                    "bad-argument",
+                    "`request` needs a key, because only a nonce with a key can be bound to it.",
+                    location="request",
+                    hint="Give a key.",
+                )
             return _text(self._random(_OCTETS))
         now = self._clock.now()
         if not 0 <= now < 1 << 8 * _TIME:
-            raise UsageError("bad-argument", "The clock is outside of 1970 to 2106.", location="clock")
+            raise UsageError("bad-argument", "The clock must be between the years 1970 and 2106.", location="clock")
         head = now.to_bytes(_TIME, "big") + self._random(_SALT)
         return _text(head + _tag(self._keys[0], head, request))
 
@@ -120,7 +125,9 @@ class NonceIssuer:
         """
         if not self._keys:
             hint = "Give a key, or compare the nonce with the one that you have stored."
-            raise UsageError("bad-argument", "Without a key nonces cannot be told apart.", location="keys", hint=hint)
+            raise UsageError(
+                "bad-argument", "`check` needs a key, because a random nonce does not show who issued it.", location="keys", hint=hint
+            )
         arguments.instance(nonce, "nonce", str)
         arguments.instance(request, "request", bytes)
         octets = base64.b32decode(nonce.upper()) if _FORM.fullmatch(nonce) else bytes(_OCTETS)

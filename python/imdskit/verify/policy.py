@@ -51,12 +51,12 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not arguments.items(self.clouds, "policy.clouds", Cloud):
-            raise UsageError("bad-argument", "A policy needs at least one cloud.", location="policy.clouds")
+            raise UsageError("bad-argument", "`clouds` must contain at least one cloud.", location="policy.clouds")
         for cloud in self.clouds:
             if not all(isinstance(text, str) and text for text in cloud[:3]):
                 raise arguments.mistake("policy.clouds", "clouds with a name, an environment and a domain", cloud)
         if len({cloud.name for cloud in self.clouds}) < len(self.clouds):
-            raise UsageError("bad-argument", "Two clouds have the same name.", location="policy.clouds")
+            raise UsageError("bad-argument", "`clouds` must not contain two clouds of the same name.", location="policy.clouds")
         check_settings(self, "policy")
 
     @classmethod

@@ -317,7 +317,7 @@ class Verifier(ForkAware):
         elif isinstance(at, datetime):
             if at.utcoffset() is None:
                 hint = "Use datetime(..., tzinfo=timezone.utc)."
-                raise UsageError("bad-argument", f"The time `{name}` has no zone.", location=name, hint=hint)
+                raise UsageError("bad-argument", f"`{name}` must have a time zone.", location=name, hint=hint)
             return (at - _EPOCH) // _SECOND
         if type(at) is int and 0 <= at <= LAST_SECOND:
             return at

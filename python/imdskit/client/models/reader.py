@@ -142,6 +142,6 @@ def _written(value: object) -> Json:
 
 def _wrong(kind: type, value: Json, place: str) -> ClientError:
     """Return the error. ``place`` needs no escapes (RFC 6901), because it contains only names of the service and numbers."""
-    message = f"There is {type(value).__name__} where the service gives {_SAID[kind]}."
+    message = f"The response contains {type(value).__name__} where the service sends {_SAID[kind]}."
     hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
     return ClientError(ClientCode.NOT_IMDS, message, location=place or "/", hint=hint)

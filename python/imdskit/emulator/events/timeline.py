@@ -245,7 +245,7 @@ class Events:
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:
-                raise wrong(f"There are {MOST} events already.")
+                raise wrong(f"The machine already has {MOST} events, the maximum.")
             now = self._clock.now()
             event_id = self._seeded.uuid(f"event {self._made}").upper()
             self._made += 1

@@ -68,7 +68,7 @@ class RedisStore:
             return False
         if answer is True or answer in ("OK", b"OK"):
             return True
-        hint = "Hand in a plain client, not a pipeline or an asynchronous one."
+        hint = "Pass a plain client, not a pipeline or an asynchronous one."
         raise StoreError("store-broken", f"The client responded with {type(answer).__name__}.", location="redis", hint=hint)
 
 
