@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny clean
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -45,7 +45,7 @@ test: native
 # Every line and branch of the verifier: its tests alone, in processes that coverage follows.
 coverage: native
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py tests/cli/test_trust_verb.py tests/cli/test_batch.py tests/cli/test_signed_content.py $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto -q tests/asn1 tests/backends tests/pki tests/verify tests/vectors tests/arrow tests/cli/test_doctor.py tests/cli/test_verify_verb.py tests/cli/test_trust_verb.py tests/cli/test_batch.py tests/cli/test_batch_times.py tests/cli/test_signed_content.py $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -71,12 +71,20 @@ clients: setup
 	$(BIN)/python tests/clients/run.py --emulator $(BIN)/python --clients .venv-clients/bin/python $(CLIENTS_ARGS)
 	PYTHONPATH=python .venv-clients/bin/python -m pytest -c /dev/null --rootdir examples/testing -p no:cacheprovider -p imdskit.pytest_plugin -n 2 examples/testing
 
-# Programs that know no address but 169.254.169.254, inside `imdskit run`; needs Debian for three of them.
+# Programs that know no address but 169.254.169.254, inside `imdskit run`. Three are fetched from Debian, AzCopy from npm; facter and ohai run if installed.
 run-clients:
 	tests/clients/fetch_debian.sh build/debian
+	mkdir -p build/npm
+	cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc build/npm/
+	npm ci --silent --prefix build/npm
+	chmod +x build/npm/node_modules/@azure-tools/azcopy-linux/dist/bin/*
 	$(PYTHON) -m venv .venv-run-clients
 	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
-	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian $(CLIENTS_ARGS)
+	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian --npm build/npm $(CLIENTS_ARGS)
+
+# The client scripts of the shared data, at 169.254.169.254; needs root. CLIENTS_ARGS="--install" installs their programs first: 7 GB, half an hour.
+shared-clients: setup
+	$(BIN)/python tests/clients/shared_scripts.py $(CLIENTS_ARGS)
 
 # The published interface descriptions, put to the emulator by schemathesis.
 swagger: setup
@@ -156,6 +164,10 @@ tsan:
 # Licences, sources and doubles of the crates. Needs cargo-deny; `cargo deny check advisories` needs the network besides.
 deny:
 	cargo deny --locked check bans licenses sources
+
+# Whether the two crates that can be published are complete: each is packed, unpacked and built from that. Needs the registry of crates.
+crates:
+	cargo package --quiet --locked --allow-dirty -p imdskit-multibuffer -p imdskit-core
 
 # Comparators of rust/fuzz, each with FUZZ_SECONDS (60) of coverage-guided input. Needs cargo-fuzz and a nightly toolchain.
 cargo-fuzz:

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+
+from certificates import DAY, Made, basic, dns_names, identifiers, issuers_at, make, usage  # after the path
+from malformed import RSA, SHA256, signed_data, signer_info
+
+from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Setup
 from imdskit.protocol import attested
@@ -26,24 +33,12 @@ DOMAIN = "metadata.azure.com"
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A certificate and its key."""
-
-    certificate: x509.Certificate
-    key: rsa.RSAPrivateKey
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.DER)
-
-
-@dataclass(frozen=True)
 class Chain:
     """Root, intermediate and one leaf."""
 
-    root: Pair
-    intermediate: Pair
-    leaf: Pair
+    root: Made
+    intermediate: Made
+    leaf: Made
 
     @property
     def setup(self) -> Setup:
@@ -61,7 +56,7 @@ def chain() -> Chain:
     return Chain(root, intermediate, leaf(intermediate))
 
 
-def leaf(issuer: Pair, key: rsa.RSAPrivateKey | None = None) -> Pair:
+def leaf(issuer: Made, key: rsa.RSAPrivateKey | None = None) -> Made:
     """A new leaf for the metadata service, with a new key unless one is given."""
     return _certificate(f"westeurope.{DOMAIN}", issuer, 2048, authority=False, key=key)
 
@@ -81,89 +76,46 @@ def documents(of: Chain, count: int, *, whole: bool = False, lengths: int = 1, p
         "subscriptionId": "11111111-2222-4333-8444-555555555555",
         "sku": "22_04-lts-gen2",
     }
-    sha256 = _algorithm("2.16.840.1.101.3.4.2.1")
     sid = der.sequence(of.leaf.certificate.issuer.public_bytes(), der.integer(of.leaf.certificate.serial_number))
     scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32) if pss else padding.PKCS1v15()
-    algorithm = _pss() if pss else _algorithm("1.2.840.113549.1.1.1")
+    algorithm = _pss() if pss else RSA
     for number in range(count):
         facts["sku"] = "22_04-lts-gen2" + "x" * (number % lengths)
         content = attested.content(facts, "2021-02-01", AT - 60, f"{number:010}")
         signature = of.leaf.key.sign(content, scheme, hashes.SHA256())
-        signer = der.sequence(der.integer(1), sid, sha256, algorithm, der.octet_string(signature))
-        signed = der.sequence(
-            der.integer(1),
-            der.set_of(sha256),
-            der.sequence(der.oid("1.2.840.113549.1.7.1"), der.explicit(0, der.octet_string(content))),
-            der.explicit(0, of.leaf.der + (of.intermediate.der if whole else b"")),
-            der.set_of(signer),
+        yield base64.b64encode(
+            signed_data(
+                signer_info(signature, sid=sid, algorithm=algorithm),
+                content=der.explicit(0, der.octet_string(content)),
+                certificates=der.explicit(0, of.leaf.der + (of.intermediate.der if whole else b"")),
+            )
         )
-        yield base64.b64encode(der.sequence(der.oid("1.2.840.113549.1.7.2"), der.explicit(0, signed)))
-
-
-def _algorithm(oid: str) -> bytes:
-    return der.sequence(der.oid(oid), der.null())
 
 
 def _pss() -> bytes:
     """RSASSA-PSS with SHA-256, MGF1 with SHA-256 and 32 bytes of salt (RFC 4055 section 3.1)."""
-    sha256 = _algorithm("2.16.840.1.101.3.4.2.1")
-    mask = der.sequence(der.oid("1.2.840.113549.1.1.8"), sha256)
-    members = der.explicit(0, sha256), der.explicit(1, mask), der.explicit(2, der.integer(32))
-    return der.sequence(der.oid("1.2.840.113549.1.1.10"), der.sequence(*members))
+    mask = der.sequence(der.oid(oids.MGF1), SHA256)
+    members = der.explicit(0, SHA256), der.explicit(1, mask), der.explicit(2, der.integer(32))
+    return der.sequence(der.oid(oids.RSASSA_PSS), der.sequence(*members))
 
 
-def _certificate(name: str, issuer: Pair | None, bits: int, *, authority: bool, key: rsa.RSAPrivateKey | None = None) -> Pair:
-    key = key or rsa.generate_private_key(public_exponent=65537, key_size=bits)
+def _certificate(name: str, issuer: Made | None, bits: int, *, authority: bool, key: rsa.RSAPrivateKey | None = None) -> Made:
+    own = key or rsa.generate_private_key(public_exponent=65537, key_size=bits)
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "imdskit"), x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = datetime.fromtimestamp(AT, UTC) - timedelta(days=30)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=365))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(_usage(authority=authority), critical=True)
-    )
+    identifier, of_issuer = identifiers(own, issuer.key if issuer else own)
+    signs = ("key_cert_sign", "crl_sign") if authority else ("key_encipherment",)
+    extensions = [identifier, basic(authority), usage("digital_signature", *signs)]
     if issuer:
-        for extension in _of_subordinates(issuer):
-            builder = builder.add_extension(extension, critical=False)
+        lists = x509.UniformResourceIdentifier("http://www.example.com/pkiops/crl/bench-issuing.crl")
+        extensions += [
+            of_issuer,
+            *issuers_at("http://www.example.com/pkiops/certs/bench-issuing.crt"),
+            (x509.CRLDistributionPoints([x509.DistributionPoint([lists], None, None, None)]), False),
+            (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.2"), None)]), False),
+        ]
     if not authority:
-        names = [x509.DNSName(name), x509.DNSName(DOMAIN)]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        builder = builder.add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
-        )
+        purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         # What stands here in real leaves is a list of signed certificate timestamps, of some 370 octets.
-        timestamps = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
-        builder = builder.add_extension(x509.UnrecognizedExtension(timestamps, b"\x04\x82\x01\x6e" + os.urandom(366)), critical=False)
-    return Pair(builder.sign(issuer.key if issuer else key, hashes.SHA384()), key)
-
-
-def _of_subordinates(issuer: Pair) -> list[x509.ExtensionType]:
-    identifier = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    address = x509.UniformResourceIdentifier("http://www.example.com/pkiops/certs/bench-issuing.crt")
-    lists = x509.UniformResourceIdentifier("http://www.example.com/pkiops/crl/bench-issuing.crl")
-    return [
-        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
-        x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, address)]),
-        x509.CRLDistributionPoints([x509.DistributionPoint([lists], None, None, None)]),
-        x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.2"), None)]),
-    ]
-
-
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=not authority,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
+        timestamps = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2"), b"\x04\x82\x01\x6e" + os.urandom(366))
+        extensions += [dns_names(name, DOMAIN), (x509.ExtendedKeyUsage(purposes), False), (timestamps, False)]
+    return make(subject, issuer, extensions, valid=(AT - 30 * DAY, AT + 335 * DAY), own=own, digest=hashes.SHA384())

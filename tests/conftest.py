@@ -50,6 +50,17 @@ def backend(request: pytest.FixtureRequest) -> Backend:
         pytest.skip(NO_NATIVE)
 
 
+@pytest.fixture(scope="session")
+def native(request: pytest.FixtureRequest) -> Backend:
+    """The Rust backend."""
+    try:
+        return backends.get("rust")
+    except BackendError as error:
+        if request.config.getoption("--require-native"):
+            pytest.fail(str(error))
+        pytest.skip(NO_NATIVE)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     for why in (NO_SHARED, NO_NATIVE):

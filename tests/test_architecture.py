@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     | BASE,
     "imdskit.emulator": {"imdskit.emulator", "imdskit.backends", "imdskit.asn1", "imdskit.protocol"} | BASE,
     "imdskit.attestation_service": {"imdskit.attestation_service", "imdskit.verify", "imdskit.backends", "imdskit.strict_json"} | BASE,
-    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.emulator.addresses", "imdskit.protocol"} | BASE,
+    "imdskit.emulator.http": {"imdskit.emulator.http", "imdskit.emulator.public_addresses", "imdskit.protocol"} | BASE,
     "imdskit.emulator.json_input": {"imdskit.errors"},
     "imdskit.emulator.scenario": {"imdskit.emulator.scenario", "imdskit.emulator.json_input", "imdskit.protocol"} | BASE,
     "imdskit.emulator.machine": {"imdskit.emulator.machine", "imdskit.emulator.scenario", "imdskit.backends", "imdskit.protocol"} | BASE,
@@ -93,8 +94,8 @@ ONLY_IN: dict[str, set[str]] = {
     "http.client": {"imdskit.client.transport"},
     "imdskit.verify.aia.transport": {"imdskit.verify.aia.fetcher"},
     "sqlite3": {"imdskit.verify.stores.sqlite"},
-    "socketserver": {"imdskit.emulator.http.server", "imdskit.attestation_service.development"},
-    "wsgiref": {"imdskit.attestation_service.development"},
+    "socketserver": {"imdskit.emulator.http.server", "imdskit.attestation_service.development_server"},
+    "wsgiref": {"imdskit.attestation_service.development_server"},
     "imdskit.attestation_service.wsgi": set(),
     "imdskit._native": {"imdskit.backends.rust"},
     "time": {"imdskit.clock"},
@@ -211,13 +212,15 @@ def test_few_imports_are_inside_functions() -> None:
     assert len(late) < 20, late
 
 
-TOO_LONG = {
-    "tests/backends/hostile.py",
-    "tests/cli/test_batch.py",
-    "tests/verify/test_forks.py",
-    "tests/verify/test_aia.py",
-}
-"""Files that are still to be split. The test fails if one of them has been."""
+def test_the_page_names_what_exists_and_every_folder() -> None:
+    root = PACKAGE.parent.parent
+    page = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    files = [path for folder in ("python", "tests") for path in (root / folder).rglob("*.py")]
+    named = re.findall(r"[\w/]+\.py\b", page)
+    assert len(named) > 50
+    assert not [name for name in named if not any(path.match(name) for path in files)]
+    folders = [path.parent.name for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE]
+    assert not [folder for folder in folders if not re.search(rf"\b{folder}/", page)]
 
 
 def test_no_file_is_longer_than_500_lines() -> None:
@@ -226,4 +229,4 @@ def test_no_file_is_longer_than_500_lines() -> None:
     sources = [path for folder in folders for suffix in ("py", "rs", "pyi") for path in (root / folder).rglob(f"*.{suffix}")]
     assert len(sources) > 200
     long = {path.relative_to(root).as_posix() for path in sources if path.read_bytes().count(b"\n") > 500 and "target" not in path.parts}
-    assert long == TOO_LONG
+    assert not long

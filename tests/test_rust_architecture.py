@@ -62,3 +62,15 @@ def test_rust_modules_are_used_by_whole_paths() -> None:
         if re.match(r"(pub(\(crate\))? )?use super\b", line) or "use crate::{" in line
     ]
     assert not wrong
+
+
+def test_a_python_counterpart_exists_and_libraries_have_the_same_place() -> None:
+    found = {}
+    for path in sorted((RUST / "core" / "src").rglob("*.rs")):
+        if counterpart := re.search(r"// Python counterpart: `([\w/]+)\.py`", path.read_text(encoding="utf-8")):
+            found[path.relative_to(RUST / "core" / "src").with_suffix("").as_posix()] = counterpart[1]
+    assert len(found) > 25
+    package = RUST.parent / "python" / "imdskit"
+    assert not [name for name in found.values() if not (package / f"{name}.py").is_file()]
+    moved = {rust: python for rust, python in found.items() if python.startswith(("pki/", "asn1/")) and rust != python}
+    assert moved == {"asn1/der": "asn1/reader"}

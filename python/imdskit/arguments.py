@@ -17,13 +17,15 @@ from imdskit.errors import UsageError
 T = TypeVar("T")
 
 MAX_THREADS = 1024
+LARGEST = 2**63 - 1
 _SHOWN = 60
 
 
-def whole(value: object, name: str, least: int, most: int) -> int:
+def whole(value: object, name: str, least: int, most: int = LARGEST) -> int:
     """Return ``value`` if it is an ``int`` (not a ``bool``) between ``least`` and ``most``, both included."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise mistake(name, f"a whole number from {least} to {most}", value)
+        bounds = f" from {least} to {most}" if most < LARGEST else f", {least} or more" if least > -LARGEST else ""
+        raise mistake(name, f"a whole number{bounds}", value)
     return value
 
 

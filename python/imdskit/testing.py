@@ -46,14 +46,17 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
 
     Args:
         url: base address of an emulator.
-        current: current variables. ``NO_PROXY`` is extended.
+        current: current variables. ``NO_PROXY`` and ``no_proxy`` are extended.
 
     Returns:
         name -> value; None for a variable that must not be set.
     """
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
-    around = {name: f"{current[name]},{direct}" if current.get(name) else direct for name in ("NO_PROXY", "no_proxy")}
+    names = ("NO_PROXY", "no_proxy")
+    # Programs differ in which of the two they read first, so a value of either alone is in both.
+    kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
+    around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
         "AZURE_POD_IDENTITY_AUTHORITY_HOST": url,
         "ARM_MSI_ENDPOINT": f"{url}/metadata/identity/oauth2/token",

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from imdskit.attestation_service import Application, Settings
-from imdskit.attestation_service.development import DevelopmentServer
+from imdskit.attestation_service.development_server import DevelopmentServer
 from imdskit.verify import NonceStore
 
 

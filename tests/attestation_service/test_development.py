@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imdskit.attestation_service.development import DevelopmentServer
+from imdskit.attestation_service.development_server import DevelopmentServer
 
 from .conftest import Service
 

@@ -1,6 +1,6 @@
 """Run by test_growth.py in a process of its own: what a batch of so many documents costs.
 
-    python grow.py VECTORS NUMBER [THREADS] [refused]
+    python grow.py NUMBER [THREADS] [refused]
 
 Prints one JSON object: octets that the process holds more once the verdicts stand (``held``), that it held more at its worst (``peak``), and
 seconds of processor time (``seconds``). The documents share their octets, so that nothing but results can grow; the list of them is made before.
@@ -15,25 +15,20 @@ import sys
 from pathlib import Path
 from time import process_time
 
+from attested_vectors import AT, CASES, setup_of
+
 from imdskit import backends
-from imdskit.backends.contract import Setup
 
 
-def main(vectors: str, number: int, threads: int, *, refused: bool) -> dict[str, float]:
-    setting, *cases = (json.loads(line) for line in Path(vectors).read_text(encoding="ascii").splitlines())
-    case = next(case for case in cases if case["expected"] == "accept" and not {"at", "nonce", "intermediates", "crls"} & case.keys())
+def main(number: int, threads: int, *, refused: bool) -> dict[str, float]:
+    case = next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce", "intermediates", "crls"} & case.keys())
     document = base64.b64decode(case["document"])
-    setup = Setup(
-        anchors=tuple(map(base64.b64decode, setting["anchors"])),
-        intermediates=tuple(map(base64.b64decode, setting["intermediates"])),
-        names=tuple((domain, domain) for domain in setting["names"]),
-    )
-    checker = backends.get("rust").checker(setup)
+    checker = backends.get("rust").checker(setup_of({}))
     documents = [document, document[: len(document) // 2] if refused else document] * (number // 2)
-    assert len(checker.check_many(documents[:4096], setting["at"], threads)) == min(number, 4096)
+    assert len(checker.check_many(documents[:4096], AT, threads)) == min(number, 4096)
     held, peak = status("VmRSS"), status("VmHWM")
     start = process_time()
-    verdicts = checker.check_many(documents, setting["at"], threads)
+    verdicts = checker.check_many(documents, AT, threads)
     seconds = process_time() - start
     assert sum(not hasattr(verdict, "content") for verdict in (verdicts[0], verdicts[number // 2 + 1], verdicts[-1])) == 2 * refused
     return {"held": status("VmRSS") - held, "peak": status("VmHWM") - peak, "seconds": seconds}
@@ -46,4 +41,4 @@ def status(name: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), refused="refused" in sys.argv[4:])))
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]), refused="refused" in sys.argv[3:])))

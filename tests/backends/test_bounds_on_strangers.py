@@ -25,23 +25,11 @@ from imdskit.reasons import Reason
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hostile import (
-    AUTHORITY,
-    NOW,
-    SHAPES,
-    called,
-    certificate,
-    extension,
-    in_sid,
-    key,
-    message,
-    name,
-    sign,
-    signer_info,
-    spent,
-    spki_of,
-    tower,
-)
+from hostile.building import NOW, SHAPES, certificate, key, message, sign, signer_info, spki_of
+from hostile.measuring import spent
+from hostile.messages import in_sid
+from hostile.paths import tower
+from malformed import AUTHORITY, called, extension, name
 
 UTF8, PRINTABLE, BMP = 0x0C, 0x13, 0x1E
 

@@ -9,35 +9,14 @@ from time import process_time
 from typing import Any
 
 import pytest
-from attested_vectors import CASES, SETTING
+from attested_vectors import CASES, SETTING, setup_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imdskit import backends
 from imdskit.backends.contract import Backend, Checker, Columns, Setup, Signed
-from imdskit.errors import BackendError, TrustError, VerificationError
+from imdskit.errors import TrustError, VerificationError
 from imdskit.reasons import Reason
-
-"""The documents of tests/vectors, with one defect each."""
-
-
-@pytest.fixture(scope="module")
-def native(request: pytest.FixtureRequest) -> Backend:
-    try:
-        return backends.get("rust")
-    except BackendError as error:
-        if request.config.getoption("--require-native"):
-            pytest.fail(str(error))
-        pytest.skip("the Rust extension is not built")
-
-
-def setup_of(case: dict[str, Any]) -> Setup:
-    return Setup(
-        anchors=tuple(map(base64.b64decode, SETTING["anchors"])),
-        intermediates=tuple(map(base64.b64decode, case.get("intermediates", SETTING["intermediates"]))),
-        names=tuple((domain, domain) for domain in SETTING["names"]),
-        crls=tuple(map(base64.b64decode, case.get("crls", ()))),
-    )
 
 
 def said(verdict: Signed | VerificationError) -> tuple[object, ...]:

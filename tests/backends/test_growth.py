@@ -6,6 +6,7 @@ Each size runs in a process of its own (grow.py), as memory that was used once i
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -14,31 +15,21 @@ from pathlib import Path
 import pytest
 
 import imdskit
-from imdskit import backends
-from imdskit.errors import BackendError
 
 HERE = Path(__file__).parent
-VECTORS = HERE.parent / "vectors" / "attested" / "vectors.ndjson"
 SMALL, LARGE = 20_000, 200_000
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def native(request: pytest.FixtureRequest) -> None:
-    try:
-        backends.get("rust")
-    except BackendError as error:
-        if request.config.getoption("--require-native"):
-            pytest.fail(str(error))
-        pytest.skip("the Rust extension is not built")
+pytestmark = [
+    pytest.mark.usefixtures("native"),
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc"),
+]
 
 
 @cache
 def grown(number: int, threads: int, kind: str) -> dict[str, float]:
     done = subprocess.run(
-        [sys.executable, HERE / "grow.py", VECTORS, str(number), str(threads), kind],
-        env={"PYTHONPATH": str(Path(imdskit.__file__).parent.parent)},
+        [sys.executable, HERE / "grow.py", str(number), str(threads), kind],
+        env={"PYTHONPATH": os.pathsep.join(map(str, (Path(imdskit.__file__).parent.parent, HERE.parent / "support")))},
         stdout=subprocess.PIPE,
         timeout=120,
         check=True,

@@ -1,6 +1,6 @@
 """Every shape of hostile document costs time and memory that are linear in its size, and a bounded amount at the limit.
 
-The shapes are those of hostile.py. Processor time, the least of several runs, with generous ratios: a cost that is quadratic takes 16 times as long for
+The shapes are in the folder hostile. Processor time, the least of several runs, with generous ratios: a cost that is quadratic takes 16 times as long for
 four times the size, a linear one four times.
 """
 
@@ -28,7 +28,11 @@ from imdskit.verify.inspection import inspect_document
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hostile import FULL, NOW, SHAPES, TRUSTED, anchor, in_sid, name, spent
+from hostile.building import FULL, NOW, SHAPES, TRUSTED
+from hostile.measuring import spent
+from hostile.messages import in_sid
+from hostile.paths import anchor
+from malformed import name
 
 QUARTER, WHOLE = FULL // 4, FULL - 256
 

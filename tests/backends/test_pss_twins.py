@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imdskit import backends
 from imdskit.backends.contract import Backend
-from imdskit.errors import BackendError
 from imdskit.pki.signatures import rsa
 from imdskit.pki.x509.certificate import RsaPublicKey
 
@@ -26,16 +25,6 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha512": hashes.SHA512(),
     "sha512_256": hashes.SHA512_256(),
 }
-
-
-@pytest.fixture(scope="module")
-def native(request: pytest.FixtureRequest) -> Backend:
-    try:
-        return backends.get("rust")
-    except BackendError as error:
-        if request.config.getoption("--require-native"):
-            pytest.fail(str(error))
-        pytest.skip("the Rust extension is not built")
 
 
 @pytest.fixture(params=["kernels", "aws-lc"])

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,3 +89,15 @@ def serve() -> Iterator[Start]:
     for process in processes:
         process.kill()
         process.communicate(timeout=30)
+
+
+@pytest.fixture
+def envelope(document: str) -> bytes:
+    return Path(document).read_bytes().strip()
+
+
+@pytest.fixture
+def at(run: Callable[..., Outcome], envelope: bytes, root: str) -> tuple[str, str]:
+    """Arguments for the second after the document was made."""
+    created = json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"]
+    return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()

@@ -7,18 +7,13 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import basic, make, usage
 
 from imdskit import backends
 from imdskit.clouds import CHINA, PUBLIC
@@ -118,23 +113,8 @@ def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
 
 def authority(subject: str, issuer: str, *, ca: bool = True, path_length: int | None = None) -> bytes:
     """Signed with the key called like its issuer."""
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(key(subject).public_key())
-        .serial_number(len(subject) + len(issuer))
-        .not_valid_before(datetime.fromtimestamp(NOVEMBER_2026 - 1, UTC))
-        .not_valid_after(datetime.fromtimestamp(NOVEMBER_2026 + 1, UTC))
-        .add_extension(x509.BasicConstraints(ca, path_length), True)
-        .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), True)
-    )
-    return builder.sign(key(issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
-@cache
-def key(_: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
+    signs = usage("key_cert_sign", "crl_sign") if ca else usage("digital_signature")
+    return make(subject, issuer, [basic(ca, path_length), signs], valid=(NOVEMBER_2026 - 1, NOVEMBER_2026 + 1)).der
 
 
 def test_an_authority_that_may_not_be_one_is_a_broken_chain() -> None:

@@ -17,7 +17,7 @@ from imdskit.client import Client
 from imdskit.emulator import Emulator, Scenario
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.scenario.scenario import SHAPE
-from imdskit.protocol.shape import Member
+from imdskit.protocol.instance_shape import Member
 
 from .conftest import Outcome
 

@@ -19,8 +19,8 @@ from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
 from imdskit.verify import Attestation, Policy, Trust, Verifier
-from imdskit.verify.content import Number, indented, line, loads
 from imdskit.verify.inspection import inspect_document
+from imdskit.verify.signed_content import Number, indented, line, loads
 
 Run = Callable[..., Any]
 AT = 1_790_000_000

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from imdskit.client import Client
+from imdskit.client.event_follower import schedule
 from imdskit.client.responses import Response
-from imdskit.client.schedule import schedule
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
 from imdskit.errors import ClientError, UsageError

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from imdskit.clock import ManualClock
 from imdskit.emulator.http.connection import CLOSED, IDLE_NS, NEED_DATA, REQUEST_NS, SEND_CONTINUE, Connection, Event
 from imdskit.emulator.http.framing import Refusal
-from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.host_header import Hosts
 from imdskit.protocol.messages import Request, Response
 
 DATE = "Sat, 07 Feb 2026 11:04:46 GMT"

@@ -11,7 +11,7 @@ import pytest
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator import Emulator
-from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.host_header import Hosts
 from imdskit.emulator.http.server import Server
 from imdskit.protocol.messages import Response
 

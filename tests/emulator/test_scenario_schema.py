@@ -23,7 +23,7 @@ from imdskit.emulator.service import profiles
 from imdskit.emulator.service.profiles import PROFILES
 from imdskit.emulator.service.rules import RULES
 from imdskit.errors import ScenarioError
-from imdskit.protocol.shape import Member
+from imdskit.protocol.instance_shape import Member
 
 FILE = Path(scenario.__file__).parent / scenario.SCHEMA_FILE
 

@@ -8,7 +8,6 @@ the policy ``online``, and answers the nonce that was issued, or another one, or
 from __future__ import annotations
 
 import base64
-import json
 import random
 import sys
 from pathlib import Path
@@ -18,10 +17,11 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors" / "attested"
-sys.path[:0] = [str(VECTORS), str(ROOT / "python")]
+sys.path[:0] = [str(VECTORS), str(ROOT / "tests" / "support"), str(ROOT / "python")]
 
 import defects_chain  # noqa: E402  # the paths above come first
 import message  # noqa: E402
+from attested_vectors import CASES  # noqa: E402
 from defects_revocation import entry, of_root, revocation_list  # noqa: E402
 
 import pki  # noqa: E402
@@ -58,7 +58,6 @@ def below(
 
 
 def documents() -> list[bytes]:
-    _, *cases = (json.loads(line) for line in (VECTORS / "vectors.ndjson").read_text(encoding="ascii").splitlines())
     own, upper = pki.key("foreign"), pki.key("middle")
     one_below = pki.issuing(
         subject=pki.name("Vector Upper CA"), own=upper, extensions=pki.ca_extensions(upper, pki.key("root"), path_length=0)
@@ -69,7 +68,7 @@ def documents() -> list[bytes]:
     many = tuple(f"a{number}.metadata.azure.com" for number in range(MOST - len(pki.SIGNER_NAMES)))
     required = x509.extension(defects_chain.POLICY_CONSTRAINTS, der.sequence(der.implicit(0, b"\0")), critical=True)
     return [
-        *(base64.b64decode(case["document"]) for case in cases if not SPECIAL & case.keys()),
+        *(base64.b64decode(case["document"]) for case in CASES if not SPECIAL & case.keys()),
         document(pki.leaf(serial=der.integer(REVOKED)), serial=REVOKED),
         below("Vector CA without a list", own=own),
         below("Vector CA of 1024 bits", own=pki.key("weak authority", 1024)),

@@ -14,7 +14,7 @@ import pytest
 from imdskit.attestation_service import Application, Settings
 from imdskit.attestation_service.configuration import keys
 from imdskit.attestation_service.configuration.keys import Role
-from imdskit.attestation_service.development import DevelopmentServer
+from imdskit.attestation_service.development_server import DevelopmentServer
 from imdskit.client import Client
 from imdskit.emulator import Emulator
 

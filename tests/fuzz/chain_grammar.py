@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import extension_grammar as grammar
+import malformed
 from der_tree import MAX_DEPTH, read
 from keyring import RSA_ALGORITHMS, RSA_KEYS, Algorithm, Keyring
 
@@ -22,10 +23,6 @@ AT = 1_795_000_000
 DAY = 86_400
 VERSION_3 = der.explicit(0, der.integer(2))
 Mutate = Callable[[bytes], bytes]
-
-
-def unchanged(data: bytes) -> bytes:
-    return data
 
 
 def name(common_name: str) -> bytes:
@@ -55,23 +52,19 @@ class Maker:
     def __init__(self, keys: Keyring) -> None:
         self.keys = keys
 
-    def tbs(self, cert: Cert) -> bytes:
-        extensions = der.explicit(3, der.sequence(*cert.extensions)) if cert.extensions else b""
-        return der.sequence(
-            cert.version,
-            cert.serial,
-            cert.algorithm.identifier,
-            cert.issuer,
-            cert.validity,
-            cert.subject,
-            self.keys.spki(cert.key),
-            extensions,
+    def certificate(self, cert: Cert, mutate: Mutate = bytes) -> bytes:
+        return malformed.certificate(
+            *cert.extensions,
+            version=cert.version,
+            serial=cert.serial,
+            issuer=cert.issuer,
+            validity=cert.validity,
+            subject=cert.subject,
+            spki=self.keys.spki(cert.key),
+            algorithm=cert.algorithm.identifier,
+            sign=lambda tbs: self.keys.signature(b"another certificate" if cert.forged else tbs, cert.signer, cert.algorithm),
+            change=mutate,
         )
-
-    def certificate(self, cert: Cert, mutate: Mutate = unchanged) -> bytes:
-        tbs = mutate(self.tbs(cert))
-        signature = self.keys.signature(b"another certificate" if cert.forged else tbs, cert.signer, cert.algorithm)
-        return der.sequence(tbs, cert.algorithm.identifier, der.bit_string(signature))
 
     def authority(self, subject: bytes, key: str, issuer: bytes, signer: str, rng: random.Random, strange: float = 0.0) -> Cert:
         """Return an authority; ``strange`` is the share of unusual members."""
@@ -141,19 +134,18 @@ class RevocationList:
     algorithm: Algorithm = RSA_ALGORITHMS["rsa-sha256"]
 
 
-def revocation_list(keys: Keyring, listed: RevocationList, mutate: Mutate = unchanged) -> bytes:
+def revocation_list(keys: Keyring, listed: RevocationList, mutate: Mutate = bytes) -> bytes:
     identifier = x509.authority_key_identifier(keys.identifier(listed.signer))
-    tbs = der.sequence(
-        der.integer(1),
-        listed.algorithm.identifier,
-        listed.issuer,
-        listed.this_update,
-        listed.next_update,
-        der.sequence(*listed.revoked) if listed.revoked else b"",
-        der.explicit(0, der.sequence(identifier, *listed.extensions)),
+    return malformed.revocation_list(
+        *listed.revoked,
+        extensions=(identifier, *listed.extensions),
+        algorithm=listed.algorithm.identifier,
+        issuer=listed.issuer,
+        this_update=listed.this_update,
+        next_update=listed.next_update,
+        sign=lambda tbs: keys.signature(tbs, listed.signer, listed.algorithm),
+        change=mutate,
     )
-    tbs = mutate(tbs)
-    return der.sequence(tbs, listed.algorithm.identifier, der.bit_string(keys.signature(tbs, listed.signer, listed.algorithm)))
 
 
 def entry(rng: random.Random, serial: bytes, issuers: Sequence[bytes]) -> bytes:

@@ -31,7 +31,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT / "python")]
+sys.path[:0] = [str(HERE), str(ROOT / "tests" / "support"), str(ROOT / "python")]
 
 import oracle  # noqa: E402  # the paths above come first
 from cases import AT, Case, Generator  # noqa: E402

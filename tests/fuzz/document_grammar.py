@@ -10,9 +10,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import malformed
 from chain_grammar import AT, DAY
 from der_tree import TEXTS
 from keyring import RSA_ALGORITHMS, Algorithm, Keyring
+from malformed import attribute
 
 from imdskit.asn1 import oids
 from imdskit.asn1 import writer as der
@@ -180,10 +182,6 @@ class Message:
     signer_version: int | None = None
 
 
-def attribute(oid: str, *values: bytes) -> bytes:
-    return der.sequence(der.oid(oid), der.set_of(*values))
-
-
 def digest_algorithm(name: str, rng: random.Random) -> bytes:
     if name == "sha256" and rng.random() < 0.6:
         return QUIRK
@@ -204,17 +202,24 @@ def assemble(message: Message, attributes: bytes, signature: bytes) -> bytes:
     by_key = message.key_identifier is not None
     version = message.signer_version if message.signer_version is not None else 3 if by_key else 1
     sid = der.implicit(0, message.key_identifier or b"") if by_key else message.issuer_and_serial
-    named = message.signature_algorithm or message.algorithm.identifier
-    info = der.sequence(der.integer(version), sid, message.digest, attributes, named, der.octet_string(signature), message.unsigned)
-    body = der.sequence(
-        der.integer(message.version),
-        der.element(0x31, message.listed if message.listed is not None else message.digest),
-        der.sequence(der.oid(message.content_type), b"" if message.detached else der.explicit(0, der.octet_string(message.content))),
-        der.explicit(0, *message.certificates) if message.certificates else b"",
-        message.crls,
-        der.element(0x31, *([info] * message.signers)),
+    info = malformed.signer_info(
+        signature,
+        sid=sid,
+        version=der.integer(version),
+        digest=message.digest,
+        attributes=attributes,
+        algorithm=message.signature_algorithm or message.algorithm.identifier,
+        tail=message.unsigned,
     )
-    return der.sequence(der.oid(oids.SIGNED_DATA), der.explicit(0, body))
+    return malformed.signed_data(
+        *[info] * message.signers,
+        version=der.integer(message.version),
+        digests=der.element(0x31, message.listed if message.listed is not None else message.digest),
+        content_type=message.content_type,
+        content=b"" if message.detached else der.explicit(0, der.octet_string(message.content)),
+        certificates=der.explicit(0, *message.certificates) if message.certificates else b"",
+        crls=message.crls,
+    )
 
 
 def signed_attributes(message: Message, rng: random.Random) -> tuple[bytes, ...]:

@@ -72,7 +72,7 @@ def _run_all(parser: argparse.ArgumentParser, options: argparse.Namespace) -> in
 
 def _table() -> dict[str, Any]:
     """The targets by name. What they need is imported now, so that it can be instrumented."""
-    sys.path[:0] = [str(HERE), str(ROOT / "python")]
+    sys.path[:0] = [str(HERE), str(ROOT / "tests" / "support"), str(ROOT / "python")]
     from targets import TARGETS_TABLE
 
     return {target.name: target for target in TARGETS_TABLE}
@@ -82,7 +82,7 @@ def _fuzz(name: str, flags: list[str]) -> None:
     """Never returns: the fuzzer ends the process."""
     import atheris  # type: ignore[import-not-found]  # in the fuzzers' own environment only
 
-    sys.path[:0] = [str(HERE), str(ROOT / "python")]
+    sys.path[:0] = [str(HERE), str(ROOT / "tests" / "support"), str(ROOT / "python")]
     with atheris.instrument_imports(include=["imdskit", "json"]):
         table = _table()
     target = table[name]

@@ -2,7 +2,7 @@
 
     python tests/fuzz/slow.py [SECONDS] [SEED]
 
-starts from the shapes of tests/backends/hostile.py, keeps what takes longest for its size on either backend, and prints the slowest that it found, in
+starts from the shapes of tests/backends/hostile, keeps what takes longest for its size on either backend, and prints the slowest that it found, in
 milliseconds for 64 kB. What is far above the table in docs/verification.md deserves a shape of its own.
 """
 
@@ -15,9 +15,11 @@ from pathlib import Path
 from time import process_time
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "backends"), str(HERE.parent.parent / "python")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "backends"), str(HERE.parent / "support"), str(HERE.parent.parent / "python")]
 
-from hostile import FULL, NOW, SHAPES, anchor, spent  # noqa: E402
+from hostile.building import FULL, NOW, SHAPES  # noqa: E402
+from hostile.measuring import spent  # noqa: E402
+from hostile.paths import anchor  # noqa: E402
 from tlv import KINDS, duplicate, elements, replaced  # noqa: E402
 
 from imdskit import backends  # noqa: E402

@@ -13,11 +13,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from attested_vectors import AT, CASES, SETTING, setup_of
 
 from imdskit import backends, strict_json
 from imdskit.backends import envelope
-from imdskit.backends.contract import Backend, Checker, Document, Limits, Setup
+from imdskit.backends.contract import Backend, Checker, Document, Limits
 from imdskit.backends.python import claims
 from imdskit.client import responses
 from imdskit.clock import ManualClock
@@ -46,7 +48,6 @@ from imdskit.verify.aia import Target as Asked
 from imdskit.verify.bundles import bundle
 from imdskit.verify.nonces import NonceIssuer
 
-VECTORS = Path(__file__).parent.parent / "vectors" / "attested" / "vectors.ndjson"
 PACKAGE = Path(backends.__file__).parents[1]
 
 
@@ -100,24 +101,8 @@ def agreed(what: str, attempts: Sequence[Callable[[], object]]) -> object:
 
 
 @cache
-def vectors() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    setting, *cases = (json.loads(line) for line in VECTORS.read_text(encoding="ascii").splitlines())
-    return setting, cases
-
-
-def setup_of(**changes: Any) -> Setup:
-    setting, _ = vectors()
-    members = {
-        "anchors": tuple(map(base64.b64decode, setting["anchors"])),
-        "intermediates": tuple(map(base64.b64decode, setting["intermediates"])),
-        "names": tuple((domain, domain) for domain in setting["names"]),
-    }
-    return Setup(**(members | changes))
-
-
-@cache
 def documents() -> tuple[bytes, ...]:
-    return tuple(base64.b64decode(case["document"]) for case in vectors()[1] if len(case["document"]) < 12_000)
+    return tuple(base64.b64decode(case["document"]) for case in CASES if len(case["document"]) < 12_000)
 
 
 @cache
@@ -134,8 +119,7 @@ def messages() -> tuple[bytes, ...]:
 
 @cache
 def certificates() -> tuple[bytes, ...]:
-    setting, cases = vectors()
-    found = {base64.b64decode(text): None for case in (setting, *cases) for text in case.get("intermediates", ())}
+    found = {base64.b64decode(text): None for case in (SETTING, *CASES) for text in case.get("intermediates", ())}
     for message in messages():
         try:
             found |= {certificate.der: None for certificate in cms.parse(message).certificates}
@@ -146,7 +130,7 @@ def certificates() -> tuple[bytes, ...]:
 
 @cache
 def revocation_lists() -> tuple[bytes, ...]:
-    return tuple({base64.b64decode(text): None for case in vectors()[1] for text in case.get("crls", ())})
+    return tuple({base64.b64decode(text): None for case in CASES for text in case.get("crls", ())})
 
 
 def as_pem() -> tuple[bytes, ...]:
@@ -188,14 +172,13 @@ def scenarios() -> tuple[bytes, ...]:
 
 @cache
 def checkers() -> tuple[Checker, ...]:
-    return tuple(backend.checker(setup_of()) for backend in both())
+    return tuple(backend.checker(setup_of({})) for backend in both())
 
 
 def check(data: bytes) -> object:
-    setting, _ = vectors()
 
     def verdict(checker: Checker) -> object:
-        signed = checker.check(data, setting["at"], None)
+        signed = checker.check(data, AT, None)
         return signed.content, signed.claims, signed.label, signed.name, signed.chain
 
     # Twice: what is remembered of the first time must not change the second.
@@ -206,22 +189,21 @@ def check(data: bytes) -> object:
 def trust(data: bytes) -> object:
     """A certificate that somebody gave as an anchor, and as an intermediate."""
     at_place = [{"anchors": (data,)}, {"intermediates": (data,)}]
-    attempts = [[lambda b=b, place=place: bool(b.checker(setup_of(**place))) for b in both()] for place in at_place]
+    attempts = [[lambda b=b, place=place: bool(b.checker(setup_of({}, **place))) for b in both()] for place in at_place]
     return [agreed("trust", both_of_them) for both_of_them in attempts]
 
 
 @cache
 def revocation_case() -> tuple[bytes, int, tuple[bytes, ...]]:
     """A document that is accepted, the time, and the lists that say so."""
-    setting, cases = vectors()
-    case = next(case for case in cases if len(case.get("crls", ())) > 1 and case["expected"] == "accept")
-    return base64.b64decode(case["document"]), case.get("at", setting["at"]), tuple(map(base64.b64decode, case["crls"]))
+    case = next(case for case in CASES if len(case.get("crls", ())) > 1 and case["expected"] == "accept")
+    return base64.b64decode(case["document"]), case.get("at", AT), tuple(map(base64.b64decode, case["crls"]))
 
 
 def lists(data: bytes) -> object:
     """A revocation list beside those that say that nothing is revoked, and alone: the verdicts that it leads to."""
     document, at, good = revocation_case()
-    setups = setup_of(crls=(data,), require_crl=False), setup_of(crls=(data, *good))
+    setups = setup_of({}, crls=(data,), require_crl=False), setup_of({}, crls=(data, *good))
     return [agreed("crls", [lambda b=b, setup=setup: b.checker(setup).check(document, at, None).name for b in both()]) for setup in setups]
 
 
@@ -409,7 +391,7 @@ TARGETS_TABLE: tuple[Target, ...] = (
     Target("trust", trust, (TrustError,), certificates),
     Target("lists", lists, (TrustError, VerificationError), revocation_lists),
     Target("strict-json", lambda data: strict_json.loads(data, 64), (strict_json.JsonError,), lambda: (*contents(), *metadata())),
-    Target("claims", lambda data: claims.parse(data, setup_of()), (VerificationError,), contents),
+    Target("claims", lambda data: claims.parse(data, setup_of({})), (VerificationError,), contents),
     Target("pem", lambda data: pem.certificates(data, "file"), (TrustError,), as_pem),
     Target("pem-lists", lambda data: pem.crls(data, "file"), (TrustError,), as_pem),
     Target("bundle", bundle_of_three, (TrustError,), bundles),

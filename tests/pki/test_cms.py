@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from cryptography import x509
+from certificates import Made, identifiers, key, make
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from malformed import SHA256, SHA256_RSA, attribute, signed_data, signer_info
 
 from imdskit.asn1 import oids, writer
 from imdskit.errors import DerError, VerificationError
@@ -23,23 +24,16 @@ from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 CONTENT = b"what was signed"
+START, END = 1_767_225_600, 2_082_758_400
+"""2026 and 2036."""
 NULL = writer.null()
-SHA256 = writer.sequence(writer.oid(oids.SHA256), NULL)
 SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
 SHA1 = writer.sequence(writer.oid(oids.SHA1), NULL)
-RSA = writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL)
-SERVICE = writer.sequence(writer.oid(oids.SHA256_WITH_RSA), NULL)
+SERVICE = SHA256_RSA
 """A signature's identifier, which the service writes for a digest's."""
 
 
-class Signer(NamedTuple):
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.DER)
-
+class Signer(Made):
     @property
     def sid(self) -> bytes:
         return writer.sequence(self.certificate.issuer.public_bytes(), writer.integer(self.certificate.serial_number))
@@ -50,33 +44,19 @@ class Signer(NamedTuple):
         return self.key.sign(message, ec.ECDSA(algorithm))
 
 
-def make(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, name: str, serial: int) -> Signer:
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    return Signer(key, made.sign(key, hashes.SHA256()))
+def signed_by_itself(name: str, serial: int, bits: int = 0) -> Signer:
+    own = key(name, bits)
+    return Signer(*make(name, None, identifiers(own, own)[:1], valid=(START, END), own=own, serial=serial))
 
 
 @pytest.fixture(scope="module")
 def signer() -> Signer:
-    return make(rsa.generate_private_key(65537, 2048), "signer", 5)
+    return signed_by_itself("signer", 5, bits=2048)
 
 
 @pytest.fixture(scope="module")
 def other() -> Signer:
-    return make(ec.generate_private_key(ec.SECP256R1()), "other", 6)
-
-
-def attribute(oid: str, *values: bytes) -> bytes:
-    return writer.sequence(writer.oid(oid), writer.set_of(*values))
+    return signed_by_itself("other", 6)
 
 
 TYPE = attribute(oids.CONTENT_TYPE, writer.oid(oids.DATA))
@@ -84,22 +64,10 @@ DIGEST = attribute(oids.MESSAGE_DIGEST, writer.octet_string(hashlib.sha256(CONTE
 TIME = attribute(oids.SIGNING_TIME, writer.time(1_800_000_000))
 
 
-def info(
-    signer: Signer,
-    *,
-    version: int = 1,
-    sid: bytes | None = None,
-    digest: bytes = SHA256,
-    attributes: bytes = b"",
-    algorithm: bytes = RSA,
-    value: bytes | None = None,
-    tail: bytes = b"",
-) -> bytes:
+def info(signer: Signer, *, sid: bytes | None = None, value: bytes | None = None, **members: bytes) -> bytes:
     """SignerInfo; signed here, over the content, where no signature is given."""
     value = signer.sign(CONTENT, hashes.SHA256()) if value is None else value
-    return writer.sequence(
-        writer.integer(version), signer.sid if sid is None else sid, digest, attributes, algorithm, writer.octet_string(value), tail
-    )
+    return signer_info(value, sid=signer.sid if sid is None else sid, **members)
 
 
 def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: bytes) -> bytes:
@@ -108,21 +76,7 @@ def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: by
     return info(signer, attributes=writer.element(0xA0, body), value=signer.sign(writer.element(0x31, body), hashes.SHA256()), **members)  # type: ignore[arg-type]  # members of SignerInfo
 
 
-def message(
-    *infos: bytes,
-    version: bytes = writer.integer(1),
-    digests: bytes = writer.set_of(SHA256),
-    content_type: str = oids.DATA,
-    content: bytes = writer.explicit(0, writer.octet_string(CONTENT)),
-    certificates: bytes = b"",
-    crls: bytes = b"",
-    outer_type: str = oids.SIGNED_DATA,
-    tail: bytes = b"",
-) -> bytes:
-    """ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1)."""
-    inner = writer.sequence(writer.oid(content_type), content)
-    body = writer.sequence(version, digests, inner, certificates, crls, writer.element(0x31, *infos), tail)
-    return writer.sequence(writer.oid(outer_type), writer.explicit(0, body))
+message = partial(signed_data, content=writer.explicit(0, writer.octet_string(CONTENT)))
 
 
 def check(der: bytes, signer: Signer, content: bytes | None = None) -> None:
@@ -163,7 +117,7 @@ def test_the_signer_is_found_by_its_name_wherever_its_certificate_stands(signer:
     assert cms.find_certificate(by_name, found[:1]) is None
     identifier = found[1].subject_key_identifier
     assert identifier is not None
-    by_key = cms.parse(message(info(signer, version=3, sid=writer.implicit(0, identifier)))).signers[0]
+    by_key = cms.parse(message(info(signer, version=writer.integer(3), sid=writer.implicit(0, identifier)))).signers[0]
     assert (by_key.issuer, by_key.key_identifier) == (None, identifier)
     assert cms.find_certificate(by_key, found) is found[1]
     assert cms.find_certificate(by_key, found[:1]) is None
@@ -220,8 +174,8 @@ MALFORMED: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("crl-is-an-integer", "signedData.crls", {"crls": writer.explicit(1, writer.integer(1))}, {}),
     ("crl-cut", "signedData.crls", {"crls": writer.explicit(1, writer.sequence(b"\4\2"))}, {}),
     ("a-tail", "signedData", {"tail": NULL}, {}),
-    ("signer-version-2", "signedData.signerInfos[0].version", {}, {"version": 2}),
-    ("signer-version-3-by-name", "signedData.signerInfos[0].version", {}, {"version": 3}),
+    ("signer-version-2", "signedData.signerInfos[0].version", {}, {"version": writer.integer(2)}),
+    ("signer-version-3-by-name", "signedData.signerInfos[0].version", {}, {"version": writer.integer(3)}),
     ("signer-version-1-by-key", "signedData.signerInfos[0].version", {}, {"sid": writer.implicit(0, b"k")}),
     ("sid-empty", "signedData.signerInfos[0].sid.issuer", {}, {"sid": writer.sequence()}),
     ("sid-and-more", "signedData.signerInfos[0].sid", {}, {"sid": writer.sequence(writer.sequence(), writer.integer(5), NULL)}),

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
+from certificates import make
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from imdskit.pki.x509.certificate import Certificate, GeneralName
 from imdskit.pki.x509.host_names import dns_names, matching_name
-from imdskit.pki.x509.parser import parse_certificate
 
 DOMAIN = "metadata.azure.com"
 
 
 @pytest.fixture(scope="module")
 def nameless() -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(x509.Name([])).public_key(key.public_key())
-    made = builder.serial_number(1).not_valid_before(moment).not_valid_after(moment).sign(key, hashes.SHA256())
-    return parse_certificate(made.public_bytes(serialization.Encoding.DER))
+    return make(x509.Name([]), valid=(0, 1)).parsed
 
 
 def bearer(nameless: Certificate, *names: str, kind: str = "dNSName") -> Certificate:

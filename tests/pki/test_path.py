@@ -6,17 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
+import certificates
 import native_parts
 import pytest
+from certificates import CA, SIGNS_ALL, SIGNS_DOCUMENTS, Extension, PrivateKey, key, name, usage
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
-from cryptography.x509.oid import NameOID
 
 from imdskit.backends.contract import Backend, Limits
 from imdskit.errors import VerificationError
@@ -24,7 +24,6 @@ from imdskit.pki.path import building, signature_cache
 from imdskit.pki.path.validation import Inputs
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
-from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 START = 1_800_000_000
@@ -33,23 +32,8 @@ AT = START + 3_600
 SIGNATURE = 15
 """Units of work of one signature on P-256."""
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-Extension = tuple[x509.ExtensionType, bool]
 
-
-@cache
-def key(label: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def usage(**bits: bool) -> x509.KeyUsage:
-    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign encipher_only decipher_only"
-    return x509.KeyUsage(**{name: bits.get(name, False) for name in names.split()})
-
-
-SIGNS = (usage(key_cert_sign=True, crl_sign=True), True)
-CA = (x509.BasicConstraints(ca=True, path_length=None), True)
-SERVER = ((usage(digital_signature=True), True), (x509.ExtendedKeyUsage([Purpose.SERVER_AUTH]), False))
+SERVER = (SIGNS_DOCUMENTS, certificates.SERVER)
 
 
 @dataclass(frozen=True)
@@ -58,7 +42,7 @@ class Wish:
 
     subject: str
     issuer: str
-    extensions: tuple[Extension, ...] = (CA, SIGNS)
+    extensions: tuple[Extension, ...] = (CA, SIGNS_ALL)
     key: str | None = None
     signer: str | None = None
     start: int = START
@@ -69,29 +53,16 @@ class Wish:
 
     def made(self) -> Certificate:
         own = self.private_key or key(self.key or self.subject)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name(self.subject))
-            .issuer_name(name(self.issuer))
-            .public_key(own.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(datetime.fromtimestamp(self.start, UTC))
-            .not_valid_after(datetime.fromtimestamp(self.end, UTC))
-        )
-        for extension, critical in self.extensions:
-            builder = builder.add_extension(extension, critical)
-        certificate = builder.sign(self.issuer_key or key(self.signer or self.issuer), self.hash or hashes.SHA256())
-        return parse_certificate(certificate.public_bytes(serialization.Encoding.DER))
+        signer = self.issuer_key or key(self.signer or self.issuer)
+        valid = self.start, self.end
+        made = certificates.make(self.subject, self.issuer, self.extensions, valid=valid, own=own, signer=signer, digest=self.hash)
+        return made.parsed
 
     def having(self, *extensions: Extension) -> Wish:
         """The same with more extensions, each in place of one of its kind."""
         kinds = {type(extension) for extension, _ in extensions}
         kept = tuple(pair for pair in self.extensions if type(pair[0]) not in kinds)
         return replace(self, extensions=(*kept, *extensions))
-
-
-def name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 ROOT = Wish("root", "root")
@@ -218,7 +189,7 @@ UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1
 EMPTY_NAMES = (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x00"), False)
 CLIENTS = (x509.ExtendedKeyUsage([Purpose.CLIENT_AUTH]), False)
 ANYTHING = (x509.ExtendedKeyUsage([Purpose.ANY_EXTENDED_KEY_USAGE]), False)
-NOT_SIGNING = (usage(digital_signature=True), True)
+NOT_SIGNING = usage("digital_signature")
 NO_CA = (x509.BasicConstraints(ca=False, path_length=None), True)
 NONE_BELOW = (x509.BasicConstraints(ca=True, path_length=0), True)
 OTHER_NAMES = (x509.NameConstraints([x509.DirectoryName(name("somebody"))], None), True)
@@ -239,12 +210,12 @@ POLICY_NEEDED = (x509.PolicyConstraints(0, None), True)
         (2, lambda wish: wish.having(CLIENTS), Reason.EXTENDED_KEY_USAGE, "extendedKeyUsage"),
         (0, lambda wish: wish.having(ANYTHING), Reason.EXTENDED_KEY_USAGE, "extendedKeyUsage"),
         (1, lambda wish: wish.having(ANYTHING), None, None),
-        (0, lambda wish: wish.having((usage(key_encipherment=True), True)), Reason.KEY_USAGE, "keyUsage"),
+        (0, lambda wish: wish.having(usage("key_encipherment")), Reason.KEY_USAGE, "keyUsage"),
         (0, lambda wish: replace(wish, extensions=()), None, None),
         (1, lambda wish: wish.having(NOT_SIGNING), Reason.KEY_USAGE, "keyUsage"),
         (2, lambda wish: wish.having(NOT_SIGNING), Reason.KEY_USAGE, "keyUsage"),
         (1, lambda wish: wish.having(NO_CA), Reason.NOT_A_CA, "basicConstraints"),
-        (1, lambda wish: replace(wish, extensions=(SIGNS,)), Reason.NOT_A_CA, "basicConstraints"),
+        (1, lambda wish: replace(wish, extensions=(SIGNS_ALL,)), Reason.NOT_A_CA, "basicConstraints"),
         (2, lambda wish: wish.having(NO_CA), Reason.NOT_A_CA, "basicConstraints"),
         (2, lambda wish: replace(wish, extensions=()), None, None),
         (1, lambda wish: wish.having(NONE_BELOW), None, None),
@@ -320,7 +291,7 @@ def test_self_issued_authorities_do_not_count_towards_the_length() -> None:
 def test_an_anchor_may_be_asked_to_say_that_it_is_an_authority() -> None:
     leaf, issuing = LEAF.made(), ISSUING.made()
     assert len(build(leaf, [ROOT.made()], [issuing], anchor_authority=True)) == 3
-    bare = replace(ROOT, extensions=(SIGNS,)).made()
+    bare = replace(ROOT, extensions=(SIGNS_ALL,)).made()
     assert len(build(leaf, [bare], [issuing])) == 3
     assert refusal(leaf, [bare], [issuing], anchor_authority=True) == (Reason.NOT_A_CA, "chain[2].basicConstraints")
 

@@ -11,9 +11,9 @@ from typing import Protocol
 
 import native_parts
 import pytest
+from certificates import DAY, Extension, basic, key, make, name, usage
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from imdskit.asn1 import writer as der
@@ -25,28 +25,13 @@ from imdskit.pki.revocation.crl import CertificateList, parse_crl
 from imdskit.pki.revocation.distribution_points import points_of
 from imdskit.pki.revocation.revocation import Lists
 from imdskit.pki.x509.certificate import Certificate
-from imdskit.pki.x509.parser import parse_certificate
 
 AT = 1_800_000_000
-DAY = 86_400
 INPUTS = Inputs(AT, purpose=None)
-
-
-@cache
-def key(label: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def name(label: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
 
 
 def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def usage(*, certificates: bool, lists: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(not certificates, False, False, False, False, certificates, lists, False, False)
 
 
 @cache
@@ -62,22 +47,13 @@ def certificate(
     points: bytes = b"",
 ) -> Certificate:
     """Signed with the key called like its issuer; its own is called like itself if ``own`` does not say otherwise."""
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name(subject))
-        .issuer_name(name(issuer))
-        .public_key(key(own or subject).public_key())
-        .serial_number(serial)
-        .not_valid_before(moment(AT - DAY))
-        .not_valid_after(moment(AT + DAY))
-        .add_extension(x509.BasicConstraints(ca, None), True)
-        .add_extension(usage(certificates=ca, lists=lists), True)
-    )
+    usages = ("key_cert_sign",) if ca else ("digital_signature",)
+    extensions: list[Extension] = [basic(ca), usage(*usages, *(["crl_sign"] if lists else []))]
     if point is not None:
-        builder = builder.add_extension(x509.CRLDistributionPoints([point]), False)
+        extensions.append((x509.CRLDistributionPoints([point]), False))
     if points:
-        builder = builder.add_extension(x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, points), False)
-    return parse_certificate(builder.sign(key(issuer), hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+        extensions.append((x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, points), False))
+    return make(subject, issuer, extensions, valid=(AT - DAY, AT + DAY), own=key(own or subject), serial=serial).parsed
 
 
 def revocation_list(

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from malformed import AUTHORITY, SHA256_RSA, certificate, extension, name
 
 from imdskit.asn1 import oids, writer
 from imdskit.errors import DerError
@@ -24,48 +25,15 @@ from imdskit.pki.x509.names import comparable
 from imdskit.pki.x509.parser import parse_certificate
 
 NULL = writer.null()
-ALGORITHM = writer.sequence(writer.oid(oids.SHA256_WITH_RSA), NULL)
-NUMBERS = writer.bit_string(writer.sequence(writer.integer((1 << 2047) + 12345), writer.integer(65537)))
-SPKI = writer.sequence(writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL), NUMBERS)
 
 
 def attribute(value: bytes, oid: str = oids.COMMON_NAME) -> bytes:
     return writer.sequence(writer.oid(oid), value)
 
 
-def name(*values: bytes) -> bytes:
-    return writer.sequence(*(writer.element(0x31, attribute(value)) for value in values))
-
-
-def extension(oid: str, *value: bytes, critical: bool = False) -> bytes:
-    return writer.sequence(writer.oid(oid), writer.boolean(True) if critical else b"", writer.octet_string(b"".join(value)))
-
-
-def certificate(
-    *extensions: bytes,
-    version: bytes = writer.explicit(0, writer.integer(2)),
-    serial: bytes = writer.integer(77),
-    inner_algorithm: bytes = ALGORITHM,
-    issuer: bytes = name(writer.utf8_string("issuer")),
-    validity: bytes = writer.sequence(writer.time(0), writer.time(4_000_000_000)),
-    subject: bytes = name(writer.utf8_string("subject")),
-    spki: bytes = SPKI,
-    unique_ids: bytes = b"",
-    tail: bytes = b"",
-    outer_algorithm: bytes = ALGORITHM,
-    signature_value: bytes = writer.bit_string(bytes(256)),
-    outer_tail: bytes = b"",
-) -> bytes:
-    """DER of a Certificate (RFC 5280 section 4.1), without extensions where none is given."""
-    listed = writer.explicit(3, writer.sequence(*extensions)) if extensions else b""
-    tbs = writer.sequence(version, serial, inner_algorithm, issuer, validity, subject, spki, unique_ids, listed, tail)
-    return writer.sequence(tbs, outer_algorithm, signature_value, outer_tail)
-
-
 UNORDERED = writer.element(0x31, attribute(writer.utf8_string("b")), attribute(writer.utf8_string("a")))
 V1 = {"version": b""}
 V2 = {"version": writer.explicit(0, writer.integer(1))}
-CA = extension(oids.BASIC_CONSTRAINTS, writer.sequence(writer.boolean(True)), critical=True)
 
 
 def dns(text: str) -> bytes:
@@ -192,7 +160,7 @@ WELL_FORMED: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...]], ...] = (
     ("times-in-two-forms", {"validity": writer.sequence(writer.time(0), writer.time(2524608000))}, ()),
     ("generalized-time-before-2050", {"validity": writer.sequence(writer.element(0x18, b"20020501120000Z"), writer.time(4_000_000_000))}, ()),
     ("empty-subject", {"subject": writer.sequence()}, (names(dns("a.example"), critical=True),)),
-    ("empty-signature", {"signature_value": writer.bit_string(b"")}, ()),
+    ("empty-signature", {"signature": writer.bit_string(b"")}, ()),
     ("cA-written-out-as-false", {}, (extension(oids.BASIC_CONSTRAINTS, writer.sequence(writer.boolean(False))),)),
     ("key-usage-with-zeros-behind", {}, (extension(oids.KEY_USAGE, writer.bit_string(b"\x80\x00", 0)),)),
     ("unknown-extension", {}, (extension("1.2.3", b"\xff\xff"),)),
@@ -212,13 +180,13 @@ MALFORMED: tuple[tuple[str, str, dict[str, bytes], bytes | None], ...] = (
     ("an-octet-behind", "", {}, certificate() + b"\0"),
     ("an-element-behind-the-signature", "certificate", {"outer_tail": NULL}, None),
     ("an-element-behind-the-extensions", "tbsCertificate", {"tail": NULL}, None),
-    ("extensions-twice", "tbsCertificate", {"tail": writer.explicit(3, writer.sequence(CA)) * 2}, None),
+    ("extensions-twice", "tbsCertificate", {"tail": writer.explicit(3, writer.sequence(AUTHORITY)) * 2}, None),
     ("version-4", "tbsCertificate.version", {"version": writer.explicit(0, writer.integer(3))}, None),
     ("version--1", "tbsCertificate.version", {"version": writer.explicit(0, writer.integer(-1))}, None),
     ("version-huge", "tbsCertificate.version", {"version": writer.explicit(0, writer.integer(1 << 99_999))}, None),
     ("version-twice", "tbsCertificate.version", {"version": writer.explicit(0, writer.integer(2), writer.integer(2))}, None),
-    ("extensions-in-version-1", "tbsCertificate.extensions", {**V1, "tail": writer.explicit(3, writer.sequence(CA))}, None),
-    ("extensions-in-version-2", "tbsCertificate.extensions", {**V2, "tail": writer.explicit(3, writer.sequence(CA))}, None),
+    ("extensions-in-version-1", "tbsCertificate.extensions", {**V1, "tail": writer.explicit(3, writer.sequence(AUTHORITY))}, None),
+    ("extensions-in-version-2", "tbsCertificate.extensions", {**V2, "tail": writer.explicit(3, writer.sequence(AUTHORITY))}, None),
     ("extensions-empty", "tbsCertificate.extensions", {"tail": writer.explicit(3, writer.sequence())}, None),
     ("unique-identifier-in-version-1", "tbsCertificate.issuerUniqueID", {**V1, "unique_ids": writer.implicit(1, b"\0\1")}, None),
     ("serial-empty", "tbsCertificate.serialNumber", {"serial": b"\2\0"}, None),
@@ -242,9 +210,9 @@ MALFORMED: tuple[tuple[str, str, dict[str, bytes], bytes | None], ...] = (
     ("validity-of-three-times", "tbsCertificate.validity", {"validity": writer.sequence(*[writer.time(0)] * 3)}, None),
     ("time-without-seconds", "tbsCertificate.validity.notBefore", {"validity": writer.sequence(writer.element(0x17, b"2601010000Z"), writer.time(0))}, None),
     ("key-is-null", "tbsCertificate.subjectPublicKeyInfo", {"spki": NULL}, None),
-    ("key-with-unused-bits", "tbsCertificate.subjectPublicKeyInfo.subjectPublicKey", {"spki": writer.sequence(ALGORITHM, writer.bit_string(b"\x80", 3))}, None),
-    ("signature-with-unused-bits", "signatureValue", {"signature_value": writer.bit_string(b"\x80", 3)}, None),
-    ("signature-is-octets", "signatureValue", {"signature_value": writer.octet_string(b"x")}, None),
+    ("key-with-odd-bits", "tbsCertificate.subjectPublicKeyInfo.subjectPublicKey", {"spki": writer.sequence(SHA256_RSA, writer.bit_string(b"\x80", 3))}, None),
+    ("signature-with-unused-bits", "signatureValue", {"signature": writer.bit_string(b"\x80", 3)}, None),
+    ("signature-is-octets", "signatureValue", {"signature": writer.octet_string(b"x")}, None),
 )  # fmt: skip
 
 
@@ -300,7 +268,7 @@ MALFORMED_EXTENSIONS = (
 @pytest.mark.parametrize("extra", [case[1] for case in MALFORMED_EXTENSIONS], ids=[case[0] for case in MALFORMED_EXTENSIONS])
 def test_a_malformed_extension_spoils_the_certificate(extra: bytes) -> None:
     with pytest.raises(DerError) as refusal:
-        parse_certificate(certificate(CA, extra), field="certificate")
+        parse_certificate(certificate(AUTHORITY, extra), field="certificate")
     assert refusal.value.field.startswith("certificate.tbsCertificate.extensions[1]")
 
 
@@ -309,8 +277,8 @@ FAULTY: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...], str], ...] = (
     ("two-algorithms", {"inner_algorithm": writer.sequence(writer.oid(oids.SHA384_WITH_RSA), NULL)}, (), "signature"),
     ("two-forms-of-one-algorithm", {"inner_algorithm": writer.sequence(writer.oid(oids.SHA256_WITH_RSA))}, (), "signature"),
     ("empty-issuer", {"issuer": writer.sequence()}, (), "issuer"),
-    ("extension-twice", {}, (CA, CA), "extensions[1]"),
-    ("unknown-extension-twice", {}, (extension("1.2.3"), CA, extension("1.2.3")), "extensions[2]"),
+    ("extension-twice", {}, (AUTHORITY, AUTHORITY), "extensions[1]"),
+    ("unknown-extension-twice", {}, (extension("1.2.3"), AUTHORITY, extension("1.2.3")), "extensions[2]"),
     ("critical-aki", {}, (extension(oids.AUTHORITY_KEY_IDENTIFIER, writer.sequence(), critical=True),), "extensions[0]"),
     ("empty-subject-and-names-not-critical", {"subject": writer.sequence()}, (names(dns("a")),), "extensions[0]"),
     ("empty-key-usage", {}, (extension(oids.KEY_USAGE, writer.bit_string(b"")),), "keyUsage"),
@@ -319,13 +287,13 @@ FAULTY: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...], str], ...] = (
     ("empty-policies", {}, (policies(),), "certificatePolicies"),
     ("empty-mappings", {}, (mappings(),), "policyMappings"),
     ("empty-policy-constraints", {}, (extension(oids.POLICY_CONSTRAINTS, writer.sequence()),), "policyConstraints"),
-    ("empty-name-constraints", {}, (CA, extension(oids.NAME_CONSTRAINTS, writer.sequence())), "nameConstraints"),
+    ("empty-name-constraints", {}, (AUTHORITY, extension(oids.NAME_CONSTRAINTS, writer.sequence())), "nameConstraints"),
     ("name-constraints-of-no-authority", {}, (subtree(dns("a")),), "nameConstraints"),
     ("address-of-5-octets", {}, (names(writer.implicit(7, bytes(5))),), "subjectAltName"),
     ("relative-uri", {}, (names(writer.implicit(6, b"/a")),), "subjectAltName"),
     ("mailbox-without-host", {}, (names(writer.implicit(1, b"a@")),), "subjectAltName"),
-    ("range-without-mask", {}, (CA, subtree(writer.implicit(7, bytes(4)))), "nameConstraints"),
-    ("range-with-holes", {}, (CA, subtree(writer.implicit(7, bytes((10, 0, 0, 0, 255, 0, 255, 0))), tag=1)), "nameConstraints"),
+    ("range-without-mask", {}, (AUTHORITY, subtree(writer.implicit(7, bytes(4)))), "nameConstraints"),
+    ("range-with-holes", {}, (AUTHORITY, subtree(writer.implicit(7, bytes((10, 0, 0, 0, 255, 0, 255, 0))), tag=1)), "nameConstraints"),
     ("policy-twice", {}, (policies(writer.oid("1.2"), writer.oid("1.2")),), "certificatePolicies"),
     ("any-policy-mapped", {}, (mappings(writer.oid("1.2") + writer.oid(oids.ANY_POLICY)),), "policyMappings"),
     ("aki-with-half-a-name", {}, (extension(oids.AUTHORITY_KEY_IDENTIFIER, writer.sequence(writer.implicit(2, b"\5"))),), "authorityKeyIdentifier"),
@@ -340,7 +308,7 @@ def test_a_broken_rule_is_noted_and_the_certificate_read(members: dict[str, byte
 
 def test_critical_extensions_that_are_not_used_count_as_unknown() -> None:
     points = extension(oids.CRL_DISTRIBUTION_POINTS, writer.sequence(), critical=True)
-    read = parse_certificate(certificate(CA, extension("1.2.3", critical=True), extension("1.2.4"), points))
+    read = parse_certificate(certificate(AUTHORITY, extension("1.2.3", critical=True), extension("1.2.4"), points))
     assert read.unknown_critical == ("1.2.3", oids.CRL_DISTRIBUTION_POINTS)
 
 

@@ -181,7 +181,7 @@ class Subject:
         item = rng.choice(items)
         store = self.stores[rng.choice(("memory", "memory", "sqlite"))]
         try:
-            self._note(item, verifier.verify_once(item[2], None, store), reused=True)
+            self._note(item, verifier.verify_once(item[2], nonce=None, store=store), reused=True)
         except (VerificationError, StoreError) as error:
             self._note(item, error, reused=True)
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from imdskit.backends.contract import Setup
 from imdskit.verify import Trust
 
 FILE = Path(__file__).parents[1] / "vectors" / "attested" / "vectors.ndjson"
@@ -20,6 +21,13 @@ AT: int = SETTING["at"]
 
 ANCHORS, INTERMEDIATES = (tuple(map(base64.b64decode, SETTING[kind])) for kind in ("anchors", "intermediates"))
 TRUST = Trust(ANCHORS, INTERMEDIATES)
+
+
+def setup_of(case: dict[str, Any], **changes: Any) -> Setup:
+    """Return what a backend is told for a case; ``{}`` stands for one without settings of its own."""
+    lists = {kind: tuple(map(base64.b64decode, case[kind])) for kind in ("intermediates", "crls") if kind in case}
+    names = tuple((domain, domain) for domain in SETTING["names"])
+    return Setup(**({"anchors": ANCHORS, "intermediates": INTERMEDIATES, "names": names} | lists | changes))
 
 
 def case(name: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attested_vectors import ANCHORS, AT, CASES, FILE, SETTING
+from attested_vectors import AT, CASES, FILE, setup_of
 
-from imdskit.backends.contract import Backend, Setup
+from imdskit.backends.contract import Backend
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
@@ -27,13 +27,7 @@ UNTESTED = {
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_a_document_is_judged_as_its_record_says(case: dict[str, Any], backend: Backend) -> None:
-    setup = Setup(
-        anchors=ANCHORS,
-        intermediates=tuple(map(base64.b64decode, case.get("intermediates", SETTING["intermediates"]))),
-        names=tuple((domain, domain) for domain in SETTING["names"]),
-        crls=tuple(map(base64.b64decode, case.get("crls", ()))),
-    )
-    checker = backend.checker(setup)
+    checker = backend.checker(setup_of(case))
     at, nonce = case.get("at", AT), case.get("nonce")
     for _ in ("cold", "warm"):
         try:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import NamedTuple
 
+import certificates
+from certificates import DAY, Extension, Made, PrivateKey, basic, dns_names, identifiers, issuers_at, key, usage
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from imdskit.verify import Trust
+
+__all__ = ["AT", "Azure", "Made", "document", "key", "leaf", "make"]
 
 AT = 1_796_000_000
 """2026-11-29."""
@@ -31,26 +28,6 @@ def bundled_names() -> dict[str, x509.Name]:
     return {str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value): subject for subject in subjects}
 
 
-@cache
-def key(name: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-class Made(NamedTuple):
-    """A certificate and its key."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.DER)
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.PEM)
-
-
 def make(
     name: str,
     issuer: Made | None = None,
@@ -61,39 +38,23 @@ def make(
     path_length: int | None = None,
     key_usage: bool = True,
     padding: int = 0,
-    signed_by: ec.EllipticCurvePrivateKey | None = None,
+    signed_by: PrivateKey | None = None,
 ) -> Made:
     """A certificate that is valid from and to so many days after ``AT``; without an issuer it signs itself."""
     own = key(name)
-    subject = bundled_names().get(name) or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    above = issuer or Made(None, own)  # type: ignore[arg-type]  # its certificate is not looked at
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(own.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.fromtimestamp(AT, UTC) + timedelta(days=days[0]))
-        .not_valid_after(datetime.fromtimestamp(AT, UTC) + timedelta(days=days[1]))
-        .add_extension(x509.BasicConstraints(ca, path_length if ca else None), critical=True)
-        .add_extension(x509.KeyUsage(True, False, False, False, False, ca and key_usage, ca, False, False), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above.key.public_key()), critical=False)
-    )
-    if issuer:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    if addresses:
-        entries = [
-            x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(address))
-            for address in addresses
-        ]
-        builder = builder.add_extension(x509.AuthorityInformationAccess(entries), critical=False)
-    if not ca:
-        names = [x509.DNSName("westeurope.metadata.azure.com"), x509.DNSName("metadata.azure.com")]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    signs = ["key_cert_sign"] * key_usage + ["crl_sign"] if ca else []
+    extensions: list[Extension] = [
+        basic(ca, path_length if ca else None),
+        usage("digital_signature", *signs),
+        *identifiers(own, issuer.key if issuer else own),
+        *([certificates.SERVER] if issuer else []),
+        *issuers_at(*addresses),
+        *([] if ca else [dns_names("westeurope.metadata.azure.com", "metadata.azure.com")]),
+    ]
     if padding:
-        builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(padding)), False)
-    return Made(builder.sign(signed_by or above.key, SHA256()), own)
+        extensions.append((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(padding)), False))
+    valid = AT + days[0] * DAY, AT + days[1] * DAY
+    return certificates.make(bundled_names().get(name) or name, issuer, extensions, valid=valid, own=own, signer=signed_by)
 
 
 def leaf(issuer: Made, *addresses: str, days: tuple[int, int] = (-30, 150)) -> Made:
@@ -101,21 +62,7 @@ def leaf(issuer: Made, *addresses: str, days: tuple[int, int] = (-30, 150)) -> M
 
 
 def document(signer: Made, *, at: int = AT) -> bytes:
-    """Signed as the service signs: no signed attributes, the leaf alone."""
-
-    def stamp(second: int) -> str:
-        return datetime.fromtimestamp(second, UTC).strftime("%m/%d/%y %H:%M:%S -0000")
-
-    content = {
-        "nonce": "4071882193",
-        "plan": {"name": "", "product": "", "publisher": ""},
-        "timeStamp": {"createdOn": stamp(at), "expiresOn": stamp(at + 6 * 3600)},
-        "vmId": "00000000-0000-4000-8000-000000000001",
-    }
-    builder = pkcs7.PKCS7SignatureBuilder().set_data(json.dumps(content, separators=(",", ":")).encode())
-    options = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoAttributes]
-    der = builder.add_signer(signer.certificate, signer.key, SHA256()).sign(Encoding.DER, options)
-    return json.dumps({"encoding": "pkcs7", "signature": base64.b64encode(der).decode()}).encode()
+    return certificates.document(signer, at=at)
 
 
 class Azure:

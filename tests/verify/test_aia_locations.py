@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from imdskit.errors import FetchError
 from imdskit.verify import pem
 from imdskit.verify.aia import LOCATIONS, Location, Target
-from imdskit.verify.aia.addresses import refusal
+from imdskit.verify.aia.allowed_addresses import refusal
 from imdskit.verify.aia.locations import target
 
 

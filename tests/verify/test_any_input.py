@@ -83,7 +83,7 @@ def test_one_document(backend: Backend, document: bytes | str, at: int | None, n
     assert not isinstance(report, ImdskitError)
     assert getattr(verdict, "reason", None) == getattr(report.error, "reason", None)  # type: ignore[attr-defined]  # a Report
     str(report)
-    ours(lambda: one.verify_once(document, nonce, MemoryStore(clock=ManualClock(AT))))
+    ours(lambda: one.verify_once(document, nonce=nonce, store=MemoryStore(clock=ManualClock(AT))))
 
 
 @given(documents=st.lists(DOCUMENTS, max_size=6), at=TIMES)

@@ -20,7 +20,7 @@ from imdskit.verify.log_entries import LONGEST, one_line
 
 sys.path.insert(0, str(Path(__file__).parent))  # neighbours are imported by name
 
-from test_aia import Pki, document
+from aia_scene import document, make
 from test_aia_transport import Connection, Server
 
 AT = 1_790_000_000
@@ -114,15 +114,14 @@ class Scripted(Server):
         super().__init__(lambda connection: connection.sendall(next(self.script, b"")))
 
 
-def batch(port: int, count: int) -> tuple[Pki, list[bytes], bytes]:
+def batch(port: int, count: int) -> tuple[list[bytes], bytes]:
     """So many documents, each of a signer that names an address of its own for its issuer; and the root."""
-    pki = Pki()
-    root = pki.make("Root")
-    issuer = pki.make("Issuing CA", root)
+    root = make("Root")
+    issuer = make("Issuing CA", root)
     leaves = [
-        pki.make("metadata.azure.com", issuer, ca=False, addresses=[f"http://127.0.0.1:{port}/pki/{number}.crt"]) for number in range(count)
+        make("metadata.azure.com", issuer, ca=False, addresses=[f"http://127.0.0.1:{port}/pki/{number}.crt"]) for number in range(count)
     ]
-    return pki, [document(leaf) for leaf in leaves], root.der
+    return [document(leaf) for leaf in leaves], root.der
 
 
 def test_no_response_ends_a_batch_and_every_entry_of_the_log_is_one_line(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +133,7 @@ def test_no_response_ends_a_batch_and_every_entry_of_the_log_is_one_line(backend
     ]
     server = Scripted(script)
     try:
-        _, documents, root = batch(server.port, len(script))
+        documents, root = batch(server.port, len(script))
         clock = ManualClock(AT)
         fetcher = AiaFetcher(
             locations=[Location("127.0.0.1", "/pki/", server.port)],
@@ -169,7 +168,7 @@ class Talking:
 
 
 def test_an_error_of_the_callers_own_resolver_is_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
-    _, (signed,), root = batch(8080, 1)
+    (signed,), root = batch(8080, 1)
     fetcher = AiaFetcher(locations=[Location("127.0.0.1", "/pki/", 8080)], resolver=Talking(), clock=ManualClock(AT), budget=FetchBudget())
     with caplog.at_level(logging.DEBUG, "imdskit"), pytest.raises(VerificationError):
         Verifier(Trust((root,)), Policy.offline_audit(), clock=ManualClock(AT), aia=fetcher).verify(signed)

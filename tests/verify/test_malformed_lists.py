@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
+import malformed
 import pytest
 
 from imdskit import backends
 from imdskit.asn1 import writer as der
 from imdskit.backends.contract import Backend
-from imdskit.emulator.authority import certificates
 from imdskit.errors import TrustError
 from imdskit.verify import Policy, Trust, Verifier
 
 AT = 1_800_000_000
 SCOPE, REASON, ISSUER, UNKNOWN = "2.5.29.28", "2.5.29.21", "2.5.29.29", "1.3.6.1.4.1.99999.1"
-NUMBER = certificates.extension("2.5.29.20", der.integer(1))
-SHA256_RSA = certificates.algorithm("1.2.840.113549.1.1.11")
-NAME = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), der.utf8_string("Nobody"))))
+NUMBER = malformed.extension("2.5.29.20", der.integer(1))
+NAME = malformed.called("Nobody")
 HOST = der.implicit(2, b"nobody.invalid")
-UNKNOWN_EXTENSION = certificates.extension(UNKNOWN, der.null())
+UNKNOWN_EXTENSION = malformed.extension(UNKNOWN, der.null())
 FLAG = b"\xff"
 
 
 def revocation_list(*entries: bytes, extensions: tuple[bytes, ...] = (NUMBER,), version: int = 1) -> bytes:
     """Signed by nobody: what is no list is told before a signature is looked at."""
-    tbs = der.sequence(
-        der.integer(version),
-        SHA256_RSA,
-        NAME,
-        der.time(AT),
-        der.time(AT + 1),
-        der.sequence(*entries) if entries else b"",
-        der.explicit(0, der.sequence(*extensions)),
-    )
-    return der.sequence(tbs, SHA256_RSA, der.bit_string(b"\0"))
+    members = {"extensions": extensions, "version": der.integer(version), "issuer": NAME}
+    return malformed.revocation_list(*entries, this_update=der.time(AT), next_update=der.time(AT + 1), **members)
 
 
 def entry(*extensions: bytes) -> bytes:
@@ -40,11 +31,11 @@ def entry(*extensions: bytes) -> bytes:
 
 
 def scope(*members: bytes) -> bytes:
-    return certificates.extension(SCOPE, der.sequence(*members), critical=True)
+    return malformed.extension(SCOPE, der.sequence(*members), critical=True)
 
 
 def reason(code: int) -> bytes:
-    return certificates.extension(REASON, der.element(0x0A, bytes((code,))))
+    return malformed.extension(REASON, der.element(0x0A, bytes((code,))))
 
 
 ENTRY_EXTENSIONS = "certificateList.tbsCertList.revokedCertificates[].crlEntryExtensions"
@@ -68,7 +59,7 @@ MALFORMED = {
         ENTRY_EXTENSIONS + "[0].extnValue",
     ),
     "entry-without-a-name": (
-        revocation_list(entry(certificates.extension(ISSUER, der.sequence(HOST, HOST), critical=True)), extensions=(NUMBER, INDIRECT)),
+        revocation_list(entry(malformed.extension(ISSUER, der.sequence(HOST, HOST), critical=True)), extensions=(NUMBER, INDIRECT)),
         "A certificate issuer without a distinguished name.",
         ENTRY_EXTENSIONS + "[0].extnValue",
     ),
@@ -106,7 +97,7 @@ def test_both_backends_name_the_same_octet(backend: Backend) -> None:
     [
         revocation_list(entry(UNKNOWN_EXTENSION), entry(reason(1))),
         revocation_list(
-            entry(certificates.extension(ISSUER, der.sequence(HOST, der.explicit(4, NAME)), critical=True)), extensions=(NUMBER, INDIRECT)
+            entry(malformed.extension(ISSUER, der.sequence(HOST, der.explicit(4, NAME)), critical=True)), extensions=(NUMBER, INDIRECT)
         ),
     ],
     ids=["unknown-extension-of-an-entry", "other-names-of-an-issuer"],

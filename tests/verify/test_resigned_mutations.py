@@ -32,6 +32,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / "fuzz"), str(TESTS / "vectors" / "attested")]
 
 import message as m  # noqa: E402  # the paths above come first
+from malformed import attribute  # noqa: E402
 from mutate import mutated  # noqa: E402
 from tlv import KINDS, elements  # noqa: E402
 
@@ -54,8 +55,8 @@ authority could have written the certificate, and the path is valid by section 6
 Outcomes = Counter[str]
 LEAF, ISSUING, ROOT = pki.leaf(), pki.issuing(), pki.root()
 SIGNATURE = pki.sign(m.CONTENT, pki.key("leaf"))
-CONTENT_TYPE = m.attribute(m.CONTENT_TYPE, der.oid(m.DATA))
-MESSAGE_DIGEST = m.attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(m.CONTENT).digest()))
+CONTENT_TYPE = attribute(m.CONTENT_TYPE, der.oid(m.DATA))
+MESSAGE_DIGEST = attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(m.CONTENT).digest()))
 
 
 def resigned(tbs: bytes, signer: str) -> bytes:
@@ -186,7 +187,7 @@ def test_mutated_attributes_that_the_signer_has_signed_still_name_the_content(
 ) -> None:
     """Exactly one content type and one digest, and the digest is that of the content."""
     outcomes: Outcomes = Counter()
-    attributes = sorted((CONTENT_TYPE, MESSAGE_DIGEST, m.attribute(m.SIGNING_TIME, der.time(pki.AT))))
+    attributes = sorted((CONTENT_TYPE, MESSAGE_DIGEST, attribute(m.SIGNING_TIME, der.time(pki.AT))))
     for body in mutations(der.element(0x31, *attributes), "attributes", ATTRIBUTES):
         whole = b"\xa0" + body[1:]
         document = m.signed_data(attributes=whole, certificates=[LEAF], signature=signature_of(body))

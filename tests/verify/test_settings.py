@@ -228,7 +228,7 @@ def test_a_document_of_the_wrong_type_is_named(document: Any, backend: Backend) 
     calls: dict[str, Callable[[], object]] = {
         "document": lambda: verifier.verify(document, at=7),
         "document ": lambda: verifier.explain(document, at=7),
-        "document  ": lambda: verifier.verify_once(document, None, MemoryStore()),
+        "document  ": lambda: verifier.verify_once(document, nonce=None, store=MemoryStore()),
         "documents[1]": lambda: verifier.verify_many([b"x", document], at=7),
         "documents[1] ": lambda: verifier.verify_columns([b"x", document], 7),
     }
@@ -281,7 +281,7 @@ def test_a_nonce_of_the_wrong_type_is_named(nonce: Any, backend: Backend) -> Non
 @pytest.mark.parametrize("store", [None, 7, MemoryStore, {}], ids=repr)
 def test_a_store_that_is_none_is_named(store: Any) -> None:
     with pytest.raises(UsageError) as error:
-        Verifier(policy=Policy.offline_audit()).verify_once(b"x", None, store)
+        Verifier(policy=Policy.offline_audit()).verify_once(b"x", nonce=None, store=store)
     assert error.value.location == "store"
 
 

@@ -43,7 +43,7 @@ def verifier(authority: Authority, backend: Backend, clock: ManualClock, policy:
 
 def replayed(verifier: Verifier, document: bytes, nonce: str | None, store: MemoryStore) -> str:
     with pytest.raises(VerificationError) as refusal:
-        verifier.verify_once(document, nonce, store)
+        verifier.verify_once(document, nonce=nonce, store=store)
     assert refusal.value.reason is Reason.REPLAYED
     assert refusal.value.stage is Stage.CLAIMS
     return refusal.value.location
@@ -53,9 +53,11 @@ def test_a_document_is_accepted_once(authority: Authority, backend: Backend) -> 
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
     document = signed_document.message(authority.signer(), content())
-    assert judge.verify_once(document, NONCE, store).claims.nonce == NONCE
+    assert judge.verify_once(document, nonce=NONCE, store=store).claims.nonce == NONCE
     assert replayed(judge, document, NONCE, store) == "content"
-    assert judge.verify_once(signed_document.message(authority.signer(), content("other")), "other", store).claims.nonce == "other"
+    assert (
+        judge.verify_once(signed_document.message(authority.signer(), content("other")), nonce="other", store=store).claims.nonce == "other"
+    )
     judge.verify(document, nonce=NONCE)  # verification alone remembers nothing
 
 
@@ -90,7 +92,7 @@ def test_other_wrapping_does_not_make_it_another_document(authority: Authority, 
     for first in (message, rewrapped):
         clock = ManualClock(AT)
         judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-        judge.verify_once(first, NONCE, store)
+        judge.verify_once(first, nonce=NONCE, store=store)
         for other in wrappings:
             assert replayed(judge, other, NONCE, store) == "content"
 
@@ -99,7 +101,7 @@ def test_a_second_document_for_the_same_nonce_is_refused(authority: Authority, b
     """The machine asked the service twice with one challenge."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
-    judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, store)
+    judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=store)
     assert replayed(judge, signed_document.message(authority.signer(), content(created_on=AT + 1)), NONCE, store) == "content.nonce"
 
 
@@ -107,10 +109,10 @@ def test_without_a_nonce_the_document_alone_is_used_up(authority: Authority, bac
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, Policy()), MemoryStore(clock=clock)
     document = signed_document.message(authority.signer(), content())
-    judge.verify_once(document, None, store)
+    judge.verify_once(document, nonce=None, store=store)
     assert replayed(judge, document, None, store) == "content"
     assert replayed(judge, document, NONCE, store) == "content"
-    judge.verify_once(signed_document.message(authority.signer(), content(created_on=AT + 1)), None, store)
+    judge.verify_once(signed_document.message(authority.signer(), content(created_on=AT + 1)), nonce=None, store=store)
 
 
 def test_a_refused_document_is_not_used_up(authority: Authority, backend: Backend) -> None:
@@ -119,10 +121,10 @@ def test_a_refused_document_is_not_used_up(authority: Authority, backend: Backen
     document = signed_document.message(authority.signer(), content())
     for nonce, reason in (("other", Reason.NONCE_MISMATCH), (None, Reason.NONCE_REQUIRED)):
         with pytest.raises(VerificationError) as refusal:
-            judge.verify_once(document, nonce, store)
+            judge.verify_once(document, nonce=nonce, store=store)
         assert refusal.value.reason is reason
     assert len(store) == 0
-    judge.verify_once(document, NONCE, store)
+    judge.verify_once(document, nonce=NONCE, store=store)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, policy), MemoryStore(clock=clock)
     document = signed_document.message(authority.signer(), content())
-    judge.verify_once(document, NONCE, store)
+    judge.verify_once(document, nonce=NONCE, store=store)
     last = min(6 * 3600, policy.max_age or 6 * 3600) + policy.skew
     clock.advance(last)
     assert replayed(judge, document, NONCE, store) == "content"
@@ -141,14 +143,16 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
     clock.advance(MARGIN)
     assert replayed(behind, document, NONCE, store) == "content"
     with pytest.raises(VerificationError) as refusal:
-        judge.verify_once(document, NONCE, store)
+        judge.verify_once(document, nonce=NONCE, store=store)
     assert refusal.value.reason in (Reason.DOCUMENT_EXPIRED, Reason.DOCUMENT_TOO_OLD)
 
 
 def test_a_store_that_would_forget_at_once_admits_nothing(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError) as refusal:
-        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, MemoryStore(clock=ManualClock(AT + 24 * 3600)))
+        judge.verify_once(
+            signed_document.message(authority.signer(), content()), nonce=NONCE, store=MemoryStore(clock=ManualClock(AT + 24 * 3600))
+        )
     assert refusal.value.code == "store-clock"
 
 
@@ -169,13 +173,13 @@ class Away:
 def test_a_store_that_is_away_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError):
-        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, Away(answers))
+        judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=Away(answers))
 
 
 def test_a_policy_without_times_cannot_go_with_single_use(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT), Policy(check_times=False))
     with pytest.raises(UsageError):
-        judge.verify_once(signed_document.message(authority.signer(), content()), NONCE, MemoryStore())
+        judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=MemoryStore())
 
 
 def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority, backend: Backend) -> None:
@@ -185,7 +189,7 @@ def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority,
 
     def admit(_: int) -> bool:
         try:
-            judge.verify_once(document, NONCE, store)
+            judge.verify_once(document, nonce=NONCE, store=store)
         except VerificationError as refusal:
             return refusal.reason is not Reason.REPLAYED
         return True
@@ -202,7 +206,7 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
 
     def admit(document: bytes, nonce: str, request: bytes) -> str:
         issuer.check(nonce, request)
-        return judge.verify_once(document, nonce, store).claims.vm_id
+        return judge.verify_once(document, nonce=nonce, store=store).claims.vm_id
 
     nonce = issuer.issue(b"customer 7")
     document = signed_document.message(authority.signer(), content(nonce))
@@ -255,11 +259,11 @@ def test_how_long_a_document_is_remembered_does_not_depend_on_the_policy(
         "redis": lambda: RedisStore(Server(clock), OSError, clock=clock),
     }[kind]()
     document = signed_document.message(authority.signer(), content())
-    verifier(authority, backend, clock, first).verify_once(document, NONCE, store)
+    verifier(authority, backend, clock, first).verify_once(document, nonce=NONCE, store=store)
     clock.advance(later)
     assert verifier(authority, backend, clock, second).verify(document, nonce=NONCE).claims.nonce == NONCE
     with pytest.raises(VerificationError) as refusal:
-        verifier(authority, backend, clock, second).verify_once(document, NONCE, store)
+        verifier(authority, backend, clock, second).verify_once(document, nonce=NONCE, store=store)
     assert (refusal.value.reason, refusal.value.location) == (Reason.REPLAYED, "content")
     if isinstance(store, SqliteStore):
         store.close()
@@ -294,20 +298,20 @@ def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Autho
     store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path / "used.db", clock=clock)
     judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), clock=clock)
     document = signed_document.message(authority.signer(), content())
-    judge.verify_once(document, NONCE, store)
+    judge.verify_once(document, nonce=NONCE, store=store)
     clock.second = AT + 2 * 3600 + 6 * 3600
     for number in range(PURGE_EVERY):
         late = signed_document.message(authority.signer(), content(str(number), AT + 2 * 3600, f"00000000-0000-4000-8000-{number:012}"))
-        judge.verify_once(late, None, store)
+        judge.verify_once(late, nonce=None, store=store)
         if kind == "memory":
             break
     clock.second = AT + 2 * 3600
     judge.verify(document)
     with pytest.raises(StoreError) as refusal:
-        judge.verify_once(document, NONCE, store)
+        judge.verify_once(document, nonce=NONCE, store=store)
     assert refusal.value.code == "store-clock"
     fresh = signed_document.message(authority.signer(), content("fresh", AT + 2 * 3600))
-    assert judge.verify_once(fresh, "fresh", store).claims.nonce == "fresh"
+    assert judge.verify_once(fresh, nonce="fresh", store=store).claims.nonce == "fresh"
     if isinstance(store, SqliteStore):
         store.close()
         assert not raises_store_clock(SqliteStore(tmp_path / "used.db", clock=clock), AT + 9 * 3600)
@@ -358,14 +362,14 @@ def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, back
     issuer = NonceIssuer([b"k" * 32], lifetime=MAX_LIFETIME, clock=clock)
     judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), backend=backend, clock=clock)
     nonce = issuer.issue()
-    judge.verify_once(signed_document.message(authority.signer(), content(nonce, AT)), nonce, store)
+    judge.verify_once(signed_document.message(authority.signer(), content(nonce, AT)), nonce=nonce, store=store)
     later = AT + 5 * 3600
     clock.second = later + 7 * 3600
-    judge.verify_once(signed_document.message(authority.signer(), content("other", later)), "other", store)
+    judge.verify_once(signed_document.message(authority.signer(), content("other", later)), nonce="other", store=store)
     clock.second = later
     issuer.check(nonce)
     with pytest.raises(VerificationError) as refusal:
-        judge.verify_once(signed_document.message(authority.signer(), content(nonce, later)), nonce, store)
+        judge.verify_once(signed_document.message(authority.signer(), content(nonce, later)), nonce=nonce, store=store)
     assert refusal.value.location == "content.nonce"
 
 

@@ -206,7 +206,7 @@ class SingleUse(RuleBasedStateMachine):
         used_up = given.octets in self.accepted
         self.accepted.setdefault(given.octets, 0)
         try:
-            worker.verifier.verify_once(given.octets, nonce, worker.store)
+            worker.verifier.verify_once(given.octets, nonce=nonce, store=worker.store)
         except StoreError as error:
             assert error.code == "store-clock"
             assert not (self.calm and fresh), "a fresh document was not admitted although all clocks were right"

@@ -16,7 +16,7 @@ from imdskit.attestation_service.audit_log import AuditLog
 from imdskit.attestation_service.configuration import keys
 from imdskit.attestation_service.configuration.keys import Key
 from imdskit.attestation_service.configuration.settings import Settings
-from imdskit.attestation_service.configuration.watched import Watched
+from imdskit.attestation_service.configuration.watched_files import Watched
 from imdskit.attestation_service.decisions import Decision
 from imdskit.attestation_service.http import bodies, openapi, routes
 from imdskit.attestation_service.http.limits import Limits

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from imdskit import backends, clouds
 from imdskit.attestation_service.configuration.settings import Settings
-from imdskit.attestation_service.configuration.watched import Watched
+from imdskit.attestation_service.configuration.watched_files import Watched
 from imdskit.clock import Clock
 from imdskit.errors import TrustError
 from imdskit.verify import Policy, Trust, Verifier

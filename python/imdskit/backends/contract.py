@@ -64,14 +64,11 @@ class Limits:
         arguments.whole(self.work, "limits.work", 1, 1_000_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """All that a checker must know before it sees a document.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is demanded of a document, whoever is trusted: :class:`Setup` and the policy of the verifier add to it.
 
     Attributes:
-        anchors: trusted certificates, DER.
-        intermediates: certificates that may help to build a path, DER. Never trusted by themselves.
-        names: accepted signers as (label, domain): the signer bears the domain or a name below it; the label is reported.
         limits: bounds on hostile input.
         skew: seconds by which the clocks of signer and verifier may differ, 0 to :data:`MAX_SKEW`.
         max_age: seconds since ``createdOn``, 0 to :data:`MAX_AGE`, or None for no other limit than ``expiresOn``.
@@ -81,9 +78,45 @@ class Setup:
         require_vm_id: an empty ``vmId`` is refused.
         allow_common_name: accept the subject's common name where a certificate has no subject alternative name.
         min_rsa_bits: of the signer and of every key in the chain, 512 to 8192.
-        crls: certificate revocation lists, DER; never fetched. None given: revocation is not checked.
         require_crl: where any list is given, a certificate below the anchor for which no usable, current list speaks is refused. False accepts
             it; then a list helps only where it can be used, and one that is forged or out of date is as good as none.
+    """
+
+    max_age: int | None = None
+    skew: int = 120
+    require_nonce: bool = False
+    check_chain: bool = True
+    check_times: bool = True
+    require_vm_id: bool = True
+    allow_common_name: bool = False
+    min_rsa_bits: int = 2048
+    require_crl: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+    def _check_settings(self, location: str) -> None:
+        """Raise UsageError if a setting is of the wrong type or out of range; ``location`` is what the error calls the settings."""
+
+        def of(name: str) -> tuple[object, str]:
+            return getattr(self, name), f"{location}.{name}"
+
+        arguments.instance(*of("limits"), Limits)
+        arguments.whole(*of("skew"), 0, MAX_SKEW)
+        if self.max_age is not None:
+            arguments.whole(*of("max_age"), 0, MAX_AGE)
+        arguments.whole(*of("min_rsa_bits"), 512, 8192)
+        for name in ("require_nonce", "check_chain", "check_times", "require_vm_id", "allow_common_name", "require_crl"):
+            arguments.flag(*of(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Setup(Settings):
+    """All that a checker must know before it sees a document: the settings, and whom to trust.
+
+    Attributes:
+        anchors: trusted certificates, DER.
+        intermediates: certificates that may help to build a path, DER. Never trusted by themselves.
+        names: accepted signers as (label, domain): the signer bears the domain or a name below it; the label is reported.
+        crls: certificate revocation lists, DER; never fetched. None given: revocation is not checked.
 
     Raises:
         UsageError: a member is of the wrong type or out of range, so that no backend ever sees it.
@@ -92,17 +125,7 @@ class Setup:
     anchors: tuple[bytes, ...]
     intermediates: tuple[bytes, ...]
     names: tuple[tuple[str, str], ...]
-    limits: Limits = field(default_factory=Limits)
-    skew: int = 120
-    max_age: int | None = None
-    require_nonce: bool = False
-    check_chain: bool = True
-    check_times: bool = True
-    require_vm_id: bool = True
-    allow_common_name: bool = False
-    min_rsa_bits: int = 2048
     crls: tuple[bytes, ...] = ()
-    require_crl: bool = True
 
     def __post_init__(self) -> None:
         for name in ("anchors", "intermediates", "crls"):
@@ -110,27 +133,7 @@ class Setup:
         for index, pair in enumerate(arguments.items(self.names, "setup.names", tuple)):
             if len(pair) != 2 or not all(isinstance(text, str) and text for text in pair):
                 raise arguments.mistake(f"setup.names[{index}]", "a pair of label and domain, which are not empty", pair)
-        check_settings(self, "setup")
-
-
-def check_settings(settings: object, location: str) -> None:
-    """Check the settings that a :class:`Setup` and a policy have in common; ``location`` is what the errors call them.
-
-    Raises:
-        UsageError: one is of the wrong type or out of range.
-    """
-
-    def of(name: str) -> tuple[object, str]:
-        return getattr(settings, name), f"{location}.{name}"
-
-    arguments.instance(*of("limits"), Limits)
-    arguments.whole(*of("skew"), 0, MAX_SKEW)
-    max_age, place = of("max_age")
-    if max_age is not None:
-        arguments.whole(max_age, place, 0, MAX_AGE)
-    arguments.whole(*of("min_rsa_bits"), 512, 8192)
-    for name in ("require_nonce", "check_chain", "check_times", "require_vm_id", "allow_common_name", "require_crl"):
-        arguments.flag(*of(name))
+        self._check_settings("setup")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From what the caller holds to the DER of the message: the service's JSON, bare base64, or the DER itself."""
+"""The envelope of a message: finds the DER in what the caller holds, which is the service's JSON, bare base64, or the DER itself."""
 
 from __future__ import annotations
 

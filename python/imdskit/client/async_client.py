@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from imdskit.client import nonces, operations, schedule
+from imdskit.client import event_follower, nonces, operations
 from imdskit.client.client import MAX_BYTES
 from imdskit.client.effects import Effect, Operation, Send, Share, Wait
+from imdskit.client.event_follower import Event, EventFollower
 from imdskit.client.events import members
 from imdskit.client.operations import API_VERSION, PROBE_SECONDS, Operations, Retry
 from imdskit.client.responses import Json, Response
-from imdskit.client.schedule import Event, EventFollower
 from imdskit.client.tokens import Token, Tokens
 from imdskit.client.transport import Transport
 from imdskit.clock import Clock, SystemClock
@@ -121,8 +121,8 @@ class AsyncClient:
     def events(
         self,
         *,
-        poll: float = schedule.POLL,
-        patience: float = schedule.PATIENCE,
+        poll: float = event_follower.POLL,
+        patience: float = event_follower.PATIENCE,
         seen: Mapping[str, str] | None = None,
         api_version: str | None = None,
     ) -> AsyncEvents:
@@ -131,7 +131,7 @@ class AsyncClient:
 
     async def acknowledge(self, *ids: str) -> None:
         """Approve scheduled events, so that they start at once; see :meth:`imdskit.client.Client.acknowledge`."""
-        await self._run(schedule.acknowledge(self._operations, ids))
+        await self._run(event_follower.acknowledge(self._operations, ids))
 
     async def _run(self, operation: Operation[T]) -> T:
         """Perform the effects of an operation one by one, and return its result."""
@@ -181,7 +181,7 @@ class AsyncClient:
 
 @dataclass(frozen=True, slots=True)
 class AsyncScheduledEvent(Event):
-    """An :class:`imdskit.client.schedule.Event` of an asynchronous client."""
+    """An :class:`imdskit.client.event_follower.Event` of an asynchronous client."""
 
     approve: Callable[[str], Awaitable[None]] = field(repr=False, compare=False)
 

@@ -1,6 +1,6 @@
 """Scheduled events for threads: a blocking iterator, and events that can be acknowledged.
 
-:mod:`imdskit.client.schedule` decides when to send requests and which events are new.
+:mod:`imdskit.client.event_follower` decides when to send requests and which events are new.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from imdskit.client.effects import Operation
-from imdskit.client.schedule import Event, EventFollower
+from imdskit.client.event_follower import Event, EventFollower
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledEvent(Event):
-    """An :class:`imdskit.client.schedule.Event` of a client."""
+    """An :class:`imdskit.client.event_follower.Event` of a client."""
 
     approve: Callable[[str], None] = field(repr=False, compare=False)
 

@@ -105,31 +105,7 @@ class Emulator(Host):
         admin_host: str = "127.0.0.1",
         admin_allow_hosts: Iterable[str] = (),
     ) -> None:
-        options = Options(
-            seed=seed,
-            port=port,
-            host=host,
-            rate_limit=rate_limit,
-            clock=clock,
-            backend=backend,
-            events_enabling=events_enabling,
-            profile=profile,
-            rules_off=rules_off,
-            faults=faults,
-            allow_hosts=allow_hosts,
-            journal=journal,
-            admin_port=admin_port,
-            admin_token=admin_token,
-            snapshot_file=snapshot_file,
-            keys=keys,
-            listener=listener,
-            public_url=public_url,
-            pki_url=pki_url,
-            issuer=issuer,
-            health=health,
-            admin_host=admin_host,
-            admin_allow_hosts=admin_allow_hosts,
-        )
+        options = Options.among(locals())
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
             found = snapshots.read(snapshot_file)  # before the keys are generated, which takes a while

@@ -10,15 +10,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from imdskit.arguments import mistake, whole
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
-from imdskit.emulator.addressing import ByPath, ByPort, BySource, OnlyMachine
 from imdskit.emulator.admin import open_admin
 from imdskit.emulator.faults.engine import Script
 from imdskit.emulator.host import Host
 from imdskit.emulator.journal import KEPT
 from imdskit.emulator.machine.numbering import Numbering
-from imdskit.emulator.options import Options, integer, scenario_of, wrong
+from imdskit.emulator.machine_selection import ByPath, ByPort, BySource, OnlyMachine
+from imdskit.emulator.options import Options, scenario_of
 from imdskit.emulator.scenario.scenario import Scenario
 
 Select: TypeAlias = Literal["path", "port", "source"]
@@ -99,35 +100,14 @@ class Fleet(Host):
         admin_host: str = "127.0.0.1",
         admin_allow_hosts: Iterable[str] = (),
     ) -> None:
-        options = Options(
-            seed=seed,
-            port=port,
-            host=host,
-            rate_limit=rate_limit,
-            clock=clock,
-            backend=backend,
-            events_enabling=events_enabling,
-            profile=profile,
-            rules_off=rules_off,
-            faults=faults,
-            allow_hosts=allow_hosts,
-            journal=journal,
-            admin_port=admin_port,
-            admin_token=admin_token,
-            public_url=public_url,
-            pki_url=pki_url,
-            issuer=issuer,
-            health=health,
-            admin_host=admin_host,
-            admin_allow_hosts=admin_allow_hosts,
-        )
+        options = Options.among(locals())
         super().__init__(
             scenario_of("template", template),
             options,
             Numbering,
-            _addressing(select, integer("count", count, 1, MOST), options, network),
-            resident=integer("resident", resident, 1),
-            connections=integer("connections", connections, 1),
+            _addressing(select, whole(count, "count", 1, MOST), options, network),
+            resident=whole(resident, "resident", 1),
+            connections=whole(connections, "connections", 1),
             cached_responses=CACHED_RESPONSES,
         )
         with self.closed_on_error():
@@ -151,6 +131,6 @@ def _addressing(select: str, count: int, options: Options, network: str) -> Only
         return ByPort(count, options.host, consecutive=options.port != 0)
     if select == "source":
         if not isinstance(network, str):
-            raise wrong("network", "an IP network", network)
+            raise mistake("network", "an IP network", network)
         return BySource(count, network)
-    raise wrong("select", "one of " + ", ".join(SELECT), select)
+    raise mistake("select", "one of " + ", ".join(SELECT), select)

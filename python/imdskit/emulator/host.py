@@ -16,20 +16,20 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from imdskit.clock import Clock, ManualClock, MovableClock, SystemClock
-from imdskit.emulator.addresses import OIDC
-from imdskit.emulator.addressing import OnlyMachine
 from imdskit.emulator.authority import signed_document
 from imdskit.emulator.authority.authority import Authority
 from imdskit.emulator.authority.document_faults import DocumentFault
 from imdskit.emulator.authority.tokens import Issuer
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
-from imdskit.emulator.http.hosts import Hosts
+from imdskit.emulator.http.host_header import Hosts
 from imdskit.emulator.http.server import Server, wrong_host
 from imdskit.emulator.journal import Journal
 from imdskit.emulator.machine.expansion import expand
 from imdskit.emulator.machine.numbering import OneMachine
+from imdskit.emulator.machine_selection import OnlyMachine
 from imdskit.emulator.options import Options
+from imdskit.emulator.public_addresses import OIDC
 from imdskit.emulator.resident_machines import ResidentMachines
 from imdskit.emulator.scenario import document
 from imdskit.emulator.scenario.scenario import Scenario

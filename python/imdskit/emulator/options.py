@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from imdskit.arguments import LARGEST, instance, methods, mistake, whole
 from imdskit.backends import best
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator.addresses import Addresses
 from imdskit.emulator.authority.keys import Keys
 from imdskit.emulator.faults.engine import Script
-from imdskit.emulator.http.hosts import loopback
+from imdskit.emulator.http.host_header import loopback
 from imdskit.emulator.journal import KEPT
+from imdskit.emulator.public_addresses import Addresses
 from imdskit.emulator.scenario.scenario import Scenario
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.profiles import Profile
-from imdskit.errors import UsageError
-
-LARGEST = 2**63 - 1
 
 _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("host", str, "an address"),
@@ -80,25 +78,29 @@ class Options:
     admin_host: str = "127.0.0.1"
     admin_allow_hosts: Iterable[str] = ()
 
+    @classmethod
+    def among(cls, given: Mapping[str, Any]) -> Options:
+        """Return the options among the arguments of a constructor."""
+        return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
+
     def __post_init__(self) -> None:
         for name, kind, expected in _KINDS:
-            if not isinstance(getattr(self, name), kind):
-                raise wrong(name, expected, getattr(self, name))
+            instance(getattr(self, name), name, kind, expected)
         for name in ("host", "admin_host"):
             if not getattr(self, name):
-                raise wrong(name, "an address", getattr(self, name))
-        if self.clock is not None and not all(callable(getattr(self.clock, name, None)) for name in ("now", "monotonic_ns")):
-            raise wrong("clock", "a Clock or None", self.clock)
+                raise mistake(name, "an address", getattr(self, name))
+        if self.clock is not None:
+            methods(self.clock, "clock", "now", "monotonic_ns")
         for name, least, most in _RANGES:
             if getattr(self, name) is not None or name not in ("seed", "admin_port"):
-                integer(name, getattr(self, name), least, most)
+                whole(getattr(self, name), name, least, most)
         object.__setattr__(self, "rules_off", _names("rules_off", self.rules_off))
         object.__setattr__(self, "allow_hosts", _names("allow_hosts", self.allow_hosts))
         object.__setattr__(self, "admin_allow_hosts", _names("admin_allow_hosts", self.admin_allow_hosts))
         self.addresses()
         if self.admin_port is not None and self.admin_token is None and not loopback(self.admin_host):
             hint = "Choose a token of 16 or more random characters. Anyone who has it can change the emulator."
-            raise wrong("admin_host", "a loopback address unless `admin_token` is given, too", self.admin_host, hint)
+            raise mistake("admin_host", "a loopback address unless `admin_token` is given, too", self.admin_host, hint=hint)
 
     def addresses(self) -> Addresses:
         """Return the addresses that clients are given. Raises UsageError if one of them is not usable."""
@@ -122,30 +124,15 @@ def scenario_of(name: str, value: str | Path | Scenario) -> Scenario:
     if isinstance(value, Scenario):
         return value
     if not isinstance(value, str | Path):
-        raise wrong(name, "a name, a path or a Scenario", value)
+        raise mistake(name, "a name, a path or a Scenario", value)
     return Scenario.load(value)
-
-
-def integer(name: str, value: object, least: int, most: int = LARGEST) -> int:
-    """Return ``value`` if it is an integer in the range. Raises UsageError; True and False are not integers here."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        expected = (
-            f"an integer from {least} to {most}" if most < LARGEST else "an integer" if least < 0 else f"an integer of at least {least}"
-        )
-        raise wrong(name, expected, value)
-    return value
-
-
-def wrong(name: str, expected: str, found: object, hint: str = "") -> UsageError:
-    """Return the error for an argument."""
-    return UsageError("bad-argument", f"`{name}` must be {expected}; got {found!r:.80}.", location=name, hint=hint)
 
 
 def _names(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise wrong(name, "a list of names", value)
+        raise mistake(name, "a list of names", value)
     names = tuple(value)
     for each in names:
         if not isinstance(each, str):
-            raise wrong(name, "a list of names", each)
+            raise mistake(name, "a list of names", each)
     return names

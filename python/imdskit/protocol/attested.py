@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from imdskit import versions
-from imdskit.protocol.shape import Object
+from imdskit.protocol.instance_shape import Object
 
 LIFETIME = 6 * 60 * 60
 """Seconds between ``createdOn`` and ``expiresOn`` in every genuine document."""

@@ -1,4 +1,4 @@
-"""The answer of a verification that succeeded."""
+"""The result of a successful verification."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from imdskit.backends.contract import Claims, Signed, SignedDocument
 from imdskit.clouds import Cloud
-from imdskit.verify import content
+from imdskit.verify import signed_content
 
 
 class Attestation:
@@ -74,8 +74,8 @@ class Attestation:
 
     def members(self) -> dict[str, object]:
         """Return the signed content as JSON members, unknown ones included. A number that ``int`` or ``float`` would write otherwise, such as ``1e999``, is a
-        :class:`imdskit.verify.content.Number`: a str with its text."""
-        members = content.loads(self.content)
+        :class:`imdskit.verify.signed_content.Number`: a str with its text."""
+        members = signed_content.loads(self.content)
         assert isinstance(members, dict)  # the check of the claims has seen to it
         return members
 
@@ -85,7 +85,7 @@ class Attestation:
 
     def json_text(self) -> str:
         """Return the same as :meth:`to_json` as one line of JSON in ASCII, in which the claims stand as they were signed, numbers of any size included."""
-        return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{content.line(self.content)}}}'
+        return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{signed_content.line(self.content)}}}'
 
     def _verdict(self) -> dict[str, object]:
         return {

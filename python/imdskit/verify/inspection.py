@@ -19,7 +19,7 @@ from imdskit.pki.x509.certificate import Certificate, Name
 from imdskit.pki.x509.host_names import dns_names
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
-from imdskit.verify import content as signed_content
+from imdskit.verify import signed_content
 from imdskit.verify.policy import Policy
 from imdskit.verify.report import Report
 from imdskit.verify.trust import Trust

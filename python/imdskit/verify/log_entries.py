@@ -1,4 +1,4 @@
-"""Text of strangers in log entries."""
+"""Untrusted text, made safe for one line of a log."""
 
 from __future__ import annotations
 

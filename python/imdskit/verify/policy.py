@@ -1,18 +1,19 @@
-"""What is demanded of a document beyond being genuine. Nothing is lax by default; every relaxation bears a name."""
+"""Policy of a verifier: demands on a document beyond being genuine. Each relaxation has a name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from typing import Any
 
 from imdskit import arguments
-from imdskit.backends.contract import Limits, Setup, check_settings
+from imdskit.backends.contract import Settings, Setup
 from imdskit.clouds import CLOUDS, Cloud
 from imdskit.errors import UsageError
 from imdskit.verify.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Settings):
     """Demands on a document.
 
     Start with :meth:`online`, the policy of a service that issues a nonce for each document. The defaults of the class are those of
@@ -38,16 +39,6 @@ class Policy:
     """
 
     clouds: tuple[Cloud, ...] = CLOUDS
-    max_age: int | None = None
-    skew: int = 120
-    require_nonce: bool = False
-    check_chain: bool = True
-    check_times: bool = True
-    require_vm_id: bool = True
-    allow_common_name: bool = False
-    min_rsa_bits: int = 2048
-    require_crl: bool = True
-    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if not arguments.items(self.clouds, "policy.clouds", Cloud):
@@ -57,7 +48,7 @@ class Policy:
                 raise arguments.mistake("policy.clouds", "clouds with a name, an environment and a domain", cloud)
         if len({cloud.name for cloud in self.clouds}) < len(self.clouds):
             raise UsageError("bad-argument", "`clouds` must not contain two clouds of the same name.", location="policy.clouds")
-        check_settings(self, "policy")
+        self._check_settings("policy")
 
     @classmethod
     def online(cls, *, max_age: int = 300, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
@@ -110,22 +101,9 @@ class Policy:
 
     def setup(self, trust: Trust) -> Setup:
         """What a backend must know."""
-        return Setup(
-            anchors=trust.anchors,
-            intermediates=trust.intermediates,
-            names=tuple((cloud.name, cloud.domain) for cloud in self.clouds),
-            limits=self.limits,
-            skew=self.skew,
-            max_age=self.max_age,
-            require_nonce=self.require_nonce,
-            check_chain=self.check_chain,
-            check_times=self.check_times,
-            require_vm_id=self.require_vm_id,
-            allow_common_name=self.allow_common_name,
-            min_rsa_bits=self.min_rsa_bits,
-            crls=trust.crls,
-            require_crl=self.require_crl,
-        )
+        names = tuple((cloud.name, cloud.domain) for cloud in self.clouds)
+        settings: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(Settings)}
+        return Setup(trust.anchors, trust.intermediates, names, trust.crls, **settings)
 
 
 PRESETS = ("online", "offline_audit", "legacy_sample")

@@ -1,4 +1,4 @@
-"""Whom a verifier believes: anchors, which are trusted, intermediates, which only help to reach them, and lists of what has been revoked."""
+"""Trust of a verifier: anchors, which are trusted; intermediates, which only help to reach them; and revocation lists."""
 
 from __future__ import annotations
 

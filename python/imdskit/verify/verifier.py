@@ -1,4 +1,4 @@
-"""One call that decides whether an attested document was signed by Azure, for whom, and when."""
+"""The verifier: one call decides whether Azure signed an attested document, for whom, and when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
 from imdskit.fork import ForkAware
 from imdskit.reasons import Reason
-from imdskit.verify import forms
+from imdskit.verify import wrong_forms
 from imdskit.verify.attestation import Attestation
 from imdskit.verify.issuers import IssuerSource, signer_of
 from imdskit.verify.nonces import MAX_LIFETIME
@@ -138,10 +138,10 @@ class Verifier(ForkAware):
         except VerificationError as refusal:
             verdict = self._check_with_fetched(octets, second, nonce, refusal)
         if isinstance(verdict, VerificationError):
-            raise forms.named(octets, verdict)
+            raise wrong_forms.named(octets, verdict)
         return self._attestation(verdict, second)
 
-    def verify_once(self, document: bytes | str, nonce: str | None, store: NonceStore) -> Attestation:
+    def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
         """Verify one document now, and use it up: of all calls that share a store, one accepts it.
 
         What is used up is the signed content, however it is wrapped, and the nonce if one is given: a second document that answers the
@@ -223,7 +223,7 @@ class Verifier(ForkAware):
                     verdict = refusal
             if isinstance(verdict, VerificationError):
                 verdict = self._check_with_fetched(document, second, nonce, verdict)
-            yield forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
+            yield wrong_forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
     def verify_columns(self, documents: Sequence[bytes], at: int | Sequence[int], *, threads: int | None = None) -> Columns:
         """Verify many documents without an object for each answer. No issuer is fetched.
@@ -263,7 +263,7 @@ class Verifier(ForkAware):
         wider = self._with_fetched(octets, known.error) if known.error is not None else None
         found = known if wider is None else report(wider.setup)
         if found.error is not None:
-            forms.named(octets, found.error)
+            wrong_forms.named(octets, found.error)
         return found
 
     def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:

@@ -16,7 +16,6 @@ use crate::cache::{self, Cache, Chain, Identity, Moment, Signer, Template};
 use crate::claims::{self, Claims};
 use crate::contract::Setup;
 use crate::envelope::{self, Held};
-use crate::host_names;
 use crate::pki::cms::{self, SignedData};
 use crate::pki::path::building::{self, Sources};
 use crate::pki::path::pool::Pool;
@@ -27,6 +26,7 @@ use crate::pki::revocation::revocation::Lists;
 use crate::pki::signatures::rsa;
 use crate::pki::signatures::signature::{self, Fault, Scheme, Strength};
 use crate::pki::x509::certificate::{Certificate, PublicKey};
+use crate::pki::x509::host_names;
 use crate::pki::x509::parser::parse_certificate;
 use crate::reasons::{Reason, Refusal};
 

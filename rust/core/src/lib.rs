@@ -42,7 +42,6 @@ pub mod document;
 mod envelope;
 mod errors;
 pub mod forks;
-mod host_names;
 #[cfg(feature = "parts")]
 pub mod parts;
 mod pki;

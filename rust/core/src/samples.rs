@@ -6,7 +6,7 @@
 use crate::asn1::oids;
 use crate::pki::signatures::rsa::RsaPublicKey;
 use crate::pki::x509::certificate::{
-    AlgorithmIdentifier, BasicConstraints, Certificate, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PublicKey,
+    AlgorithmIdentifier, BasicConstraints, Certificate, Extensions, GeneralName, GeneralNameKind, KeyUsage, Name, Oid, PublicKey,
 };
 
 /// The time at which all of them are valid.
@@ -59,18 +59,7 @@ pub(crate) fn leaf(subject: &str, issuer: &str, key: u8) -> Certificate {
         spki: Box::new([key]),
         public_key: PublicKey::Rsa(Box::new(RsaPublicKey::new(&modulus, &[1, 0, 1], false, None))),
         extensions: Vec::new(),
-        basic_constraints: None,
-        key_usage: None,
-        extended_key_usage: None,
-        subject_alt_name: None,
-        subject_key_identifier: None,
-        authority_key_identifier: None,
-        name_constraints: None,
-        certificate_policies: None,
-        policy_mappings: None,
-        policy_constraints: None,
-        inhibit_any_policy: None,
-        ca_issuers: Vec::new(),
+        decoded: Extensions::default(),
         unknown_critical: Vec::new(),
         faults: Vec::new(),
     }
@@ -79,10 +68,10 @@ pub(crate) fn leaf(subject: &str, issuer: &str, key: u8) -> Certificate {
 /// The certificate of an authority.
 pub(crate) fn authority(subject: &str, issuer: &str, key: u8) -> Certificate {
     let mut certificate = leaf(subject, issuer, key);
-    certificate.basic_constraints = Some(BasicConstraints {
+    certificate.decoded.basic_constraints = Some(BasicConstraints {
         ca: true,
         path_length: None,
     });
-    certificate.key_usage = Some(KeyUsage(KeyUsage::KEY_CERT_SIGN.0 | KeyUsage::CRL_SIGN.0));
+    certificate.decoded.key_usage = Some(KeyUsage(KeyUsage::KEY_CERT_SIGN.0 | KeyUsage::CRL_SIGN.0));
     certificate
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import malformed
 import message as m
 import pki
 from case import Case, accept, reject
@@ -45,17 +46,15 @@ def revocation_list(
     """A CertificateList, member by member (RFC 5280 section 5.1)."""
     numbers = [x509.extension(NUMBER, der.integer(number))] if number is not None else []
     listed = [x509.authority_key_identifier(x509.key_identifier(pki.key(signer))), *numbers, *extensions]
-    tbs = der.sequence(
-        der.integer(1),
-        x509.algorithm(algorithm),
-        issuer,
-        der.time(this_update),
-        der.time(next_update) if next_update is not None else b"",
-        der.sequence(*revoked) if revoked else b"",
-        der.explicit(0, der.sequence(*listed)),
+    return malformed.revocation_list(
+        *revoked,
+        extensions=listed,
+        algorithm=x509.algorithm(algorithm),
+        issuer=issuer,
+        this_update=der.time(this_update),
+        next_update=der.time(next_update) if next_update is not None else b"",
+        sign=lambda tbs: pki.sign(b"another list" if forged else tbs, pki.key(signer), pki.HASH_OF[algorithm]),
     )
-    signature = pki.sign(b"another list" if forged else tbs, pki.key(signer), pki.HASH_OF[algorithm])
-    return der.sequence(tbs, x509.algorithm(algorithm), der.bit_string(signature))
 
 
 def of_root(*revoked: bytes, **changes: object) -> bytes:

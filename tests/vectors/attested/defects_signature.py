@@ -10,6 +10,7 @@ import pki
 from case import Case, accept, reject
 from imdskit.asn1 import writer as der
 from imdskit.emulator.authority import certificates as x509
+from malformed import attribute
 
 SHA256, SHA384, SHA512, SHA1, MD5 = (
     "2.16.840.1.101.3.4.2.1",
@@ -209,20 +210,20 @@ def _algorithms() -> Iterator[Case]:
 
 def _attributes() -> Iterator[Case]:
     digest = hashlib.sha256(m.CONTENT).digest()
-    kind = m.attribute(m.CONTENT_TYPE, der.oid(m.DATA))
-    hashed = m.attribute(m.MESSAGE_DIGEST, der.octet_string(digest))
-    when = m.attribute(m.SIGNING_TIME, der.time(m.CREATED))
+    kind = attribute(m.CONTENT_TYPE, der.oid(m.DATA))
+    hashed = attribute(m.MESSAGE_DIGEST, der.octet_string(digest))
+    when = attribute(m.SIGNING_TIME, der.time(m.CREATED))
     yield accept("attributes/bound", "content-type and message-digest", m.with_attributes(kind, hashed))
     yield accept("attributes/with-time", "and signing-time", m.with_attributes(kind, hashed, when))
-    other = m.attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(b"other").digest()))
-    short = m.attribute(m.MESSAGE_DIGEST, der.octet_string(digest[:16]))
+    other = attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(b"other").digest()))
+    short = attribute(m.MESSAGE_DIGEST, der.octet_string(digest[:16]))
     for name, comment, document, reason in (
         ("other-digest", "message-digest of another content", m.with_attributes(kind, other), "digest-mismatch"),
         ("short-digest", "half of the message-digest", m.with_attributes(kind, short), "digest-mismatch"),
         (
             "empty-digest",
             "an empty message-digest",
-            m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.octet_string(b""))),
+            m.with_attributes(kind, attribute(m.MESSAGE_DIGEST, der.octet_string(b""))),
             "digest-mismatch",
         ),
         ("no-digest", "no message-digest", m.with_attributes(kind, when), "signed-attributes"),
@@ -233,32 +234,32 @@ def _attributes() -> Iterator[Case]:
         (
             "digest-two-values",
             "two values in message-digest",
-            m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.octet_string(digest), der.octet_string(b"x"))),
+            m.with_attributes(kind, attribute(m.MESSAGE_DIGEST, der.octet_string(digest), der.octet_string(b"x"))),
             "signed-attributes",
         ),
-        ("digest-no-value", "no value in message-digest", m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST)), "signed-attributes"),
+        ("digest-no-value", "no value in message-digest", m.with_attributes(kind, attribute(m.MESSAGE_DIGEST)), "signed-attributes"),
         (
             "type-two-values",
             "two values in content-type",
-            m.with_attributes(m.attribute(m.CONTENT_TYPE, der.oid(m.DATA), der.oid(m.SIGNED_DATA)), hashed),
+            m.with_attributes(attribute(m.CONTENT_TYPE, der.oid(m.DATA), der.oid(m.SIGNED_DATA)), hashed),
             "signed-attributes",
         ),
         (
             "other-type",
             "content-type of something else",
-            m.with_attributes(m.attribute(m.CONTENT_TYPE, der.oid(m.SIGNED_DATA)), hashed),
+            m.with_attributes(attribute(m.CONTENT_TYPE, der.oid(m.SIGNED_DATA)), hashed),
             "signed-attributes",
         ),
         (
             "digest-kind",
             "message-digest is a UTF8String",
-            m.with_attributes(kind, m.attribute(m.MESSAGE_DIGEST, der.utf8_string("x" * 32))),
+            m.with_attributes(kind, attribute(m.MESSAGE_DIGEST, der.utf8_string("x" * 32))),
             "signed-attributes",
         ),
         (
             "type-kind",
             "content-type is an OCTET STRING",
-            m.with_attributes(m.attribute(m.CONTENT_TYPE, der.octet_string(b"x")), hashed),
+            m.with_attributes(attribute(m.CONTENT_TYPE, der.octet_string(b"x")), hashed),
             "signed-attributes",
         ),
     ):

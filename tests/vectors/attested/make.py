@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[2] / "python")]
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "support"), str(HERE.parents[2] / "python")]
 
 import defects_chain  # noqa: E402  # the paths above come first
 import defects_claims  # noqa: E402

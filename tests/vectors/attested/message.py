@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 
+import malformed
 import pki
 from imdskit.asn1 import writer as der
 from imdskit.emulator.authority import certificates as x509
@@ -49,10 +50,6 @@ def issuer_and_serial(issuer: bytes = pki.ISSUING, serial: bytes = der.integer(0
     return der.sequence(issuer, serial)
 
 
-def attribute(oid: str, *values: bytes) -> bytes:
-    return der.sequence(der.oid(oid), der.set_of(*values))
-
-
 def signer_info(
     *,
     version: bytes = der.integer(1),
@@ -63,7 +60,15 @@ def signer_info(
     signature: bytes,
     unsigned: bytes = b"",
 ) -> bytes:
-    return der.sequence(version, sid or issuer_and_serial(), digest, attributes, signature_algorithm, der.octet_string(signature), unsigned)
+    return malformed.signer_info(
+        signature,
+        sid=sid or issuer_and_serial(),
+        version=version,
+        digest=digest,
+        attributes=attributes,
+        algorithm=signature_algorithm,
+        tail=unsigned,
+    )
 
 
 def signed_data(
@@ -91,16 +96,17 @@ def signed_data(
     if signers is None:
         signer.setdefault("signature", pki.sign(signed, key or pki.key("leaf")))
         signers = [signer_info(**signer)]  # type: ignore[arg-type]  # the members are those of `signer_info`
-    body = der.sequence(
-        version,
-        digests if digests is not None else der.set_of(QUIRK),
-        der.sequence(der.oid(content_type), econtent),
-        certificates_field,
-        crls,
-        der.element(0x31, *signers),
-        tail,
+    return malformed.signed_data(
+        *signers,
+        version=version,
+        digests=digests if digests is not None else der.set_of(QUIRK),
+        content_type=content_type,
+        content=econtent,
+        certificates=certificates_field,
+        crls=crls,
+        outer_type=outer_type,
+        tail=tail,
     )
-    return der.sequence(der.oid(outer_type), der.explicit(0, body))
 
 
 def with_attributes(

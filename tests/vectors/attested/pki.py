@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
+import malformed
 from imdskit.asn1 import writer as der
 from imdskit.emulator.authority import certificates as x509
 from imdskit.emulator.authority.keys import generate_prime, seeded
@@ -125,22 +126,22 @@ def certificate(
     outer: bytes = b"",
 ) -> bytes:
     """A certificate, member by member (RFC 5280 section 4.1)."""
-    algorithm_identifier = x509.algorithm(algorithm)
     if extensions_field is None:
         extensions_field = der.explicit(3, der.sequence(*(extensions if extensions is not None else leaf_extensions())))
-    tbs = der.sequence(
-        version or b"",
-        serial,
-        inner_algorithm or algorithm_identifier,
-        issuer,
-        der.sequence(not_before, not_after),
-        subject,
-        spki or x509.subject_public_key_info(own),
-        unique_ids,
-        extensions_field,
+    return malformed.certificate(
+        version=version or b"",
+        serial=serial,
+        inner_algorithm=inner_algorithm,
+        issuer=issuer,
+        validity=der.sequence(not_before, not_after),
+        subject=subject,
+        spki=spki or x509.subject_public_key_info(own),
+        unique_ids=unique_ids,
+        tail=extensions_field,
+        algorithm=x509.algorithm(algorithm),
+        sign=lambda tbs: sign(tbs, signer or key("issuing"), HASH_OF.get(algorithm, "sha384")) if signature is None else signature,
+        outer_tail=outer,
     )
-    value = signature if signature is not None else sign(tbs, signer or key("issuing"), HASH_OF.get(algorithm, "sha384"))
-    return der.sequence(tbs, algorithm_identifier, der.bit_string(value), outer)
 
 
 def leaf(**changes: object) -> bytes:

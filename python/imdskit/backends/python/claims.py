@@ -1,4 +1,4 @@
-"""The signed content: what the document says about the machine, and whether it says so now, and to whom it was asked to say it.
+"""The signed content: claims about the machine, and the checks of their times and their nonce.
 
 Shape and formats: every genuine document in the public record, 2019 to 2026, and the IMDS documentation, "Attested data".
 """

@@ -1,4 +1,4 @@
-"""A metadata document that is asked often: every node is rendered once, in both forms, and found by its path.
+"""A metadata document that serves many requests: each node is rendered once, in both forms, and found by its path.
 
 Rules of the service: IMDS documentation, "Route filtering" and ``docs/fidelity.md``.
 """

@@ -22,7 +22,7 @@ from imdskit.emulator.authority.authority import is_region
 from imdskit.emulator.scenario import Scenario
 from imdskit.emulator.scenario.scenario import is_version, newest_members
 from imdskit.errors import ClientError, UsageError
-from imdskit.protocol.shape import Member, tree
+from imdskit.protocol.instance_shape import Member, tree
 
 _SHAPE = tree({**versions.INSTANCE, **versions.EXTENDED})
 

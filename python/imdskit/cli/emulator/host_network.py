@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from imdskit.client import Client
 from imdskit.client.detect import Evidence, detect
-from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import loopback
 from imdskit.emulator.namespace.host_address import host_address
 from imdskit.errors import UsageError

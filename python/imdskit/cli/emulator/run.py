@@ -21,7 +21,7 @@ from imdskit import backends
 from imdskit.cli.emulator import host_network, serve
 from imdskit.cli.shared import inputs, output
 from imdskit.emulator.host import Host
-from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace.pasta import pasta
 from imdskit.errors import UsageError
 from imdskit.testing import environment

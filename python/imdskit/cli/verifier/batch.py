@@ -25,7 +25,7 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.errors import UsageError, VerificationError
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
-from imdskit.verify import Attestation, Verifier, content
+from imdskit.verify import Attestation, Verifier, signed_content
 
 if sys.platform != "win32":
     import fcntl
@@ -218,7 +218,7 @@ def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, o
     relaxed = {"relaxed": list(verdict.relaxed)} if verdict.relaxed else {}
     issuer = _common_name(verdict.chain[1]) if len(verdict.chain) > 1 else ""
     whose = {"cloud": verdict.cloud.name, "name": verdict.name, "issuer": issuer}
-    return "", {"verdict": ACCEPTED, **whose, **relaxed}, content.line(verdict.content)
+    return "", {"verdict": ACCEPTED, **whose, **relaxed}, signed_content.line(verdict.content)
 
 
 @lru_cache(maxsize=64)
@@ -272,7 +272,7 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
 def _result(line: bytes) -> dict[str, object]:
     """Parse a line of results. Returns an empty dict for anything but a JSON object."""
     try:
-        value = content.loads(line)
+        value = signed_content.loads(line)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from imdskit import arguments
 from imdskit.errors import UsageError
-from imdskit.verify import content
+from imdskit.verify import signed_content
 from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
@@ -152,7 +152,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return as_it_stands
     try:
-        value = content.loads(line)
+        value = signed_content.loads(line)
     except (ValueError, RecursionError):
         return as_it_stands
     if isinstance(value, str):
@@ -181,7 +181,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
     if at is not None and second is None:
         failure = f"`at` must be Unix seconds or a time with a zone, such as 2025-11-19T13:53:30Z; got {arguments.shown(at)}."
         return Item(where, None, failure, position)
-    if not isinstance(nonce, str | None) or isinstance(nonce, content.Number):
+    if not isinstance(nonce, str | None) or isinstance(nonce, signed_content.Number):
         return Item(where, None, f"`nonce` must be a string; got {arguments.shown(nonce)}.", position)
     return Item(where, document, "", position, second, nonce)
 
@@ -204,7 +204,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _second(at: object) -> int | None:
     """Return the Unix second of whole seconds or of a date-time of RFC 3339; None for anything else."""
-    if isinstance(at, str) and not isinstance(at, content.Number) and _TIME.fullmatch(at):
+    if isinstance(at, str) and not isinstance(at, signed_content.Number) and _TIME.fullmatch(at):
         try:
             at = (datetime.fromisoformat(at.upper()) - _EPOCH) // timedelta(seconds=1)
         except (ValueError, OverflowError):

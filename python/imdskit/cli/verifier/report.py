@@ -19,7 +19,7 @@ from imdskit.cli.verifier import report_page
 from imdskit.cli.verifier.batch_input import LONGEST_LINE
 from imdskit.cli.verifier.findings import Findings
 from imdskit.errors import UsageError
-from imdskit.verify import content
+from imdskit.verify import signed_content
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def _gathered(lines: Iterable[bytes], path: str) -> Findings:
     findings = Findings()
     for number, line in enumerate(lines, 1):
         try:
-            result = content.loads(line)
+            result = signed_content.loads(line)
             if not isinstance(result, dict):
                 raise ValueError("it is not an object")
             findings.add(result)

@@ -17,7 +17,7 @@ from types import FrameType
 
 from imdskit.attestation_service import Application, Settings
 from imdskit.attestation_service.configuration import keys
-from imdskit.attestation_service.development import DevelopmentServer
+from imdskit.attestation_service.development_server import DevelopmentServer
 from imdskit.cli.shared import output
 from imdskit.errors import UsageError
 

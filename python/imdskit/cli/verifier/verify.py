@@ -17,7 +17,7 @@ from imdskit import arguments, backends, clouds
 from imdskit.cli.shared import inputs, output
 from imdskit.cli.verifier import batch
 from imdskit.errors import TrustError, UsageError, VerificationError
-from imdskit.verify import Policy, Trust, Verifier, content, pem
+from imdskit.verify import Policy, Trust, Verifier, pem, signed_content
 from imdskit.verify.aia import AiaFetcher
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.policy import PRESETS
@@ -100,11 +100,11 @@ def run(options: argparse.Namespace) -> int:
 
     if options.json:
         text = attestation.json_text() if attestation else json.dumps({"verified": False, **(refusal.to_json() if refusal else {})})
-        output.line(content.indented(f'{text[:-1]},"report":{json.dumps(report.to_json())}}}' if report else text))
+        output.line(signed_content.indented(f'{text[:-1]},"report":{json.dumps(report.to_json())}}}' if report else text))
     elif report:
         output.report(report.text(), 6)
     elif attestation:
-        output.line(content.indented(content.line(attestation.content)))
+        output.line(signed_content.indented(signed_content.line(attestation.content)))
     if refusal and not options.json:
         output.error(refusal)
     if attestation and attestation.relaxed and not options.json:

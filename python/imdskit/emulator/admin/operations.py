@@ -16,7 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from imdskit.clock import ManualClock, MovableClock
-from imdskit.emulator.admin.answers import AdminError
+from imdskit.emulator.admin.responses import AdminError
 from imdskit.emulator.host import Host, HostedMachine
 from imdskit.emulator.json_input import Format, strict_json
 from imdskit.emulator.snapshot import restore, save, take

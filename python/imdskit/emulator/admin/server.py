@@ -14,11 +14,11 @@ import secrets
 from collections.abc import Iterable
 
 from imdskit.emulator.admin import page
-from imdskit.emulator.admin.answers import AdminError, answer, error
 from imdskit.emulator.admin.operations import find
+from imdskit.emulator.admin.responses import AdminError, answer, error
 from imdskit.emulator.host import HEALTH, Host
 from imdskit.emulator.http.framing import Refusal
-from imdskit.emulator.http.hosts import ANY, Hosts, bare, loopback
+from imdskit.emulator.http.host_header import ANY, Hosts, bare, loopback
 from imdskit.emulator.http.server import Handler, Server
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response

@@ -21,7 +21,7 @@ from imdskit.clock import Clock
 from imdskit.emulator.authority.keys import Keys, RsaKey
 from imdskit.emulator.json_input import LATEST, Format
 from imdskit.emulator.machine.identity import Identities, Identity
-from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.errors import UsageError
 from imdskit.protocol.attested import compact
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from imdskit.clock import Clock
 from imdskit.emulator.events.event import FAILURE, NOTICE, REBALANCE, REMAINS, SINCE, USUAL, Event, seconds, text_or, wrong
-from imdskit.emulator.events.forms import announced_events, snapshot_events
-from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.events.event_formats import announced_events, snapshot_events
+from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.protocol.attested import compact
 
 DISABLED_AFTER = 24 * 3600

@@ -1,6 +1,6 @@
 """Many ports for one server: additional listening sockets, and one thread that accepts connections from all of them.
 
-:mod:`imdskit.emulator.addressing` says which machine a port stands for.
+:mod:`imdskit.emulator.machine_selection` says which machine a port stands for.
 """
 
 from __future__ import annotations

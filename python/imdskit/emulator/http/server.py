@@ -26,11 +26,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from imdskit.clock import Clock, SystemClock
-from imdskit.emulator.addresses import reachable
 from imdskit.emulator.http.connection import CLOSED, CONTINUE, NEED_DATA, SECOND, SEND_CONTINUE, Connection
 from imdskit.emulator.http.event_loop import EventLoop, Handoff, Quick
 from imdskit.emulator.http.framing import Refusal
-from imdskit.emulator.http.hosts import SERVICE, Hosts
+from imdskit.emulator.http.host_header import SERVICE, Hosts
+from imdskit.emulator.public_addresses import reachable
 from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Delivery, Request, Response
 from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
@@ -277,9 +277,18 @@ class Server(ThreadingHTTPServer):
         return reachable(f"http://{host}:{self.server_port}")
 
     def start(self) -> None:
-        """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now."""
-        self._loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
-        self._loop.start()
+        """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now.
+
+        Raises:
+            UsageError: the system refuses another thread.
+        """
+        loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
+        try:
+            loop.start()
+        except RuntimeError as error:
+            hint = "Raise the limit of processes: `ulimit -u` of the shell, or `--pids-limit` of the container."
+            raise UsageError("bad-argument", f"The system does not let the emulator start a thread: {error}.", hint=hint) from None
+        self._loop = loop  # not before: stop() waits for this thread
 
     def stop(self) -> None:
         """Stop accepting connections, let requests in flight finish, close everything. Safe to call twice."""

@@ -3,7 +3,7 @@
 Identifiers and addresses that a scenario does not give are derived from a seed: the same seed and scenario give the same machine. Public
 addresses are from the ranges for documentation (RFC 5737, RFC 3849).
 
-This module decides which value a member has when nobody gives one. :mod:`imdskit.protocol.shape` decides what an api-version shows of it.
+This module decides which value a member has when nobody gives one. :mod:`imdskit.protocol.instance_shape` decides what an api-version shows of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imdskit import clouds, versions
-from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.emulator.scenario.scenario import SHAPE, Scenario
-from imdskit.protocol.shape import Member, Object, tree
+from imdskit.protocol.instance_shape import Member, Object, tree
 
 _TREE = tree(versions.INSTANCE)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imdskit.emulator.machine.expansion import ExpandedMachine
-from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.machine.seeded_values import Seeded
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
 """Parameter of a request -> the attribute of an identity that it names. ``mi_res_id`` is an older spelling that is served too."""

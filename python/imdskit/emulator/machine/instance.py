@@ -1,7 +1,7 @@
 """``/metadata/instance``: the document of one machine in the shape of every api-version.
 
 This module renders the document once per version and hands out nodes. :mod:`imdskit.emulator.machine.expansion` decides what the document
-says, :mod:`imdskit.protocol.shape` what a version shows of it, and the backend finds nodes.
+says, :mod:`imdskit.protocol.instance_shape` what a version shows of it, and the backend finds nodes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from imdskit import versions
 from imdskit.backends.contract import Document, Form
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.errors import ScenarioError, SelectionError
-from imdskit.protocol import shape
+from imdskit.protocol import instance_shape
 from imdskit.protocol.attested import compact
 
 Parse = Callable[[bytes], Document]
@@ -36,7 +36,7 @@ class Instance:
         self._cache: dict[tuple[str, bool], Document] = {}
         self._lock = threading.Lock()
         self._newer = machine.scenario.newer
-        self._names = {name.lower(): name for name in shape.unknown_names(machine.document)} if self._newer else {}
+        self._names = {name.lower(): name for name in instance_shape.unknown_names(machine.document)} if self._newer else {}
         try:
             self._at(machine.scenario.api_versions[-1], extended=True)
         except SelectionError as error:
@@ -44,7 +44,7 @@ class Instance:
 
     def render(self, version: str, *, extended: bool = False) -> bytes:
         """Return the whole document of ``version``: compact JSON, keys in alphabetical order, ``extended`` last."""
-        shown = shape.at_version(self._machine.document, version, self._newer)
+        shown = instance_shape.at_version(self._machine.document, version, self._newer)
         if extended:
             shown["extended"] = self._machine.document.get("extended", {})
         return compact(shown)
@@ -55,11 +55,11 @@ class Instance:
         Raises:
             SelectionError: ``not-found`` or ``leaf-needs-text``.
         """
-        return self._at(version, extended).select(shape.spelled(path, version, self._names), form)
+        return self._at(version, extended).select(instance_shape.spelled(path, version, self._names), form)
 
     def attested_facts(self) -> Mapping[str, str]:
         """Return the values for :func:`imdskit.protocol.attested.content`. Of a classic machine only ``vmId`` and ``subscriptionId`` are known."""
-        plan = shape.member(self._machine.compute, "plan")
+        plan = instance_shape.member(self._machine.compute, "plan")
         facts = {path: str(plan.get(path.removeprefix("plan."), "")) for path in versions.ATTESTED if path.startswith("plan.")}
         if self._machine.scenario.classic:
             return {name: self._machine.text(name) for name in ("vmId", "subscriptionId")}

@@ -11,7 +11,7 @@ from typing import Any
 
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.protocol.attested import compact
-from imdskit.protocol.shape import Object
+from imdskit.protocol.instance_shape import Object
 
 PAIR = ("frontendIpAddress", "privateIpAddress")
 RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")

@@ -1,4 +1,4 @@
-"""Which machine a number stands for: the one of an emulator, or each of a fleet."""
+"""Numbering of machines: the scenario and the seed that belong to a number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from imdskit.emulator.machine.expansion import expand
-from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.emulator.scenario.scenario import Scenario
 
 _DEFAULT_PREFIX = 12

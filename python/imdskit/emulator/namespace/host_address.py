@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import loopback
 from imdskit.emulator.namespace.guard import Guard
 from imdskit.errors import UsageError

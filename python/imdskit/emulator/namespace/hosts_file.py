@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.http.host_header import SERVICE
 from imdskit.emulator.namespace import system_calls as system
 
 HOSTS = Path("/etc/hosts")

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 
-from imdskit.emulator.http.hosts import SERVICE
+from imdskit.emulator.http.host_header import SERVICE
 
 NAME = "lo"
 

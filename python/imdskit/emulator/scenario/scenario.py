@@ -19,7 +19,7 @@ from imdskit import clouds, versions
 from imdskit.emulator.json_input import Format, Input
 from imdskit.emulator.scenario import template
 from imdskit.errors import ScenarioError, UsageError
-from imdskit.protocol.shape import Member, tree
+from imdskit.protocol.instance_shape import Member, tree
 
 MAX_BYTES = 1024 * 1024
 """The largest scenario that is read."""

@@ -13,7 +13,6 @@ from functools import partial
 
 from imdskit.backends.contract import Backend
 from imdskit.clock import Clock
-from imdskit.emulator.addresses import OIDC, PKI
 from imdskit.emulator.authority.tokens import Issuer, TokenCache
 from imdskit.emulator.events.timeline import Events
 from imdskit.emulator.faults.engine import Faults
@@ -22,7 +21,8 @@ from imdskit.emulator.machine import load_balancer
 from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.identity import holder_id, identities
 from imdskit.emulator.machine.instance import Instance
-from imdskit.emulator.machine.seeded import Seeded
+from imdskit.emulator.machine.seeded_values import Seeded
+from imdskit.emulator.public_addresses import OIDC, PKI
 from imdskit.emulator.service import profiles
 from imdskit.emulator.service.profiles import Profile
 from imdskit.emulator.service.rate_limits import RateLimits

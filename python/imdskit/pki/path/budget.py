@@ -1,4 +1,4 @@
-"""How much work a search for a path may cost. The unit of ``Limits.work`` is one RSA-2048 verification; a thousandth of it is what is counted.
+"""Budget for the work of a search for a path. The unit of ``Limits.work`` is one RSA-2048 verification; the budget counts thousandths of it.
 
 The prices are those of this code on one machine: an RSA-2048 verification takes 0.15 ms, one on P-256 about 2 ms. They are part of the contract:
 the Rust twin counts in the same units although its ratios differ, so that both give up at the same point. What is remembered from an earlier

@@ -1,4 +1,4 @@
-"""Whether a path that hangs together may be relied on: RFC 5280 section 6.1, for one path from an anchor to a signer.
+"""Validation of one path from an anchor to a signer (RFC 5280 section 6.1).
 
 A path is given signer first, anchor last; ``chain[0]`` is the signer. What concerns one certificate alone (:func:`check_signer`,
 :func:`check_certificate`, :func:`check_authority`, :func:`check_anchor`) and the signatures are checked by :mod:`imdskit.pki.path.building` while it

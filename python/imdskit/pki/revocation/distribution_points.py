@@ -1,5 +1,5 @@
-"""Where the revocation list for a certificate is said to be: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and
-issuingDistributionPoint of revocation lists (section 5.2.5). Nothing is fetched; the names only tell which list speaks for which certificate.
+"""Distribution points: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and issuingDistributionPoint of revocation lists
+(section 5.2.5). They decide which list is responsible for which certificate. Nothing is fetched.
 """
 
 from __future__ import annotations

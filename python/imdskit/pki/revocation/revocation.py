@@ -1,4 +1,4 @@
-"""Whether a certificate on a path has been revoked, by revocation lists that the caller gives: RFC 5280 section 6.3. Nothing is fetched.
+"""Revocation checking of a path with lists that the caller gives (RFC 5280 section 6.3). Nothing is fetched.
 
 For each certificate below the anchor the lists are asked that speak for it: of its issuer or of the issuer that its distribution point names, of its
 kind, for the reasons that are still open, current at the time of the check, and signed by a key that may sign lists and is itself good under the

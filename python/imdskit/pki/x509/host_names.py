@@ -1,4 +1,4 @@
-"""Whether a certificate is that of a cloud's metadata service, by its DNS names (RFC 6125 section 6.4, IMDS documentation "Attested data").
+"""DNS names of a signer, compared with those of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
 
 Names are compared label by label, never as text with a suffix.
 """

@@ -1,5 +1,6 @@
-"""Rules of RFC 5280 on certificates that are well-formed, and that whoever relies on one has to keep. A certificate that breaks one can be read
-and be passed over; it has no place on a path. The grammar is in :mod:`imdskit.pki.x509.parser` and
+"""Rules of RFC 5280 for single certificates that are well-formed.
+
+A certificate that breaks one can be read, but no path may contain it. The grammar is in :mod:`imdskit.pki.x509.parser` and
 :mod:`imdskit.pki.x509.extensions`; rules on paths are in :mod:`imdskit.pki.path.validation`.
 """
 

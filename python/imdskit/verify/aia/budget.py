@@ -1,4 +1,4 @@
-"""How much a process fetches at most, however many documents ask for it."""
+"""Budget for fetches: a process fetches no more than this, however many documents need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fetcher needs of the network, as protocols: names to addresses, and one bounded answer from one address."""
+"""Interface between the fetcher and the network: a resolver of names, and a transport for one bounded response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a certificate to those above it, by the addresses that they name."""
+"""Fetcher of issuers: it follows the addresses that a certificate names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imdskit.errors import DerError, FetchError
 from imdskit.pki.signatures import signature
 from imdskit.pki.x509 import parser
 from imdskit.pki.x509.certificate import Certificate
-from imdskit.verify.aia import addresses, locations
+from imdskit.verify.aia import allowed_addresses, locations
 from imdskit.verify.aia.budget import PROCESS_BUDGET, FetchBudget
 from imdskit.verify.aia.contract import Resolver, Response, Target, Transport
 from imdskit.verify.aia.locations import LOCATIONS, Location
@@ -158,7 +158,7 @@ class AiaFetcher:
         except OSError as error:
             raise FetchError("unreachable", f"The name cannot be resolved: {error}.", location=host) from None
         for address in found:
-            why = None if address in self._allow_addresses else addresses.refusal(address)
+            why = None if address in self._allow_addresses else allowed_addresses.refusal(address)
             if why is not None:
                 raise FetchError("address-refused", f"{address[:60]} is not connected to: {why}.", location=host)
         return found

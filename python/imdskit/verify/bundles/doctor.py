@@ -1,6 +1,6 @@
-"""What a trust is good for on a given day: which authorities lead to an anchor, until when, and which clouds can be verified by them.
+"""State of a trust on a given day: which authorities lead to an anchor, until when, and which clouds they can verify.
 
-What belongs here: looking at certificates that are at hand. Nothing is fetched, and nothing is changed.
+The doctor only examines the certificates that it is given. It fetches and changes nothing.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ use crate::asn1::values::oid_text;
 use crate::pki::signatures::digests::Hash;
 use crate::pki::signatures::signature::{self, Algorithm, Fault, NULL};
 use crate::pki::x509::certificate::{Certificate, NameKey};
+use crate::pki::x509::keys::borrow_algorithm;
 use crate::pki::x509::names::read_name;
 use crate::reasons::{Reason, Refusal};
 
@@ -119,7 +120,7 @@ pub(crate) fn parse<'d>(
     let mut listed = Vec::new();
     let mut count = 0;
     while !algorithms.is_empty() {
-        let digest = digest_named(read_algorithm(&mut algorithms, item(count))?.oid);
+        let digest = digest_named(borrow_algorithm(&mut algorithms, item(count))?.oid);
         count += 1;
         if matches!(digest, Digest::Known(_)) && !listed.contains(&digest) {
             listed.push(digest);
@@ -162,19 +163,6 @@ pub(crate) fn parse<'d>(
         certificates,
         signers,
     })
-}
-
-/// AlgorithmIdentifier: an object identifier and at most one element of parameters.
-fn read_algorithm<'d>(reader: &mut Reader<'d, '_>, field: impl Into<Field>) -> der::Result<Algorithm<'d>> {
-    let mut algorithm = reader.sequence(field)?;
-    let oid = algorithm.oid("algorithm")?;
-    let parameters = if algorithm.is_empty() {
-        None
-    } else {
-        Some(algorithm.any("parameters")?)
-    };
-    algorithm.finish()?;
-    Ok(Algorithm { oid, parameters })
 }
 
 /// CertificateSet (section 10.2.3); attribute certificates and other formats are passed over.
@@ -229,13 +217,13 @@ fn read_signer<'d>(
     if version != Some(expected) {
         return Err(info.fault_at("A version that does not fit the form of the sid.", "version", pos));
     }
-    let digest_algorithm = read_algorithm(&mut info, "digestAlgorithm")?;
+    let digest_algorithm = borrow_algorithm(&mut info, "digestAlgorithm")?;
     let signed_attributes = if info.next_is(context(0)) {
         Some(read_attributes(&mut info, context(0), "signedAttrs")?)
     } else {
         None
     };
-    let signature_algorithm = read_algorithm(&mut info, "signatureAlgorithm")?;
+    let signature_algorithm = borrow_algorithm(&mut info, "signatureAlgorithm")?;
     let signature = info.contents(OCTET_STRING, "signature")?;
     if info.next_is(context(1)) {
         read_attributes(&mut info, context(1), "unsignedAttrs")?;
@@ -288,7 +276,7 @@ pub(crate) fn find_certificate<'c>(signer: &SignerInfo<'_>, certificates: &'c [A
     match &signer.sid {
         SignerIdentifier::KeyIdentifier(identifier) => certificates
             .iter()
-            .find(|certificate| certificate.subject_key_identifier.as_deref() == Some(*identifier)),
+            .find(|certificate| certificate.decoded.subject_key_identifier.as_deref() == Some(*identifier)),
         SignerIdentifier::IssuerAndSerial { issuer, serial } => certificates
             .iter()
             .find(|certificate| *certificate.serial == **serial && certificate.issuer.key == *issuer.key()),

@@ -318,12 +318,15 @@ impl<'a> Search<'a, '_> {
             return;
         }
         let wanted = child
+            .decoded
             .authority_key_identifier
             .as_ref()
             .and_then(|identifier| identifier.key_identifier.as_ref());
         candidates.sort_by_key(|issuer| {
             let issuer = issuer.certificate;
-            let differs = wanted.is_some() && issuer.subject_key_identifier.is_some() && wanted != issuer.subject_key_identifier.as_ref();
+            let differs = wanted.is_some()
+                && issuer.decoded.subject_key_identifier.is_some()
+                && wanted != issuer.decoded.subject_key_identifier.as_ref();
             (
                 differs,
                 self.inputs
@@ -475,8 +478,11 @@ fn unknown_issuer(certificate: &Certificate, index: usize) -> Refusal {
     let shown = |text: &String| text.chars().take(MAX_SHOWN).collect::<String>();
     let name = issuer.common_names.last().map_or_else(beginning, shown);
     let place = certificate
+        .decoded
         .ca_issuers
-        .first()
+        .iter()
+        .flatten()
+        .next()
         .map(|place| format!("; it may lie at {}", shown(place)))
         .unwrap_or_default();
     Refusal::new(reason, format!("chain[{index}].issuer"), name + &place)

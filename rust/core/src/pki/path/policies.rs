@@ -51,7 +51,7 @@ impl<'c> PolicyState<'c> {
 
     /// 6.1.3 (d) to (f), for every certificate but the anchor.
     pub(crate) fn process(&mut self, certificate: &'c Certificate, last: bool) -> Result<(), &'static str> {
-        if certificate.certificate_policies.is_none() {
+        if certificate.decoded.certificate_policies.is_none() {
             self.graph.clear(); // (e)
         } else if !self.graph.is_empty() {
             self.graph = self.next_depth(certificate, last); // (d)
@@ -63,7 +63,7 @@ impl<'c> PolicyState<'c> {
     }
 
     fn next_depth(&self, certificate: &'c Certificate, last: bool) -> BTreeMap<&'c [u8], Node<'c>> {
-        let policies = certificate.certificate_policies.as_deref().unwrap_or_default();
+        let policies = certificate.decoded.certificate_policies.as_deref().unwrap_or_default();
         let wildcard = self.graph.contains_key(ANY_POLICY);
         // The parents that a policy would have: is one of them accepted?
         let mut above: BTreeMap<&'c [u8], bool> = BTreeMap::new();
@@ -99,7 +99,7 @@ impl<'c> PolicyState<'c> {
 
     /// 6.1.4 (a) and (b), for every certificate but the last.
     pub(crate) fn map(&mut self, certificate: &'c Certificate) -> Result<(), &'static str> {
-        let mappings = certificate.policy_mappings.as_deref().unwrap_or_default();
+        let mappings = certificate.decoded.policy_mappings.as_deref().unwrap_or_default();
         if mappings
             .iter()
             .any(|(issuer_domain, subject_domain)| **issuer_domain == *ANY_POLICY || **subject_domain == *ANY_POLICY)
@@ -140,17 +140,20 @@ impl<'c> PolicyState<'c> {
 
     /// 6.1.4 (i) and (j), for every intermediate; RFC 5937 section 3.2 for an anchor.
     pub(crate) fn restrict(&mut self, certificate: &Certificate) {
-        if let Some(constraints) = certificate.policy_constraints {
+        if let Some(constraints) = certificate.decoded.policy_constraints {
             self.explicit_policy = self.explicit_policy.min(constraints.require_explicit.unwrap_or(Count::MAX));
             self.policy_mapping = self.policy_mapping.min(constraints.inhibit_mapping.unwrap_or(Count::MAX));
         }
-        self.inhibit_any_policy = self.inhibit_any_policy.min(certificate.inhibit_any_policy.unwrap_or(Count::MAX));
+        self.inhibit_any_policy = self
+            .inhibit_any_policy
+            .min(certificate.decoded.inhibit_any_policy.unwrap_or(Count::MAX));
     }
 
     /// 6.1.5 (a), (b) and (g), for the last certificate.
     pub(crate) fn wrap_up(&mut self, certificate: &Certificate) -> Result<(), &'static str> {
         self.explicit_policy = self.explicit_policy.saturating_sub(1);
         if certificate
+            .decoded
             .policy_constraints
             .is_some_and(|constraints| constraints.require_explicit == Some(0))
         {
@@ -173,8 +176,8 @@ mod tests {
     const TWO: &[u8] = &[0x2A, 2];
 
     fn with(mut certificate: Certificate, all: &[&[u8]], mappings: &[(&[u8], &[u8])]) -> Certificate {
-        certificate.certificate_policies = policies(all);
-        certificate.policy_mappings =
+        certificate.decoded.certificate_policies = policies(all);
+        certificate.decoded.policy_mappings =
             (!mappings.is_empty()).then(|| mappings.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect());
         certificate
     }
@@ -216,14 +219,14 @@ mod tests {
         let mut ca = with(authority("mid", "root", 1), &[ONE], &[]);
         let end = with(leaf("end", "mid", 2), &[ANY_POLICY], &[]);
         assert!(is_good(None, &ca, &end));
-        ca.inhibit_any_policy = Some(0);
+        ca.decoded.inhibit_any_policy = Some(0);
         assert!(!is_good(None, &ca, &end));
     }
 
     #[test]
     fn an_authority_can_ask_for_an_explicit_policy() {
         let mut ca = authority("mid", "root", 1);
-        ca.policy_constraints = Some(PolicyConstraints {
+        ca.decoded.policy_constraints = Some(PolicyConstraints {
             require_explicit: Some(0),
             inhibit_mapping: None,
         });

@@ -92,7 +92,7 @@ pub(crate) fn check_certificate(certificate: &Certificate, index: usize, inputs:
 /// What holds for the end of the path, beside [`check_certificate`]: 4.2.1.3 and 4.2.1.12.
 pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result {
     let wanted = inputs.key_usage;
-    if wanted.0 != 0 && certificate.key_usage.is_some_and(|usage| !usage.has_any(wanted)) {
+    if wanted.0 != 0 && certificate.decoded.key_usage.is_some_and(|usage| !usage.has_any(wanted)) {
         let mut names: Vec<_> = KeyUsage::NAMES
             .iter()
             .enumerate()
@@ -108,7 +108,7 @@ pub(crate) fn check_signer(certificate: &Certificate, inputs: &Inputs) -> Result
 /// What holds for every intermediate, beside [`check_certificate`]: 6.1.4 (k) and (n), and 4.2.1.12 for authorities.
 pub(crate) fn check_authority(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
     // 6.1.4 (k): it says that it is an authority. One of version 1 or 2 cannot, and no other means are known here.
-    match certificate.basic_constraints {
+    match certificate.decoded.basic_constraints {
         None => return refuse(Reason::NotACa, index, "basicConstraints", "absent"),
         Some(basic) if !basic.ca => return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE"),
         Some(_) => {}
@@ -130,7 +130,7 @@ pub(crate) fn check_anchor(certificate: &Certificate, index: usize, inputs: &Inp
     }
     check_critical(certificate, index)?;
     // Anchors of version 1 are authorities because they are anchors; one that says it is none, is none.
-    if certificate.basic_constraints.is_some_and(|basic| !basic.ca) {
+    if certificate.decoded.basic_constraints.is_some_and(|basic| !basic.ca) {
         return refuse(Reason::NotACa, index, "basicConstraints", "cA is FALSE");
     }
     check_issuing(certificate, index, inputs)
@@ -143,8 +143,8 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
         return Ok(());
     };
     let length = above.len().max(1); // of a signer that is its own anchor, 1
-    let policies = |certificate: &Certificate| certificate.certificate_policies.as_ref().map_or(0, Vec::len);
-    let mappings = |certificate: &Certificate| certificate.policy_mappings.as_ref().map_or(0, Vec::len);
+    let policies = |certificate: &Certificate| certificate.decoded.certificate_policies.as_ref().map_or(0, Vec::len);
+    let mappings = |certificate: &Certificate| certificate.decoded.policy_mappings.as_ref().map_or(0, Vec::len);
     budget.spend_items(path.iter().map(|certificate| policies(certificate) + mappings(certificate)).sum())?;
     let mut constraints = PathConstraints::new(inputs.common_names);
     let mut policies = PolicyState::new(
@@ -160,7 +160,7 @@ pub(crate) fn check_path(path: &[&Arc<Certificate>], inputs: &Inputs, budget: &m
         .map_or((None, above), |(anchor, authorities)| (Some(anchor), authorities));
     if let Some(anchor) = anchor.filter(|_| inputs.anchor_constraints) {
         constraints.add(anchor, budget)?;
-        if anchor.certificate_policies.is_some() {
+        if anchor.decoded.certificate_policies.is_some() {
             demand(policies.process(anchor, false), Reason::Policy, length, "certificatePolicies")?;
         }
         demand(policies.map(anchor), Reason::Policy, length, "policyMappings")?;
@@ -201,6 +201,7 @@ fn demand(outcome: std::result::Result<(), &'static str>, reason: Reason, index:
 /// 6.1.4 (m)
 fn lower(max_path_length: Count, authority: &Certificate) -> Count {
     authority
+        .decoded
         .basic_constraints
         .and_then(|basic| basic.path_length)
         .map_or(max_path_length, |length| length.min(max_path_length))
@@ -232,12 +233,16 @@ fn check_critical(certificate: &Certificate, index: usize) -> Result {
 
 /// What an authority's certificate must allow it.
 fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Result {
-    if certificate.key_usage.is_some_and(|usage| !usage.has_any(KeyUsage::KEY_CERT_SIGN)) {
+    if certificate
+        .decoded
+        .key_usage
+        .is_some_and(|usage| !usage.has_any(KeyUsage::KEY_CERT_SIGN))
+    {
         return refuse(Reason::KeyUsage, index, "keyUsage", "keyCertSign is not set"); // 6.1.4 (n)
     }
     // Not in section 6, but what every verifier of server certificates does: purposes nest.
     check_purpose(certificate, index, inputs.purpose.as_deref(), true)?;
-    let constraints = certificate.name_constraints.as_ref();
+    let constraints = certificate.decoded.name_constraints.as_ref();
     demand(
         constraints.map_or(Ok(()), name_constraints::check_form),
         Reason::NameConstraints,
@@ -248,7 +253,7 @@ fn check_issuing(certificate: &Certificate, index: usize, inputs: &Inputs) -> Re
 
 /// 4.2.1.12. That anyExtendedKeyUsage will not do for a server is of CA/Browser Forum Baseline Requirements 7.1.2.7.10.
 fn check_purpose(certificate: &Certificate, index: usize, purpose: Option<&[u8]>, any_purpose: bool) -> Result {
-    let (Some(purpose), Some(purposes)) = (purpose, &certificate.extended_key_usage) else {
+    let (Some(purpose), Some(purposes)) = (purpose, &certificate.decoded.extended_key_usage) else {
         return Ok(());
     };
     if purposes

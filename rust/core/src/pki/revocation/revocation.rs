@@ -339,7 +339,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
     }
 
     fn check_signed(&mut self, one: &Numbered, holder: &'a Arc<Certificate>) -> Result<(), Unfit> {
-        if holder.key_usage.is_some_and(|usage| !usage.has_any(KeyUsage::CRL_SIGN)) {
+        if holder.decoded.key_usage.is_some_and(|usage| !usage.has_any(KeyUsage::CRL_SIGN)) {
             return Err("cRLSign is not set for the list's issuer".into());
         }
         let key = (one.number, &*holder.spki);
@@ -393,7 +393,7 @@ fn reasons_of(one: &CertificateList, point: &DistributionPoint, certificate: &Ce
             return Err("the list is that of another distribution point".into());
         }
     }
-    let authority = certificate.basic_constraints.is_some_and(|basic| basic.ca);
+    let authority = certificate.decoded.basic_constraints.is_some_and(|basic| basic.ca);
     if (scope.only_user && authority) || (scope.only_ca && !authority) || scope.only_attribute {
         return Err("the list is for certificates of another kind".into()); // (b)(2)(ii) to (iv)
     }

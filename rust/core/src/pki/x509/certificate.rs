@@ -180,6 +180,24 @@ pub(crate) struct Extension {
     pub(crate) value: Box<[u8]>,
 }
 
+/// The decoded extensions of one certificate. The first of a kind counts.
+#[derive(Debug, Default)]
+pub(crate) struct Extensions {
+    pub(crate) basic_constraints: Option<BasicConstraints>,
+    pub(crate) key_usage: Option<KeyUsage>,
+    pub(crate) extended_key_usage: Option<Vec<Oid>>,
+    pub(crate) subject_alt_name: Option<Vec<GeneralName>>,
+    pub(crate) subject_key_identifier: Option<Box<[u8]>>,
+    pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
+    pub(crate) name_constraints: Option<NameConstraints>,
+    pub(crate) certificate_policies: Option<Vec<Oid>>,
+    /// (issuerDomainPolicy, subjectDomainPolicy).
+    pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
+    pub(crate) policy_constraints: Option<PolicyConstraints>,
+    pub(crate) inhibit_any_policy: Option<Count>,
+    pub(crate) ca_issuers: Option<Vec<String>>,
+}
+
 /// RFC 5280 section 4.1. Extensions that path validation needs are decoded; an absent one is None.
 #[derive(Debug)]
 #[allow(clippy::struct_field_names)] // names of the RFC
@@ -201,19 +219,7 @@ pub(crate) struct Certificate {
     pub(crate) spki: Box<[u8]>,
     pub(crate) public_key: PublicKey,
     pub(crate) extensions: Vec<Extension>,
-    pub(crate) basic_constraints: Option<BasicConstraints>,
-    pub(crate) key_usage: Option<KeyUsage>,
-    pub(crate) extended_key_usage: Option<Vec<Oid>>,
-    pub(crate) subject_alt_name: Option<Vec<GeneralName>>,
-    pub(crate) subject_key_identifier: Option<Box<[u8]>>,
-    pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    pub(crate) name_constraints: Option<NameConstraints>,
-    pub(crate) certificate_policies: Option<Vec<Oid>>,
-    /// (issuerDomainPolicy, subjectDomainPolicy).
-    pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
-    pub(crate) policy_constraints: Option<PolicyConstraints>,
-    pub(crate) inhibit_any_policy: Option<Count>,
-    pub(crate) ca_issuers: Vec<String>,
+    pub(crate) decoded: Extensions,
     /// Critical extensions that nothing here understands.
     pub(crate) unknown_critical: Vec<Oid>,
     /// Of values that are well-formed DER but break RFC 5280 in a way that a path validator must refuse and a parser may read.

@@ -8,30 +8,13 @@ use crate::asn1::der::{self, BOOLEAN, Field, INTEGER, Reader, SEQUENCE, context,
 use crate::asn1::oids;
 use crate::asn1::values::named_bits;
 use crate::pki::x509::certificate::{
-    AuthorityKeyIdentifier, BasicConstraints, Count, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints, Oid,
-    PolicyConstraints,
+    AuthorityKeyIdentifier, BasicConstraints, Count, Extensions, GeneralName, GeneralNameKind, GeneralSubtree, KeyUsage, NameConstraints,
+    Oid, PolicyConstraints,
 };
 use crate::pki::x509::names::{read_general_name, read_general_names};
 
 /// Of a list inside one extension whose items path validation compares with one another.
 const MAX_ITEMS: usize = 1024;
-
-/// The decoded extensions of one certificate. The first of a kind counts.
-#[derive(Debug, Default)]
-pub(crate) struct Extensions {
-    pub(crate) basic_constraints: Option<BasicConstraints>,
-    pub(crate) key_usage: Option<KeyUsage>,
-    pub(crate) extended_key_usage: Option<Vec<Oid>>,
-    pub(crate) subject_alt_name: Option<Vec<GeneralName>>,
-    pub(crate) subject_key_identifier: Option<Box<[u8]>>,
-    pub(crate) authority_key_identifier: Option<AuthorityKeyIdentifier>,
-    pub(crate) name_constraints: Option<NameConstraints>,
-    pub(crate) certificate_policies: Option<Vec<Oid>>,
-    pub(crate) policy_mappings: Option<Vec<(Oid, Oid)>>,
-    pub(crate) policy_constraints: Option<PolicyConstraints>,
-    pub(crate) inhibit_any_policy: Option<Count>,
-    pub(crate) ca_issuers: Option<Vec<String>>,
-}
 
 /// Whether an extension is understood, and so may be critical.
 pub(crate) fn is_understood(oid: &[u8]) -> bool {

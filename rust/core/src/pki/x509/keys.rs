@@ -11,25 +11,27 @@ use crate::asn1::der::Trail;
 use crate::asn1::der::{self, Field, Reader};
 use crate::asn1::oids;
 use crate::pki::signatures::rsa::RsaPublicKey;
-use crate::pki::signatures::signature::NULL;
+use crate::pki::signatures::signature::{Algorithm, NULL};
 use crate::pki::x509::certificate::{AlgorithmIdentifier, Curve, PublicKey};
 
 /// AlgorithmIdentifier: an object identifier and at most one element of parameters.
 pub(crate) fn read_algorithm(reader: &mut Reader<'_, '_>, field: impl Into<Field>) -> der::Result<AlgorithmIdentifier> {
     let pos = reader.pos;
-    let mut algorithm = reader.sequence(field)?;
-    let oid = algorithm.oid("algorithm")?;
-    let parameters = if algorithm.is_empty() {
-        None
-    } else {
-        Some(algorithm.any("parameters")?)
-    };
-    algorithm.finish()?;
+    let algorithm = borrow_algorithm(reader, field)?;
     Ok(AlgorithmIdentifier {
-        oid: oid.into(),
-        parameters: parameters.map(Into::into),
+        oid: algorithm.oid.into(),
+        parameters: algorithm.parameters.map(Into::into),
         der: reader.data[pos..reader.pos].into(),
     })
+}
+
+/// The same without a copy.
+pub(crate) fn borrow_algorithm<'d>(reader: &mut Reader<'d, '_>, field: impl Into<Field>) -> der::Result<Algorithm<'d>> {
+    let mut algorithm = reader.sequence(field)?;
+    let oid = algorithm.oid("algorithm")?;
+    let parameters = (!algorithm.is_empty()).then(|| algorithm.any("parameters")).transpose()?;
+    algorithm.finish()?;
+    Ok(Algorithm { oid, parameters })
 }
 
 /// The key of a whole SubjectPublicKeyInfo.

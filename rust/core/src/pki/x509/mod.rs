@@ -2,7 +2,8 @@
 
 pub(crate) mod certificate;
 pub(crate) mod extensions;
-pub(crate) mod hosts;
+pub(crate) mod host_labels;
+pub(crate) mod host_names;
 pub(crate) mod keys;
 pub(crate) mod name_constraints;
 pub(crate) mod names;

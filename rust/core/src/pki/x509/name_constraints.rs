@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::pki::path::budget::Budget;
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind as Kind, GeneralSubtree, Name, NameConstraints};
-use crate::pki::x509::hosts::{ends_of_labels, is_host, is_named_host, labels, mailbox_of};
+use crate::pki::x509::host_labels::{ends_of_labels, is_host, is_named_host, labels, mailbox_of};
 use crate::pki::x509::uri::Uri;
 use crate::reasons::{Reason, Refusal};
 
@@ -225,7 +225,7 @@ impl<'c> PathConstraints<'c> {
 
     /// 6.1.4 (g).
     pub(crate) fn add(&mut self, certificate: &'c Certificate, budget: &mut Budget) -> Result<(), Refusal> {
-        if let Some(constraints) = &certificate.name_constraints {
+        if let Some(constraints) = &certificate.decoded.name_constraints {
             budget.spend_items(constraints.permitted.as_ref().map_or(0, Vec::len) + constraints.excluded.as_ref().map_or(0, Vec::len))?;
             self.all.push(Constraints::new(constraints));
         }
@@ -269,7 +269,7 @@ impl<'c> PathConstraints<'c> {
 /// alternative names; who counts them always is on the safe side. Common names that look like DNS names count where they are asked for and there is no
 /// alternative name of that kind.
 fn other_names(certificate: &Certificate, common_names: bool) -> Vec<Borne<'_>> {
-    let mut names: Vec<Borne<'_>> = certificate.subject_alt_name.iter().flatten().map(Borne::from).collect();
+    let mut names: Vec<Borne<'_>> = certificate.decoded.subject_alt_name.iter().flatten().map(Borne::from).collect();
     let common_names = common_names && !names.iter().any(|name| name.kind == Kind::DnsName);
     let subject = &certificate.subject;
     names.extend(subject.email_addresses.iter().map(|address| Borne {

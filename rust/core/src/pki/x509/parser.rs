@@ -6,8 +6,8 @@
 // Python counterpart: `pki/x509/parser.py`.
 
 use crate::asn1::der::{self, BOOLEAN, Field, OCTET_STRING, Reader, Trail, context, item, primitive};
-use crate::pki::x509::certificate::{Certificate, Extension};
-use crate::pki::x509::extensions::{Extensions, is_understood};
+use crate::pki::x509::certificate::{Certificate, Extension, Extensions};
+use crate::pki::x509::extensions::is_understood;
 use crate::pki::x509::keys::{read_algorithm, read_public_key};
 use crate::pki::x509::names::read_name;
 use crate::pki::x509::rules;
@@ -71,18 +71,7 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
         spki: spki.into(),
         public_key,
         extensions,
-        basic_constraints: decoded.basic_constraints,
-        key_usage: decoded.key_usage,
-        extended_key_usage: decoded.extended_key_usage,
-        subject_alt_name: decoded.subject_alt_name,
-        subject_key_identifier: decoded.subject_key_identifier,
-        authority_key_identifier: decoded.authority_key_identifier,
-        name_constraints: decoded.name_constraints,
-        certificate_policies: decoded.certificate_policies,
-        policy_mappings: decoded.policy_mappings,
-        policy_constraints: decoded.policy_constraints,
-        inhibit_any_policy: decoded.inhibit_any_policy,
-        ca_issuers: decoded.ca_issuers.unwrap_or_default(),
+        decoded,
         unknown_critical,
         faults: Vec::new(),
     };

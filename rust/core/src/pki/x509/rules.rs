@@ -51,25 +51,29 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         }
     }
     for (field, is_empty, section) in [
-        ("keyUsage", certificate.key_usage.is_some_and(|usage| usage.0 == 0), "4.2.1.3"),
+        (
+            "keyUsage",
+            certificate.decoded.key_usage.is_some_and(|usage| usage.0 == 0),
+            "4.2.1.3",
+        ),
         (
             "certificatePolicies",
-            certificate.certificate_policies.as_ref().is_some_and(Vec::is_empty),
+            certificate.decoded.certificate_policies.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.4",
         ),
         (
             "policyMappings",
-            certificate.policy_mappings.as_ref().is_some_and(Vec::is_empty),
+            certificate.decoded.policy_mappings.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.5",
         ),
         (
             "subjectAltName",
-            certificate.subject_alt_name.as_ref().is_some_and(Vec::is_empty),
+            certificate.decoded.subject_alt_name.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.6",
         ),
         (
             "extendedKeyUsage",
-            certificate.extended_key_usage.as_ref().is_some_and(Vec::is_empty),
+            certificate.decoded.extended_key_usage.as_ref().is_some_and(Vec::is_empty),
             "4.2.1.12",
         ),
     ] {
@@ -78,6 +82,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         }
     }
     if certificate
+        .decoded
         .authority_key_identifier
         .as_ref()
         .is_some_and(|identifier| identifier.issuer.is_none() != identifier.serial.is_none())
@@ -88,6 +93,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         );
     }
     for name in certificate
+        .decoded
         .subject_alt_name
         .iter()
         .flatten()
@@ -96,11 +102,11 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
     {
         found.add("subjectAltName", format!("a malformed {} (section 4.2.1.6)", name.kind.name()));
     }
-    if let Some(constraints) = &certificate.name_constraints {
+    if let Some(constraints) = &certificate.decoded.name_constraints {
         if constraints.permitted.is_none() && constraints.excluded.is_none() {
             found.add("nameConstraints", "empty (section 4.2.1.10)");
         }
-        if !certificate.basic_constraints.is_some_and(|basic| basic.ca) {
+        if !certificate.decoded.basic_constraints.is_some_and(|basic| basic.ca) {
             found.add("nameConstraints", "in a certificate that is no authority's (section 4.2.1.10)");
         }
         for subtree in constraints.permitted.iter().chain(&constraints.excluded).flatten() {
@@ -111,6 +117,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
     }
     let mut policies = HashSet::new();
     if !certificate
+        .decoded
         .certificate_policies
         .iter()
         .flatten()
@@ -120,6 +127,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
     }
     let is_any = |oid: &[u8]| oid == oids::ANY_POLICY;
     if certificate
+        .decoded
         .policy_mappings
         .iter()
         .flatten()
@@ -128,6 +136,7 @@ pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> 
         found.add("policyMappings", "anyPolicy is mapped (section 4.2.1.5)");
     }
     if certificate
+        .decoded
         .policy_constraints
         .is_some_and(|constraints| constraints.require_explicit.is_none() && constraints.inhibit_mapping.is_none())
     {

@@ -115,20 +115,20 @@ fn paths_do_not_loop() {
 #[test]
 fn a_fitting_key_identifier_comes_first_and_a_valid_certificate_next() {
     let mut end = leaf("end", "mid", 9);
-    end.authority_key_identifier = Some(AuthorityKeyIdentifier {
+    end.decoded.authority_key_identifier = Some(AuthorityKeyIdentifier {
         key_identifier: Some(Box::new([7])),
         issuer: None,
         serial: None,
     });
     let twin = |key, identifier: u8, valid: bool| {
         let mut twin = authority("mid", "root", key);
-        twin.subject_key_identifier = Some(Box::new([identifier]));
+        twin.decoded.subject_key_identifier = Some(Box::new([identifier]));
         twin.not_after = if valid { NOW } else { NOW - 1 };
         twin
     };
     let again = |end: &Certificate| {
         let mut again = leaf("end", "mid", 9);
-        again.authority_key_identifier = end.authority_key_identifier.clone();
+        again.decoded.authority_key_identifier = end.decoded.authority_key_identifier.clone();
         again
     };
     let root = || vec![authority("root", "root", 1)];

@@ -142,12 +142,12 @@ fn masks_are_ones_before_zeros() {
 #[test]
 fn names_and_subtrees_are_paid_for_and_bounded() {
     let mut ca = authority("mid", "root", 1);
-    ca.name_constraints = Some(NameConstraints {
+    ca.decoded.name_constraints = Some(NameConstraints {
         permitted: None,
         excluded: Some(vec![subtree(Kind::DnsName, b"c"); 1024]),
     });
     let mut end = leaf("end", "mid", 2);
-    end.subject_alt_name = Some(vec![general_name(Kind::DnsName, b"a.b"); 1024]);
+    end.decoded.subject_alt_name = Some(vec![general_name(Kind::DnsName, b"a.b"); 1024]);
     let mut budget = Budget::new(3000);
     let mut constraints = PathConstraints::new(false);
     constraints.add(&ca, &mut budget).unwrap();

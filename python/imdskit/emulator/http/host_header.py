@@ -1,4 +1,4 @@
-"""Which ``Host`` a request may name: the defence against DNS rebinding.
+"""Check of the Host header: the defence against DNS rebinding.
 
 A web page can make its own name resolve to loopback and then send requests to whatever listens there as if it were its own server, headers
 included. The browser still sends the name of the page as ``Host``. The emulator therefore accepts only addresses, and names that no foreign page

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from imdskit import versions
-from imdskit.protocol import shape
-from imdskit.protocol.shape import Object
+from imdskit.protocol import instance_shape
+from imdskit.protocol.instance_shape import Object
 
 INTERFACE: Object = {
     "ipv4": {
@@ -20,15 +20,17 @@ INTERFACE: Object = {
 
 def test_younger_members_are_left_out_and_keys_come_in_order() -> None:
     document: Object = {"compute": {"zone": "1", "vmId": "v", "tags": "", "plan": {"name": ""}, "location": "l"}}
-    assert shape.at_version(document, "2017-04-02") == {"compute": {"location": "l", "vmId": "v"}}
-    compute = shape.member(shape.at_version(document, "2018-04-02"), "compute")
+    assert instance_shape.at_version(document, "2017-04-02") == {"compute": {"location": "l", "vmId": "v"}}
+    compute = instance_shape.member(instance_shape.at_version(document, "2018-04-02"), "compute")
     assert list(compute) == ["location", "plan", "tags", "vmId", "zone"]
 
 
 def test_an_object_appears_with_its_first_member() -> None:
     document: Object = {"compute": {"securityProfile": {"encryptionAtHost": "", "secureBootEnabled": "", "securityType": ""}}}
     shown = {
-        version: list(shape.member(shape.member(shape.at_version(document, version), "compute"), "securityProfile"))
+        version: list(
+            instance_shape.member(instance_shape.member(instance_shape.at_version(document, version), "compute"), "securityProfile")
+        )
         for version in ("2019-11-01", "2020-06-01", "2021-11-01", "2021-12-13")
     }
     assert shown == {
@@ -41,14 +43,14 @@ def test_an_object_appears_with_its_first_member() -> None:
 
 def test_elements_of_arrays_are_filtered_too() -> None:
     document: Object = {"network": {"interface": [INTERFACE, INTERFACE]}}
-    shown = shape.objects(shape.member(shape.at_version(document, "2017-04-02"), "network")["interface"])
+    shown = instance_shape.objects(instance_shape.member(instance_shape.at_version(document, "2017-04-02"), "network")["interface"])
     assert len(shown) == 2
-    assert shape.member(shown[0], "ipv4")["subnet"] == [{"address": "10.0.0.0", "prefix": "24"}]
+    assert instance_shape.member(shown[0], "ipv4")["subnet"] == [{"address": "10.0.0.0", "prefix": "24"}]
 
 
 def test_the_preview_has_its_own_names() -> None:
     document: Object = {"compute": {"vmId": "v", "zone": "1"}, "network": {"interface": [INTERFACE]}}
-    assert shape.at_version(document, versions.PREVIEW) == {
+    assert instance_shape.at_version(document, versions.PREVIEW) == {
         "compute": {"vmId": "v"},
         "network": {
             "interface": [
@@ -67,7 +69,7 @@ def test_the_preview_has_its_own_names() -> None:
 
 def test_a_document_without_compute_stays_without() -> None:
     for version in ("2017-03-01", "2021-02-01"):
-        assert list(shape.at_version({"network": {"interface": []}}, version)) == ["network"]
+        assert list(instance_shape.at_version({"network": {"interface": []}}, version)) == ["network"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_document_without_compute_stays_without() -> None:
     ],
 )
 def test_keys_are_spelled_as_the_document_spells_them(path: str, version: str, expected: str) -> None:
-    assert "/".join(shape.spelled(tuple(path.split("/")), version)) == expected
+    assert "/".join(instance_shape.spelled(tuple(path.split("/")), version)) == expected
 
 
 def test_no_two_names_differ_only_in_case() -> None:

@@ -1,11 +1,11 @@
-//! Whether a certificate is that of a cloud's metadata service, by its DNS names (RFC 6125 section 6.4, IMDS documentation "Attested data").
+//! DNS names of a signer, compared with those of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
 //!
 //! Names are compared label by label, never as text with a suffix.
 
 // Python counterpart: `pki/x509/host_names.py`.
 
 use crate::pki::x509::certificate::{Certificate, GeneralName, GeneralNameKind};
-use crate::pki::x509::hosts::is_label;
+use crate::pki::x509::host_labels::is_label;
 
 /// Whether the text is a DNS name: two labels at least, none empty or with other characters. A wildcard may be the first.
 fn is_dns_name(name: &str) -> bool {
@@ -18,7 +18,7 @@ fn is_dns_name(name: &str) -> bool {
 /// The DNS names of a certificate: those of its subject alternative name. Its common names only where the caller allows it, and the certificate has no
 /// subject alternative name at all.
 pub(crate) fn dns_names(certificate: &Certificate, allow_common_name: bool) -> Vec<&str> {
-    match &certificate.subject_alt_name {
+    match &certificate.decoded.subject_alt_name {
         Some(names) => names
             .iter()
             .filter(|name| name.kind == GeneralNameKind::DnsName)

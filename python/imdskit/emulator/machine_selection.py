@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from imdskit.emulator.addresses import with_port
 from imdskit.emulator.http.ports import Ports
 from imdskit.emulator.http.server import Server
+from imdskit.emulator.public_addresses import with_port
 from imdskit.errors import UsageError
 from imdskit.protocol.messages import Request
 

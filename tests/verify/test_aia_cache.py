@@ -1,0 +1,203 @@
+"""Unknown issuers, fetched: the budget for requests, what is cached, and other sources of issuers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from certificates import Made
+
+from imdskit.backends.contract import Backend
+from imdskit.clock import ManualClock
+from imdskit.errors import FetchError, VerificationError
+from imdskit.pki.x509.parser import parse_certificate
+from imdskit.reasons import Reason
+from imdskit.verify import Policy, Trust, Verifier
+from imdskit.verify.aia import AiaFetcher, FetchBudget, Response
+from imdskit.verify.aia.outcomes import CAPACITY, Outcomes
+from imdskit.verify.intermediate_cache import IntermediateCache
+from imdskit.verify.issuers import signer_of
+
+from .aia_scene import AT, PLACE, SECOND, Network, Scene, document, make, reason
+
+
+def test_documents_of_strangers_cannot_make_it_a_cannon(scene: Scene, backend: Backend) -> None:
+    """Each names an address that nobody named before. The process has its budget, and then asks nobody until time has passed."""
+    fetcher = scene.fetcher(budget=FetchBudget(5, 600, clock=scene.clock))
+    verifier = scene.verifier(backend, fetcher)
+    stranger = make("Stranger")
+
+    def hostile(number: int) -> bytes:
+        return document(make("metadata.azure.com", stranger, ca=False, addresses=[f"{PLACE}{number}.crt"]))
+
+    for number in range(12):
+        assert reason(verifier, hostile(number)) is Reason.UNKNOWN_ISSUER
+    assert len(scene.network.asked) == 5
+    assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
+    scene.clock.advance(600)
+    verifier.verify(document(scene.leaf))  # what was never asked is not held against an address
+    assert len(scene.network.asked) == 6
+
+
+def test_the_budget_is_one_for_all_fetchers_that_are_given_no_other() -> None:
+    assert AiaFetcher()._budget is AiaFetcher()._budget
+
+
+def test_the_budget_is_a_sliding_window() -> None:
+    clock = ManualClock(AT)
+    budget = FetchBudget(2, 10, clock=clock)
+    taken = []
+    for _ in range(24):
+        taken.append(budget.take())
+        clock.advance(1)
+    assert [second for second, allowed in enumerate(taken) if allowed] == [0, 1, 10, 11, 20, 21]
+
+
+def issuers(scene: Scene, fetcher: AiaFetcher, leaf: Made | None = None) -> tuple[bytes, ...]:
+    return fetcher.issuers((leaf or scene.leaf).der, [scene.root.der])
+
+
+def test_a_good_answer_is_remembered_for_a_day(scene: Scene) -> None:
+    fetcher = scene.fetcher()
+    for seconds, asked in ((0, 1), (24 * 3600 - 1, 1), (1, 2)):
+        scene.clock.advance(seconds)
+        assert issuers(scene, fetcher) == (scene.issuer.der,)
+        assert len(scene.network.asked) == asked
+
+
+def test_a_bad_answer_is_remembered_for_five_minutes(scene: Scene) -> None:
+    fetcher = scene.fetcher()
+    scene.network.files[PLACE + "issuing.crt"] = Response(404, b"")
+    for seconds, asked in ((0, 1), (299, 1), (1, 2)):
+        scene.clock.advance(seconds)
+        assert issuers(scene, fetcher) == ()
+        assert len(scene.network.asked) == asked
+
+
+def test_bad_answers_are_bounded_and_push_out_no_good_one(scene: Scene) -> None:
+    outcomes = Outcomes(scene.clock)
+    good = parse_certificate(scene.issuer.der)
+
+    def fail() -> None:
+        raise FetchError("unreachable", "no")
+
+    assert outcomes.get("good", lambda: good, SECOND) is good
+    for number in range(3 * CAPACITY):
+        with pytest.raises(FetchError):
+            outcomes.get(f"bad {number}", fail, SECOND)  # type: ignore[arg-type]  # it does not return
+    assert len(outcomes._bad) == CAPACITY
+    assert not outcomes._single_flight._calls
+    assert outcomes.get("good", lambda: pytest.fail("asked again"), SECOND) is good
+
+
+def test_many_threads_make_one_fetch(scene: Scene) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def wait() -> bytes:
+        started.set()
+        assert release.wait(30)
+        return scene.issuer.der
+
+    scene.network.files[PLACE + "issuing.crt"] = wait
+    fetcher = scene.fetcher()
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(issuers, scene, fetcher) for _ in range(8)]
+        assert started.wait(30)
+        release.set()
+        assert [result.result() for result in results] == [(scene.issuer.der,)] * 8
+    assert len(scene.network.asked) == 1
+
+
+def test_who_waits_for_another_threads_fetch_waits_no_longer_than_allowed(scene: Scene) -> None:
+    outcomes = Outcomes(scene.clock)
+    started, release = threading.Event(), threading.Event()
+
+    def fetch() -> object:
+        started.set()
+        assert release.wait(30)
+        return parse_certificate(scene.issuer.der)
+
+    with ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(outcomes.get, "address", fetch, SECOND)  # type: ignore[arg-type]  # an object will do
+        assert started.wait(30)
+        with pytest.raises(FetchError) as error:
+            outcomes.get("address", lambda: pytest.fail("asked twice"), SECOND // 50)
+        release.set()
+        assert leader.result().der == scene.issuer.der
+    assert error.value.code == "timed-out"
+
+
+def test_a_fetch_that_is_broken_off_leaves_nobody_waiting(scene: Scene) -> None:
+    outcomes = Outcomes(scene.clock)
+
+    def interrupted() -> object:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outcomes.get("address", interrupted, SECOND)  # type: ignore[arg-type]  # it does not return
+    with pytest.raises(FetchError) as error:
+        outcomes.get("address", lambda: pytest.fail("within five minutes"), SECOND)
+    assert error.value.code == "unreachable"
+    assert not outcomes._single_flight._calls
+
+
+def test_what_led_to_an_anchor_is_kept_on_disk_and_found_by_the_next_process(scene: Scene, backend: Backend, tmp_path: Path) -> None:
+    cache = IntermediateCache(tmp_path)
+    scene.verifier(backend, scene.fetcher(cache=cache)).verify(document(scene.leaf))
+    assert cache.load() == (scene.issuer.der,)
+    scene.network = Network()
+    scene.verifier(backend, scene.fetcher(cache=cache)).verify(document(scene.leaf))
+    assert not scene.network.resolved
+
+
+def test_what_did_not_lead_to_an_anchor_is_not_kept(scene: Scene, backend: Backend, tmp_path: Path) -> None:
+    cache = IntermediateCache(tmp_path)
+    other = Trust((make("Other root").der,))
+    with pytest.raises(VerificationError):
+        Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher(cache=cache)).verify(
+            document(scene.leaf)
+        )
+    assert scene.network.asked
+    assert cache.load() == ()
+
+
+class Source:
+    """Finds what it is told to."""
+
+    def __init__(self, *found: bytes) -> None:
+        self.found = found
+        self.kept: list[bytes] = []
+
+    def known(self) -> tuple[bytes, ...]:
+        return self.found
+
+    def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:  # the protocol's
+        return self.found
+
+    def keep(self, certificates: Sequence[bytes]) -> None:
+        self.kept += certificates
+
+
+def test_a_source_of_issuers_is_a_protocol(scene: Scene, backend: Backend) -> None:
+    verifier = Verifier(Trust((scene.root.der,)), Policy.offline_audit(), backend=backend, clock=scene.clock, aia=Source(scene.issuer.der))
+    assert verifier.verify(document(scene.leaf)).chain[1] == scene.issuer.der
+
+
+def test_a_source_that_finds_rubbish_changes_nothing(scene: Scene, backend: Backend) -> None:
+    source = Source(b"rubbish")
+    verifier = Verifier(Trust((scene.root.der,)), Policy.offline_audit(), backend=backend, clock=scene.clock, aia=source)
+    assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
+    assert not source.kept
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{", b"MAA=", b"0\x00"], ids=repr)
+def test_what_is_no_document_has_no_signer(rubbish: bytes) -> None:
+    """Never reached through a verifier, which asks for documents that it has checked."""
+    assert signer_of(rubbish, Policy().limits) is None
+
+
+def test_a_certificate_that_is_none_has_no_issuers(scene: Scene) -> None:
+    assert scene.fetcher().issuers(b"0\x00", [scene.root.der]) == ()
