@@ -54,7 +54,6 @@ NOT_YET = {
     "docs/attestation-service.md",
     "docs/cli.md",
     "docs/client.md",
-    "docs/clients.md",
     "docs/detect.md",
     "docs/engines.md",
     "docs/events.md",
