@@ -228,7 +228,7 @@ mod kernels {
             );
             let mut low = low(&turned(limbs, lane));
             if limbs[3].is_multiple_of(2) {
-                low.limbs_mut()[8..].fill(0); // every lane has eight limbs, as with SHA-256
+                low.limbs_mut()[8..].fill(0); // leaves eight limbs in every lane, as with SHA-256
             }
             moduli.set(lane, &modulus, model::comparison(&modulus));
             lows.set(lane, &low);
