@@ -48,9 +48,9 @@ public class Verify {
         int length = der[at + 1] & 0xff;
         int start = at + 2;
         if (length >= 0x80) {
-            int octets = length - 0x80;
+            int size = length - 0x80;
             length = 0;
-            for (int n = 0; n < octets; n++) length = length << 8 | der[start++] & 0xff;
+            for (int n = 0; n < size; n++) length = length << 8 | der[start++] & 0xff;
         }
         return new int[] {start, start + length};
     }

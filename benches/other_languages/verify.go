@@ -32,12 +32,12 @@ type verifier struct {
 func header(der []byte) (int, int) {
 	length, start := int(der[1]), 2
 	if length >= 0x80 {
-		octets := length - 0x80
+		size := length - 0x80
 		length = 0
-		for _, octet := range der[2 : 2+octets] {
+		for _, octet := range der[2 : 2+size] {
 			length = length<<8 | int(octet)
 		}
-		start += octets
+		start += size
 	}
 	return start, start + length
 }

@@ -12,9 +12,9 @@ function header(der, at) {
   let length = der[at + 1];
   let start = at + 2;
   if (length >= 0x80) {
-    const octets = length - 0x80;
+    const size = length - 0x80;
     length = 0;
-    for (let n = 0; n < octets; n++) length = length * 256 + der[start++];
+    for (let n = 0; n < size; n++) length = length * 256 + der[start++];
   }
   return [start, start + length];
 }

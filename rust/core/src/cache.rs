@@ -260,7 +260,7 @@ impl Cache {
     /// Adds a template unless the cache has an equal one. The caller must pass accepted messages only.
     pub(crate) fn add_template(&self, template: Template) {
         let size = template.signature.len();
-        // Two threads may add one size twice, which costs a lookup.
+        // Two threads may add the same size twice, which only costs a lookup.
         let known = self.signature_sizes().any(|other| other == size)
             || self
                 .signature_sizes

@@ -1,6 +1,6 @@
 //! The signed content of a document: the claims about the machine, their validity in time, and the nonce.
 //!
-//! Texts borrow from the content where it has no escapes.
+//! A text borrows from the content unless it has escapes.
 
 // Python counterpart: `backends/python/claims.py`.
 

@@ -68,7 +68,7 @@ pub struct Columns {
 pub struct TooLong;
 
 impl Columns {
-    /// Returns the columns of all verdicts. `checker` made the verdicts. The batches follow one another in the order given.
+    /// Returns the columns of all verdicts. `checker` must have made the verdicts. The rows have the order of `batches`.
     ///
     /// # Errors
     /// Returns an error if the texts of one column add up to 2 GiB or more.

@@ -1,7 +1,7 @@
 //! Certificates for tests, as parsed values. They are valid except for the member that a test changes. Their signatures are invalid; a test that
 //! needs valid ones adds them to a [`crate::pki::path::signature_cache::SignatureCache`].
 
-#![allow(clippy::unnecessary_wraps)] // members of a certificate
+#![allow(clippy::unnecessary_wraps)] // members of a certificate are optional
 
 use crate::asn1::oids;
 use crate::pki::signatures::rsa::RsaPublicKey;

@@ -139,8 +139,7 @@ fn bad_document_does_not_change_other_verdicts_of_its_batch() {
     }
 }
 
-/// The tokens that the bucket gives out are those at the start plus those that it gained, however many threads take tokens and in whatever order the
-/// readings of the clock arrive.
+/// The bucket gives out its initial tokens and those that it gained, and no others, with any number of threads and any order of the clock's readings.
 #[test]
 fn bucket_gives_out_exactly_the_tokens_that_it_gained() {
     const CALLS: usize = 2_000;

@@ -9,7 +9,7 @@ pub struct Job<'a> {
     pub key: &'a Key,
     /// The signature. It must be as long as the key's modulus.
     pub signature: &'a [u8],
-    /// The encoded block that the signature must give. It must be as long as the key's modulus.
+    /// The encoded block that the signature must produce. It must be as long as the key's modulus.
     pub block: &'a [u8],
 }
 

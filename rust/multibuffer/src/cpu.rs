@@ -6,7 +6,7 @@ pub(crate) use supported::Ifma;
 pub(crate) use unsupported::Ifma;
 
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, clippy::unused_self)] // `self` is the proof
+#[allow(unsafe_code, clippy::unused_self)] // `self` proves that the processor is supported
 mod supported {
     use crate::lanes::{self, Columns, Wide, WideModulus};
     use crate::limbs::{Comparison, LOW_BLOCKS, Modulus, Number};

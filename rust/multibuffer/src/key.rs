@@ -99,7 +99,7 @@ impl Key {
         })
     }
 
-    /// Returns whether the signature gives exactly `block`, the encoded block.
+    /// Returns whether the signature produces exactly `block`, the encoded block.
     ///
     /// The block is compared as a whole; nothing is extracted from the result of the computation. Returns false if the signature or the block does
     /// not have the length of the modulus, or if the signature is not less than the modulus.

@@ -7,7 +7,7 @@ use core::arch::x86_64::{
 use crate::limbs::{BLOCK, Comparison, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
 
-/// How many numbers are multiplied side by side.
+/// Number of multiplications side by side.
 pub(crate) const LANES: usize = 8;
 
 /// One limb of each of the eight numbers.
@@ -84,7 +84,7 @@ impl Columns {
     pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; 2 * MAX_BLOCKS]);
 }
 
-/// Returns for each lane, as a bit, whether the signature gives its encoded block; see [`Comparison`]. `low` is L there.
+/// Returns for each lane, as a bit, whether the signature produces its encoded block; see [`Comparison`]. `low` is L there.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(s: &Wide<NB>, low: &Wide<LOW_BLOCKS>, modulus: &WideModulus<NB>, columns: &mut Columns) -> u8 {
     let mut power = s.clone();

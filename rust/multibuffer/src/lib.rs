@@ -8,7 +8,7 @@
 //! ```
 //! use imdskit_multibuffer::{Key, KeyError};
 //!
-//! /// `block` is the encoded message that the signature must give, such as that of EMSA-PKCS1-v1_5 (RFC 8017 section 9.2).
+//! /// `block` is the encoded message that the signature must produce, such as that of EMSA-PKCS1-v1_5 (RFC 8017 section 9.2).
 //! fn verify(modulus: &[u8], signature: &[u8], block: &[u8]) -> Result<bool, KeyError> {
 //!     Ok(Key::new(modulus)?.verify(signature, block))
 //! }

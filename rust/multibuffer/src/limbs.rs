@@ -8,7 +8,7 @@ pub(crate) const LIMB_BITS: usize = 52;
 /// [`LIMB_BITS`] in the type of vector shifts.
 #[cfg(target_arch = "x86_64")]
 pub(crate) const LIMB_SHIFT: u32 = 52;
-/// The greatest limb.
+/// Maximum value of a limb.
 pub(crate) const LIMB_MAX: u64 = (1 << LIMB_BITS) - 1;
 /// Number of limbs in a block, which is the number of 64-bit lanes in a 512-bit vector.
 pub(crate) const BLOCK: usize = 8;
@@ -185,7 +185,7 @@ impl<const NB: usize> Number<NB> {
 fn halves(a: u64, b: u64) -> (u64, u64) {
     const SPARE: usize = 64 - LIMB_BITS;
     let product = u128::from(a << SPARE) * u128::from(b);
-    #[allow(clippy::cast_possible_truncation)] // the two words
+    #[allow(clippy::cast_possible_truncation)] // splits the product into two words
     let words = (product as u64, (product >> 64) as u64);
     (words.0 >> SPARE, words.1)
 }
@@ -247,7 +247,7 @@ pub(crate) struct Modulus<const NB: usize> {
 /// by R².
 ///
 /// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs. Then *s*
-/// *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature gives the block.
+/// *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature produces the block.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison<const NB: usize> {
     /// K modulo *n*.

@@ -64,7 +64,7 @@ pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> N
     power
 }
 
-/// Returns whether a signature gives its encoded block; see [`Comparison`], which must belong to the modulus. `low` is L there.
+/// Returns whether a signature produces its encoded block; see [`Comparison`], which must belong to the modulus. `low` is L there.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn verify<const NB: usize>(
     s: &Number<NB>,
@@ -188,7 +188,7 @@ fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
 /// Returns the `NB` lowest limbs of a product with q.
 #[inline(always)]
 #[allow(clippy::inline_always)] // both products call it, and are slower if the compiler does not inline it
-#[allow(unused_assignments)] // the last carry
+#[allow(unused_assignments)] // the last carry is not used
 fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     let mut m = [0; MAX_BLOCKS];
     let mut carried = 0;

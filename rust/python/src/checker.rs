@@ -126,7 +126,7 @@ impl From<TimesArgument> for Times {
     }
 }
 
-/// Returns the bytes of a nonce. A lone surrogate becomes bytes that are not valid UTF-8, so such a nonce equals that of no document.
+/// Returns the bytes of a nonce. A lone surrogate is encoded as bytes that are not valid UTF-8, so a nonce with one equals no nonce in a document.
 fn nonce_bytes(nonce: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     match nonce.to_str() {
         Ok(text) => Ok(text.as_bytes().to_vec()),

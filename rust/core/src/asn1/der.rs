@@ -120,7 +120,7 @@ impl Trail {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation)] // one entry for each element, and elements have two octets at least
+    #[allow(clippy::cast_possible_truncation)] // one entry for each element, which has at least two octets
     fn add(&self, parent: u32, field: Field) -> u32 {
         if field.name.is_empty() && field.index.is_none() {
             return parent;
@@ -147,14 +147,14 @@ impl Trail {
                 path.push_str(field.name);
             }
             if let Some(index) = field.index {
-                _ = write!(path, "[{index}]"); // to a String it cannot fail
+                _ = write!(path, "[{index}]"); // writing to a String cannot fail
             }
         }
         path
     }
 }
 
-/// A cursor over DER elements. Copying it is cheap and forks the cursor.
+/// A cursor over DER elements. Copying it is cheap; the copy moves independently.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'d, 't> {
     pub(crate) data: &'d [u8],

@@ -248,7 +248,7 @@ impl<'a> Search<'a, '_> {
 
     fn check(&mut self, path: &[&'a Arc<Certificate>]) -> Result<(), Refusal> {
         let signer = path[0];
-        // A signer that is an anchor is trusted with its key, whatever the key is.
+        // A signer that is an anchor is trusted, so its key may be of any kind.
         if path.len() > 1 {
             signature::check_key(&signer.public_key, self.shared.strength.min_rsa_bits)
                 .map_err(|problem| Refusal::new(Reason::CertificateKey, "chain[0].subjectPublicKeyInfo", problem))?;

@@ -261,7 +261,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
             if found.first().is_some_and(|first| newness(first) != newness(&delta.list)) {
                 break;
             }
-            // (h): by the key of the complete list
+            // (h): the key of the complete list must have signed the delta list
             match self.check_current(&delta.list).and_then(|()| self.check_signed(delta, key_holder)) {
                 Ok(()) => found.push(&delta.list),
                 Err(Unfit::Because(_)) => {}
@@ -271,7 +271,7 @@ impl<'a, S: Authorities<'a>> Statuses<'a, '_, S> {
         Ok(found)
     }
 
-    /// Usable at all, and (a): within its time, both ends included.
+    /// Checks that the list is usable and that the time of the check is within its validity, including both ends (6.3.3 (a)).
     fn check_current(&self, one: &CertificateList) -> Result<(), Unfit> {
         if let Some(why) = &one.unusable {
             return Err(Unfit::Because(why.clone()));

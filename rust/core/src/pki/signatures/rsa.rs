@@ -25,7 +25,7 @@ pub(crate) const KERNEL_BYTES: usize = 512;
 
 static KERNELS: AtomicBool = AtomicBool::new(true);
 
-/// Sets whether the kernels are used where the processor supports them. For tests and measurements of the code without them; no verdict depends on
+/// Sets whether the kernels are used if the processor supports them. For tests and measurements of the code without them; no verdict depends on
 /// it.
 pub(crate) fn use_kernels(used: bool) {
     KERNELS.store(used, Ordering::Relaxed);

@@ -157,8 +157,9 @@ impl<'c> Subtrees<'c> {
 struct Constraints<'c> {
     permitted: [Option<Subtrees<'c>>; 9],
     excluded: [Option<Subtrees<'c>>; 9],
+    /// Number of subtrees of the counted kinds.
     count: usize,
-    /// Of addresses, of both.
+    /// Number of masks of permitted and excluded addresses.
     masks: usize,
 }
 
@@ -182,7 +183,7 @@ impl<'c> Constraints<'c> {
         }
     }
 
-    /// Return an error, in words, if the authority may not issue for the name.
+    /// Checks that the authority may issue for the name. The error describes the problem.
     fn check(&self, name: CertificateName<'_>) -> Result<(), String> {
         let (excluded, permitted) = (
             self.excluded[name.kind as usize].as_ref(),
@@ -207,10 +208,10 @@ impl<'c> Constraints<'c> {
     }
 }
 
-/// The constraints of the authorities so far on one path, from the anchor down. Both methods may refuse because the [`Budget`] is spent.
+/// The constraints of the authorities on one path that have been added so far, from the anchor down. Methods return an error if the [`Budget`] is spent.
 #[derive(Debug)]
 pub(crate) struct PathConstraints<'c> {
-    /// Common names count as DNS names, because whoever asks for the host would take them for one.
+    /// Whether common names are checked like DNS names. Set it if the caller accepts a common name as a host name.
     common_names: bool,
     all: Vec<Constraints<'c>>,
     comparisons: usize,
@@ -225,7 +226,7 @@ impl<'c> PathConstraints<'c> {
         }
     }
 
-    /// 6.1.4 (g).
+    /// Adds the constraints of an authority (6.1.4 (g)).
     pub(crate) fn add(&mut self, certificate: &'c Certificate, budget: &mut Budget) -> Result<(), Refusal> {
         if let Some(constraints) = &certificate.decoded.name_constraints {
             budget.spend_items(constraints.permitted.as_ref().map_or(0, Vec::len) + constraints.excluded.as_ref().map_or(0, Vec::len))?;

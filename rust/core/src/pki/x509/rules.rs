@@ -24,7 +24,7 @@ impl Faults {
     }
 }
 
-#[allow(clippy::too_many_lines)] // one rule after the other
+#[allow(clippy::too_many_lines)] // a list of independent rules
 /// Returns the field and the problem for every broken rule. `inner` is tbsCertificate.signature, which is not kept because it has to equal the outer
 /// one.
 pub(crate) fn faults(certificate: &Certificate, inner: &AlgorithmIdentifier) -> Vec<CertificateFault> {
