@@ -35,7 +35,7 @@ const SAMPLE: usize = 128;
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
 /// The time of a check, as far as paths depend on it: the number of an interval between two neighbouring ends of validity periods, and whether the
-/// signer is valid in it. No other certificate becomes valid or invalid within such an interval.
+/// signer is valid in it. The validity of no configured certificate or list starts or ends within such an interval.
 pub(crate) type Moment = (usize, bool);
 
 /// A signer and the results of earlier checks of it.
