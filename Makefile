@@ -53,6 +53,7 @@ lint: native
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell *.md changelog.d docs examples packaging python rust tests benches Makefile pyproject.toml
 	@if command -v cargo >/dev/null; then \
 	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings && \
 	  cargo clippy --quiet --locked --workspace -- -D warnings && \

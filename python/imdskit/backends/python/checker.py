@@ -216,7 +216,7 @@ class Checker:
     def _nonce(self, case: _Case) -> str | None:
         assert case.claims
         claims_of.check_nonce(case.claims, case.nonce, self._setup)
-        return "no nonce was asked for" if case.nonce is None else None
+        return "no nonce was requested" if case.nonce is None else None
 
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], bool]:
         """Return the path of a signer, and whether it is new and may be cached: that of a signer that came alone."""

@@ -176,12 +176,12 @@ class SqliteStore(ForkAware):
             raise StoreError("store-format", message, location=location, hint=hint)
         columns = connection.execute(_COLUMNS).fetchall()
         if (owner, version) != (0, 0) or columns not in ([], _COLUMNS_OF_FORMAT_0):
-            hint = "Give the store a file of its own."
+            hint = "Give the store a separate file."
             raise StoreError("store-broken", "The file is a database of another program.", location=location, hint=hint)
         return 0
 
     def _failure(self, error: sqlite3.Error | OSError) -> StoreError:
-        hint = "Nothing is admitted until the store answers again."
+        hint = "Admit no document until the store responds again."
         code = "store-unreachable" if isinstance(error, sqlite3.OperationalError | OSError) else "store-broken"
         return StoreError(code, f"SQLite: {error}.", location=str(self._path), hint=hint)
 
