@@ -49,8 +49,8 @@ FIELDS: Schema = pa.schema(
     ]
 )
 """Columns of the result. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal; the others are null then. ``cloud`` is the name of
-a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and ``root`` the common names of
-its issuer and of the trust anchor."""
+a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and ``root`` the common
+names of its issuer and of the trust anchor."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,15 @@ class VerifyBatch:
     Attributes:
         trust: certificates to trust; by default the bundled ones.
         policy: verification policy; by default ``Policy.offline_audit()``, because a table contains stored documents.
-        document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded, extension). A
-            row without a document is refused, ``empty``.
-        at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone. Zones that
-            this machine does not know are accepted, because a timestamp is an instant.
+        document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded,
+            extension). A row without a document is refused, ``empty``.
+        at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone.
+            Zones that this machine does not know are accepted, because a timestamp is an instant.
         keep: names of the input columns to copy before those of the verdict; by default all except the documents.
         threads: number of threads per process. Use 1 with engines that start a process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires nonces.
-            With None, nonces are not compared.
+        nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires
+            nonces. With None, nonces are not compared.
 
     Raises:
         UsageError: an attribute has the wrong type; or the policy requires nonces, but no column is named.
@@ -109,8 +109,8 @@ class VerifyBatch:
         """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is missing, has a type that is not accepted, or contains a time out of range; or the texts of one column of the result
-                exceed 2 GiB.
+            UsageError: a column is missing, has a type that is not accepted, or contains a time out of range; or the texts of one column of
+                the result exceed 2 GiB.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
@@ -124,8 +124,8 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"{error}.", location=self.document, hint="Give smaller batches.") from None
         said = _arrays(columns)
         if issued is not None:
-            said = _answering(said, issued, required=self.policy.require_nonce)
-        arrays = [batch.column(place) for place in self._kept(batch.schema)] + [said[name] for name in FIELDS.names]
+            said = _with_nonces_compared(said, issued, required=self.policy.require_nonce)
+        arrays = [batch.column(index) for index in self._kept(batch.schema)] + [said[name] for name in FIELDS.names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
@@ -144,16 +144,16 @@ class VerifyBatch:
             UsageError: a column to copy is missing, or has the name of a column of the verdict.
         """
         kept = self._kept(arguments.instance(given, "schema", pa.Schema))
-        twice = [given.field(place).name for place in kept if given.field(place).name in FIELDS.names]
-        if twice:
+        duplicates = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
+        if duplicates:
             hint = "Rename it, or list the columns to copy in `keep`."
-            raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
-        return pa.schema([given.field(place) for place in kept] + list(FIELDS))
+            raise UsageError("bad-argument", f"The input already has a column {duplicates[0]!r}.", location="keep", hint=hint)
+        return pa.schema([given.field(index) for index in kept] + list(FIELDS))
 
     def _kept(self, given: Schema) -> list[int]:
         """Return the indexes of the columns to copy."""
         if self.keep is None:
-            return [place for place, name in enumerate(given.names) if name != self.document]
+            return [index for index, name in enumerate(given.names) if name != self.document]
         return [_only(given, name) for name in self.keep]
 
     def _times(self, batch: RecordBatch) -> int | list[int]:
@@ -185,16 +185,16 @@ def _verifier(trust: Trust | None, policy: Policy, backend: str) -> Verifier:
 
 
 def _only(schema: Schema, name: str) -> int:
-    places: list[int] = schema.get_all_field_indices(name)
-    if len(places) != 1:
+    indexes: list[int] = schema.get_all_field_indices(name)
+    if len(indexes) != 1:
         known = ", ".join(schema.names)
         raise UsageError(
             "bad-argument",
-            f"The input must have exactly one column {name!r}; it has {len(places)}.",
+            f"The input must have exactly one column {name!r}; it has {len(indexes)}.",
             location=name,
             hint=f"There are: {known}.",
         )
-    return places[0]
+    return indexes[0]
 
 
 def _is_text(kind: Any) -> bool:
@@ -269,7 +269,7 @@ def _arrays(columns: Columns) -> dict[str, Array]:
     return said
 
 
-def _answering(said: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
+def _with_nonces_compared(said: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
     """Return the verdicts after comparing the nonces. As for a single document, this is the last check, so refusals stay as they are."""
     differs = pc.fill_null(pc.not_equal(said["nonce"], issued), False)
     said = _refused(said, differs, Reason.NONCE_MISMATCH, "content.nonce")

@@ -129,8 +129,8 @@ def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
 
     def fresh() -> None:
         """A checker that remembers nothing yet, so that its locks are taken."""
-        checker = backend.checker(verifier._trusting.setup)
-        verifier._trusting = verifier._trusting._replace(checker=checker)
+        checker = backend.checker(verifier._configured.setup)
+        verifier._configured = verifier._configured._replace(checker=checker)
         for one in documents:
             checker.check(one, AT, None)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from imdskit.clock import ManualClock
 from imdskit.errors import FetchError
 from imdskit.verify.aia import Response, Target
-from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _answer, _Incoming
+from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _response, _Incoming
 
 AT = 1_790_000_000
 SECOND = 1_000_000_000
@@ -280,7 +280,7 @@ def test_a_malformed_response_is_a_fetch_error_that_repeats_nothing_of_it(answer
     clock = ManualClock(AT)
     incoming = _Incoming(Connection(answer), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     with pytest.raises(FetchError) as error:
-        _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+        _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
     assert error.value.code in ("not-http", "too-large")
     assert str(error.value).isascii()
     assert str(error.value).isprintable()
@@ -313,7 +313,7 @@ def test_any_octets_are_an_answer_or_an_error_of_ours(octets: bytes, headed: boo
     connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + octets)
     incoming = _Incoming(connection, LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     try:
-        answer = _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+        answer = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
     except FetchError:
         return
     assert 200 <= answer.status <= 999

@@ -49,7 +49,7 @@ def renewed() -> list[tuple[str, Callable[[Path], tuple[Any, Callable[[], object
     def cache(_: Path) -> tuple[Any, Callable[[], object]]:
         one = one_authority()
         verifier = Verifier(Trust((one.root,), (one.issuing,)), Policy(), backend="python", clock=clock)
-        return verifier._trusting.checker._cache, lambda: verifier.verify(document(one, 1)).claims.nonce
+        return verifier._configured.checker._cache, lambda: verifier.verify(document(one, 1)).claims.nonce
 
     def verifier(_: Path) -> tuple[Any, Callable[[], object]]:
         one = one_authority()

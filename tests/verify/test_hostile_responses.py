@@ -15,7 +15,7 @@ from imdskit.errors import FetchError, ImdskitError, VerificationError
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location, Target
-from imdskit.verify.aia.transport import HEAD_BYTES, SystemResolver, _answer, _Incoming
+from imdskit.verify.aia.transport import HEAD_BYTES, SystemResolver, _response, _Incoming
 from imdskit.verify.log_entries import LONGEST, one_line
 
 sys.path.insert(0, str(Path(__file__).parent))  # neighbours are imported by name
@@ -95,7 +95,7 @@ def test_thousands_of_hostile_responses_end_in_an_answer_or_in_a_fetch_error() -
         clock = ManualClock(AT)
         incoming = _Incoming(Connection(response), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
         try:
-            answer = _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+            answer = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
         except FetchError as error:
             assert str(error).isascii()
             assert str(error).isprintable()

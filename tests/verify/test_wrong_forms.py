@@ -92,7 +92,7 @@ FORMS: dict[str, tuple[str | bytes, str]] = {
     "typographic quotes of Windows-1252": (JSON.replace('"', "\u201d").encode("cp1252"), "Windows-1252"),
     "single quotes in JSON": (JSON.replace('"', "'"), "single quotes"),
     "repr of bytes": (repr(JSON.encode()), "Python's repr"),
-    "quotes lost": (JSON.replace('"', ""), "quotes are lost"),
+    "quotes lost": (JSON.replace('"', ""), "quotes are missing"),
     "entities of HTML": (JSON.replace('"', "&quot;"), "HTML entities"),
     "entities in base64": (TEXT.replace("+", "&#43;"), "HTML entities"),
     "a head": ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + JSON, "HTTP response with its head"),
@@ -196,7 +196,7 @@ def test_reason_and_location_are_those_of_the_checks_on_both_backends(document: 
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     octets = document.encode() if isinstance(document, str) else document
     with pytest.raises(VerificationError) as bare:
-        verifier._trusting.checker.check(octets, AT, None)
+        verifier._configured.checker.check(octets, AT, None)
     found = refusal(verifier, document)
     assert (found.reason, found.location, found.detail) == (bare.value.reason, bare.value.location, bare.value.detail)
     python = refusal(Verifier(TRUST, Policy.offline_audit(), backend="python"), document)
