@@ -30,7 +30,7 @@ def test_an_unknown_issuer_is_fetched_and_the_document_accepted(scene: Scene, ba
     assert scene.network.resolved == ["www.microsoft.com"]
 
 
-def test_what_was_fetched_for_one_document_serves_the_next(scene: Scene, backend: Backend) -> None:
+def test_fetched_issuer_is_reused_for_the_next_document(scene: Scene, backend: Backend) -> None:
     verifier = scene.verifier(backend, scene.fetcher())
     for nonce in ("1", "2", "3"):
         verifier.verify(document(scene.leaf, nonce))
@@ -38,7 +38,7 @@ def test_what_was_fetched_for_one_document_serves_the_next(scene: Scene, backend
     assert len(scene.network.asked) == 1
 
 
-def test_a_verifier_of_many_fetches_too(scene: Scene, backend: Backend) -> None:
+def test_verify_many_fetches_unknown_issuers(scene: Scene, backend: Backend) -> None:
     stranger = make("metadata.azure.com", make("Stranger"), ca=False)
     verifier = scene.verifier(backend, scene.fetcher())
     for _ in range(2):
@@ -47,12 +47,12 @@ def test_a_verifier_of_many_fetches_too(scene: Scene, backend: Backend) -> None:
     assert len(scene.network.asked) == 1
 
 
-def test_the_report_is_made_with_what_was_fetched(scene: Scene, backend: Backend) -> None:
+def test_report_includes_fetched_issuers(scene: Scene, backend: Backend) -> None:
     assert scene.verifier(backend, scene.fetcher()).explain(document(scene.leaf)).ok
     assert not scene.verifier(backend, None).explain(document(scene.leaf)).ok
 
 
-def test_the_second_address_is_tried_if_the_first_has_nothing(scene: Scene, backend: Backend) -> None:
+def test_tries_the_second_address_if_the_first_fails(scene: Scene, backend: Backend) -> None:
     other = "http://caissuers.microsoft.com/pkiops/certs/issuing.crt"
     leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[PLACE + "gone.crt", "http://evil.example/a.crt", other])
     scene.network.files[other] = scene.issuer.der
@@ -60,7 +60,7 @@ def test_the_second_address_is_tried_if_the_first_has_nothing(scene: Scene, back
     assert scene.network.urls == [PLACE + "gone.crt", other]
 
 
-def test_several_hops_are_climbed(scene: Scene, backend: Backend) -> None:
+def test_fetches_several_issuers_above_each_other(scene: Scene, backend: Backend) -> None:
     middle = make("Middle", scene.root, key_of="Issuing CA")
     low = make("Low", middle, addresses=[PLACE + "middle.crt"])
     leaf = make("metadata.azure.com", low, ca=False, addresses=[PLACE + "low.crt"])
@@ -70,7 +70,7 @@ def test_several_hops_are_climbed(scene: Scene, backend: Backend) -> None:
     assert scene.network.urls == [PLACE + "low.crt", PLACE + "middle.crt"]
 
 
-def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backend) -> None:
+def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, backend: Backend) -> None:
     """Every intermediate comes from where the document's own certificate says, served from the corpus."""
     certificates = [der for path in sorted((shared / "corpus" / "certs").glob("*.pem")) for der in pem.certificates(path.read_bytes(), "")]
     by_name: dict[str, list[bytes]] = {}
@@ -113,7 +113,7 @@ def test_nothing_is_fetched_before_the_signature_is_good(scene: Scene, backend: 
     assert not scene.network.resolved
 
 
-def test_nothing_is_fetched_for_a_document_that_needs_nothing(scene: Scene, backend: Backend) -> None:
+def test_nothing_is_fetched_if_all_issuers_are_known(scene: Scene, backend: Backend) -> None:
     trust = Trust((scene.root.der,), (scene.issuer.der,))
     Verifier(trust, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher()).verify(document(scene.leaf))
     assert not scene.network.resolved
@@ -127,7 +127,7 @@ def test_nothing_is_fetched_for_any_other_refusal(scene: Scene, backend: Backend
     assert not scene.network.resolved
 
 
-def test_a_document_of_a_fetched_issuer_is_still_checked_to_its_end(scene: Scene, backend: Backend) -> None:
+def test_document_of_a_fetched_issuer_passes_all_further_checks(scene: Scene, backend: Backend) -> None:
     verifier = scene.verifier(backend, scene.fetcher())
     with pytest.raises(VerificationError) as refusal:
         verifier.verify(document(scene.leaf), nonce="another")
@@ -146,7 +146,7 @@ def test_a_fetched_root_is_not_trusted(scene: Scene, backend: Backend) -> None:
     assert refusal.value.stage == "chain"
 
 
-def test_the_emulators_documents_verify_with_its_root_alone(backend: Backend) -> None:
+def test_emulated_documents_verify_with_only_the_emulator_root(backend: Backend) -> None:
     """Over real sockets: the system's resolver, our HTTP, the emulator's own server. It is on the loopback, which must be allowed."""
     import urllib.request
 

@@ -56,26 +56,26 @@ def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, le
     ],
     ids=lambda value: repr(value)[:50],
 )
-def test_an_answer_that_is_no_certificate_is_only_logged(
+def test_response_that_is_not_a_certificate_is_only_logged(
     scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: bytes | Response | Exception, code: str
 ) -> None:
     scene.network.files[PLACE + "issuing.crt"] = found
     assert code in refused(scene, backend, caplog)
 
 
-def test_a_certificate_with_anything_after_it_is_refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejects_certificate_with_trailing_bytes(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     scene.network.files[PLACE + "issuing.crt"] = scene.issuer.der + b"\x00"
     assert "not-a-certificate" in refused(scene, backend, caplog)
 
 
-def test_a_bag_of_certificates_is_refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejects_pkcs7_bag_of_certificates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """RFC 5280 allows one; no real address serves any."""
     bag = pkcs7.serialize_certificates([scene.issuer.certificate], Encoding.DER)
     scene.network.files[PLACE + "issuing.crt"] = bag
     assert "not-a-certificate" in refused(scene, backend, caplog)
 
 
-def test_the_wrong_issuer_is_refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejects_certificate_that_is_not_the_issuer(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     wrong = {
         "another name": make("Another CA", scene.root, key_of="Issuing CA"),
         "another key": make("Issuing CA", scene.root, key_of="Stranger"),
@@ -93,7 +93,7 @@ def test_the_wrong_issuer_is_refused(scene: Scene, backend: Backend, caplog: pyt
     check_issuer(parse_certificate(scene.issuer.der), parse_certificate(scene.leaf.der))
 
 
-def test_a_leaf_that_only_claims_a_real_issuer_costs_one_fetch(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_forged_leaf_of_a_real_issuer_causes_only_one_fetch(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """Its name and key identifier are those of the real authority, but that did not sign it: nothing further up is asked for."""
     far = make("Issuing CA", make("Far root", key_of="Stranger"), addresses=[PLACE + "far.crt"])
     forged = make("metadata.azure.com", far, ca=False, addresses=[PLACE + "issuing.crt"], signed_by=key("Stranger"))
@@ -106,9 +106,7 @@ def test_a_leaf_that_only_claims_a_real_issuer_costs_one_fetch(scene: Scene, bac
     "address",
     ["http://169.254.169.254/metadata/instance", "http://127.0.0.1/pkiops/certs/a.crt", "https://www.microsoft.com/pkiops/certs/a.crt"],
 )
-def test_a_place_that_is_not_allowed_is_not_even_resolved(
-    scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, address: str
-) -> None:
+def test_host_outside_the_locations_is_not_resolved(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, address: str) -> None:
     leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[address])
     assert "url-refused" in refused(scene, backend, caplog, leaf)
     assert not scene.network.resolved
@@ -119,16 +117,14 @@ def test_a_place_that_is_not_allowed_is_not_even_resolved(
     [["127.0.0.1"], ["169.254.169.254"], ["168.63.129.16"], ["::1"], ["::ffff:127.0.0.1"], [PUBLIC, "10.0.0.1"], ["64:ff9b::a00:1"]],
     ids=repr,
 )
-def test_a_name_that_leads_inside_is_refused_whole(
-    scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str]
-) -> None:
+def test_rejects_host_with_any_private_address(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str]) -> None:
     scene.network.names["www.microsoft.com"] = found
     assert "address-refused" in refused(scene, backend, caplog)
     assert not scene.network.asked
 
 
 @pytest.mark.parametrize("found", [[], OSError("no such name"), FetchError("timed-out", "slow")], ids=repr)
-def test_a_name_that_leads_nowhere_is_only_logged(
+def test_unresolvable_host_is_only_logged(
     scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str] | Exception
 ) -> None:
     scene.network.names["www.microsoft.com"] = found
@@ -136,7 +132,7 @@ def test_a_name_that_leads_nowhere_is_only_logged(
     assert not scene.network.asked
 
 
-def test_a_name_that_changes_its_mind_is_asked_once(scene: Scene, backend: Backend) -> None:
+def test_host_name_is_resolved_only_once_per_fetch(scene: Scene, backend: Backend) -> None:
     """Checked is what is connected to: there is no second look that could say the loopback."""
 
     class Fickle(Network):
@@ -150,14 +146,14 @@ def test_a_name_that_changes_its_mind_is_asked_once(scene: Scene, backend: Backe
     assert network.asked == [(PLACE + "issuing.crt", PUBLIC)]
 
 
-def test_another_address_of_a_name_is_tried_but_not_many(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_tries_a_second_address_of_a_host_but_no_third(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     scene.network.names["www.microsoft.com"] = [f"23.1.2.{number}" for number in range(50)]
     scene.network.files[PLACE + "issuing.crt"] = OSError("no route")
     assert "no route" in refused(scene, backend, caplog)
     assert [address for _, address in scene.network.asked] == ["23.1.2.0", "23.1.2.1"]
 
 
-def test_a_loop_of_authorities_ends(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_loop_of_issuers_terminates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """A issued B and B issued A: each is the true issuer of the other."""
     one, two = make("One"), make("Two")
     one_by_two = make("One", two, addresses=[PLACE + "two.crt"])
@@ -168,7 +164,7 @@ def test_a_loop_of_authorities_ends(scene: Scene, backend: Backend, caplog: pyte
     assert scene.network.urls == [PLACE + "one.crt", PLACE + "two.crt"]
 
 
-def test_a_ladder_of_authorities_is_climbed_four_rungs(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_fetches_at_most_four_issuers_above_each_other(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     above = make("Rung 9", make("Far root", key_of="Stranger"), key_of="One")
     for number in range(8, 0, -1):
         scene.network.files[f"{PLACE}{number + 1}.crt"] = above.der
@@ -179,13 +175,13 @@ def test_a_ladder_of_authorities_is_climbed_four_rungs(scene: Scene, backend: Ba
     assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(1, MAX_HOPS + 1)]
 
 
-def test_of_many_addresses_in_one_certificate_few_are_asked(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_only_few_addresses_of_one_certificate(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[f"{PLACE}{number}.crt" for number in range(300)])
     refused(scene, backend, caplog, leaf)
     assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(4)]
 
 
-def test_all_hops_together_have_one_limit_of_time(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_fetches_share_one_time_limit(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """Each answer takes four of the ten seconds: the third is late, and the fourth is not asked for."""
 
     def slowly(der: bytes) -> Callable[[], bytes]:
@@ -195,7 +191,7 @@ def test_all_hops_together_have_one_limit_of_time(scene: Scene, backend: Backend
 
         return answer
 
-    test_a_ladder_of_authorities_is_climbed_four_rungs(scene, backend, caplog)
+    test_fetches_at_most_four_issuers_above_each_other(scene, backend, caplog)
     scene.network.files = {url: slowly(der) for url, der in scene.network.files.items() if isinstance(der, bytes)}
     scene.network.asked.clear()
     leaf_issuer = x509.load_der_x509_certificate(scene.network.files[PLACE + "1.crt"]())  # type: ignore[operator]  # slowly made

@@ -93,7 +93,7 @@ def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 *
     ],
     ids=["length", "until the end", "HTTP/1.0", "another media type", "empty", "after a continue", "at the cap"],
 )
-def test_an_answer_comes_back_whole(head: bytes, body: bytes) -> None:
+def test_returns_the_complete_response(head: bytes, body: bytes) -> None:
     with serving(saying(head + body)) as server:
         assert get(server) == Response(200, body)
 
@@ -104,7 +104,7 @@ def test_chunks_are_put_together() -> None:
         assert get(server) == Response(200, b"0\x82\x01\x02")
 
 
-def test_the_request_is_plain_and_names_the_host() -> None:
+def test_request_is_minimal_and_contains_the_host() -> None:
     with serving(saying(b"HTTP/1.1 404 Not Found\r\n\r\n")) as server:
         assert get(server) == Response(404, b"")
     (request,) = server.requests
@@ -115,7 +115,7 @@ def test_the_request_is_plain_and_names_the_host() -> None:
         assert word not in request.lower()
 
 
-def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_settings_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nproxy")) as proxy, serving(saying(b"HTTP/1.1 200 OK\r\n\r\nserver")) as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -124,7 +124,7 @@ def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_the_loopback_is_told_and_not_followed(status: int) -> None:
+def test_redirect_to_loopback_is_not_followed(status: int) -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nsecret")) as inside:
         location = f"http://127.0.0.1:{inside.port}/secret"
         with serving(saying(f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nno".encode())) as server:
@@ -160,14 +160,14 @@ class Flood:
     ],
     ids=["length", "no length", "length below zero", "chunks", "small chunks", "header fields", "one header field", "continues", "status"],
 )
-def test_a_hundred_mebibytes_are_not_read(flood: Flood) -> None:
+def test_does_not_read_a_body_of_100_mebibytes(flood: Flood) -> None:
     with serving(flood) as server, pytest.raises(FetchError) as error:
         get(server)
     assert error.value.code in ("too-large", "not-http")
     assert flood.sent < 16 * 1024 * 1024  # what the system buffers for a connection on the loopback; most was never sent
 
 
-def test_one_octet_above_the_cap_is_too_large() -> None:
+def test_rejects_body_one_byte_over_the_limit() -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (LIMIT + 1))) as server, pytest.raises(FetchError) as error:
         get(server)
     assert error.value.code == "too-large"
@@ -198,14 +198,14 @@ class Drip:
     ],
     ids=["body", "chunks", "header", "status"],
 )
-def test_a_slow_drip_ends_when_the_time_is_over(head: bytes, octet: bytes) -> None:
+def test_slow_response_times_out(head: bytes, octet: bytes) -> None:
     clock = ManualClock(AT)
     with serving(Drip(clock, head, octet)) as server, pytest.raises(FetchError) as error:
         get(server, clock)
     assert error.value.code == "timed-out"
 
 
-def test_a_server_that_says_nothing_is_not_waited_for() -> None:
+def test_silent_server_times_out() -> None:
     """Real time, but little of it: the system's own limit on reading is what is tested."""
     done = threading.Event()
 
@@ -235,7 +235,7 @@ def test_a_server_that_says_nothing_is_not_waited_for() -> None:
     ],
     ids=repr,
 )
-def test_what_is_not_http_is_an_error_of_ours(answer: bytes) -> None:
+def test_response_that_is_not_http_raises_fetch_error(answer: bytes) -> None:
     with serving(saying(answer)) as server, pytest.raises((FetchError, OSError)) as error:
         get(server)
     if isinstance(error.value, FetchError):
@@ -276,7 +276,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
     ids=lambda answer: repr(answer[-60:]),
 )
-def test_a_malformed_response_is_a_fetch_error_that_repeats_nothing_of_it(answer: bytes) -> None:
+def test_malformed_response_raises_fetch_error_without_its_content(answer: bytes) -> None:
     clock = ManualClock(AT)
     incoming = _Incoming(Connection(answer), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     with pytest.raises(FetchError) as error:
@@ -308,7 +308,7 @@ PIECES = [
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=12).map(b"".join), st.booleans())
-def test_any_octets_are_an_answer_or_an_error_of_ours(octets: bytes, headed: bool) -> None:
+def test_any_bytes_give_a_response_or_a_fetch_error(octets: bytes, headed: bool) -> None:
     clock = ManualClock(AT)
     connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + octets)
     incoming = _Incoming(connection, LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
@@ -319,14 +319,14 @@ def test_any_octets_are_an_answer_or_an_error_of_ours(octets: bytes, headed: boo
     assert 200 <= answer.status <= 999
 
 
-def test_an_address_that_nobody_listens_on_is_an_operating_system_error() -> None:
+def test_refused_connection_raises_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         HttpTransport().get(Target("authority.example", port, "/a"), "127.0.0.1", limit=LIMIT, timeout_ns=SECOND)
 
 
-def test_the_systems_resolver_knows_the_loopback() -> None:
+def test_system_resolver_resolves_localhost() -> None:
     assert SystemResolver().resolve("127.0.0.1", 30 * SECOND) == ["127.0.0.1"]
     assert SystemResolver().resolve("::1", 30 * SECOND) == ["::1"]
 
@@ -334,12 +334,12 @@ def test_the_systems_resolver_knows_the_loopback() -> None:
 @pytest.mark.parametrize(
     "name", ["", "a" * 64 + ".example", "\u00fc" * 70, "a..b"], ids=["empty", "long label", "long text", "empty label"]
 )
-def test_a_name_that_cannot_be_one_is_an_operating_system_error(name: str) -> None:
+def test_invalid_host_name_raises_os_error(name: str) -> None:
     with pytest.raises(OSError):
         SystemResolver().resolve(name or "\x00", 30 * SECOND)
 
 
-def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolver_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
@@ -353,7 +353,7 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     assert error.value.code == "timed-out"
 
 
-def test_verify_imports_no_network_until_a_fetcher_is_made() -> None:
+def test_verify_imports_network_code_only_with_a_fetcher() -> None:
     code = (
         "import sys, imdskit.verify\n"
         "from imdskit.verify.aia import AiaFetcher\n"
@@ -368,7 +368,7 @@ def test_verify_imports_no_network_until_a_fetcher_is_made() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_cap_leaves_room_for_a_head() -> None:
+def test_size_limit_leaves_room_for_the_header() -> None:
     padding = b"X-Header: " + b"x" * 1000 + b"\r\n"
     head = b"HTTP/1.1 200 OK\r\n" + padding * 7 + b"\r\n"
     assert len(head) < HEAD_BYTES

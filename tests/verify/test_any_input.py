@@ -88,7 +88,7 @@ def test_one_document(backend: Backend, document: bytes | str, at: int | None, n
 
 @given(documents=st.lists(DOCUMENTS, max_size=6), at=TIMES)
 @settings(max_examples=100)
-def test_many_documents_have_as_many_verdicts(backend: Backend, documents: list[bytes | str], at: int | None) -> None:
+def test_each_of_many_documents_gets_a_verdict(backend: Backend, documents: list[bytes | str], at: int | None) -> None:
     """A good one is accepted among any others."""
     verdicts = list(verifier(backend).verify_many([*documents, good()], at=AT if at is None else at))
     assert len(verdicts) == len(documents) + 1
@@ -100,7 +100,7 @@ def test_many_documents_have_as_many_verdicts(backend: Backend, documents: list[
 
 @given(contents=DOCUMENTS)
 @settings(max_examples=150)
-def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
+def test_trust_from_any_content_raises_only_trust_error(backend: Backend, contents: bytes | str) -> None:
     pem = f"-----BEGIN CERTIFICATE-----\n{contents!r}\n-----END CERTIFICATE-----\n"
     for given_contents in (contents, pem):
         made = ours(lambda given_contents=given_contents: Trust.from_pem(given_contents))  # type: ignore[misc]  # called at once
@@ -115,7 +115,7 @@ def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
 
 @given(manifest=BYTES, anchors=BYTES)
 @settings(max_examples=60)
-def test_a_bundle_of_any_contents(tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes) -> None:
+def test_bundle_with_any_content_raises_only_trust_error(tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes) -> None:
     folder = tmp_path_factory.mktemp("bundle")
     for name in bundle.FILES:
         (folder / name).write_bytes(anchors)
@@ -130,13 +130,13 @@ def test_a_bundle_of_any_contents(tmp_path_factory: pytest.TempPathFactory, mani
 
 @given(nonce=st.text(st.characters(), max_size=40), request_octets=st.binary(max_size=40))
 @settings(max_examples=100)
-def test_a_nonce_of_any_text(nonce: str, request_octets: bytes) -> None:
+def test_any_text_as_nonce_raises_only_documented_errors(nonce: str, request_octets: bytes) -> None:
     assert isinstance(ours(lambda: NonceIssuer([b"k" * 32], clock=ManualClock(AT)).check(nonce, request_octets)), ImdskitError)
 
 
 @given(octets=BYTES)
 @settings(max_examples=30)
-def test_a_cache_of_any_files(tmp_path_factory: pytest.TempPathFactory, octets: bytes) -> None:
+def test_intermediate_cache_with_any_files_never_fails(tmp_path_factory: pytest.TempPathFactory, octets: bytes) -> None:
     folder: Path = tmp_path_factory.mktemp("cache")
     (folder / f"{'0' * 64}.der").write_bytes(octets)
     assert IntermediateCache(folder).load() == ()

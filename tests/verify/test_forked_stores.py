@@ -34,7 +34,7 @@ def authority() -> Authority:
     return one_authority()
 
 
-def test_a_memory_store_refuses_in_the_child_and_goes_on_in_the_parent() -> None:
+def test_memory_store_refuses_in_the_child_but_not_in_the_parent() -> None:
     """Two copies would admit a document each; an empty store, made before the workers are forked, is the usual mistake."""
     store = MemoryStore(clock=ManualClock(AT))
 
@@ -50,9 +50,7 @@ def test_a_memory_store_refuses_in_the_child_and_goes_on_in_the_parent() -> None
     assert consume() == "True"
 
 
-def test_of_many_children_and_their_parent_exactly_one_accepts_each_document(
-    authority: Authority, backend: Backend, tmp_path: Path
-) -> None:
+def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Authority, backend: Backend, tmp_path: Path) -> None:
     """They share one store that the parent opened, and each has another policy."""
     clock = ManualClock(AT)
     store = SqliteStore(tmp_path / "used.db", clock=clock, busy_seconds=30)
@@ -99,7 +97,7 @@ def test_of_many_children_and_their_parent_exactly_one_accepts_each_document(
     store.close()
 
 
-def test_no_connection_of_sqlite_crosses_a_fork(tmp_path: Path) -> None:
+def test_no_sqlite_connection_is_inherited_by_a_child(tmp_path: Path) -> None:
     """Neither in use nor idle: the child's own would share the parent's locks on the file, which the child does not have."""
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
     assert store._connection is not None
@@ -121,7 +119,7 @@ def test_no_connection_of_sqlite_crosses_a_fork(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_store_that_is_in_use_for_too_long_is_refused_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_refuses_a_store_that_was_in_use_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_store, "PREPARE_SECONDS", 0.01)
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT), busy_seconds=0)
 
@@ -153,7 +151,7 @@ def test_two_threads_fork_at_the_same_time(tmp_path: Path) -> None:
     store.close()
 
 
-def test_an_object_made_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path) -> None:
+def test_object_created_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path) -> None:
     """Another thread makes it after the first hook has run."""
     fork._before()
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
@@ -162,7 +160,7 @@ def test_an_object_made_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path)
     store.close()
 
 
-def test_grandchildren_and_reused_process_ids_get_connections_of_their_own(tmp_path: Path) -> None:
+def test_grandchildren_and_reused_process_ids_get_own_connections(tmp_path: Path) -> None:
     """A generation of processes each: the id is not asked for."""
     path = tmp_path / "used.db"
     store = SqliteStore(path, clock=ManualClock(AT))
@@ -179,7 +177,7 @@ def test_grandchildren_and_reused_process_ids_get_connections_of_their_own(tmp_p
     connection.close()
 
 
-def test_a_store_that_cannot_be_used_in_a_child_says_so(tmp_path: Path) -> None:
+def test_store_that_is_unusable_in_a_child_raises_store_error(tmp_path: Path) -> None:
     memory = MemoryStore(clock=ManualClock(AT))
     file = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
     memory.renew_in_child(True)

@@ -89,7 +89,7 @@ def responses(count: int) -> list[bytes]:
     return made
 
 
-def test_thousands_of_hostile_responses_end_in_an_answer_or_in_a_fetch_error() -> None:
+def test_hostile_responses_give_a_response_or_a_fetch_error() -> None:
     ends: dict[str, int] = {}
     for response in responses(6000):
         clock = ManualClock(AT)
@@ -124,7 +124,7 @@ def batch(port: int, count: int) -> tuple[list[bytes], bytes]:
     return [document(leaf) for leaf in leaves], root.der
 
 
-def test_no_response_ends_a_batch_and_every_entry_of_the_log_is_one_line(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_response_aborts_a_batch_and_log_entries_stay_on_one_line(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     script = [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n0\r\n\r\n",
         b"HTTP/1.1 200\x1b[2J\rOK\r\n\r\n",
@@ -152,7 +152,7 @@ def test_no_response_ends_a_batch_and_every_entry_of_the_log_is_one_line(backend
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
-def test_an_entry_of_the_log_escapes_everything_that_is_not_printable() -> None:
+def test_log_entry_escapes_all_nonprintable_characters() -> None:
     text = one_line(f"a{CONTROLS}b\ud800")
     assert text.isprintable()
     assert text == "a\\r\\n\\x1b[2J\\x00\\x07\\x7f\\x85\\x9b31m\\u2028\\u2029\\u202e\\u2066\\ufeffb\\ud800"
@@ -167,7 +167,7 @@ class Talking:
         raise OSError(CONTROLS)
 
 
-def test_an_error_of_the_callers_own_resolver_is_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_error_of_a_custom_resolver_is_logged_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
     (signed,), root = batch(8080, 1)
     fetcher = AiaFetcher(locations=[Location("127.0.0.1", "/pki/", 8080)], resolver=Talking(), clock=ManualClock(AT), budget=FetchBudget())
     with caplog.at_level(logging.DEBUG, "imdskit"), pytest.raises(VerificationError):

@@ -72,7 +72,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("crl", "message", "place"), MALFORMED.values(), ids=MALFORMED)
-def test_what_is_wrong_with_a_list_is_told_with_its_place(crl: bytes, message: str, place: str, backend: Backend) -> None:
+def test_bad_revocation_list_raises_error_with_the_location(crl: bytes, message: str, place: str, backend: Backend) -> None:
     trust = Trust((Trust.bundled().anchors[0],), crls=(revocation_list(), crl))
     with pytest.raises(TrustError) as error:
         Verifier(trust, Policy.offline_audit(), backend=backend)
@@ -82,7 +82,7 @@ def test_what_is_wrong_with_a_list_is_told_with_its_place(crl: bytes, message: s
     assert 0 < int(offset) <= len(crl)
 
 
-def test_both_backends_name_the_same_octet(backend: Backend) -> None:
+def test_both_backends_report_the_same_offset(backend: Backend) -> None:
     for crl, _, _ in MALFORMED.values():
         said = set()
         for one in (backends.get("python"), backend):
@@ -102,5 +102,5 @@ def test_both_backends_name_the_same_octet(backend: Backend) -> None:
     ],
     ids=["unknown-extension-of-an-entry", "other-names-of-an-issuer"],
 )
-def test_what_nobody_has_to_understand_makes_no_list_bad(crl: bytes, backend: Backend) -> None:
+def test_unknown_noncritical_parts_of_a_list_are_accepted(crl: bytes, backend: Backend) -> None:
     Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), Policy.offline_audit(), backend=backend)

@@ -140,7 +140,7 @@ def test_a_key_is_consumed_once(store: NonceStore) -> None:
 
 
 @pytest.mark.parametrize("odd", [b"\x00", b"\x00" * 64, b"'; DROP TABLE used; --", b"\r\nFLUSHALL\r\n", b"\xff" * 32], ids=repr)
-def test_any_octets_are_a_key(store: NonceStore, odd: bytes) -> None:
+def test_any_bytes_are_a_valid_key(store: NonceStore, odd: bytes) -> None:
     assert store.consume(odd, AT + HOUR)
     assert not store.consume(odd, AT + HOUR)
     assert store.consume(odd + b"\x00" if len(odd) < 64 else odd[:-1], AT + HOUR)
@@ -162,14 +162,14 @@ def test_arguments_of_the_wrong_kind_are_usage_errors(store: NonceStore, bad_key
         store.consume(bad_key, expires_at)
 
 
-def test_a_key_that_would_be_forgotten_at_once_is_not_admitted(store: NonceStore) -> None:
+def test_expired_key_raises_store_error(store: NonceStore) -> None:
     assert store.consume(key("last second"), AT)
     with pytest.raises(StoreError) as refusal:
         store.consume(key("past"), AT - 1)
     assert refusal.value.code == "store-clock"
 
 
-def test_of_many_threads_exactly_one_consumes_each_key(open_store: Factory) -> None:
+def test_exactly_one_of_many_threads_consumes_each_key(open_store: Factory) -> None:
     clock = ManualClock(AT)
     stores = [open_store(clock) for _ in range(2)]
     keys = [key(number) for number in range(50)]
@@ -185,7 +185,7 @@ def test_of_many_threads_exactly_one_consumes_each_key(open_store: Factory) -> N
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_key_is_remembered_to_the_end_of_its_last_second(kind: str, sqlite: Factory) -> None:
+def test_key_is_stored_to_the_end_of_its_last_second(kind: str, sqlite: Factory) -> None:
     clock = ManualClock(AT)
     store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else sqlite(clock)
     assert store.consume(key("a"), AT + 10)
@@ -196,7 +196,7 @@ def test_a_key_is_remembered_to_the_end_of_its_last_second(kind: str, sqlite: Fa
     assert not store.consume(key("a"), AT + 100)
 
 
-def test_redis_remembers_a_key_to_the_end_of_its_last_second(redis_port: int) -> None:
+def test_redis_stores_a_key_to_the_end_of_its_last_second(redis_port: int) -> None:
     import redis
 
     store = redis_store(redis_port, ManualClock(AT), "expiry:")
@@ -222,7 +222,7 @@ def consume_all(kind: str, place: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_of_several_processes_exactly_one_consumes_each_key(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_exactly_one_of_several_processes_consumes_each_key(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """They open the file at the same time, too: none of them finds it made."""
     place = str(tmp_path / "used.db") if kind == "sqlite" else str(request.getfixturevalue("redis_port"))
     count = 100
@@ -257,7 +257,7 @@ def test_of_several_processes_exactly_one_consumes_each_key(kind: str, tmp_path:
 # Memory
 
 
-def test_a_full_memory_refuses_and_forgets_nothing() -> None:
+def test_full_memory_store_refuses_and_removes_nothing() -> None:
     clock = ManualClock(AT)
     store = MemoryStore(2, clock=clock)
     assert store.consume(key(1), AT + 10)
@@ -274,7 +274,7 @@ def test_a_full_memory_refuses_and_forgets_nothing() -> None:
 # SQLite
 
 
-def test_sqlite_outlives_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
+def test_sqlite_keeps_keys_across_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
     first = sqlite(ManualClock(AT))
     assert first.consume(key("a"), AT + HOUR)
     first.close()
@@ -283,7 +283,7 @@ def test_sqlite_outlives_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
     assert not first.consume(key("a"), AT + HOUR)  # opens it again
 
 
-def test_sqlite_forgets_what_has_expired(tmp_path: Path, sqlite: Factory) -> None:
+def test_sqlite_removes_expired_keys(tmp_path: Path, sqlite: Factory) -> None:
     clock = ManualClock(AT)
     store = sqlite(clock)
     for number in range(PURGE_EVERY):
@@ -295,7 +295,7 @@ def test_sqlite_forgets_what_has_expired(tmp_path: Path, sqlite: Factory) -> Non
     connection.close()
 
 
-def test_every_admission_of_sqlite_is_on_the_disk_at_once(sqlite: Callable[..., SqliteStore]) -> None:
+def test_sqlite_writes_each_admission_to_the_disk_at_once(sqlite: Callable[..., SqliteStore]) -> None:
     store = sqlite(ManualClock(AT))
     connection = store._connection
     assert connection is not None
@@ -304,7 +304,7 @@ def test_every_admission_of_sqlite_is_on_the_disk_at_once(sqlite: Callable[..., 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_sqlite_opened_before_a_fork_works_on_both_sides(sqlite: Factory) -> None:
+def test_sqlite_opened_before_a_fork_works_in_parent_and_child(sqlite: Factory) -> None:
     store = sqlite(ManualClock(AT))
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -316,7 +316,7 @@ def test_sqlite_opened_before_a_fork_works_on_both_sides(sqlite: Factory) -> Non
     assert not store.consume(key(2), AT + HOUR)
 
 
-def test_sqlite_refuses_while_another_process_holds_the_file(tmp_path: Path, sqlite: Callable[..., SqliteStore]) -> None:
+def test_sqlite_refuses_while_another_process_locks_the_file(tmp_path: Path, sqlite: Callable[..., SqliteStore]) -> None:
     store = sqlite(ManualClock(AT), busy_seconds=0)
     holder = sqlite3.connect(tmp_path / "used.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -329,20 +329,20 @@ def test_sqlite_refuses_while_another_process_holds_the_file(tmp_path: Path, sql
     assert store.consume(key("a"), AT + HOUR)
 
 
-def test_sqlite_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_sqlite_rejects_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "used.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError) as refusal:
         SqliteStore(tmp_path / "used.db")
     assert refusal.value.code == "store-broken"
 
 
-def test_sqlite_refuses_a_place_that_is_not_there(tmp_path: Path) -> None:
+def test_sqlite_rejects_a_path_in_a_missing_directory(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refusal:
         SqliteStore(tmp_path / "absent" / "used.db")
     assert refusal.value.code == "store-unreachable"
 
 
-def test_sqlite_refuses_a_table_of_another_shape(tmp_path: Path, sqlite: Factory) -> None:
+def test_sqlite_rejects_a_table_with_other_columns(tmp_path: Path, sqlite: Factory) -> None:
     with sqlite3.connect(tmp_path / "used.db") as connection:
         connection.execute("CREATE TABLE used (name TEXT)")
     connection.close()
@@ -368,27 +368,27 @@ class Client:
 
 
 @pytest.mark.parametrize(("answer", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr)
-def test_redis_is_asked_once_and_believed(answer: object, admitted: bool) -> None:
+def test_redis_store_sends_one_command_and_uses_its_result(answer: object, admitted: bool) -> None:
     client = Client(answer)
     assert RedisStore(client, ValueError, clock=ManualClock(AT)).consume(b"\x01\x02", AT + 10) is admitted
     assert client.calls == [("imdskit:used:0102", b"1", 11_000 + CLOCK_SECONDS * 1000, True)]
 
 
 @pytest.mark.parametrize("answer", [0, 1, "QUEUED", b"", object(), [True]], ids=lambda answer: repr(answer)[:12])
-def test_an_answer_that_is_not_understood_admits_nothing(answer: object) -> None:
+def test_unexpected_response_admits_nothing(answer: object) -> None:
     with pytest.raises(StoreError) as refusal:
         RedisStore(Client(answer), ValueError, clock=ManualClock(AT)).consume(b"k", AT + 10)
     assert refusal.value.code == "store-broken"
 
 
 @pytest.mark.parametrize("error", [ValueError("away"), ConnectionResetError("reset"), TimeoutError("slow")], ids=repr)
-def test_a_server_that_cannot_be_asked_admits_nothing(error: Exception) -> None:
+def test_unreachable_server_admits_nothing(error: Exception) -> None:
     with pytest.raises(StoreError) as refusal:
         RedisStore(Client(error), (ValueError, KeyError), clock=ManualClock(AT)).consume(b"k", AT + 10)
     assert refusal.value.code == "store-unreachable"
 
 
-def test_a_real_server_that_has_gone_admits_nothing(tmp_path: Path) -> None:
+def test_stopped_real_server_admits_nothing(tmp_path: Path) -> None:
     with redis_server(redis_binary(), tmp_path) as server:
         store = redis_store(server.port, ManualClock(AT), "gone:")
         assert store.consume(key("a"), AT + HOUR)
@@ -399,7 +399,7 @@ def test_a_real_server_that_has_gone_admits_nothing(tmp_path: Path) -> None:
     assert refusal.value.code == "store-unreachable"
 
 
-def test_a_real_server_of_the_wrong_state_admits_nothing(redis_port: int) -> None:
+def test_real_server_in_the_wrong_state_admits_nothing(redis_port: int) -> None:
     """A replica refuses to write; so does a server whose memory is spent."""
     import redis
 

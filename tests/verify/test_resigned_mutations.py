@@ -122,7 +122,7 @@ def noted(outcomes: Outcomes, answer: Signed | VerificationError | TrustError) -
 
 
 @pytest.mark.parametrize("mutated_one", ["signer", "authority"])
-def test_a_mutated_certificate_of_the_authority_is_accepted_only_if_another_library_agrees(
+def test_accepts_mutated_certificate_only_if_another_library_agrees(
     mutated_one: str, backend: Backend, record_property: Callable[[str, object], None]
 ) -> None:
     outcomes: Outcomes = Counter()
@@ -143,7 +143,7 @@ def test_a_mutated_certificate_of_the_authority_is_accepted_only_if_another_libr
 
 
 @pytest.mark.parametrize("mutated_one", ["signer", "authority"])
-def test_a_mutated_certificate_that_a_stranger_has_signed_is_never_accepted(mutated_one: str, backend: Backend) -> None:
+def test_never_accepts_mutated_certificate_of_another_issuer(mutated_one: str, backend: Backend) -> None:
     good = LEAF if mutated_one == "signer" else ISSUING
     for tbs in mutations(tbs_of(good), mutated_one, CERTIFICATES // 2):
         certificate = resigned(tbs, "stranger")
@@ -151,9 +151,7 @@ def test_a_mutated_certificate_that_a_stranger_has_signed_is_never_accepted(muta
         assert isinstance(judged(backend, signed_by(leaf), intermediate), ImdskitError), certificate.hex()
 
 
-def test_mutated_content_that_the_signer_has_signed_is_read_as_another_parser_reads_it(
-    backend: Backend, record_property: Callable[[str, object], None]
-) -> None:
+def test_parses_mutated_signed_content_like_another_parser(backend: Backend, record_property: Callable[[str, object], None]) -> None:
     """The claims are those that the standard library reads, members are there once, and the times are right."""
     outcomes: Outcomes = Counter()
     rng = random.Random("content 20261123")
@@ -182,9 +180,7 @@ def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def test_mutated_attributes_that_the_signer_has_signed_still_name_the_content(
-    backend: Backend, record_property: Callable[[str, object], None]
-) -> None:
+def test_mutated_signed_attributes_still_match_the_content(backend: Backend, record_property: Callable[[str, object], None]) -> None:
     """Exactly one content type and one digest, and the digest is that of the content."""
     outcomes: Outcomes = Counter()
     attributes = sorted((CONTENT_TYPE, MESSAGE_DIGEST, attribute(m.SIGNING_TIME, der.time(pki.AT))))

@@ -52,7 +52,7 @@ def test_lists_are_read_from_pem_and_from_der(backend: Backend) -> None:
     assert verdict(backend, TRUST.with_crls(pem("X509 CRL", ROOT_LIST, REVOKED))) == "revoked"
 
 
-def test_without_lists_revocation_is_not_checked_and_with_any_all_are_needed_unless_the_policy_says_otherwise(backend: Backend) -> None:
+def test_any_revocation_list_makes_all_of_them_required_by_default(backend: Backend) -> None:
     one = TRUST.with_crls(pem("X509 CRL", ISSUING_LIST))
     assert verdict(backend, TRUST) == "good"
     assert verdict(backend, one) == "revocation-unknown"
@@ -75,7 +75,7 @@ def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
     ]
 
 
-def test_a_remembered_signer_is_asked_about_again_when_a_list_runs_out(backend: Backend) -> None:
+def test_cached_signer_is_checked_again_when_a_list_expires(backend: Backend) -> None:
     policy = Policy(check_times=False)
     checker = backend.checker(policy.setup(TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))))
     for _ in range(2):
@@ -99,19 +99,19 @@ def test_a_remembered_signer_is_asked_about_again_when_a_list_runs_out(backend: 
     ],
     ids=["empty", "certificate", "base64", "no-end", "large"],
 )
-def test_a_file_that_holds_no_list_is_told(file: bytes, message: str) -> None:
+def test_file_without_a_revocation_list_raises_trust_error(file: bytes, message: str) -> None:
     with pytest.raises(TrustError, match="bad-trust") as error:
         TRUST.with_crls(file)
     assert error.value.message.startswith(message)
 
 
-def test_what_is_no_list_is_told_when_a_verifier_is_made(backend: Backend) -> None:
+def test_invalid_revocation_list_raises_error_when_verifier_is_created(backend: Backend) -> None:
     with pytest.raises(TrustError) as error:
         Verifier(replace(TRUST, crls=(base64.b64decode(ROOT_LIST), b"0\x00")), Policy.offline_audit(), backend=backend)
     assert (error.value.code, error.value.location) == ("bad-trust", "crls[1] certificateList.tbsCertList@2")
 
 
-def test_the_lists_that_the_emulator_publishes_speak_for_its_certificates(backend: Backend) -> None:
+def test_emulator_revocation_lists_cover_its_certificates(backend: Backend) -> None:
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)
     document = signed_document.message(authority.signer(), attested.content({"vmId": "a machine"}, "2021-02-01", AT, "4071882193"))
     trust = Trust((authority.root,), (authority.issuing,))
@@ -154,7 +154,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     ],
     ids=["good", "revoked", "one-missing", "no-list"],
 )
-def test_the_command_line_takes_lists(
+def test_command_line_accepts_revocation_lists(
     crls: tuple[str, ...], status: int, said: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["verify", files["document"], "--trust", files["trust"], "--intermediate", files["intermediate"]]

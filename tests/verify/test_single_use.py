@@ -61,7 +61,7 @@ def test_a_document_is_accepted_once(authority: Authority, backend: Backend) -> 
     judge.verify(document, nonce=NONCE)  # verification alone remembers nothing
 
 
-def test_other_wrapping_does_not_make_it_another_document(authority: Authority, backend: Backend) -> None:
+def test_reencoded_document_is_the_same_document(authority: Authority, backend: Backend) -> None:
     """Base64, white space, JSON, certificates in the bag and unsigned attributes can be changed by whoever has seen the document."""
     signer = authority.signer()
     message = signed_document.message(signer, content())
@@ -130,7 +130,7 @@ def test_a_refused_document_is_not_used_up(authority: Authority, backend: Backen
 @pytest.mark.parametrize(
     "policy", [Policy(), Policy.online(max_age=300), Policy(skew=0), Policy(max_age=7 * 3600)], ids=["6 h", "5 min", "no skew", "7 h"]
 )
-def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Authority, backend: Backend, policy: Policy) -> None:
+def test_document_is_stored_longer_than_it_can_be_accepted(authority: Authority, backend: Backend, policy: Policy) -> None:
     """To the last second of acceptance, and by clocks that are ten minutes apart."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, policy), MemoryStore(clock=clock)
@@ -147,7 +147,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
     assert refusal.value.reason in (Reason.DOCUMENT_EXPIRED, Reason.DOCUMENT_TOO_OLD)
 
 
-def test_a_store_that_would_forget_at_once_admits_nothing(authority: Authority, backend: Backend) -> None:
+def test_store_with_a_clock_ahead_admits_nothing(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError) as refusal:
         judge.verify_once(
@@ -170,19 +170,19 @@ class Away:
 
 
 @pytest.mark.parametrize("answers", [0, 1], ids=["from the start", "between content and nonce"])
-def test_a_store_that_is_away_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
+def test_unreachable_store_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError):
         judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=Away(answers))
 
 
-def test_a_policy_without_times_cannot_go_with_single_use(authority: Authority, backend: Backend) -> None:
+def test_policy_without_times_is_refused_for_single_use(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT), Policy(check_times=False))
     with pytest.raises(UsageError):
         judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=MemoryStore())
 
 
-def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority, backend: Backend) -> None:
+def test_one_of_many_threads_with_one_document_is_admitted(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
     document = signed_document.message(authority.signer(), content())
@@ -249,7 +249,7 @@ def policy_pairs() -> list[tuple[Policy, Policy, int]]:
 
 @pytest.mark.parametrize(("first", "second", "later"), policy_pairs(), ids=["wider age", "no age", "more skew", "both"])
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
-def test_how_long_a_document_is_remembered_does_not_depend_on_the_policy(
+def test_storage_time_of_a_document_does_not_depend_on_the_policy(
     authority: Authority, backend: Backend, kind: str, tmp_path: Path, first: Policy, second: Policy, later: int
 ) -> None:
     clock = ManualClock(AT)
@@ -292,7 +292,7 @@ def test_a_policy_cannot_have_more_skew_than_stores_allow_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Authority, kind: str, tmp_path: Path) -> None:
+def test_clock_that_jumps_forward_and_back_allows_no_replay(authority: Authority, kind: str, tmp_path: Path) -> None:
     """The store purges by a clock that is six hours ahead; the document is accepted again when the clock is right."""
     clock = SetClock(AT)
     store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path / "used.db", clock=clock)
@@ -328,7 +328,7 @@ def raises_store_clock(store: SqliteStore, expires_at: int) -> bool:
     return False
 
 
-def test_an_expired_row_that_is_used_anew_counts_as_purged(tmp_path: Path) -> None:
+def test_reused_expired_row_counts_as_purged(tmp_path: Path) -> None:
     clock = SetClock(AT)
     store = SqliteStore(tmp_path / "used.db", clock=clock)
     assert store.consume(b"first", AT + 10_000)
@@ -343,7 +343,7 @@ def test_an_expired_row_that_is_used_anew_counts_as_purged(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ahead", [0, 7 * 3600, 12 * 3600])
-def test_redis_keeps_a_key_that_a_clock_ahead_of_time_used(ahead: int) -> None:
+def test_redis_keeps_a_key_used_with_a_clock_ahead(ahead: int) -> None:
     """The verifier's clock shortens the time that it gives the server; the server's own may be ahead as well."""
     true, server = SetClock(AT), SetClock(AT)
     client = Server(server)
@@ -355,7 +355,7 @@ def test_redis_keeps_a_key_that_a_clock_ahead_of_time_used(ahead: int) -> None:
     assert not RedisStore(client, OSError, clock=true).consume(b"key", end)
 
 
-def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, backend: Backend) -> None:
+def test_used_nonce_stays_used_after_a_clock_was_ahead(authority: Authority, backend: Backend) -> None:
     """A bound nonce lives for six hours. The clock is ahead by seven hours for a moment, then right again."""
     clock = SetClock(AT)
     store = MemoryStore(clock=clock)
@@ -374,7 +374,7 @@ def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, back
 
 
 @pytest.mark.parametrize("times", [{"lifetime": MAX_LIFETIME + 1}, {"skew": MAX_SKEW + 1}], ids=repr)
-def test_a_nonce_cannot_outlive_what_a_store_remembers(times: dict[str, int]) -> None:
+def test_store_keeps_a_nonce_longer_than_its_lifetime(times: dict[str, int]) -> None:
     with pytest.raises(UsageError) as refusal:
         NonceIssuer([b"k" * 32], **times)
     assert refusal.value.location in times

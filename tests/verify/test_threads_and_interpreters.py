@@ -36,7 +36,7 @@ print("good")
 """
 
 
-def test_where_no_thread_can_be_started_the_caller_does_the_work(backend: Backend) -> None:
+def test_caller_does_the_work_if_no_thread_can_be_started(backend: Backend) -> None:
     ended = run(NO_THREADS, backend.name)
     assert ended.stdout == "good\n", ended.stderr
 
@@ -104,7 +104,7 @@ interpreters.destroy(interpreter)
 
 
 @pytest.mark.parametrize("order", ["loaded before", "loaded there first"])
-def test_a_subinterpreter_verifies_and_refuses_what_it_cannot_load(order: str) -> None:
+def test_subinterpreter_verifies_with_the_backends_it_can_load(order: str) -> None:
     """The main interpreter may have loaded the extension before."""
     ended = run(SUBINTERPRETER, order)
     native = backends.best().name == "rust"

@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_bundle_that_is_not_in_order_is_refused_and_the_place_named(name: str, bundle: Path) -> None:
+def test_invalid_bundle_is_refused_with_the_location(name: str, bundle: Path) -> None:
     spoil, code, place = FAULTS[name]
     spoil(bundle)
     with pytest.raises(TrustError) as refusal:
@@ -157,7 +157,7 @@ def test_a_path_with_a_nul_character_is_refused() -> None:
         Trust.from_bundle("bundle\0")
 
 
-def test_a_bundle_of_before_the_lists_of_uses_has_none(bundle: Path) -> None:
+def test_older_bundle_has_empty_signing_and_audit_lists(bundle: Path) -> None:
     members = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({name: members[name] for name in ("format", "date", "anchors", "intermediates")}))
     trust = Trust.from_bundle(bundle)

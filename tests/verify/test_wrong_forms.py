@@ -175,7 +175,7 @@ def test_these_forms_are_accepted(document: str | bytes, backend: Backend) -> No
 
 
 @pytest.mark.parametrize(("document", "words"), FORMS.values(), ids=FORMS)
-def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str, backend: Backend) -> None:
+def test_hint_names_the_wrong_form_and_a_remedy(document: str | bytes, words: str, backend: Backend) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     found = refusal(verifier, document)
     form, _, remedy = found.hint.partition(". ")
@@ -192,7 +192,7 @@ def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str
 
 
 @pytest.mark.parametrize("document", [document for document, _ in FORMS.values()], ids=FORMS)
-def test_reason_and_location_are_those_of_the_checks_on_both_backends(document: str | bytes, backend: Backend) -> None:
+def test_wrong_form_keeps_reason_and_location_on_both_backends(document: str | bytes, backend: Backend) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     octets = document.encode() if isinstance(document, str) else document
     with pytest.raises(VerificationError) as bare:
@@ -221,7 +221,7 @@ def test_the_recorded_forms_are_named(shared: Path, backend: Backend) -> None:
     "document",
     [b"", b" \r\n", b"something else", base64.b64encode(b"something else"), b"{" * 60_000, b"0", b"\x30\x80\x00\x00"],
 )
-def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backend: Backend) -> None:
+def test_unknown_form_keeps_the_hint_of_its_reason(document: bytes, backend: Backend) -> None:
     found = refusal(Verifier(TRUST, Policy.offline_audit(), backend=backend), document)
     assert found.hint == found.reason.hint
 
@@ -233,7 +233,7 @@ def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backe
         lambda document: st.integers(0, len(document)).map(lambda at: document[:at] + document[at + 1 :])
     )
 )
-def test_nothing_but_a_refusal_comes_of_any_document(backend: Backend, document: str | bytes) -> None:
+def test_any_invalid_document_raises_only_verification_error(backend: Backend, document: str | bytes) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     try:
         verifier.verify(document, at=AT)
@@ -263,7 +263,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("grown", GROWING.values(), ids=GROWING)
-def test_the_time_to_tell_a_form_grows_no_faster_than_the_document(grown: Callable[[int], bytes]) -> None:
+def test_detecting_a_form_takes_linear_time(grown: Callable[[int], bytes]) -> None:
     def seconds(document: bytes) -> float:
         best = float("inf")
         for _ in range(5):
