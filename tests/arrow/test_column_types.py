@@ -1,4 +1,4 @@
-"""Columns of every type of Arrow: documents, nonces and times are taken, or the column is named in a :class:`UsageError`; never an error of pyarrow."""
+"""Columns of every Arrow type: they are accepted, or a :class:`UsageError` names the column. No pyarrow error is raised."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERIFY = VerifyBatch(AT, TRUST)
 Wrap = Callable[[Any], Any]
 
 
-class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow tells no types
+class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no type annotations
     """Extension type over any storage."""
 
     def __init__(self, storage: Any) -> None:
@@ -41,7 +41,7 @@ class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow tells no types
 
 
 def dictionary(array: Any) -> Any:
-    """Behind a dictionary that has a null of its own, in another order."""
+    """Return the array with dictionary encoding. The dictionary contains a null and has another order."""
     values = pa.concat_arrays([array.slice(0, 0), array[::-1], pa.nulls(1, array.type)])
     return pa.DictionaryArray.from_arrays(pa.array(range(len(array) - 1, -1, -1), pa.int16()), values)
 
@@ -75,7 +75,7 @@ BINARIES = [pa.binary(), pa.large_binary(), pa.binary_view()]
 
 
 def makeable(plain: dict[str, Any]) -> list[Any]:
-    """Every array in every wrapping that pyarrow itself can make, as parameters of a test."""
+    """Return test parameters: every array in every type to which pyarrow can convert it."""
     made = []
     for kind, array in plain.items():
         for name, wrap in WRAPPINGS.items():
@@ -134,7 +134,7 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def seconds(kind: Any) -> Any:
-    """One time at which the document is valid, in the last fraction of its second, and one ten hours later."""
+    """Return two times: the last fraction of a second in which the document is valid, and ten hours later."""
     unit = PER_SECOND[kind.unit] if pa.types.is_timestamp(kind) else 1
     return pa.array([AT * unit + unit - 1, (AT + 36_000) * unit], pa.int64()).cast(kind)
 

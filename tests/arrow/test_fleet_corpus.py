@@ -1,4 +1,4 @@
-"""The corpus of a fleet: the same each time, from several regions and signers, and bad where it says so."""
+"""The corpus of a fleet: it is reproducible, has several regions and signers, and has the stated defects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts in columns: what the verifier says of each document, whatever the types and the order of the columns that go in."""
+"""Verdicts in columns: they agree with the verifier for each document, whatever the types and the order of the input columns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def batch(**columns: Any) -> Any:
 
 
 def said(verdict: Attestation | VerificationError) -> dict[str, Any]:
-    """The row for what the verifier says of one document."""
+    """Return the expected row for the result of the verifier."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         return {**dict.fromkeys(FIELDS.names), "accepted": False, **why}
@@ -69,7 +69,7 @@ def test_every_row_agrees_with_the_verifier(backend: Backend) -> None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``make engines`` gives to engines, but less of it."""
+    """Return a smaller version of the corpus that ``make engines`` uses."""
     folder = tmp_path_factory.mktemp("corpus")
     subprocess.run([sys.executable, ROOT / "tests" / "engines" / "corpus.py", str(folder), "1", "1500"], check=True, timeout=120)
     return folder
@@ -84,7 +84,7 @@ def test_rows_with_own_times_and_nonces_agree_with_the_verifier(corpus: Path, ba
     assert found.schema == FIELDS
     verifier = Verifier(trust, policy, backend=backend)
     assert found.to_pylist() == [said(judged(verifier, row)) for row in given.to_pylist()]
-    not_of_a_batch = {Reason.REPLAYED}  # see docs/engines.md
+    not_of_a_batch = {Reason.REPLAYED}  # never in a batch, see docs/engines.md
     unless_required = set() if policy.require_nonce else {Reason.NONCE_REQUIRED, Reason.DOCUMENT_TOO_OLD}
     assert set(found.column("reason").to_pylist()) == {None, *Reason} - not_of_a_batch - unless_required
 

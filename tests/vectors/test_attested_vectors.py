@@ -1,4 +1,4 @@
-"""Documents with one defect each: every backend gives the verdict, the reason and the place that are written down."""
+"""Documents with one defect each: every backend gives the recorded verdict, reason and location."""
 
 from __future__ import annotations
 

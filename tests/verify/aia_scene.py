@@ -1,4 +1,4 @@
-"""What the tests of AIA share: a chain whose issuer must be fetched, and a network that serves it."""
+"""Helpers of the AIA tests: a chain whose issuer must be fetched, and a simulated network that serves it."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def document(leaf: Made, nonce: str = "4071882193") -> bytes:
 
 
 class Network:
-    """Resolver and transport in one: names and files as they are given, and a list of what was asked.
+    """Resolver and transport of the tests. It serves given names and files, and records the requests.
 
     Attributes:
-        files: body, whole answer, error or function, by address.
-        names: addresses of a host, or an error; a public address by default.
+        files: by address: a body, a complete response, an error, or a function.
+        names: by host: its addresses, or an error; by default a public address.
     """
 
     def __init__(self, files: dict[str, bytes | Response | Exception | Callable[[], bytes]] | None = None) -> None:
@@ -89,7 +89,7 @@ class Network:
 
 
 class Scene:
-    """A root that is trusted, an authority below it that is not known, and a leaf that names where it is to be had."""
+    """Trusted root, an unknown authority below it, and a leaf whose certificate names the address of the authority."""
 
     def __init__(self) -> None:
         self.root = make("Root")

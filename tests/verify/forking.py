@@ -1,4 +1,4 @@
-"""Children of this process, threads that keep their parent busy, and programs in processes of their own."""
+"""Helpers for tests of forks: child processes, threads that keep the parent busy, and programs in separate processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from imdskit.verify.stores.sqlite import SqliteStore
 AT = 1_790_000_000
 HOUR = 3600
 SECONDS = 60
-"""How long a child may take: it needs milliseconds, and the machine may be busy."""
+"""Time limit of a child. It needs milliseconds, but the machine may be busy."""
 
 
 def document(authority: Authority, number: int) -> bytes:
@@ -35,13 +35,13 @@ def document(authority: Authority, number: int) -> bytes:
 
 
 def in_child(work: Callable[[], object]) -> str:
-    """What ``work`` returns in a child, as text; ``hangs`` if the child had to be killed."""
+    """Return the result of ``work`` in a child, as text, or ``hangs`` if the child had to be killed."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            signal.alarm(SECONDS)  # its default action ends the child, wherever it hangs
+            signal.alarm(SECONDS)  # the default action of SIGALRM ends the child, even if it hangs
             os.write(write, str(work()).encode()[:4000])
             status = 0
         finally:
@@ -57,7 +57,7 @@ def in_child(work: Callable[[], object]) -> str:
 
 @contextmanager
 def busy(*works: Callable[[], object], threads: int = 4) -> Iterator[None]:
-    """Threads that do the works over and over."""
+    """Run the works repeatedly in other threads."""
     done = threading.Event()
 
     def repeat(number: int) -> None:
@@ -77,7 +77,7 @@ def busy(*works: Callable[[], object], threads: int = 4) -> Iterator[None]:
 
 @contextmanager
 def held(lock: Any) -> Iterator[None]:
-    """Another thread holds the lock."""
+    """Let another thread hold the lock."""
     taken, give_back = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -97,7 +97,7 @@ def held(lock: Any) -> Iterator[None]:
 
 @cache
 def one_authority() -> Authority:
-    return Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)  # its keys take a while
+    return Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)  # created once, because its keys take time
 
 
 def batch(backend: Backend) -> tuple[Verifier, list[bytes]]:
@@ -113,7 +113,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
-    """The threads write to every memory of the checker, to the store and to the fetcher's outcomes."""
+    """Fork while threads write to all caches of the checker, to the store and to the outcomes of the fetcher."""
     clock = ManualClock(AT)
     trust = Trust((authority.root,), (authority.issuing,))
     verifier = Verifier(trust, Policy(), backend=backend, clock=clock)
@@ -128,7 +128,7 @@ def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
                 verifier.verify(documents[0], at=at)
 
     def fresh() -> None:
-        """A checker that remembers nothing yet, so that its locks are taken."""
+        """Install a checker with empty caches, so that verifying takes its locks."""
         checker = backend.checker(verifier._configured.setup)
         verifier._configured = verifier._configured._replace(checker=checker)
         for one in documents:

@@ -1,4 +1,4 @@
-"""Unknown issuers, fetched: what a verifier with a fetcher accepts, and when it requests anything."""
+"""A verifier with a fetcher: which documents it accepts, and when it sends requests."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_fetches_several_issuers_above_each_other(scene: Scene, backend: Backend
 
 
 def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, backend: Backend) -> None:
-    """Every intermediate comes from where the document's own certificate says, served from the corpus."""
+    """The corpus serves every intermediate at the address that the certificate names."""
     certificates = [der for path in sorted((shared / "corpus" / "certs").glob("*.pem")) for der in pem.certificates(path.read_bytes(), "")]
     by_name: dict[str, list[bytes]] = {}
     for der in certificates:
         by_name.setdefault(parse_certificate(der).subject.common_names[-1], []).append(der)
 
     class Corpus(Network):
-        """A file is called as the authority that it certifies; those with two issuers are told apart by "xsign"."""
+        """Network that serves the corpus. A file has the name of its authority; "xsign" marks the cross-signed one of two certificates."""
 
         def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:  # the protocol's
             self.asked.append((target.path, address))
@@ -137,7 +137,7 @@ def test_document_of_a_fetched_issuer_passes_all_further_checks(scene: Scene, ba
 
 
 def test_a_fetched_root_is_not_trusted(scene: Scene, backend: Backend) -> None:
-    """Everything above the leaf can be had from an allowed place, and still nobody here trusts it."""
+    """All issuers up to the root can be fetched from an allowed location, but the root is not trusted."""
     other = Trust((make("Other root").der,))
     verifier = Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher())
     with pytest.raises(VerificationError) as refusal:
@@ -147,7 +147,7 @@ def test_a_fetched_root_is_not_trusted(scene: Scene, backend: Backend) -> None:
 
 
 def test_emulated_documents_verify_with_only_the_emulator_root(backend: Backend) -> None:
-    """Over real sockets: the system's resolver, our HTTP, the emulator's own server. It is on the loopback, which must be allowed."""
+    """The test uses real sockets, the system resolver and the emulator. The emulator listens on loopback, which must be allowed."""
     import urllib.request
 
     from imdskit.emulator import Emulator

@@ -1,4 +1,4 @@
-"""Unknown issuers, fetched: what an adversary gets out of it."""
+"""Attacks on a verifier with a fetcher."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .aia_scene import PLACE, PUBLIC, Network, Scene, document, key, make
 
 
 def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, leaf: Made | None = None) -> str:
-    """The document is refused as if nothing had been fetched, and this is what the log says of why."""
+    """Check that the document is refused as without a fetcher, and return the reason from the log."""
     bare = scene.verifier(backend, None)
     aia = scene.verifier(backend, scene.fetcher())
     signed = document(leaf or scene.leaf)
@@ -69,7 +69,7 @@ def test_rejects_certificate_with_trailing_bytes(scene: Scene, backend: Backend,
 
 
 def test_rejects_pkcs7_bag_of_certificates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """RFC 5280 allows one; no real address serves any."""
+    """RFC 5280 permits one, but no real address serves one."""
     bag = pkcs7.serialize_certificates([scene.issuer.certificate], Encoding.DER)
     scene.network.files[PLACE + "issuing.crt"] = bag
     assert "not-a-certificate" in refused(scene, backend, caplog)
@@ -94,7 +94,7 @@ def test_rejects_certificate_that_is_not_the_issuer(scene: Scene, backend: Backe
 
 
 def test_forged_leaf_of_a_real_issuer_causes_only_one_fetch(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """Its name and key identifier are those of the real authority, but that did not sign it: nothing further up is asked for."""
+    """The leaf has the name and key identifier of a real authority, but another key signed it. No further issuer is requested."""
     far = make("Issuing CA", make("Far root", key_of="Stranger"), addresses=[PLACE + "far.crt"])
     forged = make("metadata.azure.com", far, ca=False, addresses=[PLACE + "issuing.crt"], signed_by=key("Stranger"))
     scene.network.files[PLACE + "issuing.crt"] = far.der
@@ -133,7 +133,7 @@ def test_unresolvable_host_is_only_logged(
 
 
 def test_host_name_is_resolved_only_once_per_fetch(scene: Scene, backend: Backend) -> None:
-    """Checked is what is connected to: there is no second look that could say the loopback."""
+    """The fetcher connects to the address that it checked. A second lookup could return the loopback address."""
 
     class Fickle(Network):
         def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
@@ -154,7 +154,7 @@ def test_tries_a_second_address_of_a_host_but_no_third(scene: Scene, backend: Ba
 
 
 def test_loop_of_issuers_terminates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """A issued B and B issued A: each is the true issuer of the other."""
+    """A issued B, and B issued A."""
     one, two = make("One"), make("Two")
     one_by_two = make("One", two, addresses=[PLACE + "two.crt"])
     two_by_one = make("Two", one, addresses=[PLACE + "one.crt"])
@@ -182,7 +182,7 @@ def test_requests_only_few_addresses_of_one_certificate(scene: Scene, backend: B
 
 
 def test_all_fetches_share_one_time_limit(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """Each answer takes four of the ten seconds: the third is late, and the fourth is not asked for."""
+    """Each response takes four of the ten seconds. The third one is too late, and the fourth is not requested."""
 
     def slowly(der: bytes) -> Callable[[], bytes]:
         def answer() -> bytes:

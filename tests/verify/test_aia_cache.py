@@ -1,4 +1,4 @@
-"""Unknown issuers, fetched: the budget for requests, what is cached, and other sources of issuers."""
+"""The budget of the fetcher, its cache, and other sources of issuers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .aia_scene import AT, PLACE, SECOND, Network, Scene, document, make, reason
 
 
 def test_forged_documents_cannot_cause_unlimited_requests(scene: Scene, backend: Backend) -> None:
-    """Each names an address that nobody named before. The process has its budget, and then asks nobody until time has passed."""
+    """Each document names a new address. When the budget of the process is used up, no request is sent for a while."""
     fetcher = scene.fetcher(budget=FetchBudget(5, 600, clock=scene.clock))
     verifier = scene.verifier(backend, fetcher)
     stranger = make("Stranger")
@@ -38,7 +38,7 @@ def test_forged_documents_cannot_cause_unlimited_requests(scene: Scene, backend:
     assert len(scene.network.asked) == 5
     assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
     scene.clock.advance(600)
-    verifier.verify(document(scene.leaf))  # what was never asked is not held against an address
+    verifier.verify(document(scene.leaf))  # an address that was not requested is not cached as a failure
     assert len(scene.network.asked) == 6
 
 
@@ -165,7 +165,7 @@ def test_issuers_without_a_path_to_an_anchor_are_not_stored(scene: Scene, backen
 
 
 class Source:
-    """Finds what it is told to."""
+    """Source of given certificates."""
 
     def __init__(self, *found: bytes) -> None:
         self.found = found
@@ -195,7 +195,7 @@ def test_invalid_certificates_from_a_source_are_ignored(scene: Scene, backend: B
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b"MAA=", b"0\x00"], ids=repr)
 def test_invalid_document_has_no_signer(rubbish: bytes) -> None:
-    """Never reached through a verifier, which asks for documents that it has checked."""
+    """A verifier never calls the function with such a document."""
     assert signer_of(rubbish, Policy().limits) is None
 
 

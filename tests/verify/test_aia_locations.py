@@ -1,4 +1,4 @@
-"""Where the fetcher goes: the addresses of real certificates, and nothing that only looks like them."""
+"""The locations of the fetcher contain the addresses in real certificates, but no look-alikes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imdskit.verify.aia.locations import target
 
 
 def ca_issuers(certificate: x509.Certificate) -> list[str]:
-    """By the other library, so that this test does not hang on our parser."""
+    """Return the addresses, parsed by another library, so that this test does not depend on the parser of imdskit."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:

@@ -1,4 +1,4 @@
-"""The fetcher's own HTTP against servers of every kind, on the loopback. No sleeping: servers move the clock."""
+"""The HTTP client of the fetcher against good and bad servers on loopback. No test sleeps; servers advance the clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from imdskit.clock import ManualClock
 from imdskit.errors import FetchError
 from imdskit.verify.aia import Response, Target
-from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _response, _Incoming
+from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _Incoming, _response
 
 AT = 1_790_000_000
 SECOND = 1_000_000_000
@@ -26,11 +26,11 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class Server:
-    """Accepts connections one after the other, reads the head of the request, and does as it is told.
+    """Server that accepts one connection at a time, reads the header of the request, and behaves as configured.
 
     Attributes:
-        requests: heads, as they came.
-        sent: octets that went out, as far as the sender knows.
+        requests: headers of the requests, in order.
+        sent: number of bytes that were passed to the socket.
     """
 
     def __init__(self, behave: Behaviour) -> None:
@@ -133,7 +133,7 @@ def test_redirect_to_loopback_is_not_followed(status: int) -> None:
 
 
 class Flood:
-    """Sends a head and then octets without end, or to 100 MiB."""
+    """Response with a header and an endless body, or one of 100 MiB."""
 
     def __init__(self, head: bytes, block: bytes = b"x" * 65536) -> None:
         self.head, self.block, self.sent = head, block, 0
@@ -164,7 +164,7 @@ def test_does_not_read_a_body_of_100_mebibytes(flood: Flood) -> None:
     with serving(flood) as server, pytest.raises(FetchError) as error:
         get(server)
     assert error.value.code in ("too-large", "not-http")
-    assert flood.sent < 16 * 1024 * 1024  # what the system buffers for a connection on the loopback; most was never sent
+    assert flood.sent < 16 * 1024 * 1024  # the operating system buffers this much; most of the body was never sent
 
 
 def test_rejects_body_one_byte_over_the_limit() -> None:
@@ -174,7 +174,7 @@ def test_rejects_body_one_byte_over_the_limit() -> None:
 
 
 class Drip:
-    """Sends an octet a second, by a clock that it moves itself."""
+    """Response of one byte per second, by a clock that the server advances."""
 
     def __init__(self, clock: ManualClock, head: bytes, octet: bytes) -> None:
         self.clock, self.head, self.octet, self.sent = clock, head, octet, 0
@@ -206,7 +206,7 @@ def test_slow_response_times_out(head: bytes, octet: bytes) -> None:
 
 
 def test_silent_server_times_out() -> None:
-    """Real time, but little of it: the system's own limit on reading is what is tested."""
+    """This test uses a short real time, because it tests the socket timeout."""
     done = threading.Event()
 
     def silent(_: socket.socket) -> None:
@@ -287,7 +287,7 @@ def test_malformed_response_raises_fetch_error_without_its_content(answer: bytes
 
 
 class Connection:
-    """What a socket would hand out, without one."""
+    """Fake socket with given content."""
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets

@@ -1,4 +1,4 @@
-"""Whatever octets or text come from outside, nothing but an ImdskitError leaves the public API of the verifier."""
+"""For any bytes or text, the public API of the verifier raises only ImdskitError."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def verifier(backend: Backend) -> Verifier:
 
 
 def damaged(data: tuple[int, bytes, int]) -> bytes:
-    """A good message with some octets replaced."""
+    """Return a good message with some bytes replaced."""
     place, octets, cut = data
     place %= len(good())
     return good()[:place] + octets + good()[place + cut :]
@@ -66,7 +66,7 @@ NONCES = st.one_of(st.none(), st.just("4071882193"), st.text(st.characters(), ma
 
 
 def ours(call: Callable[[], object]) -> object:
-    """What the call returns, or its ImdskitError; anything else fails the test."""
+    """Return the result of the call, or its ImdskitError. Any other exception fails the test."""
     try:
         return call()
     except ImdskitError as error:
@@ -89,7 +89,7 @@ def test_one_document(backend: Backend, document: bytes | str, at: int | None, n
 @given(documents=st.lists(DOCUMENTS, max_size=6), at=TIMES)
 @settings(max_examples=100)
 def test_each_of_many_documents_gets_a_verdict(backend: Backend, documents: list[bytes | str], at: int | None) -> None:
-    """A good one is accepted among any others."""
+    """A good document among bad ones is accepted."""
     verdicts = list(verifier(backend).verify_many([*documents, good()], at=AT if at is None else at))
     assert len(verdicts) == len(documents) + 1
     if at is None:

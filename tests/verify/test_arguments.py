@@ -1,4 +1,4 @@
-"""What callers give: times, documents, nonces, policies, trust. A mistake is told as one; a relaxed check is spelt out in what comes back."""
+"""Arguments of the verifier: a wrong one raises an error that names it, and results list relaxed checks."""
 
 from __future__ import annotations
 

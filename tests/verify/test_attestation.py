@@ -1,4 +1,4 @@
-"""An attestation is a value, although what it is made of stays with the backend until it is asked for."""
+"""An attestation behaves like an immutable value, although the backend converts its attributes only on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is handed in, the answer is a documented reason, soon."""
+"""Any input gets a documented reason within a short time."""
 
 from __future__ import annotations
 

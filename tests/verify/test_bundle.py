@@ -1,4 +1,4 @@
-"""The bundled certificates are what their README says, and the same as elsewhere."""
+"""The bundled certificates agree with their README and with other sources."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_intermediate_is_signed_by_the_issuer_that_it_names() -> None:
 
 
 def test_new_root_is_cross_signed_by_an_old_root() -> None:
-    """Microsoft TLS RSA Root G2 is in no package: its trust rests on DigiCert Global Root G2 having certified the same key."""
+    """Microsoft TLS RSA Root G2 is in no package. It is trusted because DigiCert Global Root G2 has certified the same key."""
     trust = Trust.bundled()
     certificates = [x509.load_der_x509_certificate(der) for der in (*trust.anchors, *trust.intermediates)]
     same = [c for c in certificates if "CN=Microsoft TLS RSA Root G2" in c.subject.rfc4514_string()]

@@ -1,4 +1,4 @@
-"""Updates of a bundle: what it may take up, and that a reader finds the old bundle or the new one and nothing else."""
+"""Updates of a bundle: which certificates are accepted, and that readers find either the old bundle or the new one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def offer(*certificates: Made | bytes) -> list[Offered]:
 
 @pytest.fixture
 def link(tmp_path: Path) -> Path:
-    """A link to a bundle with one anchor and the cross-signed root."""
+    """Return a link to a bundle with one anchor and the cross-signed root."""
     (tmp_path / "first").mkdir()
     bundle.write(tmp_path / "first", Bundle("2026-11-23", (AZURE.digicert.der,), (AZURE.cross.der,)))
     (tmp_path / "trust").symlink_to("first")
@@ -46,7 +46,7 @@ def folders(link: Path) -> list[str]:
     return sorted(path.name for path in link.parent.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-# What it does
+# Updates
 
 
 def test_a_document_below_a_new_authority_is_accepted_after_the_update(link: Path, backend: Backend) -> None:
@@ -98,7 +98,7 @@ def test_update_never_sets_an_earlier_date(link: Path) -> None:
 
 
 def test_update_preserves_signing_and_audit_lists(tmp_path: Path) -> None:
-    """An update starts from the bundle of this release where there is no link yet."""
+    """If there is no link yet, an update starts from the bundle of this release."""
     update(tmp_path / "trust", [], AT)
     trust, bundled = Trust.from_bundle(tmp_path / "trust"), Trust.bundled()
     assert (trust.anchors, trust.intermediates, trust.date) == (bundled.anchors, bundled.intermediates, bundled.date)
@@ -114,7 +114,7 @@ def test_adds_intermediates_of_the_installed_release(link: Path) -> None:
     assert bundle_update.of_release(bundle_update.current(link), AT) == (), "none of them leads to this anchor"
 
 
-# What it refuses
+# Refused certificates
 
 STRANGER = make("Stranger Root")
 FOREIGN = make("Foreign CA", STRANGER)
@@ -166,7 +166,7 @@ def test_number_of_offered_certificates_is_limited() -> None:
 
 
 def test_an_anchor_is_never_added(link: Path) -> None:
-    """Not even the new root, which the cross-signed certificate of the same key vouches for."""
+    """This applies even to the new root, although a cross-signed certificate of the same key is in the bundle."""
     with pytest.raises(TrustError, match="The certificate is self-issued"):
         update(link, offer(AZURE.root), AT)
 
@@ -249,7 +249,7 @@ for path in sys.argv[2:]:
 
 
 def test_concurrent_updates_are_not_lost_and_readers_see_complete_bundles(link: Path, tmp_path: Path) -> None:
-    """Four processes with five certificates each, while this one reads."""
+    """Four processes add five certificates each while this process reads."""
     new = [make(f"Authority {index}", AZURE.digicert) for index in range(20)]
     paths = []
     for index, one in enumerate(new):
@@ -269,7 +269,7 @@ def test_concurrent_updates_are_not_lost_and_readers_see_complete_bundles(link: 
 
 
 def test_a_reader_follows_the_link_once(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The link is swapped after the manifest was read and before the certificates are."""
+    """The link is replaced between reading the manifest and reading the certificates."""
     swapped: list[bool] = []
     content = bundle._content
 
@@ -298,7 +298,7 @@ def test_updates_by_threads_of_one_process_wait_for_each_other(link: Path) -> No
 
 
 class Source:
-    """Hands out what it is given and counts."""
+    """Source of given certificates that counts its calls."""
 
     def __init__(self, *certificates: Made) -> None:
         self.found = tuple(one.der for one in certificates)
@@ -325,7 +325,7 @@ def test_requests_the_issuer_of_a_refused_document() -> None:
 
 
 def test_drops_certificates_without_a_path_unless_no_other_is_new() -> None:
-    """The address above the new authority may serve a certificate of a root that is not trusted here."""
+    """The address of the new authority's issuer may serve a root that is not trusted."""
     new, astray = AZURE.ocsp(18), make("Microsoft TLS RSA Root G2", STRANGER)
     assert missing_issuers(document(leaf(new)), TRUST, Source(new, astray), AT) == (new.der,)
     assert missing_issuers(document(leaf(FOREIGN)), TRUST, Source(FOREIGN, STRANGER), AT) == (FOREIGN.der, STRANGER.der)
@@ -354,7 +354,7 @@ def test_no_issuer_is_requested_if_the_signature_is_bad() -> None:
 
 
 def _forged() -> bytes:
-    """Signed with another key than that of the certificate."""
+    """Return a document signed with another key than that of its certificate."""
     signer = leaf(AZURE.ocsp(18))
     return document(Made(signer.certificate, key("other")))
 

@@ -1,4 +1,4 @@
-"""Stores across a fork: of a parent and its children, exactly one admits each document."""
+"""Stores across a fork: exactly one of the parent and its children admits each document."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def authority() -> Authority:
 
 
 def test_memory_store_refuses_in_the_child_but_not_in_the_parent() -> None:
-    """Two copies would admit a document each; an empty store, made before the workers are forked, is the usual mistake."""
+    """Two copies of a store would each admit the same document. A common mistake is an empty store created before the fork of workers."""
     store = MemoryStore(clock=ManualClock(AT))
 
     def consume() -> str:
@@ -51,7 +51,7 @@ def test_memory_store_refuses_in_the_child_but_not_in_the_parent() -> None:
 
 
 def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Authority, backend: Backend, tmp_path: Path) -> None:
-    """They share one store that the parent opened, and each has another policy."""
+    """The processes share one store, which the parent opened, and have different policies."""
     clock = ManualClock(AT)
     store = SqliteStore(tmp_path / "used.db", clock=clock, busy_seconds=30)
     trust = Trust((authority.root,), (authority.issuing,))
@@ -69,7 +69,7 @@ def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Aut
                 assert refusal.reason is Reason.REPLAYED
         return " ".join(numbers)
 
-    read, write = os.pipe()  # children start when the parent closes it
+    read, write = os.pipe()  # the children start when the parent closes the pipe
     ends: list[tuple[int, int]] = []
     for verifier in verifiers:
         answer, say = os.pipe()
@@ -98,12 +98,12 @@ def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Aut
 
 
 def test_no_sqlite_connection_is_inherited_by_a_child(tmp_path: Path) -> None:
-    """Neither in use nor idle: the child's own would share the parent's locks on the file, which the child does not have."""
+    """This holds for a connection in use and for an idle one. Locks of the parent on the file are not valid in the child."""
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
     assert store._connection is not None
     assert in_child(lambda: store._connection) == "None"
     assert store.consume(b"after", AT + HOUR)
-    # The parent closes and opens the file again while the child uses it: what the child admits is not lost.
+    # The parent closes and reopens the file while the child uses it. Admissions of the child must not be lost.
     read, write = os.pipe()
 
     def child() -> object:
@@ -152,22 +152,22 @@ def test_two_threads_fork_at_the_same_time(tmp_path: Path) -> None:
 
 
 def test_object_created_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path) -> None:
-    """Another thread makes it after the first hook has run."""
+    """Another thread creates the object after the first hook has run."""
     fork._before()
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
-    fork._after_in_parent()  # releases nothing of it
+    fork._after_in_parent()  # must not release the lock of the new object
     assert store.consume(b"key", AT + HOUR)
     store.close()
 
 
 def test_grandchildren_and_reused_process_ids_get_own_connections(tmp_path: Path) -> None:
-    """A generation of processes each: the id is not asked for."""
+    """Connections belong to a generation of processes, not to a process id."""
     path = tmp_path / "used.db"
     store = SqliteStore(path, clock=ManualClock(AT))
     real = os.getpid()
 
     def grandchild() -> str:
-        os.getpid = lambda: real  # as if the id had come round
+        os.getpid = lambda: real  # simulates a reused process id
         return in_child(lambda: (store._connection, store.consume(b"key", AT + HOUR)))
 
     assert in_child(grandchild) == "(None, True)"

@@ -1,4 +1,4 @@
-"""Forks while other threads hold locks: the child neither hangs nor waits for a thread that it does not have, and the parent goes on."""
+"""Forks while other threads hold locks: the child neither hangs nor waits for threads of the parent, and the parent continues."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ print("good")
 
 
 def test_children_verify_and_consume_while_parent_threads_do(backend: Backend, tmp_path: Path) -> None:
-    """In a process of its own, which no measurement of coverage follows: its tracer has locks, too."""
+    """The test runs in a separate process without coverage measurement, because the tracer has locks as well."""
     ended = run(LOAD, backend.name, str(tmp_path))
     assert ended.stdout == "good\n", ended.stderr
 
 
 def renewed() -> list[tuple[str, Callable[[Path], tuple[Any, Callable[[], object]]]]]:
-    """Objects with a lock, and what the child does that needs it."""
+    """Return constructors of objects with a lock, and operations of a child that need the lock."""
     clock = ManualClock(AT)
 
     def cache(_: Path) -> tuple[Any, Callable[[], object]]:
@@ -82,7 +82,7 @@ def test_lock_held_by_a_parent_thread_is_free_in_the_child(
 
 
 def test_child_does_not_wait_for_a_fetch_of_the_parent() -> None:
-    """Its thread does not exist there."""
+    """The thread of the fetch does not exist in the child."""
     outcomes = Outcomes(ManualClock(AT))
     started, finish = threading.Event(), threading.Event()
 
@@ -121,7 +121,7 @@ def test_fetch_that_forks_ends_in_parent_and_child() -> None:
 
 @pytest.mark.parametrize(("_name", "make"), renewed(), ids=[name for name, _ in renewed()])
 def test_objects_work_after_a_fork_as_before(_name: str, make: Callable[[Path], tuple[Any, Callable[[], object]]], tmp_path: Path) -> None:
-    """In this process, as a child does it: another thread holds the old lock."""
+    """The test runs the hook of a child in this process, while another thread holds the old lock."""
     owner, work = make(tmp_path)
     with held(owner._lock):
         owner.renew_in_child(True)

@@ -1,4 +1,4 @@
-"""Documents that Microsoft signed, and look-alikes that it did not."""
+"""Documents that Microsoft signed, and look-alikes signed by others."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_three_forms_of_a_document_give_the_same_result(shared: Path, backend: B
 
 
 def test_caching_never_changes_the_verdict(shared: Path, backend: Backend) -> None:
-    """Cold, warm, and at times on either side of every end of validity."""
+    """Compare results with cold and warm caches, just before and just after every end of a validity period."""
     warm = Verifier(policy=Policy(check_times=False), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         for second in (at + HOUR, at + 400 * 24 * HOUR, at + HOUR, at - 3000 * 24 * HOUR, 1_787_616_000, at + HOUR):

@@ -1,4 +1,4 @@
-"""Issuers fetched from a hostile server on the loopback: every document of a batch gets its verdict, and the log stays readable."""
+"""A hostile issuer server on loopback: every document of a batch still gets its verdict, and the log stays readable."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from imdskit.errors import FetchError, ImdskitError, VerificationError
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location, Target
-from imdskit.verify.aia.transport import HEAD_BYTES, SystemResolver, _response, _Incoming
+from imdskit.verify.aia.transport import HEAD_BYTES, SystemResolver, _Incoming, _response
 from imdskit.verify.log_entries import LONGEST, one_line
 
-sys.path.insert(0, str(Path(__file__).parent))  # neighbours are imported by name
+sys.path.insert(0, str(Path(__file__).parent))  # to import neighbouring modules by name
 
 from aia_scene import document, make
 from test_aia_transport import Connection, Server
@@ -107,7 +107,7 @@ def test_hostile_responses_give_a_response_or_a_fetch_error() -> None:
 
 
 class Scripted(Server):
-    """Answers every connection with the next of some responses, whatever is asked."""
+    """Server that sends the next of several responses for each connection, whatever the request is."""
 
     def __init__(self, script: list[bytes]) -> None:
         self.script = iter(script)
@@ -115,7 +115,7 @@ class Scripted(Server):
 
 
 def batch(port: int, count: int) -> tuple[list[bytes], bytes]:
-    """So many documents, each of a signer that names an address of its own for its issuer; and the root."""
+    """Return ``count`` documents, whose signers name different issuer addresses, and the root."""
     root = make("Root")
     issuer = make("Issuing CA", root)
     leaves = [
@@ -161,7 +161,7 @@ def test_log_entry_escapes_all_nonprintable_characters() -> None:
 
 
 class Talking:
-    """A resolver and transport of the caller's, whose errors repeat what a stranger said."""
+    """Custom resolver and transport whose errors contain text from an attacker."""
 
     def resolve(self, host: str, timeout_ns: int) -> list[str]:
         raise OSError(CONTROLS)

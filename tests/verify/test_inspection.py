@@ -1,4 +1,4 @@
-"""Documents taken apart: every vector can be, whatever is wrong with it, and what is shown is what is there."""
+"""Inspection of documents: it works for every vector, whatever its defect, and shows the actual content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A directory that anybody may have written into."""
+"""The cache of intermediates, in a directory that an attacker may have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hint of ``unknown-issuer`` names the missing authority, and a hostile name cannot do anything with it."""
+"""The hint of ``unknown-issuer`` names the missing authority, and a hostile name does no harm."""
 
 from __future__ import annotations
 

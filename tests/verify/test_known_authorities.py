@@ -1,4 +1,4 @@
-"""The authorities that are known to sign attested documents are in the bundle, and documents below each of them are explained."""
+"""The bundle contains the authorities that are known to sign attested documents, and ``explain`` shows the chain for each."""
 
 from __future__ import annotations
 

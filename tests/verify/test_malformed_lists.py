@@ -1,4 +1,4 @@
-"""Revocation lists that are no lists: each is refused when a verifier is made, with what is wrong and where, by both backends."""
+"""Malformed revocation lists: both backends refuse each when a verifier is created, with the defect and its location."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLAG = b"\xff"
 
 
 def revocation_list(*entries: bytes, extensions: tuple[bytes, ...] = (NUMBER,), version: int = 1) -> bytes:
-    """Signed by nobody: what is no list is told before a signature is looked at."""
+    """Return an unsigned revocation list. Its structure is checked before its signature."""
     members = {"extensions": extensions, "version": der.integer(version), "issuer": NAME}
     return malformed.revocation_list(*entries, this_update=der.time(AT), next_update=der.time(AT + 1), **members)
 

@@ -1,4 +1,4 @@
-"""Thousands of seeded structural mutations of good documents: each ends in a documented refusal, or leaves content and signer as they were."""
+"""Seeded structural mutations of good documents: each is refused, or content and signer are unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tlv import KINDS
 
 SEEDS = ("envelope/der", "attributes/bound", "structure/extra-certificate-before", "issuer/sent-along", "algorithm/sha384")
 MUTATIONS = 1500
-"""For each of the good documents."""
+"""Number of mutations of each good document."""
 
 
 def verdict(checker: Checker, document: bytes) -> Signed | VerificationError:

@@ -1,4 +1,4 @@
-"""Single use: the same tests over every store, with threads and with processes."""
+"""Single use: the same tests for every store, with threads and with processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def key(name: object) -> bytes:
 
 
 class Redis(NamedTuple):
-    """A server of our own."""
+    """Redis server started by the tests."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -42,7 +42,7 @@ class Redis(NamedTuple):
 
 @contextmanager
 def redis_server(binary: str, folder: Path) -> Iterator[Redis]:
-    """A server on a free port of the loopback, which writes nothing to disk. It says on its output when it answers."""
+    """Start a server on a free loopback port, without persistence, and wait until its output says that it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no"]
@@ -63,7 +63,7 @@ def redis_server(binary: str, folder: Path) -> Iterator[Redis]:
 
 
 def redis_binary() -> str:
-    """Absent ones are skipped by name, but not in continuous integration."""
+    """Return the path of a server. If it is missing, skip the test, or fail in continuous integration."""
     missing = []
     binary = shutil.which("redis-server")
     if binary is None:
@@ -97,12 +97,12 @@ def redis_store(port: int, clock: Clock, prefix: str) -> RedisStore:
 
 
 Factory = Callable[[Clock], NonceStore]
-"""Opens the same store every time."""
+"""Function that opens the same store each time."""
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Callable[..., SqliteStore]]:
-    """Opens the store in ``used.db``; all are closed at the end."""
+    """Yield a function that opens the store in ``used.db``. All stores are closed at the end."""
     with ExitStack() as opened:
 
         def open_one(clock: Clock, busy_seconds: float = 5) -> SqliteStore:
@@ -210,7 +210,7 @@ def test_redis_stores_a_key_to_the_end_of_its_last_second(redis_port: int) -> No
 
 
 def consume_all(kind: str, place: str, count: int) -> None:
-    """What a process of the next test does: waits for a line, tries every key, prints those that it won."""
+    """Wait for a line, try to consume every key, and print the successes. The processes of the next test run this function."""
     store: NonceStore = (
         SqliteStore(place, clock=ManualClock(AT), busy_seconds=60)
         if kind == "sqlite"
@@ -223,7 +223,7 @@ def consume_all(kind: str, place: str, count: int) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_exactly_one_of_several_processes_consumes_each_key(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """They open the file at the same time, too: none of them finds it made."""
+    """The processes also open the file at the same time, before it exists."""
     place = str(tmp_path / "used.db") if kind == "sqlite" else str(request.getfixturevalue("redis_port"))
     count = 100
     code = f"import test_nonce_stores; test_nonce_stores.consume_all({kind!r}, {place!r}, {count})"
@@ -354,7 +354,7 @@ def test_sqlite_rejects_a_table_with_other_columns(tmp_path: Path, sqlite: Facto
 
 
 class Client:
-    """A client that does as it is told."""
+    """Client with configured behaviour."""
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
@@ -400,7 +400,7 @@ def test_stopped_real_server_admits_nothing(tmp_path: Path) -> None:
 
 
 def test_real_server_in_the_wrong_state_admits_nothing(redis_port: int) -> None:
-    """A replica refuses to write; so does a server whose memory is spent."""
+    """A replica refuses writes, and so does a server without free memory."""
     import redis
 
     with redis.Redis(port=redis_port, socket_timeout=5) as client:

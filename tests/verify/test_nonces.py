@@ -1,4 +1,4 @@
-"""Nonces: their form, and that a bound one is known again and nothing else is."""
+"""Nonces: their form, and that the issuer recognizes its bound nonces and no others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_random_nonce_consists_of_random_bytes() -> None:
 
 
 def test_a_bound_nonce_is_time_salt_and_tag() -> None:
-    """Held still: processes of two releases behind one balancer must know each other's nonces."""
+    """The layout must not change, because processes of two releases behind one load balancer must accept each other's nonces."""
     issuer = NonceIssuer([KEY], clock=ManualClock(AT), random=lambda count: b"s" * count)
     head = AT.to_bytes(4, "big") + b"sssss"
     tag = hmac.new(KEY, b"imdskit nonce 1\x00" + head + b"order 7", hashlib.sha256).digest()[:11]
@@ -116,7 +116,7 @@ def test_bound_nonce_is_valid_for_its_lifetime(age: int, expected: str | None) -
 
 
 def test_time_in_a_forged_nonce_is_ignored() -> None:
-    """What is old and unknown is unknown: the age of a forgery is not judged, nor told."""
+    """An old forged nonce is reported as unknown, not as expired."""
     nonce = NonceIssuer([OTHER], clock=ManualClock(AT - 10**6)).issue()
     assert code(lambda: NonceIssuer([KEY], clock=ManualClock(AT)).check(nonce)) == "nonce-unknown"
 

@@ -1,4 +1,4 @@
-"""What a verification leaves to others, as ``docs/verification.md`` says."""
+"""Checks that a verification does not make, as listed in ``docs/verification.md``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def attest(name: str, backend: Backend) -> Attestation:
 
 
 def test_no_revocation_data_is_requested(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No socket is made and no name is looked up."""
+    """A verifier opens no socket and resolves no name."""
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("the network was used")
@@ -38,7 +38,7 @@ def test_attributes_that_prove_nothing_are_ignored(backend: Backend) -> None:
 
 
 def test_claims_are_reported_but_not_evaluated(backend: Backend) -> None:
-    """A machine and a subscription that nobody has."""
+    """The claims name a machine and a subscription that do not exist."""
     claims = attest("envelope/json", backend).claims
     assert claims.vm_id == "00000000-0000-4000-8000-000000000002"
     assert claims.subscription_id == "00000000-0000-4000-8000-000000000001"

@@ -1,7 +1,7 @@
 """Seeded mutations that are signed again, so that the signature is good and the later checks must decide.
 
-What is accepted then was signed by whoever may sign it; so it must be right by a second opinion, which shares no code with ours: certificates by the
-validation of the ``cryptography`` library, contents and attributes by a few lines here. What a stranger signs is never accepted.
+An accepted mutation must also be correct according to independent code: the path validation of the ``cryptography`` library for
+certificates, and a few lines in this module for contents and attributes. A mutation that another issuer signs must never be accepted.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ OF_THE_WEB = (
         "letters of either case are the same in names, RFC 5280 section 7.1; the other compares octets",
     ),
 )
-"""Where the second opinion demands more: it validates for the web (CA/Browser Forum), and RFC 5280 does not say so. Each is harmless: nobody but the
-authority could have written the certificate, and the path is valid by section 6.1."""
+"""Errors of the ``cryptography`` library that are not errors by RFC 5280, because it applies the rules of the CA/Browser Forum.
+
+Each is harmless: only the authority can have created the certificate, and the path is valid by RFC 5280 section 6.1.
+"""
 Outcomes = Counter[str]
 LEAF, ISSUING, ROOT = pki.leaf(), pki.issuing(), pki.root()
 SIGNATURE = pki.sign(m.CONTENT, pki.key("leaf"))
@@ -60,13 +62,13 @@ MESSAGE_DIGEST = attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(m.C
 
 
 def resigned(tbs: bytes, signer: str) -> bytes:
-    """A certificate with a good signature over whatever it says."""
+    """Return a certificate with a good signature over ``tbs``."""
     return der.sequence(tbs, x509.algorithm(pki.SHA384_RSA), der.bit_string(private(signer).sign(tbs, padding.PKCS1v15(), hashes.SHA384())))
 
 
 @cache
 def private(purpose: str) -> rsa.RSAPrivateKey:
-    """One of the keys of the vectors."""
+    """Return one of the keys of the vectors."""
     key = pki.key(purpose)
     d = pow(key.exponent, -1, (key.p - 1) * (key.q - 1))
     public = rsa.RSAPublicNumbers(key.exponent, key.modulus)
@@ -75,7 +77,7 @@ def private(purpose: str) -> rsa.RSAPrivateKey:
 
 
 def signature_of(octets: bytes) -> bytes:
-    """Of the signer of documents."""
+    """Return the signature of the signer of documents."""
     return private("leaf").sign(octets, padding.PKCS1v15(), hashes.SHA256())
 
 
@@ -93,7 +95,7 @@ def judged(backend: Backend, document: bytes, intermediate: bytes | None = None)
 
 
 def second_opinion(leaf: bytes, intermediate: bytes, name: str) -> str | None:
-    """What another library has against the path, or None."""
+    """Return the error of another library for this path, or None if it accepts the path."""
     try:
         store = other_x509.verification.Store([other_x509.load_der_x509_certificate(ROOT)])
         at = datetime.fromtimestamp(pki.AT, UTC)
@@ -115,7 +117,7 @@ def signed_by(leaf: bytes) -> bytes:
 
 
 def noted(outcomes: Outcomes, answer: Signed | VerificationError | TrustError) -> bool:
-    """Whether it is an acceptance; counted either way."""
+    """Count the outcome, and return whether it is an acceptance."""
     refused = isinstance(answer, ImdskitError)
     outcomes[answer.code if refused else "accepted"] += 1
     return not refused
@@ -152,7 +154,7 @@ def test_never_accepts_mutated_certificate_of_another_issuer(mutated_one: str, b
 
 
 def test_parses_mutated_signed_content_like_another_parser(backend: Backend, record_property: Callable[[str, object], None]) -> None:
-    """The claims are those that the standard library reads, members are there once, and the times are right."""
+    """Claims must equal those of the standard library's parser, members must be unique, and the times must be correct."""
     outcomes: Outcomes = Counter()
     rng = random.Random("content 20261123")
     for _ in range(CONTENTS):
@@ -181,7 +183,7 @@ def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def test_mutated_signed_attributes_still_match_the_content(backend: Backend, record_property: Callable[[str, object], None]) -> None:
-    """Exactly one content type and one digest, and the digest is that of the content."""
+    """There must be exactly one content type and one digest, which must be that of the content."""
     outcomes: Outcomes = Counter()
     attributes = sorted((CONTENT_TYPE, MESSAGE_DIGEST, attribute(m.SIGNING_TIME, der.time(pki.AT))))
     for body in mutations(der.element(0x31, *attributes), "attributes", ATTRIBUTES):

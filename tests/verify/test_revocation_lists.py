@@ -1,4 +1,4 @@
-"""Revocation lists as a caller gives them: files, the policy, what is remembered between documents, and the command line."""
+"""Revocation lists from a caller: files, the policy, caching between documents, and the command line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_lists_are_read_from_pem_and_from_der(backend: Backend) -> None:
     both = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
     assert both.crls == TRUST.with_crls(base64.b64decode(ROOT_LIST), base64.b64decode(ISSUING_LIST)).crls
     assert verdict(backend, both) == "good"
-    assert verdict(backend, both.with_crls(pem("X509 CRL", REVOKED))) == "revoked"  # of two that are equally new, either revokes
+    assert verdict(backend, both.with_crls(pem("X509 CRL", REVOKED))) == "revoked"  # if two lists are equally new, either can revoke
     assert verdict(backend, TRUST.with_crls(pem("X509 CRL", ROOT_LIST, REVOKED))) == "revoked"
 
 

@@ -1,4 +1,4 @@
-"""Settings are checked when they are created: one error class that names the setting, before any backend sees it."""
+"""Settings are checked on creation, before a backend uses them. The error names the setting."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_number_of_threads_is_checked_at_the_call(call: Callable[[Verifier, ob
 
 
 class NoZone(tzinfo):
-    """Zone that knows no offset, so that its times are as good as naive."""
+    """Time zone without an offset, so that its datetimes count as naive."""
 
     def utcoffset(self, _: datetime | None) -> None:
         return None
@@ -286,7 +286,7 @@ def test_invalid_store_is_named(store: Any) -> None:
 
 
 class Broken(ManualClock):
-    """Clock that says something else than whole seconds."""
+    """Clock that returns a value other than whole seconds."""
 
     def now(self) -> Any:
         return 7.5

@@ -1,4 +1,4 @@
-"""The format of the SQLite store: its number, files of older and newer releases, and files of other programs."""
+"""The format of the SQLite store: its version, files of older and newer releases, and files of other programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATE INDEX used_by_expiry ON used (expires_at);
 
 
 def write(path: Path, statements: str, rows: int = 0) -> None:
-    """What an older release, or another program, has left."""
+    """Create a file as an older release or another program leaves it."""
     connection = sqlite3.connect(path)
     connection.executescript("PRAGMA journal_mode=WAL;" + statements)
     if rows:
@@ -52,11 +52,11 @@ def test_new_file_contains_application_id_and_format(tmp_path: Path) -> None:
     SqliteStore(path).close()
     assert read(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert read(path, "PRAGMA user_version") == [(FORMAT,)]
-    assert path.read_bytes()[68:72] == b"imds"  # where file(1) looks
+    assert path.read_bytes()[68:72] == b"imds"  # the location that file(1) reads
 
 
 def test_old_file_is_migrated_with_its_used_keys(tmp_path: Path) -> None:
-    """Old keys ended by the policy of the verifier; they are kept until no policy accepts their documents."""
+    """The policy determined when old keys expire. A migration extends them until no policy accepts their documents."""
     path = tmp_path / "used.db"
     write(path, FORMAT_0, rows=500)
     clock = ManualClock(AT)
@@ -68,7 +68,7 @@ def test_old_file_is_migrated_with_its_used_keys(tmp_path: Path) -> None:
     clock.advance(MIGRATION_SECONDS - 1)
     assert not store.consume(b"key 0", AT + 2 * MIGRATION_SECONDS)
     store.close()
-    again = SqliteStore(path, clock=clock)  # it is migrated once
+    again = SqliteStore(path, clock=clock)  # the file is migrated only once
     assert not again.consume(b"key 0", AT + 2 * MIGRATION_SECONDS)
     again.close()
     assert read(path, "SELECT expires_at FROM used WHERE key = CAST('key 7' AS BLOB)") == [(AT + 7 + MIGRATION_SECONDS,)]
@@ -178,7 +178,7 @@ def test_file_migrated_meanwhile_by_another_process_is_unchanged(tmp_path: Path,
     path = tmp_path / "used.db"
     write(path, FORMAT_0, rows=1)
     SqliteStore(path).close()
-    seen = iter([0, FORMAT])  # before the lock of the file is had, and after
+    seen = iter([0, FORMAT])  # before and after taking the lock of the file
     monkeypatch.setattr(SqliteStore, "_format", lambda *_: next(seen))
     SqliteStore(path).close()
     assert read(path, "SELECT expires_at FROM used") == [(AT + MIGRATION_SECONDS,)]

@@ -1,4 +1,4 @@
-"""Where no thread can be started, and in other interpreters of one process, the verifier works."""
+"""The verifier works without threads and in subinterpreters."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ interpreters.destroy(interpreter)
 
 @pytest.mark.parametrize("order", ["loaded before", "loaded there first"])
 def test_subinterpreter_verifies_with_the_backends_it_can_load(order: str) -> None:
-    """The main interpreter may have loaded the extension before."""
+    """The main interpreter may have loaded the extension already."""
     ended = run(SUBINTERPRETER, order)
     native = backends.best().name == "rust"
     expected = {

@@ -1,4 +1,4 @@
-"""A bundle is taken whole or not at all, and the bundled one is read as any other."""
+"""A bundle is accepted only if it is complete and intact, and the bundled one is read like any other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imdskit.verify import Trust, pem
 
 @pytest.fixture(params=["pem", "der"])
 def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of the bundled one, in each format."""
+    """Return a copy of the bundled one, in each format."""
     folder = tmp_path / "bundle"
     with as_file(files("imdskit.verify") / "roots") as roots:
         shutil.copytree(roots, folder)
@@ -37,7 +37,7 @@ def pem_of(der: bytes) -> str:
 
 
 def certificates(folder: Path, member: str) -> Path:
-    """The file of the anchors or of the intermediates."""
+    """Return the path of the file of anchors or of intermediates."""
     [path] = folder.glob(f"{member}.*")
     return path
 
@@ -55,7 +55,7 @@ def without_last(folder: Path, member: str) -> None:
 
 
 def exchange_anchor(folder: Path, der: bytes) -> None:
-    """One anchor only, and the list right."""
+    """Replace all anchors by one, and update the manifest."""
     certificates(folder, "anchors").write_bytes(der)
     change(folder, anchors=[sha256(der).hexdigest()])
 

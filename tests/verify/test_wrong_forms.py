@@ -1,4 +1,4 @@
-"""A document in a wrong form is refused with the same reason as before, and the hint names the form and says what to do."""
+"""Wrong forms of a document: the reason of the refusal is unchanged, and the hint names the form and a remedy."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_hint_names_the_wrong_form_and_a_remedy(document: str | bytes, words: st
     assert words in form
     assert len(remedy) > 10
     assert "\n" not in found.hint
-    # Every other way to the same answer.
+    # Other functions that must give the same result.
     report = verifier.explain(document, at=AT).error
     (listed,) = verifier.verify_many([document], at=AT)
     assert report is not None
@@ -273,5 +273,5 @@ def test_detecting_a_form_takes_linear_time(grown: Callable[[int], bytes]) -> No
             best = min(best, time.process_time() - started)
         return best
 
-    # Sixteen times as large: linear is 16, quadratic 256.
+    # The input is 16 times as large: linear time gives 16, quadratic time 256.
     assert seconds(grown(64 * 1024)) < 64 * seconds(grown(4 * 1024)) + 0.02

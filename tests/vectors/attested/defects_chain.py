@@ -36,7 +36,7 @@ def _leaf(**changes: object) -> bytes:
 
 
 def _ca(id: str, comment: str, reason: str | None, see: str | None = None, stage: str | None = None, **changes: object) -> Case:
-    """A case in which the issuing authority's certificate is another one."""
+    """Return a case with another certificate of the issuing authority."""
     case = accept if reason is None and stage is None else reject
     more = {} if case is accept else {"reason": reason}
     return case(id, comment, m.signed_data(), intermediates=(pki.issuing(**changes),), see=see, stage=stage, **more)
