@@ -116,7 +116,7 @@ def test_both_backends_give_equal_columns_except_for_detail() -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
-def test_missing_document_is_refused_as_empty(kind: Any) -> None:
+def test_documents_may_be_text_or_binary_and_null_is_empty(kind: Any) -> None:
     text = base64.b64encode(GOOD) if not GOOD.startswith(b"{") else GOOD
     found = VERIFY(batch(document=pa.array([text.decode(), None, ""], pa.string()).cast(kind)))
     assert found.column("accepted").to_pylist() == [True, False, False]

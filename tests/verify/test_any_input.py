@@ -100,7 +100,7 @@ def test_each_of_many_documents_gets_a_verdict(backend: Backend, documents: list
 
 @given(contents=DOCUMENTS)
 @settings(max_examples=150)
-def test_trust_from_any_content_raises_only_trust_error(backend: Backend, contents: bytes | str) -> None:
+def test_trust_from_any_content_raises_only_imdskit_error(backend: Backend, contents: bytes | str) -> None:
     pem = f"-----BEGIN CERTIFICATE-----\n{contents!r}\n-----END CERTIFICATE-----\n"
     for given_contents in (contents, pem):
         made = ours(lambda given_contents=given_contents: Trust.from_pem(given_contents))  # type: ignore[misc]  # called at once
@@ -115,7 +115,9 @@ def test_trust_from_any_content_raises_only_trust_error(backend: Backend, conten
 
 @given(manifest=BYTES, anchors=BYTES)
 @settings(max_examples=60)
-def test_bundle_with_any_content_raises_only_trust_error(tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes) -> None:
+def test_bundle_with_any_content_raises_only_imdskit_error(
+    tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes
+) -> None:
     folder = tmp_path_factory.mktemp("bundle")
     for name in bundle.FILES:
         (folder / name).write_bytes(anchors)
@@ -130,7 +132,7 @@ def test_bundle_with_any_content_raises_only_trust_error(tmp_path_factory: pytes
 
 @given(nonce=st.text(st.characters(), max_size=40), request_octets=st.binary(max_size=40))
 @settings(max_examples=100)
-def test_any_text_as_nonce_raises_only_documented_errors(nonce: str, request_octets: bytes) -> None:
+def test_any_text_as_nonce_raises_only_imdskit_error(nonce: str, request_octets: bytes) -> None:
     assert isinstance(ours(lambda: NonceIssuer([b"k" * 32], clock=ManualClock(AT)).check(nonce, request_octets)), ImdskitError)
 
 

@@ -64,7 +64,7 @@ def test_aware_datetime_equals_its_unix_time(backend: Backend) -> None:
     ],
     ids=["none", "needless-padding", "data-after-padding"],
 )
-def test_trust_without_anchors_raises_trust_error(made: Callable[[], Trust], code: str, message: str) -> None:
+def test_bad_trust_raises_trust_error(made: Callable[[], Trust], code: str, message: str) -> None:
     with pytest.raises(TrustError) as error:
         made()
     assert error.value.code == code

@@ -376,7 +376,7 @@ def test_used_nonce_stays_used_after_a_clock_was_ahead(authority: Authority, bac
 
 
 @pytest.mark.parametrize("times", [{"lifetime": MAX_LIFETIME + 1}, {"skew": MAX_SKEW + 1}], ids=repr)
-def test_store_keeps_a_nonce_longer_than_its_lifetime(times: dict[str, int]) -> None:
+def test_nonce_lifetime_and_skew_are_limited(times: dict[str, int]) -> None:
     with pytest.raises(UsageError) as refusal:
         NonceIssuer([b"k" * 32], **times)
     assert refusal.value.location in times

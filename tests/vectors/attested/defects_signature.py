@@ -74,7 +74,10 @@ def _block(name: str, comment: str, block: bytes, see: str | None = None) -> Cas
 
 
 def _paddings() -> Iterator[Case]:
-    """Yield cases with padded blocks that a lenient parser accepts (RFC 8017 section 8.2.2; CVE-2006-4339, CVE-2016-1494, CVE-2022-24771 to 24773)."""
+    """Yield cases with padded blocks that a lenient parser accepts.
+
+    Sources: RFC 8017 section 8.2.2; CVE-2006-4339, CVE-2016-1494, CVE-2022-24771 to 24773.
+    """
     digest = hashlib.sha256(m.CONTENT).digest()
     info = pki.DIGEST_INFO["sha256"] + digest
     right = pki.padded(info, 256)
