@@ -116,7 +116,7 @@ def _for_maturin(settings: Settings) -> Settings:
         return rest
     print("imdskit: rustc is too old for the AVX-512 kernels. Building the extension without them.", file=sys.stderr)
     given = (rest or {}).get("build-args") or os.environ.get("MATURIN_PEP517_ARGS", "")
-    return {**(rest or {}), "build-args": f"{given} --no-default-features"}
+    return {**(rest or {}), "build-args": f"{given} --no-default-features --features abi3"}
 
 
 @contextmanager

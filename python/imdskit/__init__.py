@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from imdskit.verify.stores.redis import RedisStore
     from imdskit.verify.stores.sqlite import SqliteStore
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+"""Version of imdskit."""
 
 __all__ = [
     "AiaFetcher",

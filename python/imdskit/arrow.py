@@ -10,7 +10,8 @@ No Python object is created per row: the columns of the result are buffers that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imdskit import arguments, backends
-from imdskit.backends.contract import Columns
+from imdskit.backends.contract import Columns, PackedDocuments
 from imdskit.errors import UsageError
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
@@ -114,7 +115,7 @@ class VerifyBatch:
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
-        documents = [document or b"" for document in _column(batch, self.document, _DOCUMENTS, pa.large_binary()).to_pylist()]
+        documents = _packed(_column(batch, self.document, _DOCUMENTS, pa.large_binary()))
         issued = None if self.nonce is None else _column(batch, self.nonce, _NONCES, pa.large_string())
         verifier = _verifier(self.trust, replace(self.policy, require_nonce=False), self.backend)
         times = self._times(batch)
@@ -122,6 +123,9 @@ class VerifyBatch:
             columns = verifier.verify_columns(documents, times, threads=self.threads)
         except OverflowError as error:
             raise UsageError("bad-argument", f"{error}.", location=self.document, hint="Give smaller batches.") from None
+        except ValueError as error:
+            message = f"The column {self.document!r} is damaged: {error}."
+            raise UsageError("bad-argument", message, location=self.document, hint="Batches can be checked with `validate`.") from None
         said = _arrays(columns)
         if issued is not None:
             said = _with_nonces_compared(said, issued, required=self.policy.require_nonce)
@@ -156,24 +160,26 @@ class VerifyBatch:
             return [index for index, name in enumerate(given.names) if name != self.document]
         return [_only(given, name) for name in self.keep]
 
-    def _times(self, batch: RecordBatch) -> int | list[int]:
+    def _times(self, batch: RecordBatch) -> int | array[int]:
         if isinstance(self.at, int):
             return self.at
         column = _column(batch, self.at, _TIMES)
         if column.null_count:
             row = pc.index(column.is_null(), True).as_py()
             raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
+        unit = 1
         if pa.types.is_timestamp(column.type):
-            unit = _UNITS[column.type.unit]
             # Compared as numbers, so no time zone database is needed.
-            seconds = [instant // unit for instant in column.cast(pa.int64()).to_pylist()]
-        else:
-            seconds = column.to_pylist()
-        for row, second in enumerate(seconds):
-            if not 0 <= second <= LAST_SECOND:
-                message = f"Row {row} of the column {self.at!r} has a time outside of the years 1970 to 9999: {second} Unix seconds."
-                raise UsageError("bad-argument", message, location=self.at, hint="Times are Unix seconds, or timestamps with a time zone.")
-        return seconds
+            unit, column = _UNITS[column.type.unit], column.cast(pa.int64())
+        if not len(column):
+            return array("q")
+        bounds = pc.min_max(column).as_py()
+        if bounds["min"] < 0 or bounds["max"] // unit > LAST_SECOND:
+            row, second = next((row, one // unit) for row, one in enumerate(column.to_pylist()) if not 0 <= one // unit <= LAST_SECOND)
+            message = f"Row {row} of the column {self.at!r} has a time outside of the years 1970 to 9999: {second} Unix seconds."
+            raise UsageError("bad-argument", message, location=self.at, hint="Times are Unix seconds, or timestamps with a time zone.")
+        seconds = pc.divide(column.cast(pa.int64()), unit)
+        return _integers(seconds.buffers()[1], seconds.offset, len(seconds))
 
 
 _UNITS = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -244,22 +250,40 @@ def _plain(array: Array) -> Array:
     return array.cast(_VIEWS[str(kind)]) if str(kind) in _VIEWS else array
 
 
+def _packed(column: Array) -> PackedDocuments:
+    """Return the documents of a column of ``large_binary`` without copying its buffer. A row without a document gives an empty one."""
+    if column.null_count:
+        column = pc.fill_null(column, b"")
+    if not len(column):
+        return PackedDocuments(b"", array("q", [0]))
+    _, offsets, octets = column.buffers()
+    return PackedDocuments(memoryview(octets or b"").cast("B"), _integers(offsets, column.offset, len(column) + 1))
+
+
+def _integers(buffer: Any, first: int, count: int) -> array[int]:
+    """Return a copy of ``count`` integers of 64 bits."""
+    integers = array("q")
+    integers.frombytes(memoryview(buffer)[8 * first : 8 * (first + count)])
+    return integers
+
+
 def _arrays(columns: Columns) -> dict[str, Array]:
     rows = columns.rows
     accepted = pa.Array.from_buffers(pa.bool_(), rows, [None, pa.py_buffer(columns.accepted)])
     refused = pc.invert(accepted)
     reasons = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(columns.reason)])
     signers = pa.Array.from_buffers(pa.int32(), rows, [pa.py_buffer(columns.accepted), pa.py_buffer(columns.signer)])
-    chains = [[parse_certificate(der) for der in chain] for _, _, chain in columns.signers]
+    chains = [chain for _, _, chain in columns.signers]
+    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}  # most signers share them
     said = {
         "accepted": accepted,
         "reason": _chosen([reason.value for reason in Reason], reasons, refused),
         "stage": _chosen([reason.stage.value for reason in Reason], reasons, refused),
         "cloud": _taken([label for label, _, _ in columns.signers], signers),
         "name": _taken([name for _, name, _ in columns.signers], signers),
-        "signer": _taken([sha256(chain[0].der).hexdigest() for chain in chains], signers),
-        "issuer": _taken([_common_name(chain[1:2]) for chain in chains], signers),
-        "root": _taken([_common_name(chain[1:][-1:]) for chain in chains], signers),
+        "signer": _taken([sha256(chain[0]).hexdigest() for chain in chains], signers),
+        "issuer": _taken([named[chain[1]] if chain[1:] else None for chain in chains], signers),
+        "root": _taken([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
     }
     for name, buffers in columns.texts.items():
         said[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(octets) for octets in buffers])
@@ -294,9 +318,8 @@ def _chosen(values: list[str], places: Array, where: Array) -> Array:
     return pc.if_else(where, _taken(list(values), places), pa.scalar(None, pa.string()))
 
 
-def _common_name(one: Sequence[Any]) -> str | None:
-    """Return the common name of a certificate; ``""`` if there is none."""
-    names = one[0].subject.common_names if one else ()
+def _common_name(der: bytes) -> str | None:
+    names = parse_certificate(der).subject.common_names
     return names[-1] if names else None
 
 

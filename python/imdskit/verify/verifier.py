@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from threading import Lock
 from typing import NamedTuple, TypeGuard, cast, overload
 
 from imdskit import arguments, backends
-from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, Setup, Signed
+from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, PackedDocuments, Setup, Signed
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
@@ -241,11 +242,13 @@ class Verifier(ForkAware):
                 verdict = self._check_with_fetched(document, second, nonce, verdict)
             yield wrong_forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
-    def verify_columns(self, documents: Sequence[bytes], at: int | Sequence[int], *, threads: int | None = None) -> Columns:
+    def verify_columns(
+        self, documents: Sequence[bytes] | PackedDocuments, at: int | Sequence[int], *, threads: int | None = None
+    ) -> Columns:
         """Verify many documents without creating an object for each result. The method does not fetch unknown issuers.
 
         Args:
-            documents: documents as for :meth:`verify`, as bytes.
+            documents: documents as for :meth:`verify`, as bytes, or all in one buffer, so that no object per document is needed.
             at: time for which validity is judged, in Unix seconds: one time for all documents, or a sequence with one for each.
             threads: see :meth:`verify_many`.
 
@@ -253,15 +256,13 @@ class Verifier(ForkAware):
             UsageError: an argument is of the wrong type, a time is out of range, or the number of times is not the number of documents.
             OverflowError: the texts of one claim exceed 2 GiB in total.
         """
+        if isinstance(documents, PackedDocuments):
+            times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)
+            return self._configured.checker.check_column(documents, times, arguments.threads(threads))
         if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
             raise arguments.mistake("documents", "a sequence of documents", documents)
         data = [one if type(one) is bytes else _document_bytes(one, f"documents[{index}]") for index, one in enumerate(documents)]
-        if not _is_each(at):
-            seconds: int | Sequence[int] = self._second(at)
-        elif len(at) != len(data) or not all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
-            raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
-        else:
-            seconds = cast("Sequence[int]", at)
+        seconds = self._seconds(at, len(data)) if _is_each(at) else self._second(at)
         return self._configured.checker.check_many(data, seconds, arguments.threads(threads)).columns()
 
     def explain(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Report:
@@ -333,6 +334,12 @@ class Verifier(ForkAware):
 
     def _attestation(self, signed: Signed, at: int) -> Attestation:
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
+
+    def _seconds(self, at: Sequence[object], count: int) -> Sequence[int]:
+        """Check that there are so many times, and that each is in range."""
+        if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
+            return cast("Sequence[int]", at)
+        raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
 
     def _second(self, at: object, name: str = "at") -> int:
         if at is None:
