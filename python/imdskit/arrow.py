@@ -49,24 +49,27 @@ FIELDS: Schema = pa.schema(
         *(pa.field(name, pa.string()) for name in ("cloud", "name", "signer", "issuer", "root")),
     ]
 )
-"""Columns of the result. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal; the others are null then. ``cloud`` is the name of
-a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and ``root`` the common
-names of its issuer and of the trust anchor."""
+"""Columns of the result.
+
+``reason``, ``stage``, ``location`` and ``detail`` describe a refusal. They are null if the document is accepted, and the other columns are
+null if it is refused. ``cloud`` is the name of the cloud, and ``name`` is the DNS name in the signer's certificate. ``signer`` is the
+SHA-256 of that certificate. ``issuer`` and ``root`` are the common names of its issuer and of the trust anchor.
+"""
 
 
 @dataclass(frozen=True)
 class VerifyBatch:
-    """Function on record batches that can be pickled for other processes. Each process creates one verifier.
+    """Callable that verifies the documents in record batches. It can be pickled for other processes, and each process creates one verifier.
 
     Attributes:
         trust: certificates to trust; by default the bundled ones.
         policy: verification policy; by default ``Policy.offline_audit()``, because a table contains stored documents.
         document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded,
-            extension). A row without a document is refused, ``empty``.
+            extension). A row without a document is refused with the reason ``empty``.
         at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone.
             Zones that this machine does not know are accepted, because a timestamp is an instant.
         keep: names of the input columns to copy before those of the verdict; by default all except the documents.
-        threads: number of threads per process. Use 1 with engines that start a process per core.
+        threads: number of threads per process. None uses one per processor. Use 1 with engines that start a process per core.
         backend: ``auto``, ``python`` or ``rust``.
         nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires
             nonces. With None, nonces are not compared.
@@ -125,11 +128,13 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"{error}.", location=self.document, hint="Give smaller batches.") from None
         except ValueError as error:
             message = f"The column {self.document!r} is damaged: {error}."
-            raise UsageError("bad-argument", message, location=self.document, hint="Batches can be checked with `validate`.") from None
-        said = _arrays(columns)
+            raise UsageError(
+                "bad-argument", message, location=self.document, hint="Check the batch with its method `validate(full=True)`."
+            ) from None
+        verdicts = _verdicts(columns)
         if issued is not None:
-            said = _with_nonces_compared(said, issued, required=self.policy.require_nonce)
-        arrays = [batch.column(index) for index in self._kept(batch.schema)] + [said[name] for name in FIELDS.names]
+            verdicts = _with_nonces_compared(verdicts, issued, required=self.policy.require_nonce)
+        arrays = [batch.column(index) for index in self._kept(batch.schema)] + [verdicts[name] for name in FIELDS.names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
@@ -169,7 +174,7 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
         unit = 1
         if pa.types.is_timestamp(column.type):
-            # Compared as numbers, so no time zone database is needed.
+            # Compare timestamps as numbers, so that no time zone database is needed.
             unit, column = _UNITS[column.type.unit], column.cast(pa.int64())
         if not len(column):
             return array("q")
@@ -221,7 +226,7 @@ _NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
-    """Return the column ``name`` in a plain type, or in the type ``cast``. Raises UsageError for every error of pyarrow."""
+    """Return the column ``name`` in a plain type, or in the type ``cast``. If pyarrow raises an error, raise UsageError instead."""
     given = batch.column(_only(batch.schema, name))
     fits, words = expected
     try:
@@ -256,8 +261,8 @@ def _packed(column: Array) -> PackedDocuments:
         column = pc.fill_null(column, b"")
     if not len(column):
         return PackedDocuments(b"", array("q", [0]))
-    _, offsets, octets = column.buffers()
-    return PackedDocuments(memoryview(octets or b"").cast("B"), _integers(offsets, column.offset, len(column) + 1))
+    _, offsets, data = column.buffers()
+    return PackedDocuments(memoryview(data or b"").cast("B"), _integers(offsets, column.offset, len(column) + 1))
 
 
 def _integers(buffer: Any, first: int, count: int) -> array[int]:
@@ -267,7 +272,7 @@ def _integers(buffer: Any, first: int, count: int) -> array[int]:
     return integers
 
 
-def _arrays(columns: Columns) -> dict[str, Array]:
+def _verdicts(columns: Columns) -> dict[str, Array]:
     rows = columns.rows
     accepted = pa.Array.from_buffers(pa.bool_(), rows, [None, pa.py_buffer(columns.accepted)])
     refused = pc.invert(accepted)
@@ -275,47 +280,47 @@ def _arrays(columns: Columns) -> dict[str, Array]:
     signers = pa.Array.from_buffers(pa.int32(), rows, [pa.py_buffer(columns.accepted), pa.py_buffer(columns.signer)])
     chains = [chain for _, _, chain in columns.signers]
     named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}  # most signers share them
-    said = {
+    verdicts = {
         "accepted": accepted,
-        "reason": _chosen([reason.value for reason in Reason], reasons, refused),
-        "stage": _chosen([reason.stage.value for reason in Reason], reasons, refused),
-        "cloud": _taken([label for label, _, _ in columns.signers], signers),
-        "name": _taken([name for _, name, _ in columns.signers], signers),
-        "signer": _taken([sha256(chain[0]).hexdigest() for chain in chains], signers),
-        "issuer": _taken([named[chain[1]] if chain[1:] else None for chain in chains], signers),
-        "root": _taken([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
+        "reason": _select_where([reason.value for reason in Reason], reasons, refused),
+        "stage": _select_where([reason.stage.value for reason in Reason], reasons, refused),
+        "cloud": _select([label for label, _, _ in columns.signers], signers),
+        "name": _select([name for _, name, _ in columns.signers], signers),
+        "signer": _select([sha256(chain[0]).hexdigest() for chain in chains], signers),
+        "issuer": _select([named[chain[1]] if chain[1:] else None for chain in chains], signers),
+        "root": _select([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
     }
     for name, buffers in columns.texts.items():
-        said[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(octets) for octets in buffers])
+        verdicts[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(buffer) for buffer in buffers])
     for name in ("created_on", "expires_on"):
         seconds = [pa.py_buffer(columns.accepted), pa.py_buffer(getattr(columns, name))]
-        said[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
-    return said
+        verdicts[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
+    return verdicts
 
 
-def _with_nonces_compared(said: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
+def _with_nonces_compared(verdicts: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
     """Return the verdicts after comparing the nonces. As for a single document, this is the last check, so refusals stay as they are."""
-    differs = pc.fill_null(pc.not_equal(said["nonce"], issued), False)
-    said = _refused(said, differs, Reason.NONCE_MISMATCH, "content.nonce")
-    return _refused(said, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else said
+    differs = pc.fill_null(pc.not_equal(verdicts["nonce"], issued), False)
+    verdicts = _refused(verdicts, differs, Reason.NONCE_MISMATCH, "content.nonce")
+    return _refused(verdicts, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else verdicts
 
 
-def _refused(said: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
-    """Return the verdicts with the accepted documents at ``where`` refused."""
-    where = pc.and_(said["accepted"], where)
+def _refused(verdicts: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
+    """Return the verdicts after refusing the accepted documents in the rows where ``where`` is true."""
+    where = pc.and_(verdicts["accepted"], where)
     if not where.true_count:
-        return said
+        return verdicts
     verdict = {"accepted": False, "reason": reason.value, "stage": reason.stage.value, "location": location, "detail": ""}
-    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in said.items()}
+    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in verdicts.items()}
 
 
-def _taken(values: list[str | None], places: Array) -> Array:
-    """Return ``values`` at the indexes ``places``; null for a null index."""
-    return pa.array(values or [None], pa.string()).take(places)
+def _select(values: list[str | None], indexes: Array) -> Array:
+    """Return the item of ``values`` for each index, or null for a null index."""
+    return pa.array(values or [None], pa.string()).take(indexes)
 
 
-def _chosen(values: list[str], places: Array, where: Array) -> Array:
-    return pc.if_else(where, _taken(list(values), places), pa.scalar(None, pa.string()))
+def _select_where(values: list[str], indexes: Array, where: Array) -> Array:
+    return pc.if_else(where, _select(list(values), indexes), pa.scalar(None, pa.string()))
 
 
 def _common_name(der: bytes) -> str | None:
