@@ -94,7 +94,7 @@ def test_cached_signer_is_checked_again_when_a_list_expires(backend: Backend) ->
         (b"", "There is no revocation list in it."),
         (pem("CERTIFICATE", ROOT_LIST), "There is no revocation list in it."),
         (pem("X509 CRL", ROOT_LIST[:-5] + "*"), "Revocation list 1 is not base64"),
-        (b"-----BEGIN X509 CRL-----\nAAAA", "A revocation list has no end."),
+        (b"-----BEGIN X509 CRL-----\nAAAA", "A revocation list has no END line."),
         (b"0" * (16 * 1024 * 1024 + 1), "The file is too large"),
     ],
     ids=["empty", "certificate", "base64", "no-end", "large"],

@@ -21,14 +21,14 @@ def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
         TrustError: ``bad-trust``: the data is too large, contains no certificate, or is damaged.
     """
     if len(data) > MAX_BYTES:
-        raise TrustError("bad-trust", "The file is too large to be a list of certificates.", location=origin)
+        raise TrustError("bad-trust", "The file is too large for a list of certificates.", location=origin)
     return _blocks(data, "CERTIFICATE", "certificate", origin)
 
 
 def crls(data: bytes, origin: str) -> tuple[bytes, ...]:
     """Return the DER of every certificate revocation list in ``data``; see :func:`certificates`."""
     if len(data) > MAX_CRL_BYTES:
-        raise TrustError("bad-trust", "The file is too large to be a revocation list.", location=origin)
+        raise TrustError("bad-trust", "The file is too large for a revocation list.", location=origin)
     return _blocks(data, "X509 CRL", "revocation list", origin)
 
 
@@ -41,7 +41,7 @@ def _blocks(data: bytes, label: str, noun: str, origin: str) -> tuple[bytes, ...
         hint = f"Give PEM blocks that begin with {begin}, or one {noun} in DER."
         raise TrustError("bad-trust", f"The file contains no {noun}.", location=origin, hint=hint)
     if not all(end for _, end, _ in blocks):
-        raise TrustError("bad-trust", f"A {noun} has no end.", location=origin)
+        raise TrustError("bad-trust", f"A {noun} has no END line.", location=origin)
     found = []
     for index, (block, _, _) in enumerate(blocks):
         text = block.translate(None, b" \t\r\n")

@@ -61,7 +61,7 @@ def indented(text: str) -> str:
 
 
 def ascii_only(text: str) -> str:
-    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. Except for white space, these occur only in strings."""
+    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. Only strings and white space contain these."""
     return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_escaped, text)
 
 

@@ -63,7 +63,7 @@ class Trust:
 
     @staticmethod
     def from_bundle(path: str | os.PathLike[str]) -> Trust:
-        """Return the trust of the bundle in a folder, in place of the bundled one. ``docs/trust.md`` describes the format.
+        """Return a trust with the bundle in a folder, instead of the one in the package. ``docs/trust.md`` describes the format.
 
         imdskit verifies that the bundle is complete and intact. It cannot verify who created it. If ``path`` is a symbolic link, it is
         followed once, so that all files come from the same folder even if ``imdskit trust update`` swaps the link meanwhile.

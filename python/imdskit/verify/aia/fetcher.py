@@ -143,10 +143,12 @@ class AiaFetcher:
     def _fetch(self, target: Target, deadline: int) -> Certificate:
         """Download one certificate."""
         if not self._budget.take():
-            raise FetchError("fetch-budget", "The process has fetched enough for now.", location=target.host)
+            raise FetchError("fetch-budget", "The budget of fetches is used up for now.", location=target.host)
         response = self._request(target, self._resolve(target.host, deadline), deadline)
         if 300 <= response.status < 400:
-            raise FetchError("redirected", f"Status {response.status}; redirects are not followed.", location=target.path)
+            raise FetchError(
+                "redirected", f"The server responded with status {response.status}. Redirects are not followed.", location=target.path
+            )
         if response.status != 200:
             raise FetchError("unexpected-status", f"The server responded with status {response.status}.", location=target.path)
         if len(response.body) > MAX_BYTES:
@@ -182,7 +184,7 @@ class AiaFetcher:
     def _left(self, deadline: int) -> int:
         left = deadline - self._clock.monotonic_ns()
         if left <= 0:
-            raise FetchError("timed-out", "The time for fetching issuers is over.")
+            raise FetchError("timed-out", "The time limit for fetching issuers was exceeded.")
         return left
 
 
@@ -207,15 +209,15 @@ def check_issuer(issuer: Certificate, child: Certificate) -> None:
         FetchError: ``wrong-issuer``.
     """
     if not _names(issuer, child):
-        raise FetchError("wrong-issuer", "Name or key identifier is not that of the issuer.")
+        raise FetchError("wrong-issuer", "The name or the key identifier is not that of the issuer.")
     if issuer.basic_constraints is None or not issuer.basic_constraints.ca:
         raise FetchError("wrong-issuer", "The certificate is not that of an authority.")
     weak = signature.key_fault(issuer.public_key, MIN_RSA_BITS)
     if weak is not None:
-        raise FetchError("wrong-issuer", f"Its key is not accepted: {weak}.")
+        raise FetchError("wrong-issuer", f"The key of the certificate is not accepted: {weak}.")
     fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
     if fault is not None:
-        raise FetchError("wrong-issuer", f"It did not sign the certificate: {fault.value}.")
+        raise FetchError("wrong-issuer", f"The certificate did not sign the one below it: {fault.value}.")
 
 
 def _names(issuer: Certificate, child: Certificate) -> bool:

@@ -65,4 +65,6 @@ def target(address: str, locations: Iterable[Location]) -> Target:
     for location in locations:
         if address.startswith(location.prefix) and _FILE.fullmatch(address, len(location.prefix)):
             return Target(location.host, location.port, address[len(location.prefix) - len(location.directory) :])
-    raise FetchError("url-refused", "The address is in no location that issuers are fetched from.", location=repr(address[:200]))
+    raise FetchError(
+        "url-refused", "The address is in none of the locations from which issuers may be fetched.", location=repr(address[:200])
+    )

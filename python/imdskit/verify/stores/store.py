@@ -74,6 +74,6 @@ def now_before(expires_at: int, clock: Clock) -> int:
     """
     now = clock.now()
     if now > expires_at:
-        hint = "The clocks of verifier and store differ by minutes: set them by NTP."
+        hint = "The clocks of the verifier and the store differ by minutes. Synchronize them with NTP."
         raise StoreError("store-clock", f"The key expired {now - expires_at} s ago.", location="expires_at", hint=hint)
     return now
