@@ -104,8 +104,8 @@ def test_documents_of_every_text_and_binary_type_are_verified(plain: Any, column
 
 
 def test_fixed_size_and_null_document_columns_are_verified() -> None:
-    octets = base64.b64decode(GOOD)
-    found = VERIFY(pa.RecordBatch.from_pydict({"document": pa.array([octets, None], pa.binary(len(octets)))}))
+    data = base64.b64decode(GOOD)
+    found = VERIFY(pa.RecordBatch.from_pydict({"document": pa.array([data, None], pa.binary(len(data)))}))
     assert found.column("reason").to_pylist() == [None, "empty"]
     assert VERIFY(pa.RecordBatch.from_pydict({"document": pa.nulls(2)})).column("reason").to_pylist() == ["empty"] * 2
 

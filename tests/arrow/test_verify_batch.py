@@ -36,7 +36,7 @@ def batch(**columns: Any) -> Any:
     return pa.RecordBatch.from_pydict(columns)
 
 
-def said(verdict: Attestation | VerificationError) -> dict[str, Any]:
+def output(verdict: Attestation | VerificationError) -> dict[str, Any]:
     """Return the expected row for the result of the verifier."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
@@ -64,7 +64,7 @@ def test_every_row_agrees_with_the_verifier(backend: Backend) -> None:
     assert found.schema == VERIFY.schema(given.schema)
     assert found.schema.names == ["number", *FIELDS.names]
     verdicts = Verifier(TRUST, Policy.offline_audit(), backend=backend).verify_many(DOCUMENTS, at=AT)
-    assert found.to_pylist() == [{"number": number, **said(verdict)} for number, verdict in enumerate(verdicts)]
+    assert found.to_pylist() == [{"number": number, **output(verdict)} for number, verdict in enumerate(verdicts)]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_rows_with_own_times_and_nonces_agree_with_the_verifier(corpus: Path, ba
     found = VerifyBatch("received", trust, policy, nonce="issued", keep=(), backend=backend.name).table(given)
     assert found.schema == FIELDS
     verifier = Verifier(trust, policy, backend=backend)
-    assert found.to_pylist() == [said(judged(verifier, row)) for row in given.to_pylist()]
+    assert found.to_pylist() == [output(judged(verifier, row)) for row in given.to_pylist()]
     not_of_a_batch = {Reason.REPLAYED}  # never in a batch, see docs/engines.md
     unless_required = set() if policy.require_nonce else {Reason.NONCE_REQUIRED, Reason.DOCUMENT_TOO_OLD}
     assert set(found.column("reason").to_pylist()) == {None, *Reason} - not_of_a_batch - unless_required

@@ -17,7 +17,7 @@ __all__ = ["AT", "Azure", "Made", "document", "key", "leaf", "make"]
 AT = 1_796_000_000
 """2026-11-29."""
 
-PLACE = "http://www.microsoft.com/pkiops/certs/"
+LOCATION = "http://www.microsoft.com/pkiops/certs/"
 
 
 @cache
@@ -75,5 +75,5 @@ class Azure:
 
     def ocsp(self, number: int, **changes: object) -> Made:
         name = f"Microsoft TLS G2 RSA CA OCSP {number:02}"
-        members: dict[str, object] = {"path_length": 0, "addresses": [PLACE + "Microsoft%20TLS%20RSA%20Root%20G2%20-%20xsign.crt"]}
+        members: dict[str, object] = {"path_length": 0, "addresses": [LOCATION + "Microsoft%20TLS%20RSA%20Root%20G2%20-%20xsign.crt"]}
         return make(name, self.cross, **(members | changes))  # type: ignore[arg-type]  # the members are those of `make`

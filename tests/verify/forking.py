@@ -51,12 +51,12 @@ def in_child(work: Callable[[], object]) -> str:
         finally:
             os._exit(status)
     os.close(write)
-    with os.fdopen(read, "rb") as answer:
-        said = answer.read().decode()
+    with os.fdopen(read, "rb") as response:
+        output = response.read().decode()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else f"killed by {os.WTERMSIG(status)}"
-    return said if os.WEXITSTATUS(status) == 0 else "failed"
+    return output if os.WEXITSTATUS(status) == 0 else "failed"
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
         return f"{''.join(ids)} {many.count('accepted')} {store.consume(b'child %d' % number, AT + HOUR)}"
 
     with busy(verify, fresh, consume, fetch):
-        said = [in_child(lambda number=number: in_the_child(number)) for number in range(12)]  # type: ignore[misc]  # called at once
-    assert said == ["0123 4 True"] * 12
+        output = [in_child(lambda number=number: in_the_child(number)) for number in range(12)]  # type: ignore[misc]  # called at once
+    assert output == ["0123 4 True"] * 12
     assert not any(store.consume(b"child %d" % number, AT + HOUR) for number in range(12))
     store.close()

@@ -16,7 +16,7 @@ from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier, pem
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location, Response, Target
 
-from .aia_scene import PLACE, PUBLIC, Network, Scene, document, make, reason
+from .aia_scene import LOCATION, PUBLIC, Network, Scene, document, make, reason
 
 
 def test_without_a_fetcher_nothing_is_fetched(scene: Scene, backend: Backend) -> None:
@@ -26,7 +26,7 @@ def test_without_a_fetcher_nothing_is_fetched(scene: Scene, backend: Backend) ->
 def test_an_unknown_issuer_is_fetched_and_the_document_accepted(scene: Scene, backend: Backend) -> None:
     attestation = scene.verifier(backend, scene.fetcher()).verify(document(scene.leaf))
     assert attestation.chain == (scene.leaf.der, scene.issuer.der, scene.root.der)
-    assert scene.network.asked == [(PLACE + "issuing.crt", PUBLIC)]
+    assert scene.network.requests == [(LOCATION + "issuing.crt", PUBLIC)]
     assert scene.network.resolved == ["www.microsoft.com"]
 
 
@@ -35,7 +35,7 @@ def test_fetched_issuer_is_reused_for_the_next_document(scene: Scene, backend: B
     for nonce in ("1", "2", "3"):
         verifier.verify(document(scene.leaf, nonce))
         scene.clock.advance(3600)
-    assert len(scene.network.asked) == 1
+    assert len(scene.network.requests) == 1
 
 
 def test_verify_many_fetches_unknown_issuers(scene: Scene, backend: Backend) -> None:
@@ -44,7 +44,7 @@ def test_verify_many_fetches_unknown_issuers(scene: Scene, backend: Backend) -> 
     for _ in range(2):
         verdicts = verifier.verify_many([document(scene.leaf), document(stranger), b"x", document(scene.leaf)])
         assert [getattr(verdict, "reason", None) for verdict in verdicts] == [None, Reason.UNKNOWN_ISSUER, Reason.BAD_BASE64, None]
-    assert len(scene.network.asked) == 1
+    assert len(scene.network.requests) == 1
 
 
 def test_report_includes_fetched_issuers(scene: Scene, backend: Backend) -> None:
@@ -54,20 +54,20 @@ def test_report_includes_fetched_issuers(scene: Scene, backend: Backend) -> None
 
 def test_tries_the_second_address_if_the_first_fails(scene: Scene, backend: Backend) -> None:
     other = "http://caissuers.microsoft.com/pkiops/certs/issuing.crt"
-    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[PLACE + "gone.crt", "http://evil.example/a.crt", other])
+    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[LOCATION + "gone.crt", "http://evil.example/a.crt", other])
     scene.network.files[other] = scene.issuer.der
     scene.verifier(backend, scene.fetcher()).verify(document(leaf))
-    assert scene.network.urls == [PLACE + "gone.crt", other]
+    assert scene.network.urls == [LOCATION + "gone.crt", other]
 
 
 def test_fetches_several_issuers_above_each_other(scene: Scene, backend: Backend) -> None:
     middle = make("Middle", scene.root, key_of="Issuing CA")
-    low = make("Low", middle, addresses=[PLACE + "middle.crt"])
-    leaf = make("metadata.azure.com", low, ca=False, addresses=[PLACE + "low.crt"])
-    scene.network.files |= {PLACE + "low.crt": low.der, PLACE + "middle.crt": middle.der}
+    low = make("Low", middle, addresses=[LOCATION + "middle.crt"])
+    leaf = make("metadata.azure.com", low, ca=False, addresses=[LOCATION + "low.crt"])
+    scene.network.files |= {LOCATION + "low.crt": low.der, LOCATION + "middle.crt": middle.der}
     attestation = scene.verifier(backend, scene.fetcher()).verify(document(leaf))
     assert attestation.chain[1:] == (low.der, middle.der, scene.root.der)
-    assert scene.network.urls == [PLACE + "low.crt", PLACE + "middle.crt"]
+    assert scene.network.urls == [LOCATION + "low.crt", LOCATION + "middle.crt"]
 
 
 def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, backend: Backend) -> None:
@@ -81,7 +81,7 @@ def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, ba
         """Network that serves the corpus. A file has the name of its authority; "xsign" marks the cross-signed one of two certificates."""
 
         def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:  # the protocol's
-            self.asked.append((target.path, address))
+            self.requests.append((target.path, address))
             name = target.path.rsplit("/", 1)[1].removesuffix(".crt").replace("%20", " ")
             found = by_name[name.removesuffix(" - xsign")]
             wanted = "DigiCert Global Root G2" if name.endswith("xsign") else ""
@@ -101,15 +101,15 @@ def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, ba
             aia = AiaFetcher(resolver=network, transport=network, budget=FetchBudget())
             assert len(Verifier(trust, Policy.offline_audit(), backend=backend, aia=aia).verify(signed, at=at).chain) == 3, meta["id"]
             count += 1
-    assert count == len(network.asked) >= 11
+    assert count == len(network.requests) >= 11
 
 
 @pytest.mark.parametrize("part", ["content", "signature"])
 def test_nothing_is_fetched_before_the_signature_is_good(scene: Scene, backend: Backend, part: str) -> None:
-    octets = bytearray(base64.b64decode(document(scene.leaf)))
-    position = octets.index(b"4071882193") if part == "content" else len(octets) - 20
-    octets[position] ^= 1
-    assert reason(scene.verifier(backend, scene.fetcher()), bytes(octets)) is Reason.BAD_SIGNATURE
+    data = bytearray(base64.b64decode(document(scene.leaf)))
+    position = data.index(b"4071882193") if part == "content" else len(data) - 20
+    data[position] ^= 1
+    assert reason(scene.verifier(backend, scene.fetcher()), bytes(data)) is Reason.BAD_SIGNATURE
     assert not scene.network.resolved
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_fetched_if_all_issuers_are_known(scene: Scene, backend: Back
 
 def test_nothing_is_fetched_for_any_other_refusal(scene: Scene, backend: Backend) -> None:
     verifier = scene.verifier(backend, scene.fetcher())
-    self_signed = make("metadata.azure.com", key_of="Stranger", ca=False, addresses=[PLACE + "issuing.crt"])
+    self_signed = make("metadata.azure.com", key_of="Stranger", ca=False, addresses=[LOCATION + "issuing.crt"])
     assert reason(verifier, document(self_signed)) is not Reason.UNKNOWN_ISSUER
     assert reason(verifier, b"{") is Reason.BAD_JSON
     assert not scene.network.resolved

@@ -17,7 +17,7 @@ from imdskit.reasons import Reason
 from imdskit.verify.aia import Response
 from imdskit.verify.aia.fetcher import MAX_HOPS, check_issuer
 
-from .aia_scene import PLACE, PUBLIC, Network, Scene, document, key, make
+from .aia_scene import LOCATION, PUBLIC, Network, Scene, document, key, make
 
 
 def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, leaf: Made | None = None) -> str:
@@ -59,19 +59,19 @@ def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, le
 def test_response_that_is_not_a_certificate_is_only_logged(
     scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: bytes | Response | Exception, code: str
 ) -> None:
-    scene.network.files[PLACE + "issuing.crt"] = found
+    scene.network.files[LOCATION + "issuing.crt"] = found
     assert code in refused(scene, backend, caplog)
 
 
 def test_rejects_certificate_with_trailing_bytes(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    scene.network.files[PLACE + "issuing.crt"] = scene.issuer.der + b"\x00"
+    scene.network.files[LOCATION + "issuing.crt"] = scene.issuer.der + b"\x00"
     assert "not-a-certificate" in refused(scene, backend, caplog)
 
 
 def test_rejects_pkcs7_bag_of_certificates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """RFC 5280 permits one, but no real address serves one."""
     bag = pkcs7.serialize_certificates([scene.issuer.certificate], Encoding.DER)
-    scene.network.files[PLACE + "issuing.crt"] = bag
+    scene.network.files[LOCATION + "issuing.crt"] = bag
     assert "not-a-certificate" in refused(scene, backend, caplog)
 
 
@@ -86,7 +86,7 @@ def test_rejects_certificate_that_is_not_the_issuer(scene: Scene, backend: Backe
     }
     for name, certificate in wrong.items():
         caplog.clear()
-        scene.network.files[PLACE + "issuing.crt"] = certificate.der
+        scene.network.files[LOCATION + "issuing.crt"] = certificate.der
         assert "wrong-issuer" in refused(scene, backend, caplog), name
         with pytest.raises(FetchError):
             check_issuer(parse_certificate(certificate.der), parse_certificate(scene.leaf.der))
@@ -95,11 +95,11 @@ def test_rejects_certificate_that_is_not_the_issuer(scene: Scene, backend: Backe
 
 def test_forged_leaf_of_a_real_issuer_causes_only_one_fetch(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """The leaf has the name and key identifier of a real authority, but another key signed it. No further issuer is requested."""
-    far = make("Issuing CA", make("Far root", key_of="Stranger"), addresses=[PLACE + "far.crt"])
-    forged = make("metadata.azure.com", far, ca=False, addresses=[PLACE + "issuing.crt"], signed_by=key("Stranger"))
-    scene.network.files[PLACE + "issuing.crt"] = far.der
+    far = make("Issuing CA", make("Far root", key_of="Stranger"), addresses=[LOCATION + "far.crt"])
+    forged = make("metadata.azure.com", far, ca=False, addresses=[LOCATION + "issuing.crt"], signed_by=key("Stranger"))
+    scene.network.files[LOCATION + "issuing.crt"] = far.der
     assert "did not sign" in refused(scene, backend, caplog, forged)
-    assert scene.network.urls == [PLACE + "issuing.crt"]
+    assert scene.network.urls == [LOCATION + "issuing.crt"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_host_outside_the_locations_is_not_resolved(scene: Scene, backend: Backe
 def test_rejects_host_with_any_private_address(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str]) -> None:
     scene.network.names["www.microsoft.com"] = found
     assert "address-refused" in refused(scene, backend, caplog)
-    assert not scene.network.asked
+    assert not scene.network.requests
 
 
 @pytest.mark.parametrize("found", [[], OSError("no such name"), FetchError("timed-out", "slow")], ids=repr)
@@ -129,7 +129,7 @@ def test_unresolvable_host_is_only_logged(
 ) -> None:
     scene.network.names["www.microsoft.com"] = found
     assert "no issuer from" in refused(scene, backend, caplog)
-    assert not scene.network.asked
+    assert not scene.network.requests
 
 
 def test_host_name_is_resolved_only_once_per_fetch(scene: Scene, backend: Backend) -> None:
@@ -143,58 +143,58 @@ def test_host_name_is_resolved_only_once_per_fetch(scene: Scene, backend: Backen
     network = scene.network = Fickle(scene.network.files)
     scene.verifier(backend, scene.fetcher()).verify(document(scene.leaf))
     assert network.resolved == ["www.microsoft.com"]
-    assert network.asked == [(PLACE + "issuing.crt", PUBLIC)]
+    assert network.requests == [(LOCATION + "issuing.crt", PUBLIC)]
 
 
 def test_tries_a_second_address_of_a_host_but_no_third(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     scene.network.names["www.microsoft.com"] = [f"23.1.2.{number}" for number in range(50)]
-    scene.network.files[PLACE + "issuing.crt"] = OSError("no route")
+    scene.network.files[LOCATION + "issuing.crt"] = OSError("no route")
     assert "no route" in refused(scene, backend, caplog)
-    assert [address for _, address in scene.network.asked] == ["23.1.2.0", "23.1.2.1"]
+    assert [address for _, address in scene.network.requests] == ["23.1.2.0", "23.1.2.1"]
 
 
 def test_loop_of_issuers_terminates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """A issued B, and B issued A."""
     one, two = make("One"), make("Two")
-    one_by_two = make("One", two, addresses=[PLACE + "two.crt"])
-    two_by_one = make("Two", one, addresses=[PLACE + "one.crt"])
-    leaf = make("metadata.azure.com", one, ca=False, addresses=[PLACE + "one.crt"])
-    scene.network.files |= {PLACE + "one.crt": one_by_two.der, PLACE + "two.crt": two_by_one.der}
+    one_by_two = make("One", two, addresses=[LOCATION + "two.crt"])
+    two_by_one = make("Two", one, addresses=[LOCATION + "one.crt"])
+    leaf = make("metadata.azure.com", one, ca=False, addresses=[LOCATION + "one.crt"])
+    scene.network.files |= {LOCATION + "one.crt": one_by_two.der, LOCATION + "two.crt": two_by_one.der}
     refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [PLACE + "one.crt", PLACE + "two.crt"]
+    assert scene.network.urls == [LOCATION + "one.crt", LOCATION + "two.crt"]
 
 
 def test_fetches_at_most_four_issuers_above_each_other(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     above = make("Rung 9", make("Far root", key_of="Stranger"), key_of="One")
     for number in range(8, 0, -1):
-        scene.network.files[f"{PLACE}{number + 1}.crt"] = above.der
-        above = make(f"Rung {number}", above, key_of=("One", "Two")[number % 2], addresses=[f"{PLACE}{number + 1}.crt"])
-    scene.network.files[PLACE + "1.crt"] = above.der
-    leaf = make("metadata.azure.com", above, ca=False, addresses=[PLACE + "1.crt"])
+        scene.network.files[f"{LOCATION}{number + 1}.crt"] = above.der
+        above = make(f"Rung {number}", above, key_of=("One", "Two")[number % 2], addresses=[f"{LOCATION}{number + 1}.crt"])
+    scene.network.files[LOCATION + "1.crt"] = above.der
+    leaf = make("metadata.azure.com", above, ca=False, addresses=[LOCATION + "1.crt"])
     refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(1, MAX_HOPS + 1)]
+    assert scene.network.urls == [f"{LOCATION}{number}.crt" for number in range(1, MAX_HOPS + 1)]
 
 
 def test_requests_only_few_addresses_of_one_certificate(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[f"{PLACE}{number}.crt" for number in range(300)])
+    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[f"{LOCATION}{number}.crt" for number in range(300)])
     refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(4)]
+    assert scene.network.urls == [f"{LOCATION}{number}.crt" for number in range(4)]
 
 
 def test_all_fetches_share_one_time_limit(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """Each response takes four of the ten seconds. The third one is too late, and the fourth is not requested."""
 
     def slowly(der: bytes) -> Callable[[], bytes]:
-        def answer() -> bytes:
+        def response() -> bytes:
             scene.clock.advance(4)
             return der
 
-        return answer
+        return response
 
     test_fetches_at_most_four_issuers_above_each_other(scene, backend, caplog)
     scene.network.files = {url: slowly(der) for url, der in scene.network.files.items() if isinstance(der, bytes)}
-    scene.network.asked.clear()
-    leaf_issuer = x509.load_der_x509_certificate(scene.network.files[PLACE + "1.crt"]())  # type: ignore[operator]  # slowly made
-    leaf = make("metadata.azure.com", Made(leaf_issuer, key("Two")), ca=False, addresses=[PLACE + "1.crt"])
+    scene.network.requests.clear()
+    leaf_issuer = x509.load_der_x509_certificate(scene.network.files[LOCATION + "1.crt"]())  # type: ignore[operator]  # slowly made
+    leaf = make("metadata.azure.com", Made(leaf_issuer, key("Two")), ca=False, addresses=[LOCATION + "1.crt"])
     assert "timed-out" in refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(1, 4)]
+    assert scene.network.urls == [f"{LOCATION}{number}.crt" for number in range(1, 4)]

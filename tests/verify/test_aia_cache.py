@@ -21,7 +21,7 @@ from imdskit.verify.aia.outcomes import CAPACITY, Outcomes
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.issuers import signer_of
 
-from .aia_scene import AT, PLACE, SECOND, Network, Scene, document, make, reason
+from .aia_scene import AT, LOCATION, SECOND, Network, Scene, document, make, reason
 
 
 def test_forged_documents_cannot_cause_unlimited_requests(scene: Scene, backend: Backend) -> None:
@@ -31,15 +31,15 @@ def test_forged_documents_cannot_cause_unlimited_requests(scene: Scene, backend:
     stranger = make("Stranger")
 
     def hostile(number: int) -> bytes:
-        return document(make("metadata.azure.com", stranger, ca=False, addresses=[f"{PLACE}{number}.crt"]))
+        return document(make("metadata.azure.com", stranger, ca=False, addresses=[f"{LOCATION}{number}.crt"]))
 
     for number in range(12):
         assert reason(verifier, hostile(number)) is Reason.UNKNOWN_ISSUER
-    assert len(scene.network.asked) == 5
+    assert len(scene.network.requests) == 5
     assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
     scene.clock.advance(600)
     verifier.verify(document(scene.leaf))  # an address that was not requested is not cached as a failure
-    assert len(scene.network.asked) == 6
+    assert len(scene.network.requests) == 6
 
 
 def test_fetchers_share_the_default_budget() -> None:
@@ -62,19 +62,19 @@ def issuers(scene: Scene, fetcher: AiaFetcher, leaf: Made | None = None) -> tupl
 
 def test_success_is_cached_for_one_day(scene: Scene) -> None:
     fetcher = scene.fetcher()
-    for seconds, asked in ((0, 1), (24 * 3600 - 1, 1), (1, 2)):
+    for seconds, requests in ((0, 1), (24 * 3600 - 1, 1), (1, 2)):
         scene.clock.advance(seconds)
         assert issuers(scene, fetcher) == (scene.issuer.der,)
-        assert len(scene.network.asked) == asked
+        assert len(scene.network.requests) == requests
 
 
 def test_failure_is_cached_for_five_minutes(scene: Scene) -> None:
     fetcher = scene.fetcher()
-    scene.network.files[PLACE + "issuing.crt"] = Response(404, b"")
-    for seconds, asked in ((0, 1), (299, 1), (1, 2)):
+    scene.network.files[LOCATION + "issuing.crt"] = Response(404, b"")
+    for seconds, requests in ((0, 1), (299, 1), (1, 2)):
         scene.clock.advance(seconds)
         assert issuers(scene, fetcher) == ()
-        assert len(scene.network.asked) == asked
+        assert len(scene.network.requests) == requests
 
 
 def test_failures_are_limited_and_do_not_evict_successes(scene: Scene) -> None:
@@ -101,14 +101,14 @@ def test_many_threads_make_one_fetch(scene: Scene) -> None:
         assert release.wait(30)
         return scene.issuer.der
 
-    scene.network.files[PLACE + "issuing.crt"] = wait
+    scene.network.files[LOCATION + "issuing.crt"] = wait
     fetcher = scene.fetcher()
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(issuers, scene, fetcher) for _ in range(8)]
         assert started.wait(30)
         release.set()
         assert [result.result() for result in results] == [(scene.issuer.der,)] * 8
-    assert len(scene.network.asked) == 1
+    assert len(scene.network.requests) == 1
 
 
 def test_waiting_for_a_fetch_of_another_thread_is_limited(scene: Scene) -> None:
@@ -160,7 +160,7 @@ def test_issuers_without_a_path_to_an_anchor_are_not_stored(scene: Scene, backen
         Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher(cache=cache)).verify(
             document(scene.leaf)
         )
-    assert scene.network.asked
+    assert scene.network.requests
     assert cache.load() == ()
 
 
@@ -193,10 +193,10 @@ def test_invalid_certificates_from_a_source_are_ignored(scene: Scene, backend: B
     assert not source.kept
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{", b"MAA=", b"0\x00"], ids=repr)
-def test_invalid_document_has_no_signer(rubbish: bytes) -> None:
+@pytest.mark.parametrize("garbage", [b"", b"{", b"MAA=", b"0\x00"], ids=repr)
+def test_invalid_document_has_no_signer(garbage: bytes) -> None:
     """A verifier never calls the function with such a document."""
-    assert signer_of(rubbish, Policy().limits) is None
+    assert signer_of(garbage, Policy().limits) is None
 
 
 def test_finds_no_issuer_for_invalid_certificate(scene: Scene) -> None:

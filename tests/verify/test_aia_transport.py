@@ -71,8 +71,8 @@ def serving(behave: Behaviour) -> Iterator[Server]:
         server.close()
 
 
-def saying(answer: bytes) -> Behaviour:
-    return lambda connection: connection.sendall(answer)
+def saying(response: bytes) -> Behaviour:
+    return lambda connection: connection.sendall(response)
 
 
 def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 * SECOND) -> Response:
@@ -99,8 +99,8 @@ def test_returns_the_complete_response(head: bytes, body: bytes) -> None:
 
 
 def test_chunks_are_put_together() -> None:
-    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\x82\r\n2;x=y\r\n\x01\x02\r\n0\r\n\r\n"
-    with serving(saying(answer)) as server:
+    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\x82\r\n2;x=y\r\n\x01\x02\r\n0\r\n\r\n"
+    with serving(saying(response)) as server:
         assert get(server) == Response(200, b"0\x82\x01\x02")
 
 
@@ -220,7 +220,7 @@ def test_silent_server_times_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"\r\n",
@@ -235,8 +235,8 @@ def test_silent_server_times_out() -> None:
     ],
     ids=repr,
 )
-def test_response_that_is_not_http_raises_fetch_error(answer: bytes) -> None:
-    with serving(saying(answer)) as server, pytest.raises((FetchError, OSError)) as error:
+def test_response_that_is_not_http_raises_fetch_error(response: bytes) -> None:
+    with serving(saying(response)) as server, pytest.raises((FetchError, OSError)) as error:
         get(server)
     if isinstance(error.value, FetchError):
         assert error.value.code == "not-http"
@@ -246,7 +246,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         *(
             CHUNKED + size + b"\r\n0123456789abcdef\r\n0\r\n\r\n"
@@ -274,11 +274,11 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"HTTP/1.1 200\x1b[2J\r\n\r\n",
         b"\x1b]0;owned\x07\xc2\x85\xe2\x80\xa8\r\n\r\n",
     ],
-    ids=lambda answer: repr(answer[-60:]),
+    ids=lambda response: repr(response[-60:]),
 )
-def test_malformed_response_raises_fetch_error_without_its_content(answer: bytes) -> None:
+def test_malformed_response_raises_fetch_error_without_its_content(response: bytes) -> None:
     clock = ManualClock(AT)
-    incoming = _Incoming(Connection(answer), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
+    incoming = _Incoming(Connection(response), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     with pytest.raises(FetchError) as error:
         _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
     assert error.value.code in ("not-http", "too-large")
@@ -289,15 +289,15 @@ def test_malformed_response_raises_fetch_error_without_its_content(answer: bytes
 class Connection:
     """Fake socket with given content."""
 
-    def __init__(self, octets: bytes) -> None:
-        self.octets = octets
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
     def settimeout(self, seconds: float) -> None:
         assert seconds > 0
 
     def recv_into(self, buffer: memoryview) -> int:
-        count = min(len(buffer), len(self.octets))
-        buffer[:count], self.octets = self.octets[:count], self.octets[count:]
+        count = min(len(buffer), len(self.data))
+        buffer[:count], self.data = self.data[:count], self.data[count:]
         return count
 
 
@@ -308,15 +308,15 @@ PIECES = [
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=12).map(b"".join), st.booleans())
-def test_any_bytes_give_a_response_or_a_fetch_error(octets: bytes, headed: bool) -> None:
+def test_any_bytes_give_a_response_or_a_fetch_error(data: bytes, headed: bool) -> None:
     clock = ManualClock(AT)
-    connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + octets)
+    connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + data)
     incoming = _Incoming(connection, LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     try:
-        answer = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
+        response = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
     except FetchError:
         return
-    assert 200 <= answer.status <= 999
+    assert 200 <= response.status <= 999
 
 
 def test_refused_connection_raises_os_error() -> None:

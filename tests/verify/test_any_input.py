@@ -44,9 +44,9 @@ def verifier(backend: Backend) -> Verifier:
 
 def damaged(data: tuple[int, bytes, int]) -> bytes:
     """Return a good message with some bytes replaced."""
-    place, octets, cut = data
-    place %= len(good())
-    return good()[:place] + octets + good()[place + cut :]
+    location, raw, cut = data
+    location %= len(good())
+    return good()[:location] + raw + good()[location + cut :]
 
 
 MESSAGES = st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, 10_000), st.binary(max_size=6), st.integers(0, 6)).map(damaged))
@@ -54,12 +54,12 @@ BYTES = st.one_of(
     MESSAGES,
     MESSAGES.map(base64.b64encode),
     MESSAGES.map(lambda der: json.dumps({"encoding": "pkcs7", "signature": base64.b64encode(der).decode()}).encode()),
-    st.binary(max_size=60).map(lambda octets: b'{"encoding":"pkcs7","signature":"' + octets + b'"}'),
+    st.binary(max_size=60).map(lambda raw: b'{"encoding":"pkcs7","signature":"' + raw + b'"}'),
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
     ).map(lambda value: json.dumps(value).encode()),
 )
-TEXTS = st.one_of(st.text(st.characters(), max_size=80), BYTES.map(lambda octets: octets.decode("latin-1")))
+TEXTS = st.one_of(st.text(st.characters(), max_size=80), BYTES.map(lambda raw: raw.decode("latin-1")))
 DOCUMENTS = st.one_of(BYTES, TEXTS)
 TIMES = st.one_of(st.none(), st.integers(0, 253_402_300_799))
 NONCES = st.one_of(st.none(), st.just("4071882193"), st.text(st.characters(), max_size=40))
@@ -94,8 +94,8 @@ def test_each_of_many_documents_gets_a_verdict(backend: Backend, documents: list
     assert len(verdicts) == len(documents) + 1
     if at is None:
         assert not isinstance(verdicts[-1], VerificationError)
-    octets = [document if isinstance(document, bytes) else document.encode("utf-8", "replace") for document in documents]
-    assert verifier(backend).verify_columns(octets, AT).rows == len(documents)
+    raw = [document if isinstance(document, bytes) else document.encode("utf-8", "replace") for document in documents]
+    assert verifier(backend).verify_columns(raw, AT).rows == len(documents)
 
 
 @given(contents=DOCUMENTS)
@@ -136,9 +136,9 @@ def test_any_text_as_nonce_raises_only_imdskit_error(nonce: str, request_octets:
     assert isinstance(ours(lambda: NonceIssuer([b"k" * 32], clock=ManualClock(AT)).check(nonce, request_octets)), ImdskitError)
 
 
-@given(octets=BYTES)
+@given(raw=BYTES)
 @settings(max_examples=30)
-def test_intermediate_cache_with_any_files_never_fails(tmp_path_factory: pytest.TempPathFactory, octets: bytes) -> None:
+def test_intermediate_cache_with_any_files_never_fails(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     folder: Path = tmp_path_factory.mktemp("cache")
-    (folder / f"{'0' * 64}.der").write_bytes(octets)
+    (folder / f"{'0' * 64}.der").write_bytes(raw)
     assert IntermediateCache(folder).load() == ()

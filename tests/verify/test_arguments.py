@@ -97,7 +97,7 @@ def test_preset_returns_the_named_policy(name: str) -> None:
 
 
 def test_cache_size_does_not_change_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answers() -> list[Any]:
+    def responses() -> list[Any]:
         own = Verifier(TRUST, Policy(check_times=False), backend=backends.get("python"))
         found: list[Any] = []
         for case in CASES * 2:
@@ -108,10 +108,10 @@ def test_cache_size_does_not_change_verdicts(monkeypatch: pytest.MonkeyPatch) ->
                     found.append(str(error))
         return found
 
-    with_room = answers()
+    with_room = responses()
     monkeypatch.setattr(cache, "CACHED_SIGNERS", 1)
-    assert answers() == with_room
-    assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2
+    assert responses() == with_room
+    assert len({response for response in with_room if isinstance(response, tuple)}) > 2
 
 
 def pem(certificates: tuple[bytes, ...]) -> str:

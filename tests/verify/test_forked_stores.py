@@ -72,7 +72,7 @@ def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Aut
     read, write = os.pipe()  # the children start when the parent closes the pipe
     ends: list[tuple[int, int]] = []
     for verifier in verifiers:
-        answer, say = os.pipe()
+        response, say = os.pipe()
         child = os.fork()
         if child == 0:
             status = 1
@@ -85,12 +85,12 @@ def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Aut
             finally:
                 os._exit(status)
         os.close(say)
-        ends.append((child, answer))
+        ends.append((child, response))
     os.close(write)
     won = admitted(verifiers[0]).split()
-    for child, answer in ends:
-        with os.fdopen(answer, "rb") as said:
-            won += said.read().decode().split()
+    for child, response in ends:
+        with os.fdopen(response, "rb") as text:
+            won += text.read().decode().split()
         assert os.waitpid(child, 0)[1] == 0
     os.close(read)
     assert sorted(won, key=int) == [str(number) for number in range(12)]
@@ -137,17 +137,17 @@ def test_child_refuses_a_store_that_was_in_use_too_long(tmp_path: Path, monkeypa
 
 def test_two_threads_fork_at_the_same_time(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
-    said: list[str] = []
+    text: list[str] = []
 
     def forks(number: int) -> None:
-        said.extend(in_child(lambda: store.consume(b"%d" % number, AT + HOUR)) for _ in range(5))
+        text.extend(in_child(lambda: store.consume(b"%d" % number, AT + HOUR)) for _ in range(5))
 
     threads = [threading.Thread(target=forks, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(said) == ["False"] * 12 + ["True"] * 3
+    assert sorted(text) == ["False"] * 12 + ["True"] * 3
     store.close()
 
 

@@ -103,13 +103,13 @@ def test_caching_never_changes_the_verdict(shared: Path, backend: Backend) -> No
     warm = Verifier(policy=Policy(check_times=False), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         for second in (at + HOUR, at + 400 * 24 * HOUR, at + HOUR, at - 3000 * 24 * HOUR, 1_787_616_000, at + HOUR):
-            answers = []
+            responses = []
             for verifier in (warm, Verifier(policy=Policy(check_times=False), backend=backend)):
                 try:
-                    answers.append(verifier.verify(document, at=second).chain)
+                    responses.append(verifier.verify(document, at=second).chain)
                 except VerificationError as error:
-                    answers.append((error.reason, error.location))
-            assert answers[0] == answers[1]
+                    responses.append((error.reason, error.location))
+            assert responses[0] == responses[1]
 
 
 def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:

@@ -82,10 +82,10 @@ def responses(count: int) -> list[bytes]:
     for _ in range(count):
         pieces = [rng.choice(LINES[:6])] if rng.random() < 0.8 else []
         pieces += [rng.choice(LINES) if rng.random() < 0.9 else rng.randbytes(rng.randrange(40)) for _ in range(rng.randrange(8))]
-        octets = bytearray(b"".join(pieces))
-        if octets and rng.random() < 0.3:
-            octets[rng.randrange(len(octets))] = rng.randrange(256)
-        made.append(bytes(octets[: rng.randrange(len(octets) + 1)] if rng.random() < 0.1 else octets))
+        data = bytearray(b"".join(pieces))
+        if data and rng.random() < 0.3:
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        made.append(bytes(data[: rng.randrange(len(data) + 1)] if rng.random() < 0.1 else data))
     return made
 
 
@@ -95,14 +95,14 @@ def test_hostile_responses_give_a_response_or_a_fetch_error() -> None:
         clock = ManualClock(AT)
         incoming = _Incoming(Connection(response), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
         try:
-            answer = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
+            result = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
         except FetchError as error:
             assert str(error).isascii()
             assert str(error).isprintable()
             ends[error.code] = ends.get(error.code, 0) + 1
         else:
-            assert len(answer.body) <= LIMIT
-            ends[str(answer.status)] = ends.get(str(answer.status), 0) + 1
+            assert len(result.body) <= LIMIT
+            ends[str(result.status)] = ends.get(str(result.status), 0) + 1
     assert {"200", "301", "not-http", "too-large"} <= ends.keys()
 
 

@@ -71,25 +71,25 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize(("crl", "message", "place"), MALFORMED.values(), ids=MALFORMED)
-def test_bad_revocation_list_raises_error_with_the_location(crl: bytes, message: str, place: str, backend: Backend) -> None:
+@pytest.mark.parametrize(("crl", "message", "position"), MALFORMED.values(), ids=MALFORMED)
+def test_bad_revocation_list_raises_error_with_the_location(crl: bytes, message: str, position: str, backend: Backend) -> None:
     trust = Trust((Trust.bundled().anchors[0],), crls=(revocation_list(), crl))
     with pytest.raises(TrustError) as error:
         Verifier(trust, Policy.offline_audit(), backend=backend)
     path, _, offset = error.value.location.partition("@")
     assert (error.value.code, error.value.message) == ("bad-trust", f"Not a certificate revocation list: {message}")
-    assert path == f"crls[1] {place}"
+    assert path == f"crls[1] {position}"
     assert 0 < int(offset) <= len(crl)
 
 
 def test_both_backends_report_the_same_error(backend: Backend) -> None:
     for crl, _, _ in MALFORMED.values():
-        said = set()
+        text = set()
         for one in (backends.get("python"), backend):
             with pytest.raises(TrustError) as error:
                 Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), Policy.offline_audit(), backend=one)
-            said.add(str(error.value))
-        assert len(said) == 1
+            text.add(str(error.value))
+        assert len(text) == 1
 
 
 @pytest.mark.parametrize(

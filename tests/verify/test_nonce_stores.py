@@ -209,12 +209,12 @@ def test_redis_stores_a_key_to_the_end_of_its_last_second(redis_port: int) -> No
 # Several processes
 
 
-def consume_all(kind: str, place: str, count: int) -> None:
+def consume_all(kind: str, location: str, count: int) -> None:
     """Wait for a line, try to consume every key, and print the successes. The processes of the next test run this function."""
     store: NonceStore = (
-        SqliteStore(place, clock=ManualClock(AT), busy_seconds=60)
+        SqliteStore(location, clock=ManualClock(AT), busy_seconds=60)
         if kind == "sqlite"
-        else redis_store(int(place), ManualClock(AT), "processes:")
+        else redis_store(int(location), ManualClock(AT), "processes:")
     )
     print("ready", flush=True)
     sys.stdin.readline()
@@ -224,9 +224,9 @@ def consume_all(kind: str, place: str, count: int) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_exactly_one_of_several_processes_consumes_each_key(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The processes also open the file at the same time, before it exists."""
-    place = str(tmp_path / "used.db") if kind == "sqlite" else str(request.getfixturevalue("redis_port"))
+    location = str(tmp_path / "used.db") if kind == "sqlite" else str(request.getfixturevalue("redis_port"))
     count = 100
-    code = f"import test_nonce_stores; test_nonce_stores.consume_all({kind!r}, {place!r}, {count})"
+    code = f"import test_nonce_stores; test_nonce_stores.consume_all({kind!r}, {location!r}, {count})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-c", code]
     workers = [
@@ -357,28 +357,28 @@ def test_sqlite_rejects_a_table_with_other_columns(tmp_path: Path, sqlite: Facto
 class Client:
     """Client with configured behaviour."""
 
-    def __init__(self, answer: object) -> None:
-        self.answer = answer
+    def __init__(self, response: object) -> None:
+        self.response = response
         self.calls: list[tuple[str, bytes, int, bool]] = []
 
     def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
         self.calls.append((name, value, px, nx))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
 
 
-@pytest.mark.parametrize(("answer", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr)
-def test_redis_store_sends_one_command_and_uses_its_result(answer: object, admitted: bool) -> None:
-    client = Client(answer)
+@pytest.mark.parametrize(("response", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr)
+def test_redis_store_sends_one_command_and_uses_its_result(response: object, admitted: bool) -> None:
+    client = Client(response)
     assert RedisStore(client, ValueError, clock=ManualClock(AT)).consume(b"\x01\x02", AT + 10) is admitted
     assert client.calls == [("imdskit:used:0102", b"1", 11_000 + CLOCK_SECONDS * 1000, True)]
 
 
-@pytest.mark.parametrize("answer", [0, 1, "QUEUED", b"", object(), [True]], ids=lambda answer: repr(answer)[:12])
-def test_unexpected_response_admits_nothing(answer: object) -> None:
+@pytest.mark.parametrize("response", [0, 1, "QUEUED", b"", object(), [True]], ids=lambda response: repr(response)[:12])
+def test_unexpected_response_admits_nothing(response: object) -> None:
     with pytest.raises(StoreError) as refusal:
-        RedisStore(Client(answer), ValueError, clock=ManualClock(AT)).consume(b"k", AT + 10)
+        RedisStore(Client(response), ValueError, clock=ManualClock(AT)).consume(b"k", AT + 10)
     assert refusal.value.code == "store-broken"
 
 

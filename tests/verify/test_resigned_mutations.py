@@ -76,9 +76,9 @@ def private(purpose: str) -> rsa.RSAPrivateKey:
     return rsa.RSAPrivateNumbers(*parts, public).private_key(unsafe_skip_rsa_key_validation=True)
 
 
-def signature_of(octets: bytes) -> bytes:
+def signature_of(raw: bytes) -> bytes:
     """Return the signature of the signer of documents."""
-    return private("leaf").sign(octets, padding.PKCS1v15(), hashes.SHA256())
+    return private("leaf").sign(raw, padding.PKCS1v15(), hashes.SHA256())
 
 
 def tbs_of(certificate: bytes) -> bytes:
@@ -116,10 +116,10 @@ def signed_by(leaf: bytes) -> bytes:
     return m.signed_data(certificates=[leaf], signature=SIGNATURE)
 
 
-def noted(outcomes: Outcomes, answer: Signed | VerificationError | TrustError) -> bool:
+def noted(outcomes: Outcomes, response: Signed | VerificationError | TrustError) -> bool:
     """Count the outcome, and return whether it is an acceptance."""
-    refused = isinstance(answer, ImdskitError)
-    outcomes[answer.code if refused else "accepted"] += 1
+    refused = isinstance(response, ImdskitError)
+    outcomes[response.code if refused else "accepted"] += 1
     return not refused
 
 
@@ -132,10 +132,10 @@ def test_accepts_mutated_certificate_only_if_another_library_agrees(
     for tbs in mutations(tbs_of(good), mutated_one, CERTIFICATES):
         certificate = resigned(tbs, signer)
         leaf, intermediate = (certificate, ISSUING) if mutated_one == "signer" else (LEAF, certificate)
-        answer = judged(backend, signed_by(leaf), intermediate)
-        if noted(outcomes, answer) and certificate != good:
-            assert not isinstance(answer, ImdskitError)
-            against = second_opinion(leaf, intermediate, answer.name)
+        response = judged(backend, signed_by(leaf), intermediate)
+        if noted(outcomes, response) and certificate != good:
+            assert not isinstance(response, ImdskitError)
+            against = second_opinion(leaf, intermediate, response.name)
             ours = next((why for words, why in OF_THE_WEB if against is not None and words in against), None)
             assert against is None or ours is not None, (against, certificate.hex())
             outcomes[f"accepted: {ours}" if ours else "accepted, and agreed"] += 1
@@ -159,13 +159,13 @@ def test_parses_mutated_signed_content_like_another_parser(backend: Backend, rec
     rng = random.Random("content 20261123")
     for _ in range(CONTENTS):
         content = mutated((m.CONTENT,), rng)
-        answer = judged(backend, m.signed_data(signed=content, certificates=[LEAF], signature=signature_of(content)))
-        if not noted(outcomes, answer):
+        response = judged(backend, m.signed_data(signed=content, certificates=[LEAF], signature=signature_of(content)))
+        if not noted(outcomes, response):
             continue
-        assert not isinstance(answer, ImdskitError)
-        assert answer.content == content
+        assert not isinstance(response, ImdskitError)
+        assert response.content == content
         members = json.loads(content.decode("utf-8"), object_pairs_hook=once)
-        claims = answer.claims
+        claims = response.claims
         assert (claims.vm_id, claims.nonce) == (members["vmId"], members["nonce"])
         optional = (claims.subscription_id, claims.sku, claims.license_type)
         assert optional == (members.get("subscriptionId"), members.get("sku"), members.get("licenseType"))
@@ -189,8 +189,8 @@ def test_mutated_signed_attributes_still_match_the_content(backend: Backend, rec
     for body in mutations(der.element(0x31, *attributes), "attributes", ATTRIBUTES):
         whole = b"\xa0" + body[1:]
         document = m.signed_data(attributes=whole, certificates=[LEAF], signature=signature_of(body))
-        answer = judged(backend, document)
-        if not noted(outcomes, answer) or body == der.element(0x31, *attributes):
+        response = judged(backend, document)
+        if not noted(outcomes, response) or body == der.element(0x31, *attributes):
             continue
         found = [body[e.start : e.stop] for e in elements(body) if e.depth == 1]
         assert body[0] == 0x31

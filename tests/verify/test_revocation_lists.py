@@ -64,11 +64,11 @@ def test_any_revocation_list_makes_all_of_them_required_by_default(backend: Back
 
 def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
     some = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
-    said = []
+    output = []
     for trust in (TRUST, some, TRUST.with_crls(pem("X509 CRL", REVOKED))):
         report = Verifier(trust, Policy.offline_audit(), backend=backend).explain(DOCUMENT, at=AT)
-        said += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
-    assert said == [
+        output += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
+    assert output == [
         ("skip", "no revocation lists were given"),
         ("pass", "nothing on the path is revoked"),
         ("skip", "an earlier check failed"),
@@ -91,8 +91,8 @@ def test_cached_signer_is_checked_again_when_a_list_expires(backend: Backend) ->
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (b"", "There is no revocation list in it."),
-        (pem("CERTIFICATE", ROOT_LIST), "There is no revocation list in it."),
+        (b"", "The file contains no revocation list."),
+        (pem("CERTIFICATE", ROOT_LIST), "The file contains no revocation list."),
         (pem("X509 CRL", ROOT_LIST[:-5] + "*"), "Revocation list 1 is not base64"),
         (b"-----BEGIN X509 CRL-----\nAAAA", "A revocation list has no END line."),
         (b"0" * (16 * 1024 * 1024 + 1), "The file is too large"),
@@ -145,19 +145,19 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("crls", "status", "said"),
+    ("crls", "status", "output"),
     [
         (("root", "issuing"), 0, ""),
         (("root", "revoked"), 1, "refused: revoked: "),
         (("root",), 1, "refused: revocation-unknown: "),
-        (("trust",), 2, "error: bad-trust: There is no revocation list in it."),
+        (("trust",), 2, "error: bad-trust: The file contains no revocation list."),
     ],
     ids=["good", "revoked", "one-missing", "no-list"],
 )
 def test_command_line_accepts_revocation_lists(
-    crls: tuple[str, ...], status: int, said: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+    crls: tuple[str, ...], status: int, output: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["verify", files["document"], "--trust", files["trust"], "--intermediate", files["intermediate"]]
     arguments += [word for name in crls for word in ("--crl", files[name])] + ["--at", datetime.fromtimestamp(AT, UTC).isoformat()]
     assert main(arguments) == status
-    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.startswith(output)

@@ -159,21 +159,21 @@ def test_store_with_a_clock_ahead_admits_nothing(authority: Authority, backend: 
 class Away:
     """Store that fails after some calls."""
 
-    def __init__(self, answers: int) -> None:
-        self.answers = answers
+    def __init__(self, responses: int) -> None:
+        self.responses = responses
 
     def consume(self, key: bytes, expires_at: int) -> bool:  # the protocol's
-        if not self.answers:
+        if not self.responses:
             raise StoreError("store-unreachable", "away")
-        self.answers -= 1
+        self.responses -= 1
         return True
 
 
-@pytest.mark.parametrize("answers", [0, 1], ids=["from the start", "between content and nonce"])
-def test_unreachable_store_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
+@pytest.mark.parametrize("responses", [0, 1], ids=["from the start", "between content and nonce"])
+def test_unreachable_store_admits_nothing(authority: Authority, backend: Backend, responses: int) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError):
-        judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=Away(answers))
+        judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=Away(responses))
 
 
 def test_policy_without_times_is_refused_for_single_use(authority: Authority, backend: Backend) -> None:

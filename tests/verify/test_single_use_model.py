@@ -83,7 +83,7 @@ def document(created_on: int, nonce: str, number: int) -> bytes:
 
 
 class Document(NamedTuple):
-    octets: bytes
+    data: bytes
     nonce: str
 
 
@@ -123,7 +123,7 @@ class SingleUse(RuleBasedStateMachine):
     def __init__(self, open_place: Callable[[list[int]], Place], backend: Backend) -> None:
         super().__init__()
         self.true = [AT]
-        self.place = open_place(self.true)
+        self.location = open_place(self.true)
         self.backend = backend
         self.workers: list[Worker] = []
         self.documents: list[Document] = []
@@ -136,7 +136,7 @@ class SingleUse(RuleBasedStateMachine):
         clock = Clock(self.true, ahead)
         trust = Trust((authority().root,), (authority().issuing,))
         issuer = NonceIssuer([b"k" * 32], lifetime=MAX_LIFETIME, clock=clock, random=bytes)
-        return Worker(Verifier(trust, policy, backend=self.backend, clock=clock), clock, self.place.opener(clock), issuer)
+        return Worker(Verifier(trust, policy, backend=self.backend, clock=clock), clock, self.location.opener(clock), issuer)
 
     @initialize(policy=POLICIES)
     def start(self, policy: Policy) -> None:
@@ -166,16 +166,16 @@ class SingleUse(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2), ahead=st.sampled_from(JUMPS))
     def set_clock(self, number: int, ahead: int) -> None:
-        most = self.place.most_ahead
+        most = self.location.most_ahead
         self.workers[number].clock.ahead = max(min(ahead, most), -most)
         self.calm = self.calm and abs(ahead) <= 300
         self.behind = self.behind or ahead < -HOUR
 
     @rule(ahead=st.sampled_from(JUMPS))
     def set_clock_of_the_server(self, ahead: int) -> None:
-        if self.place.server is not None:
-            most = self.place.most_ahead
-            self.place.server.ahead = max(min(ahead, most), -most)
+        if self.location.server is not None:
+            most = self.location.most_ahead
+            self.location.server.ahead = max(min(ahead, most), -most)
 
     @rule(number=st.integers(0, 2), ahead=st.sampled_from(JUMPS), bound=st.booleans())
     def present_all_while_the_clock_is_wrong(self, number: int, ahead: int, bound: bool) -> None:
@@ -196,17 +196,17 @@ class SingleUse(RuleBasedStateMachine):
     def present(self, worker: Worker, given: Document, bound: bool) -> None:
         nonce = given.nonce if bound else None
         try:
-            worker.verifier.verify(given.octets, nonce=nonce)
+            worker.verifier.verify(given.data, nonce=nonce)
             if bound:
                 worker.issuer.check(given.nonce)
         except (VerificationError, FreshnessError):
             return
-        fresh = given.octets not in self.accepted and not (bound and given.nonce in self.answered)
+        fresh = given.data not in self.accepted and not (bound and given.nonce in self.answered)
         # A document is marked as used even if its nonce then turns out to be used.
-        used_up = given.octets in self.accepted
-        self.accepted.setdefault(given.octets, 0)
+        used_up = given.data in self.accepted
+        self.accepted.setdefault(given.data, 0)
         try:
-            worker.verifier.verify_once(given.octets, nonce=nonce, store=worker.store)
+            worker.verifier.verify_once(given.data, nonce=nonce, store=worker.store)
         except StoreError as error:
             assert error.code == "store-clock"
             assert not (self.calm and fresh), "a fresh document was not admitted although all clocks were right"
@@ -215,7 +215,7 @@ class SingleUse(RuleBasedStateMachine):
             assert not fresh or not self.calm
         else:
             assert not used_up, "a document was admitted twice"
-            self.accepted[given.octets] += 1
+            self.accepted[given.data] += 1
             if bound:
                 self.answered[given.nonce] = self.answered.get(given.nonce, 0) + 1
 
@@ -229,7 +229,7 @@ class SingleUse(RuleBasedStateMachine):
         assert self.behind or all(count <= 1 for count in self.answered.values())
 
     def teardown(self) -> None:
-        for close in reversed(self.place.close):
+        for close in reversed(self.location.close):
             close()
         for worker in self.workers:
             if isinstance(worker.store, sqlite.SqliteStore):

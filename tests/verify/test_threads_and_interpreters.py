@@ -53,12 +53,12 @@ def test_no_more_threads_are_started_than_there_are_processors(backend: Backend)
 
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("threads cannot be counted here")
-    rubbish = [b"no document"] * 4000
+    garbage = [b"no document"] * 4000
     before = len(os.listdir("/proc/self/task"))
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        verdicts = list(verifier.verify_many(documents + rubbish, threads=1024))
+        verdicts = list(verifier.verify_many(documents + garbage, threads=1024))
     finally:
         done.set()
         watcher.join()

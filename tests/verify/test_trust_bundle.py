@@ -143,13 +143,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_invalid_bundle_is_refused_with_the_location(name: str, bundle: Path) -> None:
-    spoil, code, place = FAULTS[name]
+    spoil, code, position = FAULTS[name]
     spoil(bundle)
     with pytest.raises(TrustError) as refusal:
         Trust.from_bundle(bundle)
     assert refusal.value.code == code
     location = refusal.value.location.replace(".pem", "").replace(".der", "")
-    assert location.startswith(f"{bundle}/{place}")
+    assert location.startswith(f"{bundle}/{position}")
 
 
 def test_a_path_with_a_nul_character_is_refused() -> None:

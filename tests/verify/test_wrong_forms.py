@@ -194,9 +194,9 @@ def test_hint_names_the_wrong_form_and_a_remedy(document: str | bytes, words: st
 @pytest.mark.parametrize("document", [document for document, _ in FORMS.values()], ids=FORMS)
 def test_wrong_form_keeps_reason_and_location_on_both_backends(document: str | bytes, backend: Backend) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
-    octets = document.encode() if isinstance(document, str) else document
+    data = document.encode() if isinstance(document, str) else document
     with pytest.raises(VerificationError) as bare:
-        verifier._configured.checker.check(octets, AT, None)
+        verifier._configured.checker.check(data, AT, None)
     found = refusal(verifier, document)
     assert (found.reason, found.location, found.detail) == (bare.value.reason, bare.value.location, bare.value.detail)
     python = refusal(Verifier(TRUST, Policy.offline_audit(), backend="python"), document)
