@@ -47,7 +47,7 @@ OF_THE_WEB = (
     ("incorrect criticality", "RFC 5280 section 6.1 does not ask whether an extension that it knows is critical"),
     (
         "candidates exhausted with no interior errors",
-        "letters of either case are the same in names, RFC 5280 section 7.1; the other compares octets",
+        "RFC 5280 section 7.1 compares names without regard to letter case; the library compares bytes",
     ),
 )
 """Errors of the ``cryptography`` library that are not errors by RFC 5280, because it applies the rules of the CA/Browser Forum.

@@ -154,13 +154,13 @@ def _signatures() -> Iterator[Case]:
         "certificate-signature",
     )
     good = pki.leaf()
-    for name, place in (
+    for name, location in (
         ("serial", good.index(bytes.fromhex("1234567890abcdef")) + 7),
         ("name", good.index(b"westeurope")),
         ("signature", len(good) - 1),
     ):
         changed = bytearray(good)
-        changed[place] ^= 1
+        changed[location] ^= 1
         sid = {"sid": m.issuer_and_serial(serial=der.integer(0x1234567890ABCDEE))} if name == "serial" else {}
         yield reject(
             f"chain-signature/{name}",

@@ -32,8 +32,8 @@ FILE = HERE / "vectors.ndjson"
 FAMILIES = (defects_envelope, defects_signature, defects_chain, defects_revocation, defects_identity, defects_claims)
 
 
-def text(octets: bytes) -> str:
-    return base64.b64encode(octets).decode()
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def setting() -> dict[str, object]:
