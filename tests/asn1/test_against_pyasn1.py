@@ -187,7 +187,7 @@ def is_accepted(der: bytes) -> bool:
 
 
 @given(TREES)
-def test_what_the_writer_writes_is_der(der: bytes) -> None:
+def test_output_of_the_writer_is_der(der: bytes) -> None:
     assert is_der(der)
     assert is_accepted(der)
 
@@ -201,7 +201,7 @@ DAMAGES = st.tuples(
 
 @settings(max_examples=500)
 @given(TREES, st.lists(DAMAGES, min_size=1, max_size=3))
-def test_damaged_values_are_accepted_by_both_or_by_none(der: bytes, damages: list[tuple[str, int, int]]) -> None:
+def test_both_implementations_agree_on_damaged_values(der: bytes, damages: list[tuple[str, int, int]]) -> None:
     damaged = bytearray(der)
     for kind, at, octet in damages:
         at %= len(damaged) or 1

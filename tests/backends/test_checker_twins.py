@@ -39,7 +39,7 @@ def test_the_checker_runs_in_the_extension(native: Backend) -> None:
     assert native.native == {"document", "bucket", "checker"}
 
 
-def test_details_are_in_words_too(native: Backend) -> None:
+def test_native_details_are_present_too(native: Backend) -> None:
     """Details may differ; that there are some, may not."""
     for case in CASES:
         if case["expected"] == "reject":
@@ -58,7 +58,7 @@ def plain() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_a_batch_is_judged_as_its_documents_are(native: Backend, threads: int) -> None:
+def test_batch_gives_the_verdicts_of_single_checks(native: Backend, threads: int) -> None:
     documents = [base64.b64decode(case["document"]) for case in plain()]
     checker = native.checker(setup_of({}))
     for _ in ("cold", "warm"):
@@ -69,7 +69,7 @@ def test_a_batch_is_judged_as_its_documents_are(native: Backend, threads: int) -
         assert [said(verdict) for verdict in verdicts] == [judged(checker, document, SETTING["at"]) for document in documents]
 
 
-def test_a_bad_document_among_thousands_changes_no_other(native: Backend) -> None:
+def test_bad_document_does_not_affect_thousands_of_others(native: Backend) -> None:
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     bad = [base64.b64decode(case["document"]) for case in plain() if case["expected"] == "reject"]
     checker = native.checker(setup_of({}))
@@ -82,7 +82,7 @@ def test_a_bad_document_among_thousands_changes_no_other(native: Backend) -> Non
     assert refused == set(places)
 
 
-def test_columns_hold_what_the_verdicts_say(native: Backend) -> None:
+def test_columns_match_the_verdicts(native: Backend) -> None:
     documents = [base64.b64decode(case["document"]) for case in plain()] * 2
     found = []
     for backend in (backends.get("python"), native):
@@ -110,7 +110,7 @@ def texts_of(columns: Columns, name: str) -> list[str | None]:
     return [octets[ends[row] : ends[row + 1]].decode() if valid[row // 8] >> row % 8 & 1 else None for row in range(columns.rows)]
 
 
-def test_columns_take_time_that_is_linear_in_rows_and_signers(native: Backend) -> None:
+def test_columns_take_linear_time_in_rows_and_signers(native: Backend) -> None:
     """Without a chain each row has a path of its own, as it has among more signers than are cached."""
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     checker = native.checker(replace(setup_of({}), check_chain=False))
@@ -129,7 +129,7 @@ def test_columns_take_time_that_is_linear_in_rows_and_signers(native: Backend) -
     assert seconds(80_000) < 8 * seconds(20_000)
 
 
-def test_columns_of_nothing_are_empty(native: Backend) -> None:
+def test_columns_of_no_documents_are_empty(native: Backend) -> None:
     for backend in (backends.get("python"), native):
         columns = backend.checker(setup_of({})).check_many([], SETTING["at"]).columns()
         assert columns == Columns(0, b"", b"", b"", b"", b"", {name: (b"", bytes(4), b"") for name in columns.texts}, ())
@@ -162,7 +162,7 @@ def test_verdicts_are_a_sequence(native: Backend) -> None:
 
 
 @pytest.mark.parametrize("member", ["anchors", "intermediates", "crls"])
-def test_what_cannot_be_read_as_trust_is_refused_alike(native: Backend, member: str) -> None:
+def test_both_backends_reject_the_same_malformed_trust(native: Backend, member: str) -> None:
     refusals = []
     for backend in (native, backends.get("python")):
         for bad in (b"", b"0", b"0\x80", b"0\x03\x02\x01\x00", base64.b64decode(SETTING["anchors"][0])[:-1]):
@@ -177,7 +177,7 @@ documents = st.sampled_from([base64.b64decode(case["document"]) for case in CASE
 
 
 @given(documents, st.data())
-def test_any_octet_changed_is_judged_alike(document: bytes, data: st.DataObject) -> None:
+def test_both_backends_agree_after_any_changed_byte(document: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, max(0, len(document) - 1)))
     changed = document[:place] + data.draw(st.binary(max_size=3)) + document[place + data.draw(st.integers(0, 3)) :]
     at = SETTING["at"] + data.draw(st.sampled_from([0, -10_000_000, 30_000, 100_000_000]))
@@ -185,7 +185,7 @@ def test_any_octet_changed_is_judged_alike(document: bytes, data: st.DataObject)
 
 
 @given(st.binary(max_size=200), st.text(max_size=8) | st.none())
-def test_any_octets_are_judged_alike(document: bytes, nonce: str | None) -> None:
+def test_both_backends_agree_on_any_bytes(document: bytes, nonce: str | None) -> None:
     assert judged(RUST, document, SETTING["at"], nonce) == judged(PYTHON, document, SETTING["at"], nonce)
 
 
@@ -195,7 +195,7 @@ def no_kernels(native: Backend) -> Iterator[Backend]:
     backends.with_kernels(native)
 
 
-def test_the_answers_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
+def test_results_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
     assert no_kernels.cpu_path == "aws-lc"
     for case in CASES:
         document, at, nonce = base64.b64decode(case["document"]), case.get("at", SETTING["at"]), case.get("nonce")

@@ -40,7 +40,7 @@ def grown(number: int, threads: int, kind: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("kind", ["accepted", "refused"])
-def test_a_row_takes_at_most_200_octets_at_any_size(threads: int, kind: str) -> None:
+def test_row_takes_at_most_200_bytes_at_any_size(threads: int, kind: str) -> None:
     """Of a batch with refusals half are refused."""
     small, large = (grown(number, threads, kind) for number in (SMALL, LARGE))
     for measure in ("held", "peak"):
@@ -49,7 +49,7 @@ def test_a_row_takes_at_most_200_octets_at_any_size(threads: int, kind: str) -> 
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_document_takes_no_longer_among_many(threads: int) -> None:
+def test_time_per_document_does_not_grow_with_the_batch(threads: int) -> None:
     """Processor time; a batch that grew with the square would take ten times as long for each."""
     small, large = (grown(number, threads, "accepted") for number in (SMALL, LARGE))
     assert large["seconds"] / LARGE <= 3 * small["seconds"] / SMALL

@@ -109,7 +109,7 @@ def test_explain_and_inspection_take_linear_time(label: str) -> None:
 
 
 @pytest.mark.parametrize("label", SHAPES)
-def test_a_stranger_is_refused_alike_on_both_backends(label: str) -> None:
+def test_both_backends_reject_hostile_documents_for_the_same_reason(label: str) -> None:
     document = SHAPES[label](WHOLE)
     verdicts = {code(backends.get(name).checker(setup()), document) for name in ("python", "rust")}
     assert len(verdicts) == 1
@@ -118,7 +118,7 @@ def test_a_stranger_is_refused_alike_on_both_backends(label: str) -> None:
 
 @pytest.mark.parametrize("label", SHAPES)
 def test_check_takes_linear_memory(label: str) -> None:
-    """Of the Python backend. The Rust one is in test_documents_of_strangers_leave_nothing_behind."""
+    """Of the Python backend. The Rust one is in test_documents_of_strangers_do_not_leak_memory."""
     checker = backends.get("python").checker(setup())
     document = SHAPES[label](WHOLE)
     tracemalloc.start()
@@ -134,7 +134,7 @@ def test_check_takes_linear_memory(label: str) -> None:
     assert held <= 2 * FULL
 
 
-def test_documents_of_strangers_leave_nothing_behind(backend: Backend, checker: Checker) -> None:
+def test_documents_of_strangers_do_not_leak_memory(backend: Backend, checker: Checker) -> None:
     """Case V2: 300 different documents that normalization would swell. Caches of object identifiers and the like have small items of a bounded number."""
     if not Path("/proc/self/status").exists():
         pytest.skip("memory is read from /proc")
@@ -162,7 +162,7 @@ def resident() -> int:
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) * 1024
 
 
-def test_caches_hold_small_items_only() -> None:
+def test_caches_contain_only_small_items() -> None:
     """What strangers can put into a cache of the process is bounded in octets, not only in number."""
     signature._pss_parameters.cache_clear()
     assert signature.pss_parameters(bytes(FULL)) is None

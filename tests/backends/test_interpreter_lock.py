@@ -50,7 +50,7 @@ def advances(work: Callable[[], object]) -> bool:
 
 
 @pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="an interpreter without a lock")
-def test_no_other_thread_advances_during_python_code() -> None:
+def test_other_threads_do_not_advance_during_python_code() -> None:
     assert not advances(lambda: sum(number * number for number in range(10_000)))
 
 

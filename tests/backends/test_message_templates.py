@@ -61,20 +61,20 @@ def verdict(backend: Backend, setup: Setup, message: bytes, *before: bytes) -> s
     return outcome(checker, message)
 
 
-def test_a_message_like_one_before_says_what_it_says_itself(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_message_matching_a_template_gets_its_own_content(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     one, other = messages
     assert len(one) == len(other)
     assert verdict(backend, setup, other, one, one) == verdict(backend, setup, other) == f"machine 2 {content(NONCES[1]).decode()}"
 
 
-def test_content_and_signature_of_two_messages_do_not_fit(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_rejects_content_and_signature_of_different_messages(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     one, other = messages
     mixed = one.replace(content(NONCES[0]), content(NONCES[1]))
     assert mixed != one
     assert verdict(backend, setup, mixed, one, other).startswith("bad-signature at signedData.signerInfos[0].signature")
 
 
-def test_every_other_octet_counts_as_before(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_every_byte_of_a_cached_message_still_matters(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     one = messages[0]
     warm = backend.checker(setup)
     start = one.index(content(NONCES[0]))
@@ -90,7 +90,7 @@ def test_every_other_octet_counts_as_before(backend: Backend, setup: Setup, mess
 
 
 @pytest.mark.parametrize("form", [base64.b64encode, attested.envelope], ids=["base64", "JSON"])
-def test_a_text_like_one_before_says_what_it_says_itself(
+def test_base64_matching_a_template_gets_its_own_content(
     backend: Backend, setup: Setup, messages: list[bytes], form: Callable[[bytes], bytes]
 ) -> None:
     one, other = messages
@@ -102,7 +102,7 @@ def test_a_text_like_one_before_says_what_it_says_itself(
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
-def test_every_character_counts_as_before(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
+def test_every_character_of_a_cached_message_still_matters(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
     """Of base64, with a message that ends in a whole group and in two that are not; white space and the end of the text, too."""
     body = attested.content({"vmId": "machine" + "x" * extra}, "2021-02-01", AT, "1")
     message = signed_document.message(authority.signer(), body)
@@ -124,7 +124,7 @@ def test_every_character_counts_as_before(backend: Backend, setup: Setup, author
     assert refused > 0.8 * len(changed)
 
 
-def test_what_follows_the_signature_counts_too(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_bytes_after_the_signature_still_matter(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     """The same length, but the last octets are an attribute that nobody signed, and the signature is shorter."""
     one = messages[0]
     attribute = der.implicit(1, der.sequence(der.oid("1.2.3"), der.set_of(der.null())))
@@ -154,7 +154,7 @@ def with_attribute(message: bytes, value: bytes) -> bytes:
     return der.sequence(kind, der.explicit(0, der.sequence(before, infos)))
 
 
-def test_an_attribute_that_nobody_signed_is_not_taken_from_a_message_before(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_unsigned_attribute_is_not_taken_from_a_cached_message(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     first, second = (with_attribute(messages[0], value) for value in (b"one", b"two"))
     assert len(first) == len(second)
     broken = second[:-5] + b"\x05" + second[-4:]  # where the tag of its value was
@@ -164,7 +164,7 @@ def test_an_attribute_that_nobody_signed_is_not_taken_from_a_message_before(back
     assert verdict(backend, setup, broken, first).startswith("bad-der")
 
 
-def test_more_lengths_than_are_remembered_change_nothing(
+def test_more_lengths_than_fit_the_cache_change_no_verdict(
     backend: Backend, setup: Setup, authority: Authority, messages: list[bytes]
 ) -> None:
     checker = backend.checker(setup)
@@ -201,7 +201,7 @@ def judged(checker: Checker, document: bytes) -> str:
         return said(error)
 
 
-def test_many_signers_and_lengths_are_judged_alike_cold_warm_and_in_a_batch(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
+def test_verdicts_agree_cold_warm_and_in_batches_for_many_signers(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
     documents = []
     for number, signer in enumerate(signers):
         for length in range(5):
@@ -226,7 +226,7 @@ def test_many_signers_and_lengths_are_judged_alike_cold_warm_and_in_a_batch(back
 
 @pytest.mark.parametrize("place", [0, 1, 64, 127])
 @pytest.mark.parametrize("times", [AT, AT + 90 * 86400], ids=["accepted", "expired"])
-def test_a_first_batch_of_a_new_signer_is_judged_as_its_documents_are(
+def test_first_batch_of_a_new_signer_gives_the_verdicts_of_single_checks(
     backend: Backend, setup: Setup, signers: list[Signer], place: int, times: int
 ) -> None:
     message = base64.b64encode(signed_document.message(signers[0], body(0, 0)))
@@ -250,7 +250,7 @@ def seconds(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def test_a_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
+def test_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
     """Only the first document is parsed, and only its path is validated."""
     documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 32)
     warm = backend.checker(setup)
@@ -286,7 +286,7 @@ def test_templates_of_one_signer_do_not_evict_those_of_others(monkeypatch: pytes
     assert sum(cache._bytes_of.values()) == cache._bytes
 
 
-def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: list[Signer]) -> None:
+def test_does_not_cache_unsigned_attributes(setup: Setup, signers: list[Signer]) -> None:
     """Anybody can add unsigned attributes to a genuine message, and could fill the cache with them."""
     cache = TemplateCache()
     message = signed_document.message(signers[0], body(0, 0))
@@ -297,7 +297,7 @@ def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: li
     assert cache._bytes > 0
 
 
-def test_a_signature_of_one_size_too_many_is_not_cached(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
+def test_number_of_cached_signature_sizes_is_limited(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
     monkeypatch.setattr(message_templates, "MAX_SIGNATURE_SIZES", 0)
     cache = TemplateCache()
     message = signed_document.message(signers[0], body(0, 0))

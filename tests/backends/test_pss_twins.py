@@ -65,7 +65,7 @@ def changed(private: RSAPrivateKey, signature: bytes) -> Iterator[bytes]:
             yield raw(private, block ^ 1 << bit)
 
 
-def test_any_hash_and_salt_is_judged_as_in_python(private: RSAPrivateKey, verify: Callable[..., bool]) -> None:
+def test_both_backends_agree_on_any_pss_hash_and_salt(private: RSAPrivateKey, verify: Callable[..., bool]) -> None:
     numbers = private.public_key().public_numbers()
     key = RsaPublicKey(numbers.n, numbers.e)
     spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -89,7 +89,7 @@ def test_any_hash_and_salt_is_judged_as_in_python(private: RSAPrivateKey, verify
     assert min(judged) > 20
 
 
-def test_takes_about_as_long_as_pkcs1(verify: Callable[..., bool]) -> None:
+def test_pss_takes_about_as_long_as_pkcs1(verify: Callable[..., bool]) -> None:
     private = generate_private_key(65537, 2048)
     spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     sha256 = hashes.SHA256()

@@ -19,7 +19,7 @@ USUAL = 600
 
 
 @pytest.mark.parametrize("target", TARGETS_TABLE, ids=lambda target: target.name)
-def test_hostile_octets_end_in_a_value_or_in_a_documented_error(target: Target) -> None:
+def test_hostile_bytes_give_a_value_or_a_documented_error(target: Target) -> None:
     rng = random.Random(f"{target.name} 20261123")
     seeds = target.seeds()
     assert seeds

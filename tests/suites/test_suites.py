@@ -81,7 +81,7 @@ def test_every_miss_has_a_reason() -> None:
 
 @pytest.mark.suites
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_suite_passes_but_for_what_is_listed(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
+def test_suite_passes_except_for_listed_misses(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
     scores = scored(backend, [str(folder(shared) / f"{suite}.json.gz")], tmp_path / "scores.json")
     assert_as_listed(scores)
     made = {scope: sum(counts.values()) for scope, counts in scores[suite].items() if scope not in ("misses", "out")}
@@ -91,7 +91,7 @@ def test_a_suite_passes_but_for_what_is_listed(suite: str, backend: Backend, sha
 
 @pytest.mark.suites
 @pytest.mark.parametrize("suite", WITH_LISTS)
-def test_a_suite_passes_with_its_revocation_lists(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
+def test_suite_passes_with_its_revocation_lists(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
     arguments = ["--crls", "--scope", "core,extended,out", str(folder(shared) / f"{suite}.json.gz")]
     scores = scored(backend, arguments, tmp_path / "scores.json")
     assert_as_listed(scores, " --crls")
