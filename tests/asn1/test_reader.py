@@ -1,4 +1,4 @@
-"""The DER reader: what it reads, what it refuses, and that it says where."""
+"""The DER reader: accepted and rejected values, and the locations in its errors."""
 
 from __future__ import annotations
 
@@ -166,7 +166,8 @@ def test_rejects_hostile_depth_without_recursion(depth: int) -> None:
 
 
 def test_error_has_the_path_and_the_offset_in_the_outermost_buffer() -> None:
-    # A list of two items, the second of which has a padded INTEGER as its serial number, 100 octets into a larger buffer.
+    # A SEQUENCE of two items, 100 bytes into a larger buffer. The serial number of the second item is an INTEGER that is longer than
+    # necessary.
     data = writer.sequence(writer.sequence(writer.integer(1)), writer.sequence(writer.null(), b"\x02\x02\x00\x01"))
     outer = Reader(data, base=100, field="outer")
     items = outer.sequence("items")

@@ -1,4 +1,4 @@
-"""DER, element by element, against values worked out from X.690 and what OpenSSL reads."""
+"""The DER writer: each element is compared with a value derived from X.690, and OpenSSL parses the output."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Rules that bound what an unauthenticated document costs, on both backends: strings of names, JSON, constraints that cannot be applied, and what a
-search for a path computes once."""
+"""Limits on the cost of unauthenticated documents, on both backends.
+
+They concern strings in names, JSON, constraints that cannot be applied, and results that a search for a path computes only once.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ UTF8, PRINTABLE, BMP = 0x0C, 0x13, 0x1E
 
 
 def refusal(backend: Backend, document: bytes, *anchors: bytes, limits: Limits | None = None) -> tuple[str, str]:
-    """(Code, location)."""
+    """Return the code and location of the refusal."""
     trusted = anchors or (certificate(AUTHORITY, subject=called("anchor"), issuer=called("anchor"), by=key(99)),)
     setup = Setup(anchors=trusted, intermediates=(), names=(("azure", "metadata.azure.com"),), limits=limits or Limits())
     try:
@@ -46,7 +48,7 @@ def refusal(backend: Backend, document: bytes, *anchors: bytes, limits: Limits |
 
 
 def is_read(backend: Backend, tag: int, octets: bytes) -> bool:
-    """Whether a name with such a string can be read. The document then has no certificate of that issuer."""
+    """Return True if a name with this string can be parsed. The document then contains no certificate of that issuer."""
     return refusal(backend, in_sid(name(element(tag, octets))))[0] == "signer-not-found"
 
 
@@ -75,7 +77,7 @@ def test_error_locates_a_string_that_is_too_long(backend: Backend) -> None:
 
 
 def test_rejects_the_reported_document(shared: Path, backend: Backend) -> None:
-    """Case V1."""
+    """The issuer's name has a string with very many combining characters, which normalization would sort in quadratic time."""
     document = (shared / "cases" / "verifier" / "nfkc.der").read_bytes()
     assert refusal(backend, document)[0] == "bad-der"
 
@@ -106,7 +108,7 @@ def test_names_that_differ_only_in_unicode_form_are_equal(one: str, other: str) 
 
 
 def test_ascii_separators_are_not_blanks() -> None:
-    """str.split would take them for such; the Rust twin does not."""
+    """str.split treats them as blanks, and the Rust backend does not."""
     assert comparable("\u00e9\x1cx") != comparable("\u00e9 x")
     assert comparable("\u00e9\x1f") != comparable("\u00e9")
     assert comparable(" \u00e9\x1c  x ") == comparable("\u00e9\x1c x")
@@ -114,7 +116,7 @@ def test_ascii_separators_are_not_blanks() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_both_backends_consider_the_same_names_equal(one: str, other: str) -> None:
-    """The signer is found by its issuer's name; the texts may be variants of one another."""
+    """The signer is found by its issuer's name, which may be written in another Unicode form."""
     for text, variant in ((one, other), (one, one.upper()), (one, f" {one.casefold()}  ")):
         try:
             issuer, sid = called(text), called(variant)
@@ -124,7 +126,7 @@ def test_both_backends_consider_the_same_names_equal(one: str, other: str) -> No
         assert len({refusal(backends.get(which), document) for which in ("python", "rust")}) == 1
 
 
-# Case V9.
+# PrintableString accepts the additional characters that real authorities use.
 
 
 @pytest.mark.parametrize("character", "*&'()+,-./:=? aZ9")
@@ -137,7 +139,7 @@ def test_printable_string_rejects_other_characters(character: str, backend: Back
     assert not is_read(backend, PRINTABLE, character.encode("latin-1"))
 
 
-# Case V7.
+# Both backends apply the same limits to JSON, at any depth.
 
 
 def wrapped(inner: bytes) -> bytes:
@@ -200,7 +202,7 @@ def test_both_backends_accept_the_same_json(text: str, in_string: bool) -> None:
     assert len(found) == 1, found
 
 
-# Case V10.
+# Name constraints that cannot be applied are refused.
 
 MALFORMED = [
     (1, b"@b.example"),
@@ -268,7 +270,7 @@ WELL_FORMED = [
 
 
 def constrained(kind: int, base: bytes, *, excluded: bool) -> tuple[bytes, bytes]:
-    """(Document, anchor) of a signer below an authority with one constraint."""
+    """Return a document and an anchor. The document's signer is below an authority with one name constraint."""
     subtrees = sequence(implicit(kind, base))
     constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(int(excluded), subtrees)), critical=True)
     root = certificate(AUTHORITY, subject=called("anchor"), issuer=called("anchor"), spki=spki_of(key(99)), by=key(99))
@@ -284,21 +286,21 @@ def constrained(kind: int, base: bytes, *, excluded: bool) -> tuple[bytes, bytes
 def test_rejects_a_constraint_that_can_contain_no_name(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
     document, root = constrained(kind, base, excluded=excluded)
     code, location = refusal(backend, document, root)
-    # A range of addresses that is none is already a fault of the certificate.
+    # The parser already records a malformed address range as a fault of the certificate.
     assert (code, location) == ("bad-extension" if kind == 7 else "name-constraints", "chain[1].nameConstraints")
 
 
 @pytest.mark.parametrize("excluded", [True, False])
 @pytest.mark.parametrize(("kind", "base"), WELL_FORMED)
 def test_applies_well_formed_constraints(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
-    """To a signer without names of these kinds, so that nothing forbids it."""
+    """The signer has no names of these kinds, so the constraints forbid nothing."""
     document, root = constrained(kind, base, excluded=excluded)
     assert refusal(backend, document, root)[0] == "no-name"
 
 
 def test_empty_directory_name_contains_every_name(backend: Backend) -> None:
     document, root = constrained(4, b"", excluded=True)
-    assert refusal(backend, document, root)[0] == "bad-certificate"  # a choice is explicit: a name has to be in it
+    assert refusal(backend, document, root)[0] == "bad-certificate"  # the tag of a CHOICE is explicit, so it must contain a name
     subtrees = sequence(explicit(4, sequence()))
     for number, code in ((0, "no-name"), (1, "name-constraints")):
         constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(number, subtrees)), critical=True)
@@ -312,7 +314,8 @@ def test_empty_directory_name_contains_every_name(backend: Backend) -> None:
 
 
 def test_search_checks_each_certificate_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many paths lead through it: what it says may be long, and a step of the search is nearly free."""
+    """A certificate may be large, and the budget charges little for a step. Therefore it must not be checked again for each path through
+    it."""
     judged: list[int] = []
     malformed = name_constraints.malformed
     monkeypatch.setattr(name_constraints, "malformed", lambda constraints: judged.append(id(constraints)) or malformed(constraints))
@@ -324,10 +327,12 @@ def test_search_checks_each_certificate_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_error_locates_the_issuer_at_its_index(backend: Backend) -> None:
-    shared = certificate(subject=called("b"), issuer=called("c"), spki=spki_of(key(2)), by=key(3))  # no authority
+    shared = certificate(
+        subject=called("b"), issuer=called("c"), spki=spki_of(key(2)), by=key(3)
+    )  # no basic constraints, so it is not an authority
     long = certificate(AUTHORITY, subject=called("a"), issuer=called("b"), spki=spki_of(key(1)), by=key(2))
     for first in (True, False):
-        # Two ways to the same issuer: from the signer itself, or by way of "a".
+        # Two paths lead to the same issuer: directly from the signer, and through "a".
         signer = certificate(issuer=called("b" if first else "a"), by=key(2 if first else 1))
         info = signer_info(called("b" if first else "a"), signature=sign(key(), b"x"))
         bag = (signer, long, shared)
@@ -369,7 +374,7 @@ def test_explain_does_not_compute_with_a_key_that_is_too_large() -> None:
 
 
 def test_lookup_of_a_long_directory_name_takes_linear_time() -> None:
-    """Only beginnings that are as long as a base are looked up; all of them together would be quadratic in the name."""
+    """Only prefixes as long as some base are looked up. The total length of all prefixes would be quadratic in the length of the name."""
     parts = tuple(b"%d" % number for number in range(10_000))
     base, long = (GeneralName("directoryName", b"", Name(b"", key, (), ())) for key in (parts[:1], (b"x", *parts)))
     subtrees = name_constraints.Subtrees([base], exclude=True)

@@ -1,4 +1,4 @@
-"""Token buckets: each backend against a model, and so against the other."""
+"""Token buckets: each backend is compared with a model, and thereby with the other backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECOND = 1_000_000_000
 
 
 class Model:
-    """The same with fractions of a token, and no thought of speed."""
+    """A token bucket with exact fractions and no optimization."""
 
     def __init__(self, rate: int, per_ns: int, burst: int) -> None:
         self.speed, self.burst, self.tokens = Fraction(rate, per_ns), Fraction(burst), Fraction(burst)
@@ -58,14 +58,14 @@ def test_bucket_works_at_the_limits_of_its_time_range(arguments: tuple[int, int,
 
 
 class Generous(Model):
-    """Wrong: the wait that it names is a nanosecond short."""
+    """A wrong bucket, whose wait is one nanosecond too short."""
 
     def take(self, now: int) -> int:
         return max(0, super().take(now) - 1)
 
 
 class Backwards(Model):
-    """Wrong: believes a clock that goes back."""
+    """A wrong bucket, which follows a clock that goes back."""
 
     def take(self, now: int) -> int:
         self.last = min(now, now if self.last is None else self.last)

@@ -1,4 +1,4 @@
-"""The two checkers, side by side: one verdict, one reason, one place for every input, whatever is remembered."""
+"""Comparison of the two checkers: the same verdict, reason and location for every input, with cold and warm caches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imdskit.reasons import Reason
 
 
 def said(verdict: Signed | VerificationError) -> tuple[object, ...]:
-    """All that the seam promises."""
+    """Return the parts of a verdict that the contract defines."""
     if isinstance(verdict, VerificationError):
         return verdict.code, verdict.stage, verdict.location
     return verdict.content, verdict.claims, verdict.label, verdict.name, verdict.chain
@@ -40,7 +40,7 @@ def test_the_checker_runs_in_the_extension(native: Backend) -> None:
 
 
 def test_native_details_are_present_too(native: Backend) -> None:
-    """Details may differ; that there are some, may not."""
+    """The text of details may differ between backends, but both must have one."""
     for case in CASES:
         if case["expected"] == "reject":
             with pytest.raises(VerificationError) as mine:
@@ -53,7 +53,7 @@ def test_native_details_are_present_too(native: Backend) -> None:
 
 
 def plain() -> list[dict[str, Any]]:
-    """Those that are judged under the common setting."""
+    """Return the cases that use the common setting."""
     return [case for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
 
 
@@ -111,7 +111,7 @@ def texts_of(columns: Columns, name: str) -> list[str | None]:
 
 
 def test_columns_take_linear_time_in_rows_and_signers(native: Backend) -> None:
-    """Without a chain each row has a path of its own, as it has among more signers than are cached."""
+    """Without the chain stage, each row has a separate chain, as with more signers than the cache can contain."""
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     checker = native.checker(replace(setup_of({}), check_chain=False))
 
@@ -125,7 +125,7 @@ def test_columns_take_linear_time_in_rows_and_signers(native: Backend) -> None:
         assert len(columns.signers) == 1
         return min(found)
 
-    # Both are so large that memory comes fresh from the system.
+    # Both sizes are so large that the allocator requests new memory from the system.
     assert seconds(80_000) < 8 * seconds(20_000)
 
 
@@ -205,4 +205,4 @@ def test_results_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
 
 PYTHON = backends.get("python").checker(setup_of({}))
 RUST = backends.best().checker(setup_of({}))
-"""Where there is no extension this is Python's too, and the tests that need one say so."""
+"""Without the extension this is the Python checker. The tests that need the extension say so."""

@@ -1,4 +1,4 @@
-"""Path filtering: each backend against a walk over the parsed document, and so against the other."""
+"""Path filtering: each backend is compared with a walk over the parsed document, and thereby with the other backend."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def paths(value: object, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 def walked(value: object, path: tuple[str, ...], form: Form) -> bytes | str:
-    """The answer, found by walking the parsed document: bytes, or the code of the refusal."""
+    """Return the response that a walk over the parsed document finds, or the code of the refusal."""
     for key in path:
         if key not in children(value):
             return "not-found"
@@ -152,7 +152,7 @@ def test_every_node_matches_a_walk_over_the_parsed_document(backend: Backend, va
 
 
 class Flat:
-    """Wrong: its listings do not tell containers from leaves."""
+    """A wrong document, whose listings do not distinguish containers from leaves."""
 
     def __init__(self, right: Document) -> None:
         self.right = right
@@ -162,7 +162,7 @@ class Flat:
 
 
 class Lenient(Flat):
-    """Wrong: gives a leaf as JSON."""
+    """A wrong document, which returns leaves as JSON."""
 
     def select(self, path: tuple[str, ...], form: Form) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""Caches change no verdict: not of other content, not of a byte that differs from the template, and not of other signers and lengths."""
+"""Caches change no verdict: not for other content, not after a change of any byte, and not for other signers and lengths."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def content(nonce: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def messages(authority: Authority) -> list[bytes]:
-    """Of one length, by one signer."""
+    """Return two messages of the same length and signer."""
     return [signed_document.message(authority.signer(), content(nonce)) for nonce in NONCES]
 
 
@@ -54,7 +54,7 @@ def outcome(checker: Checker, message: bytes) -> str:
 
 
 def verdict(backend: Backend, setup: Setup, message: bytes, *before: bytes) -> str:
-    """Of a checker that has accepted others before."""
+    """Return the verdict of a new checker that has first accepted the messages in ``before``."""
     checker = backend.checker(setup)
     for each in before:
         checker.check(each, AT, None)
@@ -82,7 +82,7 @@ def test_every_byte_of_a_cached_message_still_matters(backend: Backend, setup: S
     refused = 0
     for place in places:
         changed = one[:place] + bytes((one[place] ^ 1,)) + one[place + 1 :]
-        warm.check(one, AT, None)  # what was accepted last is what is remembered
+        warm.check(one, AT, None)  # the checker caches the message that it accepted last
         said = [outcome(checker, changed) for checker in (backend.checker(setup), warm)]
         assert said[0] == said[1]
         refused += " at " in said[0]
@@ -103,7 +103,8 @@ def test_base64_matching_a_template_gets_its_own_content(
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
 def test_every_character_of_a_cached_message_still_matters(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
-    """Of base64, with a message that ends in a whole group and in two that are not; white space and the end of the text, too."""
+    """The base64 ends with a complete group or with one of the two kinds of padding. The changes include white space and the end of the
+    text."""
     body = attested.content({"vmId": "machine" + "x" * extra}, "2021-02-01", AT, "1")
     message = signed_document.message(authority.signer(), body)
     text = base64.b64encode(message)
@@ -125,7 +126,7 @@ def test_every_character_of_a_cached_message_still_matters(backend: Backend, set
 
 
 def test_bytes_after_the_signature_still_matter(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
-    """The same length, but the last octets are an attribute that nobody signed, and the signature is shorter."""
+    """The changed message has the same length. Its signature is shorter, and its last bytes are an unsigned attribute."""
     one = messages[0]
     attribute = der.implicit(1, der.sequence(der.oid("1.2.3"), der.set_of(der.null())))
     attribute = bytes((0xA1,)) + attribute[1:]
@@ -140,7 +141,7 @@ def test_bytes_after_the_signature_still_matter(backend: Backend, setup: Setup, 
 
 
 def with_attribute(message: bytes, value: bytes) -> bytes:
-    """The same with an attribute that nobody signed."""
+    """Return the message with an unsigned attribute."""
     info = Reader(message).sequence()
     kind = info.element()
     data = info.enter(0xA0).sequence()
@@ -157,7 +158,7 @@ def with_attribute(message: bytes, value: bytes) -> bytes:
 def test_unsigned_attribute_is_not_taken_from_a_cached_message(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     first, second = (with_attribute(messages[0], value) for value in (b"one", b"two"))
     assert len(first) == len(second)
-    broken = second[:-5] + b"\x05" + second[-4:]  # where the tag of its value was
+    broken = second[:-5] + b"\x05" + second[-4:]  # the position of the tag of its value
     for message in (first, second, broken):
         assert verdict(backend, setup, message, first) == verdict(backend, setup, message)
     assert verdict(backend, setup, second, first).startswith("machine 1 ")
@@ -177,7 +178,7 @@ def test_more_lengths_than_fit_the_cache_change_no_verdict(
 
 @pytest.fixture(scope="module")
 def signers() -> list[Signer]:
-    """Signers of one authority that share a key, for a key takes long to generate."""
+    """Return signers of one authority. They share one key, because generating a key is slow."""
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=29)
     key = authority._key("leaf")
     authority._key = lambda purpose: key  # type: ignore[method-assign]
@@ -206,7 +207,7 @@ def test_verdicts_agree_cold_warm_and_in_batches_for_many_signers(backend: Backe
     for number, signer in enumerate(signers):
         for length in range(5):
             message = signed_document.message(signer, body(number, length))
-            # The content of another document: of the same length, so that the template fits and the signature does not.
+            # The content of another document with the same length matches the template, but not the signature.
             forged = message.replace(body(number, length), body(number + 1, length))
             stranger = message.replace(signer.certificate, signers[number - 1].certificate)
             documents += [message, base64.b64encode(message), attested.envelope(message), base64.b64encode(forged), stranger]
@@ -241,7 +242,7 @@ def test_first_batch_of_a_new_signer_gives_the_verdicts_of_single_checks(
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Processor time, the least of several."""
+    """Return the minimum processor time of several runs."""
     found = []
     for _ in range(7):
         start = process_time()
@@ -251,7 +252,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def test_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
-    """Only the first document is parsed, and only its path is validated."""
+    """Only the first document of the batch is parsed, and only its path is validated."""
     documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 32)
     warm = backend.checker(setup)
     warm.check_many(documents, AT, 1)
@@ -287,7 +288,7 @@ def test_templates_of_one_signer_do_not_evict_those_of_others(monkeypatch: pytes
 
 
 def test_does_not_cache_unsigned_attributes(setup: Setup, signers: list[Signer]) -> None:
-    """Anybody can add unsigned attributes to a genuine message, and could fill the cache with them."""
+    """Anybody can add unsigned attributes to a genuine message and could otherwise fill the cache."""
     cache = TemplateCache()
     message = signed_document.message(signers[0], body(0, 0))
     changed = with_attribute(message, b"anything")

@@ -1,4 +1,4 @@
-"""Documents in one buffer get the verdicts that they get one by one, whatever the buffer is and whoever writes into it meanwhile."""
+"""Documents in one buffer get the same verdicts as single documents, for any type of buffer and even if another thread writes into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RSASSA-PSS in three implementations: Python, the kernels and AWS-LC. One verdict for every signature."""
+"""RSASSA-PSS in three implementations: Python, the AVX-512 kernels and AWS-LC. They must agree on every signature."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def private(request: pytest.FixtureRequest) -> RSAPrivateKey:
 
 
 def raw(private: RSAPrivateKey, block: int) -> bytes:
-    """The signature that gives this number."""
+    """Return the signature that decrypts to this number."""
     numbers = private.private_numbers()
     n = numbers.public_numbers.n
     return pow(block, numbers.d, n).to_bytes((n.bit_length() + 7) // 8, "big")
 
 
 def changed(private: RSAPrivateKey, signature: bytes) -> Iterator[bytes]:
-    """Signatures of other lengths, numbers beyond the modulus, and blocks that differ in one place from the right one."""
+    """Yield signatures of other lengths, numbers beyond the modulus, and blocks that differ from the valid one in one position."""
     numbers = private.public_key().public_numbers()
     size = len(signature)
     yield from (b"", signature[:-1], b"\0" + signature, signature + b"\0", bytes(size), b"\xff" * size)

@@ -1,4 +1,7 @@
-"""The seam itself: that "rust" is the extension, and that absent and broken differ. The twins' own tests show that a wrong backend is caught."""
+"""Choice of the backend: "rust" is the extension, and errors distinguish an absent extension from a broken one.
+
+The tests that compare both backends show that they detect a wrong one.
+"""
 
 from __future__ import annotations
 

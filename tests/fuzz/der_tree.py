@@ -1,8 +1,8 @@
-"""DER as a tree whose nodes can be changed one at a time, each in a way that suits its type.
+"""DER as a tree whose nodes can be changed one at a time, in a way that suits the type of the node.
 
-:mod:`tlv` cuts and repeats whole elements. This module also knows what is inside: it changes a number to a boundary value, an identifier to another
-known one, a string to another type or spelling, and it looks into OCTET STRINGs and BIT STRINGs that contain DER, such as the values of extensions.
-Lengths are always recomputed, so that a change reaches the check it is meant for.
+:mod:`tlv` cuts and repeats whole elements. This module also changes their contents. It replaces a number by a boundary value, an identifier
+by another known one, and a string by another type or spelling. It also looks into OCTET STRINGs and BIT STRINGs that contain DER, such as
+the values of extensions. Lengths are always recomputed, so a change reaches the check that it is meant for.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from imdskit.asn1 import writer as der
 from imdskit.errors import UsageError
 
 MAX_DEPTH = 24
-"""Maximum depth of the tree. Deeper elements stay bytes."""
+"""Maximum depth of the tree. Deeper elements are not decoded."""
 
 
 @dataclass
 class Node:
-    """One element: ``children`` if it has been decoded, ``value`` otherwise. ``prefix`` is the octet of unused bits of a decoded BIT STRING."""
+    """One element. It has ``children`` if it has been decoded, and ``value`` otherwise. ``prefix`` is the unused-bits byte of a decoded BIT
+    STRING."""
 
     tag: int
     value: bytes = b""
@@ -82,7 +83,7 @@ def _node(tag: int, contents: bytes, depth: int) -> Node:
     return Node(tag, contents)
 
 
-# What values are changed to.
+# New values
 
 OIDS = tuple(sorted({value for name, value in vars(oids).items() if name.isupper()}))
 NUMBERS = (
@@ -332,7 +333,8 @@ class _Places:
 
 
 def changed(data: bytes, rng: random.Random, donors: Sequence[bytes] = ()) -> bytes:
-    """Return ``data`` with one element changed, or one bit flipped if it is not DER. Elements may be replaced by parts of the ``donors``."""
+    """Return ``data`` with one element changed, or with one bit flipped if it is not DER. An element may be replaced by a part of one of
+    the ``donors``."""
     root = read(data)
     if root is None or not root.children:
         octets = bytearray(data or b"\x00")

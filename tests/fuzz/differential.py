@@ -1,17 +1,18 @@
-"""Differential run: generated documents, checked by both backends, cold, warm and in batches: ``make fuzz-differential``.
+"""Differential run: both backends check generated documents, with cold and warm caches and in batches (``make fuzz-differential``).
 
     python tests/fuzz/differential.py [--seed N] [--cases N] [--processes N] [--keep DIR]
-    python tests/fuzz/differential.py --seed N --case K          # one case again, with what every checker says
+    python tests/fuzz/differential.py --seed N --case K          # repeat one case and print all verdicts
 
-For every case the following must agree in verdict, reason, stage and location, and for an accepted document in content, claims, label, name and chain:
+For every case, the following must agree in verdict, reason, stage and location. For an accepted document they must also agree in content,
+claims, label, name and chain.
 
-- Python and Rust, each with a new checker (cold);
-- both with a checker that has seen thousands of other documents (warm);
-- ``check_many`` of both, mixed with good documents, on one and on two threads, and its columns;
-- ``explain``, whose first failure must be what ``check`` raised.
+- Python and Rust, each with a new checker (cold)
+- Python and Rust, each with a checker that has seen thousands of other documents (warm)
+- ``check_many`` of both backends, mixed with valid documents, on one and two threads, and its columns
+- ``explain``, whose first failure must be the one that ``check`` raises
 
-Details must be present in both or in neither. An accepted document must also pass the independent rules of :mod:`oracle`. A case that differs is made
-smaller, written to DIR (``build/fuzz/differential``), and fails the run with exit status 1.
+Details must be present in both or in neither. An accepted document must also follow the independent rules of :mod:`oracle`. A case that
+differs is made smaller and written to DIR (``build/fuzz/differential``). The run then fails with exit status 1.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from imdskit.errors import ImdskitError, VerificationError  # noqa: E402
 from imdskit.reasons import Reason  # noqa: E402
 
 BATCH = 48
-"""Number of cases of one world in a batch. The world's good documents are mixed in."""
+"""Number of cases of one world in a batch. The world's valid documents are mixed in."""
 SHARE = 1000
 """Number of cases that a process runs before it reports."""
 MAX_FINDINGS = 50
@@ -54,7 +55,7 @@ Said = tuple[object, ...]
 
 
 def said(attempt: Callable[[], Signed | VerificationError]) -> Said:
-    """Return everything that the contract promises about a verdict. The first item is ``accepted``, a reason code, or :data:`BAD_SETUP`."""
+    """Return everything that the contract defines about a verdict. The first item is ``accepted``, a reason code, or :data:`BAD_SETUP`."""
     try:
         verdict = attempt()
     except VerificationError as error:
@@ -93,11 +94,11 @@ class Difference:
 
 @dataclass
 class Judge:
-    """Runs cases and collects what differs.
+    """Runner of cases, which collects differences.
 
     Attributes:
-        tally: verdicts of all cases, by kind of case and by reason.
-        differences: what was found.
+        tally: number of verdicts by kind of case and by reason.
+        differences: the differences that were found.
     """
 
     generator: Generator
@@ -125,7 +126,7 @@ class Judge:
             self._flush(world)
 
     def compare(self, case: Case) -> tuple[str, Said, Said] | None:
-        """Return the first difference of one case checked alone, or None."""
+        """Return the first difference when the case is checked alone, or None."""
         return self._alone(case)[1]
 
     def _alone(self, case: Case) -> tuple[Said, tuple[str, Said, Said] | None]:
@@ -150,20 +151,20 @@ class Judge:
             return
         pair = self._warm[case.world]
         if case.setup is not None:
-            # This setting has no warm checker yet. A new one checks good documents first, and then the case twice.
+            # There is no warm checker for this setting. A new one checks valid documents first, and then the case twice.
             pair = Pair.of(setup)
             for checker in (pair.python, pair.rust):
                 for document in self.generator.worlds[case.world].good[:2]:
                     said(lambda checker=checker, document=document: checker.check(document, AT, NONCE))
                 said(lambda checker=checker: checker.check(case.document, case.at, case.nonce))
             yield from self._batches(pair, case)
-        if case.setup is not None or case.nonce is not None:  # the others are checked in a batch
+        if case.setup is not None or case.nonce is not None:  # all other cases are checked in a batch
             yield "python, warm", said(lambda: pair.python.check(case.document, case.at, case.nonce))
         yield "rust, warm", said(lambda: pair.rust.check(case.document, case.at, case.nonce))
         yield "explain", self._explained(pair.python, case, cold)
 
     def _batches(self, pair: Pair, case: Case) -> Iterator[tuple[str, Said]]:
-        """Yield verdicts of small batches. ``check_many`` takes no nonce, so cases with one are left out."""
+        """Yield verdicts of small batches. Cases with a nonce are left out, because ``check_many`` accepts none."""
         if case.nonce is None:
             good = self.generator.worlds[case.world].good[0]
             for threads in (1, 2):
@@ -188,7 +189,7 @@ class Judge:
         return said(lambda: self._warm[case.world].python.check(case.document, case.at, None))
 
     def _flush(self, place: int) -> None:
-        """Check the waiting cases of a world in one batch, mixed with good documents."""
+        """Check the waiting cases of a world in one batch, mixed with valid documents."""
         waiting, self._waiting[place] = self._waiting[place], []
         world, pair = self.generator.worlds[place], self._warm[place]
         documents = [case.document for case, _ in waiting]
@@ -244,13 +245,13 @@ class Result:
 
 
 class _Process:
-    """State of a worker process. It lives longer than one share, so that the checkers stay warm."""
+    """State of a worker process. It is kept between shares, so that the checkers stay warm."""
 
     judge: Judge
 
     @classmethod
     def start(cls, seed: int) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles interrupts
         cls.judge = Judge(Generator(seed))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A short differential run in every test run, and what the run itself must be able to do. The long one is ``make fuzz-differential``."""
+"""A short differential run, and tests of the differential run itself. The long run is ``make fuzz-differential``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEED, CASES = 20261130, 2000
 
 @pytest.fixture(scope="module")
 def judge(request: pytest.FixtureRequest) -> Judge:
-    """The short run, finished."""
+    """Return the completed short run."""
     try:
         backends.get("rust")
     except BackendError as error:
@@ -69,7 +69,7 @@ def test_step_of_a_case_can_be_left_out(judge: Judge) -> None:
 
 
 class Liar:
-    """A checker that says of every accepted document that its nonce is wrong, once it has seen three."""
+    """A checker that refuses every accepted document for its nonce after it has seen three documents."""
 
     def __init__(self, setup: Setup) -> None:
         self._honest = backends.get("rust").checker(setup)
@@ -102,7 +102,7 @@ def test_detects_a_batch_that_differs_from_single_checks(judge: Judge) -> None:
     assert {difference.what.partition(",")[0] for difference in suspicious.differences} == {"python", "rust"}
 
 
-# The independent rules.
+# The independent rules
 
 CONTENT = b'{"nonce":"4071882193","timeStamp":{"createdOn":"11/18/26 10:00:00 -0000","expiresOn":"11/18/26 16:00:00 -0000"},"vmId":"a"}'
 CLAIMS = Claims("a", "4071882193", 1_794_996_000, 1_795_017_600, None, None, None, None)

@@ -1,4 +1,4 @@
-"""What work costs."""
+"""Costs in the work budget."""
 
 from __future__ import annotations
 

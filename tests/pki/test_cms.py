@@ -1,4 +1,4 @@
-"""SignedData: messages of another implementation, and messages put together from elements with one of them wrong."""
+"""SignedData: messages of another library, and messages that the tests build from elements, one of which is wrong."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from imdskit.reasons import Reason
 
 CONTENT = b"what was signed"
 START, END = 1_767_225_600, 2_082_758_400
-"""2026 and 2036."""
+"""1 January 2026 and 1 January 2036."""
 NULL = writer.null()
 SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
 SHA1 = writer.sequence(writer.oid(oids.SHA1), NULL)
 SERVICE = SHA256_RSA
-"""A signature's identifier, which the service writes for a digest's."""
+"""The identifier of a signature algorithm. The service uses it in the place of a digest algorithm."""
 
 
 class Signer(Made):
@@ -65,13 +65,13 @@ TIME = attribute(oids.SIGNING_TIME, writer.time(1_800_000_000))
 
 
 def info(signer: Signer, *, sid: bytes | None = None, value: bytes | None = None, **members: bytes) -> bytes:
-    """SignerInfo; signed here, over the content, where no signature is given."""
+    """Return a SignerInfo. If no signature is given, the content is signed here."""
     value = signer.sign(CONTENT, hashes.SHA256()) if value is None else value
     return signer_info(value, sid=signer.sid if sid is None else sid, **members)
 
 
 def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: bytes) -> bytes:
-    """SignerInfo over signed attributes."""
+    """Return a SignerInfo with signed attributes."""
     body = b"".join(sorted(attributes) if order else attributes)
     return info(signer, attributes=writer.element(0xA0, body), value=signer.sign(writer.element(0x31, body), hashes.SHA256()), **members)  # type: ignore[arg-type]  # members of SignerInfo
 

@@ -1,4 +1,4 @@
-"""ECDSA: the examples of RFC 6979, signatures of another implementation, and numbers out of range."""
+"""ECDSA: the examples of RFC 6979, signatures of another library, and numbers out of range."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_accepts_the_examples_of_rfc_6979(key: EcPublicKey, hash_name: str, r: i
     curve = ecdsa.CURVES[key.curve]
     assert ecdsa.is_on_curve(curve, key.x, key.y)
     assert ecdsa.verify(key, hash_name, b"sample", signature(r, s))
-    # (r, -s) is the same signature in other words; every other pair is another one.
+    # (r, -s) is also a valid signature. Every other changed pair is not.
     assert ecdsa.verify(key, hash_name, b"sample", signature(r, curve.n - s))
     for pair in ((s, r), (r + 1, s), (r, s + 1), (curve.n - r, s)):
         assert not ecdsa.verify(key, hash_name, b"sample", signature(*pair))
@@ -142,7 +142,7 @@ def test_rejects_a_signature_that_is_not_der_of_two_numbers(
 
 
 def padded(number: int) -> bytes:
-    """Length and contents of an INTEGER with one octet too many."""
+    """Return length and contents of an INTEGER that is one byte longer than necessary."""
     octets = writer.integer(number)[2:]
     return bytes((len(octets) + 1, 0)) + octets
 
@@ -151,7 +151,7 @@ def padded(number: int) -> bytes:
 def test_multiples_of_the_base_point_match_another_library(curve: ecdsa.Curve) -> None:
     for number in (1, 2, 3, 127, 128, 2**64 - 1, curve.n // 2, curve.n - 1):
         expected = ec.derive_private_key(number, CURVES[curve.name]).public_key().public_numbers()
-        # number * G as 0 * G + number * Q and as number * G + 0 * Q, with Q = G
+        # Compute number * G as 0 * G + number * Q and as number * G + 0 * Q, with Q = G.
         for u1, u2 in ((0, number), (number, 0), (number - 1, 1)):
             x, y, z = ecdsa._sum_of_multiples(curve, u1, u2, (curve.gx, curve.gy))
             assert (x * pow(z, -2, curve.p) % curve.p, y * pow(z, -3, curve.p) % curve.p) == (expected.x, expected.y)
@@ -160,7 +160,7 @@ def test_multiples_of_the_base_point_match_another_library(curve: ecdsa.Curve) -
 @pytest.mark.parametrize("curve", ecdsa.CURVES.values(), ids=ecdsa.CURVES)
 def test_rejects_a_signature_whose_sum_is_the_point_at_infinity(curve: ecdsa.Curve) -> None:
     assert ecdsa._sum_of_multiples(curve, curve.n - 5, 5, (curve.gx, curve.gy))[2] == 0
-    # With Q = G and a digest of e, r = n - e makes u1 G + u2 Q infinity for every s.
+    # With Q = G and a digest e, r = n - e makes u1 G + u2 Q the point at infinity for every s.
     e = int.from_bytes(hashlib.sha256(MESSAGE).digest(), "big")
     assert not ecdsa.verify(EcPublicKey(curve.name, curve.gx, curve.gy), "sha256", MESSAGE, signature(-e % curve.n, 7))
 

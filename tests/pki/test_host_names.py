@@ -1,4 +1,4 @@
-"""Whether a certificate is that of a cloud's service, by its names."""
+"""Comparison of a certificate's names with the domain of a cloud."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ def test_common_name_counts_only_if_allowed_and_without_alternative_name(nameles
 
 
 def test_letters_beyond_ascii_do_not_match_ascii_letters(nameless: Certificate) -> None:
-    """The Kelvin sign in lower case is a k."""
+    """The Kelvin sign becomes a k in lower case."""
     named = nameless._replace(subject=nameless.subject._replace(common_names=("bac\u212a.example.org",)))
     assert matching_name(named, "back.example.org", allow_common_name=True) is None

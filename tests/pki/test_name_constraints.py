@@ -1,4 +1,4 @@
-"""For which names an authority may issue: each kind of name against each kind of base, permitted and excluded."""
+"""Name constraints: each kind of name against each kind of base, permitted and excluded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def directory(*parts: str) -> Name:
 
 
 def general(text: str) -> GeneralName:
-    """``DNS:a.b``, ``mail:a@b``, ``URI:http://a``, ``IP:1.2.3.4`` or ``IP:1.2.3.0/24``, ``DN:a,b``, ``id:x``."""
+    """Return the general name for ``DNS:a.b``, ``mail:a@b``, ``URI:http://a``, ``IP:1.2.3.4``, ``IP:1.2.3.0/24``, ``DN:a,b`` or ``id:x``."""
     kind, _, value = text.partition(":")
     if kind == "IP":
         if "/" in value:

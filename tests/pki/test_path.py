@@ -1,4 +1,4 @@
-"""Paths from a signer to an anchor: what is found, what is refused and why, and what a hostile pool costs."""
+"""Paths from a signer to an anchor: the results of the search, its reasons for refusals, and its cost with hostile certificates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ START = 1_800_000_000
 END = START + 86_400
 AT = START + 3_600
 SIGNATURE = 15
-"""Units of work of one signature on P-256."""
+"""Cost of one P-256 signature in units of work."""
 
 
 SERVER = (SIGNS_DOCUMENTS, certificates.SERVER)
@@ -38,7 +38,7 @@ SERVER = (SIGNS_DOCUMENTS, certificates.SERVER)
 
 @dataclass(frozen=True)
 class Wish:
-    """A certificate to be made. ``signer`` is the label of the key that signs, the issuer's own if None."""
+    """Description of a certificate to create. ``signer`` is the label of the signing key. None means the issuer's own key."""
 
     subject: str
     issuer: str
@@ -59,7 +59,7 @@ class Wish:
         return made.parsed
 
     def having(self, *extensions: Extension) -> Wish:
-        """The same with more extensions, each in place of one of its kind."""
+        """Return a copy with additional extensions. Each replaces an extension of its type."""
         kinds = {type(extension) for extension, _ in extensions}
         kept = tuple(pair for pair in self.extensions if type(pair[0]) not in kinds)
         return replace(self, extensions=(*kept, *extensions))
@@ -240,7 +240,7 @@ def test_reports_one_defect_in_one_certificate(
     wishes[position] = change(wishes[position])
     leaf, issuing, root = (wish.made() for wish in wishes)
     if reason is None and issuing.faults:
-        reason = Reason.BAD_EXTENSION  # a range of addresses that is none is a fault already
+        reason = Reason.BAD_EXTENSION  # the parser already records a malformed address range as a fault
     if reason is None:
         assert len(build(leaf, [root], [issuing])) == 3
         return
@@ -312,7 +312,7 @@ def test_signature_with_wrong_algorithm_parameters_is_not_computed() -> None:
 
 
 def line(length: int) -> tuple[Certificate, list[Certificate], Certificate]:
-    """A path with so many intermediates."""
+    """Return a signer, ``length`` intermediates above it, and their anchor."""
     pool = [Wish(f"ca{i}", f"ca{i + 1}").made() for i in range(length)]
     return replace(LEAF, issuer="ca0").made(), pool, Wish(f"ca{length}", f"ca{length}").made()
 
@@ -376,7 +376,7 @@ def assert_ends_soon(backend: Backend, leaf: Certificate, anchors: Sequence[Cert
         search()
     seconds = time.process_time() - started
     assert (caught.value.reason, caught.value.location) == (Reason.BUDGET_SPENT, "chain")
-    # Measuring coverage takes its own time.
+    # Coverage measurement is too slow for this limit.
     assert seconds < SECONDS[backend.name] or sys.gettrace() is not None
 
 
@@ -386,7 +386,7 @@ def rsa_key(index: int) -> rsa.RSAPrivateKey:
 
 
 def mesh(*extensions: Extension) -> list[Certificate]:
-    """Authorities that have all certified one another."""
+    """Return authorities each of which has certified all the others."""
     return [
         Wish(f"ca{i}", f"ca{j}", (CA, *extensions), private_key=rsa_key(i), issuer_key=rsa_key(j)).made()
         for i in range(9)

@@ -1,4 +1,4 @@
-"""Certificate policies: the graph that is kept decides as the tree of RFC 5280 does, which is written out here, and costs little."""
+"""Certificate policies. The policy graph must give the same results as the tree of RFC 5280, which this module implements, at a low cost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def certificate(
 
 
 def graph_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> bool:
-    """``path`` from the authority below the anchor down to the signer."""
+    """Return True if the policy graph accepts ``path``, which begins with the authority below the anchor and ends with the signer."""
     state = PolicyState(len(path), initial, explicit, inhibit_mapping, inhibit_any)
     for one in path[:-1]:
         if state.process(one, last=False) is not None or state.map(one) is not None:
@@ -71,14 +71,14 @@ class Node:
         return [self] if depth == 0 else [node for child in self.children for node in child.at(depth - 1)]
 
     def prune(self, depth: int) -> None:
-        """Drop what has no descendant at ``depth``."""
+        """Remove the nodes without a descendant at ``depth``."""
         for child in self.children:
             child.prune(depth - 1)
         self.children = [child for child in self.children if child.at(depth - 1)]
 
 
 def map_policy(root: Node, i: int, mapped: str, expected: set[str], allowed: bool) -> None:
-    """6.1.4 (b), for one policy of the issuer's domain."""
+    """Apply 6.1.4 (b) to one policy of the issuer's domain."""
     if allowed:
         nodes = [node for node in root.at(i) if node.valid == mapped]
         for node in nodes:
@@ -92,7 +92,7 @@ def map_policy(root: Node, i: int, mapped: str, expected: set[str], allowed: boo
 
 
 def tree_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> bool:
-    """RFC 5280 sections 6.1.2 to 6.1.5, step by step."""
+    """Return True if the policy tree accepts ``path``. The code follows RFC 5280 sections 6.1.2 to 6.1.5 step by step."""
     n = len(path)
     root: Node | None = Node(ANY_POLICY, {ANY_POLICY})
     explicit_policy, policy_mapping, inhibit = (0 if flag else n + 1 for flag in (explicit, inhibit_mapping, inhibit_any))
@@ -206,7 +206,7 @@ def test_any_policy_must_not_be_mapped() -> None:
 
 
 def test_cost_does_not_grow_with_the_number_of_paths_in_the_policy_tree() -> None:
-    """CVE-2023-0464: every policy mapped to every other doubles the tree at each depth."""
+    """CVE-2023-0464: mapping every policy to every other one doubles the tree at each depth."""
     names = [f"1.{i}" for i in range(30)]
     mesh = certificate(names, [(one, other) for one in names for other in names])
     started = time.process_time()

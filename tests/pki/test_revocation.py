@@ -1,4 +1,4 @@
-"""Revocation lists: whose they are, what they are for, and what a hostile one costs. Lists are made by another library, documents are not needed."""
+"""Revocation lists: issuers, scopes, and the cost of hostile lists. Another library creates the lists. The tests need no documents."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def certificate(
     point: x509.DistributionPoint | None = None,
     points: bytes = b"",
 ) -> Certificate:
-    """Signed with the key called like its issuer; its own is called like itself if ``own`` does not say otherwise."""
+    """Return a certificate that is signed with the key labelled like its issuer.
+
+    Its own key is labelled like its subject, unless ``own`` is given.
+    """
     usages = ("key_cert_sign",) if ca else ("digital_signature",)
     extensions: list[Extension] = [basic(ca), usage(*usages, *(["crl_sign"] if lists else []))]
     if point is not None:
@@ -76,7 +79,7 @@ def revocation_list(
 
 
 def indirect_list(issuer: str, *entries: tuple[str, int]) -> CertificateList:
-    """Of certificates of other issuers: (issuer, serial number) of each."""
+    """Return an indirect list that revokes certificates of other issuers. Each entry is an issuer and a serial number."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(name(issuer)).last_update(moment(AT - 60)).next_update(moment(AT + 60))
     builder = builder.add_extension(x509.CRLNumber(1), False).add_extension(limited(indirect=True), True)
     for other, serial in entries:
@@ -114,7 +117,7 @@ def signer(point: x509.DistributionPoint | None = None) -> Certificate:
 
 
 class Verdict(Protocol):
-    """``good``, or the reason of the refusal and its place."""
+    """Function that returns ``good``, or the reason and location of the refusal."""
 
     def __call__(
         self,
@@ -129,7 +132,7 @@ class Verdict(Protocol):
 
 @pytest.fixture
 def verdict(backend: Backend) -> Verdict:
-    """Of each backend."""
+    """Return the function that computes the verdict of a backend."""
 
     def judged(
         leaf: Certificate,

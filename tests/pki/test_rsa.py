@@ -1,4 +1,4 @@
-"""RSA signatures: good ones of another implementation, and blocks that a lenient verifier takes for good."""
+"""RSA signatures: valid ones of another library, and blocks that a lenient verifier would accept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def public(private: RSAPrivateKey) -> RsaPublicKey:
 
 
 def raw(private: RSAPrivateKey, block: bytes) -> bytes:
-    """The signature out of which this block comes."""
+    """Return the signature that decrypts to ``block``."""
     numbers = private.private_numbers()
     n = numbers.public_numbers.n
     return pow(int.from_bytes(block, "big"), numbers.d, n).to_bytes((n.bit_length() + 7) // 8, "big")
@@ -112,7 +112,7 @@ def test_signature_must_be_below_the_modulus_and_of_its_length(private: RSAPriva
 
 
 def test_rejects_a_signature_plus_the_modulus() -> None:
-    # A modulus with room above it in its octets: the good signature plus the modulus has the right length.
+    # The modulus leaves unused bits in its first byte, so the valid signature plus the modulus still has the right length.
     private = generate_private_key(65537, 1025)
     key = public(private)
     good = int.from_bytes(private.sign(MESSAGE, padding.PKCS1v15(), HASHES["sha256"]), "big")
@@ -171,7 +171,7 @@ def test_accepts_pss_signatures_of_another_library(
 def pss_block(
     *, zeros: bytes | None = None, one: bytes = b"\1", salt: bytes = b"s" * 32, trailer: bytes = b"\xbc", high_bit: bool = False
 ) -> bytes:
-    """EMSA-PSS-ENCODE for a modulus of 2048 bits and SHA-256 (RFC 8017 section 9.1.1), with something else where the arguments say so."""
+    """Return an EMSA-PSS block for a 2048-bit modulus and SHA-256 (RFC 8017 section 9.1.1), with the parts that the arguments replace."""
     h = hashlib.sha256(bytes(8) + hashlib.sha256(MESSAGE).digest() + salt).digest()
     db = (bytes(256 - 32 - 1 - 1 - len(salt)) if zeros is None else zeros) + one + salt
     masked = bytearray(a ^ b for a, b in zip(db, mask("sha256", h, len(db)), strict=True))

@@ -1,4 +1,4 @@
-"""Signatures by algorithm identifier, keys by SubjectPublicKeyInfo: what fits what, and what is accepted."""
+"""Signatures by algorithm identifier and keys by SubjectPublicKeyInfo: which of them match one another, and which the policy accepts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Certificates: what another implementation reads in them is read here too; what breaks the grammar and what breaks a rule are told apart.
+"""Certificates: agreement with another library, and the difference between broken grammar and broken rules.
 
-Most are put together from elements, so that any one of them can be another. Nothing signs those: they are to be read.
+Most certificates are built from elements, so that a test can replace any of them. These are not signed, because the tests only parse them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def names(*general: bytes, critical: bool = False) -> bytes:
 
 
 def module_name(*members: bytes) -> bytes:
-    """otherName of a kind that is looked into (RFC 4108 section 5)."""
+    """Return an otherName of a type that the parser decodes (RFC 4108 section 5)."""
     return names(writer.explicit(0, writer.oid(oids.HARDWARE_MODULE_NAME), writer.explicit(0, writer.sequence(*members))))
 
 
@@ -221,7 +221,7 @@ def test_rejects_a_malformed_certificate_with_its_location(place: str, members: 
     der = certificate(**members) if whole is None else whole
     with pytest.raises(DerError) as refusal:
         parse_certificate(der, offset=1000, field="certificate")
-    # Inside names the place is given as far as it has a name.
+    # Inside a name, the location has no parts below the name itself.
     assert refusal.value.field == (place if place in ("", "certificate") else f"certificate.{place}")
     assert 1000 <= refusal.value.offset <= 1000 + len(der)
 
@@ -340,12 +340,12 @@ def test_name_comparison_depends_on_attributes_and_their_order() -> None:
     a, b = writer.utf8_string("a"), writer.utf8_string("b")
     both = writer.sequence(writer.set_of(attribute(a), attribute(b)))
     assert len({subject(der) for der in (name(a, b), name(b, a), name(a), name(a, a), both)}) == 5
-    # No value can pass for another attribute.
+    # A value cannot be mistaken for another attribute.
     assert subject(name(writer.utf8_string("a,2.5.4.3=b"))) != subject(both)
     other = writer.sequence(writer.set_of(attribute(a, "2.5.4.10")))
     assert subject(other) != subject(name(a))
     assert subject(writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))) == (b"1.2.3:\2\1\1",)
-    # Nor can text pass for a value that is none.
+    # Text cannot be mistaken for a value that is not text.
     texts = [writer.sequence(writer.set_of(attribute(writer.utf8_string(text), "1.2.3"))) for text in (":\2\1\1", "der:\2\1\1", "\2\1\1")]
     number = writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))
     assert subject(number) not in {subject(text) for text in texts}

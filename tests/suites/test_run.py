@@ -1,4 +1,4 @@
-"""The scorer itself, on a suite of our own."""
+"""Tests of the scoring program with a small suite."""
 
 from __future__ import annotations
 
