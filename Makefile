@@ -3,7 +3,7 @@
 #   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
 #   PYTEST_ARGS=...                   more arguments for pytest
 #
-# test, lint, packages, swagger, clients, page, engines and service together are what continuous integration runs (.ci/run).
+# test, lint, packages, swagger, clients, page, docs, engines and service together are what continuous integration runs (.ci/run).
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page docs engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64 changelog trust workflows interpreters debian nightly
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -53,6 +53,7 @@ lint: native
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell *.md changelog.d docs examples packaging python rust tests benches Makefile pyproject.toml
 	@if command -v cargo >/dev/null; then \
 	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings && \
 	  cargo clippy --quiet --locked --workspace -- -D warnings && \
@@ -60,6 +61,7 @@ lint: native
 	  RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --all-features -p imdskit-core -p imdskit-multibuffer; \
 	fi
 	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi
+	@if go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])'; then $(MAKE) --no-print-directory workflows; fi
 
 packages: setup .venv-release/.made-from-the-lock
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
@@ -102,6 +104,13 @@ page: setup
 	npm ci --silent --prefix .venv-page
 	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(CURDIR)/$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
 	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py tests/page/report_in_chromium.py
+
+# The documentation site, in build/site: any warning is an error. Then the tests of its links, anchors and API pages.
+docs:
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.txt
+	.venv-docs/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --jobs auto --conf-dir docs . build/site
+	.venv-docs/bin/python -m pytest --quiet -c /dev/null --rootdir tests/site --confcutdir tests/site -p no:cacheprovider tests/site/in_site.py
 
 # The examples on Spark, Ray, Dask and DuckDB, all on this machine; Spark needs Java 17 or later.
 engines: native
@@ -197,3 +206,28 @@ aarch64:
 	$(PYTHON) -m venv --clear .venv-release
 	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
 	@touch $@
+
+# Moves the fragments of changelog.d to the section of this version in CHANGELOG.md, for a commit; fragments that come later join the section.
+changelog: setup
+	$(BIN)/python packaging/changelog.py
+
+# Fails if the bundled trust lacks an authority, is older than 180 days, or has a certificate that ends within 60 days.
+trust:
+	PYTHONPATH=python $(PYTHON) -m imdskit doctor
+
+# The workflow files, which cannot run outside of GitHub. Needs Go 1.24 or later.
+workflows:
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes=
+
+# The suite without the extension on Python 3.12 to 3.15 and PyPy; INTERPRETERS_ARGS="--only pypy3 -- -x" runs one.
+interpreters:
+	$(PYTHON) tests/systems/interpreters.py $(INTERPRETERS_ARGS)
+
+# The README's install lines and first examples in root file systems of Debian 12 and 13. Needs root, mmdebstrap and a Python index.
+debian: setup
+	PYTHONPATH=tests/systems $(BIN)/python -m pytest -c /dev/null --rootdir tests/systems --confcutdir tests/systems -p no:cacheprovider -n 0 -s \
+	  $(PYTEST_ARGS) tests/systems/in_debian.py
+
+# Every long target that this machine has the programs for, and a table of what ran.
+nightly:
+	.ci/nightly

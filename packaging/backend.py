@@ -19,6 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+if sys.version_info < (3, 11):  # noqa: UP036  # pip runs this before it reads `requires-python`
+    raise SystemExit("imdskit requires Python 3.11 or later, but this is Python %d.%d (%s)." % (*sys.version_info[:2], sys.executable))  # noqa: UP031
+
 import notices
 import sdist
 import toolchain
@@ -51,7 +54,7 @@ def _why_pure(settings: Settings) -> str | None:
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """setuptools is always there; maturin is requested only where the extension will be built."""
+    """Return maturin if the extension will be built. setuptools is always present."""
     return ["maturin>=1.12,<2"] if _why_pure(config_settings) is None else []
 
 
@@ -73,7 +76,7 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
-    """setuptools alone."""
+    """Return nothing: setuptools suffices."""
     return []
 
 
@@ -89,7 +92,7 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """As for a wheel."""
+    """Return the same as for a wheel."""
     return get_requires_for_build_wheel(config_settings)
 
 

@@ -1,4 +1,4 @@
-"""Whether this machine can build the Rust extension.
+"""Checks whether this machine can build the Rust extension.
 
 Every check here runs before the build and is about the machine. Once all pass, a build that fails is a fault of the project, and fails the
 installation.
@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 FETCH_SECONDS = 300
-"""How long the crates may take to arrive."""
+"""Maximum time for downloading the crates."""
 _OTHER_SECONDS = 60
 
 
@@ -90,7 +90,7 @@ def _run(command: list[str], folder: Path, seconds: int = _OTHER_SECONDS) -> sub
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The most telling line of an error output: the last that is not empty, printable and short."""
+    """Return the last non-empty line of an error output, made printable and short."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     text = lines[-1] if lines else f"exit status {done.returncode}"
     return "".join(character for character in text if character.isprintable())[:200]

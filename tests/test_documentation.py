@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -39,12 +40,13 @@ WITH_EXAMPLES = [page for page in PAGES if examples(page)]
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=map(name, WITH_EXAMPLES))
 def test_what_an_example_imports_exists(page: Path) -> None:
+    saved = {found[1] for example in examples(page) if (found := re.match(r"# (\w+)\.py\n", example))}
     for example in examples(page):
         for node in ast.walk(ast.parse(example)):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     import_module(alias.name)
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and node.module not in saved:
                 module = import_module(node.module or "")
                 assert not [alias.name for alias in node.names if not hasattr(module, alias.name)]
 
@@ -53,3 +55,15 @@ def test_what_an_example_imports_exists(page: Path) -> None:
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     targets = {link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link}
     assert not [target for target in targets if target and not (page.parent / target).exists()]
+
+
+def test_links_of_the_readme_are_absolute_because_package_indexes_show_it() -> None:
+    """They lead to the repository that ``pyproject.toml`` names, to files that exist."""
+    repository = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(links) > 30
+    for link in links:
+        found = re.fullmatch(rf"{re.escape(repository)}/(blob|tree)/main/([^#]+)(#.*)?", link)
+        assert found, link
+        path = ROOT / found[2]
+        assert path.is_file() if found[1] == "blob" else path.is_dir(), link

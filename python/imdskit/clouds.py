@@ -28,22 +28,30 @@ class Cloud(NamedTuple):
 
 
 PUBLIC = Cloud("public", "AzurePublicCloud", "metadata.azure.com", ("azurecloud", "azure", "global", "commercial"))
+"""Azure's global cloud."""
+
 US_GOVERNMENT = Cloud(
     "usgovernment",
     "AzureUSGovernmentCloud",
     "metadata.azure.us",
     ("azureusgovernment", "usgov", "us-gov", "us-government", "government", "gov"),
 )
+"""Azure Government in the United States."""
+
 CHINA = Cloud("china", "AzureChinaCloud", "metadata.azure.cn", ("azurechina", "mooncake", "21vianet"))
+"""Azure in China, operated by 21Vianet."""
+
 GERMANY = Cloud("germany", "AzureGermanCloud", "metadata.microsoftazure.de", ("azuregermancloud", "german", "azuregermany"))
+"""Azure Germany, which closed in 2021; its old documents can still be verified."""
 
 CLOUDS: tuple[Cloud, ...] = (PUBLIC, US_GOVERNMENT, CHINA, GERMANY)
+"""All clouds."""
 
 _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud.environment, cloud.domain, *cloud.aliases)}
 
 
 def find(name: str) -> Cloud:
-    """The cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
+    """Return the cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
 
     Raises:
         UsageError: no cloud has that name.
@@ -51,7 +59,7 @@ def find(name: str) -> Cloud:
     try:
         return _BY_NAME[arguments.instance(name, "cloud", str).lower()]
     except KeyError:
-        message = f"There is no cloud called {arguments.shown(name)}."
+        message = f"`cloud` must be the name of a cloud; got {arguments.shown(name)}."
         raise UsageError("bad-argument", message, location="cloud", hint="Known: " + ", ".join(c.name for c in CLOUDS) + ".") from None
 
 

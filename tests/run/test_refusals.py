@@ -73,7 +73,7 @@ CASES = [
     ("maps", errno.ENOENT, None, "/proc is not mounted", "mount -t proc proc /proc"),
     ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS", ""),
     ("start", errno.EAGAIN, {}, "as many processes as it may have", "ulimit -u"),
-    ("hosts", errno.ENOENT, {}, "no file /etc/hosts", "--map-host"),
+    ("hosts", errno.ENOENT, {}, "file /etc/hosts does not exist", "--map-host"),
     ("unshare", errno.EPERM, {}, "No known cause", "as root"),
 ]
 

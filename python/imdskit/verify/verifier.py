@@ -161,7 +161,11 @@ class Verifier(ForkAware):
         """
         arguments.methods(store, "store", "consume")
         if not self.policy.check_times:
-            raise UsageError("bad-argument", "A policy that does not check times cannot go with single use.", location="policy.check_times")
+            raise UsageError(
+                "bad-argument",
+                "A policy that does not check times cannot be used with a store of used documents.",
+                location="policy.check_times",
+            )
         attestation = self.verify(document, nonce=nonce)
         # Verifiers with other policies may share the store, so the policy of this one decides nothing here.
         document_ends = attestation.claims.expires_on
@@ -312,7 +316,7 @@ class Verifier(ForkAware):
         """Check that there are so many times, and that each is in range."""
         if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
             return cast("Sequence[int]", at)
-        raise UsageError("bad-argument", "There is not a time of the years 1970 to 9999 for each document.", location="at")
+        raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
 
     def _second(self, at: object, name: str = "at") -> int:
         if at is None:
@@ -320,7 +324,7 @@ class Verifier(ForkAware):
         elif isinstance(at, datetime):
             if at.utcoffset() is None:
                 hint = "Use datetime(..., tzinfo=timezone.utc)."
-                raise UsageError("bad-argument", f"The time `{name}` has no zone.", location=name, hint=hint)
+                raise UsageError("bad-argument", f"`{name}` must have a time zone.", location=name, hint=hint)
             return (at - _EPOCH) // _SECOND
         if type(at) is int and 0 <= at <= LAST_SECOND:
             return at

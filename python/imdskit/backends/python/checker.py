@@ -230,7 +230,7 @@ class Checker:
     def _nonce(self, case: _Case) -> str | None:
         assert case.claims
         claims_of.check_nonce(case.claims, case.nonce, self._setup)
-        return "no nonce was asked for" if case.nonce is None else None
+        return "no nonce was requested" if case.nonce is None else None
 
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], bool]:
         """Return the path of a signer, and True if the path is new and may be cached.

@@ -131,7 +131,7 @@ def _no_hosts(step: str, number: int, _: Path) -> Cause | None:
     if step != "hosts" or number != errno.ENOENT:
         return None
     return Cause(
-        "There is no file /etc/hosts to put another one in its place.", "Create an empty file /etc/hosts, or leave out --map-host."
+        "The file /etc/hosts does not exist, so it cannot be replaced.", "Create an empty file /etc/hosts, or leave out --map-host."
     )
 
 
