@@ -2,7 +2,7 @@
 
     python grow.py NUMBER [THREADS] [refused]
 
-Prints one JSON object: the growth of resident memory in bytes after the batch (``held``) and at its peak (``peak``), and the processor time
+Prints one JSON object: the growth of resident memory in bytes after the batch (``resident``) and at its peak (``peak``), and the processor time
 in seconds (``seconds``). All documents share the same bytes, and the list of them exists before the measurement, so only the results can
 grow. With ``refused``, every second document is truncated in the middle.
 """
@@ -26,12 +26,12 @@ def main(number: int, threads: int, *, refused: bool) -> dict[str, float]:
     checker = backends.get("rust").checker(setup_of({}))
     documents = [document, document[: len(document) // 2] if refused else document] * (number // 2)
     assert len(checker.check_many(documents[:4096], AT, threads)) == min(number, 4096)
-    held, peak = status("VmRSS"), status("VmHWM")
+    resident, peak = status("VmRSS"), status("VmHWM")
     start = process_time()
     verdicts = checker.check_many(documents, AT, threads)
     seconds = process_time() - start
     assert sum(not hasattr(verdict, "content") for verdict in (verdicts[0], verdicts[number // 2 + 1], verdicts[-1])) == 2 * refused
-    return {"held": status("VmRSS") - held, "peak": status("VmHWM") - peak, "seconds": seconds}
+    return {"resident": status("VmRSS") - resident, "peak": status("VmHWM") - peak, "seconds": seconds}
 
 
 def status(name: str) -> int:

@@ -316,14 +316,14 @@ def test_empty_directory_name_contains_every_name(backend: Backend) -> None:
 def test_search_checks_each_certificate_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate may be large, and the budget charges little for a step. Therefore it must not be checked again for each path through
     it."""
-    judged: list[int] = []
+    checked: list[int] = []
     malformed = name_constraints.malformed
-    monkeypatch.setattr(name_constraints, "malformed", lambda constraints: judged.append(id(constraints)) or malformed(constraints))
+    monkeypatch.setattr(name_constraints, "malformed", lambda constraints: checked.append(id(constraints)) or malformed(constraints))
     constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(1, sequence(implicit(2, b"a")))), critical=True)
     document = tower(0, layers=5, twins=3, padding_of=lambda size: constraints)
     assert refusal(backends.get("python"), document)[0] == "unknown-issuer"
-    assert sorted(set(judged)) == sorted(judged)
-    assert len(judged) == 15
+    assert sorted(set(checked)) == sorted(checked)
+    assert len(checked) == 15
 
 
 def test_error_locates_the_issuer_at_its_index(backend: Backend) -> None:

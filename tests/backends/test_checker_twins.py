@@ -19,18 +19,18 @@ from imdskit.errors import TrustError, VerificationError
 from imdskit.reasons import Reason
 
 
-def said(verdict: Signed | VerificationError) -> tuple[object, ...]:
+def compared(verdict: Signed | VerificationError) -> tuple[object, ...]:
     """Return the parts of a verdict that the contract defines."""
     if isinstance(verdict, VerificationError):
         return verdict.code, verdict.stage, verdict.location
     return verdict.content, verdict.claims, verdict.label, verdict.name, verdict.chain
 
 
-def judged(checker: Checker, document: bytes, at: int, nonce: str | None = None) -> tuple[object, ...]:
+def checked(checker: Checker, document: bytes, at: int, nonce: str | None = None) -> tuple[object, ...]:
     try:
-        return said(checker.check(document, at, nonce))
+        return compared(checker.check(document, at, nonce))
     except VerificationError as error:
-        return said(error)
+        return compared(error)
 
 
 def test_the_checker_runs_in_the_extension(native: Backend) -> None:
@@ -64,9 +64,9 @@ def test_batch_gives_the_verdicts_of_single_checks(native: Backend, threads: int
     for _ in ("cold", "warm"):
         verdicts = checker.check_many(documents, SETTING["at"], threads)
         assert len(verdicts) == len(documents)
-        alone = [judged(backends.get("python").checker(setup_of({})), document, SETTING["at"]) for document in documents[:60]]
-        assert [said(verdict) for verdict in verdicts][:60] == alone
-        assert [said(verdict) for verdict in verdicts] == [judged(checker, document, SETTING["at"]) for document in documents]
+        alone = [checked(backends.get("python").checker(setup_of({})), document, SETTING["at"]) for document in documents[:60]]
+        assert [compared(verdict) for verdict in verdicts][:60] == alone
+        assert [compared(verdict) for verdict in verdicts] == [checked(checker, document, SETTING["at"]) for document in documents]
 
 
 def test_bad_document_does_not_affect_thousands_of_others(native: Backend) -> None:
@@ -74,12 +74,12 @@ def test_bad_document_does_not_affect_thousands_of_others(native: Backend) -> No
     bad = [base64.b64decode(case["document"]) for case in plain() if case["expected"] == "reject"]
     checker = native.checker(setup_of({}))
     documents = [good] * 5000
-    places = {(index * 97 + 13) % 5000: document for index, document in enumerate(bad)}
-    for place, document in places.items():
-        documents[place] = document
+    positions = {(index * 97 + 13) % 5000: document for index, document in enumerate(bad)}
+    for position, document in positions.items():
+        documents[position] = document
     verdicts = checker.check_many(documents, SETTING["at"])
-    refused = {place for place, verdict in enumerate(verdicts) if isinstance(verdict, VerificationError)}
-    assert refused == set(places)
+    refused = {position for position, verdict in enumerate(verdicts) if isinstance(verdict, VerificationError)}
+    assert refused == set(positions)
 
 
 def test_columns_match_the_verdicts(native: Backend) -> None:
@@ -106,7 +106,7 @@ def test_columns_match_the_verdicts(native: Backend) -> None:
 
 def texts_of(columns: Columns, name: str) -> list[str | None]:
     valid, offsets, octets = columns.texts[name]
-    ends = [int.from_bytes(offsets[place : place + 4], "little") for place in range(0, len(offsets), 4)]
+    ends = [int.from_bytes(offsets[position : position + 4], "little") for position in range(0, len(offsets), 4)]
     return [octets[ends[row] : ends[row + 1]].decode() if valid[row // 8] >> row % 8 & 1 else None for row in range(columns.rows)]
 
 
@@ -150,10 +150,10 @@ def test_each_document_may_have_its_own_time(native: Backend) -> None:
 def test_verdicts_are_a_sequence(native: Backend) -> None:
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     verdicts = native.checker(setup_of({})).check_many([good, b"", good], SETTING["at"])
-    assert said(verdicts[-1]) == said(verdicts[0])
-    assert said(verdicts[1])[0] == "empty"
-    assert [said(verdict) for verdict in verdicts[::-2]] == [said(verdicts[2]), said(verdicts[0])]
-    assert [said(verdict) for verdict in verdicts] == [said(verdicts[place]) for place in range(3)]
+    assert compared(verdicts[-1]) == compared(verdicts[0])
+    assert compared(verdicts[1])[0] == "empty"
+    assert [compared(verdict) for verdict in verdicts[::-2]] == [compared(verdicts[2]), compared(verdicts[0])]
+    assert [compared(verdict) for verdict in verdicts] == [compared(verdicts[position]) for position in range(3)]
     with pytest.raises(IndexError):
         verdicts[3]
     with pytest.raises(IndexError):
@@ -178,15 +178,15 @@ documents = st.sampled_from([base64.b64decode(case["document"]) for case in CASE
 
 @given(documents, st.data())
 def test_both_backends_agree_after_any_changed_byte(document: bytes, data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, max(0, len(document) - 1)))
-    changed = document[:place] + data.draw(st.binary(max_size=3)) + document[place + data.draw(st.integers(0, 3)) :]
+    position = data.draw(st.integers(0, max(0, len(document) - 1)))
+    changed = document[:position] + data.draw(st.binary(max_size=3)) + document[position + data.draw(st.integers(0, 3)) :]
     at = SETTING["at"] + data.draw(st.sampled_from([0, -10_000_000, 30_000, 100_000_000]))
-    assert judged(RUST, changed, at) == judged(PYTHON, changed, at)
+    assert checked(RUST, changed, at) == checked(PYTHON, changed, at)
 
 
 @given(st.binary(max_size=200), st.text(max_size=8) | st.none())
 def test_both_backends_agree_on_any_bytes(document: bytes, nonce: str | None) -> None:
-    assert judged(RUST, document, SETTING["at"], nonce) == judged(PYTHON, document, SETTING["at"], nonce)
+    assert checked(RUST, document, SETTING["at"], nonce) == checked(PYTHON, document, SETTING["at"], nonce)
 
 
 @pytest.fixture
@@ -199,8 +199,8 @@ def test_results_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
     assert no_kernels.cpu_path == "aws-lc"
     for case in CASES:
         document, at, nonce = base64.b64decode(case["document"]), case.get("at", SETTING["at"]), case.get("nonce")
-        expected = judged(backends.get("python").checker(setup_of(case)), document, at, nonce)
-        assert judged(no_kernels.checker(setup_of(case)), document, at, nonce) == expected, case["id"]
+        expected = checked(backends.get("python").checker(setup_of(case)), document, at, nonce)
+        assert checked(no_kernels.checker(setup_of(case)), document, at, nonce) == expected, case["id"]
 
 
 PYTHON = backends.get("python").checker(setup_of({}))

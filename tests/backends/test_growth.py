@@ -44,7 +44,7 @@ def grown(number: int, threads: int, kind: str) -> dict[str, float]:
 def test_row_takes_at_most_200_bytes_at_any_size(threads: int, kind: str) -> None:
     """In the batches with refusals, half of the documents are refused."""
     small, large = (grown(number, threads, kind) for number in (SMALL, LARGE))
-    for measure in ("held", "peak"):
+    for measure in ("resident", "peak"):
         assert small[measure] <= 200 * SMALL, measure
         assert (large[measure] - small[measure]) / (LARGE - SMALL) <= 200, measure
 

@@ -36,17 +36,17 @@ from malformed import name
 
 QUARTER, WHOLE = FULL // 4, FULL - 256
 
-MOST_GROWTH = 8
+MAX_GROWTH = 8
 """Maximum growth of the time for four times the size. Linear growth is 4."""
 
-NEGLIGIBLE = {"python": 4.0, "rust": 0.5}
+NEGLIGIBLE_MILLISECONDS = {"python": 4.0, "rust": 0.5}
 """Times in milliseconds below which growth is not checked. A quadratic cost that is this small at the maximum size does no harm."""
 
-MOST = {"python": 90.0, "rust": 30.0}
+MAX_MILLISECONDS = {"python": 90.0, "rust": 30.0}
 """Maximum time in milliseconds for a document of the maximum size, about three times that of the slowest shape. A quadratic cost takes much
 longer."""
 
-MOST_OCTETS = 60
+MAX_BYTES_PER_BYTE = 60
 """Maximum number of bytes of memory during a check, for each byte of the document."""
 
 ALL = {**SHAPES, **TRUSTED}
@@ -85,16 +85,16 @@ def assert_linear(work: Callable[[bytes], object], label: str, kind: str, *, mos
     # A busy machine can spoil one measurement, but hardly three in a row.
     for _ in range(3):
         cost, growth = spent(partial(work, large), 3, least=True), 0.0
-        if cost > NEGLIGIBLE[kind] and linear:
+        if cost > NEGLIGIBLE_MILLISECONDS[kind] and linear:
             growth = cost / spent(partial(work, small), 5, least=True) * len(small) / len(large) * 4
-        if cost <= most and growth <= MOST_GROWTH:
+        if cost <= most and growth <= MAX_GROWTH:
             return
     pytest.fail(f"{cost:.1f} ms, {growth:.1f} times as long for four times the size")
 
 
 @pytest.mark.parametrize("label", ALL)
 def test_check_takes_linear_time(label: str, backend: Backend, checker: Checker) -> None:
-    assert_linear(partial(code, checker), label, backend.name, most=MOST[backend.name] * (5 if label in TRUSTED else 1))
+    assert_linear(partial(code, checker), label, backend.name, most=MAX_MILLISECONDS[backend.name] * (5 if label in TRUSTED else 1))
 
 
 @pytest.mark.parametrize("label", ALL)
@@ -106,7 +106,7 @@ def test_explain_and_inspection_take_linear_time(label: str) -> None:
         decode_oid.cache_clear()
         return json.dumps(inspect_document(verifier, document))
 
-    assert_linear(inspect, label, "python", most=3 * MOST["python"] * (5 if label in TRUSTED else 1))
+    assert_linear(inspect, label, "python", most=3 * MAX_MILLISECONDS["python"] * (5 if label in TRUSTED else 1))
 
 
 @pytest.mark.parametrize("label", SHAPES)
@@ -128,11 +128,11 @@ def test_check_takes_linear_memory(label: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         decode_oid.cache_clear()
         gc.collect()
-        held = tracemalloc.get_traced_memory()[0]
+        kept = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert peak <= MOST_OCTETS * FULL
-    assert held <= 2 * FULL
+    assert peak <= MAX_BYTES_PER_BYTE * FULL
+    assert kept <= 2 * FULL
 
 
 def test_documents_of_strangers_do_not_leak_memory(backend: Backend, checker: Checker) -> None:

@@ -78,15 +78,15 @@ def test_every_byte_of_a_cached_message_still_matters(backend: Backend, setup: S
     one = messages[0]
     warm = backend.checker(setup)
     start = one.index(content(NONCES[0]))
-    places = (*range(start), *range(start + len(content(NONCES[0])), len(one) - 256))
+    positions = (*range(start), *range(start + len(content(NONCES[0])), len(one) - 256))
     refused = 0
-    for place in places:
-        changed = one[:place] + bytes((one[place] ^ 1,)) + one[place + 1 :]
+    for position in positions:
+        changed = one[:position] + bytes((one[position] ^ 1,)) + one[position + 1 :]
         warm.check(one, AT, None)  # the checker caches the message that it accepted last
-        said = [outcome(checker, changed) for checker in (backend.checker(setup), warm)]
-        assert said[0] == said[1]
-        refused += " at " in said[0]
-    assert refused > 0.99 * len(places)
+        compared = [outcome(checker, changed) for checker in (backend.checker(setup), warm)]
+        assert compared[0] == compared[1]
+        refused += " at " in compared[0]
+    assert refused > 0.99 * len(positions)
 
 
 @pytest.mark.parametrize("form", [base64.b64encode, attested.envelope], ids=["base64", "JSON"])
@@ -109,19 +109,19 @@ def test_every_character_of_a_cached_message_still_matters(backend: Backend, set
     message = signed_document.message(authority.signer(), body)
     text = base64.b64encode(message)
     start = message.index(body)
-    edges = {place * 4 // 3 for place in (0, start, start + len(body), len(message) - 256, len(message))}
-    places = {place + near for place in edges for near in range(-9, 10)} | set(range(0, len(text), 41))
+    edges = {position * 4 // 3 for position in (0, start, start + len(body), len(message) - 256, len(message))}
+    positions = {position + near for position in edges for near in range(-9, 10)} | set(range(0, len(text), 41))
     changed = [text[:-1], text[:-4], text + b"=", text + b"====", text + text[:4], text + b"\n", text + b"AAAA"]
-    for place in sorted(places & set(range(len(text)))):
-        before, here, after = text[:place], text[place : place + 1], text[place + 1 :]
+    for position in sorted(positions & set(range(len(text)))):
+        before, here, after = text[:position], text[position : position + 1], text[position + 1 :]
         changed += [before + each + after for each in (b"A", b"B", b"=", b" ", b"-", b"\x00", here + b"\n", b"") if each != here]
     warm = backend.checker(setup)
     refused = 0
     for each in changed:
         warm.check(text, AT, None)
-        said = [outcome(checker, each) for checker in (backend.checker(setup), warm)]
-        assert said[0] == said[1]
-        refused += " at " in said[0]
+        compared = [outcome(checker, each) for checker in (backend.checker(setup), warm)]
+        assert compared[0] == compared[1]
+        refused += " at " in compared[0]
     assert refused > 0.8 * len(changed)
 
 
@@ -130,11 +130,11 @@ def test_bytes_after_the_signature_still_matter(backend: Backend, setup: Setup, 
     one = messages[0]
     attribute = der.implicit(1, der.sequence(der.oid("1.2.3"), der.set_of(der.null())))
     attribute = bytes((0xA1,)) + attribute[1:]
-    place = len(one) - 256 - 4
-    assert one[place : place + 4] == b"\x04\x82\x01\x00"
+    position = len(one) - 256 - 4
+    assert one[position : position + 4] == b"\x04\x82\x01\x00"
     size = 256 - len(attribute)
     short = der.octet_string(one[-256 : -256 + size])
-    changed = one[:place] + short + attribute
+    changed = one[:position] + short + attribute
     changed += bytes(len(one) - len(changed))
     assert verdict(backend, setup, changed, one) == verdict(backend, setup, changed)
     assert verdict(backend, setup, changed).split()[0] in ("bad-der", "bad-signature")
@@ -189,17 +189,17 @@ def body(number: int, length: int) -> bytes:
     return attested.content({"vmId": f"{number:04}" + "x" * length}, "2021-02-01", AT, "1")
 
 
-def said(verdict: object) -> str:
+def compared(verdict: object) -> str:
     if isinstance(verdict, VerificationError):
         return f"{verdict.code} at {verdict.location}"
     return repr((verdict.content, verdict.claims, verdict.name, verdict.chain))  # type: ignore[attr-defined]
 
 
-def judged(checker: Checker, document: bytes) -> str:
+def checked(checker: Checker, document: bytes) -> str:
     try:
-        return said(checker.check(document, AT, None))
+        return compared(checker.check(document, AT, None))
     except VerificationError as error:
-        return said(error)
+        return compared(error)
 
 
 def test_verdicts_agree_cold_warm_and_in_batches_for_many_signers(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
@@ -211,33 +211,33 @@ def test_verdicts_agree_cold_warm_and_in_batches_for_many_signers(backend: Backe
             forged = message.replace(body(number, length), body(number + 1, length))
             stranger = message.replace(signer.certificate, signers[number - 1].certificate)
             documents += [message, base64.b64encode(message), attested.envelope(message), base64.b64encode(forged), stranger]
-    cold = [judged(backend.checker(setup), document) for document in documents]
+    cold = [checked(backend.checker(setup), document) for document in documents]
     accepted = sum(" at " not in each for each in cold)
     assert accepted == 3 * len(documents) // 5
     order = list(range(len(documents)))
     warm = backend.checker(setup)
     for seed in range(3):
         random.Random(seed).shuffle(order)
-        assert [judged(warm, documents[place]) for place in order] == [cold[place] for place in order]
+        assert [checked(warm, documents[position]) for position in order] == [cold[position] for position in order]
         for checker in (backend.checker(setup), warm):
             for threads in (1, 2):
-                verdicts = checker.check_many([documents[place] for place in order], AT, threads)
-                assert [said(verdict) for verdict in verdicts] == [cold[place] for place in order]
+                verdicts = checker.check_many([documents[position] for position in order], AT, threads)
+                assert [compared(verdict) for verdict in verdicts] == [cold[position] for position in order]
 
 
-@pytest.mark.parametrize("place", [0, 1, 64, 127])
+@pytest.mark.parametrize("position", [0, 1, 64, 127])
 @pytest.mark.parametrize("times", [AT, AT + 90 * 86400], ids=["accepted", "expired"])
 def test_first_batch_of_a_new_signer_gives_the_verdicts_of_single_checks(
-    backend: Backend, setup: Setup, signers: list[Signer], place: int, times: int
+    backend: Backend, setup: Setup, signers: list[Signer], position: int, times: int
 ) -> None:
     message = base64.b64encode(signed_document.message(signers[0], body(0, 0)))
     forged = base64.b64encode(base64.b64decode(message).replace(body(0, 0), body(1, 0)))
     documents = [message] * 128
-    documents[place] = forged
+    documents[position] = forged
     verdicts = backend.checker(setup).check_many(documents, times, 1)
     codes = [verdict.code if isinstance(verdict, VerificationError) else "" for verdict in verdicts]
     expected = ["" if times == AT else "document-expired"] * 128
-    expected[place] = "bad-signature"
+    expected[position] = "bad-signature"
     assert codes == expected
 
 

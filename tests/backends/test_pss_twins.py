@@ -70,7 +70,7 @@ def test_both_backends_agree_on_any_pss_hash_and_salt(private: RSAPrivateKey, ve
     key = RsaPublicKey(numbers.n, numbers.e)
     spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     room = (numbers.n.bit_length() + 6) // 8 - 2
-    judged = [0, 0]
+    counts = [0, 0]
     for name, algorithm in HASHES.items():
         own = hashlib.new(name).digest_size
         for mask in {name, "sha256"}:
@@ -80,13 +80,13 @@ def test_both_backends_agree_on_any_pss_hash_and_salt(private: RSAPrivateKey, ve
                 signature = private.sign(MESSAGE, padding.PSS(padding.MGF1(HASHES[mask]), salt), algorithm)
                 bent = changed(private, signature) if salt == own and name == "sha256" else ()
                 for each in (signature, *bent):
-                    for said in {salt, own}:
-                        expected = rsa.verify_pss(key, name, mask, said, MESSAGE, each)
-                        assert verify("rsa-pss", name, spki, MESSAGE, each, (mask, said)) == expected, (name, mask, salt, said)
-                        judged[expected] += 1
+                    for claimed in {salt, own}:
+                        expected = rsa.verify_pss(key, name, mask, claimed, MESSAGE, each)
+                        assert verify("rsa-pss", name, spki, MESSAGE, each, (mask, claimed)) == expected, (name, mask, salt, claimed)
+                        counts[expected] += 1
                 assert not verify("rsa-pss", name, spki, MESSAGE + b"!", signature, (mask, salt))
                 assert not verify("rsa-pss", name, spki, MESSAGE, signature, (mask, room - own + 1))
-    assert min(judged) > 20
+    assert min(counts) > 20
 
 
 def test_pss_takes_about_as_long_as_pkcs1(verify: Callable[..., bool]) -> None:

@@ -95,12 +95,12 @@ class Generator:
         are current."""
         steps = Steps(self.seed, number, skip)
         rng = steps.rng
-        place = rng.randrange(len(self.worlds))
+        index = rng.randrange(len(self.worlds))
         kind = rng.choices(KINDS, WEIGHTS)[0]
         at = now if rng.random() < 0.9 else self._time(rng)
-        document, setup = kind(self, steps, self.worlds[place], at)
+        document, setup = kind(self, steps, self.worlds[index], at)
         nonce = rng.choice((None, None, None, NONCE, NONCE, NONCE, NONCE, NONCE, rng.choice(("", NONCE + "0", "\ud800", "é"))))
-        return Case(number, kind.__name__.strip("_"), place, setup, document, at, nonce, steps.count)
+        return Case(number, kind.__name__.strip("_"), index, setup, document, at, nonce, steps.count)
 
     def _time(self, rng: random.Random) -> int:
         return rng.choice(
@@ -195,10 +195,10 @@ class Generator:
         subject, key = above.subject, above.key
         depth = rng.choice((1, 1, 2))
         faulty = rng.randrange(depth)
-        for place, own in enumerate(rng.sample([one for one in RSA_KEYS if one != above.key] + ["p256-2"], depth)):
-            strange = rng.choice((0.05, 0.15, 0.4)) if place == faulty else 0.0
-            cert = self.maker.authority(name(f"New CA {place}"), own, subject, key, rng, strange)
-            changes = place == faulty and rng.random() < 0.35
+        for index, own in enumerate(rng.sample([one for one in RSA_KEYS if one != above.key] + ["p256-2"], depth)):
+            strange = rng.choice((0.05, 0.15, 0.4)) if index == faulty else 0.0
+            cert = self.maker.authority(name(f"New CA {index}"), own, subject, key, rng, strange)
+            changes = index == faulty and rng.random() < 0.35
             encoded = self.maker.certificate(cert, steps.tree if changes else _same)
             found = names_in(encoded)
             subject, key = found[2] if found else cert.subject, own

@@ -169,7 +169,7 @@ def entry(rng: random.Random, serial: bytes, issuers: Sequence[bytes]) -> bytes:
 
 def issuing_distribution_point(rng: random.Random) -> bytes:
     members = [grammar.distribution_point_name(rng)] if rng.random() < 0.5 else []
-    members += [der.implicit(place, b"\xff") for place in (1, 2) if rng.random() < 0.12]
+    members += [der.implicit(index, b"\xff") for index in (1, 2) if rng.random() < 0.12]
     if rng.random() < 0.2:
         members.append(der.implicit(3, der.named_bits(*rng.sample(range(9), rng.choice((1, 3, 6))))[2:]))
     if rng.random() < 0.4:
@@ -223,8 +223,8 @@ def plain_chain(maker: Maker, rng: random.Random, keys: Sequence[str] = RSA_KEYS
     certs = [maker.authority(root_name, chosen[0], root_name, chosen[0], rng, 0.0)]
     # A root has no extended key usage and names no issuer.
     certs[0] = replace(certs[0], extensions=tuple(e for e in certs[0].extensions if der.oid(oids.EXTENDED_KEY_USAGE) not in e))
-    for place, key in enumerate(chosen[1:-1]):
-        certs.append(maker.authority(name(f"Fuzz Issuing CA {place}"), key, certs[-1].subject, certs[-1].key, rng, strange))
+    for index, key in enumerate(chosen[1:-1]):
+        certs.append(maker.authority(name(f"Fuzz Issuing CA {index}"), key, certs[-1].subject, certs[-1].key, rng, strange))
     certs.append(maker.leaf(chosen[-1], certs[-1].subject, certs[-1].key, rng, strange))
     return Chain(tuple(reversed(certs)))
 
@@ -232,7 +232,7 @@ def plain_chain(maker: Maker, rng: random.Random, keys: Sequence[str] = RSA_KEYS
 def tangled(maker: Maker, rng: random.Random, anchor: Cert, strange: float) -> tuple[Cert, list[Cert]]:
     """Return a leaf and cross-certified authorities with loops, duplicates, dead ends and renewals. There may be a path to the anchor."""
     keys = list(RSA_KEYS[:4]) if rng.random() < 0.8 else [*RSA_KEYS[:2], "p256-0", "p256-1"]
-    nodes = [(name(f"Tangled CA {place}"), key) for place, key in enumerate(keys[: rng.choice((2, 3, 4))])]
+    nodes = [(name(f"Tangled CA {index}"), key) for index, key in enumerate(keys[: rng.choice((2, 3, 4))])]
     roots = [(anchor.subject, anchor.key)]
     authorities = []
     for _ in range(rng.choice((2, 3, 4, 6, 8, 12))):

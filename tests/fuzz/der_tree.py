@@ -266,56 +266,56 @@ _BY_TAG: dict[int, Callable[[Node, random.Random], None]] = {
 }  # fmt: skip
 
 
-def _change_value(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _change_value(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     del donors
     assert parent.children is not None
-    node = parent.children[place]
+    node = parent.children[position]
     if node.children is not None:
         node.tag = rng.choice(TAGS)
     else:
         _BY_TAG.get(node.tag, _opaque)(node, rng)
 
 
-def _drop(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _drop(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    del parent.children[place]
+    del parent.children[position]
 
 
-def _repeat(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _repeat(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place:place] = [parent.children[place]] * rng.choice((1, 1, 1, 2, 16))
+    parent.children[position:position] = [parent.children[position]] * rng.choice((1, 1, 1, 2, 16))
 
 
-def _exchange(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _exchange(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
     other = rng.randrange(len(parent.children))
-    parent.children[place], parent.children[other] = parent.children[other], parent.children[place]
+    parent.children[position], parent.children[other] = parent.children[other], parent.children[position]
 
 
-def _graft(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _graft(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place] = rng.choice(donors)
+    parent.children[position] = rng.choice(donors)
 
 
-def _insert(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _insert(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children.insert(place + rng.randrange(2), rng.choice((*donors, Node(0x05), Node(0x30, children=[]), Node(0x02, b"\x01"))))
+    parent.children.insert(position + rng.randrange(2), rng.choice((*donors, Node(0x05), Node(0x30, children=[]), Node(0x02, b"\x01"))))
 
 
-def _wrap(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _wrap(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place] = Node(rng.choice((0x30, 0x31, 0xA0, 0xA1, 0x04)), children=[parent.children[place]])
+    parent.children[position] = Node(rng.choice((0x30, 0x31, 0xA0, 0xA1, 0x04)), children=[parent.children[position]])
 
 
-def _retag(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _retag(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    node = parent.children[place]
+    node = parent.children[position]
     node.tag = rng.choice((rng.choice(TAGS), node.tag ^ 0x20, node.tag ^ 0x80))
 
 
-def _empty(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _empty(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place] = Node(parent.children[place].tag)
+    parent.children[position] = Node(parent.children[position].tag)
 
 
 CHANGES = (_change_value,) * 12 + (_drop, _drop, _repeat, _exchange, _graft, _insert, _wrap, _retag, _empty)
@@ -323,12 +323,12 @@ CHANGES = (_change_value,) * 12 + (_drop, _drop, _repeat, _exchange, _graft, _in
 
 
 @dataclass
-class _Places:
+class _Positions:
     found: list[tuple[Node, int]] = field(default_factory=list)
 
     def collect(self, node: Node) -> None:
-        for place, child in enumerate(node.children or ()):
-            self.found.append((node, place))
+        for position, child in enumerate(node.children or ()):
+            self.found.append((node, position))
             self.collect(child)
 
 
@@ -340,13 +340,13 @@ def changed(data: bytes, rng: random.Random, donors: Sequence[bytes] = ()) -> by
         octets = bytearray(data or b"\x00")
         octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
         return bytes(octets)
-    places = _Places()
-    places.collect(root)
-    parent, place = rng.choice(places.found)
+    positions = _Positions()
+    positions.collect(root)
+    parent, position = rng.choice(positions.found)
     change = rng.choice(CHANGES)
     graft = read(rng.choice(donors)) if donors and change in (_graft, _insert) else None
     try:
-        change(parent, place, rng, [deepcopy(rng.choice(list((graft or root).walk())))])
+        change(parent, position, rng, [deepcopy(rng.choice(list((graft or root).walk())))])
     except UsageError:
         return data
     return root.encode()

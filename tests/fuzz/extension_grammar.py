@@ -126,7 +126,7 @@ def policy_mappings(rng: random.Random) -> bytes:
 
 
 def policy_constraints(rng: random.Random) -> bytes:
-    members = [der.implicit(place, bytes((rng.choice((0, 0, 1, 2, 127)),))) for place in range(2) if rng.random() < 0.6]
+    members = [der.implicit(index, bytes((rng.choice((0, 0, 1, 2, 127)),))) for index in range(2) if rng.random() < 0.6]
     return x509.extension("2.5.29.36", der.sequence(*members), critical=rng.random() < 0.8)
 
 

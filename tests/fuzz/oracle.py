@@ -24,7 +24,7 @@ _NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 
 
 def fault(document: bytes, accepted: Sequence[object], setup: Setup, at: int, nonce: str | None) -> str | None:
-    """Return why an accepted document should have been refused, or None. ``accepted`` comes from :func:`differential.said`."""
+    """Return why an accepted document should have been refused, or None. ``accepted`` comes from :func:`differential.observed`."""
     _, content, claims, _, name, chain = accepted
     assert isinstance(content, bytes)
     assert isinstance(chain, tuple)

@@ -22,7 +22,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SLOW_SECONDS = 5
-MAX_OCTETS = 70_000
+MAX_BYTES = 70_000
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ def _run_all(parser: argparse.ArgumentParser, options: argparse.Namespace) -> in
         for seed in table[name].seeds():
             (corpus / sha256(seed).hexdigest()[:16]).write_bytes(seed)
         flags = [
-            f"-max_total_time={options.seconds}", f"-max_len={MAX_OCTETS}", f"-timeout={SLOW_SECONDS}", "-rss_limit_mb=4096",
+            f"-max_total_time={options.seconds}", f"-max_len={MAX_BYTES}", f"-timeout={SLOW_SECONDS}", "-rss_limit_mb=4096",
             f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1", "-verbosity=1", str(corpus),
         ]  # fmt: skip
         ended = subprocess.run(

@@ -44,7 +44,7 @@ from imdskit.pki.x509 import host_names, parser
 from imdskit.protocol import requests
 from imdskit.verify import pem
 from imdskit.verify.aia import LOCATIONS, locations, transport
-from imdskit.verify.aia import Target as Asked
+from imdskit.verify.aia import Target as FetchTarget
 from imdskit.verify.bundles import bundle
 from imdskit.verify.nonces import NonceIssuer
 
@@ -85,14 +85,14 @@ def agreed(what: str, attempts: Sequence[Callable[[], object]]) -> object:
 
     Errors must agree in type, code, location and stage. Raise :class:`Disagreement` if the attempts differ.
     """
-    said: list[tuple[object, ImdskitError | None]] = []
+    results: list[tuple[object, ImdskitError | None]] = []
     for attempt in attempts:
         try:
-            said.append((attempt(), None))
+            results.append((attempt(), None))
         except ImdskitError as error:
-            said.append(((type(error), error.code, error.location, getattr(error, "stage", None)), error))
-    first = said[0]
-    for other in said[1:]:
+            results.append(((type(error), error.code, error.location, getattr(error, "stage", None)), error))
+    first = results[0]
+    for other in results[1:]:
         if other[0] != first[0]:
             raise Disagreement(f"{what}: {first[0]!r} and {other[0]!r}")
     if first[1] is not None:
@@ -191,8 +191,8 @@ def check(data: bytes) -> object:
 
 def trust(data: bytes) -> object:
     """Use the bytes as an anchor and as an intermediate."""
-    at_place = [{"anchors": (data,)}, {"intermediates": (data,)}]
-    attempts = [[lambda b=b, place=place: bool(b.checker(setup_of({}, **place))) for b in both()] for place in at_place]
+    changes = [{"anchors": (data,)}, {"intermediates": (data,)}]
+    attempts = [[lambda b=b, change=change: bool(b.checker(setup_of({}, **change))) for b in both()] for change in changes]
     return [agreed("trust", both_of_them) for both_of_them in attempts]
 
 
@@ -225,9 +225,12 @@ def document(data: bytes) -> object:
     agreed("document", [lambda b=b: made_one(b) for b in both()])
     for path in _paths(strict_json.loads(data, 100_000)):
         for form in ("json", "text"):
-            for asked in (path, (*path, "absent")):
+            for requested in (path, (*path, "absent")):
                 try:
-                    agreed(f"select {asked!r} {form}", [lambda one=one, form=form, asked=asked: one.select(asked, form) for one in made])
+                    agreed(
+                        f"select {requested!r} {form}",
+                        [lambda one=one, form=form, requested=requested: one.select(requested, form) for one in made],
+                    )
                 except SelectionError:
                     continue
     return None
@@ -345,7 +348,7 @@ def issuer_response(data: bytes) -> object:
     clock = ManualClock(1_795_000_000)
     limit = 4096
     incoming = transport._Incoming(_Socket(data), limit + transport.HEAD_BYTES, clock, clock.monotonic_ns() + 1)  # type: ignore[arg-type] # _Socket has only a part of the interface
-    answer = transport._answer(incoming, Asked("authority.example", 80, "/a"), limit)
+    answer = transport._answer(incoming, FetchTarget("authority.example", 80, "/a"), limit)
     assert len(answer.body) <= limit
     return answer
 

@@ -97,7 +97,7 @@ def test_detects_a_checker_that_is_wrong_only_when_warm(judge: Judge) -> None:
 def test_detects_a_batch_that_differs_from_single_checks(judge: Judge) -> None:
     suspicious = Judge(judge.generator)
     case = next(case for case in map(judge.generator.case, range(CASES)) if case.setup is None and case.nonce is None)
-    suspicious._waiting[case.world].append((case, ("never said",)))
+    suspicious._waiting[case.world].append((case, ("never observed",)))
     suspicious.finish()
     assert {difference.what.partition(",")[0] for difference in suspicious.differences} == {"python", "rust"}
 

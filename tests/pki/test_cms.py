@@ -129,16 +129,16 @@ def test_finds_the_signers_certificate_at_any_position(signer: Signer, other: Si
 
 
 def test_parses_certificates_with_the_callers_function(signer: Signer, other: Signer) -> None:
-    asked = []
+    requested = []
 
     def reader(der: bytes, offset: int, field: str) -> Certificate:
-        asked.append((der, offset, field))
+        requested.append((der, offset, field))
         return parse_certificate(der, offset, field)
 
     der = message(info(signer), certificates=writer.explicit(0, other.der, writer.explicit(2, NULL), signer.der))
     assert [one.der for one in cms.parse(der, reader).certificates] == [other.der, signer.der]
-    assert [(one, field) for one, _, field in asked] == [(other.der, "certificates[0]"), (signer.der, "certificates[2]")]
-    assert all(der[offset:].startswith(one) for one, offset, _ in asked)
+    assert [(one, field) for one, _, field in requested] == [(other.der, "certificates[0]"), (signer.der, "certificates[2]")]
+    assert all(der[offset:].startswith(one) for one, offset, _ in requested)
 
 
 def test_error_locates_a_malformed_certificate(signer: Signer) -> None:
@@ -190,14 +190,14 @@ MALFORMED: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "members", "of_signer"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+@pytest.mark.parametrize(("location", "members", "of_signer"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
 def test_rejects_malformed_signed_data_with_its_location(
-    signer: Signer, place: str, members: dict[str, Any], of_signer: dict[str, Any]
+    signer: Signer, location: str, members: dict[str, Any], of_signer: dict[str, Any]
 ) -> None:
     der = message(info(signer, **of_signer), **members)
     with pytest.raises(DerError) as refusal:
         cms.parse(der)
-    assert refusal.value.field == place
+    assert refusal.value.field == location
     assert 0 < refusal.value.offset <= len(der)
 
 

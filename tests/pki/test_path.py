@@ -198,7 +198,7 @@ POLICY_NEEDED = (x509.PolicyConstraints(0, None), True)
 
 
 @pytest.mark.parametrize(
-    ("position", "change", "reason", "place"),
+    ("position", "change", "reason", "member"),
     [
         (0, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
         (1, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
@@ -234,7 +234,7 @@ POLICY_NEEDED = (x509.PolicyConstraints(0, None), True)
     ],
 )
 def test_reports_one_defect_in_one_certificate(
-    position: int, change: Callable[[Wish], Wish], reason: Reason | None, place: str | None
+    position: int, change: Callable[[Wish], Wish], reason: Reason | None, member: str | None
 ) -> None:
     wishes = [LEAF, ISSUING, ROOT]
     wishes[position] = change(wishes[position])
@@ -246,8 +246,8 @@ def test_reports_one_defect_in_one_certificate(
         return
     found, location = refusal(leaf, [root], [issuing])
     assert found is reason
-    if place is not None:
-        assert location == f"chain[{position}].{place}"
+    if member is not None:
+        assert location == f"chain[{position}].{member}"
 
 
 def test_anchor_can_be_reduced_to_name_and_key() -> None:

@@ -134,7 +134,7 @@ class Verdict(Protocol):
 def verdict(backend: Backend) -> Verdict:
     """Return the function that computes the verdict of a backend."""
 
-    def judged(
+    def judge(
         leaf: Certificate,
         *lists: CertificateList,
         others: tuple[Certificate, ...] = (),
@@ -159,7 +159,7 @@ def verdict(backend: Backend) -> Verdict:
             return f"{error.code} {error.location}"
         return "good"
 
-    return judged
+    return judge
 
 
 def test_every_certificate_below_the_anchor_needs_a_required_list(verdict: Verdict) -> None:

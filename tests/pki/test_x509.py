@@ -216,13 +216,13 @@ MALFORMED: tuple[tuple[str, str, dict[str, bytes], bytes | None], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "members", "whole"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
-def test_rejects_a_malformed_certificate_with_its_location(place: str, members: dict[str, bytes], whole: bytes | None) -> None:
+@pytest.mark.parametrize(("location", "members", "whole"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_rejects_a_malformed_certificate_with_its_location(location: str, members: dict[str, bytes], whole: bytes | None) -> None:
     der = certificate(**members) if whole is None else whole
     with pytest.raises(DerError) as refusal:
         parse_certificate(der, offset=1000, field="certificate")
     # Inside a name, the location has no parts below the name itself.
-    assert refusal.value.field == (place if place in ("", "certificate") else f"certificate.{place}")
+    assert refusal.value.field == (location if location in ("", "certificate") else f"certificate.{location}")
     assert 1000 <= refusal.value.offset <= 1000 + len(der)
 
 
@@ -305,7 +305,7 @@ def test_parses_a_certificate_that_breaks_a_rule_and_records_the_fault(
     members: dict[str, bytes], extensions: tuple[bytes, ...], field: str
 ) -> None:
     read = parse_certificate(certificate(*extensions, **members))
-    assert [place for place, _ in read.faults] == [field]
+    assert [location for location, _ in read.faults] == [field]
 
 
 def test_unused_critical_extensions_count_as_unknown() -> None:
@@ -365,13 +365,13 @@ def test_common_names_and_mail_addresses_are_kept_unchanged() -> None:
 
 def test_malformed_name_is_located_correctly_when_it_occurs_again() -> None:
     bad = name(writer.utf8_string("a"), writer.element(0x13, b"@"))
-    places = []
+    positions = []
     for offset in (0, 500):
         with pytest.raises(DerError) as refusal:
             parse_certificate(certificate(subject=bad), offset)
-        places.append(refusal.value.offset - offset)
-    assert len(set(places)) == 1
-    assert certificate(subject=bad)[places[0] :].startswith(b"\x13\x01@")
+        positions.append(refusal.value.offset - offset)
+    assert len(set(positions)) == 1
+    assert certificate(subject=bad)[positions[0] :].startswith(b"\x13\x01@")
 
 
 def pem_certificates(folder: Path) -> list[Certificate]:

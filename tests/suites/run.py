@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     results: dict[str, Score] = {}
     print(f"{'suite':<38} {'scope':<9}" + "".join(f"{outcome:>13}" for outcome in OUTCOMES) + f"{'seconds':>9}")
-    for path in find(options.places):
+    for path in find(options.paths):
         suite = load(path)
         for name, run in _runs(suite, scopes, backend.name, crls=options.crls).items():
             started = time.monotonic()
@@ -119,7 +119,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--crls", action="store_true", help="give the revocation lists of cases that have some, and expect revocation to be checked"
     )
     parser.add_argument("--misses", action="store_true", help="print every case that did not pass, and why")
-    parser.add_argument("places", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="DIR")
     return parser.parse_args(arguments)
 
 

@@ -76,10 +76,10 @@ class Score:
         return {**scopes, "misses": self.misses}
 
 
-def find(places: Iterable[Path]) -> Iterator[Path]:
+def find(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield the suite files in each directory, and each file that is named directly."""
-    for place in places:
-        yield from sorted(place.glob("*.json.gz")) if place.is_dir() else (place,)
+    for path in paths:
+        yield from sorted(path.glob("*.json.gz")) if path.is_dir() else (path,)
 
 
 def load(path: Path) -> Suite:

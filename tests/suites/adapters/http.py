@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from scoring import Case, Score, Suite, expected_of
 
 REFUSALS = frozenset({400, 408, 411, 413, 414, 417, 431, 501, 505})
-ANSWER = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+RESPONSE = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 LENGTH = re.compile(rb"^content-length: (\d+)", re.IGNORECASE | re.MULTILINE)
 UNREADABLE = b'{ "error": "Bad request" }'
 """Body of the response to a request that cannot be parsed."""
@@ -40,7 +40,7 @@ CONNECTIONS = 16
 PYTHON = Path(__file__).resolve().parents[3] / "python"
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """Final statuses in order, and the number of ok responses. ``late`` is True if the response was incomplete when the time was up."""
 
     statuses: tuple[int, ...]
@@ -58,32 +58,32 @@ def score(suite: Suite, scopes: Iterable[str], backend: str) -> Score:
             found.add(case, expected_of(case), "skip")
     try:
         with _emulator(backend) as address, ThreadPoolExecutor(CONNECTIONS) as pool:
-            for case, answer in zip(wanted, pool.map(lambda case: _ask(address, suite.blob(case["raw"])), wanted), strict=True):
-                _judge(found, case, answer)
-            if _ask(address, b"GET /metadata/versions HTTP/1.1\r\nHost: localhost\r\n\r\n") != Answer((200,), 1, late=False):
-                raise OSError("the emulator does not answer any more")
+            for case, response in zip(wanted, pool.map(lambda case: _request(address, suite.blob(case["raw"])), wanted), strict=True):
+                _judge(found, case, response)
+            if _request(address, b"GET /metadata/versions HTTP/1.1\r\nHost: localhost\r\n\r\n") != Response((200,), 1, late=False):
+                raise OSError("the emulator does not response any more")
     except OSError as error:
-        judged = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))
-        for case in wanted[judged:] or wanted[-1:]:
+        finished = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))
+        for case in wanted[finished:] or wanted[-1:]:
             found.add(case, expected_of(case), "error", f"error: {type(error).__name__}", str(error))
     return found
 
 
-def _judge(found: Score, case: Case, answer: Answer) -> None:
+def _judge(found: Score, case: Case, response: Response) -> None:
     expected = expected_of(case)
-    got = "accept" if answer.ok else "reject"
-    why = f"{list(answer.statuses)}, {answer.ok} ok, at most {case['max_ok']}"
-    if answer.late:
+    got = "accept" if response.ok else "reject"
+    why = f"{list(response.statuses)}, {response.ok} ok, at most {case['max_ok']}"
+    if response.late:
         found.add(case, expected, "slow", "slow", why)
-    elif answer.ok > case["max_ok"] or (expected == "reject" and answer.ok):
+    elif response.ok > case["max_ok"] or (expected == "reject" and response.ok):
         found.add(case, expected, "false-accept", got, why)
-    elif expected == "accept" and not answer.ok:
+    elif expected == "accept" and not response.ok:
         found.add(case, expected, "false-reject", got, why)
     else:
         found.add(case, expected, "pass")
 
 
-def _ask(address: tuple[str, int], raw: bytes) -> Answer:
+def _request(address: tuple[str, int], raw: bytes) -> Response:
     line_end = raw.find(b"\r\n") + 2
     if line_end > 2:
         raw = raw[:line_end] + b"Metadata: true\r\n" + raw[line_end:]
@@ -102,12 +102,12 @@ def _ask(address: tuple[str, int], raw: bytes) -> Answer:
         except ConnectionError:
             left = 1.0  # the server closed the connection, and its response so far still counts
     statuses, ok = [], 0
-    for answer in ANSWER.finditer(data):
-        status, length = int(answer[1]), LENGTH.search(answer[2])
-        body = data[answer.end() : answer.end() + int(length[1])] if length else b""
+    for response in RESPONSE.finditer(data):
+        status, length = int(response[1]), LENGTH.search(response[2])
+        body = data[response.end() : response.end() + int(length[1])] if length else b""
         statuses.append(status)
         ok += status not in REFUSALS or (status == 400 and body != UNREADABLE)
-    return Answer(tuple(statuses), ok, late=left <= 0)
+    return Response(tuple(statuses), ok, late=left <= 0)
 
 
 @contextmanager
