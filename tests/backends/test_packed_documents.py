@@ -56,11 +56,11 @@ def test_verdicts_survive_a_buffer_overwritten_during_the_check() -> None:
     found: list[Columns] = []
     for _ in range(50):
         documents = packed([GOOD] * 500)
-        octets = documents.octets
-        assert isinstance(octets, memoryview) and not octets.readonly
+        buffer = documents.octets
+        assert isinstance(buffer, memoryview) and not buffer.readonly
 
-        def overwrite(octets: memoryview = octets) -> None:
-            octets[:] = bytes(len(octets))
+        def overwrite(buffer: memoryview = buffer) -> None:
+            buffer[:] = bytes(len(buffer))
 
         def check(documents: PackedDocuments = documents) -> None:
             found.append(checker.check_column(PackedDocuments(documents.octets, documents.offsets), AT, 1))

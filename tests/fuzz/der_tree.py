@@ -228,17 +228,17 @@ def _string(node: Node, rng: random.Random) -> None:
 
 
 def _bits(node: Node, rng: random.Random) -> None:
-    octets = bytearray(node.value or b"\x00")
+    contents = bytearray(node.value or b"\x00")
     match rng.randrange(4):
         case 0:
-            octets[0] = rng.randrange(9)
+            contents[0] = rng.randrange(9)
         case 1:
-            octets = octets[: rng.choice((0, 1, 2))]
+            contents = contents[: rng.choice((0, 1, 2))]
         case 2:
-            octets[-1] ^= 1 << rng.randrange(8)
+            contents[-1] ^= 1 << rng.randrange(8)
         case _:
-            octets = bytearray(der.named_bits(*rng.sample(range(9), rng.randrange(4)))[2:])
-    node.value = bytes(octets)
+            contents = bytearray(der.named_bits(*rng.sample(range(9), rng.randrange(4)))[2:])
+    node.value = bytes(contents)
 
 
 def _opaque(node: Node, rng: random.Random) -> None:
@@ -248,9 +248,9 @@ def _opaque(node: Node, rng: random.Random) -> None:
         case 1:
             node.value = rng.choice(OCTETS)
         case 2 if node.value:
-            octets = bytearray(node.value)
-            octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-            node.value = bytes(octets)
+            contents = bytearray(node.value)
+            contents[rng.randrange(len(contents))] ^= 1 << rng.randrange(8)
+            node.value = bytes(contents)
         case 3:
             node.value += rng.choice((b"\x00", b"a", b"."))
         case _:
@@ -337,9 +337,9 @@ def changed(data: bytes, rng: random.Random, donors: Sequence[bytes] = ()) -> by
     the ``donors``."""
     root = read(data)
     if root is None or not root.children:
-        octets = bytearray(data or b"\x00")
-        octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-        return bytes(octets)
+        contents = bytearray(data or b"\x00")
+        contents[rng.randrange(len(contents))] ^= 1 << rng.randrange(8)
+        return bytes(contents)
     positions = _Positions()
     positions.collect(root)
     parent, position = rng.choice(positions.found)

@@ -21,8 +21,8 @@ GOOD = DOCUMENTS[0]
 
 def packed(documents: Iterable[bytes], before: bytes = b"") -> PackedDocuments:
     """Return the documents in a writable buffer that begins with the bytes of ``before``."""
-    octets, offsets = bytearray(before), array("q", [len(before)])
+    buffer, offsets = bytearray(before), array("q", [len(before)])
     for document in documents:
-        octets += document
-        offsets.append(len(octets))
-    return PackedDocuments(memoryview(octets), offsets)
+        buffer += document
+        offsets.append(len(buffer))
+    return PackedDocuments(memoryview(buffer), offsets)

@@ -10,7 +10,7 @@ from imdskit import fork
 from imdskit.backends.contract import CONTRACT, Backend
 from imdskit.errors import BackendError
 
-_HINT = "Build it with `make native`, or `pip install . -C native=require` where cargo is."
+_HINT = "Build it with `make native`, or with `pip install . -C native=require` if cargo is installed."
 
 
 @cache
@@ -32,7 +32,7 @@ def load() -> Backend:
     native = imdskit._native
     contract = getattr(native, "CONTRACT", None)
     if contract != CONTRACT:
-        message = f"The Rust extension keeps contract {contract}, this package {CONTRACT}."
+        message = f"The Rust extension implements contract {contract}, but this package needs contract {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
     fork.call_in_child(native.forked)
     everything = frozenset({"document", "bucket", "checker"})
