@@ -1,9 +1,9 @@
 """Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget.
 
 The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are all certificates whose subject is the
-issuer's name. Anchors come before other certificates, then candidates with the expected key identifier before others, then valid before
-invalid ones, and otherwise the order is that of the caller. A path contains at most one certificate for each pair of name and key.
-Therefore paths have no loops, and cross-signed certificates of one authority are tried one after the other.
+issuer's name. They are sorted by three rules, in this order: anchors come first, then certificates with the expected key identifier, then
+certificates that are valid at the time of the check. Otherwise they keep the caller's order. A path contains at most one certificate for
+each pair of name and key. Therefore paths have no loops, and cross-signed certificates of one authority are tried one after the other.
 
 The order of checks decides which reason is reported:
 
@@ -29,10 +29,11 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
 
-_GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
-"""Ranks of the reasons that say less than any other reason. A candidate that did not sign is not even part of a path.
+_RANKS = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
+"""Ranks of the least specific reasons. All other reasons have a higher rank.
 
-Of two reasons with the same rank, the search reports the first.
+The search reports the reason with the highest rank, and the first of several reasons with the same rank. ``certificate-signature`` has a low
+rank because a candidate that did not sign the certificate is not part of any path.
 """
 
 MAX_SHOWN = 200
@@ -242,7 +243,7 @@ class _Search:
 
     def _note(self, refusal: Refusal) -> None:
         """Keep the first of the refusals with the most specific reason."""
-        if self.refusal is None or _GENERAL.get(refusal.reason, 3) > _GENERAL.get(self.refusal.reason, 3):
+        if self.refusal is None or _RANKS.get(refusal.reason, 3) > _RANKS.get(self.refusal.reason, 3):
             self.refusal = refusal.with_traceback(None)  # the frames of the traceback reference this search
 
 
