@@ -10,7 +10,7 @@ The order of checks decides which reason is reported:
 1. For each candidate, check the signature that it would have made (algorithm, key, signature), and then the candidate by itself.
 2. For each path that has reached an anchor, check the signer by itself, and then the path as a whole.
 
-A signer that leads to no anchor is therefore reported as such before anything else is said about it.
+Therefore a defect of the signer is reported only if a path leads from the signer to an anchor.
 """
 
 from __future__ import annotations
