@@ -1,9 +1,9 @@
 """Machines that a host keeps in memory, and the state that it keeps of evicted machines.
 
 A machine is created when the first request for it arrives. When too many machines are in memory, the least recently requested one is
-evicted. The host keeps the scheduled events of an evicted machine, unless they were never used. It keeps the rate limits for one second,
-because after that they are full again. A recreated machine has the same instance document, but its cached tokens and attested documents are
-lost.
+evicted. The host keeps the scheduled events of an evicted machine, unless none were ever announced or requested. It keeps the rate limits
+for one second, because after that they are full again. A recreated machine has the same instance document, but its cached tokens and
+attested documents are lost.
 """
 
 from __future__ import annotations
