@@ -180,7 +180,7 @@ def test_some_answers_are_never_remembered(request_: Request, backend: Backend) 
 def test_an_answer_that_leaves_in_another_way_is_not_remembered(backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     cache = ResponseCache(lambda: "id")
-    cache.remember(RequestContext(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
+    cache.add(RequestContext(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
     assert len(cache) == 0
 
 
@@ -189,7 +189,7 @@ def test_the_oldest_answer_is_forgotten_and_all_can_be(backend: Backend) -> None
     cache = ResponseCache(lambda: "id", most=2)
     requests = [Request("GET", f"/metadata/instance?x={number}") for number in range(3)]
     for request in requests:
-        cache.remember(RequestContext(machine, request), Response(200))
+        cache.add(RequestContext(machine, request), Response(200))
     assert [cache.find(request, machine) is not None for request in requests] == [False, True, True]
-    cache.forget()
+    cache.clear()
     assert len(cache) == 0
