@@ -1,4 +1,5 @@
-"""Several processes with one store: a document is accepted once, whoever asks at once, whoever dies, and whether or not the store is there."""
+"""Several processes with one store: a document is accepted once, whoever asks at once, whoever dies, and whether or not the store is
+there."""
 
 from __future__ import annotations
 
@@ -118,7 +119,8 @@ class Service(NamedTuple):
         try:
             connection.request("POST", path, json.dumps(members), headers)
             response = connection.getresponse()
-            return response.status, json.loads(response.read())
+            body = response.read()
+            return (response.status, json.loads(body)) if body else (LOST, {})  # The process can end before it has sent all headers.
         except (http.client.HTTPException, OSError):
             return LOST, {}
         finally:

@@ -156,24 +156,24 @@ def _approval(context: RequestContext) -> Answer | None:
 
 
 def _resource(context: RequestContext) -> Answer | None:
-    return r.IDENTITY_NO_RESOURCE if _asks_for_token(context) and not context.target.parameter("resource") else None
+    return r.IDENTITY_NO_RESOURCE if _requests_token(context) and not context.target.parameter("resource") else None
 
 
-def _asks_for_token(context: RequestContext) -> bool:
+def _requests_token(context: RequestContext) -> bool:
     return context.category == "identity" and context.route == ("oauth2", "token")
 
 
 def _bypass_cache(context: RequestContext) -> Answer | None:
-    bypass = context.target.parameter("bypass_cache") if _asks_for_token(context) else None
+    bypass = context.target.parameter("bypass_cache") if _requests_token(context) else None
     return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
 
 
 def _selectors(context: RequestContext) -> Answer | None:
-    return r.IDENTITY_BAD_REQUEST if _asks_for_token(context) and len(context.selectors) > 1 else None
+    return r.IDENTITY_BAD_REQUEST if _requests_token(context) and len(context.selectors) > 1 else None
 
 
 def _ambiguous(context: RequestContext) -> Answer | None:
-    if not _asks_for_token(context) or context.selectors or not context.machine.identities:
+    if not _requests_token(context) or context.selectors or not context.machine.identities:
         return None
     return r.IDENTITY_AMBIGUOUS if context.identity is None else None
 
@@ -181,12 +181,12 @@ def _ambiguous(context: RequestContext) -> Answer | None:
 def _identity(context: RequestContext) -> Answer | None:
     if context.category != "identity":
         return None
-    missing = context.identity is None if _asks_for_token(context) else not context.machine.identities
+    missing = context.identity is None if _requests_token(context) else not context.machine.identities
     return r.IDENTITY_NOT_ASSIGNED if missing else None
 
 
 def _unknown_resource(context: RequestContext) -> Answer | None:
-    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _asks_for_token(context) else None
+    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _requests_token(context) else None
 
 
 def _load_balancer(context: RequestContext) -> Answer | None:
