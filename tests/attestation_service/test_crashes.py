@@ -120,7 +120,8 @@ class Service(NamedTuple):
             connection.request("POST", path, json.dumps(members), headers)
             response = connection.getresponse()
             body = response.read()
-            return (response.status, json.loads(body)) if body else (LOST, {})  # The process can end before it has sent all headers.
+            # Without a body, the process was killed before it had sent all headers.
+            return (response.status, json.loads(body)) if body else (LOST, {})
         except (http.client.HTTPException, OSError):
             return LOST, {}
         finally:
