@@ -162,7 +162,7 @@ class Authority:
     def trust_pem(self) -> str:
         """Root and issuing authority: all that ``openssl cms -verify -purpose any -CAfile`` needs to accept a document."""
         return (
-            "# Throw-away authority of an imdskit emulator. For tests only: whoever has its seed can sign as it.\n"
+            "# Test-only authority of an imdskit emulator. Anyone who knows its seed can sign as this authority.\n"
             + self.root_pem
             + self.issuing_pem
         )

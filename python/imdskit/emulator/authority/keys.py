@@ -135,7 +135,7 @@ class RsaKey:
             UsageError: a size that is not offered.
         """
         if bits % 2 or not 1024 <= bits <= 8192:
-            raise UsageError("bad-argument", f"Keys of {bits} bits are not made here.", hint="Give an even number from 1024 to 8192.")
+            raise UsageError("bad-argument", f"`bits` must be an even number from 1024 to 8192; got {bits}.", hint="Choose another size.")
         p = generate_prime(bits // 2, randbits)
         q = generate_prime(bits // 2, randbits)
         while abs(p - q) >> (bits // 2 - 100) == 0:  # FIPS 186-5 appendix A.1.3, step 5.4

@@ -94,7 +94,7 @@ class Events:
             UsageError: a value is not possible, or there are :data:`MOST` events already.
         """
         if kind not in NOTICE:
-            raise wrong(f"There is no type of event called {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
+            raise wrong(f"Unknown type of event {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
         usual = USUAL[kind]
         duration = usual[2] if duration is None else seconds("duration", duration, -1)
         start = seconds("notice", NOTICE[kind] if notice is None else notice)
@@ -245,7 +245,7 @@ class Events:
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:
-                raise wrong(f"There are {MOST} events already.")
+                raise wrong(f"The machine already has {MOST} events, the maximum.")
             now = self._clock.now()
             event_id = self._seeded.uuid(f"event {self._made}").upper()
             self._made += 1

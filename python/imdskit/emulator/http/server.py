@@ -280,9 +280,18 @@ class Server(ThreadingHTTPServer):
         return reachable(f"http://{host}:{self.server_port}")
 
     def start(self) -> None:
-        """Start serving in a separate thread. Connections that clients opened since the server was created are served, too."""
-        self._loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
-        self._loop.start()
+        """Start serving in a separate thread. Connections that clients opened since the server was created are served, too.
+
+        Raises:
+            UsageError: The system cannot start another thread.
+        """
+        loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
+        try:
+            loop.start()
+        except RuntimeError as error:
+            hint = "Raise the limit of processes: `ulimit -u` of the shell, or `--pids-limit` of the container."
+            raise UsageError("bad-argument", f"The system does not let the emulator start a thread: {error}.", hint=hint) from None
+        self._loop = loop  # Only a started thread is assigned, because stop() waits for this one.
 
     def stop(self) -> None:
         """Stop accepting connections, let in-flight requests finish, and close all connections. Calling it twice is safe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -67,7 +68,8 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
             (own / "setgroups").write_text("deny")  # without this the kernel refuses the map of groups: user_namespaces(7)
             (own / "uid_map").write_text(f"{user} {user} 1")
             (own / "gid_map").write_text(f"{group} {group} 1")
-    first = os.fork()
+    with _step(channel, "start"):
+        first = os.fork()
     if first == 0:
         _leave(lambda: _prepare(plan, channel, mask))
     channel.close()
@@ -97,7 +99,12 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     if not channel.recv(1):  # the caller has ended, or has given up
         return 1
     channel.close()
-    command = os.fork()
+    if plan.own_network:
+        system.drop_capabilities()  # of this process too; otherwise the command could not read /proc/1, which programs do to recognise containers
+    try:
+        command = os.fork()
+    except OSError as error:
+        return _not_executed(plan, os.strerror(error.errno or 0), NOT_EXECUTABLE)
     if command == 0:
         _leave(lambda: _execute(plan, mask))
     _leave_group()
@@ -106,18 +113,24 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
 
 def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
     """Become the command. Return an exit status if that fails."""
-    if plan.own_network:
-        system.drop_capabilities()
     supervision.restore(mask)
     try:
         os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
-        sys.stderr.flush()
         # A folder of PATH that this user may not search gives EACCES, although there is no such command anywhere.
         nowhere = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
-        return NOT_FOUND if nowhere or isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
+        if nowhere:
+            why = os.strerror(errno.ENOENT)
+        missing = nowhere or isinstance(error, FileNotFoundError | NotADirectoryError)
+        return _not_executed(plan, why, NOT_FOUND if missing else NOT_EXECUTABLE)
+
+
+def _not_executed(plan: Plan, why: str, status: int) -> int:
+    """Report that the command does not run. Return the exit status."""
+    sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
+    sys.stderr.flush()
+    return status
 
 
 def _leave_group() -> None:
