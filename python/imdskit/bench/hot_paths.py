@@ -20,7 +20,7 @@ def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dic
     """Measure operations per second.
 
     Returns:
-        Rates by name: ``index`` (index the newest instance document), ``leaf`` and ``whole`` (look up a node in it), ``take`` (take a token).
+        Rates by name: ``index`` (index the newest instance document), ``leaf`` and ``whole`` (look up a node), ``take`` (take a token).
     """
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)
