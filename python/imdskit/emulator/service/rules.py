@@ -276,7 +276,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, proxies; status inferred",
         _forwarded,
-        "answered",
+        "a normal response",
     ),
     Rule(
         "metadata-header",
@@ -285,7 +285,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
         _metadata_header,
-        "answered",
+        "a normal response",
     ),
     Rule(
         "repeated-parameter",
@@ -330,7 +330,7 @@ RULES: tuple[Rule, ...] = (
         _I,
         "like a key of a later version",
         _endpoint_version,
-        "answered",
+        "a normal response",
     ),
     Rule(
         "route",
