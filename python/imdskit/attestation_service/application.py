@@ -202,16 +202,16 @@ class Application:
         }
         date = self._verifiers.current().trust.date
         if date:
-            made = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
-            found["imdskit_trust_bundle_age_seconds"] = {(): max(self._clock.now() - made, 0)}
+            created = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
+            found["imdskit_trust_bundle_age_seconds"] = {(): max(self._clock.now() - created, 0)}
         return found
 
     def _nonce_issuer(self) -> Watched[NonceIssuer]:
         path, lifetime = self.settings.nonce_key_file, self.settings.nonce_lifetime
-        own = secrets.token_bytes(keys.NONCE_KEY_BYTES)
+        generated = secrets.token_bytes(keys.NONCE_KEY_BYTES)
 
         def read() -> NonceIssuer:
-            secret = (own,) if path is None else keys.read_nonce_keys(path)
+            secret = (generated,) if path is None else keys.read_nonce_keys(path)
             return NonceIssuer(secret, lifetime=lifetime, skew=SKEW, clock=self._clock)
 
         return self._watched("nonce keys", path, read)

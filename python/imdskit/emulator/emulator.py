@@ -114,7 +114,7 @@ class Emulator(Host):
         options = Options.among(locals())
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
-            found = snapshots.read(snapshot_file)  # before the keys are generated, which takes a while
+            found = snapshots.read(snapshot_file)  # An invalid file is reported before keys are generated, which is slow.
         super().__init__(scenario_of("scenario", scenario), options, connections=CONNECTIONS, cached_responses=MOST)
         with self.closed_on_error():
             if found is not None:

@@ -123,8 +123,8 @@ class Filter:
             return False
         if self.category is not None and self.category.lower() != entry.category:
             return False
-        wanted = "" if self.path is None else "/" + self.path.lower().strip("/")
-        return wanted in ("", "/") or entry.path == wanted or entry.path.startswith(wanted + "/")
+        path = "" if self.path is None else "/" + self.path.lower().strip("/")
+        return path in ("", "/") or entry.path == path or entry.path.startswith(path + "/")
 
 
 class Tally(NamedTuple):

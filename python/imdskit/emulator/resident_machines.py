@@ -64,7 +64,8 @@ class ResidentMachines:
         with self._lock:
             now = self._now_ns()
             if self._latest is not None:
-                self._resident[self._latest[0]] = now, self._latest[1]  # Requests to the latest machine did not update its time of use.
+                # Repeated requests to the latest machine skip this code, so its time of use has to be updated now.
+                self._resident[self._latest[0]] = now, self._latest[1]
             found = self._resident.get(index)
             app = self._in_use.get(index) if found is None else found[1]
             if app is None:

@@ -41,7 +41,7 @@ class Settings:
     nonce_key_file: Path | None = field(
         default=None,
         metadata=_about(
-            file, "File of the secret that nonces are made with. Without it each process makes its own, so only one process can serve."
+            file, "File with the secret that generates nonces. Without it, each process generates its own, so only one process can serve."
         ),
     )
     store: str = field(

@@ -151,18 +151,18 @@ class EventLoop:
         """Add a new connection. Respond immediately if its first request has already arrived."""
         try:
             sock.setblocking(False)
-            taken = _Waiting(self, self._server.connect(sock, address), sock, address)
+            waiting = _Waiting(self, self._server.connect(sock, address), sock, address)
         except OSError:
             sock.close()
             return
-        self._waiting[taken.number] = taken
-        with taken:
-            self._exchange(taken)
-        if self._waiting.get(taken.number) is taken:
+        self._waiting[waiting.number] = waiting
+        with waiting:
+            self._exchange(waiting)
+        if self._waiting.get(waiting.number) is waiting:
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            self._epoll.register(taken.number, _IN)
-            taken.registered = True
+            self._epoll.register(waiting.number, _IN)
+            waiting.registered = True
 
     def expire(self, now: int) -> None:
         """End the connections whose deadline has passed."""

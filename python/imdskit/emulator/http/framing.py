@@ -134,7 +134,7 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
     if codings:
         # RFC 9112 section 6.1 lets a server refuse a request that has both fields, and treats a transfer coding in HTTP/1.0 as faulty.
         if lengths or minor == 0 or [coding.lower() for coding in codings] != ["chunked"]:
-            return Refusal(400, "a transfer coding that leaves the length in doubt")
+            return Refusal(400, "a transfer coding that makes the length ambiguous")
     elif lengths:
         if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
             return Refusal(400, "not exactly one good Content-Length")  # RFC 9112 section 6.3
@@ -144,7 +144,7 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
 
     expectations = [value.lower() for value in special.get("expect", [])]
     if expectations not in ([], ["100-continue"]):
-        return Refusal(417, "an expectation that is not known")  # RFC 9110 section 10.1.1
+        return Refusal(417, "an unknown expectation")  # RFC 9110 section 10.1.1
 
     resolved = _resolve(method, target, headers)
     if resolved is None:

@@ -71,9 +71,9 @@ class Routes:
         """
         version, now = context.served_version, self._clock.now()
         if context.cached:
-            made, content = self._earlier.get(version, (0, b""))
-            if now - made >= attested.LIFETIME:
-                made, content = self._earlier[version] = (
+            created, content = self._earlier.get(version, (0, b""))
+            if now - created >= attested.LIFETIME:
+                created, content = self._earlier[version] = (
                     now,
                     attested.content(context.machine.instance.attested_facts(), version, now, None),
                 )
