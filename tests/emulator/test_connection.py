@@ -43,8 +43,8 @@ class Driver:
                 event = self.connection.next_event()
                 continue
             if isinstance(event, Request):
-                octets = self.connection.respond(Response(200, (), b"body"), DATE)
-                self.seen.append((event, self.connection.allowed, octets))
+                stream = self.connection.respond(Response(200, (), b"body"), DATE)
+                self.seen.append((event, self.connection.allowed, stream))
                 event = self.connection.next_event() if self.connection.keep_alive else CLOSED
                 continue
             if isinstance(event, Refusal):

@@ -59,15 +59,15 @@ def test_client_that_does_not_read_does_not_block_others() -> None:
 
 def test_response_with_delivery_fault_is_sent_by_a_thread() -> None:
     def answer(request: Request) -> Response:
-        asked.append(request)
+        requests.append(request)
         return Response(200, HEADERS, b"0123456789", Delivery(cut=4))
 
-    asked: list[Request] = []
+    requests: list[Request] = []
     with Server(answer, quick=quick) as server, Client(server) as client:
         client.send(get("/"))
         assert client.answer().body == b"0123"
         assert client.at_end()
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 def test_split_and_pipelined_requests_get_responses_in_order() -> None:
@@ -78,10 +78,10 @@ def test_split_and_pipelined_requests_get_responses_in_order() -> None:
         assert client.answer().body == b"GET /3 "
 
 
-def connected(server: Server, octets: bytes = b"") -> Client:
+def connected(server: Server, data: bytes = b"") -> Client:
     """Return a client of a server that was not started, so that the test controls each step of the event loop."""
     client = Client(server)
-    client.send(octets)
+    client.send(data)
     server.socket.settimeout(PATIENCE)
     server.process_request(*server.socket.accept())
     return client

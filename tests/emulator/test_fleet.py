@@ -249,7 +249,7 @@ def small(backend: Backend, unsigned: None) -> Iterator[tuple[Fleet, ManualClock
     fleet.stop()
 
 
-def forget(fleet: Fleet) -> None:
+def evict_all(fleet: Fleet) -> None:
     for index in (98, 99):
         fleet.machines.get(index)
     gc.collect()
@@ -258,10 +258,10 @@ def forget(fleet: Fleet) -> None:
 def test_rate_limits_survive_eviction(small: tuple[Fleet, ManualClock]) -> None:
     fleet, clock = small
     statuses = [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)]
-    forget(fleet)
+    evict_all(fleet)
     statuses.append(put(fleet, f"/m/1{INSTANCE}").status)
     assert statuses == [200] * 5 + [429] * 2
-    forget(fleet)
+    evict_all(fleet)
     clock.advance(1)
     assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
 
@@ -271,16 +271,16 @@ def test_rate_limits_are_kept_from_the_last_request_on(small: tuple[Fleet, Manua
     assert put(fleet, f"/m/1{INSTANCE}").status == 200
     clock.advance(5)
     assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
-    forget(fleet)
+    evict_all(fleet)
     assert put(fleet, f"/m/1{INSTANCE}").status == 429
 
 
 def test_events_survive_eviction(small: tuple[Fleet, ManualClock]) -> None:
     fleet, clock = small
     events = fleet.machine(1).events
-    forget(fleet)
+    evict_all(fleet)
     event = events.schedule("Freeze")
-    forget(fleet)
+    evict_all(fleet)
     clock.advance(60)
     assert [each["EventId"] for each in json.loads(put(fleet, f"/m/1{EVENTS}").body)["Events"]] == [event]
     assert fleet.machine(1).events is events
@@ -290,7 +290,7 @@ def test_request_for_events_survives_eviction(small: tuple[Fleet, ManualClock]) 
     fleet, _ = small
     before = put(fleet, f"/m/1{EVENTS}").body
     kept = fleet.machine(1).app.machine.events
-    forget(fleet)
+    evict_all(fleet)
     assert fleet.machine(1).app.machine.events is kept
     assert put(fleet, f"/m/1{EVENTS}").body == before
 
@@ -298,7 +298,7 @@ def test_request_for_events_survives_eviction(small: tuple[Fleet, ManualClock]) 
 def test_recreated_machine_is_the_same_with_new_request_ids(small: tuple[Fleet, ManualClock]) -> None:
     fleet, _ = small
     first = put(fleet, f"/m/1{INSTANCE}")
-    forget(fleet)
+    evict_all(fleet)
     second = put(fleet, f"/m/1{INSTANCE}")
     assert first.body == second.body
     assert first.header_values("x-ms-request-id") != second.header_values("x-ms-request-id")
@@ -352,7 +352,7 @@ def test_each_region_has_its_own_leaf_certificate(backend: Backend, clock: Manua
 WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
     "no machine": (lambda: Fleet(count=0), UsageError),
     "too many": (lambda: Fleet(count=10**6 + 1), UsageError),
-    "none awake": (lambda: Fleet(resident=0), UsageError),
+    "none resident": (lambda: Fleet(resident=0), UsageError),
     "another way to choose": (lambda: Fleet(select="host"), UsageError),  # type: ignore[arg-type]
     "no network": (lambda: Fleet(select="source", network="127.1.0.1/16"), UsageError),
     "too small a network": (lambda: Fleet(count=4, select="source", network="127.1.0.0/30"), UsageError),

@@ -111,8 +111,8 @@ REQUESTS = [
 @pytest.mark.parametrize(("head", "status"), [row[1:] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
 def test_emulator_checks_the_host_header(head: str, status: int, imds: Emulator) -> None:
     port = int(imds.url.rpartition(":")[2])
-    answered, body = ask(port, head.replace("{port}", str(port)))
-    assert answered == status
+    received, body = ask(port, head.replace("{port}", str(port)))
+    assert received == status
     assert status != 421 or "--allow-host" in json.loads(body)["error"]
 
 
@@ -127,9 +127,9 @@ def test_journal_contains_requests_refused_for_their_host(imds: Emulator) -> Non
     imds.journal.reset()
     ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: evil.example\nOrigin: http://evil.example")
     ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: 127.0.0.1\nMetadata: true")
-    refused, answered = imds.journal.list()
+    refused, accepted = imds.journal.list()
     assert (refused.status, refused.rule, refused.header("Host"), refused.source) == (421, "wrong-host", "evil.example", "127.0.0.1")
-    assert (answered.status, answered.rule) == (200, "")
+    assert (accepted.status, accepted.rule) == (200, "")
     assert imds.journal.count(rule="wrong-host") == 1
 
 

@@ -65,8 +65,8 @@ class Client:
         self.file.close()
         self.socket.close()
 
-    def send(self, octets: bytes) -> None:
-        self.socket.sendall(octets)
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
 
     def answer(self, head_only: bool = False) -> Answer:
         line = self.file.readline().decode().removesuffix("\r\n")
@@ -206,7 +206,7 @@ def test_every_status_except_429_has_a_reason_phrase(status: int, reason: str, s
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="no-host"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 400, id="blank-before-colon"),
@@ -220,8 +220,8 @@ def test_every_status_except_429_has_a_reason_phrase(status: int, reason: str, s
         pytest.param(get("/", "Expect: tea"), 417, id="expectation"),
     ],
 )
-def test_framing_error_gets_one_response_and_ends_the_connection(client: Client, service: Service, octets: bytes, status: int) -> None:
-    client.send(get("/good") + octets + get("/smuggled") * 3)
+def test_framing_error_gets_one_response_and_ends_the_connection(client: Client, service: Service, data: bytes, status: int) -> None:
+    client.send(get("/good") + data + get("/smuggled") * 3)
     assert client.answer().status == 200
     answer = client.answer()
     assert (answer.status, answer.body, answer.header("Connection")) == (status, BAD_REQUEST, "close")
@@ -238,9 +238,9 @@ def test_response_is_sent_in_one_write_without_delay(serve: Serve) -> None:
         def __init__(self, connection: socket.socket) -> None:
             self.connection = connection
 
-        def sendall(self, octets: bytes) -> None:
-            writes.append(octets)
-            self.connection.sendall(octets)
+        def sendall(self, data: bytes) -> None:
+            writes.append(data)
+            self.connection.sendall(data)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.connection, name)
@@ -288,8 +288,8 @@ def test_idle_connections_expire(service: Service, serve: Serve) -> None:
         assert read_while_time_passes(server, watch, client) == b""
 
 
-@pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\nHo", get("/", "Content-Length: 9", method="POST", body=b"x")], ids=["head", "body"])
-def test_request_that_takes_too_long_gets_408(service: Service, octets: bytes, serve: Serve) -> None:
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHo", get("/", "Content-Length: 9", method="POST", body=b"x")], ids=["head", "body"])
+def test_request_that_takes_too_long_gets_408(service: Service, data: bytes, serve: Serve) -> None:
     watch, waits = ManualClock(0), threading.Semaphore(0)
 
     class Noticed(Handler):
@@ -298,7 +298,7 @@ def test_request_that_takes_too_long_gets_408(service: Service, octets: bytes, s
             return super()._receive()
 
     with serve(service, watch=watch, handler=Noticed) as server, Client(server) as client:
-        client.send(octets)
+        client.send(data)
         # The second wait is for the rest of the request. During the first wait, the idle connection would be closed without a response.
         assert waits.acquire(timeout=PATIENCE)
         assert waits.acquire(timeout=PATIENCE)
@@ -315,12 +315,12 @@ def read_while_time_passes(server: Server, watch: ManualClock, client: Client) -
         watch.advance(61)
         server.sweep()
         try:
-            octets = client.socket.recv(65536)
+            data = client.socket.recv(65536)
         except TimeoutError:
             continue
-        if not octets:
+        if not data:
             return received
-        received += octets
+        received += data
     raise AssertionError("the connection was never closed")
 
 
@@ -349,7 +349,7 @@ def test_connections_beyond_the_limit_get_503(service: Service, serve: Serve) ->
                 assert third.at_end()
             first.send(get("/still"))
             assert first.answer().body == b"GET /still "
-        assert any(_accepted(server) for _ in range(1000)), "a place that was given back can be taken again"
+        assert any(_accepted(server) for _ in range(1000)), "a released slot can be used again"
 
 
 def _accepted(server: Server) -> bool:
@@ -426,19 +426,19 @@ def test_a_server_stops_even_if_its_thread_could_not_start(service: Service, ser
 
 
 def test_connection_reset_by_client_leaves_no_trace(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
-    answered = threading.Event()
+    requested = threading.Event()
 
     def large(request: Request) -> Response:
-        answered.set()
+        requested.set()
         return Response(200, HEADERS, bytes(8 * 1024 * 1024))
 
     with serve(large) as server:
-        for octets in (b"", b"GET / HT", get("/"), get("/", "Content-Length: 5", method="POST")):
+        for data in (b"", b"GET / HT", get("/"), get("/", "Content-Length: 5", method="POST")):
             client = Client(server)
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.send(octets)
+            client.send(data)
             client.__exit__()
-        assert answered.wait(PATIENCE)
+        assert requested.wait(PATIENCE)
     assert capfd.readouterr().err == ""
 
 

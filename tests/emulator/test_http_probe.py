@@ -141,6 +141,6 @@ def test_request_after_a_refused_one_gets_no_response(suite: dict[str, Any], too
     refused = [case for case in suite["cases"] if case["expected"] == "reject"]
     assert len(refused) == 73
     with served(backends.best().name, "--no-rate-limit") as emulator, ThreadPoolExecutor(8) as pool:
-        answered = [found for found in pool.map(ask, refused) if not set(found[1]) <= tool.PROTOCOL_ERRORS]
+        responses = [found for found in pool.map(ask, refused) if not set(found[1]) <= tool.PROTOCOL_ERRORS]
         emulator.stop()
-    assert answered == []
+    assert responses == []

@@ -182,16 +182,16 @@ def test_concurrent_threads_lose_no_entries() -> None:
 
 @given(st.lists(st.sampled_from(["ask", "reset"]), max_size=40), st.integers(1, 5))
 def test_every_request_is_kept_or_counted_as_dropped(steps: list[str], most: int) -> None:
-    journal, asked = Journal(ManualClock(NOON), most), 0
+    journal, count = Journal(ManualClock(NOON), most), 0
     for step in steps:
         if step == "ask":
             ask(journal, "/")
-            asked += 1
+            count += 1
         else:
             journal.reset()
-            asked = 0
+            count = 0
         tally = journal.tally()
-        assert (tally.total, tally.kept) == (asked, min(asked, most))
+        assert (tally.total, tally.kept) == (count, min(count, most))
         assert tally.total == tally.kept + tally.dropped
 
 

@@ -125,7 +125,7 @@ def test_unavailable_address_is_reported_with_a_hint(
     host: str, port: int, number: int | None, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError(number, "told by the test")
+        raise OSError(number, "raised by the test")
 
     monkeypatch.setattr("socketserver.TCPServer.server_bind", fail)
     with pytest.raises(UsageError) as caught:

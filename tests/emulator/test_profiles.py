@@ -168,7 +168,7 @@ def test_scenario_can_set_profile_and_switch_off_rules(service: Services) -> Non
 
 
 @pytest.mark.parametrize(
-    ("scenario", "place"),
+    ("scenario", "location"),
     [
         ({"profile": "2020"}, "/profile"),
         ({"profile": 2021}, "/profile"),
@@ -179,7 +179,7 @@ def test_scenario_can_set_profile_and_switch_off_rules(service: Services) -> Non
     ],
     ids=json.dumps,
 )
-def test_error_in_a_scenario_has_its_location(scenario: dict[str, Any], place: str, service: Services) -> None:
+def test_error_in_a_scenario_has_its_location(scenario: dict[str, Any], location: str, service: Services) -> None:
     with pytest.raises(ScenarioError) as caught:
         service(scenario)
-    assert (caught.value.code, caught.value.location) == ("bad-scenario", place)
+    assert (caught.value.code, caught.value.location) == ("bad-scenario", location)

@@ -180,12 +180,12 @@ def test_refuses_exactly_one_of_six_concurrent_token_requests(backend: Backend) 
             return sign(claims)
 
         imds.issuer.sign = sign_later  # type: ignore[method-assign]
-        asked = [pool.submit(_get, imds, TOKEN + quote(f"https://{number}.example")) for number in range(6)]
-        first, _ = wait(asked, 60, FIRST_COMPLETED)
+        requests = [pool.submit(_get, imds, TOKEN + quote(f"https://{number}.example")) for number in range(6)]
+        first, _ = wait(requests, 60, FIRST_COMPLETED)
         refused.set()
         assert [each.result() for each in first] == [429]
-        assert Counter(each.result() for each in asked) == {200: 5, 429: 1}
-        assert [_get(imds, TOKEN + "https://again.example") for _ in range(6)] == [200] * 6, "every place was given back"
+        assert Counter(each.result() for each in requests) == {200: 5, 429: 1}
+        assert [_get(imds, TOKEN + "https://again.example") for _ in range(6)] == [200] * 6, "every slot was released"
 
 
 def _get(imds: Emulator, target: str) -> int:

@@ -114,7 +114,7 @@ def comparable(response: Response) -> Response:
 @given(st.lists(STEPS, max_size=40), st.booleans())
 def test_responses_are_the_same_with_and_without_cache(backend: Backend, steps: list[Any], limited: bool) -> None:
     clocks = ManualClock(NOON), ManualClock(NOON)
-    remembering = app(backend, clocks[0], limited=limited, cached=3)
+    cached = app(backend, clocks[0], limited=limited, cached=3)
     plain = app(backend, clocks[1], limited=limited, cached=0)
     instances = plain.machine.instance, Instance(expand(OTHER, 2), backend.document)
     assert plain.responses is None
@@ -122,15 +122,15 @@ def test_responses_are_the_same_with_and_without_cache(backend: Backend, steps: 
         if isinstance(step, Request):
             # The second response may come from the cache.
             for _ in range(2):
-                assert comparable(remembering.handle(step)) == comparable(plain.handle(step))
+                assert comparable(cached.handle(step)) == comparable(plain.handle(step))
         elif isinstance(step, int):
             for clock in clocks:
                 clock.advance(step)
         else:
-            for one in (remembering, plain):
+            for one in (cached, plain):
                 change(one, step, instances)
-    assert remembering.responses is not None
-    assert len(remembering.responses) <= 3
+    assert cached.responses is not None
+    assert len(cached.responses) <= 3
 
 
 def test_cached_responses_get_new_request_ids(backend: Backend) -> None:

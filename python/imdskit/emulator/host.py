@@ -71,7 +71,7 @@ class AdminApi(Protocol):
         """Accept requests."""
 
     def stop(self) -> None:
-        """Stop accepting requests. Safe to call twice."""
+        """Stop accepting requests. Calling it twice is safe."""
 
 
 class Host:
