@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from imdskit.clock import ManualClock
 from imdskit.emulator import Fleet
 from imdskit.emulator.admin.operations import OPERATIONS, openapi
-from imdskit.emulator.admin.operations import Ask as Asked
+from imdskit.emulator.admin.operations import Arguments
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Request
 from imdskit.testing import assert_no_refusals, assert_not_requested, assert_requested
@@ -284,7 +284,7 @@ def test_assertions_of_tests_speak_of_machines(fleet: Fleet) -> None:
 @pytest.mark.parametrize("select", ["port", "source"])
 def test_machines_that_are_chosen_otherwise_are_listed_and_written_down_too(select: Literal["port", "source"]) -> None:
     with Fleet("fleet", 3, seed=1, select=select, clock=ManualClock(NOON), rate_limit=False, admin_port=0) as fleet:
-        machines = OPERATIONS_BY_NAME["listMachines"](fleet, Asked())["machines"]
+        machines = OPERATIONS_BY_NAME["listMachines"](fleet, Arguments())["machines"]
         assert len({(one["url"], one["source"]) for one in machines}) == 3
         for one in machines:
             source = (one["source"], 0) if one["source"] else None

@@ -254,7 +254,7 @@ class TokenCache:
 
     def _issue(self, identity: Identity, resource: str, now: int, number: int) -> Token:
         issuer = self._issuer.address(identity.tenant_id)
-        unique = self._seeded.octets(f"token {number}", 16)
+        unique = self._seeded.bytes_for(f"token {number}", 16)
         claims: dict[str, object] = {
             "aud": resource,
             "iss": issuer,
