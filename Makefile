@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages page engines service service-bench schemas image run-clients pyz bench fuzz fuzz-differential soak cargo-fuzz tsan deny crates clean
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64 changelog trust workflows interpreters debian nightly
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -53,14 +53,17 @@ lint: native
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell *.md changelog.d docs examples packaging python rust tests benches Makefile pyproject.toml
 	@if command -v cargo >/dev/null; then \
 	  cargo fmt --all --check && cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings && \
 	  cargo clippy --quiet --locked --workspace -- -D warnings && \
+	  cargo clippy --quiet --locked -p imdskit-py --no-default-features -- -D warnings && \
 	  RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --all-features -p imdskit-core -p imdskit-multibuffer; \
 	fi
 	@if ls python/imdskit/_native*.so >/dev/null 2>&1; then PYTHONPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml imdskit._native; fi
+	@if go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])'; then $(MAKE) --no-print-directory workflows; fi
 
-packages: setup
+packages: setup .venv-release/.made-from-the-lock
 	$(BIN)/python -m pytest -m packaging tests/packaging $(PYTEST_ARGS)
 
 # Programs that others wrote, in an environment of their own; CLIENTS_ARGS=--require fails where one is not installed.
@@ -70,12 +73,20 @@ clients: setup
 	$(BIN)/python tests/clients/run.py --emulator $(BIN)/python --clients .venv-clients/bin/python $(CLIENTS_ARGS)
 	PYTHONPATH=python .venv-clients/bin/python -m pytest -c /dev/null --rootdir examples/testing -p no:cacheprovider -p imdskit.pytest_plugin -n 2 examples/testing
 
-# Programs that know no address but 169.254.169.254, inside `imdskit run`; needs Debian for three of them.
+# Programs that know no address but 169.254.169.254, inside `imdskit run`. Three are fetched from Debian, AzCopy from npm; facter and ohai run if installed.
 run-clients:
 	tests/clients/fetch_debian.sh build/debian
+	mkdir -p build/npm
+	cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc build/npm/
+	npm ci --silent --prefix build/npm
+	chmod +x build/npm/node_modules/@azure-tools/azcopy-linux/dist/bin/*
 	$(PYTHON) -m venv .venv-run-clients
 	.venv-run-clients/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements-run.txt
-	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian $(CLIENTS_ARGS)
+	$(PYTHON) tests/clients/run_verb.py --emulator $(PYTHON) --clients .venv-run-clients/bin/python --debian build/debian --npm build/npm $(CLIENTS_ARGS)
+
+# The client scripts of the shared data, at 169.254.169.254; needs root. CLIENTS_ARGS="--install" installs their programs first: 7 GB, half an hour.
+shared-clients: setup
+	$(BIN)/python tests/clients/shared_scripts.py $(CLIENTS_ARGS)
 
 # The published interface descriptions, put to the emulator by schemathesis.
 swagger: setup
@@ -149,7 +160,7 @@ soak: native
 
 # What threads share, under ThreadSanitizer: the standard library and AWS-LC are compiled with it too. Needs a nightly toolchain with rust-src.
 tsan:
-	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread \
+	CARGO_TARGET_DIR=target/tsan RUSTFLAGS=-Zsanitizer=thread CFLAGS=-fsanitize=thread AWS_LC_SYS_CFLAGS=-fsanitize=thread \
 	  cargo +nightly test --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') -p imdskit-core --test threads --test vectors
 
 # Licences, sources and doubles of the crates. Needs cargo-deny; `cargo deny check advisories` needs the network besides.
@@ -171,3 +182,45 @@ pyz:
 
 clean:
 	rm -rf $(VENV) build dist target python/imdskit/_native*.so
+
+# Everything that is published, from the last commit, in dist. docs/release.md says what it needs.
+release: .venv-release/.made-from-the-lock
+	.venv-release/bin/python packaging/release.py dist
+
+# The same once more in another place: are the bytes the same, and is any tool unhappy?
+release-check: release
+	.venv-release/bin/python packaging/release_check.py dist
+
+# The crates, and the aarch64 wheel in dist, in QEMU.
+aarch64:
+	packaging/aarch64.sh dist/imdskit-*aarch64*.whl build/aarch64 $(PYTEST_ARGS)
+
+.venv-release/.made-from-the-lock: packaging/release-requirements.txt
+	$(PYTHON) -m venv --clear .venv-release
+	.venv-release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/release-requirements.txt
+	@touch $@
+
+# Moves the fragments of changelog.d to the section of this version in CHANGELOG.md, for a commit; fragments that come later join the section.
+changelog: setup
+	$(BIN)/python packaging/changelog.py
+
+# Fails if the bundled trust lacks an authority, is older than 180 days, or has a certificate that ends within 60 days.
+trust:
+	PYTHONPATH=python $(PYTHON) -m imdskit doctor
+
+# The workflow files, which cannot run outside of GitHub. Needs Go 1.24 or later.
+workflows:
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes=
+
+# The suite without the extension on Python 3.12 to 3.15 and PyPy; INTERPRETERS_ARGS="--only pypy3 -- -x" runs one.
+interpreters:
+	$(PYTHON) tests/systems/interpreters.py $(INTERPRETERS_ARGS)
+
+# The README's install lines and first examples in root file systems of Debian 12 and 13. Needs root, mmdebstrap and a Python index.
+debian: setup
+	PYTHONPATH=tests/systems $(BIN)/python -m pytest -c /dev/null --rootdir tests/systems --confcutdir tests/systems -p no:cacheprovider -n 0 -s \
+	  $(PYTEST_ARGS) tests/systems/in_debian.py
+
+# Every long target that this machine has the programs for, and a table of what ran.
+nightly:
+	.ci/nightly

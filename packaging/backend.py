@@ -5,6 +5,7 @@ pure wheel, with the reason in it. ``require`` fails where the extension cannot 
 cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
 
 maturin builds native wheels, setuptools all else. maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
+``notices.py`` adds an SBOM and licences to each wheel.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+if sys.version_info < (3, 11):  # noqa: UP036  # pip runs this before it reads `requires-python`
+    raise SystemExit("imdskit requires Python 3.11 or later, but this is Python %d.%d (%s)." % (*sys.version_info[:2], sys.executable))  # noqa: UP031
+
+import notices
+import sdist
 import toolchain
 from setuptools import build_meta
 
@@ -48,8 +54,8 @@ def _why_pure(settings: Settings) -> str | None:
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    """setuptools is always there; maturin is requested only where the extension will be built."""
-    return ["maturin>=1.9,<2"] if _why_pure(config_settings) is None else []
+    """Return maturin if the extension will be built. setuptools is always present."""
+    return ["maturin>=1.12,<2"] if _why_pure(config_settings) is None else []
 
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
@@ -58,24 +64,35 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
     if why is None:
         import maturin
 
-        return str(maturin.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+        settings = _for_maturin(config_settings)
+        name = str(maturin.build_wheel(wheel_directory, settings, metadata_directory))
+        notices.add(Path(wheel_directory) / name, maturin.get_maturin_pep517_args(settings))
+        return name
     _remove_old_build()
     with _recorded(why):
-        return str(build_meta.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+        name = str(build_meta.build_wheel(wheel_directory, _without_ours(config_settings), metadata_directory))
+    notices.add(Path(wheel_directory) / name, None)
+    return name
 
 
 def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
-    """setuptools alone."""
+    """Return nothing: setuptools suffices."""
     return []
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    """Build the source distribution, Rust sources and this backend included (``MANIFEST.in``)."""
-    return str(build_meta.build_sdist(sdist_directory, _without_ours(config_settings)))
+    """Build the source distribution, Rust sources and this backend included (``MANIFEST.in``).
+
+    If ``SOURCE_DATE_EPOCH`` is set, it has the same bytes each time.
+    """
+    name = str(build_meta.build_sdist(sdist_directory, _without_ours(config_settings)))
+    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+        sdist.normalise(Path(sdist_directory) / name, int(epoch))
+    return name
 
 
 def get_requires_for_build_editable(config_settings: Settings = None) -> list[str]:
-    """As for a wheel."""
+    """Return the same as for a wheel."""
     return get_requires_for_build_wheel(config_settings)
 
 
@@ -84,12 +101,22 @@ def build_editable(wheel_directory: str, config_settings: Settings = None, metad
     if _why_pure(config_settings) is None:
         import maturin
 
-        return str(maturin.build_editable(wheel_directory, _without_ours(config_settings), metadata_directory))
+        return str(maturin.build_editable(wheel_directory, _for_maturin(config_settings), metadata_directory))
     return str(build_meta.build_editable(wheel_directory, _without_ours(config_settings), metadata_directory))
 
 
 def _without_ours(settings: Settings) -> Settings:
     return {key: value for key, value in (settings or {}).items() if key != "native"} or None
+
+
+def _for_maturin(settings: Settings) -> Settings:
+    """Return the settings without ours. Where Rust is too old for the AVX-512 kernels, the extension is built without them."""
+    rest = _without_ours(settings)
+    if not toolchain.lacks_avx512():
+        return rest
+    print("imdskit: rustc is too old for the AVX-512 kernels. Building the extension without them.", file=sys.stderr)
+    given = (rest or {}).get("build-args") or os.environ.get("MATURIN_PEP517_ARGS", "")
+    return {**(rest or {}), "build-args": f"{given} --no-default-features --features abi3"}
 
 
 @contextmanager

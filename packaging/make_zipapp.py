@@ -1,7 +1,7 @@
-"""Two archives that run wherever ``python3`` (3.11 or later) does, without the extension.
+"""Build two archives that run with any ``python3`` from 3.11 on, without the extension.
 
 ``imdskit.pyz`` holds the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` holds the emulator as well. The same
-sources give the same bytes. The archives are smaller than the sources: they contain the first line of each docstring, no comments, and
+sources give the same bytes. The archives are smaller than the sources: they contain no comments and, except for help texts, no docstrings, and
 JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need third-party packages are
 left out.
 """
@@ -31,7 +31,7 @@ FULL_ONLY = (
     "cli/emulator",
     *(f"cli/{module}.py" for module in ("bench", "completion", "client/record", "client/redaction")),
 )
-"""The emulator and the verification service, and what needs them. ``record`` checks the scenario that it has recorded with the emulator's reader."""
+"""Emulator, verification service, and the modules that need them. ``record`` checks its scenario with the emulator's reader."""
 MAIN = "import sys\n\nfrom imdskit.cli import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -64,8 +64,8 @@ def condense(source: str, *, help_text: bool = False) -> str:
     """Return the same program with empty docstrings and without comments. Every statement stays on its line, so tracebacks are right.
 
     Args:
-        source: of a module.
-        help_text: the docstring of the module is printed as help, and stays whole.
+        source: source of a module.
+        help_text: whether to keep the docstring of the module, which is printed as help.
     """
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -87,7 +87,7 @@ def condense(source: str, *, help_text: bool = False) -> str:
 
 
 def _docstrings(tree: ast.Module) -> list[ast.Expr]:
-    """Strings that stand alone as statements."""
+    """Return the strings that are statements of their own."""
     bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
     return [
         statement

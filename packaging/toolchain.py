@@ -1,4 +1,4 @@
-"""Whether this machine can build the Rust extension.
+"""Checks whether this machine can build the Rust extension.
 
 Every check here runs before the build and is about the machine. Once all pass, a build that fails is a fault of the project, and fails the
 installation.
@@ -12,18 +12,36 @@ import subprocess
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 FETCH_SECONDS = 300
-"""How long the crates may take to arrive."""
+"""Maximum time for downloading the crates."""
 _OTHER_SECONDS = 60
 
 
 def minimum_version() -> tuple[int, int]:
-    """Return the oldest Rust version that builds the workspace, as ``Cargo.toml`` declares it."""
-    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
-    major, minor = manifest["workspace"]["package"]["rust-version"].split(".")[:2]
+    """Return the oldest Rust version that builds the extension, as ``Cargo.toml`` declares it."""
+    return _version(_manifest("")["workspace"])
+
+
+def lacks_avx512() -> bool:
+    """Return whether rustc can build the extension, but not its feature ``multibuffer``. Call it after :func:`missing`."""
+    return (_found("rustc") or (0, 0)) < _version(_manifest("rust/multibuffer"))
+
+
+def _manifest(folder: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / folder / "Cargo.toml").read_text(encoding="utf-8"))
+
+
+def _version(manifest: dict[str, Any]) -> tuple[int, int]:
+    major, minor = manifest["package"]["rust-version"].split(".")[:2]
     return int(major), int(minor)
+
+
+def _found(program: str) -> tuple[int, int] | None:
+    found = re.match(rf"{program} (\d+)\.(\d+)", _run([program, "--version"], ROOT).stdout)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def missing() -> str | None:
@@ -37,12 +55,11 @@ def missing() -> str | None:
 def _too_old() -> str | None:
     wanted = minimum_version()
     for program in ("cargo", "rustc"):
-        done = _run([program, "--version"], ROOT)
-        found = re.match(rf"{program} (\d+)\.(\d+)", done.stdout)
-        if done.returncode or found is None:
-            return f"`{program} --version` failed: {_last_line(done)}"
-        if (int(found[1]), int(found[2])) < wanted:
-            return f"{program} {found[1]}.{found[2]} is too old; {wanted[0]}.{wanted[1]} or later is needed."
+        found = _found(program)
+        if found is None:
+            return f"`{program} --version` failed: {_last_line(_run([program, '--version'], ROOT))}"
+        if found < wanted:
+            return f"{program} {found[0]}.{found[1]} is too old; {wanted[0]}.{wanted[1]} or later is needed."
     return None
 
 
@@ -73,7 +90,7 @@ def _run(command: list[str], folder: Path, seconds: int = _OTHER_SECONDS) -> sub
 
 
 def _last_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The most telling line of an error output: the last that is not empty, printable and short."""
+    """Return the last non-empty line of an error output, made printable and short."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     text = lines[-1] if lines else f"exit status {done.returncode}"
     return "".join(character for character in text if character.isprintable())[:200]

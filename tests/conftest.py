@@ -42,8 +42,18 @@ def shared(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session", params=["python", "rust"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend in turn, in one process."""
+    return _backend(request.param, request)
+
+
+@pytest.fixture(scope="session")
+def both_backends(request: pytest.FixtureRequest) -> tuple[Backend, Backend]:
+    """Both backends, for tests that compare them."""
+    return _backend("python", request), _backend("rust", request)
+
+
+def _backend(name: str, request: pytest.FixtureRequest) -> Backend:
     try:
-        return backends.get(request.param)
+        return backends.get(name)
     except BackendError as error:
         if error.code != "backend-absent" or request.config.getoption("--require-native"):
             pytest.fail(str(error))

@@ -9,11 +9,12 @@ from pathlib import Path
 import imdskit
 
 ROOT = Path(__file__).parent.parent
-KINDS = "added|changed|fixed|removed|security"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+KINDS = "|".join(kind["directory"] for kind in PYPROJECT["tool"]["towncrier"]["type"])
 
 
 def fragments() -> list[Path]:
-    return sorted(path for path in (ROOT / "changelog.d").iterdir() if path.name != "README.md")
+    return sorted(path for path in (ROOT / "changelog.d").iterdir() if path.name not in PYPROJECT["tool"]["towncrier"]["ignore"])
 
 
 def test_a_fragment_names_its_subject_and_kind_and_is_a_sentence() -> None:
@@ -28,12 +29,22 @@ def test_a_fragment_names_its_subject_and_kind_and_is_a_sentence() -> None:
 
 def test_a_release_has_a_section_and_leaves_no_fragments() -> None:
     sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert sections[0] == ("Unreleased" if fragments() else imdskit.__version__)
+    assert fragments() or sections[0] == imdskit.__version__
 
 
-def test_the_version_is_the_same_for_python_and_for_rust() -> None:
+def test_python_crates_and_lock_files_have_the_same_version_and_repository() -> None:
     cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
     assert cargo["workspace"]["package"]["version"] == imdskit.__version__
+    assert cargo["workspace"]["package"]["repository"] == PYPROJECT["project"]["urls"]["Repository"]
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "imdskit.__version__"}
+    core = tomllib.loads((ROOT / "rust" / "core" / "Cargo.toml").read_text())
+    assert core["dependencies"]["imdskit-multibuffer"]["version"] == imdskit.__version__
+    for lock in ("Cargo.lock", "rust/fuzz/Cargo.lock"):
+        if (ROOT / lock).exists():  # a source distribution has no rust/fuzz
+            packages = {package["name"]: package["version"] for package in tomllib.loads((ROOT / lock).read_text())["package"]}
+            ours = {name: version for name, version in packages.items() if name.startswith("imdskit-") and name != "imdskit-fuzz"}
+            assert len(ours) >= 2
+            assert set(ours.values()) == {imdskit.__version__}
 
 
 def test_every_decision_is_listed() -> None:

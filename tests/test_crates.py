@@ -19,6 +19,7 @@ PUBLISHED = ("core", "multibuffer")
 def test_a_published_crate_has_readme_licence_and_example(crate: str) -> None:
     folder = RUST / crate
     assert "\npublish = true\n" in (folder / "Cargo.toml").read_text()
+    assert "\nrepository.workspace = true\n" in (folder / "Cargo.toml").read_text()
     assert (folder / "LICENSE").read_bytes() == (RUST.parent / "LICENSE").read_bytes()
     assert (folder / "README.md").read_text().startswith(f"# imdskit-{crate}\n")
     assert list((folder / "examples").glob("*.rs"))

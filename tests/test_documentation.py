@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -53,3 +54,15 @@ def test_what_an_example_imports_exists(page: Path) -> None:
 def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     targets = {link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link}
     assert not [target for target in targets if target and not (page.parent / target).exists()]
+
+
+def test_links_of_the_readme_are_absolute_because_package_indexes_show_it() -> None:
+    """They lead to the repository that ``pyproject.toml`` names, to files that exist."""
+    repository = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(links) > 30
+    for link in links:
+        found = re.fullmatch(rf"{re.escape(repository)}/(blob|tree)/main/([^#]+)(#.*)?", link)
+        assert found, link
+        path = ROOT / found[2]
+        assert path.is_file() if found[1] == "blob" else path.is_dir(), link

@@ -14,7 +14,7 @@ SERVICE = "http://169.254.169.254"
 
 
 def compute(sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
-    """What the service says of the virtual machine; asked up to five times where it is busy."""
+    """Return the metadata of the virtual machine. Retry up to four times while the service is busy."""
     url = os.environ.get("MACHINE_IMDS", SERVICE) + "/metadata/instance/compute?api-version=2021-02-01"
     request = urllib.request.Request(url, headers={"Metadata": "true"})  # noqa: S310  # the address is the user's own
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the service must never be asked through a proxy

@@ -6,6 +6,10 @@ and names; everything else is internal.
 
 import sys
 
+if sys.version_info < (3, 11):  # noqa: UP036  # Everything before this block must also run on Python 3.8.
+    sys.stderr.write("imdskit requires Python 3.11 or later, but this is Python %d.%d (%s).\n" % (*sys.version_info[:2], sys.executable))  # noqa: UP031
+    raise SystemExit(2)
+
 TYPE_CHECKING = False  # importing `typing` would take fifty times as long as the rest of this module
 
 if TYPE_CHECKING:
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
     from imdskit.verify.stores.redis import RedisStore
     from imdskit.verify.stores.sqlite import SqliteStore
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AiaFetcher",

@@ -1,8 +1,9 @@
+from array import array
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Final, final, overload
 
-from imdskit.backends.contract import Claims, Columns, Setup
+from imdskit.backends.contract import Claims, Columns, PackedDocuments, Setup
 from imdskit.errors import VerificationError
 
 __all__ = ["CONTRACT", "PROFILE", "Bucket", "Checker", "Document", "Signed", "Verdicts", "cpu_path", "forked", "parts", "use_kernels"]
@@ -31,6 +32,7 @@ class Checker:
     def __new__(cls, setup: Setup) -> Checker: ...
     def check(self, document: bytes, at: int, nonce: str | None = None) -> Signed: ...
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts: ...
+    def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns: ...
 
 @final
 class Signed:

@@ -1,17 +1,17 @@
-"""Documents in a column of Apache Arrow in, verdicts and claims in typed columns out; for engines that move such columns from process to process.
+"""Verification of documents in columns of Apache Arrow. The verdicts and claims are typed columns.
 
     verify = VerifyBatch(trust, policy, document="document", at="received")
     verdicts = verify(batch)                                    # pyarrow.RecordBatch to pyarrow.RecordBatch
     frame.mapInArrow(verify.each, schema)                       # Spark
 
-No object is made for a row of the result: its columns are buffers as the backend filled them. What belongs here: columns. Engines are not imported; the
-examples show how each is given the function. This is the one module that needs a package, pyarrow: ``pip install imdskit[arrow]``. The page is
-``docs/engines.md``.
+No Python object is created per row: the columns of the result are buffers that the backend filled. This module needs pyarrow,
+``pip install imdskit[arrow]``. It imports no engines; the examples show how to use it in each. See ``docs/engines.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imdskit import arguments, backends
-from imdskit.backends.contract import Columns
+from imdskit.backends.contract import Columns, PackedDocuments
 from imdskit.errors import UsageError
 from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
@@ -29,7 +29,7 @@ from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.verifier import LAST_SECOND
 
 Array: TypeAlias = Any
-"""``pyarrow.Array``; pyarrow tells no types."""
+"""``pyarrow.Array``. pyarrow has no type annotations."""
 RecordBatch: TypeAlias = Any
 """``pyarrow.RecordBatch``."""
 Table: TypeAlias = Any
@@ -49,30 +49,30 @@ FIELDS: Schema = pa.schema(
         *(pa.field(name, pa.string()) for name in ("cloud", "name", "signer", "issuer", "root")),
     ]
 )
-"""What is said of each document. ``reason``, ``stage``, ``location`` and ``detail`` are those of a refusal; the others stand where it was accepted.
-``cloud`` is the name of a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and ``root`` the
-common names of who issued it and of the trust anchor."""
+"""Columns of the result. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal; the others are null then. ``cloud`` is the name of
+a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and ``root`` the common names of
+its issuer and of the trust anchor."""
 
 
 @dataclass(frozen=True)
 class VerifyBatch:
-    """A function of record batches that can be sent to other processes: trust and policy are values. Each process keeps one verifier.
+    """Function on record batches that can be pickled for other processes. Each process creates one verifier.
 
     Attributes:
-        trust: whom to believe; the bundled roots if None.
-        policy: what is demanded; that of ``Policy.offline_audit()`` by default, because a table holds stored documents.
+        trust: certificates to trust; by default the bundled ones.
+        policy: verification policy; by default ``Policy.offline_audit()``, because a table contains stored documents.
         document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded, extension). A
             row without a document is refused, ``empty``.
-        at: when validity is judged: Unix seconds for all rows; or the name of a column, of Unix seconds or of timestamps with a time zone. A timestamp is
-            an instant whatever the zone is called, so zones that this machine does not know are taken.
-        keep: names of the columns that are handed on, before the verdict's; all but the documents if None.
-        threads: to work on in each process. Engines that start a process for every core want one.
+        at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone. Zones that
+            this machine does not know are accepted, because a timestamp is an instant.
+        keep: names of the input columns to copy before those of the verdict; by default all except the documents.
+        threads: number of threads per process. Use 1 with engines that start a process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the column of the nonces that were issued: text, compared with the document's. A row without one is not compared, or refused if the
-            policy requires nonces. None compares none.
+        nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires nonces.
+            With None, nonces are not compared.
 
     Raises:
-        UsageError: an attribute is of the wrong type; or the policy requires nonces, and no column of them is named.
+        UsageError: an attribute has the wrong type; or the policy requires nonces, but no column is named.
     """
 
     at: int | str
@@ -98,19 +98,24 @@ class VerifyBatch:
             arguments.instance(self.nonce, "nonce", str)
         arguments.threads(self.threads)
         if self.policy.require_nonce and self.nonce is None:
-            hint = "Say in `nonce` in which column they are; or demand none of stored documents: Policy.offline_audit()."
-            raise UsageError("bad-argument", "A batch without nonces has none to compare.", location="policy.require_nonce", hint=hint)
+            hint = "Name the column in `nonce`, or use Policy.offline_audit() for stored documents."
+            raise UsageError(
+                "bad-argument",
+                "The policy requires nonces, but the batch has no column of nonces.",
+                location="policy.require_nonce",
+                hint=hint,
+            )
 
     def __call__(self, batch: RecordBatch) -> RecordBatch:
-        """The verdicts on one batch, row for row.
+        """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is absent, of a type that is not accepted, or holds a time out of range; or the texts of one column of the verdicts add up to
-                2 GiB: give smaller batches.
+            UsageError: a column is missing, has a type that is not accepted, or contains a time out of range; or the texts of one column of the result
+                exceed 2 GiB.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
-        documents = [document or b"" for document in _column(batch, self.document, _DOCUMENTS, pa.large_binary()).to_pylist()]
+        documents = _packed(_column(batch, self.document, _DOCUMENTS, pa.large_binary()))
         issued = None if self.nonce is None else _column(batch, self.nonce, _NONCES, pa.large_string())
         verifier = _verifier(self.trust, replace(self.policy, require_nonce=False), self.backend)
         times = self._times(batch)
@@ -118,6 +123,9 @@ class VerifyBatch:
             columns = verifier.verify_columns(documents, times, threads=self.threads)
         except OverflowError as error:
             raise UsageError("bad-argument", f"{error}.", location=self.document, hint="Give smaller batches.") from None
+        except ValueError as error:
+            message = f"The column {self.document!r} is damaged: {error}."
+            raise UsageError("bad-argument", message, location=self.document, hint="Batches can be checked with `validate`.") from None
         said = _arrays(columns)
         if issued is not None:
             said = _answering(said, issued, required=self.policy.require_nonce)
@@ -125,53 +133,53 @@ class VerifyBatch:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
-        """The verdicts on each of many batches: what Spark's ``mapInArrow`` takes."""
+        """Yield the verdicts on each batch. Use this with Spark's ``mapInArrow``."""
         return map(self, batches)
 
     def table(self, table: Table) -> Table:
-        """The verdicts on a table, which may consist of several batches: what Ray's ``map_batches`` takes."""
+        """Return the verdicts on a table, which may consist of several batches. Use this with Ray's ``map_batches``."""
         arguments.instance(table, "table", pa.Table)
         return pa.Table.from_batches(self.each(table.to_batches()), schema=self.schema(table.schema))
 
     def schema(self, given: Schema) -> Schema:
-        """Of what comes out where batches of the schema ``given`` go in.
+        """Return the schema of the result for batches of the schema ``given``.
 
         Raises:
-            UsageError: a column that is kept is absent, or called like one of the verdict's.
+            UsageError: a column to copy is missing, or has the name of a column of the verdict.
         """
         kept = self._kept(arguments.instance(given, "schema", pa.Schema))
         twice = [given.field(place).name for place in kept if given.field(place).name in FIELDS.names]
         if twice:
-            hint = "Rename it, or say in `keep` which columns are handed on."
-            raise UsageError("bad-argument", f"There is a column {twice[0]!r} already.", location="keep", hint=hint)
+            hint = "Rename it, or list the columns to copy in `keep`."
+            raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
         return pa.schema([given.field(place) for place in kept] + list(FIELDS))
 
     def _kept(self, given: Schema) -> list[int]:
-        """The places of the columns that are handed on."""
+        """Return the indexes of the columns to copy."""
         if self.keep is None:
             return [place for place, name in enumerate(given.names) if name != self.document]
         return [_only(given, name) for name in self.keep]
 
-    def _times(self, batch: RecordBatch) -> int | list[int]:
+    def _times(self, batch: RecordBatch) -> int | array[int]:
         if isinstance(self.at, int):
             return self.at
         column = _column(batch, self.at, _TIMES)
         if column.null_count:
             row = pc.index(column.is_null(), True).as_py()
-            raise UsageError(
-                "bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or say when to judge them."
-            )
+            raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
+        unit = 1
         if pa.types.is_timestamp(column.type):
-            unit = _UNITS[column.type.unit]
-            # As numbers: no calendar is needed, so neither is a database of time zones.
-            seconds = [instant // unit for instant in column.cast(pa.int64()).to_pylist()]
-        else:
-            seconds = column.to_pylist()
-        for row, second in enumerate(seconds):
-            if not 0 <= second <= LAST_SECOND:
-                message = f"Row {row} of the column {self.at!r} has a time outside of the years 1970 to 9999: {second} Unix seconds."
-                raise UsageError("bad-argument", message, location=self.at, hint="Times are Unix seconds, or timestamps with a time zone.")
-        return seconds
+            # Compared as numbers, so no time zone database is needed.
+            unit, column = _UNITS[column.type.unit], column.cast(pa.int64())
+        if not len(column):
+            return array("q")
+        bounds = pc.min_max(column).as_py()
+        if bounds["min"] < 0 or bounds["max"] // unit > LAST_SECOND:
+            row, second = next((row, one // unit) for row, one in enumerate(column.to_pylist()) if not 0 <= one // unit <= LAST_SECOND)
+            message = f"Row {row} of the column {self.at!r} has a time outside of the years 1970 to 9999: {second} Unix seconds."
+            raise UsageError("bad-argument", message, location=self.at, hint="Times are Unix seconds, or timestamps with a time zone.")
+        seconds = pc.divide(column.cast(pa.int64()), unit)
+        return _integers(seconds.buffers()[1], seconds.offset, len(seconds))
 
 
 _UNITS = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -186,7 +194,12 @@ def _only(schema: Schema, name: str) -> int:
     places: list[int] = schema.get_all_field_indices(name)
     if len(places) != 1:
         known = ", ".join(schema.names)
-        raise UsageError("bad-argument", f"There are {len(places)} columns {name!r}.", location=name, hint=f"There are: {known}.")
+        raise UsageError(
+            "bad-argument",
+            f"The input must have exactly one column {name!r}; it has {len(places)}.",
+            location=name,
+            hint=f"There are: {known}.",
+        )
     return places[0]
 
 
@@ -208,7 +221,7 @@ _NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
-    """The column ``name`` in a plain type, which is ``cast`` if that is given. Raises UsageError, whatever pyarrow finds wrong with it."""
+    """Return the column ``name`` in a plain type, or in the type ``cast``. Raises UsageError for every error of pyarrow."""
     given = batch.column(_only(batch.schema, name))
     fits, words = expected
     try:
@@ -225,7 +238,7 @@ _VIEWS = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
 
 
 def _plain(array: Array) -> Array:
-    """The same values without an extension type, a dictionary, runs, or views; pyarrow casts few of these itself, and fewer of them nested."""
+    """Return the same values without extension type, dictionary, run-end encoding or views. pyarrow cannot cast all of these."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(array.storage)
@@ -237,22 +250,40 @@ def _plain(array: Array) -> Array:
     return array.cast(_VIEWS[str(kind)]) if str(kind) in _VIEWS else array
 
 
+def _packed(column: Array) -> PackedDocuments:
+    """Return the documents of a column of ``large_binary`` without copying its buffer. A row without a document gives an empty one."""
+    if column.null_count:
+        column = pc.fill_null(column, b"")
+    if not len(column):
+        return PackedDocuments(b"", array("q", [0]))
+    _, offsets, octets = column.buffers()
+    return PackedDocuments(memoryview(octets or b"").cast("B"), _integers(offsets, column.offset, len(column) + 1))
+
+
+def _integers(buffer: Any, first: int, count: int) -> array[int]:
+    """Return a copy of ``count`` integers of 64 bits."""
+    integers = array("q")
+    integers.frombytes(memoryview(buffer)[8 * first : 8 * (first + count)])
+    return integers
+
+
 def _arrays(columns: Columns) -> dict[str, Array]:
     rows = columns.rows
     accepted = pa.Array.from_buffers(pa.bool_(), rows, [None, pa.py_buffer(columns.accepted)])
     refused = pc.invert(accepted)
     reasons = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(columns.reason)])
     signers = pa.Array.from_buffers(pa.int32(), rows, [pa.py_buffer(columns.accepted), pa.py_buffer(columns.signer)])
-    chains = [[parse_certificate(der) for der in chain] for _, _, chain in columns.signers]
+    chains = [chain for _, _, chain in columns.signers]
+    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}  # most signers share them
     said = {
         "accepted": accepted,
         "reason": _chosen([reason.value for reason in Reason], reasons, refused),
         "stage": _chosen([reason.stage.value for reason in Reason], reasons, refused),
         "cloud": _taken([label for label, _, _ in columns.signers], signers),
         "name": _taken([name for _, name, _ in columns.signers], signers),
-        "signer": _taken([sha256(chain[0].der).hexdigest() for chain in chains], signers),
-        "issuer": _taken([_common_name(chain[1:2]) for chain in chains], signers),
-        "root": _taken([_common_name(chain[1:][-1:]) for chain in chains], signers),
+        "signer": _taken([sha256(chain[0]).hexdigest() for chain in chains], signers),
+        "issuer": _taken([named[chain[1]] if chain[1:] else None for chain in chains], signers),
+        "root": _taken([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
     }
     for name, buffers in columns.texts.items():
         said[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(octets) for octets in buffers])
@@ -263,14 +294,14 @@ def _arrays(columns: Columns) -> dict[str, Array]:
 
 
 def _answering(said: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
-    """The verdicts once the nonces are compared, too. That check is the last one for a single document as well, so what was refused stays so."""
+    """Return the verdicts after comparing the nonces. As for a single document, this is the last check, so refusals stay as they are."""
     differs = pc.fill_null(pc.not_equal(said["nonce"], issued), False)
     said = _refused(said, differs, Reason.NONCE_MISMATCH, "content.nonce")
     return _refused(said, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else said
 
 
 def _refused(said: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
-    """The verdicts, but of the documents that were accepted those at ``where`` are refused."""
+    """Return the verdicts with the accepted documents at ``where`` refused."""
     where = pc.and_(said["accepted"], where)
     if not where.true_count:
         return said
@@ -279,7 +310,7 @@ def _refused(said: dict[str, Array], where: Array, reason: Reason, location: str
 
 
 def _taken(values: list[str | None], places: Array) -> Array:
-    """``values`` at ``places``, null where the place is. If nobody signed there are no values, and no place is looked at."""
+    """Return ``values`` at the indexes ``places``; null for a null index."""
     return pa.array(values or [None], pa.string()).take(places)
 
 
@@ -287,9 +318,8 @@ def _chosen(values: list[str], places: Array, where: Array) -> Array:
     return pc.if_else(where, _taken(list(values), places), pa.scalar(None, pa.string()))
 
 
-def _common_name(one: Sequence[Any]) -> str | None:
-    """Of at most one certificate."""
-    names = one[0].subject.common_names if one else ()
+def _common_name(der: bytes) -> str | None:
+    names = parse_certificate(der).subject.common_names
     return names[-1] if names else None
 
 

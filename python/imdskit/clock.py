@@ -9,20 +9,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """Source of the time."""
 
     def now(self) -> int:
-        """Unix time in whole seconds, UTC."""
+        """Return the Unix time in whole seconds."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds since an arbitrary start; never goes back."""
+        """Return the nanoseconds since an arbitrary start. They never decrease."""
 
 
 class WaitingClock(Clock, Protocol):
     """A clock that can be waited on."""
 
     def sleep(self, seconds: float) -> None:
-        """Return when so many seconds have passed on this clock."""
+        """Wait until a number of seconds has passed on this clock."""
 
 
 class SystemClock:
@@ -64,17 +64,17 @@ class ManualClock:
             self._ns += step
 
     def sleep(self, seconds: float) -> None:
-        """Move forward by that, at once: who waits on this clock is who moves it."""
+        """Move the clock forward instead of waiting."""
         self.advance(ns=max(round(seconds * 1_000_000_000), 0))
 
 
 class MovableClock:
-    """A clock that runs at a rate of its own, and can be moved forward besides. Safe to share between threads.
+    """Clock with its own rate that can also be moved forward. Safe to share between threads.
 
     Args:
         start: Unix time in seconds.
-        rate: seconds that pass in one second of ``source``; 0: it stands still until it is moved.
-        source: that it runs by; None: the machine's.
+        rate: seconds that pass in one second of ``source``; with 0 the clock stands still until it is moved.
+        source: clock that drives this one; by default the machine's.
     """
 
     def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
@@ -84,7 +84,7 @@ class MovableClock:
 
     @property
     def rate(self) -> int:
-        """Seconds that pass in one of the source's."""
+        """Seconds that pass in one second of the source."""
         return self._base[2]
 
     def now(self) -> int:
@@ -95,7 +95,7 @@ class MovableClock:
         return ns + (self._source.monotonic_ns() - since) * rate if rate else ns
 
     def ticks_ns(self) -> int:
-        """Nanoseconds since an arbitrary start. They pass at the source's rate while the clock stands still; never goes back."""
+        """Return nanoseconds since an arbitrary start. They never decrease, and continue at the source's rate while the clock stands still."""
         ns, since, rate, stood = self._base
         return ns + stood + (self._source.monotonic_ns() - since) * (rate or 1)
 

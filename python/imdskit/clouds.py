@@ -43,7 +43,7 @@ _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud
 
 
 def find(name: str) -> Cloud:
-    """The cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
+    """Return the cloud called ``name``, in any letter case: short name, ``azEnvironment``, domain or alias.
 
     Raises:
         UsageError: no cloud has that name.
@@ -51,7 +51,7 @@ def find(name: str) -> Cloud:
     try:
         return _BY_NAME[arguments.instance(name, "cloud", str).lower()]
     except KeyError:
-        message = f"There is no cloud called {arguments.shown(name)}."
+        message = f"`cloud` must be the name of a cloud; got {arguments.shown(name)}."
         raise UsageError("bad-argument", message, location="cloud", hint="Known: " + ", ".join(c.name for c in CLOUDS) + ".") from None
 
 

@@ -124,14 +124,14 @@ class ClientCode(Code):
     )
     NOT_IMDS = (
         "not-imds",
-        "Something else responds: a web page, no JSON, no HTTP.",
-        "Look for a proxy or a captive portal on the way. The service must be requested directly.",
+        "Another program responds, for example with a web page instead of JSON.",
+        "Look for a proxy or a captive portal between this program and the service. Requests must reach the service directly.",
     )
-    TOO_LARGE = "too-large", "The response is larger than 1 MiB.", "That is not the service: find out what listens at the address."
+    TOO_LARGE = "too-large", "The response is larger than 1 MiB.", "Another program responds. Find out which one listens at the address."
     REDIRECTED = (
         "redirected",
         "The response is a redirect (3xx), which is never followed.",
-        "The real service does not redirect: find out what listens at the address.",
+        "The real service never redirects. Find out which program listens at the address.",
     )
     BAD_REQUEST = (
         "bad-request",
@@ -158,7 +158,7 @@ class ClientCode(Code):
     UNEXPECTED_STATUS = (
         "unexpected-status",
         "The service does not document this status for such a request.",
-        "Find out what listens at the address.",
+        "Find out which program listens at the address.",
     )
     WRONG_NONCE = (
         "wrong-nonce",
@@ -217,8 +217,8 @@ class StoreCode(Code):
     )
     CLOCK = (
         "store-clock",
-        "The store's clock is ahead of the verifier's, or was ahead and made the store forget documents too early.",
-        "Set the clocks by NTP, and ask for a new document.",
+        "The store's clock is ahead of the verifier's, or was ahead and made the store discard documents too early.",
+        "Synchronize the clocks by NTP, and request a new document.",
     )
 
 
@@ -248,7 +248,11 @@ class FetchCode(Code):
         "The server of an issuer responds with a status other than 200.",
         "Give the intermediate yourself.",
     )
-    NOT_HTTP = "not-http", "The server of an issuer sends something other than HTTP.", "Look for a proxy on the way."
+    NOT_HTTP = (
+        "not-http",
+        "The server of an issuer sends something other than HTTP.",
+        "Look for a proxy between this machine and the server.",
+    )
     NOT_A_CERTIFICATE = (
         "not-a-certificate",
         "The server of an issuer sends something other than a certificate.",
@@ -267,8 +271,8 @@ class CommandCode(Code):
 
     DEMO_FAILED = (
         "demo-failed",
-        "The demonstration did not go as it should.",
-        "That is a bug in imdskit. Please report it with the complete output.",
+        "A step of the demo did not give the expected result.",
+        "This is a bug in imdskit. Please report it with the complete output.",
     )
 
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class ImdskitError(Exception):
-    """What all errors of the package have in common.
+    """Base class of all errors of the package.
 
     Attributes:
-        code: stable name of the kind of error, lower case with hyphens.
+        code: stable name of the kind of error, in lower case with hyphens.
         message: one plain sentence.
-        location: where it happened: a path in a document, a file, an address. ``""`` if there is nothing to point at.
+        location: location of the error, such as a path in a document, a file or an address. ``""`` if there is none.
         hint: what to do. ``""`` if there is nothing to do.
     """
 
@@ -47,13 +47,13 @@ def _rebuild(kind: type[ImdskitError], args: tuple[object, ...], state: dict[str
 
 
 class VerificationError(ImdskitError):
-    """The document is refused.
+    """Raised when a document is refused.
 
     Attributes:
         reason: why; the ``code`` is its text.
         stage: the step that refused it.
-        location: ASN.1 or JSON path of the member at fault, with its byte offset in the DER after ``@`` where there is one.
-        detail: what exactly was found, for a log. Never needed to act on, and may change at any time.
+        location: ASN.1 or JSON path of the invalid member, followed by ``@`` and its byte offset in the DER if there is one.
+        detail: what was found, for logs. It may change in any release, so programs must not depend on it.
     """
 
     def __init__(self, reason: Reason, *, location: str = "", detail: str = "") -> None:
@@ -78,7 +78,7 @@ class VerificationError(ImdskitError):
 
 
 class DerError(ImdskitError):
-    """Bytes that are not the DER of what they should be.
+    """Raised for bytes that are not DER of the expected type.
 
     Attributes:
         offset: of the element at fault, in bytes from the start of the outermost buffer.
@@ -92,17 +92,17 @@ class DerError(ImdskitError):
 
 
 class FreshnessError(ImdskitError):
-    """A nonce that was not issued here, or not for this request, or too long ago. Codes: ``nonce-unknown``, ``nonce-not-yet``,
+    """Raised for a nonce that was not issued here, or not for this request, or too long ago. Codes: ``nonce-unknown``, ``nonce-not-yet``,
     ``nonce-expired``."""
 
 
 class StoreError(ImdskitError):
-    """It cannot be said whether a document was used before, so it must not be admitted. Codes: ``store-unreachable``, ``store-full``,
+    """Raised when the store cannot tell whether a document was used before, so it must not be accepted. Codes: ``store-unreachable``, ``store-full``,
     ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``."""
 
 
 class FetchError(ImdskitError):
-    """The certificate of an issuer could not be fetched. Never leaves the verifier, which then raises ``unknown-issuer``; it is in the log.
+    """Raised when the certificate of an issuer cannot be fetched. The verifier logs it and raises ``unknown-issuer`` instead.
 
     Codes: ``url-refused``, ``address-refused``, ``unreachable``, ``timed-out``, ``too-large``, ``redirected``, ``unexpected-status``,
     ``not-http``, ``not-a-certificate``, ``wrong-issuer``, ``fetch-budget``.
@@ -110,42 +110,49 @@ class FetchError(ImdskitError):
 
 
 class TrustError(ImdskitError):
-    """Certificates that the caller gave as trust anchors or intermediates cannot be used, or a bundle cannot be updated.
+    """Raised when trust anchors or intermediates that the caller gave are unusable, or a bundle cannot be updated.
 
-    Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (a folder that is no bundle, or not whole), ``bundle-format`` (a bundle of a format that is
-    not known), ``bad-intermediate``, ``issuer-not-found``, ``bundle-unwritable``, ``bundle-busy``.
+    Codes: ``bad-trust``, ``no-trust``, ``bad-bundle`` (not a bundle, or an incomplete one), ``bundle-format`` (a bundle of an unknown
+    format), ``bad-intermediate``, ``issuer-not-found``, ``bundle-unwritable``, ``bundle-busy``.
     """
 
 
 class UsageError(ImdskitError, ValueError):
-    """Invalid argument: a wrong type, a value out of range, an unknown cloud, a time without zone. Also a ValueError. Codes: ``bad-argument``,
-    ``namespaces-refused`` (the system refuses what `imdskit run` needs)."""
+    """Raised when an argument is invalid: a wrong type, a value out of range, an unknown cloud, a time without zone. Also a ValueError.
+
+    Codes: ``bad-argument``, ``namespaces-refused`` (the system refuses what `imdskit run` needs).
+    """
 
 
 class BackendError(ImdskitError):
-    """The native backend was asked for and cannot be had. Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (compiled for
-    debugging, where figures are asked for), ``backend-panic`` (the extension has a bug)."""
+    """Raised when the requested native backend is unavailable.
+
+    Codes: ``backend-absent``, ``backend-broken``, ``backend-contract``, ``backend-debug`` (a debug build, which must not be measured),
+    ``backend-panic`` (the extension has a bug).
+    """
 
 
 class SelectionError(ImdskitError):
-    """A path into a metadata document leads nowhere. Codes: ``not-found``, ``leaf-needs-text``, ``bad-document``."""
+    """Raised when a path into a metadata document does not exist. Codes: ``not-found``, ``leaf-needs-text``, ``bad-document``."""
 
 
 class ScenarioError(ImdskitError):
-    """A scenario of the emulator is not usable, or a script of faults. Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``; ``location`` is a JSON
-    pointer (RFC 6901)."""
+    """Raised when a scenario, a fault script or a snapshot of the emulator is invalid.
+
+    Codes: ``bad-scenario``, ``bad-faults``, ``bad-snapshot``. ``location`` is a JSON pointer (RFC 6901).
+    """
 
 
 class ClientError(ImdskitError):
-    """The metadata service could not be reached, or did not respond as it should.
+    """Raised when the metadata service does not respond, or its response is an error.
 
     Attributes:
         code: a member of :class:`imdskit.codes.ClientCode`.
-        status: of the response, or None if there was none.
-        body: of the response, at most the first 4096 bytes.
+        status: status of the response, or None if there was none.
+        body: at most the first 4096 bytes of the response.
         retry_after: seconds that the response demands to wait (``Retry-After``), or None.
-        connected: False if not even a connection could be made: nothing listens there, or packets vanish.
-        attempts: number of attempts made. This error is that of the last one.
+        connected: False if no connection could be established.
+        attempts: number of attempts. This is the error of the last one.
     """
 
     code: ClientCode

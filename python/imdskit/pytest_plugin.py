@@ -1,11 +1,11 @@
-"""Fixtures of pytest: an Instance Metadata Service for a test, and as many as it wants.
+"""Fixtures for pytest: one or more emulators for a test.
 
 def test_it(imds):
-    ...run the program; it finds the service by its environment, or is told imds.url...
+    ...run the program, which finds the service by its environment or gets imds.url...
     assert_requested(imds, category="identity")
 
-What belongs here: fixtures and the marker. pytest imports this module in every project of the environment in which imdskit is installed, so nothing of
-imdskit is imported before a test wants it. All else is in :mod:`imdskit.testing`; the page is ``docs/testing.md``.
+pytest imports this module in every project of the environment, so it imports imdskit only when a test uses a fixture. See
+:mod:`imdskit.testing` and ``docs/testing.md``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MARKER = (
     "imds(scenario=..., seed=..., profile=..., faults=[...], events=[...], **options): "
-    "what the fixture `imds` shall be like; nearer markers count more (docs/testing.md of imdskit)"
+    "options for the fixture `imds`; the closest marker takes precedence (docs/testing.md of imdskit)"
 )
 
 
@@ -36,10 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emulator]]:
-    """Makes emulators that answer until the test is over: ``imds_factory(scenario="windows", seed=7, ...)``, as :func:`imdskit.testing.emulator`.
+    """Return a function that starts emulators for the test: ``imds_factory(scenario="windows", seed=7, ...)``; see :func:`imdskit.testing.emulator`.
 
-    What the marker ``imds`` says holds for all of them, but for what a call says itself. The first one has the seed 1, the second one 2, and so on: so
-    their machines and authorities differ from one another, and are the same in every run.
+    The options of the marker ``imds`` apply to all emulators, and the arguments of a call take precedence. The first emulator has the seed 1, the
+    second one 2, and so on. Their machines and authorities therefore differ, but are the same in every run.
     """
     marked = _marked(request)
     with ExitStack() as stack:
@@ -56,7 +56,7 @@ def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emula
 
 @pytest.fixture
 def imds(imds_factory: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """An Instance Metadata Service on a free port of loopback, as the marker ``imds`` says, and the environment by which programs find it."""
+    """Return a running emulator with the options of the marker ``imds``, and set the environment variables by which programs find it."""
     started = imds_factory()
     for name, value in imdskit.testing.environment(started.url, os.environ).items():
         if value is None:
@@ -70,20 +70,20 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("imds"))):
         if mark.args:
-            pytest.fail("The marker `imds` takes names with values only, such as imds(scenario='windows').", pytrace=False)
+            pytest.fail("The marker `imds` accepts only keyword arguments, such as imds(scenario='windows').", pytrace=False)
         said.update(mark.kwargs)
     return said
 
 
 def _emulator(said: dict[str, Any]) -> Emulator:
-    import imdskit.testing  # 100 ms, which no other test run of the environment shall pay
+    import imdskit.testing  # 100 ms, which test runs without imdskit must not pay
 
     known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
     unknown = [name for name in said if name not in known]
     if unknown:
-        pytest.fail(f"An emulator has no {unknown[0]!r}. It has: {', '.join(sorted(known))}.", pytrace=False)
+        pytest.fail(f"Unknown option {unknown[0]!r}. The options are: {', '.join(sorted(known))}.", pytrace=False)
     try:
         return imdskit.testing.emulator(**said)
     except imdskit.ImdskitError as error:
         hint = f"\n{error.hint}" if error.hint else ""
-        return pytest.fail(f"The emulator cannot be made. {error}{hint}", pytrace=False)
+        return pytest.fail(f"The emulator cannot be created. {error}{hint}", pytrace=False)

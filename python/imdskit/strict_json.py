@@ -1,6 +1,6 @@
 """JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
 
-Two parsers that disagree about a document are how documents get forged; what could be read in two ways is refused. This module is internal.
+Documents can be forged where two parsers disagree, so ambiguous JSON is refused. This module is internal.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    """A JSON number as written. Its value is nobody's business here, and its size is not a way to make us work."""
+    """JSON number as written. It is never converted, so a long number costs no time."""
 
     text: str
 
 
 class JsonError(ValueError):
-    """Not strict JSON. ``args[0]`` is a sentence."""
+    """Raised for text that is not strict JSON. ``args[0]`` is a sentence."""
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -35,14 +35,14 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant
 
 
 def loads(data: bytes, brackets: int) -> object:
-    """The value of a JSON text: dict, list, str, :class:`Number`, bool or None.
+    """Parse a JSON text into dict, list, str, :class:`Number`, bool or None.
 
     Args:
         data: the whole text.
-        brackets: most opening braces and brackets that it may contain, strings included; bounds its depth before it is parsed.
+        brackets: maximum number of opening braces and brackets, including those in strings. This limits the depth before parsing.
 
     Raises:
-        JsonError: it is not strict JSON.
+        JsonError: the text is not strict JSON.
     """
     if data.count(b"{") + data.count(b"[") > brackets:
         raise JsonError(f"More than {brackets} opening brackets.")
@@ -58,7 +58,7 @@ def loads(data: bytes, brackets: int) -> object:
         raise JsonError("Too deep.") from None
     if text[end:].strip(_WHITE_SPACE):
         raise JsonError(f"Something follows the value at character {end}.")
-    if "\\" in text and "\\u" in text:  # one character is found far sooner than two
+    if "\\" in text and "\\u" in text:  # a search for one character is much faster than one for two
         _refuse_lone_surrogates(value)
     return value
 

@@ -1,11 +1,10 @@
-"""The emulator for other people's tests, with the environment variables that programs look at, and assertions about requests.
+"""The emulator for tests of other projects: environment variables for programs, and assertions about requests.
 
 with imdskit.testing.running("linux") as imds:
     ...run the program...
     assert_requested(imds, category="identity")
 
-What belongs here: what tests need whatever their framework is. Fixtures of pytest are in :mod:`imdskit.pytest_plugin`; the page is
-``docs/testing.md``.
+This module works with every test framework. :mod:`imdskit.pytest_plugin` has fixtures for pytest. See ``docs/testing.md``.
 """
 
 from __future__ import annotations
@@ -32,29 +31,32 @@ _OTHER_SOURCES = (
     "MSI_ENDPOINT",
     "MSI_SECRET",
 )
-"""By these the SDKs of Azure recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities, and do not ask IMDS."""
+"""Variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. They would not use IMDS then."""
 
 _KEYS = Keys()
-"""Of this process: a key that was made for one test is there for the next."""
+"""Keys of this process, shared by all tests, because generating them is slow."""
 
 
 def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
-    """Variables by which programs find the service at ``url``.
+    """Return the environment variables by which programs find the service at ``url``.
 
     ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` is read by azure-identity and msal of several languages, the Azure CLI, PyArrow and TileDB;
-    ``ARM_MSI_ENDPOINT`` by Terraform; ``CPL_AZURE_VM_API_ROOT_URL`` by GDAL. Loopback and the address are excepted from proxies.
-    Sources: those programs, tried.
+    ``ARM_MSI_ENDPOINT`` by Terraform; ``CPL_AZURE_VM_API_ROOT_URL`` by GDAL. Loopback and the address are excluded from proxies.
+    Source: tests with those programs.
 
     Args:
         url: base address of an emulator.
-        current: variables that there are, of which ``NO_PROXY`` is kept and added to.
+        current: current variables. ``NO_PROXY`` and ``no_proxy`` are extended.
 
     Returns:
-        value by name; None: it must not be set.
+        name -> value; None for a variable that must not be set.
     """
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
-    around = {name: f"{current[name]},{direct}" if current.get(name) else direct for name in ("NO_PROXY", "no_proxy")}
+    names = ("NO_PROXY", "no_proxy")
+    # Programs differ in which of the two they read first, so a value of either alone is in both.
+    kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
+    around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
         "AZURE_POD_IDENTITY_AUTHORITY_HOST": url,
         "ARM_MSI_ENDPOINT": f"{url}/metadata/identity/oauth2/token",
@@ -64,17 +66,17 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = (), **options: Any) -> Emulator:
-    """An emulator that is not started yet. Its keys are made once in a process for each seed, so all but the first start in milliseconds.
+    """Create an emulator without starting it. Keys are generated once per process and seed, so later emulators start within milliseconds.
 
     Args:
-        scenario: as :class:`imdskit.emulator.Emulator` takes it.
-        seed: the same by default, so that the machine and its keys are the same in every run; None for others each time.
-        events: announced at the start, in the service's own form (``docs/events.md``).
-        options: further ones of :class:`imdskit.emulator.Emulator`.
+        scenario: see :class:`imdskit.emulator.Emulator`.
+        seed: seed of the machine and its keys, by default the same in every run; None for a random one.
+        events: events to announce at the start, in the service's own form (``docs/events.md``).
+        options: further options of :class:`imdskit.emulator.Emulator`.
 
     Raises:
-        ScenarioError: the scenario or the script of faults is not usable.
-        UsageError: another argument cannot mean anything.
+        ScenarioError: the scenario or the fault script is invalid.
+        UsageError: another argument is invalid.
     """
     made = Emulator(scenario, seed, keys=_KEYS, **options)
     try:
@@ -88,11 +90,11 @@ def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = 
 
 @contextmanager
 def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
-    """An emulator that answers, with :func:`environment` set in this process, for whatever is started in it, and as it was before at the end.
+    """Run an emulator, and set the variables of :func:`environment` in this process. At the end both are undone.
 
     Args:
-        scenario: as for :func:`emulator`.
-        options: likewise.
+        scenario: see :func:`emulator`.
+        options: see :func:`emulator`.
     """
     with emulator(scenario, **options) as imds:
         changes = environment(imds.url, os.environ)

@@ -1,10 +1,9 @@
 """Api-versions as data: which exist, and the first version of every endpoint, every member of the instance document, every attested member.
 
-What belongs here: facts about versions, and nothing that acts on them. A path is dotted; ``[]`` stands for "each element", so
-``network.interface[]`` is the array and ``network.interface[].macAddress`` a member of its elements. The answer for a version is the
-newest shape with every member that is younger left out; only the preview of 2017-03-01 has a shape of its own.
+Paths are dotted, and ``[]`` stands for "each element": ``network.interface[]`` is the array and ``network.interface[].macAddress`` a member
+of its elements. The response for a version is the newest shape without newer members. Only the preview of 2017-03-01 has another shape.
 
-Source: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published interface descriptions; recorded answers.
+Source: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published interface descriptions; recorded responses.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ SCHEDULED_EVENTS_VERSIONS: tuple[str, ...] = (
     "2020-07-01",
     "2024-07-09",
 )
-"""``/metadata/scheduledevents`` has a list of its own, ascending."""
+"""Api-versions of ``/metadata/scheduledevents``, ascending."""
 
 SCHEDULED_EVENTS_USUAL = "2020-07-01"
-"""The newest version of scheduled events that hosts have known for years; the only newer one adds a type of event for spot machines."""
+"""Newest version of scheduled events that hosts have supported for years. The only newer one adds a type of event for spot machines."""
 
 ENDPOINTS: Mapping[str, str] = {
     "instance": "2017-03-01",
@@ -119,14 +118,14 @@ INSTANCE: Mapping[str, str] = {
 OPTIONAL: Mapping[str, str] = {
     "network.interface[].ipv6.ipAddress[].publicIpAddress": "2017-04-02",
 }
-"""Members that no documentation has and some machines were seen to have; there only where a scenario gives them. Versions inferred."""
+"""Undocumented members that were observed on some machines. Present only if a scenario gives them. Versions inferred."""
 
 NEWER: Mapping[str, str] = {
     "network.interface[].interfaceCompartmentID": "2025-07-24",
     "compute.interconnectGroupId": "2025-11-11",
     "compute.interconnectSubgroupId": "2025-11-11",
 }
-"""Members of api-versions after the last of :data:`API_VERSIONS`, which programs in use read; there only where a scenario gives them.
+"""Members of api-versions after the last of :data:`API_VERSIONS`, which existing programs read. Present only if a scenario gives them.
 Source: Azure/azure-container-networking (CNS) for the first, kubernetes-sigs/cloud-provider-azure for the others."""
 
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
@@ -147,7 +146,7 @@ EXTENDED: Mapping[str, str] = {
     "extended.compute.hasCustomData": "2021-08-01",
     "extended.compute.ppsType": "2021-08-01",
 }
-"""What ``extended=true`` adds, and from when. Undocumented; ``hasCustomData`` is a real JSON boolean."""
+"""Member that ``extended=true`` adds -> first version. Undocumented. ``hasCustomData`` is a JSON boolean."""
 
 EXTENDED_SINCE = "2021-08-01"
 
@@ -167,7 +166,7 @@ ATTESTED: Mapping[str, str] = {
 
 
 def newest(versions: Sequence[str], count: int = 3) -> tuple[str, ...]:
-    """The ``count`` highest of ``versions``, newest first, as an error about the version names them."""
+    """Return the ``count`` newest of ``versions``, newest first, as the version error lists them."""
     return tuple(sorted(versions, reverse=True)[:count])
 
 

@@ -230,7 +230,7 @@ def test_something_else_than_a_record_batch_is_a_mistake(given: Any) -> None:
 def test_columns_of_one_name_are_handed_on_and_are_no_documents() -> None:
     batch = pa.RecordBatch.from_arrays([pa.array([GOOD]), pa.array([1]), pa.array([2])], ["document", "a", "a"])
     assert [column.to_pylist() for column in VERIFY(batch).columns[:2]] == [[1], [2]]
-    with pytest.raises(UsageError, match="There are 2 columns 'a'"):
+    with pytest.raises(UsageError, match="exactly one column 'a'; it has 2"):
         replace(VERIFY, at="a")(batch)
 
 

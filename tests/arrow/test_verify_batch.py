@@ -154,7 +154,7 @@ def test_a_batch_of_nothing_and_a_batch_of_refusals_have_the_same_types() -> Non
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "no such column": ({}, {"text": ["a"]}, "There are 0 columns 'document'."),
+    "no such column": ({}, {"text": ["a"]}, "The input must have exactly one column 'document'; it has 0."),
     "no document": ({}, {"document": [1]}, "The column 'document' is of type int64."),
     "no time": ({"at": "seen"}, {"document": ["a"], "seen": ["now"]}, "The column 'seen' is of type string."),
     "no zone": (
@@ -163,7 +163,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "The column 'seen' is of type timestamp[s].",
     ),
     "no nonce": ({"nonce": "issued"}, {"document": ["a"], "issued": [1]}, "The column 'issued' is of type int64."),
-    "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "There are 0 columns 'issued'."),
+    "no such nonces": ({"nonce": "issued"}, {"document": ["a"]}, "The input must have exactly one column 'issued'; it has 0."),
     "null": ({"at": "seen"}, {"document": ["a", "b"], "seen": pa.array([1, None], pa.int64())}, "Row 1 has no time."),
     "beyond": (
         {"at": "seen"},
@@ -171,8 +171,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "Row 0 of the column 'seen' has a time outside of the years 1970 to 9999: -1 Unix seconds.",
     ),
     "for all beyond": ({"at": -1}, {"document": ["a"]}, "`at` must be a whole number from 0 to 253402300799; got -1."),
-    "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "There is a column 'reason' already."),
-    "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "There are 0 columns 'id'."),
+    "the same name": ({}, {"document": ["a"], "reason": ["b"]}, "The input already has a column 'reason'."),
+    "nothing to keep": ({"keep": ("id",)}, {"document": ["a"]}, "The input must have exactly one column 'id'; it has 0."),
 }
 
 
@@ -184,7 +184,7 @@ def test_a_mistake_is_told(options: dict[str, Any], columns: dict[str, Any], mes
 
 
 def test_a_policy_that_requires_nonces_needs_a_column_of_them() -> None:
-    with pytest.raises(UsageError, match="A batch without nonces has none to compare"):
+    with pytest.raises(UsageError, match="the batch has no column of nonces"):
         VerifyBatch(AT, policy=Policy.online())
     assert VerifyBatch(AT, policy=Policy.online(), nonce="issued").policy.require_nonce
 

@@ -139,7 +139,7 @@ MALFORMED = {
     "a byte order mark": b'\xef\xbb\xbf{"nonce":"x","document":"y"}',
     "half a surrogate pair": b'{"nonce":"\\ud800","document":"y"}',
     "NaN": b'{"nonce":NaN,"document":"y"}',
-    "deep": b"[" * 5000 + b"]" * 5000,
+    "deep": b"[" * 20_000 + b"]" * 20_000,
     "a raw line feed": b'{"nonce":"x\n","document":"y"}',
 }
 

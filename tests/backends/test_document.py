@@ -190,6 +190,33 @@ def test_every_backend_refuses_the_same_bytes(backend: Backend, data: bytes) -> 
     assert verdict(backend, data) == verdict(backends.get("python"), data)
 
 
+@given(raw=st.text('a"\\\\/bnu0d8 \x1f\x7f\u00e9\U0001f600', max_size=80), behind=st.text("a ", max_size=40))
+def test_every_backend_ends_a_string_at_the_same_place(backend: Backend, raw: str, behind: str) -> None:
+    for data in (f'"{raw}"', f'{{"{raw}":["{behind}"]}}'):
+        assert verdict(backend, data.encode()) == verdict(backends.get("python"), data.encode())
+
+
+NAMES = ["", "a", "b", "\u00e9", "1234567", "12345678", "12345678 1 12345678", "12345678 2 12345678", *map(str, range(20))]
+
+
+@given(members=st.lists(st.tuples(st.sampled_from(NAMES), st.booleans()), max_size=24))
+def test_an_object_with_two_equal_names_is_refused(backend: Backend, members: list[tuple[str, bool]]) -> None:
+    def written(name: str, escaped: bool) -> str:
+        return "".join(f"\\u{ord(character):04x}" for character in name) if escaped else name
+
+    data = "{" + ",".join(f'"{written(*member)}":0' for member in members) + "}"
+    names = [name for name, _ in members]
+    expected = "\n".join(names).encode() if len(set(names)) == len(names) else "bad-document"
+    assert verdict(backend, data.encode()) == expected
+
+
+@pytest.mark.parametrize("levels", range(30, 36))
+@pytest.mark.parametrize("inner", [b"", b"0", b"{}", b'{"a":0}', b'{"a":"b"}'])
+def test_every_backend_has_the_same_limit_of_depth(levels: int, inner: bytes, backend: Backend) -> None:
+    data = b"[" * levels + inner + b"]" * levels
+    assert verdict(backend, data) == verdict(backends.get("python"), data)
+
+
 def test_a_text_of_a_class_of_its_own_leaves_nothing_behind(backend: Backend) -> None:
     class Other(str):
         __slots__ = ()

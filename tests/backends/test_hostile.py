@@ -109,9 +109,9 @@ def test_explain_and_inspection_take_linear_time(label: str) -> None:
 
 
 @pytest.mark.parametrize("label", SHAPES)
-def test_a_stranger_is_refused_alike_on_both_backends(label: str) -> None:
+def test_a_stranger_is_refused_alike_on_both_backends(both_backends: tuple[Backend, Backend], label: str) -> None:
     document = SHAPES[label](WHOLE)
-    verdicts = {code(backends.get(name).checker(setup()), document) for name in ("python", "rust")}
+    verdicts = {code(backend.checker(setup()), document) for backend in both_backends}
     assert len(verdicts) == 1
     assert verdicts.pop()[0] not in ("accepted", "too-large")
 

@@ -39,7 +39,7 @@ def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Pa
     ]
     (tmp_path / "lines").write_bytes(b"\n".join(lines))
     status, out, err = run("verify", "--batch", tmp_path / "lines", "--trust", root)
-    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\nwarning: members of lines that were not used: received (1)\n")
+    assert (status, err) == (0, "6 documents: 6 accepted, 0 refused\nwarning: unknown members of lines were ignored: received (1)\n")
     assert short(out) == [
         (1, None, "accepted"),
         (2, None, "accepted"),
@@ -221,9 +221,9 @@ def test_a_killed_run_goes_on_without_loss_and_doubles(envelope: bytes, root: st
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda lines: lines[:2], "Line 3 is not about the document that comes next."),
-        (lambda lines: [lines[0], b'{"id":9,"document":"AAAA"}', *lines[2:]], "Line 2 is not about the document that comes next."),
-        (lambda lines: [*lines[:3], b"MIIB"], "The last results come out differently now."),
+        (lambda lines: lines[:2], "Line 3 does not belong to the next document."),
+        (lambda lines: [lines[0], b'{"id":9,"document":"AAAA"}', *lines[2:]], "Line 2 does not belong to the next document."),
+        (lambda lines: [*lines[:3], b"MIIB"], "Verifying the last documents again gave other results."),
     ],
     ids=["shorter", "another-id", "another-document"],
 )
@@ -250,7 +250,7 @@ def test_results_of_other_options_are_left_alone(run: Run, envelope: bytes, root
     others = ("--trust", root, *options) if options else ()
     status, _, err = run("verify", "--batch", tmp_path / "in", *others, "--output", out, "--resume")
     assert (status, out.read_bytes()) == (2, before)
-    assert "The last results come out differently now." in err
+    assert "Verifying the last documents again gave other results." in err
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_file_of_something_else_is_left_alone(run: Run, envelope: bytes, tmp_p
     for options in ([], ["--resume"]):
         status, said, err = run("verify", "--batch", "-", "--output", out, *options, stdin=envelope)
         assert (status, said, out.read_bytes()) == (2, "", content)
-        assert ("another run" if options else "There are results already.") in err
+        assert ("another run" if options else "The file for the results already exists.") in err
 
 
 def test_a_full_disk_is_said_with_what_to_do(envelope: bytes, tmp_path: Path) -> None:
@@ -284,24 +284,24 @@ def test_two_runs_do_not_write_into_one_file(run: Run, envelope: bytes, tmp_path
     with batch._results(str(out), 0, False):
         status, _, err = run("verify", "--batch", "-", "--output", out, "--resume", stdin=envelope)
     assert (status, out.read_bytes()) == (2, b"")
-    assert "Another run is writing these results." in err
+    assert "Another run is writing to this file." in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["x", "--threads", "2"], "--threads goes with --batch."),
-        (["x", "--output", "y"], "--output goes with --batch."),
-        (["x", "--resume"], "--resume goes with --batch."),
-        (["x", "--batch", "--nonce", "1"], "--nonce is for one document and does not go with --batch."),
-        (["x", "--batch", "--explain"], "--explain is for one document and does not go with --batch."),
-        (["x", "--batch", "--resume"], "Without a file of results there is nothing to go on from."),
+        (["x", "--threads", "2"], "--threads needs --batch."),
+        (["x", "--output", "y"], "--output needs --batch."),
+        (["x", "--resume"], "--resume needs --batch."),
+        (["x", "--batch", "--nonce", "1"], "--nonce applies to a single document."),
+        (["x", "--batch", "--explain"], "--explain applies to a single document."),
+        (["x", "--batch", "--resume"], "--resume needs --output."),
         (["-", "--batch", "--threads", "0"], "`--threads` must be a whole number from 1 to 1024"),
         (["-", "--batch", "--threads", "-1"], "`--threads` must be a whole number from 1 to 1024"),
-        (["no-such-file", "--batch"], "It cannot be read: No such file or directory."),
-        (["a\0b", "--batch"], "It cannot be read: "),
-        (["-", "--batch"], "There is no document in it."),
-        ([".", "--batch", "--output", "./out"], "The results would lie among the documents."),
+        (["no-such-file", "--batch"], "The input cannot be read: No such file or directory."),
+        (["a\0b", "--batch"], "The input cannot be read: "),
+        (["-", "--batch"], "The input contains no documents."),
+        ([".", "--batch", "--output", "./out"], "The file for the results is inside the folder of documents."),
         (["-", "--batch", "--output", "no-such-folder/out"], "The results cannot be written: No such file or directory."),
     ],
     ids=lambda value: " ".join(value).replace("\0", "0") if isinstance(value, list) else "",
@@ -320,7 +320,7 @@ def test_a_policy_that_leaves_checks_out_says_so(run: Run) -> None:
     assert status == 0
     assert results(out)[0]["relaxed"]
     assert results(out)[0]["issuer"] == ""  # nobody, where the chain is not looked at
-    assert err.splitlines()[-1].startswith("warning: this was not checked: ")
+    assert err.splitlines()[-1].startswith("warning: not checked by this policy: ")
 
 
 def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = False) -> str:
@@ -361,7 +361,7 @@ def test_a_file_that_has_no_lines_of_documents_is_named(run: Run, tmp_path: Path
     (tmp_path / "in").write_bytes(data)
     for status, out, err in (run("verify", "--batch", tmp_path / "in"), run("verify", "--batch", "-", stdin=data)):
         assert (status, out) == (2, "")
-        assert f"The input is {what}; expected are lines with one document each." in err
+        assert f"The input must have one document per line; it is {what}." in err
         assert remedy in err
 
 

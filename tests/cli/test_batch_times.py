@@ -95,7 +95,7 @@ def test_a_time_that_cannot_be_used_is_told_and_costs_its_neighbours_nothing(run
     second = results(out)[1]
     assert second["verdict"] == "unread"
     assert second["detail"].startswith("`at` must be Unix seconds or a time with a zone")
-    assert "         1  bad-line: The time or the nonce of the line cannot be used." in err.splitlines()
+    assert "         1  bad-line: The time or the nonce of the line is invalid." in err.splitlines()
 
 
 def test_each_line_may_have_its_own_nonce(run: Run, envelope: bytes, root: str, backend: Backend) -> None:
@@ -146,7 +146,7 @@ def test_members_that_are_not_used_are_reported_once_with_counts(run: Run, envel
     assert (status, len(results(out))) == (0, 7)
     assert (
         err.splitlines()[-1]
-        == "warning: members of lines that were not used: received (5), customer (3), At (1), Nonce (1), document.at (1)"
+        == "warning: unknown members of lines were ignored: received (5), customer (3), At (1), Nonce (1), document.at (1)"
     )
 
 

@@ -35,9 +35,9 @@ def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
     status, out, err = run("doctor", "--at", "2026-11-23")
     assert (status, err) == (0, "")
     assert out.endswith("nothing to do\n")
-    assert "cloud public: Microsoft Azure RSA TLS Issuing CA 03, " in out
+    assert "cloud public: Microsoft Azure RSA TLS Issuing CA 03," in out
     assert "cloud china: no issuing chain is known" in out
-    assert len(re.findall(r"^good   intermediate 2029-06-03 .*  Microsoft TLS G2 RSA CA OCSP (?:0[2468]|1[0246]) ", out, re.MULTILINE)) == 8
+    assert len(re.findall(r"^good   2029-06-03 .*  Microsoft TLS G2 RSA CA OCSP (?:0[2468]|1[0246]) ", out, re.MULTILINE)) == 8
     assert "audit: 21 certificate(s) kept for old documents only" in out
     assert not re.search("ECC TLS Issuing|Baltimore|early|ended", out)
 
@@ -70,9 +70,9 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
         (["--at", "2026-07-01"], 0, "nothing to do"),
         (["--at", "9999-12-31"], 1, "the cloud public"),
         (["--at", "0001-01-01"], 1, "early"),
-        (["--days", "36501"], 2, "not a number of days"),
+        (["--days", "36501"], 2, "must be a number of days"),
         (["--days", "-1"], 2, ""),
-        (["--cloud", "moon"], 2, "There is no cloud"),
+        (["--cloud", "moon"], 2, "must be the name of a cloud; got 'moon'"),
         (["--bundle", "nowhere"], 2, "bad-bundle"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -80,7 +80,7 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
 def test_it_depends_on_the_day_and_on_what_is_asked(run: Run, options: list[str], status: int, words: str) -> None:
     found, out, err = run("doctor", *options)
     assert found == status
-    assert words in out + err
+    assert words in " ".join((out + err).split())
 
 
 def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() -> None:
@@ -162,10 +162,10 @@ def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path:
     bundle.write(tmp_path, copy)
     status, out, _ = run("doctor", "--at", "2026-11-30", "--bundle", tmp_path)
     assert status == 1
-    assert [line for line in out.splitlines() if line.startswith("to do:")] == [
+    assert [" ".join(part.split()) for part in out.partition("cloud germany:")[2].split("to do: ")[1:]] == [
         (
-            "to do: There is no current certificate of Microsoft TLS G2 RSA CA OCSP 02, which signs documents: run "
-            "`imdskit trust update --bundle DIR`, or get a newer bundle (docs/trust.md)."
+            "There is no current certificate of Microsoft TLS G2 RSA CA OCSP 02, which signs documents: run "
+            "`imdskit trust update --bundle DIR`, or get a newer bundle (docs/trust.md). 1 thing(s) to do"
         )
     ]
 

@@ -85,7 +85,7 @@ def test_a_base_address_that_is_none(run: Run, url: str) -> None:
     for arguments in (["get", "compute"], ["attest"]):
         status, out, err = run(*arguments, "--base-url", url)
         assert (status, out) == (2, "")
-        assert err.startswith("error: bad-argument: Not a base address")
+        assert err.startswith("error: bad-argument: `base_url` must be an address such as")
 
 
 def test_nobody_there(run: Run, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ LINES = {
     "deep": (b"[" * 100_000, "Line 1 is not a result: it is not JSON."),
     "no UTF-8": (b'{"a":"\xff"}', "Line 1 is not a result: it is not JSON."),
     "a list": (b"[]", "Line 1 is not a result: it is not an object."),
-    "no time": (b"{}", "Line 1 is not a result: it has no time."),
+    "no time": (b"{}", "Line 1 is not a result: it has no member `at`."),
     "no reason": (
         json.dumps(refused(1, "tired")).encode(),
         "Line 1 is not a result: it has neither the verdict `accepted` nor a known reason.",
@@ -147,14 +147,14 @@ LINES = {
         json.dumps({**refused(1, ""), "reason": ["x"]}).encode(),
         "Line 1 is not a result: it has neither the verdict",
     ),
-    "no claims": (json.dumps(accepted(1, claims=None)).encode(), "Line 1 is not a result: it has no claims."),
-    "no end": (json.dumps(accepted(1, claims={})).encode(), "Line 1 is not a result: its validity cannot be read."),
+    "no claims": (json.dumps(accepted(1, claims=None)).encode(), "Line 1 is not a result: it has no claims or no name."),
+    "no end": (json.dumps(accepted(1, claims={})).encode(), "Line 1 is not a result: its claim `timeStamp.expiresOn` is malformed."),
     "a strange end": (
         json.dumps(accepted(1, claims={"timeStamp": {"expiresOn": "1/2"}})).encode(),
-        "Line 1 is not a result: its validity cannot be read.",
+        "Line 1 is not a result: its claim `timeStamp.expiresOn` is malformed.",
     ),
     "half a line": (json.dumps(accepted(1)).encode() + b"\n" + b'{"line":2,', "Line 2 is not a result: it is not JSON."),
-    "nothing": (b"", "There are no results."),
+    "nothing": (b"", "The file contains no results."),
 }
 
 

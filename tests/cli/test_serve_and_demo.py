@@ -104,15 +104,15 @@ def test_the_demo_tells_the_whole_loop(run: Run) -> None:
     assert (status, err) == (0, "")
     for reason in ("bad-signature", "nonce-mismatch", "untrusted-root", "signature-key"):
         assert reason in out
-    assert "Everything went as it should" in out
+    assert "Every step gave the expected result" in out
 
 
 def test_the_demo_says_when_something_goes_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imdskit.cli.emulator.demo._with_other_id", lambda document, _: document)
     status, out, err = run("demo")
     assert status == 1
-    assert "Everything" not in out
-    assert err.startswith("This should not have happened:\nerror: demo-failed: The document was accepted.")
+    assert "Every step gave" not in out
+    assert err.startswith("The demo failed. This is the error:\nerror: demo-failed: The document was accepted.")
 
 
 def test_the_demo_runs_from_a_zip_file(tmp_path: Path) -> None:

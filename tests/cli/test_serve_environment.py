@@ -116,8 +116,8 @@ def test_a_wrong_value_is_an_error_that_names_the_variable(variable: str, value:
         ("PORT", "http", "location: IMDSKIT_PORT"),
         ("PUBLIC_URL", "imds.test", "location: IMDSKIT_PUBLIC_URL"),
         ("ADMIN_HOST", "0.0.0.0", "location: --admin-host"),
-        ("FAULTS", "nosuch.json", "note: set by the environment: IMDSKIT_FAULTS"),
-        ("SCENARIO", "nosuch", "note: set by the environment: IMDSKIT_SCENARIO"),
+        ("FAULTS", "nosuch.json", "note: set by environment variables: IMDSKIT_FAULTS"),
+        ("SCENARIO", "nosuch", "note: set by environment variables: IMDSKIT_SCENARIO"),
     ],
 )
 def test_a_mistake_in_the_environment_has_status_2(

@@ -40,8 +40,8 @@ FAILURES = {
     "two names": (["token", VAULT, "--client-id", "a", "--object-id", "b"], 2, "usage: "),
     "no resource": (["token", ""], 2, "error: bad-argument"),
     "an address that is none": (["token", VAULT, "--base-url", "ftp://a"], 2, "error: bad-argument"),
-    "an option of another action": (["events", "watch", "--keep"], 2, "error: bad-argument"),
-    "an event to be watched": (["events", "watch", "an-id"], 2, "error: bad-argument"),
+    "an option of another action": (["events", "watch", "--keep"], 2, "usage: "),
+    "an event to be watched": (["events", "watch", "an-id"], 2, "usage: "),
     "no event to acknowledge": (["events", "acknowledge"], 2, "error: bad-argument"),
     "an event that is not there": (["events", "acknowledge", "an-id"], 1, "error: bad-request"),
 }

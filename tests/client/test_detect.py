@@ -115,7 +115,7 @@ def test_no_connection_in_time_is_no_absence(listen: Listen) -> None:
         def versions(self) -> tuple[str, ...]:
             from imdskit.errors import ClientError
 
-            raise ClientError("timed-out", "No complete answer in time.", connected=False)
+            raise ClientError("timed-out", "No complete response arrived in time.", connected=False)
 
     evidence = detect(Vanishing("http://127.0.0.1:9"), root="/nonexistent")
     assert (evidence.outcome("address"), evidence.conclusion) == ("unknown", "unknown")

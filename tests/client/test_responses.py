@@ -186,7 +186,7 @@ HINTS: dict[str, tuple[str, int, bytes, str]] = {
     "no load balancer": ("loadbalancer?api-version=2021-02-01", 404, wire.NO_LOAD_BALANCER.body, "load balancer"),
     "a leaf as JSON": ("instance/compute/vmId?format=json", 400, wire.BAD_REQUEST.body, "format text"),
     "an odd request for text": ("instance/compute?format=text&extended=true", 400, wire.BAD_REQUEST.body, "parameters"),
-    "an unknown key": ("instance/compute/nosuch?format=text", 404, wire.NOT_FOUND.body, "younger"),
+    "an unknown key": ("instance/compute/nosuch?format=text", 404, wire.NOT_FOUND.body, "api-version has the member"),
     "a header that was lost": ("instance?format=json", 400, wire.NO_METADATA_HEADER.body, "Metadata: true"),
 }
 

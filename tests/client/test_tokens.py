@@ -159,7 +159,7 @@ def test_what_holds_no_token_is_not_the_service(body: object) -> None:
     assert b"secret" not in error.value.body
     assert "secret" not in error.value.message
     is_token = isinstance(body, dict) and body.get("access_token") == "secret"
-    assert ("There is no token" in error.value.message) is not is_token
+    assert ("The response contains no token" in error.value.message) is not is_token
     assert ("when the token expires" in error.value.message) is is_token
 
 

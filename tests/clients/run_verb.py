@@ -1,6 +1,7 @@
 """Programs that cannot be told another address run inside ``imdskit run``, by an unprivileged user.
 
-    python tests/clients/run_verb.py --emulator .venv/bin/python --clients .venv-clients/bin/python --debian FOLDER [--require] [--only NAME,...]
+    python tests/clients/run_verb.py --emulator .venv/bin/python --clients .venv-clients/bin/python --debian FOLDER --npm FOLDER [--require]
+        [--only NAME,...]
 
 ``make run-clients`` fetches the programs and runs this. The scripts are those of ``fixed_address``, and those of ``scripts`` that have no
 ``override``; ``run.py`` describes them. A script passes if it ends with status 0 and the journal has a request with status 200 at the path that
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--emulator", default=sys.executable, help="Python that runs imdskit")
     parser.add_argument("--clients", default=sys.executable, help="Python that has the clients")
     parser.add_argument("--debian", default="", help="folder with unpacked Debian packages")
+    parser.add_argument("--npm", default="", help="folder with packages of npm")
     parser.add_argument("--only", default="", help="names of scripts, with commas between them")
     parser.add_argument("--require", action="store_true", help="fail, do not skip")
     options = parser.parse_args()
@@ -77,7 +79,8 @@ def _run(path: Path, requests: str, options: argparse.Namespace, user: dict[str,
         journal, trust = Path(folder, "journal"), Path(folder, "trust.pem")
         environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         environment |= {"IMDS_URL": "http://169.254.169.254", "IMDS_TRUST": str(trust), "HOME": folder, "TMPDIR": folder}
-        environment |= {"CLIENTS_DEBIAN": str(Path(options.debian).absolute()), "PYTHONPATH": str(ROOT / "python")}
+        environment |= {"CLIENTS_DEBIAN": str(Path(options.debian).absolute()), "CLIENTS_NPM": str(Path(options.npm).absolute())}
+        environment["PYTHONPATH"] = str(ROOT / "python")
         environment["PATH"] = f"{Path(options.clients).parent}{os.pathsep}{environment.get('PATH', '')}"
         command = [options.emulator, "-m", "imdskit", "run", "--seed", "1", "--scenario", "linux", "--trust-out", str(trust)]
         command += ["--journal", str(journal), "--", "env", "-u", "PYTHONPATH", "timeout", "--kill-after=5", "60", interpreter, str(path)]

@@ -32,7 +32,7 @@ def answers() -> str:
     for answer in ANSWERS:
         text = answer.body.decode("utf-8-sig")
         language = "HTML" if answer.content_type == "text/html" else "XML"
-        body = f"`{text}`" if "\n" not in text else f"{language} of {len(answer.body)} octets, `{answer.server}`"
+        body = f"`{text}`" if "\n" not in text else f"{language} of {len(answer.body)} bytes, `{answer.server}`"
         lines.append(f"| {answer.name} | {answer.status} | {body} | {answer.evidence} | {answer.source} |")
     return "\n".join(lines)
 

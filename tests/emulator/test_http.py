@@ -410,6 +410,21 @@ def test_stopping_twice_and_without_a_start_does_no_harm(service: Service, serve
     server.stop()
 
 
+def test_a_server_stops_even_if_its_thread_could_not_start(service: Service, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = serve(service)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(UsageError, match="start a thread: can't start new thread"):
+            server.start()
+    stopper = threading.Thread(target=server.stop, daemon=True)
+    stopper.start()
+    stopper.join(30)
+    assert not stopper.is_alive()
+
+
 def test_a_client_that_resets_leaves_no_trace(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
     answered = threading.Event()
 

@@ -90,13 +90,13 @@ def test_a_rule_without_which_there_is_nothing_to_answer_stays(name: str) -> Non
 
 
 def test_an_unknown_rule_is_refused_with_a_guess() -> None:
-    with pytest.raises(UsageError, match="no rule called 'leaves'") as caught:
+    with pytest.raises(UsageError, match="Unknown rule 'leaves'") as caught:
         TODAY.rules(["leaves"])
     assert caught.value.hint == "Did you mean leaf?"
 
 
 def test_an_unknown_profile_is_refused_and_the_known_are_named() -> None:
-    with pytest.raises(UsageError, match="no profile called '2020'") as caught:
+    with pytest.raises(UsageError, match="must be the name of a service profile; got '2020'") as caught:
         find("2020")
     assert caught.value.hint == "Known: today, 2021, strict-header."
 

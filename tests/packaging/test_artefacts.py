@@ -6,6 +6,7 @@ import ast
 import configparser
 import email
 import hashlib
+import importlib
 import json
 import shutil
 import sys
@@ -100,6 +101,17 @@ def test_a_wheel_says_what_it_is(wheel: str, request: pytest.FixtureRequest) -> 
     assert {"LICENSE", "entry_points.txt"} <= names
 
 
+def test_a_wheel_links_to_its_repository_and_describes_itself_without_relative_links(pure_wheel: Path) -> None:
+    said = metadata(pure_wheel)
+    urls = dict(entry.split(", ", 1) for entry in said.get_all("Project-URL", []))
+    assert {"Repository", "Documentation", "Changelog", "Issues", "Security"} <= urls.keys()
+    assert all(url.startswith(urls["Repository"]) for url in urls.values())
+    assert said["Description-Content-Type"] == "text/markdown"
+    description = said.get_payload(decode=True)
+    assert isinstance(description, bytes)
+    assert description.decode() == (ROOT / "README.md").read_text("utf-8")
+
+
 def test_a_wheel_from_the_source_distribution_equals_one_from_the_checkout(sdist: Path, pure_wheel: Path, tmp_path: Path) -> None:
     run(["tar", "-xzf", sdist, "-C", tmp_path])
     again = built("wheel", tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "out", "-Cnative=off")
@@ -114,6 +126,27 @@ def test_the_source_distribution_holds_all_that_a_build_needs_and_no_library(sdi
         rust | {"Cargo.toml", "Cargo.lock", *(f"rust/{crate}/Cargo.toml" for crate in CRATES), "packaging/backend.py", "LICENSE"} <= names
     )
     assert not [name for name in names if name.endswith(LIBRARIES) or "__pycache__" in name]
+
+
+FOLDERS = ("benches", "changelog.d", "docs", "examples", "packaging", "rust", "tests")
+
+
+def test_the_source_distribution_holds_every_page_test_and_example(sources: Path, sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {path.relative_to(sources).as_posix() for folder in FOLDERS for path in (sources / folder).rglob("*") if path.is_file()}
+    wanted |= {path.name for path in sources.iterdir() if path.is_file()}
+    assert len(wanted) > 500
+    assert wanted - names == set()
+
+
+def test_tests_and_documentation_run_from_the_source_distribution(sdist: Path, tmp_path: Path) -> None:
+    run(["tar", "-xzf", sdist, "-C", tmp_path])
+    root = tmp_path / sdist.name.removesuffix(".tar.gz")
+    pytest_there = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    env = environment(PYTEST_ADDOPTS=None, PYTEST_XDIST_WORKER=None)
+    run([*pytest_there, "--collect-only"], cwd=root, env=env)
+    run([*pytest_there, "tests/test_documentation.py", "tests/test_changelog.py", "tests/test_crates.py"], cwd=root, env=env)
 
 
 def test_the_pure_wheel_runs_in_an_empty_environment(pure_wheel: Path, empty_venv: Path) -> None:
@@ -228,9 +261,9 @@ NO_TOOLCHAIN = [
     pytest.param({}, "There is no cargo on the PATH.", id="absent"),
     pytest.param({"cargo": "echo cargo 1.65.0"}, "There is no rustc on the PATH.", id="no compiler"),
     pytest.param(
-        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.89 or later is needed.", id="of Debian 12"
+        {"cargo": "echo cargo 1.65.0", "rustc": "echo rustc 1.63.0"}, "cargo 1.65 is too old; 1.85 or later is needed.", id="of Debian 12"
     ),
-    pytest.param({"cargo": "echo cargo 1.95.0", "rustc": "echo rustc 1.85.0"}, "rustc 1.85 is too old", id="a compiler that is too old"),
+    pytest.param({"cargo": "echo cargo 1.95.0", "rustc": "echo rustc 1.84.1"}, "rustc 1.84 is too old", id="a compiler that is too old"),
     pytest.param({"cargo": "echo broken >&2; exit 1", "rustc": "exit 1"}, "`cargo --version` failed: broken", id="broken"),
     pytest.param(
         {"cargo": RECENT["cargo"].format("exit 0"), "rustc": RECENT["rustc"].format('echo "error: linker cc not found" >&2; exit 1')},
@@ -258,6 +291,17 @@ def test_where_the_extension_cannot_be_built_the_installation_is_pure_and_record
     doctor = run([empty_venv, "-I", "-m", "imdskit", "doctor"])
     assert why in doctor.stdout.splitlines()[0]
     assert not (sources / "python" / RECORD).exists()
+
+
+@pytest.mark.parametrize(("version", "without"), [("1.85.1", True), ("1.88.0", True), ("1.89.0", False)])
+def test_the_kernels_are_left_out_where_rust_is_too_old_for_them(
+    version: str, without: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "packaging"))
+    monkeypatch.setenv("PATH", str(scripts(tmp_path / "programs", rustc=f"echo rustc {version}")))
+    monkeypatch.setenv("MATURIN_PEP517_ARGS", "--offline")
+    settings = importlib.import_module("backend")._for_maturin({"native": "require"})
+    assert settings == ({"build-args": "--offline --no-default-features --features abi3"} if without else None)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_an_anchor_is_tried_before_other_certificates() -> None:
 def test_a_signer_that_is_an_anchor_is_a_path_of_one() -> None:
     leaf = LEAF.made()
     assert build(leaf, [leaf], []) == (leaf,)
-    assert refusal(replace(leaf, not_after=AT - 1), [leaf], []) == (Reason.EXPIRED, "chain[0].notAfter")
+    assert refusal(leaf._replace(not_after=AT - 1), [leaf], []) == (Reason.EXPIRED, "chain[0].notAfter")
 
 
 def test_order_and_duplicates_of_the_pool_do_not_matter() -> None:
@@ -305,7 +305,7 @@ def test_the_policies_of_an_anchor_count() -> None:
 
 def test_a_signature_of_an_algorithm_that_does_not_fit_its_parameters_is_not_computed() -> None:
     leaf = LEAF.made()
-    odd = replace(leaf, signature_algorithm=replace(leaf.signature_algorithm, parameters=b"\x05\x00"))
+    odd = leaf._replace(signature_algorithm=leaf.signature_algorithm._replace(parameters=b"\x05\x00"))
     assert refusal(odd, [ISSUING.made()], []) == (Reason.CERTIFICATE_ALGORITHM, "chain[0].signatureAlgorithm")
 
 

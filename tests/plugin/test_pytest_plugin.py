@@ -215,12 +215,12 @@ def test_without_a_seed_they_are_always_new(imds_factory):
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("scenario='no-such'", "*The emulator cannot be made. bad-scenario: *"),
-        ("profile='todya'", "*The emulator cannot be made. bad-argument: *"),
-        ("faults=[{'fault': 5}]", "*The emulator cannot be made. bad-faults: *(at /0*"),
-        ("events=[{'EventType': 'Party'}]", "*The emulator cannot be made. bad-argument: *"),
-        ("scenari='linux'", "An emulator has no 'scenari'. It has: *admin_port, *"),
-        ("'windows'", "The marker `imds` takes names with values only, *"),
+        ("scenario='no-such'", "*The emulator cannot be created. bad-scenario: *"),
+        ("profile='todya'", "*The emulator cannot be created. bad-argument: *"),
+        ("faults=[{'fault': 5}]", "*The emulator cannot be created. bad-faults: *(at /0*"),
+        ("events=[{'EventType': 'Party'}]", "*The emulator cannot be created. bad-argument: *"),
+        ("scenari='linux'", "Unknown option 'scenari'. The options are: *admin_port, *"),
+        ("'windows'", "The marker `imds` accepts only keyword arguments, *"),
     ],
 )
 def test_a_mistake_is_a_sentence_and_no_traceback(project: Project, marker: str, words: str) -> None:

@@ -69,7 +69,7 @@ def test_an_address_that_exists_is_left_alone() -> None:
     for option in ("", "--force"):
         status, lines, err = sh(f"{add}; {RUN_ON_HOST} {option} -- echo ran; echo $?; {HAS_ADDRESS}")
         assert (status, lines) == (0, ["2", "1"])
-        assert "An interface of this machine has the address 169.254.169.254 already." in err
+        assert "An interface of this machine already has the address 169.254.169.254." in err
 
 
 ROUTE_TO_SERVICE = f"""

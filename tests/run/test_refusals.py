@@ -72,7 +72,8 @@ CASES = [
     ("unshare", errno.EPERM, {"self/uid_map": ""}, "maps no user", "unshare --map-current-user"),
     ("maps", errno.ENOENT, None, "/proc is not mounted", "mount -t proc proc /proc"),
     ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS", ""),
-    ("hosts", errno.ENOENT, {}, "no file /etc/hosts", "--map-host"),
+    ("start", errno.EAGAIN, {}, "as many processes as it may have", "ulimit -u"),
+    ("hosts", errno.ENOENT, {}, "file /etc/hosts does not exist", "--map-host"),
     ("unshare", errno.EPERM, {}, "No known cause", "as root"),
 ]
 
@@ -141,6 +142,14 @@ def test_a_limit_of_zero_is_recognised(run: Run) -> None:
     assert (done.status, done.out) == (2, "")
     assert "user.max_net_namespaces is 0" in done.err
     assert "sysctl -w user.max_net_namespaces=10000" in done.err
+
+
+def test_a_limit_of_processes_is_recognised(run: Run) -> None:
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
+    done = run(*python("print('ran')"), before=("prlimit", "--nproc=1"))
+    assert (done.status, done.out) == (2, "")
+    assert "does not let this user start a process: Resource temporarily unavailable. This user" in done.err
 
 
 def test_a_filter_of_a_container_is_recognised(run: Run) -> None:

@@ -46,6 +46,14 @@ def test_a_command_that_cannot_be_executed(command: str, status: int, run: Run) 
     assert f"The command '{command}' cannot be executed: " in done.err
 
 
+def test_a_missing_command_is_reported_as_missing_even_if_a_path_cannot_be_searched(run: Run, folder: Path) -> None:
+    hidden = folder / "hidden"
+    hidden.mkdir(mode=0)
+    done = run("--", "no-such-command", PATH=f"{hidden}:/usr/bin:/bin")
+    assert (done.status, done.out) == (127, "")
+    assert "cannot be executed: No such file or directory." in done.err
+
+
 PROC = """
 import json, os
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
@@ -67,6 +75,13 @@ def test_the_command_keeps_its_user_and_has_no_capabilities_and_sees_no_other_pr
     assert found["pids"] == [1, 2]
 
 
+@pytest.mark.parametrize("user", [NOBODY, None], ids=["nobody", "caller"])
+def test_the_command_can_read_about_the_first_process(user: int | None, run: Run) -> None:
+    """As on any machine where that process has the same user. Programs look there for signs of a container, facter among them."""
+    program = "print(b'PATH=' in open('/proc/1/environ', 'rb').read(), 'CapPrm:\\t0000000000000000' in open('/proc/1/status').read())"
+    assert run(*python(program), user=user) == (0, "True True\n", "")
+
+
 def test_nothing_else_can_be_reached(run: Run) -> None:
     program = """
 import errno, json, socket
@@ -82,11 +97,12 @@ print(json.dumps([[name for _, name in socket.if_nameindex()], outcome(("192.0.2
 
 def test_variables_lead_programs_to_the_emulator(run: Run) -> None:
     program = "import json, os; print(json.dumps(dict(os.environ)))"
-    found = json.loads(run(*python(program), MSI_ENDPOINT="http://other", NO_PROXY="example.com", HTTP_PROXY="http://proxy").out)
+    changes = {"MSI_ENDPOINT": "http://other", "NO_PROXY": "example.com", "no_proxy": "", "HTTP_PROXY": "http://proxy"}
+    found = json.loads(run(*python(program), **changes).out)
     assert found["AZURE_POD_IDENTITY_AUTHORITY_HOST"] == "http://169.254.169.254"
     assert found["ARM_MSI_ENDPOINT"] == "http://169.254.169.254/metadata/identity/oauth2/token"
     assert "MSI_ENDPOINT" not in found
-    assert found["NO_PROXY"] == "example.com,127.0.0.1,localhost,169.254.169.254"
+    assert found["NO_PROXY"] == found["no_proxy"] == "example.com,127.0.0.1,localhost,169.254.169.254"
     assert found["HTTP_PROXY"] == "http://proxy"
 
 

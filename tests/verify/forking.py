@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from imdskit.backends.contract import Backend
 from imdskit.clock import ManualClock
 from imdskit.emulator.authority import Authority, signed_document
@@ -22,6 +24,8 @@ from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.aia import FetchBudget
 from imdskit.verify.aia.outcomes import Outcomes
 from imdskit.verify.stores.sqlite import SqliteStore
+
+CPYTHON = pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython counts references and has subinterpreters")
 
 AT = 1_790_000_000
 HOUR = 3600

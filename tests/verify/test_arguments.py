@@ -27,13 +27,13 @@ Wrong = Callable[[Verifier], object]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda verifier: verifier.verify(DOCUMENT, at=datetime(2026, 11, 23)), "The time `at` has no zone."),
+        (lambda verifier: verifier.verify(DOCUMENT, at=datetime(2026, 11, 23)), "`at` must have a time zone."),
         (lambda verifier: verifier.verify(7, at=AT), "`document` must be bytes or str; got 7."),
         (lambda verifier: verifier.verify(DOCUMENT, at=AT, nonce=7), "`nonce` must be of type str; got 7."),
-        (lambda _: Policy(clouds=()), "A policy needs at least one cloud."),
+        (lambda _: Policy(clouds=()), "`clouds` must contain at least one cloud."),
         (lambda _: Policy(skew=-1), "`policy.skew` must be a whole number from 0 to 3600; got -1."),
-        (lambda _: Policy.preset("lax"), "There is no preset called 'lax'."),
-        (lambda _: backends.get("go"), "There is no backend called 'go'."),
+        (lambda _: Policy.preset("lax"), "`preset` must be the name of a preset; got 'lax'."),
+        (lambda _: backends.get("go"), "`backend` must be the name of a backend; got 'go'."),
     ],
 )
 def test_a_mistake_of_the_caller_is_told(call: Wrong, message: str, backend: Backend) -> None:
@@ -77,7 +77,7 @@ def test_what_a_preset_relaxes_is_in_the_attestation_and_in_the_report(backend: 
     assert verifier.verify(document, at=AT).relaxed == verifier.policy.relaxed != ()
     report = verifier.explain(document, at=AT)
     assert report.ok
-    assert report.text().splitlines()[-2:] == ["not checked, as the policy asks: " + "; ".join(verifier.policy.relaxed), "accepted"]
+    assert report.text().splitlines()[-2:] == ["not checked by this policy: " + "; ".join(verifier.policy.relaxed), "accepted"]
     left_out = {outcome.check: outcome.evidence for outcome in report.outcomes if outcome.outcome == "skip"}
     assert {"chain", "revocation"} <= {check for check, why in left_out.items() if why == "left out by the policy"}
 

@@ -18,7 +18,7 @@ from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.aia import FetchBudget
 from imdskit.verify.aia.outcomes import Outcomes
 
-from .forking import AT, document, held, in_child, one_authority, run
+from .forking import AT, CPYTHON, document, held, in_child, one_authority, run
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
@@ -128,6 +128,7 @@ def test_what_was_renewed_works_as_before(_name: str, make: Callable[[Path], tup
         assert str(work()) == "1"
 
 
+@CPYTHON
 def test_watching_forks_keeps_nothing_alive() -> None:
     before = len(fork._watched)
     buckets = [Bucket(1, 1, 1) for _ in range(10)]

@@ -304,6 +304,7 @@ def test_every_admission_of_sqlite_is_on_the_disk_at_once(sqlite: Callable[..., 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the threads are those of pytest-xdist
 def test_sqlite_opened_before_a_fork_works_on_both_sides(sqlite: Factory) -> None:
     store = sqlite(ManualClock(AT))
     context = multiprocessing.get_context("fork")

@@ -11,7 +11,7 @@ from imdskit import backends
 from imdskit.backends.contract import Backend
 from imdskit.errors import VerificationError
 
-from .forking import batch, run
+from .forking import CPYTHON, batch, run
 
 NO_THREADS = """
 import os, resource, sys, threading
@@ -103,6 +103,7 @@ interpreters.destroy(interpreter)
 """
 
 
+@CPYTHON
 @pytest.mark.parametrize("order", ["loaded before", "loaded there first"])
 def test_a_subinterpreter_verifies_and_refuses_what_it_cannot_load(order: str) -> None:
     """The main interpreter may have loaded the extension before."""

@@ -126,7 +126,7 @@ class Application:
         key = keys.find(presented, self._keys.current()) if len(presented) <= keys.MAX_KEY_CHARACTERS else None
         if key is None:
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit", error="invalid_token"'),)
-            raise Problem(HTTPStatus.UNAUTHORIZED, "key-unknown", "The key is not known.", challenge)
+            raise Problem(HTTPStatus.UNAUTHORIZED, "key-unknown", "The key is unknown.", challenge)
         if not key.roles & route.roles:
             roles = " or ".join(sorted(route.roles))
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit", error="insufficient_scope"'),)

@@ -105,7 +105,7 @@ def verdict_members(decision: Decision) -> dict[str, Any]:
     result = decision.result
     if isinstance(result, Attestation):
         return accepted_members(result)
-    assert isinstance(result, VerificationError), "an audit asks no store and no nonce of ours"
+    assert isinstance(result, VerificationError), "an audit uses neither the store nor our nonces"
     return {
         "decision": REFUSED,
         "reason": result.code,

@@ -39,7 +39,7 @@ def get(name: str) -> Backend:
         return python.BACKEND
     if name == "rust":
         return rust.load()
-    message = f"There is no backend called {arguments.shown(name)}."
+    message = f"`backend` must be the name of a backend; got {arguments.shown(name)}."
     raise UsageError("bad-argument", message, location="backend", hint="Known: auto, python, rust.")
 
 

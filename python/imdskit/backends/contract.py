@@ -12,6 +12,7 @@ sign), that to ``untrusted-root``, and that to ``unknown-issuer``; ``budget-spen
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, overload
@@ -23,7 +24,7 @@ from imdskit.reasons import Stage
 MAX_AGE = 366 * 86_400
 """Largest ``max_age``, in seconds: a year. Documents expire within hours."""
 
-CONTRACT = 3
+CONTRACT = 4
 """Number of this contract. An extension built for another number is not used."""
 
 MAX_SKEW = 3600
@@ -200,6 +201,18 @@ class Outcome(NamedTuple):
     error: VerificationError | None = None
 
 
+class PackedDocuments(NamedTuple):
+    """Documents one after another in one buffer, as a column of Apache Arrow has them.
+
+    Attributes:
+        octets: the buffer, as unsigned bytes. Others may write into it at any time: a backend checks copies, each of which it takes once.
+        offsets: where each document begins, and at last where the last one ends: an ``array("q")`` in ascending order.
+    """
+
+    octets: memoryview | bytes
+    offsets: array[int]
+
+
 class Columns(NamedTuple):
     """Verdicts by column, in the buffers of Apache Arrow's columnar format: validity as bits, the least significant first; offsets of 32 bits; numbers
     little endian. A row is accepted and has what signed documents have, or refused and has a reason.
@@ -271,6 +284,19 @@ class Checker(Protocol):
 
         Raises:
             ValueError: there are not as many times as documents.
+        """
+
+    def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns:
+        """Verify the documents of a column, and return the verdicts by column.
+
+        Args:
+            documents: one after another, each as for :meth:`check`.
+            at: Unix seconds at which validity is judged, for all or for each; the latter as an ``array("q")``.
+            threads: as for :meth:`check_many`.
+
+        Raises:
+            ValueError: the offsets are not ascending places in the buffer, or there are not as many times as documents.
+            OverflowError: a text adds up to 2 GiB or more.
         """
 
 

@@ -1,7 +1,5 @@
-"""How fast this machine is at what imdskit does: the measurements behind ``imdskit bench``.
+"""Measurements of ``imdskit bench``. The modules of this package are internal.
 
-The modules of this package are internal.
-
-What belongs here: work to measure, and the measuring of it in rounds that alternate, so that what else the machine does falls on all alike. Comparisons
-with other programs are in the folder ``benches`` of the source.
+The measured operations alternate in rounds, so that other load on the machine affects all of them alike. Comparisons with other programs are
+in the folder ``benches`` of the source.
 """

@@ -13,11 +13,11 @@ from imdskit.emulator.scenario import Scenario
 from imdskit.versions import API_VERSIONS
 
 TIMES = 1000
-"""That a thing of below a microsecond is done between two looks at the clock."""
+"""Number of repetitions between two readings of the clock, for operations below a microsecond."""
 
 
 def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """How often a second: ``index`` (the newest instance document made ready), ``leaf`` and ``whole`` (a node of it found), ``take`` (a token)."""
+    """Measure operations per second: ``index`` (index the newest instance document), ``leaf`` and ``whole`` (look up a node), ``take`` (take a token)."""
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)
     bucket = backend.bucket(5, 1_000_000_000, 5)

@@ -1,4 +1,4 @@
-"""Measuring: several things to do, a round of each in turn."""
+"""Measurement of several operations in alternating rounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECOND = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often a second something was done: the median of the rounds, and the slowest and the fastest of them."""
+    """Operations per second: the median, the slowest and the fastest round."""
 
     median: float
     slowest: float
@@ -24,14 +24,14 @@ class Rate:
 
 
 def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int, seconds: float) -> dict[str, Rate]:
-    """Rates by name.
+    """Measure the rates of several operations.
 
     Args:
-        work: name -> something to do, which answers how many of the things that are counted it did.
-        rounds: of each; before them one that does not count.
-        seconds: that one round takes, about.
+        work: name -> function that runs the operation and returns how often it did.
+        rounds: number of rounds, after one that does not count.
+        seconds: approximate duration of a round.
     """
-    once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # the first time is not like the others
+    once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # the first call is slower
     found: dict[str, list[float]] = {name: [] for name in once}
     for _ in range(rounds):
         for name, do in work.items():
@@ -41,7 +41,7 @@ def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int,
 
 
 def _timed(do: Callable[[], int], clock: Clock, seconds: float) -> tuple[int, int]:
-    """How many were done, and in how many nanoseconds; once at least."""
+    """Run the function at least once. Return the number of operations and the nanoseconds."""
     start = clock.monotonic_ns()
     stop = start + int(seconds * SECOND)
     done = do()

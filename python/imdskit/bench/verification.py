@@ -1,4 +1,4 @@
-"""Verification: one document a call, many in one call, and with nothing remembered; against the bare power that CPython reckons."""
+"""Benchmarks of verification: one document per call, many in one call, and with a cold cache; compared with CPython's ``pow``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ EXPONENT = 65537
 
 
 class Corpus:
-    """Documents of one machine with a nonce each, in base64, and what they are verified with: RSA-2048 throughout, a chain of three.
+    """Documents of one machine with different nonces, in base64, and the trust to verify them: RSA-2048, a chain of three certificates.
 
     Args:
-        documents: how many; a second makes about 150.
-        at: Unix seconds of their making.
+        documents: number of documents. About 150 per second are generated.
+        at: time of their creation in Unix seconds.
     """
 
     def __init__(self, documents: int, at: int) -> None:
@@ -46,8 +46,8 @@ class Corpus:
 
 
 def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Documents a second: ``single`` (a call each, signer remembered), ``batch`` (many in a call, on so many threads), ``cold`` (nothing remembered),
-    and ``pow``, what CPython's ``pow`` does of the one power with a modulus of 2048 bits that each document costs at least."""
+    """Measure documents per second: ``single`` (one document per call, cached signer), ``batch`` (many per call, on several threads), ``cold`` (cold
+    cache), and ``pow``: CPython's ``pow`` with a modulus of 2048 bits, of which each document needs at least one."""
     checker = backend.checker(corpus.setup)
     documents, at = corpus.documents, corpus.at
     many = documents * max(1, 2048 // len(documents))

@@ -1,9 +1,9 @@
-"""The command line: verbs, exit statuses, and what is said when something goes wrong.
+"""The command line: verbs, exit statuses and the reporting of errors.
 
-The modules of this package are internal; the interface is the command line.
+The modules of this package are internal; the interface is the command line, which ``docs/cli.md`` describes.
 
-A verb is a module of its name with ``add_arguments(parser)`` and ``run(options) -> int``; it is imported when it is chosen, so no verb pays
-for another. What belongs here: the way to a verb and back. The page is ``docs/cli.md``.
+Each verb is a module with ``add_arguments(parser)`` and ``run(options) -> int``. The docstring of the module is the description in its
+help. A module is imported only when its verb is used, so that no verb pays for the imports of another.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ from types import ModuleType
 
 from imdskit import __version__
 from imdskit.cli.shared import environment, output, stopping
+from imdskit.cli.shared.layout import Parser
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
-"""Exit statuses: done; refused by the verifier, or not answered as it should by the service; a mistake of the caller; 128 and a signal."""
+"""Exit statuses: success; refused by the verifier, or an error of the service; a mistake in the arguments; 128 plus the number of a signal."""
 
 VERBS = {
-    "serve": "play the Instance Metadata Service on this machine",
+    "serve": "emulate the Instance Metadata Service",
     "run": "run a command on an emulated Azure machine",
-    "get": "ask the service",
+    "get": "request metadata from the service",
     "attest": "fetch an attested document",
-    "verify": "decide whether an attested document was signed by Azure, for whom, and when",
-    "report": "draw a page of what `verify --batch` found",
-    "doctor": "say what is trusted, until when, and what to do",
-    "trust": "list the certificates of a trust bundle, or add some between two releases",
-    "explain": "say what a code of an error means, and what to do",
+    "verify": "verify an attested document, and show its claims",
+    "report": "turn results of `verify --batch` into an HTML page",
+    "doctor": "check the trusted certificates and the backend",
+    "trust": "list or extend the certificates of a trust bundle",
+    "explain": "explain an error code and what to do about it",
     "bench": "measure how fast this machine verifies documents",
-    "detect": "say whether this is an Azure machine, and why",
-    "record": "record the machine as a scenario, with what identifies it replaced",
-    "token": "get a token of a managed identity",
-    "events": "follow and approve scheduled events, or announce some to an emulator",
-    "verifier": "run the verification service, and make its keys",
-    "completion": "write a script that makes a shell complete all of this",
-    "demo": "see all of it work, told step by step",
+    "detect": "check whether this machine runs on Azure",
+    "record": "record this machine as a scenario for the emulator",
+    "token": "get an access token of a managed identity",
+    "events": "follow, approve or announce scheduled events",
+    "verifier": "run the verification service, and create its keys",
+    "completion": "write a completion script for bash, zsh or fish",
+    "demo": "see the emulator, client and verifier work together",
 }
 
 MODULES = {
@@ -65,17 +66,17 @@ MODULES = {
 """The module of each verb."""
 
 SERVERS = frozenset(("serve",))
-"""Verbs that run until a signal ends them, and that environment variables can configure."""
+"""Verbs that run until a signal stops them, and that environment variables can configure."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments without the program's name; those of the process by default.
+        argv: arguments without the name of the program; by default those of the process.
 
     Returns:
-        the exit status. Nothing is raised for bad input.
+        the exit status. Bad input raises no exception.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -99,7 +100,8 @@ def _run(arguments: list[str]) -> int:
             with stopping.on_signals():  # before the imports, which take most of the time until it runs
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])
-    parser = _parser("imdskit", "Verify, emulate and ask the Azure Instance Metadata Service.\n`imdskit VERB --help` says more.")
+    about = "Verify attested documents of Azure, emulate the Instance Metadata Service, and query it."
+    parser = Parser("imdskit", about, "`imdskit VERB --help` describes one verb.")
     parser.usage = "imdskit VERB ..."
     parser.add_argument("--version", action="version", version=f"imdskit {__version__}")
     present = {verb: what for verb, what in VERBS.items() if _found(verb)}
@@ -116,13 +118,13 @@ def _run(arguments: list[str]) -> int:
 
 def _run_verb(verb: str, arguments: list[str], variables: Mapping[str, str] | None = None) -> int:
     module = _module(verb)
-    parser = _parser(f"imdskit {verb}", module.__doc__ or "")
+    parser = Parser(f"imdskit {verb}", module.__doc__ or "")
     module.add_arguments(parser)
     return _parsed(parser, arguments, module.run, variables)
 
 
 def _found(verb: str) -> bool:
-    """Whether this package contains the module of a verb; a small archive leaves some out."""
+    """Return whether this package contains the module of a verb. The small archive leaves some out."""
     try:
         return find_spec(MODULES[verb]) is not None
     except ModuleNotFoundError:
@@ -142,18 +144,14 @@ def _module(verb: str) -> ModuleType:
         ) from None
 
 
-def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(name, description=description, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
-
-
 def _parsed(
-    parser: argparse.ArgumentParser,
+    parser: Parser,
     arguments: list[str],
     run: Callable[[argparse.Namespace], int],
     variables: Mapping[str, str] | None = None,
 ) -> int:
     try:
         options = parser.parse_args(arguments) if variables is None else environment.parse(parser, arguments, variables)
-    except SystemExit as end:  # help was given, or a mistake was explained
+    except SystemExit as end:  # argparse has printed the help or an error
         return int(end.code or 0)
     return run(options)

@@ -1,8 +1,9 @@
-"""Measure how fast this machine verifies documents, finds nodes and counts requests.
+"""Measure how fast this machine verifies documents, or looks up nodes and counts requests.
 
-Rounds of each thing alternate, so that what else the machine does falls on all alike; the figures are the median of the rounds, with the
-slowest and the fastest. Nothing is sent anywhere.
-Exit statuses: 0 measured; 2 a mistake in the arguments, a backend that is not there, or an extension that was compiled for debugging."""
+Rounds of the measured operations alternate, so that other load on the machine affects all of them alike. The output shows the median, the
+slowest and the fastest round. Nothing is sent anywhere.
+
+Exit status: 0 success; 2 a mistake in the arguments, a backend that is not installed, or an extension that was built for debugging."""
 
 from __future__ import annotations
 
@@ -20,13 +21,19 @@ BACKENDS = ("auto", "python", "rust")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("verify", "paths"), nargs="?", default="verify", help="documents; or nodes and tokens")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation")
-    parser.add_argument("--threads", metavar="N", type=_threads, default=1, help="for many documents in one call; 1 by default")
-    parser.add_argument("--documents", metavar="N", type=_count, default=128, help="different ones to make first; 128 by default")
-    parser.add_argument("--rounds", metavar="N", type=_count, default=7, help="of each thing; 7 by default")
-    parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="that a round takes, about; 0.3 by default")
-    parser.add_argument("--no-kernels", action="store_true", help="without the AVX-512 kernels, as on a processor that has none")
+    parser.add_argument(
+        "what", choices=("verify", "paths"), nargs="?", default="verify", help="verify: documents, the default; paths: nodes and tokens"
+    )
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to measure")
+    parser.add_argument(
+        "--threads", metavar="N", type=_threads, default=1, help="number of threads for many documents in one call; by default 1"
+    )
+    parser.add_argument(
+        "--documents", metavar="N", type=_count, default=128, help="number of different documents to generate; by default 128"
+    )
+    parser.add_argument("--rounds", metavar="N", type=_count, default=7, help="number of rounds; by default 7")
+    parser.add_argument("--seconds", metavar="S", type=float, default=0.3, help="approximate duration of a round; by default 0.3")
+    parser.add_argument("--no-kernels", action="store_true", help="do not use the AVX-512 kernels")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
 
 
@@ -36,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
         backend = backends.without_kernels(backend)
     if backend.profile == "debug":
         raise BackendError(
-            "backend-debug", "The extension was compiled for debugging.", hint="Build it with `make native`: figures of it mean nothing."
+            "backend-debug",
+            "The extension was built for debugging.",
+            hint="Build it with `make native`. Measurements of a debug build are meaningless.",
         )
     clock = SystemClock()
     rounds, seconds = options.rounds, min(max(options.seconds, 0.0), 60.0)
@@ -62,9 +71,8 @@ def run(options: argparse.Namespace) -> int:
             }
         )
         return 0
-    output.line(
-        f"{'a second':>10} {'slowest':>12} {'fastest':>12}   {backend.name} ({backend.profile}, {backend.cpu_path}), {options.threads} thread(s)"
-    )
+    output.line(f"{backend.name} ({backend.profile}, {backend.cpu_path}), {options.threads} thread(s)")
+    output.line(f"{'':10} {'per second':>12} {'slowest':>12} {'fastest':>12}")
     for name, rate in found.items():
         output.line(f"{name:10} {rate['median']:>12,.0f} {rate['slowest']:>12,.0f} {rate['fastest']:>12,.0f}")
     return 0

@@ -1,9 +1,10 @@
-"""Write a script that makes a shell complete verbs, options and their values.
+"""Write a completion script for a shell. It completes verbs, options and their values.
 
-bash: eval "$(imdskit completion bash)" in ~/.bashrc
-zsh:  imdskit completion zsh > "${fpath[1]}/_imdskit"
-fish: imdskit completion fish > ~/.config/fish/completions/imdskit.fish
-Exit status: 0 written, 2 a mistake in the arguments."""
+  bash: eval "$(imdskit completion bash)" in ~/.bashrc
+  zsh:  imdskit completion zsh > "${fpath[1]}/_imdskit"
+  fish: imdskit completion fish > ~/.config/fish/completions/imdskit.fish
+
+Exit status: 0 success; 2 a mistake in the arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from imdskit.reasons import Reason
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="shell that runs the script")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,14 +34,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Value(NamedTuple):
-    """What may stand in a place. Attributes: ``words``, to choose from; ``place``: ``file`` or ``folder`` if it may be one, else ``""``."""
+    """Possible values of an argument. Attributes: ``words``: fixed values; ``place``: ``file`` or ``folder`` for a path of that kind, or ``""``."""
 
     words: tuple[str, ...] = ()
     place: str = ""
 
 
 class Option(NamedTuple):
-    """An option. Attributes: ``flags``; ``help``, one line; ``value``, None if it takes none; ``repeats``: may be given again."""
+    """An option. Attributes: ``flags``; ``help``, one line; ``value``, None without a value; ``repeats``: whether it may be repeated."""
 
     flags: tuple[str, ...]
     help: str
@@ -49,7 +50,7 @@ class Option(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb. Attributes: ``name``; ``help``; ``options``; ``arguments``, in their order."""
+    """A verb. Attributes: ``name``; ``help``; ``options``; ``arguments``, in order. The actions of a verb are merged."""
 
     name: str
     help: str
@@ -58,22 +59,33 @@ class Verb(NamedTuple):
 
 
 def verbs() -> list[Verb]:
-    """All verbs, as their parsers describe them."""
+    """Return all verbs, as their parsers describe them."""
     return [_verb(name, help_) for name, help_ in VERBS.items()]
 
 
 def _verb(name: str, help_: str) -> Verb:
     parser = argparse.ArgumentParser(name)
     import_module(MODULES[name]).add_arguments(parser)
-    options, arguments = [], []
-    for action in parser._actions:  # argparse has no other way to ask
+    options: dict[tuple[str, ...], Option] = {}
+    arguments = []
+    for action in _actions(parser):
         value = None if action.nargs == 0 else _value(name, action)
         if action.option_strings:
             text = (action.help or "").partition("\n")[0] if action.help != argparse.SUPPRESS else ""
-            options.append(Option(tuple(action.option_strings), text, value, isinstance(action, argparse._AppendAction)))
+            flags = tuple(action.option_strings)
+            options.setdefault(flags, Option(flags, text, value, isinstance(action, argparse._AppendAction)))
         elif value is not None:
             arguments.append(value)
-    return Verb(name, help_, tuple(options), tuple(arguments))
+    return Verb(name, help_, tuple(options.values()), tuple(arguments))
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the actions of a parser and of its subparsers."""
+    for action in parser._actions:  # argparse has no public list
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                yield from _actions(subparser)
 
 
 def _value(verb: str, action: argparse.Action) -> Value:
@@ -85,7 +97,7 @@ def _value(verb: str, action: argparse.Action) -> Value:
 
 
 def _paths() -> tuple[str, ...]:
-    """Every path that `get` takes as long as it has no number in it, shortest spelling."""
+    """Return every path without a number that `get` accepts, in its shortest form."""
     found = {path.partition("[]")[0].replace(".", "/") for path in versions.INSTANCE}
     parents = {"/".join(path.split("/")[:depth]) for path in found for depth in range(1, path.count("/") + 1)}
     return tuple(sorted(found | parents | {"instance", "versions", "loadbalancer", "scheduledevents"}))
@@ -98,7 +110,7 @@ _WORDS: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "NAME|FILE": lambda: tuple(Scenario.names()),
     "--cloud": lambda: tuple(cloud.name for cloud in clouds.CLOUDS),
 }
-"""A verb and the name of a value in its help, that name alone, or an option -> words to choose from."""
+"""Key: a verb and a metavar, a metavar, or an option. Value: function that returns its possible words."""
 
 _PLACES: Mapping[str, str] = {
     **dict.fromkeys(("FILE", "NAME|FILE", "OUT.json", "PEM", "RESULTS"), "file"),
@@ -107,7 +119,7 @@ _PLACES: Mapping[str, str] = {
 
 
 def bash(known: list[Verb]) -> Iterator[str]:
-    """For bash 3.2 and later: one function with a table of what may follow what."""
+    """Yield the script for bash 3.2 and later: one function with a table of words and the words that may follow them."""
     yield "# bash completion of imdskit, made by `imdskit completion bash`"
     yield "_imdskit() {"
     yield "  local IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' place=''"
@@ -149,7 +161,7 @@ def _lines(words: tuple[str, ...]) -> str:
 
 
 def zsh(known: list[Verb]) -> Iterator[str]:
-    """For zsh with its completion system: a file of ``fpath``, or to be sourced."""
+    """Yield the script for zsh with its completion system. It can be a file in ``fpath``, or be sourced."""
     yield "#compdef imdskit imdskit.pyz"
     yield "# zsh completion of imdskit, made by `imdskit completion zsh`"
     yield "_imdskit() {"
@@ -191,7 +203,7 @@ def _zsh_value(value: Value) -> str:
 
 
 def fish(known: list[Verb]) -> Iterator[str]:
-    """For fish: one line for each verb, option and argument."""
+    """Yield the script for fish: one line for each verb, option and argument."""
     yield "# fish completion of imdskit, made by `imdskit completion fish`"
     yield "complete -c imdskit -f"
     for verb in known:
@@ -212,5 +224,5 @@ def _fish_value(value: Value, required: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """For zsh, where a quote within is ``'\\''``; fish takes the same."""
+    """Quote a text for zsh and fish. A quotation mark inside becomes ``'\\''``."""
     return "'" + text.replace("'", "'\\''") + "'"

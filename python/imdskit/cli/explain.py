@@ -1,12 +1,14 @@
-"""Say what a code means: why a document is refused, or any other error, and what to do about it.
+"""Explain an error code: why a document was refused, or what another error means, and what to do about it.
 
-CODE is what stands before the sentence of an error, or is `reason` in JSON. Without one all codes are listed.
-Exit statuses: 0 done; 2 there is no such code, and the nearest are named."""
+An error message starts with its code. In JSON, the code is the member `reason` or `code`. Without CODE, all codes are listed.
+
+Exit status: 0 success; 2 the code does not exist."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 
 from imdskit.cli.shared import output
 from imdskit.codes import FAMILIES
@@ -17,8 +19,8 @@ _SHOWN = ("stage", "sentence", "hint", "source")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", metavar="CODE", nargs="?", help="of an error, such as expired")
-    parser.add_argument("--json", action="store_true", help="write a list of all meanings as JSON")
+    parser.add_argument("code", metavar="CODE", nargs="?", help="code to explain, such as expired")
+    parser.add_argument("--json", action="store_true", help="write the result as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,19 +28,21 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         output.value(found)
     elif options.code is None:
-        for entry in found:
-            output.line(f"{entry['code']:28}{entry.get('stage', entry['error']):18}{entry['sentence']}")
+        for title, group in itertools.groupby(found, lambda entry: entry.get("stage", entry["error"])):
+            output.line(f"{title}:")
+            for entry in group:
+                output.report(f"  {entry['code']:28}{entry['sentence']}", 30)
     else:
         for entry in found:
             output.line(f"{entry['code']} ({entry['error']})")
             for name in _SHOWN:
                 if name in entry:
-                    output.line(f"  {name}: {entry[name]}")
+                    output.report(f"  {name}: {entry[name]}", 4)
     return 0
 
 
 def entries() -> list[dict[str, str]]:
-    """What is documented of every code: ``code``, ``error`` (class of the exception), ``sentence``, ``hint``; ``stage`` and ``source`` of reasons."""
+    """Return an entry for every code: ``code``, ``error`` (class of the exception), ``sentence``, ``hint``; for reasons ``stage`` and ``source``."""
     reasons = [
         {
             "code": reason.value,
@@ -59,10 +63,10 @@ def entries() -> list[dict[str, str]]:
 
 
 def meanings(code: str) -> list[dict[str, str]]:
-    """All that a code can mean; letter case, ``_`` and blanks for hyphens do not matter.
+    """Return all entries of a code. Letter case is ignored, and ``_`` and blanks count as hyphens.
 
     Raises:
-        UsageError: nothing; the hint names the nearest.
+        UsageError: the code does not exist; the hint lists similar codes.
     """
     every = entries()
     wanted = "-".join(code.lower().replace("_", " ").replace("-", " ").split())
@@ -70,6 +74,6 @@ def meanings(code: str) -> list[dict[str, str]]:
     if not found:
         names = list(dict.fromkeys(entry["code"] for entry in every))
         near = list(dict.fromkeys(difflib.get_close_matches(wanted, names, 5) + [name for name in names if wanted and wanted in name][:5]))
-        hint = f"Near: {', '.join(near)}." if near else "`imdskit explain` lists all of them."
-        raise UsageError("bad-argument", f"There is no code {code!r}.", location="CODE", hint=hint)
+        hint = f"Similar codes: {', '.join(near)}." if near else "`imdskit explain` lists all of them."
+        raise UsageError("bad-argument", f"The code {code!r:.80} does not exist.", location="CODE", hint=hint)
     return found

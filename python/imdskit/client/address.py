@@ -1,4 +1,4 @@
-"""Where the service is, and what a path means: from what people write to what is sent.
+"""Address of the service, and the paths of requests.
 
 Source: IMDS documentation, "Access Azure Instance Metadata Service" and "Endpoint categories".
 """
@@ -14,11 +14,11 @@ from imdskit import versions
 from imdskit.errors import UsageError
 
 SERVICE = "http://169.254.169.254"
-"""The address of the service in every Azure cloud; it answers only inside of the machine."""
+"""Address of the service in every Azure cloud. It is reachable only from inside a machine."""
 
 VARIABLES = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT")
-"""Variables of the environment that say where the service is, the first that is set and not empty. The former is read by azure-identity and
-msal of several languages; the latter is set by the agent of Azure Arc, and read by azure-identity (sources of azure-identity 1.27.0)."""
+"""Environment variables with the address of the service. The first one that is set and not empty counts. azure-identity and msal of several
+languages read the first one. The agent of Azure Arc sets the second one, and azure-identity reads it (azure-identity 1.27.0)."""
 
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -31,13 +31,13 @@ def base(url: str) -> str:
     """Return ``url`` as ``http://host[:port][/prefix]``. A machine of a fleet has a prefix, such as ``/m/17``.
 
     Raises:
-        UsageError: it is something else: another scheme, a path with ``/metadata``, a query, a user, an invalid port.
+        UsageError: it has another form: another scheme, a path with ``/metadata``, a query, a user, an invalid port.
     """
     wrong = UsageError(
         "bad-argument",
-        f"Not a base address: {url!r}.",
+        f"`base_url` must be an address such as http://169.254.169.254; got {url!r}.",
         location="base_url",
-        hint=f"Write what stands before /metadata: http://host, http://host:port or http://host:port/prefix, like {SERVICE}.",
+        hint="Give the part before /metadata: http://host, http://host:port or http://host:port/prefix.",
     )
     if not isinstance(url, str) or _FORBIDDEN.search(url):
         raise wrong
@@ -54,10 +54,10 @@ def base(url: str) -> str:
 
 
 def from_environment() -> str:
-    """Where the environment says that the service is (:data:`VARIABLES`), else :data:`SERVICE`.
+    """Return the address from the environment (:data:`VARIABLES`), or :data:`SERVICE`.
 
     Raises:
-        UsageError: a variable is set to what is no base address; ``location`` names it.
+        UsageError: a variable has an invalid value; ``location`` names the variable.
     """
     for name in VARIABLES:
         if url := os.environ.get(name):
@@ -70,17 +70,19 @@ def from_environment() -> str:
 
 
 def full_path(path: str) -> str:
-    """``path`` below ``/metadata``, for what may be written shorter.
+    """Return the full path below ``/metadata`` for a path that may be abbreviated.
 
-    ``/metadata/...`` stays as it is. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is below
+    ``/metadata/...`` is returned unchanged. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is below
     ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
 
     Raises:
-        UsageError: there is a query, a fragment, white space or a control character in it.
+        UsageError: the path contains a query, a fragment, white space or a control character.
     """
     if not isinstance(path, str) or _FORBIDDEN.search(path):
-        hint = "A path has no query: the version is `api_version` (--api-version), the format is `format` (--format)."
-        raise UsageError("bad-argument", f"Not a path: {path!r}.", location="path", hint=hint)
+        hint = "Give the path without a query. The version is `api_version` (--api-version), the format is `format` (--format)."
+        raise UsageError(
+            "bad-argument", f"The path must consist of names separated by `/`, without a query; got {path!r}.", location="path", hint=hint
+        )
     segments = [segment for segment in path.split("/") if segment]
     first = segments[0].lower() if segments else ""
     if first == "metadata":
@@ -91,17 +93,17 @@ def full_path(path: str) -> str:
 
 
 def category_of(url: str) -> str:
-    """Return the endpoint that a whole URL belongs to, in lower case; ``""`` if it is below no ``/metadata``."""
+    """Return the endpoint of a complete URL in lower case; ``""`` if it is not below ``/metadata``."""
     path = urlsplit(url).path.lower()
     return category(path[path.index("/metadata") :]) if "/metadata" in path else ""
 
 
 def category(full: str) -> str:
-    """The endpoint that a full path belongs to, in lower case; ``""`` for ``/metadata`` itself."""
+    """Return the endpoint of a full path in lower case; ``""`` for ``/metadata`` itself."""
     return [*full.lower().split("/"), "", ""][2]
 
 
 def target(full: str, parameters: Mapping[str, str]) -> str:
-    """Path and query in origin form (RFC 9112 section 3.2.1)."""
+    """Return path and query in origin form (RFC 9112 section 3.2.1)."""
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
     return quote(full) + ("?" + query if query else "")

@@ -1,8 +1,7 @@
-"""The client for asyncio: the same operations as the one for threads, with waits that cost no thread.
+"""Client for asyncio. It runs the same operations as the client for threads, and its waits block no thread.
 
-One exchange, which ends within its time limit, runs in a thread of the loop's executor; everything else is the loop's own
-(``docs/decisions/0012-async.md``). What belongs here: the driver, single flight among tasks, and methods like those of
-:class:`imdskit.client.client.Client`, whose documentation holds here too.
+Each exchange runs in a thread of the loop's executor and ends within its timeout. Everything else runs in the event loop
+(``docs/decisions/0012-async.md``). Methods without documentation behave like those of :class:`imdskit.client.client.Client`.
 """
 
 from __future__ import annotations
@@ -33,22 +32,21 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """Asks the Instance Metadata Service from asyncio. Best shared: what several tasks ask for at the same time is fetched once.
+    """Client for asyncio. Share one between tasks: simultaneous requests for the same thing are sent once.
 
-    A task that is cancelled stops waiting at once; an exchange under way ends by itself, within its time limit. To be used in one event loop
-    at a time.
+    A cancelled task stops waiting at once. An exchange in progress ends by itself within its timeout. Use a client in one event loop at a time.
 
     Args:
-        base_url: as for :class:`imdskit.client.Client`, and so are the others.
-        timeout: likewise.
-        api_version: likewise.
-        connect_timeout: likewise.
-        retry: likewise.
-        clock: measures the time limits.
-        sleep: waits so many seconds, on that clock.
+        base_url: see :class:`imdskit.client.Client`.
+        timeout: see there.
+        api_version: see there.
+        connect_timeout: see there.
+        retry: see there.
+        clock: measures the timeouts.
+        sleep: waits for a number of seconds on that clock.
 
     Raises:
-        UsageError: an argument or a variable cannot mean anything.
+        UsageError: an argument or an environment variable is invalid.
     """
 
     def __init__(
@@ -71,12 +69,12 @@ class AsyncClient:
 
     @property
     def base_url(self) -> str:
-        """Where the service is."""
+        """Address of the service."""
         return self._operations.base_url
 
     @property
     def api_version(self) -> str:
-        """What is asked for where a call does not name one."""
+        """Default api-version of requests."""
         return self._operations.api_version
 
     @overload
@@ -86,38 +84,38 @@ class AsyncClient:
     async def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
     async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # as the service
-        """What stands at ``path``: see :meth:`imdskit.client.Client.get`."""
+        """Request ``path``; see :meth:`imdskit.client.Client.get`."""
         return await self._run(self._operations.value(path, format, api_version, parameters))
 
     async def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
-        """Like :meth:`get`; the octets of the answer unchanged."""
+        """Request ``path`` like :meth:`get`, and return the body unchanged."""
         return await self._run(self._operations.raw(path, format, api_version, parameters))
 
     async def instance(self, api_version: str | None = None) -> dict[str, Json]:
-        """Everything that the service says of the machine."""
+        """Return the whole instance document."""
         return await self._run(self._operations.instance(api_version))
 
     async def versions(self) -> tuple[str, ...]:
-        """The api-versions that the host knows, ascending."""
+        """Return the api-versions that the host supports, in ascending order."""
         return await self._run(self._operations.versions())
 
     async def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:
-        """A signed statement of who the machine is: see :meth:`imdskit.client.Client.attested_document`."""
+        """Request an attested document; see :meth:`imdskit.client.Client.attested_document`."""
         return await self._run(self._operations.attested_document(nonce, api_version))
 
     async def attest(self, nonce: str | None = None, api_version: str | None = None) -> nonces.Attestation:
-        """An attested document whose nonce was looked at: see :meth:`imdskit.client.Client.attest`."""
+        """Request an attested document, and check its nonce; see :meth:`imdskit.client.Client.attest`."""
         return await self._run(nonces.attest(self._operations, nonce, api_version))
 
     async def token(
         self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None
     ) -> Token:
-        """A token of a managed identity, kept and renewed: see :meth:`imdskit.client.Client.token`."""
+        """Return a cached or new token of a managed identity; see :meth:`imdskit.client.Client.token`."""
         selectors = {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}
         return await self._run(self._tokens.token(resource, selectors))
 
     async def probe(self, timeout: float = PROBE_SECONDS) -> operations.Probe:
-        """Whether the service is there, in one attempt."""
+        """Check in one attempt whether the service responds."""
         return await self._run(operations.probe(timeout))
 
     def events(
@@ -128,11 +126,11 @@ class AsyncClient:
         seen: Mapping[str, str] | None = None,
         api_version: str | None = None,
     ) -> AsyncEvents:
-        """Scheduled events as they come, for ``async for``: see :meth:`imdskit.client.Client.events`."""
+        """Return an asynchronous iterator over scheduled events; see :meth:`imdskit.client.Client.events`."""
         return AsyncEvents(EventFollower(self._operations, poll, patience, seen or {}, api_version), self._run, self.acknowledge)
 
     async def acknowledge(self, *ids: str) -> None:
-        """Approve scheduled events, so that they begin at once: see :meth:`imdskit.client.Client.acknowledge`."""
+        """Approve scheduled events, so that they start at once; see :meth:`imdskit.client.Client.acknowledge`."""
         await self._run(event_follower.acknowledge(self._operations, ids))
 
     async def _run(self, operation: Operation[T]) -> T:
@@ -163,7 +161,7 @@ class AsyncClient:
         return self._transport.post(effect.target, effect.body, effect.timeout)
 
     async def _share(self, effect: Share) -> Any:
-        """Single flight among tasks. The call belongs to no task, so a cancelled task does not take it from the others."""
+        """Run an operation once for all tasks. The call belongs to no task, so cancelling one task does not affect the others."""
         call = self._in_progress.get(effect.key)
         if call is None:
             call = self._in_progress[effect.key] = asyncio.create_task(self._lead(effect))
@@ -188,16 +186,16 @@ class AsyncScheduledEvent(Event):
     approve: Callable[[str], Awaitable[None]] = field(repr=False, compare=False)
 
     async def acknowledge(self) -> None:
-        """Let it begin at once: see :meth:`imdskit.client.events.ScheduledEvent.acknowledge`."""
+        """Approve the event; see :meth:`imdskit.client.events.ScheduledEvent.acknowledge`."""
         await self.approve(self.id)
 
 
 class AsyncEvents:
-    """Iterates like :class:`imdskit.client.events.Events`, with ``async for``. Not to be shared between tasks.
+    """Asynchronous iterator over scheduled events, like :class:`imdskit.client.events.Events`. Do not share it between tasks.
 
     Args:
-        follower: what is new.
-        run: does what an operation says.
+        follower: finds new events.
+        run: runs an operation.
         approve: acknowledges an event.
     """
 
@@ -214,7 +212,7 @@ class AsyncEvents:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Status of each event that is handed out, by its id."""
+        """Id of each event that was returned -> its status."""
         waiting = {event.id for event in self._waiting}
         return {name: status for name, status in self._follower.seen.items() if name not in waiting}
 

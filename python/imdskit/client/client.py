@@ -1,4 +1,4 @@
-"""The client for threads. It runs the operations of :mod:`imdskit.client.operations` and performs their effects."""
+"""Client for threads. It runs the operations of :mod:`imdskit.client.operations` and performs their effects."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     from imdskit.client.transport import Transport
 
 MAX_BYTES = 1024 * 1024
-"""The largest body that is read. The largest recorded is below 40 kB."""
+"""Maximum size of a body in bytes. The largest recorded one has less than 40 kB."""
 
 T = TypeVar("T")
 
 
 class Client:
-    """Asks the Instance Metadata Service. Safe to share between threads, and best shared: what several ask for at the same time is fetched once.
+    """Client of the Instance Metadata Service. Share one between threads: simultaneous requests for the same thing are sent once.
 
-    No proxy is ever used, whatever the environment says, and no redirect followed: the service must be asked directly (documentation,
-    "Proxies").
+    The client never uses a proxy, even if the environment names one, and follows no redirects: requests must reach the service directly
+    (documentation, "Proxies").
 
     Args:
-        base_url: where the service is: ``http://host[:port][/prefix]``. None: what ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT`` says;
-            else http://169.254.169.254.
-        timeout: seconds for one exchange, from the look-up of the name to the last octet.
-        api_version: asked for where a call does not name one. ``newest``: the newest that both the host and this package know, determined
-            by the first request and cached.
-        connect_timeout: seconds until a connection must stand. On Azure that takes less than a millisecond; elsewhere packets often vanish.
-        retry: what is asked again and until when: a policy of :mod:`imdskit.client.retry`, ``default``, ``patient``, or None for one attempt.
-        clock: measures the time limits, and is waited on.
+        base_url: address of the service, ``http://host[:port][/prefix]``. None selects ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT``
+            from the environment, or http://169.254.169.254.
+        timeout: seconds for one exchange, from resolving the name to the last byte.
+        api_version: default version of requests. ``newest`` selects the newest that both the host and this package support; it is determined
+            once and cached.
+        connect_timeout: seconds for establishing a connection. On Azure that takes less than a millisecond; elsewhere packets are often lost.
+        retry: a policy of :mod:`imdskit.client.retry`, ``default``, ``patient``, or None for one attempt.
+        clock: measures the timeouts and performs the waits.
 
     Raises:
-        UsageError: an argument or a variable cannot mean anything.
+        UsageError: an argument or an environment variable is invalid.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Client:
 
     @property
     def base_url(self) -> str:
-        """Where the service is."""
+        """Address of the service."""
         return self._operations.base_url
 
     @property
     def api_version(self) -> str:
-        """What is asked for where a call does not name one."""
+        """Default api-version of requests."""
         return self._operations.api_version
 
     @overload
@@ -79,73 +79,73 @@ class Client:
     def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
     def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # as the service
-        """What stands at ``path``.
+        """Request ``path``.
 
         Args:
-            path: ``/metadata/...``, or shorter: ``versions``, ``instance/compute``, ``compute`` (:func:`imdskit.client.address.full_path`).
-            format: ``json`` for an object or array, parsed. ``text``, below ``/instance`` only: a single value as it is, or the names
-                of the children of an object, one a line.
+            path: ``/metadata/...``, or a short form: ``versions``, ``instance/compute``, ``compute`` (:func:`imdskit.client.address.full_path`).
+            format: ``json`` for an object or array, parsed. ``text``, below ``/instance`` only: a single value, or the names of
+                the members of an object, one per line.
             api_version: instead of the client's.
-            parameters: further ones of the query, for instance ``extended="true"``.
+            parameters: further parameters of the query, such as ``extended="true"``.
 
         Raises:
-            ClientError: the service could not be asked, or did not answer as it should.
-            UsageError: an argument cannot mean anything.
+            ClientError: the service did not respond, or its response is an error.
+            UsageError: an argument is invalid.
         """
         return self._run(self._operations.value(path, format, api_version, parameters))
 
     def get_bytes(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> bytes:  # noqa: A002  # as above
-        """Like :meth:`get`, and checked like there; the octets of the answer unchanged."""
+        """Request and check ``path`` like :meth:`get`, and return the body unchanged."""
         return self._run(self._operations.raw(path, format, api_version, parameters))
 
     def instance(self, api_version: str | None = None) -> dict[str, Json]:
-        """Everything that the service says of the machine: ``/metadata/instance``. Raises like :meth:`get`."""
+        """Return the whole instance document, ``/metadata/instance``. Raises like :meth:`get`."""
         return self._run(self._operations.instance(api_version))
 
     def versions(self) -> tuple[str, ...]:
-        """The api-versions that the host knows, ascending: ``/metadata/versions``. Raises like :meth:`get`."""
+        """Return the api-versions that the host supports, in ascending order: ``/metadata/versions``. Raises like :meth:`get`."""
         return self._run(self._operations.versions())
 
     def attested_document(self, nonce: str | None = None, api_version: str | None = None) -> bytes:
-        """A signed statement of who the machine is: ``/metadata/attested/document``. The service's JSON unchanged, ready for a verifier.
+        """Request an attested document, ``/metadata/attested/document``, and return its JSON unchanged for a verifier.
 
         Args:
-            nonce: that the document shall carry; None lets the service put in a time.
+            nonce: nonce for the document to carry. With None, the service uses a time instead.
             api_version: instead of the client's.
 
         Raises:
             ClientError: like :meth:`get`.
-            UsageError: the nonce is one that the service may refuse.
+            UsageError: the nonce has a form that the service may refuse.
         """
         return self._run(self._operations.attested_document(nonce, api_version))
 
     def attest(self, nonce: str | None = None, api_version: str | None = None) -> Attestation:
-        """An attested document whose nonce was looked at: it is the one asked for. Nothing is verified by that.
+        """Request an attested document, and check that it carries the requested nonce. The signature is not verified.
 
         Args:
-            nonce: that the verifier has issued; None makes one of ten digits.
+            nonce: nonce that the verifier has issued. None generates one of ten digits.
             api_version: instead of the client's.
 
         Raises:
-            ClientError: like :meth:`get`; ``wrong-nonce`` if another nonce came back, twice.
-            UsageError: the nonce is one that the service may refuse.
+            ClientError: like :meth:`get`; ``wrong-nonce`` if two documents carry another nonce.
+            UsageError: the nonce has a form that the service may refuse.
         """
         from imdskit.client import nonces  # base64 and regular expressions: 5 ms to the 22 ms of importing the client
 
         return self._run(nonces.attest(self._operations, nonce, api_version))
 
     def token(self, resource: str, *, client_id: str | None = None, object_id: str | None = None, msi_res_id: str | None = None) -> Token:
-        """A token of a managed identity: the one that is kept, or a new one. It is renewed before its end, while the old one is still good.
+        """Return a token of a managed identity, from the cache or from the service. Tokens are renewed before they expire.
 
         Args:
-            resource: that the token is for, such as ``https://vault.azure.net``.
-            client_id: of the identity, if it is not the machine's own or only one; or instead
-            object_id: of it, or
-            msi_res_id: in Azure Resource Manager.
+            resource: resource that the token is for, such as ``https://vault.azure.net``.
+            client_id: client id of the identity. Without any id, the system-assigned or only identity is used.
+            object_id: object id of the identity, instead of ``client_id``.
+            msi_res_id: Azure resource id of the identity, instead of ``client_id``.
 
         Raises:
             ClientError: like :meth:`get`; ``bad-request`` if the machine has no such identity.
-            UsageError: no resource, or more than one identity named.
+            UsageError: the resource is missing, or more than one identity is named.
         """
         if self._tokens is None:
             from imdskit.client.tokens import Tokens  # dataclasses: 13 ms to the 22 ms of importing the client
@@ -154,32 +154,32 @@ class Client:
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
 
     def probe(self, timeout: float = PROBE_SECONDS) -> Probe:
-        """Whether the service is there: one attempt, whatever the policy.
+        """Check in one attempt whether the service responds. The retry policy is not applied.
 
         Args:
             timeout: seconds.
 
         Raises:
-            UsageError: that is no time limit.
+            UsageError: the timeout is invalid.
         """
         return self._run(probe(timeout))
 
     def events(
         self, *, poll: float = 1.0, patience: float = 300.0, seen: Mapping[str, str] | None = None, api_version: str | None = None
     ) -> Events:
-        """Scheduled events as they come: an iterator that hands out each when it is announced, and again when it has begun.
+        """Return an iterator over scheduled events. It yields each event when it is announced, and again when it has started.
 
         Args:
             poll: seconds between two requests. One per second is recommended; the minimum is 0.2.
-            patience: seconds that the service may fail, as while it restarts, before that is an error.
-            seen: what an earlier iterator had in its ``seen``: these events are not handed out again.
-            api_version: of scheduled events. None: 2020-07-01, which every host knows; 2024-07-09 adds ``SpotRebalanceRecommendation``.
+            patience: seconds that the service may fail, for example during a restart, before an error is raised.
+            seen: the attribute ``seen`` of an earlier iterator. These events are not yielded again.
+            api_version: of scheduled events. None selects 2020-07-01, which every host supports; 2024-07-09 adds ``SpotRebalanceRecommendation``.
 
         Raises:
-            ClientError: while iterating: like :meth:`get`, for a failure that does not pass.
-            UsageError: an argument cannot mean anything.
+            ClientError: during the iteration, like :meth:`get`, for a permanent failure.
+            UsageError: an argument is invalid.
         """
-        from imdskit.client import event_follower, events  # with them come dataclasses: 13 ms to the 22 ms of importing the client
+        from imdskit.client import event_follower, events  # imports dataclasses: 13 ms to the 22 ms of importing the client
 
         return events.Events(
             event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version),
@@ -188,14 +188,14 @@ class Client:
         )
 
     def acknowledge(self, *ids: str) -> None:
-        """Approve scheduled events, so that they begin at once.
+        """Approve scheduled events, so that they start at once.
 
         Args:
-            ids: of the events.
+            ids: ids of the events.
 
         Raises:
-            ClientError: like :meth:`get`; ``bad-request`` if one of them is not there, and then none is approved.
-            UsageError: no id, or what is none.
+            ClientError: like :meth:`get`; ``bad-request`` if one of them is not listed, and then none is approved.
+            UsageError: there is no id, or an id is not text.
         """
         from imdskit.client.event_follower import acknowledge  # as in events
 

@@ -1,10 +1,8 @@
-"""Is this an Azure machine? A ladder of steps from cheap to certain, each of which returns what it saw: evidence, and not a boolean.
+"""Detection of Azure machines, in steps from cheap to certain. Each step returns evidence instead of a boolean.
 
-No step alone is believed. The firmware's tag can be copied by anybody who runs a hypervisor, and may be hidden from a container; the address is used
-by other clouds too; forgotten proxies and portals answer there with status 200; a slow response is no absence. Only a signature is proof, and checking
-one is not the client's: a function that can is handed in.
-
-What belongs here: what is looked at, and what it means. Source of each rule: in :data:`SOURCES`.
+No single step is conclusive. Anybody who runs a hypervisor can copy the firmware's tag, and a container may not see it. Other clouds use the
+same address, proxies and portals respond there with status 200, and a slow response does not mean absence. Only a signature is proof. The
+client cannot check signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
 """
 
 from __future__ import annotations
@@ -24,15 +22,15 @@ if TYPE_CHECKING:
     from imdskit.client.responses import Json
 
 Outcome = Literal["yes", "no", "unknown"]
-"""Of a step: it speaks for Azure, against it, or says nothing."""
+"""Outcome of a step: evidence for Azure, evidence against it, or neither."""
 
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
 
 Prove = Callable[[bytes, str], str]
-"""Checks an attested document (the service's JSON) and its nonce, and returns the signed ``vmId``; raises VerificationError if it is refused."""
+"""Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises VerificationError."""
 
 CHASSIS_TAG = "7783-7084-3265-9085-8269-3286-77"
-"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack at somebody's own site sets it, too."""
+"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack in other data centres sets it, too."""
 
 TAG_FILE = "sys/class/dmi/id/chassis_asset_tag"
 _TAG_BYTES = 256
@@ -41,13 +39,13 @@ _QUOTED = 60
 SOURCES: Mapping[str, str] = {
     "chassis": "the asset tag that cloud-init (issue 2911), crmsh, subscription-manager and ubuntu-pro-client compare with; not documented by Azure",
     "address": 'IMDS documentation, "Access Azure Instance Metadata Service"; that silence is no proof of absence: reports of users',
-    "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; what other clouds and proxies answer instead: reports of users',
+    "shape": 'IMDS documentation, "Endpoint categories" and "Versions"; responses of other clouds and proxies: reports of users',
     "attested": 'IMDS documentation, "Attested data": signed, with the nonce that was just made',
 }
-"""Step -> where its rule comes from."""
+"""Step -> source of its rule."""
 
 _PASSING = (ClientCode.THROTTLED, ClientCode.GONE, ClientCode.SERVER_ERROR, ClientCode.TIMED_OUT, ClientCode.UNREACHABLE)
-"""Codes of failures that say nothing of who answers."""
+"""Codes of failures that do not show which program responded."""
 
 _OTHERS = (
     (b"metadata-flavor", "Google Cloud's metadata service"),
@@ -58,26 +56,26 @@ _OTHERS = (
     (b"captive", "a captive portal"),
     (b"<html", "a web page: a proxy or a portal"),
 )
-"""What a foreign answer has in it, in lower case, and what it then looks like: *inferred* from what these programs write, the first that fits."""
+"""Text in a foreign response, in lower case, and the program that it indicates: *inferred* from what these programs send. The first match counts."""
 
 _ARC = "microsoft.hybridcompute"
 """Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it into
 ``compute.resourceId``: observed in a published document."""
 _FIRST = "2017-04-02"
-"""The first version after the preview: every host knows it."""
+"""The first version after the preview. Every host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
-"""Refusals that may be the checker's want of certificates, a wrong clock, or the service's cache (an earlier document was seen to come again)."""
+"""Refusals that may result from missing certificates, a wrong clock, or a document from the service's cache (observed)."""
 
 
 class Step(NamedTuple):
-    """One rung of the ladder.
+    """One step of the detection.
 
     Attributes:
         name: ``chassis``, ``address``, ``shape`` or ``attested``.
-        outcome: what it says of Azure.
-        seen: what exactly was there, a sentence for people.
-        source: of the rule that was applied.
+        outcome: evidence for Azure, against it, or neither.
+        seen: what was found, as a sentence.
+        source: source of the rule that was applied.
     """
 
     name: str
@@ -87,14 +85,14 @@ class Step(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All that was seen, and what follows.
+    """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved``: a signature that the check accepts came with the nonce that was asked for. ``likely``: the firmware or the service's answers
-            speak for Azure, and neither against it. ``unlikely``: what was seen speaks against it. ``unknown``: nothing does, or one thing
-            contradicts another.
-        steps: in the order of the ladder.
-        vm_id: of the machine as the service says it, or None.
+        conclusion: ``proved``: the given check accepts a document with the requested nonce. ``likely``: the firmware or the responses are evidence for
+            Azure, and neither is evidence against it. ``unlikely``: there is evidence against it. ``unknown``: there is no evidence, or it is
+            contradictory.
+        steps: the steps, in order.
+        vm_id: id of the machine in the instance document, or None.
     """
 
     conclusion: Conclusion
@@ -102,30 +100,30 @@ class Evidence(NamedTuple):
     vm_id: str | None = None
 
     def outcome(self, name: str) -> Outcome:
-        """What the step of that name says; ``unknown`` for one that was not made."""
+        """Return the outcome of the step with this name; ``unknown`` if it was not made."""
         return next((step.outcome for step in self.steps if step.name == name), "unknown")
 
     def to_json(self) -> dict[str, object]:
-        """For programs: ``conclusion``, ``vmId`` and ``steps`` with all members."""
+        """Return ``conclusion``, ``vmId`` and ``steps`` as JSON members."""
         return {"conclusion": self.conclusion, "vmId": self.vm_id, "steps": [step._asdict() for step in self.steps]}
 
 
 def detect(
     client: Client | None = None, *, root: str | os.PathLike[str] = "/", prove: Prove | None = None, signer: str | None = None
 ) -> Evidence:
-    """Look at everything that tells an Azure machine from another.
+    """Collect the evidence for and against an Azure machine.
 
-    At most four requests are made, none of them twice but as the client's own policy says.
+    The client sends at most four requests. It repeats them only as its retry policy says.
 
     Args:
-        client: asks; None: one that makes one attempt each.
-        root: the root of the file system that is looked at.
-        prove: checks attested documents; None: the step is not made, and ``proved`` cannot come out.
-        signer: who signs the documents that ``prove`` accepts, for people: ``Azure`` only if it trusts Azure's roots and no others. None: the
-            evidence says no more than that the given check accepts the document.
+        client: sends the requests; by default a client without retries.
+        root: root of the file system with ``/sys``.
+        prove: verifies attested documents. Without it the step ``attested`` is skipped, and the conclusion cannot be ``proved``.
+        signer: who signed the documents that ``prove`` accepts. Pass ``Azure`` only if it trusts Azure's roots and no others. With None, the
+            evidence says only that the given check accepts the document.
 
     Raises:
-        UsageError: the environment names an address that is none (:func:`imdskit.client.address.from_environment`).
+        UsageError: the environment contains an invalid address (:func:`imdskit.client.address.from_environment`).
     """
     if client is None:
         client = Client(retry=None)
@@ -136,20 +134,19 @@ def detect(
         steps.append(_attested(client, prove, shape, vm_id, signer))
     conclusion = conclude({step.name: step.outcome for step in steps})
     if shape.outcome == "no" and ARC_AGENT in shape.seen:
-        conclusion = "unlikely"  # whatever the firmware says: Azure Stack sets Azure's tag, and its machines are connected by Arc
+        conclusion = "unlikely"  # regardless of the firmware: Azure Stack sets Azure's tag, and Arc connects its machines
     return Evidence(conclusion, tuple(steps), vm_id)
 
 
 def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
-    """What follows from the outcomes of the steps; one that was not made is ``unknown``. That something answers at the address, or nothing,
-    decides nothing by itself."""
+    """Return the conclusion from the outcomes of the steps. Steps that were not made are ``unknown``. The step ``address`` alone decides nothing."""
     chassis, shape, attested = (outcomes.get(name, "unknown") for name in ("chassis", "shape", "attested"))
     if attested == "yes":
         return "proved"
     if attested == "no":
-        return "unlikely"  # somebody plays the service
+        return "unlikely"  # another program emulates the service
     if chassis == "yes":
-        return "likely"  # containers and firewalls may keep the service away, and a proxy may stand before it
+        return "likely"  # a container or a firewall may block the service, and a proxy may replace it
     if shape == "yes":
         return "unknown" if chassis == "no" else "likely"
     if chassis == "no" or shape == "no":
@@ -175,7 +172,7 @@ def _chassis(root: str | os.PathLike[str]) -> Step:
 
 
 def _service(client: Client) -> tuple[Step, Step, str | None]:
-    """The steps ``address`` and ``shape``, and the machine's id."""
+    """Return the steps ``address`` and ``shape``, and the id of the machine."""
     where = client.base_url + ("" if client.base_url == address.SERVICE else ", which is not the service's own address")
     listed: tuple[str, ...] | None = None
     failure: ClientError | None = None
@@ -185,8 +182,8 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         failure = error
         if error.code in (ClientCode.UNREACHABLE, ClientCode.TIMED_OUT):
             return _silent(error, where)
-    reached = _step("address", "yes", f"Something answers at {where}.")
-    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # hosts before 2020 say this
+    reached = _step("address", "yes", f"A program responds at {where}.")
+    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # as hosts before 2020 do
     if failure is not None and failure.code not in old_host:
         return reached, _foreign(failure), None
     try:
@@ -197,30 +194,38 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
             return reached, _step("shape", "unknown", seen), None
         return reached, _foreign(error), None
     if not isinstance(instance.get("compute"), dict) and not isinstance(instance.get("network"), dict):
-        return reached, _step("shape", "no", "A JSON object came that is no instance document: neither compute nor network is in it."), None
+        return (
+            reached,
+            _step("shape", "no", "The response is a JSON object, but not an instance document: it has neither compute nor network."),
+            None,
+        )
     vm_id = _compute(instance, "vmId")
     if _is_arc(instance):
-        return reached, _step("shape", "no", f"{ARC_AGENT} answers: the machine is known to Azure, and stands elsewhere."), None
+        return reached, _step("shape", "no", f"{ARC_AGENT} responds: the machine is registered with Azure, but runs elsewhere."), None
     versions = "no list of api-versions" if listed is None else f"{len(listed)} api-versions, the newest {max(listed, default='none')}"
-    seen = f"The answers are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
+    seen = f"The responses are the service's: {versions}; {'no vmId' if vm_id is None else 'vmId ' + vm_id[:_QUOTED]}."
     return reached, _step("shape", "yes", seen), vm_id
 
 
 def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
-    """No response. A refusal is a clear word; packets that vanish are not: an answer may be slow, or a firewall in between."""
-    shape = _step("shape", "unknown", "There was no answer to look at.")
+    """Return the step for a missing response. A refused connection is evidence; a timeout is not, because a firewall may cause it."""
+    shape = _step("shape", "unknown", "There was no response to inspect.")
     if error.connected:
-        return _step("address", "yes", f"Something takes connections at {where}, and gives no whole response: {error.message}"), shape, None
+        return (
+            _step("address", "yes", f"A program accepts connections at {where}, but sends no complete response: {error.message}"),
+            shape,
+            None,
+        )
     if error.code == ClientCode.TIMED_OUT:
-        seen = f"No connection came about in time to {where}. A firewall or a container's network can do that on Azure too."
+        seen = f"No connection was established in time to {where}. A firewall or a container's network can do that on Azure too."
         return _step("address", "unknown", seen), shape, None
-    return _step("address", "no", f"Nothing answers at {where}: {error.message}"), shape, None
+    return _step("address", "no", f"Nothing responds at {where}: {error.message}"), shape, None
 
 
 def _foreign(error: ClientError) -> Step:
-    """An answer that is an error: of the service in trouble, or of somebody else."""
+    """Return the step for an error, which the service or another program sent."""
     if error.code in _PASSING:
-        return _step("shape", "unknown", f"No answer that shows who gives it: {error.code}, {error.message}")
+        return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()
     likeness = next((f" It looks like {name}." for mark, name in _OTHERS if mark in body), "")
     begin = error.body[:_QUOTED].decode("utf-8", "replace")
@@ -230,7 +235,7 @@ def _foreign(error: ClientError) -> Step:
 
 def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, signer: str | None) -> Step:
     if shape.outcome != "yes":
-        return _step("attested", "unknown", "No document was asked for: what answers was not seen to be the service.")
+        return _step("attested", "unknown", "No document was requested, because the responses are not the service's.")
     nonce = f"{int.from_bytes(os.urandom(8)) % 10**10:010}"
     try:
         signed = prove(client.attested_document(nonce), nonce)
@@ -240,13 +245,13 @@ def _attested(client: Client, prove: Prove, shape: Step, vm_id: str | None, sign
         outcome: Outcome = "unknown" if error.code in _UNPROVED else "no"
         return _step("attested", outcome, f"The document is refused: {error.code}, {error.message}")
     if vm_id is not None and signed.lower() != vm_id.lower():
-        return _step("attested", "no", f"The document is of another machine: {signed[:_QUOTED]}.")
+        return _step("attested", "no", f"The document belongs to another machine: {signed[:_QUOTED]}.")
     accepted = "The given check accepts a document which says" if signer is None else f"{signer} signed"
     return _step("attested", "yes", f"{accepted} that this is machine {signed[:_QUOTED]}, with the nonce {nonce}.")
 
 
 def _instance(client: Client) -> Mapping[str, Json]:
-    """The instance document, in the first version of all if the host is too old for the client's."""
+    """Return the instance document, at the oldest version if the host is too old for the client's."""
     try:
         return client.instance()
     except ClientError as error:
@@ -256,13 +261,13 @@ def _instance(client: Client) -> Mapping[str, Json]:
 
 
 def _is_arc(instance: Mapping[str, Json]) -> bool:
-    """Return whether the document is one of the agent of Azure Arc."""
+    """Return whether the agent of Azure Arc sent the document."""
     segments = (_compute(instance, "resourceId") or "").lower().split("/")
     return _ARC in segments or (_compute(instance, "provider") or "").lower() == _ARC
 
 
 def _compute(instance: Mapping[str, Json], name: str) -> str | None:
-    """A text in ``compute``, or None."""
+    """Return a text member of ``compute``, or None."""
     compute = instance.get("compute")
     value = compute.get(name) if isinstance(compute, dict) else None
     return value if isinstance(value, str) and value else None

@@ -1,6 +1,4 @@
-"""Scheduled events: what is announced to the machine, followed as it changes, and approved.
-
-What belongs here: the events as data, what is new between two responses, and the operations to follow and to approve.
+"""Scheduled events: their data, the changes between two responses, and the operations to follow and approve them.
 
 Source: scheduled events documentation: ``DocumentIncarnation`` changes with the list and only with it; an event is gone when it is over;
 one poll a second is recommended; ``StartRequests`` approves.
@@ -22,31 +20,31 @@ from imdskit.client.retry import kind_of
 from imdskit.errors import ClientError, UsageError
 
 POLL = 1.0
-"""Seconds between two operations."""
+"""Seconds between two requests."""
 
 PATIENCE = 5 * 60.0
-"""Seconds. A service that fails for longer while it is followed is reported."""
+"""Seconds that the service may fail before an error is raised."""
 
 MAX_EVENTS = 1000
-"""In one request for approval; the service was never seen to have more than a few."""
+"""Maximum number of events in one approval. More than a few were never observed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What Azure is about to do, or does. Members that an older version does not have are ``""``, ``()`` or None.
+    """Scheduled event. Members that an older version lacks are ``""``, ``()`` or None.
 
     Attributes:
-        id: the same as long as the event exists.
+        id: id of the event.
         status: ``Scheduled`` or ``Started``.
         type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09, ``SpotRebalanceRecommendation``; or a newer
             one.
-        not_before: when it begins at the earliest, as the service writes it: ``Mon, 19 Sep 2016 18:29:47 GMT``; ``""`` once it has begun.
+        not_before: earliest start in the service's format, such as ``Mon, 19 Sep 2016 18:29:47 GMT``; ``""`` once it has started.
         resources: names of the machines.
         resource_type: ``VirtualMachine``.
-        description: of what is done.
+        description: description of the event.
         source: ``Platform`` or ``User``.
-        duration: seconds of interruption; -1: unknown; None: not said.
-        raw: the event as it came.
+        duration: seconds of interruption; -1 if it is unknown; None if it is absent.
+        raw: the event as received.
     """
 
     id: str
@@ -63,11 +61,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The list at one time.
+    """List of events in one response.
 
     Attributes:
-        incarnation: equal numbers of one service stand for equal lists; None where there is none.
-        events: in the order of the service.
+        incarnation: number that changes whenever the list changes; None if it is absent.
+        events: events, in the order of the service.
     """
 
     incarnation: int | None
@@ -82,7 +80,7 @@ def schedule(response: Response) -> Schedule:
     members = value if isinstance(value, dict) else {}
     incarnation, listed = members.get("DocumentIncarnation"), members.get("Events")
     if not isinstance(listed, list) or not all(isinstance(one, dict) and isinstance(one.get("EventId"), str) for one in listed):
-        raise responses.foreign(response, "There is no list of events in the response.")
+        raise responses.foreign(response, "The response contains no list of events.")
     return Schedule(incarnation if isinstance(incarnation, int) else None, tuple(map(_event, listed)))
 
 
@@ -107,21 +105,21 @@ def _event(raw: Mapping[str, Any]) -> Event:
 
 
 class EventFollower:
-    """The events of one service, from one change to the next. Not to be shared between threads.
+    """Follower of the events of one service. Do not share it between threads.
 
     Args:
-        operations: of the client.
-        poll: seconds between two operations.
-        patience: seconds that the service may fail before it is reported.
-        seen: status of each event that is known already, by its id, as an earlier run left it.
-        api_version: of scheduled events; None for one that every host knows.
+        operations: operations of the client.
+        poll: seconds between two requests.
+        patience: seconds that the service may fail before an error is raised.
+        seen: id -> status of events that an earlier follower has returned.
+        api_version: version of scheduled events; None for one that every host supports.
 
     Attributes:
-        seen: the same, after what was handed out.
-        incarnation: of the last list, or None.
+        seen: id -> status of all events that were returned.
+        incarnation: incarnation of the last list, or None.
 
     Raises:
-        UsageError: an argument cannot mean anything.
+        UsageError: an argument is invalid.
     """
 
     def __init__(
@@ -129,10 +127,12 @@ class EventFollower:
     ) -> None:
         for name, number, most in (("poll", poll, 3600), ("patience", patience, 86400)):
             if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= most:
-                raise UsageError("bad-argument", f"Not a number of seconds from 0 to {most}.", location=name)
+                raise UsageError(
+                    "bad-argument", f"`{name}` must be a number of seconds from 0 to {most}; got {number!r:.40}.", location=name
+                )
         self._operations = operations
         self._api_version = None if api_version is None else text(api_version, "api_version")
-        self._poll = max(poll, 0.2)  # five requests a second is what the service takes
+        self._poll = max(poll, 0.2)  # the service accepts five requests per second
         self._patience = patience
         self._failing: int | None = None
         self._asked = False
@@ -141,13 +141,13 @@ class EventFollower:
         self.incarnation: int | None = None
 
     def changes(self) -> Operation[list[Event]]:
-        """Wait for the next change, and return the events that are new, or have another status: one at least.
+        """Wait for the next change, and return at least one event that is new or has a new status.
 
-        A service that restarts is waited for: it may send nothing, errors, or another incarnation, and what it still lists is not
-        handed out a second time.
+        The follower tolerates a restart of the service, during which it may send errors or another incarnation. Events that are still listed
+        afterwards are not returned again.
 
         Raises:
-            ClientError: it failed for longer than ``patience``, never responded at all, or something else responds.
+            ClientError: the service failed for longer than ``patience``, never responded, or another program responds.
         """
         while True:
             if self._asked:
@@ -171,27 +171,27 @@ class EventFollower:
         return (yield from self._operations.request("/metadata/scheduledevents", "json", self._api_version, {}))
 
     def _failed(self, error: ClientError) -> None:
-        """Put up with it, or raise it."""
+        """Tolerate an error, or raise it."""
         now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now
-        # No response yet, and no connection either: there is no service here.
+        # Neither a response nor a connection so far: there is no service.
         if (not self._met and not error.connected) or kind_of("scheduledevents", error) is None:
             raise error
         if now - self._failing >= self._patience * SECOND:
             raise error
-        self.incarnation = None  # numbers of before a restart say nothing of those after it
+        self.incarnation = None  # incarnations before and after a restart cannot be compared
 
 
 def acknowledge(operations: Operations, ids: Sequence[str]) -> Operation[None]:
-    """Approve events, so that they begin at once.
+    """Approve events, so that they start at once.
 
     Raises:
-        ClientError: ``bad-request``: there is no such event (any more), and nothing was approved.
-        UsageError: no id, or what is none.
+        ClientError: ``bad-request``: an event is not listed (any more), and none was approved.
+        UsageError: there is no id, or an id is not text.
     """
     if isinstance(ids, str) or not 0 < len(ids) <= MAX_EVENTS:
-        raise UsageError("bad-argument", f"Not 1 to {MAX_EVENTS} events.", location="ids")
+        raise UsageError("bad-argument", f"An approval must name 1 to {MAX_EVENTS} events.", location="ids")
     body = json.dumps({"StartRequests": [{"EventId": text(one, "ids")} for one in ids]}).encode()
     target = f"/metadata/scheduledevents?api-version={versions.SCHEDULED_EVENTS_USUAL}"
     yield from send_with_retries(target, "scheduledevents", operations.settings(), body)

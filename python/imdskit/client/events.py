@@ -1,6 +1,6 @@
-"""Scheduled events for threads: an iterator that waits, and events that can be acknowledged.
+"""Scheduled events for threads: a blocking iterator, and events that can be acknowledged.
 
-What belongs here: the iterator. What is new, and when to send requests, is :mod:`imdskit.client.event_follower`.
+:mod:`imdskit.client.event_follower` decides when to send requests and which events are new.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ScheduledEvent(Event):
     approve: Callable[[str], None] = field(repr=False, compare=False)
 
     def acknowledge(self) -> None:
-        """Let it begin at once: this machine is ready. Azure may still wait for other machines of the event.
+        """Approve the event, so that it starts at once. Azure may still wait for other machines of the event.
 
         Raises:
             ClientError: ``bad-request``: the event is over; or like :meth:`imdskit.client.Client.get`.
@@ -30,13 +30,13 @@ class ScheduledEvent(Event):
 
 
 class Events:
-    """Iterates over events as they are announced and begin; waits between them, and ends only with an error.
+    """Blocking iterator over events that are announced or start. It ends only with an error.
 
-    Not to be shared between threads: each follows for itself, and the requests of all of them are shared.
+    Create one iterator per thread. The requests of all iterators are shared.
 
     Args:
-        follower: what is new.
-        run: does what an operation says.
+        follower: finds new events.
+        run: runs an operation.
         approve: acknowledges an event.
     """
 
@@ -50,7 +50,7 @@ class Events:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Status of each event that is handed out, by its id: to be kept, and given to the next run."""
+        """Id of each event that was returned -> its status. Save it and pass it to the next iterator."""
         kept = dict(self._follower.seen)
         for event in self._waiting:
             kept.pop(event.id, None)
@@ -71,5 +71,5 @@ class Events:
 
 
 def members(event: Event) -> dict[str, Any]:
-    """The attributes of an event, by their names."""
+    """Return the attributes of an event by name."""
     return {each.name: getattr(event, each.name) for each in fields(Event)}

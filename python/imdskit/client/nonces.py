@@ -1,9 +1,7 @@
-"""Attested documents for a nonce that is made here, and looked for in what comes back.
+"""Attested documents whose nonce is compared with the requested one.
 
-The service was seen to answer with an earlier document, nonce and all. Whoever sends such a document to a verifier is refused there; here it
-is noticed before. This is no proof: nothing is verified, and :mod:`imdskit.verify` must be asked by whoever wants one.
-
-What belongs here: nonces, and as much of a SignedData (RFC 5652 section 5.1) as lies before its content.
+The service was observed to respond with an earlier document and its nonce. A verifier would refuse such a document; this module notices it
+before it is sent. It verifies no signature; :mod:`imdskit.verify` does. It parses a SignedData (RFC 5652 section 5.1) only up to its content.
 """
 
 from __future__ import annotations
@@ -20,18 +18,18 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 DIGITS = 10
-"""As documented for the parameter ``nonce``."""
+"""Number of digits that the documentation gives for the parameter ``nonce``."""
 
 _WAY = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0))
-"""From a ContentInfo to its eContent: tag, and how many elements stand before it."""
+"""Path from a ContentInfo to its eContent: the tag of each element, and the number of elements before it."""
 
 
 class Attestation(NamedTuple):
-    """A document, and the nonce that it carries.
+    """Document and its nonce.
 
     Attributes:
-        document: the service's JSON unchanged, ready for a verifier.
-        nonce: that the verifier must be told.
+        document: JSON of the service, unchanged, for a verifier.
+        nonce: nonce to pass to the verifier.
     """
 
     document: bytes
@@ -39,10 +37,10 @@ class Attestation(NamedTuple):
 
 
 def attest(operations: Operations, nonce: str | None, api_version: str | None) -> Operation[Attestation]:
-    """A document that carries the nonce asked for. One with another is asked for once more.
+    """Request a document with a nonce. If it carries another nonce, repeat the request once.
 
     Raises:
-        ClientError: ``wrong-nonce``: both had another.
+        ClientError: ``wrong-nonce``: both documents carry another nonce.
     """
     for _ in range(2):
         wanted = nonce if nonce is not None else new_nonce()
@@ -51,20 +49,20 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
         if found == wanted:
             return Attestation(document, wanted)
     said = "no nonce that could be found" if found is None else f"the nonce {found[:40]!r}"
-    hint = "An earlier document came back, or something else answers. Ask again in a minute; never send such a document to a verifier."
+    hint = "The response is an earlier document, or another program responds. Retry in a minute. Never send such a document to a verifier."
     location = f"{operations.base_url}/metadata/attested/document"
     raise ClientError(
-        ClientCode.WRONG_NONCE, f"The document has {said}, not the one asked for.", location=location, hint=hint, status=200, body=document
+        ClientCode.WRONG_NONCE, f"The document has {said}, not the requested one.", location=location, hint=hint, status=200, body=document
     )
 
 
 def new_nonce() -> str:
-    """Ten digits from the system's source of randomness; of 64 bits, so that no digit is likelier than another by more than 1 in 10**9."""
+    """Return ten random digits. They are made of 64 random bits, so that the bias is below 1 in 10**9."""
     return f"{int.from_bytes(os.urandom(8), 'big') % 10**DIGITS:0{DIGITS}}"
 
 
 def nonce_in(document: bytes) -> str | None:
-    """The nonce in the content of a document, or None where there is none to be found.
+    """Return the nonce in the content of a document, or None if there is none.
 
     Args:
         document: JSON with a member ``signature``, the base64 of a DER ContentInfo.
@@ -78,7 +76,7 @@ def nonce_in(document: bytes) -> str | None:
 
 
 def _content(der: bytes) -> bytes:
-    """The octets of eContent. Raises ValueError or IndexError where the way to it is another."""
+    """Return the bytes of eContent. Raises ValueError or IndexError if the message has another structure."""
     octets = der
     for tag, before in _WAY:
         for _ in range(before):
@@ -90,7 +88,7 @@ def _content(der: bytes) -> bytes:
 
 
 def _element(octets: bytes) -> tuple[int, bytes, bytes]:
-    """Tag, contents, and what follows (X.690 section 8.1)."""
+    """Return tag, contents and remaining bytes (X.690 section 8.1)."""
     tag, length, start = octets[0], octets[1], 2
     if length >= 0x80:
         start += length & 0x7F

@@ -1,7 +1,7 @@
 """Operations of the client: which requests to make, and what a good response looks like. Both clients share them.
 
-An operation is a generator of effects (:mod:`imdskit.client.effects`). Tokens, scheduled events and documents with a checked nonce have
-modules of their own, which are imported on first use.
+An operation is a generator of effects (:mod:`imdskit.client.effects`). Tokens, scheduled events and documents with a checked nonce are in
+separate modules, which are imported on first use.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from imdskit.client.retry import Policy
 
 API_VERSION = "2021-02-01"
-"""What is asked for unless the caller says otherwise. New versions reach some regions months after others (documentation, "Versions"), so
-this is one that every host has known for years; it has every member that attested documents carry today."""
+"""Default api-version. New versions reach some regions months after others (documentation, "Versions"), so this is one that every host has
+supported for years. It has every member that attested documents contain today."""
 
 NEWEST = "newest"
-"""In place of an api-version: the newest that both the host and this package know."""
+"""Name of the newest api-version that both the host and this package support."""
 
 PROBE_TARGET = "/metadata/versions"
 PROBE_SECONDS = 1.0
-"""How long a probe may take. Programs that allow less than a second were seen to miss services that are there."""
+"""Default timeout of a probe in seconds. Programs that allow less than a second were observed to miss the service."""
 
 Retry = Literal["default", "patient"]
-"""Policies of :mod:`imdskit.client.retry` by name: that module is not imported until something fails."""
+"""Names of policies of :mod:`imdskit.client.retry`, which is imported only after a failure."""
 
 
 class Operations:
-    """The requests that one service accepts. Safe to share between threads.
+    """Operations on one service. Safe to share between threads.
 
     Args:
-        base_url: where the service is; None: what the environment says, or the service's own address.
+        base_url: address of the service; None for that in the environment or the default.
         timeout: seconds for one exchange.
-        connect_timeout: seconds until a connection must stand.
-        api_version: asked for where a call does not name one; ``newest`` finds it out.
+        connect_timeout: seconds for establishing a connection.
+        api_version: default version; ``newest`` determines it from the host.
         retry: a policy, the name of one, or None for one attempt.
-        clock: measures.
+        clock: measures time.
 
     Attributes:
         base_url: as ``http://host[:port][/prefix]``.
@@ -54,7 +54,7 @@ class Operations:
         connect_timeout: as given.
 
     Raises:
-        UsageError: an argument, or the variable, cannot mean anything.
+        UsageError: an argument or the environment variable is invalid.
     """
 
     def __init__(
@@ -73,17 +73,17 @@ class Operations:
         return self._settings_once if once else self._settings
 
     def request(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Response]:
-        """What stands at ``path``: a good response, which may still be no JSON."""
+        """Request ``path``, and return a successful response, which may still not be JSON."""
         full = address.full_path(path)
         category = address.category(full)
         if form not in ("json", "text"):
-            raise UsageError("bad-argument", f"There is no format {form!r}.", location="format", hint="Known: json, text.")
+            raise UsageError("bad-argument", f"`format` must be json or text; got {form!r}.", location="format", hint="Known: json, text.")
         if form == "text" and category != "instance":
-            raise UsageError("bad-argument", "Text exists below /metadata/instance only.", location="format")
+            raise UsageError("bad-argument", "The format text exists only below /metadata/instance.", location="format")
         query = {"format": form} if category == "instance" else {}
         for name, value in parameters.items():
             if name.lower() in ("api-version", "format"):
-                raise UsageError("bad-argument", f"{name} is an argument of its own.", location=name)
+                raise UsageError("bad-argument", f"{name} is a separate argument.", location=name)
             query[name] = text(value, name)
         version = self._version(category) if api_version is None else text(api_version, "api_version")
         if version != NEWEST:
@@ -95,7 +95,7 @@ class Operations:
             try:
                 return (yield from self._shared(full, category, known, query))
             except ClientError as error:
-                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to a host that is older
+                if error.code != ClientCode.UNSUPPORTED_VERSION:  # the machine may have moved to an older host
                     raise
         self._negotiated = version = yield from self._negotiate()
         return (yield from self._shared(full, category, version, query))
@@ -106,13 +106,13 @@ class Operations:
         return response
 
     def _version(self, category: str) -> str:
-        """Two endpoints have lists of their own: ``versions`` and THIM none, scheduled events an older one."""
+        """Return the api-version for an endpoint. ``versions`` and THIM take none, and scheduled events have a separate list."""
         if category in ("versions", "thim"):
             return ""
         return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
-        """The newest version that the host lists and :mod:`imdskit.versions` describes. A host without a list gets the usual one."""
+        """Return the newest version that the host lists and :mod:`imdskit.versions` describes; the default for a host without a list."""
         try:
             offered = yield from self.versions()
         except ClientError as error:
@@ -121,22 +121,22 @@ class Operations:
             return API_VERSION
         common = set(offered) & set(versions.API_VERSIONS)
         if not common:
-            hint = f"It knows {', '.join(offered[-3:]) or 'none'}; imdskit knows {', '.join(versions.newest(versions.API_VERSIONS))} and older."
+            hint = f"It supports {', '.join(offered[-3:]) or 'none'}; imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
             place = f"{self.base_url}/metadata/versions"
             raise ClientError(
-                ClientCode.UNSUPPORTED_VERSION, "The host knows no api-version that imdskit knows.", location=place, hint=hint
+                ClientCode.UNSUPPORTED_VERSION, "The host supports no api-version that imdskit supports.", location=place, hint=hint
             )
         return max(common)
 
     def value(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[Json]:
-        """An object or array, parsed; or text."""
+        """Request a value: a parsed object or array, or text."""
         response = yield from self.request(path, form, api_version, parameters)
         if is_empty_list(response):
             return {"Events": []}
         return responses.text(response) if form == "text" else responses.parsed(response)
 
     def raw(self, path: str, form: str, api_version: str | None, parameters: Mapping[str, str]) -> Operation[bytes]:
-        """The body of the same response, checked like it and unchanged."""
+        """Request a value, check the response, and return its body unchanged."""
         response = yield from self.request(path, form, api_version, parameters)
         if form == "text":
             responses.text(response)
@@ -145,7 +145,7 @@ class Operations:
         return response.body
 
     def instance(self, api_version: str | None) -> Operation[dict[str, Json]]:
-        """The instance document."""
+        """Request the instance document."""
         response = yield from self.request("/metadata/instance", "json", api_version, {})
         value = responses.parsed(response)
         if not isinstance(value, dict):
@@ -153,50 +153,50 @@ class Operations:
         return value
 
     def versions(self) -> Operation[tuple[str, ...]]:
-        """The versions that the host knows."""
+        """Request the versions that the host supports."""
         response = yield from self.request("/metadata/versions", "json", None, {})
         return listed(response)
 
     def attested_document(self, nonce: str | None, api_version: str | None) -> Operation[bytes]:
-        """A signed document, its JSON unchanged."""
+        """Request an attested document, and return its JSON unchanged."""
         parameters = {}
         if nonce is not None:
             from imdskit.protocol.attested import valid_nonce  # base64 and regular expressions: 10 ms, which `get` does without
 
             if not isinstance(nonce, str) or not valid_nonce(nonce):
-                hint = "Documented are 10 digits, and 32 letters or digits."
-                raise UsageError("bad-argument", "A nonce is 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
+                hint = "The documentation allows 10 digits, or up to 32 letters and digits."
+                raise UsageError("bad-argument", "The nonce must have 1 to 32 letters, digits, or - . _ ~", location="nonce", hint=hint)
             parameters["nonce"] = nonce
         response = yield from self.request("/metadata/attested/document", "json", api_version, parameters)
         value = responses.parsed(response)
         if not isinstance(value, dict) or not isinstance(value.get("signature"), str) or not isinstance(value.get("encoding"), str):
-            raise responses.foreign(response, "There is no signed document in the response.")
+            raise responses.foreign(response, "The response contains no signed document.")
         return response.body
 
 
 def is_empty_list(response: Response) -> bool:
-    """Return whether a good response is a list of scheduled events without any, as some hosts were seen to write it: nothing at all."""
+    """Return whether a successful response is an empty body, which some hosts send for an empty list of scheduled events (observed)."""
     return address.category_of(response.url) == "scheduledevents" and not response.body.strip()
 
 
 def listed(response: Response) -> tuple[str, ...]:
-    """The list of versions in a response. Raises ClientError ``not-imds`` if there is none."""
+    """Return the list of versions in a response. Raises ClientError ``not-imds`` if there is none."""
     value = responses.parsed(response)
     known = value.get("apiVersions") if isinstance(value, dict) else None
     if not isinstance(known, list) or not all(isinstance(version, str) for version in known):
-        raise responses.foreign(response, "There is no list of versions in the response.")
+        raise responses.foreign(response, "The response contains no list of versions.")
     return tuple(known)
 
 
 def seconds(value: float, name: str) -> float:
-    """A time limit. Raises UsageError for what is none."""
+    """Return a timeout in seconds. Raises UsageError if it is invalid."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-        raise UsageError("bad-argument", "A time limit is more than 0 and at most 3600 seconds.", location=name)
+        raise UsageError("bad-argument", "A timeout must be more than 0 and at most 3600 seconds.", location=name)
     return value
 
 
 def text(value: str, name: str) -> str:
-    """An argument that is a text and not empty. Raises UsageError for what is none."""
+    """Return an argument that must be non-empty text. Raises UsageError otherwise."""
     try:
         if isinstance(value, str) and value:
             value.encode()
@@ -220,12 +220,12 @@ def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> tup
 
 
 class Probe(NamedTuple):
-    """What a probe found. True if the service is there, be it busy.
+    """Result of a probe. True if the service responds, even if it is busy.
 
     Attributes:
-        state: ``there``: it responded as the service does; ``busy``: 410, 429 or 5xx, as of a service that is updated, overrun or failing;
-            ``foreign``: something else responded; ``absent``: nothing did in time.
-        error: what went wrong, or None.
+        state: ``there``: the service responded; ``busy``: it responded with 410, 429 or 5xx; ``foreign``: another program responded; ``absent``:
+            there was no response in time.
+        error: the error, or None.
     """
 
     state: Literal["there", "busy", "foreign", "absent"]
@@ -236,7 +236,7 @@ class Probe(NamedTuple):
 
 
 def probe(timeout: float) -> Operation[Probe]:
-    """Ask whether the service is there: one short request for the versions, never retried. Raises UsageError for an invalid timeout."""
+    """Check whether the service responds: one short request for the versions, never retried. Raises UsageError for an invalid timeout."""
     try:
         response = yield Send(PROBE_TARGET, seconds(timeout, "timeout"))
         responses.check(response)

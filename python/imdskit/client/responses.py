@@ -1,4 +1,4 @@
-"""What a response means: a body, or an error.
+"""Responses: from a response to a body or an error.
 
 Other programs respond at the service's address too: forgotten proxies, captive portals, other clouds. The service sends JSON, or text
 on request, and never HTML; anything else is ``not-imds``.
@@ -21,57 +21,60 @@ Json = Any
 
 ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
-"""The challenge of the agent of Azure Arc names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
+"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
     b"<h2>service unavailable</h2>",
     b"iis detailed error",
 )
-"""What pages of HTTP.sys and IIS have in them, in lower case."""
+"""Text in pages of HTTP.sys and IIS, in lower case."""
 
 _ARC_HINT = (
-    "Azure Arc answers here: this machine is not in Azure. Arc sends a token to a program that returns the content of the file which "
-    "`WWW-Authenticate` names; imdskit does not do that. Use azure-identity for such a token."
+    "Azure Arc responded, so this machine does not run on Azure. Arc sends tokens only to programs that read the file named in "
+    "`WWW-Authenticate`, which imdskit does not do. Use azure-identity instead."
 )
 
 _BY_WORDS = (
-    ("Required metadata header", "Something between this program and the service removes the header `Metadata: true`."),
+    ("Required metadata header", "Look for a proxy that removes the header `Metadata: true`."),
     ("Identity not found", "Assign a managed identity to the machine, or name one that it has by client_id, object_id or msi_res_id."),
     ("Multiple user assigned", "Name one of the machine's identities by client_id, object_id or msi_res_id."),
     ("'resource' is missing", "Say what the token is for, such as https://vault.azure.net."),
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
     ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
 )
-"""What the service says -> the hint, the first that fits; whatever the status."""
+"""Text of the service -> hint, for any status. The first match counts."""
 
 _BY_CATEGORY = {
     (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
     (400, "attested"): "Check the nonce: 1 to 32 letters and digits.",
     (400, "scheduledevents"): "An approval must name events that are still listed, by their ids. `imdskit get scheduledevents` lists them.",
-    (404, "identity"): "Has the machine a managed identity? After one is assigned, it can take minutes until the service knows.",
+    (
+        404,
+        "identity",
+    ): "Check that the machine has a managed identity. After one is assigned, it can take minutes until the service knows it.",
     (404, "attested"): "Attested documents exist from api-version 2018-10-01 on.",
-    (404, "scheduledevents"): "Scheduled events have api-versions of their own, such as 2020-07-01.",
-    (404, "loadbalancer"): "The machine is behind no load balancer, or behind one of the basic SKU, which the service does not show.",
+    (404, "scheduledevents"): "Scheduled events have separate api-versions, such as 2020-07-01.",
+    (404, "loadbalancer"): "The machine has no load balancer, or one of the basic SKU, which the service does not show.",
     (404, "versions"): "Hosts before 2020 have no list of api-versions.",
-    (404, "instance"): "Is the member younger than the api-version? Names are spelt exactly, letter case included.",
+    (404, "instance"): "Check that this api-version has the member. The letter case of names matters.",
 }
 
 _OTHERS = {400: "Check the parameters of the request.", 404: "Check the path. Not every machine has every endpoint."}
 
 _QUOTED = 200
-"""Characters of a service's own words that go into an error."""
+"""Maximum number of characters that an error quotes from a response."""
 
 
 class Response(NamedTuple):
-    """A response of the service, or of whatever listens at its address.
+    """Response of the service, or of another program at its address.
 
     Attributes:
         status: the status code.
-        media_type: of ``Content-Type``, lower case without parameters; ``""`` if there was none.
+        media_type: media type of ``Content-Type`` in lower case, without parameters; ``""`` if there is none.
         body: the whole body.
         url: the requested URL, for errors.
-        retry_after: seconds that ``Retry-After`` asks to wait, or None.
+        retry_after: seconds in ``Retry-After``, or None.
         challenge: value of ``WWW-Authenticate``, or ``""``.
     """
 
@@ -84,10 +87,10 @@ class Response(NamedTuple):
 
 
 def parsed(response: Response) -> Json:
-    """The JSON object or array of a good response.
+    """Return the JSON object or array of a successful response.
 
     Raises:
-        ClientError: the response is an error, or no JSON.
+        ClientError: the response is an error, or not JSON.
     """
     check(response)
     value = _json(response.body)
@@ -97,10 +100,10 @@ def parsed(response: Response) -> Json:
 
 
 def text(response: Response) -> str:
-    """The text of a good response.
+    """Return the text of a successful response.
 
     Raises:
-        ClientError: the response is an error, or no text.
+        ClientError: the response is an error, or not text.
     """
     check(response)
     try:
@@ -110,35 +113,33 @@ def text(response: Response) -> str:
 
 
 def foreign(response: Response, message: str) -> ClientError:
-    """Something answered that is not the service."""
-    hint = "Something else answers at this address: a proxy, a portal, another cloud's metadata service. Look at `body`."
+    """Return the error for a response of another program."""
+    hint = "Another program responds at this address, such as a proxy, a portal or another cloud's metadata service. Inspect `body`."
     return _error(ClientCode.NOT_IMDS, response, message, hint)
 
 
 def check(response: Response) -> None:
-    """Return if the status is 200 and the body is no web page.
+    """Raise the error of a response, unless its status is 200 and its body is not a web page.
 
     Raises:
-        ClientError: with the code that the status stands for.
+        ClientError: with the code for the status.
     """
     status = response.status
     said = words(response)
     if is_gateway_error(response):
-        raise foreign(response, f"The error page of a proxy came back, with status {status}{said}.")
+        raise foreign(response, f"The response is an error page of a proxy with status {status}{said}.")
     if status == 429:
-        hint = "The service takes 5 requests a second, and 20 below /identity. Wait, then ask again."
+        hint = "The service accepts 5 requests per second, and 20 below /identity. Wait, then retry."
         raise _error(ClientCode.THROTTLED, response, f"Too many requests{said}.", hint)
     if status == 410:
-        raise _error(ClientCode.GONE, response, f"The service is being updated{said}.", "Ask again for up to 70 seconds.")
+        raise _error(ClientCode.GONE, response, f"The service is being updated{said}.", "Retry for up to 70 seconds.")
     if status >= 500:
-        raise _error(
-            ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Ask again after a second or more."
-        )
+        raise _error(ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Retry after a second or more.")
     if 300 <= status < 400:
-        message = f"Status {status} points elsewhere, and redirects are never followed."
-        raise _error(ClientCode.REDIRECTED, response, message, "The service does not redirect: something else answers at this address.")
+        message = f"Status {status} is a redirect, and redirects are never followed."
+        raise _error(ClientCode.REDIRECTED, response, message, "The service never redirects. Another program responds at this address.")
     if response.media_type == "text/html" or is_page(response.body):
-        raise foreign(response, f"A web page came back, with status {status}.")
+        raise foreign(response, f"The response is a web page with status {status}.")
     if status == 200:
         return
     if status in (400, 404):
@@ -151,12 +152,14 @@ def check(response: Response) -> None:
         raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{said}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
-        hint = "Is the Metadata Security Protocol enforced on this machine? Its agent decides which programs may ask."
+        hint = (
+            "Check whether the Metadata Security Protocol is enforced on this machine. Its agent decides which programs may send requests."
+        )
     raise _error(ClientCode.UNEXPECTED_STATUS, response, f"Status {status}{said}.", hint)
 
 
 def _check_version(response: Response, said: str) -> None:
-    """The service of today answers 400 with a list of versions, that of 2017 to 2020 a 404 in these words (spec of errors, recordings)."""
+    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404 (recordings)."""
     body = _json(response.body)
     if not isinstance(body, dict):
         return
@@ -165,14 +168,14 @@ def _check_version(response: Response, said: str) -> None:
     about_version = isinstance(words, str) and ("api-version is invalid" in words or "Invalid version requested" in words)
     if not about_version and newest is None:
         return
-    hint = "Ask /metadata/versions for the versions that this machine's host knows."
+    hint = "Request /metadata/versions for the versions that this machine's host supports."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
-        hint = "The newest that this machine's host knows: " + ", ".join(newest[:10])[:_QUOTED] + "."
+        hint = "The newest that this machine's host supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
     raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{said}.", hint)
 
 
 def words(response: Response) -> str:
-    """Return what the service itself says of an error, to be put behind a sentence: on one line, without control characters; ``""`` for a page."""
+    """Return the service's own error text for the end of a sentence: one line without control characters; ``""`` for a web page."""
     if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""
     try:
@@ -196,10 +199,10 @@ def words(response: Response) -> str:
 
 
 def is_gateway_error(response: Response) -> bool:
-    """Return whether a failure that usually passes is the error page of something in between, which does not get better.
+    """Return whether a response with a transient status is a proxy's error page, so that a retry is useless.
 
-    The service and the host's web server send no HTML with these statuses, except the pages that a web server of Microsoft's shows while nothing
-    runs behind it. They are no gateway either: 502 and 504 without the service's JSON are a proxy's (Azure/azure-sdk-for-js#20223).
+    With these statuses, the service and the host's web server send no HTML, except for the pages of Microsoft's web server while the service is
+    down. Neither is a gateway: 502 and 504 without the service's JSON come from a proxy (Azure/azure-sdk-for-js#20223).
     """
     if response.status not in (408, 410, 429) and response.status < 500:
         return False
@@ -219,7 +222,7 @@ def is_page(body: bytes) -> bool:
 
 
 def _json(body: bytes) -> Json:
-    """The value, or None for what is no JSON; the service never sends ``null``."""
+    """Return the JSON value, or None for anything else. The service never sends ``null``."""
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -236,14 +239,14 @@ def _hint(url: str, status: int, said: str) -> str:
     """Return what to do about a response.
 
     Args:
-        url: that was requested.
+        url: the requested URL.
         status: 400 or 404.
-        said: the service's own words, or ``""``.
+        said: error text of the service, or ``""``.
     """
     category = address.category_of(url)
     for words, hint in _BY_WORDS:
         if words in said:
             return hint
     if status == 400 and category == "instance" and "format=text" not in url:
-        return "A single value is given as text only: request it with format text."
+        return "The service returns single values only as text. Request it with format text."
     return _BY_CATEGORY.get((status, category)) or _OTHERS[status]

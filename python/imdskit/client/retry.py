@@ -1,10 +1,10 @@
-"""When to retry a request, and how long to wait first: the rules as data, and the one function that reads them.
+"""Retry policies: when to retry a request, and how long to wait.
 
-What belongs here: decisions. Nothing here sends, waits, or knows what time it is; :mod:`imdskit.client.effects` does what is decided.
+This module only decides. :mod:`imdskit.client.effects` sends the requests and waits.
 
 Source: IMDS documentation, "Errors and debugging" (410: for up to 70 seconds) and "Rate limiting"; managed identities documentation, "Retry
-guidance" (404, 429 and timeouts with exponential back-off, 5xx after a second at least); RFC 9110 section 10.2.3 (Retry-After). First waits,
-ceilings and how long a failure is put up with, but for the 70 seconds, are choices.
+guidance" (404, 429 and timeouts with exponential back-off, 5xx after a second at least); RFC 9110 section 10.2.3 (Retry-After). The other
+delays and limits, except for the 70 seconds, are our choices.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
 """Kinds of transient failure: 404 below ``/identity``; 410; 429; 5xx or 408; a connection without a complete response; no connection."""
 
 LONGEST = 24 * 60 * 60
-"""Seconds. No limit of a rule or policy is longer."""
+"""Maximum of all limits in seconds."""
 
 
 def _within(number: float, least: float, name: str) -> None:
     if isinstance(number, bool) or not isinstance(number, int | float) or not least <= number <= LONGEST:
-        raise UsageError("bad-argument", f"A number from {least} to {LONGEST} is needed.", location=name)
+        raise UsageError("bad-argument", f"`{name}` must be a number from {least} to {LONGEST}; got {number!r:.40}.", location=name)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one kind of failure is met. All in seconds but ``factor``.
+    """Treatment of one kind of failure. Times are in seconds.
 
     Attributes:
-        first: the wait before the second attempt.
-        factor: each further wait is so many times the one before.
-        longest: no wait grows beyond that.
-        within: from the first failure of the kind; the last attempt is made when this time is over.
+        first: delay before the second attempt.
+        factor: ratio between one delay and the next.
+        longest: maximum delay.
+        within: time from the first failure of the kind until the last attempt.
     """
 
     first: float
@@ -57,15 +57,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is retried, and until when.
+    """Retry policy.
 
     Attributes:
-        deadline: seconds for everything together: attempts, and waits between them. No attempt begins or ends later.
-        rules: kind of failure -> how it is met. A kind that is not there is reported at once.
-        jitter: each wait is made longer by chance, by up to this share, so that machines that failed together do not return together.
+        deadline: seconds for all attempts and delays together. No attempt starts or ends later.
+        rules: kind of failure -> rule. Other kinds are not retried.
+        jitter: maximum share by which each delay is lengthened at random, so that machines that fail together do not retry together.
 
     Raises:
-        UsageError: a number that cannot mean anything.
+        UsageError: a number is out of range.
     """
 
     deadline: float
@@ -76,7 +76,7 @@ class Policy:
         _within(self.deadline, 0.001, "deadline")
         _within(self.jitter, 0, "jitter")
         if unknown := set(self.rules) - {"updating", "gone", "throttled", "failed", "silent", "absent"}:
-            raise UsageError("bad-argument", f"There is no such kind of failure: {', '.join(sorted(map(str, unknown)))}.", location="rules")
+            raise UsageError("bad-argument", f"Unknown kinds of failure: {', '.join(sorted(map(str, unknown)))}.", location="rules")
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
 
 
@@ -91,7 +91,7 @@ DEFAULT = Policy(
         "silent":    Rule(     1,      2,       8,     15),
     },
 )  # fmt: skip
-"""Off Azure there is nobody to connect to, and a program should learn that soon: so no connection is reported at once."""
+"""Default policy. A refused connection is not retried, so that programs outside of Azure fail quickly."""
 
 PATIENT = Policy(
     deadline=300,
@@ -105,18 +105,18 @@ PATIENT = Policy(
         "absent":    Rule(     1,      2,      16,    300),
     },
 )  # fmt: skip
-"""For what runs while a machine boots, when the network may not be there yet, on a machine that is known to be Azure's."""
+"""Policy for programs that run while an Azure machine boots, when the network may not be available yet."""
 
 NO_RETRY = Policy(deadline=LONGEST, rules={})
-"""One attempt, and a report."""
+"""Policy without retries."""
 
 
 def kind_of(category: str, failure: ClientError) -> Kind | None:
     """Return the kind of a transient failure, or None for a failure that a retry does not fix.
 
     Args:
-        category: of the requested path, as :func:`imdskit.client.address.category` says it.
-        failure: what came of it.
+        category: category of the requested path; see :func:`imdskit.client.address.category`.
+        failure: the error.
     """
     if failure.code == ClientCode.NOT_FOUND:
         return "updating" if category == "identity" else None
@@ -140,16 +140,16 @@ def next_delay(
     retry_after: float | None = None,
     chance: float = 0.0,
 ) -> float | None:
-    """Seconds until the next attempt, or None: there shall be none.
+    """Return the seconds until the next attempt, or None if there is none.
 
     Args:
-        policy: the rules.
-        kind: of the failure.
-        attempt: so many were made.
+        policy: the policy.
+        kind: kind of the failure.
+        attempt: number of attempts so far.
         elapsed: seconds since the first attempt began.
         lasting: seconds since the first failure of this kind.
         retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at all.
-        chance: from 0 to 1, for the jitter.
+        chance: random number from 0 to 1, for the jitter.
     """
     rule = None if kind is None else policy.rules.get(kind)
     if rule is None or lasting >= rule.within:
@@ -167,11 +167,11 @@ def next_delay(
 
 def chance() -> float:
     """Return a random number from 0 to 1, for jitter."""
-    return random()  # spreads load; it is no secret
+    return random()  # spreads load and needs no secrecy
 
 
 def seconds_of(retry_after: str, now: int) -> float | None:
-    """What ``Retry-After`` says: a number of seconds, or a date (RFC 9110 section 10.2.3). None if it says neither.
+    """Return the seconds in ``Retry-After``, which is a number or a date (RFC 9110 section 10.2.3). None if it is neither.
 
     Args:
         retry_after: value of the field.

@@ -1,9 +1,7 @@
 """Tokens of managed identities: requested, cached while they are valid, and renewed before they expire.
 
-What belongs here: what a token is, how long it is kept, and the operation that gets one.
-
-Source: managed identities documentation, "Get a token using HTTP"; when a token is renewed early is as in azure-identity 1.27.0: at
-``refresh_in`` if the service says it, at half its life if that is two hours or more, else five minutes before the end.
+Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed like in azure-identity 1.27.0: at ``refresh_in`` if the
+service sends it, at half their lifetime if that is two hours or more, else five minutes before they expire.
 """
 
 from __future__ import annotations
@@ -21,19 +19,19 @@ from imdskit.errors import ClientError, UsageError
 
 PATH = "/metadata/identity/oauth2/token"
 VERSION = "2018-02-01"
-"""The first that has tokens, and the one that every SDK requests."""
+"""First api-version with tokens. Every SDK requests it."""
 
 EARLY = 5 * 60
-"""Seconds before its end at which a token is renewed, if nothing else says when."""
+"""Seconds before expiry at which a token is renewed by default."""
 
 LONG = 2 * 60 * 60
-"""Seconds. A token that lives so long is renewed at half its life."""
+"""Lifetime in seconds from which a token is renewed at half of it."""
 
 PAUSE = 30
-"""Seconds until another early renewal is tried, after one that failed."""
+"""Seconds after a failed early renewal until the next one."""
 
 SPARE = 10
-"""Seconds. What is good for less is not handed out of the cache."""
+"""Minimum remaining validity, in seconds, of a token from the cache."""
 
 Key: TypeAlias = tuple[tuple[str, str], ...]
 """The parameters of a request."""
@@ -41,13 +39,13 @@ Key: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, and until when it is good. Printing it does not show the secret.
+    """Access token with its expiry. Its ``repr`` does not show the secret.
 
     Attributes:
-        access_token: the secret, to be sent as ``Authorization: Bearer ...``.
+        access_token: the secret to send as ``Authorization: Bearer ...``.
         token_type: ``Bearer``.
-        resource: that it is for.
-        client_id: of the identity, ``""`` if the service does not say.
+        resource: resource that the token is for.
+        client_id: client id of the identity; ``""`` if the service does not send it.
         expires_on: Unix time in seconds.
         refresh_on: Unix time in seconds from which it should be renewed.
     """
@@ -61,10 +59,10 @@ class Token:
 
 
 class Tokens:
-    """The tokens of one client. Safe to share between threads.
+    """Token cache of one client. Safe to share between threads.
 
     Args:
-        operations: of the client.
+        operations: operations of the client.
     """
 
     def __init__(self, operations: Operations) -> None:
@@ -73,17 +71,17 @@ class Tokens:
         self._not_before: dict[Key, int] = {}
 
     def token(self, resource: str, selectors: Mapping[str, str | None]) -> Operation[Token]:
-        """A good token: the one that is kept, or a new one.
+        """Return a valid token from the cache or from the service.
 
-        A renewal before its time is one attempt, made by one caller while the others go on with the old token; if it fails, so does he.
+        An early renewal is a single attempt by one caller. The other callers get the old token meanwhile, and so does this caller if it fails.
 
         Raises:
-            ClientError: there is no good token, and none was to be had.
-            UsageError: no resource, or more than one identity named.
+            ClientError: there is no valid token in the cache, and the service sent none.
+            UsageError: the resource is missing, or more than one identity is named.
         """
         named = {name: text(value, name) for name, value in selectors.items() if value is not None}
         if len(named) > 1:
-            raise UsageError("bad-argument", f"More than one identity is named: {', '.join(named)}.", location=", ".join(named))
+            raise UsageError("bad-argument", f"At most one identity can be named; got {', '.join(named)}.", location=", ".join(named))
         key = tuple({"resource": text(resource, "resource"), **named}.items())
         kept, now = self._kept.get(key), self._operations.clock.now()
         if kept is None or now >= kept.expires_on - SPARE:
@@ -112,15 +110,15 @@ class Tokens:
 
 
 def parsed(response: Response, resource: str, now: int) -> Token:
-    """The token in a response. Numbers come as text from the service, and as numbers from other programs that play it.
+    """Return the token in a response. The service sends numbers as text, and other programs that emulate it send numbers.
 
     Args:
-        response: good.
+        response: a successful response.
         resource: as requested.
         now: Unix time in seconds.
 
     Raises:
-        ClientError: ``not-imds``, there is none in it.
+        ClientError: ``not-imds``: the response contains no token.
     """
     value = responses.parsed(response)
     members = value if isinstance(value, dict) else {}
@@ -130,14 +128,14 @@ def parsed(response: Response, resource: str, now: int) -> Token:
         expires_on = now + left
     is_token = isinstance(secret, str) and secret.isascii() and secret.isprintable() and secret
     if not is_token or not isinstance(secret, str) or expires_on is None:
-        message = "There is no token in the response."
+        message = "The response contains no token."
         if is_token:
             found = [f"{name} is {str(members[name])[:40]!r}" for name in ("expires_on", "expires_in") if members.get(name) is not None]
             message = (
                 f"The response does not say when the token expires: {' and '.join(found) or 'neither expires_on nor expires_in is there'}."
             )
         error = responses.foreign(response, message)
-        error.body = b""  # it may hold a secret all the same
+        error.body = b""  # the body may contain a secret
         raise error
     life = max(expires_on - now, 0)
     if refresh_in is None or refresh_in > life:

@@ -1,11 +1,10 @@
-"""One request, one response, in bounded time and space. The only file that knows ``urllib.request``.
+"""One request and one response, within limits for time and size. Only this module imports ``urllib.request``.
 
-The opener has a single handler: without a proxy handler no setting of the environment is looked at, without a redirect handler no redirect
-is followed, and without an error handler every status comes back as a response. One deadline holds for everything from the look-up of the
-name to the last octet of the body: the time left is set before each read, so a server that sends an octet now and then gains nothing by it.
+The opener has a single handler. Without a proxy handler it ignores proxy settings, without a redirect handler it follows no redirects, and
+without an error handler it returns every status as a response. One deadline applies from resolving the name to the last byte of the body. The
+remaining time is set before each read, so a slow server cannot extend it.
 
-What belongs here: sockets and HTTP. What a response means is in :mod:`imdskit.client.responses`. This module costs more to import than all
-others of the client together, so it is imported with the first request.
+This module takes longer to import than the rest of the client, so it is imported with the first request.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from imdskit.errors import ClientError
 SECOND = 1_000_000_000
 METADATA: Mapping[str, str] = {"Metadata": "true", "Accept": "application/json, text/plain"}
 HEAD_BYTES = 64 * 1024
-"""For the status line and header fields, and for what chunks add to a body."""
+"""Bytes allowed for status line, header fields and chunk framing."""
 
 
 class Transport:
-    """Sends GET requests. Nothing is kept between two of them. Safe to share between threads.
+    """HTTP transport without state between requests. Safe to share between threads.
 
     Args:
         base_url: ``http://host[:port][/prefix]``.
         timeout: seconds for a whole exchange.
-        connect_timeout: seconds until a connection must stand, within the former.
-        max_bytes: of a body.
-        clock: measures.
+        connect_timeout: seconds for establishing a connection; part of ``timeout``.
+        max_bytes: maximum size of a body.
+        clock: measures time.
     """
 
     def __init__(self, base_url: str, timeout: float, connect_timeout: float, max_bytes: int, clock: Clock) -> None:
@@ -50,11 +49,11 @@ class Transport:
         self._clock = clock
 
     def get(self, target: str, timeout: float | None = None) -> Response:
-        """Ask once, with ``Metadata: true``.
+        """Send one GET request with ``Metadata: true``.
 
         Args:
             target: path and query, encoded.
-            timeout: seconds for this exchange, if that is less than the transport's.
+            timeout: seconds for this exchange, if less than the transport's.
 
         Raises:
             ClientError: ``unreachable``, ``timed-out``, ``too-large`` or ``not-imds``.
@@ -62,13 +61,13 @@ class Transport:
         return self.send("GET", target, METADATA, timeout=timeout)
 
     def post(self, target: str, body: bytes, timeout: float | None = None) -> Response:
-        """Send JSON once, with ``Metadata: true``. Otherwise like :meth:`get`."""
+        """Send one POST request with JSON and ``Metadata: true``. Otherwise like :meth:`get`."""
         return self.send("POST", target, {**METADATA, "Content-Type": "application/json"}, body, timeout)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None, timeout: float | None = None
     ) -> Response:
-        """Any other request, once. Raises ClientError like :meth:`get`."""
+        """Send any other request once. Raises ClientError like :meth:`get`."""
         url = self._base_url + target
         timeout_ns = self._timeout_ns if timeout is None else min(self._timeout_ns, int(timeout * SECOND))
         allowance = _Allowance(self._clock, timeout_ns, self._connect_ns, self._max_bytes + HEAD_BYTES)
@@ -83,7 +82,7 @@ class Transport:
                 body = response.read(self._max_bytes + 1)
                 if len(body) > self._max_bytes:
                     raise _too_large()
-                if response.length:  # octets that Content-Length promised
+                if response.length:  # number of missing bytes
                     raise http.client.IncompleteRead(body, response.length)
                 media_type = response.headers.get_content_type() if "Content-Type" in response.headers else ""
                 return Response(
@@ -104,16 +103,16 @@ class Transport:
                 raise _timed_out(url, allowance.connected) from None
             raise _unreachable(url, _why(error.reason), allowance.connected) from None
         except http.client.IncompleteRead:
-            raise _unreachable(url, "the answer was cut off") from None
+            raise _unreachable(url, "the response was cut off") from None
         except OSError as error:
             raise _unreachable(url, _why(error), allowance.connected) from None
         except (http.client.HTTPException, ValueError) as error:
-            message = f"What came back is not HTTP: {type(error).__name__}."
-            raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Something else listens at this address.") from None
+            message = f"The response is not HTTP: {type(error).__name__}."
+            raise ClientError(ClientCode.NOT_IMDS, message, location=url, hint="Another program listens at this address.") from None
 
 
 class _Allowance:
-    """What is left of time and octets for one exchange."""
+    """Remaining time and bytes of one exchange."""
 
     def __init__(self, clock: Clock, timeout_ns: int, connect_ns: int, octets: int) -> None:
         now = clock.monotonic_ns()
@@ -124,7 +123,7 @@ class _Allowance:
         self.connected = False
 
     def seconds(self, *, connecting: bool = False) -> float:
-        """Seconds left, more than zero. Raises TimeoutError if there are none."""
+        """Return the remaining seconds. Raises TimeoutError if no time is left."""
         left = (self._connect_end if connecting else self._end) - self._clock.monotonic_ns()
         if left <= 0:
             raise TimeoutError
@@ -140,7 +139,7 @@ class _Handler(urllib.request.HTTPHandler):
         return self.do_open(self._connection, req)
 
     def _connection(self, host: str, **_: object) -> _Connection:
-        """The opener's own time limit holds for each single operation, and is left aside for :class:`_Allowance`."""
+        """Return a connection. :class:`_Allowance` replaces the opener's timeout, which applies to each single operation."""
         return _Connection(host, self._allowance)
 
 
@@ -156,13 +155,13 @@ class _Connection(http.client.HTTPConnection):
         self.sock.settimeout(self._allowance.seconds())
 
     def _response(self, sock: socket.socket, *args: object, **kwargs: object) -> http.client.HTTPResponse:
-        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]  # handed on as they come
+        response = http.client.HTTPResponse(sock, *args, **kwargs)  # type: ignore[arg-type]  # passed on unchanged
         response.fp = io.BufferedReader(_Incoming(response.fp.detach(), sock, self._allowance))
         return response
 
 
 class _Incoming(io.RawIOBase):
-    """What a socket receives, as far as the allowance goes."""
+    """Input of a socket within the allowance."""
 
     def __init__(self, raw: io.RawIOBase, connection: socket.socket, allowance: _Allowance) -> None:
         self._raw = raw
@@ -172,7 +171,7 @@ class _Incoming(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # BufferedReader hands in nothing else
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # BufferedReader passes nothing else
         self._connection.settimeout(self._allowance.seconds())
         if self._allowance.octets <= 0:
             raise _too_large()
@@ -186,7 +185,7 @@ class _Incoming(io.RawIOBase):
 
 
 def _connect(host: str, port: int, allowance: _Allowance) -> socket.socket:
-    """A connection to the first address of ``host`` that takes one."""
+    """Connect to the first address of ``host`` that accepts a connection."""
     failure: OSError = OSError("the name has no address")
     for address in _resolve(host, port, allowance):
         try:
@@ -197,7 +196,7 @@ def _connect(host: str, port: int, allowance: _Allowance) -> socket.socket:
 
 
 def _resolve(host: str, port: int, allowance: _Allowance) -> list[str]:
-    """``getaddrinfo`` knows no time limit: a name is looked up in a thread that nobody waits for longer than allowed."""
+    """Resolve a name in a thread, because ``getaddrinfo`` has no timeout."""
     try:
         return _addresses(host, port, socket.AI_NUMERICHOST)
     except socket.gaierror:
@@ -238,15 +237,15 @@ def _why(reason: object) -> str:
 
 def _too_large() -> ClientError:
     return ClientError(
-        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Something else answers at this address."
+        ClientCode.TOO_LARGE, "The response is larger than any of the service's.", hint="Another program responds at this address."
     )
 
 
 def _timed_out(url: str, connected: bool) -> ClientError:
-    hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
-    return ClientError(ClientCode.TIMED_OUT, "No complete answer in time.", location=url, hint=hint, connected=connected)
+    hint = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
+    return ClientError(ClientCode.TIMED_OUT, "No complete response arrived in time.", location=url, hint=hint, connected=connected)
 
 
 def _unreachable(url: str, why: str, connected: bool = True) -> ClientError:
-    hint = "Outside of an Azure machine nothing answers there. Inside, a firewall, a route or a container network may be in the way."
+    hint = "Outside of Azure, nothing responds at this address. On an Azure machine, look for a firewall, a route or a container network that blocks it."
     return ClientError(ClientCode.UNREACHABLE, f"The service cannot be reached: {why}.", location=url, hint=hint, connected=connected)

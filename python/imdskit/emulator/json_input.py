@@ -127,7 +127,7 @@ class Input:
         for name, member in members.items():
             if known is not None and name not in known:
                 at = self if self.format.unknown_at_object else member
-                at.fail(f"There is no member {name[:64]!r} here.", guess(name, known))
+                at.fail(f"Unknown member {name[:64]!r}.", guess(name, known))
         for name in required:
             if name not in members:
                 self.fail(f"The member `{name}` is missing.")

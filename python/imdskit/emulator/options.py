@@ -99,7 +99,7 @@ class Options:
         object.__setattr__(self, "admin_allow_hosts", _names("admin_allow_hosts", self.admin_allow_hosts))
         self.addresses()
         if self.admin_port is not None and self.admin_token is None and not loopback(self.admin_host):
-            hint = "Choose a token of 16 or more random characters, and give it to those who may change the emulator."
+            hint = "Choose a token of 16 or more random characters. Anyone who has it can change the emulator."
             raise mistake("admin_host", "a loopback address unless `admin_token` is given, too", self.admin_host, hint=hint)
 
     def addresses(self) -> Addresses:

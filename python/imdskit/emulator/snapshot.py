@@ -82,7 +82,9 @@ def save(host: Host, path: str | Path | None = None) -> str:
     """Write a snapshot that only its owner may read, by default to the host's file, and return its path. Raises UsageError."""
     target = host.snapshot_file if path is None else path
     if target is None:
-        raise UsageError("bad-argument", "There is no file for snapshots.", hint="Start the emulator with one: serve --snapshot FILE.")
+        raise UsageError(
+            "bad-argument", "The emulator has no file for snapshots.", hint="Start the emulator with one: serve --snapshot FILE."
+        )
     write(target, take(host))
     return str(target)
 

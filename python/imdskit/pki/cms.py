@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from hmac import compare_digest
 from typing import NamedTuple
 
@@ -32,8 +31,7 @@ DIGESTS = {
 _OTHER_CERTIFICATES = (context(0), context(1), context(2), context(3))
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """A set of attributes (RFC 5652 section 5.3): ``items`` are (type, values), ``der`` the whole set under its universal tag, as it is digested."""
 
     items: tuple[tuple[str, tuple[bytes, ...]], ...]

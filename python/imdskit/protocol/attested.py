@@ -18,40 +18,41 @@ LIFETIME = 6 * 60 * 60
 """Seconds between ``createdOn`` and ``expiresOn`` in every genuine document."""
 
 NONCE_CHARACTERS = 32
-"""The longest nonce. What the service says to a longer one is not known; here it is refused."""
+"""Maximum length of a nonce. The response of the service to a longer one is unknown; the emulator refuses it."""
 
 _NONCE = re.compile(r"[A-Za-z0-9._~-]{1,32}", re.ASCII)
 
 
 def valid_nonce(nonce: str) -> bool:
-    """Whether ``nonce`` is 1 to 32 unreserved characters (RFC 3986 section 2.3).
+    """Return whether ``nonce`` is 1 to 32 unreserved characters (RFC 3986 section 2.3).
 
-    Documented are ten digits, then 32 alphanumeric characters; base64url is in use and works. The rest of the class is inferred.
+    The documentation mentions ten digits, and elsewhere 32 alphanumeric characters. base64url is in use and works. The other characters are
+    inferred.
     """
     return _NONCE.fullmatch(nonce) is not None
 
 
 def timestamp(at: int) -> str:
-    """Unix seconds as the content writes them: ``MM/DD/YY HH:MM:SS -0000``, UTC."""
+    """Format Unix seconds like the signed content: ``MM/DD/YY HH:MM:SS -0000``, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%m/%d/%y %H:%M:%S -0000")
 
 
 def default_nonce(created_on: int) -> str:
-    """The nonce of a request without one: ``expiresOn`` as ``YYYYMMDD-HHMMSS``, UTC.
+    """Return the nonce for a request without one: ``expiresOn`` as ``YYYYMMDD-HHMMSS``, UTC.
 
-    The documentation calls it the current time; every genuine document without a caller's nonce carries the time of expiry.
+    The documentation calls it the current time; every genuine document without a caller's nonce contains the time of expiry.
     """
     return datetime.fromtimestamp(created_on + LIFETIME, UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str | None) -> bytes:
-    """The signed octets: compact JSON, keys in alphabetical order.
+    """Return the bytes to sign: compact JSON, keys in alphabetical order.
 
     Args:
-        facts: values of the members of :data:`imdskit.versions.ATTESTED` by their path; a missing one is ``""``.
-        version: api-version of the request; it decides which members there are.
+        facts: path of a member of :data:`imdskit.versions.ATTESTED` -> its value; the default is ``""``.
+        version: api-version of the request, which selects the members.
         created_on: Unix seconds.
-        nonce: of the request, or None for the default.
+        nonce: nonce of the request, or None for the default.
     """
     made = {
         "nonce": default_nonce(created_on) if nonce is None else nonce,
@@ -73,10 +74,10 @@ def content(facts: Mapping[str, str], version: str, created_on: int, nonce: str 
 
 
 def envelope(signed_data: bytes) -> bytes:
-    """The body of the answer around the DER of a SignedData: standard base64, padded, on one line."""
+    """Return the body of the response with the DER of a SignedData in standard base64, padded, on one line."""
     return compact({"encoding": "pkcs7", "signature": base64.b64encode(signed_data).decode("ascii")})
 
 
 def compact(value: Mapping[str, object] | Object) -> bytes:
-    """JSON as the service writes it: no white space, UTF-8, nothing escaped that need not be."""
+    """Format JSON like the service: no white space, UTF-8, and only necessary escapes."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,8 +1,8 @@
-"""The shape of the instance document: its tree of members, what a version shows of it, and the preview's other names.
+"""Shape of the instance document: its tree of members, the members of each version, and the names of the preview.
 
-Pure functions over parsed JSON. The document that goes in has the newest shape; every primitive in it is a string, except in members that no table
-has: these are passed on as they are, from the api-version that the caller names.
-Source: IMDS documentation; ``docs/fidelity.md`` says how the rule was checked against recorded answers.
+Pure functions on parsed JSON. The input has the newest shape, and all its primitives are strings. Members that no table contains are copied
+unchanged, from an api-version on that the caller names.
+Source: IMDS documentation; ``docs/fidelity.md`` describes how the rule was checked against recorded responses.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Object: TypeAlias = "dict[str, Value]"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One place in the document.
+    """Node of the document.
 
     Attributes:
-        since: first version that shows it; of an object, the first version of any of its members.
-        kind: what stands there.
-        members: of the object, or of each element of the array.
+        since: first version that has it; for an object, the first version of any of its members.
+        kind: kind of the node.
+        members: members of the object, or of each element of the array.
     """
 
     since: str
@@ -33,7 +33,7 @@ class Member:
 
 
 def tree(paths: Mapping[str, str]) -> Member:
-    """The tree of ``paths`` (dotted, ``[]`` for "each element") -> first version."""
+    """Return the tree of a mapping of paths (dotted, ``[]`` for "each element") to first versions."""
     return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
 
 
@@ -66,28 +66,28 @@ _EXTENDED_NAMES = {name.lower(): name for path in versions.EXTENDED for name in 
 
 
 _HIDDEN = {"extended", "dnsservers"}
-"""Members of a document that no table has although they are known: the one is added on request, the other is the preview's."""
+"""Known members that no table contains: one is added on request, the other one belongs to the preview."""
 
 
 def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """``path`` with every key in the letter case of the document of ``version``; what is no key stays as it is.
+    """Return ``path`` with every key in the letter case of the document of ``version``. Unknown steps are not changed.
 
     Args:
-        path: steps as they were requested.
+        path: requested steps.
         version: the api-version.
-        more: further keys, by their names in lower case.
+        more: name in lower case -> further key.
     """
     names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES, **_EXTENDED_NAMES}
     return tuple(names.get(step.lower(), step) for step in path)
 
 
 def at_version(document: Object, version: str, newer: str | None = None) -> Object:
-    """What ``version`` shows of ``document``, keys in alphabetical order; ``extended`` is left out.
+    """Return the part of ``document`` that ``version`` has, with keys in alphabetical order and without ``extended``.
 
     Args:
-        document: in the newest shape.
+        document: document in the newest shape.
         version: the api-version.
-        newer: first api-version that shows members which no table has; None: no version does.
+        newer: first api-version with members that no table contains; None if no version has them.
     """
     if version == versions.PREVIEW:
         return _preview(document)
@@ -115,7 +115,7 @@ def _visible(value: Value, node: Member, version: str, unknown: bool) -> Value:
 
 
 def unknown_names(value: Value, node: Member | None = INSTANCE) -> set[str]:
-    """Return the names of all members of a document that no table has, and of those below them."""
+    """Return the names of all members that no table contains, and of the members below them."""
     if isinstance(value, list):
         return {name for element in value for name in unknown_names(element, node)}
     if not isinstance(value, dict):
@@ -160,11 +160,11 @@ def _preview_interface(interface: Object) -> Value:
 
 
 def objects(value: Value | None) -> list[Object]:
-    """The objects in an array; nothing where there is no array."""
+    """Return the objects in an array; nothing for anything else."""
     return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
 
 
 def member(value: Object, name: str) -> Object:
-    """The object called ``name``; empty where there is none."""
+    """Return the object called ``name``; an empty one if there is none."""
     found = value.get(name)
     return found if isinstance(found, dict) else {}

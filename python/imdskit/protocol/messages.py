@@ -1,7 +1,6 @@
-"""One request and one answer, as they stand on the wire, without a socket.
+"""Requests and responses on the wire, which the transport and the service exchange.
 
-What belongs here: the two shapes that the transport and the service exchange. What they mean is in :mod:`imdskit.protocol.requests` and
-:mod:`imdskit.protocol.responses`.
+:mod:`imdskit.protocol.requests` and :mod:`imdskit.protocol.responses` interpret them.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ def _values(headers: tuple[tuple[str, str], ...], name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it was received.
+    """Request as received.
 
     Attributes:
-        method: as sent, for instance ``GET``.
-        target: in origin form, path and query, nothing decoded (RFC 9112 section 3.2.1).
+        method: method as sent, such as ``GET``.
+        target: path and query in origin form, not decoded (RFC 9112 section 3.2.1).
         headers: (name, value) in the order of the wire, names as sent.
-        body: the whole body; empty where there is none.
-        source: address of the sender, for limits, faults and the journal; ``""`` when unknown.
-        port: that it was sent to; 0 when unknown.
+        body: the whole body; empty if there is none.
+        source: address of the client, for limits, faults and the journal; ``""`` if unknown.
+        port: port that received it; 0 if unknown.
     """
 
     method: str
@@ -37,21 +36,21 @@ class Request:
     port: int = 0
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Every value of the header called ``name``, in any letter case (RFC 9110 section 5.1), in the order of the wire."""
+        """Return every value of the header called ``name``, in any letter case (RFC 9110 section 5.1), in the order of the wire."""
         return _values(self.headers, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How an answer leaves, where it does not leave at once and whole. Times are on the emulator's clock.
+    """Delivery of a response that is not sent at once as a whole. Times are on the emulator's clock.
 
     Attributes:
-        delay_ns: nanoseconds to wait before anything is sent.
-        drip_octets: how many octets leave at a time; 0: all at once.
-        drip_ns: nanoseconds between two such pieces.
-        cut: after so many octets of the body the connection is closed, whatever Content-Length says; None: the body is whole.
-        reset: the connection is reset where the answer should have been.
-        left: called once when the answer has left, or cannot leave; until then the request is under way. None: nothing to call.
+        delay_ns: nanoseconds to wait before the response.
+        drip_octets: number of bytes per piece; 0 sends all at once.
+        drip_ns: nanoseconds between two pieces.
+        cut: number of body bytes after which the connection is closed, regardless of Content-Length; None for the whole body.
+        reset: whether to reset the connection instead of sending the response.
+        left: function to call once, when the response has been sent or cannot be sent. Until then the request is in progress.
     """
 
     delay_ns: int = 0
@@ -63,15 +62,15 @@ class Delivery:
 
 
 class Response(NamedTuple):
-    """An answer as it will be sent. One is made for each request, which is why it is a tuple.
+    """Response to send. It is a tuple because one is created for each request.
 
     Attributes:
         status: the status code.
         headers: (name, value) in the order of the wire, without Content-Length and Date, which the transport adds.
         body: the whole body.
-        delivery: how it leaves, or None: at once and whole.
-        rule: name of the rule that refused the request, or ``""``; for the journal, never on the wire.
-        fault: kind of the fault that applied, or ``""``; likewise.
+        delivery: delays and errors of the delivery, or None.
+        rule: name of the rule that refused the request, or ``""``. Only the journal shows it.
+        fault: type of the injected fault, or ``""``. Only the journal shows it.
     """
 
     status: int
@@ -82,5 +81,5 @@ class Response(NamedTuple):
     fault: str = ""
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Every value of the header called ``name``, in any letter case."""
+        """Return every value of the header called ``name``, in any letter case."""
         return _values(self.headers, name)

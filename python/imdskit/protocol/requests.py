@@ -1,6 +1,6 @@
-"""What a request asks for: its path and parameters decoded as the service decodes them, and the header that every request must carry.
+"""Decoding of requests like the service does it: path, parameters and the required header.
 
-Nothing here judges a request; that is the emulator's table of rules. Sources: IMDS documentation, "Access Azure Instance Metadata Service";
+The emulator's rules decide which requests are refused. Sources: IMDS documentation, "Access Azure Instance Metadata Service";
 Azure/GuestProxyAgent, which had to match the service's decoding byte for byte.
 """
 
@@ -15,11 +15,11 @@ from imdskit.protocol.messages import Request
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of a request, decoded.
+    """Decoded target of a request.
 
     Attributes:
-        path: percent-decoded, without the query.
-        segments: of the path; empty ones (double or trailing slashes) are left out.
+        path: percent-decoded path, without the query.
+        segments: segments of the path without empty ones (double or trailing slashes).
         parameters: (name, value) of the query, decoded, in the order of the wire.
     """
 
@@ -28,7 +28,7 @@ class Target:
     parameters: tuple[tuple[str, str], ...]
 
     def parameter(self, name: str) -> str | None:
-        """The first value of the parameter called ``name`` in any letter case, or None. ``""`` where it stands there without a value."""
+        """Return the first value of the parameter called ``name`` in any letter case, or None. Without a value it is ``""``."""
         wanted = name.lower()
         for key, value in self.parameters:
             if key.lower() == wanted:
@@ -37,7 +37,7 @@ class Target:
 
     @property
     def repeated(self) -> str | None:
-        """The first parameter name that occurs twice, in any letter case, or None."""
+        """First parameter name that occurs twice, in any letter case, or None."""
         seen: set[str] = set()
         for key, _ in self.parameters:
             folded = key.lower()
@@ -51,9 +51,9 @@ class Target:
 def parse_target(target: str) -> Target:
     """Decode a request target in origin form; the transport has turned the absolute form into it (RFC 9112 section 3.2).
 
-    The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Octets that are not
-    UTF-8 become U+FFFD, and a percent sign that starts no escape stays as it is: such a path leads nowhere, but it is not an error.
-    Clients ask for the same again and again, so the last ones are remembered.
+    The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Bytes that are not
+    UTF-8 are replaced by U+FFFD, and a percent sign that starts no escape is kept. Such a path does not exist, but it is not an error.
+    The last results are cached, because clients repeat the same requests.
     """
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")
@@ -70,9 +70,9 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 
 def asks_for_metadata(request: Request) -> bool:
-    """Whether the request carries ``Metadata: true``; name and value in any letter case, white space around the value ignored.
+    """Return whether the request has the header ``Metadata: true``. Letter case, and white space around the value, are ignored.
 
-    Clients in use send ``true``, ``True`` and ``TRUE``. A header that is sent twice must say so twice.
+    Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs twice, both values must be ``true``.
     """
     values = request.header_values("Metadata")
     return bool(values) and all(value.strip().lower() == "true" for value in values)

@@ -1,9 +1,7 @@
-"""Every error body of the service, in one place, each with the evidence for it.
+"""Every error body of the service, with its evidence.
 
-Two hands wrote the service's errors: the older part writes ``{ "error": "..." }`` with blanks inside the braces, the rest compact JSON.
-Bodies are exact to the byte; they are JSON even where text was asked for, but for one.
-
-What belongs here: how an answer looks. When it is given is the emulator's table of rules.
+The older part of the service writes ``{ "error": "..." }`` with blanks inside the braces, the rest writes compact JSON. Bodies are exact to
+the byte. They are JSON even if text was requested, with one exception. The emulator's rules decide when to send which response.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from imdskit import versions
 from imdskit.protocol.messages import Response
 
 SERVER = "IMDS/150.870.65.1854"
-"""The build seen in answers of 2025 and 2026."""
+"""Build number observed in responses of 2025 and 2026."""
 HOST_SERVER = "Microsoft-IIS/10.0"
-"""The web server of the host, which stands before the service and answers some requests itself."""
+"""Web server of the host. It is in front of the service and responds to some requests itself."""
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -30,26 +28,26 @@ HTML = "text/html"
 
 
 class Evidence(StrEnum):
-    """How we know."""
+    """Kind of evidence for a body."""
 
     DOCUMENTED = "documented"
-    """Documentation or a published interface description says so."""
+    """Documentation or a published interface description."""
     OBSERVED = "observed"
-    """A recorded answer of the real service shows it, or a client in wide use depends on it."""
+    """A recorded response of the real service, or a widely used client that depends on it."""
     INFERRED = "inferred"
-    """Nobody says; it is what we think most likely."""
+    """No evidence. This is what we consider most likely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An error answer of the service.
+    """Error response of the service.
 
     Attributes:
-        name: stable, for the table of rules and its page.
+        name: stable name, for the table of rules and its page.
         status: the status code.
-        body: exact.
-        evidence: for the body.
-        source: where the body comes from.
+        body: exact body.
+        evidence: kind of evidence for the body.
+        source: source of the body.
         content_type: media type.
         server: the ``Server`` header.
         headers: further headers.
@@ -65,27 +63,27 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
     def response(self) -> Response:
-        """The answer as it is sent."""
+        """Return the response to send."""
         return Response(self.status, (("Content-Type", self.content_type), ("Server", self.server), *self.headers), self.body)
 
 
 def spaced(text: str) -> bytes:
-    """``{ "error": "..." }`` as the older part of the service writes it."""
+    """Format ``{ "error": "..." }`` like the older part of the service."""
     return b'{ "error": ' + json.dumps(text).encode() + b" }"
 
 
 def identity_error(error: str, description: str) -> bytes:
-    """``{"error":"...","error_description":"..."}`` as ``/metadata/identity`` writes it (RFC 6749 section 5.2)."""
+    """Format ``{"error":"...","error_description":"..."}`` like ``/metadata/identity`` (RFC 6749 section 5.2)."""
     return json.dumps({"error": error, "error_description": description}, separators=(",", ":")).encode()
 
 
 def json_response(body: bytes, *headers: tuple[str, str]) -> Response:
-    """A JSON answer with status 200."""
+    """Return a JSON response with status 200."""
     return Response(200, (("Content-Type", JSON), ("Server", SERVER), *headers), body)
 
 
 def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
-    """A text answer with status 200. The parameter ``charset`` is inferred."""
+    """Return a text response with status 200. The parameter ``charset`` is inferred."""
     return Response(200, (("Content-Type", TEXT), ("Server", SERVER), *headers), body)
 
 
@@ -129,7 +127,7 @@ IDENTITY_NO_METADATA_HEADER = Answer(
     400,
     identity_error("invalid_request", "Required metadata header not specified"),
     _O,
-    "Azure/azure-sdk-for-js#11369: 88 octets",
+    "Azure/azure-sdk-for-js#11369: 88 bytes",
 )
 IDENTITY_NO_RESOURCE = Answer(
     "identity-no-resource",
@@ -143,7 +141,7 @@ IDENTITY_NOT_ASSIGNED = Answer(
     400,
     identity_error("invalid_request", "Identity not found"),
     _O,
-    "recordings of 2022 and 2023: 68 octets",
+    "recordings of 2022 and 2023: 68 bytes",
 )
 IDENTITY_AMBIGUOUS = Answer(
     "identity-ambiguous",
@@ -181,7 +179,7 @@ IDENTITY_TOO_MANY = Answer(
     429,
     identity_error("invalid_request", "Temporarily throttled, too many requests"),
     _O,
-    "Azure/azure-sdk-for-net#39574: 90 octets",
+    "Azure/azure-sdk-for-net#39574: 90 bytes",
 )
 IDENTITY_FORBIDDEN = Answer(
     "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _I, "interface description for `error`; the rest inferred"
@@ -245,7 +243,7 @@ HOST_BAD_REQUEST = Answer(
     b"    <Details></Details>\n"
     b"</Error>\n",
     _I,
-    "status, headers and length of 323 octets recorded in 2025; the text was never seen",
+    "status, headers and length of 323 bytes recorded in 2025; the text was never seen",
     XML,
     HOST_SERVER,
 )
@@ -344,28 +342,28 @@ ANSWERS: tuple[Answer, ...] = (
     HOST_ERROR,
     WRONG_HOST,
 )
-"""All of the above. ``...`` stands for what a function of this module fills in."""
+"""All of the above. A function of this module replaces ``...``."""
 
 
 def bad_version(enabled: Sequence[str], answer: Answer = BAD_VERSION) -> Answer:
-    """The version error in one of its wordings, with the three newest of the ``enabled`` versions, newest first."""
+    """Return the version error in one of its wordings, with the three newest of the ``enabled`` versions, newest first."""
     body = json.loads(answer.body)
     body["newest-versions"] = versions.newest(enabled)
     return replace(answer, body=json.dumps(body, separators=(",", ":")).encode())
 
 
 def not_allowed(answer: Answer, methods: Sequence[str]) -> Answer:
-    """``answer`` with the ``Allow`` header that RFC 9110 section 15.5.6 demands."""
+    """Return ``answer`` with the ``Allow`` header that RFC 9110 section 15.5.6 requires."""
     return replace(answer, headers=(("Allow", ", ".join(methods)),))
 
 
 def failure(status: int, category: str | None, text: bool = False) -> Answer:
-    """How the service says ``status`` to a request that is well formed; a status that no source shows is written likewise (inferred).
+    """Return an error response with ``status``. Statuses without a source have the same form (inferred).
 
     Args:
         status: an error status, 400 to 599.
-        category: of the request, as ``identity``.
-        text: whether text was asked for, below ``/instance``.
+        category: category of the request, such as ``identity``.
+        text: whether text below ``/instance`` was requested.
     """
     if text and status == TOO_MANY_TEXT.status:
         return TOO_MANY_TEXT
@@ -375,11 +373,11 @@ def failure(status: int, category: str | None, text: bool = False) -> Answer:
         return answer
     phrase = _PHRASES.get(status, "Error")
     body = identity_error(phrase.lower().replace(" ", "_"), phrase) if category == "identity" else spaced(phrase)
-    return Answer(f"status-{status}", status, body, Evidence.INFERRED, "like the other answers")
+    return Answer(f"status-{status}", status, body, Evidence.INFERRED, "like the other responses")
 
 
 def host_failure(status: int) -> Answer:
-    """How the host, which stands before the service, says ``status``: in text."""
+    """Return an error response with ``status`` of the host in front of the service. It is text."""
     return replace(HOST_ERROR, status=status, body=_PHRASES.get(status, "Error").encode())
 
 
@@ -408,15 +406,15 @@ _FAILURES: dict[str, dict[int, Answer]] = {
 
 
 def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> Answer:
-    """What Entra ID says of a resource that it does not know, and the service hands on.
+    """Return the error of Entra ID for an unknown resource, as the service passes it on.
 
     Args:
-        resource: as it was asked for.
+        resource: requested resource.
         tenant: display name of the directory.
-        time: of the refusal, as :func:`entra_time` writes it.
-        trace: a UUID of Entra's.
-        correlation: another.
-        location: region of the machine, whose Entra it is.
+        time: time of the refusal in the format of :func:`entra_time`.
+        trace: trace id of Entra ID, a UUID.
+        correlation: correlation id of Entra ID, a UUID.
+        location: region of the machine and of Entra ID.
     """
     body = json.loads(IDENTITY_UNKNOWN_RESOURCE.body)
     pieces = body["error_description"].split("...")
@@ -428,11 +426,11 @@ def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlat
 
 
 def entra_time(at: int) -> str:
-    """Unix seconds as Entra ID writes them in errors: ``YYYY-MM-DD HH:MM:SSZ``."""
+    """Format Unix seconds like Entra ID in errors: ``YYYY-MM-DD HH:MM:SSZ``."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def about_request(answer: Answer, path: str, method: str) -> Answer:
-    """One of the load balancer's answers that repeat the request's path and method."""
+    """Return a response of the load balancer endpoint that repeats path and method of the request."""
     before, between, after = json.loads(answer.body)["error"].split('"..."')
     return replace(answer, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))

@@ -73,7 +73,7 @@ class NonceIssuer:
         # Octets and text are sequences, too: of int and str, which are no keys.
         if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Make one with secrets.token_bytes(32) and keep it."
-            raise UsageError("bad-argument", "At most two keys are taken, of at least 32 octets each.", location="keys", hint=hint)
+            raise UsageError("bad-argument", "`keys` must be one or two keys of at least 32 bytes each.", location="keys", hint=hint)
         self._keys = tuple(keys)
         self._lifetime = arguments.whole(lifetime, "lifetime", 0, MAX_LIFETIME)
         self._skew = arguments.whole(skew, "skew", 0, MAX_SKEW)
@@ -100,11 +100,16 @@ class NonceIssuer:
         arguments.instance(request, "request", bytes)
         if not self._keys:
             if request:
-                raise UsageError("bad-argument", "Only a bound nonce can be tied to a request.", location="request", hint="Give a key.")
+                raise UsageError(
+                    "bad-argument",
+                    "`request` needs a key, because only a nonce with a key can be bound to it.",
+                    location="request",
+                    hint="Give a key.",
+                )
             return _text(self._random(_OCTETS))
         now = self._clock.now()
         if not 0 <= now < 1 << 8 * _TIME:
-            raise UsageError("bad-argument", "The clock is outside of 1970 to 2106.", location="clock")
+            raise UsageError("bad-argument", "The clock must be between the years 1970 and 2106.", location="clock")
         head = now.to_bytes(_TIME, "big") + self._random(_SALT)
         return _text(head + _tag(self._keys[0], head, request))
 
@@ -119,8 +124,10 @@ class NonceIssuer:
             UsageError: there is no key, or an argument is of the wrong type.
         """
         if not self._keys:
-            hint = "Give a key, or compare the nonce with the one that you have remembered."
-            raise UsageError("bad-argument", "Without a key nonces cannot be told apart.", location="keys", hint=hint)
+            hint = "Give a key, or compare the nonce with the one that you have stored."
+            raise UsageError(
+                "bad-argument", "`check` needs a key, because a random nonce does not show who issued it.", location="keys", hint=hint
+            )
         arguments.instance(nonce, "nonce", str)
         arguments.instance(request, "request", bytes)
         octets = base64.b32decode(nonce.upper()) if _FORM.fullmatch(nonce) else bytes(_OCTETS)

@@ -38,8 +38,8 @@ def _blocks(data: bytes, label: str, noun: str, origin: str) -> tuple[bytes, ...
     begin, end_of_block = f"-----BEGIN {label}-----", f"-----END {label}-----"
     blocks = [block.partition(end_of_block.encode()) for block in data.split(begin.encode())[1:]]
     if not blocks:
-        hint = f"Expected are PEM blocks that begin with {begin}, or one {noun} in DER."
-        raise TrustError("bad-trust", f"There is no {noun} in it.", location=origin, hint=hint)
+        hint = f"Give PEM blocks that begin with {begin}, or one {noun} in DER."
+        raise TrustError("bad-trust", f"The file contains no {noun}.", location=origin, hint=hint)
     if not all(end for _, end, _ in blocks):
         raise TrustError("bad-trust", f"A {noun} has no end.", location=origin)
     found = []

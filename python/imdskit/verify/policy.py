@@ -42,12 +42,12 @@ class Policy(Settings):
 
     def __post_init__(self) -> None:
         if not arguments.items(self.clouds, "policy.clouds", Cloud):
-            raise UsageError("bad-argument", "A policy needs at least one cloud.", location="policy.clouds")
+            raise UsageError("bad-argument", "`clouds` must contain at least one cloud.", location="policy.clouds")
         for cloud in self.clouds:
             if not all(isinstance(text, str) and text for text in cloud[:3]):
                 raise arguments.mistake("policy.clouds", "clouds with a name, an environment and a domain", cloud)
         if len({cloud.name for cloud in self.clouds}) < len(self.clouds):
-            raise UsageError("bad-argument", "Two clouds have the same name.", location="policy.clouds")
+            raise UsageError("bad-argument", "`clouds` must not contain two clouds of the same name.", location="policy.clouds")
         self._check_settings("policy")
 
     @classmethod
@@ -81,7 +81,7 @@ class Policy(Settings):
             UsageError: there is no such preset.
         """
         if name not in PRESETS:
-            message = f"There is no preset called {arguments.shown(name)}."
+            message = f"`preset` must be the name of a preset; got {arguments.shown(name)}."
             raise UsageError("bad-argument", message, location="preset", hint="Known: " + ", ".join(PRESETS) + ".")
         return {"online": cls.online, "offline_audit": cls.offline_audit, "legacy_sample": cls.legacy_sample}[name]()
 

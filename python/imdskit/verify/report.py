@@ -62,6 +62,6 @@ class Report:
                     f"      {outcome.error.hint}",
                 ]
         if self.relaxed:
-            lines.append("not checked, as the policy asks: " + "; ".join(self.relaxed))
+            lines.append("not checked by this policy: " + "; ".join(self.relaxed))
         lines.append("accepted" if self.ok else f"refused: {self.error.code if self.error else ''}")
         return "\n".join(lines)

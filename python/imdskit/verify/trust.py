@@ -121,6 +121,6 @@ def _octets(contents: Contents, origin: str) -> Iterator[bytes]:
     one = isinstance(contents, bytes | str) or not isinstance(contents, Iterable)
     for data in (contents,) if one else contents:
         if not isinstance(data, bytes | str):
-            hint = "Give the contents of a file: Path(...).read_bytes()."
-            raise UsageError("bad-argument", "Neither PEM nor DER.", location=origin, hint=hint)
+            hint = "Pass the content of the file, such as Path(...).read_bytes()."
+            raise UsageError("bad-argument", "The data is neither PEM nor DER.", location=origin, hint=hint)
         yield data.encode("utf-8", "replace") if isinstance(data, str) else data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from threading import Lock
 from typing import NamedTuple, TypeGuard, cast, overload
 
 from imdskit import arguments, backends
-from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, Setup, Signed
+from imdskit.backends.contract import MAX_SKEW, Backend, Checker, Columns, PackedDocuments, Setup, Signed
 from imdskit.clock import Clock, SystemClock
 from imdskit.clouds import Cloud
 from imdskit.errors import TrustError, UsageError, VerificationError
@@ -160,7 +161,11 @@ class Verifier(ForkAware):
         """
         arguments.methods(store, "store", "consume")
         if not self.policy.check_times:
-            raise UsageError("bad-argument", "A policy that does not check times cannot go with single use.", location="policy.check_times")
+            raise UsageError(
+                "bad-argument",
+                "A policy that does not check times cannot be used with a store of used documents.",
+                location="policy.check_times",
+            )
         attestation = self.verify(document, nonce=nonce)
         # Verifiers with other policies may share the store, so the policy of this one decides nothing here.
         document_ends = attestation.claims.expires_on
@@ -221,11 +226,13 @@ class Verifier(ForkAware):
                 verdict = self._check_with_fetched(document, second, nonce, verdict)
             yield wrong_forms.named(document, verdict) if isinstance(verdict, VerificationError) else self._attestation(verdict, second)
 
-    def verify_columns(self, documents: Sequence[bytes], at: int | Sequence[int], *, threads: int | None = None) -> Columns:
+    def verify_columns(
+        self, documents: Sequence[bytes] | PackedDocuments, at: int | Sequence[int], *, threads: int | None = None
+    ) -> Columns:
         """Verify many documents without an object for each answer. No issuer is fetched.
 
         Args:
-            documents: as for :meth:`verify`, in bytes.
+            documents: as for :meth:`verify`, in bytes; or all in one buffer, which spares an object for each.
             at: Unix seconds at which validity is judged, for all or for each.
             threads: as for :meth:`verify_many`.
 
@@ -233,15 +240,13 @@ class Verifier(ForkAware):
             UsageError: an argument is of the wrong type, a time is out of range, or there are not as many as documents.
             OverflowError: a claim adds up to 2 GiB or more.
         """
+        if isinstance(documents, PackedDocuments):
+            times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)
+            return self._trusting.checker.check_column(documents, times, arguments.threads(threads))
         if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
             raise arguments.mistake("documents", "a sequence of documents", documents)
         octets = [one if type(one) is bytes else _octets(one, f"documents[{index}]") for index, one in enumerate(documents)]
-        if not _is_each(at):
-            seconds: int | Sequence[int] = self._second(at)
-        elif len(at) != len(octets) or not all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
-            raise UsageError("bad-argument", "There is not a time of the years 1970 to 9999 for each document.", location="at")
-        else:
-            seconds = cast("Sequence[int]", at)
+        seconds = self._seconds(at, len(octets)) if _is_each(at) else self._second(at)
         return self._trusting.checker.check_many(octets, seconds, arguments.threads(threads)).columns()
 
     def explain(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Report:
@@ -307,13 +312,19 @@ class Verifier(ForkAware):
     def _attestation(self, signed: Signed, at: int) -> Attestation:
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
 
+    def _seconds(self, at: Sequence[object], count: int) -> Sequence[int]:
+        """Check that there are so many times, and that each is in range."""
+        if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
+            return cast("Sequence[int]", at)
+        raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")
+
     def _second(self, at: object, name: str = "at") -> int:
         if at is None:
             at, name = self._clock.now(), "clock"
         elif isinstance(at, datetime):
             if at.utcoffset() is None:
                 hint = "Use datetime(..., tzinfo=timezone.utc)."
-                raise UsageError("bad-argument", f"The time `{name}` has no zone.", location=name, hint=hint)
+                raise UsageError("bad-argument", f"`{name}` must have a time zone.", location=name, hint=hint)
             return (at - _EPOCH) // _SECOND
         if type(at) is int and 0 <= at <= LAST_SECOND:
             return at

@@ -64,6 +64,12 @@ impl<D: AsRef<[u8]> + Sync> Batch<D> {
         self.checker.get()
     }
 
+    /// Whether this process is the child of a fork and has not yet rebuilt the checker, which the next call of [`Batch::checker`] or [`Batch::get`] does.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.checker.is_inherited()
+    }
+
     /// The verdicts, in the order of the documents.
     #[must_use]
     pub fn verdicts(&self) -> &Verdicts {

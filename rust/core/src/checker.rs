@@ -23,6 +23,7 @@ use crate::pki::path::signature_cache::Links;
 use crate::pki::path::validation::Inputs;
 use crate::pki::revocation::crl::{CertificateList, parse_crl};
 use crate::pki::revocation::revocation::Lists;
+use crate::pki::signatures::kernels;
 use crate::pki::signatures::rsa;
 use crate::pki::signatures::signature::{self, Fault, Scheme, Strength};
 use crate::pki::x509::certificate::{Certificate, PublicKey};
@@ -420,7 +421,7 @@ impl Opened<'_> {
             }
         }
         let mut good = vec![false; jobs.len()];
-        imdskit_multibuffer::verify_many(&jobs, &mut good);
+        kernels::verify_many(&jobs, &mut good);
         for (place, _) in places.into_iter().zip(good).filter(|(_, good)| !good) {
             verdicts[place] = Err(cms::bad_signature(Fault::Signature));
         }
@@ -428,13 +429,13 @@ impl Opened<'_> {
     }
 
     /// What the kernels are to reckon; None where they do not take key or algorithm.
-    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_OCTETS]) -> Option<imdskit_multibuffer::Job<'j>> {
+    fn job<'j>(&'j self, block: &'j mut [u8; rsa::KERNEL_OCTETS]) -> Option<kernels::Job<'j>> {
         let (Some(Scheme::Pkcs1(hash)), PublicKey::Rsa(key)) = (self.scheme, &self.signer.certificate.public_key) else {
             return None;
         };
         let kernel = if key.only_pss { None } else { key.kernel() }?;
         let block = &mut block[..kernel.octets()];
-        rsa::encode(hash, hash.digest(&[self.message()]).as_ref(), block).then_some(imdskit_multibuffer::Job {
+        rsa::encode(hash, hash.digest(&[self.message()]).as_ref(), block).then_some(kernels::Job {
             key: kernel,
             signature: &self.octets[self.signature.clone()],
             block,

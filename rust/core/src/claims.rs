@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::asn1::values::unix_seconds;
 use crate::contract::Setup;
 use crate::reasons::{Reason, Refusal};
-use crate::strict_json::{self, Members, Value};
+use crate::strict_json::{self, View};
 
 /// The claims of a document, with texts of type `T`. Members that the api-version of the document does not have are None. Times are Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +54,21 @@ impl<T> Claims<T> {
 
 /// The members of the content. Members that are not known are left alone: new api-versions add some.
 pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'c, str>>, Refusal> {
-    let members = match strict_json::loads(content, setup.limits.json_brackets) {
-        Ok(Value::Object(members)) => members,
-        Ok(_) => return Err(Refusal::new(Reason::BadClaims, "content", "not an object")),
-        Err(error) => return Err(Refusal::new(Reason::BadClaims, "content", error.0)),
-    };
-    let time_stamp = object(&members, "timeStamp")?;
+    let (text, nodes) = strict_json::index(content, setup.limits.json_brackets, strict_json::MAX_DEPTH)
+        .map_err(|error| Refusal::new(Reason::BadClaims, "content", error.0))?;
+    let members = View::root(text, &nodes);
+    if !members.is_object() {
+        return Err(Refusal::new(Reason::BadClaims, "content", "not an object"));
+    }
+    let time_stamp = object(members, "timeStamp")?;
     let plan = if members.get("plan").is_some() {
-        Some(object(&members, "plan")?)
+        Some(object(members, "plan")?)
     } else {
         None
     };
     let claims = Claims {
-        vm_id: required(&members, "vmId", "")?,
-        nonce: required(&members, "nonce", "")?,
+        vm_id: required(members, "vmId", "")?,
+        nonce: required(members, "nonce", "")?,
         created_on: time(time_stamp, "createdOn")?,
         expires_on: time(time_stamp, "expiresOn")?,
         plan: match plan {
@@ -78,9 +79,9 @@ pub(crate) fn parse<'c>(content: &'c [u8], setup: &Setup) -> Result<Claims<Cow<'
                 required(plan, "publisher", "plan.")?,
             ]),
         },
-        subscription_id: optional(&members, "subscriptionId")?,
-        sku: optional(&members, "sku")?,
-        license_type: optional(&members, "licenseType")?,
+        subscription_id: optional(members, "subscriptionId")?,
+        sku: optional(members, "sku")?,
+        license_type: optional(members, "licenseType")?,
     };
     if setup.require_vm_id && claims.vm_id.is_empty() {
         return Err(Refusal::new(Reason::MissingClaim, "content.vmId", "empty"));
@@ -123,23 +124,24 @@ pub(crate) fn check_nonce(claims: &Claims<Cow<'_, str>>, nonce: Option<&[u8]>, s
     }
 }
 
-fn object<'m, 'c>(members: &'m Members<'c>, name: &str) -> Result<&'m Members<'c>, Refusal> {
+fn object<'c, 'n>(members: View<'c, 'n>, name: &str) -> Result<View<'c, 'n>, Refusal> {
     match members.get(name) {
         None => Err(Refusal::new(Reason::MissingClaim, format!("content.{name}"), "")),
-        Some(Value::Object(inner)) => Ok(inner),
+        Some(inner) if inner.is_object() => Ok(inner),
         Some(_) => Err(Refusal::new(Reason::BadClaims, format!("content.{name}"), "not an object")),
     }
 }
 
-fn required<'c>(members: &Members<'c>, name: &str, above: &str) -> Result<Cow<'c, str>, Refusal> {
-    match members.get(name) {
-        None => Err(Refusal::new(Reason::MissingClaim, format!("content.{above}{name}"), "")),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(Refusal::new(Reason::BadClaims, format!("content.{above}{name}"), "not a string")),
-    }
+fn required<'c>(members: View<'c, '_>, name: &str, above: &str) -> Result<Cow<'c, str>, Refusal> {
+    let Some(member) = members.get(name) else {
+        return Err(Refusal::new(Reason::MissingClaim, format!("content.{above}{name}"), ""));
+    };
+    member
+        .string()
+        .ok_or_else(|| Refusal::new(Reason::BadClaims, format!("content.{above}{name}"), "not a string"))
 }
 
-fn optional<'c>(members: &Members<'c>, name: &str) -> Result<Option<Cow<'c, str>>, Refusal> {
+fn optional<'c>(members: View<'c, '_>, name: &str) -> Result<Option<Cow<'c, str>>, Refusal> {
     if members.get(name).is_some() {
         required(members, name, "").map(Some)
     } else {
@@ -148,7 +150,7 @@ fn optional<'c>(members: &Members<'c>, name: &str) -> Result<Option<Cow<'c, str>
 }
 
 /// Month, day and year of two digits, in UTC: `11/23/26 08:09:54 -0000`.
-fn time(time_stamp: &Members<'_>, name: &str) -> Result<i64, Refusal> {
+fn time(time_stamp: View<'_, '_>, name: &str) -> Result<i64, Refusal> {
     let text = required(time_stamp, name, "timeStamp.")?;
     seconds_of(text.as_bytes()).ok_or_else(|| {
         let detail = format!("{:?}", text.chars().take(40).collect::<String>());

@@ -67,12 +67,12 @@ pub struct Columns {
 pub struct TooLong;
 
 impl Columns {
-    /// The columns of what `checker` said.
+    /// Returns the columns of all verdicts of `checker`, the rows of each batch after those of the one before.
     ///
     /// # Errors
     /// One of the texts adds up to 2 GiB or more.
-    pub fn of(checker: &Checker, verdicts: &Verdicts) -> Result<Self, TooLong> {
-        let rows = verdicts.len();
+    pub fn of(checker: &Checker, batches: &[Verdicts]) -> Result<Self, TooLong> {
+        let rows: usize = batches.iter().map(Verdicts::len).sum();
         let mut columns = Self {
             rows,
             accepted: vec![0; rows.div_ceil(8)],
@@ -83,7 +83,7 @@ impl Columns {
             texts.valid = vec![0; rows.div_ceil(8)];
             texts.offsets = vec![0; 4];
         }
-        for (row, verdict) in verdicts.iter().enumerate() {
+        for (row, verdict) in batches.iter().flat_map(Verdicts::iter).enumerate() {
             let (mut signer, mut reason, mut times) = (0, 0, (0, 0));
             let mut texts = [None; TEXTS.len()];
             match &verdict {

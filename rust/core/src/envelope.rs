@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::contract::Limits;
 use crate::reasons::{Reason, Refusal};
-use crate::strict_json::{self, Value};
+use crate::strict_json::{self, View};
 
 const fn is_white_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
@@ -56,18 +56,20 @@ pub(crate) fn open<'d>(document: &'d [u8], limits: &Limits) -> Result<Held<'d>, 
 }
 
 fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, str>, Refusal> {
-    let members = match strict_json::loads(document, limits.json_brackets) {
-        Ok(Value::Object(members)) => members,
-        Ok(_) => return Err(Refusal::new(Reason::BadJson, "document", "not an object")),
-        Err(error) => return Err(Refusal::new(Reason::BadJson, "document", error.0)),
+    let (text, nodes) = strict_json::index(document, limits.json_brackets, strict_json::MAX_DEPTH)
+        .map_err(|error| Refusal::new(Reason::BadJson, "document", error.0))?;
+    let members = View::root(text, &nodes);
+    if !members.is_object() {
+        return Err(Refusal::new(Reason::BadJson, "document", "not an object"));
+    }
+    let string = |member: &'static str| {
+        members
+            .get(member)
+            .and_then(View::string)
+            .ok_or_else(|| Refusal::new(Reason::BadEnvelope, member, "absent or not a string"))
     };
-    let missing = |member: &'static str| Refusal::new(Reason::BadEnvelope, member, "absent or not a string");
-    let Some(Value::String(signature)) = members.get("signature") else {
-        return Err(missing("signature"));
-    };
-    let Some(Value::String(encoding)) = members.get("encoding") else {
-        return Err(missing("encoding"));
-    };
+    let signature = string("signature")?;
+    let encoding = string("encoding")?;
     if encoding != "pkcs7" {
         return Err(Refusal::new(
             Reason::BadEncoding,
@@ -79,7 +81,7 @@ fn signature_member<'d>(document: &'d [u8], limits: &Limits) -> Result<Cow<'d, s
         let place = signature.bytes().take_while(u8::is_ascii).count();
         return Err(Refusal::new(Reason::BadBase64, format!("signature@{place}"), "not ASCII"));
     }
-    Ok(signature.clone())
+    Ok(signature)
 }
 
 /// RFC 4648 section 4, strictly, but white space: one holder of genuine documents stored one with blanks, others wrap lines.

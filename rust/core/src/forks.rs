@@ -38,6 +38,12 @@ impl ForkAware {
         })
     }
 
+    /// Whether this process is the child of a fork and has not yet rebuilt the checker, which the next call of [`ForkAware::get`] does.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.current.load().0 != FORKS.load(Ordering::Relaxed)
+    }
+
     /// Returns the checker of this process.
     #[must_use]
     pub fn get(&self) -> Arc<Checker> {

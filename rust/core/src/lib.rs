@@ -23,6 +23,8 @@
 //!
 //! # Features
 //!
+//! - `multibuffer` (default): RSA signatures are verified with AVX-512 where the processor has it. Without this feature the crate needs Rust 1.85 instead
+//!   of 1.89.
 //! - `roots`: the module `roots` with the certificates of Azure's authorities.
 //! - `parts`: the module `parts` with single steps of the verification, for test suites. Not a way to verify documents, and not covered by semantic
 //!   versioning.

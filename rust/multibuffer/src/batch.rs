@@ -35,7 +35,7 @@ mod side_by_side {
     use crate::cpu::Ifma;
     use crate::key::{Key, Prepared};
     use crate::lanes::{Columns, LANES, Wide, WideModulus};
-    use crate::limbs::{Modulus, Number};
+    use crate::limbs::{LOW_BLOCKS, Modulus, Number, low_part};
 
     /// From this many signatures on, the kernel of eight is faster than one after another, though lanes are idle.
     const WORTH_LANES: usize = 7;
@@ -47,10 +47,14 @@ mod side_by_side {
             if !job.key.admits(job.signature) || job.block.len() != job.key.octets() {
                 continue;
             }
+            let Some(low) = low_part(job.block) else {
+                verdicts[index] = job.key.verify(job.signature, job.block);
+                continue;
+            };
             match &job.key.modulus {
-                Prepared::Bits2048(modulus) => short.push(index, modulus, jobs, verdicts),
-                Prepared::Bits3072(modulus) => middle.push(index, modulus, jobs, verdicts),
-                Prepared::Bits4096(modulus) => long.push(index, modulus, jobs, verdicts),
+                Prepared::Bits2048(modulus) => short.push(index, modulus, low, jobs, verdicts),
+                Prepared::Bits3072(modulus) => middle.push(index, modulus, low, jobs, verdicts),
+                Prepared::Bits4096(modulus) => long.push(index, modulus, low, jobs, verdicts),
             }
         }
         short.finish(jobs, verdicts);
@@ -60,7 +64,7 @@ mod side_by_side {
 
     /// Jobs of one length of modulus that wait for enough others.
     struct Queue<'a, const NB: usize> {
-        waiting: Vec<(usize, &'a Modulus<NB>)>,
+        waiting: Vec<(usize, &'a Modulus<NB>, Number<LOW_BLOCKS>)>,
         lanes: Option<Box<Lanes<'a, NB>>>,
     }
 
@@ -78,12 +82,13 @@ mod side_by_side {
         of: [Option<&'a Modulus<NB>>; LANES],
         modulus: WideModulus<NB>,
         signatures: Wide<NB>,
+        low: Wide<LOW_BLOCKS>,
         columns: Columns,
     }
 
     impl<'a, const NB: usize> Queue<'a, NB> {
-        fn push(&mut self, index: usize, modulus: &'a Modulus<NB>, jobs: &[Job<'_>], verdicts: &mut [bool]) {
-            self.waiting.push((index, modulus));
+        fn push(&mut self, index: usize, modulus: &'a Modulus<NB>, low: Number<LOW_BLOCKS>, jobs: &[Job<'_>], verdicts: &mut [bool]) {
+            self.waiting.push((index, modulus, low));
             if self.waiting.len() == LANES {
                 self.run(jobs[index].key.ifma, jobs, verdicts);
             }
@@ -93,7 +98,7 @@ mod side_by_side {
             if self.waiting.len() >= WORTH_LANES {
                 self.run(jobs[self.waiting[0].0].key.ifma, jobs, verdicts);
             }
-            for (index, _) in self.waiting {
+            for (index, ..) in self.waiting {
                 let Job { key, signature, block } = jobs[index];
                 verdicts[index] = Key::verify(key, signature, block);
             }
@@ -105,19 +110,21 @@ mod side_by_side {
                     of: [None; LANES],
                     modulus: WideModulus::ZERO,
                     signatures: Wide::ZERO,
+                    low: Wide::ZERO,
                     columns: Columns::ZERO,
                 })
             });
-            for (lane, (index, modulus)) in self.waiting.iter().enumerate() {
+            for (lane, (index, modulus, low)) in self.waiting.iter().enumerate() {
                 if !lanes.of[lane].is_some_and(|there| core::ptr::eq(there, *modulus)) {
-                    lanes.modulus.set(lane, modulus);
+                    lanes.modulus.set(lane, modulus, ifma.comparison(modulus));
                     lanes.of[lane] = Some(modulus);
                 }
                 lanes.signatures.set(lane, &Number::from_be(jobs[*index].signature));
+                lanes.low.set(lane, low);
             }
-            let powers = ifma.power_of_eight(&lanes.signatures, &lanes.modulus, &mut lanes.columns);
-            for (lane, (index, _)) in self.waiting.drain(..).enumerate() {
-                verdicts[index] = powers.get(lane) == Number::from_be(jobs[index].block);
+            let good = ifma.verify_eight(&lanes.signatures, &lanes.low, &lanes.modulus, &mut lanes.columns);
+            for (lane, (index, ..)) in self.waiting.drain(..).enumerate() {
+                verdicts[index] = good >> lane & 1 == 1;
             }
         }
     }

@@ -9,7 +9,7 @@ pub(crate) use unsupported::Ifma;
 #[allow(unsafe_code, clippy::unused_self)] // `self` is the proof
 mod supported {
     use crate::lanes::{self, Columns, Wide, WideModulus};
-    use crate::limbs::{Modulus, Number};
+    use crate::limbs::{Comparison, LOW_BLOCKS, Modulus, Number};
     use crate::single;
 
     /// Proof that processor and operating system have AVX-512 F and IFMA: [`Ifma::detect`] alone makes one.
@@ -32,27 +32,61 @@ mod supported {
             unsafe { single::power(s, modulus) }
         }
 
-        pub(crate) fn power_of_eight<const NB: usize>(self, s: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) -> Wide<NB> {
+        pub(crate) fn verify<const NB: usize>(
+            self,
+            s: &Number<NB>,
+            low: &Number<LOW_BLOCKS>,
+            modulus: &Modulus<NB>,
+            comparison: &Comparison<NB>,
+        ) -> bool {
             // SAFETY: as in `square`.
-            unsafe { lanes::power(s, modulus, columns) }
+            unsafe { single::verify(s, low, modulus, comparison) }
         }
 
-        #[cfg(test)]
+        pub(crate) fn verify_eight<const NB: usize>(
+            self,
+            s: &Wide<NB>,
+            low: &Wide<LOW_BLOCKS>,
+            modulus: &WideModulus<NB>,
+            columns: &mut Columns,
+        ) -> u8 {
+            // SAFETY: as in `square`.
+            unsafe { lanes::verify(s, low, modulus, columns) }
+        }
+
+        /// Every kernel gives the same numbers, so this serves the lanes as well.
+        pub(crate) fn comparison<const NB: usize>(self, modulus: &Modulus<NB>) -> &Comparison<NB> {
+            modulus.comparison(|a, b, modulus| self.multiply(a, b, modulus))
+        }
+
         pub(crate) fn multiply<const NB: usize>(self, a: &Number<NB>, b: &Number<NB>, modulus: &Modulus<NB>) -> Number<NB> {
             // SAFETY: as in `square`.
             unsafe { single::multiply(&a.across(), &b.across(), modulus) }.along()
         }
 
         #[cfg(test)]
-        pub(crate) fn multiply_eight<const NB: usize>(
+        pub(crate) fn multiply_and_compare<const NB: usize>(
+            self,
+            a: &Number<NB>,
+            b: &Number<NB>,
+            low: &Number<LOW_BLOCKS>,
+            modulus: &Modulus<NB>,
+        ) -> Number<NB> {
+            // SAFETY: as in `square`.
+            unsafe { single::multiply_and_compare(&a.across(), &b.across(), low, modulus, self.comparison(modulus)) }.along()
+        }
+
+        #[cfg(test)]
+        pub(crate) fn multiply_and_compare_eight<const NB: usize>(
             self,
             a: &mut Wide<NB>,
             b: &Wide<NB>,
+            low: &Wide<LOW_BLOCKS>,
             modulus: &WideModulus<NB>,
             columns: &mut Columns,
         ) {
             // SAFETY: as in `square`.
-            unsafe { lanes::multiply(a, b, modulus, columns) }
+            unsafe { lanes::multiply_and_compare(a, b, low, modulus, columns) }
         }
 
         #[cfg(test)]
@@ -65,7 +99,7 @@ mod supported {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod unsupported {
-    use crate::limbs::{Modulus, Number};
+    use crate::limbs::{Comparison, LOW_BLOCKS, Modulus, Number};
 
     /// No processor of this architecture has the instructions, so there is no proof that one does.
     #[derive(Clone, Copy, Debug)]
@@ -81,6 +115,14 @@ mod unsupported {
         }
 
         pub(crate) fn power<const NB: usize>(self, _: &Number<NB>, _: &Modulus<NB>) -> Number<NB> {
+            match self {}
+        }
+
+        pub(crate) fn verify<const NB: usize>(self, _: &Number<NB>, _: &Number<LOW_BLOCKS>, _: &Modulus<NB>, _: &Comparison<NB>) -> bool {
+            match self {}
+        }
+
+        pub(crate) fn comparison<const NB: usize>(self, _: &Modulus<NB>) -> &Comparison<NB> {
             match self {}
         }
     }

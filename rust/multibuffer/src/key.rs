@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::cpu::Ifma;
-use crate::limbs::{Modulus, Number};
+use crate::limbs::{Modulus, Number, low_part};
 
 /// A modulus of 2048, 3072 or 4096 bits, prepared for the kernels. The public exponent is 65537.
 ///
@@ -105,7 +105,13 @@ impl Key {
     #[must_use]
     pub fn verify(&self, signature: &[u8], block: &[u8]) -> bool {
         fn gives<const NB: usize>(ifma: Ifma, modulus: &Modulus<NB>, signature: &[u8], block: &[u8]) -> bool {
-            ifma.power(&Number::from_be(signature), modulus) == Number::from_be(block)
+            let s = Number::from_be(signature);
+            match low_part(block) {
+                Some(low) if low.limbs().iter().skip(2 * NB).all(|limb| *limb == 0) && modulus.is_used_again() => {
+                    ifma.verify(&s, &low, modulus, ifma.comparison(modulus))
+                }
+                _ => ifma.power(&s, modulus) == Number::from_be(block),
+            }
         }
         self.admits(signature)
             && block.len() == self.octets.len()

@@ -1,11 +1,10 @@
 //! The kernel of eight numbers: one in each 64-bit lane, every lane with a modulus of its own.
 
 use core::arch::x86_64::{
-    _mm512_add_epi64, _mm512_and_si512, _mm512_mask_mov_epi64, _mm512_set1_epi64, _mm512_srli_epi64, _mm512_sub_epi64,
-    _mm512_test_epi64_mask,
+    _mm512_add_epi64, _mm512_and_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_srli_epi64, _mm512_test_epi64_mask, _mm512_xor_si512,
 };
 
-use crate::limbs::{BLOCK, LIMB_MAX, LIMB_SHIFT, MAX_BLOCKS, Modulus, Number};
+use crate::limbs::{BLOCK, Comparison, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, for_each_of_eight, load, store, zero};
 
 /// Eight numbers to multiply.
@@ -34,6 +33,7 @@ impl<const NB: usize> Wide<NB> {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn get(&self, lane: usize) -> Number<NB> {
         let mut number = Number::ZERO;
         for (rows, block) in self.0.iter().zip(&mut number.0) {
@@ -51,7 +51,8 @@ pub(crate) struct WideModulus<const NB: usize> {
     n: Wide<NB>,
     folded: Wide<NB>,
     q: Rows,
-    r_squared: Wide<NB>,
+    factor: Wide<NB>,
+    constant: Wide<NB>,
 }
 
 impl<const NB: usize> WideModulus<NB> {
@@ -59,13 +60,16 @@ impl<const NB: usize> WideModulus<NB> {
         n: Wide::ZERO,
         folded: Wide::ZERO,
         q: [Row([0; LANES]); BLOCK],
-        r_squared: Wide::ZERO,
+        factor: Wide::ZERO,
+        constant: Wide::ZERO,
     };
 
-    pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>) {
+    /// `comparison` is that of the modulus.
+    pub(crate) fn set(&mut self, lane: usize, modulus: &Modulus<NB>, comparison: &Comparison<NB>) {
         self.n.set(lane, &modulus.n);
         self.folded.set(lane, &modulus.by_block().folded);
-        self.r_squared.set(lane, &modulus.r_squared);
+        self.factor.set(lane, &comparison.factor);
+        self.constant.set(lane, &comparison.constant);
         for (row, limb) in self.q.iter_mut().zip(&modulus.by_block().q) {
             row.0[lane] = *limb;
         }
@@ -80,32 +84,60 @@ impl Columns {
     pub(crate) const ZERO: Self = Self([[Row([0; LANES]); BLOCK]; 2 * MAX_BLOCKS]);
 }
 
-/// `s`^65537 modulo *n*, less than *n*.
+/// Whether each signature gives its encoded block, a bit for each lane: see [`Comparison`]. `low` is its L.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn power<const NB: usize>(s: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) -> Wide<NB> {
+pub(crate) fn verify<const NB: usize>(s: &Wide<NB>, low: &Wide<LOW_BLOCKS>, modulus: &WideModulus<NB>, columns: &mut Columns) -> u8 {
     let mut power = s.clone();
-    multiply(&mut power, &modulus.r_squared, modulus, columns);
     for _ in 0..16 {
         square(&mut power, modulus, columns);
     }
-    multiply(&mut power, s, modulus, columns);
-    for _ in 0..2 {
-        subtract_if_not_less(&mut power, &modulus.n);
-    }
-    power
+    multiply_and_compare(&mut power, s, low, modulus, columns);
+    multiples(&power, &modulus.n)
 }
 
-/// `a` becomes `a` `b` / R modulo *n*, less than 3*n* when both were.
+/// `a` becomes (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` were.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(crate) fn multiply<const NB: usize>(a: &mut Wide<NB>, b: &Wide<NB>, modulus: &WideModulus<NB>, columns: &mut Columns) {
+pub(crate) fn multiply_and_compare<const NB: usize>(
+    a: &mut Wide<NB>,
+    b: &Wide<NB>,
+    low: &Wide<LOW_BLOCKS>,
+    modulus: &WideModulus<NB>,
+    columns: &mut Columns,
+) {
     let columns = &mut columns.0[..2 * NB];
-    for row in columns.as_flattened_mut() {
+    columns[..NB].copy_from_slice(&modulus.constant.0);
+    for row in columns[NB..].as_flattened_mut() {
         store(&mut row.0, zero());
+    }
+    for (i, rows) in low.0.iter().enumerate() {
+        let block = vectors(rows);
+        let any = block.into_iter().fold(zero(), |any, limb| _mm512_or_si512(any, limb));
+        if _mm512_test_epi64_mask(any, any) != 0 {
+            sweep(&block, &modulus.factor.0, &mut columns[i..]);
+        }
     }
     for (i, rows) in a.0.iter().enumerate() {
         sweep(&vectors(rows), &b.0, &mut columns[i..]);
     }
     reduce(a, modulus, columns);
+}
+
+/// Which numbers, less than 3*n*, are multiples of *n*.
+#[target_feature(enable = "avx512f")]
+fn multiples<const NB: usize>(a: &Wide<NB>, n: &Wide<NB>) -> u8 {
+    let mut differences = [zero(); 3];
+    let mut carried = zero();
+    for (a, n) in a.0.as_flattened().iter().zip(n.0.as_flattened()) {
+        let (a, n) = (load(&a.0), load(&n.0));
+        let twice = _mm512_add_epi64(_mm512_add_epi64(n, n), carried);
+        carried = _mm512_srli_epi64::<LIMB_SHIFT>(twice);
+        for (difference, multiple) in differences.iter_mut().zip([zero(), n, limb(twice)]) {
+            *difference = _mm512_or_si512(*difference, _mm512_xor_si512(a, multiple));
+        }
+    }
+    !differences
+        .into_iter()
+        .fold(u8::MAX, |none, difference| none & _mm512_test_epi64_mask(difference, difference))
 }
 
 /// `a` becomes `a`² / R modulo *n*, less than 3*n* when it was: half of the products, doubled, and the squares of the limbs.
@@ -248,27 +280,4 @@ fn reduce<const NB: usize>(result: &mut Wide<NB>, modulus: &WideModulus<NB>, col
 fn add(row: &mut Row, vector: Vector) {
     let sum = _mm512_add_epi64(load(&row.0), vector);
     store(&mut row.0, sum);
-}
-
-/// Takes `n` away from each lane where that leaves no negative number.
-#[target_feature(enable = "avx512f")]
-fn subtract_if_not_less<const NB: usize>(a: &mut Wide<NB>, n: &Wide<NB>) {
-    let mut difference = Wide::<NB>::ZERO;
-    let mut borrow = zero();
-    for ((to, a), n) in difference
-        .0
-        .as_flattened_mut()
-        .iter_mut()
-        .zip(a.0.as_flattened())
-        .zip(n.0.as_flattened())
-    {
-        let sum = _mm512_sub_epi64(_mm512_sub_epi64(load(&a.0), load(&n.0)), borrow);
-        borrow = _mm512_srli_epi64::<63>(sum);
-        store(&mut to.0, limb(sum));
-    }
-    let keep = _mm512_test_epi64_mask(borrow, borrow);
-    for (a, difference) in a.0.as_flattened_mut().iter_mut().zip(difference.0.as_flattened()) {
-        let reduced = _mm512_mask_mov_epi64(load(&difference.0), keep, load(&a.0));
-        store(&mut a.0, reduced);
-    }
 }

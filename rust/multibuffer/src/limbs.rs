@@ -16,6 +16,11 @@ pub(crate) const BLOCK_BITS: usize = BLOCK * LIMB_BITS;
 /// Blocks of the greatest number: 4096 bits in 80 limbs.
 pub(crate) const MAX_BLOCKS: usize = 10;
 
+/// Blocks of the part of an encoded block in which it may differ from [`Comparison`]'s: 104 octets, which hold the `DigestInfo` of every hash.
+pub(crate) const LOW_BLOCKS: usize = 2;
+/// Octets of that part.
+const LOW_OCTETS: usize = LOW_BLOCKS * BLOCK_BITS / 8;
+
 /// Bits that a number is moved by at a time where shifts are reduced: the quotient is a limb then.
 const MAX_SHIFT: usize = LIMB_BITS - 2;
 
@@ -29,8 +34,11 @@ const _: () = {
         // Results stay below 3 n because n / R <= 2^-32, and 3 n < 2^(bits + 2) fits the limbs.
         assert!(BLOCK_BITS * blocks >= bits + 32);
         assert!(blocks <= MAX_BLOCKS);
-        // A column is a sum of at most 4 * limbs halves of products and a carry: 4 * limbs * 2^52 + 2^12 < 2^61.
-        assert!(((4 * limbs as u64) << LIMB_BITS) + (1 << (64 - LIMB_BITS)) < 1 << 61);
+        // A column is a sum of at most 4 * limbs halves of products, those of the limbs that `Comparison` multiplies, one limb, and a carry:
+        // (4 * limbs + 2 * 16 + 1) * 2^52 + 2^12 < 2^61.
+        assert!(((4 * limbs + 2 * BLOCK * LOW_BLOCKS + 1) as u64) << LIMB_BITS < (1 << 61) - (1 << (64 - LIMB_BITS)));
+        // What `Comparison` adds to a product is less than n (1 + 2 B^2), and B^2 / R is far below 1: results stay below 3 n.
+        assert!(BLOCK_BITS * (blocks - LOW_BLOCKS) >= 800);
         // Both reductions divide the limbs into whole blocks: `blocks` of eight limbs, eight of `blocks` limbs.
         assert!(limbs.is_multiple_of(BLOCK) && limbs.is_multiple_of(blocks));
         index += 1;
@@ -102,16 +110,26 @@ impl<const NB: usize> Number<NB> {
         }
     }
 
-    /// Takes `n` away when that leaves no negative number.
-    pub(crate) fn subtract_if_not_less(&mut self, n: &Self) {
+    /// The difference, modulo 2^(416 `NB`), and whether it is negative.
+    fn subtract(&self, other: &Self) -> (Self, bool) {
         let mut difference = Self::ZERO;
         let mut borrow = 0;
-        for ((to, a), b) in difference.limbs_mut().iter_mut().zip(self.limbs()).zip(n.limbs()) {
+        for ((to, a), b) in difference.limbs_mut().iter_mut().zip(self.limbs()).zip(other.limbs()) {
             let limb = a.wrapping_sub(*b).wrapping_sub(borrow);
             borrow = limb >> 63;
             *to = limb & LIMB_MAX;
         }
-        if borrow == 0 {
+        (difference, borrow == 1)
+    }
+
+    /// The difference, modulo 2^(416 `NB`).
+    fn minus(&self, other: &Self) -> Self {
+        self.subtract(other).0
+    }
+
+    /// Takes `n` away when that leaves no negative number.
+    pub(crate) fn subtract_if_not_less(&mut self, n: &Self) {
+        if let (difference, false) = self.subtract(n) {
             *self = difference;
         }
     }
@@ -206,14 +224,94 @@ pub(crate) struct Fold<const NB: usize> {
 #[derive(Clone, Debug)]
 pub(crate) struct Modulus<const NB: usize> {
     pub(crate) n: Number<NB>,
+    /// Octets of *n*.
+    octets: usize,
     /// R² modulo *n*.
     pub(crate) r_squared: Number<NB>,
     /// See [`Modulus::by_block`].
     by_block: OnceLock<Fold<NB>>,
+    /// See [`Modulus::comparison`].
+    comparison: OnceLock<Box<Comparison<NB>>>,
+    /// Set once a signature was verified with this modulus.
+    used: OnceLock<()>,
     /// Eight blocks of `NB` limbs: how one number is reduced across the lanes.
     pub(crate) by_lane: Fold<NB>,
     /// Numbers as that takes them.
     pub(crate) across: AcrossModulus<NB>,
+}
+
+/// What it takes to compare *s*^65537 with an encoded block before the last multiplication is reduced, so that *s* never has to be multiplied by R².
+///
+/// Sixteen squarings of plain *s* give *s*^65536 K, where K = R^-65535. The block is P - L, where P is 00 01 FF ... FF and L has few limbs. Then
+/// *s* *s*^65536 K + (*n* - P K) + L K is a multiple of *n* if and only if the signature gives the block.
+#[derive(Clone, Debug)]
+pub(crate) struct Comparison<const NB: usize> {
+    /// K modulo *n*.
+    pub(crate) factor: Number<NB>,
+    /// *n* - (P K modulo *n*).
+    pub(crate) constant: Number<NB>,
+    /// The same, and 2 *n*, as the kernel of one number takes them.
+    pub(crate) across: AcrossComparison<NB>,
+}
+
+/// Numbers of [`Comparison`].
+#[derive(Clone, Debug)]
+pub(crate) struct AcrossComparison<const NB: usize> {
+    /// K, and K moved up by `NB` limbs, both modulo *n*.
+    pub(crate) factors: [Across<NB>; 2],
+    pub(crate) constant: Across<NB>,
+    pub(crate) twice_n: Across<NB>,
+}
+
+impl<const NB: usize> Comparison<NB> {
+    /// `multiply` is the almost-Montgomery multiplication of the model or of a kernel.
+    fn new(modulus: &Modulus<NB>, multiply: impl Fn(&Number<NB>, &Number<NB>) -> Number<NB>) -> Self {
+        let mut factor = Number::ZERO;
+        factor.limbs_mut()[0] = 1;
+        for _ in 0..16 {
+            factor = multiply(&factor, &factor);
+        }
+        let mut padding = ONES;
+        padding[..2].copy_from_slice(&[0, 1]);
+        let padding = Number::from_be(&padding[..modulus.octets]);
+        let in_form = multiply(&factor, &modulus.r_squared);
+        let mut moved = Number::ZERO;
+        moved.limbs_mut()[NB] = 1;
+        let [mut product, mut moved] = [padding, moved].map(|number| multiply(&in_form, &number));
+        for number in [&mut factor, &mut product, &mut moved] {
+            number.reduce(&modulus.n);
+        }
+        let constant = modulus.n.minus(&product);
+        let twice_n = modulus.n.minus(&Number::ZERO.minus(&modulus.n));
+        Self {
+            across: AcrossComparison {
+                factors: [factor.across(), moved.across()],
+                constant: constant.across(),
+                twice_n: twice_n.across(),
+            },
+            factor,
+            constant,
+        }
+    }
+}
+
+/// As long as a block, or longer.
+static ONES: [u8; MAX_BLOCKS * BLOCK_BITS / 8] = [0xFF; MAX_BLOCKS * BLOCK_BITS / 8];
+
+/// L of [`Comparison`] for an encoded block. None if the block differs from P further up.
+pub(crate) fn low_part(block: &[u8]) -> Option<Number<LOW_BLOCKS>> {
+    let (padding, low) = block.split_at_checked(block.len().checked_sub(LOW_OCTETS)?)?;
+    match padding {
+        // Compared as a whole, which takes a few vectors.
+        [0, 1, ones @ ..] if *ones == ONES[..ones.len()] => {
+            let mut difference = [0; LOW_OCTETS];
+            for (to, octet) in difference.iter_mut().zip(low) {
+                *to = !octet;
+            }
+            Some(Number::from_be(&difference))
+        }
+        _ => None,
+    }
 }
 
 /// *n*, R² and the folded *n* of `by_lane`.
@@ -237,8 +335,11 @@ impl<const NB: usize> Modulus<NB> {
         };
         let mut modulus = Self {
             n,
+            octets: octets.len(),
             r_squared: Number::ZERO,
             by_block: OnceLock::new(),
+            comparison: OnceLock::new(),
+            used: OnceLock::new(),
             by_lane,
             across,
         };
@@ -250,6 +351,17 @@ impl<const NB: usize> Modulus<NB> {
     /// `NB` blocks of eight limbs: how eight numbers are reduced side by side. Most keys of authorities never are.
     pub(crate) fn by_block(&self) -> &Fold<NB> {
         self.by_block.get_or_init(|| Fold::new(&self.n, BLOCK))
+    }
+
+    /// Made when it is first needed, because it takes as long as one signature. Most keys of authorities verify a single one.
+    pub(crate) fn comparison(&self, multiply: impl Fn(&Number<NB>, &Number<NB>, &Self) -> Number<NB>) -> &Comparison<NB> {
+        self.comparison
+            .get_or_init(|| Box::new(Comparison::new(self, |a, b| multiply(a, b, self))))
+    }
+
+    /// Whether this was called before. It then pays to prepare more.
+    pub(crate) fn is_used_again(&self) -> bool {
+        self.used.set(()).is_err()
     }
 
     /// 2^size - n is 2^size modulo n. Shifts make R of it, and then R 2^d, the Montgomery form of 2^d; squarings make that of 2^(8 d), where 8 d are

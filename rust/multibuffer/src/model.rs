@@ -2,7 +2,7 @@
 //! Sums of columns are checked for overflow, which is how tests see that the bounds of the README hold.
 
 use crate::key::check;
-use crate::limbs::{BLOCK, Fold, LIMB_BITS, LIMB_MAX, MAX_BLOCKS, Modulus, Number};
+use crate::limbs::{BLOCK, Comparison, Fold, LIMB_BITS, LIMB_MAX, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 
 /// Sums of the columns of a product of two numbers: `columns[i]` counts 2^(52 i).
 type Columns = [u64; 2 * BLOCK * MAX_BLOCKS];
@@ -39,8 +39,35 @@ fn carry(columns: &mut [u64]) -> u64 {
 /// `a` `b` / R modulo *n*, less than 3*n* when both are, by the blocks of `fold`, which is of the same modulus.
 pub(crate) fn multiply<const NB: usize>(a: &Number<NB>, b: &Number<NB>, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
+    accumulate(&mut columns, a.limbs(), b.limbs());
+    reduce(&mut columns, n, fold)
+}
+
+/// (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` are: see [`Comparison`].
+#[cfg_attr(not(test), allow(dead_code))] // for tests within the crate
+pub(crate) fn multiply_and_compare<const NB: usize>(
+    a: &Number<NB>,
+    b: &Number<NB>,
+    low: &Number<LOW_BLOCKS>,
+    modulus: &Modulus<NB>,
+    fold: &Fold<NB>,
+) -> Number<NB> {
+    let Comparison { factor, constant, .. } = comparison(modulus);
+    let mut columns: Columns = [0; 2 * BLOCK * MAX_BLOCKS];
+    columns[..BLOCK * NB].copy_from_slice(constant.limbs());
+    accumulate(&mut columns, low.limbs(), factor.limbs());
+    accumulate(&mut columns, a.limbs(), b.limbs());
+    reduce(&mut columns, &modulus.n, fold)
+}
+
+/// What [`multiply_and_compare`] needs of a modulus.
+#[cfg_attr(not(test), allow(dead_code))] // for tests within the crate
+pub(crate) fn comparison<const NB: usize>(modulus: &Modulus<NB>) -> &Comparison<NB> {
+    modulus.comparison(|a, b, modulus| multiply(a, b, &modulus.n, modulus.by_block()))
+}
+
+fn reduce<const NB: usize>(columns: &mut Columns, n: &Number<NB>, fold: &Fold<NB>) -> Number<NB> {
     let columns = &mut columns[..2 * BLOCK * NB];
-    accumulate(columns, a.limbs(), b.limbs());
     for start in (0..BLOCK * NB).step_by(fold.width) {
         let (low, rest) = columns[start..].split_at_mut(fold.width);
         rest[0] += carry(low);

@@ -8,7 +8,7 @@ use core::arch::x86_64::{
     _mm512_maskz_set1_epi64, _mm512_set1_epi64, _mm512_srli_epi64,
 };
 
-use crate::limbs::{Across, BLOCK, LIMB_BITS, LIMB_MAX, LIMB_SHIFT, MAX_BLOCKS, Modulus, Number};
+use crate::limbs::{Across, BLOCK, Comparison, LIMB_BITS, LIMB_MAX, LIMB_SHIFT, LOW_BLOCKS, MAX_BLOCKS, Modulus, Number};
 use crate::vector::{Vector, add_high, add_low, load, store, zero};
 
 /// Sums of columns: lane l of vector t counts 2^(52 (t + `NB` l)), where t goes up to 2 `NB`. High halves of products have sums of their own
@@ -63,6 +63,20 @@ pub(crate) fn power<const NB: usize>(s: &Number<NB>, modulus: &Modulus<NB>) -> N
     power
 }
 
+/// Whether a signature gives its encoded block: see [`Comparison`], which is that of the modulus. `low` is its L.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn verify<const NB: usize>(
+    s: &Number<NB>,
+    low: &Number<LOW_BLOCKS>,
+    modulus: &Modulus<NB>,
+    comparison: &Comparison<NB>,
+) -> bool {
+    let s = s.across();
+    let power = square_across(s.clone(), 16, modulus);
+    let sum = multiply_and_compare(&power, &s, low, modulus, comparison);
+    [&Across::ZERO, &modulus.across.n, &comparison.across.twice_n].contains(&&sum)
+}
+
 /// So many squarings of a number.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn square<const NB: usize>(power: &Number<NB>, times: u32, modulus: &Modulus<NB>) -> Number<NB> {
@@ -77,33 +91,59 @@ fn square_across<const NB: usize>(mut power: Across<NB>, times: u32, modulus: &M
     power
 }
 
-/// `a` `b` / R modulo *n*, less than 3*n* when both are.
+/// A product of `$a` and `$b`, reduced, to which `$more` adds at the start. A macro for the same reason as `add_product`.
 ///
 /// Limbs that a reduction needs come out of a chain of carries. The product of the next limbs stands between the chain and the reduction in the
 /// program, so that the processor has something to do meanwhile.
+macro_rules! product {
+    ($a:ident, $b:ident, $modulus:ident, |$sums:ident| $more:block) => {{
+        let mut $sums = Sums {
+            low: [zero(); 2 * MAX_BLOCKS],
+            high: [zero(); 2 * MAX_BLOCKS],
+        };
+        $more
+        add_product!($sums, |i| $b.0[i % NB][0], $a);
+        for lane in 1..BLOCK {
+            let mut low = lowest::<NB>(&$sums);
+            let carried = carry::<NB>(&mut low);
+            shift::<NB>(&mut $sums, carried);
+            add_product!($sums, |i| $b.0[i % NB][lane], $a);
+            add_product!($sums, |i| low[i], &$modulus.across.folded);
+        }
+        let mut low = lowest::<NB>(&$sums);
+        carry::<NB>(&mut low);
+        let m = times_q::<NB>(&low, &$modulus.by_lane.q);
+        add_product!($sums, |i| m[i], &$modulus.across.n);
+        // As in `lanes::reduce`: what the lower columns add makes a multiple of 2^52 of the last.
+        let columns = lowest::<NB>(&$sums);
+        let carried = (columns[NB - 1] + (columns[NB - 2] >> LIMB_BITS) + 1) >> LIMB_BITS;
+        shift::<NB>(&mut $sums, carried);
+        normalise(&mut $sums)
+    }};
+}
+
+/// `a` `b` / R modulo *n*, less than 3*n* when both are.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(crate) fn multiply<const NB: usize>(a: &Across<NB>, b: &Across<NB>, modulus: &Modulus<NB>) -> Across<NB> {
-    let mut sums = Sums {
-        low: [zero(); 2 * MAX_BLOCKS],
-        high: [zero(); 2 * MAX_BLOCKS],
-    };
-    add_product!(sums, |i| b.0[i % NB][0], a);
-    for lane in 1..BLOCK {
-        let mut low = lowest::<NB>(&sums);
-        let carried = carry::<NB>(&mut low);
-        shift::<NB>(&mut sums, carried);
-        add_product!(sums, |i| b.0[i % NB][lane], a);
-        add_product!(sums, |i| low[i], &modulus.across.folded);
-    }
-    let mut low = lowest::<NB>(&sums);
-    carry::<NB>(&mut low);
-    let m = times_q::<NB>(&low, &modulus.by_lane.q);
-    add_product!(sums, |i| m[i], &modulus.across.n);
-    // As in `lanes::reduce`: what the lower columns add makes a multiple of 2^52 of the last.
-    let columns = lowest::<NB>(&sums);
-    let carried = (columns[NB - 1] + (columns[NB - 2] >> LIMB_BITS) + 1) >> LIMB_BITS;
-    shift::<NB>(&mut sums, carried);
-    normalise(&mut sums)
+    product!(a, b, modulus, |sums| {})
+}
+
+/// (`a` `b` + `low` K + *n* - P K) / R modulo *n*, less than 3*n* when `a` and `b` are. `low` has at most 2 `NB` limbs that are not zero.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(crate) fn multiply_and_compare<const NB: usize>(
+    a: &Across<NB>,
+    b: &Across<NB>,
+    low: &Number<LOW_BLOCKS>,
+    modulus: &Modulus<NB>,
+    comparison: &Comparison<NB>,
+) -> Across<NB> {
+    let mut limbs = [0; 2 * MAX_BLOCKS];
+    limbs[..BLOCK * LOW_BLOCKS].copy_from_slice(low.limbs());
+    product!(a, b, modulus, |sums| {
+        for_each!(t, sums.low[t] = load(&comparison.across.constant.0[t % NB]));
+        add_product!(sums, |i| limbs[i], &comparison.across.factors[0]);
+        add_product!(sums, |i| limbs[NB + i], &comparison.across.factors[1]);
+    })
 }
 
 /// The `NB` lowest columns.
@@ -145,7 +185,8 @@ fn shift<const NB: usize>(sums: &mut Sums, carried: u64) {
 }
 
 /// The `NB` lowest limbs of a product with q.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)] // both products call it; where the compiler leaves it outside, a product takes longer
 #[allow(unused_assignments)] // the last carry
 fn times_q<const NB: usize>(limbs: &Limbs, q: &Limbs) -> Limbs {
     let mut m = [0; MAX_BLOCKS];

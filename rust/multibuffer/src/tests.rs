@@ -5,7 +5,7 @@
 use num_bigint::BigUint;
 use proptest::prelude::*;
 
-use crate::limbs::{BLOCK_BITS, LIMB_BITS, LIMB_MAX, Modulus, Number};
+use crate::limbs::{BLOCK_BITS, LIMB_BITS, LIMB_MAX, LOW_BLOCKS, Modulus, Number, low_part};
 use crate::model;
 
 fn cases() -> ProptestConfig {
@@ -76,6 +76,16 @@ fn operand(limbs: &[u64], n: &BigUint) -> BigUint {
     }
 }
 
+/// L of [`crate::limbs::Comparison`]: up to 13 limbs in a block of PKCS #1; every fourth has all, each the greatest.
+fn low(limbs: &[u64]) -> Number<LOW_BLOCKS> {
+    let mut low = Number::ZERO;
+    let all = limbs[2] % 4 == 3;
+    for (to, limb) in low.limbs_mut().iter_mut().zip(limbs) {
+        *to = if all { LIMB_MAX } else { *limb };
+    }
+    low
+}
+
 fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
     let (n, modulus) = modulus::<NB>(n, bits);
     let r = BigUint::from(1_u8) << (BLOCK_BITS * NB);
@@ -83,11 +93,43 @@ fn model_is_arithmetic<const NB: usize>(bits: u64, n: &[u64], a: &[u64], b: &[u6
     for fold in [modulus.by_block(), &modulus.by_lane] {
         assert_eq!(&n * big(&fold.q) + 1_u8, big(fold.folded.limbs()) << (LIMB_BITS * fold.width));
     }
+    let a_limbs = a;
     let (a, b) = (operand(a, &n), operand(b, &n));
     for multiply in [by_block, by_lane] {
         let product = big(multiply(&number(&a), &number(&b), &modulus).limbs());
         assert!(product < &n * 3_u8);
         assert_eq!(product * &r % &n, &a * &b % &n);
+    }
+    let r_inverse = r.modinv(&n).unwrap();
+    let factor = r_inverse.modpow(&BigUint::from(65535_u32), &n);
+    let padding = (BigUint::from(1_u8) << (bits - 15)) - 1_u8;
+    let low = low(a_limbs);
+    let expected = &a * &b + (&padding * (&n - 1_u8) + big(low.limbs())) * factor;
+    for fold in [modulus.by_block(), &modulus.by_lane] {
+        let sum = big(model::multiply_and_compare(&number(&a), &number(&b), &low, &modulus, fold).limbs());
+        assert!(sum < &n * 3_u8);
+        assert_eq!(sum * &r % &n, &expected % &n);
+    }
+}
+
+#[test]
+fn the_low_part_is_what_a_block_misses_to_padding_without_end() {
+    let padding = |octets: usize| (BigUint::from(1_u8) << (8 * octets - 15)) - 1_u8;
+    for octets in [256, 384, 512] {
+        let mut block = vec![0xFF; octets];
+        block[..2].copy_from_slice(&[0, 1]);
+        assert_eq!(low_part(&block), Some(Number::ZERO));
+        for place in 0..octets {
+            let mut other = block.clone();
+            other[place] ^= 0x5A;
+            let expected = (place >= octets - 104).then(|| padding(octets) - BigUint::from_bytes_be(&other));
+            assert_eq!(low_part(&other).map(|low| big(low.limbs())), expected);
+        }
+        block[octets - 104..].fill(0);
+        assert_eq!(low_part(&block).map(|low| big(low.limbs())), Some(padding(832 / 8 + 2) >> 1));
+    }
+    for octets in [0, 1, 103, 104, 105] {
+        assert_eq!(low_part(&vec![0xFF; octets]), None);
     }
 }
 
@@ -152,38 +194,55 @@ mod kernels {
     }
 
     fn one_is_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+        let limbs = a;
         let (n, modulus) = modulus::<NB>(n, bits);
         let (a, b) = (number::<NB>(&operand(a, &n)), number::<NB>(&operand(b, &n)));
         assert_eq!(ifma.multiply(&a, &b, &modulus), by_lane(&a, &b, &modulus));
         assert_eq!(ifma.multiply(&a, &a, &modulus), by_lane(&a, &a, &modulus));
+        let mut low = low(limbs);
+        low.limbs_mut().iter_mut().skip(2 * NB).for_each(|limb| *limb = 0);
+        // K is multiplied in two parts, so that the sums are alike modulo n alone.
+        let expected = model::multiply_and_compare(&a, &b, &low, &modulus, &modulus.by_lane);
+        let [sum, expected] = [ifma.multiply_and_compare(&a, &b, &low, &modulus), expected].map(|mut sum| {
+            sum.reduce(&modulus.n);
+            sum
+        });
+        assert_eq!(sum, expected);
     }
 
     /// Each lane with numbers of its own: those that are given, begun at another place.
     fn eight_are_the_model<const NB: usize>(ifma: Ifma, bits: u64, n: &[u64], a: &[u64], b: &[u64]) {
+        let limbs = a;
         let turned = |limbs: &[u64], lane: usize| {
             let mut limbs = limbs.to_vec();
             limbs.rotate_left(7 * lane);
             limbs
         };
-        let (mut moduli, mut products, mut factors) = (WideModulus::<NB>::ZERO, Wide::<NB>::ZERO, Wide::<NB>::ZERO);
-        let (mut columns, mut expected) = (Columns::ZERO, Vec::new());
+        let (mut moduli, mut sums, mut factors) = (WideModulus::<NB>::ZERO, Wide::<NB>::ZERO, Wide::<NB>::ZERO);
+        let (mut columns, mut expected, mut lows) = (Columns::ZERO, Vec::new(), Wide::<LOW_BLOCKS>::ZERO);
         for lane in 0..LANES {
             let (n, modulus) = modulus::<NB>(&turned(n, lane), bits);
             let (a, b) = (
                 number::<NB>(&operand(&turned(a, lane), &n)),
                 number::<NB>(&operand(&turned(b, lane), &n)),
             );
-            moduli.set(lane, &modulus);
-            products.set(lane, &a);
+            let mut low = low(&turned(limbs, lane));
+            if limbs[3] % 2 == 0 {
+                low.limbs_mut()[8..].fill(0); // as with SHA-256, of every lane
+            }
+            moduli.set(lane, &modulus, model::comparison(&modulus));
+            lows.set(lane, &low);
+            sums.set(lane, &a);
             factors.set(lane, &b);
-            expected.push((by_block(&a, &b, &modulus), by_block(&a, &a, &modulus)));
+            let compared = model::multiply_and_compare(&a, &b, &low, &modulus, modulus.by_block());
+            expected.push((by_block(&a, &a, &modulus), compared));
         }
-        let mut squares = products.clone();
-        ifma.multiply_eight(&mut products, &factors, &moduli, &mut columns);
+        let mut squares = sums.clone();
         ifma.square_eight(&mut squares, &moduli, &mut columns);
-        for (lane, (product, square)) in expected.into_iter().enumerate() {
-            assert_eq!(products.get(lane), product, "product in lane {lane}");
+        ifma.multiply_and_compare_eight(&mut sums, &factors, &lows, &moduli, &mut columns);
+        for (lane, (square, sum)) in expected.into_iter().enumerate() {
             assert_eq!(squares.get(lane), square, "square in lane {lane}");
+            assert_eq!(sums.get(lane), sum, "sum in lane {lane}");
         }
     }
 

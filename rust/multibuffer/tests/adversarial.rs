@@ -110,6 +110,50 @@ fn edges_of_the_range_of_every_modulus_are_right() {
     }
 }
 
+/// The greatest prime of each length. Every number has a root modulo a prime, and Fermat's theorem gives it, so that a signature can be made for any block.
+const PRIMES: [(usize, u32); 3] = [(2048, 1_942_289), (3072, 1_103_717), (4096, 2_549)];
+
+/// Blocks as PKCS #1 pads them, with the lowest octets at their edges, and others beside them.
+#[test]
+fn padded_blocks_are_compared_to_the_last_bit() {
+    if !available() {
+        return support::skip_kernels();
+    }
+    for (bits, below) in PRIMES {
+        let (one, length) = (BigUint::from(1_u8), bits / 8);
+        let n = (&one << bits) - below;
+        let root = BigUint::from(65537_u32).modinv(&(&n - 1_u8)).expect("no common divisor");
+        let padding = (&one << (bits - 15)) - 1_u8;
+        let differences = [0_usize, 1, 51, 52, 53, 65, 66, 104, 105, 200].map(|octets| (&one << (8 * octets)) - 1_u8);
+        let more = [51_usize, 83, 104].map(|octets| &one << (8 * octets - 1));
+        let keys = [(); 2].map(|()| Key::new(&octets(&n, length)).expect("odd and long enough"));
+        let (mut jobs, mut cases) = (Vec::new(), Vec::new());
+        for block in differences.iter().chain(&more).map(|difference| &padding - difference) {
+            let signature = octets(&block.modpow(&root, &n), length);
+            cases.push((signature.clone(), octets(&block, length), true));
+            for place in [0, 1, 2, length - 105, length - 104, length - 53, length - 52, length - 1] {
+                let mut other = octets(&block, length);
+                other[place] ^= 1;
+                cases.push((signature.clone(), other, false));
+            }
+        }
+        // A first use of a key goes another way than a second one.
+        for (signature, block, good) in &cases {
+            let fresh = Key::new(&octets(&n, length)).expect("odd and long enough");
+            for key in [&fresh, &fresh, &keys[0]] {
+                assert_eq!(key.verify(signature, block), *good);
+            }
+        }
+        for (number, (signature, block, good)) in cases.iter().enumerate() {
+            let key = &keys[number % 2];
+            jobs.push((Job { key, signature, block }, *good));
+        }
+        all_verdicts(&jobs);
+        jobs.retain(|(_, good)| *good);
+        all_verdicts(&jobs.repeat(2));
+    }
+}
+
 fn all_verdicts(jobs: &[(Job<'_>, bool)]) {
     let (jobs, expected): (Vec<_>, Vec<_>) = jobs.iter().copied().unzip();
     for start in [false, true] {

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use imdskit_core::batch::{Batch, Times};
-use imdskit_core::columns::{Columns, TEXTS};
+use imdskit_core::columns::{Columns, TEXTS, TooLong};
 use imdskit_core::forks::ForkAware;
 use imdskit_core::unwinding::caught;
-use imdskit_core::{checker, claims::Claims};
+use imdskit_core::{checker, claims::Claims, verdicts};
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,6 +17,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyString, PyTuple, PyType};
 
 use crate::errors::{detached, error, failed, refused};
+use crate::packed::{self, Packed};
 use crate::setup;
 
 /// See `imdskit.backends.contract.Checker`.
@@ -49,19 +50,57 @@ impl Checker {
     /// Verify many documents, on at most so many threads; by default on as many as there are processors. Few documents get fewer threads.
     #[pyo3(signature = (documents, at, threads=None))]
     fn check_many(&self, py: Python<'_>, documents: &Bound<'_, PyAny>, at: Moments, threads: Option<usize>) -> PyResult<Verdicts> {
-        let threads = match threads {
-            Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("threads is at least 1"))?,
-            None => processors(),
-        };
+        let threads = number_of(threads)?;
         let documents = documents
             .try_iter()?
             .map(|document| Ok(document?.extract()?))
             .collect::<PyResult<Vec<PyBackedBytes>>>()?;
         if matches!(&at, Moments::Each(all) if all.len() != documents.len()) {
-            return Err(PyValueError::new_err("there are not as many times as documents"));
+            return Err(PyValueError::new_err(UNEVEN));
         }
         let checker = Arc::clone(&self.0);
         Ok(Verdicts(detached(py, || Batch::check(checker, documents, at.into(), threads))?))
+    }
+
+    /// Verify the documents of a column: see `imdskit.backends.contract.PackedDocuments`.
+    #[pyo3(signature = (documents, at, threads=None))]
+    fn check_column<'py>(
+        &self,
+        documents: &Bound<'py, PyAny>,
+        at: &Bound<'py, PyAny>,
+        threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, threads) = (documents.py(), number_of(threads)?);
+        let column = Packed::read(documents)?;
+        let at = packed::times(at)?;
+        if matches!(&at, Times::Each(all) if all.len() != column.len()) {
+            return Err(PyValueError::new_err(UNEVEN));
+        }
+        let checker = detached(py, || self.0.get())?;
+        let (mut verdicts, mut octets, mut start) = (Vec::new(), Vec::new(), 0);
+        while start < column.len() {
+            let part = column.copy(start, &mut octets)?;
+            let times = match &at {
+                Times::One(at) => verdicts::At::One(*at),
+                Times::Each(all) => verdicts::At::Each(&all[start..start + part.len()]),
+            };
+            start += part.len();
+            verdicts.push(detached(py, || {
+                let documents: Vec<&[u8]> = part.into_iter().map(|place| &octets[place]).collect();
+                checker.check_many(&documents, times, threads)
+            })?);
+        }
+        columns(py, || Columns::of(&checker, &verdicts))
+    }
+}
+
+const UNEVEN: &str = "there are not as many times as documents";
+
+/// As many threads as the caller asks for, or as there are processors.
+fn number_of(threads: Option<usize>) -> PyResult<NonZeroUsize> {
+    match threads {
+        Some(threads) => NonZeroUsize::new(threads).ok_or_else(|| PyValueError::new_err("threads is at least 1")),
+        None => Ok(processors()),
     }
 }
 
@@ -189,29 +228,7 @@ impl Verdicts {
 
     /// `imdskit.backends.contract.Columns`.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        static COLUMNS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let found = detached(py, || Columns::of(&self.0.checker(), self.0.verdicts()))?
-            .map_err(|_| PyOverflowError::new_err("a column of 2 GiB or more"))?;
-        let octets = |octets: &[u8]| PyBytes::new(py, octets);
-        let texts = PyDict::new(py);
-        for (name, column) in TEXTS.iter().zip(&found.texts) {
-            texts.set_item(name, (octets(&column.valid), octets(&column.offsets), octets(&column.octets)))?;
-        }
-        let signers = found.signers.iter().map(|signer| {
-            let chain = PyTuple::new(py, signer.chain.iter().map(|der| octets(der)))?;
-            Ok((&signer.label, &signer.name, chain))
-        });
-        let signers = PyTuple::new(py, signers.collect::<PyResult<Vec<_>>>()?)?;
-        COLUMNS.import(py, "imdskit.backends.contract", "Columns")?.call1((
-            found.rows,
-            octets(&found.accepted),
-            octets(&found.reason),
-            octets(&found.signer),
-            octets(&found.created_on),
-            octets(&found.expires_on),
-            texts,
-            signers,
-        ))
+        columns(py, || Columns::of(&self.0.checker(), std::slice::from_ref(self.0.verdicts())))
     }
 
     /// How many were refused for each reason; those that were accepted stand under `""`.
@@ -226,6 +243,32 @@ impl Verdicts {
     }
 }
 
+/// `imdskit.backends.contract.Columns`.
+fn columns(py: Python<'_>, made: impl FnOnce() -> Result<Columns, TooLong> + Send) -> PyResult<Bound<'_, PyAny>> {
+    static COLUMNS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let found = detached(py, made)?.map_err(|_| PyOverflowError::new_err("a column of 2 GiB or more"))?;
+    let octets = |octets: &[u8]| PyBytes::new(py, octets);
+    let texts = PyDict::new(py);
+    for (name, column) in TEXTS.iter().zip(&found.texts) {
+        texts.set_item(name, (octets(&column.valid), octets(&column.offsets), octets(&column.octets)))?;
+    }
+    let signers = found.signers.iter().map(|signer| {
+        let chain = PyTuple::new(py, signer.chain.iter().map(|der| octets(der)))?;
+        Ok((&signer.label, &signer.name, chain))
+    });
+    let signers = PyTuple::new(py, signers.collect::<PyResult<Vec<_>>>()?)?;
+    COLUMNS.import(py, "imdskit.backends.contract", "Columns")?.call1((
+        found.rows,
+        octets(&found.accepted),
+        octets(&found.reason),
+        octets(&found.signer),
+        octets(&found.created_on),
+        octets(&found.expires_on),
+        texts,
+        signers,
+    ))
+}
+
 impl Verdicts {
     fn item<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
         let place = if index < 0 {
@@ -235,6 +278,10 @@ impl Verdicts {
         };
         let absent = || PyIndexError::new_err("there is no such verdict");
         let place = place.ok_or_else(absent)?;
+        if self.0.is_inherited() {
+            // The child of a fork reads certificates and revocation lists again, which may take long.
+            detached(py, || self.0.checker())?;
+        }
         match caught(|| self.0.get(place))
             .map_err(|panicked| failed(py, panicked))?
             .ok_or_else(absent)?

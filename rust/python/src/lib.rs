@@ -4,13 +4,15 @@ mod bucket;
 mod checker;
 mod document;
 mod errors;
+mod packed;
 #[cfg(feature = "parts")]
 mod parts;
 mod setup;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// What threads share is frozen, atomic, or behind a lock of its own, so no thread needs the interpreter's lock (decision 0066).
+#[pymodule(gil_used = false)]
 #[pyo3(name = "_native")]
 mod native {
     #[pymodule_export]
@@ -26,7 +28,7 @@ mod native {
 
     /// Number of the contract that this extension keeps (`imdskit.backends.contract.CONTRACT`).
     #[pymodule_export]
-    const CONTRACT: u32 = 3;
+    const CONTRACT: u32 = 4;
 
     /// How this extension was compiled.
     #[pymodule_export]

@@ -63,7 +63,9 @@ def new(name: str, roles: frozenset[Role]) -> tuple[str, str]:
         UsageError: the name is invalid.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError("bad-argument", f"A key's name has 1 to 64 letters, digits, `.`, `_` or `-`; got {name!r:.80}.", location="NAME")
+        raise UsageError(
+            "bad-argument", f"A key's name must have 1 to 64 letters, digits, `.`, `_` or `-`; got {name!r:.80}.", location="NAME"
+        )
     key = "imdskit_" + secrets.token_urlsafe(32)
     return key, f"{name} {','.join(sorted(roles))} sha256:{sha256(key.encode()).hexdigest()}"
 

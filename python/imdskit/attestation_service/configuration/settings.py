@@ -52,7 +52,7 @@ class Settings:
         default=None, metadata=_about(file, "Folder of a trust bundle. Without it the roots bundled with imdskit are trusted.")
     )
     trust_anchors: tuple[Path, ...] = field(
-        default=(), metadata=_about(files, "PEM files of the only roots to trust, in place of a bundle.")
+        default=(), metadata=_about(files, "PEM files of the only roots to trust, instead of a bundle.")
     )
     trust_intermediates: tuple[Path, ...] = field(default=(), metadata=_about(files, "PEM files of additional intermediates."))
     clouds: tuple[str, ...] = field(default=("public",), metadata=_about(cloud_names, "Azure clouds whose documents are accepted."))
@@ -120,7 +120,7 @@ class Settings:
         for name, source in found.items():
             if name not in readers:
                 hint = f"Settings: {', '.join(readers)}."
-                raise UsageError("bad-argument", f"There is no setting called `{name[:60]}`.", location=source.location, hint=hint)
+                raise UsageError("bad-argument", f"Unknown setting `{name[:60]}`.", location=source.location, hint=hint)
         if "keys_file" not in found:
             raise _invalid("keys_file", f"is required: set it in the configuration file, or {PREFIX}KEYS_FILE")
         return cls(**{name: readers[name](name, source) for name, source in found.items()})

@@ -21,7 +21,7 @@ SUMMARIES = {
     routes.ISSUE_NONCE: "Issue a nonce for a machine to request its attested document with.",
     routes.ATTEST: "Verify a document that was requested with a nonce, and use both up.",
     routes.AUDIT: "Verify stored documents at the time of their receipt, and say why they are refused. Nothing is used up.",
-    routes.HEALTH: "Say whether the process serves. The store is not asked.",
+    routes.HEALTH: "Say whether the process serves. The store is not accessed.",
     routes.METRICS: "Metrics in the text format of Prometheus.",
     routes.DESCRIPTION: "This description.",
 }

@@ -7,14 +7,15 @@ for signers that are already known.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Literal, NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.backends import envelope
-from imdskit.backends.contract import Claims, Outcome, Setup, Signed, SignedDocument
+from imdskit.backends.contract import Claims, Columns, Outcome, PackedDocuments, Setup, Signed, SignedDocument
 from imdskit.backends.python import claims as claims_of
 from imdskit.backends.python.cache import Cache
 from imdskit.backends.python.verdicts import Verdicts
@@ -86,6 +87,13 @@ class Checker:
             except VerificationError as error:
                 verdicts.append(error)
         return verdicts
+
+    def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns:
+        """See :meth:`imdskit.backends.contract.Checker.check_column`."""
+        octets, places = memoryview(documents.octets), list(pairwise((0, *documents.offsets)))
+        if not places or any(start > end for start, end in places) or places[-1][1] > len(octets):
+            raise ValueError("the offsets are not ascending places in the buffer")
+        return self.check_many([bytes(octets[start:end]) for start, end in places[1:]], at, threads).columns()
 
     def explain(self, document: bytes, at: int, nonce: str | None = None) -> tuple[Outcome, ...]:
         """Every check with its outcome. A check that needs what a failed one would have found is skipped; the others are still made,
@@ -216,7 +224,7 @@ class Checker:
     def _nonce(self, case: _Case) -> str | None:
         assert case.claims
         claims_of.check_nonce(case.claims, case.nonce, self._setup)
-        return "no nonce was asked for" if case.nonce is None else None
+        return "no nonce was requested" if case.nonce is None else None
 
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], bool]:
         """Return the path of a signer, and whether it is new and may be cached: that of a signer that came alone."""

@@ -1,1 +1,1 @@
-"""Verbs of the client. Internal."""
+"""Verbs that use the client. Internal."""

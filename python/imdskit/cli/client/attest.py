@@ -1,6 +1,6 @@
-"""Fetch an attested document from the Instance Metadata Service: its JSON, unchanged.
+"""Fetch an attested document from the Instance Metadata Service, and write its JSON unchanged.
 
-Exit status: 0 fetched, 1 not answered or answered with an error, 2 a mistake in the arguments or a file that cannot be written."""
+Exit status: 0 fetched; 1 no response, or an error from the service; 2 a mistake in the arguments, or the file cannot be written."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from imdskit.client import Client
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     nonce = parser.add_mutually_exclusive_group()
-    nonce.add_argument("--nonce", metavar="N", help="that the document shall carry: 1 to 32 letters, digits, or - . _ ~")
-    nonce.add_argument("--new-nonce", action="store_true", help="make one of ten random digits and write it on standard error")
+    nonce.add_argument("--nonce", metavar="N", help="nonce for the document to carry: 1 to 32 letters, digits, or - . _ ~")
+    nonce.add_argument("--new-nonce", action="store_true", help="generate a nonce of ten random digits, and write it on standard error")
     parser.add_argument("-o", metavar="FILE", dest="out", help="write to FILE instead of standard output")
-    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
+    parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
 
 
 def run(options: argparse.Namespace) -> int:

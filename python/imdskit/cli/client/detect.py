@@ -1,8 +1,9 @@
-"""Say whether this is an Azure machine, and what speaks for it and against it.
+"""Check whether this machine runs on Azure, and show the evidence.
 
-Looked at, in this order: the firmware's chassis asset tag, whether the service's address answers, what the answers look like, and
-with --attested a document that Azure signs, which is checked with a fresh nonce.
-Exit status: 0 likely or proved, with --attested proved only; 1 unlikely; 2 a mistake in the arguments; 3 it cannot be said."""
+The checks, in this order: the chassis asset tag of the firmware; whether the service's address responds; whether the responses look like
+those of the service; and with --attested, an attested document with a fresh nonce.
+
+Exit status: 0 likely or proved, with --attested only proved; 1 unlikely; 2 a mistake in the arguments; 3 unknown."""
 
 from __future__ import annotations
 
@@ -18,13 +19,18 @@ _STATUS = {"proved": 0, "likely": 0, "unlikely": 1, "unknown": UNKNOWN}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--attested", action="store_true", help="ask for proof: a signed document, checked here")
+    parser.add_argument("--attested", action="store_true", help="demand proof: fetch an attested document and verify it")
     parser.add_argument(
-        "--trust", metavar="PEM", action="append", help="with --attested: certificates that are trusted in place of the bundled roots"
+        "--trust",
+        metavar="PEM",
+        action="append",
+        help="with --attested: trust these certificates instead of the bundled roots; may be repeated",
     )
-    parser.add_argument("--fetch-intermediates", action="store_true", help="with --attested: fetch a certificate that is missing")
-    parser.add_argument("--base-url", metavar="URL", help="of another service; what the environment says, or the service's own by default")
-    parser.add_argument("--root", metavar="DIR", default="/", help="the file system whose /sys is looked at; / by default")
+    parser.add_argument("--fetch-intermediates", action="store_true", help="with --attested: fetch a missing intermediate certificate")
+    parser.add_argument(
+        "--base-url", metavar="URL", help="address of another service; by default that in the environment, or 169.254.169.254"
+    )
+    parser.add_argument("--root", metavar="DIR", default="/", help="root of the file system whose /sys is read; by default /")
     parser.add_argument("--json", action="store_true", help="write the evidence as JSON")
 
 
@@ -37,9 +43,9 @@ def run(options: argparse.Namespace) -> int:
         output.value(evidence.to_json())
     else:
         for step in evidence.steps:
-            output.line(f"{step.name:10}{step.outcome:9}{step.seen}")
+            output.report(f"{step.name:10}{step.outcome:9}{step.seen}", 19)
         condition = f", if the certificates in {own} are Azure's" if own and evidence.conclusion == "proved" else ""
-        output.line(f"an Azure machine: {evidence.conclusion}{condition}")
+        output.report(f"an Azure machine: {evidence.conclusion}{condition}")
     if options.attested and evidence.conclusion == "likely":
         return UNKNOWN
     return _STATUS[evidence.conclusion]

@@ -1,8 +1,9 @@
-"""Ask the Instance Metadata Service for what stands at a path, and write the answer unchanged.
+"""Request metadata from the Instance Metadata Service, and write the response unchanged.
 
-Without --format an object or array comes as JSON, and a single value, which the service gives as text only, as text.
-What passes (410, 429, 5xx, a slow answer) is waited for, up to 100 seconds.
-Exit status: 0 answered, 1 not answered or answered with an error, 2 a mistake in the arguments."""
+Without --format, objects and arrays are written as JSON. Single values are written as text, because the service offers no other format
+for them. Temporary errors (408, 410, 429, 5xx, a timeout) are retried for up to 100 seconds.
+
+Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments."""
 
 from __future__ import annotations
 
@@ -15,11 +16,15 @@ from imdskit.errors import ClientError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", help="/metadata/...; or shorter: versions, instance/compute, compute/vmId")
-    parser.add_argument("--format", choices=["json", "text"], help="text: a single value, or the names of an object's children")
-    parser.add_argument("--api-version", metavar="V", help="such as 2021-02-01, the default; newest: that the host knows")
-    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
-    parser.add_argument("--no-retry", action="store_true", help="one attempt, and a report")
+    parser.add_argument("path", metavar="PATH", help="/metadata/..., or a short form such as versions, instance/compute or compute/vmId")
+    parser.add_argument(
+        "--format",
+        choices=["json", "text"],
+        help="format of the response; text gives a single value, or the names of the members of an object",
+    )
+    parser.add_argument("--api-version", metavar="V", help="by default 2021-02-01; newest chooses the newest that the host supports")
+    parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
+    parser.add_argument("--no-retry", action="store_true", help="make one attempt only")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         body = client.get_bytes(options.path, options.format or "json", options.api_version)
     except ClientError as error:
-        # The service answers 400 where one value is asked for as JSON, and does not say that this is the reason.
+        # The service responds with 400 to a request for a single value as JSON, without stating this reason.
         is_instance = address.category(address.full_path(options.path)) == "instance"
         if options.format is not None or error.code != ClientCode.BAD_REQUEST or not is_instance:
             raise

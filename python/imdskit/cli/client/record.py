@@ -1,8 +1,9 @@
-"""Record the machine that the service describes as a scenario, which `imdskit serve --scenario OUT.json` plays.
+"""Record this machine as a scenario for the emulator. `imdskit serve --scenario OUT.json` emulates it.
 
-What identifies the machine and its owner is replaced, unless --keep says otherwise: look at the result before you show it to others.
-No token is asked for and no scheduled event, for asking would switch them on; identities are therefore not in the scenario.
-Exit status: 0 recorded, 1 not answered or answered with an error, 2 a mistake in the arguments or a file that cannot be written."""
+Everything that identifies the machine or its owner is replaced, unless you give --keep. Check the result before you share it. The scenario
+has no identities, because no token is requested. Scheduled events are not requested either, because the first request would enable them.
+
+Exit status: 0 recorded; 1 no response, or an error from the service; 2 a mistake in the arguments, or the file cannot be written."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _SHAPE = tree({**versions.INSTANCE, **versions.EXTENDED})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", metavar="OUT.json", help="the scenario; - for standard output")
+    parser.add_argument("out", metavar="OUT.json", help="file for the scenario; - for standard output")
     kept = "\n".join(f"{name}: {what}" for name, what in CATEGORIES.items())
     parser.add_argument(
         "--keep",
@@ -35,36 +36,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=[*CATEGORIES, "all"],
         default=[],
-        help=f"do not replace this; may be repeated\n{kept}",
+        help=f"keep values of this category, or all; may be repeated\n{kept}",
     )
-    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
+    parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
 
 
 def run(options: argparse.Namespace) -> int:
     keep = frozenset(CATEGORIES) if "all" in options.keep else frozenset(options.keep)
     scenario, redactor = record(Client(options.base_url), keep)
     data = json.dumps(scenario, indent=2, ensure_ascii=False).encode() + b"\n"
-    Scenario.parse(data)  # what cannot be played is not written
+    Scenario.parse(data)  # raises ScenarioError for a scenario that the emulator would refuse
     if options.out == "-":
         output.octets(data.rstrip())
     else:
         inputs.write(options.out, data)
     for path in dict.fromkeys(redactor.dropped):
-        output.note(f"warning: {path} is not known, and was left out")
+        output.note(f"warning: {path} is not supported and was left out")
     replaced = ", ".join(f"{count} {name}" for name, count in redactor.counts.items() if count)
     output.note(f"replaced: {replaced or 'nothing'}; kept: {', '.join(sorted(keep)) or 'nothing'}")
     return 0
 
 
 def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redactor]:
-    """The machine as a scenario, and who replaced what.
+    """Return the machine as a scenario, and the redactor that replaced its values.
 
     Args:
-        client: asks.
-        keep: categories that are not replaced.
+        client: sends the requests.
+        keep: categories of values that are not replaced.
 
     Raises:
-        ClientError: the service could not be asked, or did not answer as it should.
+        ClientError: the service did not respond, or its response is not usable.
     """
     offered = _versions(client)
     version = max(offered, default=API_VERSION)
@@ -72,7 +73,9 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
     instance = client.get("instance", "json", version, **extended)
     if not isinstance(instance, dict):
         raise ClientError(
-            ClientCode.NOT_IMDS, "The instance document is not a JSON object.", hint="Something else answers at this address."
+            ClientCode.NOT_IMDS,
+            "The instance document is not a JSON object.",
+            hint="Another program responds at this address. Check --base-url.",
         )
     if versions.PREVIEW in offered:
         _take_name_servers(instance, client.get("network", api_version=versions.PREVIEW))
@@ -97,7 +100,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
 
 
 def _versions(client: Client) -> tuple[str, ...]:
-    """Return the versions of the host that a scenario can have; none if the host does not list them, as before 2020."""
+    """Return the api-versions of the host that a scenario can list. Empty if the host lists none, as hosts before 2020 did."""
     try:
         return tuple(sorted({version for version in client.versions() if is_version(version)}))
     except ClientError as error:
@@ -107,7 +110,7 @@ def _versions(client: Client) -> tuple[str, ...]:
 
 
 def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
-    """The answer about load balancers, which is an error where there are none."""
+    """Return the load balancer document. Empty if the service responds with an error, as it does for a machine without load balancer."""
     if version < versions.ENDPOINTS["loadbalancer"]:
         return {}
     try:
@@ -120,7 +123,7 @@ def _load_balancer(client: Client, version: str) -> Mapping[str, Any]:
 
 
 def _take_name_servers(instance: Mapping[str, Any], preview: object) -> None:
-    """Put the name servers, which the preview alone shows, where a scenario has them."""
+    """Copy the name servers, which only the preview version shows, into the instance document."""
     for ours, theirs in zip(_elements(instance, "network", "interface"), _elements(preview, "interface"), strict=False):
         for subnet, shown in zip(_elements(ours, "ipv4", "subnet"), _elements(theirs, "ipv4", "subnet"), strict=False):
             if isinstance(subnet, dict) and (servers := _elements(shown, "dnsservers")):
@@ -128,13 +131,13 @@ def _take_name_servers(instance: Mapping[str, Any], preview: object) -> None:
 
 
 def _networks(instance: Mapping[str, Any]) -> tuple[str, ...]:
-    """The networks of all interfaces, as far as the document has the shape of the service's."""
+    """Return the networks of all interfaces. Parts with an unexpected shape are skipped."""
     subnets = [subnet for interface in _elements(instance, "network", "interface") for subnet in _elements(interface, "ipv4", "subnet")]
     return tuple(f"{_below(subnet, 'address')}/{_below(subnet, 'prefix')}" for subnet in subnets)
 
 
 def _elements(value: object, *names: str) -> list[Any]:
-    """The array there, or none."""
+    """Return the array at this path; an empty one if there is none."""
     found = _below(value, *names)
     return found if isinstance(found, list) else []
 
@@ -146,7 +149,7 @@ def _below(value: object, *names: str) -> object:
 
 
 def _is_cloud(environment: object) -> bool:
-    """Whether a scenario can be in it; if it is not, what the machine says stays as it is."""
+    """Return whether this is the name of a known cloud."""
     try:
         clouds.find(environment if isinstance(environment, str) else "")
     except UsageError:
@@ -155,7 +158,7 @@ def _is_cloud(environment: object) -> bool:
 
 
 def _completed(value: Any, node: Member, version: str) -> Any:
-    """``value`` with null for each member that ``version`` should have and that is not there: a scenario would be given one instead."""
+    """Return ``value`` with null for each absent member of ``version``, because the emulator would fill in absent members."""
     if isinstance(value, list):
         return [_completed(item, node, version) for item in value]
     if not isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""What identifies a machine and its owner is replaced, so that a recorded document can be shown to others.
+"""Redaction: replaces everything that identifies a machine or its owner, so that a recorded document can be shared.
 
-Each value is replaced by the next of its kind in the order of the document: the same value always by the same one, so resource ids still fit names and
-addresses still lie in their networks; and as nothing is derived from a value, none can be guessed back. What is empty stays empty.
-What belongs here: which member is of what kind, and what stands for it. A member that is not in the table is left out.
+Values are numbered in the order of the document. Equal values get equal replacements, so resource ids still match names, and addresses
+stay in their networks. No replacement is derived from its value, so none can be reversed. Empty values stay empty. Members that the table
+below lacks are left out.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 CATEGORIES: Mapping[str, str] = {
-    "ids": "UUIDs of machine, subscription, placement group, wherever they stand",
-    "names": "names of machine, user, resource group, disks and other resources; addresses of storage accounts",
+    "ids": "UUIDs, such as those of the machine and the subscription",
+    "names": "names of the machine, its user, its resource group, its disks and other resources; URLs of storage accounts",
     "addresses": "IP and MAC addresses",
-    "keys": "SSH keys, and addresses of keys and secrets in vaults",
+    "keys": "SSH keys, and URLs of keys and secrets in vaults",
     "user-data": "user data and custom data",
     "tags": "names and values of tags",
 }
-"""What is replaced unless it is kept -> what it is."""
+"""Category of replaced values -> its description."""
 
 _KINDS: Mapping[str, str] = {
     "plain": """
@@ -74,30 +74,30 @@ _KINDS: Mapping[str, str] = {
         loadbalancer.outboundRules[].frontendIpAddress loadbalancer.outboundRules[].privateIpAddress""",
 }
 KIND: Mapping[str, str] = {path: kind for kind, paths in _KINDS.items() for path in paths.split()}
-"""Path of a member, as :mod:`imdskit.versions` writes it -> kind."""
+"""Path of a member, as in :mod:`imdskit.versions` -> kind of its value."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _WORD = re.compile(r"[^/:]+")
 _AZURE = "168.63.129.16"
-"""Every machine in Azure sees the platform, and its name server, at this address."""
+"""Address of the Azure platform and its name server. It is the same on every machine and identifies none."""
 _PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
-"""Networks for documentation (RFC 5737)."""
+"""Networks reserved for documentation (RFC 5737)."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network
 
 
 class Redactor:
-    """Replaces the values of one document.
+    """Redactor of one document.
 
     Args:
-        keep: categories that are left as they are.
-        unknown: whether members that are not in the table are kept as they are.
-        networks: in which addresses lie together, as ``address/prefix``; each becomes one of its own, and an address keeps its place in it.
+        keep: categories that are not replaced.
+        unknown: whether to keep members that the table lacks.
+        networks: networks as ``address/prefix``. Each is replaced by another network, in which an address keeps its host part.
 
     Attributes:
-        counts: category -> how many different values were replaced.
-        dropped: paths that are not in the table, and were left out.
+        counts: category -> number of distinct values that were replaced.
+        dropped: paths that were left out because the table lacks them.
     """
 
     def __init__(self, keep: Container[str] = (), networks: tuple[str, ...] = (), *, unknown: bool = False) -> None:
@@ -119,7 +119,7 @@ class Redactor:
         }
 
     def document(self, value: Any, path: str = "") -> Any:
-        """``value``, parsed JSON that stands at ``path``, with everything replaced that is to be."""
+        """Return a copy of ``value``, parsed JSON from ``path``, with identifying values replaced."""
         if isinstance(value, dict):
             prefix = path + "." if path else ""
             done = {}
@@ -134,7 +134,7 @@ class Redactor:
         if isinstance(value, list):
             return [self.document(item, path + "[]") for item in value]
         kind = KIND.get(path)
-        if value is None:  # the service was seen to write null for a list that is empty; it is the same as an absent member
+        if value is None:  # observed for an empty list; equivalent to an absent member
             return None
         if kind == "plain":
             return value
@@ -144,7 +144,7 @@ class Redactor:
         return self._makers[kind](value) if value else ""
 
     def _one(self, category: str, kind: str, value: str, make: Callable[[int], str]) -> str:
-        """What stands for ``value``, the same each time; letter case makes no difference, as it makes none in names of resources."""
+        """Return the replacement of ``value``. Letter case is ignored, as Azure ignores it in resource names."""
         if category in self._keep:
             return value
         key = kind, value.lower()
@@ -155,7 +155,7 @@ class Redactor:
         return self._known[key]
 
     def _name(self, value: str) -> str:
-        """A name, or a UUID. ``SET_7`` stays the seventh of its set."""
+        """Replace a name or a UUID. The number in ``SET_7`` is kept."""
         if _UUID.fullmatch(value):
             return self._one("ids", "id", value, lambda number: f"00000000-0000-4000-8000-{number:012}")
         if "names" in self._keep:
@@ -165,7 +165,7 @@ class Redactor:
         return self._one("names", "name", value, lambda number: f"name-{number}")
 
     def _resource(self, value: str) -> str:
-        """An id of Azure Resource Manager, a path or a URL: words in places where a type or a scheme stands are kept, the others are names."""
+        """Replace the names in an Azure resource id, a path or a URL. Resource types and schemes are kept."""
         parts = value.split("/")
         if not value.startswith("/") or parts[1].lower() == "home":
             kept = {"https", "http", "home", ".ssh", "authorized_keys", ""}
@@ -179,7 +179,7 @@ class Redactor:
         return "/".join(done)
 
     def _tags(self, value: str) -> str:
-        """``name:value;name:value``, which cannot be told apart where a tag has one of the two marks in it."""
+        """Replace the tags in ``name:value;name:value``. A tag that contains ``:`` or ``;`` is ambiguous and gets several replacements."""
         pairs = [pair.partition(":") for pair in value.split(";")]
         return ";".join("".join((self._tag(name), mark, self._tag(text))) for name, mark, text in pairs)
 
@@ -187,7 +187,7 @@ class Redactor:
         return self._makers["tag"](text) if text else ""
 
     def _mac(self, value: str) -> str:
-        """The first half is the manufacturer's and stays."""
+        """Replace a MAC address except for its first half, which identifies the manufacturer."""
         return self._one("addresses", "mac", value, lambda number: f"{value[:6]}{number:06X}")
 
     def _address(self, value: str) -> str:
@@ -218,7 +218,7 @@ def _is_known(path: str) -> bool:
 
 
 def _renumbered(networks: tuple[str, ...]) -> tuple[tuple[Network, Network], ...]:
-    """Each network and what stands for it, ``10.N.0.0`` with the same length; smaller ones first, as the more exact."""
+    """Return pairs of each network and its replacement, ``10.N.0.0`` with the same prefix length. The longest prefixes come first."""
     found: list[tuple[Network, Network]] = []
     for text in dict.fromkeys(networks):
         try:

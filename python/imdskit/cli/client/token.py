@@ -1,7 +1,9 @@
-"""Get a token of a managed identity of this machine, and write it: it is a secret.
+"""Request an access token of a managed identity of this machine, and write it. The token is a secret.
 
-Without more it is the machine's own identity, or its only one. What passes (404, 410, 429, 5xx, a slow answer) is waited for.
-Exit status: 0 written; 1 no token was to be had; 2 a mistake in the arguments."""
+By default the token is for the system-assigned identity, or for the only user-assigned one. Temporary errors (404, 408, 410, 429, 5xx, a
+timeout) are retried.
+
+Exit status: 0 success; 1 no response, or an error from the service; 2 a mistake in the arguments."""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from imdskit.client import Client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("resource", metavar="RESOURCE", help="that it is for, such as https://vault.azure.net")
+    parser.add_argument("resource", metavar="RESOURCE", help="resource that the token is for, such as https://vault.azure.net")
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--client-id", metavar="ID", help="of the identity")
-    who.add_argument("--object-id", metavar="ID", help="of the identity")
-    who.add_argument("--resource-id", metavar="ID", help="of the identity, in Azure Resource Manager")
-    parser.add_argument("--json", action="store_true", help="write what is known of it too: until when it is good, and whose it is")
-    parser.add_argument("--base-url", metavar="URL", help="of another service, such as an emulator's")
-    parser.add_argument("--no-retry", action="store_true", help="one attempt, and a report")
+    who.add_argument("--client-id", metavar="ID", help="client id of the identity")
+    who.add_argument("--object-id", metavar="ID", help="object id of the identity")
+    who.add_argument("--resource-id", metavar="ID", help="Azure resource id of the identity")
+    parser.add_argument("--json", action="store_true", help="write JSON with the token, its expiry and its identity")
+    parser.add_argument("--base-url", metavar="URL", help="address of another service, such as an emulator")
+    parser.add_argument("--no-retry", action="store_true", help="make one attempt only")
 
 
 def run(options: argparse.Namespace) -> int:

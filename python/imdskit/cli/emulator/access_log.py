@@ -15,12 +15,12 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def listener(name: str) -> Callable[[Entry], None]:
-    """Return the function that writes an entry in the format of this name, for ``Journal.listener``. Lines of several threads do not mix."""
+    """Return a function for ``Journal.listener`` that writes entries in the format called ``name``. Lines of several threads do not mix."""
     form, lock = FORMATS[name], threading.Lock()
 
     def write(entry: Entry) -> None:
         line = form(entry) + "\n"
-        with lock, suppress(OSError, ValueError, AttributeError):  # standard error is closed, or was from the beginning
+        with lock, suppress(OSError, ValueError, AttributeError):  # standard error is closed
             sys.stderr.write(line)
             sys.stderr.flush()
 
@@ -28,7 +28,7 @@ def listener(name: str) -> Callable[[Entry], None]:
 
 
 def common(entry: Entry) -> str:
-    """Return the line in the Common Log Format of Apache and the W3C. Requests do not keep their version: it is always given as HTTP/1.1."""
+    """Return the line in the Common Log Format of Apache and the W3C. The journal does not record the version, so it is always HTTP/1.1."""
     at = datetime.fromtimestamp(entry.time, UTC)
     time = f"{at:%d}/{_MONTHS[at.month - 1]}/{at:%Y:%H:%M:%S} +0000"
     request = _escaped(f"{entry.method} {entry.target}")
@@ -54,9 +54,9 @@ def json_line(entry: Entry) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Replace what is not printable ASCII, quotation marks and backslashes, as Apache does, so that a request cannot forge a line."""
+    """Escape everything except printable ASCII, and quotation marks and backslashes, as Apache does, so that a request cannot forge a line."""
     return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)
 
 
 FORMATS: dict[str, Callable[[Entry], str]] = {"common": common, "json": json_line}
-"""The format of a line by its name."""
+"""Name of a format -> function that formats an entry."""

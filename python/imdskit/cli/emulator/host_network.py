@@ -1,6 +1,7 @@
-"""`imdskit run --network host`: the service's address on this machine, unless that would get in the way of a real service. Internal.
+"""The service's address on this machine, for `imdskit run --network host`. Internal.
 
-Virtual machines of hosted CI services often are Azure machines. On these the address leads to the real service, which agents on the machine need.
+Virtual machines of hosted CI services are often Azure machines. Their agents need the real service at that address, so it is not replaced
+unless the caller insists.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ def address(*, force: bool) -> Iterator[None]:
     """Add the address to the loopback interface, and remove it at the end.
 
     Args:
-        force: do so even if a service responds at the address, or this seems to be an Azure machine.
+        force: add it even if a service responds at the address, or this seems to be an Azure machine.
 
     Raises:
-        UsageError: an interface has the address already; one of these two is the case; or this user may not add addresses.
+        UsageError: an interface already has the address; the machine needs the real service; or this user may not add addresses.
     """
     if loopback.is_local(SERVICE):
         hint = "Stop the program that added it, or use `imdskit serve --host 169.254.169.254 --port 80` and run the command beside it."
         raise UsageError(
-            "bad-argument", f"An interface of this machine has the address {SERVICE} already.", location="--network", hint=hint
+            "bad-argument", f"An interface of this machine already has the address {SERVICE}.", location="--network", hint=hint
         )
     if not force:
         check(detect(Client(f"http://{SERVICE}", retry=None)))
@@ -38,9 +39,11 @@ def address(*, force: bool) -> Iterator[None]:
 
 
 def check(evidence: Evidence) -> None:
-    """Raise UsageError if the evidence says that a metadata service responds, or that this is an Azure machine."""
+    """Raise UsageError if a metadata service responds, or if this is an Azure machine."""
     found = {step.name: step.seen for step in evidence.steps if step.outcome == "yes"}
-    hint = "Use `imdskit run` without `--network host`: it leaves this machine as it is. --force hides the real service from all programs."
+    hint = (
+        "Use `imdskit run` without `--network host`, which does not change this machine. --force hides the real service from all programs."
+    )
     if "shape" in found:
         message = f"A working metadata service responds at {SERVICE}: {found['shape']}"
     elif "chassis" in found:

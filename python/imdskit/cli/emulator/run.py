@@ -1,14 +1,13 @@
-"""Run a command, unchanged, on an emulated Azure machine: the emulator responds at 169.254.169.254.
+"""Run an unchanged command on an emulated Azure machine. The emulator responds at 169.254.169.254.
 
-Linux only. Without root, the command runs in namespaces of its own, where no
-other network exists. It keeps its user and gets no capabilities.
+This verb needs Linux, but not root. The command runs in its own namespaces, without any other network. It keeps its user and gets no
+capabilities.
 
   imdskit run -- curl -s -H Metadata:true \\
     'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
 
-Exit status: that of the command, or 128 + N if signal N ended it; 127 there is
-no such command, 126 it cannot be executed; 2 a mistake in the arguments, or the
-system refuses the namespaces."""
+Exit status: that of the command, or 128 + N if signal N ended it; 127 the command does not exist; 126 it cannot be executed; 2 a mistake
+in the arguments, or the system refuses to create the namespaces."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from imdskit.testing import environment
 from imdskit.verify.aia.locations import LOCATIONS
 
 ISSUERS = "ca-issuers"
-"""Stands for all hosts from which genuine certificates of Azure's authorities are fetched."""
+"""Name that stands for all hosts from which certificates of Azure's authorities are fetched."""
 NETWORKS = ("none", "pasta", "host")
 
 
@@ -39,20 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--network",
         choices=NETWORKS,
         default="none",
-        help="what the command reaches besides the emulator:\nnone  nothing, the default\n"
-        "pasta the network of this machine, through the program pasta\n"
-        "host  everything; adds the address to this machine, needs root",
+        help="what the command can reach besides the emulator:\nnone: nothing, the default\n"
+        "pasta: the network of this machine, through the program pasta\n"
+        "host: everything; this adds 169.254.169.254 to this machine, and needs root",
     )
-    parser.add_argument("--force", action="store_true", help="with --network host: even if this seems to be a real Azure machine")
+    parser.add_argument("--force", action="store_true", help="with --network host: proceed even on a real Azure machine")
     parser.add_argument(
         "--map-host",
         metavar="NAME",
         action="append",
         default=[],
-        help=f"a host name that leads to the emulator; {ISSUERS} stands for\nthe hosts of genuine CA Issuers addresses",
+        help=f"resolve this host name to the emulator; {ISSUERS} stands for the hosts of all CA Issuers addresses; may be repeated",
     )
-    parser.add_argument("--journal", metavar="FILE", help="at the end, write all requests here, one line of JSON each")
-    parser.add_argument("--show-requests", action="store_true", help="at the end, list the requests on standard error")
+    parser.add_argument("--journal", metavar="FILE", help="write all requests to this file when the command ends, one line of JSON each")
+    parser.add_argument("--show-requests", action="store_true", help="list the requests on standard error when the command ends")
     serve.add_emulator_arguments(parser)
     parser.set_defaults(host=SERVICE, port=80, fleet=None, fleet_by=None, fleet_network=None, public_url=None, health=False)
 
@@ -65,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
 
     words = options.command[1:] if options.command[0] == "--" else options.command
     if not words:
-        raise UsageError("bad-argument", "No command was given.", location="COMMAND", hint="Write it after `--`.")
+        raise UsageError("bad-argument", "The command is missing.", location="COMMAND", hint="Write it after `--`.")
     if options.force and options.network != "host":
-        raise UsageError("bad-argument", "--force is for --network host alone.", location="--force", hint="Leave it out.")
+        raise UsageError("bad-argument", "--force needs --network host.", location="--force", hint="Leave it out.")
     mapped = _mapped(options.map_host)
     options.allow_host = [*options.allow_host, *mapped]
     changes = environment(f"http://{SERVICE}", os.environ)
@@ -94,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _mapped(names: list[str]) -> list[str]:
-    """Return the host names that lead to the emulator. Raises UsageError for one that no hosts file can hold."""
+    """Return the host names that lead to the emulator. Raises UsageError for a name that a hosts file cannot contain."""
     found: dict[str, None] = {}
     for name in names:
         if name == ISSUERS:
@@ -103,12 +102,12 @@ def _mapped(names: list[str]) -> list[str]:
             found[name.lower()] = None
         else:
             hint = f"Give a name such as www.example.com, or {ISSUERS}."
-            raise UsageError("bad-argument", f"Not a host name: {name!a:.80}.", location="--map-host", hint=hint)
+            raise UsageError("bad-argument", f"`--map-host` must be a host name; got {name!a:.80}.", location="--map-host", hint=hint)
     return list(found)
 
 
 def _report(options: argparse.Namespace, emulator: Host) -> None:
-    """Write what was requested, as the options say."""
+    """Write the requests that the emulator received, if the options ask for it."""
     entries = list(emulator.journal)
     if options.show_requests:
         output.note(f"Requests received: {emulator.journal.tally().total}")

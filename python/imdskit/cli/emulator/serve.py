@@ -1,7 +1,8 @@
-"""Play the Instance Metadata Service on this machine, with attested documents that are really signed.
+"""Emulate the Instance Metadata Service on this machine. Attested documents are really signed, by a test-only authority.
 
-Writes one line of JSON on standard output as soon as it answers, and stops on SIGTERM, SIGINT or SIGHUP with exit status 0.
-Other exit statuses: 2 a mistake in the arguments or the scenario, or an address that cannot be listened on."""
+When the emulator accepts requests, it writes one line of JSON on standard output. It stops on SIGTERM, SIGINT or SIGHUP.
+
+Exit status: 0 stopped by a signal; 2 a mistake in the arguments or the scenario, or the emulator cannot listen on the address."""
 
 from __future__ import annotations
 
@@ -30,67 +31,98 @@ BACKENDS = ("auto", "python", "rust")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", metavar="N", type=_port, default=0, help="to listen on; 0, the default, takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; loopback by default")
+    parser.add_argument("--port", metavar="N", type=_port, default=0, help="port to listen on; 0, the default, chooses a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; by default 127.0.0.1")
     parser.add_argument(
-        "--fleet", metavar="N", type=_seed, help="so many machines in one process; the scenario is their template (docs/fleet.md)"
+        "--fleet", metavar="N", type=_seed, help="emulate N machines in one process, with the scenario as their template (docs/fleet.md)"
     )
     parser.add_argument(
-        "--fleet-by", choices=SELECT, help="what says which machine is asked: /m/N, the default, its port, the asker's address"
+        "--fleet-by",
+        choices=SELECT,
+        help="how a request selects its machine: by the path /m/N, the default; by the port; or by the source address",
     )
     parser.add_argument(
-        "--fleet-network", metavar="NET", help=f"by source: machine N is asked from address N + 1 of it; {NETWORK} by default"
+        "--fleet-network",
+        metavar="NET",
+        help=f"with --fleet-by source: requests to machine N come from address N + 1 of this network; by default {NETWORK}",
     )
-    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator,\nif not at the address that it listens on")
+    parser.add_argument("--public-url", metavar="URL", help="where clients reach the emulator, if not at the address that it listens on")
     parser.add_argument("--health", action="store_true", help="respond to /healthz, as the admin API always does")
     add_emulator_arguments(parser)
     parser.epilog = environment.table(parser)
 
 
 def add_emulator_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `imdskit serve` and `imdskit run` share: all but those that say where to listen."""
-    names = "\n".join(("the machine: a file, or one of", *Scenario.names()))
+    """Add the options that `imdskit serve` and `imdskit run` share: all except those for the address to listen on."""
+    names = "the machine: the path of a scenario file, or one of\n" + ", ".join(Scenario.names())
     parser.add_argument("--scenario", metavar="NAME|FILE", help=names)
-    parser.add_argument("--seed", metavar="N", type=_seed, help="the same seed gives the same machine and keys; who knows it can sign")
-    parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator here")
-    parser.add_argument("--root-out", metavar="PEM", help="write the root certificate alone here,\nfor programs that read only one")
-    parser.add_argument("--no-rate-limit", action="store_true", help="answer any number of requests")
     parser.add_argument(
-        "--profile", choices=tuple(PROFILES), help="which of the service's known moods it shows; by default the scenario's, or today"
+        "--seed", metavar="N", type=_seed, help="create the same machine and keys each time; anyone who knows the seed can sign"
+    )
+    parser.add_argument("--trust-out", metavar="PEM", help="write the root and issuing certificates of this emulator to this file")
+    parser.add_argument(
+        "--root-out", metavar="PEM", help="write only the root certificate to this file, for programs that read one certificate"
+    )
+    parser.add_argument("--no-rate-limit", action="store_true", help="do not limit the rate of requests")
+    parser.add_argument(
+        "--profile", choices=tuple(PROFILES), help="service profile: how the service behaves; by default that of the scenario, or today"
     )
     parser.add_argument(
-        "--rule", metavar="NAME=off", type=_rule_off, action="append", default=[], help="switch a rule off (docs/fidelity.md)"
+        "--rule",
+        metavar="NAME=off",
+        type=_rule_off,
+        action="append",
+        default=[],
+        help="switch off a rule of the service (docs/fidelity.md); may be repeated",
     )
     parser.add_argument(
         "--events-enabling",
         metavar="SECONDS",
         type=_delay,
         default=0,
-        help="from the first question for scheduled events until they are shown; at once by default",
+        help="delay from the first request for scheduled events until they are enabled; by default 0",
     )
-    parser.add_argument("--faults", metavar="FILE", help="what goes wrong: a script (docs/faults.md)")
+    parser.add_argument("--faults", metavar="FILE", help="script of faults to inject (docs/faults.md)")
     parser.add_argument(
         "--allow-host",
         metavar="NAME",
         action="append",
         default=[],
-        help="a name that requests may give as Host, besides loopback; * for any",
+        help="accept this name in the Host header, besides loopback addresses; * for any; may be repeated",
     )
-    parser.add_argument("--admin-port", metavar="N", type=_port, help="have an admin API on this port (docs/admin.md); 0: any free")
-    parser.add_argument("--admin-token-file", metavar="FILE", help="the token that it wants is in this file; by default one is made")
-    parser.add_argument("--state-file", metavar="FILE", help="write here where the admin side is, and its token, for `imdskit events`")
-    parser.add_argument("--snapshot", metavar="FILE", help="go on from this snapshot if it exists, and write it at the end")
     parser.add_argument(
-        "--clock", metavar="manual|fast=N", type=_rate, help="a clock that stands still until moved, or runs N times as fast"
+        "--admin-port", metavar="N", type=_port, help="start the admin API on this port (docs/admin.md); 0 chooses a free one"
     )
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation finds nodes and counts requests")
-    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs,\nif not at /pki of the public URL")
-    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens, without the tenant,\nif not /oidc of the public URL")
-    parser.add_argument("--admin-host", metavar="ADDRESS", help="the admin API listens here;\noff loopback it needs --admin-token-file")
+    parser.add_argument("--admin-token-file", metavar="FILE", help="file with the token of the admin API; by default a token is generated")
     parser.add_argument(
-        "--admin-allow-host", metavar="NAME", action="append", default=[], help="a name that requests to the admin API may give as Host"
+        "--state-file", metavar="FILE", help="write the address and the token of the admin API to this file, for `imdskit events`"
     )
-    parser.add_argument("--access-log", choices=("off", *access_log.FORMATS), default="off", help="log requests on standard error")
+    parser.add_argument("--snapshot", metavar="FILE", help="resume from this snapshot if it exists, and write it when the emulator stops")
+    parser.add_argument(
+        "--clock",
+        metavar="manual|fast=N",
+        type=_rate,
+        help="use a clock that stands still until it is moved, or one that runs N times as fast",
+    )
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation that looks up nodes and counts requests")
+    parser.add_argument("--pki-url", metavar="URL", help="where clients find certificates and CRLs, if not at /pki of the public URL")
+    parser.add_argument("--issuer", metavar="URL", help="issuer of tokens, without the tenant, if not /oidc of the public URL")
+    parser.add_argument(
+        "--admin-host", metavar="ADDRESS", help="address that the admin API listens on; outside of loopback it requires --admin-token-file"
+    )
+    parser.add_argument(
+        "--admin-allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="accept this name in the Host header of requests to the admin API; may be repeated",
+    )
+    parser.add_argument(
+        "--access-log",
+        choices=("off", *access_log.FORMATS),
+        default="off",
+        help="format of the request log on standard error; by default off",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -113,7 +145,7 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
             inputs.write(options.root_out, emulator.root_pem.encode("ascii"))
         if options.access_log != "off":
             emulator.journal.listener = access_log.listener(options.access_log)
-        _explained(emulator)
+        _add_verifier(emulator)
         emulator.start()
         if options.state_file is not None:
             _write_state(options.state_file, emulator)
@@ -127,13 +159,13 @@ def running(options: argparse.Namespace, backend: Backend, listener: socket.sock
 
 
 def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.socket | None) -> Host:
-    """Return the emulator. An error names the option, and the environment variables that were used."""
+    """Create the emulator. Its errors name the option, and list the environment variables that were used."""
     try:
         return _fleet(options, backend) if options.fleet is not None else _machine(options, backend, listener)
     except ImdskitError as error:
         used: list[str] = getattr(options, "variables", [])
         if used:
-            output.note(f"note: set by the environment: {', '.join(used)}")
+            output.note(f"note: set by environment variables: {', '.join(used)}")
         if not isinstance(error, UsageError) or not hasattr(options, error.location):
             raise
         variable = environment.PREFIX + error.location.upper()
@@ -142,10 +174,10 @@ def _emulator(options: argparse.Namespace, backend: Backend, listener: socket.so
 
 
 def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> None:
-    """Write the line that says that the emulator accepts requests."""
+    """Write the line that reports that the emulator accepts requests."""
     if options.public_url is None and _every_address(options.host):
-        where = f"note: listening on every address; documents, tokens and addresses in responses name {emulator.url}."
-        output.note(f"{where} For clients elsewhere give --public-url.")
+        where = f"note: The emulator listens on every address, but documents, tokens and URLs in its responses name {emulator.url}."
+        output.note(f"{where} Give --public-url if clients on other machines use them.")
     ready = {
         "url": emulator.url,
         "pid": os.getpid(),
@@ -153,7 +185,7 @@ def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> 
         "cloud": emulator.scenario.cloud.name,
         "trust": options.trust_out,
         "backend": backend.name,
-        **_told(emulator),
+        **_optional_members(emulator),
     }
     if emulator.url != emulator.local_url:
         ready["listening"] = emulator.local_url
@@ -172,10 +204,11 @@ def _machine(options: argparse.Namespace, backend: Backend, listener: socket.soc
     for name in ("fleet_by", "fleet_network"):
         if getattr(options, name) is not None:
             location = "--" + name.replace("_", "-")
-            raise UsageError("bad-argument", "There is one machine, and no fleet.", location=location, hint="Give --fleet too.")
+            raise UsageError("bad-argument", f"{location} needs a fleet.", location=location, hint="Give --fleet too.")
     admin_port, token = _admin(options)
     if options.snapshot is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.snapshot))):
-        raise UsageError("bad-argument", "The file could not be written at the end: there is no such folder.", location=options.snapshot)
+        message = "The folder for the snapshot does not exist."
+        raise UsageError("bad-argument", message, location=options.snapshot, hint="Create the folder, or name another file.")
     return Emulator(
         options.scenario or "linux",
         options.seed,
@@ -199,8 +232,8 @@ def _machine(options: argparse.Namespace, backend: Backend, listener: socket.soc
 
 def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
     if options.snapshot is not None:
-        hint = "Its machines are the same again for the same seed."
-        raise UsageError("bad-argument", "There are no snapshots of a fleet.", location="--snapshot", hint=hint)
+        hint = "Leave it out. The same --seed creates the same machines again."
+        raise UsageError("bad-argument", "A fleet has no snapshots.", location="--snapshot", hint=hint)
     admin_port, token = _admin(options)
     return Fleet(
         options.scenario or "fleet",
@@ -225,19 +258,19 @@ def _fleet(options: argparse.Namespace, backend: Backend) -> Fleet:
 
 
 def _admin(options: argparse.Namespace) -> tuple[int | None, str | None]:
-    """Port and token of the admin side, which whoever wants to know where it is wants to be there."""
+    """Return port and token of the admin API. ``--state-file`` implies the admin API, because the file exists to say where it is."""
     port = 0 if options.admin_port is None and options.state_file is not None else options.admin_port
     for name in ("admin_token_file", "admin_host", "admin_allow_host"):
         if port is None and getattr(options, name):
             location = "--" + name.replace("_", "-")
-            raise UsageError("bad-argument", "There is no admin API.", location=location, hint="Give --admin-port too.")
+            raise UsageError("bad-argument", f"{location} needs the admin API.", location=location, hint="Give --admin-port too.")
     if options.admin_token_file is None:
         return port, None
     return port, inputs.read(options.admin_token_file, 1024).decode("latin-1").strip()
 
 
 def _reach(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments that say where clients reach the emulator and its admin API. `imdskit run` has no public URL."""
+    """Return the addresses at which clients reach the emulator and its admin API. `imdskit run` has no public URL."""
     return {
         "public_url": getattr(options, "public_url", None),
         "pki_url": options.pki_url,
@@ -248,8 +281,8 @@ def _reach(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _explained(emulator: Host) -> None:
-    """The page of the admin side shows what a verifier says that trusts this emulator, by the emulator's clock."""
+def _add_verifier(emulator: Host) -> None:
+    """Give the admin page a verifier that trusts this emulator and uses its clock."""
     if emulator.admin is not None:
         from imdskit.verify import Policy, Trust, Verifier, inspection  # 25 ms to the 115 ms of importing this verb
 
@@ -257,18 +290,18 @@ def _explained(emulator: Host) -> None:
         emulator.explain = partial(inspection.inspect_document, Verifier(trust, Policy.offline_audit(), clock=emulator.clock))
 
 
-def _told(emulator: Host) -> dict[str, object]:
-    """What the line says of a fleet, or of the admin side."""
-    told: dict[str, object] = {} if emulator.admin is None else {"admin": emulator.admin.url}
+def _optional_members(emulator: Host) -> dict[str, object]:
+    """Return the members of the ready line that describe the admin API and the fleet, if there are any."""
+    members: dict[str, object] = {} if emulator.admin is None else {"admin": emulator.admin.url}
     addressing = emulator.addressing
     if addressing.select is not None:
         ports = {"ports": addressing.ports} if addressing.ports else {}
-        told["fleet"] = {"machines": addressing.count, "by": addressing.select, **ports}
-    return told
+        members["fleet"] = {"machines": addressing.count, "by": addressing.select, **ports}
+    return members
 
 
 def _clock(options: argparse.Namespace) -> Clock | None:
-    """A movable clock begins where a snapshot ended."""
+    """Return the clock that ``--clock`` selects. It starts at the time of the snapshot, if there is one."""
     if options.clock is None:
         return None
     start = SystemClock().now()

@@ -1,1 +1,1 @@
-"""What the verbs share: output, inputs and progress. Internal."""
+"""Layout, input, output, progress and signals, for all verbs. Internal."""

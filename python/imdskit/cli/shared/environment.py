@@ -22,12 +22,12 @@ def variables(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
 
 
 def table(parser: argparse.ArgumentParser) -> str:
-    """Return the part of a help text that lists the variables."""
+    """Return the part of a help text that lists the variables, for ``Parser.epilog``."""
     rows = [f"  {name:28}{action.option_strings[0]}{_form(action)}" for name, action in variables(parser).items()]
     return "\n".join(
         (
             "Environment variables. An option takes precedence over its variable, and the",
-            "variable over the default. An empty variable counts as absent.",
+            "variable over the default. An empty variable counts as absent.\n",
             *rows,
         )
     )

@@ -1,7 +1,4 @@
-"""What the command line reads: files in bounded size, times. Every mistake is a sentence.
-
-What belongs here: reading. What is read is judged by the part that it is for.
-"""
+"""Input of the command line: files up to a maximum size, and times."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from imdskit.errors import UsageError
 
 
 def read(path: str, limit: int) -> bytes:
-    """The content of a file, or of standard input for ``-``; at most ``limit`` octets and one more, which shows that there are more.
+    """Return the content of a file, or of standard input for ``-``, up to ``limit + 1`` bytes. The extra byte shows that the file is too large.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
     """
     if path == "-" and sys.stdin is None:
-        raise UsageError("bad-argument", "Standard input is closed.", location="-")
+        raise UsageError("bad-argument", "Standard input is closed.", location="-", hint="Redirect it, or name a file.")
     try:
         if path == "-":
             return sys.stdin.buffer.read(limit + 1)
@@ -31,7 +28,7 @@ def read(path: str, limit: int) -> bytes:
 
 
 def write(path: str, data: bytes) -> None:
-    """Replace the content of a file. Raises UsageError if that cannot be done."""
+    """Replace the content of a file. Raises UsageError if it cannot be written."""
     try:
         Path(path).write_bytes(data)
     except (OSError, ValueError) as failure:
@@ -40,14 +37,14 @@ def write(path: str, data: bytes) -> None:
 
 
 def time(text: str) -> datetime:
-    """A time in ISO 8601. Without zone it is UTC, a date alone is its midnight.
+    """Return a time given in ISO 8601. Without a zone it is UTC; a date without a time means midnight.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a time in ISO 8601.
     """
     try:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        hint = "Write it in ISO 8601, like 2025-11-19T13:53:30Z, 2025-11-19T14:53:30+01:00 or 2025-11-19."
-        raise UsageError("bad-argument", f"Not a time: {text!r}.", location="--at", hint=hint) from None
+        hint = "Write it like 2025-11-19T13:53:30Z, 2025-11-19T14:53:30+01:00 or 2025-11-19."
+        raise UsageError("bad-argument", f"`--at` must be a time in ISO 8601; got {text!r:.80}.", location="--at", hint=hint) from None

@@ -1,7 +1,7 @@
-"""What the command line writes: results on standard output, everything else on standard error.
+"""Output of the command line: results on standard output, everything else on standard error.
 
-What comes from a document or a service is somebody else's text: characters that a terminal would obey are written as escapes. On a terminal the word
-with which a line judges has a colour, unless NO_COLOR asks for none (no-color.org).
+Text from documents and services is untrusted, so control characters are written as escapes. On a terminal the verdict at the beginning of a
+line is coloured, unless NO_COLOR is set (no-color.org).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from imdskit.cli.shared.layout import wrapped
 from imdskit.errors import ImdskitError, UsageError, VerificationError
 
 _GREEN, _RED, _YELLOW, _FAINT = "32", "1;31", "33", "2"
@@ -27,33 +28,38 @@ _JUDGEMENT = re.compile(rf"^(?:{'|'.join(_COLOURS)})\b", re.MULTILINE)
 
 
 def line(text: str = "") -> None:
-    """Text for people, on standard output."""
+    """Write text for people on standard output."""
     with _standard_output() as stream:
         _write(stream, text)
 
 
+def report(text: str, hanging: int = 0) -> None:
+    """Write text for people on standard output, wrapped to fit a terminal. Continuation lines are indented by ``hanging`` blanks."""
+    line(wrapped(printable(text), hanging))
+
+
 def note(text: str) -> None:
-    """Text for people that is not the result, on standard error."""
+    """Write text for people on standard error, because it is not part of the result."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             _write(sys.stderr, text)
 
 
 def value(members: object) -> None:
-    """A result for programs: JSON with two blanks of indent, in ASCII."""
+    """Write a result for programs: ASCII JSON, indented by two blanks."""
     with _standard_output() as stream:
         _write(stream, json.dumps(members, indent=2))
 
 
 def octets(data: bytes) -> None:
-    """A result that is passed on as it is, and a line feed."""
+    """Write bytes unchanged on standard output, followed by a line feed."""
     with _standard_output() as stream:
         stream.flush()
         stream.buffer.write(data + b"\n")
 
 
 def error(problem: ImdskitError) -> None:
-    """What went wrong, on standard error: code and sentence, then a line each for what else is known."""
+    """Write an error on standard error: its code and message, then one line for each other attribute."""
     refused = isinstance(problem, VerificationError)
     note(f"{'refused' if refused else 'error'}: {problem.code}: {problem.message}")
     for name, text in details(problem):
@@ -61,7 +67,7 @@ def error(problem: ImdskitError) -> None:
 
 
 def details(problem: ImdskitError) -> list[tuple[str, str]]:
-    """What is known of an error besides its sentence, as (name, text)."""
+    """Return the attributes of an error besides its message, as pairs of name and text."""
     known = [("location", problem.location), ("hint", problem.hint)]
     if isinstance(problem, VerificationError):
         known[:0] = [("stage", problem.stage.value)]
@@ -70,21 +76,21 @@ def details(problem: ImdskitError) -> list[tuple[str, str]]:
 
 
 def printable(text: str) -> str:
-    """``text`` with everything that is no printable character and no line feed as an escape."""
+    """Return ``text`` with every character that is neither printable nor a line feed as an escape sequence."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def flush() -> None:
-    """Everything is written, or it is said that it could not be."""
+    """Write everything that is still buffered. Raises UsageError if that fails."""
     if sys.stdout is not None:
         with _standard_output() as stream:
             stream.flush()
 
 
 def abandon() -> None:
-    """Nobody reads standard output any more; what is left in its buffer must not raise a second error when the interpreter ends."""
+    """Discard buffered output that nobody reads any more, so that it raises no second error when the interpreter exits."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -93,7 +99,7 @@ def abandon() -> None:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[TextIO]:
-    """To be written to. Raises UsageError where that fails, for a result that is lost is no success; BrokenPipeError stays what it is."""
+    """Yield standard output. Raises UsageError if writing fails, because a lost result is a failure. BrokenPipeError passes through."""
     if sys.stdout is None:
         raise _unwritable("it is closed")
     try:

@@ -1,4 +1,4 @@
-"""A line on a terminal that says how far a long job is. Nothing anywhere else."""
+"""Progress line of a long job on a terminal. Nothing is written to other outputs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import sys
 from imdskit.clock import Clock
 
 INTERVAL_NS = 200_000_000
-"""Between two states of the line."""
+"""Minimum time between two updates of the line."""
 SECOND_NS = 1_000_000_000
 _ERASE = "\r\x1b[K"
 
 
 class Progress:
-    """The line, on standard error, if that is a terminal.
+    """Progress line on standard error, if that is a terminal.
 
     Args:
-        clock: for the rate.
-        size: of all that there is to do, or None.
-        done: things that were done before, which do not count for the rate.
+        clock: measures the rate.
+        size: total size of the input, or None if it is unknown.
+        done: documents that an earlier run has finished. They do not count for the rate.
     """
 
     def __init__(self, clock: Clock, size: int | None, done: int) -> None:
@@ -30,22 +30,22 @@ class Progress:
         self._start = self._next = clock.monotonic_ns()
 
     def show(self, done: int, refused: int, position: int) -> None:
-        """Say so, if it is time.
+        """Update the line, unless the last update was too recent.
 
         Args:
-            done: things, those before included.
-            refused: of them.
-            position: in the unit of ``size``.
+            done: finished documents, including those of an earlier run.
+            refused: number of these that were refused.
+            position: current position in the input, in the unit of ``size``.
         """
         if not self._on or (now := self._clock.monotonic_ns()) < self._next:
             return
         self._next = now + INTERVAL_NS
         rate = (done - self._before) * SECOND_NS // max(now - self._start, 1)
         part = f"{100 * position // self._size:3} %  " if self._size else ""
-        self._write(f"{_ERASE}{part}{done} documents, {refused} refused, {rate} a second")
+        self._write(f"{_ERASE}{part}{done} documents, {refused} refused, {rate} per second")
 
     def end(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._on:
             self._write(_ERASE)
 

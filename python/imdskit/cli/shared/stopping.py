@@ -1,4 +1,4 @@
-"""Signals that end a long-running command in an orderly way."""
+"""Signals that stop a long-running command cleanly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _active: list[threading.Event] = []
 
 @contextmanager
 def on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM, SIGINT and SIGHUP set. Within another such context it is the same event.
+    """Yield an event that SIGTERM, SIGINT and SIGHUP set. A nested context yields the same event.
 
     SIGINT is handled although a shell makes its background jobs ignore it. SIGHUP stays ignored if the caller ignores it, as ``nohup`` does.
     """
@@ -29,7 +29,7 @@ def on_signals() -> Iterator[threading.Event]:
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         numbers.append(hangup)
-    numbers.append(signal.SIGTERM)  # the last: whoever sees that it is handled knows that all are
+    numbers.append(signal.SIGTERM)  # the last one, so that a process whose SIGTERM handler is installed handles all of them
     _active.append(stop)
     before = {number: signal.signal(number, request) for number in numbers}
     try:

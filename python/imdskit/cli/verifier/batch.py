@@ -1,7 +1,7 @@
-"""``verify --batch``: a verdict for each of many documents, a line each, in the order of the input.
+"""``verify --batch``: one line with a verdict for each document, in the order of the input.
 
-What belongs here: the pieces in which documents are judged, the results, and going on where an interrupted run ended. Memory is bounded: there is never
-more than a piece of the input in it. Where documents come from is in :mod:`imdskit.cli.verifier.batch_input`.
+Documents are verified in chunks, and only one chunk is in memory at a time. An interrupted run can be resumed.
+:mod:`imdskit.cli.verifier.batch_input` reads the documents.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from imdskit.cli.shared import inputs, output
+from imdskit.cli.shared.layout import wrapped
 from imdskit.cli.shared.progress import Progress
 from imdskit.cli.verifier import batch_input
 from imdskit.cli.verifier.batch_input import Item, Source
@@ -30,41 +31,41 @@ if sys.platform != "win32":
     import fcntl
 
 PIECE = 2048
-"""Documents that are judged together, at most."""
+"""Maximum number of documents in a chunk."""
 PIECE_OCTETS = 8 * 1024 * 1024
-"""Of their documents; the last one may go beyond."""
+"""Size at which a chunk is complete. The last document may exceed it."""
 JUDGED_AGAIN = 64
-"""The last results of an interrupted run, which are made once more to see that trust, policy and documents are still the same."""
+"""Number of last results of an interrupted run that are computed again, to check that trust, policy and documents have not changed."""
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
 UNREADABLE, BAD_LINE = "unreadable", "bad-line"
-"""The reasons of an unread file, and of a line whose time or nonce cannot be used. Neither is one of the verifier's."""
-SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line cannot be used."}
-"""What these two reasons mean."""
+"""Reasons for a file that cannot be read, and for a line with an invalid time or nonce. The verifier itself has neither."""
+SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line is invalid."}
+"""Meanings of these two reasons."""
 _REASONS = {"", *SENTENCES, *map(str, Reason)}
 _BEGINNINGS = (b'{"line":', b'{"file":')
 
 
 class Results(NamedTuple):
-    """The file that results are appended to."""
+    """File that results are appended to."""
 
     file: BinaryIO
     path: str
 
     def append(self, data: bytes) -> None:
-        """Write at once: what is in the file is what was judged, up to the last line feed."""
+        """Append without buffering, so that every line in the file is a complete result."""
         try:
             while data:
                 data = data[self.file.write(data) :]
         except OSError as failure:
             message = f"The results cannot be written: {failure.strerror or failure}."
-            raise UsageError("bad-argument", message, location=self.path, hint="Make room, then go on with --resume.") from None
+            raise UsageError("bad-argument", message, location=self.path, hint="Free some space, then continue with --resume.") from None
 
 
 class Tally:
-    """How many results there are, by reason.
+    """Number of results by reason.
 
     Attributes:
-        reasons: of refusals, with how often; ``""`` for what was accepted.
+        reasons: reason -> number of documents; ``""`` counts accepted ones.
     """
 
     def __init__(self) -> None:
@@ -76,11 +77,11 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Those that are not accepted, unread ones included."""
+        """Number of documents that were not accepted, including unread ones."""
         return self.all - self.reasons[""]
 
     def lines(self) -> Iterator[str]:
-        """For people, the most frequent reason first."""
+        """Yield a summary for people, with the most frequent reason first."""
         yield f"{self.all} documents: {self.reasons['']} accepted, {self.refused} refused"
         for reason, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
             if reason:
@@ -97,26 +98,31 @@ def run(
     threads: int | None = None,
     clock: Clock | None = None,
 ) -> int:
-    """Judge every document at ``path``.
+    """Verify every document at ``path``.
 
     Args:
-        verifier: that judges.
-        path: a folder, a file of lines, or ``-``.
-        at: when, for documents whose lines give no time of their own; None for the second in which the first run began.
-        results: file for the results; standard output by default.
-        resume: go on after the last whole line of ``results``, if that is there.
-        threads: at most; None for as many as there are processors.
-        clock: for the time, and for what the progress line says.
+        verifier: verifies the documents.
+        path: a folder, a file with one document per line, or ``-``.
+        at: time of verification for documents whose lines have none; None for the second in which the first run started.
+        results: file for the results; by default standard output.
+        resume: continue after the last complete line of ``results``, if the file exists.
+        threads: maximum number of threads; None for one per processor.
+        clock: provides the time, and the rate on the progress line.
 
     Returns:
         0 if every document was accepted, else 1.
 
     Raises:
-        UsageError: nothing to judge, something that cannot be read or written, or results of another run.
+        UsageError: there are no documents, a file cannot be read or written, or the results are those of another run.
     """
     clock = clock or SystemClock()
     if results is not None and os.path.isdir(path) and os.path.realpath(results).startswith(os.path.join(os.path.realpath(path), "")):
-        raise UsageError("bad-argument", "The results would lie among the documents.", location=results, hint="Write them elsewhere.")
+        raise UsageError(
+            "bad-argument",
+            "The file for the results is inside the folder of documents.",
+            location=results,
+            hint="Choose a file in another folder.",
+        )
     tally, whole, moment = Tally(), 0, at
     with batch_input.opened(path, verifier.policy.limits.document_bytes) as source:
         if resume and results is not None and os.path.exists(results):
@@ -131,18 +137,23 @@ def run(
                     _judge_all(verifier, source, second, threads, tally, progress, Results(file, results).append)
         except KeyboardInterrupt:
             if results is not None:
-                output.note("interrupted: the same command with --resume goes on")
+                output.note("interrupted: repeat the command with --resume to continue")
             raise
         finally:
             if progress:
                 progress.end()
     if not tally.all:
-        raise UsageError("bad-argument", "There is no document in it.", location=path)
+        raise UsageError(
+            "bad-argument",
+            "The input contains no documents.",
+            location=path,
+            hint="Name a folder of documents, or a file with one per line.",
+        )
     for line in tally.lines():
-        output.note(line)
+        output.note(wrapped(line, 12))
     if source.unused:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(source.unused.items(), key=lambda pair: (-pair[1], pair[0])))
-        output.note(f"warning: members of lines that were not used: {names}")
+        output.note(f"warning: unknown members of lines were ignored: {names}")
     return 1 if tally.refused else 0
 
 
@@ -177,7 +188,7 @@ def _pieces(items: Iterator[Item]) -> Iterator[list[Item]]:
 
 
 def _judged(verifier: Verifier, piece: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
-    """The reason, ``""`` for an acceptance, and the line of each; ``second`` is the time of those that have none of their own."""
+    """Yield the reason, ``""`` if accepted, and the line of each document. ``second`` is the time for items without a time of their own."""
     read = [item for item in piece if item.document is not None]
     verdicts = verifier.verify_many(
         (item.document for item in read if item.document is not None),
@@ -189,17 +200,17 @@ def _judged(verifier: Verifier, piece: list[Item], second: int, threads: int | N
         claims = ""
         if item.document is None:
             reason = UNREADABLE if "file" in item.where else BAD_LINE
-            said: dict[str, object] = {"verdict": UNREAD, "reason": reason, "stage": None, "location": "", "detail": item.failure}
+            result: dict[str, object] = {"verdict": UNREAD, "reason": reason, "stage": None, "location": "", "detail": item.failure}
         else:
-            reason, said, claims = _verdict(next(verdicts))
+            reason, result, claims = _verdict(next(verdicts))
         nonce = {} if item.nonce is None else {"nonce": item.nonce}
         moment = datetime.fromtimestamp(second if item.at is None else item.at, UTC).isoformat()
-        line = json.dumps({**item.where, **said, **nonce, "at": moment}, separators=(",", ":"))
+        line = json.dumps({**item.where, **result, **nonce, "at": moment}, separators=(",", ":"))
         yield reason, (f'{line[:-1]},"claims":{claims}}}\n' if claims else line + "\n").encode("ascii")
 
 
 def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, object], str]:
-    """The reason, the members of the result, and the claims as JSON text."""
+    """Return the reason, the members of the result, and the claims as JSON text."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         hint = {} if verdict.hint == verdict.reason.hint else {"hint": verdict.hint}
@@ -212,18 +223,18 @@ def _verdict(verdict: Attestation | VerificationError) -> tuple[str, dict[str, o
 
 @lru_cache(maxsize=64)
 def _common_name(der: bytes) -> str:
-    """The common name of an authority; ``""`` if it has none."""
+    """Return the common name of an authority; ``""`` if it has none."""
     return next(iter(parse_certificate(der).subject.common_names), "")
 
 
 def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
-    """Go through what is there already, with the documents that it is about.
+    """Read the results of an interrupted run, and advance ``source`` past their documents.
 
     Returns:
-        what was counted, the octets of all whole lines, and the time at which all was and is judged.
+        the counts, the size in bytes of all complete lines, and the time of verification of the run.
 
     Raises:
-        UsageError: these are no results, or of other documents, of another time, or of other options.
+        UsageError: the file has other content, or results of other documents, another time or other options.
     """
     tally, whole = Tally(), 0
     last: deque[tuple[Item, bytes]] = deque(maxlen=JUDGED_AGAIN)
@@ -237,7 +248,7 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
                 when, reason = result.get("at"), result.get("reason", "")
                 about = {name: result[name] for name in ("line", "file", "id") if name in result}
                 if item is None or about != item.where or not isinstance(when, str) or str(reason) not in _REASONS:
-                    raise _other(path, f"Line {tally.all + 1} is not about the document that comes next.")
+                    raise _other(path, f"Line {tally.all + 1} does not belong to the next document.")
                 if moment is None and item.at is None:
                     moment = inputs.time(when)
                 tally.reasons[str(reason)] += 1
@@ -245,21 +256,21 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
                 last.append((item, line))
                 progress.show(tally.all, tally.refused, item.position)
             if not line.startswith(_BEGINNINGS) and not any(beginning.startswith(line) for beginning in _BEGINNINGS):
-                raise _other(path, "Its last line is none of them.")  # and is not for us to cut off
+                raise _other(path, "Its last line is not a result.")  # so it must not be cut off
     except OSError as failure:
         raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
     finally:
         progress.end()
     if last:
-        # Without a moment every line so far has a time of its own.
+        # Without a moment, every line so far has its own time.
         again = _judged(verifier, [item for item, _ in last], 0 if moment is None else int(moment.timestamp()), 1)
         if [line for _, line in again] != [line for _, line in last]:
-            raise _other(path, "The last results come out differently now.")
+            raise _other(path, "Verifying the last documents again gave other results.")
     return tally, whole, moment
 
 
 def _result(line: bytes) -> dict[str, object]:
-    """An empty one for what is none."""
+    """Parse a line of results. Returns an empty dict for anything but a JSON object."""
     try:
         value = signed_content.loads(line)
     except (ValueError, RecursionError):
@@ -268,20 +279,20 @@ def _result(line: bytes) -> dict[str, object]:
 
 
 def _other(path: str, message: str) -> UsageError:
-    hint = "Give the same input, time and options as before, or remove the file to begin anew."
-    return UsageError("bad-argument", f"These are the results of another run. {message}", location=path, hint=hint)
+    hint = "Give the same input, time and options as before, or remove the file to start again."
+    return UsageError("bad-argument", f"The file contains the results of another run. {message}", location=path, hint=hint)
 
 
 def _results(path: str, whole: int, resume: bool) -> BinaryIO:
-    """The file to append to, locked where the system can: two runs would write everything twice. Nothing is overwritten but half a line."""
+    """Open the file to append to, and remove an incomplete last line. The file is locked, where the system can, against a second run."""
     try:
         file = open(path, "r+b" if resume and os.path.exists(path) else "xb", buffering=0)  # noqa: SIM115  # the caller closes it
         _lock(file, path)
         file.seek(whole)
         file.truncate()
     except FileExistsError:
-        hint = "Go on with --resume, or remove the file."
-        raise UsageError("bad-argument", "There are results already.", location=path, hint=hint) from None
+        hint = "Continue with --resume, or remove the file."
+        raise UsageError("bad-argument", "The file for the results already exists.", location=path, hint=hint) from None
     except OSError as failure:
         raise UsageError("bad-argument", f"The results cannot be written: {failure.strerror or failure}.", location=path) from None
     return file
@@ -294,7 +305,7 @@ def _lock(file: BinaryIO, path: str) -> None:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise UsageError("bad-argument", "Another run is writing these results.", location=path, hint="Wait for it.") from None
+        raise UsageError("bad-argument", "Another run is writing to this file.", location=path, hint="Wait until it ends.") from None
 
 
 def _to_standard_output(data: bytes) -> None:

@@ -1,7 +1,6 @@
-"""Where ``verify --batch`` finds documents: lines of a file or of standard input, or the files of a folder. One at a time, in an order that stays.
+"""Input of ``verify --batch``: lines of a file or of standard input, or the files of a folder, one at a time and always in the same order.
 
-What belongs here: finding and unwrapping. What a document is worth is the verifier's business: a line that cannot be unwrapped is handed to it as it is,
-and is refused with a reason.
+A line that cannot be unwrapped is passed to the verifier unchanged, which refuses it with a reason.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from imdskit.verify import signed_content
 from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
-"""Octets of a line that are kept: four times the largest document, for its id and for JSON's escapes. A longer line is ``too-large``."""
+"""Maximum length of a line in bytes: four times the largest document, to leave room for its id and for JSON escapes. A longer line is ``too-large``."""
 
 
 class Item(NamedTuple):
-    """One document and where it comes from.
+    """One document and its origin.
 
     Attributes:
-        where: ``{"line": N}``, from 1, or ``{"file": PATH}``, below the folder; and the ``id`` that a line gives.
-        document: as it is to be verified; None if it could not be read.
-        failure: why not, or ``""``.
-        position: octets of the input up to its end; files, for a folder.
-        at: Unix second that the line gives as the time of the check, or None.
-        nonce: nonce that the line gives, or None.
+        where: ``{"line": N}``, counted from 1, or ``{"file": PATH}``, relative to the folder; also the ``id`` of the line, if it has one.
+        document: the document to verify; None if it could not be read.
+        failure: why it could not be read, or ``""``.
+        position: bytes of the input up to the end of the item; number of files for a folder.
+        at: time of verification from the line, in Unix seconds, or None.
+        nonce: nonce from the line, or None.
     """
 
     where: dict[str, int | str]
@@ -51,8 +50,8 @@ class Source(NamedTuple):
 
     Attributes:
         items: the documents, one at a time.
-        size: how far there is to go, in the unit of :attr:`Item.position`; None where nobody knows.
-        unused: members of the lines so far that are not used, with how often each occurs.
+        size: total size in the unit of :attr:`Item.position`; None if it is unknown.
+        unused: number of occurrences of each unknown member in the lines so far.
     """
 
     items: Iterator[Item]
@@ -62,25 +61,25 @@ class Source(NamedTuple):
 
 @contextmanager
 def opened(path: str, document_bytes: int) -> Iterator[Source]:
-    """The documents at ``path``, ``-`` for standard input.
+    """Yield the documents at ``path``.
 
     Args:
-        path: a folder, or lines.
-        document_bytes: the largest size of a document; of a file, that many octets are read, and one more, which shows that there are more.
+        path: a folder, a file with one document per line, or ``-`` for standard input.
+        document_bytes: maximum size of a document. One byte more is read of each file, to notice a larger one.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: ``path`` cannot be read.
     """
     unused: Counter[str] = Counter()
     if path == "-":
         if sys.stdin is None:
-            raise UsageError("bad-argument", "Standard input is closed.", location="-")
+            raise UsageError("bad-argument", "Standard input is closed.", location="-", hint="Redirect it, or name a file.")
         yield Source(_lines(sys.stdin.buffer, path, unused), None, unused)
     elif os.path.isdir(path):
         yield Source(_files(path, document_bytes), None, unused)
     else:
         try:
-            file = open(path, "rb")  # noqa: SIM115  # what goes wrong later is not about opening
+            file = open(path, "rb")  # noqa: SIM115  # later errors are not about opening
         except (OSError, ValueError) as failure:
             raise _unreadable(failure, path) from None
         with file:
@@ -94,7 +93,7 @@ def _lines(stream: BinaryIO, path: str, unused: Counter[str]) -> Iterator[Item]:
         try:
             line = stream.readline(LONGEST_LINE + 1)
             kept, position = line, position + len(line)
-            while line and not line.endswith(b"\n"):  # the rest of one that is too long, or the end of the input
+            while line and not line.endswith(b"\n"):  # skip the rest of a line that is too long
                 line = stream.readline(LONGEST_LINE)
                 position += len(line)
         except OSError as failure:
@@ -103,7 +102,7 @@ def _lines(stream: BinaryIO, path: str, unused: Counter[str]) -> Iterator[Item]:
             return
         number += 1
         if number == 1:
-            kept = kept.removeprefix(b"\xef\xbb\xbf")  # a mark of the file and no part of a document (RFC 8259 section 8.1)
+            kept = kept.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is not part of the document (RFC 8259 section 8.1)
             _check_first(kept, path)
         text = kept.strip(b" \t\r\n")
         if text:
@@ -134,7 +133,7 @@ _COLUMN_NAMES = re.compile(rb"\"?[A-Za-z_][A-Za-z0-9_. -]{0,60}\"?(?:[,;\t]\"?[A
 
 
 def _check_first(line: bytes, path: str) -> None:
-    """Raise UsageError if the first line shows that the input has no documents in lines, so that nobody gets a refusal for each line of it."""
+    """Raise UsageError if the first line shows another file format, instead of refusing every line."""
     what, remedy = next(((what, remedy) for magic, what, remedy in _OTHER_FILES if line.startswith(magic)), ("", ""))
     text = line.strip(b" \t\r\n")
     if text in (b"{", b"["):
@@ -142,14 +141,14 @@ def _check_first(line: bytes, path: str) -> None:
     elif not what and _COLUMN_NAMES.fullmatch(text):
         what, remedy = "CSV", 'Write its rows as lines of JSON: {"id": ..., "document": ..., "at": ..., "nonce": ...}.'
     if what:
-        raise UsageError("bad-argument", f"The input is {what}; expected are lines with one document each.", location=path, hint=remedy)
+        raise UsageError("bad-argument", f"The input must have one document per line; it is {what}.", location=path, hint=remedy)
 
 
 def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item:
-    """Return the document of a line, with what else the line says of it. A line that is neither a JSON string nor an object is a document as it stands."""
+    """Return the document of a line, and its id, time and nonce. A line that is neither a JSON string nor an object is itself a document."""
     where: dict[str, int | str] = {"line": number}
     as_it_stands = Item(where, line, "", position)
-    # Eight quotation marks are those of an envelope that has no other members.
+    # An envelope without other members has eight quotation marks.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
         return as_it_stands
     try:
@@ -173,7 +172,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
             _count(unused, document, ("encoding", "signature"), "document.")
             document = json.dumps(document, separators=(",", ":"))
         elif not isinstance(document, str):
-            document = line  # which the verifier refuses
+            document = line  # the verifier refuses it
     else:
         _count(unused, value, ("encoding", "signature", "id", "at", "nonce"))
     assert isinstance(document, bytes | str)
@@ -188,7 +187,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
 
 
 MOST_NAMES = 100
-"""Different names of unused members that are counted each; further ones are counted as one."""
+"""Maximum number of unknown members that are counted separately. Further ones are counted together."""
 _LONGEST_NAME = 60
 
 
@@ -214,7 +213,7 @@ def _second(at: object) -> int | None:
 
 
 def _files(top: str, document_bytes: int) -> Iterator[Item]:
-    """Depth first, by name. The names of the folders on the way are in memory, nothing else. Links to folders are not followed."""
+    """Yield the files of a folder, depth first, by name. Symbolic links to folders are not followed."""
     position = 0
     ahead = [""]
     while ahead:
@@ -230,7 +229,7 @@ def _files(top: str, document_bytes: int) -> Iterator[Item]:
                 with open(path, "rb") as file:
                     document = file.read(document_bytes + 1)
             else:
-                failure = "Not a regular file"
+                failure = "not a regular file"
         except OSError as error:
             if name == "":
                 raise _unreadable(error, top) from None
@@ -241,4 +240,4 @@ def _files(top: str, document_bytes: int) -> Iterator[Item]:
 
 def _unreadable(failure: OSError | ValueError, path: str) -> UsageError:
     why = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-    return UsageError("bad-argument", f"It cannot be read: {why}.", location=path)
+    return UsageError("bad-argument", f"The input cannot be read: {why}.", location=path)

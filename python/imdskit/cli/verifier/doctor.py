@@ -1,8 +1,10 @@
-"""Say which backend runs and why, what is trusted and until when, whether an authority that signs documents is missing, which clouds could be
-verified, and what to do.
+"""Check the backend and the trusted certificates, and say what to do.
 
-No network is used. Exit status: 0 all is well; 1 something is wrong, or will be within the term;
-2 a mistake in the arguments, or a bundle that cannot be read."""
+The output shows which backend runs and why, every trusted certificate with its end of validity, and the clouds whose documents can be
+verified. It reports expiring certificates, and authorities that sign documents but are missing. No network is used.
+
+Exit status: 0 nothing to do; 1 a problem exists, or will exist within the next --days days; 2 a mistake in the arguments, or a bundle
+that cannot be read."""
 
 from __future__ import annotations
 
@@ -23,16 +25,18 @@ MAX_DAYS = 36_500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--at", metavar="TIME", help="the time to judge by, ISO 8601, UTC unless it says otherwise; now by default")
-    parser.add_argument("--days", metavar="N", type=_days, default=60, help="complain of what ends within so many days; 60 by default")
-    parser.add_argument("--cloud", metavar="NAME", action="append", help="that must be verifiable; public by default; may be repeated")
-    parser.add_argument("--bundle", metavar="DIR", help="a trust bundle in place of the bundled one")
+    parser.add_argument("--at", metavar="TIME", help="check as of this time: ISO 8601, UTC unless it has a zone; by default now")
+    parser.add_argument("--days", metavar="N", type=_days, default=60, help="report certificates that expire within N days; by default 60")
+    parser.add_argument(
+        "--cloud", metavar="NAME", action="append", help="cloud whose documents must be verifiable; by default public; may be repeated"
+    )
+    parser.add_argument("--bundle", metavar="DIR", help="check this trust bundle instead of the bundled one")
     parser.add_argument("--json", action="store_true", help="write everything as JSON")
 
 
 def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_DAYS):
-        raise argparse.ArgumentTypeError(f"not a number of days up to {MAX_DAYS}: {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number of days from 0 to {MAX_DAYS}; got {text!r:.40}")
     return int(text)
 
 
@@ -71,30 +75,31 @@ def run(options: argparse.Namespace) -> int:
             }
         )
         return 1 if advice else 0
-    output.line(f"backend: {name}; {why}")
-    output.line(f"trust: {trust.origin}, of {trust.date}; judged at {_day(at)}")
+    output.report(f"backend: {name}; {why}", 2)
+    output.report(f"trust: {trust.origin}, of {trust.date}; checked as of {_day(at)}", 2)
     audit = sum(one.use == "audit" for one in finding.authorities)
-    for one in finding.authorities:
-        if one.use != "audit":
-            kind = "anchor" if one.anchor else "intermediate"
-            left = (one.not_after - at) // doctor.DAY
-            output.line(f"{one.state:7}{kind:13}{_day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:16]})")
+    for title, is_anchor in (("anchors:", True), ("intermediates:", False)):
+        output.line(title)
+        for one in finding.authorities:
+            if one.use != "audit" and one.anchor == is_anchor:
+                left = (one.not_after - at) // doctor.DAY
+                output.report(f"{one.state:7}{_day(one.not_after)} {left:6} days  {one.name} ({one.fingerprint[:8]})", 31)
     if audit:
-        output.line(f"audit: {audit} certificate(s) kept for old documents only; `imdskit trust list` shows them")
+        output.report(f"audit: {audit} certificate(s) kept for old documents only; `imdskit trust list` shows them", 2)
     for cloud, names in finding.clouds.items():
-        output.line(f"cloud {cloud}: {', '.join(names) or 'no issuing chain is known'}")
+        output.report(f"cloud {cloud}: {', '.join(names) or 'no issuing chain is known'}", 2)
     for line in advice:
-        output.line(f"to do: {line}")
+        output.report(f"to do: {line}", 2)
     output.line("nothing to do" if not advice else f"{len(advice)} thing(s) to do")
     return 1 if advice else 0
 
 
 def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
-    """Name, what of it is native, why this one, and what to do."""
+    """Return the name of the backend, its native parts, why it was chosen, and advice."""
     try:
         found = backends.get("rust")
     except BackendError as error:
-        if error.code == "backend-absent":  # as good, only slower
+        if error.code == "backend-absent":  # the Python backend gives the same verdicts, only slower
             return "python", [], f"{error.code}: {_why_pure() or error.message}", ()
         return "python", [], f"{error.code}: {error.message}", (f"{error.message} {error.hint}",)
     native = sorted(found.native)
@@ -102,7 +107,7 @@ def _backend() -> tuple[str, list[str], str, tuple[str, ...]]:
 
 
 def _why_pure() -> str | None:
-    """Return why the build made a pure package, which the build backend recorded; None if there is no record."""
+    """Return the recorded reason why the package was built without the extension; None without a record."""
     try:
         record = json.loads((files("imdskit") / "build-record.json").read_bytes())
     except FileNotFoundError:

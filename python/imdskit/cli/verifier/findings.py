@@ -1,4 +1,4 @@
-"""What a report says about the results of ``imdskit verify --batch``: counts, and where rare values occur."""
+"""Content of a report on the results of ``imdskit verify --batch``: counts, and the documents with rare values."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _LATER = "5 hours and more"
 
 @dataclass
 class Counted:
-    """How often each value of one property occurs, and the first few documents that have it.
+    """Frequencies of the values of one property, and the first few documents with each value.
 
     Attributes:
         noun: name of the property.
-        order: the values in their natural order; empty: by frequency.
+        order: the values in their natural order; empty for an order by frequency.
         counts: documents per value.
         first: per value, ids, files or line numbers of the first :data:`EXAMPLES` documents.
     """
@@ -45,7 +45,7 @@ class Counted:
     first: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, value: str, where: str) -> None:
-        """Count one document, which stands at ``where`` in the input."""
+        """Count one document; ``where`` is its position in the input."""
         if value not in self.counts and len(self.counts) >= VALUES:
             value = OTHERS
         self.counts[value] += 1
@@ -55,13 +55,13 @@ class Counted:
 
 
 class Findings:
-    """Everything that a report says.
+    """Content of a report.
 
     Attributes:
         documents: number of results; all percentages are shares of it.
         accepted: number of accepted documents.
-        times: documents per time as of which they were verified.
-        rare_below: a value of fewer documents than this is rare: one in a thousand, and at least a single document.
+        times: documents per time of verification.
+        rare_below: a value is rare if fewer documents than this have it: one in a thousand, but always a value of a single document.
     """
 
     def __init__(self) -> None:
@@ -83,12 +83,12 @@ class Findings:
         """Count one line of results.
 
         Raises:
-            ValueError: it is not a result; the text says why.
+            ValueError: it is not a result; the message says why.
         """
         where = str(result.get("id", result.get("file", result.get("line"))))
         at, verdict = result.get("at"), result.get("verdict")
         if not isinstance(at, str):
-            raise ValueError("it has no time")
+            raise ValueError("it has no member `at`")
         self.documents += 1
         self.times[at] += 1
         if verdict != ACCEPTED:
@@ -99,7 +99,7 @@ class Findings:
             return
         claims, name = result.get("claims"), result.get("name")
         if not isinstance(claims, dict) or not isinstance(name, str):
-            raise ValueError("it has no claims")
+            raise ValueError("it has no claims or no name")
         self.accepted += 1
         self.clouds.add(str(result.get("cloud") or UNKNOWN), where)
         region, _, rest = name.partition(".")
@@ -127,5 +127,5 @@ def _remaining(claims: dict[str, object], at: str) -> str:
         end = inputs.time(f"{2000 + year}-{month:02}-{day:02}T" + ":".join(f"{part:02}" for part in clock) + "Z")
         seconds = (end - inputs.time(at)).total_seconds()
     except (ValueError, UsageError):
-        raise ValueError("its validity cannot be read") from None
+        raise ValueError("its claim `timeStamp.expiresOn` is malformed") from None
     return next((words for least, words in _HORIZON if seconds < least), _LATER)

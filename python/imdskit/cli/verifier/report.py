@@ -1,7 +1,9 @@
-"""Turn the results of `imdskit verify --batch` into one page of HTML that people can look at.
+"""Turn the results of `imdskit verify --batch` into an HTML page.
 
-RESULTS is the file that `--batch --output` wrote, or `-`. The page needs no other file and no script. It holds counts and, for rare values, where they
-occur in the input. Its only claims are the names of images. Exit statuses: 0 written; 2 a mistake, or lines that are not results."""
+The page needs no other file and no script. It contains counts and, for rare values, the positions in the input. The only claims on it are the
+names of images.
+
+Exit status: 0 success; 2 a mistake in the arguments, or RESULTS cannot be read or contains other lines."""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ from imdskit.verify import signed_content
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("results", metavar="RESULTS", help="file that `verify --batch` wrote; - for standard input")
-    parser.add_argument("-o", "--output", metavar="FILE", help="file for the page; standard output by default")
+    parser.add_argument("results", metavar="RESULTS", help="results that `verify --batch` wrote; - for standard input")
+    parser.add_argument("-o", "--output", metavar="FILE", help="file for the page; by default standard output")
     parser.add_argument("--title", default="Attested documents", help="title of the page")
 
 
@@ -40,10 +42,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def gathered(path: str) -> Findings:
-    """Return what the results at ``path`` say; ``-`` is standard input.
+    """Read the results at ``path``; ``-`` is standard input.
 
     Raises:
-        UsageError: they cannot be read, or a line is not a result.
+        UsageError: the file cannot be read, or a line is not a result.
     """
     try:
         with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
@@ -66,8 +68,9 @@ def _gathered(lines: Iterable[bytes], path: str) -> Findings:
             findings.add(result)
         except (ValueError, RecursionError) as error:
             why = "it is not JSON" if isinstance(error, json.JSONDecodeError | RecursionError | UnicodeDecodeError) else str(error)
-            hint = "Give the file that `imdskit verify --batch --output` wrote, when it is complete."
+            hint = "Name a complete file that `imdskit verify --batch --output` wrote."
             raise UsageError("bad-argument", f"Line {number} is not a result: {why}.", location=path, hint=hint) from None
     if not findings.documents:
-        raise UsageError("bad-argument", "There are no results.", location=path)
+        hint = "Name a complete file that `imdskit verify --batch --output` wrote."
+        raise UsageError("bad-argument", "The file contains no results.", location=path, hint=hint)
     return findings

@@ -1,6 +1,6 @@
 """The page of ``imdskit report``: one HTML file without scripts.
 
-All names come from the input and are escaped. Each bar has its number beside it, so the page says nothing by colour or length alone.
+Names come from the input and are escaped. Each bar has its number beside it, so no information depends on colour or length alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from imdskit.cli.verifier.findings import Counted, Findings
 from imdskit.reasons import Reason
 
 BARS = 20
-"""Maximum number of bars in one section; a sentence sums up the other values."""
+"""Maximum number of bars in one section. A sentence summarizes the other values."""
 OUTLIERS = 100
 """Maximum number of rare values listed."""
 _STYLE = """
@@ -115,12 +115,12 @@ def _documents(count: int) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return our own text as HTML; what stands between backticks becomes code."""
+    """Return our own text as HTML. Text between backticks becomes code."""
     return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _share(count: int, total: int) -> str:
-    """Return ``count`` as a percentage of ``total``. Rounding never turns some documents into none, or not all into all."""
+    """Return ``count`` as a percentage of ``total``. Rounding never gives 0 % for some documents, or 100 % for fewer than all."""
     if 0 < count < total / 2000:
         return "below 0.1 %"
     if total * 1999 / 2000 < count < total:

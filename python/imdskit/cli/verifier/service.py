@@ -1,9 +1,8 @@
-"""Run the verification service, and make its keys (docs/attestation-service.md).
+"""Run the verification service, or create its keys (docs/attestation-service.md).
 
-serve           run it for development and tests, until SIGTERM or SIGINT
-key NAME        write a new key on standard output, and add it to a key file
-nonce-key FILE  make the secret that the processes of one service share
-Exit status: 0 done; 2 a mistake in the arguments or the configuration."""
+`imdskit verifier ACTION --help` describes one action.
+
+Exit status: 0 success; 2 a mistake in the arguments or the configuration."""
 
 from __future__ import annotations
 
@@ -23,28 +22,30 @@ from imdskit.cli.shared import output
 from imdskit.errors import UsageError
 
 ROLES = ("client", "operator", "metrics")
-_OPTIONS = {"serve": {"config", "set", "host", "port"}, "key": {"name", "role", "keys"}, "nonce-key": {"name"}}
+_ACTIONS = {
+    "serve": "Run the service for development and tests, until SIGTERM or SIGINT.",
+    "key": "Generate a key, write it on standard output, and add its hash to a key file.",
+    "nonce-key": "Create the file with the secret that all processes of one service share.",
+}
+"""Description of each action."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=tuple(_OPTIONS), help="what to do")
-    parser.add_argument("name", metavar="NAME|FILE", nargs="?", help="key: its name; nonce-key: the file to create")
-    parser.add_argument("--config", metavar="FILE", help="serve: configuration in TOML")
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="serve: a setting; may be repeated")
-    parser.add_argument("--host", help="serve: address to listen on; loopback by default")
-    parser.add_argument("--port", metavar="N", type=_port, help="serve: port; by default a free one")
-    parser.add_argument("--keys", metavar="FILE", help="key: add it to this file, which is created if absent")
-    parser.add_argument("--role", choices=ROLES, action="append", default=[], help="key: what it is for; client by default")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    serve, key, nonce_key = (actions.add_parser(name, help=about, description=about) for name, about in _ACTIONS.items())
+    serve.add_argument("--config", metavar="FILE", help="configuration file in TOML")
+    serve.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="override a setting; may be repeated")
+    serve.add_argument("--host", help="address to listen on; by default 127.0.0.1")
+    serve.add_argument("--port", metavar="N", type=_port, help="port to listen on; by default a free one")
+    key.add_argument("name", metavar="NAME", help="name of the key")
+    key.add_argument("--keys", metavar="FILE", required=True, help="key file; it is created if it does not exist")
+    key.add_argument("--role", choices=ROLES, action="append", default=[], help="role of the key; by default client; may be repeated")
+    nonce_key.add_argument("name", metavar="FILE", help="the file to create")
 
 
 def run(options: argparse.Namespace) -> int:
-    for name, value in vars(options).items():
-        if value not in (None, []) and name != "action" and name not in _OPTIONS[options.action]:
-            raise UsageError("bad-argument", f"`verifier {options.action}` takes no such argument.", location=name)
     if options.action == "serve":
         return _serve(options)
-    if options.name is None:
-        raise UsageError("bad-argument", f"`verifier {options.action}` needs a name.", location="NAME|FILE")
     return _key(options) if options.action == "key" else _nonce_key(options.name)
 
 
@@ -53,16 +54,18 @@ def _serve(options: argparse.Namespace) -> int:
     for text in options.set:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError("bad-argument", f"`--set` takes NAME=VALUE; got {text!r:.60}.", location="--set")
+            message = f"`--set` must have the form NAME=VALUE; got {text!r:.60}."
+            raise UsageError("bad-argument", message, location="--set", hint="See docs/attestation-service-reference.md.")
         overrides[name] = value
     application = Application(Settings.read(options.config, overrides=overrides))
     try:
         server = DevelopmentServer((options.host or "127.0.0.1", options.port or 0), application)
     except OSError as error:
-        raise UsageError("bad-argument", f"The address cannot be listened on: {error.strerror}.", location="--host, --port") from None
+        message = f"The service cannot listen on the address: {error.strerror}."
+        raise UsageError("bad-argument", message, location="--host, --port", hint="Choose another address or port.") from None
 
     def stop(_: int, __: FrameType | None) -> None:
-        threading.Thread(target=server.shutdown).start()  # which waits until serve_forever has ended, in the thread that runs this
+        threading.Thread(target=server.shutdown).start()  # shutdown() blocks until serve_forever() returns, and that runs in this thread
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -77,12 +80,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _key(options: argparse.Namespace) -> int:
-    if options.keys is None:
-        raise UsageError("bad-argument", "The key file is not named.", location="--keys", hint="Give --keys FILE.")
     path = Path(options.keys)
     known = {key.name for key in keys.read(path)} if path.exists() and path.stat().st_size else set()
     if options.name in known:
-        raise UsageError("bad-argument", f"The file already has a key called {options.name!r}.", location=options.keys)
+        message = f"The file already has a key called {options.name!r}."
+        raise UsageError("bad-argument", message, location=options.keys, hint="Choose another name, or remove the old key's line.")
     key, line = keys.new(options.name, frozenset(map(keys.Role, options.role or ["client"])))
     _append(options.keys, line)
     output.line(key)
@@ -91,14 +93,14 @@ def _key(options: argparse.Namespace) -> int:
 
 def _nonce_key(path: str) -> int:
     if os.path.exists(path):
-        hint = "docs/attestation-service.md says how to change the secret."
-        raise UsageError("bad-argument", "The file exists. Nonces made with its secret would become invalid.", location=path, hint=hint)
+        hint = "See docs/attestation-service.md on how to change the secret."
+        raise UsageError("bad-argument", "The file already exists. A new secret would invalidate its nonces.", location=path, hint=hint)
     _append(path, secrets.token_hex(32))
     return 0
 
 
 def _append(path: str, line: str) -> None:
-    """Add a line to a file that others cannot read if it is new."""
+    """Append a line to a file. A new file is readable by its owner only."""
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:

@@ -1,11 +1,9 @@
-"""List the certificates of a trust bundle, or add intermediates to one between two releases.
+"""List the certificates of a trust bundle, or add intermediates to it between two releases.
 
-list writes each certificate with its use, its state and its end. No network is used.
-update adds intermediates to the bundle that the link --bundle leads to, and replaces the link in one step. It never adds an anchor.
-With --document it fetches the issuer of a refused document from Microsoft's or DigiCert's servers, if the document's own signature is
-good. With --from it takes certificates from files. With neither it takes those of this release that the bundle lacks.
-Exit status: 0 done, or nothing was missing; 1 a document is refused for something else than a missing issuer;
-2 a mistake in the arguments, a bundle that cannot be read or written, or a certificate that cannot be had or is not accepted."""
+`imdskit trust ACTION --help` describes one action.
+
+Exit status: 0 success, or nothing was missing; 1 a document is refused for another reason than a missing issuer; 2 a mistake in the
+arguments, a bundle that cannot be read or written, or a certificate that is unavailable or not acceptable."""
 
 from __future__ import annotations
 
@@ -31,28 +29,32 @@ from imdskit.verify.verifier import LAST_SECOND
 _USES = {"anchor": "anchor", "signs": "signs documents", "path": "helps to reach an anchor", "audit": "audits only"}
 
 
+_ACTIONS = {
+    "list": "List the certificates of a trust bundle, with use, state and end of validity. No network is used.",
+    "update": """Add intermediates to the bundle that a symbolic link points to, and replace the link atomically. Anchors are never added.
+
+With --document, the issuer of a refused document is fetched from Microsoft's or DigiCert's servers, if the document's own signature is valid.
+With --from, certificates are read from files. With neither, the certificates of this release that the bundle lacks are added.""",
+}
+"""Description of each action."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list", "update"), help="show a bundle, or add intermediates to one")
-    parser.add_argument("--bundle", metavar="DIR", help="list: a bundle in place of the bundled one; update: a symbolic link to a bundle")
-    parser.add_argument(
-        "--document", metavar="FILE", action="append", default=[], help="update: a document whose issuer is unknown; may be repeated"
-    )
-    parser.add_argument(
-        "--from", dest="source", metavar="PEM", action="append", default=[], help="update: a file of certificates; may be repeated"
-    )
-    parser.add_argument("--at", metavar="TIME", help="the time to judge by, ISO 8601, UTC unless it says otherwise; now by default")
-    parser.add_argument("--json", action="store_true", help="write everything as JSON")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing, update = (actions.add_parser(name, help=about.partition("\n")[0], description=about) for name, about in _ACTIONS.items())
+    listing.add_argument("--bundle", metavar="DIR", help="trust bundle to list instead of the bundled one")
+    update.add_argument("--bundle", metavar="DIR", help="symbolic link to a bundle; it is created if it does not exist")
+    update.add_argument("--document", metavar="FILE", action="append", default=[], help="document with an unknown issuer; may be repeated")
+    update.add_argument("--from", dest="source", metavar="PEM", action="append", default=[], help="file of certificates; may be repeated")
+    for one in (listing, update):
+        one.add_argument("--at", metavar="TIME", help="check as of this time: ISO 8601, UTC unless it has a zone; by default now")
+        one.add_argument("--json", action="store_true", help="write everything as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     at = SystemClock().now() if options.at is None else int(inputs.time(options.at).timestamp() // 1)
     at = min(max(at, 0), LAST_SECOND)
-    if options.action == "update":
-        return _update(options, at)
-    for name, value in {"--document": options.document, "--from": options.source}.items():
-        if value:
-            raise UsageError("bad-argument", f"{name} goes with update.", location=name)
-    return _list(options, at)
+    return _update(options, at) if options.action == "update" else _list(options, at)
 
 
 def _list(options: argparse.Namespace, at: int) -> int:
@@ -72,20 +74,20 @@ def _list(options: argparse.Namespace, at: int) -> int:
         ]
         output.value({"trust": {"origin": trust.origin, "date": trust.date}, "certificates": members})
         return 0
-    output.line(f"{trust.origin}, of {trust.date}: {len(trust.anchors)} anchors, {len(trust.intermediates)} intermediates")
+    output.report(f"{trust.origin}, of {trust.date}: {len(trust.anchors)} anchors, {len(trust.intermediates)} intermediates", 2)
     for use, title in _USES.items():
         chosen = [one for one in authorities if one.use == use]
         if chosen:
             output.line(f"{title}:")
         for one in chosen:
-            output.line(f"  {one.state:7}{_day(one.not_after)}  {one.name} ({one.fingerprint[:16]})")
+            output.report(f"  {one.state:7}{_day(one.not_after)}  {one.name} ({one.fingerprint[:16]})", 21)
     return 0
 
 
 def _update(options: argparse.Namespace, at: int) -> int:
     if options.bundle is None:
-        hint = "Name a symbolic link, such as /var/lib/imdskit/trust, and give it to `verify --bundle`; it is made if it is not there."
-        message = "The bundle inside the installed package is not changed. Say which bundle is to be updated."
+        hint = "Give a symbolic link, such as /var/lib/imdskit/trust, here and to `verify --bundle`. It is created if it does not exist."
+        message = "`trust update` needs --bundle, because it never changes the bundle inside the installed package."
         raise UsageError("bad-argument", message, location="--bundle", hint=hint)
     link = Path(options.bundle)
     bundle_update.check_link(link)
@@ -101,7 +103,7 @@ def _update(options: argparse.Namespace, at: int) -> int:
         output.value({"bundle": str(link), "folder": str(done.folder), "added": members})
         return 0
     for name, fingerprint in added:
-        output.line(f"added: {name} ({fingerprint[:16]})")
+        output.report(f"added: {name} ({fingerprint[:16]})", 7)
     output.line(f"the bundle is now {done.folder}" if added else f"nothing to add to {done.folder}")
     return 0
 

@@ -1,9 +1,11 @@
-"""Decide whether an attested document was signed by Azure, for whom, and when.
+"""Check that Azure signed an attested document, and write its claims as JSON.
 
-FILE is the service's JSON, bare base64, or DER; - is standard input. No network is used but with --fetch-intermediates.
-With --batch FILE is a folder of documents, or lines with one each, and the results are lines of JSON; see docs/cli.md.
-Exit status: 0 accepted, the signed claims as JSON on standard output;
-1 refused, with reason, stage, place and hint on standard error; 2 a mistake in the arguments or a file that cannot be read."""
+FILE contains the service's JSON, plain base64 or DER. No network is used, except with --fetch-intermediates.
+
+With --batch, FILE is a folder of documents, or has one document per line, and each result is a line of JSON (docs/cli.md).
+
+Exit status: 0 accepted, the claims are on standard output; 1 refused, the reason and a hint are on standard error; 2 a mistake in the
+arguments, or a file that cannot be read."""
 
 from __future__ import annotations
 
@@ -27,42 +29,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the document; - for standard input")
     parser.add_argument("--cloud", metavar="NAME", help="accept this cloud only: " + ", ".join(cloud.name for cloud in clouds.CLOUDS))
     parser.add_argument(
-        "--trust", metavar="PEM", action="append", help="trust these certificates and not the bundled roots; may be repeated"
+        "--trust", metavar="PEM", action="append", help="trust these certificates instead of the bundled roots; may be repeated"
     )
-    parser.add_argument("--bundle", metavar="DIR", help="a trust bundle in place of the bundled one; see docs/trust.md")
+    parser.add_argument("--bundle", metavar="DIR", help="use this trust bundle instead of the bundled one (docs/trust.md)")
     parser.add_argument(
         "--intermediate",
         "--intermediates",
         dest="intermediate",
         metavar="PEM",
         action="append",
-        help="certificates that help to reach a root; may be repeated",
+        help="intermediate certificates; may be repeated",
     )
-    parser.add_argument(
-        "--intermediates-cache", metavar="DIR", help="read intermediates from here, and keep fetched ones here; nothing in it is trusted"
-    )
+    parser.add_argument("--intermediates-cache", metavar="DIR", help="folder that caches fetched intermediates; nothing in it is trusted")
     parser.add_argument(
         "--fetch-intermediates",
         action="store_true",
-        help="ask Microsoft's and DigiCert's servers for an unknown issuer; see docs/intermediates.md",
+        help="fetch an unknown issuer from Microsoft's or DigiCert's servers (docs/intermediates.md)",
     )
     parser.add_argument(
-        "--crl", metavar="FILE", action="append", help="revocation lists, PEM or DER; given one, every authority needs one; may be repeated"
+        "--crl",
+        metavar="FILE",
+        action="append",
+        help="file of revocation lists, PEM or DER; if any is given, every authority needs one; may be repeated",
     )
-    parser.add_argument("--at", metavar="TIME", help="judge as of this time, ISO 8601, UTC unless it says otherwise; now by default")
-    parser.add_argument("--nonce", metavar="N", help="that the document must carry")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="which implementation decides; all give the same answers")
+    parser.add_argument("--at", metavar="TIME", help="verify as of this time: ISO 8601, UTC unless it has a zone; by default now")
+    parser.add_argument("--nonce", metavar="N", help="nonce that the document must carry")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to use; both give the same verdicts")
     parser.add_argument(
-        "--preset", choices=PRESETS, default="offline_audit", help="what is demanded; offline_audit, which needs no nonce, by default"
+        "--preset", choices=PRESETS, default="offline_audit", help="verification policy; by default offline_audit, which needs no nonce"
     )
     parser.add_argument("--explain", action="store_true", help="write every check with its outcome")
-    parser.add_argument("--json", action="store_true", help="write the whole answer, acceptance or refusal, as JSON on standard output")
+    parser.add_argument("--json", action="store_true", help="write the whole result, acceptance or refusal, as JSON on standard output")
     parser.add_argument(
-        "--batch", action="store_true", help="judge every line, or every file of a folder; results as NDJSON in their order"
+        "--batch",
+        action="store_true",
+        help="verify every line of FILE, or every file of a folder, and write the results as NDJSON in the same order",
     )
-    parser.add_argument("--output", metavar="RESULTS", help="with --batch: write the results to this file")
-    parser.add_argument("--resume", action="store_true", help="with --output: go on where an earlier run was interrupted")
-    parser.add_argument("--threads", metavar="N", type=int, help="with --batch: work on so many, at most; all processors by default")
+    parser.add_argument("--output", metavar="RESULTS", help="with --batch: file for the results")
+    parser.add_argument("--resume", action="store_true", help="with --output: continue an interrupted run")
+    parser.add_argument("--threads", metavar="N", type=int, help="with --batch: maximum number of threads; by default one per processor")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,14 +80,14 @@ def run(options: argparse.Namespace) -> int:
     trust = _trust(bundled, options.trust, options.intermediate, options.crl)
     cache = None if options.intermediates_cache is None else IntermediateCache(options.intermediates_cache)
     if cache is not None:
-        # Hints, checked by the cache itself; what a caller gives comes first.
+        # Cached certificates are only hints. Those that the caller gives come first.
         trust = replace(trust, intermediates=(*trust.intermediates, *cache.load()))
     aia = AiaFetcher(cache=cache) if options.fetch_intermediates else None
     verifier = Verifier(trust, policy, backend=backends.get(options.backend), aia=aia)
     if options.batch:
         status = batch.run(verifier, options.file, at, results=options.output, resume=options.resume, threads=options.threads)
         if policy.relaxed:
-            output.note("warning: this was not checked: " + "; ".join(policy.relaxed))
+            output.note("warning: not checked by this policy: " + "; ".join(policy.relaxed))
         return status
     document = inputs.read(options.file, policy.limits.document_bytes)
 
@@ -97,37 +102,35 @@ def run(options: argparse.Namespace) -> int:
         text = attestation.json_text() if attestation else json.dumps({"verified": False, **(refusal.to_json() if refusal else {})})
         output.line(signed_content.indented(f'{text[:-1]},"report":{json.dumps(report.to_json())}}}' if report else text))
     elif report:
-        output.line(report.text())
+        output.report(report.text(), 6)
     elif attestation:
         output.line(signed_content.indented(signed_content.line(attestation.content)))
     if refusal and not options.json:
         output.error(refusal)
     if attestation and attestation.relaxed and not options.json:
-        output.note("warning: this was not checked: " + "; ".join(attestation.relaxed))
+        output.note("warning: not checked by this policy: " + "; ".join(attestation.relaxed))
     return 1 if refusal else 0
 
 
 def _check_batch(options: argparse.Namespace) -> None:
-    """Options that mean nothing together are a mistake, and not overlooked."""
+    """Raise UsageError for options that have no effect together."""
     given = {"--output": options.output, "--resume": options.resume or None, "--threads": options.threads}
     for name in [] if options.batch else [name for name, value in given.items() if value is not None]:
-        raise UsageError("bad-argument", f"{name} goes with --batch.", location=name)
+        raise UsageError("bad-argument", f"{name} needs --batch.", location=name, hint="Give --batch too.")
     for name in [
         name
         for name, value in {"--nonce": options.nonce, "--explain": options.explain or None}.items()
         if value is not None and options.batch
     ]:
-        raise UsageError("bad-argument", f"{name} is for one document and does not go with --batch.", location=name)
+        raise UsageError("bad-argument", f"{name} applies to a single document.", location=name, hint="Leave out --batch.")
     if options.resume and options.output is None:
-        raise UsageError(
-            "bad-argument", "Without a file of results there is nothing to go on from.", location="--resume", hint="Give --output too."
-        )
+        raise UsageError("bad-argument", "--resume needs --output.", location="--resume", hint="Give --output too.")
     if options.threads is not None:
         arguments.whole(options.threads, "--threads", 1, arguments.MAX_THREADS)
 
 
 def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | None, crls: list[str] | None) -> Trust:
-    """The roots of the bundle, or those given instead; the intermediates of the bundle are hints and stay."""
+    """Return the trust with the given anchors instead of its own, and with the given intermediates in addition to its own."""
     if anchors:
         found = tuple(der for path in anchors for der in _certificates(path))
         trust = replace(trust, anchors=found, origin=", ".join(anchors), date="")
@@ -136,14 +139,14 @@ def _trust(trust: Trust, anchors: list[str] | None, intermediates: list[str] | N
 
 
 def _crls(path: str) -> tuple[bytes, ...]:
-    """The revocation lists of one file, checked in the same way."""
+    """Return the revocation lists of a file. Errors name the file."""
     found = pem.crls(inputs.read(path, pem.MAX_CRL_BYTES), path)
     _check(replace(Trust.bundled(), crls=found), path)
     return found
 
 
 def _certificates(path: str) -> tuple[bytes, ...]:
-    """Those of one file, each of which can be read, so that a mistake names the file and not a position in a list."""
+    """Return the certificates of a file. Errors name the file."""
     found = pem.certificates(inputs.read(path, pem.MAX_BYTES), path)
     _check(Trust(found), path)
     return found

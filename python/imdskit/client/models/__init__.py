@@ -1,7 +1,7 @@
-"""Answers as typed objects: one frozen dataclass for every object of every category, with the members of all api-versions.
+"""Responses as typed objects: a frozen dataclass for each object of each category, with the members of all api-versions.
 
-What belongs here: shapes. Nothing is asked here, and no value is turned into another: text stays text, so that what is written equals what was
-read. This package costs more to import than the client itself, which does not import it: whoever wants types does.
+No value is converted: text stays text, so that the JSON that is written equals the JSON that was read. This package takes longer to import
+than the client, so the client does not import it.
 """
 
 from imdskit.client.models.compute import (

@@ -1,6 +1,6 @@
-"""``compute``: the machine itself, in every api-version. :data:`imdskit.versions.INSTANCE` says which version has a member first.
+"""``compute``, in every api-version. :data:`imdskit.versions.INSTANCE` has the first version of each member.
 
-Numbers and truth values are text, as the service gives them.
+Numbers and booleans are text, as in the service's responses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from imdskit.client.models.storage import Reference, StorageProfile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Model):
-    """Of an image from the marketplace. In attested documents, too."""
+    """Plan of a marketplace image. Attested documents contain it, too."""
 
     name: str | None = None
     product: str | None = None
@@ -22,7 +22,7 @@ class Plan(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey(Model):
-    """Of SSH."""
+    """SSH key."""
 
     key_data: str | None = None
     path: str | None = None
@@ -30,7 +30,7 @@ class PublicKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag(Model):
-    """Of ``tagsList``, which has no trouble with ``;`` and ``:`` in tags as ``tags`` has."""
+    """Element of ``tagsList``. Unlike ``tags``, it is unambiguous if a tag contains ``;`` or ``:``."""
 
     name: str | None = None
     value: str | None = None
@@ -38,7 +38,7 @@ class Tag(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityProfile(Model):
-    """``encryption_at_host`` from 2021-11-01, ``security_type`` from 2021-12-13."""
+    """Security profile. ``encryption_at_host`` exists from 2021-11-01, ``security_type`` from 2021-12-13."""
 
     encryption_at_host: str | None = None
     secure_boot_enabled: str | None = None
@@ -48,7 +48,7 @@ class SecurityProfile(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsProfile(Model):
-    """``disable_password_authentication`` from 2020-10-01."""
+    """Profile of the operating system. ``disable_password_authentication`` exists from 2020-10-01."""
 
     admin_username: str | None = None
     computer_name: str | None = None
@@ -57,7 +57,7 @@ class OsProfile(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedLocation(Model):
-    """Of a machine in an edge zone."""
+    """Extended location of a machine in an edge zone."""
 
     name: str | None = None
     type: str | None = None
@@ -65,7 +65,7 @@ class ExtendedLocation(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdditionalCapabilities(Model):
-    """Of the machine."""
+    """Additional capabilities of the machine."""
 
     hibernation_enabled: str | None = None
 

@@ -1,4 +1,4 @@
-"""``/metadata/instance``: the whole document, and ``network``, whose preview 2017-03-01 has names of its own."""
+"""``/metadata/instance``: the whole document, and ``network``. The preview 2017-03-01 has other names in ``network``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class IpAddress(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsServer(Model):
-    """A name server, in the preview alone."""
+    """Name server. Only the preview has it."""
 
     ipaddress: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet(Model):
-    """A network. ``prefix`` is its length in bits, as text. ``dnsservers`` in the preview alone."""
+    """Network. ``prefix`` is its length in bits, as text. Only the preview has ``dnsservers``."""
 
     address: str | None = None
     prefix: str | None = None
@@ -84,7 +84,7 @@ class ExtendedCompute(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended(Model):
-    """What ``extended=true`` adds from 2021-08-01; undocumented."""
+    """Members that ``extended=true`` adds from 2021-08-01. Undocumented."""
 
     compute: ExtendedCompute | None = None
 

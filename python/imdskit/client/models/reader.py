@@ -1,7 +1,6 @@
-"""From parsed JSON to a model and back, driven by the fields of the dataclass.
+"""Conversion between parsed JSON and models, based on the fields of the dataclasses.
 
-What belongs here: how a member's name and type are found, and what is said of a value of another type. Which members there are stands in the
-modules beside this one.
+The other modules of this package define the members.
 """
 
 from __future__ import annotations
@@ -25,29 +24,29 @@ _SAID = {str: "text", int: "a whole number", bool: "true or false", tuple: "an a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What all models have in common. Every member that is absent or null is None; ``""`` is what the service says where it has nothing to say.
+    """Base class of the models. A member that is absent or null is None. The service itself writes ``""`` for an empty member.
 
     Attributes:
-        extra: members that no field is for, and members that came as null, by their names, as they came. Not part of the hash.
+        extra: members without a field, and members with the value null. Not part of the hash.
     """
 
     SPELLING: ClassVar[Spelling] = "camelCase"
-    """How the service writes the names of this object's members."""
+    """Spelling of the member names of this object."""
     NAMES: ClassVar[Mapping[str, str]] = {}
-    """Field -> name of the member, where the spelling does not give it."""
+    """Field -> name of the member, where it does not follow the spelling."""
 
     extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_json(cls, value: Json, place: str = "") -> Self:
-        """Read an object of the service's.
+        """Create a model from an object in a response.
 
         Args:
             value: parsed JSON.
-            place: where it stands, as a JSON pointer (RFC 6901); for errors.
+            place: JSON pointer to the object (RFC 6901), for errors.
 
         Raises:
-            ClientError: ``not-imds``: something is of another type than the service gives it. ``location`` is its JSON pointer.
+            ClientError: ``not-imds``: a member has an unexpected type. ``location`` is its JSON pointer.
         """
         if not isinstance(value, dict):
             raise _wrong(dict, value, place)
@@ -63,18 +62,18 @@ class Model:
         return cls(**given, extra=extra)
 
     def to_json(self) -> dict[str, Json]:
-        """JSON that is equal to what was read."""
+        """Return JSON that equals the JSON that was read."""
         written = {name: _written(getattr(self, member.field)) for name, member in members(type(self)).items()}
         return {**{name: item for name, item in written.items() if item is not None}, **self.extra}
 
 
 class Member(NamedTuple):
-    """One field as the service writes it.
+    """One field of a model.
 
     Attributes:
         field: name of the field.
-        kind: ``str``, ``int``, ``bool`` or a model; of the elements if it is an array.
-        is_array: there is an array of them.
+        kind: ``str``, ``int``, ``bool`` or a model; for an array, that of its elements.
+        is_array: whether the member is an array.
     """
 
     field: str
@@ -83,7 +82,7 @@ class Member(NamedTuple):
 
 
 def members(model: type[Model]) -> Mapping[str, Member]:
-    """Name of the member, as the service writes it -> the field, in the order of the fields."""
+    """Return the fields by the names of their members, in order."""
     known = _MEMBERS.get(model)
     if known is None:
         known = _MEMBERS[model] = _members(model)
@@ -103,7 +102,7 @@ def _members(model: type[Model]) -> Mapping[str, Member]:
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
-    """``T | None`` or ``tuple[T, ...] | None`` as T, and whether it is an array."""
+    """Return T for ``T | None`` or ``tuple[T, ...] | None``, and whether it is an array."""
     arguments = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
     (only,) = arguments
     if typing.get_origin(only) is tuple:
@@ -142,7 +141,7 @@ def _written(value: object) -> Json:
 
 
 def _wrong(kind: type, value: Json, place: str) -> ClientError:
-    """``place`` needs no escapes of RFC 6901: it is made of the service's own names and of numbers."""
-    message = f"There is {type(value).__name__} where the service gives {_SAID[kind]}."
-    hint = "Something else may answer at this address; or the service has changed, and imdskit needs to be updated."
+    """Return the error. ``place`` needs no escapes (RFC 6901), because it contains only names of the service and numbers."""
+    message = f"The response contains {type(value).__name__} where the service sends {_SAID[kind]}."
+    hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
     return ClientError(ClientCode.NOT_IMDS, message, location=place or "/", hint=hint)

@@ -1,6 +1,6 @@
 """Responses of the other categories: versions, attested documents, tokens, scheduled events and load balancers.
 
-Source: IMDS documentation, the section of each; recorded answers.
+Source: IMDS documentation, the section of each; recorded responses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ApiVersions(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedDocument(Model):
-    """``/metadata/attested/document``, unchecked: checking it is :class:`imdskit.verify.Verifier`'s. ``signature`` is base64 of a DER message."""
+    """``/metadata/attested/document``, not verified; see :class:`imdskit.verify.Verifier`. ``signature`` is a DER message in base64."""
 
     encoding: str | None = None
     signature: str | None = None
@@ -37,7 +37,7 @@ class TimeStamp(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedContent(Model):
-    """What is signed in an attested document. ``subscription_id`` from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from 2020-09-01."""
+    """Signed content of an attested document. ``subscription_id`` from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from 2020-09-01."""
 
     license_type: str | None = None
     nonce: str | None = None
@@ -50,8 +50,8 @@ class AttestedContent(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Model):
-    """``/metadata/identity/oauth2/token``. Times are Unix seconds or seconds left, in digits. What must not be seen is not shown by ``repr``, but it
-    is in :meth:`to_json`."""
+    """``/metadata/identity/oauth2/token``. Times are Unix seconds or seconds left, in digits. ``repr`` does not show the secret, but
+    :meth:`to_json` contains it."""
 
     SPELLING: ClassVar[Spelling] = "snake_case"
 
@@ -73,7 +73,7 @@ class Token(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvent(Model):
-    """What is to happen, or happens, to machines. ``description`` from 2019-04-01, ``event_source`` from 2019-08-01, ``duration_in_seconds`` from
+    """Scheduled event. ``description`` from 2019-04-01, ``event_source`` from 2019-08-01, ``duration_in_seconds`` from
     2020-07-01: -1 is unknown, 0 no interruption. ``not_before`` is ``""`` once it has started."""
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
@@ -101,7 +101,7 @@ class ScheduledEvents(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontendAddress(Model):
-    """An address of a load balancer, and the machine's behind it."""
+    """Address of a load balancer, and the address of the machine."""
 
     frontend_ip_address: str | None = None
     private_ip_address: str | None = None
@@ -109,7 +109,7 @@ class FrontendAddress(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundRule(Model):
-    """What a load balancer forwards to the machine."""
+    """Inbound rule of a load balancer."""
 
     frontend_ip_address: str | None = None
     protocol: str | None = None
@@ -120,7 +120,7 @@ class InboundRule(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadBalancer(Model):
-    """What load balancers do for the machine."""
+    """Load balancers of the machine."""
 
     public_ip_addresses: tuple[FrontendAddress, ...] | None = None
     inbound_rules: tuple[InboundRule, ...] | None = None

@@ -1,4 +1,4 @@
-"""``compute.storageProfile``: disks, and the image that the machine was made of. All members since 2019-06-01 but where it is said.
+"""``compute.storageProfile``: disks and image. Members exist from 2019-06-01 unless stated otherwise.
 
 Sizes, numbers and truth values are text, as the service gives them.
 """
@@ -16,7 +16,7 @@ _SIZE: Mapping[str, str] = {"disk_size_gb": "diskSizeGB"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference(Model):
-    """Another resource, by its Azure Resource Manager id."""
+    """Another resource, identified by its Azure resource id."""
 
     id: str | None = None
 
@@ -30,7 +30,7 @@ class Blob(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedDisk(Model):
-    """The disk as a resource of its own."""
+    """Managed disk, which is a separate resource."""
 
     id: str | None = None
     storage_account_type: str | None = None
@@ -60,7 +60,7 @@ class DataDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReference(Model):
-    """What the machine was made of. From 2023-07-01: the ids of gallery images, and ``exact_version``."""
+    """Image of the machine. From 2023-07-01: the ids of gallery images, and ``exact_version``."""
 
     community_gallery_image_id: str | None = None
     exact_version: str | None = None
@@ -90,7 +90,7 @@ class KeyEncryptionKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptionSettings(Model):
-    """Of the system's disk. The keys from 2021-11-01."""
+    """Encryption settings of the system disk. The keys exist from 2021-11-01."""
 
     disk_encryption_key: DiskEncryptionKey | None = None
     enabled: str | None = None

@@ -107,8 +107,8 @@ class Operation:
         """Return the subject of the request: the host, or the machine that the parameter ``machine`` selects."""
         fleet = host.addressing.select is not None
         if self.about == "alone" and fleet:
-            hint = "Start the fleet again with the same seed: it then has the same machines."
-            raise AdminError(409, "conflict", "A fleet does not support snapshots.", hint=hint)
+            hint = "The same seed creates the same machines again."
+            raise AdminError(409, "conflict", "A fleet has no snapshots.", hint=hint)
         if self.about in ("all", "alone") or (self.about == "either" and "machine" not in arguments.parameters):
             return host
         if fleet and "machine" not in arguments.parameters:
@@ -121,7 +121,9 @@ def find(request: Request) -> tuple[Operation, Arguments]:
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
     if not at_path:
-        raise AdminError(404, "no-such-path", "The admin API has no such path.", hint="GET /v1/openapi.json lists all paths.")
+        raise AdminError(
+            404, "no-such-path", "The admin API does not have this path.", hint="GET /v1/openapi.json describes the admin API."
+        )
     operation = at_path.get(request.method)
     if operation is None:
         allow = (("Allow", ", ".join(sorted(at_path))),)
@@ -133,7 +135,7 @@ def find(request: Request) -> tuple[Operation, Arguments]:
     for name, _ in target.parameters:
         if name not in operation.parameters:
             known = ", ".join(operation.parameters) or "none"
-            raise _bad_parameter(name[:64], f"There is no parameter {name[:64]!r} here. Known: {known}.")
+            raise _bad_parameter(name[:64], f"Unknown parameter {name[:64]!r}. Known: {known}.")
     event = target.segments[2] if "{id}" in operation.path else ""
     return operation, Arguments(dict(target.parameters), event, _body(request) if operation.takes_body else None)
 
@@ -212,7 +214,7 @@ def _complete_event(machine: HostedMachine, arguments: Arguments) -> Any:
 
 
 def _no_event() -> AdminError:
-    return AdminError(404, "no-such-event", "There is no event with this id.", location="id", hint="GET /v1/events lists them.")
+    return AdminError(404, "no-such-event", "No event has this id.", location="id", hint="GET /v1/events lists them.")
 
 
 def _wrong_state(machine: HostedMachine, arguments: Arguments, why: str) -> AdminError:
@@ -292,9 +294,7 @@ def _move_clock(host: Host, arguments: Arguments) -> Any:
     advance = given["advance"].integer(0, MAX_ADVANCE) if "advance" in given else 0
     rate = given["rate"].integer(0, MAX_RATE) if "rate" in given else None
     if not isinstance(clock, ManualClock | MovableClock) or (rate is not None and not isinstance(clock, MovableClock)):
-        raise AdminError(
-            409, "conflict", "This emulator's clock cannot be changed in this way.", hint="Start it with `imdskit serve --clock manual`."
-        )
+        raise AdminError(409, "conflict", "The clock of this emulator cannot be moved.", hint="Start it with `serve --clock manual`.")
     clock.advance(advance)
     if rate is not None and isinstance(clock, MovableClock):
         clock.run(rate)
@@ -312,8 +312,9 @@ def _put_snapshot(host: Host, arguments: Arguments) -> Any:
 
 def _save_snapshot(host: Host, _: Arguments) -> Any:
     if host.snapshot_file is None:
-        hint = "Start the emulator with `imdskit serve --snapshot FILE`."
-        raise AdminError(409, "conflict", "The emulator has no file for snapshots.", hint=hint)
+        raise AdminError(
+            409, "conflict", "The emulator has no file for snapshots.", hint="Start the emulator with `serve --snapshot FILE`."
+        )
     return {"file": save(host)}
 
 

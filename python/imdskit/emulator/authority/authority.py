@@ -163,7 +163,7 @@ class Authority:
     def trust_pem(self) -> str:
         """Return root and issuing authority in PEM, as ``openssl cms -verify -purpose any -CAfile`` needs them to accept a document."""
         return (
-            "# Test-only authority of an imdskit emulator. Anyone who has its seed can sign as this authority.\n"
+            "# Test-only authority of an imdskit emulator. Anyone who knows its seed can sign as this authority.\n"
             + self.root_pem
             + self.issuing_pem
         )

@@ -97,7 +97,7 @@ class Events:
             UsageError: an argument is invalid, or :data:`MOST` events exist already.
         """
         if kind not in NOTICE:
-            raise wrong(f"There is no event type called {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
+            raise wrong(f"Unknown event type {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
         usual = USUAL[kind]
         duration = usual[2] if duration is None else seconds("duration", duration, -1)
         start = seconds("notice", NOTICE[kind] if notice is None else notice)
@@ -261,7 +261,7 @@ class Events:
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:
-                raise wrong(f"The machine already has {MOST} events, which is the maximum.")
+                raise wrong(f"The machine already has {MOST} events, the maximum.")
             now = self._clock.now()
             event_id = self._seeded.uuid(f"event {self._made}").upper()
             self._made += 1

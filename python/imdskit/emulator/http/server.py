@@ -277,9 +277,18 @@ class Server(ThreadingHTTPServer):
         return reachable(f"http://{host}:{self.server_port}")
 
     def start(self) -> None:
-        """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now."""
-        self._loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
-        self._loop.start()
+        """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now.
+
+        Raises:
+            UsageError: the system refuses another thread.
+        """
+        loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
+        try:
+            loop.start()
+        except RuntimeError as error:
+            hint = "Raise the limit of processes: `ulimit -u` of the shell, or `--pids-limit` of the container."
+            raise UsageError("bad-argument", f"The system does not let the emulator start a thread: {error}.", hint=hint) from None
+        self._loop = loop  # not before: stop() waits for this thread
 
     def stop(self) -> None:
         """Stop accepting connections, let requests in flight finish, close everything. Safe to call twice."""

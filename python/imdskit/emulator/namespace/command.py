@@ -38,7 +38,10 @@ class Command:
         self.listener: socket.socket | None = None
         caller, mask = os.getpid(), supervision.block()
         self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError as error:
+            raise refusals.explain("start", error.errno) from None
         if self.pid == 0:
             self._channel.close()
             inside.begin(plan, other, mask, caller)

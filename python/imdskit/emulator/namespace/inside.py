@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -68,7 +69,8 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
             (own / "setgroups").write_text("deny")  # Without this, the kernel refuses the group map; see user_namespaces(7).
             (own / "uid_map").write_text(f"{user} {user} 1")
             (own / "gid_map").write_text(f"{group} {group} 1")
-    first = os.fork()
+    with _step(channel, "start"):
+        first = os.fork()
     if first == 0:
         _leave(lambda: _prepare(plan, channel, mask))
     channel.close()
@@ -102,7 +104,13 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     if not channel.recv(1):  # The caller has ended or closed the channel without starting the command.
         return 1
     channel.close()
-    command = os.fork()
+    if plan.own_network:
+        # This process drops its capabilities too. Otherwise the command could not read /proc/1, as programs do to detect a container.
+        system.drop_capabilities()
+    try:
+        command = os.fork()
+    except OSError as error:
+        return _not_executed(plan, os.strerror(error.errno or 0), NOT_EXECUTABLE)
     if command == 0:
         _leave(lambda: _execute(plan, mask))
     _leave_group()
@@ -111,18 +119,24 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
 
 def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
     """Replace this process with the command. Return an exit status if that fails."""
-    if plan.own_network:
-        system.drop_capabilities()
     supervision.restore(mask)
     try:
         os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
-        sys.stderr.flush()
         # The error is EACCES if PATH has a folder that the user may not search, even if the command does not exist in any folder.
-        missing = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
-        return NOT_FOUND if missing or isinstance(error, FileNotFoundError | NotADirectoryError) else NOT_EXECUTABLE
+        not_in_path = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
+        if not_in_path:
+            why = os.strerror(errno.ENOENT)
+        missing = not_in_path or isinstance(error, FileNotFoundError | NotADirectoryError)
+        return _not_executed(plan, why, NOT_FOUND if missing else NOT_EXECUTABLE)
+
+
+def _not_executed(plan: Plan, why: str, status: int) -> int:
+    """Report on standard error that the command cannot be executed. Return ``status``."""
+    sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
+    sys.stderr.flush()
+    return status
 
 
 def _leave_group() -> None:

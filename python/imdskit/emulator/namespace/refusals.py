@@ -127,11 +127,20 @@ def _absent(_: str, number: int, proc: Path) -> Cause | None:
     return Cause("/proc is not mounted.", "Mount it, as root: `mount -t proc proc /proc`.")
 
 
+def _processes(step: str, number: int, _: Path) -> Cause | None:
+    if step != "start" or number != errno.EAGAIN:
+        return None
+    return Cause(
+        "This user, or this container, has as many processes as it may have.",
+        "End some, or raise the limit: `ulimit -u` of the shell, or `--pids-limit` of the container.",
+    )
+
+
 def _no_hosts(step: str, number: int, _: Path) -> Cause | None:
     if step != "hosts" or number != errno.ENOENT:
         return None
     return Cause(
-        "There is no file /etc/hosts to put another one in its place.", "Create an empty file /etc/hosts, or leave out --map-host."
+        "The file /etc/hosts does not exist, so it cannot be replaced.", "Create an empty file /etc/hosts, or leave out --map-host."
     )
 
 
@@ -152,6 +161,7 @@ _CAUSES: tuple[Callable[[str, int, Path], Cause | None], ...] = (
     _seccomp,
     _unmapped,
     _absent,
+    _processes,
     _no_hosts,
     _kernel,
 )

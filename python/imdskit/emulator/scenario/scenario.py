@@ -125,7 +125,10 @@ class Scenario:
         if isinstance(name_or_path, str) and not text.endswith(".json") and "/" not in text and "\\" not in text:
             if text not in cls.names():
                 known = ", ".join(cls.names())
-                raise FORMAT.wrong(f"There is no scenario called {text!r}.", hint=f"Known: {known}; or give a path to a file.")
+                raise FORMAT.wrong(
+                    f"`scenario` must be a built-in name or the path of a file; got {text!r}.",
+                    hint=f"Known: {known}; or give a path to a file.",
+                )
             data = (resources.files("imdskit.emulator.scenario") / "builtin" / f"{text}.json").read_bytes()
             return cls.parse(data, text)
         return cls._read(FORMAT.read(text), Path(text).stem)

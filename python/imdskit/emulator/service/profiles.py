@@ -54,12 +54,12 @@ class Profile:
         unwanted = set(off)
         for name in unwanted:
             if name not in names:
-                raise UsageError("bad-argument", f"There is no rule called {name!r}.", hint=guess(name, names))
+                raise UsageError("bad-argument", f"Unknown rule {name!r}.", hint=guess(name, names))
             if not RULES[names.index(name)].off:
                 can = ", ".join(rule.name for rule in RULES if rule.off)
                 raise UsageError(
                     "bad-argument",
-                    f"The rule {name} cannot be switched off: there would be nothing to answer.",
+                    f"The rule {name} cannot be switched off, because the emulator has no other response.",
                     hint=f"These can be: {can}.",
                 )
         return tuple(self.instead.get(rule.name, rule) for rule in RULES if rule.name not in unwanted)
@@ -80,7 +80,7 @@ def _changed(name: str, **differences: object) -> dict[str, Rule]:
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile("today", "The service as it is answered for today.", Evidence.OBSERVED, "this page"),
+        Profile("today", "The service as it behaves today.", Evidence.OBSERVED, "this page"),
         Profile(
             "2021",
             "The version error says `was not specified` only; the newest api-version is 2020-10-01.",
@@ -111,7 +111,9 @@ TODAY = PROFILES["today"]
 def find(name: str) -> Profile:
     """The profile called ``name``. Raises UsageError if there is none."""
     if name not in PROFILES:
-        raise UsageError("bad-argument", f"There is no profile called {name!r}.", hint=f"Known: {', '.join(PROFILES)}.")
+        raise UsageError(
+            "bad-argument", f"`profile` must be the name of a service profile; got {name!r}.", hint=f"Known: {', '.join(PROFILES)}."
+        )
     return PROFILES[name]
 
 

@@ -7,8 +7,7 @@ What is no list by its grammar is refused here. What is one, but may not be reli
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import BOOLEAN, INTEGER, OCTET_STRING, SEQUENCE, Reader, context
@@ -36,8 +35,7 @@ REASON_CODES = {
 REMOVED = "removeFromCRL"
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateList:
+class CertificateList(NamedTuple):
     """Section 5.1. Times are Unix seconds.
 
     Attributes:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from imdskit.asn1 import oids
 from imdskit.asn1.reader import Reader, context
@@ -31,8 +31,7 @@ Key = tuple[object, ...]
 """The same for general names that are equal: of a directoryName the kind and ``Name.key``, of any other the kind and the octets."""
 
 
-@dataclass(frozen=True, slots=True)
-class PointName:
+class PointName(NamedTuple):
     """DistributionPointName: whole names, or the last part of one. Exactly one of the two is set.
 
     Attributes:
@@ -50,8 +49,7 @@ class PointName:
         return frozenset(key_of(name) for name in self.full or ())
 
 
-@dataclass(frozen=True, slots=True)
-class DistributionPoint:
+class DistributionPoint(NamedTuple):
     """One member of cRLDistributionPoints. ``reasons`` are all where the field is absent."""
 
     name: PointName | None = None
@@ -64,8 +62,7 @@ class DistributionPoint:
         return None if self.crl_issuer is None else tuple(name.name for name in self.crl_issuer if name.name is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class IssuingDistributionPoint:
+class IssuingDistributionPoint(NamedTuple):
     """What a revocation list is limited to. ``only_some_reasons`` are all where the field is absent."""
 
     der: bytes

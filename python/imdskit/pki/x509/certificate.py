@@ -5,11 +5,10 @@ Names of members are those of RFC 5280. Times are Unix seconds, object identifie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class AlgorithmIdentifier:
+class AlgorithmIdentifier(NamedTuple):
     """RFC 5280 section 4.1.1.2. ``parameters`` is the DER of the ANY, or None where absent."""
 
     oid: str
@@ -17,8 +16,7 @@ class AlgorithmIdentifier:
     der: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RsaPublicKey:
+class RsaPublicKey(NamedTuple):
     """``pss`` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2); ``only_pss`` is True for every such key."""
 
     modulus: int
@@ -31,8 +29,7 @@ class RsaPublicKey:
         return self.modulus.bit_length()
 
 
-@dataclass(frozen=True, slots=True)
-class EcPublicKey:
+class EcPublicKey(NamedTuple):
     """A point on a named curve: ``secp256r1``, ``secp384r1`` or ``secp521r1``. The point is on the curve."""
 
     curve: str
@@ -40,8 +37,7 @@ class EcPublicKey:
     y: int
 
 
-@dataclass(frozen=True, slots=True)
-class UnsupportedPublicKey:
+class UnsupportedPublicKey(NamedTuple):
     """A key of a kind that is parsed over but never used: DSA, EdDSA, explicit curves, points off the curve. ``why`` is for the log."""
 
     oid: str
@@ -51,8 +47,7 @@ class UnsupportedPublicKey:
 PublicKey = RsaPublicKey | EcPublicKey | UnsupportedPublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A distinguished name.
 
     Attributes:
@@ -68,8 +63,7 @@ class Name:
     email_addresses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralName:
+class GeneralName(NamedTuple):
     """RFC 5280 section 4.2.1.6. ``kind`` is the ASN.1 name (``dNSName``, ``iPAddress``, ``directoryName``, ``rfc822Name``,
     ``uniformResourceIdentifier``, ``otherName``, ``x400Address``, ``ediPartyName``, ``registeredID``). ``value`` is the content octets.
     ``name`` is set for directoryName only."""
@@ -84,47 +78,40 @@ class GeneralName:
         return self.value.decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class BasicConstraints:
+class BasicConstraints(NamedTuple):
     ca: bool
     path_length: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class GeneralSubtree:
+class GeneralSubtree(NamedTuple):
     base: GeneralName
     minimum: int
     maximum: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NameConstraints:
+class NameConstraints(NamedTuple):
     permitted: tuple[GeneralSubtree, ...] | None
     excluded: tuple[GeneralSubtree, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyConstraints:
+class PolicyConstraints(NamedTuple):
     require_explicit: int | None
     inhibit_mapping: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorityKeyIdentifier:
+class AuthorityKeyIdentifier(NamedTuple):
     key_identifier: bytes | None
     issuer: tuple[GeneralName, ...] | None
     serial: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     oid: str
     critical: bool
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """RFC 5280 section 4.1. Extensions that path validation needs are decoded; an absent one is None.
 
     Attributes:

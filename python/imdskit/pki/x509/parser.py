@@ -6,7 +6,6 @@ What is no certificate by its grammar is refused here. What is one, but breaks a
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -85,7 +84,7 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
         **members,
     )
     faults = tuple(islice(rules.faults(read, inner_algorithm), MAX_FAULTS))
-    return replace(read, faults=faults) if faults else read
+    return read._replace(faults=faults) if faults else read
 
 
 def _is_understood(oid: str) -> bool:

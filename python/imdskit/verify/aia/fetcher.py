@@ -170,7 +170,7 @@ class AiaFetcher:
                 return self._transport.get(target, address, limit=MAX_BYTES, timeout_ns=self._left(deadline))
             except OSError as error:
                 reason = str(error)
-        raise FetchError("unreachable", f"No answer: {reason}.", location=target.host)
+        raise FetchError("unreachable", f"No response: {reason}.", location=target.host)
 
     def _left(self, deadline: int) -> int:
         left = deadline - self._clock.monotonic_ns()
@@ -200,7 +200,7 @@ def check_issuer(issuer: Certificate, child: Certificate) -> None:
     if not _names(issuer, child):
         raise FetchError("wrong-issuer", "Name or key identifier is not that of the issuer.")
     if issuer.basic_constraints is None or not issuer.basic_constraints.ca:
-        raise FetchError("wrong-issuer", "It is not the certificate of an authority.")
+        raise FetchError("wrong-issuer", "The certificate is not that of an authority.")
     weak = signature.key_fault(issuer.public_key, MIN_RSA_BITS)
     if weak is not None:
         raise FetchError("wrong-issuer", f"Its key is not accepted: {weak}.")

@@ -68,7 +68,7 @@ class HttpTransport:
                 incoming = _Incoming(connection, limit + HEAD_BYTES, self._clock, deadline)
                 return _answer(incoming, target, limit)
         except TimeoutError:
-            raise FetchError("timed-out", "No answer in time.", location=target.host) from None
+            raise FetchError("timed-out", "No response in time.", location=target.host) from None
 
 
 def _request(target: Target) -> bytes:
@@ -90,7 +90,7 @@ def _answer(incoming: _Incoming, target: Target, limit: int) -> Response:
     status, fields = _head(octets, target)
     while status < 200:  # RFC 9110 section 15.2: interim responses; their size is bounded with that of all heads
         if status == 101:
-            raise _not_http("It switches protocols, which nobody asked for.", target)
+            raise _not_http("It switches protocols without a request.", target)
         status, fields = _head(octets, target)
     if status != 200:
         return Response(status, b"")
@@ -189,9 +189,9 @@ class _Incoming(io.RawIOBase):
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # BufferedReader hands in nothing else
         left = self._deadline - self._clock.monotonic_ns()
         if left <= 0:
-            raise FetchError("timed-out", "The answer took too long.")
+            raise FetchError("timed-out", "The response took too long.")
         if self._left <= 0:
-            raise FetchError("too-large", "The answer is larger than that of any authority.")
+            raise FetchError("too-large", "The response is larger than any certificate.")
         self._connection.settimeout(left / SECOND)
         count = self._connection.recv_into(buffer[: self._left])
         self._left -= count

@@ -158,7 +158,11 @@ def _certificates(data: bytes, place: str) -> tuple[bytes, ...]:
         while reader:
             found.append(reader.element(f"[{len(found)}]"))
     except DerError as error:
-        raise TrustError("bad-trust", f"Not certificates in DER: {error.message}", location=f"{place} {error.location}") from None
+        raise TrustError(
+            "bad-trust",
+            f"The file must contain certificates in DER, one after the other. {error.message}",
+            location=f"{place} {error.location}",
+        ) from None
     return tuple(found)
 
 
@@ -166,12 +170,12 @@ def _manifest(data: bytes, place: str) -> dict[str, object]:
     try:
         members = strict_json.loads(data, 64)
     except strict_json.JsonError as error:
-        raise _bad(place, f"Not strict JSON: {error}.") from None
+        raise _bad(place, f"The file is not strict JSON: {error}.") from None
     if not isinstance(members, dict):
-        raise _bad(place, "Not a JSON object.")
+        raise _bad(place, "The file must contain a JSON object.")
     if members.get("format") not in (FORMAT, FORMAT_OF_PEM):
         message = f"The format is {members.get('format')!r}, not {FORMAT!r} or {FORMAT_OF_PEM!r}."
-        raise TrustError("bundle-format", message[:200], location=place, hint="A newer imdskit may know it. " + _HINT)
+        raise TrustError("bundle-format", message[:200], location=place, hint="A newer imdskit may support it. " + _HINT)
     return members
 
 
@@ -182,30 +186,30 @@ def _date(manifest: dict[str, object], place: str) -> str:
             return date.fromisoformat(text).isoformat()
         except ValueError:
             pass
-    raise _bad(place, "The date is not of the form YYYY-MM-DD.")
+    raise _bad(place, "`date` must have the form YYYY-MM-DD.")
 
 
 def _fingerprints(manifest: dict[str, object], member: str, place: str) -> list[str]:
     listed = manifest.get(member)
     if not isinstance(listed, list) or not all(isinstance(item, str) and _SHA256.fullmatch(item) for item in listed):
-        raise _bad(place, f"{member} is not a list of SHA-256 in lower-case hexadecimal digits.")
+        raise _bad(place, f"`{member}` must be a list of SHA-256 fingerprints in lower-case hexadecimal digits.")
     if len(set(listed)) != len(listed):
-        raise _bad(place, f"{member} lists a certificate twice.")
+        raise _bad(place, f"`{member}` lists a certificate twice.")
     if member == "anchors" and not listed:
-        raise _bad(place, "There is no anchor.")
+        raise _bad(place, "`anchors` must list at least one certificate.")
     return listed
 
 
 def _signing(manifest: dict[str, object], place: str) -> tuple[SigningAuthority, ...]:
     listed = manifest.get("signing", [])
     if not isinstance(listed, list):
-        raise _bad(place, "signing is not a list.")
+        raise _bad(place, "`signing` must be a list.")
     found = []
     for item in listed:
         name, key, evidence = (item.get(member) if isinstance(item, dict) else None for member in SigningAuthority._fields)
         if not (isinstance(name, str) and isinstance(evidence, str) and isinstance(key, str) and _SHA256.fullmatch(key)):
             raise _bad(
-                place, "A member of signing is not an object with name, key (SHA-256 in lower-case hexadecimal digits) and evidence."
+                place, "A member of `signing` must be an object with name, key (SHA-256 in lower-case hexadecimal digits) and evidence."
             )
         found.append(SigningAuthority(name, key, evidence))
     return tuple(found)
@@ -214,11 +218,11 @@ def _signing(manifest: dict[str, object], place: str) -> tuple[SigningAuthority,
 def _compare(ders: Iterable[bytes], listed: list[str], place: str) -> None:
     there = [sha256(der).hexdigest() for der in ders]
     if len(set(there)) != len(there):
-        raise _bad(place, "A certificate stands in it twice.")
+        raise _bad(place, "The file contains a certificate twice.")
     missing, unlisted = sorted(set(listed) - set(there)), sorted(set(there) - set(listed))
     if missing or unlisted:
         which = f"{missing[0]} is missing" if missing else f"{unlisted[0]} is not listed"
-        raise _bad(place, f"The certificates are not those that {MANIFEST} lists: {which}.")
+        raise _bad(place, f"The certificates differ from those that {MANIFEST} lists: {which}.")
 
 
 def _check(der: bytes, place: str, *, anchor: bool) -> None:
@@ -228,12 +232,12 @@ def _check(der: bytes, place: str, *, anchor: bool) -> None:
         raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{place} {error.location}") from None
     basic = certificate.basic_constraints
     if basic is not None and not basic.ca:
-        raise _bad(place, "It is not an authority.")
+        raise _bad(place, "The certificate is not that of an authority.")
     if anchor and not (
         certificate.self_issued
         and signature.fault(certificate.signature_algorithm, certificate.public_key, certificate.tbs, certificate.signature) is None
     ):
-        raise _bad(place, "An anchor of a bundle has signed itself, and this one has not.")
+        raise _bad(place, "An anchor must be self-signed, but this certificate is not.")
 
 
 def _bad(place: str, message: str) -> TrustError:

@@ -77,7 +77,9 @@ def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediat
     known = {*anchors, *intermediates}
     new = list({one.der: one for one in offered if one.der not in known}.values())
     if len(new) > MAX_OFFERED:
-        raise _bad(new[MAX_OFFERED].location, f"There are more than {MAX_OFFERED} new certificates.", "Give fewer at a time.")
+        raise _bad(
+            new[MAX_OFFERED].location, f"At most {MAX_OFFERED} new certificates can be added at a time.", "Add them in several updates."
+        )
     parsed = [_parsed(one) for one in new]
     trusted = [parser.parse_certificate(der) for der in anchors]
     others = [*parsed, *(parser.parse_certificate(der) for der in intermediates)]
@@ -88,7 +90,11 @@ def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediat
 
 def _parsed(offered: Offered) -> Certificate:
     if len(offered.der) > MAX_CERTIFICATE_BYTES:
-        raise _bad(offered.location, f"It has more than {MAX_CERTIFICATE_BYTES} bytes.", "Certificates of authorities have about 2000.")
+        raise _bad(
+            offered.location,
+            f"The certificate has more than {MAX_CERTIFICATE_BYTES} bytes.",
+            "Check the file: certificates of authorities have about 2000 bytes.",
+        )
     try:
         return parser.parse_certificate(offered.der)
     except DerError as error:
@@ -98,14 +104,16 @@ def _parsed(offered: Offered) -> Certificate:
 
 def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
-        raise _bad(offered.location, "It is not the certificate of an authority.", "Give the certificate of the issuer, not of the signer.")
+        raise _bad(
+            offered.location, "The certificate is not that of an authority.", "Give the certificate of the issuer, not of the signer."
+        )
     if isinstance(found, tuple):
         return
     if certificate.self_issued:
-        hint = "An update never adds an anchor. If you trust this root, make a bundle of your own with it; see docs/trust.md."
-        raise _bad(offered.location, "Issuer and subject are the same, and no path leads from it to an anchor of the bundle.", hint)
+        hint = "An update never adds an anchor. If you trust this root, create a separate bundle with it; see docs/trust.md."
+        raise _bad(offered.location, "The certificate is self-issued, and no path leads from it to an anchor of the bundle.", hint)
     hint = "Give the certificates between it and the anchor too, and compare the clock, or `--at`, with its validity."
-    raise _bad(offered.location, f"No path leads from it to an anchor of the bundle: {found}: {found.sentence}", hint)
+    raise _bad(offered.location, f"No path leads from the certificate to an anchor of the bundle: {found}: {found.sentence}", hint)
 
 
 def _bad(location: str, message: str, hint: str) -> TrustError:
@@ -207,8 +215,8 @@ def check_link(link: Path) -> None:
     if "\0" in str(link):
         raise UsageError("bad-argument", "The path contains a NUL character.", location=str(link))
     if os.path.lexists(link) and not os.path.islink(link):
-        hint = f"Only a link can be replaced in one step. Make it one, once: mv {link} {link}.1 && ln -s {link.name}.1 {link}"
-        raise UsageError("bad-argument", "There is something else than a symbolic link to a bundle.", location=str(link), hint=hint)
+        hint = f"Only a link can be replaced atomically. Convert the folder once: mv {link} {link}.1 && ln -s {link.name}.1 {link}"
+        raise UsageError("bad-argument", "The path is not a symbolic link to a bundle.", location=str(link), hint=hint)
 
 
 def current(link: Path) -> Bundle:
@@ -265,7 +273,7 @@ def _to_disk(folder: Path) -> None:
 def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
     """Held by one update of a link at a time. The system releases it when its process ends."""
     if sys.platform == "win32":
-        hint = "Put a new folder in its place by hand; see docs/trust.md."
+        hint = "Replace the folder manually; see docs/trust.md."
         raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)
     descriptor = os.open(link.with_name(f".{link.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:

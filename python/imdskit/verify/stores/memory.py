@@ -55,7 +55,7 @@ class MemoryStore(ForkAware):
                 return False
             if len(self._used) >= self._capacity:
                 hint = "Give it more room. A key is kept until its document's expiresOn and 70 minutes more, whatever the policy says."
-                raise StoreError("store-full", f"{self._capacity} keys are remembered already.", location="memory", hint=hint)
+                raise StoreError("store-full", f"{self._capacity} keys are stored already.", location="memory", hint=hint)
             self._used.add(key)
             heapq.heappush(self._expiries, (expires_at, key))
             return True

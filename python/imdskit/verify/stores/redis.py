@@ -62,14 +62,14 @@ class RedisStore:
         try:
             answer = self._client.set(self._prefix + key.hex(), b"1", px=milliseconds, nx=True)
         except self._errors as error:
-            hint = "Nothing is admitted until the store answers again."
+            hint = "Admit no document until the store responds again."
             raise StoreError("store-unreachable", f"{type(error).__name__}: {error}.", location="redis", hint=hint) from error
         if answer is None or answer is False:
             return False
         if answer is True or answer in ("OK", b"OK"):
             return True
-        hint = "Hand in a plain client, not a pipeline or an asynchronous one."
-        raise StoreError("store-broken", f"The client answered with {type(answer).__name__}.", location="redis", hint=hint)
+        hint = "Pass a plain client, not a pipeline or an asynchronous one."
+        raise StoreError("store-broken", f"The client responded with {type(answer).__name__}.", location="redis", hint=hint)
 
 
 __all__ = ["RedisClient", "RedisStore"]

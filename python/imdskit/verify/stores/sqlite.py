@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from imdskit import arguments
 from imdskit.clock import Clock, SystemClock
@@ -117,8 +118,7 @@ class SqliteStore(ForkAware):
 
     def _consume(self, connection: sqlite3.Connection, key: bytes, expires_at: int, now: int) -> bool:
         values = {"key": key, "expires_at": expires_at, "now": now}
-        (purged_at,) = connection.execute("SELECT purged_at FROM purges").fetchone()
-        refuse_forgotten(expires_at, purged_at)
+        refuse_forgotten(expires_at, _value(connection, "SELECT purged_at FROM purges"))
         forgotten = connection.execute(_PURGE, values).rowcount if self._calls % PURGE_EVERY == 0 else 0
         self._calls += 1
         # An expired row counts as none, so that the answer does not depend on when the last purge was.
@@ -146,8 +146,8 @@ class SqliteStore(ForkAware):
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         found = self._format(connection)  # before anything is written: the file may belong to another program
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            connection.execute("PRAGMA journal_mode=WAL")
+        if _value(connection, "PRAGMA journal_mode") != "wal":
+            _value(connection, "PRAGMA journal_mode=WAL")
         if found == FORMAT:
             return
         with _transaction(connection):
@@ -165,8 +165,7 @@ class SqliteStore(ForkAware):
         Raises:
             StoreError: ``store-broken`` or ``store-format``.
         """
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        owner, version = _value(connection, "PRAGMA application_id"), _value(connection, "PRAGMA user_version")
         if owner == APPLICATION_ID and version == FORMAT:
             return FORMAT
         location = str(self._path)
@@ -176,14 +175,20 @@ class SqliteStore(ForkAware):
             raise StoreError("store-format", message, location=location, hint=hint)
         columns = connection.execute(_COLUMNS).fetchall()
         if (owner, version) != (0, 0) or columns not in ([], _COLUMNS_OF_FORMAT_0):
-            hint = "Give the store a file of its own."
+            hint = "Give the store a separate file."
             raise StoreError("store-broken", "The file is a database of another program.", location=location, hint=hint)
         return 0
 
     def _failure(self, error: sqlite3.Error | OSError) -> StoreError:
-        hint = "Nothing is admitted until the store answers again."
+        hint = "Admit no document until the store responds again."
         code = "store-unreachable" if isinstance(error, sqlite3.OperationalError | OSError) else "store-broken"
         return StoreError(code, f"SQLite: {error}.", location=str(self._path), hint=hint)
+
+
+def _value(connection: sqlite3.Connection, query: str) -> Any:
+    """Return the only value of the only row. All rows are fetched, because PyPy commits nothing while a statement has rows left."""
+    ((value,),) = connection.execute(query).fetchall()
+    return value
 
 
 @contextmanager

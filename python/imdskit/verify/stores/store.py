@@ -33,9 +33,9 @@ class NonceStore(Protocol):
 def check_arguments(key: bytes, expires_at: int) -> None:
     """Raises UsageError."""
     if not isinstance(key, bytes) or not 1 <= len(key) <= KEY_BYTES:
-        raise UsageError("bad-argument", f"A key is 1 to {KEY_BYTES} octets.", location="key")
+        raise UsageError("bad-argument", f"A key must have 1 to {KEY_BYTES} bytes.", location="key")
     if isinstance(expires_at, bool) or not isinstance(expires_at, int) or not 0 <= expires_at < _END:
-        raise UsageError("bad-argument", "A time of expiry is whole Unix seconds.", location="expires_at")
+        raise UsageError("bad-argument", "A time of expiry must be whole Unix seconds.", location="expires_at")
 
 
 def refuse_forgotten(expires_at: int, purged_at: int) -> None:
@@ -55,7 +55,7 @@ def refuse_forgotten(expires_at: int, purged_at: int) -> None:
         message = (
             f"The key ends {purged_at - expires_at} s before the store last purged keys, so the store cannot tell whether it was used."
         )
-        hint = "The store's clock was ahead and was set back. Ask for a new document; docs/freshness.md says how to start over."
+        hint = "The store's clock was ahead and was set back. Request a new document. docs/freshness.md says how to start over."
         raise StoreError("store-clock", message, location="expires_at", hint=hint)
 
 

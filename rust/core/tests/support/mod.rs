@@ -12,10 +12,14 @@ fn skip(switch: &str, why: &str) {
 
 /// Whether to use the kernels, for each run of a test: with and without. With `IMDSKIT_REQUIRE_IFMA` set, fails where the processor has none.
 pub fn kernels() -> &'static [bool] {
-    if imdskit_multibuffer::available() {
+    imdskit_core::use_kernels(true);
+    if imdskit_core::cpu_path() == "avx512-ifma" {
         return &[true, false];
     }
-    skip("IMDSKIT_REQUIRE_IFMA", "this processor has no AVX-512 IFMA");
+    skip(
+        "IMDSKIT_REQUIRE_IFMA",
+        "this processor has no AVX-512 IFMA, or the feature `multibuffer` is off",
+    );
     &[false]
 }
 

@@ -5,6 +5,7 @@
 use aws_lc_rs::digest as aws;
 
 use crate::asn1::oids;
+use crate::pki::signatures::sha512_224;
 
 /// A hash that is known. `signature.rs` says which of them are strong enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,6 @@ impl Hash {
 
     /// Digest of the concatenation of `parts`.
     pub(crate) fn digest(self, parts: &[&[u8]]) -> Digest {
-        use sha2::Digest as _;
         let algorithm = match self {
             Self::Sha1 => &aws::SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha224 => &aws::SHA224,
@@ -67,13 +67,7 @@ impl Hash {
             Self::Sha384 => &aws::SHA384,
             Self::Sha512 => &aws::SHA512,
             Self::Sha512_256 => &aws::SHA512_256,
-            Self::Sha512_224 => {
-                let mut hasher = sha2::Sha512_224::new();
-                for part in parts {
-                    hasher.update(part);
-                }
-                return Digest::of(&hasher.finalize());
-            }
+            Self::Sha512_224 => return Digest::of(&sha512_224::digest(parts)),
         };
         if let [one] = parts {
             return Digest::of(aws::digest(algorithm, one).as_ref());

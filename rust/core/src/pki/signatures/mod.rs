@@ -2,5 +2,7 @@
 
 pub(crate) mod digests;
 pub(crate) mod ecdsa;
+pub(crate) mod kernels;
 pub(crate) mod rsa;
+mod sha512_224;
 pub(crate) mod signature;

@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::signature as aws;
-use imdskit_multibuffer as kernels;
 use num_bigint::BigUint;
 
 use crate::pki::signatures::digests::Hash;
+use crate::pki::signatures::kernels;
 
 /// No signature fits a key beyond these, for the time that one power takes would be the sender's to choose (CVE-2023-29409).
 const MAX_MODULUS_BITS: usize = 16384;

@@ -1,0 +1,58 @@
+"""Text in lines of at most 80 columns: parsers whose help fits, and wrapped paragraphs."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+
+COLUMNS = 80
+"""Maximum width of everything that people read. A single value that is longer, such as a path, is not broken."""
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help within :data:`COLUMNS`, or within a narrower terminal. Keeps line breaks of option texts, and blank lines of descriptions."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._width = min(self._width, COLUMNS - 2)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return [line for part in text.splitlines() for line in _wrap(part, width)]
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = text.strip("\n").split("\n\n")
+        return "\n\n".join(
+            block if block.startswith(" ") else "\n".join(_wrap(" ".join(block.split()), width, indent, indent)) for block in blocks
+        )
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser with this layout that accepts no abbreviated options.
+
+    Args:
+        prog: name of the program, with its verb.
+        description: paragraphs separated by blank lines. A paragraph that begins with a space is printed as it is.
+        epilog: likewise, after the options.
+    """
+
+    def __init__(self, prog: str, description: str = "", epilog: str | None = None) -> None:
+        super().__init__(prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=HelpFormatter)
+
+
+def wrapped(text: str, hanging: int = 0) -> str:
+    """Return each line of ``text`` wrapped at :data:`COLUMNS`; lines that continue one are indented by ``hanging`` blanks."""
+    return "\n".join("\n".join(_wrap(line, COLUMNS, "", " " * hanging)) for line in text.split("\n"))
+
+
+def _wrap(text: str, width: int, first: str = "", later: str = "") -> list[str]:
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
+    return lines or [""]

@@ -1,0 +1,72 @@
+"""Documents in one buffer get the verdicts that they get one by one, whatever the buffer is and whoever writes into it meanwhile."""
+
+from __future__ import annotations
+
+from array import array
+from threading import Thread
+
+import pytest
+from attested_vectors import AT
+from interpreter_lock import advances_during
+from packed_documents import DOCUMENTS, GOOD, SETUP, packed
+
+from imdskit import backends
+from imdskit.backends.contract import Backend, Columns, PackedDocuments
+from imdskit.errors import BackendError, UsageError
+from imdskit.verify import Policy, Trust, Verifier
+
+
+def test_verdicts_are_those_of_documents_one_by_one(backend: Backend) -> None:
+    checker = backend.checker(SETUP)
+    times = [AT + 7200 * (number % 3) for number in range(len(DOCUMENTS))]
+    assert checker.check_column(packed(DOCUMENTS), AT) == checker.check_many(DOCUMENTS, AT).columns()
+    assert checker.check_column(packed(DOCUMENTS, b"{}"), array("q", times), 2) == checker.check_many(DOCUMENTS, times).columns()
+    assert checker.check_column(PackedDocuments(b"", array("q", [0])), AT).rows == 0
+
+
+def test_a_column_that_is_copied_in_parts_loses_no_document(backend: Backend) -> None:
+    documents = [GOOD, b"A" * (5 << 20), *[GOOD] * 150, b"A" * (3 << 20), b"", b"B" * (3 << 20), b"no", GOOD]
+    times = [AT] * (len(documents) - 1) + [AT + 36_000]
+    checker = backend.checker(SETUP)
+    assert checker.check_column(packed(documents), array("q", times)) == checker.check_many(documents, times).columns()
+
+
+@pytest.mark.parametrize("offsets", [[], [-1, 1], [2, 1, 3], [0, 4], [0, 1 << 62], [-(1 << 63), 3]], ids=str)
+def test_rejects_offsets_outside_of_the_buffer(backend: Backend, offsets: list[int]) -> None:
+    with pytest.raises(ValueError, match="the offsets are not ascending places in the buffer"):
+        backend.checker(SETUP).check_column(PackedDocuments(b"abc", array("q", offsets)), AT)
+
+
+def test_rejects_another_number_of_times(backend: Backend) -> None:
+    with pytest.raises(ValueError):
+        backend.checker(SETUP).check_column(packed([GOOD, GOOD]), array("q", [AT]))
+    verifier = Verifier(Trust(SETUP.anchors), Policy.offline_audit(), backend=backend)
+    for times in ([AT], [AT, -1], [AT, "1"]):
+        with pytest.raises(UsageError, match="There is not a time"):
+            verifier.verify_columns(packed([GOOD, GOOD]), times)  # type: ignore[arg-type]  # a mistake
+    assert verifier.verify_columns(packed([b"no"]), AT).rows == 1
+
+
+def test_a_buffer_that_is_overwritten_meanwhile_changes_no_verdict() -> None:
+    try:
+        checker = backends.get("rust").checker(SETUP)
+    except BackendError:
+        pytest.skip("the Rust extension is not built")
+    checker.check(GOOD, AT)
+    found: list[Columns] = []
+    for _ in range(50):
+        documents = packed([GOOD] * 500)
+        octets = documents.octets
+        assert isinstance(octets, memoryview) and not octets.readonly
+
+        def overwrite(octets: memoryview = octets) -> None:
+            octets[:] = bytes(len(octets))
+
+        def check(documents: PackedDocuments = documents) -> None:
+            found.append(checker.check_column(PackedDocuments(documents.octets, documents.offsets), AT, 1))
+
+        overwritten = advances_during(check, Thread(target=overwrite))
+        assert found[-1].reason == bytes(500)
+        if overwritten:
+            return
+    pytest.fail("the buffer was never overwritten while it was checked")

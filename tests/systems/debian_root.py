@@ -1,0 +1,61 @@
+"""Root file systems of Debian releases, and programs that run in them. Needs root, and Debian's package mmdebstrap."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+FROM_HOST = ("/etc/resolv.conf", "/etc/hosts", CERTIFICATES)
+"""Files of the host without which a root file system does not reach the package indexes that the host reaches."""
+PASSED_ON = ("PIP_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "CARGO_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+"""Beginnings of the environment variables that configure the access to those indexes."""
+ENTER = """
+set -e
+root=$1; folder=$2; shift 2
+mount --make-rprivate /
+mount --bind "$root" "$root"
+mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
+while [ "$1" != -- ]; do mkdir -p "$root$2"; mount --bind "$1" "$root$2"; shift 2; done
+shift
+cd "$root"
+mkdir -p .host
+pivot_root . .host
+cd "$folder"
+exec "$@"
+"""
+"""A chroot would not do: the kernel refuses user namespaces in one, and `imdskit run` needs them."""
+
+
+def missing() -> str:
+    """Return why no root file system can be made here, or ``""``."""
+    absent = [program for program in ("mmdebstrap", "unshare", "pivot_root") if shutil.which(program) is None]
+    if absent:
+        return f"there is no {absent[0]} on the PATH"
+    return "" if os.geteuid() == 0 else "only root may make root file systems"
+
+
+def make(root: Path, suite: str, packages: Sequence[str]) -> None:
+    """Unpack and configure a release with these packages, and let it reach what the host reaches."""
+    options = ["--quiet", "--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"']
+    subprocess.run(["mmdebstrap", *options, f"--include={','.join(packages)}", suite, str(root)], check=True, timeout=1800)
+    for path in FROM_HOST:
+        if Path(path).is_file():
+            (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path[1:])
+
+
+def command(root: Path, arguments: Sequence[str], *, folder: str = "/", binds: Mapping[Path, str] | None = None) -> list[str]:
+    """Return the command that runs ``arguments`` there, with folders of the host bound to paths of ``root``."""
+    bound = [part for source, target in (binds or {}).items() for part in (str(source), target)]
+    return ["unshare", "--mount", "sh", "-c", ENTER, "sh", str(root), folder, *bound, "--", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return a plain environment, with what the host's configures for package indexes."""
+    passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **passed}
