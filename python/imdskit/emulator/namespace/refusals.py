@@ -1,6 +1,6 @@
 """Explanations of why the system refuses to create namespaces, with a remedy for each cause.
 
-The kernel reports only `Operation not permitted`. Each function below recognizes one cause by the content of a file. If several causes
+The kernel reports only `Operation not permitted`. Each function below recognises one cause by the content of a file. If several causes
 apply, the message names all of them.
 
 Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes except AppArmor were reproduced.
