@@ -155,10 +155,8 @@ print(sum(1 for line in open("/etc/hosts") if "localhost" in line) > 0)
     before = Path("/etc/hosts").read_bytes()
     done = run("--map-host", "ca-issuers", "--map-host", "imds.example", "--journal", journal, *python(program))
     assert (done.status, done.err) == (0, "")
-    assert done.out.splitlines() == [
-        *(f"{host} 404" for host in hosts),
-        "True",
-    ]  # 421 would mean that the emulator refuses the Host header.
+    # Status 421 would mean that the emulator refuses the Host header.
+    assert done.out.splitlines() == [*(f"{host} 404" for host in hosts), "True"]
     assert len(journal.read_text().splitlines()) == len(hosts)
     assert Path("/etc/hosts").read_bytes() == before
 

@@ -194,13 +194,13 @@ class TokenCache:
                 del self._tokens[next(iter(self._tokens))]
             return token
 
-    def answer(self, identity: Identity, resource: str, asked: dict[str, str], *, bypass: bool = False) -> bytes:
+    def answer(self, identity: Identity, resource: str, selectors: dict[str, str], *, bypass: bool = False) -> bytes:
         """Return the body of the response to a token request: compact JSON whose members are all text, in alphabetical order.
 
         Args:
             identity: the identity that the token is for.
             resource: the requested resource.
-            asked: ``object_id`` and ``msi_res_id`` as the client gave them. The response repeats them.
+            selectors: ``object_id`` and ``msi_res_id`` as the client gave them. The response repeats them.
             bypass: whether to issue a new token even if the cache has one.
         """
         token = self.token(identity, resource, bypass=bypass)
@@ -213,7 +213,7 @@ class TokenCache:
             "not_before": str(token.issued - BACKDATED),
             "resource": resource,
             "token_type": "Bearer",
-            **asked,
+            **selectors,
         }
         return compact(dict(sorted(members.items())))
 

@@ -79,7 +79,7 @@ class Faults:
     Args:
         clock: the emulator's clock, for rules with a time limit.
         script: the first script. None means no faults.
-        common: faults of all machines. They apply to requests to which no rule of this object applies. None means that there are none.
+        common: faults of all machines. They apply to requests to which no rule of this object applies.
 
     Raises:
         ScenarioError: ``bad-faults``. The location is a JSON pointer to the mistake.
@@ -95,7 +95,7 @@ class Faults:
 
     @property
     def on(self) -> bool:
-        """Whether there is any rule."""
+        """Whether this object or ``common`` has any rule."""
         return bool(self._active) or (self._common is not None and self._common.on)
 
     def load(self, script: Script) -> None:
