@@ -49,7 +49,7 @@ _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def is_region(location: str) -> bool:
-    """Return whether a location can be the region in a certificate's name. Letter case and spaces are ignored."""
+    """Return whether a location is valid as the region in a certificate's name. Letter case and spaces are ignored."""
     return _REGION.fullmatch(_region_label(location)) is not None
 
 

@@ -1,4 +1,4 @@
-"""Deliberate faults of attested documents, for tests that a verifier refuses such documents."""
+"""Deliberate faults of attested documents, with which tests check that a verifier refuses faulty documents."""
 
 from __future__ import annotations
 

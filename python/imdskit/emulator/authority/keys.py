@@ -1,4 +1,4 @@
-"""Disposable RSA keys of the emulator. They exist only in memory and only as long as the process.
+"""Disposable RSA keys of the emulator. They exist only in memory, until the process ends.
 
 **Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a key can compute the key. The keys protect
 nothing. They only give software under test signatures that are mathematically valid.

@@ -153,6 +153,7 @@ class Token:
 
     @property
     def expires_on(self) -> int:
+        """Unix time at which the token expires."""
         return self.issued + LIFETIME
 
 
