@@ -58,7 +58,7 @@ class Identities:
 
     @property
     def default(self) -> Identity | None:
-        """The identity for requests that do not select one: the system-assigned identity, or else the only user-assigned one, or else None."""
+        """The identity for requests that select none: the system-assigned identity, or else the only user-assigned one, or else None."""
         if self.system is not None:
             return self.system
         return self.user[0] if len(self.user) == 1 else None
