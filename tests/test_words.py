@@ -52,7 +52,6 @@ NOT_YET = {
     "docs/freshness.md",
     "docs/intermediates.md",
     "docs/models.md",
-    "docs/performance.md",
     "docs/record.md",
     "docs/scenarios.md",
     "docs/threat-model.md",
