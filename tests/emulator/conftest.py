@@ -1,4 +1,4 @@
-"""Fixtures for tests of the emulator. ``service`` creates the service of a machine, which handles requests without a socket."""
+"""One way to ask the service without a socket, for every test of it: the fixture ``service`` makes one of a scenario."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NOON = 1_767_268_800
 
 
 ISSUER = Issuer(lambda: "http://127.0.0.1:8080", seed=1)
-"""Token issuer that all tests share, because generating its key takes a quarter of a second."""
+"""One for all tests: its key takes a moment."""
 
 
 class Answer:
-    """A response with shortcuts for assertions."""
+    """A response with what tests want to know of it."""
 
     def __init__(self, response: Response) -> None:
         self.status = response.status
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Service:
-    """The service of one machine. It signs content by prepending ``signed:``, so that tests can read the content."""
+    """The service of one machine; it signs by putting ``signed:`` before the content, so that tests can read what would be signed."""
 
     def __init__(
         self, backend: Backend, scenario: Scenario | dict[str, Any] | str, clock: Clock, seed: int, limited: bool, **options: Any
@@ -62,7 +62,7 @@ class Service:
         self.app = App(expand(scenario, seed), backend, clock, _signed, ISSUER, throttle=throttle, downloads=_downloads, **options)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
-        """Return the response to a request, which has the header ``Metadata: true`` unless ``headers`` is given."""
+        """With ``Metadata: true`` unless other headers are given."""
         given = {"Metadata": "true"} if headers is None else headers
         return Answer(self.app.handle(Request(method, target, tuple(given.items()), body)))
 
@@ -99,13 +99,13 @@ Serve: TypeAlias = Callable[..., Server]
 
 
 def quick(request: Request) -> bool:
-    """Return whether the event loop of a test server handles a request in its own thread."""
+    """What counts as quick in the tests of the server."""
     return not request.target.startswith("/wait")
 
 
 @pytest.fixture(params=["threads", "event loop"])
 def serve(request: pytest.FixtureRequest) -> Serve:
-    """Return a constructor of servers, once for threads and once for the event loop."""
+    """A server with each of the two drivers of connections."""
     if request.param == "threads":
         return Server
     if not EventLoop.possible:
