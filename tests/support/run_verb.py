@@ -1,4 +1,4 @@
-"""Functions that start ``imdskit run`` as a process. If the tests run as root, the process runs as an unprivileged user."""
+"""Starting ``imdskit run`` as a process, by an unprivileged user wherever the tests themselves run as root."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOBODY = 65534
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 ADDRESS = "http://169.254.169.254"
 VM_ID = "e13068dc-0395-4f41-bce2-fdb1c8d88017"
-"""The vmId of the machine with seed 1."""
+"""Of the machine with seed 1."""
 REQUEST = """
 import urllib.request
 def get(path):
@@ -26,11 +26,11 @@ def get(path):
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).read().decode()
 VM_ID = "/metadata/instance/compute/vmId?api-version=2021-02-01&format=text"
 """
-"""First lines of a program that sends requests to the service."""
+"""The beginning of a program that sends requests."""
 
 
 class Outcome(NamedTuple):
-    """The result of `imdskit run`: exit status, output and errors."""
+    """What `imdskit run` did."""
 
     status: int
     out: str
@@ -42,13 +42,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def identity(user: int | None = NOBODY) -> dict[str, Any]:
-    """Return the arguments of ``subprocess`` that select a user. Only root can select one. None means the current user."""
+    """Return arguments of ``subprocess`` for a user; only root can choose one, None stays who it is."""
     return {"user": user, "group": user, "extra_groups": []} if IS_ROOT and user is not None else {}
 
 
 @cache
 def package() -> Path:
-    """Return a folder that contains the package and that every user can read: the source folder, or a temporary copy."""
+    """Return a folder with the package that every user can read: that of the sources, or a copy in a temporary folder."""
     if not IS_ROOT or not subprocess.run(["test", "-r", PYTHON / "imdskit" / "__init__.py"], check=False, **identity()).returncode:
         return PYTHON
     copy = Path(tempfile.mkdtemp(prefix="imdskit-package-"))
@@ -60,7 +60,7 @@ def package() -> Path:
 
 @cache
 def interpreter() -> str:
-    """Return the path of a Python interpreter that an unprivileged user can execute, or "" if there is none."""
+    """Return a Python that an unprivileged user can execute, or "": this one, or that of the system."""
     for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         if _imports(candidate):
             return candidate
@@ -76,7 +76,7 @@ def _imports(candidate: str) -> bool:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return environment variables with which a process can import imdskit."""
+    """Return the variables of a process that can import imdskit."""
     return {**os.environ, "PYTHONPATH": str(package()), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
@@ -91,14 +91,7 @@ def python(program: str) -> list[str]:
 
 
 def call(*arguments: str | Path, user: int | None = NOBODY, before: tuple[str, ...] = (), **more: str) -> Outcome:
-    """Run `imdskit run` until it ends.
-
-    Args:
-        arguments: command-line arguments.
-        user: id of the user that runs it.
-        before: another program, with arguments, that starts it.
-        more: additional environment variables.
-    """
+    """Run `imdskit run` to its end, perhaps through another program, with more environment variables."""
     done = subprocess.run(
         [*before, *words(*arguments)],
         env=environment(**more),
@@ -129,7 +122,7 @@ def alive(mark: str) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
-    """Wait until a condition that depends on other processes is true. Return False if it is still false after 200 checks."""
+    """Wait for something that other processes do. Return False if it has not happened after 200 looks."""
     for _ in range(200):
         if condition():
             return True
