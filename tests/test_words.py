@@ -48,14 +48,9 @@ NOT_YET = {
     "docs/attestation-service.md",
     "docs/cli.md",
     "docs/detect.md",
-    "docs/engines.md",
-    "docs/freshness.md",
-    "docs/intermediates.md",
     "docs/models.md",
     "docs/record.md",
     "docs/scenarios.md",
-    "docs/threat-model.md",
-    "docs/trust.md",
 }
 """Pages that still contain such words. The list may only shrink: a page that is clean must not be on it."""
 
