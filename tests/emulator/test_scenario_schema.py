@@ -33,7 +33,7 @@ HEAD: dict[str, Any] = {
     "$schema": {"type": "string", "description": "Address or path of this schema, for editors."},
     "description": {"type": "string", "description": "One sentence for people."},
     "cloud": {"anyOf": [{"$ref": "#/$defs/cloud"}, {"type": "null"}], "description": "Default: public."},
-    "kind": {"enum": list(scenario.KINDS), "description": "A classic machine has no compute in any answer."},
+    "kind": {"enum": list(scenario.KINDS), "description": "Deployment model. Responses for a classic machine have no compute."},
     "apiVersions": {
         "type": ["array", "null"],
         "items": {
@@ -43,23 +43,29 @@ HEAD: dict[str, Any] = {
         },
         "minItems": 1,
         "uniqueItems": True,
-        "description": "The api-versions that exist. Default: all that are known.",
+        "description": "Enabled api-versions. Default: all known ones.",
     },
-    "profile": {"enum": list(PROFILES), "description": "Which of the service's known moods it shows. Default: today."},
+    "profile": {
+        "enum": list(PROFILES),
+        "description": "Service profile: which known behaviour of the service the emulator has. Default: today.",
+    },
     "rulesOff": {
         "type": "array",
         "items": {"enum": [rule.name for rule in RULES if rule.off]},
-        "description": "Rules that are switched off.",
+        "description": "Names of disabled rules.",
     },
-    "template": {"type": "boolean", "description": "Texts have places such as {index}, filled in for each machine of a fleet."},
+    "template": {
+        "type": "boolean",
+        "description": "Whether strings have placeholders such as {index}, which are filled in for each machine of a fleet.",
+    },
 }
 
 PARTS = {
-    "compute": "Of the instance document, in its newest shape.",
-    "network": "Of the instance document, in its newest shape.",
-    "extended": "Shown with extended=true.",
-    "identity": "Managed identities; without it the machine has none.",
-    "loadbalancer": "The answer about load balancers; without it there are none.",
+    "compute": "Part of the instance document in its newest shape.",
+    "network": "Part of the instance document in its newest shape.",
+    "extended": "Part of the instance document that only requests with extended=true get.",
+    "identity": "Managed identities. Without this member, the machine has none.",
+    "loadbalancer": "Load balancer metadata. Without this member, the machine has no load balancer.",
 }
 
 NULLABLE_TEXT = {"$ref": "#/$defs/text"}
@@ -89,8 +95,8 @@ def schema() -> dict[str, Any]:
     environment = {"properties": {"compute": {"properties": {"azEnvironment": {"anyOf": [{"$ref": "#/$defs/cloud"}, {"type": "null"}]}}}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A scenario of imdskit: what machine its emulator plays",
-        "description": "null leaves a member out of every answer. Numbers and truth values are text, as in the service.",
+        "title": "A scenario of imdskit: the machine that its emulator emulates",
+        "description": "A member that is null is omitted from every response. Numbers and Boolean values are strings, as in the service.",
         "type": "object",
         "properties": {**HEAD, **parts},
         "additionalProperties": False,

@@ -72,7 +72,7 @@ CASES = [
     ("unshare", errno.EPERM, {"self/uid_map": ""}, "maps no user", "unshare --map-current-user"),
     ("maps", errno.ENOENT, None, "/proc is not mounted", "mount -t proc proc /proc"),
     ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS", ""),
-    ("start", errno.EAGAIN, {}, "as many processes as it may have", "ulimit -u"),
+    ("start", errno.EAGAIN, {}, "maximum number of processes", "ulimit -u"),
     ("hosts", errno.ENOENT, {}, "file /etc/hosts does not exist", "--map-host"),
     ("unshare", errno.EPERM, {}, "No known cause", "as root"),
 ]

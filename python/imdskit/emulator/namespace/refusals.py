@@ -122,8 +122,8 @@ def _processes(step: str, number: int, _: Path) -> Cause | None:
     if step != "start" or number != errno.EAGAIN:
         return None
     return Cause(
-        "This user, or this container, has as many processes as it may have.",
-        "End some, or raise the limit: `ulimit -u` of the shell, or `--pids-limit` of the container.",
+        "This user, or this container, has reached its maximum number of processes.",
+        "End some processes, or raise the limit with `ulimit -u` in the shell, or with `--pids-limit` for a container.",
     )
 
 
