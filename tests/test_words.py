@@ -61,7 +61,6 @@ NOT_YET = {
     "docs/freshness.md",
     "docs/intermediates.md",
     "docs/performance.md",
-    "docs/scenarios.md",
     "docs/testing.md",
     "docs/threat-model.md",
     "docs/trust.md",
