@@ -51,7 +51,6 @@ NOT_YET = {
     "SECURITY.md",
     "docs/admin.md",
     "docs/asyncio.md",
-    "docs/attestation-service.md",
     "docs/client.md",
     "docs/engines.md",
     "docs/events.md",
