@@ -141,15 +141,18 @@ schemas:
 service-bench: native
 	.venv-service/bin/python benches/verification_service.py
 
-# Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
+# The rates, figures and tables of docs/performance.md, beside those of other programs, in rounds that take turns. Takes about six minutes; bun comes
+# from npm. The machine should have no other load: the bench warns if it has.
 bench: native
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt
+	cp benches/package.json benches/package-lock.json benches/.npmrc .venv-bench/
+	npm ci --silent --prefix .venv-bench
 	@mkdir -p build/bench
-	PYTHONPATH=python .venv-bench/bin/python benches/verification.py --json build/bench/verification.json --markdown build/bench/verification.md
+	PYTHONPATH=python .venv-bench/bin/python benches/verification.py $(BENCH_ARGS) --json build/bench/verification.json
 	PYTHONPATH=python .venv-bench/bin/python benches/small_paths.py --json build/bench/small_paths.json
 	PYTHONPATH=python .venv-bench/bin/python benches/startup.py --json build/bench/startup.json
-	.venv-bench/bin/python benches/plots.py build/bench/verification.json build/bench
+	.venv-bench/bin/python benches/page.py build/bench docs/performance.md
 
 # Every parser of hostile octets, FUZZ_SECONDS each (60), guided by coverage; its own environment. TARGETS="check document" runs those alone.
 fuzz: native
