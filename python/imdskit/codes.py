@@ -267,7 +267,7 @@ class FetchCode(Code):
 
 
 class CommandCode(Code):
-    """Codes of the command line that no class of its own bears."""
+    """Codes of the command line that belong to no exception class."""
 
     DEMO_FAILED = (
         "demo-failed",
@@ -291,4 +291,4 @@ FAMILIES: Mapping[str, type[Code]] = MappingProxyType(
         "ImdskitError": CommandCode,
     }
 )
-"""Name of a class in :mod:`imdskit.errors` -> its codes."""
+"""Maps the name of a class in :mod:`imdskit.errors` to its codes."""

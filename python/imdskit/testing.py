@@ -55,7 +55,7 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
     names = ("NO_PROXY", "no_proxy")
-    # Programs differ in which of the two they read first, so a value of either alone is in both.
+    # Programs differ in which of the two variables they read first, so both are set if either has a value.
     kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
     around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
@@ -91,7 +91,8 @@ def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = 
 
 @contextmanager
 def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
-    """Run an emulator, and set the variables of :func:`environment` in this process. At the end both are undone.
+    """Run an emulator, and set the variables of :func:`environment` in this process. At the end, stop the emulator and restore the
+    variables.
 
     Args:
         scenario: see :func:`emulator`.

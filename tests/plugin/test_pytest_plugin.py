@@ -1,4 +1,4 @@
-"""The plugin of pytest, in projects of its own: what the fixtures give, what the marker says, and what a mistake is answered with."""
+"""Tests of the pytest plugin in separate projects: its fixtures, its marker and its error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit import testing  # stays loaded, with its keys, when a project's run in this process is over
+from imdskit import testing  # The module stays loaded, with its keys, after a project has run in this process.
 
 assert testing
 pytest_plugins = ["pytester"]
@@ -37,7 +37,7 @@ INSTANCE = "/metadata/instance?api-version=2021-02-01"
 
 
 class Project:
-    """A project of somebody else, in which imdskit is installed."""
+    """Project of a user, in which imdskit is installed."""
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pytester = pytester
@@ -46,7 +46,7 @@ class Project:
         pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
 
     def run(self, tests: str, *options: str, apart: bool = False) -> pytest.RunResult:
-        """In this process, where keys are there already, or ``apart`` in another one."""
+        """Run the project's tests in this process, which has keys already; or, with ``apart``, in a separate process."""
         self._pytester.makepyfile(test_it=PROGRAM + tests)
         arguments = ("-p", "imdskit.pytest_plugin", "-p", "no:cacheprovider", *options)
         return self._pytester.runpytest_subprocess(*arguments, timeout=120) if apart else self._pytester.runpytest_inprocess(*arguments)
@@ -57,7 +57,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     return Project(pytester, monkeypatch)
 
 
-def test_a_program_finds_the_service_and_the_test_sees_what_it_asked(project: Project) -> None:
+def test_program_reaches_the_service_and_test_sees_its_requests(project: Project) -> None:
     said = project.run("""
 def test_token(imds):
     assert ask(TOKEN)["token_type"] == "Bearer"
@@ -78,7 +78,7 @@ def test_many(imds, number):
     said.assert_outcomes(passed=22)
 
 
-def test_the_limits_of_the_service_are_on(project: Project) -> None:
+def test_rate_limits_apply_by_default(project: Project) -> None:
     project.run("""
 def test_limit(imds):
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -94,7 +94,7 @@ def test_no_limit(imds):
 """).assert_outcomes(passed=2)
 
 
-def test_the_marker_says_what_the_machine_is_and_the_nearest_counts(project: Project) -> None:
+def test_nearest_marker_configures_the_machine(project: Project) -> None:
     project.run("""
 EVENT = {"EventType": "Reboot", "EventId": "A"}
 pytestmark = pytest.mark.imds(scenario="windows", seed=3)
@@ -124,7 +124,7 @@ class TestClass:
 """).assert_outcomes(passed=3)
 
 
-def test_a_factory_makes_machines_and_authorities_that_differ(project: Project) -> None:
+def test_factory_creates_different_machines_and_authorities(project: Project) -> None:
     project.run("""
 def test_two(imds_factory, monkeypatch):
     one, two, windows = imds_factory(), imds_factory(), imds_factory("windows", seed=1)
@@ -152,7 +152,7 @@ def test_they_were_gone():
 """).assert_outcomes(passed=4)
 
 
-def test_the_environment_is_as_before_when_the_test_is_over(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_restored_after_the_test(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/app-service")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -172,7 +172,7 @@ def test_after():
 """).assert_outcomes(passed=2)
 
 
-def test_workers_of_xdist_have_a_service_each(project: Project) -> None:
+def test_each_xdist_worker_has_its_own_service(project: Project) -> None:
     said = project.run(
         """
 @pytest.mark.parametrize("number", range(16))
@@ -188,8 +188,8 @@ def test_many(imds, number):
     said.stdout.fnmatch_lines(["*2 workers*"])
 
 
-def test_keys_are_made_once(project: Project) -> None:
-    """Four of them; the tenth emulator needs none."""
+def test_keys_are_generated_once(project: Project) -> None:
+    """Ten tests with the same fixture generate only four keys."""
     project.run(
         """
 from imdskit.emulator.authority.keys import RsaKey
@@ -223,7 +223,7 @@ def test_without_a_seed_they_are_always_new(imds_factory):
         ("'windows'", "The marker `imds` accepts only keyword arguments, *"),
     ],
 )
-def test_a_mistake_is_a_sentence_and_no_traceback(project: Project, marker: str, words: str) -> None:
+def test_error_is_a_sentence_without_traceback(project: Project, marker: str, words: str) -> None:
     said = project.run(f"""
 @pytest.mark.imds({marker})
 def test_it(imds):
@@ -235,7 +235,7 @@ def test_it(imds):
     said.stdout.no_fnmatch_line("*ResourceWarning*")
 
 
-def test_a_failing_assertion_lists_the_requests(project: Project) -> None:
+def test_failed_assertion_lists_the_requests(project: Project) -> None:
     said = project.run("""
 def test_never(imds):
     ask(INSTANCE)
@@ -270,7 +270,7 @@ def test_nothing(imds):
     )
 
 
-def test_a_project_that_does_not_use_it_pays_for_nothing() -> None:
+def test_plugin_costs_nothing_in_projects_that_do_not_use_it() -> None:
     code = "import sys, imdskit.pytest_plugin; print(sorted(name for name in sys.modules if name.startswith('imdskit')))"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, text=True, timeout=60, check=True
@@ -278,5 +278,5 @@ def test_a_project_that_does_not_use_it_pays_for_nothing() -> None:
     assert done.stdout == "['imdskit', 'imdskit.pytest_plugin']\n"
 
 
-def test_the_marker_is_listed(project: Project) -> None:
+def test_marker_is_listed(project: Project) -> None:
     project.run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.imds(*"])
