@@ -62,7 +62,7 @@ _ARC = "microsoft.hybridcompute"
 """Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it into
 ``compute.resourceId``: observed in a published document."""
 _FIRST = "2017-04-02"
-"""The first version after the preview. Every host supports it."""
+"""First api-version after the preview. Every host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
 """Refusals that may result from missing certificates, a wrong clock, or a document from the service's cache (observed)."""
@@ -100,7 +100,7 @@ class Evidence(NamedTuple):
     vm_id: str | None = None
 
     def outcome(self, name: str) -> Outcome:
-        """Return the outcome of the step with this name; ``unknown`` if it was not made."""
+        """Return the outcome of the step with this name; ``unknown`` if the step was skipped."""
         return next((step.outcome for step in self.steps if step.name == name), "unknown")
 
     def to_json(self) -> dict[str, object]:
@@ -113,7 +113,7 @@ def detect(
 ) -> Evidence:
     """Collect the evidence for and against an Azure machine.
 
-    The client sends at most four requests. It repeats them only as its retry policy says.
+    The client sends at most four requests. The client's retry policy decides whether it repeats any.
 
     Args:
         client: sends the requests; by default a client without retries.
@@ -134,12 +134,14 @@ def detect(
         steps.append(_attested(client, prove, shape, vm_id, signer))
     conclusion = conclude({step.name: step.outcome for step in steps})
     if shape.outcome == "no" and ARC_AGENT in shape.seen:
-        conclusion = "unlikely"  # regardless of the firmware: Azure Stack sets Azure's tag, and Arc connects its machines
+        conclusion = (
+            "unlikely"  # whatever the firmware says, because Azure Stack sets Azure's tag, and Arc can connect machines of Azure Stack
+        )
     return Evidence(conclusion, tuple(steps), vm_id)
 
 
 def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
-    """Return the conclusion from the outcomes of the steps. Steps that were not made are ``unknown``. The step ``address`` alone decides nothing."""
+    """Return the conclusion from the outcomes of the steps. Skipped steps are ``unknown``. The step ``address`` alone decides nothing."""
     chassis, shape, attested = (outcomes.get(name, "unknown") for name in ("chassis", "shape", "attested"))
     if attested == "yes":
         return "proved"
@@ -183,7 +185,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         if error.code in (ClientCode.UNREACHABLE, ClientCode.TIMED_OUT):
             return _silent(error, where)
     reached = _step("address", "yes", f"A program responds at {where}.")
-    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # as hosts before 2020 do
+    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # hosts before 2020 respond with these
     if failure is not None and failure.code not in old_host:
         return reached, _foreign(failure), None
     try:
@@ -223,7 +225,7 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
 
 
 def _foreign(error: ClientError) -> Step:
-    """Return the step for an error, which the service or another program sent."""
+    """Return the step for an error that the service or another program sent."""
     if error.code in _PASSING:
         return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()

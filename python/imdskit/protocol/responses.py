@@ -1,4 +1,4 @@
-"""Every error body of the service, with its evidence.
+"""Error bodies of the service, with the evidence for each.
 
 The older part of the service writes ``{ "error": "..." }`` with blanks inside the braces, the rest writes compact JSON. Bodies are exact to
 the byte. They are JSON even if text was requested, with one exception. The emulator's rules decide when to send which response.
@@ -35,7 +35,7 @@ class Evidence(StrEnum):
     OBSERVED = "observed"
     """A recorded response of the real service, or a widely used client that depends on it."""
     INFERRED = "inferred"
-    """No evidence. This is what we consider most likely."""
+    """No evidence exists; the body is our best guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,11 +342,11 @@ ANSWERS: tuple[Answer, ...] = (
     HOST_ERROR,
     WRONG_HOST,
 )
-"""All of the above. A function of this module replaces ``...``."""
+"""All error responses of this module. Where a body contains ``...``, one of the functions below replaces it."""
 
 
 def bad_version(enabled: Sequence[str], answer: Answer = BAD_VERSION) -> Answer:
-    """Return the version error in one of its wordings, with the three newest of the ``enabled`` versions, newest first."""
+    """Return the version error with the three newest of the ``enabled`` versions, newest first. ``answer`` is one of its wordings."""
     body = json.loads(answer.body)
     body["newest-versions"] = versions.newest(enabled)
     return replace(answer, body=json.dumps(body, separators=(",", ":")).encode())
@@ -377,7 +377,7 @@ def failure(status: int, category: str | None, text: bool = False) -> Answer:
 
 
 def host_failure(status: int) -> Answer:
-    """Return an error response with ``status`` of the host in front of the service. It is text."""
+    """Return an error response with ``status`` from the host in front of the service. Its body is plain text."""
     return replace(HOST_ERROR, status=status, body=_PHRASES.get(status, "Error").encode())
 
 
@@ -431,6 +431,6 @@ def entra_time(at: int) -> str:
 
 
 def about_request(answer: Answer, path: str, method: str) -> Answer:
-    """Return a response of the load balancer endpoint that repeats path and method of the request."""
+    """Return ``answer``, an error of the load balancer endpoint, with the path and the method of the request filled in."""
     before, between, after = json.loads(answer.body)["error"].split('"..."')
     return replace(answer, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))
