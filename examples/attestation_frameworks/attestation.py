@@ -1,4 +1,4 @@
-"""What the three applications have in common: an issuer of nonces, a verifier and a store, created once in each process."""
+"""Objects that the three applications share: an issuer of nonces, a verifier and a store, created once in each process."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ def activate(nonce: str, document: str) -> Attestation | None:
     """Return the attestation, or None if the document is refused.
 
     Raises:
-        StoreError: it cannot be decided now. Do not admit the machine.
+        StoreError: the store cannot tell now whether the document was used before. Do not admit the machine.
     """
     try:
         issuer.check(nonce)

@@ -21,9 +21,9 @@ settings.configure(
 )
 
 
-@csrf_exempt  # machines have no cookies that a strange page could misuse
+@csrf_exempt  # machines have no cookies that another site could misuse
 @require_POST
-def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # as every view
+def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # every view has this argument
     """Issue a nonce."""
     return JsonResponse({"nonce": issuer.issue()})
 
@@ -31,7 +31,7 @@ def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # as every
 @csrf_exempt
 @require_POST
 def activation(request: HttpRequest) -> JsonResponse:
-    """Admit a machine that proves what it is."""
+    """Activate a machine that proves its identity."""
     try:
         body = json.loads(request.body)
     except ValueError:

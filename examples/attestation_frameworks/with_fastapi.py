@@ -10,13 +10,13 @@ app = FastAPI()
 
 
 class Activation(BaseModel):
-    """What a machine sends."""
+    """Body of an activation request."""
 
     nonce: str
     document: str
 
 
-# Functions without `async` run in FastAPI's pool of threads, so neither verification nor the store holds up the event loop.
+# FastAPI runs functions without `async` in a thread pool, so neither verification nor the store blocks the event loop.
 @app.post("/challenge")
 def challenge() -> dict[str, str]:
     """Issue a nonce."""
@@ -25,7 +25,7 @@ def challenge() -> dict[str, str]:
 
 @app.post("/activate")
 def activation(body: Activation) -> dict[str, str | None]:
-    """Admit a machine that proves what it is."""
+    """Activate a machine that proves its identity."""
     try:
         attestation = activate(body.nonce, body.document)
     except StoreError:

@@ -1,4 +1,4 @@
-"""Dask: ``map_partitions``, on processes of this machine or on the workers of a cluster."""
+"""Verification with Dask: ``map_partitions``, on processes of this machine or on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from verification import arguments
 from imdskit.arrow import VerifyBatch
 
 
-def judged(frame: pd.DataFrame, verify: VerifyBatch, schema: pa.Schema) -> pd.DataFrame:
-    """One partition."""
+def verify_partition(frame: pd.DataFrame, verify: VerifyBatch, schema: pa.Schema) -> pd.DataFrame:
+    """Return the verdicts on one partition."""
     return verify.table(pa.Table.from_pandas(frame, schema, preserve_index=False)).to_pandas(types_mapper=pd.ArrowDtype)
 
 
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     schema = ds.dataset(options.given, format="parquet").schema
     nothing = verify.schema(schema).empty_table().to_pandas(types_mapper=pd.ArrowDtype)
     frame = dd.read_parquet(options.given, split_row_groups=True)
-    verdicts = frame.map_partitions(judged, verify, schema.remove_metadata(), meta=nothing)
+    verdicts = frame.map_partitions(verify_partition, verify, schema.remove_metadata(), meta=nothing)
     verdicts.to_parquet(
         options.found,
         schema=verify.schema(schema),

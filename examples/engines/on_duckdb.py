@@ -1,4 +1,4 @@
-"""DuckDB on one big machine: it reads and filters, imdskit verifies, and what is found can be asked about in SQL."""
+"""Verification with DuckDB on one large machine: DuckDB reads and filters, imdskit verifies, and SQL can query the verdicts."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ if __name__ == "__main__":
     files = connection.read_parquet(options.given if options.given.endswith(".parquet") else f"{options.given}/*.parquet")
     given = files.to_arrow_reader(ROWS)
     found = pa.RecordBatchReader.from_batches(verify.schema(given.schema), verify.each(given))
-    connection.cursor().from_arrow(found).write_parquet(options.found)  # another cursor: the first one is being read
+    connection.cursor().from_arrow(found).write_parquet(options.found)  # a second cursor, because the first one is being read

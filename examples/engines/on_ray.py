@@ -1,4 +1,4 @@
-"""Ray: ``map_batches``, on processes of this machine or, with RAY_ADDRESS, on a cluster."""
+"""Verification with Ray: ``map_batches``, on processes of this machine or, with RAY_ADDRESS, on a cluster."""
 
 from __future__ import annotations
 

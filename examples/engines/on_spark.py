@@ -1,4 +1,4 @@
-"""Spark: ``mapInArrow``. Without a cluster, several executors are started on this machine, each a process with one core."""
+"""Verification with Spark: ``mapInArrow``. Without a cluster, Spark starts several executors with one core each on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from verification import arguments
 import imdskit
 
 MEBIBYTES = 1024
-"""Memory of an executor."""
+"""Memory of one executor in MiB."""
 
 if __name__ == "__main__":
     options, verify = arguments(__doc__)
@@ -23,7 +23,7 @@ if __name__ == "__main__":
     spark = (
         SparkSession.builder.appName("imdskit")
         .master(master)
-        .config("spark.executorEnv.PYTHONPATH", str(Path(imdskit.__file__).parent.parent))  # on a cluster: installed there
+        .config("spark.executorEnv.PYTHONPATH", str(Path(imdskit.__file__).parent.parent))  # on a cluster, install imdskit instead
         .config("spark.executor.memory", f"{MEBIBYTES}m")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")

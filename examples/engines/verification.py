@@ -1,4 +1,4 @@
-"""What all of these programs have in common: their arguments, and the function that they hand to their engine."""
+"""Shared parts of these programs: the arguments, and the function that they pass to their engine."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from imdskit.verify import PRESETS, Policy, Trust
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
-    """IN and OUT, and the function: it is a value, trust and policy included, and goes to other processes as it is."""
+    """Return the parsed arguments, and the function. The function contains trust and policy, and can be pickled for other processes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("given", metavar="IN", help="Parquet: a file or a folder of them, with a column of documents")
-    parser.add_argument("found", metavar="OUT", help="Parquet: what is written, the verdicts beside the other columns")
+    parser.add_argument("found", metavar="OUT", help="Parquet: output, with the verdicts after the other columns")
     parser.add_argument("--document", default="document", help="name of the column of documents")
-    parser.add_argument("--at", required=True, help="name of the column that says when each was received, or Unix seconds")
+    parser.add_argument("--at", required=True, help="name of the column with the time of receipt, or Unix seconds for all")
     parser.add_argument("--trust", metavar="PEM", type=Path, action="append", default=[], help="instead of the Azure clouds' roots")
     parser.add_argument("--intermediate", metavar="PEM", type=Path, action="append", default=[], help="further certificates")
     parser.add_argument("--crl", metavar="FILE", type=Path, action="append", default=[], help="revocation lists; every authority needs one")
     parser.add_argument("--nonce", metavar="COLUMN", help="name of the column of the nonces that were issued")
-    parser.add_argument(
-        "--preset", choices=PRESETS, default="offline_audit", help="what is demanded; as the service did, with its nonces: online"
-    )
+    parser.add_argument("--preset", choices=PRESETS, default="offline_audit", help="verification policy; `online` requires nonces")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", choices=["auto", "python", "rust"], default="auto")
     options = parser.parse_args()

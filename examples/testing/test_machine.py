@@ -20,19 +20,19 @@ def program_finds_the_service(imds: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("MACHINE_IMDS", imds.url)
 
 
-def test_the_program_knows_its_machine(imds: Any) -> None:
+def test_program_reads_the_metadata_of_its_machine(imds: Any) -> None:
     assert compute()["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
     assert_requested(imds, 1, path="/metadata/instance/compute")
     assert_no_refusals(imds)
 
 
 @pytest.mark.imds(scenario="windows")
-def test_the_program_knows_windows() -> None:
+def test_program_recognises_a_windows_machine() -> None:
     assert compute()["osType"] == "Windows"
 
 
 @pytest.mark.imds(faults=[{"match": {"category": "instance"}, "times": 2, "fault": {"status": 503}}])
-def test_the_program_waits_while_the_service_is_busy(imds: Any) -> None:
+def test_program_retries_while_the_service_is_busy(imds: Any) -> None:
     waited: list[float] = []
     assert compute(waited.append)["osType"] == "Linux"
     assert waited == [1.0, 2.0]
@@ -40,16 +40,16 @@ def test_the_program_waits_while_the_service_is_busy(imds: Any) -> None:
 
 
 @pytest.mark.imds(faults=[{"match": {"category": "instance"}, "times": 5, "fault": {"status": 500}}])
-def test_the_program_gives_up_in_the_end(imds: Any) -> None:
+def test_program_gives_up_after_five_attempts(imds: Any) -> None:
     with pytest.raises(urllib.error.HTTPError):
         compute(lambda seconds: None)
     assert_requested(imds, 5, fault="status")
 
 
-def test_azure_identity_gets_a_token_without_being_told_where(imds: Any) -> None:
+def test_azure_identity_finds_the_service_and_gets_a_token(imds: Any) -> None:
     identity = pytest.importorskip("azure.identity", reason="azure-identity is not installed")
     with identity.ManagedIdentityCredential() as credential:
         token = credential.get_token("https://management.azure.com/.default")
     assert token.token.count(".") == 2
-    (asked,) = assert_requested(imds, category="identity", status=200)
-    assert asked.parameter("resource") == "https://management.azure.com"
+    (request,) = assert_requested(imds, category="identity", status=200)
+    assert request.parameter("resource") == "https://management.azure.com"

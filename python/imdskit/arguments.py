@@ -1,4 +1,4 @@
-"""Checks of arguments and settings; internal. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
+"""Checks of arguments and settings. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
 
 The rule for the whole package: a wrong type and a value out of range are the same kind of mistake and raise the same error, before anything is done.
 
@@ -56,7 +56,7 @@ def flag(value: object, name: str) -> bool:
 
 
 def instance(value: object, name: str, kind: type[T], accepted: str = "") -> T:
-    """Return ``value`` if it is an instance of ``kind``; ``accepted`` says in words what is."""
+    """Return ``value`` if it is an instance of ``kind``; ``accepted`` describes what is accepted."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise mistake(name, accepted or f"of type {kind.__name__}", value)
     return value
@@ -79,7 +79,7 @@ def path(value: object, name: str) -> Path:
 
 
 def methods(value: T, name: str, *needed: str) -> T:
-    """Return ``value`` if it is an object, not a class, with the methods that are ``needed``."""
+    """Return ``value`` if it is an object, not a class, that has all methods in ``needed``."""
     missing = [method for method in needed if isinstance(value, type) or not callable(getattr(value, method, None))]
     if missing:
         raise mistake(name, "an object with the method " + ", ".join(f"{method}()" for method in missing), value)
@@ -92,7 +92,7 @@ def mistake(name: str, accepted: str, value: object, *, hint: str = "") -> Usage
 
 
 def shown(value: object) -> str:
-    """Return a short text for a value that the caller passed: its ``repr``, or its type where that is not feasible."""
+    """Return a short text for a value that the caller passed: its ``repr``, or its type if the ``repr`` is too long or fails."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of {value.bit_length()} bits"
     if not isinstance(value, int | float | str | bytes | bytearray | tuple | type(None)):

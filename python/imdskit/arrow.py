@@ -126,10 +126,10 @@ class VerifyBatch:
         except ValueError as error:
             message = f"The column {self.document!r} is damaged: {error}."
             raise UsageError("bad-argument", message, location=self.document, hint="Batches can be checked with `validate`.") from None
-        said = _arrays(columns)
+        verdicts = _arrays(columns)
         if issued is not None:
-            said = _answering(said, issued, required=self.policy.require_nonce)
-        arrays = [batch.column(place) for place in self._kept(batch.schema)] + [said[name] for name in FIELDS.names]
+            verdicts = _compare_nonces(verdicts, issued, required=self.policy.require_nonce)
+        arrays = [batch.column(index) for index in self._copied_columns(batch.schema)] + [verdicts[name] for name in FIELDS.names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
@@ -147,17 +147,17 @@ class VerifyBatch:
         Raises:
             UsageError: a column to copy is missing, or has the name of a column of the verdict.
         """
-        kept = self._kept(arguments.instance(given, "schema", pa.Schema))
-        twice = [given.field(place).name for place in kept if given.field(place).name in FIELDS.names]
+        copied = self._copied_columns(arguments.instance(given, "schema", pa.Schema))
+        twice = [given.field(index).name for index in copied if given.field(index).name in FIELDS.names]
         if twice:
             hint = "Rename it, or list the columns to copy in `keep`."
             raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
-        return pa.schema([given.field(place) for place in kept] + list(FIELDS))
+        return pa.schema([given.field(index) for index in copied] + list(FIELDS))
 
-    def _kept(self, given: Schema) -> list[int]:
+    def _copied_columns(self, given: Schema) -> list[int]:
         """Return the indexes of the columns to copy."""
         if self.keep is None:
-            return [place for place, name in enumerate(given.names) if name != self.document]
+            return [index for index, name in enumerate(given.names) if name != self.document]
         return [_only(given, name) for name in self.keep]
 
     def _times(self, batch: RecordBatch) -> int | array[int]:
@@ -169,7 +169,7 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
         unit = 1
         if pa.types.is_timestamp(column.type):
-            # Compared as numbers, so no time zone database is needed.
+            # Timestamps are compared as numbers, so no time zone database is needed.
             unit, column = _UNITS[column.type.unit], column.cast(pa.int64())
         if not len(column):
             return array("q")
@@ -191,16 +191,16 @@ def _verifier(trust: Trust | None, policy: Policy, backend: str) -> Verifier:
 
 
 def _only(schema: Schema, name: str) -> int:
-    places: list[int] = schema.get_all_field_indices(name)
-    if len(places) != 1:
+    indexes: list[int] = schema.get_all_field_indices(name)
+    if len(indexes) != 1:
         known = ", ".join(schema.names)
         raise UsageError(
             "bad-argument",
-            f"The input must have exactly one column {name!r}; it has {len(places)}.",
+            f"The input must have exactly one column {name!r}; it has {len(indexes)}.",
             location=name,
             hint=f"There are: {known}.",
         )
-    return places[0]
+    return indexes[0]
 
 
 def _is_text(kind: Any) -> bool:
@@ -256,8 +256,8 @@ def _packed(column: Array) -> PackedDocuments:
         column = pc.fill_null(column, b"")
     if not len(column):
         return PackedDocuments(b"", array("q", [0]))
-    _, offsets, octets = column.buffers()
-    return PackedDocuments(memoryview(octets or b"").cast("B"), _integers(offsets, column.offset, len(column) + 1))
+    _, offsets, data = column.buffers()
+    return PackedDocuments(memoryview(data or b"").cast("B"), _integers(offsets, column.offset, len(column) + 1))
 
 
 def _integers(buffer: Any, first: int, count: int) -> array[int]:
@@ -274,48 +274,50 @@ def _arrays(columns: Columns) -> dict[str, Array]:
     reasons = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(columns.reason)])
     signers = pa.Array.from_buffers(pa.int32(), rows, [pa.py_buffer(columns.accepted), pa.py_buffer(columns.signer)])
     chains = [chain for _, _, chain in columns.signers]
-    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}  # most signers share them
-    said = {
+    # Each certificate is parsed once, because most signers have the same issuers.
+    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}
+    verdicts = {
         "accepted": accepted,
         "reason": _chosen([reason.value for reason in Reason], reasons, refused),
         "stage": _chosen([reason.stage.value for reason in Reason], reasons, refused),
-        "cloud": _taken([label for label, _, _ in columns.signers], signers),
-        "name": _taken([name for _, name, _ in columns.signers], signers),
-        "signer": _taken([sha256(chain[0]).hexdigest() for chain in chains], signers),
-        "issuer": _taken([named[chain[1]] if chain[1:] else None for chain in chains], signers),
-        "root": _taken([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
+        "cloud": _take([label for label, _, _ in columns.signers], signers),
+        "name": _take([name for _, name, _ in columns.signers], signers),
+        "signer": _take([sha256(chain[0]).hexdigest() for chain in chains], signers),
+        "issuer": _take([named[chain[1]] if chain[1:] else None for chain in chains], signers),
+        "root": _take([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
     }
     for name, buffers in columns.texts.items():
-        said[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(octets) for octets in buffers])
+        verdicts[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(data) for data in buffers])
     for name in ("created_on", "expires_on"):
         seconds = [pa.py_buffer(columns.accepted), pa.py_buffer(getattr(columns, name))]
-        said[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
-    return said
+        verdicts[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
+    return verdicts
 
 
-def _answering(said: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
-    """Return the verdicts after comparing the nonces. As for a single document, this is the last check, so refusals stay as they are."""
-    differs = pc.fill_null(pc.not_equal(said["nonce"], issued), False)
-    said = _refused(said, differs, Reason.NONCE_MISMATCH, "content.nonce")
-    return _refused(said, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else said
+def _compare_nonces(verdicts: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
+    """Return the verdicts after comparing the nonces. As for a single document, this is the last check, so documents that were refused
+    before keep their reasons."""
+    differs = pc.fill_null(pc.not_equal(verdicts["nonce"], issued), False)
+    verdicts = _refuse(verdicts, differs, Reason.NONCE_MISMATCH, "content.nonce")
+    return _refuse(verdicts, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else verdicts
 
 
-def _refused(said: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
+def _refuse(verdicts: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
     """Return the verdicts with the accepted documents at ``where`` refused."""
-    where = pc.and_(said["accepted"], where)
+    where = pc.and_(verdicts["accepted"], where)
     if not where.true_count:
-        return said
+        return verdicts
     verdict = {"accepted": False, "reason": reason.value, "stage": reason.stage.value, "location": location, "detail": ""}
-    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in said.items()}
+    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in verdicts.items()}
 
 
-def _taken(values: list[str | None], places: Array) -> Array:
-    """Return ``values`` at the indexes ``places``; null for a null index."""
-    return pa.array(values or [None], pa.string()).take(places)
+def _take(values: list[str | None], indexes: Array) -> Array:
+    """Return the elements of ``values`` at ``indexes``; null for a null index."""
+    return pa.array(values or [None], pa.string()).take(indexes)
 
 
-def _chosen(values: list[str], places: Array, where: Array) -> Array:
-    return pc.if_else(where, _taken(list(values), places), pa.scalar(None, pa.string()))
+def _chosen(values: list[str], indexes: Array, where: Array) -> Array:
+    return pc.if_else(where, _take(list(values), indexes), pa.scalar(None, pa.string()))
 
 
 def _common_name(der: bytes) -> str | None:

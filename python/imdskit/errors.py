@@ -32,8 +32,8 @@ class ImdskitError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        place = f" (at {self.location})" if self.location and f"`{self.location}`" not in self.message else ""
-        return f"{self.code}: {self.message}{place}"
+        suffix = f" (at {self.location})" if self.location and f"`{self.location}`" not in self.message else ""
+        return f"{self.code}: {self.message}{suffix}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, dict(self.__dict__)))
@@ -50,7 +50,7 @@ class VerificationError(ImdskitError):
     """Raised when a document is refused.
 
     Attributes:
-        reason: why; the ``code`` is its text.
+        reason: why the document was refused. ``code`` is its text.
         stage: the step that refused it.
         location: ASN.1 or JSON path of the invalid member, followed by ``@`` and its byte offset in the DER if there is one.
         detail: what was found, for logs. It may change in any release, so programs must not depend on it.
@@ -81,8 +81,8 @@ class DerError(ImdskitError):
     """Raised for bytes that are not DER of the expected type.
 
     Attributes:
-        offset: of the element at fault, in bytes from the start of the outermost buffer.
-        field: ASN.1 path of the element at fault, such as ``tbsCertificate.serialNumber``; may be ``""``.
+        offset: byte offset of the invalid element from the start of the outermost buffer.
+        field: ASN.1 path of the invalid element, such as ``tbsCertificate.serialNumber``; may be ``""``.
     """
 
     def __init__(self, message: str, offset: int, field: str = "") -> None:

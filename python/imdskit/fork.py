@@ -1,9 +1,9 @@
-"""What a process must do around ``fork()`` so that the child does not hang. This module is internal.
+"""Support for ``fork()``: objects recreate their locks in the child process, so that it does not hang.
 
 ``fork()`` copies the calling thread only. A lock that another thread holds at that moment stays locked in the child for ever, because the thread
 that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them in the child.
 
-Process ids are not compared anywhere: the system reuses them, so a grandchild may have the id of the process that made a connection.
+Process ids are not compared anywhere: the system reuses them, so a grandchild may have the id of the process that opened a connection.
 
 This module is internal.
 """
@@ -20,7 +20,7 @@ class ForkAware:
     """Base class of objects that recreate their locks in a child process.
 
     A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds weak references only. ``os.fork`` runs these methods,
-    and so do ``multiprocessing`` and ``subprocess`` with a ``preexec_fn``. A ``fork()`` that C code makes without telling Python does not.
+    and so do ``multiprocessing`` and ``subprocess`` with a ``preexec_fn``. A ``fork()`` in C code that bypasses Python does not.
     """
 
     __slots__ = ("__weakref__",)
@@ -40,13 +40,13 @@ class ForkAware:
         """Run in the child, which has one thread, before anything else uses the object.
 
         Args:
-            prepared: what :meth:`prepare_fork` returned; False for an object that another thread created in the meantime.
+            prepared: result of :meth:`prepare_fork`; False for an object that another thread created in the meantime.
         """
 
 
 _watched: WeakSet[ForkAware] = WeakSet()
 _this_thread = threading.local()
-"""Two threads may fork at the same time. Each has its own list of objects that are ready, and the child keeps that of its thread."""
+"""List of the objects that are ready for a fork, per thread, because two threads may fork at the same time. The child keeps its thread's list."""
 
 
 def _before() -> None:
@@ -66,8 +66,8 @@ def _after_in_child() -> None:
 
 
 def call_in_child(call: Callable[[], object]) -> None:
-    """Call this in every child from now on. For code that cannot derive from :class:`ForkAware`."""
-    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    """Run ``call`` in every child from now on. This is for code that cannot derive from :class:`ForkAware`."""
+    if hasattr(os, "register_at_fork"):  # absent on Windows, which has no fork
         os.register_at_fork(after_in_child=call)
 
 

@@ -76,7 +76,7 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _emulator(said: dict[str, Any]) -> Emulator:
-    import imdskit.testing  # 100 ms, which test runs without imdskit must not pay
+    import imdskit.testing  # importing it takes 100 ms, which test runs without imdskit must not pay
 
     known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
     unknown = [name for name in said if name not in known]

@@ -1,9 +1,9 @@
-"""Why a document is refused: the six stages of verification and one reason code for each kind of failure.
+"""Reasons for refusing a document: the six stages of verification, and one code for each kind of failure.
 
 The order of :class:`Reason` is the order of the checks. A verifier reports the *first* failure in this order; both backends
-report the same one for every input. Codes are stable: programs may branch on them, people look them up in ``docs/errors.md``.
+report the same one for every input. Codes are stable: programs may branch on them, and people look them up in ``docs/errors.md``.
 
-What belongs here: codes and the sentences that explain them. Exceptions are in :mod:`imdskit.errors`.
+This module contains the codes and the sentences that explain them. Exceptions are in :mod:`imdskit.errors`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a document was refused. Members stand in the order in which they are checked."""
+    """Reason for refusing a document. The members are in the order in which they are checked."""
 
     # envelope
     EMPTY = "empty"
@@ -82,27 +82,27 @@ class Reason(StrEnum):
 
     @property
     def stage(self) -> Stage:
-        """The stage whose check fails with this reason."""
+        """Stage whose check fails with this reason."""
         return ENTRIES[self].stage
 
     @property
     def sentence(self) -> str:
-        """What is wrong, in one plain sentence."""
+        """Explanation of what is wrong, in one plain sentence."""
         return ENTRIES[self].sentence
 
     @property
     def hint(self) -> str:
-        """What to do about it."""
+        """Advice on what to do about it."""
         return ENTRIES[self].hint
 
     @property
     def source(self) -> str:
-        """Where the rule comes from."""
+        """Source of the rule."""
         return ENTRIES[self].source
 
 
 class Entry(NamedTuple):
-    """What is documented of one reason."""
+    """Documentation of one reason."""
 
     stage: Stage
     sentence: str
@@ -400,21 +400,21 @@ ENTRIES: dict[Reason, Entry] = {
 }
 
 EMULATED_AUTHORITY = "imdskit test-only "
-"""Beginning of the common names of an emulator's authorities. A test holds it equal to what the emulator writes."""
+"""Beginning of the common names of an emulator's authorities. A test checks that the emulator writes the same text."""
 
 _ADDRESS = "; it may lie at "
-"""Between name and address in the detail of ``unknown-issuer``, on both backends."""
+"""Separator between name and address in the detail of ``unknown-issuer``, on both backends."""
 
 _MAX_NAME, _MAX_ADDRESS = 64, 200
-"""Characters that are shown. RFC 5280 appendix A.1 allows a common name 64."""
+"""Maximum numbers of characters that are shown. RFC 5280 appendix A.1 limits a common name to 64."""
 
 
 def hint_for(reason: Reason, detail: str) -> str:
     """Return what to do about one refusal: the hint of its reason, and for ``unknown-issuer`` also which authority is missing.
 
     Args:
-        reason: of the refusal.
-        detail: of the refusal. It repeats text of certificates that nobody vouches for.
+        reason: reason of the refusal.
+        detail: detail of the refusal. It contains text from certificates that are not verified.
     """
     if reason is not Reason.UNKNOWN_ISSUER or not detail:
         return reason.hint
@@ -440,7 +440,7 @@ def _issuer(detail: str) -> tuple[str, str]:
 
 
 def _quoted(text: str, limit: int) -> str:
-    """Text from a stranger, for a sentence: quoted, without control characters, and not longer than ``limit`` characters before that."""
+    """Return untrusted text for use in a sentence: at most ``limit`` characters of it, quoted, with escapes for control characters."""
     return repr(text[:limit]) + ("..." if len(text) > limit else "")
 
 

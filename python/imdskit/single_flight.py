@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 class _Process:
-    """Lock and identity of this process. One lock is enough for all instances, because it is held for single dictionary operations."""
+    """Lock and identity of this process. One lock is enough for all instances, because it is held only during single dictionary operations."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Replace both. In a forked child the lock may have been taken, and calls led, by threads that do not exist there."""
+        """Replace both. In a forked child, the lock may be held, and calls may be run, by threads that exist only in the parent."""
         self.lock = threading.Lock()
         self.identity = object()
 
@@ -93,7 +93,7 @@ class _Call(Generic[T]):
         self.error: ImdskitError | None = None
 
     def wait(self, timeout: float | None) -> None:
-        """Wait for the end. Raises TimeoutError if it does not come within ``timeout`` seconds."""
+        """Wait until the call has ended. Raises TimeoutError if it takes longer than ``timeout`` seconds."""
         if not self.finished.wait(timeout):
             raise TimeoutError
 

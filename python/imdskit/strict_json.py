@@ -1,6 +1,7 @@
-"""JSON that has one meaning only (RFC 8259, RFC 7493 sections 2.1 to 2.3): UTF-8, no member twice, no lone surrogates, bounded depth.
+"""Strict JSON, which has only one meaning (RFC 8259, RFC 7493 sections 2.1 to 2.3).
 
-Documents can be forged where two parsers disagree, so ambiguous JSON is refused. This module is internal.
+The text is UTF-8 without duplicate members, lone surrogates or deep nesting. If two parsers could disagree about a document, an
+attacker could exploit the difference, so ambiguous JSON is refused. This module is internal.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = 
 
 @contextmanager
 def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
-    """Run an emulator, and set the variables of :func:`environment` in this process. At the end both are undone.
+    """Run an emulator, and set the variables of :func:`environment` in this process. On exit, stop the emulator and restore the variables.
 
     Args:
         scenario: see :func:`emulator`.
@@ -119,7 +119,7 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
         the matching entries of the journal.
 
     Raises:
-        AssertionError: it did not. The message lists the requests that it received.
+        AssertionError: the number of matching requests is wrong. The message lists the requests that it received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
@@ -136,7 +136,7 @@ def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
 
 
 def assert_no_refusals(imds: Emulator | Fleet) -> None:
-    """Assert that the program keeps the rules of the service: the emulator refused nothing except by a fault of the test.
+    """Assert that the program follows the rules of the service: the emulator refused no request, except for faults that the test injected.
 
     Raises:
         AssertionError: it refused a request. The message names the rule and lists the requests that it received.

@@ -48,7 +48,7 @@ ENDPOINTS: Mapping[str, str] = {
     "attested": "2018-10-01",
     "loadbalancer": "2020-10-01",
 }
-"""Category -> first version. ``versions`` takes none; ``scheduledevents`` has its own list."""
+"""Endpoint category -> first version. ``versions`` takes no version, and ``scheduledevents`` has its own list."""
 
 _COMPUTE: Mapping[str, str] = {
     "2017-04-02": """
@@ -140,7 +140,7 @@ PREVIEW_NETWORK: Mapping[str, str] = {
     "network.interface[].ipv6.ipaddress": "network.interface[].ipv6.ipAddress[]",
     "network.interface[].mac": "network.interface[].macAddress",
 }
-"""Path in the preview -> path of the same thing in the general shape, or ``""`` where only the preview has it."""
+"""Path in the preview -> path of the same member in later versions, or ``""`` if only the preview has it."""
 
 EXTENDED: Mapping[str, str] = {
     "extended.compute.hasCustomData": "2021-08-01",
@@ -162,7 +162,7 @@ ATTESTED: Mapping[str, str] = {
     "timeStamp.expiresOn": "2018-10-01",
     "vmId": "2018-10-01",
 }
-"""Member of the signed content -> first version, in the order of the wire."""
+"""Member of the signed content -> first version, in the order of the signed JSON."""
 
 
 def newest(versions: Sequence[str], count: int = 3) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def lines_of_many(envelope: bytes, number: int) -> bytes:
 def test_a_run_that_was_cut_off_anywhere_goes_on_without_loss_and_doubles(
     run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(batch, "PIECE", 40)
+    monkeypatch.setattr(batch, "CHUNK", 40)
     (tmp_path / "in").write_bytes(lines_of_many(envelope, 150))
     whole = run("verify", "--batch", tmp_path / "in", "--trust", root, *at)
     expected = whole.out.encode()

@@ -162,7 +162,7 @@ def test_unused_members_without_end_are_counted_in_bounded_memory(run: Run, enve
 def test_a_run_with_times_of_its_own_goes_on_where_it_was_cut_off(
     run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: int
 ) -> None:
-    monkeypatch.setattr(batch, "PIECE", 5)
+    monkeypatch.setattr(batch, "CHUNK", 5)
     document = json.loads(envelope)
     lines = [record(document=document, at=created + 600 * number, nonce="4071882193") for number in range(48)]
     lines[20:] = [line if number % 3 else record(document=document) for number, line in enumerate(lines[20:])]

@@ -97,7 +97,7 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         if verb in SERVERS:
-            with stopping.on_signals():  # before the imports, which take most of the time until it runs
+            with stopping.on_signals():  # before the imports, which take most of the start-up time
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])
     about = "Verify attested documents of Azure, emulate the Instance Metadata Service, and query it."

@@ -29,7 +29,7 @@ def on_signals() -> Iterator[threading.Event]:
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         numbers.append(hangup)
-    numbers.append(signal.SIGTERM)  # the last one, so that a process whose SIGTERM handler is installed handles all of them
+    numbers.append(signal.SIGTERM)  # the last one: once its handler is installed, all are
     _active.append(stop)
     before = {number: signal.signal(number, request) for number in numbers}
     try:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     page = report_page.page(gathered(options.results), options.title).encode()
     if options.output is None:
-        output.octets(page.removesuffix(b"\n"))
+        output.write_bytes(page.removesuffix(b"\n"))
         return 0
     try:
         with open(options.output, "wb") as file:
