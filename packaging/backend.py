@@ -1,8 +1,8 @@
 """The build backend (PEP 517): a native wheel where Rust can build it, a pure one elsewhere.
 
-``pip install . -C native=MODE`` chooses. ``auto``, the default, builds the extension if this machine can (``toolchain.py``), and otherwise the
-pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure wheel. Where ``-C``
-cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
+``pip install . -C native=MODE`` chooses. ``auto``, the default, builds the extension if this machine can (``toolchain.py``), and
+otherwise the pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure
+wheel. Where ``-C`` cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
 
 maturin builds native wheels, and setuptools builds everything else. maturin cannot do without Rust: it fails, or downloads a toolchain.
 ``notices.py`` adds an SBOM and licences to each wheel.

@@ -1,9 +1,9 @@
 """Build two archives that run with any ``python3`` from 3.11 on, without the extension.
 
-``imdskit.pyz`` contains the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` also contains the emulator. The same
-sources give the same bytes. The archives are smaller than the sources: they contain no comments and, except for help texts, no docstrings, and
-JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need third-party packages are
-left out.
+``imdskit.pyz`` contains the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` also contains the emulator.
+The same sources give the same bytes. The archives are smaller than the sources: they contain no comments and, except for help texts, no
+docstrings, and JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need
+third-party packages are left out.
 """
 
 from __future__ import annotations

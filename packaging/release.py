@@ -1,8 +1,8 @@
 """Build everything that is published, from the last commit: `release.py FOLDER`.
 
-FOLDER receives the source distribution, the pure wheel, a manylinux wheel for each of ``TARGETS``, both archives and ``SHA256SUMS``. A second
-build of the same commit with the same Rust gives the same bytes, on any machine and at any time. The wheels and archives are
-built from the source distribution. `make release` runs this script with the tools that ``release-requirements.txt`` pins.
+FOLDER receives the source distribution, the pure wheel, a manylinux wheel for each of ``TARGETS``, both archives and ``SHA256SUMS``. A
+second build of the same commit with the same Rust gives the same bytes, on any machine and at any time. The wheels and archives are built
+from the source distribution. `make release` runs this script with the tools that ``release-requirements.txt`` pins.
 """
 
 from __future__ import annotations

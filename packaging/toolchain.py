@@ -1,7 +1,7 @@
 """Checks whether this machine can build the Rust extension.
 
-All checks run before the build, and concern only the machine. If they pass and the build fails, the project is at fault, and the installation
-fails.
+All checks run before the build, and concern only the machine. If they pass and the build fails, the project is at fault, and the
+installation fails.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Checks of arguments and settings. Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location.
+"""Checks of arguments and settings.
 
-The rule for the whole package: a wrong type and a value out of range are the same kind of mistake and raise the same error, before anything is done.
+Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location. In the whole package, a wrong
+type and a value out of range raise the same error, before anything is done.
 
 This module is internal.
 """

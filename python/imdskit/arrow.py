@@ -49,9 +49,9 @@ FIELDS: Schema = pa.schema(
         *(pa.field(name, pa.string()) for name in ("cloud", "name", "signer", "issuer", "root")),
     ]
 )
-"""Columns of the result. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal; the others are null then. ``cloud`` is the name of
-a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and ``root`` the common names of
-its issuer and of the trust anchor."""
+"""Columns of the result. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal; the others are null then. ``cloud`` is
+the name of a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and
+``root`` the common names of its issuer and of the trust anchor."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ class VerifyBatch:
     Attributes:
         trust: certificates to trust; by default the bundled ones.
         policy: verification policy; by default ``Policy.offline_audit()``, because a table contains stored documents.
-        document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded, extension). A
-            row without a document is refused, ``empty``.
-        at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone. Zones that
-            this machine does not know are accepted, because a timestamp is an instant.
+        document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded,
+            extension). A row without a document is refused, ``empty``.
+        at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone.
+            Zones that this machine does not know are accepted, because a timestamp is an instant.
         keep: names of the input columns to copy before those of the verdict; by default all except the documents.
         threads: number of threads per process. Use 1 with engines that start a process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires nonces.
-            With None, nonces are not compared.
+        nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires
+            nonces. With None, nonces are not compared.
 
     Raises:
         UsageError: an attribute has the wrong type; or the policy requires nonces, but no column is named.
@@ -110,8 +110,8 @@ class VerifyBatch:
         """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is missing, has a type that is not accepted, or contains a time out of range; or the texts of one column of the result
-                exceed 2 GiB.
+            UsageError: a column is missing, has a type that is not accepted, or contains a time out of range; or the texts of one column
+                of the result exceed 2 GiB.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)

@@ -97,8 +97,8 @@ class FreshnessError(ImdskitError):
 
 
 class StoreError(ImdskitError):
-    """Raised when the store cannot tell whether a document was used before, so it must not be accepted. Codes: ``store-unreachable``, ``store-full``,
-    ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``."""
+    """Raised when the store cannot tell whether a document was used before, so it must not be accepted. Codes: ``store-unreachable``,
+    ``store-full``, ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``."""
 
 
 class FetchError(ImdskitError):

@@ -1,7 +1,8 @@
 """Support for ``fork()``: objects recreate their locks in the child process, so that it does not hang.
 
-``fork()`` copies the calling thread only. A lock that another thread holds at that moment stays locked in the child for ever, because the thread
-that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them in the child.
+``fork()`` copies the calling thread only. A lock that another thread holds at that moment stays locked in the child for ever, because the
+thread that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them
+in the child.
 
 Process ids are not compared anywhere: the system reuses them, so a grandchild may have the id of the process that opened a connection.
 
@@ -19,8 +20,8 @@ from weakref import WeakSet
 class ForkAware:
     """Base class of objects that recreate their locks in a child process.
 
-    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds weak references only. ``os.fork`` runs these methods,
-    and so do ``multiprocessing`` and ``subprocess`` with a ``preexec_fn``. A ``fork()`` in C code that bypasses Python does not.
+    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds weak references only. ``os.fork`` runs these
+    methods, and so do ``multiprocessing`` and ``subprocess`` with a ``preexec_fn``. A ``fork()`` in C code that bypasses Python does not.
     """
 
     __slots__ = ("__weakref__",)
@@ -46,7 +47,8 @@ class ForkAware:
 
 _watched: WeakSet[ForkAware] = WeakSet()
 _this_thread = threading.local()
-"""List of the objects that are ready for a fork, per thread, because two threads may fork at the same time. The child keeps its thread's list."""
+"""List of the objects that are ready for a fork, per thread, because two threads may fork at the same time. The child keeps its thread's
+list."""
 
 
 def _before() -> None:

@@ -36,10 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emulator]]:
-    """Return a function that starts emulators for the test: ``imds_factory(scenario="windows", seed=7, ...)``; see :func:`imdskit.testing.emulator`.
+    """Return a function that starts emulators for the test: ``imds_factory(scenario="windows", seed=7, ...)``; see
+    :func:`imdskit.testing.emulator`.
 
-    The options of the marker ``imds`` apply to all emulators, and the arguments of a call take precedence. The first emulator has the seed 1, the
-    second one 2, and so on. Their machines and authorities therefore differ, but are the same in every run.
+    The options of the marker ``imds`` apply to all emulators, and the arguments of a call take precedence. The first emulator has the
+    seed 1, the second one 2, and so on. Their machines and authorities therefore differ, but are the same in every run.
     """
     marked = _marked(request)
     with ExitStack() as stack:

@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 class _Process:
-    """Lock and identity of this process. One lock is enough for all instances, because it is held only during single dictionary operations."""
+    """Lock and identity of this process.
+
+    One lock is enough for all instances, because it is held only during single dictionary operations.
+    """
 
     def __init__(self) -> None:
         self.renew()

@@ -31,7 +31,8 @@ _OTHER_SOURCES = (
     "MSI_ENDPOINT",
     "MSI_SECRET",
 )
-"""Variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. They would not use IMDS then."""
+"""Variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. They would not use IMDS
+then."""
 
 _KEYS = Keys()
 """Keys of this process, shared by all tests, because generating them is slow."""
@@ -130,7 +131,10 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
 
 
 def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
-    """Assert that the emulator received no matching request, or no request at all if nothing is given to match. See :func:`assert_requested`."""
+    """Assert that the emulator received no matching request, or no request at all if nothing is given to match.
+
+    See :func:`assert_requested`.
+    """
     __tracebackhide__ = True
     assert_requested(imds, 0, **wanted)
 

@@ -22,7 +22,8 @@ from imdskit.cli.shared.layout import Parser
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
-"""Exit statuses: success; refused by the verifier, or an error of the service; a mistake in the arguments; 128 plus the number of a signal."""
+"""Exit statuses: success; refused by the verifier, or an error of the service; a mistake in the arguments; 128 plus the number of a
+signal."""
 
 VERBS = {
     "serve": "emulate the Instance Metadata Service",

@@ -72,8 +72,8 @@ def from_environment() -> str:
 def full_path(path: str) -> str:
     """Return the full path below ``/metadata`` for a path that may be abbreviated.
 
-    ``/metadata/...`` is returned unchanged. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is below
-    ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
+    ``/metadata/...`` is returned unchanged. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is
+    below ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
 
     Raises:
         UsageError: the path contains a query, a fragment, white space or a control character.

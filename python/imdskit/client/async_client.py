@@ -34,7 +34,8 @@ T = TypeVar("T")
 class AsyncClient:
     """Client for asyncio. Share one between tasks: simultaneous requests for the same thing are sent once.
 
-    A cancelled task stops waiting at once. An exchange in progress ends by itself within its timeout. Use a client in one event loop at a time.
+    A cancelled task stops waiting at once. An exchange in progress ends by itself within its timeout. Use a client in one event loop at a
+    time.
 
     Args:
         base_url: see :class:`imdskit.client.Client`.
@@ -83,7 +84,7 @@ class AsyncClient:
     @overload
     async def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
-    async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # name in the service's documentation
+    async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # the service's name for it
         """Request ``path``; see :meth:`imdskit.client.Client.get`."""
         return await self._run(self._operations.value(path, format, api_version, parameters))
 

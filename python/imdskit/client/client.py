@@ -33,12 +33,13 @@ class Client:
     (documentation, "Proxies").
 
     Args:
-        base_url: address of the service, ``http://host[:port][/prefix]``. None selects ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT``
-            from the environment, or http://169.254.169.254.
+        base_url: address of the service, ``http://host[:port][/prefix]``. None selects ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or
+            ``IMDS_ENDPOINT`` from the environment, or http://169.254.169.254.
         timeout: seconds for one exchange, from resolving the name to the last byte.
-        api_version: default version of requests. ``newest`` selects the newest that both the host and this package support; it is determined
-            once and cached.
-        connect_timeout: seconds for establishing a connection. On Azure that takes less than a millisecond; elsewhere packets are often lost.
+        api_version: default version of requests. ``newest`` selects the newest that both the host and this package support; it is
+            determined once and cached.
+        connect_timeout: seconds for establishing a connection. On Azure that takes less than a millisecond; elsewhere packets are often
+            lost.
         retry: a policy of :mod:`imdskit.client.retry`, ``default``, ``patient``, or None for one attempt.
         clock: measures the timeouts and performs the waits.
 
@@ -78,11 +79,12 @@ class Client:
     @overload
     def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
-    def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # name in the service's documentation
+    def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # the service's name for it
         """Request ``path``.
 
         Args:
-            path: ``/metadata/...``, or a short form: ``versions``, ``instance/compute``, ``compute`` (:func:`imdskit.client.address.full_path`).
+            path: ``/metadata/...``, or a short form: ``versions``, ``instance/compute``, ``compute``
+                (:func:`imdskit.client.address.full_path`).
             format: ``json`` for an object or array, parsed. ``text``, below ``/instance`` only: a single value, or the names of
                 the members of an object, one per line.
             api_version: instead of the client's.

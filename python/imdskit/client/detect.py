@@ -1,8 +1,8 @@
 """Detection of Azure machines, in steps from cheap to certain. Each step returns evidence instead of a boolean.
 
-No single step is conclusive. Anybody who runs a hypervisor can copy the firmware's tag, and a container may not see it. Other clouds use the
-same address, proxies and portals respond there with status 200, and a slow response does not mean absence. Only a signature is proof. The
-client cannot check signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
+No single step is conclusive. Anybody who runs a hypervisor can copy the firmware's tag, and a container may not see it. Other clouds use
+the same address, proxies and portals respond there with status 200, and a slow response does not mean absence. Only a signature is proof.
+The client cannot check signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ Outcome = Literal["yes", "no", "unknown"]
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
 
 Prove = Callable[[bytes, str], str]
-"""Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises VerificationError."""
+"""Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises
+VerificationError."""
 
 CHASSIS_TAG = "7783-7084-3265-9085-8269-3286-77"
-"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack in other data centres sets it, too."""
+"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack in other data centres sets
+it, too."""
 
 TAG_FILE = "sys/class/dmi/id/chassis_asset_tag"
 _TAG_BYTES = 256
@@ -56,11 +58,12 @@ _OTHERS = (
     (b"captive", "a captive portal"),
     (b"<html", "a web page: a proxy or a portal"),
 )
-"""Text in a foreign response, in lower case, and the program that it indicates: *inferred* from what these programs send. The first match counts."""
+"""Text in a foreign response, in lower case, and the program that it indicates: *inferred* from what these programs send. The first match
+counts."""
 
 _ARC = "microsoft.hybridcompute"
-"""Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it into
-``compute.resourceId``: observed in a published document."""
+"""Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it
+into ``compute.resourceId``: observed in a published document."""
 _FIRST = "2017-04-02"
 """First api-version after the preview. Every host supports it."""
 
@@ -88,9 +91,9 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved``: the given check accepts a document with the requested nonce. ``likely``: the firmware or the responses are evidence for
-            Azure, and neither is evidence against it. ``unlikely``: there is evidence against it. ``unknown``: there is no evidence, or it is
-            contradictory.
+        conclusion: ``proved``: the given check accepts a document with the requested nonce. ``likely``: the firmware or the responses are
+            evidence for Azure, and neither is evidence against it. ``unlikely``: there is evidence against it. ``unknown``: there is no
+            evidence, or it is contradictory.
         steps: the steps, in order.
         vm_id: id of the machine in the instance document, or None.
     """
@@ -119,8 +122,8 @@ def detect(
         client: sends the requests; by default a client without retries.
         root: root of the file system with ``/sys``.
         prove: verifies attested documents. Without it the step ``attested`` is skipped, and the conclusion cannot be ``proved``.
-        signer: who signed the documents that ``prove`` accepts. Pass ``Azure`` only if it trusts Azure's roots and no others. With None, the
-            evidence says only that the given check accepts the document.
+        signer: who signed the documents that ``prove`` accepts. Pass ``Azure`` only if it trusts Azure's roots and no others. With None,
+            the evidence says only that the given check accepts the document.
 
     Raises:
         UsageError: the environment contains an invalid address (:func:`imdskit.client.address.from_environment`).

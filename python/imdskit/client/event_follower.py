@@ -73,7 +73,10 @@ class Schedule:
 
 
 def schedule(response: Response) -> Schedule:
-    """Return the list in a response. An empty body, which was observed, is an empty list. Raises ClientError ``not-imds`` for anything else."""
+    """Return the list in a response.
+
+    An empty body, which was observed, is an empty list. Raises ClientError ``not-imds`` for anything else.
+    """
     if not response.body.strip():
         return Schedule(None, ())
     value = responses.parsed(response)
@@ -143,8 +146,8 @@ class EventFollower:
     def changes(self) -> Operation[list[Event]]:
         """Wait for the next change, and return at least one event that is new or has a new status.
 
-        The follower tolerates a restart of the service, during which it may send errors or another incarnation. Events that are still listed
-        afterwards are not returned again.
+        The follower tolerates a restart of the service, during which it may send errors or another incarnation. Events that are still
+        listed afterwards are not returned again.
 
         Raises:
             ClientError: the service failed for longer than ``patience``, never responded, or another program responds.

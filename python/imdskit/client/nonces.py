@@ -1,7 +1,8 @@
 """Attested documents whose nonce is compared with the requested one.
 
-The service was observed to respond with an earlier document and its nonce. A verifier would refuse such a document; this module notices it
-before it is sent. It verifies no signature; :mod:`imdskit.verify` does. It parses a SignedData (RFC 5652 section 5.1) only up to its content.
+The service was observed to respond with an earlier document and its nonce. A verifier would refuse such a document; this module notices
+it before it is sent. It verifies no signature; :mod:`imdskit.verify` does. It parses a SignedData (RFC 5652 section 5.1) only up to its
+content.
 """
 
 from __future__ import annotations

@@ -223,8 +223,8 @@ class Probe(NamedTuple):
     """Result of a probe. True if the service responds, even if it is busy.
 
     Attributes:
-        state: ``there``: the service responded; ``busy``: it responded with 410, 429 or 5xx; ``foreign``: another program responded; ``absent``:
-            there was no response in time.
+        state: ``there``: the service responded; ``busy``: it responded with 410, 429 or 5xx; ``foreign``: another program responded;
+            ``absent``: there was no response in time.
         error: the error, or None.
     """
 

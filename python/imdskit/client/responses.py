@@ -21,7 +21,8 @@ Json = Any
 
 ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
-"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
+"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation,
+managed identity)."""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
@@ -163,7 +164,8 @@ def check(response: Response) -> None:
 
 
 def _check_version(response: Response, quoted: str) -> None:
-    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404 (recordings)."""
+    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404
+    (recordings)."""
     body = _json(response.body)
     if not isinstance(body, dict):
         return

@@ -21,8 +21,8 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
-"""Kinds of transient failure. ``updating``: 404 below ``/identity``; ``gone``: 410; ``throttled``: 429; ``failed``: 5xx or 408; ``silent``: a
-connection without a complete response; ``absent``: no connection."""
+"""Kinds of transient failure. ``updating``: 404 below ``/identity``; ``gone``: 410; ``throttled``: 429; ``failed``: 5xx or 408;
+``silent``: a connection without a complete response; ``absent``: no connection."""
 
 LONGEST = 24 * 60 * 60
 """Largest value, in seconds, that any time of a policy may have."""
@@ -149,7 +149,8 @@ def next_delay(
         attempt: number of attempts so far.
         elapsed: seconds since the first attempt began.
         lasting: seconds since the first failure of this kind.
-        retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at all.
+        retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at
+            all.
         chance: random number from 0 to 1, for the jitter.
     """
     rule = None if kind is None else policy.rules.get(kind)

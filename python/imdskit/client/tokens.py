@@ -1,7 +1,7 @@
 """Tokens of managed identities: requested, cached while they are valid, and renewed before they expire.
 
-Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed like in azure-identity 1.27.0: at ``refresh_in`` if the
-service sends it, at half their lifetime if that is two hours or more, else five minutes before they expire.
+Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed like in azure-identity 1.27.0: at ``refresh_in`` if
+the service sends it, at half their lifetime if that is two hours or more, else five minutes before they expire.
 """
 
 from __future__ import annotations

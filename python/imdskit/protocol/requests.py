@@ -28,7 +28,10 @@ class Target:
     parameters: tuple[tuple[str, str], ...]
 
     def parameter(self, name: str) -> str | None:
-        """Return the first value of the parameter called ``name`` in any letter case, or None. A parameter without a value has the value ``""``."""
+        """Return the first value of the parameter called ``name`` in any letter case, or None.
+
+        A parameter without a value has the value ``""``.
+        """
         wanted = name.lower()
         for key, value in self.parameters:
             if key.lower() == wanted:
@@ -52,8 +55,8 @@ def parse_target(target: str) -> Target:
     """Decode a request target in origin form. The transport converts the absolute form to it (RFC 9112 section 3.2).
 
     The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Bytes that are not
-    UTF-8 are replaced by U+FFFD, and a percent sign that starts no escape is kept. No endpoint has such a path, but decoding it is not an error.
-    The last results are cached, because clients repeat the same requests.
+    UTF-8 are replaced by U+FFFD, and a percent sign that starts no escape is kept. No endpoint has such a path, but decoding it is not an
+    error. The last results are cached, because clients repeat the same requests.
     """
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")

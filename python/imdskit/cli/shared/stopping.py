@@ -15,7 +15,8 @@ _active: list[threading.Event] = []
 def on_signals() -> Iterator[threading.Event]:
     """Yield an event that SIGTERM, SIGINT and SIGHUP set. A nested context yields the same event.
 
-    SIGINT is handled although a shell makes its background jobs ignore it. SIGHUP stays ignored if the caller ignores it, as ``nohup`` does.
+    SIGINT is handled although a shell makes its background jobs ignore it. SIGHUP stays ignored if the caller ignores it, as ``nohup``
+    does.
     """
     if _active:
         yield _active[0]

@@ -22,7 +22,8 @@ from imdskit.verify import signed_content
 from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
-"""Maximum length of a line in bytes: four times the largest document, to leave room for its id and for JSON escapes. A longer line is ``too-large``."""
+"""Maximum length of a line in bytes: four times the largest document, to leave room for its id and for JSON escapes. A longer line is
+``too-large``."""
 
 
 class Item(NamedTuple):
@@ -145,7 +146,10 @@ def _check_first(line: bytes, path: str) -> None:
 
 
 def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item:
-    """Return the document of a line, and its id, time and nonce. A line that is neither a JSON string nor an object is itself a document."""
+    """Return the document of a line, and its id, time and nonce.
+
+    A line that is neither a JSON string nor an object is itself a document.
+    """
     where: dict[str, int | str] = {"line": number}
     unchanged = Item(where, line, "", position)
     # The JSON of the service, without other members, contains exactly eight quotation marks. It needs no unwrapping.

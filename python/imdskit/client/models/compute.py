@@ -72,7 +72,10 @@ class AdditionalCapabilities(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute(Model):
-    """Properties of the machine. Existing programs read ``interconnect_group_id`` and ``interconnect_subgroup_id`` at api-version 2025-11-11."""
+    """Properties of the machine.
+
+    Existing programs read ``interconnect_group_id`` and ``interconnect_subgroup_id`` at api-version 2025-11-11.
+    """
 
     additional_capabilities: AdditionalCapabilities | None = None
     az_environment: str | None = None
