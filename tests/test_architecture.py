@@ -1,4 +1,4 @@
-"""Who may import whom. The table is ARCHITECTURE.md's; this test walks the syntax tree of every module against it."""
+"""Tests of the allowed imports: every module is compared with the table in ARCHITECTURE.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING asks of the pages that releases are made from."""
+"""Tests that changelog and versions follow CONTRIBUTING.md."""
 
 from __future__ import annotations
 

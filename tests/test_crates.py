@@ -58,7 +58,7 @@ def test_the_crate_knows_the_clouds_of_the_package() -> None:
 
 
 def test_the_extension_reads_every_member_of_the_setup() -> None:
-    """`Setup` and `Limits` of the crate have defaults, so the compiler does not notice a member that nobody reads."""
+    """Compare the members. `Setup` and `Limits` of the crate have defaults, so the compiler does not notice a member that is never read."""
     source = (RUST / "python" / "src" / "setup.rs").read_text()
     for record in (Setup, Limits):
         for member in dataclasses.fields(record):

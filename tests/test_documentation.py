@@ -1,4 +1,4 @@
-"""Pages that people read: the README's examples run, every other example names things that exist, and every link leads somewhere."""
+"""Tests of the documentation: the README's examples run, other examples import existing names, and links have targets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_example_of_the_readme_runs(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there: no example may depend on a proxy, or on none
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # no proxy listens there, so an example that uses the proxy fails
     monkeypatch.delenv("no_proxy", raising=False)
     exec(compile(example, "README.md", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
 
 
 def test_links_of_the_readme_are_absolute_because_package_indexes_show_it() -> None:
-    """They lead to the repository that ``pyproject.toml`` names, to files that exist."""
+    """Check that they point to existing files in the repository that ``pyproject.toml`` names."""
     repository = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
     links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(links) > 30

@@ -1,4 +1,4 @@
-"""Exceptions of the package: what they have in common, and what a refusal says as JSON."""
+"""Tests of the exceptions: what they share, and the JSON form of a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``docs/errors.md`` says of every reason what the code says. Run this file to write the page anew."""
+"""Tests that ``docs/errors.md`` agrees with the code. Run this file to regenerate the page."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_docstring_of_an_exception_lists_its_codes_or_names_their_enumeratio
 
 
 def raised() -> set[tuple[str, str]]:
-    """The class and code of each error that the source raises with a constant code."""
+    """Yield the class and code of each error that the source raises with a constant code."""
     members = {f"{codes.__name__}.{code.name}": code.value for codes in FAMILIES.values() for code in codes}
     found = set()
     for path in PACKAGE.rglob("*.py"):
@@ -82,9 +82,9 @@ def raised() -> set[tuple[str, str]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name, first = ast.unparse(node.func).rpartition(".")[2], node.args[0]
-            if name == "_error":  # of the client's responses
+            if name == "_error":  # the helper in the client's responses
                 name = "ClientError"
-            if name not in vars(errors) or name == DerError.__name__:  # which has one code, and takes its message first
+            if name not in vars(errors) or name == DerError.__name__:  # DerError has one code, and takes its message first
                 continue
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add((name, first.value))
@@ -113,7 +113,7 @@ def test_every_documented_code_stands_in_the_source() -> None:
 
 
 def test_client_errors_take_members_of_their_enumeration() -> None:
-    """mypy checks this too, except where a line is ignored."""
+    """Check what mypy checks, too, except on ignored lines."""
     for path in (PACKAGE / "client").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ClientError", "_error"):

@@ -1,4 +1,4 @@
-"""Prose in Markdown is at most 100 columns wide."""
+"""Tests that prose in Markdown is at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def pages() -> list[Path]:
-    """Every Markdown file of the project, without those of other projects."""
+    """Yield every Markdown file of the project, without those of other projects."""
     folders = ("changelog.d", "docs", "examples", "python", "rust", "tests", "benches", "packaging")
     found = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
     return sorted(path for path in found if not {"node_modules", "corpus", "target"} & set(path.parts))

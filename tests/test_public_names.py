@@ -1,4 +1,4 @@
-"""``docs/api.md`` lists what is public, and the code agrees with it. ``import imdskit`` offers the most important names without importing them."""
+"""Tests that the public names are those in ``docs/api.md``, and that ``import imdskit`` imports names only on first use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "imdskit"
 ROW = re.compile(r"^\| `(imdskit[a-z_.]*)` \| (.*) \|$", re.MULTILINE)
 DOCUMENTED = {module: re.findall(r"`(\w+)`", names) for module, names in ROW.findall((ROOT / "docs" / "api.md").read_text("utf-8"))}
-PLUGIN = "imdskit.pytest_plugin"  # it offers fixtures, which tests name and do not import
+PLUGIN = "imdskit.pytest_plugin"  # it contains fixtures, which tests use by name without importing them
 WSGI = "imdskit.attestation_service.wsgi"  # importing it reads the configuration of a service
 INTERNAL_PACKAGES = ("admin", "authority", "events", "faults", "scenario")
 MODULES = {
@@ -28,7 +28,7 @@ MODULES = {
 
 
 def names(module: str) -> list[str] | None:
-    """``__all__`` of a module, as it stands in the source; None if there is none."""
+    """Return ``__all__`` of a module, as written in the source; None if there is none."""
     for statement in ast.parse(MODULES[module].read_bytes()).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
             found: list[str] = ast.literal_eval(statement.value)
@@ -37,7 +37,7 @@ def names(module: str) -> list[str] | None:
 
 
 def is_internal(module: str) -> bool:
-    """Whether a part of the name begins with an underscore, or the docstring of the module or of a package around it says so."""
+    """Return whether a part of the name begins with an underscore, or the docstring of the module or of a parent package says so."""
     parts = module.split(".")
     around = [".".join(parts[:count]) for count in range(2, len(parts) + 1)]
     return any(part.startswith("_") for part in parts[1:]) or any(
@@ -46,7 +46,7 @@ def is_internal(module: str) -> bool:
 
 
 def loaded_by(program: str) -> set[str]:
-    """Modules that a program imports beyond those of a bare interpreter."""
+    """Return the modules that a program imports beyond those of a bare interpreter."""
     whole = (
         f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules); {program}; print(*set(sys.modules) - before)"
     )
@@ -63,7 +63,7 @@ def test_a_public_module_offers_the_documented_names_and_no_others(module: str) 
     if module not in (
         "imdskit.arrow",
         "imdskit.attestation_service.wsgi",
-    ):  # these need pyarrow, or a configuration; other tests import them
+    ):  # importing these needs pyarrow or a configuration; other tests import them
         found = import_module(module)
         assert [name for name in listed if not hasattr(found, name)] == []
 

@@ -10,7 +10,7 @@ RUST = Path(__file__).parents[1] / "rust"
 CRATES = ("core", "multibuffer", "python")
 
 EXCEPTIONS: set[tuple[str, str]] = set()
-"""Uses that the test leaves out."""
+"""Pairs of modules that the test ignores."""
 
 _TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod \w+ \{.*^\}\n", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
@@ -24,7 +24,7 @@ def modules(crate: str) -> dict[str, str]:
     for path in sorted(source.rglob("*.rs")):
         parts = path.relative_to(source).with_suffix("").parts
         if parts[-1] == "tests" or parts == ("lib",):
-            continue  # lib.rs declares the modules, and tests may use whatever they want
+            continue  # lib.rs declares the modules, and tests may use everything
         name = "::".join(parts[:-1] if parts[-1] == "mod" else parts)
         found[name] = _COMMENT.sub("", _TESTS.sub("", path.read_text(encoding="utf-8")))
     return found
@@ -53,7 +53,7 @@ def test_rust_modules_do_not_use_one_another_in_circles() -> None:
 
 
 def test_rust_modules_are_used_by_whole_paths() -> None:
-    """The test above sees only paths that begin with ``crate::``, one in each ``use``."""
+    """Check the form of each ``use``: the test above sees only paths that begin with ``crate::``, one in each ``use``."""
     wrong = [
         f"{crate}/{module}: {line.strip()}"
         for crate in CRATES

@@ -1,4 +1,4 @@
-"""Threads that request the same thing at the same time share one call."""
+"""Tests that threads that request the same thing at the same time share one call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = Path(single_flight.__file__).parents[1]
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Released once for each thread that begins to wait for another."""
+    """Return a semaphore that is released once for each thread that begins to wait for another."""
     semaphore, wait = threading.Semaphore(0), single_flight._Call.wait
 
     def reported(call: Any, timeout: float | None) -> None:
@@ -61,7 +61,7 @@ def test_one_call_serves_all_threads(waiting: threading.Semaphore) -> None:
             assert waiting.acquire(timeout=30)
         return None
 
-    assert together(*[lambda: flight.run("key", fetch)] * 10) == [None] * 10  # None is a result like any other
+    assert together(*[lambda: flight.run("key", fetch)] * 10) == [None] * 10  # None is an ordinary result
     assert len(calls) == 1
 
 

@@ -1,4 +1,4 @@
-"""``docs/verification.md`` and ``docs/threat-model.md`` say what the code does, and name vectors and tests that exist."""
+"""Tests that ``docs/verification.md`` and ``docs/threat-model.md`` agree with the code, and name existing vectors and tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THREATS = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 
 
 def rows(text: str) -> list[list[str]]:
-    """Cells of the table rows, heads and rules included."""
+    """Return the cells of all table rows, including heads and rules."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
 
 
@@ -60,7 +60,7 @@ def test_every_vector_that_the_threat_model_names_exists_and_is_refused_where_it
     named = [name for row in rows(THREATS) for name in re.findall(r"`([\w-]+/[^`]+)`", row[-1])]
     assert len(named) > 50
     assert sorted(set(named) - set(known)) == []
-    # These show that a rule is not too strict.
+    # These vectors must be accepted, because they show that a rule is not too strict.
     assert {name for name in named if known[name] == "accept"} == {"path/twins", "constraints/excluded-part"}
 
 

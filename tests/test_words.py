@@ -1,8 +1,8 @@
-"""No page, help text or message uses a word of the project's former private vocabulary.
+"""Tests that no page, help text or message uses a word of the project's former private vocabulary.
 
-Each pattern stands beside the word to use instead. A few words of that vocabulary are ordinary English as well, so their patterns match only
-the private meaning: ``memory`` (of a computer), ``links`` (on a page or in a file system), ``steps`` (of a tutorial) and ``call`` (of a
-function) are allowed and have no pattern here.
+Each pattern is listed with the word to use instead. A few words of that vocabulary are ordinary English as well, so their patterns match
+only the private meaning: ``memory`` (of a computer), ``links`` (on a page or in a file system), ``steps`` (of a tutorial) and ``call``
+(of a function) are allowed and have no pattern here.
 """
 
 from __future__ import annotations
@@ -112,7 +112,10 @@ def test_the_list_of_exceptions_names_existing_pages() -> None:
 
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the strings of a module that contain a blank: messages, hints and help texts. Docstrings count only where they are help texts."""
+    """Yield the strings of a module that contain a blank: messages, hints and help texts.
+
+    Docstrings count only where they are help texts.
+    """
     tree = ast.parse(path.read_text("utf-8"))
     bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
     help_text = tree.body[:1] if "cli" in path.parts else []

@@ -1,4 +1,4 @@
-"""``imdskit verify --batch``: every document has its verdict, once and in order, whatever stands in the input and whenever it is interrupted."""
+"""Tests of ``imdskit verify --batch``: each document gets one verdict, in order, for any input and after any interruption."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_killed_run_goes_on_without_loss_and_doubles(envelope: bytes, root: st
     expected = program(tmp_path / "in", *options, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).communicate(timeout=120)[0]
     killed = program("-", *options, "--output", tmp_path / "out", stdin=subprocess.PIPE)
     assert killed.stdin is not None
-    # A pipe takes 64 KiB: when the second half has been written, two pieces have been read, and so the first has been judged.
+    # A pipe holds 64 KiB. When the second half has been written, two chunks have been read, so the first has been verified.
     killed.stdin.write(data[: len(data) * 2 // 3])
     killed.stdin.flush()
     killed.kill()
@@ -268,7 +268,7 @@ def test_a_file_of_something_else_is_left_alone(run: Run, envelope: bytes, tmp_p
 def test_a_full_disk_is_said_with_what_to_do(envelope: bytes, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(lines_of_many(envelope, 5000))
     limited = f"ulimit -f 64; exec {sys.executable} -m imdskit verify --batch in --output out"
-    # 64 blocks of a KiB or half of one; Python leaves the signal that goes with it ignored
+    # 64 blocks of 1 KiB or 512 bytes; Python ignores SIGXFSZ
     done = subprocess.run(
         ["sh", "-c", limited], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, timeout=60, check=False
     )
@@ -319,12 +319,12 @@ def test_a_policy_that_leaves_checks_out_says_so(run: Run) -> None:
     status, out, err = run("verify", "--batch", "-", "--preset", "legacy_sample", stdin=line.encode())
     assert status == 0
     assert results(out)[0]["relaxed"]
-    assert results(out)[0]["issuer"] == ""  # nobody, where the chain is not looked at
+    assert results(out)[0]["issuer"] == ""  # there is no issuer, because the chain is not verified
     assert err.splitlines()[-1].startswith("warning: not checked by this policy: ")
 
 
 def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = False) -> str:
-    """What a terminal shows of a run."""
+    """Return everything that a terminal shows during a run."""
     (tmp_path / "in").write_bytes(data)
     ours, theirs = pty.openpty()
     running = program(tmp_path / "in", *options, stdout=theirs if out else subprocess.DEVNULL, stderr=theirs)
@@ -408,8 +408,8 @@ def test_results_on_a_terminal_are_not_disturbed_by_progress(envelope: bytes, tm
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
-    """Of two inputs the second is eight times as long, and takes 60 MB on disk."""
-    # What getrusage says of a child includes what its parent had.
+    """Compare two inputs. The second one is eight times as long, and takes 60 MB on disk."""
+    # The value of getrusage for a child includes the memory that its parent had.
     code = "import sys; from imdskit.cli import main; main(sys.argv[1:]); print(open('/proc/self/status').read())"
     peaks, sizes = [], []
     for times in (5_000, 40_000):
@@ -424,5 +424,5 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
         )
         assert len((tmp_path / f"out{times}").read_bytes().splitlines()) == times
         peaks.append(int(done.stdout.split("VmHWM:")[1].split()[0]))
-    # A run that kept its input would grow as the input does; when garbage is collected differs between versions of Python.
+    # A run that kept its input would grow with it. The margin allows for differences in garbage collection between Python versions.
     assert peaks[1] - peaks[0] < (sizes[1] - sizes[0]) / 3

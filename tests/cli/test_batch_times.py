@@ -1,4 +1,4 @@
-"""``imdskit verify --batch`` with times and nonces of its lines: each is judged as of its own."""
+"""Tests of ``imdskit verify --batch`` with a time and a nonce on each line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREATED = "%m/%d/%y %H:%M:%S %z"
 
 @pytest.fixture
 def created(run: Run, envelope: bytes, root: str) -> int:
-    """Unix second in which the document was made."""
+    """Return the Unix second in which the document was created."""
     return int(
         datetime.strptime(
             json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"], CREATED
@@ -176,11 +176,11 @@ def test_a_run_with_times_of_its_own_goes_on_where_it_was_cut_off(
         again = run(*given, "--at", "2001-02-03T04:05:06Z", "--output", tmp_path / "out", "--resume")
         assert (again.status, again.err) == (whole.status, whole.err)
         assert (tmp_path / "out").read_bytes() == expected, cut
-    # Without --at the time of the first run is found in a line that has none of its own.
+    # Without --at, a line without a time of its own shows the time of the first run.
     (tmp_path / "out").write_bytes(expected[: ends[30]])
     assert run(*given, "--output", tmp_path / "out", "--resume").status == whole.status
     assert (tmp_path / "out").read_bytes() == expected
-    # Times that were changed since are another run.
+    # With changed times, the results belong to another run.
     (tmp_path / "in").write_bytes(b"\n".join([record(document=document, at=created + 1), *lines[1:]]))
     (tmp_path / "out").write_bytes(expected[: ends[18]])
     assert run(*given, "--output", tmp_path / "out", "--resume").status == 2

@@ -1,4 +1,4 @@
-"""The verb ``bench``: what it says, and when it refuses. What the figures are is no test's business."""
+"""Tests of the output and the refusals of the verb ``bench``. No test checks the figures."""
 
 from __future__ import annotations
 

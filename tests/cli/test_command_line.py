@@ -1,4 +1,4 @@
-"""What all verbs have in common: help, mistakes, exit statuses, closed and full outputs, and imports."""
+"""Tests of everything that all verbs share: help, mistakes, exit statuses, closed and full outputs, and imports."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_closed_streams_do_no_harm_to_a_refusal() -> None:
         timeout=30,
         check=False,
     )
-    assert done.returncode == 2  # there is no input
+    assert done.returncode == 2  # the input does not exist
 
 
 def test_an_interruption_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
@@ -185,14 +185,14 @@ print(*sys.modules)
 
 
 def on_a_terminal(*arguments: str, **environment: str) -> str:
-    """All that the command writes to a terminal that is both of its outputs."""
+    """Return everything that the command writes when both of its outputs are a terminal."""
     inside, outside = pty.openpty()
     said = b""
     try:
         more = {"TERM": "xterm", "PYTHONPATH": str(PYTHON), **environment}
         process = subprocess.Popen([sys.executable, "-m", "imdskit", *arguments], stdout=outside, stderr=outside, env={**CLEAN, **more})
         os.close(outside)
-        with contextlib.suppress(OSError):  # EIO is how a terminal ends
+        with contextlib.suppress(OSError):  # a closed terminal raises EIO
             while octets := os.read(inside, 65536):
                 said += octets
         process.wait(60)

@@ -1,4 +1,4 @@
-"""The script for bash completes in a real bash; those for zsh and fish know the same, and are run where these shells are."""
+"""Tests of the completion scripts. A real bash runs its script; zsh and fish run theirs if they are installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def script(run: Run, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def complete(script: Callable[[str], Path], tmp_path: Path) -> Callable[..., set[str]]:
-    """What bash offers for the last of these words, which is not finished."""
+    """Return the completions that bash offers for the last, incomplete word."""
     file = script("bash")
     folder = tmp_path / "here"
     (folder / "sub folder").mkdir(parents=True)

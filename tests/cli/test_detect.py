@@ -1,4 +1,4 @@
-"""``imdskit detect`` says what was seen, and its exit status is the outcome."""
+"""Tests of ``imdskit detect``: it shows the evidence, and its exit status is the outcome."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_proof(run: Run, emulator: Emulator, root: str, tmp_path: Path) -> None:
 
 
 def test_where_proof_is_asked_for_less_is_not_enough(run: Run, emulator: Emulator, tmp_path: Path) -> None:
-    """The bundled roots do not know the emulator's issuer."""
+    """Verify with the bundled roots, which did not certify the emulator's issuer."""
     done = run("detect", "--attested", "--base-url", emulator.url, "--root", tmp_path)
     assert "unknown-issuer" in done.out
     assert done.status == 3

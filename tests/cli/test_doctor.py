@@ -1,4 +1,4 @@
-"""``imdskit doctor``: what it says of good and of spoilt trust, on days of the past and of the future."""
+"""Tests of ``imdskit doctor`` with good and damaged trust, at past and future dates."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def test_it_depends_on_the_day_and_on_what_is_asked(run: Run, options: list[str]
 
 
 def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() -> None:
-    """In July 2026 the cross-signed issuing authorities were about to end; the direct ones, of the same name and key, were not."""
+    """Check in July 2026, when the cross-signed issuing authorities were about to expire.
+
+    The directly signed ones, with the same names and keys, were not.
+    """
     finding = doctor.examine(Trust.bundled(), 1_782_864_000, 60)
     assert {one.fingerprint[:8] for one in finding.authorities if one.state == "ending"} == {
         *("9d1bc5d2", "33f9731b", "72424779", "511c1c41"),
@@ -112,7 +115,7 @@ def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
 
 
 def authority(subject: str, issuer: str, *, ca: bool = True, path_length: int | None = None) -> bytes:
-    """Signed with the key called like its issuer."""
+    """Return a certificate that is signed with the key named after its issuer."""
     signs = usage("key_cert_sign", "crl_sign") if ca else usage("digital_signature")
     return make(subject, issuer, [basic(ca, path_length), signs], valid=(NOVEMBER_2026 - 1, NOVEMBER_2026 + 1)).der
 
@@ -155,7 +158,7 @@ def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("with_lists", [True, False], ids=["with its lists", "without"])
 def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path: Path, with_lists: bool) -> None:
-    """A copy of the bundle without OCSP 02. What this release knows counts, whatever the copy says of itself."""
+    """Use a copy of the bundle without OCSP 02. The doctor compares it with the bundle of this release."""
     trust = Trust.bundled()
     left = tuple(der for der in trust.intermediates if not sha256(der).hexdigest().startswith("ea7a2525"))
     copy = Bundle(trust.date, trust.anchors, left, trust.signing if with_lists else (), trust.audit if with_lists else ())
@@ -185,7 +188,7 @@ def test_trust_that_is_no_bundle_is_not_compared_with_one() -> None:
 
 
 def test_a_certificate_for_audits_that_ends_is_no_complaint(run: Run) -> None:
-    """The ECC authorities ended on 2026-08-25 and have no successors."""
+    """Check after 2026-08-25, when the ECC authorities expired. They have no successors."""
     assert run("doctor", "--at", "2026-08-01").status == 0
 
 

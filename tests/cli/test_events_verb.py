@@ -1,4 +1,4 @@
-"""The verb ``events``: what is announced reaches a running emulator, and what is wrong is said."""
+"""Tests of the verb ``events``: announcements reach a running emulator, and mistakes are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``imdskit explain``: every code has its entry, and a mistyped one its neighbours."""
+"""Tests of ``imdskit explain``: every code has an entry, and a mistyped code gets similar ones."""
 
 from __future__ import annotations
 

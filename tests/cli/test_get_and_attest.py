@@ -1,4 +1,4 @@
-"""The verbs that ask the service."""
+"""Tests of the verbs that send requests to the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Help, reports and the demo fit in 80 columns; each action of a verb describes its own options only."""
+"""Tests of the layout: help, reports and the demo fit in 80 columns, and each action describes only its own options."""
 
 from __future__ import annotations
 

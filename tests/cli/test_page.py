@@ -1,4 +1,4 @@
-"""The commands in ``docs/cli.md`` write what the page says."""
+"""Tests that the commands in ``docs/cli.md`` write what the page shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "cli.md"
 
 
 def sessions() -> Iterator[tuple[str, str]]:
-    """Every command of the page with what it writes."""
+    """Return every command of the page with its output."""
     for block in re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, written = part.partition("\n")
@@ -24,7 +24,7 @@ def sessions() -> Iterator[tuple[str, str]]:
 
 
 def fits(written: str, page: str) -> bool:
-    """``...`` on the page stands for anything."""
+    """Return whether the output is that of the page, where ``...`` stands for any text."""
     return re.fullmatch(".*?".join(re.escape(piece) for piece in page.split("...")), written, re.DOTALL) is not None
 
 

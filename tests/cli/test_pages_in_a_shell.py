@@ -1,4 +1,4 @@
-"""The commands of the pages on the emulator, run in a shell as written: none of them races with an emulator that has not started yet."""
+"""Tests that run the shell commands of the emulator pages as written. No command may race with the start of the emulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGES = ("README.md", "docs/fleet.md", "docs/events.md", "docs/admin.md", "docs/
 
 
 def blocks(page: str) -> list[str]:
-    """Every block of shell commands that starts an emulator."""
+    """Return every block of shell commands that starts an emulator."""
     text = (ROOT / page).read_text(encoding="utf-8")
     fenced = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.findall(r"(?:^ {4}\S.*\n)+", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)

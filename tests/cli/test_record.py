@@ -1,4 +1,4 @@
-"""What is recorded from a machine can be played, has its shape, and does not say whose it was."""
+"""Tests that a recorded scenario can be emulated, has the shape of the machine, and does not identify its owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .conftest import Outcome
 
 Run = Callable[..., Outcome]
 KEYS = Keys()
-"""Shared by emulators, because keys take a moment."""
+"""Keys that all emulators share, because generating them is slow."""
 
 SECRETS = {
     "compute": {
@@ -88,7 +88,7 @@ def recorded(run: Run, url: str, file: Path, *options: str) -> tuple[Any, Outcom
 
 
 def answers(emulator: Emulator) -> dict[str, Any]:
-    """The instance in every version of the host's, and load balancers."""
+    """Return the instance document in every version of the host, and the load balancer document."""
     client = Client(emulator.url)
     found = {version: client.get("instance", api_version=version) for version in client.versions()}
     newest = client.get("instance", api_version=client.versions()[-1], extended="true")
@@ -96,7 +96,7 @@ def answers(emulator: Emulator) -> dict[str, Any]:
 
 
 def shape(value: Any) -> Any:
-    """Names and lengths; of a value only whether it is there."""
+    """Return the shape of a value: member names and array lengths, but of other values only whether they are empty."""
     if isinstance(value, dict):
         return {name: shape(item) for name, item in value.items()}
     return [shape(item) for item in value] if isinstance(value, list) else (type(value).__name__, value in ("", "0"))
@@ -145,7 +145,7 @@ def test_what_belongs_together_still_does(run: Run, tmp_path: Path, contoso: Emu
     assert compute["tags"] == "tag-1:tag-2;tag-3:tag-4"
     assert [(tag["name"], tag["value"]) for tag in compute["tagsList"]] == [("tag-1", "tag-2"), ("tag-3", "tag-4")]
     interface = network["interface"][0]
-    servers = [{"ipaddress": "10.0.0.53"}, {"ipaddress": "168.63.129.16"}]  # the latter is the same for everybody
+    servers = [{"ipaddress": "10.0.0.53"}, {"ipaddress": "168.63.129.16"}]  # the latter is the same on every machine
     assert interface["ipv4"]["subnet"] == [{"address": "10.0.0.0", "prefix": "24", "dnsservers": servers}]
     assert [entry["privateIpAddress"] for entry in interface["ipv4"]["ipAddress"]] == ["10.0.0.44", "10.0.0.45"]
     assert scenario["loadbalancer"]["inboundRules"][0]["privateIpAddress"] == "10.0.0.44"
@@ -259,7 +259,7 @@ def test_an_answer_of_azure_arc_is_recorded_without_its_null(
 
 @pytest.fixture
 def listen_json() -> Iterator[Callable[[Any], str]]:
-    """A service that answers every path with one JSON value."""
+    """Start a service that responds to every path with one JSON value."""
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -364,7 +364,7 @@ def test_real_machines_are_recorded_and_not_recognised(
     scenario, done = recorded(run, listen_json(original), tmp_path / "machine.json")
     assert "warning" not in done.err
     places = dict(strings(original))
-    # 10.0.0.0 is what Azure gives a network by itself, and what stands for the first one.
+    # 10.0.0.0 is the default network in Azure, and also the replacement of the first network.
     told = {text for path, text in places.items() if KIND[path] != "plain" and len(text) > 2 and not text.startswith("10.0.")}
     assert told
     left = {text for path, text in strings(scenario) if path in KIND and KIND[path] != "plain"}
@@ -374,7 +374,7 @@ def test_real_machines_are_recorded_and_not_recognised(
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every text below a value with the path of its member."""
+    """Yield every text in a value, with the path of its member."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from strings(item, f"{path}.{name}" if path else name)

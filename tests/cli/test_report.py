@@ -1,4 +1,4 @@
-"""``imdskit report``: one page that says what the results say, and nothing that somebody put into them is obeyed by a browser."""
+"""Tests of ``imdskit report``: its page agrees with the results, and a browser executes nothing that they contain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refused(line: int, reason: str, **members: Any) -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """Text, names of elements, and values of attributes."""
+    """Collector of the text, the element names and the attribute values of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def test_all_good_and_all_bad_are_pages_too(page: Callable[..., Page]) -> None:
 
 
 def bars(found: Page) -> dict[str, str]:
-    """The number beside each bar."""
+    """Return the number beside each bar."""
     lines = [line for line in found.text.partition("Outliers")[0].splitlines() if line]
     return {name: number for name, number in pairwise(lines) if re.fullmatch(r"[\d,]+ \(.* %\)", number)}
 

@@ -1,4 +1,4 @@
-"""The verbs that run an emulator, as processes of their own."""
+"""Tests of the verbs that run an emulator, in separate processes."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_demo_says_when_something_goes_wrong(run: Run, monkeypatch: pytest.M
 
 
 def test_the_demo_runs_from_a_zip_file(tmp_path: Path) -> None:
-    """As it does from the single-file release: data files are found without a file system."""
+    """Run the demo as the single-file release does, where data files are inside the archive."""
     archive = tmp_path / "imdskit.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in (PYTHON / "imdskit").rglob("*"):

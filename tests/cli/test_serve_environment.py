@@ -1,4 +1,4 @@
-"""Environment variables that configure ``serve``, and its access log."""
+"""Tests of the environment variables that configure ``serve``, and of its access log."""
 
 from __future__ import annotations
 

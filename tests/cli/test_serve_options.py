@@ -1,4 +1,4 @@
-"""Options of ``serve`` that make the service another one: they reach the emulator, and mistakes in them are told."""
+"""Tests of the options of ``serve`` that change the service: they reach the emulator, and mistakes are reported."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ RESTART = [{"match": {"path": "/metadata/versions"}, "times": 1, "fault": {"stat
 
 
 class Admin:
-    """The admin side of a process, as its state file or its line says."""
+    """Client of the admin API of a process, at the address in its state file or ready line."""
 
     def __init__(self, url: str, token: str) -> None:
         self._host, self._token = url.removeprefix("http://"), token
@@ -165,7 +165,7 @@ def test_a_restart_from_the_snapshot_goes_on_where_it_ended(serve: Start, tmp_pa
     admin = Admin(said["admin"], said["token"])
     assert admin("GET", "/v1/snapshot") == before
     assert Client(ready["url"]).get("compute/name", "text") == "patched"
-    assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 200  # the fault had its one time
+    assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 200  # the fault applies once
     assert [event["EventId"] for event in admin("GET", "/v1/events")["events"]] == ["first"]
 
 
@@ -255,7 +255,7 @@ CONTENTS: list[tuple[str, str, str, str]] = [
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys are made once for all tests that serve in this process."""
+    """Generate keys once for all tests that run the emulator in this process."""
 
     class Quick(Emulator):
         def __init__(self, *arguments: Any, **options: Any) -> None:

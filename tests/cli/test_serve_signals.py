@@ -1,4 +1,4 @@
-"""Signals that end ``serve``: each writes the snapshot and removes the state file, also when it comes early."""
+"""Tests of signals that stop ``serve``: it writes the snapshot and removes the state file, even if the signal comes early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever JSON an accepted document signs, every output of it is valid JSON (RFC 8259) and says the same: numbers to the last digit."""
+"""Tests that every output of signed content is valid JSON (RFC 8259) with the same meaning, including every digit of numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRUST = Trust((AUTHORITY.root,), (AUTHORITY.issuing,))
 
 
 def signed(extra: str) -> bytes:
-    """Content of a document with one more member."""
+    """Return the content of a document with an additional member."""
     content = attested.content({"vmId": "00000000-0000-4000-8000-000000000001"}, "2021-02-01", AT, "4071882193")
     return content[:-1] + b',"extra":' + extra.encode() + b"}"
 
@@ -48,7 +48,7 @@ TOKEN = re.compile(
 
 
 def strict(text: str) -> Any:
-    """The value of a JSON text by a grammar of our own (RFC 8259): numbers as ("number", text), objects as lists of pairs."""
+    """Parse a JSON text with an independent parser (RFC 8259). Numbers become ("number", text), and objects lists of pairs."""
     tokens: list[tuple[str, str]] = []
     at = 0
     while at < len(text.rstrip(" \t\r\n")):
@@ -152,7 +152,7 @@ def test_every_output_of_the_command_line_is_json_and_faithful(run: Run, backend
     first, second = results.read_text("ascii").splitlines()
     assert member(strict(first), "claims") == expected
     assert member(strict(second), "reason") == "bad-der"
-    # What reads results again reads these.
+    # The code that reads results again must accept these.
     before = results.read_bytes()
     results.write_bytes(before[: before.index(b"\n") + 1])
     assert run(*batch, "--resume").status == 1
@@ -170,7 +170,7 @@ def faithful(attestation: Attestation) -> None:
 
 
 def unnumbered(value: Any) -> Any:
-    """Numbers as their text, whether they are numbers or in quotes."""
+    """Replace numbers by their text, so that a number equals the same text in quotes."""
     if isinstance(value, tuple):
         kind, rest = value
         return rest if kind == "number" else (kind, unnumbered(rest))
@@ -245,5 +245,5 @@ def test_a_number_is_a_number_of_python_if_it_is_written_back_the_same(text: str
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", '{"a":1,"a":2}', "[1,]", "01", ""])
 def test_what_is_not_json_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError):  # its words are Python's
+    with pytest.raises(ValueError):  # Python's own message
         loads(text)

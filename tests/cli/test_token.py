@@ -1,4 +1,4 @@
-"""The verb ``token``, and the verbs that follow and approve events."""
+"""Tests of the verb ``token``, and of the actions that follow and approve events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``docs/trust.md`` tells operators to do works."""
+"""Tests that the instructions in ``docs/trust.md`` work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def block(language: str, beginning: str) -> str:
 
 
 def put(folder: Path, intermediates: int) -> str:
-    """A bundle with so many intermediates, and the link pointed to it."""
+    """Write a bundle with this number of intermediates, and point the link to it."""
     name = f"trust.{intermediates}"
     (folder / name).mkdir()
     bundle.write(folder / name, Bundle("2026-11-30", Trust.bundled().anchors, Trust.bundled().intermediates[:intermediates]))

@@ -1,4 +1,4 @@
-"""``imdskit trust``: what it lists, and updates from a refused document, from files and from this release."""
+"""Tests of ``imdskit trust``: lists, and updates from a refused document, from files and from this release."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY = "2026-11-30"
 
 @pytest.fixture
 def link(tmp_path: Path, emulator: Emulator) -> Path:
-    """A link to a bundle with the emulator's root alone."""
+    """Return a symbolic link to a bundle that contains only the emulator's root."""
     (tmp_path / "trust.1").mkdir()
     anchors = pem.certificates(emulator.authority.root_pem.encode(), "root")
     bundle.write(tmp_path / "trust.1", Bundle("2026-01-01", anchors, ()))
@@ -38,7 +38,7 @@ def link(tmp_path: Path, emulator: Emulator) -> Path:
 
 @pytest.fixture
 def local(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fetcher may go to the emulator's server and nowhere else."""
+    """Let the fetcher connect only to the emulator's server."""
     places = (Location("127.0.0.1", "/pki/", int(emulator.url.rsplit(":", 1)[1])),)
     monkeypatch.setattr(verb, "AiaFetcher", partial(AiaFetcher, locations=places, allow_addresses=("127.0.0.1",), budget=FetchBudget()))
 
@@ -78,7 +78,7 @@ def test_a_refused_document_brings_its_issuer(run: Run, link: Path, document: st
 
 @pytest.mark.usefixtures("local")
 def test_a_document_of_strangers_brings_nothing(run: Run, link: Path, document: str) -> None:
-    """The same document, and a bundle whose anchor did not certify its issuer: what is fetched is not taken up."""
+    """Use a bundle whose anchor did not certify the issuer of the document. The fetched certificate is not added."""
     link.unlink()
     status, out, err = run("trust", "update", "--bundle", link, "--document", document, "--json")
     assert (status, out) == (2, "")
@@ -87,7 +87,7 @@ def test_a_document_of_strangers_brings_nothing(run: Run, link: Path, document: 
 
 
 def test_an_issuer_that_may_not_be_fetched_is_named(run: Run, link: Path, document: str) -> None:
-    """The real fetcher goes to Microsoft's hosts only, so it asks nobody for the emulator's issuer."""
+    """Use the real fetcher, which connects only to hosts of Microsoft and DigiCert, so it does not fetch the emulator's issuer."""
     status, _, err = run("trust", "update", "--bundle", link, "--document", document)
     assert status == 2
     assert "error: issuer-not-found: " in err

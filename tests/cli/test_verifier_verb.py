@@ -1,4 +1,4 @@
-"""``imdskit verifier``: keys are made, and the service is run for development."""
+"""Tests of ``imdskit verifier``, which creates keys and runs the service for development."""
 
 from __future__ import annotations
 

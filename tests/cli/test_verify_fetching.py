@@ -1,4 +1,4 @@
-"""``imdskit verify`` with intermediates that are fetched, from the emulator's own server, and kept in a directory."""
+"""Tests of ``imdskit verify`` with intermediates that it fetches from the emulator's server and stores in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit status, outputs and options of ``imdskit verify``; and whatever it is given, it has an answer at once."""
+"""Tests of exit status, outputs and options of ``imdskit verify``, also with hostile input."""
 
 from __future__ import annotations
 
@@ -114,7 +114,10 @@ def test_a_closed_standard_input_is_told_once(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def at(run: Run, document: str, root: str) -> tuple[str, str]:
-    """Arguments for the second after the document was made: one document serves the whole session, which may last longer than a preset allows."""
+    """Return arguments for the second after the document was created.
+
+    The whole session uses one document, and may take longer than a preset allows for the age of a document.
+    """
     created = json.loads(run("verify", document, "--trust", root).out)["timeStamp"]["createdOn"]
     return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()
 
@@ -311,7 +314,7 @@ def test_standard_input_is_not_read_to_its_end() -> None:
     )
     assert process.stdin is not None
     process.stdin.write(b"A" * (64 * 1024 + 1))
-    process.stdin.flush()  # and it stays open
+    process.stdin.flush()  # standard input stays open
     assert process.wait(timeout=30) == 1
     assert process.stderr is not None
     assert process.stderr.read().startswith(b"refused: too-large")

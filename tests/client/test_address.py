@@ -1,4 +1,4 @@
-"""What people write as an address or a path, and what is made of it."""
+"""Tests of addresses and paths, as users write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine of a fleet has an address with a path, and every operation of the client works there."""
+"""Tests that every operation of the client works at the address of a machine in a fleet, which has a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client for asyncio against the emulator, on a stepped clock."""
+"""Tests of the client for asyncio against the emulator, with a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_waiting_costs_no_thread(imds: Emulator, clock: ManualClock) -> None:
         client = AsyncClient(imds.url, clock=clock, sleep=sleep, timeout=60)
         tasks = [asyncio.create_task(client.get("compute", x=str(number))) for number in range(40)]
         await asyncio.wait_for(all_wait.wait(), 30)
-        # The executor keeps its threads, but a question asked now gets one at once: none of them waits.
+        # The executor keeps its threads. A new request gets one at once, because none of them is waiting.
         assert await asyncio.wait_for(client.get("network"), 30)
         end.set()
         await asyncio.gather(*tasks)

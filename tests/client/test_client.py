@@ -1,4 +1,4 @@
-"""The client asks the emulator, over loopback."""
+"""Tests of the client against the emulator, over loopback."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_call_that_cannot_mean_anything_is_not_sent(call: Callable[[Client], A
 def test_a_time_limit_is_a_number_of_seconds(limit: float) -> None:
     for name in ("timeout", "connect_timeout"):
         with pytest.raises(UsageError):
-            Client(**{name: limit})  # type: ignore[arg-type]  # the mistake is the subject
+            Client(**{name: limit})  # type: ignore[arg-type]  # the wrong type is the subject of the test
 
 
 SHAPES = {

@@ -1,4 +1,4 @@
-"""Detection says what it saw, and is fooled neither by silence nor by somebody else who answers."""
+"""Tests of the detection: its evidence, missing responses, and responses of other programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Callable[[bytes | None], Path]:
-    """Make a file system with this chassis asset tag."""
+    """Create a file system with this chassis asset tag."""
 
     def make(tag: bytes | None) -> Path:
         file = tmp_path / TAG_FILE
@@ -157,7 +157,7 @@ def test_the_recorded_document_of_azure_arc_is_none_of_azure(listen: Listen, sha
 
 
 def test_azure_arc_counts_more_than_the_firmware(listen: Listen, root: Callable[[bytes | None], Path]) -> None:
-    """Azure Stack sets the asset tag of Azure's machines at its owner's site."""
+    """Combine responses of Azure Arc with Azure's asset tag, as on machines of Azure Stack outside of Azure."""
     evidence = detect(Client(listen(in_turn(NOT_FOUND, http("200 OK", ARC))).url, retry=None), root=root(CHASSIS_TAG.encode()))
     assert (evidence.outcome("chassis"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
 
@@ -173,7 +173,7 @@ def test_a_failure_that_passes_says_nothing_of_who_answers(listen: Listen, code:
 
 
 def in_turn(*answers: bytes) -> Callable[[Any], None]:
-    """A server with an answer for the list of versions, and some for the document."""
+    """Start a server with one response for the list of versions, and several for the document."""
     left = iter(answers)
     return lambda connection: connection.sendall(next(left))
 

@@ -1,4 +1,4 @@
-"""Scheduled events, followed over changes, failures and restarts, on a stepped clock."""
+"""Tests of following scheduled events across changes, failures and restarts, with a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_event_that_is_acknowledged_begins_at_once(imds: Emulator, clock: Man
     for event in itertools.islice(events, 2):
         if event.status == "Scheduled":
             event.acknowledge()
-            event.acknowledge()  # once more does no harm
+            event.acknowledge()  # a second approval is harmless
     assert event.status == "Started"
     assert clock.now() - AT <= 2
 
@@ -81,7 +81,7 @@ def test_what_an_earlier_run_has_seen_is_not_handed_out_again(imds: Emulator, cl
     client = Client(imds.url, clock=clock)
     earlier = client.events()
     assert next(earlier).id == old[0]
-    assert json.loads(json.dumps(earlier.seen)) == {old[0]: "Scheduled"}  # the other was not handed out yet
+    assert json.loads(json.dumps(earlier.seen)) == {old[0]: "Scheduled"}  # the other event has not been returned yet
     assert [one.id for one in itertools.islice(client.events(seen=earlier.seen), 1)] == [old[1]]
 
 
@@ -117,7 +117,7 @@ def test_nobody_there_is_reported_at_once(clock: ManualClock) -> None:
 
 
 def lists(listen: Callable[..., Any], *answers: bytes) -> str:
-    """A service that answers these, one after the other, and the last for ever."""
+    """Start a service that sends these responses in turn, and repeats the last one."""
     left = list(answers)
 
     def answer(connection: Any) -> None:

@@ -1,4 +1,4 @@
-"""Models hold every member of every version, keep what they do not know, and write what they read."""
+"""Tests of the models: they have every member of every version, keep unknown members, and write the JSON that they read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 def paths(model: type[Model], prefix: str = "") -> Iterator[str]:
-    """Every member below a model, dotted, ``[]`` for "each element", as :mod:`imdskit.versions` writes it."""
+    """Yield the path of every member of a model, written as in :mod:`imdskit.versions`."""
     for name, member in members(model).items():
         path = f"{prefix}{name}{'[]' if member.is_array else ''}"
         if issubclass(member.kind, Model):
@@ -56,19 +56,19 @@ def paths(model: type[Model], prefix: str = "") -> Iterator[str]:
 
 
 OTHERS = {f"network.interface[].{array}[]" for array in ("ipv4.ipaddress", "ipv4.subnet[].dnsservers", "ipv6.ipaddress")}
-"""Arrays of the preview, which the tables name otherwise."""
+"""Arrays of the preview, which have other names in the tables."""
 
 
 def test_the_instance_has_the_members_of_all_versions_and_no_others() -> None:
     every = {*versions.INSTANCE, *versions.OPTIONAL, *versions.NEWER, *versions.EXTENDED, *versions.PREVIEW_NETWORK}
-    # One class stands for an address of both families, and for both spellings.
+    # One class represents addresses of both families, in both spellings.
     both = {
         f"network.interface[].{family}.{array}[].{leaf}"
         for family, array in itertools.product(("ipv4", "ipv6"), ("ipAddress", "ipaddress"))
         for leaf in ("privateIpAddress", "publicIpAddress", "ipaddress", "publicip")
     }
     found = set(paths(Instance))
-    assert every - found == {"network.interface[].ipv6.ipaddress"}  # an array, which that table does not say
+    assert every - found == {"network.interface[].ipv6.ipaddress"}  # an array, which that table does not contain
     assert found - every == (both | OTHERS) - every
 
 
@@ -116,7 +116,7 @@ def test_recorded_and_documented_answers_are_read_and_written_unchanged(shared: 
 
 
 def unknown(value: Any) -> list[str]:
-    """Names of members that no field is for, at any depth."""
+    """Return the names of all members without a field, at any depth."""
     if isinstance(value, tuple):
         return [name for item in value for name in unknown(item)]
     if not isinstance(value, Model):
@@ -142,7 +142,7 @@ def test_values_have_their_names_in_python(emulator: Emulator) -> None:
     assert instance.compute.storage_profile.data_disks is not None
     assert [disk.lun for disk in instance.compute.storage_profile.data_disks] == ["0", "4", "7"]
     assert instance.compute.storage_profile.data_disks[0].disk_size_gb is not None
-    assert instance.compute.storage_profile.data_disks[0].is_ultra_disk is None  # younger than the version
+    assert instance.compute.storage_profile.data_disks[0].is_ultra_disk is None  # the member is newer than the version
     assert instance.compute.custom_data == ""
     assert instance.compute.vm_id == Client(emulator.url).get("compute/vmId", "text")
 
@@ -194,7 +194,7 @@ WRONG: dict[str, tuple[type[Model], object, str]] = {
 
 @pytest.mark.parametrize("value", [{"compute": {name: None}} for name in ("publicKeys", "plan", "zone")] + [{"network": None}], ids=str)
 def test_null_is_as_if_the_member_were_absent(value: dict[str, Any]) -> None:
-    """The agent of Azure Arc writes null for a list that is empty."""
+    """Read null members, which the agent of Azure Arc writes for empty lists."""
     model = Instance.from_json(value)
     assert (model.compute or Compute()).public_keys is model.network is (model.compute or Compute()).zone is None
     assert model.to_json() == value

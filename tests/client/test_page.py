@@ -1,4 +1,4 @@
-"""The snippets of ``docs/client.md`` run, and its tables say what the rules are."""
+"""Tests that the snippets of ``docs/client.md`` run, and that its tables agree with the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the client asks, in which version, whether anybody is there, and whether a document has the nonce asked for."""
+"""Tests of the address and version of requests, of probes, and of the nonce in documents."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_newest_version_is_asked_for_once_and_remembered(imds: Emulator) -> 
 
 
 def host(listen: Listen, *known: str) -> tuple[str, list[str]]:
-    """A host that lists these versions and answers to any; and the versions that it was asked for."""
+    """Start a host that lists these versions but accepts any. Return it with the list of requested versions."""
     asked: list[str] = []
 
     def answer(connection: Any) -> None:

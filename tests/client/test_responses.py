@@ -1,4 +1,4 @@
-"""What each answer stands for. Bodies of the service are those of its documentation and of recordings."""
+"""Tests of how the client interprets responses. Bodies of the service are from its documentation and from recordings."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ def test_errors_of_the_emulator_are_understood() -> None:
     for known in wire.ANSWERS:
         with pytest.raises(ClientError) as error:
             responses.check(Response(known.status, known.content_type.partition(";")[0], known.body, ""))
-        outside = {"not-imds"} if known is wire.OUTSIDE else None  # no client asks there
+        outside = {"not-imds"} if known is wire.OUTSIDE else None  # no client requests these paths
         assert error.value.code in (outside or expected.get(known.status, {"server-error"})), known.name
 
 
 def test_recorded_answers_are_understood(shared: Path) -> None:
-    """Recordings of the real service: errors have an error's code, the rest is parsed; a proxy's page is not taken for the service."""
+    """Read recordings of the real service: errors have a code, other responses are parsed, and a proxy's page is recognised."""
     codes = {400: {"bad-request", "unsupported-version"}, 404: {"not-found", "unsupported-version"}, 410: {"gone"}, 429: {"throttled"}}
     seen = 0
     for path in sorted((shared / "corpus" / "recordings").glob("*.json")):

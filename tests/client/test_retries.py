@@ -1,4 +1,4 @@
-"""The client against an emulator that fails by script, both on one clock that is stepped: who waits on it moves it."""
+"""Tests of the client against an emulator with scripted failures. Both use one clock, which each wait advances."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_the_deadline_ends_an_exchange_too(listen: Callable[..., Any]) -> None:
 
 
 class Gathering(ManualClock):
-    """Nobody who waits goes on before all are there."""
+    """Clock on which no thread continues to wait before all threads have arrived."""
 
     def __init__(self, others: int) -> None:
         super().__init__(AT)
@@ -162,7 +162,7 @@ class Gathering(ManualClock):
 
 
 def report_waiting(monkeypatch: pytest.MonkeyPatch, clock: Gathering) -> None:
-    """Let the clock know of each thread that waits for the response to another thread's request."""
+    """Tell the clock about each thread that waits for the response to another thread's request."""
     wait = single_flight._Call.wait
 
     def reported(call: Any, timeout: float | None) -> None:
@@ -185,7 +185,7 @@ def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -
         assert [entry.status for entry in imds.journal.list()] == [429, 429, 429, 200]
     assert len(seen) == 50
     assert all(one == seen[0] for one in seen)
-    assert len({id(one) for one in seen}) == 50  # what one caller changes, no other sees
+    assert len({id(one) for one in seen}) == 50  # a change by one caller is invisible to the others
 
 
 def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The rules of asking again: as data, and as attempts on a clock that is stepped."""
+"""Tests of the retry rules, as data and as attempts on a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AT = 1767268800
 
 
 def waits(policy: Policy, kind: Kind, chance: float = 0.0) -> list[float]:
-    """The waits of a failure that does not pass, if attempts took no time."""
+    """Return the delays for a failure that does not end, if attempts take no time."""
     made: list[float] = []
     for attempt in itertools.count(1):
         wait = next_delay(policy, kind, attempt, sum(made), lasting=sum(made), chance=chance)
@@ -73,7 +73,7 @@ def test_an_exchange_has_no_more_time_than_is_left() -> None:
     assert next(asked) == Send("/x", 5)
     clock.advance(40)
     assert asked.throw(failure("gone")) == Wait(1)
-    clock.advance(57)  # it took longer than that
+    clock.advance(57)  # the attempt took longer than the remaining time
     assert next(asked) == Send("/x", 3)
     clock.advance(3)
     with pytest.raises(ClientError, match="throttled") as error:

@@ -1,4 +1,4 @@
-"""Tokens: asked for once, kept, and renewed early."""
+"""Tests of tokens: requested once, cached, and renewed early."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKEN_PATH = "/metadata/identity/oauth2/token"
 
 
 def lasting(seconds: int, **others: object) -> list[dict[str, Any]]:
-    """Tokens that are good for so long, by the clock at the start."""
+    """Return a scenario whose tokens are valid for this number of seconds."""
     values = {"/expires_in": str(seconds), "/expires_on": str(AT + seconds), **others}
     return [{"match": {"path": TOKEN_PATH}, "times": None, "fault": {"replace": values}}]
 
@@ -65,7 +65,7 @@ def test_when_a_token_is_renewed(imds: Emulator, clock: ManualClock, life: int, 
     clock.advance(1)
     imds.faults.clear()
     second = client.token(VAULT)
-    assert second is not first  # the service too gives the same secret for a while
+    assert second is not first  # the service itself sends the same secret for a while
     assert second is client.token(VAULT)
     assert imds.journal.count() == 2
 
@@ -77,7 +77,7 @@ def test_a_renewal_that_fails_is_tried_again_later_and_the_old_token_serves(imds
     clock.advance(first.refresh_on - AT)
     for _ in range(3):
         assert client.token(VAULT) is first
-    assert (imds.journal.count(), clock.now()) == (2, first.refresh_on)  # one attempt, and no waiting
+    assert (imds.journal.count(), clock.now()) == (2, first.refresh_on)  # one attempt without a delay
     clock.advance(PAUSE)
     assert client.token(VAULT) is first
     assert imds.journal.count() == 3

@@ -1,4 +1,4 @@
-"""Whatever a server does, the client comes back in time, with an response or a documented error, and asks nobody else."""
+"""Tests that the client returns in time, with a response or a documented error, and connects to no other server."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from imdskit.clock import ManualClock
 from imdskit.errors import ClientError
 
 Listen = Callable[..., Any]
-"""The fixture ``listen``."""
+"""Type of the fixture ``listen``."""
 
 
 def reply(status: str = "200 OK", body: bytes = b"{}", media_type: str = "application/json; charset=utf-8", *headers: str) -> bytes:
-    """A whole response."""
+    """Return a complete response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     if media_type:
         lines.append(f"Content-Type: {media_type}")
@@ -35,7 +35,7 @@ OBJECT = reply(body=b'{"compute":{}}')
 
 def refused(url: str, **limits: float) -> ClientError:
     with pytest.raises(ClientError) as error:
-        Client(url, retry=None, **limits).get("instance")  # type: ignore[arg-type]  # only limits are given
+        Client(url, retry=None, **limits).get("instance")  # type: ignore[arg-type]  # the arguments are only limits
     assert error.value.location.startswith(url)
     assert error.value.hint
     return error.value
@@ -78,7 +78,7 @@ def test_octets_that_drip_do_not_stretch_the_time(listen: Listen) -> None:
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{")
-        while True:  # until the client has gone; every octet takes a second of the client's time
+        while True:  # until the client closes; every byte takes a second on the client's clock
             connection.sendall(b" ")
             clock.advance(1)
 
@@ -145,7 +145,7 @@ def test_a_body_that_never_ends_is_not_read_to_its_end(listen: Listen) -> None:
             sent += connection.send(b" " * 65536)
 
     assert refused(listen(flood).url).code == "too-large"
-    assert sent < 32 * MAX_BYTES  # socket buffers take some
+    assert sent < 32 * MAX_BYTES  # socket buffers hold a part of it
 
 
 @pytest.mark.parametrize("count", [MAX_BYTES, MAX_BYTES + 1])

@@ -23,7 +23,7 @@ BASE = "http://169.254.169.254"
 ADMIN = f"{BASE}:9254"
 NONCE = "4071882193"
 DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
-"""RFC 8017 section 9.2: what stands before a SHA-256 digest."""
+"""DER prefix of a SHA-256 digest in a signature (RFC 8017 section 9.2)."""
 
 
 def fetch(url: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, bytes]:

@@ -1,4 +1,7 @@
-"""The recipes of packaging/containers fit the schemas of Compose and Kubernetes, and fit one another. Run by `make schemas`."""
+"""Tests that the recipes of packaging/containers fit the schemas of Compose and Kubernetes, and agree with one another.
+
+Run by `make schemas`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of ``docs/containers.md`` that need no container engine do what the page says, and the recipes fit the emulator."""
+"""Tests that the commands of ``docs/containers.md`` that need no container engine work as shown, and that the recipes fit the emulator."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def options() -> dict[str, argparse.Action]:
 
 
 def configuration(given: dict[str, str]) -> argparse.Namespace:
-    """Return what the emulator makes of variables, of which each must be known."""
+    """Return the options that these environment variables set. Every variable must be known."""
     assert set(given) <= set(options())
     made = argparse.ArgumentParser("serve")
     serve.add_arguments(made)

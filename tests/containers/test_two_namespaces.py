@@ -1,4 +1,4 @@
-"""A client in one network namespace uses an emulator in another, as in the recipe for Compose."""
+"""Tests of a client in one network namespace with an emulator in another, as in the recipe for Compose."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pki_url() -> str:
 
 @pytest.fixture
 def served(topology: Topology, tmp_path: Path, pki_url: str) -> Iterator[Served]:
-    """The emulator, the line that it wrote, and the file of the token."""
+    """Start an emulator. Return it with its ready line and the file of the token."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
     environment = {

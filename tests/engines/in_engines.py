@@ -1,6 +1,7 @@
-"""The examples of examples/engines on documents with every reason that a batch can give: whatever the engine, the rows are those of one process.
+"""Tests of the examples in examples/engines with documents for every reason that a batch can have: all engines give the rows of one
+process.
 
-``make engines`` runs this. That the rows of one process are what the verifier says of each document is tests/arrow/test_verify_batch.py.
+``make engines`` runs these tests. tests/arrow/test_verify_batch.py compares the rows of one process with the verifier.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples" / "engines"
 FILES, ROWS = 6, 1500
 SECONDS = 240
-"""In which an engine must be done."""
+"""Time limit of an engine, in seconds."""
 NOT_OF_A_BATCH = {
     Reason.REPLAYED: "used up in a store that all share; an engine may run a task twice, and the second run would refuse what the first accepted",
 }
-"""Reasons that do not occur, and why. Every other one does, so a new one is missed here until there is a document for it."""
+"""Reasons that do not occur in a batch, and why. All others must occur, so a new reason fails these tests until the corpus has a document
+for it."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``in``, some files of documents; ``trust.pem``, ``intermediates.pem`` and ``crls.pem``."""
+    """Return a folder with the documents in ``in``, and with ``trust.pem``, ``intermediates.pem`` and ``crls.pem``."""
     folder = tmp_path_factory.mktemp("engines")
     corpus.main(folder, FILES, ROWS)
     return folder
@@ -56,7 +58,7 @@ ENVIRONMENT = {
 
 
 def rows(found: str) -> pa.Table:
-    """What was written, in the order of the documents; engines differ in the order, and in which kind of text they write."""
+    """Return the written rows in the order of the documents. Engines differ in the order and in the text type that they write."""
     table = ds.dataset(found, format="parquet").to_table().sort_by("id")
     fields = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
     return table.cast(pa.schema([field.with_nullable(True) for field in fields])).combine_chunks().replace_schema_metadata()
@@ -96,7 +98,10 @@ def test_every_engine_gives_the_same_rows(folder: Path, alone: pa.Table, program
 
 
 def executors_at_work(session: int) -> list[int]:
-    """Process ids of Spark's executors in a session that have a task in Python: a worker, which a daemon has forked, which the executor has started."""
+    """Return the process ids of Spark's executors in a session that run a Python task.
+
+    The executor starts a daemon, and the daemon forks a worker for each task.
+    """
     processes = {}
     for path in Path("/proc").iterdir():
         if path.name.isdecimal():
@@ -112,7 +117,7 @@ def executors_at_work(session: int) -> list[int]:
 
 
 def killed_in_the_middle(line: list[str], folder: Path) -> str:
-    """Run it, kill an executor at work, and give what Spark says of it."""
+    """Run the example, kill a busy executor, and return the log of Spark."""
     with subprocess.Popen(line, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True) as process:
         try:
             end = time.monotonic() + 120
@@ -130,6 +135,6 @@ def killed_in_the_middle(line: list[str], folder: Path) -> str:
 
 def test_spark_loses_an_executor_and_no_row(folder: Path, alone_in_python: pa.Table) -> None:
     line = command(folder, "on_spark", "--backend=python")
-    # Workers outlive their tasks a little, so that one in a while the executor that is hit has just become idle.
+    # Workers exist a little longer than their tasks, so the killed executor is sometimes already idle.
     assert any("Lost task" in killed_in_the_middle(line, folder) for _ in range(3))
     assert rows(line[3]).equals(alone_in_python)

@@ -1,4 +1,4 @@
-"""What is shipped: what is in it, and that it runs where there is nothing else."""
+"""Tests of the published artefacts: their content, and that they run in empty environments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.packaging
 
 PACKAGE = ROOT / "python" / "imdskit"
 RECORD = "imdskit/build-record.json"
-"""Why a pure wheel is pure."""
+"""File in a pure wheel that records why it is pure."""
 SHIPPED = (".py", ".pyi", ".der", ".json", ".md", ".typed", ".html", ".js", ".css", ".svg")
 LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
 SMALL_BYTES, FULL_BYTES = 300_000, 480_000
@@ -34,7 +34,7 @@ FULL_ONLY = ("serve", "run", "demo", "bench", "completion", "record", "verifier"
 
 
 def shipped() -> set[str]:
-    """Every file of the package that must arrive, from the folder of the sources."""
+    """Return every file of the package that must be shipped, from the folder of the sources."""
     return {
         path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
@@ -160,7 +160,7 @@ def test_the_native_wheel_runs_in_an_empty_environment(native_wheel: Path, empty
     install(native_wheel, empty_venv)
     question = "from imdskit import backends; b = backends.best(); print(b.name, type(b.document(b'{}')).__module__)"
     assert run([empty_venv, "-I", "-W", "error", "-c", question]).stdout == "rust imdskit._native\n"
-    has_parts = "import imdskit._native; print(hasattr(imdskit._native, 'parts'))"  # only for tests
+    has_parts = "import imdskit._native; print(hasattr(imdskit._native, 'parts'))"  # a function that exists only in test builds
     assert run([empty_venv, "-I", "-W", "error", "-c", has_parts]).stdout == "False\n"
     assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
 
@@ -196,7 +196,7 @@ def test_the_small_archive_imports_nothing_that_it_lacks(zipapp: Path) -> None:
     wanted = {
         (name, node.module)
         for name, source in sources.items()
-        if name != "imdskit/__init__.py"  # which names the emulator and imports it on first use
+        if name != "imdskit/__init__.py"  # it names the emulator, but imports it on first use
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "imdskit"
     }
@@ -245,7 +245,7 @@ def test_an_installation_with_pip_falls_back_to_the_pure_package(sources: Path, 
 
 
 def scripts(folder: Path, **bodies: str) -> Path:
-    """A folder with a shell script for each name, to stand first on the PATH."""
+    """Create a folder with a shell script for each name, to put first on the PATH."""
     folder.mkdir()
     for name, body in bodies.items():
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -319,7 +319,7 @@ def test_a_mode_that_cannot_be_had_is_refused(mode: str, path: str | None, compl
 
 
 def test_a_build_of_our_own_code_that_fails_fails_the_installation(sources: Path, tmp_path: Path) -> None:
-    """The checks of the toolchain pass, so a pure wheel would hide a fault of the project."""
+    """Break the sources while all checks of the toolchain pass. A pure wheel would hide this fault of the project."""
     broken = tmp_path / "broken"
     shutil.copytree(sources, broken)
     (broken / "rust" / "core" / "src" / "lib.rs").write_text("this is not Rust\n")

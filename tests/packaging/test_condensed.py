@@ -1,4 +1,4 @@
-"""The zipapp is the same program as the sources, with less to read."""
+"""Tests that the zipapp is the same program as the sources, without comments and docstrings."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SPEC.loader.exec_module(make_zipapp)
 
 
 def program(source: str) -> str:
-    """The syntax tree with the line of everything, and of strings that stand alone only that they are there."""
+    """Return the syntax tree with line numbers. Strings that are statements are replaced by empty ones."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             node.value.value, node.end_lineno, node.value.end_lineno = "", 0, 0
         for owner in (node, getattr(node, "value", None)):
             if hasattr(owner, "end_lineno"):
-                owner.end_lineno = owner.end_col_offset = 0  # of who ends with a docstring
+                owner.end_lineno = owner.end_col_offset = 0  # the end of a definition changes if it ends with a docstring
     return ast.dump(tree, include_attributes=True)
 
 

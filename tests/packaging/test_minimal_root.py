@@ -1,4 +1,4 @@
-"""The one file runs on a root file system that has python3 of Debian's packages, the libraries that it needs, and nothing else: not even a shell."""
+"""Tests that the single file runs on a root file system with only Debian's python3 and its libraries, without even a shell."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ CLOSURE = (
     "--no-enhances",
 )
 LIBRARIES_AND_PYTHON = re.compile(r"(?!libperl)(?:lib|zlib1g|python3)[a-z0-9.+-]*")
-"""What is unpacked of all that python3 depends on: dpkg, perl and the like are for installing packages, not for running Python."""
+"""Dependencies of python3 that are unpacked. The others, such as dpkg and perl, are needed to install packages, not to run Python."""
 
 InRoot = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """The file system, unpacked from Debian's packages."""
+    """Return the file system, unpacked from Debian's packages."""
     absent = [program for program in ("apt-get", "apt-cache", "dpkg", "chroot") if shutil.which(program) is None]
     if os.geteuid() != 0 or absent:
         why = f"there is no {absent[0]}" if absent else "only root may change the root of the file system"
@@ -61,7 +61,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def in_root(root: Path, zipapp: Path) -> InRoot:
-    """Run ``python3 /imdskit.pyz`` there, with these arguments."""
+    """Run ``python3 /imdskit.pyz`` in that file system with these arguments."""
     shutil.copy(zipapp, root / "imdskit.pyz")
 
     def call(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""What a Python that is too old says: one sentence, and exit status 2."""
+"""Tests that a Python that is too old is refused in one sentence, with exit status 2."""
 
 from __future__ import annotations
 

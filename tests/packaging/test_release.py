@@ -1,4 +1,5 @@
-"""What a release promises, shown with the wheels that the other tests build: the same bytes each time, an SBOM, licences, and no complaint of a tool."""
+"""Tests of the promises of a release with the wheels of this session: reproducible bytes, an SBOM, licences, and no problems that tools
+report."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ import release_check
 pytestmark = pytest.mark.packaging
 
 TOOLS = ROOT / ".venv-release" / "bin"
-"""`make packages` makes this environment."""
+"""Environment that `make packages` creates."""
 
 
 def dist_info(wheel: Path) -> dict[str, bytes]:
@@ -43,14 +44,14 @@ def sbom(wheel: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def linked() -> list[dict[str, Any]]:
-    """The crates of others that the extension links."""
+    """Return the third-party crates that the extension links."""
     return notices.linked_crates("x86_64-unknown-linux-gnu")
 
 
 @pytest.mark.parametrize(("kind", "options"), [("sdist", ()), ("wheel", ("-Cnative=off",))], ids=["sdist", "pure wheel"])
 def test_another_path_umask_and_time_give_the_same_bytes(kind: str, options: tuple[str, ...], sources: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere" / "copy"
-    shutil.copytree(sources, copy, copy_function=shutil.copy)  # with new times
+    shutil.copytree(sources, copy, copy_function=shutil.copy)  # the copies have new times
     for path in copy.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)
     env = environment(SOURCE_DATE_EPOCH="1700000000")
@@ -70,7 +71,7 @@ def test_the_sbom_of_the_native_wheel_lists_all_that_it_links(native_wheel: Path
     listed = {(one["name"], one["version"]) for one in document["components"]}
     assert {(one["name"], one["version"]) for one in linked} <= listed
     assert {"aws-lc-sys", "pyo3", "rust-std", "imdskit-core"} <= {name for name, _ in listed}
-    assert "zig" not in {name for name, _ in listed}  # only the wheels of a release are linked by it
+    assert "zig" not in {name for name, _ in listed}  # zig links only the wheels of a release
     known = {one["bom-ref"] for one in [document["metadata"]["component"], *document["components"]]}
     assert {name for entry in document["dependencies"] for name in entry.get("dependsOn", [])} <= known
     local = [one["bom-ref"] for one in document["components"] if one["bom-ref"].startswith("path+")]
@@ -82,7 +83,7 @@ def test_the_native_wheel_has_the_licence_of_each_crate_that_it_links(native_whe
     text = files[f"licenses/{notices.LICENCES}"].decode()
     assert len(linked) > 30
     assert [one["name"] for one in linked if f"\n{one['name']} {one['version']} (" not in text] == []
-    assert "Copyright (c) 2021 Nugine" in text  # of a crate that is published without it
+    assert "Copyright (c) 2021 Nugine" in text  # the licence of a crate that is published without a licence text
     listed = [line.removeprefix("License-File: ") for line in files["METADATA"].decode().splitlines() if line.startswith("License-File: ")]
     assert listed == [name.removeprefix("licenses/") for name in files if name.startswith("licenses/")]
 
@@ -109,7 +110,7 @@ def test_the_record_of_a_wheel_is_right(kind: str, request: pytest.FixtureReques
 
 @pytest.fixture(scope="session")
 def tools(request: pytest.FixtureRequest) -> Path:
-    """Folder of the programs that check artefacts."""
+    """Return the folder of the programs that check artefacts."""
     if not (TOOLS / "auditwheel").is_file():
         (pytest.fail if request.config.getoption("--require-programs") else pytest.skip)(
             "there is no .venv-release, which `make packages` makes"
@@ -122,7 +123,7 @@ def test_no_tool_complains_of_the_artefacts(tools: Path, pure_wheel: Path, nativ
 
 
 def test_complaints_of_the_tools_are_found(tools: Path, native_wheel: Path, tmp_path: Path) -> None:
-    """A wheel that is not what its name says."""
+    """Check a wheel with a wrong RECORD."""
     lying = tmp_path / f"imdskit-{imdskit.__version__}-cp311-abi3-manylinux_2_5_x86_64.whl"
     with zipfile.ZipFile(native_wheel) as old, zipfile.ZipFile(lying, "w") as new:
         for name in old.namelist():

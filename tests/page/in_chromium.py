@@ -1,4 +1,7 @@
-"""What a person can do with the page of the admin API. The file name keeps these tests out of the usual run, which has no browser: see ``make page``."""
+"""Tests of the page of the admin API in a browser.
+
+The file name excludes them from the usual run, which has no browser: see ``make page``.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def test_schedules_approves_and_ends_a_reboot_and_finds_a_broken_signature(page:
     page.sees("#event-log", "Reboot is scheduled")
     (event,) = imds.get(EVENTS)["Events"]
     assert (event["EventType"], event["EventStatus"]) == ("Reboot", "Scheduled")
-    page.sees("#entries", "/metadata/scheduledevents")  # the program that asked is in the journal
+    page.sees("#entries", "/metadata/scheduledevents")  # the journal shows the request of the program
 
     Select(page.at("#clock-advance")).select_by_visible_text("15 minutes")
     page.press("Move clock")
@@ -170,7 +173,7 @@ def test_every_switch_loads_a_rule_that_the_emulator_accepts(page: Page, imds: I
 
 
 def requests(driver: webdriver.Chrome) -> list[dict[str, Any]]:
-    """All that the browser has sent since this was asked last."""
+    """Return all requests of the browser since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [one["params"]["request"] for one in messages if one["method"] == "Network.requestWillBeSent"]
 
@@ -303,7 +306,7 @@ def test_every_control_has_a_name_and_every_id_is_unique(page: Page, imds: Imds)
 
 
 def test_works_with_the_keyboard_alone(page: Page, imds: Imds) -> None:
-    """From the top of the page, Tab by Tab, each stop visible and outlined; then a reboot is scheduled and approved without a mouse."""
+    """Move through the page with Tab, where each stop is visible and outlined, and then schedule and approve a reboot without a mouse."""
     page.driver.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
     keys = ActionChains(page.driver)
 
@@ -435,7 +438,7 @@ def test_everything_fits_into_the_window(page: Page, imds: Imds) -> None:
 
 
 def test_nothing_in_the_header_wraps(page: Page) -> None:
-    """In a narrow window the links to the sections have a line of their own."""
+    """Check the header. In a narrow window, the links to the sections are on a separate line."""
     parts = page.driver.execute_script(
         "return [...document.querySelectorAll('.top h1, .top a, .top p, .top button')].map((one) => [one.textContent, one.getBoundingClientRect()])"
     )
@@ -450,7 +453,7 @@ def overlap(one: dict[str, float], two: dict[str, float]) -> bool:
 
 
 def test_the_markup_contains_no_secret(imds: Imds) -> None:
-    """The files are the same for everybody, because no token is needed to fetch them."""
+    """Search the files of the page, which anybody can fetch without a token."""
     import urllib.request
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

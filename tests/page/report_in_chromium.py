@@ -1,4 +1,4 @@
-"""The page of ``imdskit report`` in Chromium, in light and dark colours. See ``make page``."""
+"""Tests of the page of ``imdskit report`` in Chromium, in light and dark colours. See ``make page``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin of pytest, in projects of its own: what the fixtures give, what the marker says, and what a mistake is answered with."""
+"""Tests of the pytest plugin in separate projects: fixtures, the marker, and messages about mistakes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit import testing  # stays loaded, with its keys, when a project's run in this process is over
+from imdskit import testing  # imported here so that it stays loaded, with its keys, after a project has run in this process
 
 assert testing
 pytest_plugins = ["pytester"]
@@ -37,7 +37,7 @@ INSTANCE = "/metadata/instance?api-version=2021-02-01"
 
 
 class Project:
-    """A project of somebody else, in which imdskit is installed."""
+    """Project of a user, in which imdskit is installed."""
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pytester = pytester
@@ -46,7 +46,7 @@ class Project:
         pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
 
     def run(self, tests: str, *options: str, apart: bool = False) -> pytest.RunResult:
-        """In this process, where keys are there already, or ``apart`` in another one."""
+        """Run the tests in this process, which has keys already, or in another one if ``apart``."""
         self._pytester.makepyfile(test_it=PROGRAM + tests)
         arguments = ("-p", "imdskit.pytest_plugin", "-p", "no:cacheprovider", *options)
         return self._pytester.runpytest_subprocess(*arguments, timeout=120) if apart else self._pytester.runpytest_inprocess(*arguments)
@@ -189,7 +189,7 @@ def test_many(imds, number):
 
 
 def test_keys_are_made_once(project: Project) -> None:
-    """Four of them; the tenth emulator needs none."""
+    """Count the generated keys: four. The tenth emulator needs no new ones."""
     project.run(
         """
 from imdskit.emulator.authority.keys import RsaKey

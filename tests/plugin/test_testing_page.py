@@ -1,4 +1,4 @@
-"""Every snippet of ``docs/testing.md`` and the example project run as they stand, under the plugin, on two workers too."""
+"""Tests that every snippet of ``docs/testing.md`` and the example project run unchanged with the plugin, also on two workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit import testing  # stays loaded, with its keys, when a project's run in this process is over
+from imdskit import testing  # imported here so that it stays loaded, with its keys, after a project has run in this process
 
 assert testing
 pytest_plugins = ["pytester"]

@@ -1,4 +1,4 @@
-"""The signed content has the members, the order and the formats of genuine documents."""
+"""Tests that the signed content has the members, the order and the formats of genuine documents."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_genuine_content_is_reproduced_to_the_octet(shared: Path) -> None:
         created = datetime.strptime(content["timeStamp"]["createdOn"], "%m/%d/%y %H:%M:%S %z")
         expires = datetime.strptime(content["timeStamp"]["expiresOn"], "%m/%d/%y %H:%M:%S %z")
         if (expires - created).total_seconds() != attested.LIFETIME:
-            continue  # the documentation's own sample and a test's: not made by the service
+            continue  # the sample of the documentation and one of a test, which the service did not create
         version = max((versions.ATTESTED[path] for path in flat(content)), default="")
         nonce = None if content["nonce"] == attested.default_nonce(int(created.timestamp())) else content["nonce"]
         assert attested.content(flat(content), version, int(created.timestamp()), nonce) == text, facts

@@ -1,4 +1,4 @@
-"""What a version shows of the newest shape, and the names of the preview."""
+"""Tests of the members that each version has, and of the names in the preview."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets and headers are read as the service reads them."""
+"""Tests that targets and headers are decoded as the service does it."""
 
 from __future__ import annotations
 

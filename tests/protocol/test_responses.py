@@ -1,4 +1,4 @@
-"""Every error body is the one in the contract."""
+"""Tests that every error body is the documented or recorded one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_body_has_the_recorded_length(answer: Answer, octets: int) -> None:
 
 
 RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r.OUTSIDE)
-"""Bodies of recordings and public reports, for which the contract has older ones or none; two of them are compared below."""
+"""Bodies from recordings and public reports that the specification lacks or has in an older form. Two are compared below."""
 
 
 def test_every_body_that_is_not_inferred_stands_in_the_contract(shared: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_gone_identity_is_the_recorded_xml(shared: Path) -> None:
 
 
 def test_a_path_of_no_service_gets_the_page_of_the_web_server() -> None:
-    """Its length is that of the page which this web server is known for."""
+    """Compare the length with that of the web server's well-known page."""
     response = r.OUTSIDE.response()
     assert (response.status, len(response.body), dict(response.headers)["Content-Type"]) == (404, 1245, "text/html")
     assert b"<title>404 - File or directory not found.</title>\r\n" in response.body

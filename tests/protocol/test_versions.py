@@ -1,4 +1,4 @@
-"""The tables of versions say what the contract says."""
+"""Tests that the tables of versions agree with the specification."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_versions_are_those_of_the_contract(shared: Path) -> None:
     contract = listed(shared)
     assert list(versions.API_VERSIONS) == [entry["version"] for entry in contract["api_versions"]]
     documented = [entry["version"] for entry in contract["scheduledevents_versions"]]
-    assert list(versions.SCHEDULED_EVENTS_VERSIONS) == [*documented, "2024-07-09"]  # the last is of the page on spot machines
+    assert list(versions.SCHEDULED_EVENTS_VERSIONS) == [*documented, "2024-07-09"]  # the last one is from the page on spot machines
 
 
 def test_there_are_thirty_five_versions_in_ascending_order() -> None:

@@ -1,4 +1,7 @@
-"""The parts of the soak: it must notice memory that grows, a child that hangs, and errors that are not documented. The soak itself is ``make soak``."""
+"""Tests of the parts of the soak, which must notice growing memory, hanging children and undocumented errors.
+
+``make soak`` runs the soak itself.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def test_a_run_in_which_nothing_happened_is_not_a_good_one() -> None:
 
 
 class Stuck(Subject):
-    """Forks children that never end, or end badly."""
+    """Subject whose forked children hang or fail."""
 
     def __init__(self, status: int | None) -> None:
         self.seen, self.faults, self.last_good = Counter(), [], b"document"

@@ -1,4 +1,5 @@
-"""The README's install lines and first examples, as they are written, on Debian releases with their own Python and their own cargo. Run by `make debian`.
+"""Tests of the README's install lines and first examples, as written, on Debian releases with their own Python and cargo. Run by `make
+debian`.
 
 Needs root, Debian's package mmdebstrap, and a Python index. Prints how long each line takes.
 """
@@ -24,7 +25,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def block(language: str, containing: str) -> str:
-    """The example of the README in this language that contains this text."""
+    """Return the example of the README in this language that contains this text."""
     (found,) = [text for text in re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if containing in text]
     return str(found)
 
@@ -96,7 +97,7 @@ def test_the_first_examples_run_after_an_installation_from_source(system: System
     programs = [f"python3 -c {shlex.quote(program)}" for program in PROGRAMS]
     serving = block("sh", "imdskit serve --port 8080")
     said = system.bash(activate, "cd /tmp", *programs, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
-    assert said.count('"vmId"') >= 2  # of `imdskit run -- curl` and of the verified document
+    assert said.count('"vmId"') >= 2  # one from `imdskit run -- curl`, one from the verified document
     assert "make demo" in README
     system.bash("make demo")
 

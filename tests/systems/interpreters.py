@@ -1,7 +1,7 @@
-"""The suite without the extension on every interpreter that can be found, and a table of what ran. Run by `make interpreters`.
+"""Run the suite without the extension on every interpreter that can be found, and print a table. Run by `make interpreters`.
 
-An interpreter is found on the PATH, among the versions of pyenv, or (as root, where mmdebstrap is installed) in a root file system of Debian
-testing. Those that are found nowhere are reported and do not fail the run, unless ``--require`` is given.
+An interpreter is found on the PATH, among the versions of pyenv, or (as root, where mmdebstrap is installed) in a root file system of
+Debian testing. Interpreters that are not found are reported. They fail the run only with ``--require``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def on_host(name: str) -> str | None:
 
 
 class Place:
-    """Where an interpreter runs: this machine, or a root file system.
+    """System in which an interpreter runs: this machine, or a root file system.
 
     Args:
         tree: a copy of the project.
@@ -60,7 +60,7 @@ class Place:
 
 
 def suite(interpreter: str, place: Place, pytest_arguments: Sequence[str]) -> str:
-    """Make an environment, run the suite in it, and return the row of the table."""
+    """Create an environment, run the suite in it, and return the row of the table."""
     venv = f".venv-{Path(interpreter).name}"
     python = f"{venv}/bin/python"
     start = time.monotonic()
@@ -72,7 +72,7 @@ def suite(interpreter: str, place: Place, pytest_arguments: Sequence[str]) -> st
 
 
 def places(names: Sequence[str], tree: Path, shared: Path | None, roots: Path) -> Iterator[tuple[str, str, Place]]:
-    """Yield the name, the path and the place of every interpreter that can be had."""
+    """Yield the name, the path and the system of every interpreter that is available."""
     absent = []
     for name in names:
         path = on_host(name)
