@@ -1,6 +1,6 @@
-"""Create documents for every reason that a batch can have: python corpus.py FOLDER FILES ROWS
+"""Create documents for every reason that a batch can have.
 
-This program writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` in FOLDER. The documents are
+``python corpus.py FOLDER FILES ROWS`` writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` in FOLDER. The documents are
 the vectors of tests/vectors/attested that need no special settings, and some whose issuing authority has one defect. Each document is
 received at several times, for the policy ``online``. It carries the issued nonce, another nonce, or no nonce is known.
 """
@@ -45,8 +45,7 @@ def document(*certificates: bytes, issuer: bytes = pki.ISSUING, serial: int = 0x
 def below(
     common_name: str, *more: bytes, own: pki.Key, path_length: int | None = None, above: bytes | None = None, names: tuple[str, ...] = ()
 ) -> bytes:
-    """Return a document that contains the certificates of its signer, of the issuing authority with ``more`` extensions, and of the one
-    ``above`` it."""
+    """Return a document with the certificates of its signer, of an issuing authority with ``more`` extensions, and of the one ``above``."""
     issuer = pki.name(common_name)
     over, over_key = (pki.ROOT, pki.key("root")) if above is None else (pki.name("Vector Upper CA"), pki.key("middle"))
     extensions = [*pki.ca_extensions(own, over_key, path_length=path_length), *more]

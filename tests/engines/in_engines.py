@@ -1,7 +1,6 @@
-"""Tests of the examples in examples/engines with documents for every reason that a batch can have: all engines give the rows of one
-process.
+"""Tests of the examples in examples/engines with documents for every reason that a batch can have.
 
-``make engines`` runs these tests. tests/arrow/test_verify_batch.py compares the rows of one process with the verifier.
+All engines must give the same rows as a single process. ``make engines`` runs these tests. tests/arrow/test_verify_batch.py compares the rows of one process with the verifier.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Tests of the promises of a release with the wheels of this session: reproducible bytes, an SBOM, licences, and no problems that tools
-report."""
+"""Tests of the wheels of a release: reproducible bytes, an SBOM, licences, and no problems that tools report."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Test the emulator against the published interface descriptions with schemathesis, and compare the findings with a table of known
-differences.
+"""Test the emulator against the published interface descriptions with schemathesis, except for known differences.
 
     python tests/swagger/run.py --python .venv/bin/python [--examples N] [--only VERSION]
 
@@ -41,8 +40,7 @@ ANY = "any"
 
 
 class Finding(NamedTuple):
-    """Failed check: the requested api-version, the operation, the check, method and address of the request, status and body of the
-    response."""
+    """Failed check of schemathesis: the requested api-version, operation and check, then the request, then the response."""
 
     version: str
     operation: str

@@ -1,7 +1,6 @@
-"""Tests of the README's install lines and first examples, as written, on Debian releases with their own Python and cargo. Run by `make
-debian`.
+"""Tests of the README's install lines and first examples, as written, on Debian releases with their own Python and cargo.
 
-Needs root, Debian's package mmdebstrap, and a Python index. Prints how long each line takes.
+`make debian` runs them. They need root, Debian's package mmdebstrap, and a Python index. They print how long each line takes.
 """
 
 from __future__ import annotations

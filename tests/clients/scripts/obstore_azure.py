@@ -1,7 +1,4 @@
-"""Get a token with a Rust client (object_store), which uses api-version 2019-08-01 and header names in lower case.
-
-Its request with the token reaches no server.
-"""
+"""Get a token with a Rust client (object_store), which uses api-version 2019-08-01 and header names in lower case."""
 # client: obstore
 
 import http.server
