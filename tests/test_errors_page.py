@@ -49,7 +49,7 @@ def render() -> str:
     return wrap("".join(parts))
 
 
-def test_the_page_is_what_the_code_says() -> None:
+def test_page_agrees_with_the_code() -> None:
     assert PAGE.read_text(encoding="utf-8") == render()
 
 
@@ -61,7 +61,7 @@ def test_every_reason_is_documented_once_and_in_order() -> None:
         assert entry.hint.endswith(".")
 
 
-def test_the_docstring_of_an_exception_lists_its_codes_or_names_their_enumeration() -> None:
+def test_exception_docstring_lists_or_references_its_codes() -> None:
     kinds = [kind for kind in ImdskitError.__subclasses__() if kind.__module__ == errors.__name__]
     for kind in kinds:
         documented = set(FAMILIES.get(kind.__name__, ()))
@@ -99,7 +99,7 @@ def test_every_code_that_is_raised_is_documented() -> None:
     assert found <= {(error, code.value) for error, codes in FAMILIES.items() for code in codes}
 
 
-def test_every_documented_code_stands_in_the_source() -> None:
+def test_every_documented_code_is_used_in_the_source() -> None:
     source = {
         node.value if isinstance(node, ast.Constant) else ast.unparse(node)
         for path in PACKAGE.rglob("*.py")
@@ -121,7 +121,7 @@ def test_client_errors_take_members_of_their_enumeration() -> None:
                 assert code.startswith("ClientCode.") or (code == "code" and path.name == "responses.py"), ast.unparse(node)
 
 
-def test_a_sentence_and_a_hint_are_sentences() -> None:
+def test_explanations_and_hints_are_sentences() -> None:
     for codes in FAMILIES.values():
         assert issubclass(codes, Code)
         for code in codes:

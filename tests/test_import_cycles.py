@@ -84,11 +84,11 @@ def circles(edges: dict[str, set[str]]) -> set[frozenset[str]]:
     return found
 
 
-def test_modules_import_one_another_in_no_circle() -> None:
+def test_modules_have_no_import_cycles() -> None:
     assert {tuple(sorted(circle)) for circle in circles(graph())} == set()
 
 
-def test_the_search_for_circles_finds_them() -> None:
+def test_search_finds_import_cycles() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {frozenset({"b", "c"})}
 
 

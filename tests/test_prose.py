@@ -45,11 +45,11 @@ def test_paragraphs_and_items_are_wrapped_and_indented() -> None:
         f"`{LONG}`\n",
     ],
 )
-def test_tables_code_and_links_are_left_alone(text: str) -> None:
+def test_tables_code_and_links_are_not_wrapped(text: str) -> None:
     assert wrap(text) == text
 
 
-def test_no_line_begins_like_a_list_or_a_heading_by_accident() -> None:
+def test_wrapping_creates_no_list_or_heading() -> None:
     for column in range(80, WIDTH):
         wrapped = wrap(f"{'x' * column} - 1. # > and {LONG}\n")
         assert not [line for line in wrapped.splitlines() if line.startswith(("- ", "1. ", "# ", "> "))], wrapped

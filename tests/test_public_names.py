@@ -55,7 +55,7 @@ def loaded_by(program: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", sorted(set(DOCUMENTED) - {PLUGIN, WSGI}))
-def test_a_public_module_offers_the_documented_names_and_no_others(module: str) -> None:
+def test_public_module_has_exactly_the_documented_names(module: str) -> None:
     listed = names(module)
     assert listed is not None, "a public module needs __all__"
     assert sorted(DOCUMENTED[module]) == sorted(listed)
@@ -82,7 +82,7 @@ def test_every_other_module_is_internal_and_says_so() -> None:
     assert unclear == []
 
 
-def test_every_module_with_a_list_of_names_is_documented() -> None:
+def test_every_module_with_all_is_documented() -> None:
     private = {"imdskit.client.client", *(f"imdskit.emulator.{name}" for name in INTERNAL_PACKAGES)}  # names for the rest of the package
     assert {module for module in MODULES if names(module) is not None} - set(DOCUMENTED) <= private
 
@@ -92,28 +92,28 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", imdskit.__all__)
-def test_a_name_of_the_package_is_that_of_the_module_that_defines_it(name: str) -> None:
+def test_package_name_is_the_object_of_its_module(name: str) -> None:
     value = getattr(imdskit, name)
     assert value is getattr(imdskit, name)
     if isinstance(value, type):
         assert value is getattr(import_module(value.__module__), name)
 
 
-def test_a_name_loads_only_what_it_needs() -> None:
+def test_name_imports_only_the_modules_that_it_needs() -> None:
     assert not loaded_by("import imdskit; imdskit.Client") & {"imdskit.verify", "imdskit.emulator", "asyncio", "socket"}
     assert not loaded_by("import imdskit; imdskit.Verifier") & {"imdskit.client", "imdskit.emulator", "http.client", "sqlite3"}
     assert not loaded_by("import imdskit; imdskit.ImdskitError") & {"imdskit.codes", "imdskit.client", "imdskit.verify"}
 
 
 @pytest.mark.parametrize("package", [module for module, path in MODULES.items() if path.name == "__init__.py" and module in DOCUMENTED])
-def test_a_star_import_gives_the_public_names(package: str) -> None:
+def test_star_import_gives_the_public_names(package: str) -> None:
     members: dict[str, object] = {}
     exec(f"from {package} import *", members)
     assert set(members) - {"__builtins__"} == set(DOCUMENTED[package])
 
 
 @pytest.mark.parametrize("package", ["imdskit", "imdskit.client"])
-def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
+def test_unknown_name_raises_attribute_error(package: str) -> None:
     module = import_module(package)
     assert set(DOCUMENTED[package]) <= set(dir(module))
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Verifer'"):

@@ -38,7 +38,7 @@ def uses(code: str, known: set[str]) -> Iterator[str]:
         yield from [name for name in names if name in known][:1]
 
 
-def test_rust_modules_do_not_use_one_another_in_circles() -> None:
+def test_rust_modules_have_no_import_cycles() -> None:
     for crate in CRATES:
         code = modules(crate)
         assert code
@@ -52,7 +52,7 @@ def test_rust_modules_do_not_use_one_another_in_circles() -> None:
             raise AssertionError(f"{crate}: {' -> '.join(reversed(error.args[1]))}") from None
 
 
-def test_rust_modules_are_used_by_whole_paths() -> None:
+def test_rust_modules_are_used_by_full_paths() -> None:
     """Check the form of each ``use``: the test above sees only paths that begin with ``crate::``, one in each ``use``."""
     wrong = [
         f"{crate}/{module}: {line.strip()}"
@@ -64,7 +64,7 @@ def test_rust_modules_are_used_by_whole_paths() -> None:
     assert not wrong
 
 
-def test_a_python_counterpart_exists_and_libraries_have_the_same_place() -> None:
+def test_python_counterpart_exists_at_the_same_path() -> None:
     found = {}
     for path in sorted((RUST / "core" / "src").rglob("*.rs")):
         if counterpart := re.search(r"// Python counterpart: `([\w/]+)\.py`", path.read_text(encoding="utf-8")):

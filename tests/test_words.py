@@ -99,7 +99,7 @@ def found(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", list(pages()), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_page_uses_common_words(page: Path) -> None:
+def test_pages_use_common_words(page: Path) -> None:
     name, words = page.relative_to(ROOT).as_posix(), found(prose(page.read_text("utf-8")))
     if name in NOT_YET:
         assert words, f"{name} is clean: remove it from NOT_YET"
@@ -107,7 +107,7 @@ def test_a_page_uses_common_words(page: Path) -> None:
         assert words == []
 
 
-def test_the_list_of_exceptions_names_existing_pages() -> None:
+def test_exceptions_name_existing_pages() -> None:
     assert set() == NOT_YET - {path.relative_to(ROOT).as_posix() for path in pages()}
 
 
@@ -153,7 +153,7 @@ class Text(HTMLParser):
         self.pieces += [value for name, value in attrs if value and name in ("aria-label", "placeholder", "title", "alt")]
 
 
-def test_the_admin_page_uses_common_words() -> None:
+def test_admin_page_uses_common_words() -> None:
     folder = PACKAGE / "emulator" / "admin" / "page"
     text = Text()
     text.feed((folder / "index.html").read_text("utf-8"))
@@ -181,13 +181,13 @@ def descriptions(value: object) -> Iterator[str]:
             yield from descriptions(item)
 
 
-def test_the_description_of_the_admin_api_uses_common_words() -> None:
+def test_admin_api_description_uses_common_words() -> None:
     texts = list(descriptions(json.loads((PACKAGE / "emulator" / "admin" / "openapi.json").read_bytes())))
     assert len(texts) > 100
     assert [text for text in texts if found(text)] == []
 
 
-def test_the_patterns_match_whole_words_only() -> None:
+def test_patterns_match_only_whole_words() -> None:
     assert found("It asks for octets, and the admin side answers.") == ["asks", "octets", "admin side", "answers"]
     assert found("The task masks an unanswered frame-ancestors; a question mark is placed in memory.") == []
     assert prose("Use `ask` or\n```sh\nask\n```\n[here](ask.md).") == "Use   or\n\n[here ."

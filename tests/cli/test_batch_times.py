@@ -31,7 +31,7 @@ def created(run: Run, envelope: bytes, root: str) -> int:
     )
 
 
-def test_each_line_is_judged_at_its_own_time(run: Run, envelope: bytes, root: str, created: int, backend: Backend) -> None:
+def test_each_line_is_verified_at_its_own_time(run: Run, envelope: bytes, root: str, created: int, backend: Backend) -> None:
     document = json.loads(envelope)
     stamp = datetime.fromtimestamp(created + 60, UTC)
     lines = [
@@ -87,7 +87,7 @@ BAD_TIMES = [
 
 
 @pytest.mark.parametrize("value", BAD_TIMES, ids=str)
-def test_a_time_that_cannot_be_used_is_told_and_costs_its_neighbours_nothing(run: Run, envelope: bytes, root: str, value: object) -> None:
+def test_invalid_time_affects_only_its_line(run: Run, envelope: bytes, root: str, value: object) -> None:
     lines = [envelope, record(id=7, document=json.loads(envelope), at=value), envelope]
     status, out, err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
     assert status == 1
@@ -133,7 +133,7 @@ def test_each_line_may_have_its_own_nonce(run: Run, envelope: bytes, root: str, 
         assert results(out)[1]["location"] == "content.nonce"
 
 
-def test_members_that_are_not_used_are_reported_once_with_counts(run: Run, envelope: bytes, root: str) -> None:
+def test_unknown_members_are_reported_once_with_counts(run: Run, envelope: bytes, root: str) -> None:
     document = json.loads(envelope)
     lines = [
         *[record(document=document, received=1, customer="x")] * 3,
@@ -150,7 +150,7 @@ def test_members_that_are_not_used_are_reported_once_with_counts(run: Run, envel
     )
 
 
-def test_unused_members_without_end_are_counted_in_bounded_memory(run: Run, envelope: bytes, root: str) -> None:
+def test_many_unknown_members_use_bounded_memory(run: Run, envelope: bytes, root: str) -> None:
     lines = [record(document="MIIB", **{f"{'x' * 100}{number}": 1, f"name {number}\x1b": 1}) for number in range(500)]
     err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines)).err
     warning = err.splitlines()[-1]
@@ -159,7 +159,7 @@ def test_unused_members_without_end_are_counted_in_bounded_memory(run: Run, enve
     assert "\x1b" not in warning
 
 
-def test_a_run_with_times_of_its_own_goes_on_where_it_was_cut_off(
+def test_run_with_own_times_resumes_after_interruption(
     run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: int
 ) -> None:
     monkeypatch.setattr(batch, "CHUNK", 5)

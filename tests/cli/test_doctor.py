@@ -31,7 +31,7 @@ def states(trust: Trust, at: int = NOVEMBER_2026, days: int = 60) -> dict[str, s
     return {one.fingerprint[:8]: one.state for one in doctor.examine(trust, at, days).authorities}
 
 
-def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
+def test_bundled_trust_is_good_on_its_release_date(run: Run) -> None:
     status, out, err = run("doctor", "--at", "2026-11-23")
     assert (status, err) == (0, "")
     assert out.endswith("nothing to do\n")
@@ -42,7 +42,7 @@ def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
     assert not re.search("ECC TLS Issuing|Baltimore|early|ended", out)
 
 
-def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
+def test_lists_every_certificate_with_its_expiry(run: Run) -> None:
     answer = json.loads(run("doctor", "--at", "2026-11-23", "--json").out)
     trust = Trust.bundled()
     assert [one["sha256"] for one in answer["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
@@ -77,13 +77,13 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_it_depends_on_the_day_and_on_what_is_asked(run: Run, options: list[str], status: int, words: str) -> None:
+def test_result_depends_on_the_date_and_the_options(run: Run, options: list[str], status: int, words: str) -> None:
     found, out, err = run("doctor", *options)
     assert found == status
     assert words in " ".join((out + err).split())
 
 
-def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() -> None:
+def test_ignores_expiring_cross_certificate_with_valid_twin() -> None:
     """Check in July 2026, when the cross-signed issuing authorities were about to expire.
 
     The directly signed ones, with the same names and keys, were not.
@@ -96,7 +96,7 @@ def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() ->
     assert finding.ok, "and the others, of the ECC authorities, are for audits"
 
 
-def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
+def test_reports_authority_without_path_to_an_anchor() -> None:
     bundled = Trust.bundled()
     anchors = tuple(der for der in bundled.anchors if not sha256(der).hexdigest().startswith("c741f70f"))
     finding = doctor.examine(Trust(anchors, bundled.intermediates), NOVEMBER_2026, 60)
@@ -106,7 +106,7 @@ def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
     assert finding.clouds["public"] == tuple(f"Microsoft TLS G2 RSA CA OCSP {number:02}" for number in range(2, 17, 2))
 
 
-def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
+def test_reports_modified_certificate_as_broken_chain() -> None:
     bundled = Trust.bundled()
     der = next(one for one in bundled.intermediates if sha256(one).hexdigest().startswith("3d3f4b44"))
     finding = doctor.examine(Trust(bundled.anchors, (der[:-1] + bytes((der[-1] ^ 1,)),)), NOVEMBER_2026, 60, (PUBLIC, CHINA))
@@ -120,7 +120,7 @@ def authority(subject: str, issuer: str, *, ca: bool = True, path_length: int | 
     return make(subject, issuer, [basic(ca, path_length), signs], valid=(NOVEMBER_2026 - 1, NOVEMBER_2026 + 1)).der
 
 
-def test_an_authority_that_may_not_be_one_is_a_broken_chain() -> None:
+def test_reports_non_ca_authority_as_broken_chain() -> None:
     root, middle = authority("Root", "Root"), authority("Middle", "Root", path_length=0)
     intermediates = (middle, authority("Below", "Middle"), authority("End entity", "Root", ca=False))
     finding = doctor.examine(Trust((root,), intermediates), NOVEMBER_2026, 60)
@@ -130,12 +130,12 @@ def test_an_authority_that_may_not_be_one_is_a_broken_chain() -> None:
     ]
 
 
-def test_what_is_no_certificate_is_an_error_of_ours() -> None:
+def test_raises_trust_error_for_invalid_certificate() -> None:
     with pytest.raises(TrustError):
         doctor.examine(Trust((b"0\x00",)), NOVEMBER_2026, 60)
 
 
-def test_another_bundle_can_be_looked_at(run: Run, tmp_path: Path) -> None:
+def test_examines_another_bundle(run: Run, tmp_path: Path) -> None:
     with as_file(files("imdskit.verify") / "roots") as roots:
         shutil.copytree(roots, tmp_path / "bundle")
     path = tmp_path / "bundle" / "bundle.json"
@@ -145,7 +145,7 @@ def test_another_bundle_can_be_looked_at(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [("backend-absent", 0), ("backend-broken", 1), ("backend-contract", 1)])
-def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch, code: str, status: int) -> None:
+def test_shows_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch, code: str, status: int) -> None:
     def fail(name: str) -> None:
         raise BackendError(code, "So it is.", hint="Mend it.")
 
@@ -157,7 +157,7 @@ def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("with_lists", [True, False], ids=["with its lists", "without"])
-def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path: Path, with_lists: bool) -> None:
+def test_reports_missing_signing_authority(run: Run, tmp_path: Path, with_lists: bool) -> None:
     """Use a copy of the bundle without OCSP 02. The doctor compares it with the bundle of this release."""
     trust = Trust.bundled()
     left = tuple(der for der in trust.intermediates if not sha256(der).hexdigest().startswith("ea7a2525"))
@@ -173,7 +173,7 @@ def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path:
     ]
 
 
-def test_an_authority_that_only_the_bundle_knows_is_missed_too() -> None:
+def test_reports_missing_authority_known_only_to_the_bundle() -> None:
     trust = Trust.bundled()
     newer = replace(trust, signing=(*trust.signing, SigningAuthority("New CA", "0" * 64, "a document")), date="2026-12-24")
     assert [line.partition(":")[0] for line in doctor.examine(newer, NOVEMBER_2026, 60).advice] == [
@@ -181,18 +181,18 @@ def test_an_authority_that_only_the_bundle_knows_is_missed_too() -> None:
     ]
 
 
-def test_trust_that_is_no_bundle_is_not_compared_with_one() -> None:
+def test_custom_trust_is_not_compared_with_the_bundle() -> None:
     root = Trust.bundled().anchors[1]
     finding = doctor.examine(Trust((root,)), NOVEMBER_2026 + 1000 * 86_400, 0, ())
     assert finding.ok
 
 
-def test_a_certificate_for_audits_that_ends_is_no_complaint(run: Run) -> None:
+def test_ignores_expired_audit_certificate(run: Run) -> None:
     """Check after 2026-08-25, when the ECC authorities expired. They have no successors."""
     assert run("doctor", "--at", "2026-08-01").status == 0
 
 
-def test_the_line_for_audits_is_left_out_where_there_are_none(run: Run, tmp_path: Path) -> None:
+def test_omits_the_audit_line_without_audit_certificates(run: Run, tmp_path: Path) -> None:
     trust = Trust.bundled()
     bundle.write(tmp_path, Bundle(trust.date, trust.anchors[3:4], ()))
     assert "\naudit:" not in run("doctor", "--bundle", tmp_path).out

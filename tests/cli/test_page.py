@@ -34,7 +34,7 @@ def free_port() -> int:
         return port
 
 
-def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
+def test_commands_write_what_the_page_shows(tmp_path: Path) -> None:
     program = tmp_path / "bin" / "imdskit"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m imdskit "$@"\n')
@@ -77,7 +77,7 @@ def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
     assert verbs >= {"serve", "get", "attest", "verify", "doctor", "demo"}
 
 
-def test_the_comparison_can_fail() -> None:
+def test_comparison_detects_differences() -> None:
     assert fits("a 1 b\n", "a ... b\n")
     assert not fits("a 1 c\n", "a ... b\n")
     assert not fits("a\nb\n", "a\n")

@@ -132,7 +132,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
-def test_every_output_of_the_command_line_is_json_and_faithful(run: Run, backend: Backend, pem: Path, tmp_path: Path, extra: str) -> None:
+def test_every_output_is_json_with_the_signed_values(run: Run, backend: Backend, pem: Path, tmp_path: Path, extra: str) -> None:
     content = signed(extra)
     expected = strict(content.decode())
     (tmp_path / "in").write_bytes(document(content) + b"\n" + b"MIIB\n")
@@ -183,7 +183,7 @@ def unnumbered(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
-def test_an_attestation_is_json_and_faithful(backend: Backend, extra: str) -> None:
+def test_attestation_is_json_with_the_signed_values(backend: Backend, extra: str) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     faithful(verifier.verify(document(signed(extra)), at=AT))
 
@@ -211,12 +211,12 @@ VALUES = st.recursive(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
-def test_any_content_is_json_and_faithful(backend: Backend, extra: str) -> None:
+def test_any_content_is_json_with_the_signed_values(backend: Backend, extra: str) -> None:
     faithful(Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(document(signed(extra)), at=AT))
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
-def test_an_inspection_is_json(extra: str) -> None:
+def test_inspection_is_json(extra: str) -> None:
     shown = inspect_document(Verifier(TRUST, Policy.offline_audit(), clock=ManualClock(AT)), document(signed(extra)))
     assert strict(json.dumps(shown, allow_nan=False))
     assert "extra" in shown["content"]["members"]
@@ -238,12 +238,12 @@ def test_an_inspection_is_json(extra: str) -> None:
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_a_number_is_a_number_of_python_if_it_is_written_back_the_same(text: str, value: object) -> None:
+def test_numbers_that_survive_a_round_trip_become_python_numbers(text: str, value: object) -> None:
     found = loads(text)
     assert (found, type(found)) == (value, type(value))
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", '{"a":1,"a":2}', "[1,]", "01", ""])
-def test_what_is_not_json_is_a_value_error(text: str) -> None:
+def test_text_that_is_not_json_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # Python's own message
         loads(text)

@@ -32,7 +32,7 @@ def put(folder: Path, intermediates: int) -> str:
     return str(folder / "trust")
 
 
-def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_running_verifier_loads_new_bundle_and_ignores_bad_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     link = put(tmp_path, 1)
     names: dict[str, Any] = {}
     exec(compile(block("python", "import logging").replace(LINK, link), "trust.md", "exec"), names)
@@ -49,7 +49,7 @@ def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_pat
     assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1
 
 
-def test_the_script_of_the_timer_learns_and_lets_the_doctor_have_the_last_word(tmp_path: Path) -> None:
+def test_timer_script_updates_and_exits_with_the_doctors_status(tmp_path: Path) -> None:
     spool = tmp_path / "spool folder"
     spool.mkdir()
     (spool / "one document.json").write_text("{}")

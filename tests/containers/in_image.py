@@ -1,5 +1,4 @@
-"""The image of the emulator is built and started with daemonless tools, and used by a client in another network namespace. Run by `make
-image`.
+"""Tests of the image of the emulator, with daemonless tools and a client in another network namespace. Run by `make image`.
 
 Needs root, and Debian's packages mmdebstrap, umoci, runc and iproute2.
 """
@@ -67,7 +66,7 @@ def configure(bundle: Path, topology: Topology, secrets: Path) -> dict[str, Any]
     return config
 
 
-def test_the_image_runs_as_its_user_and_serves_a_client_elsewhere(bundle: Path, topology: Topology, tmp_path: Path) -> None:
+def test_image_runs_as_its_user_and_serves_a_remote_client(bundle: Path, topology: Topology, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir(mode=0o755)
     (secrets / "admin-token").write_text(TOKEN)

@@ -24,7 +24,7 @@ def load(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("compose.yaml")), ids=lambda path: path.parent.name)
-def test_compose_files_fit_the_schema(path: Path) -> None:
+def test_compose_files_match_the_schema(path: Path) -> None:
     parsed = compose_spec.ComposeSpecification.model_validate(load(path), extra="forbid")
     assert parsed.services
     whole = compose_spec.PyCompose.from_yaml(path.read_text("utf-8"))
@@ -39,17 +39,17 @@ def test_compose_files_fit_the_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     "broken", [{"services": {"imds": {"prots": ["80"]}}}, {"services": {"imds": {"networks": {"x": {"ipv4_address": 7}}}}}]
 )
-def test_the_schema_of_compose_finds_mistakes(broken: dict[str, Any]) -> None:
+def test_compose_schema_finds_mistakes(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         compose_spec.ComposeSpecification.model_validate(broken, extra="forbid")
 
 
 @pytest.mark.parametrize("version", ["1.29", "1.37"])
-def test_the_sidecar_fits_the_schema(version: str) -> None:
+def test_sidecar_matches_the_schema(version: str) -> None:
     kubernetes_validate.validate(load(EMULATOR / "sidecar.yaml"), version, strict=True)
 
 
-def test_the_schema_of_kubernetes_finds_mistakes() -> None:
+def test_kubernetes_schema_finds_mistakes() -> None:
     pod = load(EMULATOR / "sidecar.yaml")
     pod["spec"]["containers"][0]["imagee"] = "x"
     with pytest.raises(kubernetes_validate.ValidationError):

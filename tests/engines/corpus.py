@@ -1,8 +1,9 @@
 """Create documents for every reason that a batch can have.
 
-``python corpus.py FOLDER FILES ROWS`` writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` in FOLDER. The documents are
-the vectors of tests/vectors/attested that need no special settings, and some whose issuing authority has one defect. Each document is
-received at several times, for the policy ``online``. It carries the issued nonce, another nonce, or no nonce is known.
+``python corpus.py FOLDER FILES ROWS`` writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` in
+FOLDER. The documents are the vectors of tests/vectors/attested that need no special settings, and some whose issuing authority has one
+defect. Each document is received at several times, for the policy ``online``. It carries the issued nonce, another nonce, or no nonce is
+known.
 """
 
 from __future__ import annotations

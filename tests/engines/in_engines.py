@@ -1,6 +1,7 @@
 """Tests of the examples in examples/engines with documents for every reason that a batch can have.
 
-All engines must give the same rows as a single process. ``make engines`` runs these tests. tests/arrow/test_verify_batch.py compares the rows of one process with the verifier.
+All engines must give the same rows as a single process. ``make engines`` runs these tests. tests/arrow/test_verify_batch.py compares the
+rows of one process with the verifier.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ def alone_in_python(folder: Path) -> pa.Table:
     return run(folder, "alone", "--backend=python")
 
 
-def test_one_process_sees_every_row_and_every_reason(alone: pa.Table) -> None:
+def test_one_process_returns_every_row_and_every_reason(alone: pa.Table) -> None:
     assert alone.column("id").to_pylist() == list(range(FILES * ROWS))
     assert set(alone.column("reason").to_pylist()) == {None, *Reason} - NOT_OF_A_BATCH.keys()
 
 
-def test_the_python_backend_gives_the_same_rows_but_for_the_words_of_details(alone: pa.Table, alone_in_python: pa.Table) -> None:
+def test_python_backend_differs_only_in_details(alone: pa.Table, alone_in_python: pa.Table) -> None:
     assert alone_in_python.drop_columns(["detail"]).equals(alone.drop_columns(["detail"]))
 
 
@@ -132,7 +133,7 @@ def killed_in_the_middle(line: list[str], folder: Path) -> str:
     return said
 
 
-def test_spark_loses_an_executor_and_no_row(folder: Path, alone_in_python: pa.Table) -> None:
+def test_spark_loses_no_row_with_a_killed_executor(folder: Path, alone_in_python: pa.Table) -> None:
     line = command(folder, "on_spark", "--backend=python")
     # Workers exist a little longer than their tasks, so the killed executor is sometimes already idle.
     assert any("Lost task" in killed_in_the_middle(line, folder) for _ in range(3))

@@ -70,7 +70,7 @@ def client(request: pytest.FixtureRequest, world: World, tmp_path_factory: pytes
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_proves_its_machine_and_a_refusal_is_a_failure(client: Run, world: World, name: str) -> None:
+def test_client_attests_its_machine_and_fails_on_a_refusal(client: Run, world: World, name: str) -> None:
     done = client(name)
     assert done.returncode == 0, done.stderr
     assert Client(world.imds.url).get("compute/vmId", "text") in done.stdout

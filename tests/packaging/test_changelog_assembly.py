@@ -47,7 +47,7 @@ def assembled(project: Path) -> str:
     return sections.partition(")")[2]
 
 
-def test_fragments_become_a_section_by_type_and_late_ones_join_it(project: Path) -> None:
+def test_fragments_become_a_section_and_late_ones_are_added(project: Path) -> None:
     older = "## 0.0.1 (2025-01-02)\n\n\n### Fixed\n\n- Older.\n"
     lines = assembled(project).splitlines()
     assert [line for line in lines if line.startswith("###")] == ["### Added", "### Security", "### Fixed"]

@@ -32,7 +32,7 @@ def program(source: str) -> str:
     return ast.dump(tree, include_attributes=True)
 
 
-def test_it_holds_the_program_of_the_sources_line_for_line(full_zipapp: Path) -> None:
+def test_condensed_program_matches_the_sources_line_by_line(full_zipapp: Path) -> None:
     shorter = 0
     with zipfile.ZipFile(full_zipapp) as archive:
         for name in archive.namelist():
@@ -63,10 +63,10 @@ SOURCES = {
 
 
 @pytest.mark.parametrize(("source", "condensed"), SOURCES.values(), ids=SOURCES)
-def test_docstrings_become_empty_and_comments_go(source: str, condensed: str) -> None:
+def test_docstrings_are_emptied_and_comments_removed(source: str, condensed: str) -> None:
     assert make_zipapp.condense(source) == condensed
 
 
-def test_a_docstring_that_is_printed_as_help_stays_whole() -> None:
+def test_help_docstring_is_kept() -> None:
     source = '"""One.\n\nTwo."""\n\ndef f():\n    """One.\n    Two."""\n'
     assert make_zipapp.condense(source, help_text=True) == '"""One.\n\nTwo."""\n\ndef f():\n    ""\n\n'

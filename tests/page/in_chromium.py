@@ -159,7 +159,7 @@ def test_follows_the_journal_and_filters_it(page: Page, imds: Imds) -> None:
 
 
 @ANY_WIDTH
-def test_every_switch_loads_a_rule_that_the_emulator_accepts(page: Page, imds: Imds) -> None:
+def test_every_switch_loads_a_valid_rule(page: Page, imds: Imds) -> None:
     switches = len(page.all("#fault-switches input"))
     assert switches > 8
     for switch in range(switches):
@@ -195,7 +195,7 @@ def test_sends_the_token_only_in_a_header_and_only_to_the_emulator(driver: webdr
     assert imds.token not in kept
 
 
-def test_a_wrong_token_opens_nothing_and_forgetting_it_hides_everything(driver: webdriver.Chrome, imds: Imds, page: Page) -> None:
+def test_wrong_or_forgotten_token_hides_everything(driver: webdriver.Chrome, imds: Imds, page: Page) -> None:
     page.press("Forget token")
     assert not page.at("#board").is_displayed()
     assert (page.text("#tree"), page.text("#entries"), page.text("#who")) == ("", "", "")
@@ -362,7 +362,7 @@ def test_shows_only_faults_that_were_applied(page: Page, imds: Imds) -> None:
     assert "fault" not in page.text("#verdict")
 
 
-def test_a_switch_is_off_when_its_fault_has_ended(page: Page, imds: Imds) -> None:
+def test_switch_turns_off_when_its_fault_has_ended(page: Page, imds: Imds) -> None:
     switch = page.driver.execute_script(
         "return [...document.querySelectorAll('.switch')].findIndex((one) => one.innerText.startsWith('Two errors'))"
     )
@@ -380,7 +380,7 @@ def test_a_switch_is_off_when_its_fault_has_ended(page: Page, imds: Imds) -> Non
 
 
 @pytest.mark.parametrize(("nonce", "verdict"), [("Az09-._~" * 4, "Accepted"), ("1" * 33, "responded with 400")])
-def test_the_nonce_field_states_the_limit_of_the_service(page: Page, nonce: str, verdict: str) -> None:
+def test_nonce_field_states_the_limit_of_the_service(page: Page, nonce: str, verdict: str) -> None:
     assert page.at("#nonce").accessible_name == "Nonce (optional): 1 to 32 letters, digits, or any of -._~"
     page.at("#nonce").send_keys(nonce)
     page.press("Request document")
@@ -425,7 +425,7 @@ def test_axe_finds_no_barriers(page: Page, imds: Imds, scheme: str) -> None:
         assert page.barriers() == []
 
 
-def test_axe_finds_the_barriers_that_there_are(page: Page) -> None:
+def test_axe_finds_existing_barriers(page: Page) -> None:
     page.driver.execute_script("document.querySelector('#who').style.color = '#ccc'; document.querySelector('label[for=nonce]').remove()")
     assert {one.partition(":")[0] for one in page.barriers()} == {"color-contrast", "label"}
 
@@ -452,7 +452,7 @@ def overlap(one: dict[str, float], two: dict[str, float]) -> bool:
     return one["left"] < two["right"] and two["left"] < one["right"] and one["top"] < two["bottom"] and two["top"] < one["bottom"]
 
 
-def test_the_markup_contains_no_secret(imds: Imds) -> None:
+def test_markup_contains_no_secret(imds: Imds) -> None:
     """Search the files of the page, which anybody can fetch without a token."""
     import urllib.request
 

@@ -57,7 +57,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     return Project(pytester, monkeypatch)
 
 
-def test_a_program_finds_the_service_and_the_test_sees_what_it_asked(project: Project) -> None:
+def test_program_finds_the_service_and_the_test_sees_its_requests(project: Project) -> None:
     said = project.run("""
 def test_token(imds):
     assert ask(TOKEN)["token_type"] == "Bearer"
@@ -66,7 +66,7 @@ def test_token(imds):
     assert_not_requested(imds, category="instance")
     assert_no_refusals(imds)
 
-def test_another_one_begins_anew(imds):
+def test_next_test_gets_a_fresh_emulator(imds):
     assert_not_requested(imds)
     assert ask(INSTANCE)["compute"]["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
     assert imds.url.startswith("http://127.0.0.1:")
@@ -78,7 +78,7 @@ def test_many(imds, number):
     said.assert_outcomes(passed=22)
 
 
-def test_the_limits_of_the_service_are_on(project: Project) -> None:
+def test_rate_limits_are_on(project: Project) -> None:
     project.run("""
 def test_limit(imds):
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -94,7 +94,7 @@ def test_no_limit(imds):
 """).assert_outcomes(passed=2)
 
 
-def test_the_marker_says_what_the_machine_is_and_the_nearest_counts(project: Project) -> None:
+def test_closest_marker_selects_the_machine(project: Project) -> None:
     project.run("""
 EVENT = {"EventType": "Reboot", "EventId": "A"}
 pytestmark = pytest.mark.imds(scenario="windows", seed=3)
@@ -124,7 +124,7 @@ class TestClass:
 """).assert_outcomes(passed=3)
 
 
-def test_a_factory_makes_machines_and_authorities_that_differ(project: Project) -> None:
+def test_factory_creates_different_machines_and_authorities(project: Project) -> None:
     project.run("""
 def test_two(imds_factory, monkeypatch):
     one, two, windows = imds_factory(), imds_factory(), imds_factory("windows", seed=1)
@@ -139,20 +139,20 @@ def test_with_the_other_fixture(imds, imds_factory):
     assert os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"] == imds.url != other.url
     assert ask(INSTANCE, imds.url)["compute"]["vmId"] != ask(INSTANCE, other.url)["compute"]["vmId"]
 
-def test_they_are_gone_afterwards(imds_factory):
+def test_emulators_are_stopped_after_the_test(imds_factory):
     stopped = []
     for _ in range(2):
         stopped.append(imds_factory(seed=None))
-    test_they_are_gone_afterwards.urls = [one.url for one in stopped]
+    test_emulators_are_stopped_after_the_test.urls = [one.url for one in stopped]
 
-def test_they_were_gone():
-    for url in test_they_are_gone_afterwards.urls:
+def test_emulators_were_stopped():
+    for url in test_emulators_are_stopped_after_the_test.urls:
         with pytest.raises(OSError):
             ask(INSTANCE, url)
 """).assert_outcomes(passed=4)
 
 
-def test_the_environment_is_as_before_when_the_test_is_over(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_restored_after_the_test(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:9/app-service")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -172,7 +172,7 @@ def test_after():
 """).assert_outcomes(passed=2)
 
 
-def test_workers_of_xdist_have_a_service_each(project: Project) -> None:
+def test_each_xdist_worker_has_its_own_emulator(project: Project) -> None:
     said = project.run(
         """
 @pytest.mark.parametrize("number", range(16))
@@ -188,7 +188,7 @@ def test_many(imds, number):
     said.stdout.fnmatch_lines(["*2 workers*"])
 
 
-def test_keys_are_made_once(project: Project) -> None:
+def test_keys_are_generated_once(project: Project) -> None:
     """Count the generated keys: four. The tenth emulator needs no new ones."""
     project.run(
         """
@@ -203,7 +203,7 @@ def test_many(imds, number):
     ask(TOKEN)
     assert len(made) == 4
 
-def test_without_a_seed_they_are_always_new(imds_factory):
+def test_without_a_seed_machines_are_always_new(imds_factory):
     one, two = imds_factory(seed=None), imds_factory(seed=None)
     assert len(made) == 12
     assert one.trust_pem != two.trust_pem
@@ -223,7 +223,7 @@ def test_without_a_seed_they_are_always_new(imds_factory):
         ("'windows'", "The marker `imds` accepts only keyword arguments, *"),
     ],
 )
-def test_a_mistake_is_a_sentence_and_no_traceback(project: Project, marker: str, words: str) -> None:
+def test_mistake_is_reported_without_traceback(project: Project, marker: str, words: str) -> None:
     said = project.run(f"""
 @pytest.mark.imds({marker})
 def test_it(imds):
@@ -235,13 +235,13 @@ def test_it(imds):
     said.stdout.no_fnmatch_line("*ResourceWarning*")
 
 
-def test_a_failing_assertion_lists_the_requests(project: Project) -> None:
+def test_failed_assertion_lists_the_requests(project: Project) -> None:
     said = project.run("""
 def test_never(imds):
     ask(INSTANCE)
     assert_requested(imds, category="identity")
 
-def test_once_too_much(imds):
+def test_too_many_requests(imds):
     ask(INSTANCE), ask(INSTANCE)
     assert_requested(imds, 1, path="/metadata/instance")
 
@@ -249,7 +249,7 @@ def test_at_all(imds):
     ask(INSTANCE)
     assert_not_requested(imds)
 
-def test_rude(imds):
+def test_wrong_header(imds):
     with pytest.raises(urllib.error.HTTPError):
         ask(INSTANCE, Metadata="false")
     assert_no_refusals(imds)
@@ -270,7 +270,7 @@ def test_nothing(imds):
     )
 
 
-def test_a_project_that_does_not_use_it_pays_for_nothing() -> None:
+def test_unused_plugin_imports_nothing() -> None:
     code = "import sys, imdskit.pytest_plugin; print(sorted(name for name in sys.modules if name.startswith('imdskit')))"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, text=True, timeout=60, check=True
@@ -278,5 +278,5 @@ def test_a_project_that_does_not_use_it_pays_for_nothing() -> None:
     assert done.stdout == "['imdskit', 'imdskit.pytest_plugin']\n"
 
 
-def test_the_marker_is_listed(project: Project) -> None:
+def test_marker_is_listed(project: Project) -> None:
     project.run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.imds(*"])

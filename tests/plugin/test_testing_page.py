@@ -32,14 +32,14 @@ def test_every_snippet_has_a_name() -> None:
 
 
 @pytest.mark.parametrize("name", snippets())
-def test_a_snippet_runs(pytester: pytest.Pytester, name: str) -> None:
+def test_snippet_runs(pytester: pytest.Pytester, name: str) -> None:
     pytester.path.joinpath(name).write_text(snippets()[name])
     done = pytester.runpytest_inprocess("-p", "imdskit.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", "-W", "error")
     assert done.ret == 0
     assert done.parseoutcomes()["passed"] >= 1
 
 
-def test_the_snippet_for_unittest_runs_without_pytest(tmp_path: Path) -> None:
+def test_unittest_snippet_runs_without_pytest(tmp_path: Path) -> None:
     (tmp_path / "test_with_unittest.py").write_text(snippets()["test_with_unittest.py"])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "test_with_unittest"],
@@ -54,7 +54,7 @@ def test_the_snippet_for_unittest_runs_without_pytest(tmp_path: Path) -> None:
     assert "Ran 1 test" in done.stderr
 
 
-def test_the_environment_of_a_context_is_as_before_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_context_manager_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MSI_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.delenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", raising=False)
@@ -66,7 +66,7 @@ def test_the_environment_of_a_context_is_as_before_at_its_end(monkeypatch: pytes
     assert dict(os.environ) == before
 
 
-def test_the_example_project_runs_on_two_workers(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_project_runs_on_two_workers(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "python"))
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     for file in (ROOT / "examples" / "testing").glob("*.py"):

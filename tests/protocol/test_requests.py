@@ -31,7 +31,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("target", "expected"), CASES.values(), ids=CASES)
-def test_a_target_is_decoded(target: str, expected: Target) -> None:
+def test_target_is_decoded(target: str, expected: Target) -> None:
     assert parse_target(target) == expected
 
 
@@ -71,7 +71,7 @@ def test_the_metadata_header_is_recognised(headers: list[tuple[str, str]], expec
     assert asks_for_metadata(Request("GET", "/", tuple(headers))) is expected
 
 
-def test_header_values_come_in_the_order_of_the_wire() -> None:
+def test_header_values_are_in_the_order_received() -> None:
     request = Request("GET", "/", (("A", "1"), ("b", "2"), ("a", "3")))
     assert request.header_values("a") == ("1", "3")
     assert request.header_values("c") == ()

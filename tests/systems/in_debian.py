@@ -85,12 +85,12 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_installs_from_source_although_cargo_is_too_old_and_says_so(system: System) -> None:
+def test_installs_from_source_and_reports_that_cargo_is_too_old(system: System) -> None:
     said = system.bash(ENVIRONMENT, FROM_SOURCE, "imdskit doctor")
     assert re.search(r"cargo 1\.\d+ is too old; 1\.89 or later is needed", said)
 
 
-def test_the_first_examples_run_after_an_installation_from_source(system: System) -> None:
+def test_first_examples_run_after_installation_from_source(system: System) -> None:
     activate = ENVIRONMENT.partition("&&")[2]
     assert PROGRAMS
     programs = [f"python3 -c {shlex.quote(program)}" for program in PROGRAMS]
