@@ -3,7 +3,7 @@
 #   IMDSKIT_NATIVE=auto|require|off   whether the Rust extension is built (default: where cargo is)
 #   PYTEST_ARGS=...                   more arguments for pytest
 #
-# test, lint, packages, swagger, clients, page, engines and service together are what continuous integration runs (.ci/run).
+# test, lint, packages, swagger, clients, page, docs, engines and service together are what continuous integration runs (.ci/run).
 
 PYTHON ?= python3
 IMDSKIT_NATIVE ?= auto
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-the-lock
 
-.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64 changelog trust workflows interpreters debian nightly
+.PHONY: demo setup native test coverage lint packages clients run-clients shared-clients swagger page docs engines service image schemas service-bench bench fuzz fuzz-differential soak tsan deny crates cargo-fuzz pyz clean release release-check aarch64 changelog trust workflows interpreters debian nightly
 
 demo:
 	@PYTHONPATH=python $(PYTHON) -m imdskit demo
@@ -105,6 +105,13 @@ page: setup
 	PYTHONPATH=tests/page IMDSKIT_PAGE_PYTHON=$(CURDIR)/$(BIN)/python IMDSKIT_SCREENSHOTS=$(SCREENSHOTS) .venv-page/bin/python -m pytest \
 	  -c /dev/null --rootdir tests/page --confcutdir tests/page -p no:cacheprovider -p browser tests/page/in_chromium.py tests/page/report_in_chromium.py
 
+# The documentation site, in build/site: any warning is an error. Then the tests of its links, anchors and API pages.
+docs:
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.txt
+	.venv-docs/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --jobs auto --conf-dir docs . build/site
+	.venv-docs/bin/python -m pytest --quiet -c /dev/null --rootdir tests/site --confcutdir tests/site -p no:cacheprovider tests/site/in_site.py
+
 # The examples on Spark, Ray, Dask and DuckDB, all on this machine; Spark needs Java 17 or later.
 engines: native
 	$(PYTHON) -m venv .venv-engines
@@ -134,15 +141,18 @@ schemas:
 service-bench: native
 	.venv-service/bin/python benches/verification_service.py
 
-# Our rates beside those of others, in rounds that alternate; its own environment, and an extension as `make native` builds it.
+# The rates, figures and tables of docs/performance.md, beside those of other programs, in rounds that take turns. Takes about six minutes; bun comes
+# from npm. The machine should have no other load: the bench warns if it has.
 bench: native
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r benches/requirements.txt
+	cp benches/package.json benches/package-lock.json benches/.npmrc .venv-bench/
+	npm ci --silent --prefix .venv-bench
 	@mkdir -p build/bench
-	PYTHONPATH=python .venv-bench/bin/python benches/verification.py --json build/bench/verification.json --markdown build/bench/verification.md
+	PYTHONPATH=python .venv-bench/bin/python benches/verification.py $(BENCH_ARGS) --json build/bench/verification.json
 	PYTHONPATH=python .venv-bench/bin/python benches/small_paths.py --json build/bench/small_paths.json
 	PYTHONPATH=python .venv-bench/bin/python benches/startup.py --json build/bench/startup.json
-	.venv-bench/bin/python benches/plots.py build/bench/verification.json build/bench
+	.venv-bench/bin/python benches/page.py build/bench docs/performance.md
 
 # Every parser of hostile octets, FUZZ_SECONDS each (60), guided by coverage; its own environment. TARGETS="check document" runs those alone.
 fuzz: native

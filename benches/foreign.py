@@ -16,6 +16,7 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
@@ -119,4 +120,14 @@ def node(chain: Chain, mode: str) -> Program:
     return Program(chain, mode, [runtime, str(SOURCES / "verify.mjs")], _version(runtime, "--version"))
 
 
-LANGUAGES = {"Go": go, "Java": java, "Node.js": node}
+def bun(chain: Chain, mode: str) -> Program:
+    """Return the program for Node.js, run by bun, whose ``node:crypto`` calls BoringSSL.
+
+    `make bench` installs bun with npm beside the Python packages. npm runs no installation script, so the binary is not on the PATH.
+    """
+    installed = sorted(Path(sys.prefix).glob("node_modules/@oven/bun-*/bin/bun"))
+    runtime = str(installed[0]) if installed else _program("bun")
+    return Program(chain, mode, [runtime, str(SOURCES / "verify.mjs")], _version(runtime, "--version"))
+
+
+LANGUAGES = {"Go": go, "Java": java, "Node.js": node, "bun": bun}

@@ -15,10 +15,12 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import tables
 from verification import measure
 
 from imdskit import backends
@@ -49,18 +51,18 @@ def main() -> int:
         if package:
             versions[package] = version(package)
     rounds = measure(work, options.rounds, options.seconds)
-    times = {name: [1e6 / rate for rate in rates] for name, rates in rounds.items()}
-    print("| what | microseconds a call (fastest to slowest round) |\n|---|---|")
-    for name, taken in sorted(times.items(), key=lambda row: (row[0].split(":")[0], min(row[1]))):
-        print(f"| {name} | {sorted(taken)[len(taken) // 2]:.2f} ({min(taken):.2f} to {max(taken):.2f}) |")
-    print("left out:", absent, file=sys.stderr)
+    found = {
+        "microseconds": {
+            name: {"median": 1e6 / median(rates), "lowest": 1e6 / max(rates), "highest": 1e6 / min(rates)} for name, rates in rounds.items()
+        },
+        "absent": absent,
+        "versions": {"python": platform.python_version(), **versions},
+        "bytes": len(DOCUMENT),
+    }
+    print(tables.small_paths(found))
+    if absent:
+        print("left out:", absent, file=sys.stderr)
     if options.json:
-        found = {
-            "microseconds": times,
-            "absent": absent,
-            "versions": {"python": platform.python_version(), **versions},
-            "octets": len(DOCUMENT),
-        }
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 

@@ -17,6 +17,10 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import tables
+
 from imdskit.clock import SystemClock
 from imdskit.emulator.authority import Authority, signed_document
 from imdskit.protocol import attested
@@ -64,11 +68,10 @@ def main() -> None:
     for name in given:
         taken = [each[name] - (each["bare interpreter"] if name.endswith("over bare") else 0) for each in rounds]
         found[name] = {"median": median(taken), "lowest": min(taken), "highest": max(taken)}
-    print("| what | milliseconds (fastest to slowest) |\n|---|---|")
-    for name, one in found.items():
-        print(f"| {name} | {one['median']:.1f} ({one['lowest']:.1f} to {one['highest']:.1f}) |")
+    result = {"milliseconds": found}
+    print(tables.startup(result))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Verification of the same documents by imdskit and by others, in rounds that alternate.
 
     python benches/verification.py [--rounds N] [--seconds S] [--documents N] [--calls N] [--no-kernels] [--processor-time] [--only TEXT]
-                                   [--rows N] [--signers N] [--json OUT] [--markdown OUT]
+                                   [--rows N] [--signers N] [--json OUT]
 
 Needs the packages of ``benches/requirements.txt``; peers that are not installed are named and left out. Rates are medians of the rounds, with the slowest and
 the fastest; ratios are those of one round each, and so is their spread. R is a bare RSA-2048 verification by AWS-LC, called from Python. The second table has
-the workloads of ``workloads.py``, each over the row that it is compared to. docs/performance.md uses the same names of rows.
+the workloads of ``workloads.py``, each over the row that it is compared to. Output, docs/performance.md and figures use the same row names.
 
 On a machine with other load use ``--processor-time``: it counts the processor time of this process instead of the time that passed. Rows on two threads and
 peers that are other processes are then left out, for processor time says nothing about them.
@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from statistics import median
 from time import perf_counter, perf_counter_ns, process_time
@@ -31,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import corpus
 import foreign
 import peers
+import tables
 import workloads
 from workloads import Workload
 
@@ -97,6 +99,7 @@ def main() -> int:
             else {"over": None, "time_ratio": None}
             for name, load in loads.items()
         },
+        "date": date.today().isoformat(),
         "clock": "processor time" if options.processor_time else "wall time",
         "load": load,
         "latency_us": latencies,
@@ -108,12 +111,9 @@ def main() -> int:
         "rounds": options.rounds,
         "seconds": options.seconds,
     }
-    table = _table(result) + "\n\n" + _workload_table(result)
-    print(table)
+    print(tables.rates(result) + "\n\n" + tables.workloads(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
-    if options.markdown:
-        options.markdown.write_text(table + "\n")
     return 0
 
 
@@ -239,27 +239,6 @@ def _spread(values: list[float]) -> dict[str, float]:
     return {"median": median(values), "lowest": min(values), "highest": max(values)}
 
 
-def _table(result: dict[str, Any]) -> str:
-    lines = ["| who | documents a second | of bare RSA |", "|---|---|---|"]
-    for name, rate in sorted(result["rates"].items(), key=lambda row: -row[1]["median"]):
-        if name in result["workloads"]:
-            continue
-        ratio = result["to_bare_rsa"].get(name)
-        of_bare = f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})" if ratio else ""
-        lines.append(f"| {name} | {rate['median']:,.0f} ({rate['lowest']:,.0f} to {rate['highest']:,.0f}) | {of_bare} |")
-    return "\n".join(lines)
-
-
-def _workload_table(result: dict[str, Any]) -> str:
-    lines = [f"| workload ({result['clock']}) | microseconds a document | time over | ratio |", "|---|---|---|---|"]
-    for name, found in result["workloads"].items():
-        rate, ratio = result["rates"][name], found["time_ratio"]
-        times = [1e6 / rate[part] for part in ("median", "highest", "lowest")]
-        of_other = f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})" if ratio else ""
-        lines.append(f"| {name} | {times[0]:.2f} ({times[1]:.2f} to {times[2]:.2f}) | {found['over'] or ''} | {of_other} |")
-    return "\n".join(lines)
-
-
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
@@ -272,7 +251,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=100_000, help="of the greater of two batches that are turned into columns")
     parser.add_argument("--signers", type=int, default=1_000, help="of that batch")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     return parser.parse_args()
 
 

@@ -44,13 +44,19 @@ def render() -> str:
                 parts.append(f"\n### `{reason}`\n\n{entry.sentence} {entry.hint}\n\nSource: {entry.source}.\n")
     parts.append(OTHERS)
     for error, codes in FAMILIES.items():
-        rows = [f"| `{code}` | {code.sentence} {code.hint} |\n" for code in codes]
-        parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n\n| code | |\n|---|---|\n", *rows]
+        entries = [f"\n#### `{error}`: `{code}`\n\n{code.sentence} {code.hint}\n" for code in codes]
+        parts += [f"\n### `{error}`\n\nEnumeration: `imdskit.codes.{codes.__name__}`\n", *entries]
     return wrap("".join(parts))
 
 
 def test_page_agrees_with_the_code() -> None:
     assert PAGE.read_text(encoding="utf-8") == render()
+
+
+def test_troubleshooting_leads_to_every_code() -> None:
+    linked = re.findall(r"\(errors\.md#([a-z0-9-]+)\)", (PAGE.parent / "troubleshooting.md").read_text(encoding="utf-8"))
+    codes = {f"{error.lower()}-{code}" for error, codes in FAMILIES.items() for code in codes}
+    assert {*codes, *Reason} - set(linked) == set()
 
 
 def test_every_reason_is_documented_once_and_in_order() -> None:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from imdskit.verify.stores.sqlite import SqliteStore
 
 __version__ = "0.2.0"
+"""Version of imdskit."""
 
 __all__ = [
     "AiaFetcher",

@@ -28,16 +28,24 @@ class Cloud(NamedTuple):
 
 
 PUBLIC = Cloud("public", "AzurePublicCloud", "metadata.azure.com", ("azurecloud", "azure", "global", "commercial"))
+"""Azure's global cloud."""
+
 US_GOVERNMENT = Cloud(
     "usgovernment",
     "AzureUSGovernmentCloud",
     "metadata.azure.us",
     ("azureusgovernment", "usgov", "us-gov", "us-government", "government", "gov"),
 )
+"""Azure Government in the United States."""
+
 CHINA = Cloud("china", "AzureChinaCloud", "metadata.azure.cn", ("azurechina", "mooncake", "21vianet"))
+"""Azure in China, operated by 21Vianet."""
+
 GERMANY = Cloud("germany", "AzureGermanCloud", "metadata.microsoftazure.de", ("azuregermancloud", "german", "azuregermany"))
+"""Azure Germany, which closed in 2021; its old documents can still be verified."""
 
 CLOUDS: tuple[Cloud, ...] = (PUBLIC, US_GOVERNMENT, CHINA, GERMANY)
+"""All clouds."""
 
 _BY_NAME = {key.lower(): cloud for cloud in CLOUDS for key in (cloud.name, cloud.environment, cloud.domain, *cloud.aliases)}
 

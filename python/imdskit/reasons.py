@@ -398,6 +398,7 @@ ENTRIES: dict[Reason, Entry] = {
         "`Verifier.verify_once`; docs/freshness.md",
     ),
 }
+"""Sentence, hint and source of each reason."""
 
 EMULATED_AUTHORITY = "imdskit test-only "
 """Beginning of the common names of an emulator's authorities. A test checks that the emulator writes the same text."""

@@ -21,6 +21,7 @@ from imdskit.emulator.journal import Entry
 from imdskit.errors import ImdskitError
 
 LOOPBACK = "127.0.0.1,localhost"
+"""Hosts that programs must reach without a proxy."""
 
 _OTHER_SOURCES = (
     "AZURE_FEDERATED_TOKEN_FILE",
@@ -50,7 +51,7 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
         current: current variables. ``NO_PROXY`` and ``no_proxy`` are extended.
 
     Returns:
-        name -> value; None for a variable that must not be set.
+        The value of each variable. A variable whose value is None must not be set.
     """
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"

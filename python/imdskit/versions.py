@@ -149,6 +149,7 @@ EXTENDED: Mapping[str, str] = {
 """Member that ``extended=true`` adds -> first version. Undocumented. ``hasCustomData`` is a JSON boolean."""
 
 EXTENDED_SINCE = "2021-08-01"
+"""First api-version of the members that :data:`EXTENDED` names."""
 
 ATTESTED: Mapping[str, str] = {
     "licenseType": "2020-09-01",

@@ -1,4 +1,4 @@
-"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to write them anew."""
+"""``docs/fidelity.md`` shows the table of rules and the error bodies as the code has them. Run this file to write them again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
 
 
 def rules() -> str:
-    lines = ["| # | rule | refused when | answer | evidence | source | switched off |", "|---|---|---|---|---|---|---|"]
+    lines = ["| # | rule | refused when | response | evidence | source | switched off |", "|---|---|---|---|---|---|---|"]
     for number, rule in enumerate(RULES, 1):
         answers = " ".join(f"`{answer.name}`" for answer in rule.answers)
         lines.append(f"| {number} | {rule.name} | {rule.when} | {answers} | {rule.evidence} | {rule.source} | {rule.off or 'cannot be'} |")
@@ -28,7 +28,7 @@ def profiles() -> str:
 
 
 def answers() -> str:
-    lines = ["| answer | status | body | evidence | source |", "|---|---|---|---|---|"]
+    lines = ["| response | status | body | evidence | source |", "|---|---|---|---|---|"]
     for answer in ANSWERS:
         text = answer.body.decode("utf-8-sig")
         language = "HTML" if answer.content_type == "text/html" else "XML"

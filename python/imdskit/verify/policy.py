@@ -107,3 +107,4 @@ class Policy(Settings):
 
 
 PRESETS = ("online", "offline_audit", "legacy_sample")
+"""Names of the presets: the class methods of :class:`Policy`."""

@@ -227,7 +227,7 @@ mod kernels {
                 number::<NB>(&operand(&turned(b, lane), &n)),
             );
             let mut low = low(&turned(limbs, lane));
-            if limbs[3] % 2 == 0 {
+            if limbs[3].is_multiple_of(2) {
                 low.limbs_mut()[8..].fill(0); // as with SHA-256, of every lane
             }
             moduli.set(lane, &modulus, model::comparison(&modulus));

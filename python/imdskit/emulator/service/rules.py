@@ -274,7 +274,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, proxies; status inferred",
         _forwarded,
-        "answered",
+        "a normal response",
     ),
     Rule(
         "metadata-header",
@@ -283,7 +283,7 @@ RULES: tuple[Rule, ...] = (
         _D,
         "IMDS documentation, security; clients in use send `true`, `True` and `TRUE`",
         _metadata_header,
-        "answered",
+        "a normal response",
     ),
     Rule(
         "repeated-parameter",
@@ -328,7 +328,7 @@ RULES: tuple[Rule, ...] = (
         _I,
         "like a key of a later version",
         _endpoint_version,
-        "answered",
+        "a normal response",
     ),
     Rule(
         "route",
