@@ -53,7 +53,7 @@ def test_page_agrees_with_the_code() -> None:
     assert PAGE.read_text(encoding="utf-8") == render()
 
 
-def test_troubleshooting_leads_to_every_code() -> None:
+def test_troubleshooting_page_links_to_every_code() -> None:
     linked = re.findall(r"\(errors\.md#([a-z0-9-]+)\)", (PAGE.parent / "troubleshooting.md").read_text(encoding="utf-8"))
     codes = {f"{error.lower()}-{code}" for error, codes in FAMILIES.items() for code in codes}
     assert {*codes, *Reason} - set(linked) == set()

@@ -25,7 +25,7 @@ Outcome = Literal["yes", "no", "unknown"]
 """Outcome of a step: evidence for Azure, evidence against it, or neither."""
 
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
-"""Whether this machine runs in Azure, as far as the evidence shows."""
+"""Conclusion that the evidence supports."""
 
 Prove = Callable[[bytes, str], str]
 """Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises
