@@ -111,7 +111,7 @@ _NAMES = {
     "imdskit.verify.stores.redis": ("RedisStore",),
     "imdskit.verify.stores.sqlite": ("SqliteStore",),
 }
-"""Module -> the names that this package takes from it. All other names of ``__all__`` are in :mod:`imdskit.errors`."""
+"""Maps a module to the names that this package exports from it. All other names in ``__all__`` are in :mod:`imdskit.errors`."""
 
 
 def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: str) -> object:

@@ -1,9 +1,7 @@
-"""Checks of arguments and settings.
+"""Checks of arguments and settings, used by the whole package. This module is internal.
 
-Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location. In the whole package, a wrong
-type and a value out of range raise the same error, before anything is done.
-
-This module is internal.
+Each function raises :class:`imdskit.errors.UsageError` (``bad-argument``) with the argument as its location. A wrong type and a value out
+of range are the same kind of mistake, so both raise the same error. The checks run before anything is done.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ _SHOWN = 60
 
 
 def whole(value: object, name: str, least: int, most: int = LARGEST) -> int:
-    """Return ``value`` if it is an ``int`` (not a ``bool``) between ``least`` and ``most``, both included."""
+    """Return ``value`` if it is an ``int`` (but not a ``bool``) from ``least`` to ``most``, both inclusive."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         bounds = f" from {least} to {most}" if most < LARGEST else f", {least} or more" if least > -LARGEST else ""
         raise mistake(name, f"a whole number{bounds}", value)
@@ -31,16 +29,16 @@ def whole(value: object, name: str, least: int, most: int = LARGEST) -> int:
 
 
 def number(value: object, name: str, least: float, most: float) -> float:
-    """Return ``value`` if it is a finite ``int`` or ``float`` between ``least`` and ``most``, both included."""
+    """Return ``value`` if it is a finite ``int`` or ``float`` from ``least`` to ``most``, both inclusive."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and least <= value <= most):
         raise mistake(name, f"a number from {least:g} to {most:g}", value)
     return value
 
 
 def threads(value: object, name: str = "threads") -> int | None:
-    """Return a number of threads, at most :data:`MAX_THREADS`, or None for one thread per processor.
+    """Return the number of threads, at most :data:`MAX_THREADS`. None means one thread per processor.
 
-    A larger number is not a mistake: it is a maximum, and the work is done with fewer threads.
+    A larger number is accepted and reduced to the maximum.
     """
     if value is None:
         return None
@@ -57,7 +55,7 @@ def flag(value: object, name: str) -> bool:
 
 
 def instance(value: object, name: str, kind: type[T], accepted: str = "") -> T:
-    """Return ``value`` if it is an instance of ``kind``; ``accepted`` describes what is accepted."""
+    """Return ``value`` if it is an instance of ``kind``. The error describes what is accepted with the text ``accepted``."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise mistake(name, accepted or f"of type {kind.__name__}", value)
     return value
@@ -73,14 +71,14 @@ def items(value: object, name: str, kind: type[T]) -> tuple[T, ...]:
 
 
 def path(value: object, name: str) -> Path:
-    """Return ``value`` as a path if it is the name of a file that the system can have."""
+    """Return ``value`` as a path if the operating system can have a file of this name."""
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text or "\0" in text:
         raise mistake(name, "a path: a non-empty str without NUL, or an os.PathLike", value)
     return Path(text)
 
 
 def methods(value: T, name: str, *needed: str) -> T:
-    """Return ``value`` if it is an object, not a class, that has all methods in ``needed``."""
+    """Return ``value`` if it is an object (but not a class) that has the methods ``needed``."""
     missing = [method for method in needed if isinstance(value, type) or not callable(getattr(value, method, None))]
     if missing:
         raise mistake(name, "an object with the method " + ", ".join(f"{method}()" for method in missing), value)
@@ -88,12 +86,12 @@ def methods(value: T, name: str, *needed: str) -> T:
 
 
 def mistake(name: str, accepted: str, value: object, *, hint: str = "") -> UsageError:
-    """Return the error that says which argument is wrong, what is accepted, and what was found."""
+    """Return an error that says which argument is wrong, what was found, and what is accepted."""
     return UsageError("bad-argument", f"`{name}` must be {accepted}; got {shown(value)}.", location=name, hint=hint)
 
 
 def shown(value: object) -> str:
-    """Return a short text for a value that the caller passed: its ``repr``, or its type if the ``repr`` is too long or fails."""
+    """Return a short text for a value from the caller: its ``repr``, truncated if necessary, or a description."""
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of {value.bit_length()} bits"
     if not isinstance(value, int | float | str | bytes | bytearray | tuple | type(None)):

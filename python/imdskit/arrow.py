@@ -49,30 +49,33 @@ FIELDS: Schema = pa.schema(
         *(pa.field(name, pa.string()) for name in ("cloud", "name", "signer", "issuer", "root")),
     ]
 )
-"""Columns of the result. ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal; the others are null then. ``cloud`` is
-the name of a cloud, ``name`` the DNS name in the signer's certificate, ``signer`` the SHA-256 of that certificate, ``issuer`` and
-``root`` the common names of its issuer and of the trust anchor."""
+"""Columns of the result.
+
+``reason``, ``stage``, ``location`` and ``detail`` describe a refusal and are null for an accepted document. ``accepted`` is never null. All
+other columns are null for a refused document: ``cloud`` is the name of a cloud, ``name`` the DNS name in the signer's certificate,
+``signer`` the SHA-256 of that certificate, and ``issuer`` and ``root`` are the common names of its issuer and of the trust anchor.
+"""
 
 
 @dataclass(frozen=True)
 class VerifyBatch:
-    """Function on record batches that can be pickled for other processes. Each process creates one verifier.
+    """Function on record batches. It can be pickled and sent to other processes, each of which creates one verifier.
 
     Attributes:
-        trust: certificates to trust; by default the bundled ones.
-        policy: verification policy; by default ``Policy.offline_audit()``, because a table contains stored documents.
-        document: name of the column of documents: binary or text of any Arrow type (large, view, fixed size, dictionary, run-end encoded,
-            extension). A row without a document is refused, ``empty``.
-        at: time of verification: Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time zone.
-            Zones that this machine does not know are accepted, because a timestamp is an instant.
-        keep: names of the input columns to copy before those of the verdict; by default all except the documents.
-        threads: number of threads per process. Use 1 with engines that start a process per core.
+        trust: trusted certificates. The default is the bundled ones.
+        policy: verification policy. The default is ``Policy.offline_audit()``, because a table contains stored documents.
+        document: name of the column of documents. It may have any binary or text type of Arrow, including large, view, fixed size,
+            dictionary, run-end encoded and extension types. A row without a document is refused with the reason ``empty``.
+        at: time of verification, either Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time
+            zone. Unknown time zones are accepted, because a timestamp is an instant.
+        keep: names of the input columns to copy before those of the verdict. The default is all except the documents.
+        threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the column of issued nonces, as text. A row without a nonce is not compared, or is refused if the policy requires
-            nonces. With None, nonces are not compared.
+        nonce: name of the text column of issued nonces, or None to compare no nonces. In a row without a nonce, none is compared. If the
+            policy requires nonces, such a row is refused.
 
     Raises:
-        UsageError: an attribute has the wrong type; or the policy requires nonces, but no column is named.
+        UsageError: an attribute has the wrong type, or the policy requires nonces and no column is named.
     """
 
     at: int | str
@@ -110,8 +113,8 @@ class VerifyBatch:
         """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is missing, has a type that is not accepted, or contains a time out of range; or the texts of one column
-                of the result exceed 2 GiB.
+            UsageError: a column is missing, has an unsupported type, or contains a time out of range, or the texts of one column of the
+                result exceed 2 GiB.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
@@ -126,10 +129,10 @@ class VerifyBatch:
         except ValueError as error:
             message = f"The column {self.document!r} is damaged: {error}."
             raise UsageError("bad-argument", message, location=self.document, hint="Batches can be checked with `validate`.") from None
-        verdicts = _arrays(columns)
+        values = _arrays(columns)
         if issued is not None:
-            verdicts = _compare_nonces(verdicts, issued, required=self.policy.require_nonce)
-        arrays = [batch.column(index) for index in self._copied_columns(batch.schema)] + [verdicts[name] for name in FIELDS.names]
+            values = _compare_nonces(values, issued, required=self.policy.require_nonce)
+        arrays = [batch.column(index) for index in self._copied(batch.schema)] + [values[name] for name in FIELDS.names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def each(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
@@ -147,14 +150,14 @@ class VerifyBatch:
         Raises:
             UsageError: a column to copy is missing, or has the name of a column of the verdict.
         """
-        copied = self._copied_columns(arguments.instance(given, "schema", pa.Schema))
-        twice = [given.field(index).name for index in copied if given.field(index).name in FIELDS.names]
+        kept = self._copied(arguments.instance(given, "schema", pa.Schema))
+        twice = [given.field(index).name for index in kept if given.field(index).name in FIELDS.names]
         if twice:
             hint = "Rename it, or list the columns to copy in `keep`."
             raise UsageError("bad-argument", f"The input already has a column {twice[0]!r}.", location="keep", hint=hint)
-        return pa.schema([given.field(index) for index in copied] + list(FIELDS))
+        return pa.schema([given.field(index) for index in kept] + list(FIELDS))
 
-    def _copied_columns(self, given: Schema) -> list[int]:
+    def _copied(self, given: Schema) -> list[int]:
         """Return the indexes of the columns to copy."""
         if self.keep is None:
             return [index for index, name in enumerate(given.names) if name != self.document]
@@ -169,7 +172,7 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"Row {row} has no time.", location=self.at, hint="Leave such rows out, or fill in a time.")
         unit = 1
         if pa.types.is_timestamp(column.type):
-            # Timestamps are compared as numbers, so no time zone database is needed.
+            # Times are compared as numbers, so no time zone database is needed.
             unit, column = _UNITS[column.type.unit], column.cast(pa.int64())
         if not len(column):
             return array("q")
@@ -221,7 +224,7 @@ _NONCES = (_is_text, "text")
 
 
 def _column(batch: RecordBatch, name: str, expected: Any, cast: Any = None) -> Array:
-    """Return the column ``name`` in a plain type, or in the type ``cast``. Raises UsageError for every error of pyarrow."""
+    """Return the column ``name`` in a plain type, or in the type ``cast``. Raise UsageError for every error of pyarrow."""
     given = batch.column(_only(batch.schema, name))
     fits, words = expected
     try:
@@ -251,7 +254,7 @@ def _plain(array: Array) -> Array:
 
 
 def _packed(column: Array) -> PackedDocuments:
-    """Return the documents of a column of ``large_binary`` without copying its buffer. A row without a document gives an empty one."""
+    """Return the documents of a ``large_binary`` column without copying its buffer. A row without a document becomes an empty document."""
     if column.null_count:
         column = pc.fill_null(column, b"")
     if not len(column):
@@ -261,7 +264,7 @@ def _packed(column: Array) -> PackedDocuments:
 
 
 def _integers(buffer: Any, first: int, count: int) -> array[int]:
-    """Return a copy of ``count`` integers of 64 bits."""
+    """Return a copy of ``count`` 64-bit integers."""
     integers = array("q")
     integers.frombytes(memoryview(buffer)[8 * first : 8 * (first + count)])
     return integers
@@ -274,50 +277,48 @@ def _arrays(columns: Columns) -> dict[str, Array]:
     reasons = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(columns.reason)])
     signers = pa.Array.from_buffers(pa.int32(), rows, [pa.py_buffer(columns.accepted), pa.py_buffer(columns.signer)])
     chains = [chain for _, _, chain in columns.signers]
-    # Each certificate is parsed once, because most signers have the same issuers.
-    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}
-    verdicts = {
+    named = {der: _common_name(der) for chain in chains for der in (*chain[1:2], *chain[1:][-1:])}  # most signers have the same issuers
+    values = {
         "accepted": accepted,
         "reason": _chosen([reason.value for reason in Reason], reasons, refused),
         "stage": _chosen([reason.stage.value for reason in Reason], reasons, refused),
-        "cloud": _take([label for label, _, _ in columns.signers], signers),
-        "name": _take([name for _, name, _ in columns.signers], signers),
-        "signer": _take([sha256(chain[0]).hexdigest() for chain in chains], signers),
-        "issuer": _take([named[chain[1]] if chain[1:] else None for chain in chains], signers),
-        "root": _take([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
+        "cloud": _taken([label for label, _, _ in columns.signers], signers),
+        "name": _taken([name for _, name, _ in columns.signers], signers),
+        "signer": _taken([sha256(chain[0]).hexdigest() for chain in chains], signers),
+        "issuer": _taken([named[chain[1]] if chain[1:] else None for chain in chains], signers),
+        "root": _taken([named[chain[-1]] if chain[1:] else None for chain in chains], signers),
     }
     for name, buffers in columns.texts.items():
-        verdicts[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(data) for data in buffers])
+        values[name] = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(data) for data in buffers])
     for name in ("created_on", "expires_on"):
         seconds = [pa.py_buffer(columns.accepted), pa.py_buffer(getattr(columns, name))]
-        verdicts[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
-    return verdicts
+        values[name] = pa.Array.from_buffers(pa.timestamp("s", tz="UTC"), rows, seconds).cast(_TIME)
+    return values
 
 
-def _compare_nonces(verdicts: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
-    """Return the verdicts after comparing the nonces. As for a single document, this is the last check, so documents that were refused
-    before keep their reasons."""
-    differs = pc.fill_null(pc.not_equal(verdicts["nonce"], issued), False)
-    verdicts = _refuse(verdicts, differs, Reason.NONCE_MISMATCH, "content.nonce")
-    return _refuse(verdicts, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else verdicts
+def _compare_nonces(values: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
+    """Return the verdicts after comparing the nonces. This is the last check, as for a single document, so earlier refusals do not change."""
+    differs = pc.fill_null(pc.not_equal(values["nonce"], issued), False)
+    values = _refused(values, differs, Reason.NONCE_MISMATCH, "content.nonce")
+    return _refused(values, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else values
 
 
-def _refuse(verdicts: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
-    """Return the verdicts with the accepted documents at ``where`` refused."""
-    where = pc.and_(verdicts["accepted"], where)
+def _refused(values: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
+    """Return the verdicts with the accepted documents at ``where`` changed to refusals."""
+    where = pc.and_(values["accepted"], where)
     if not where.true_count:
-        return verdicts
+        return values
     verdict = {"accepted": False, "reason": reason.value, "stage": reason.stage.value, "location": location, "detail": ""}
-    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in verdicts.items()}
+    return {name: pc.if_else(where, pa.scalar(verdict.get(name), array.type), array) for name, array in values.items()}
 
 
-def _take(values: list[str | None], indexes: Array) -> Array:
-    """Return the elements of ``values`` at ``indexes``; null for a null index."""
+def _taken(values: list[str | None], indexes: Array) -> Array:
+    """Return ``values`` at the given indexes. A null index gives null."""
     return pa.array(values or [None], pa.string()).take(indexes)
 
 
 def _chosen(values: list[str], indexes: Array, where: Array) -> Array:
-    return pc.if_else(where, _take(list(values), indexes), pa.scalar(None, pa.string()))
+    return pc.if_else(where, _taken(list(values), indexes), pa.scalar(None, pa.string()))
 
 
 def _common_name(der: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Time, as an argument. Nothing else in the package reads the clock of the machine."""
+"""Clocks that are passed as arguments. Only this module reads the clock of the machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ManualClock:
         return self._ns
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
-        """Move forward. Raises ValueError for a step back."""
+        """Move the clock forward. Raise ValueError for a step back."""
         step = seconds * 1_000_000_000 + ns
         if step < 0:
             raise ValueError("a clock does not go back")
@@ -73,8 +73,8 @@ class MovableClock:
 
     Args:
         start: Unix time in seconds.
-        rate: seconds that pass in one second of ``source``; with 0 the clock stands still until it is moved.
-        source: clock that drives this one; by default the machine's.
+        rate: number of seconds that pass in one second of ``source``. With 0 the clock stands still until it is moved.
+        source: clock that drives this one. The default is the machine's clock.
     """
 
     def __init__(self, start: int, rate: int = 0, source: Clock | None = None) -> None:
@@ -84,7 +84,7 @@ class MovableClock:
 
     @property
     def rate(self) -> int:
-        """Seconds that pass in one second of the source."""
+        """Number of seconds that pass in one second of the source."""
         return self._base[2]
 
     def now(self) -> int:
@@ -95,12 +95,15 @@ class MovableClock:
         return ns + (self._source.monotonic_ns() - since) * rate if rate else ns
 
     def ticks_ns(self) -> int:
-        """Return nanoseconds since an arbitrary start. They never decrease, and continue at the source's rate while the clock stands still."""
+        """Return the nanoseconds since an arbitrary start.
+
+        They never decrease. While the clock stands still, they increase at the rate of the source.
+        """
         ns, since, rate, stood = self._base
         return ns + stood + (self._source.monotonic_ns() - since) * (rate or 1)
 
     def advance(self, seconds: int = 0, *, ns: int = 0) -> None:
-        """Move forward. Raises ValueError for a step back."""
+        """Move the clock forward. Raise ValueError for a step back."""
         step = seconds * 1_000_000_000 + ns
         if step < 0:
             raise ValueError("a clock does not go back")
@@ -108,7 +111,7 @@ class MovableClock:
             self._change(self.rate, step)
 
     def run(self, rate: int) -> None:
-        """Run at another rate from now on. Raises ValueError for a rate below 0."""
+        """Run at another rate from now on. Raise ValueError for a rate below 0."""
         if rate < 0:
             raise ValueError("a clock does not go back")
         with self._lock:
@@ -121,7 +124,10 @@ class MovableClock:
 
 
 def ticks(clock: Clock) -> Callable[[], int]:
-    """Return a clock's monotonic nanoseconds for what must not stop: where a movable clock stands still, its source's time passes."""
+    """Return a function that returns monotonic nanoseconds for timers that must never stop.
+
+    While a movable clock stands still, they are those of its source.
+    """
     return clock.ticks_ns if isinstance(clock, MovableClock) else clock.monotonic_ns
 
 

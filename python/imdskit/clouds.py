@@ -17,8 +17,8 @@ class Cloud(NamedTuple):
     Attributes:
         name: short name used by this package.
         environment: value of ``compute.azEnvironment``.
-        domain: the signer's certificate bears this DNS name, or a name below it.
-        aliases: what other programs call it, in lower case.
+        domain: DNS name of the metadata service. The signer's certificate has this name or a name below it.
+        aliases: names that other programs use, in lower case.
     """
 
     name: str

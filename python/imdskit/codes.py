@@ -3,8 +3,8 @@
 There is one enumeration for each class of :mod:`imdskit.errors`, because the same code may mean different things for different classes.
 Members are strings: ``error.code == ClientCode.GONE`` and ``error.code == "gone"`` mean the same. Codes are stable.
 
-``docs/errors.md`` is generated from this module, and ``imdskit explain`` reads it. An error says more than its code: its message,
-location and hint describe the individual case.
+``docs/errors.md`` is generated from this module, and ``imdskit explain`` reads it. An error itself says more: its message, location and
+hint describe the case at hand.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ class FetchCode(Code):
 
 
 class CommandCode(Code):
-    """Codes of :class:`imdskit.errors.ImdskitError` itself, which only the command line raises."""
+    """Codes of the command line that belong to no exception class."""
 
     DEMO_FAILED = (
         "demo-failed",
@@ -291,4 +291,4 @@ FAMILIES: Mapping[str, type[Code]] = MappingProxyType(
         "ImdskitError": CommandCode,
     }
 )
-"""Name of a class in :mod:`imdskit.errors` -> its codes."""
+"""Maps the name of a class in :mod:`imdskit.errors` to its codes."""

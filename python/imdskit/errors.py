@@ -32,8 +32,8 @@ class ImdskitError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        suffix = f" (at {self.location})" if self.location and f"`{self.location}`" not in self.message else ""
-        return f"{self.code}: {self.message}{suffix}"
+        place = f" (at {self.location})" if self.location and f"`{self.location}`" not in self.message else ""
+        return f"{self.code}: {self.message}{place}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, dict(self.__dict__)))
@@ -50,8 +50,8 @@ class VerificationError(ImdskitError):
     """Raised when a document is refused.
 
     Attributes:
-        reason: why the document was refused. ``code`` is its text.
-        stage: the step that refused it.
+        reason: the reason of the refusal. ``code`` is its text.
+        stage: the stage of verification that refused the document.
         location: ASN.1 or JSON path of the invalid member, followed by ``@`` and its byte offset in the DER if there is one.
         detail: what was found, for logs. It may change in any release, so programs must not depend on it.
     """
@@ -81,8 +81,8 @@ class DerError(ImdskitError):
     """Raised for bytes that are not DER of the expected type.
 
     Attributes:
-        offset: byte offset of the invalid element from the start of the outermost buffer.
-        field: ASN.1 path of the invalid element, such as ``tbsCertificate.serialNumber``; may be ``""``.
+        offset: offset of the invalid element in bytes from the start of the outermost buffer.
+        field: ASN.1 path of the invalid element, such as ``tbsCertificate.serialNumber``. It may be ``""``.
     """
 
     def __init__(self, message: str, offset: int, field: str = "") -> None:
@@ -92,13 +92,17 @@ class DerError(ImdskitError):
 
 
 class FreshnessError(ImdskitError):
-    """Raised for a nonce that was not issued here, or not for this request, or too long ago. Codes: ``nonce-unknown``, ``nonce-not-yet``,
-    ``nonce-expired``."""
+    """Raised for a nonce that this issuer did not issue, or issued for another request or too long ago.
+
+    Codes: ``nonce-unknown``, ``nonce-not-yet``, ``nonce-expired``.
+    """
 
 
 class StoreError(ImdskitError):
-    """Raised when the store cannot tell whether a document was used before, so it must not be accepted. Codes: ``store-unreachable``,
-    ``store-full``, ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``."""
+    """Raised when the store cannot tell whether a document was used before. The document must not be accepted then.
+
+    Codes: ``store-unreachable``, ``store-full``, ``store-broken``, ``store-format``, ``store-forked``, ``store-clock``.
+    """
 
 
 class FetchError(ImdskitError):

@@ -1,12 +1,10 @@
-"""Support for ``fork()``: objects recreate their locks in the child process, so that it does not hang.
+"""Preparation for ``fork()``, so that the child process does not hang. This module is internal.
 
-``fork()`` copies the calling thread only. A lock that another thread holds at that moment stays locked in the child for ever, because the
-thread that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and recreate them
-in the child.
+``fork()`` copies only the calling thread. If another thread holds a lock at that moment, the lock stays locked in the child for ever,
+because the thread that would release it does not exist there. Objects that own locks or connections derive from :class:`ForkAware` and
+recreate them in the child.
 
-Process ids are not compared anywhere: the system reuses them, so a grandchild may have the id of the process that opened a connection.
-
-This module is internal.
+Process ids are never compared. The system reuses them, so a grandchild may have the id of the process that opened a connection.
 """
 
 from __future__ import annotations
@@ -20,35 +18,39 @@ from weakref import WeakSet
 class ForkAware:
     """Base class of objects that recreate their locks in a child process.
 
-    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds weak references only. ``os.fork`` runs these
-    methods, and so do ``multiprocessing`` and ``subprocess`` with a ``preexec_fn``. A ``fork()`` in C code that bypasses Python does not.
+    A subclass calls :meth:`watch_forks` at the end of its constructor. The registry holds only weak references. The methods run for
+    ``os.fork``, for ``multiprocessing``, and for ``subprocess`` with a ``preexec_fn``. They do not run if C code calls ``fork()`` without
+    informing Python.
     """
 
     __slots__ = ("__weakref__",)
 
     def watch_forks(self) -> None:
-        """Register this object for the methods below."""
+        """Register this object, so that the following methods run."""
         _watched.add(self)
 
     def prepare_fork(self) -> bool:
-        """Run in the parent before the fork. Return whether the object is ready; only then :meth:`resume_in_parent` follows."""
+        """Prepare the object in the parent before the fork. Return True if it is ready.
+
+        :meth:`resume_in_parent` runs only for objects that are ready.
+        """
         return True
 
     def resume_in_parent(self) -> None:
-        """Run in the parent after the fork."""
+        """Resume in the parent after the fork."""
 
     def renew_in_child(self, prepared: bool) -> None:
-        """Run in the child, which has one thread, before anything else uses the object.
+        """Recreate locks and connections in the child. This runs before anything else uses the object, and the child has one thread.
 
         Args:
-            prepared: result of :meth:`prepare_fork`; False for an object that another thread created in the meantime.
+            prepared: the result of :meth:`prepare_fork`, or False if another thread created the object after the preparation.
         """
 
 
 _watched: WeakSet[ForkAware] = WeakSet()
 _this_thread = threading.local()
-"""List of the objects that are ready for a fork, per thread, because two threads may fork at the same time. The child keeps its thread's
-list."""
+"""The objects that are ready, separately for each thread, because two threads may fork at the same time. The child keeps the list of its
+thread."""
 
 
 def _before() -> None:
@@ -68,8 +70,8 @@ def _after_in_child() -> None:
 
 
 def call_in_child(call: Callable[[], object]) -> None:
-    """Run ``call`` in every child from now on. This is for code that cannot derive from :class:`ForkAware`."""
-    if hasattr(os, "register_at_fork"):  # absent on Windows, which has no fork
+    """Call a function in every child process from now on. This is for code that cannot derive from :class:`ForkAware`."""
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
         os.register_at_fork(after_in_child=call)
 
 

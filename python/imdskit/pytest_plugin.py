@@ -36,11 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emulator]]:
-    """Return a function that starts emulators for the test: ``imds_factory(scenario="windows", seed=7, ...)``; see
-    :func:`imdskit.testing.emulator`.
+    """Return a function that starts emulators for the test: ``imds_factory(scenario="windows", seed=7, ...)``; see :func:`imdskit.testing.emulator`.
 
-    The options of the marker ``imds`` apply to all emulators, and the arguments of a call take precedence. The first emulator has the
-    seed 1, the second one 2, and so on. Their machines and authorities therefore differ, but are the same in every run.
+    The options of the marker ``imds`` apply to all emulators, and the arguments of a call take precedence. The first emulator has the seed 1, the
+    second one 2, and so on. Their machines and authorities therefore differ, but are the same in every run.
     """
     marked = _marked(request)
     with ExitStack() as stack:
@@ -49,8 +48,8 @@ def imds_factory(request: pytest.FixtureRequest) -> Iterator[Callable[..., Emula
         def factory(scenario: Any = None, **options: Any) -> Emulator:
             nonlocal made
             made += 1
-            said = {"seed": made, **marked, **({} if scenario is None else {"scenario": scenario}), **options}
-            return stack.enter_context(_emulator(said))
+            settings = {"seed": made, **marked, **({} if scenario is None else {"scenario": scenario}), **options}
+            return stack.enter_context(_emulator(settings))
 
         yield factory
 
@@ -68,23 +67,23 @@ def imds(imds_factory: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch)
 
 
 def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
-    said: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("imds"))):
         if mark.args:
             pytest.fail("The marker `imds` accepts only keyword arguments, such as imds(scenario='windows').", pytrace=False)
-        said.update(mark.kwargs)
-    return said
+        settings.update(mark.kwargs)
+    return settings
 
 
-def _emulator(said: dict[str, Any]) -> Emulator:
-    import imdskit.testing  # importing it takes 100 ms, which test runs without imdskit must not pay
+def _emulator(settings: dict[str, Any]) -> Emulator:
+    import imdskit.testing  # 100 ms, which test runs without imdskit must not pay
 
     known = [name for name in inspect.signature(imdskit.Emulator).parameters if name != "keys"] + ["events"]
-    unknown = [name for name in said if name not in known]
+    unknown = [name for name in settings if name not in known]
     if unknown:
         pytest.fail(f"Unknown option {unknown[0]!r}. The options are: {', '.join(sorted(known))}.", pytrace=False)
     try:
-        return imdskit.testing.emulator(**said)
+        return imdskit.testing.emulator(**settings)
     except imdskit.ImdskitError as error:
         hint = f"\n{error.hint}" if error.hint else ""
         return pytest.fail(f"The emulator cannot be created. {error}{hint}", pytrace=False)

@@ -1,7 +1,7 @@
-"""Reasons for refusing a document: the six stages of verification, and one code for each kind of failure.
+"""The stages of verification, and a reason code for each kind of failure.
 
-The order of :class:`Reason` is the order of the checks. A verifier reports the *first* failure in this order; both backends
-report the same one for every input. Codes are stable: programs may branch on them, and people look them up in ``docs/errors.md``.
+The order of :class:`Reason` is the order of the checks. A verifier reports the *first* failure in this order, and both backends report the
+same one for every input. Codes are stable: programs may depend on them, and people look them up in ``docs/errors.md``.
 
 This module contains the codes and the sentences that explain them. Exceptions are in :mod:`imdskit.errors`.
 """
@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reason for refusing a document. The members are in the order in which they are checked."""
+    """The reason why a document was refused. The members have the order of the checks."""
 
     # envelope
     EMPTY = "empty"
@@ -82,22 +82,22 @@ class Reason(StrEnum):
 
     @property
     def stage(self) -> Stage:
-        """Stage whose check fails with this reason."""
+        """The stage whose check fails with this reason."""
         return ENTRIES[self].stage
 
     @property
     def sentence(self) -> str:
-        """Explanation of what is wrong, in one plain sentence."""
+        """A plain sentence that says what is wrong."""
         return ENTRIES[self].sentence
 
     @property
     def hint(self) -> str:
-        """Advice on what to do about it."""
+        """A text that says what to do."""
         return ENTRIES[self].hint
 
     @property
     def source(self) -> str:
-        """Source of the rule."""
+        """The document that the rule comes from."""
         return ENTRIES[self].source
 
 
@@ -401,21 +401,21 @@ ENTRIES: dict[Reason, Entry] = {
 """Sentence, hint and source of each reason."""
 
 EMULATED_AUTHORITY = "imdskit test-only "
-"""Beginning of the common names of an emulator's authorities. A test checks that the emulator writes the same text."""
+"""Prefix of the common names of an emulator's authorities. A test checks that the emulator uses it."""
 
 _ADDRESS = "; it may lie at "
-"""Separator between name and address in the detail of ``unknown-issuer``, on both backends."""
+"""Text between the name and the URL in the detail of ``unknown-issuer``. Both backends write it."""
 
 _MAX_NAME, _MAX_ADDRESS = 64, 200
-"""Maximum numbers of characters that are shown. RFC 5280 appendix A.1 limits a common name to 64."""
+"""Maximum numbers of characters that are shown. RFC 5280 appendix A.1 allows 64 characters for a common name."""
 
 
 def hint_for(reason: Reason, detail: str) -> str:
-    """Return what to do about one refusal: the hint of its reason, and for ``unknown-issuer`` also which authority is missing.
+    """Return the hint for one refusal. For ``unknown-issuer`` it also names the missing authority.
 
     Args:
-        reason: reason of the refusal.
-        detail: detail of the refusal. It contains text from certificates that are not verified.
+        reason: the reason of the refusal.
+        detail: the detail of the refusal. It may contain text from untrusted certificates.
     """
     if reason is not Reason.UNKNOWN_ISSUER or not detail:
         return reason.hint
@@ -441,7 +441,7 @@ def _issuer(detail: str) -> tuple[str, str]:
 
 
 def _quoted(text: str, limit: int) -> str:
-    """Return untrusted text for use in a sentence: at most ``limit`` characters of it, quoted, with escapes for control characters."""
+    """Return untrusted text for use in a sentence. It is truncated to ``limit`` characters and quoted, and control characters are escaped."""
     return repr(text[:limit]) + ("..." if len(text) > limit else "")
 
 

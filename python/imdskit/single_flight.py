@@ -1,6 +1,6 @@
-"""Single flight: threads that request the same thing at the same time share one execution.
+"""Single flight: threads that request the same thing at the same time share one execution. This module is internal.
 
-This module is internal. It imports nothing but the errors, so that every package may use it.
+It imports nothing of the package except the errors, so every package may use it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,20 @@ T = TypeVar("T")
 
 
 class _Process:
-    """Lock and identity of this process.
-
-    One lock is enough for all instances, because it is held only during single dictionary operations.
-    """
+    """Lock and identity of this process. All instances share the lock, because each thread holds it only for one dictionary operation."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Replace both. In a forked child, the lock may be held, and calls may be run, by threads that exist only in the parent."""
+        """Replace lock and identity in a forked child. Threads that do not exist there may have locked the lock or may be executing calls."""
         self.lock = threading.Lock()
         self.identity = object()
 
 
 _PROCESS = _Process()
 
-if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_PROCESS.renew)
 
 
@@ -50,8 +47,8 @@ class SingleFlight(Generic[T]):
 
         Args:
             key: identifies what is requested.
-            function: called by one thread at a time for each key.
-            timeout: longest wait for another thread, in seconds. None waits until it has finished.
+            function: the function to call. Only one thread at a time calls it for each key.
+            timeout: maximum wait for another thread in seconds. None waits until the thread has finished.
 
         Raises:
             ImdskitError: raised by ``function``. Every waiting thread gets its own copy.
@@ -80,14 +77,14 @@ class SingleFlight(Generic[T]):
             call.error = copied(error)
             raise
         finally:
-            if call.process is _PROCESS.identity:  # always, except in a child that `function` has forked
+            if call.process is _PROCESS.identity:  # this is True except in a child that `function` has forked
                 with _PROCESS.lock:
                     del self._calls[key]
                 call.finished.set()
 
 
 class _Call(Generic[T]):
-    """One call in progress. A call that ends with neither a result nor an error was interrupted."""
+    """One call in progress. If it ends with neither a result nor an error, it was interrupted."""
 
     def __init__(self) -> None:
         self.process = _PROCESS.identity
@@ -96,13 +93,14 @@ class _Call(Generic[T]):
         self.error: ImdskitError | None = None
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until the call has ended. Raises TimeoutError if it takes longer than ``timeout`` seconds."""
+        """Wait until the call ends. Raise TimeoutError if it does not end within ``timeout`` seconds."""
         if not self.finished.wait(timeout):
             raise TimeoutError
 
 
 def copied(error: ImdskitError) -> ImdskitError:
-    """Return an equal error without traceback and context. Threads that raise one object would write to the same traceback."""
+    """Return an equal error without traceback and context. If several threads raised the same object, all of them would write to its
+    traceback."""
     twin = copy.copy(error)
     twin.__traceback__ = twin.__context__ = twin.__cause__ = None
     return twin

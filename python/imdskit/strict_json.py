@@ -1,7 +1,7 @@
-"""Strict JSON, which has only one meaning (RFC 8259, RFC 7493 sections 2.1 to 2.3).
+"""Strict JSON, which has only one meaning (RFC 8259, RFC 7493 sections 2.1 to 2.3). This module is internal.
 
-The text is UTF-8 without duplicate members, lone surrogates or deep nesting. If two parsers could disagree about a document, an
-attacker could exploit the difference, so ambiguous JSON is refused. This module is internal.
+The text must be UTF-8 without duplicate members and lone surrogates, and its depth is limited. If two parsers could read a document
+differently, an attacker could use the difference for a forgery, so ambiguous JSON is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Number(NamedTuple):
-    """JSON number as written. It is never converted, so a long number costs no time."""
+    """JSON number as text. It is never converted, so a long number costs no time."""
 
     text: str
 
@@ -59,7 +59,7 @@ def loads(data: bytes, brackets: int) -> object:
         raise JsonError("Too deep.") from None
     if text[end:].strip(_WHITE_SPACE):
         raise JsonError(f"Something follows the value at character {end}.")
-    if "\\" in text and "\\u" in text:  # a search for one character is much faster than one for two
+    if "\\" in text and "\\u" in text:  # searching for one character first is much faster than searching for both
         _refuse_lone_surrogates(value)
     return value
 

@@ -32,8 +32,7 @@ _OTHER_SOURCES = (
     "MSI_ENDPOINT",
     "MSI_SECRET",
 )
-"""Variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. They would not use IMDS
-then."""
+"""Variables by which Azure SDKs recognise App Service, Service Fabric, Arc, Cloud Shell and workload identities. They would not use IMDS then."""
 
 _KEYS = Keys()
 """Keys of this process, shared by all tests, because generating them is slow."""
@@ -56,7 +55,7 @@ def environment(url: str, current: Mapping[str, str]) -> dict[str, str | None]:
     host = urlsplit(url).hostname or ""
     direct = LOOPBACK if host in LOOPBACK.split(",") else f"{LOOPBACK},{host}"
     names = ("NO_PROXY", "no_proxy")
-    # Programs differ in which of the two they read first, so a value of either alone is in both.
+    # Programs differ in which of the two variables they read first, so both are set if either has a value.
     kept = {name: current.get(name) or current.get(other) for name, other in zip(names, reversed(names), strict=True)}
     around = {name: f"{value},{direct}" if value else direct for name, value in kept.items()}
     found = {
@@ -92,7 +91,8 @@ def emulator(scenario: Any = "linux", *, seed: int | None = 1, events: object = 
 
 @contextmanager
 def running(scenario: Any = "linux", **options: Any) -> Iterator[Emulator]:
-    """Run an emulator, and set the variables of :func:`environment` in this process. On exit, stop the emulator and restore the variables.
+    """Run an emulator, and set the variables of :func:`environment` in this process. At the end, stop the emulator and restore the
+    variables.
 
     Args:
         scenario: see :func:`emulator`.
@@ -121,7 +121,7 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
         the matching entries of the journal.
 
     Raises:
-        AssertionError: the number of matching requests is wrong. The message lists the requests that it received.
+        AssertionError: it did not. The message lists the requests that it received.
     """
     __tracebackhide__ = True
     found = imds.journal.list(**wanted)
@@ -132,16 +132,13 @@ def assert_requested(imds: Emulator | Fleet, times: int | None = None, **wanted:
 
 
 def assert_not_requested(imds: Emulator | Fleet, **wanted: Any) -> None:
-    """Assert that the emulator received no matching request, or no request at all if nothing is given to match.
-
-    See :func:`assert_requested`.
-    """
+    """Assert that the emulator received no matching request, or no request at all if nothing is given to match. See :func:`assert_requested`."""
     __tracebackhide__ = True
     assert_requested(imds, 0, **wanted)
 
 
 def assert_no_refusals(imds: Emulator | Fleet) -> None:
-    """Assert that the program follows the rules of the service: the emulator refused no request, except for faults that the test injected.
+    """Assert that the program keeps the rules of the service: the emulator refused nothing except by a fault of the test.
 
     Raises:
         AssertionError: it refused a request. The message names the rule and lists the requests that it received.

@@ -1,9 +1,9 @@
-"""Api-versions as data: which exist, and the first version of every endpoint, every member of the instance document, every attested member.
+"""Api-versions as data: the existing versions, and the first version of every endpoint, instance member and attested member.
 
-Paths are dotted, and ``[]`` stands for "each element": ``network.interface[]`` is the array and ``network.interface[].macAddress`` a member
-of its elements. The response for a version is the newest shape without newer members. Only the preview of 2017-03-01 has another shape.
+Paths use dots. ``[]`` stands for "each element": ``network.interface[]`` is the array, and ``network.interface[].macAddress`` is a member
+of its elements. The response for a version is the newest form without newer members. Only the preview version 2017-03-01 has another form.
 
-Source: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published interface descriptions; recorded responses.
+Sources: IMDS documentation, "Versions" and the tables of "Instance metadata"; the published interface descriptions; recorded responses.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ENDPOINTS: Mapping[str, str] = {
     "attested": "2018-10-01",
     "loadbalancer": "2020-10-01",
 }
-"""Endpoint category -> first version. ``versions`` takes no version, and ``scheduledevents`` has its own list."""
+"""Maps an endpoint to its first version. ``versions`` has no api-version, and ``scheduledevents`` has a separate list."""
 
 _COMPUTE: Mapping[str, str] = {
     "2017-04-02": """
@@ -113,20 +113,24 @@ INSTANCE: Mapping[str, str] = {
     "network.interface[]": "2017-04-02",
     **_paths("network.interface[].", _INTERFACE),
 }
-"""Path of a member of the instance document -> first version that has it."""
+"""Maps the path of a member of the instance document to the first version that has it."""
 
 OPTIONAL: Mapping[str, str] = {
     "network.interface[].ipv6.ipAddress[].publicIpAddress": "2017-04-02",
 }
-"""Undocumented members that were observed on some machines. Present only if a scenario gives them. Versions inferred."""
+"""Undocumented members that were observed on some machines. They are present only if a scenario contains them. Their versions are inferred.
+"""
 
 NEWER: Mapping[str, str] = {
     "network.interface[].interfaceCompartmentID": "2025-07-24",
     "compute.interconnectGroupId": "2025-11-11",
     "compute.interconnectSubgroupId": "2025-11-11",
 }
-"""Members of api-versions after the last of :data:`API_VERSIONS`, which existing programs read. Present only if a scenario gives them.
-Source: Azure/azure-container-networking (CNS) for the first, kubernetes-sigs/cloud-provider-azure for the others."""
+"""Members of api-versions after the last one in :data:`API_VERSIONS`, which existing programs read.
+
+They are present only if a scenario contains them. Sources: Azure/azure-container-networking (CNS) for the first,
+kubernetes-sigs/cloud-provider-azure for the others.
+"""
 
 PREVIEW_COMPUTE: tuple[str, ...] = tuple(path for path, version in _paths("compute.", _COMPUTE).items() if version == "2017-04-02")
 """The members of ``compute`` in the preview: those of the first general version."""
@@ -140,13 +144,13 @@ PREVIEW_NETWORK: Mapping[str, str] = {
     "network.interface[].ipv6.ipaddress": "network.interface[].ipv6.ipAddress[]",
     "network.interface[].mac": "network.interface[].macAddress",
 }
-"""Path in the preview -> path of the same member in later versions, or ``""`` if only the preview has it."""
+"""Maps a path in the preview to the path of the same member in the general form, or to ``""`` if only the preview has the member."""
 
 EXTENDED: Mapping[str, str] = {
     "extended.compute.hasCustomData": "2021-08-01",
     "extended.compute.ppsType": "2021-08-01",
 }
-"""Member that ``extended=true`` adds -> first version. Undocumented. ``hasCustomData`` is a JSON boolean."""
+"""Maps a member that ``extended=true`` adds to its first version. These members are undocumented. ``hasCustomData`` is a JSON boolean."""
 
 EXTENDED_SINCE = "2021-08-01"
 """First api-version of the members that :data:`EXTENDED` names."""
@@ -163,7 +167,7 @@ ATTESTED: Mapping[str, str] = {
     "timeStamp.expiresOn": "2018-10-01",
     "vmId": "2018-10-01",
 }
-"""Member of the signed content -> first version, in the order of the signed JSON."""
+"""Maps a member of the signed content to its first version. The order is that of the service."""
 
 
 def newest(versions: Sequence[str], count: int = 3) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""The reader, the writer and the emulator's documents against pyasn1, an independent implementation of DER and of the types of RFC 5280 and 5652."""
+"""Comparison of the reader, the writer and the emulator's documents with pyasn1, an independent implementation of DER and of the types of
+RFC 5280 and RFC 5652."""
 
 from __future__ import annotations
 
@@ -44,12 +45,12 @@ SECONDS = st.integers(int(datetime(1950, 1, 1, tzinfo=UTC).timestamp()), int(dat
 
 
 def is_padded_by_pyasn1(number: int) -> bool:
-    """Whether pyasn1 0.6.5 writes an octet too much: it does for -128, -32768 and so on (X.690 section 8.3.2 forbids it)."""
+    """Return True if pyasn1 0.6.5 writes one byte too many. It does so for -128, -32768 and so on, which X.690 section 8.3.2 forbids."""
     return number < 0 and number.bit_length() % 8 == 0 and -number == 1 << (number.bit_length() - 1)
 
 
 def value(der: bytes) -> Any:
-    """What pyasn1 decodes, of bytes that hold one value and nothing else."""
+    """Return the value that pyasn1 decodes from bytes that contain nothing else."""
     decoded, rest = decode(der)
     assert rest == b""
     return decoded
@@ -111,7 +112,9 @@ def test_times(seconds: int) -> None:
     decoded = value(der)
     moment = datetime.fromtimestamp(seconds, UTC)
     assert isinstance(decoded, useful.UTCTime if moment.year <= 2049 else useful.GeneralizedTime)
-    if moment.year >= 1969 or (moment.year < 1969 and not isinstance(decoded, useful.UTCTime)):  # pyasn1 takes 50 to 68 for 2050 to 2068
+    if moment.year >= 1969 or (
+        moment.year < 1969 and not isinstance(decoded, useful.UTCTime)
+    ):  # pyasn1 reads the years 50 to 68 as 2050 to 2068
         assert decoded.asDateTime == moment
     assert Reader(der).time() == seconds
 
@@ -137,11 +140,12 @@ TREES = st.recursive(
     max_leaves=12,
 )
 CHECKED = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, SEQUENCE}
-"""Tags of the types that both implementations check to the last bit. Strings, for example, are opaque to our reader until they are wanted."""
+"""Tags of the types that both implementations check completely. Our reader does not look inside a string, for example, until a caller needs
+it."""
 
 
 def tags(der: bytes) -> Iterator[int]:
-    """Identifier octets as far as lengths make sense, whoever made them."""
+    """Yield the identifier bytes for as long as the lengths are plausible."""
     pos = 0
     while pos + 2 <= len(der):
         yield der[pos]
@@ -153,7 +157,7 @@ def tags(der: bytes) -> Iterator[int]:
 
 
 def integers(decoded: Any) -> Iterator[int]:
-    """All numbers in a value that pyasn1 has decoded."""
+    """Yield all numbers in a value that pyasn1 has decoded."""
     if isinstance(decoded, univ.Integer):
         yield int(decoded)
     elif isinstance(decoded, univ.SequenceOfAndSetOfBase):
@@ -165,18 +169,19 @@ def integers(decoded: Any) -> Iterator[int]:
 
 
 def is_der(der: bytes) -> bool:
-    """Whether these bytes are one value in DER by pyasn1: it decodes them, and encodes the value in the same bytes."""
+    """Return True if pyasn1 decodes the bytes and encodes the value as the same bytes."""
     try:
         decoded, rest = decode(der)
         assume(not any(map(is_padded_by_pyasn1, integers(decoded))))
         return rest == b"" and encode(decoded) == der
-    # ValueError: a BIT STRING with unused bits and no octets has a negative length for pyasn1. OverflowError: a length of eight octets.
+    # pyasn1 raises ValueError for a BIT STRING with unused bits and no contents, which gets a negative length, and OverflowError for a
+    # length of eight bytes.
     except (PyAsn1Error, ValueError, OverflowError):
         return False
 
 
 def is_accepted(der: bytes) -> bool:
-    """Whether these bytes are one value in DER by our reader."""
+    """Return True if our reader accepts the bytes as one value in DER."""
     try:
         reader = Reader(der)
         reader.any()
@@ -187,7 +192,7 @@ def is_accepted(der: bytes) -> bool:
 
 
 @given(TREES)
-def test_what_the_writer_writes_is_der(der: bytes) -> None:
+def test_output_of_the_writer_is_der(der: bytes) -> None:
     assert is_der(der)
     assert is_accepted(der)
 
@@ -201,7 +206,7 @@ DAMAGES = st.tuples(
 
 @settings(max_examples=500)
 @given(TREES, st.lists(DAMAGES, min_size=1, max_size=3))
-def test_damaged_values_are_accepted_by_both_or_by_none(der: bytes, damages: list[tuple[str, int, int]]) -> None:
+def test_both_implementations_agree_on_damaged_values(der: bytes, damages: list[tuple[str, int, int]]) -> None:
     damaged = bytearray(der)
     for kind, at, octet in damages:
         at %= len(damaged) or 1
@@ -219,7 +224,7 @@ def test_damaged_values_are_accepted_by_both_or_by_none(der: bytes, damages: lis
 
 
 def certificate_of(ours: Certificate) -> None:
-    """Compare a certificate with what pyasn1 decodes of the same bytes."""
+    """Compare a certificate with the result of pyasn1 for the same bytes."""
     theirs, rest = decode(ours.der, asn1Spec=rfc5280.Certificate())
     assert rest == b""
     tbs = theirs["tbsCertificate"]
@@ -254,7 +259,7 @@ SPECS = rfc5280.certificateExtensionsMap
 
 
 def message_of(der: bytes) -> cms.SignedData:
-    """Compare a message with what pyasn1 decodes of the same bytes, and return what our parser makes of it."""
+    """Compare a message with the result of pyasn1 for the same bytes, and return the result of our parser."""
     ours = cms.parse(der)
     info, rest = decode(der, asn1Spec=rfc5652.ContentInfo())
     assert rest == b""
@@ -318,7 +323,7 @@ def test_bundled_certificates() -> None:
 
 
 def test_messages_of_the_vectors() -> None:
-    """All that our parser reads, whether a verifier would then accept the document or not."""
+    """Compare every message that our parser accepts, including those of documents that a verifier refuses."""
     compared = 0
     for case in CASES:
         try:

@@ -1,4 +1,4 @@
-"""The DER reader: what it reads, what it refuses, and that it says where."""
+"""The DER reader: accepted and rejected values, and the locations in its errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ GOOD: tuple[tuple[str, Read, str, object], ...] = (
 
 
 @pytest.mark.parametrize(("read", "der", "value"), [case[1:] for case in GOOD], ids=[case[0] for case in GOOD])
-def test_a_value_is_read_and_nothing_is_left(read: Read, der: str, value: object) -> None:
+def test_reads_a_value_completely(read: Read, der: str, value: object) -> None:
     reader = Reader(bytes.fromhex(der))
     assert read(reader) == value
     reader.finish()
@@ -128,13 +128,13 @@ BAD: tuple[tuple[str, Read, str], ...] = (
 
 
 @pytest.mark.parametrize(("read", "der"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_what_is_not_der_is_refused(read: Read, der: str) -> None:
+def test_rejects_values_that_are_not_der(read: Read, der: str) -> None:
     with pytest.raises(DerError) as refusal:
         read(Reader(bytes.fromhex(der)))
     assert refusal.value.code == "bad-der"
 
 
-def test_what_follows_the_last_element_is_refused() -> None:
+def test_rejects_bytes_after_the_last_element() -> None:
     reader = Reader(b"\5\0\5\0")
     reader.null()
     with pytest.raises(DerError) as refusal:
@@ -142,14 +142,14 @@ def test_what_follows_the_last_element_is_refused() -> None:
     assert refusal.value.offset == 2
 
 
-def test_an_element_does_not_reach_beyond_what_contains_it() -> None:
+def test_rejects_an_element_longer_than_its_container() -> None:
     data = bytes.fromhex("3003" + "0402" + "61" + "6162")
     with pytest.raises(DerError):
         Reader(data).sequence().octet_string()
 
 
 @pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1])
-def test_open_types_may_be_as_deep_as_anything_real_is(depth: int) -> None:
+def test_accepts_open_types_up_to_the_maximum_depth(depth: int) -> None:
     element = b""
     for _ in range(depth):
         element = writer.sequence(element)
@@ -157,7 +157,7 @@ def test_open_types_may_be_as_deep_as_anything_real_is(depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 2, 10_000])
-def test_hostile_depth_is_refused_without_recursion(depth: int) -> None:
+def test_rejects_hostile_depth_without_recursion(depth: int) -> None:
     element = b""
     for _ in range(depth):
         element = writer.sequence(element)
@@ -165,8 +165,9 @@ def test_hostile_depth_is_refused_without_recursion(depth: int) -> None:
         Reader(element).any()
 
 
-def test_an_error_names_the_place_and_counts_from_the_outermost_buffer() -> None:
-    # A list of two items, the second of which has a padded INTEGER as its serial number, 100 octets into a larger buffer.
+def test_error_has_the_path_and_the_offset_in_the_outermost_buffer() -> None:
+    # A SEQUENCE of two items, 100 bytes into a larger buffer. The serial number of the second item is an INTEGER that is longer than
+    # necessary.
     data = writer.sequence(writer.sequence(writer.integer(1)), writer.sequence(writer.null(), b"\x02\x02\x00\x01"))
     outer = Reader(data, base=100, field="outer")
     items = outer.sequence("items")
@@ -180,7 +181,7 @@ def test_an_error_names_the_place_and_counts_from_the_outermost_buffer() -> None
     assert refusal.value.location == f"{refusal.value.field}@{refusal.value.offset}"
 
 
-def test_a_bit_string_can_be_entered() -> None:
+def test_enters_a_bit_string() -> None:
     inner = Reader(writer.bit_string(writer.sequence(writer.integer(7)))).enter_bit_string("key").sequence()
     assert inner.integer() == 7
     for der in ("0300", "030206c0", "030101"):
@@ -188,30 +189,30 @@ def test_a_bit_string_can_be_entered() -> None:
             Reader(bytes.fromhex(der)).enter_bit_string("key")
 
 
-def test_context_tags_are_entered_by_their_octet() -> None:
+def test_enters_context_tags_by_identifier_octet() -> None:
     reader = Reader(writer.explicit(3, writer.null()) + writer.implicit(1, b"x"))
     reader.enter(context(3)).null()
     assert reader.contents(context(1, constructed=False)) == b"x"
 
 
 @given(st.integers(min_value=-(2**600), max_value=2**600))
-def test_integers_come_back_as_they_were_written(value: int) -> None:
+def test_reads_written_integers(value: int) -> None:
     assert Reader(writer.integer(value)).integer() == value
 
 
 @given(st.tuples(st.integers(0, 2), st.integers(0, 39)), st.lists(st.integers(0, 2**40), max_size=8))
-def test_object_identifiers_come_back_as_they_were_written(roots: tuple[int, int], arcs: list[int]) -> None:
+def test_reads_written_object_identifiers(roots: tuple[int, int], arcs: list[int]) -> None:
     dotted = ".".join(map(str, (*roots, *arcs)))
     assert decode_oid(writer.oid(dotted)[2:]) == dotted
 
 
 @given(st.integers(unix(1950, 1, 1), unix(9999, 12, 31, 23, 59, 59)))
-def test_times_come_back_as_they_were_written(seconds: int) -> None:
+def test_reads_written_times(seconds: int) -> None:
     assert Reader(writer.time(seconds)).time() == seconds
 
 
 @given(st.binary(max_size=60))
-def test_any_octets_are_read_whole_or_refused(data: bytes) -> None:
+def test_reads_any_bytes_completely_or_rejects_them(data: bytes) -> None:
     reader = Reader(data)
     try:
         element = reader.any()

@@ -1,4 +1,4 @@
-"""DER, element by element, against values worked out from X.690 and what OpenSSL reads."""
+"""The DER writer: each element is compared with a value derived from X.690, and OpenSSL parses the output."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ ELEMENTS = [
 
 
 @pytest.mark.parametrize(("made", "expected"), ELEMENTS)
-def test_an_element_has_exactly_these_octets(made: bytes, expected: str) -> None:
+def test_writes_exactly_the_expected_bytes(made: bytes, expected: str) -> None:
     assert made.hex() == expected
 
 
 @pytest.mark.parametrize("dotted", ["", "1", "3.1", "1.40", "1..2", "a.b", "1.-2", "1.2."])
-def test_what_is_no_object_identifier_is_refused(dotted: str) -> None:
+def test_rejects_text_that_is_not_an_object_identifier(dotted: str) -> None:
     with pytest.raises(UsageError):
         der.oid(dotted)
 
 
 @pytest.mark.parametrize(("kind", "text"), [(der.printable_string, "a_b"), (der.printable_string, "é"), (der.ia5_string, "é")])
-def test_a_string_type_refuses_what_it_cannot_hold(kind: object, text: str) -> None:
+def test_string_type_rejects_characters_it_does_not_allow(kind: object, text: str) -> None:
     assert callable(kind)
     with pytest.raises(UsageError):
         kind(text)
 
 
-def test_openssl_reads_what_is_written() -> None:
+def test_openssl_can_parse_the_output() -> None:
     whole = der.sequence(
         der.integer(2**2048 - 1),
         der.oid("2.5.29.17"),

@@ -1,10 +1,10 @@
-"""Run by test_growth.py in a process of its own: what a batch of so many documents costs.
+"""Measure the cost of one batch of documents. test_growth.py runs this program in a separate process.
 
     python grow.py NUMBER [THREADS] [refused]
 
-Prints one JSON object: octets that the process holds more once the verdicts stand (``held``), that it held more at its worst (``peak``), and
-seconds of processor time (``seconds``). The documents share their octets, so that nothing but results can grow; the list of them is made before.
-Every second one is cut in the middle if ``refused`` is said.
+Prints one JSON object: the growth of resident memory in bytes after the batch (``resident``) and at its peak (``peak``), and the processor time
+in seconds (``seconds``). All documents share the same bytes, and the list of them exists before the measurement, so only the results can
+grow. With ``refused``, every second document is truncated in the middle.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ def main(number: int, threads: int, *, refused: bool) -> dict[str, float]:
     checker = backends.get("rust").checker(setup_of({}))
     documents = [document, document[: len(document) // 2] if refused else document] * (number // 2)
     assert len(checker.check_many(documents[:4096], AT, threads)) == min(number, 4096)
-    held, peak = status("VmRSS"), status("VmHWM")
+    resident, peak = status("VmRSS"), status("VmHWM")
     start = process_time()
     verdicts = checker.check_many(documents, AT, threads)
     seconds = process_time() - start
     assert sum(not hasattr(verdict, "content") for verdict in (verdicts[0], verdicts[number // 2 + 1], verdicts[-1])) == 2 * refused
-    return {"held": status("VmRSS") - held, "peak": status("VmHWM") - peak, "seconds": seconds}
+    return {"resident": status("VmRSS") - resident, "peak": status("VmHWM") - peak, "seconds": seconds}
 
 
 def status(name: str) -> int:
-    """A number of ``/proc/self/status``, in octets."""
+    """Return a size from ``/proc/self/status`` in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) * 1024
 

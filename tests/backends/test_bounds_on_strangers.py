@@ -1,5 +1,7 @@
-"""Rules that bound what an unauthenticated document costs, on both backends: strings of names, JSON, constraints that cannot be applied, and what a
-search for a path computes once."""
+"""Limits on the cost of unauthenticated documents, on both backends.
+
+They concern strings in names, JSON, constraints that cannot be applied, and results that a search for a path computes only once.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ UTF8, PRINTABLE, BMP = 0x0C, 0x13, 0x1E
 
 
 def refusal(backend: Backend, document: bytes, *anchors: bytes, limits: Limits | None = None) -> tuple[str, str]:
-    """(Code, location)."""
+    """Return the code and location of the refusal."""
     trusted = anchors or (certificate(AUTHORITY, subject=called("anchor"), issuer=called("anchor"), by=key(99)),)
     setup = Setup(anchors=trusted, intermediates=(), names=(("azure", "metadata.azure.com"),), limits=limits or Limits())
     try:
@@ -46,7 +48,7 @@ def refusal(backend: Backend, document: bytes, *anchors: bytes, limits: Limits |
 
 
 def is_read(backend: Backend, tag: int, octets: bytes) -> bool:
-    """Whether a name with such a string can be read. The document then has no certificate of that issuer."""
+    """Return True if a name with this string can be parsed. The document then contains no certificate of that issuer."""
     return refusal(backend, in_sid(name(element(tag, octets))))[0] == "signer-not-found"
 
 
@@ -64,23 +66,23 @@ def is_read(backend: Backend, tag: int, octets: bytes) -> bool:
         ("\ufdfa" * 1024, True),
     ],
 )
-def test_strings_of_names_are_bounded(text: str, read: bool, backend: Backend) -> None:
+def test_limits_strings_in_names(text: str, read: bool, backend: Backend) -> None:
     assert is_read(backend, UTF8, text.encode()) is read
     assert is_read(backend, BMP, text.encode("utf-16-be")) is read
 
 
-def test_a_string_that_is_too_long_is_located(backend: Backend) -> None:
+def test_error_locates_a_string_that_is_too_long(backend: Backend) -> None:
     code, location = refusal(backend, in_sid(name(writer.utf8_string("\u0301" * 31))))
     assert (code, location.partition("@")[0]) == ("bad-der", "signedData.signerInfos[0].sid.issuer.value")
 
 
-def test_the_document_of_the_report_is_refused(shared: Path, backend: Backend) -> None:
-    """Case V1."""
+def test_rejects_the_reported_document(shared: Path, backend: Backend) -> None:
+    """The issuer's name has a string with very many combining characters, which normalization would sort in quadratic time."""
     document = (shared / "cases" / "verifier" / "nfkc.der").read_bytes()
     assert refusal(backend, document)[0] == "bad-der"
 
 
-def test_a_name_is_parsed_once_although_an_error_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parses_a_malformed_name_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
     monkeypatch.setattr("imdskit.pki.x509.names.comparable", lambda text: parsed.append(text) or comparable(text))
     document = message(
@@ -101,20 +103,20 @@ def test_a_name_is_parsed_once_although_an_error_is_in_it(monkeypatch: pytest.Mo
         ("a\u0316\u0301", "A\u0301\u0316"),
     ],
 )
-def test_names_that_differ_in_form_only_are_equal(one: str, other: str) -> None:
+def test_names_that_differ_only_in_unicode_form_are_equal(one: str, other: str) -> None:
     assert comparable(one) == comparable(other)
 
 
-def test_separators_of_ascii_are_no_blanks() -> None:
-    """str.split would take them for such; the Rust twin does not."""
+def test_ascii_separators_are_not_blanks() -> None:
+    """str.split treats them as blanks, and the Rust backend does not."""
     assert comparable("\u00e9\x1cx") != comparable("\u00e9 x")
     assert comparable("\u00e9\x1f") != comparable("\u00e9")
     assert comparable(" \u00e9\x1c  x ") == comparable("\u00e9\x1c x")
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_both_backends_find_the_same_names_equal(both_backends: tuple[Backend, Backend], one: str, other: str) -> None:
-    """The signer is found by its issuer's name; the texts may be variants of one another."""
+def test_both_backends_consider_the_same_names_equal(both_backends: tuple[Backend, Backend], one: str, other: str) -> None:
+    """The signer is found by its issuer's name, which may be written in another Unicode form."""
     for text, variant in ((one, other), (one, one.upper()), (one, f" {one.casefold()}  ")):
         try:
             issuer, sid = called(text), called(variant)
@@ -124,20 +126,20 @@ def test_both_backends_find_the_same_names_equal(both_backends: tuple[Backend, B
         assert len({refusal(backend, document) for backend in both_backends}) == 1
 
 
-# Case V9.
+# PrintableString accepts the additional characters that real authorities use.
 
 
 @pytest.mark.parametrize("character", "*&'()+,-./:=? aZ9")
-def test_printable_string_has_what_authorities_write(character: str, backend: Backend) -> None:
+def test_printable_string_accepts_characters_that_authorities_use(character: str, backend: Backend) -> None:
     assert is_read(backend, PRINTABLE, character.encode())
 
 
 @pytest.mark.parametrize("character", '@_"#$%;<>[\\]^`{|}~!\t\x00\x7f\u00e9')
-def test_printable_string_has_nothing_else(character: str, backend: Backend) -> None:
+def test_printable_string_rejects_other_characters(character: str, backend: Backend) -> None:
     assert not is_read(backend, PRINTABLE, character.encode("latin-1"))
 
 
-# Case V7.
+# Both backends apply the same limits to JSON, at any depth.
 
 
 def wrapped(inner: bytes) -> bytes:
@@ -147,7 +149,7 @@ def wrapped(inner: bytes) -> bytes:
 @pytest.mark.parametrize("inner", [b"1e999", b"1", rb'"\ud800"', rb'"\u0041"', b""])
 @pytest.mark.parametrize("depth", [60, 63, 64, 254, 255, 256, 400])
 @pytest.mark.parametrize("brackets", [64, MAX_JSON_BRACKETS])
-def test_json_is_read_alike_at_every_limit(both_backends: tuple[Backend, Backend], inner: bytes, depth: int, brackets: int) -> None:
+def test_both_backends_apply_the_same_json_limits(both_backends: tuple[Backend, Backend], inner: bytes, depth: int, brackets: int) -> None:
     limits = Limits(json_brackets=brackets)
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
         document = wrapped(opening * depth + inner + closing * depth)
@@ -156,7 +158,7 @@ def test_json_is_read_alike_at_every_limit(both_backends: tuple[Backend, Backend
         assert found == {"bad-der" if well else "bad-json"}
 
 
-def test_more_brackets_than_python_can_nest_cannot_be_allowed() -> None:
+def test_bracket_limit_cannot_exceed_what_python_can_nest() -> None:
     assert Limits(json_brackets=MAX_JSON_BRACKETS).json_brackets == MAX_JSON_BRACKETS
     with pytest.raises(UsageError, match="json_brackets"):
         Limits(json_brackets=MAX_JSON_BRACKETS + 1)
@@ -194,13 +196,13 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join), st.booleans())
-def test_both_backends_read_the_same_json(both_backends: tuple[Backend, Backend], text: str, in_string: bool) -> None:
+def test_both_backends_accept_the_same_json(both_backends: tuple[Backend, Backend], text: str, in_string: bool) -> None:
     document = wrapped((f'"{text}"' if in_string else text).encode())
     found = {refusal(backend, document) for backend in both_backends}
     assert len(found) == 1, found
 
 
-# Case V10.
+# Name constraints that cannot be applied are refused.
 
 MALFORMED = [
     (1, b"@b.example"),
@@ -268,7 +270,7 @@ WELL_FORMED = [
 
 
 def constrained(kind: int, base: bytes, *, excluded: bool) -> tuple[bytes, bytes]:
-    """(Document, anchor) of a signer below an authority with one constraint."""
+    """Return a document and an anchor. The document's signer is below an authority with one name constraint."""
     subtrees = sequence(implicit(kind, base))
     constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(int(excluded), subtrees)), critical=True)
     root = certificate(AUTHORITY, subject=called("anchor"), issuer=called("anchor"), spki=spki_of(key(99)), by=key(99))
@@ -281,24 +283,24 @@ def constrained(kind: int, base: bytes, *, excluded: bool) -> tuple[bytes, bytes
 
 @pytest.mark.parametrize("excluded", [True, False])
 @pytest.mark.parametrize(("kind", "base"), MALFORMED)
-def test_a_constraint_that_no_name_can_lie_within_is_refused(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
+def test_rejects_a_constraint_that_can_contain_no_name(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
     document, root = constrained(kind, base, excluded=excluded)
     code, location = refusal(backend, document, root)
-    # A range of addresses that is none is already a fault of the certificate.
+    # The parser already records a malformed address range as a fault of the certificate.
     assert (code, location) == ("bad-extension" if kind == 7 else "name-constraints", "chain[1].nameConstraints")
 
 
 @pytest.mark.parametrize("excluded", [True, False])
 @pytest.mark.parametrize(("kind", "base"), WELL_FORMED)
-def test_other_constraints_are_applied(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
-    """To a signer without names of these kinds, so that nothing forbids it."""
+def test_applies_well_formed_constraints(kind: int, base: bytes, excluded: bool, backend: Backend) -> None:
+    """The signer has no names of these kinds, so the constraints forbid nothing."""
     document, root = constrained(kind, base, excluded=excluded)
     assert refusal(backend, document, root)[0] == "no-name"
 
 
-def test_an_empty_directory_name_is_every_name(backend: Backend) -> None:
+def test_empty_directory_name_contains_every_name(backend: Backend) -> None:
     document, root = constrained(4, b"", excluded=True)
-    assert refusal(backend, document, root)[0] == "bad-certificate"  # a choice is explicit: a name has to be in it
+    assert refusal(backend, document, root)[0] == "bad-certificate"  # the tag of a CHOICE is explicit, so it must contain a name
     subtrees = sequence(explicit(4, sequence()))
     for number, code in ((0, "no-name"), (1, "name-constraints")):
         constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(number, subtrees)), critical=True)
@@ -311,23 +313,26 @@ def test_an_empty_directory_name_is_every_name(backend: Backend) -> None:
 # Paths.
 
 
-def test_a_certificate_is_judged_once_in_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many paths lead through it: what it says may be long, and a step of the search is nearly free."""
-    judged: list[int] = []
+def test_search_checks_each_certificate_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate may be large, and the budget charges little for a step. Therefore it must not be checked again for each path through
+    it."""
+    checked: list[int] = []
     malformed = name_constraints.malformed
-    monkeypatch.setattr(name_constraints, "malformed", lambda constraints: judged.append(id(constraints)) or malformed(constraints))
+    monkeypatch.setattr(name_constraints, "malformed", lambda constraints: checked.append(id(constraints)) or malformed(constraints))
     constraints = extension(oids.NAME_CONSTRAINTS, sequence(explicit(1, sequence(implicit(2, b"a")))), critical=True)
     document = tower(0, layers=5, twins=3, padding_of=lambda size: constraints)
     assert refusal(backends.get("python"), document)[0] == "unknown-issuer"
-    assert sorted(set(judged)) == sorted(judged)
-    assert len(judged) == 15
+    assert sorted(set(checked)) == sorted(checked)
+    assert len(checked) == 15
 
 
-def test_an_issuer_is_located_where_it_stands(backend: Backend) -> None:
-    shared = certificate(subject=called("b"), issuer=called("c"), spki=spki_of(key(2)), by=key(3))  # no authority
+def test_error_locates_the_issuer_at_its_index(backend: Backend) -> None:
+    shared = certificate(
+        subject=called("b"), issuer=called("c"), spki=spki_of(key(2)), by=key(3)
+    )  # no basic constraints, so it is not an authority
     long = certificate(AUTHORITY, subject=called("a"), issuer=called("b"), spki=spki_of(key(1)), by=key(2))
     for first in (True, False):
-        # Two ways to the same issuer: from the signer itself, or by way of "a".
+        # Two paths lead to the same issuer: directly from the signer, and through "a".
         signer = certificate(issuer=called("b" if first else "a"), by=key(2 if first else 1))
         info = signer_info(called("b" if first else "a"), signature=sign(key(), b"x"))
         bag = (signer, long, shared)
@@ -337,7 +342,7 @@ def test_an_issuer_is_located_where_it_stands(backend: Backend) -> None:
         )
 
 
-def test_the_detail_of_a_refusal_is_short(backend: Backend) -> None:
+def test_detail_of_a_refusal_is_short(backend: Backend) -> None:
     huge = certificate(
         extension(oids.AUTHORITY_INFO_ACCESS, sequence(sequence(writer.oid(oids.CA_ISSUERS), implicit(6, b"http://a/" + b"b" * 9000)))),
         issuer=called("c" * 9000),
@@ -350,25 +355,25 @@ def test_the_detail_of_a_refusal_is_short(backend: Backend) -> None:
     assert len(caught.value.detail) < 500
 
 
-def test_a_name_of_der_is_read_whole() -> None:
+def test_reads_a_whole_der_name() -> None:
     der = name(writer.utf8_string("\u00e9"))
     assert read_name(Reader(der), "").der == der
 
 
-def test_a_refusal_moves_with_its_certificate() -> None:
+def test_location_of_a_refusal_follows_its_certificate() -> None:
     moved = Refusal(Reason.KEY_USAGE, "chain[1].keyUsage", "why").moved(1, 2)
     assert (moved.reason, moved.location, moved.detail) == (Reason.KEY_USAGE, "chain[2].keyUsage", "why")
 
 
-def test_explain_does_not_reckon_with_a_key_that_is_too_large() -> None:
+def test_explain_does_not_compute_with_a_key_that_is_too_large() -> None:
     document = SHAPES["modulus-of-16384-bits"](16_384)
     setup = Setup(anchors=(certificate(AUTHORITY),), intermediates=(), names=(("azure", "metadata.azure.com"),))
     outcomes = {outcome.check: outcome.outcome for outcome in Checker(setup).explain(document, NOW)}
     assert (outcomes["signature key"], outcomes["signature"]) == ("fail", "skip")
 
 
-def test_a_long_directory_name_is_looked_up_in_linear_time() -> None:
-    """Only beginnings that are as long as a base are looked up; all of them together would be quadratic in the name."""
+def test_lookup_of_a_long_directory_name_takes_linear_time() -> None:
+    """Only prefixes as long as some base are looked up. The total length of all prefixes would be quadratic in the length of the name."""
     parts = tuple(b"%d" % number for number in range(10_000))
     base, long = (GeneralName("directoryName", b"", Name(b"", key, (), ())) for key in (parts[:1], (b"x", *parts)))
     subtrees = name_constraints.Subtrees([base], exclude=True)

@@ -1,4 +1,4 @@
-"""Token buckets: each backend against a model, and so against the other."""
+"""Token buckets: each backend is compared with a model, and thereby with the other backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECOND = 1_000_000_000
 
 
 class Model:
-    """The same with fractions of a token, and no thought of speed."""
+    """A token bucket with exact fractions and no optimization."""
 
     def __init__(self, rate: int, per_ns: int, burst: int) -> None:
         self.speed, self.burst, self.tokens = Fraction(rate, per_ns), Fraction(burst), Fraction(burst)
@@ -47,25 +47,25 @@ steps = st.lists(st.integers(-(10**6), 10**9) | st.integers(0, 50), max_size=40)
 
 
 @given(rate=numbers, per_ns=numbers | st.just(SECOND), burst=numbers, steps=steps)
-def test_a_bucket_does_what_the_model_does(rate: int, per_ns: int, burst: int, steps: list[int], backend: Backend) -> None:
+def test_bucket_behaves_like_the_model(rate: int, per_ns: int, burst: int, steps: list[int], backend: Backend) -> None:
     compare(backend.bucket(rate, per_ns, burst), Model(rate, per_ns, burst), accumulate(steps))
 
 
 @pytest.mark.parametrize("arguments", [((1 << 63) - 1, 1, 1 << 62), (1, 1 << 61, 3)], ids=["fastest", "slowest"])
 @given(times=st.lists(st.integers(-(1 << 63), (1 << 63) - 1), min_size=1, max_size=20))
-def test_times_at_the_ends_of_the_range_break_nothing(arguments: tuple[int, int, int], times: list[int], backend: Backend) -> None:
+def test_bucket_works_at_the_limits_of_its_time_range(arguments: tuple[int, int, int], times: list[int], backend: Backend) -> None:
     compare(backend.bucket(*arguments), Model(*arguments), times)
 
 
 class Generous(Model):
-    """Wrong: the wait that it names is a nanosecond short."""
+    """A wrong bucket, whose wait is one nanosecond too short."""
 
     def take(self, now: int) -> int:
         return max(0, super().take(now) - 1)
 
 
 class Backwards(Model):
-    """Wrong: believes a clock that goes back."""
+    """A wrong bucket, which follows a clock that goes back."""
 
     def take(self, now: int) -> int:
         self.last = min(now, now if self.last is None else self.last)
@@ -73,12 +73,12 @@ class Backwards(Model):
 
 
 @pytest.mark.parametrize("wrong", [Generous, Backwards])
-def test_a_deliberately_wrong_bucket_is_caught(wrong: type[Model], backend: Backend) -> None:
+def test_detects_a_deliberately_wrong_bucket(wrong: type[Model], backend: Backend) -> None:
     with pytest.raises(AssertionError):
         compare(wrong(1, 10, 2), backend.bucket(1, 10, 2), [100, 100, 100, 50, 100, 101])
 
 
-def test_after_the_wait_that_was_named_there_is_a_token_and_not_before(backend: Backend) -> None:
+def test_token_is_available_exactly_after_the_returned_wait(backend: Backend) -> None:
     bucket = backend.bucket(3, 7, 2)
     now = 0
     for _ in range(50):
@@ -94,12 +94,12 @@ def test_after_the_wait_that_was_named_there_is_a_token_and_not_before(backend: 
     [(0, 1, 1), (1, 0, 1), (1, 1, 0), (-1, 1, 1), (1, 1 << 32, 1 << 31), (1 << 63, 1, 1), (1, 1, 1 << 200), (1, -(1 << 200), 1)],
     ids=str,
 )
-def test_impossible_buckets_are_refused(arguments: tuple[int, int, int], backend: Backend) -> None:
+def test_rejects_impossible_buckets(arguments: tuple[int, int, int], backend: Backend) -> None:
     with pytest.raises(UsageError):
         backend.bucket(*arguments)
 
 
-def test_threads_take_no_token_twice(backend: Backend) -> None:
+def test_threads_never_take_the_same_token(backend: Backend) -> None:
     bucket = backend.bucket(1, SECOND, 1000)
     with ThreadPoolExecutor(8) as pool:
         taken = sum(pool.map(lambda _: sum(bucket.take(0) == 0 for _ in range(500)), range(8)))

@@ -1,4 +1,4 @@
-"""The two checkers, side by side: one verdict, one reason, one place for every input, whatever is remembered."""
+"""Comparison of the two checkers: the same verdict, reason and location for every input, with cold and warm caches."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from imdskit.errors import TrustError, VerificationError
 from imdskit.reasons import Reason
 
 
-def said(verdict: Signed | VerificationError) -> tuple[object, ...]:
-    """All that the seam promises."""
+def compared(verdict: Signed | VerificationError) -> tuple[object, ...]:
+    """Return the parts of a verdict that the contract defines."""
     if isinstance(verdict, VerificationError):
         return verdict.code, verdict.stage, verdict.location
     return verdict.content, verdict.claims, verdict.label, verdict.name, verdict.chain
 
 
-def judged(checker: Checker, document: bytes, at: int, nonce: str | None = None) -> tuple[object, ...]:
+def checked(checker: Checker, document: bytes, at: int, nonce: str | None = None) -> tuple[object, ...]:
     try:
-        return said(checker.check(document, at, nonce))
+        return compared(checker.check(document, at, nonce))
     except VerificationError as error:
-        return said(error)
+        return compared(error)
 
 
 def test_the_checker_runs_in_the_extension(native: Backend) -> None:
@@ -39,8 +39,8 @@ def test_the_checker_runs_in_the_extension(native: Backend) -> None:
     assert native.native == {"document", "bucket", "checker"}
 
 
-def test_details_are_in_words_too(native: Backend) -> None:
-    """Details may differ; that there are some, may not."""
+def test_native_details_are_present_too(native: Backend) -> None:
+    """The text of details may differ between backends, but both must have one."""
     for case in CASES:
         if case["expected"] == "reject":
             with pytest.raises(VerificationError) as mine:
@@ -53,36 +53,36 @@ def test_details_are_in_words_too(native: Backend) -> None:
 
 
 def plain() -> list[dict[str, Any]]:
-    """Those that are judged under the common setting."""
+    """Return the cases that use the common setting."""
     return [case for case in CASES if not {"intermediates", "crls", "at", "nonce"} & case.keys()]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_a_batch_is_judged_as_its_documents_are(native: Backend, threads: int) -> None:
+def test_batch_gives_the_verdicts_of_single_checks(native: Backend, threads: int) -> None:
     documents = [base64.b64decode(case["document"]) for case in plain()]
     checker = native.checker(setup_of({}))
     for _ in ("cold", "warm"):
         verdicts = checker.check_many(documents, SETTING["at"], threads)
         assert len(verdicts) == len(documents)
-        alone = [judged(backends.get("python").checker(setup_of({})), document, SETTING["at"]) for document in documents[:60]]
-        assert [said(verdict) for verdict in verdicts][:60] == alone
-        assert [said(verdict) for verdict in verdicts] == [judged(checker, document, SETTING["at"]) for document in documents]
+        alone = [checked(backends.get("python").checker(setup_of({})), document, SETTING["at"]) for document in documents[:60]]
+        assert [compared(verdict) for verdict in verdicts][:60] == alone
+        assert [compared(verdict) for verdict in verdicts] == [checked(checker, document, SETTING["at"]) for document in documents]
 
 
-def test_a_bad_document_among_thousands_changes_no_other(native: Backend) -> None:
+def test_bad_document_does_not_affect_thousands_of_others(native: Backend) -> None:
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     bad = [base64.b64decode(case["document"]) for case in plain() if case["expected"] == "reject"]
     checker = native.checker(setup_of({}))
     documents = [good] * 5000
-    places = {(index * 97 + 13) % 5000: document for index, document in enumerate(bad)}
-    for place, document in places.items():
-        documents[place] = document
+    positions = {(index * 97 + 13) % 5000: document for index, document in enumerate(bad)}
+    for position, document in positions.items():
+        documents[position] = document
     verdicts = checker.check_many(documents, SETTING["at"])
-    refused = {place for place, verdict in enumerate(verdicts) if isinstance(verdict, VerificationError)}
-    assert refused == set(places)
+    refused = {position for position, verdict in enumerate(verdicts) if isinstance(verdict, VerificationError)}
+    assert refused == set(positions)
 
 
-def test_columns_hold_what_the_verdicts_say(native: Backend) -> None:
+def test_columns_match_the_verdicts(native: Backend) -> None:
     documents = [base64.b64decode(case["document"]) for case in plain()] * 2
     found = []
     for backend in (backends.get("python"), native):
@@ -106,12 +106,12 @@ def test_columns_hold_what_the_verdicts_say(native: Backend) -> None:
 
 def texts_of(columns: Columns, name: str) -> list[str | None]:
     valid, offsets, octets = columns.texts[name]
-    ends = [int.from_bytes(offsets[place : place + 4], "little") for place in range(0, len(offsets), 4)]
+    ends = [int.from_bytes(offsets[position : position + 4], "little") for position in range(0, len(offsets), 4)]
     return [octets[ends[row] : ends[row + 1]].decode() if valid[row // 8] >> row % 8 & 1 else None for row in range(columns.rows)]
 
 
-def test_columns_take_time_that_is_linear_in_rows_and_signers(native: Backend) -> None:
-    """Without a chain each row has a path of its own, as it has among more signers than are cached."""
+def test_columns_take_linear_time_in_rows_and_signers(native: Backend) -> None:
+    """Without the chain stage, each row has a separate chain, as with more signers than the cache can contain."""
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     checker = native.checker(replace(setup_of({}), check_chain=False))
 
@@ -125,11 +125,11 @@ def test_columns_take_time_that_is_linear_in_rows_and_signers(native: Backend) -
         assert len(columns.signers) == 1
         return min(found)
 
-    # Both are so large that memory comes fresh from the system.
+    # Both sizes are so large that the allocator requests new memory from the system.
     assert seconds(80_000) < 8 * seconds(20_000)
 
 
-def test_columns_of_nothing_are_empty(native: Backend) -> None:
+def test_columns_of_no_documents_are_empty(native: Backend) -> None:
     for backend in (backends.get("python"), native):
         columns = backend.checker(setup_of({})).check_many([], SETTING["at"]).columns()
         assert columns == Columns(0, b"", b"", b"", b"", b"", {name: (b"", bytes(4), b"") for name in columns.texts}, ())
@@ -150,10 +150,10 @@ def test_each_document_may_have_its_own_time(native: Backend) -> None:
 def test_verdicts_are_a_sequence(native: Backend) -> None:
     good = base64.b64decode(next(case for case in CASES if case["expected"] == "accept" and not {"at", "nonce"} & case.keys())["document"])
     verdicts = native.checker(setup_of({})).check_many([good, b"", good], SETTING["at"])
-    assert said(verdicts[-1]) == said(verdicts[0])
-    assert said(verdicts[1])[0] == "empty"
-    assert [said(verdict) for verdict in verdicts[::-2]] == [said(verdicts[2]), said(verdicts[0])]
-    assert [said(verdict) for verdict in verdicts] == [said(verdicts[place]) for place in range(3)]
+    assert compared(verdicts[-1]) == compared(verdicts[0])
+    assert compared(verdicts[1])[0] == "empty"
+    assert [compared(verdict) for verdict in verdicts[::-2]] == [compared(verdicts[2]), compared(verdicts[0])]
+    assert [compared(verdict) for verdict in verdicts] == [compared(verdicts[position]) for position in range(3)]
     with pytest.raises(IndexError):
         verdicts[3]
     with pytest.raises(IndexError):
@@ -162,7 +162,7 @@ def test_verdicts_are_a_sequence(native: Backend) -> None:
 
 
 @pytest.mark.parametrize("member", ["anchors", "intermediates", "crls"])
-def test_what_cannot_be_read_as_trust_is_refused_alike(native: Backend, member: str) -> None:
+def test_both_backends_reject_the_same_malformed_trust(native: Backend, member: str) -> None:
     refusals = []
     for backend in (native, backends.get("python")):
         for bad in (b"", b"0", b"0\x80", b"0\x03\x02\x01\x00", base64.b64decode(SETTING["anchors"][0])[:-1]):
@@ -177,16 +177,16 @@ documents = st.sampled_from([base64.b64decode(case["document"]) for case in CASE
 
 
 @given(documents, st.data())
-def test_any_octet_changed_is_judged_alike(document: bytes, data: st.DataObject) -> None:
-    place = data.draw(st.integers(0, max(0, len(document) - 1)))
-    changed = document[:place] + data.draw(st.binary(max_size=3)) + document[place + data.draw(st.integers(0, 3)) :]
+def test_both_backends_agree_after_any_changed_byte(document: bytes, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, max(0, len(document) - 1)))
+    changed = document[:position] + data.draw(st.binary(max_size=3)) + document[position + data.draw(st.integers(0, 3)) :]
     at = SETTING["at"] + data.draw(st.sampled_from([0, -10_000_000, 30_000, 100_000_000]))
-    assert judged(RUST, changed, at) == judged(PYTHON, changed, at)
+    assert checked(RUST, changed, at) == checked(PYTHON, changed, at)
 
 
 @given(st.binary(max_size=200), st.text(max_size=8) | st.none())
-def test_any_octets_are_judged_alike(document: bytes, nonce: str | None) -> None:
-    assert judged(RUST, document, SETTING["at"], nonce) == judged(PYTHON, document, SETTING["at"], nonce)
+def test_both_backends_agree_on_any_bytes(document: bytes, nonce: str | None) -> None:
+    assert checked(RUST, document, SETTING["at"], nonce) == checked(PYTHON, document, SETTING["at"], nonce)
 
 
 @pytest.fixture
@@ -195,14 +195,14 @@ def no_kernels(native: Backend) -> Iterator[Backend]:
     backends.with_kernels(native)
 
 
-def test_the_answers_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
+def test_results_are_the_same_without_the_kernels(no_kernels: Backend) -> None:
     assert no_kernels.cpu_path == "aws-lc"
     for case in CASES:
         document, at, nonce = base64.b64decode(case["document"]), case.get("at", SETTING["at"]), case.get("nonce")
-        expected = judged(backends.get("python").checker(setup_of(case)), document, at, nonce)
-        assert judged(no_kernels.checker(setup_of(case)), document, at, nonce) == expected, case["id"]
+        expected = checked(backends.get("python").checker(setup_of(case)), document, at, nonce)
+        assert checked(no_kernels.checker(setup_of(case)), document, at, nonce) == expected, case["id"]
 
 
 PYTHON = backends.get("python").checker(setup_of({}))
 RUST = backends.best().checker(setup_of({}))
-"""Where there is no extension this is Python's too, and the tests that need one say so."""
+"""Without the extension this is the Python checker. The tests that need the extension say so."""

@@ -1,4 +1,4 @@
-"""Defaults of the Rust records are those of the contract: who uses the crate without Python has the same bounds."""
+"""The defaults in Rust equal those of the contract, so users of the crate have the same limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IN_PYTHON: dict[str, object] = {
 
 
 def defaults(record: str) -> dict[str, object]:
-    """As they are written down in Rust."""
+    """Return the defaults in the Rust source."""
     found = re.search(rf"impl Default for {record} {{.*?Self {{(.*?)\n        }}", SOURCE.read_text(), re.DOTALL)
     assert found is not None
     members = re.findall(r"^ {12}(\w+): (.*),$", found[1], re.MULTILINE)

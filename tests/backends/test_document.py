@@ -1,4 +1,4 @@
-"""Path filtering: each backend against a walk over the parsed document, and so against the other."""
+"""Path filtering: each backend is compared with a walk over the parsed document, and thereby with the other backend."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ABSENT = [
 @pytest.mark.parametrize(
     ("path", "form", "expected"), [(p, *a) for p, a in ANSWERS.items()], ids=[f"{p or 'root'}-{a[0]}" for p, a in ANSWERS.items()]
 )
-def test_a_node_is_rendered_as_the_service_does(path: str, form: Form, expected: str | None, backend: Backend) -> None:
+def test_renders_a_node_as_the_service_does(path: str, form: Form, expected: str | None, backend: Backend) -> None:
     document = backend.document(NODE)
     keys = tuple(filter(None, path.strip().split("/")))
     if expected is None:
@@ -64,7 +64,7 @@ def test_a_node_is_rendered_as_the_service_does(path: str, form: Form, expected:
 
 @pytest.mark.parametrize("path", ABSENT)
 @pytest.mark.parametrize("form", FORMS)
-def test_a_node_that_is_not_there_is_not_found(path: str, form: Form, backend: Backend) -> None:
+def test_absent_node_is_not_found(path: str, form: Form, backend: Backend) -> None:
     with pytest.raises(SelectionError) as refusal:
         backend.document(NODE).select(tuple(path.split("/")), form)
     assert (refusal.value.code, refusal.value.location) == ("not-found", path)
@@ -91,7 +91,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
-def test_what_has_two_meanings_or_is_too_much_is_refused(data: bytes, backend: Backend) -> None:
+def test_rejects_ambiguous_or_too_large_json(data: bytes, backend: Backend) -> None:
     with pytest.raises(SelectionError) as refusal:
         backend.document(data)
     assert refusal.value.code == "bad-document"
@@ -119,7 +119,7 @@ def paths(value: object, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 def walked(value: object, path: tuple[str, ...], form: Form) -> bytes | str:
-    """The answer, found by walking the parsed document: bytes, or the code of the refusal."""
+    """Return the response that a walk over the parsed document finds, or the code of the refusal."""
     for key in path:
         if key not in children(value):
             return "not-found"
@@ -147,12 +147,12 @@ def compare(document: Document, value: object, also: tuple[str, ...] = ()) -> No
 
 
 @given(value=values, ascii_only=st.booleans(), stray=st.lists(any_text, max_size=3))
-def test_every_node_is_what_a_walk_finds(backend: Backend, value: object, ascii_only: bool, stray: list[str]) -> None:
+def test_every_node_matches_a_walk_over_the_parsed_document(backend: Backend, value: object, ascii_only: bool, stray: list[str]) -> None:
     compare(backend.document(json.dumps(value, ensure_ascii=ascii_only).encode()), value, tuple(stray))
 
 
 class Flat:
-    """Wrong: its listings do not tell containers from leaves."""
+    """A wrong document, whose listings do not distinguish containers from leaves."""
 
     def __init__(self, right: Document) -> None:
         self.right = right
@@ -162,7 +162,7 @@ class Flat:
 
 
 class Lenient(Flat):
-    """Wrong: gives a leaf as JSON."""
+    """A wrong document, which returns leaves as JSON."""
 
     def select(self, path: tuple[str, ...], form: Form) -> bytes:
         try:
@@ -172,7 +172,7 @@ class Lenient(Flat):
 
 
 @pytest.mark.parametrize("wrong", [Flat, Lenient])
-def test_a_deliberately_wrong_document_is_caught(wrong: type[Flat], backend: Backend) -> None:
+def test_detects_a_deliberately_wrong_document(wrong: type[Flat], backend: Backend) -> None:
     value = {"a": {"b": "c"}}
     with pytest.raises(AssertionError):
         compare(wrong(backend.document(json.dumps(value).encode())), value)
@@ -186,12 +186,12 @@ def verdict(backend: Backend, data: bytes) -> bytes | str:
 
 
 @given(data=st.binary(max_size=60) | st.text('{}[]",:0123456789.eE+-\\u truefalsn \t', max_size=40).map(str.encode))
-def test_every_backend_refuses_the_same_bytes(backend: Backend, data: bytes) -> None:
+def test_all_backends_reject_the_same_bytes(backend: Backend, data: bytes) -> None:
     assert verdict(backend, data) == verdict(backends.get("python"), data)
 
 
 @given(raw=st.text('a"\\\\/bnu0d8 \x1f\x7f\u00e9\U0001f600', max_size=80), behind=st.text("a ", max_size=40))
-def test_every_backend_ends_a_string_at_the_same_place(backend: Backend, raw: str, behind: str) -> None:
+def test_all_backends_end_a_string_at_the_same_position(backend: Backend, raw: str, behind: str) -> None:
     for data in (f'"{raw}"', f'{{"{raw}":["{behind}"]}}'):
         assert verdict(backend, data.encode()) == verdict(backends.get("python"), data.encode())
 
@@ -200,7 +200,7 @@ NAMES = ["", "a", "b", "\u00e9", "1234567", "12345678", "12345678 1 12345678", "
 
 
 @given(members=st.lists(st.tuples(st.sampled_from(NAMES), st.booleans()), max_size=24))
-def test_an_object_with_two_equal_names_is_refused(backend: Backend, members: list[tuple[str, bool]]) -> None:
+def test_rejects_an_object_with_two_equal_names(backend: Backend, members: list[tuple[str, bool]]) -> None:
     def written(name: str, escaped: bool) -> str:
         return "".join(f"\\u{ord(character):04x}" for character in name) if escaped else name
 
@@ -212,12 +212,12 @@ def test_an_object_with_two_equal_names_is_refused(backend: Backend, members: li
 
 @pytest.mark.parametrize("levels", range(30, 36))
 @pytest.mark.parametrize("inner", [b"", b"0", b"{}", b'{"a":0}', b'{"a":"b"}'])
-def test_every_backend_has_the_same_limit_of_depth(levels: int, inner: bytes, backend: Backend) -> None:
+def test_all_backends_have_the_same_depth_limit(levels: int, inner: bytes, backend: Backend) -> None:
     data = b"[" * levels + inner + b"]" * levels
     assert verdict(backend, data) == verdict(backends.get("python"), data)
 
 
-def test_a_text_of_a_class_of_its_own_leaves_nothing_behind(backend: Backend) -> None:
+def test_subclass_of_str_does_not_leak(backend: Backend) -> None:
     class Other(str):
         __slots__ = ()
 

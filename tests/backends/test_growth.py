@@ -1,6 +1,7 @@
-"""A batch grows with its documents and no faster: time a document, and octets a row beyond the documents themselves.
+"""Time per document and memory per row do not grow with the size of a batch.
 
-Each size runs in a process of its own (grow.py), as memory that was used once is seldom given back. Figures for a million are in docs/performance.md.
+Each size is measured in a separate process (grow.py), because a process seldom returns memory to the system. Figures for a million
+documents are in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ def grown(number: int, threads: int, kind: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("kind", ["accepted", "refused"])
-def test_a_row_takes_at_most_200_octets_at_any_size(threads: int, kind: str) -> None:
-    """Of a batch with refusals half are refused."""
+def test_row_takes_at_most_200_bytes_at_any_size(threads: int, kind: str) -> None:
+    """In the batches with refusals, half of the documents are refused."""
     small, large = (grown(number, threads, kind) for number in (SMALL, LARGE))
-    for measure in ("held", "peak"):
+    for measure in ("resident", "peak"):
         assert small[measure] <= 200 * SMALL, measure
         assert (large[measure] - small[measure]) / (LARGE - SMALL) <= 200, measure
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_document_takes_no_longer_among_many(threads: int) -> None:
-    """Processor time; a batch that grew with the square would take ten times as long for each."""
+def test_time_per_document_does_not_grow_with_the_batch(threads: int) -> None:
+    """The test compares processor time. With quadratic growth, each document would take ten times as long."""
     small, large = (grown(number, threads, "accepted") for number in (SMALL, LARGE))
     assert large["seconds"] / LARGE <= 3 * small["seconds"] / SMALL

@@ -1,7 +1,7 @@
-"""Every shape of hostile document costs time and memory that are linear in its size, and a bounded amount at the limit.
+"""Every shape of hostile document costs time and memory that are linear in its size and limited at the maximum size.
 
-The shapes are in the folder hostile. Processor time, the least of several runs, with generous ratios: a cost that is quadratic takes 16 times as long for
-four times the size, a linear one four times.
+The shapes are in the folder hostile. The tests compare the minimum processor time of several runs and allow generous ratios. For four times
+the size, a quadratic cost grows 16-fold and a linear one fourfold.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ from malformed import name
 
 QUARTER, WHOLE = FULL // 4, FULL - 256
 
-MOST_GROWTH = 8
-"""Times as long, for four times the size. Linear is 4."""
+MAX_GROWTH = 8
+"""Maximum growth of the time for four times the size. Linear growth is 4."""
 
-NEGLIGIBLE = {"python": 4.0, "rust": 0.5}
-"""Milliseconds below which growth is not looked at: a quadratic cost this small at the limit harms nobody."""
+NEGLIGIBLE_MILLISECONDS = {"python": 4.0, "rust": 0.5}
+"""Times in milliseconds below which growth is not checked. A quadratic cost that is this small at the maximum size does no harm."""
 
-MOST = {"python": 90.0, "rust": 30.0}
-"""Milliseconds for a document of the largest size: about three times what the slowest shape takes. What is quadratic takes far longer."""
+MAX_MILLISECONDS = {"python": 90.0, "rust": 30.0}
+"""Maximum time in milliseconds for a document of the maximum size, about three times that of the slowest shape. A quadratic cost takes much
+longer."""
 
-MOST_OCTETS = 60
-"""Of memory while a document is read, for each octet of the document."""
+MAX_BYTES_PER_BYTE = 60
+"""Maximum number of bytes of memory during a check, for each byte of the document."""
 
 ALL = {**SHAPES, **TRUSTED}
 
@@ -61,7 +62,7 @@ def setup() -> Setup:
 
 
 def code(checker: Checker, document: bytes) -> tuple[str, str]:
-    decode_oid.cache_clear()  # of a thousand items, which only a small document finds there again
+    decode_oid.cache_clear()  # otherwise only a small document would find its items in this cache of a thousand items
     try:
         checker.check(document, NOW, None)
     except VerificationError as error:
@@ -70,46 +71,46 @@ def code(checker: Checker, document: bytes) -> tuple[str, str]:
 
 
 def assert_linear(work: Callable[[bytes], object], label: str, kind: str, *, most: float) -> None:
-    """Fail if ``work`` takes more than ``most`` milliseconds, or grows faster than the document does.
+    """Fail if ``work`` takes more than ``most`` milliseconds, or grows faster than the document.
 
-    The work budget bounds the search for paths and what a trusted authority can send. Only the limit holds for these shapes.
+    The work budget limits searches for paths and documents from a trusted authority. For these shapes only the maximum time is checked.
     """
     small, large = ALL[label](QUARTER), ALL[label](WHOLE)
     assert FULL // 8 < len(large) <= FULL, "the shape does not have the requested size"
     work(small)
     if sys.gettrace() is not None:
         work(large)
-        return  # Measuring coverage takes time of its own, so nothing can be said about ours.
+        return  # Coverage measurement would distort the result.
     linear = label in SHAPES and not label.startswith("paths-")
     # A busy machine can spoil one measurement, but hardly three in a row.
     for _ in range(3):
         cost, growth = spent(partial(work, large), 3, least=True), 0.0
-        if cost > NEGLIGIBLE[kind] and linear:
+        if cost > NEGLIGIBLE_MILLISECONDS[kind] and linear:
             growth = cost / spent(partial(work, small), 5, least=True) * len(small) / len(large) * 4
-        if cost <= most and growth <= MOST_GROWTH:
+        if cost <= most and growth <= MAX_GROWTH:
             return
     pytest.fail(f"{cost:.1f} ms, {growth:.1f} times as long for four times the size")
 
 
 @pytest.mark.parametrize("label", ALL)
 def test_check_takes_linear_time(label: str, backend: Backend, checker: Checker) -> None:
-    assert_linear(partial(code, checker), label, backend.name, most=MOST[backend.name] * (5 if label in TRUSTED else 1))
+    assert_linear(partial(code, checker), label, backend.name, most=MAX_MILLISECONDS[backend.name] * (5 if label in TRUSTED else 1))
 
 
 @pytest.mark.parametrize("label", ALL)
 def test_explain_and_inspection_take_linear_time(label: str) -> None:
-    """One measurement for both: an inspection begins with an explanation."""
+    """One measurement covers both, because an inspection begins with ``explain``."""
     verifier = Verifier(Trust((anchor(),)), Policy(), backend="python", clock=ManualClock(NOW))
 
     def inspect(document: bytes) -> str:
         decode_oid.cache_clear()
         return json.dumps(inspect_document(verifier, document))
 
-    assert_linear(inspect, label, "python", most=3 * MOST["python"] * (5 if label in TRUSTED else 1))
+    assert_linear(inspect, label, "python", most=3 * MAX_MILLISECONDS["python"] * (5 if label in TRUSTED else 1))
 
 
 @pytest.mark.parametrize("label", SHAPES)
-def test_a_stranger_is_refused_alike_on_both_backends(both_backends: tuple[Backend, Backend], label: str) -> None:
+def test_both_backends_reject_hostile_documents_for_the_same_reason(both_backends: tuple[Backend, Backend], label: str) -> None:
     document = SHAPES[label](WHOLE)
     verdicts = {code(backend.checker(setup()), document) for backend in both_backends}
     assert len(verdicts) == 1
@@ -118,7 +119,7 @@ def test_a_stranger_is_refused_alike_on_both_backends(both_backends: tuple[Backe
 
 @pytest.mark.parametrize("label", SHAPES)
 def test_check_takes_linear_memory(label: str) -> None:
-    """Of the Python backend. The Rust one is in test_documents_of_strangers_leave_nothing_behind."""
+    """This covers the Python backend. test_documents_of_strangers_do_not_leak_memory covers the Rust backend."""
     checker = backends.get("python").checker(setup())
     document = SHAPES[label](WHOLE)
     tracemalloc.start()
@@ -127,15 +128,16 @@ def test_check_takes_linear_memory(label: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         decode_oid.cache_clear()
         gc.collect()
-        held = tracemalloc.get_traced_memory()[0]
+        kept = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert peak <= MOST_OCTETS * FULL
-    assert held <= 2 * FULL
+    assert peak <= MAX_BYTES_PER_BYTE * FULL
+    assert kept <= 2 * FULL
 
 
-def test_documents_of_strangers_leave_nothing_behind(backend: Backend, checker: Checker) -> None:
-    """Case V2: 300 different documents that normalization would swell. Caches of object identifiers and the like have small items of a bounded number."""
+def test_documents_of_strangers_do_not_leak_memory(backend: Backend, checker: Checker) -> None:
+    """The 300 different documents contain characters that normalization expands. Process-wide caches may keep only a limited number of
+    small items."""
     if not Path("/proc/self/status").exists():
         pytest.skip("memory is read from /proc")
     texts = ["\ufdfa" * 60 + f"{number:04}" for number in range(300)]
@@ -162,8 +164,8 @@ def resident() -> int:
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) * 1024
 
 
-def test_caches_hold_small_items_only() -> None:
-    """What strangers can put into a cache of the process is bounded in octets, not only in number."""
+def test_caches_contain_only_small_items() -> None:
+    """Process-wide caches that strangers can fill are limited in bytes, not only in the number of items."""
     signature._pss_parameters.cache_clear()
     assert signature.pss_parameters(bytes(FULL)) is None
     assert signature._pss_parameters.cache_info().currsize == 0

@@ -1,4 +1,4 @@
-"""The extension holds the interpreter's lock for none of its work: other threads advance meanwhile."""
+"""The extension releases the interpreter's lock during its work, so other threads can run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from imdskit.errors import BackendError
 
 SHA256_RSA = certificates.algorithm("1.2.840.113549.1.1.11")
 TRIES = 50
-"""A busy system may not schedule the other thread in time. A lock that is held is held every time."""
+"""A busy system may not run the other thread in time, so an attempt may fail. If the extension kept the lock, every attempt would fail."""
 
 
 def large_list() -> bytes:
-    """A revocation list of 200,000 entries, signed by nobody."""
+    """Return a revocation list with 200,000 entries and no valid signature."""
     name = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), der.utf8_string("Nobody"))))
     date, number = der.time(AT), certificates.extension("2.5.29.20", der.integer(1))
     entries = (der.sequence(der.integer(serial), date) for serial in range(200_000))
@@ -50,7 +50,7 @@ def advances(work: Callable[[], object]) -> bool:
 
 
 @pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="an interpreter without a lock")
-def test_no_other_thread_advances_during_python_code() -> None:
+def test_other_threads_do_not_advance_during_python_code() -> None:
     assert not advances(lambda: sum(number * number for number in range(10_000)))
 
 

@@ -1,4 +1,4 @@
-"""Caches change no verdict: not of other content, not of a byte that differs from the template, and not of other signers and lengths."""
+"""Caches change no verdict: not for other content, not after a change of any byte, and not for other signers and lengths."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def content(nonce: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def messages(authority: Authority) -> list[bytes]:
-    """Of one length, by one signer."""
+    """Return two messages of the same length and signer."""
     return [signed_document.message(authority.signer(), content(nonce)) for nonce in NONCES]
 
 
@@ -54,43 +54,43 @@ def outcome(checker: Checker, message: bytes) -> str:
 
 
 def verdict(backend: Backend, setup: Setup, message: bytes, *before: bytes) -> str:
-    """Of a checker that has accepted others before."""
+    """Return the verdict of a new checker that has first accepted the messages in ``before``."""
     checker = backend.checker(setup)
     for each in before:
         checker.check(each, AT, None)
     return outcome(checker, message)
 
 
-def test_a_message_like_one_before_says_what_it_says_itself(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_message_matching_a_template_gets_its_own_content(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     one, other = messages
     assert len(one) == len(other)
     assert verdict(backend, setup, other, one, one) == verdict(backend, setup, other) == f"machine 2 {content(NONCES[1]).decode()}"
 
 
-def test_content_and_signature_of_two_messages_do_not_fit(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_rejects_content_and_signature_of_different_messages(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     one, other = messages
     mixed = one.replace(content(NONCES[0]), content(NONCES[1]))
     assert mixed != one
     assert verdict(backend, setup, mixed, one, other).startswith("bad-signature at signedData.signerInfos[0].signature")
 
 
-def test_every_other_octet_counts_as_before(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_every_byte_of_a_cached_message_still_matters(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     one = messages[0]
     warm = backend.checker(setup)
     start = one.index(content(NONCES[0]))
-    places = (*range(start), *range(start + len(content(NONCES[0])), len(one) - 256))
+    positions = (*range(start), *range(start + len(content(NONCES[0])), len(one) - 256))
     refused = 0
-    for place in places:
-        changed = one[:place] + bytes((one[place] ^ 1,)) + one[place + 1 :]
-        warm.check(one, AT, None)  # what was accepted last is what is remembered
-        said = [outcome(checker, changed) for checker in (backend.checker(setup), warm)]
-        assert said[0] == said[1]
-        refused += " at " in said[0]
-    assert refused > 0.99 * len(places)
+    for position in positions:
+        changed = one[:position] + bytes((one[position] ^ 1,)) + one[position + 1 :]
+        warm.check(one, AT, None)  # the checker caches the message that it accepted last
+        compared = [outcome(checker, changed) for checker in (backend.checker(setup), warm)]
+        assert compared[0] == compared[1]
+        refused += " at " in compared[0]
+    assert refused > 0.99 * len(positions)
 
 
 @pytest.mark.parametrize("form", [base64.b64encode, attested.envelope], ids=["base64", "JSON"])
-def test_a_text_like_one_before_says_what_it_says_itself(
+def test_base64_matching_a_template_gets_its_own_content(
     backend: Backend, setup: Setup, messages: list[bytes], form: Callable[[bytes], bytes]
 ) -> None:
     one, other = messages
@@ -102,45 +102,46 @@ def test_a_text_like_one_before_says_what_it_says_itself(
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2])
-def test_every_character_counts_as_before(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
-    """Of base64, with a message that ends in a whole group and in two that are not; white space and the end of the text, too."""
+def test_every_character_of_a_cached_message_still_matters(backend: Backend, setup: Setup, authority: Authority, extra: int) -> None:
+    """The base64 ends with a complete group or with one of the two kinds of padding. The changes include white space and the end of the
+    text."""
     body = attested.content({"vmId": "machine" + "x" * extra}, "2021-02-01", AT, "1")
     message = signed_document.message(authority.signer(), body)
     text = base64.b64encode(message)
     start = message.index(body)
-    edges = {place * 4 // 3 for place in (0, start, start + len(body), len(message) - 256, len(message))}
-    places = {place + near for place in edges for near in range(-9, 10)} | set(range(0, len(text), 41))
+    edges = {position * 4 // 3 for position in (0, start, start + len(body), len(message) - 256, len(message))}
+    positions = {position + near for position in edges for near in range(-9, 10)} | set(range(0, len(text), 41))
     changed = [text[:-1], text[:-4], text + b"=", text + b"====", text + text[:4], text + b"\n", text + b"AAAA"]
-    for place in sorted(places & set(range(len(text)))):
-        before, here, after = text[:place], text[place : place + 1], text[place + 1 :]
+    for position in sorted(positions & set(range(len(text)))):
+        before, here, after = text[:position], text[position : position + 1], text[position + 1 :]
         changed += [before + each + after for each in (b"A", b"B", b"=", b" ", b"-", b"\x00", here + b"\n", b"") if each != here]
     warm = backend.checker(setup)
     refused = 0
     for each in changed:
         warm.check(text, AT, None)
-        said = [outcome(checker, each) for checker in (backend.checker(setup), warm)]
-        assert said[0] == said[1]
-        refused += " at " in said[0]
+        compared = [outcome(checker, each) for checker in (backend.checker(setup), warm)]
+        assert compared[0] == compared[1]
+        refused += " at " in compared[0]
     assert refused > 0.8 * len(changed)
 
 
-def test_what_follows_the_signature_counts_too(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
-    """The same length, but the last octets are an attribute that nobody signed, and the signature is shorter."""
+def test_bytes_after_the_signature_still_matter(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+    """The changed message has the same length. Its signature is shorter, and its last bytes are an unsigned attribute."""
     one = messages[0]
     attribute = der.implicit(1, der.sequence(der.oid("1.2.3"), der.set_of(der.null())))
     attribute = bytes((0xA1,)) + attribute[1:]
-    place = len(one) - 256 - 4
-    assert one[place : place + 4] == b"\x04\x82\x01\x00"
+    position = len(one) - 256 - 4
+    assert one[position : position + 4] == b"\x04\x82\x01\x00"
     size = 256 - len(attribute)
     short = der.octet_string(one[-256 : -256 + size])
-    changed = one[:place] + short + attribute
+    changed = one[:position] + short + attribute
     changed += bytes(len(one) - len(changed))
     assert verdict(backend, setup, changed, one) == verdict(backend, setup, changed)
     assert verdict(backend, setup, changed).split()[0] in ("bad-der", "bad-signature")
 
 
 def with_attribute(message: bytes, value: bytes) -> bytes:
-    """The same with an attribute that nobody signed."""
+    """Return the message with an unsigned attribute."""
     info = Reader(message).sequence()
     kind = info.element()
     data = info.enter(0xA0).sequence()
@@ -154,17 +155,17 @@ def with_attribute(message: bytes, value: bytes) -> bytes:
     return der.sequence(kind, der.explicit(0, der.sequence(before, infos)))
 
 
-def test_an_attribute_that_nobody_signed_is_not_taken_from_a_message_before(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
+def test_unsigned_attribute_is_not_taken_from_a_cached_message(backend: Backend, setup: Setup, messages: list[bytes]) -> None:
     first, second = (with_attribute(messages[0], value) for value in (b"one", b"two"))
     assert len(first) == len(second)
-    broken = second[:-5] + b"\x05" + second[-4:]  # where the tag of its value was
+    broken = second[:-5] + b"\x05" + second[-4:]  # the position of the tag of its value
     for message in (first, second, broken):
         assert verdict(backend, setup, message, first) == verdict(backend, setup, message)
     assert verdict(backend, setup, second, first).startswith("machine 1 ")
     assert verdict(backend, setup, broken, first).startswith("bad-der")
 
 
-def test_more_lengths_than_are_remembered_change_nothing(
+def test_more_lengths_than_fit_the_cache_change_no_verdict(
     backend: Backend, setup: Setup, authority: Authority, messages: list[bytes]
 ) -> None:
     checker = backend.checker(setup)
@@ -177,7 +178,7 @@ def test_more_lengths_than_are_remembered_change_nothing(
 
 @pytest.fixture(scope="module")
 def signers() -> list[Signer]:
-    """Signers of one authority that share a key, for a key takes long to generate."""
+    """Return signers of one authority. They share one key, because generating a key is slow."""
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=29)
     key = authority._key("leaf")
     authority._key = lambda purpose: key  # type: ignore[method-assign]
@@ -188,60 +189,60 @@ def body(number: int, length: int) -> bytes:
     return attested.content({"vmId": f"{number:04}" + "x" * length}, "2021-02-01", AT, "1")
 
 
-def said(verdict: object) -> str:
+def compared(verdict: object) -> str:
     if isinstance(verdict, VerificationError):
         return f"{verdict.code} at {verdict.location}"
     return repr((verdict.content, verdict.claims, verdict.name, verdict.chain))  # type: ignore[attr-defined]
 
 
-def judged(checker: Checker, document: bytes) -> str:
+def checked(checker: Checker, document: bytes) -> str:
     try:
-        return said(checker.check(document, AT, None))
+        return compared(checker.check(document, AT, None))
     except VerificationError as error:
-        return said(error)
+        return compared(error)
 
 
-def test_many_signers_and_lengths_are_judged_alike_cold_warm_and_in_a_batch(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
+def test_verdicts_agree_cold_warm_and_in_batches_for_many_signers(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
     documents = []
     for number, signer in enumerate(signers):
         for length in range(5):
             message = signed_document.message(signer, body(number, length))
-            # The content of another document: of the same length, so that the template fits and the signature does not.
+            # The content of another document with the same length matches the template, but not the signature.
             forged = message.replace(body(number, length), body(number + 1, length))
             stranger = message.replace(signer.certificate, signers[number - 1].certificate)
             documents += [message, base64.b64encode(message), attested.envelope(message), base64.b64encode(forged), stranger]
-    cold = [judged(backend.checker(setup), document) for document in documents]
+    cold = [checked(backend.checker(setup), document) for document in documents]
     accepted = sum(" at " not in each for each in cold)
     assert accepted == 3 * len(documents) // 5
     order = list(range(len(documents)))
     warm = backend.checker(setup)
     for seed in range(3):
         random.Random(seed).shuffle(order)
-        assert [judged(warm, documents[place]) for place in order] == [cold[place] for place in order]
+        assert [checked(warm, documents[position]) for position in order] == [cold[position] for position in order]
         for checker in (backend.checker(setup), warm):
             for threads in (1, 2):
-                verdicts = checker.check_many([documents[place] for place in order], AT, threads)
-                assert [said(verdict) for verdict in verdicts] == [cold[place] for place in order]
+                verdicts = checker.check_many([documents[position] for position in order], AT, threads)
+                assert [compared(verdict) for verdict in verdicts] == [cold[position] for position in order]
 
 
-@pytest.mark.parametrize("place", [0, 1, 64, 127])
+@pytest.mark.parametrize("position", [0, 1, 64, 127])
 @pytest.mark.parametrize("times", [AT, AT + 90 * 86400], ids=["accepted", "expired"])
-def test_a_first_batch_of_a_new_signer_is_judged_as_its_documents_are(
-    backend: Backend, setup: Setup, signers: list[Signer], place: int, times: int
+def test_first_batch_of_a_new_signer_gives_the_verdicts_of_single_checks(
+    backend: Backend, setup: Setup, signers: list[Signer], position: int, times: int
 ) -> None:
     message = base64.b64encode(signed_document.message(signers[0], body(0, 0)))
     forged = base64.b64encode(base64.b64decode(message).replace(body(0, 0), body(1, 0)))
     documents = [message] * 128
-    documents[place] = forged
+    documents[position] = forged
     verdicts = backend.checker(setup).check_many(documents, times, 1)
     codes = [verdict.code if isinstance(verdict, VerificationError) else "" for verdict in verdicts]
     expected = ["" if times == AT else "document-expired"] * 128
-    expected[place] = "bad-signature"
+    expected[position] = "bad-signature"
     assert codes == expected
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Processor time, the least of several."""
+    """Return the minimum processor time of several runs."""
     found = []
     for _ in range(7):
         start = process_time()
@@ -250,8 +251,8 @@ def seconds(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def test_a_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
-    """Only the first document is parsed, and only its path is validated."""
+def test_first_batch_of_a_new_signer_takes_about_as_long_as_the_next(backend: Backend, setup: Setup, signers: list[Signer]) -> None:
+    """Only the first document of the batch is parsed, and only its path is validated."""
     documents = [base64.b64encode(signed_document.message(signers[0], body(0, 0)))] * (128 if backend.native else 32)
     warm = backend.checker(setup)
     warm.check_many(documents, AT, 1)
@@ -286,8 +287,8 @@ def test_templates_of_one_signer_do_not_evict_those_of_others(monkeypatch: pytes
     assert sum(cache._bytes_of.values()) == cache._bytes
 
 
-def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: list[Signer]) -> None:
-    """Anybody can add unsigned attributes to a genuine message, and could fill the cache with them."""
+def test_does_not_cache_unsigned_attributes(setup: Setup, signers: list[Signer]) -> None:
+    """Anybody can add unsigned attributes to a genuine message and could otherwise fill the cache."""
     cache = TemplateCache()
     message = signed_document.message(signers[0], body(0, 0))
     changed = with_attribute(message, b"anything")
@@ -297,7 +298,7 @@ def test_an_attribute_that_nobody_signed_is_not_cached(setup: Setup, signers: li
     assert cache._bytes > 0
 
 
-def test_a_signature_of_one_size_too_many_is_not_cached(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
+def test_number_of_cached_signature_sizes_is_limited(monkeypatch: pytest.MonkeyPatch, signers: list[Signer]) -> None:
     monkeypatch.setattr(message_templates, "MAX_SIGNATURE_SIZES", 0)
     cache = TemplateCache()
     message = signed_document.message(signers[0], body(0, 0))

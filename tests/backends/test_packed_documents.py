@@ -1,4 +1,4 @@
-"""Documents in one buffer get the verdicts that they get one by one, whatever the buffer is and whoever writes into it meanwhile."""
+"""Documents in one buffer get the same verdicts as single documents, for any type of buffer and even if another thread writes into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imdskit.errors import BackendError, UsageError
 from imdskit.verify import Policy, Trust, Verifier
 
 
-def test_verdicts_are_those_of_documents_one_by_one(backend: Backend) -> None:
+def test_column_gives_the_verdicts_of_single_checks(backend: Backend) -> None:
     checker = backend.checker(SETUP)
     times = [AT + 7200 * (number % 3) for number in range(len(DOCUMENTS))]
     assert checker.check_column(packed(DOCUMENTS), AT) == checker.check_many(DOCUMENTS, AT).columns()
@@ -24,7 +24,7 @@ def test_verdicts_are_those_of_documents_one_by_one(backend: Backend) -> None:
     assert checker.check_column(PackedDocuments(b"", array("q", [0])), AT).rows == 0
 
 
-def test_a_column_that_is_copied_in_parts_loses_no_document(backend: Backend) -> None:
+def test_column_copied_in_parts_loses_no_document(backend: Backend) -> None:
     documents = [GOOD, b"A" * (5 << 20), *[GOOD] * 150, b"A" * (3 << 20), b"", b"B" * (3 << 20), b"no", GOOD]
     times = [AT] * (len(documents) - 1) + [AT + 36_000]
     checker = backend.checker(SETUP)
@@ -47,7 +47,7 @@ def test_rejects_another_number_of_times(backend: Backend) -> None:
     assert verifier.verify_columns(packed([b"no"]), AT).rows == 1
 
 
-def test_a_buffer_that_is_overwritten_meanwhile_changes_no_verdict() -> None:
+def test_verdicts_survive_a_buffer_overwritten_during_the_check() -> None:
     try:
         checker = backends.get("rust").checker(SETUP)
     except BackendError:
@@ -56,11 +56,11 @@ def test_a_buffer_that_is_overwritten_meanwhile_changes_no_verdict() -> None:
     found: list[Columns] = []
     for _ in range(50):
         documents = packed([GOOD] * 500)
-        octets = documents.octets
-        assert isinstance(octets, memoryview) and not octets.readonly
+        buffer = documents.octets
+        assert isinstance(buffer, memoryview) and not buffer.readonly
 
-        def overwrite(octets: memoryview = octets) -> None:
-            octets[:] = bytes(len(octets))
+        def overwrite(buffer: memoryview = buffer) -> None:
+            buffer[:] = bytes(len(buffer))
 
         def check(documents: PackedDocuments = documents) -> None:
             found.append(checker.check_column(PackedDocuments(documents.octets, documents.offsets), AT, 1))

@@ -1,4 +1,4 @@
-"""RSASSA-PSS in three implementations: Python, the kernels and AWS-LC. One verdict for every signature."""
+"""RSASSA-PSS in three implementations: Python, the AVX-512 kernels and AWS-LC. They must agree on every signature."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def private(request: pytest.FixtureRequest) -> RSAPrivateKey:
 
 
 def raw(private: RSAPrivateKey, block: int) -> bytes:
-    """The signature that gives this number."""
+    """Return the signature that decrypts to this number."""
     numbers = private.private_numbers()
     n = numbers.public_numbers.n
     return pow(block, numbers.d, n).to_bytes((n.bit_length() + 7) // 8, "big")
 
 
 def changed(private: RSAPrivateKey, signature: bytes) -> Iterator[bytes]:
-    """Signatures of other lengths, numbers beyond the modulus, and blocks that differ in one place from the right one."""
+    """Yield signatures of other lengths, numbers beyond the modulus, and blocks that differ from the valid one in one position."""
     numbers = private.public_key().public_numbers()
     size = len(signature)
     yield from (b"", signature[:-1], b"\0" + signature, signature + b"\0", bytes(size), b"\xff" * size)
@@ -65,12 +65,12 @@ def changed(private: RSAPrivateKey, signature: bytes) -> Iterator[bytes]:
             yield raw(private, block ^ 1 << bit)
 
 
-def test_any_hash_and_salt_is_judged_as_in_python(private: RSAPrivateKey, verify: Callable[..., bool]) -> None:
+def test_both_backends_agree_on_any_pss_hash_and_salt(private: RSAPrivateKey, verify: Callable[..., bool]) -> None:
     numbers = private.public_key().public_numbers()
     key = RsaPublicKey(numbers.n, numbers.e)
     spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     room = (numbers.n.bit_length() + 6) // 8 - 2
-    judged = [0, 0]
+    counts = [0, 0]
     for name, algorithm in HASHES.items():
         own = hashlib.new(name).digest_size
         for mask in {name, "sha256"}:
@@ -80,16 +80,16 @@ def test_any_hash_and_salt_is_judged_as_in_python(private: RSAPrivateKey, verify
                 signature = private.sign(MESSAGE, padding.PSS(padding.MGF1(HASHES[mask]), salt), algorithm)
                 bent = changed(private, signature) if salt == own and name == "sha256" else ()
                 for each in (signature, *bent):
-                    for said in {salt, own}:
-                        expected = rsa.verify_pss(key, name, mask, said, MESSAGE, each)
-                        assert verify("rsa-pss", name, spki, MESSAGE, each, (mask, said)) == expected, (name, mask, salt, said)
-                        judged[expected] += 1
+                    for claimed in {salt, own}:
+                        expected = rsa.verify_pss(key, name, mask, claimed, MESSAGE, each)
+                        assert verify("rsa-pss", name, spki, MESSAGE, each, (mask, claimed)) == expected, (name, mask, salt, claimed)
+                        counts[expected] += 1
                 assert not verify("rsa-pss", name, spki, MESSAGE + b"!", signature, (mask, salt))
                 assert not verify("rsa-pss", name, spki, MESSAGE, signature, (mask, room - own + 1))
-    assert min(judged) > 20
+    assert min(counts) > 20
 
 
-def test_takes_about_as_long_as_pkcs1(verify: Callable[..., bool]) -> None:
+def test_pss_takes_about_as_long_as_pkcs1(verify: Callable[..., bool]) -> None:
     private = generate_private_key(65537, 2048)
     spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     sha256 = hashes.SHA256()

@@ -1,4 +1,7 @@
-"""The seam itself: that "rust" is the extension, and that absent and broken differ. The twins' own tests show that a wrong backend is caught."""
+"""Choice of the backend: "rust" is the extension, and errors distinguish an absent extension from a broken one.
+
+The tests that compare both backends show that they detect a wrong one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def fresh_loader() -> object:
     rust.load.cache_clear()
 
 
-def test_a_backend_is_what_it_is_called(backend: Backend) -> None:
+def test_backend_has_its_own_name_and_implementation(backend: Backend) -> None:
     made = (backend.document(b"{}"), backend.bucket(1, 1, 1), backend.checker(Setup((), (), ())))
     modules = {type(thing).__module__ for thing in made}
     if backend.name == "rust":
@@ -31,7 +34,7 @@ def test_a_backend_is_what_it_is_called(backend: Backend) -> None:
         assert not backend.native
 
 
-def test_an_absent_extension_is_no_warning(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
+def test_absent_extension_causes_no_warning(monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
     monkeypatch.setitem(sys.modules, "imdskit._native", None)
     with pytest.raises(BackendError) as refusal:
         backends.get("rust")
@@ -40,9 +43,7 @@ def test_an_absent_extension_is_no_warning(monkeypatch: pytest.MonkeyPatch, fres
 
 
 @pytest.mark.parametrize("members", [{"CONTRACT": CONTRACT + 1}, {}], ids=["newer", "none"])
-def test_an_extension_of_another_contract_is_not_used(
-    members: dict[str, int], monkeypatch: pytest.MonkeyPatch, fresh_loader: object
-) -> None:
+def test_rejects_an_extension_of_another_contract(members: dict[str, int], monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
     other = types.ModuleType("imdskit._native")
     vars(other).update(members)
     monkeypatch.setitem(sys.modules, "imdskit._native", other)
@@ -56,7 +57,7 @@ def test_an_extension_of_another_contract_is_not_used(
     [ImportError("undefined symbol: Py_Nothing"), ModuleNotFoundError("No module named 'nothing'", name="nothing")],
     ids=["does-not-load", "needs-what-is-absent"],
 )
-def test_a_broken_extension_is_no_absent_one(error: ImportError, monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
+def test_broken_extension_is_not_reported_as_absent(error: ImportError, monkeypatch: pytest.MonkeyPatch, fresh_loader: object) -> None:
     class Breaking:
         def find_spec(self, name: str, path: object, target: object = None) -> None:
             if name == "imdskit._native":
@@ -72,17 +73,17 @@ def test_a_broken_extension_is_no_absent_one(error: ImportError, monkeypatch: py
         assert backends.best().name == "python"
 
 
-def test_the_python_backend_has_no_kernels_to_do_without() -> None:
+def test_python_backend_is_the_same_without_kernels() -> None:
     python = backends.get("python")
     assert backends.with_kernels(backends.without_kernels(python)) is python
 
 
-def test_an_unknown_backend_is_a_usage_error() -> None:
+def test_unknown_backend_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
         backends.get("fortran")
 
 
-def test_a_setup_with_rubbish_is_refused_at_once(backend: Backend) -> None:
+def test_rejects_an_invalid_setup_immediately(backend: Backend) -> None:
     with pytest.raises(TrustError) as refusal:
         backend.checker(Setup(anchors=(b"\x30\x00",), intermediates=(), names=()))
     assert refusal.value.location.startswith("anchors[0]")

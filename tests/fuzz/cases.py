@@ -1,8 +1,9 @@
-"""Cases of the differential run: a document, when and under which setting it is checked.
+"""Cases of the differential run. A case is a document, the time of its check, and the setting.
 
-A case depends on the seed of the run and its own number alone, so ``--seed N --case K`` makes it again. Each kind of case builds a good document and
-then changes it at one level of the tree: envelope, message, content, leaf, authority, revocation list or setting. Everything above the change
-is signed again. Changes of DER are counted steps, each with random numbers of its own, so that any of them can be left out to make a failing case smaller.
+A case depends only on the seed of the run and its own number, so ``--seed N --case K`` creates it again. Each kind of case builds a valid
+document and then changes it at one level: envelope, message, content, leaf, authority, revocation list or setting. Everything above the
+change is signed again. Changes of DER are numbered steps, each with its own random numbers. A failing case can be made smaller by leaving
+steps out.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ class Case:
     """One input of a checker.
 
     Attributes:
-        number: of the case in its run.
-        kind: name of the function that made it.
-        world: place of its world.
-        setup: None for that of the world; otherwise its own.
-        steps: changes of DER that were made or left out.
+        number: number of the case in its run.
+        kind: name of the function that created it.
+        world: index of its world.
+        setup: the case's own setup, or None to use the setup of the world.
+        steps: number of changes of DER, including those that were left out.
     """
 
     number: int
@@ -81,7 +82,7 @@ def _raw(data: bytes, rng: random.Random) -> bytes:
 
 
 class Generator:
-    """Makes cases. Worlds and keys are created once."""
+    """Generator of cases. Worlds and keys are created once."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -90,15 +91,16 @@ class Generator:
         self.worlds = settings.make(self.keys, seed)
 
     def case(self, number: int, skip: frozenset[int] = frozenset(), now: int = AT) -> Case:
-        """The case of this number, without the steps in ``skip``. Most are checked at ``now``, at which most documents are current."""
+        """Return the case with this number, without the steps in ``skip``. Most cases are checked at the time ``now``, when most documents
+        are current."""
         steps = Steps(self.seed, number, skip)
         rng = steps.rng
-        place = rng.randrange(len(self.worlds))
+        index = rng.randrange(len(self.worlds))
         kind = rng.choices(KINDS, WEIGHTS)[0]
         at = now if rng.random() < 0.9 else self._time(rng)
-        document, setup = kind(self, steps, self.worlds[place], at)
+        document, setup = kind(self, steps, self.worlds[index], at)
         nonce = rng.choice((None, None, None, NONCE, NONCE, NONCE, NONCE, NONCE, rng.choice(("", NONCE + "0", "\ud800", "é"))))
-        return Case(number, kind.__name__.strip("_"), place, setup, document, at, nonce, steps.count)
+        return Case(number, kind.__name__.strip("_"), index, setup, document, at, nonce, steps.count)
 
     def _time(self, rng: random.Random) -> int:
         return rng.choice(
@@ -116,10 +118,10 @@ class Generator:
             )
         )
 
-    # Documents of the world's own signer.
+    # Documents from the world's own signer
 
     def _stock(self, steps: Steps, world: World, at: int) -> Made:
-        """Make an ordinary document, so that everything cached about its signer is used."""
+        """Make an ordinary document, so that the caches for its signer are used."""
         return self._own(steps, world, compact(claims(steps.rng, at))), None
 
     def _own(self, steps: Steps, world: World, content: bytes) -> bytes:
@@ -129,7 +131,7 @@ class Generator:
         return self._own(steps, world, altered_claims(steps.rng, at)), None
 
     def _unsigned_change(self, steps: Steps, world: World, at: int) -> Made:
-        """Change bytes of the DER or characters of its base64, and sign nothing again."""
+        """Change bytes of the DER or characters of its base64 without signing anything again."""
         message = encode(ordinary(self.keys, world, compact(claims(steps.rng, at))), self.keys)
         if steps.rng.random() < 0.5:
             return enveloped(steps.apply(message, _raw), steps.rng), None
@@ -139,7 +141,7 @@ class Generator:
         return enveloped(encode(ordinary(self.keys, world, compact(claims(steps.rng, at))), self.keys), steps.rng, strange=1.0), None
 
     def _message(self, steps: Steps, world: World, at: int) -> Made:
-        """Vary the form of the CMS message. Its signature is good in most cases."""
+        """Vary the form of the CMS message. In most cases its signature is valid."""
         rng = steps.rng
         message = self._dressed(
             rng, ordinary(self.keys, world, compact(claims(rng, at))), world.chain.leaf.key, rng.choice((0.1, 0.3, 0.8))
@@ -169,7 +171,7 @@ class Generator:
         message = replace(message, certificates=tuple(certificates))
         return dressed(message, rng, strange, self.keys.identifier(key))
 
-    # Documents of other signers under the same trust.
+    # Documents from other signers under the same trust
 
     def _leaf(self, steps: Steps, world: World, at: int) -> Made:
         """Have the world's authority issue a new signer with unusual or changed members."""
@@ -185,17 +187,18 @@ class Generator:
         return self._signed_by(steps, leaf, world.ders[1:-1] if world.bag else (), at, world), None
 
     def _authority(self, steps: Steps, world: World, at: int) -> Made:
-        """Insert one or two new authorities above the signer. One of them is unusual or changed; certificates below it use its name as issuer."""
+        """Insert one or two new authorities above the signer. One of them is unusual or changed. The certificates below it use its name as
+        issuer."""
         rng = steps.rng
         above = world.chain.certs[rng.choice((1, -1))]
         carried = list(world.ders[1:-1]) if world.bag else []
         subject, key = above.subject, above.key
         depth = rng.choice((1, 1, 2))
         faulty = rng.randrange(depth)
-        for place, own in enumerate(rng.sample([one for one in RSA_KEYS if one != above.key] + ["p256-2"], depth)):
-            strange = rng.choice((0.05, 0.15, 0.4)) if place == faulty else 0.0
-            cert = self.maker.authority(name(f"New CA {place}"), own, subject, key, rng, strange)
-            changes = place == faulty and rng.random() < 0.35
+        for index, own in enumerate(rng.sample([one for one in RSA_KEYS if one != above.key] + ["p256-2"], depth)):
+            strange = rng.choice((0.05, 0.15, 0.4)) if index == faulty else 0.0
+            cert = self.maker.authority(name(f"New CA {index}"), own, subject, key, rng, strange)
+            changes = index == faulty and rng.random() < 0.35
             encoded = self.maker.certificate(cert, steps.tree if changes else _same)
             found = names_in(encoded)
             subject, key = found[2] if found else cert.subject, own
@@ -210,7 +213,7 @@ class Generator:
         return self._signed_by(steps, leaf, tuple(map(self.maker.certificate, authorities)), at, world, changes=False), None
 
     def _stranger(self, steps: Steps, world: World, at: int) -> Made:
-        """Sign with a key that no anchor vouches for, with or without its own root in the message."""
+        """Sign with a key that has no path to an anchor. The message may contain the key's own root."""
         rng = steps.rng
         [root] = settings.stranger_authority(self.maker, rng)
         if rng.random() < 0.5:
@@ -221,7 +224,8 @@ class Generator:
         return self._signed_by(steps, leaf, (self.maker.certificate(root),) * rng.randrange(2), at, world), None
 
     def _signed_by(self, steps: Steps, leaf: Cert, others: tuple[bytes, ...], at: int, world: World, *, changes: bool = True) -> bytes:
-        """Sign a document with this signer. Its certificate may be changed before it is signed; the message then names the changed issuer and serial number."""
+        """Sign a document with this signer. Its certificate may be changed before signing. The message then names the changed issuer and
+        serial number."""
         rng = steps.rng
         encoded = self.maker.certificate(leaf, steps.tree if changes and rng.random() < 0.35 else _same)
         found = names_in(encoded)
@@ -230,10 +234,10 @@ class Generator:
         message = Message(content, leaf.key, (encoded, *others), sid)
         return enveloped(encode(self._dressed(rng, message, leaf.key, rng.choice((0.0, 0.0, 0.2))), self.keys), rng)
 
-    # Settings of their own.
+    # Cases with their own setting
 
     def _lists(self, steps: Steps, world: World, at: int) -> Made:
-        """Add revocation lists of every form. Some of them revoke the signer or an authority."""
+        """Add revocation lists of all forms. Some of them revoke the signer or an authority."""
         rng = steps.rng
         authorities = world.chain.certs[1:]
         serials = [cert.serial for cert in world.chain.certs]

@@ -1,7 +1,7 @@
-"""Certificates, chains and revocation lists from a grammar, and their mutation and signing at any level.
+"""Generator of certificates, chains and revocation lists, which can be mutated and signed at any level.
 
-A :class:`Cert` is a description. :meth:`Maker.certificate` turns it into DER: the TBSCertificate is built, perhaps mutated, and then signed by
-whatever key the description names, so that the signature is good and the later checks decide.
+A :class:`Cert` is a description. :meth:`Maker.certificate` turns it into DER. It builds the TBSCertificate, may mutate it, and then signs
+it with the key that the description names. The signature is therefore valid, so later checks are reached.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def name(common_name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Cert:
-    """Description of a certificate. Names and extensions are DER; keys are names in the keyring."""
+    """Description of a certificate. Names and extensions are DER. Keys are names in the keyring."""
 
     subject: bytes
     key: str
@@ -43,11 +43,11 @@ class Cert:
     algorithm: Algorithm = RSA_ALGORITHMS["rsa-sha384"]
     version: bytes = VERSION_3
     forged: bool = False
-    """Whether the signature is over other bytes."""
+    """True if the signature is over other bytes."""
 
 
 class Maker:
-    """Turns descriptions into DER with the keys of one run."""
+    """Converter of descriptions to DER, with the keys of one run."""
 
     def __init__(self, keys: Keyring) -> None:
         self.keys = keys
@@ -67,12 +67,12 @@ class Maker:
         )
 
     def authority(self, subject: bytes, key: str, issuer: bytes, signer: str, rng: random.Random, strange: float = 0.0) -> Cert:
-        """Return an authority; ``strange`` is the share of unusual members."""
+        """Return an authority. ``strange`` is the share of unusual members."""
         extensions = grammar.for_authority(rng, self.keys.identifier(key), self.keys.identifier(signer), (subject, issuer), strange)
         return self._dressed(Cert(subject, key, issuer, signer, tuple(extensions)), rng, strange)
 
     def leaf(self, key: str, issuer: bytes, signer: str, rng: random.Random, strange: float = 0.0) -> Cert:
-        """Return a signer of documents; ``strange`` is the share of unusual members."""
+        """Return a signer of documents. ``strange`` is the share of unusual members."""
         subject = name("metadata.azure.com")
         if rng.random() < strange * 0.5:
             subject = rng.choice((der.sequence(), grammar.directory_name(rng), issuer))
@@ -107,8 +107,9 @@ def validity(rng: random.Random) -> bytes:
 
 
 def names_in(certificate_or_tbs: bytes, *, tbs: bool = False) -> tuple[bytes, bytes, bytes] | None:
-    """Return (serial number, issuer, subject) of a certificate as DER, whatever its other members are; None if there are too few."""
-    root = read(certificate_or_tbs, MAX_DEPTH - (1 if tbs else 2))  # no deeper than needed
+    """Return the DER of serial number, issuer and subject of a certificate, whatever its other members are, or None if there are too few
+    members."""
+    root = read(certificate_or_tbs, MAX_DEPTH - (1 if tbs else 2))  # no deeper than necessary
     if root is None or not root.children:
         return None
     body = root if tbs else root.children[0]
@@ -149,7 +150,7 @@ def revocation_list(keys: Keyring, listed: RevocationList, mutate: Mutate = byte
 
 
 def entry(rng: random.Random, serial: bytes, issuers: Sequence[bytes]) -> bytes:
-    """Return one entry, perhaps with a reason code and the certificate issuer of an indirect list."""
+    """Return one entry. It may have a reason code and the certificate issuer of an indirect list."""
     extensions = []
     if rng.random() < 0.6:
         extensions.append(
@@ -168,7 +169,7 @@ def entry(rng: random.Random, serial: bytes, issuers: Sequence[bytes]) -> bytes:
 
 def issuing_distribution_point(rng: random.Random) -> bytes:
     members = [grammar.distribution_point_name(rng)] if rng.random() < 0.5 else []
-    members += [der.implicit(place, b"\xff") for place in (1, 2) if rng.random() < 0.12]
+    members += [der.implicit(index, b"\xff") for index in (1, 2) if rng.random() < 0.12]
     if rng.random() < 0.2:
         members.append(der.implicit(3, der.named_bits(*rng.sample(range(9), rng.choice((1, 3, 6))))[2:]))
     if rng.random() < 0.4:
@@ -179,7 +180,7 @@ def issuing_distribution_point(rng: random.Random) -> bytes:
 
 
 def some_list(keys: Keyring, rng: random.Random, issuer: bytes, signer: str, serials: Sequence[bytes], strange: float) -> RevocationList:
-    """Return a list of an issuer; ``strange`` is the share of unusual members."""
+    """Return a list of an issuer. ``strange`` is the share of unusual members."""
     listed = RevocationList(issuer, signer, algorithm=keys.algorithm(signer, rng, odd=strange * 0.2))
     revoked = (
         [entry(rng, rng.choice((*serials, *serials, der.integer(99))), (issuer,)) for _ in range(rng.choice((0, 1, 1, 2)))]
@@ -206,7 +207,7 @@ def some_list(keys: Keyring, rng: random.Random, issuer: bytes, signer: str, ser
 
 @dataclass(frozen=True)
 class Chain:
-    """Leaf first, root last."""
+    """A chain from leaf to root."""
 
     certs: tuple[Cert, ...]
 
@@ -220,18 +221,18 @@ def plain_chain(maker: Maker, rng: random.Random, keys: Sequence[str] = RSA_KEYS
     chosen = rng.sample(list(keys), length)
     root_name = name("Fuzz Root")
     certs = [maker.authority(root_name, chosen[0], root_name, chosen[0], rng, 0.0)]
-    # A root does not state purposes, and names no issuer.
+    # A root has no extended key usage and names no issuer.
     certs[0] = replace(certs[0], extensions=tuple(e for e in certs[0].extensions if der.oid(oids.EXTENDED_KEY_USAGE) not in e))
-    for place, key in enumerate(chosen[1:-1]):
-        certs.append(maker.authority(name(f"Fuzz Issuing CA {place}"), key, certs[-1].subject, certs[-1].key, rng, strange))
+    for index, key in enumerate(chosen[1:-1]):
+        certs.append(maker.authority(name(f"Fuzz Issuing CA {index}"), key, certs[-1].subject, certs[-1].key, rng, strange))
     certs.append(maker.leaf(chosen[-1], certs[-1].subject, certs[-1].key, rng, strange))
     return Chain(tuple(reversed(certs)))
 
 
 def tangled(maker: Maker, rng: random.Random, anchor: Cert, strange: float) -> tuple[Cert, list[Cert]]:
-    """Return a leaf and cross-certified authorities: loops, duplicates, dead ends, renewals, and perhaps a path to the anchor."""
+    """Return a leaf and cross-certified authorities with loops, duplicates, dead ends and renewals. There may be a path to the anchor."""
     keys = list(RSA_KEYS[:4]) if rng.random() < 0.8 else [*RSA_KEYS[:2], "p256-0", "p256-1"]
-    nodes = [(name(f"Tangled CA {place}"), key) for place, key in enumerate(keys[: rng.choice((2, 3, 4))])]
+    nodes = [(name(f"Tangled CA {index}"), key) for index, key in enumerate(keys[: rng.choice((2, 3, 4))])]
     roots = [(anchor.subject, anchor.key)]
     authorities = []
     for _ in range(rng.choice((2, 3, 4, 6, 8, 12))):

@@ -1,8 +1,8 @@
-"""DER as a tree whose nodes can be changed one at a time, each in a way that suits its type.
+"""DER as a tree whose nodes can be changed one at a time, in a way that suits the type of the node.
 
-:mod:`tlv` cuts and repeats whole elements. This module also knows what is inside: it changes a number to a boundary value, an identifier to another
-known one, a string to another type or spelling, and it looks into OCTET STRINGs and BIT STRINGs that contain DER, such as the values of extensions.
-Lengths are always recomputed, so that a change reaches the check it is meant for.
+:mod:`tlv` cuts and repeats whole elements. This module also changes their contents. It replaces a number by a boundary value, an identifier
+by another known one, and a string by another type or spelling. It also looks into OCTET STRINGs and BIT STRINGs that contain DER, such as
+the values of extensions. Lengths are always recomputed, so a change reaches the check that it is meant for.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from imdskit.asn1 import writer as der
 from imdskit.errors import UsageError
 
 MAX_DEPTH = 24
-"""Maximum depth of the tree. Deeper elements stay bytes."""
+"""Maximum depth of the tree. Deeper elements are not decoded."""
 
 
 @dataclass
 class Node:
-    """One element: ``children`` if it has been decoded, ``value`` otherwise. ``prefix`` is the octet of unused bits of a decoded BIT STRING."""
+    """One element. It has ``children`` if it has been decoded, and ``value`` otherwise. ``prefix`` is the unused-bits byte of a decoded BIT
+    STRING."""
 
     tag: int
     value: bytes = b""
@@ -82,7 +83,7 @@ def _node(tag: int, contents: bytes, depth: int) -> Node:
     return Node(tag, contents)
 
 
-# What values are changed to.
+# New values
 
 OIDS = tuple(sorted({value for name, value in vars(oids).items() if name.isupper()}))
 NUMBERS = (
@@ -227,17 +228,17 @@ def _string(node: Node, rng: random.Random) -> None:
 
 
 def _bits(node: Node, rng: random.Random) -> None:
-    octets = bytearray(node.value or b"\x00")
+    contents = bytearray(node.value or b"\x00")
     match rng.randrange(4):
         case 0:
-            octets[0] = rng.randrange(9)
+            contents[0] = rng.randrange(9)
         case 1:
-            octets = octets[: rng.choice((0, 1, 2))]
+            contents = contents[: rng.choice((0, 1, 2))]
         case 2:
-            octets[-1] ^= 1 << rng.randrange(8)
+            contents[-1] ^= 1 << rng.randrange(8)
         case _:
-            octets = bytearray(der.named_bits(*rng.sample(range(9), rng.randrange(4)))[2:])
-    node.value = bytes(octets)
+            contents = bytearray(der.named_bits(*rng.sample(range(9), rng.randrange(4)))[2:])
+    node.value = bytes(contents)
 
 
 def _opaque(node: Node, rng: random.Random) -> None:
@@ -247,9 +248,9 @@ def _opaque(node: Node, rng: random.Random) -> None:
         case 1:
             node.value = rng.choice(OCTETS)
         case 2 if node.value:
-            octets = bytearray(node.value)
-            octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-            node.value = bytes(octets)
+            contents = bytearray(node.value)
+            contents[rng.randrange(len(contents))] ^= 1 << rng.randrange(8)
+            node.value = bytes(contents)
         case 3:
             node.value += rng.choice((b"\x00", b"a", b"."))
         case _:
@@ -265,56 +266,56 @@ _BY_TAG: dict[int, Callable[[Node, random.Random], None]] = {
 }  # fmt: skip
 
 
-def _change_value(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _change_value(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     del donors
     assert parent.children is not None
-    node = parent.children[place]
+    node = parent.children[position]
     if node.children is not None:
         node.tag = rng.choice(TAGS)
     else:
         _BY_TAG.get(node.tag, _opaque)(node, rng)
 
 
-def _drop(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _drop(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    del parent.children[place]
+    del parent.children[position]
 
 
-def _repeat(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _repeat(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place:place] = [parent.children[place]] * rng.choice((1, 1, 1, 2, 16))
+    parent.children[position:position] = [parent.children[position]] * rng.choice((1, 1, 1, 2, 16))
 
 
-def _exchange(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _exchange(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
     other = rng.randrange(len(parent.children))
-    parent.children[place], parent.children[other] = parent.children[other], parent.children[place]
+    parent.children[position], parent.children[other] = parent.children[other], parent.children[position]
 
 
-def _graft(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _graft(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place] = rng.choice(donors)
+    parent.children[position] = rng.choice(donors)
 
 
-def _insert(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _insert(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children.insert(place + rng.randrange(2), rng.choice((*donors, Node(0x05), Node(0x30, children=[]), Node(0x02, b"\x01"))))
+    parent.children.insert(position + rng.randrange(2), rng.choice((*donors, Node(0x05), Node(0x30, children=[]), Node(0x02, b"\x01"))))
 
 
-def _wrap(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _wrap(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place] = Node(rng.choice((0x30, 0x31, 0xA0, 0xA1, 0x04)), children=[parent.children[place]])
+    parent.children[position] = Node(rng.choice((0x30, 0x31, 0xA0, 0xA1, 0x04)), children=[parent.children[position]])
 
 
-def _retag(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _retag(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    node = parent.children[place]
+    node = parent.children[position]
     node.tag = rng.choice((rng.choice(TAGS), node.tag ^ 0x20, node.tag ^ 0x80))
 
 
-def _empty(parent: Node, place: int, rng: random.Random, donors: Sequence[Node]) -> None:
+def _empty(parent: Node, position: int, rng: random.Random, donors: Sequence[Node]) -> None:
     assert parent.children is not None
-    parent.children[place] = Node(parent.children[place].tag)
+    parent.children[position] = Node(parent.children[position].tag)
 
 
 CHANGES = (_change_value,) * 12 + (_drop, _drop, _repeat, _exchange, _graft, _insert, _wrap, _retag, _empty)
@@ -322,29 +323,30 @@ CHANGES = (_change_value,) * 12 + (_drop, _drop, _repeat, _exchange, _graft, _in
 
 
 @dataclass
-class _Places:
+class _Positions:
     found: list[tuple[Node, int]] = field(default_factory=list)
 
     def collect(self, node: Node) -> None:
-        for place, child in enumerate(node.children or ()):
-            self.found.append((node, place))
+        for position, child in enumerate(node.children or ()):
+            self.found.append((node, position))
             self.collect(child)
 
 
 def changed(data: bytes, rng: random.Random, donors: Sequence[bytes] = ()) -> bytes:
-    """Return ``data`` with one element changed, or one bit flipped if it is not DER. Elements may be replaced by parts of the ``donors``."""
+    """Return ``data`` with one element changed, or with one bit flipped if it is not DER. An element may be replaced by a part of one of
+    the ``donors``."""
     root = read(data)
     if root is None or not root.children:
-        octets = bytearray(data or b"\x00")
-        octets[rng.randrange(len(octets))] ^= 1 << rng.randrange(8)
-        return bytes(octets)
-    places = _Places()
-    places.collect(root)
-    parent, place = rng.choice(places.found)
+        contents = bytearray(data or b"\x00")
+        contents[rng.randrange(len(contents))] ^= 1 << rng.randrange(8)
+        return bytes(contents)
+    positions = _Positions()
+    positions.collect(root)
+    parent, position = rng.choice(positions.found)
     change = rng.choice(CHANGES)
     graft = read(rng.choice(donors)) if donors and change in (_graft, _insert) else None
     try:
-        change(parent, place, rng, [deepcopy(rng.choice(list((graft or root).walk())))])
+        change(parent, position, rng, [deepcopy(rng.choice(list((graft or root).walk())))])
     except UsageError:
         return data
     return root.encode()

@@ -1,17 +1,18 @@
-"""Differential run: generated documents, checked by both backends, cold, warm and in batches: ``make fuzz-differential``.
+"""Differential run: both backends check generated documents, with cold and warm caches and in batches (``make fuzz-differential``).
 
     python tests/fuzz/differential.py [--seed N] [--cases N] [--processes N] [--keep DIR]
-    python tests/fuzz/differential.py --seed N --case K          # one case again, with what every checker says
+    python tests/fuzz/differential.py --seed N --case K          # repeat one case and print all verdicts
 
-For every case the following must agree in verdict, reason, stage and location, and for an accepted document in content, claims, label, name and chain:
+For every case, the following must agree in verdict, reason, stage and location. For an accepted document they must also agree in content,
+claims, label, name and chain.
 
-- Python and Rust, each with a new checker (cold);
-- both with a checker that has seen thousands of other documents (warm);
-- ``check_many`` of both, mixed with good documents, on one and on two threads, and its columns;
-- ``explain``, whose first failure must be what ``check`` raised.
+- Python and Rust, each with a new checker (cold)
+- Python and Rust, each with a checker that has seen thousands of other documents (warm)
+- ``check_many`` of both backends, mixed with valid documents, on one and two threads, and its columns
+- ``explain``, whose first failure must be the one that ``check`` raises
 
-Details must be present in both or in neither. An accepted document must also pass the independent rules of :mod:`oracle`. A case that differs is made
-smaller, written to DIR (``build/fuzz/differential``), and fails the run with exit status 1.
+Details must be present in both or in neither. An accepted document must also follow the independent rules of :mod:`oracle`. A case that
+differs is made smaller and written to DIR (``build/fuzz/differential``). The run then fails with exit status 1.
 """
 
 from __future__ import annotations
@@ -44,17 +45,17 @@ from imdskit.errors import ImdskitError, VerificationError  # noqa: E402
 from imdskit.reasons import Reason  # noqa: E402
 
 BATCH = 48
-"""Number of cases of one world in a batch. The world's good documents are mixed in."""
+"""Number of cases of one world in a batch. The world's valid documents are mixed in."""
 SHARE = 1000
 """Number of cases that a process runs before it reports."""
 MAX_FINDINGS = 50
 """Maximum number of differences that one share collects."""
 ACCEPTED, BAD_SETUP = "accepted", "(setting refused)"
-Said = tuple[object, ...]
+Observed = tuple[object, ...]
 
 
-def said(attempt: Callable[[], Signed | VerificationError]) -> Said:
-    """Return everything that the contract promises about a verdict. The first item is ``accepted``, a reason code, or :data:`BAD_SETUP`."""
+def observed(attempt: Callable[[], Signed | VerificationError]) -> Observed:
+    """Return everything that the contract defines about a verdict. The first item is ``accepted``, a reason code, or :data:`BAD_SETUP`."""
     try:
         verdict = attempt()
     except VerificationError as error:
@@ -93,11 +94,11 @@ class Difference:
 
 @dataclass
 class Judge:
-    """Runs cases and collects what differs.
+    """Runner of cases, which collects differences.
 
     Attributes:
-        tally: verdicts of all cases, by kind of case and by reason.
-        differences: what was found.
+        tally: number of verdicts by kind of case and by reason.
+        differences: the differences that were found.
     """
 
     generator: Generator
@@ -106,7 +107,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self._warm = [Pair.of(world.setup) for world in self.generator.worlds]
-        self._waiting: list[list[tuple[Case, Said]]] = [[] for _ in self._warm]
+        self._waiting: list[list[tuple[Case, Observed]]] = [[] for _ in self._warm]
 
     def run(self, number: int) -> None:
         case = self.generator.case(number)
@@ -124,15 +125,15 @@ class Judge:
         for world in range(len(self._waiting)):
             self._flush(world)
 
-    def compare(self, case: Case) -> tuple[str, Said, Said] | None:
-        """Return the first difference of one case checked alone, or None."""
+    def compare(self, case: Case) -> tuple[str, Observed, Observed] | None:
+        """Return the first difference when the case is checked alone, or None."""
         return self._alone(case)[1]
 
-    def _alone(self, case: Case) -> tuple[Said, tuple[str, Said, Said] | None]:
+    def _alone(self, case: Case) -> tuple[Observed, tuple[str, Observed, Observed] | None]:
         """Return the verdict of the cold Python checker, and the first verdict that differs from it."""
         world = self.generator.worlds[case.world]
         setup = case.setup or world.setup
-        cold = said(lambda: PythonChecker(setup).check(case.document, case.at, case.nonce))
+        cold = observed(lambda: PythonChecker(setup).check(case.document, case.at, case.nonce))
         for what, other in self._others(case, setup, cold):
             if other != cold:
                 return cold, (what, cold, other)
@@ -142,55 +143,55 @@ class Judge:
                 return cold, ("independent rules", cold, (fault,))
         return cold, None
 
-    def _others(self, case: Case, setup: Setup, cold: Said) -> Iterator[tuple[str, Said]]:
+    def _others(self, case: Case, setup: Setup, cold: Observed) -> Iterator[tuple[str, Observed]]:
         """Yield the name and the verdict of every other way to check the case."""
         rust = backends.get("rust").checker
-        yield "rust, cold", said(lambda: rust(setup).check(case.document, case.at, case.nonce))
+        yield "rust, cold", observed(lambda: rust(setup).check(case.document, case.at, case.nonce))
         if cold[0] == BAD_SETUP:
             return
         pair = self._warm[case.world]
         if case.setup is not None:
-            # This setting has no warm checker yet. A new one checks good documents first, and then the case twice.
+            # There is no warm checker for this setting. A new one checks valid documents first, and then the case twice.
             pair = Pair.of(setup)
             for checker in (pair.python, pair.rust):
                 for document in self.generator.worlds[case.world].good[:2]:
-                    said(lambda checker=checker, document=document: checker.check(document, AT, NONCE))
-                said(lambda checker=checker: checker.check(case.document, case.at, case.nonce))
+                    observed(lambda checker=checker, document=document: checker.check(document, AT, NONCE))
+                observed(lambda checker=checker: checker.check(case.document, case.at, case.nonce))
             yield from self._batches(pair, case)
-        if case.setup is not None or case.nonce is not None:  # the others are checked in a batch
-            yield "python, warm", said(lambda: pair.python.check(case.document, case.at, case.nonce))
-        yield "rust, warm", said(lambda: pair.rust.check(case.document, case.at, case.nonce))
+        if case.setup is not None or case.nonce is not None:  # all other cases are checked in a batch
+            yield "python, warm", observed(lambda: pair.python.check(case.document, case.at, case.nonce))
+        yield "rust, warm", observed(lambda: pair.rust.check(case.document, case.at, case.nonce))
         yield "explain", self._explained(pair.python, case, cold)
 
-    def _batches(self, pair: Pair, case: Case) -> Iterator[tuple[str, Said]]:
-        """Yield verdicts of small batches. ``check_many`` takes no nonce, so cases with one are left out."""
+    def _batches(self, pair: Pair, case: Case) -> Iterator[tuple[str, Observed]]:
+        """Yield verdicts of small batches. Cases with a nonce are left out, because ``check_many`` accepts none."""
         if case.nonce is None:
             good = self.generator.worlds[case.world].good[0]
             for threads in (1, 2):
                 yield (
                     f"rust, batch of 3, {threads} threads",
-                    said(lambda threads=threads: pair.rust.check_many([good, case.document, good], case.at, threads)[1]),
+                    observed(lambda threads=threads: pair.rust.check_many([good, case.document, good], case.at, threads)[1]),
                 )
 
     @staticmethod
-    def _explained(checker: Checker, case: Case, cold: Said) -> Said:
+    def _explained(checker: Checker, case: Case, cold: Observed) -> Observed:
         assert isinstance(checker, PythonChecker)
         outcomes = checker.explain(case.document, case.at, case.nonce)
         error = next((outcome.error for outcome in outcomes if outcome.error is not None), None)
         if error is not None:
-            return said(lambda: error)
+            return observed(lambda: error)
         return cold if cold[0] == ACCEPTED else ("explain found nothing wrong",)
 
-    def _without_nonce(self, case: Case, cold: Said) -> Said:
+    def _without_nonce(self, case: Case, cold: Observed) -> Observed:
         """Return the expected verdict when no nonce is given."""
         if case.nonce is None or cold[0] not in (ACCEPTED, Reason.NONCE_MISMATCH):
             return cold
-        return said(lambda: self._warm[case.world].python.check(case.document, case.at, None))
+        return observed(lambda: self._warm[case.world].python.check(case.document, case.at, None))
 
-    def _flush(self, place: int) -> None:
-        """Check the waiting cases of a world in one batch, mixed with good documents."""
-        waiting, self._waiting[place] = self._waiting[place], []
-        world, pair = self.generator.worlds[place], self._warm[place]
+    def _flush(self, index: int) -> None:
+        """Check the waiting cases of a world in one batch, mixed with valid documents."""
+        waiting, self._waiting[index] = self._waiting[index], []
+        world, pair = self.generator.worlds[index], self._warm[index]
         documents = [case.document for case, _ in waiting]
         times = [case.at for case, _ in waiting]
         for number, good in enumerate(world.good):
@@ -205,13 +206,13 @@ class Judge:
             for document, verdict in zip(documents, verdicts, strict=True):
                 if id(document) in expected:
                     case, alone = expected[id(document)]
-                    together = said(lambda verdict=verdict: verdict)
+                    together = observed(lambda verdict=verdict: verdict)
                     if together != alone:
                         self._note(case, f"{what}, batch, {threads} threads", alone, together)
         if any(_promised(one) != _promised(columns[0]) for one in columns[1:]) and waiting:
             self._note(waiting[0][0], "columns of its batch", ("python",), ("rust",))
 
-    def _note(self, case: Case, what: str, left: Said, right: Said) -> None:
+    def _note(self, case: Case, what: str, left: Observed, right: Observed) -> None:
         if len(self.differences) < MAX_FINDINGS:
             world = self.generator.worlds[case.world].name
             skipped = self._smaller(case, what)
@@ -231,7 +232,7 @@ def _promised(columns: Columns) -> Columns:
     return columns._replace(texts={name: texts for name, texts in columns.texts.items() if name != "detail"})
 
 
-def _short(words: Said) -> str:
+def _short(words: Observed) -> str:
     return ", ".join(f"{word.hex()[:24]}..." if isinstance(word, bytes) else str(word)[:300] for word in words)
 
 
@@ -244,13 +245,13 @@ class Result:
 
 
 class _Process:
-    """State of a worker process. It lives longer than one share, so that the checkers stay warm."""
+    """State of a worker process. It is kept between shares, so that the checkers stay warm."""
 
     judge: Judge
 
     @classmethod
     def start(cls, seed: int) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles interrupts
         cls.judge = Judge(Generator(seed))
 
     @classmethod
@@ -295,7 +296,7 @@ def _again(seed: int, number: int, skipped: frozenset[int]) -> int:
     case = judge.generator.case(number, skipped)
     print(json.dumps(as_json(judge.generator, case), indent=1))
     setup = case.setup or judge.generator.worlds[case.world].setup
-    cold = said(lambda: PythonChecker(setup).check(case.document, case.at, case.nonce))
+    cold = observed(lambda: PythonChecker(setup).check(case.document, case.at, case.nonce))
     print(f"python, cold: {_short(cold)}")
     for what, other in judge._others(case, setup, cold):
         print(f"{what}: {_short(other)}")

@@ -1,4 +1,4 @@
-"""Attested documents from a grammar: claims as JSON, the CMS message around them, and the envelope around that."""
+"""Generator of attested documents: claims as JSON, the CMS message around them, and the envelope around the message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imdskit.asn1 import writer as der
 
 NONCE = "4071882193"
 QUIRK = RSA_ALGORITHMS["rsa-sha256"].identifier
-"""The digest algorithm as the service names it: a signature's identifier where a digest's belongs."""
+"""The digest algorithm as the service writes it: the identifier of a signature algorithm."""
 WITH_RSA = (oids.RSA_ENCRYPTION, oids.SHA1_WITH_RSA, oids.SHA512_WITH_RSA)
 DIGESTS = {"sha1": oids.SHA1, "sha224": oids.SHA224, "sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}
 
@@ -33,7 +33,7 @@ def stamp(seconds: int) -> str:
 
 
 def claims(rng: random.Random, at: int = AT) -> dict[str, Any]:
-    """Return the members of a current document. Optional members differ, as they do between api-versions."""
+    """Return the members of a current document. Optional members vary as they do between api-versions."""
     created = at - rng.choice((0, 10, 60, 250, 250, 600, 6 * 3600))
     members: dict[str, Any] = {
         "licenseType": rng.choice(("", "Windows_Server")),
@@ -223,7 +223,7 @@ def assemble(message: Message, attributes: bytes, signature: bytes) -> bytes:
 
 
 def signed_attributes(message: Message, rng: random.Random) -> tuple[bytes, ...]:
-    """Return the attributes to sign. They are right in most cases."""
+    """Return the attributes to sign. In most cases they are valid."""
     hashed = hashlib.new(message.algorithm.digest, message.content).digest()
     found = [attribute(oids.CONTENT_TYPE, der.oid(message.content_type)), attribute(oids.MESSAGE_DIGEST, der.octet_string(hashed))]
     if rng.random() < 0.5:
@@ -245,7 +245,7 @@ def signed_attributes(message: Message, rng: random.Random) -> tuple[bytes, ...]
 
 
 def dressed(message: Message, rng: random.Random, strange: float, key_identifier: bytes | None) -> Message:
-    """Return the message with its optional forms chosen; ``strange`` is the share of unusual ones."""
+    """Return the message with its optional forms chosen. ``strange`` is the share of unusual ones."""
     changes: dict[str, Any] = {"digest": digest_algorithm(message.algorithm.digest, rng)}
     pkcs1 = message.algorithm.form == "pkcs1"
     if pkcs1 and rng.random() < 0.6:
@@ -279,7 +279,7 @@ def dressed(message: Message, rng: random.Random, strange: float, key_identifier
 
 
 def enveloped(message: bytes, rng: random.Random, strange: float = 0.0) -> bytes:
-    """Return the document in an accepted form; with probability ``strange`` in an unusual or refused one."""
+    """Return the document in an accepted form, or with probability ``strange`` in an unusual or refused one."""
     if rng.random() < strange:
         return _odd_envelope(message, rng)
     text = base64.b64encode(message)

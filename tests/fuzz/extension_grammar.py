@@ -1,4 +1,5 @@
-"""Certificate extensions, chosen at random from a grammar: every kind that the verifier decodes, mostly in an ordinary form, often at a boundary."""
+"""Generator of certificate extensions. It covers every extension that the verifier decodes, mostly in ordinary forms and often with
+boundary values."""
 
 from __future__ import annotations
 
@@ -125,7 +126,7 @@ def policy_mappings(rng: random.Random) -> bytes:
 
 
 def policy_constraints(rng: random.Random) -> bytes:
-    members = [der.implicit(place, bytes((rng.choice((0, 0, 1, 2, 127)),))) for place in range(2) if rng.random() < 0.6]
+    members = [der.implicit(index, bytes((rng.choice((0, 0, 1, 2, 127)),))) for index in range(2) if rng.random() < 0.6]
     return x509.extension("2.5.29.36", der.sequence(*members), critical=rng.random() < 0.8)
 
 
@@ -165,7 +166,7 @@ def authority_key_identifier(rng: random.Random, identifier: bytes, directory: S
 
 
 def distribution_point_name(rng: random.Random) -> bytes:
-    """Return [0] DistributionPointName in either form."""
+    """Return a [0] DistributionPointName in either form."""
     if rng.random() < 0.2:
         kind, value = rng.choice((oids.COMMON_NAME, oids.ORGANIZATION_NAME)), der.printable_string(rng.choice(("crl", "CRL", "other")))
         return der.explicit(0, der.explicit(1, der.sequence(der.oid(kind), value)))
@@ -215,7 +216,7 @@ def for_leaf(rng: random.Random, own: bytes, issuer: bytes, directory: Sequence[
 
 
 def for_authority(rng: random.Random, own: bytes, issuer: bytes, directory: Sequence[bytes], strange: float) -> list[bytes]:
-    """Return extensions of an authority; ``strange`` is the share of unusual ones."""
+    """Return extensions of an authority. ``strange`` is the share of unusual ones."""
     return _chosen(rng, own, issuer, directory, strange, ca=True)
 
 

@@ -1,7 +1,8 @@
-"""The keys that generated documents and certificates are signed with, and every way to sign with them.
+"""The keys that sign generated documents and certificates, and all signature algorithms.
 
-All keys come from the seed of a run, so a case has the same bytes on every machine. They protect nothing. The signatures are made by the
-``cryptography`` library, which is fast; what it does not offer, or only with random numbers, is computed here.
+All keys are derived from the seed of a run, so a case has the same bytes on every machine. They protect nothing. The ``cryptography``
+library makes most signatures, because it is fast. This module computes the signatures that the library does not offer or makes only with
+random numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ EC_KEYS = ("p256-0", "p256-1", "p256-2", "p384-0", "p521-0")
 ODD_KEYS = ("rsa1024-0", "rsa2304-0", "rsa2047-0")
 ALL_KEYS = (*RSA_KEYS, *EC_KEYS, *ODD_KEYS)
 STRANGER = "rsa-stranger"
-"""A key that no anchor vouches for."""
+"""A key that has no path to an anchor."""
 
 
 class Algorithm(NamedTuple):
@@ -52,7 +53,7 @@ def _plain(oid: str, digest: str, form: str, parameters: bytes = b"") -> Algorit
 
 
 def pss_parameters(digest: str, mask: str, salt: int, trailer: int | None = None) -> bytes:
-    """RSASSA-PSS-params (RFC 4055 section 3.1)."""
+    """Return RSASSA-PSS-params (RFC 4055 section 3.1)."""
     hash_of = der.sequence(der.oid(_DIGESTS[digest]), der.null())
     mask_of = der.sequence(der.oid(oids.MGF1), der.sequence(der.oid(_DIGESTS[mask]), der.null()))
     members = [der.explicit(0, hash_of), der.explicit(1, mask_of), der.explicit(2, der.integer(salt))]
@@ -91,13 +92,13 @@ ODD_EC_ALGORITHMS = {
 
 
 class Keyring:
-    """Keys of one seed. Each is created when it is first needed."""
+    """Keys derived from one seed. Each is created on first use."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._keys: dict[str, PrivateKey] = {}
         self._spki: dict[str, bytes] = {}
-        # Certificates that do not change are signed once.
+        # The cache signs unchanged certificates only once.
         self.sign = lru_cache(maxsize=4096)(self._sign)
 
     def private(self, name: str) -> PrivateKey:
@@ -106,13 +107,13 @@ class Keyring:
         return self._keys[name]
 
     def spki(self, name: str) -> bytes:
-        """SubjectPublicKeyInfo."""
+        """Return the SubjectPublicKeyInfo of a key."""
         if name not in self._spki:
             self._spki[name] = self.private(name).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return self._spki[name]
 
     def identifier(self, name: str) -> bytes:
-        """Return a key identifier: 20 bytes that differ from key to key."""
+        """Return a key identifier of 20 bytes that is different for each key."""
         return hashlib.sha1(self.spki(name), usedforsecurity=False).digest()
 
     def _make(self, name: str) -> PrivateKey:
@@ -131,7 +132,7 @@ class Keyring:
         return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
     def algorithm(self, key: str, rng: random.Random, *, odd: float = 0.0) -> Algorithm:
-        """Return an algorithm that suits the key; with probability ``odd`` one that is rare or refused."""
+        """Return an algorithm that suits the key, or with probability ``odd`` one that is rare or refused."""
         elliptic = isinstance(self.private(key), ec.EllipticCurvePrivateKey)
         table = EC_ALGORITHMS if elliptic else RSA_ALGORITHMS
         if rng.random() < odd:
@@ -149,12 +150,12 @@ class Keyring:
         return _pss_signature(private.private_numbers(), message, digest, mask, salt)
 
     def signature(self, message: bytes, key: str, algorithm: Algorithm) -> bytes:
-        """Sign ``message`` with ``key``. The key decides whether this is RSA or ECDSA, whatever the algorithm says."""
+        """Sign ``message`` with ``key``. The type of the key decides between RSA and ECDSA, whatever the algorithm says."""
         return self.sign(message, key, algorithm.digest, algorithm.form, algorithm.identifier if algorithm.form == "pss" else b"")
 
 
 def _pss_signature(numbers: rsa.RSAPrivateNumbers, message: bytes, digest: str, mask: str, salt_size: int) -> bytes:
-    """Sign by RFC 8017 section 9.1.1 with a salt derived from the message. The library would use a random one."""
+    """Sign as in RFC 8017 section 9.1.1 with a salt derived from the message. The library would use a random salt."""
     bits = numbers.public_numbers.n.bit_length() - 1
     size = (bits + 7) // 8
     hashed = hashlib.new(digest, message).digest()

@@ -1,4 +1,4 @@
-"""Seeded mutations of octets and of TLVs, for inputs of any kind."""
+"""Random mutations of any input, byte by byte. The seed determines them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOSTILE = (
 
 
 def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
-    """One of the seeds after one to four changes."""
+    """Return one of the seeds after one to four changes."""
     data = bytearray(rng.choice(seeds))
     for _ in range(rng.choice((1, 1, 2, 4))):
         at = rng.randrange(len(data) + 1)

@@ -1,7 +1,7 @@
-"""Independent rules that every accepted document must keep. They share no code with the verifier.
+"""Independent rules that every accepted document must follow. They share no code with the verifier.
 
-A differential run cannot see what both backends overlook in the same way. These few rules can: the members are read by another JSON reader, the signatures
-are verified by another library, and what RFC 5280 says about the form of name constraints is stated once more.
+A differential run cannot detect an error that both backends have in common. These rules can: they parse the members with another JSON
+parser, verify the signatures with another library, and implement the rules of RFC 5280 for the form of name constraints a second time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 
 
 def fault(document: bytes, accepted: Sequence[object], setup: Setup, at: int, nonce: str | None) -> str | None:
-    """Return why an accepted document should have been refused, or None. ``accepted`` comes from :func:`differential.said`."""
+    """Return why an accepted document should have been refused, or None. ``accepted`` comes from :func:`differential.observed`."""
     _, content, claims, _, name, chain = accepted
     assert isinstance(content, bytes)
     assert isinstance(chain, tuple)
@@ -39,7 +39,7 @@ def _content_fault(content: bytes, claims: object, setup: Setup, at: int, nonce:
         return dict(found)
 
     try:
-        # Python limits the number of digits of an integer, JSON does not; so numbers stay text.
+        # Numbers stay text, because Python limits the number of digits of an integer and JSON does not.
         read_again = json.loads(content.decode("utf-8"), object_pairs_hook=members, parse_int=str, parse_float=str)
     except (ValueError, RecursionError) as error:
         return f"the content is not JSON: {error}"
@@ -57,7 +57,7 @@ def _content_fault(content: bytes, claims: object, setup: Setup, at: int, nonce:
     times = []
     for member, attribute in (("createdOn", "created_on"), ("expiresOn", "expires_on")):
         text = read_again["timeStamp"][member]
-        # The years of the service are those of this century; those of strptime begin in 1969.
+        # The service means years of this century. For strptime, two-digit years begin in 1969.
         times.append(int(datetime.strptime(f"{text[:6]}20{text[6:]}", "%m/%d/%Y %H:%M:%S %z").timestamp()))
         if times[-1] != getattr(claims, attribute):
             return f"{member} is {times[-1]}"
@@ -78,7 +78,7 @@ def _chain_fault(chain: tuple[bytes, ...], setup: Setup, at: int) -> str | None:
             return "a name constraint on mail addresses that is neither a mailbox nor a host nor a domain (RFC 5280 section 4.2.1.10)"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # it announces that it will be stricter
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # the library announces that it will become stricter
             certificates = [x509.load_der_x509_certificate(der) for der in chain]
         for child, issuer in pairwise(certificates):
             child.verify_directly_issued_by(issuer)
@@ -88,12 +88,12 @@ def _chain_fault(chain: tuple[bytes, ...], setup: Setup, at: int) -> str | None:
     except InvalidSignature:
         return "a certificate is not signed by the one above it"
     except (ValueError, TypeError, x509.UnsupportedGeneralNameType, x509.InvalidVersion):
-        return None  # the other library is stricter here; test_resigned_mutations.py says where
+        return None  # the other library is stricter here; see test_resigned_mutations.py
     return None
 
 
 def _constraint_bases(certificate: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (tag, contents) of the base of every subtree in a certificate's name constraints."""
+    """Yield the tag and contents of the base of every subtree in a certificate's name constraints."""
     root = read(certificate)
     for node in root.walk() if root else ():
         if node.tag == 0x30 and node.children and node.children[0].value == _NAME_CONSTRAINTS and node.children[0].tag == 0x06:
@@ -109,6 +109,6 @@ def _inside(value: Node) -> Iterator[Node]:
 
 
 def _bad_mailbox_constraint(base: tuple[int, bytes]) -> bool:
-    """Return whether this is an rfc822Name constraint with an empty local part or an empty host."""
+    """Return True for an rfc822Name constraint with an empty local part or an empty host."""
     tag, text = base
     return tag == 0x81 and b"@" in text and not all(text.rpartition(b"@")[::2])

@@ -1,10 +1,10 @@
-"""Run the table of what is fuzzed under atheris, which mutates towards new branches: ``make fuzz``.
+"""Fuzz the targets with atheris, which prefers mutations that reach new branches (``make fuzz``).
 
     python tests/fuzz/run.py [--seconds N] [--keep DIR] [TARGET...]
 
-Every target runs for N seconds (60, or FUZZ_SECONDS) in a process of its own, from the seeds that the table names and from what earlier runs have
-found in DIR (``build/fuzz``). An input that ends in anything but a value or a documented error, or that takes more than five seconds, is written to
-DIR/findings. Exit status: 0 if there was none; 1 else; 2 for wrong usage.
+Every target runs for N seconds (60, or FUZZ_SECONDS) in a separate process. It starts from the seeds in the table and from the corpus of
+earlier runs in DIR (``build/fuzz``). An input that causes an undocumented exception or takes more than five seconds is written to
+DIR/findings. The exit status is 0 without findings, 1 with findings, and 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SLOW_SECONDS = 5
-MAX_OCTETS = 70_000
+MAX_BYTES = 70_000
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--seconds", type=int, default=int(os.environ.get("FUZZ_SECONDS") or 60))
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "fuzz")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # inside the process of one target
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # used in the process of one target
     options, rest = parser.parse_known_args()
     if options.one:
         _fuzz(options.targets[0], rest)
@@ -52,7 +52,7 @@ def _run_all(parser: argparse.ArgumentParser, options: argparse.Namespace) -> in
         for seed in table[name].seeds():
             (corpus / sha256(seed).hexdigest()[:16]).write_bytes(seed)
         flags = [
-            f"-max_total_time={options.seconds}", f"-max_len={MAX_OCTETS}", f"-timeout={SLOW_SECONDS}", "-rss_limit_mb=4096",
+            f"-max_total_time={options.seconds}", f"-max_len={MAX_BYTES}", f"-timeout={SLOW_SECONDS}", "-rss_limit_mb=4096",
             f"-artifact_prefix={findings}/{name}-", "-print_final_stats=1", "-verbosity=1", str(corpus),
         ]  # fmt: skip
         ended = subprocess.run(
@@ -71,7 +71,7 @@ def _run_all(parser: argparse.ArgumentParser, options: argparse.Namespace) -> in
 
 
 def _table() -> dict[str, Any]:
-    """The targets by name. What they need is imported now, so that it can be instrumented."""
+    """Return the targets by name. The import happens here, so that the imported code is instrumented."""
     sys.path[:0] = [str(HERE), str(ROOT / "tests" / "support"), str(ROOT / "python")]
     from targets import TARGETS_TABLE
 
@@ -79,8 +79,8 @@ def _table() -> dict[str, Any]:
 
 
 def _fuzz(name: str, flags: list[str]) -> None:
-    """Never returns: the fuzzer ends the process."""
-    import atheris  # type: ignore[import-not-found]  # in the fuzzers' own environment only
+    """Run the fuzzer on one target. This never returns, because the fuzzer ends the process."""
+    import atheris  # type: ignore[import-not-found] # installed only in the separate environment for fuzzing
 
     sys.path[:0] = [str(HERE), str(ROOT / "tests" / "support"), str(ROOT / "python")]
     with atheris.instrument_imports(include=["imdskit", "json"]):

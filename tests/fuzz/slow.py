@@ -1,9 +1,9 @@
-"""Look for documents that take long: hill climbing over structural mutations, with processor time for a guide.
+"""Search for documents that take long to check, by hill climbing over structural mutations. The processor time is the guide.
 
     python tests/fuzz/slow.py [SECONDS] [SEED]
 
-starts from the shapes of tests/backends/hostile, keeps what takes longest for its size on either backend, and prints the slowest that it found, in
-milliseconds for 64 kB. What is far above the table in docs/verification.md deserves a shape of its own.
+starts from the shapes of tests/backends/hostile and keeps the documents that take longest for their size on either backend. It prints the
+slowest ones in milliseconds for 64 kB. If one is far above the table in docs/verification.md, add a shape for it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def refused(checker: Checker, document: bytes) -> None:
 
 
 def multiply(data: bytes, rng: random.Random) -> bytes:
-    """One element many times, up to the size."""
+    """Repeat one element until the document has the maximum size."""
     element = rng.choice(list(elements(data))[1:])
     part = data[element.start : element.stop]
     return replaced(data, element, part * rng.randint(2, max(2, (SIZE - len(data)) // len(part) + 1)))
@@ -47,7 +47,7 @@ def multiply(data: bytes, rng: random.Random) -> bytes:
 def mutated(data: bytes, rng: random.Random) -> bytes:
     try:
         return rng.choice((multiply, multiply, duplicate, *KINDS))(data, rng)
-    except (IndexError, ValueError):  # what is no DER any more is not mutated further
+    except (IndexError, ValueError):  # data that is no longer DER is not mutated further
         return data
 
 

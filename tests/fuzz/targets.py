@@ -1,8 +1,8 @@
-"""The table of what is fuzzed: every parser of bytes that a stranger may have written, and what it may end in.
+"""The table of fuzzing targets. A target is a parser of bytes that an attacker may have written, with the errors that it may raise.
 
-Two drivers run the table: ``run.py`` (atheris, guided by coverage, ``make fuzz``) and ``test_smoke.py`` (seeded mutations, in every test run).
-A target ends in a value, or in one of its documented errors; anything else that is raised is a finding. Where an implementation in Rust stands
-beside the Python one, the target runs both and raises :class:`Disagreement` where they do not say the same.
+Two programs run the table: ``run.py`` (atheris, guided by coverage, ``make fuzz``) and ``test_smoke.py`` (random mutations, in every test
+run). A target must return a value or raise one of its documented errors. Any other exception is a finding. If there is also an
+implementation in Rust, the target runs both and raises :class:`Disagreement` if their results differ.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from imdskit.pki.x509 import host_names, parser
 from imdskit.protocol import requests
 from imdskit.verify import pem
 from imdskit.verify.aia import LOCATIONS, locations, transport
-from imdskit.verify.aia import Target as Asked
+from imdskit.verify.aia import Target as FetchTarget
 from imdskit.verify.bundles import bundle
 from imdskit.verify.nonces import NonceIssuer
 
@@ -52,17 +52,17 @@ PACKAGE = Path(backends.__file__).parents[1]
 
 
 class Disagreement(AssertionError):
-    """Two implementations do not say the same."""
+    """Raised if two implementations have different results."""
 
 
 class Target(NamedTuple):
     """One parser.
 
     Attributes:
-        name: of the target, and of its corpus.
-        run: on the octets of an input.
-        errors: in which it may end.
-        seeds: inputs to start from.
+        name: name of the target and of its corpus.
+        run: function that parses the bytes of an input.
+        errors: the errors that it may raise.
+        seeds: function that returns inputs to start from.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Target(NamedTuple):
 
 @cache
 def both() -> tuple[Backend, ...]:
-    """The Python backend, and the Rust one where it is built."""
+    """Return the Python backend and, if the extension is available, the Rust backend."""
     try:
         return backends.get("python"), backends.get("rust")
     except BackendError:
@@ -81,15 +81,18 @@ def both() -> tuple[Backend, ...]:
 
 
 def agreed(what: str, attempts: Sequence[Callable[[], object]]) -> object:
-    """What every attempt says: the value, or the error with code, place and stage. Raises the error, or :class:`Disagreement`."""
-    said: list[tuple[object, ImdskitError | None]] = []
+    """Return the value that all attempts return, or raise the error that all of them raise.
+
+    Errors must agree in type, code, location and stage. Raise :class:`Disagreement` if the attempts differ.
+    """
+    results: list[tuple[object, ImdskitError | None]] = []
     for attempt in attempts:
         try:
-            said.append((attempt(), None))
+            results.append((attempt(), None))
         except ImdskitError as error:
-            said.append(((type(error), error.code, error.location, getattr(error, "stage", None)), error))
-    first = said[0]
-    for other in said[1:]:
+            results.append(((type(error), error.code, error.location, getattr(error, "stage", None)), error))
+    first = results[0]
+    for other in results[1:]:
         if other[0] != first[0]:
             raise Disagreement(f"{what}: {first[0]!r} and {other[0]!r}")
     if first[1] is not None:
@@ -97,7 +100,7 @@ def agreed(what: str, attempts: Sequence[Callable[[], object]]) -> object:
     return first[0]
 
 
-# What the vectors hold.
+# Seeds from the vectors
 
 
 @cache
@@ -107,7 +110,7 @@ def documents() -> tuple[bytes, ...]:
 
 @cache
 def messages() -> tuple[bytes, ...]:
-    """The DER in those that have any."""
+    """Return the DER of the documents that contain any."""
     found = []
     for document in documents():
         try:
@@ -167,7 +170,7 @@ def scenarios() -> tuple[bytes, ...]:
     )
 
 
-# What is run.
+# Functions that the targets run
 
 
 @cache
@@ -181,34 +184,34 @@ def check(data: bytes) -> object:
         signed = checker.check(data, AT, None)
         return signed.content, signed.claims, signed.label, signed.name, signed.chain
 
-    # Twice: what is remembered of the first time must not change the second.
+    # The second run must give the same result with warm caches.
     first = agreed("check", [lambda checker=checker: verdict(checker) for checker in checkers()])
     return first == agreed("check, warm", [lambda checker=checker: verdict(checker) for checker in checkers()])
 
 
 def trust(data: bytes) -> object:
-    """A certificate that somebody gave as an anchor, and as an intermediate."""
-    at_place = [{"anchors": (data,)}, {"intermediates": (data,)}]
-    attempts = [[lambda b=b, place=place: bool(b.checker(setup_of({}, **place))) for b in both()] for place in at_place]
+    """Use the bytes as an anchor and as an intermediate."""
+    changes = [{"anchors": (data,)}, {"intermediates": (data,)}]
+    attempts = [[lambda b=b, change=change: bool(b.checker(setup_of({}, **change))) for b in both()] for change in changes]
     return [agreed("trust", both_of_them) for both_of_them in attempts]
 
 
 @cache
 def revocation_case() -> tuple[bytes, int, tuple[bytes, ...]]:
-    """A document that is accepted, the time, and the lists that say so."""
+    """Return an accepted document, the time of the check, and the revocation lists that it needs."""
     case = next(case for case in CASES if len(case.get("crls", ())) > 1 and case["expected"] == "accept")
     return base64.b64decode(case["document"]), case.get("at", AT), tuple(map(base64.b64decode, case["crls"]))
 
 
 def lists(data: bytes) -> object:
-    """A revocation list beside those that say that nothing is revoked, and alone: the verdicts that it leads to."""
+    """Use the bytes as a revocation list, both alone and together with valid lists, and return the verdicts."""
     document, at, good = revocation_case()
     setups = setup_of({}, crls=(data,), require_crl=False), setup_of({}, crls=(data, *good))
     return [agreed("crls", [lambda b=b, setup=setup: b.checker(setup).check(document, at, None).name for b in both()]) for setup in setups]
 
 
 def document(data: bytes) -> object:
-    """Every node that Python finds is what the other implementation finds, in both forms, and so is what it does not find."""
+    """Compare the nodes of a metadata document on all backends, in both forms, including nodes that do not exist."""
 
     def read(backend: Backend) -> tuple[Backend, Document]:
         return backend, backend.document(data)
@@ -222,9 +225,12 @@ def document(data: bytes) -> object:
     agreed("document", [lambda b=b: made_one(b) for b in both()])
     for path in _paths(strict_json.loads(data, 100_000)):
         for form in ("json", "text"):
-            for asked in (path, (*path, "absent")):
+            for requested in (path, (*path, "absent")):
                 try:
-                    agreed(f"select {asked!r} {form}", [lambda one=one, form=form, asked=asked: one.select(asked, form) for one in made])
+                    agreed(
+                        f"select {requested!r} {form}",
+                        [lambda one=one, form=form, requested=requested: one.select(requested, form) for one in made],
+                    )
                 except SelectionError:
                     continue
     return None
@@ -243,7 +249,7 @@ def _paths(value: object, path: tuple[str, ...] = (), most: int = 200) -> Iterat
 
 
 def bucket(data: bytes) -> object:
-    """Rate, period and capacity, then times: 8 octets each."""
+    """Create buckets and take tokens. Each group of eight bytes is a number: rate, period and capacity, followed by times."""
     words = [int.from_bytes(data[start : start + 8], "big", signed=True) for start in range(0, len(data) - 7, 8)]
     if len(words) < 3:
         return None
@@ -253,7 +259,7 @@ def bucket(data: bytes) -> object:
 
 
 def bundle_of_three(data: bytes) -> object:
-    """A folder whose three files are parted by a line of stars."""
+    """Read a bundle folder, whose three files are separated by a line of stars in the input."""
     manifest, _, rest = data.partition(b"\n***\n")
     anchors, _, intermediates = rest.partition(b"\n***\n")
     files = dict(zip(bundle.FILES, (manifest, *(anchors, intermediates) * 2), strict=True))
@@ -261,7 +267,7 @@ def bundle_of_three(data: bytes) -> object:
 
 
 class _Folder:
-    """As much of a Traversable as the reader of bundles asks for."""
+    """The part of Traversable that the reader of bundles uses."""
 
     def __init__(self, files: dict[str, bytes], name: str = "") -> None:
         self._files = files
@@ -280,7 +286,7 @@ def bundles() -> tuple[bytes, ...]:
 
 
 def head(data: bytes) -> object:
-    """As the server calls it: looked at while it arrives, then read as a whole, if it has an end."""
+    """Parse a request head in the same way as the server: first while it arrives, and then as a whole if it is complete."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return framing.refuse_early(data, 0)
@@ -294,7 +300,7 @@ def head(data: bytes) -> object:
 
 
 def chunked(data: bytes) -> object:
-    """Whatever is cut off is not refused before it is whole, and what is complete stays complete."""
+    """Check that a truncated chunked body is not refused before it is complete, and that a complete one stays complete."""
     read = framing.read_chunked(data)
     if isinstance(read, tuple) and not isinstance(read, framing.Refusal):
         body, end = read
@@ -310,7 +316,7 @@ def target(data: bytes) -> object:
 
 
 def answer(data: bytes) -> object:
-    """The first three octets choose the status, the media type and the reading."""
+    """Parse a response. The first three bytes of the input select the status, the media type and the parser."""
     chosen, body = data[:3].ljust(3, b"\x00"), data[3:]
     status = (200, 200, 400, 404, 410, 429, 500, 302, 204)[chosen[0] % 9]
     media_type = ("application/json", "text/plain", "text/html", "")[chosen[1] % 4]
@@ -328,7 +334,7 @@ def nonces() -> tuple[bytes, ...]:
 
 
 class _Socket(io.BytesIO):
-    """As much of a connected socket as the transport reads from."""
+    """The part of a connected socket that the transport uses."""
 
     def settimeout(self, seconds: float) -> None:
         assert seconds > 0
@@ -338,11 +344,11 @@ class _Socket(io.BytesIO):
 
 
 def issuer_response(data: bytes) -> object:
-    """What a server may answer to a request for the certificate of an issuer."""
+    """Parse the response of a server to a request for an issuer's certificate."""
     clock = ManualClock(1_795_000_000)
     limit = 4096
-    incoming = transport._Incoming(_Socket(data), limit + transport.HEAD_BYTES, clock, clock.monotonic_ns() + 1)  # type: ignore[arg-type]  # like one
-    answer = transport._answer(incoming, Asked("authority.example", 80, "/a"), limit)
+    incoming = transport._Incoming(_Socket(data), limit + transport.HEAD_BYTES, clock, clock.monotonic_ns() + 1)  # type: ignore[arg-type] # _Socket has only a part of the interface
+    answer = transport._answer(incoming, FetchTarget("authority.example", 80, "/a"), limit)
     assert len(answer.body) <= limit
     return answer
 

@@ -1,4 +1,4 @@
-"""A short differential run in every test run, and what the run itself must be able to do. The long one is ``make fuzz-differential``."""
+"""A short differential run, and tests of the differential run itself. The long run is ``make fuzz-differential``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEED, CASES = 20261130, 2000
 
 @pytest.fixture(scope="module")
 def judge(request: pytest.FixtureRequest) -> Judge:
-    """The short run, finished."""
+    """Return the completed short run."""
     try:
         backends.get("rust")
     except BackendError as error:
@@ -56,20 +56,20 @@ def test_cases_reach_every_stage_and_many_are_accepted(judge: Judge) -> None:
     assert sum(bool(verdicts[reason]) for reason in Reason) > 35, differential.table(judge.tally)
 
 
-def test_a_case_depends_on_its_seed_and_number_alone(judge: Judge) -> None:
+def test_case_depends_only_on_seed_and_number(judge: Judge) -> None:
     again = Generator(SEED)
     for number in range(0, CASES, 100):
         assert again.case(number) == judge.generator.case(number)
 
 
-def test_a_step_of_a_case_can_be_left_out(judge: Judge) -> None:
+def test_step_of_a_case_can_be_left_out(judge: Judge) -> None:
     numbers = [number for number in range(200) if judge.generator.case(number).steps]
     changed = [number for number in numbers if judge.generator.case(number, frozenset({0})) != judge.generator.case(number)]
     assert len(changed) > len(numbers) * 0.9
 
 
 class Liar:
-    """A checker that says of every accepted document that its nonce is wrong, once it has seen three."""
+    """A checker that refuses every accepted document for its nonce after it has seen three documents."""
 
     def __init__(self, setup: Setup) -> None:
         self._honest = backends.get("rust").checker(setup)
@@ -86,7 +86,7 @@ class Liar:
         return getattr(self._honest, name)
 
 
-def test_a_checker_that_lies_only_when_warm_is_found(judge: Judge) -> None:
+def test_detects_a_checker_that_is_wrong_only_when_warm(judge: Judge) -> None:
     suspicious = Judge(judge.generator)
     suspicious._warm = [Pair(pair.python, Liar(world.setup)) for pair, world in zip(suspicious._warm, judge.generator.worlds, strict=True)]  # type: ignore[arg-type]
     for number in range(400):
@@ -94,15 +94,15 @@ def test_a_checker_that_lies_only_when_warm_is_found(judge: Judge) -> None:
     assert {difference.what for difference in suspicious.differences} == {"rust, warm"}
 
 
-def test_a_batch_that_differs_from_single_checks_is_found(judge: Judge) -> None:
+def test_detects_a_batch_that_differs_from_single_checks(judge: Judge) -> None:
     suspicious = Judge(judge.generator)
     case = next(case for case in map(judge.generator.case, range(CASES)) if case.setup is None and case.nonce is None)
-    suspicious._waiting[case.world].append((case, ("never said",)))
+    suspicious._waiting[case.world].append((case, ("never observed",)))
     suspicious.finish()
     assert {difference.what.partition(",")[0] for difference in suspicious.differences} == {"python", "rust"}
 
 
-# The independent rules.
+# The independent rules
 
 CONTENT = b'{"nonce":"4071882193","timeStamp":{"createdOn":"11/18/26 10:00:00 -0000","expiresOn":"11/18/26 16:00:00 -0000"},"vmId":"a"}'
 CLAIMS = Claims("a", "4071882193", 1_794_996_000, 1_795_017_600, None, None, None, None)
@@ -113,7 +113,7 @@ def fault(content: bytes = CONTENT, claims: Claims = CLAIMS, nonce: str | None =
     return oracle.fault(b"", (ACCEPTED, content, claims, "public", "metadata.azure.com", ()), setup, AT, nonce)
 
 
-def test_the_independent_rules_pass_what_is_right_and_find_what_is_wrong() -> None:
+def test_independent_rules_accept_valid_and_detect_invalid_documents() -> None:
     assert fault() is None
     assert fault(nonce="another") is not None
     assert fault(claims=replace(CLAIMS, vm_id="b")) is not None
@@ -126,5 +126,5 @@ def test_the_independent_rules_pass_what_is_right_and_find_what_is_wrong() -> No
 @pytest.mark.parametrize(
     ("text", "bad"), [(b"@b.example", True), (b"a@", True), (b"a@b.example", False), (b".b.example", False), (b"b", False)]
 )
-def test_a_constraint_on_mail_addresses_needs_both_parts_around_the_at_sign(text: bytes, bad: bool) -> None:
+def test_mail_constraint_needs_both_parts_around_the_at_sign(text: bytes, bad: bool) -> None:
     assert oracle._bad_mailbox_constraint((0x81, text)) is bad

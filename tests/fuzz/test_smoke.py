@@ -1,4 +1,4 @@
-"""The table of what is fuzzed, with a few thousand seeded mutations: the part of fuzzing that every test run can afford."""
+"""A short fuzzing run: a few thousand random mutations for the targets in the table."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # run.py is a program and finds its neighbours so, too
+sys.path.insert(0, str(Path(__file__).parent))  # run.py finds its neighbours in the same way
 
 from mutate import mutated
 from targets import TARGETS_TABLE, Target
 
 INPUTS = {"check": 800, "trust": 300, "lists": 200, "bundle": 60, "document": 200, "scenario": 200}
-"""For each target, where it is not this many: what costs more gets fewer."""
+"""Number of inputs for each target that does not use the default number. Slower targets get fewer."""
 USUAL = 600
 
 
 @pytest.mark.parametrize("target", TARGETS_TABLE, ids=lambda target: target.name)
-def test_hostile_octets_end_in_a_value_or_in_a_documented_error(target: Target) -> None:
+def test_hostile_bytes_give_a_value_or_a_documented_error(target: Target) -> None:
     rng = random.Random(f"{target.name} 20261123")
     seeds = target.seeds()
     assert seeds
@@ -30,7 +30,7 @@ def test_hostile_octets_end_in_a_value_or_in_a_documented_error(target: Target) 
             target.run(data)
         except target.errors as error:
             ends.add(type(error).__name__)
-        except Exception as error:  # noqa: BLE001  # that nothing undocumented is raised is what is tested
+        except Exception as error:  # noqa: BLE001 # the test is that nothing undocumented is raised
             pytest.fail(f"{target.name} ended in {error!r} for {data!r}")
         else:
             ends.add("a value")

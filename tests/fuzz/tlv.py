@@ -1,4 +1,4 @@
-"""Structural mutations of DER: of the elements of a message and not of its octets."""
+"""Structural mutations of DER, which change the elements of a message and not its single bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Element(NamedTuple):
-    """Where a TLV starts, where its contents do, where it stops; and how deep it lies."""
+    """Start of an element, start of its contents, its end, and its depth."""
 
     start: int
     contents: int
@@ -17,7 +17,7 @@ class Element(NamedTuple):
 
 
 def elements(data: bytes, start: int = 0, stop: int | None = None, depth: int = 0) -> Iterator[Element]:
-    """Every element, those inside OCTET STRINGs and BIT STRINGs that happen to be DER not counted."""
+    """Yield every element. Elements inside OCTET STRINGs and BIT STRINGs are not included."""
     stop = len(data) if stop is None else stop
     while start < stop:
         length = data[start + 1]
@@ -37,7 +37,7 @@ def header(tag: int, length: int) -> bytes:
 
 
 def replaced(data: bytes, element: Element, new: bytes) -> bytes:
-    """``new`` in the place of an element, the lengths of all that contain it mended."""
+    """Return the data with an element replaced by ``new``. The lengths of all enclosing elements are corrected."""
     around = [e for e in elements(data) if e.start < element.start and e.stop >= element.stop and e != element]
     for outer in sorted(around, key=lambda e: e.depth, reverse=True):
         inside = data[outer.contents : element.start] + new + data[element.stop : outer.stop]

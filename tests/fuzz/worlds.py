@@ -1,4 +1,4 @@
-"""The settings under which generated documents are checked: a dozen authorities and policies, made once for the seed of a run."""
+"""The settings for checking generated documents: a dozen authorities and policies, which are created once for the seed of a run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DOMAINS = (("public", "metadata.azure.com"), ("usgovernment", "metadata.azure.us
 
 @dataclass(frozen=True)
 class World:
-    """A trust and a policy, and the chain of an authority that they accept.
+    """Trusted certificates and a policy, and the chain of an authority that they accept.
 
     Attributes:
-        name: shown where a difference is found.
-        chain: leaf first, root last.
-        setup: the root is its anchor.
-        bag: whether documents carry the intermediates; otherwise the setup has them.
-        good: documents that the setup accepts at ``AT``, to be mixed with others.
+        name: name of the world in reports of differences.
+        chain: certificates from leaf to root.
+        setup: setup whose anchor is the root.
+        bag: True if documents contain the intermediates. Otherwise the setup contains them.
+        good: documents that the setup accepts at ``AT``. They are mixed with others.
     """
 
     name: str
@@ -88,7 +88,7 @@ def good_documents(keys: Keyring, world: World) -> tuple[bytes, ...]:
 
 
 def ordinary(keys: Keyring, world: World, content: bytes) -> Message:
-    """Return a message like those of the service, from the world's own signer."""
+    """Return a message like those of the service, signed by the world's own signer."""
     leaf = world.chain.leaf
     algorithm = keys.algorithm(leaf.key, random.Random(leaf.key))
     digest = {"sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}[algorithm.digest]
@@ -105,7 +105,7 @@ def ordinary(keys: Keyring, world: World, content: bytes) -> Message:
 
 
 def _constrained(chain: Chain) -> Chain:
-    """Add name constraints and required policies that the signer meets."""
+    """Return the chain with added name constraints and required policies, which the signer meets."""
     policy = x509.extension(oids.CERTIFICATE_POLICIES, der.sequence(der.sequence(der.oid(grammar.POLICIES[1]))))
     permitted = der.explicit(0, der.sequence(der.implicit(2, b"azure.com")))
     constraints = x509.extension(oids.NAME_CONSTRAINTS, der.sequence(permitted), critical=True)

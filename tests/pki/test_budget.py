@@ -1,4 +1,4 @@
-"""What work costs."""
+"""Costs in the work budget."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from imdskit.reasons import Reason
         (UnsupportedPublicKey("1.2", "none"), 0),
     ],
 )
-def test_a_signature_costs_what_its_key_makes_of_it(key: PublicKey, units: int) -> None:
+def test_cost_of_a_signature_depends_on_the_key(key: PublicKey, units: int) -> None:
     budget = Budget(1000)
     budget.spend_signature(key)
     assert (1000 * 1000 - budget.left) // 1000 == units
 
 
-def test_what_is_spent_is_gone() -> None:
+def test_spending_reduces_the_budget() -> None:
     budget = Budget(1)
     budget.spend_items(10)
     budget.spend_step(8)

@@ -1,4 +1,4 @@
-"""SignedData: messages of another implementation, and messages put together from elements with one of them wrong."""
+"""SignedData: messages of another library, and messages that the tests build from elements, one of which is wrong."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from imdskit.reasons import Reason
 
 CONTENT = b"what was signed"
 START, END = 1_767_225_600, 2_082_758_400
-"""2026 and 2036."""
+"""1 January 2026 and 1 January 2036."""
 NULL = writer.null()
 SHA384 = writer.sequence(writer.oid(oids.SHA384), NULL)
 SHA1 = writer.sequence(writer.oid(oids.SHA1), NULL)
 SERVICE = SHA256_RSA
-"""A signature's identifier, which the service writes for a digest's."""
+"""The identifier of a signature algorithm. The service uses it in the place of a digest algorithm."""
 
 
 class Signer(Made):
@@ -65,13 +65,13 @@ TIME = attribute(oids.SIGNING_TIME, writer.time(1_800_000_000))
 
 
 def info(signer: Signer, *, sid: bytes | None = None, value: bytes | None = None, **members: bytes) -> bytes:
-    """SignerInfo; signed here, over the content, where no signature is given."""
+    """Return a SignerInfo. If no signature is given, the content is signed here."""
     value = signer.sign(CONTENT, hashes.SHA256()) if value is None else value
     return signer_info(value, sid=signer.sid if sid is None else sid, **members)
 
 
 def signed(signer: Signer, *attributes: bytes, order: bool = True, **members: bytes) -> bytes:
-    """SignerInfo over signed attributes."""
+    """Return a SignerInfo with signed attributes."""
     body = b"".join(sorted(attributes) if order else attributes)
     return info(signer, attributes=writer.element(0xA0, body), value=signer.sign(writer.element(0x31, body), hashes.SHA256()), **members)  # type: ignore[arg-type]  # members of SignerInfo
 
@@ -90,7 +90,7 @@ def check(der: bytes, signer: Signer, content: bytes | None = None) -> None:
     "options", [[], [pkcs7.PKCS7Options.NoAttributes], [pkcs7.PKCS7Options.DetachedSignature]], ids=["attributes", "bare", "detached"]
 )
 @pytest.mark.parametrize("algorithm", [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()], ids=lambda algorithm: algorithm.name)
-def test_messages_of_another_implementation_are_good(
+def test_accepts_messages_signed_by_another_library(
     signer: Signer, other: Signer, algorithm: hashes.SHA256 | hashes.SHA384 | hashes.SHA512, options: list[pkcs7.PKCS7Options]
 ) -> None:
     builder = pkcs7.PKCS7SignatureBuilder().set_data(CONTENT)
@@ -109,7 +109,7 @@ def test_messages_of_another_implementation_are_good(
         assert refusal.value.reason is (Reason.BAD_SIGNATURE if named.signed_attributes is None else Reason.DIGEST_MISMATCH)
 
 
-def test_the_signer_is_found_by_its_name_wherever_its_certificate_stands(signer: Signer, other: Signer) -> None:
+def test_finds_the_signers_certificate_at_any_position(signer: Signer, other: Signer) -> None:
     found = [parse_certificate(one.der) for one in (other, signer)]
     by_name = cms.parse(message(info(signer))).signers[0]
     assert by_name.issuer is not None
@@ -128,20 +128,20 @@ def test_the_signer_is_found_by_its_name_wherever_its_certificate_stands(signer:
         assert cms.find_certificate(cms.parse(message(info(signer, sid=sid))).signers[0], found) is None
 
 
-def test_certificates_are_read_by_the_reader_that_is_given(signer: Signer, other: Signer) -> None:
-    asked = []
+def test_parses_certificates_with_the_callers_function(signer: Signer, other: Signer) -> None:
+    requested = []
 
     def reader(der: bytes, offset: int, field: str) -> Certificate:
-        asked.append((der, offset, field))
+        requested.append((der, offset, field))
         return parse_certificate(der, offset, field)
 
     der = message(info(signer), certificates=writer.explicit(0, other.der, writer.explicit(2, NULL), signer.der))
     assert [one.der for one in cms.parse(der, reader).certificates] == [other.der, signer.der]
-    assert [(one, field) for one, _, field in asked] == [(other.der, "certificates[0]"), (signer.der, "certificates[2]")]
-    assert all(der[offset:].startswith(one) for one, offset, _ in asked)
+    assert [(one, field) for one, _, field in requested] == [(other.der, "certificates[0]"), (signer.der, "certificates[2]")]
+    assert all(der[offset:].startswith(one) for one, offset, _ in requested)
 
 
-def test_a_certificate_that_is_none_is_named_in_the_error(signer: Signer) -> None:
+def test_error_locates_a_malformed_certificate(signer: Signer) -> None:
     bad = signer.der.replace(writer.oid(oids.SUBJECT_KEY_IDENTIFIER), b"\6\3\x55\x80\x0e")
     der = message(info(signer), certificates=writer.explicit(0, signer.der, bad))
     with pytest.raises(DerError) as refusal:
@@ -150,7 +150,7 @@ def test_a_certificate_that_is_none_is_named_in_the_error(signer: Signer) -> Non
     assert der[refusal.value.offset :].startswith(b"\6\3\x55\x80\x0e")
 
 
-def test_lists_of_revoked_certificates_are_passed_over(signer: Signer) -> None:
+def test_skips_revocation_lists_in_a_message(signer: Signer) -> None:
     crls = writer.explicit(1, writer.sequence(writer.integer(1)), writer.explicit(1, writer.oid("1.2"), NULL))
     assert cms.parse(message(info(signer), crls=crls)).signers
 
@@ -190,18 +190,18 @@ MALFORMED: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "members", "of_signer"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
-def test_what_is_no_signed_data_is_refused_with_its_place(
-    signer: Signer, place: str, members: dict[str, Any], of_signer: dict[str, Any]
+@pytest.mark.parametrize(("location", "members", "of_signer"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_rejects_malformed_signed_data_with_its_location(
+    signer: Signer, location: str, members: dict[str, Any], of_signer: dict[str, Any]
 ) -> None:
     der = message(info(signer, **of_signer), **members)
     with pytest.raises(DerError) as refusal:
         cms.parse(der)
-    assert refusal.value.field == place
+    assert refusal.value.field == location
     assert 0 < refusal.value.offset <= len(der)
 
 
-def test_every_cut_of_a_message_is_refused(signer: Signer) -> None:
+def test_rejects_a_message_truncated_anywhere(signer: Signer) -> None:
     der = message(signed(signer, TYPE, DIGEST, tail=writer.explicit(1, TYPE)), certificates=writer.explicit(0, signer.der))
     cms.parse(der)
     for length in range(len(der)):
@@ -232,7 +232,7 @@ def test_every_cut_of_a_message_is_refused(signer: Signer) -> None:
         pytest.param({"value": b""}, Reason.BAD_SIGNATURE, id="no-signature"),
     ],
 )  # fmt: skip
-def test_the_signers_algorithms_fit_one_another(signer: Signer, members: dict[str, bytes], reason: Reason | None) -> None:
+def test_signers_algorithms_must_match_one_another(signer: Signer, members: dict[str, bytes], reason: Reason | None) -> None:
     der = message(info(signer, **members))  # type: ignore[arg-type]  # members of SignerInfo
     if reason is None:
         check(der, signer)
@@ -243,14 +243,14 @@ def test_the_signers_algorithms_fit_one_another(signer: Signer, members: dict[st
 
 
 @pytest.mark.parametrize("digests", [(), (SHA384,), (SHA1, SHA384)], ids=["none", "another", "others"])
-def test_the_digest_has_to_be_among_those_that_the_message_names(signer: Signer, digests: tuple[bytes, ...]) -> None:
+def test_digest_must_be_listed_in_digest_algorithms(signer: Signer, digests: tuple[bytes, ...]) -> None:
     with pytest.raises(VerificationError) as refusal:
         check(message(info(signer), digests=writer.set_of(*digests)), signer)
     assert refusal.value.reason is Reason.SIGNATURE_ALGORITHM
     check(message(info(signer), digests=writer.set_of(*digests, SERVICE)), signer)
 
 
-def test_pss_takes_its_hash_from_its_parameters(signer: Signer) -> None:
+def test_pss_hash_comes_from_its_parameters(signer: Signer) -> None:
     assert isinstance(signer.key, rsa.RSAPrivateKey)
     mask = writer.explicit(1, writer.sequence(writer.oid(oids.MGF1), SHA256))
     value = signer.key.sign(CONTENT, padding.PSS(padding.MGF1(hashes.SHA256()), 20), hashes.SHA256())
@@ -262,7 +262,7 @@ def test_pss_takes_its_hash_from_its_parameters(signer: Signer) -> None:
     assert refusal.value.reason is Reason.SIGNATURE_ALGORITHM
 
 
-def test_weak_algorithms_are_computed_and_refused_by_policy(signer: Signer) -> None:
+def test_weak_algorithms_are_verified_but_refused_by_policy(signer: Signer) -> None:
     der = message(info(signer, digest=SHA1, value=signer.sign(CONTENT, hashes.SHA1())), digests=writer.set_of(SHA1))
     check(der, signer)
     weak = cms.parse(der).signers[0]
@@ -272,7 +272,7 @@ def test_weak_algorithms_are_computed_and_refused_by_policy(signer: Signer) -> N
     assert refusal.value.reason is Reason.SIGNATURE_ALGORITHM
 
 
-def test_content_without_signed_attributes_has_to_be_data(signer: Signer) -> None:
+def test_content_without_signed_attributes_must_be_id_data(signer: Signer) -> None:
     with pytest.raises(VerificationError) as refusal:
         check(message(info(signer), content_type="1.2.3"), signer)
     assert refusal.value.reason is Reason.SIGNED_ATTRIBUTES
@@ -298,14 +298,14 @@ UNBOUND = (
 
 
 @pytest.mark.parametrize(("attributes", "reason"), [case[1:] for case in UNBOUND], ids=[case[0] for case in UNBOUND])
-def test_signed_attributes_bind_the_content(signer: Signer, attributes: tuple[bytes, ...], reason: Reason) -> None:
+def test_rejects_signed_attributes_that_do_not_match_the_content(signer: Signer, attributes: tuple[bytes, ...], reason: Reason) -> None:
     check(message(signed(signer, TYPE, DIGEST, TIME, attribute("1.2.3"))), signer)
     with pytest.raises(VerificationError) as refusal:
         check(message(signed(signer, *attributes)), signer)
     assert refusal.value.reason is reason
 
 
-def test_signed_attributes_are_signed_as_a_set(signer: Signer) -> None:
+def test_signature_covers_the_signed_attributes_as_a_set(signer: Signer) -> None:
     body = b"".join(sorted((TYPE, DIGEST)))
     for over in (writer.element(0xA0, body), body, CONTENT):
         der = message(info(signer, attributes=writer.element(0xA0, body), value=signer.sign(over, hashes.SHA256())))
@@ -314,7 +314,7 @@ def test_signed_attributes_are_signed_as_a_set(signer: Signer) -> None:
         assert refusal.value.reason is Reason.BAD_SIGNATURE
 
 
-def test_genuine_documents_are_read_and_good(shared: Path) -> None:
+def test_accepts_signatures_of_genuine_documents(shared: Path) -> None:
     checked = 0
     for path in sorted((shared / "corpus" / "attested").glob("*.json")):
         if path.name == "index.json" or path.name.endswith(".meta.json") or any(word in path.name for word in ("TAMPERED", "FAKE")):

@@ -1,4 +1,4 @@
-"""ECDSA: the examples of RFC 6979, signatures of another implementation, and numbers out of range."""
+"""ECDSA: the examples of RFC 6979, signatures of another library, and numbers out of range."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def signature(r: int, s: int) -> bytes:
         ),
     ],
 )
-def test_the_examples_of_rfc_6979_are_good(key: EcPublicKey, hash_name: str, r: int, s: int) -> None:
+def test_accepts_the_examples_of_rfc_6979(key: EcPublicKey, hash_name: str, r: int, s: int) -> None:
     curve = ecdsa.CURVES[key.curve]
     assert ecdsa.is_on_curve(curve, key.x, key.y)
     assert ecdsa.verify(key, hash_name, b"sample", signature(r, s))
-    # (r, -s) is the same signature in other words; every other pair is another one.
+    # (r, -s) is also a valid signature. Every other changed pair is not.
     assert ecdsa.verify(key, hash_name, b"sample", signature(r, curve.n - s))
     for pair in ((s, r), (r + 1, s), (r, s + 1), (curve.n - r, s)):
         assert not ecdsa.verify(key, hash_name, b"sample", signature(*pair))
@@ -89,7 +89,7 @@ def key(private: ec.EllipticCurvePrivateKey) -> EcPublicKey:
 
 
 @pytest.mark.parametrize("hash_name", HASHES)
-def test_signatures_of_another_implementation_are_good(private: ec.EllipticCurvePrivateKey, key: EcPublicKey, hash_name: str) -> None:
+def test_accepts_ecdsa_signatures_of_another_library(private: ec.EllipticCurvePrivateKey, key: EcPublicKey, hash_name: str) -> None:
     for number in range(5):
         message = MESSAGE + bytes((number,))
         good = private.sign(message, ec.ECDSA(HASHES[hash_name]))
@@ -97,7 +97,7 @@ def test_signatures_of_another_implementation_are_good(private: ec.EllipticCurve
         assert not ecdsa.verify(key, hash_name, MESSAGE, good)
 
 
-def test_numbers_out_of_range_are_refused(private: ec.EllipticCurvePrivateKey, key: EcPublicKey) -> None:
+def test_rejects_signature_numbers_out_of_range(private: ec.EllipticCurvePrivateKey, key: EcPublicKey) -> None:
     n = ecdsa.CURVES[key.curve].n
     r, s = decode_dss_signature(private.sign(MESSAGE, ec.ECDSA(hashes.SHA256())))
     assert ecdsa.verify(key, "sha256", MESSAGE, signature(r, s))
@@ -134,7 +134,7 @@ def test_numbers_out_of_range_are_refused(private: ec.EllipticCurvePrivateKey, k
         pytest.param(lambda r, s: b"\x30\x80" + signature(r, s)[2:] + b"\0\0", id="an-indefinite-length"),
     ],
 )
-def test_what_is_not_the_der_of_two_numbers_is_refused(
+def test_rejects_a_signature_that_is_not_der_of_two_numbers(
     private: ec.EllipticCurvePrivateKey, key: EcPublicKey, spoil: Callable[[int, int], bytes]
 ) -> None:
     r, s = decode_dss_signature(private.sign(MESSAGE, ec.ECDSA(hashes.SHA256())))
@@ -142,30 +142,30 @@ def test_what_is_not_the_der_of_two_numbers_is_refused(
 
 
 def padded(number: int) -> bytes:
-    """Length and contents of an INTEGER with one octet too many."""
+    """Return length and contents of an INTEGER that is one byte longer than necessary."""
     octets = writer.integer(number)[2:]
     return bytes((len(octets) + 1, 0)) + octets
 
 
 @pytest.mark.parametrize("curve", ecdsa.CURVES.values(), ids=ecdsa.CURVES)
-def test_multiples_of_the_base_point_are_those_of_another_implementation(curve: ecdsa.Curve) -> None:
+def test_multiples_of_the_base_point_match_another_library(curve: ecdsa.Curve) -> None:
     for number in (1, 2, 3, 127, 128, 2**64 - 1, curve.n // 2, curve.n - 1):
         expected = ec.derive_private_key(number, CURVES[curve.name]).public_key().public_numbers()
-        # number * G as 0 * G + number * Q and as number * G + 0 * Q, with Q = G
+        # Compute number * G as 0 * G + number * Q and as number * G + 0 * Q, with Q = G.
         for u1, u2 in ((0, number), (number, 0), (number - 1, 1)):
             x, y, z = ecdsa._sum_of_multiples(curve, u1, u2, (curve.gx, curve.gy))
             assert (x * pow(z, -2, curve.p) % curve.p, y * pow(z, -3, curve.p) % curve.p) == (expected.x, expected.y)
 
 
 @pytest.mark.parametrize("curve", ecdsa.CURVES.values(), ids=ecdsa.CURVES)
-def test_a_sum_that_is_infinity_is_no_signature(curve: ecdsa.Curve) -> None:
+def test_rejects_a_signature_whose_sum_is_the_point_at_infinity(curve: ecdsa.Curve) -> None:
     assert ecdsa._sum_of_multiples(curve, curve.n - 5, 5, (curve.gx, curve.gy))[2] == 0
-    # With Q = G and a digest of e, r = n - e makes u1 G + u2 Q infinity for every s.
+    # With Q = G and a digest e, r = n - e makes u1 G + u2 Q the point at infinity for every s.
     e = int.from_bytes(hashlib.sha256(MESSAGE).digest(), "big")
     assert not ecdsa.verify(EcPublicKey(curve.name, curve.gx, curve.gy), "sha256", MESSAGE, signature(-e % curve.n, 7))
 
 
-def test_points_off_the_curve_and_out_of_range_are_told() -> None:
+def test_detects_points_off_the_curve_and_out_of_range() -> None:
     for curve in ecdsa.CURVES.values():
         assert ecdsa.is_on_curve(curve, curve.gx, curve.p - curve.gy)
         for x, y in (

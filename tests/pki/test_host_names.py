@@ -1,4 +1,4 @@
-"""Whether a certificate is that of a cloud's service, by its names."""
+"""Comparison of a certificate's names with the domain of a cloud."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bearer(nameless: Certificate, *names: str, kind: str = "dNSName") -> Certifi
         "xn--bcher-kva.metadata.azure.com",
     ],
 )
-def test_the_domain_and_what_lies_below_it_match(nameless: Certificate, name: str) -> None:
+def test_matches_the_domain_and_names_below_it(nameless: Certificate, name: str) -> None:
     assert matching_name(bearer(nameless, "other.example", name), DOMAIN) == name
 
 
@@ -69,16 +69,16 @@ def test_the_domain_and_what_lies_below_it_match(nameless: Certificate, name: st
         f"{'a.' * 120}metadata.azure.com",
     ],
 )
-def test_look_alikes_do_not(nameless: Certificate, name: str) -> None:
+def test_rejects_names_that_look_like_the_domain(nameless: Certificate, name: str) -> None:
     assert matching_name(bearer(nameless, name), DOMAIN) is None
 
 
-def test_only_dns_names_count(nameless: Certificate) -> None:
+def test_only_dns_names_are_compared(nameless: Certificate) -> None:
     for kind in ("rfc822Name", "uniformResourceIdentifier"):
         assert dns_names(bearer(nameless, DOMAIN, kind=kind)) == ()
 
 
-def test_the_common_name_counts_only_where_it_is_allowed_and_there_is_no_alternative_name(nameless: Certificate) -> None:
+def test_common_name_counts_only_if_allowed_and_without_alternative_name(nameless: Certificate) -> None:
     named = nameless._replace(subject=nameless.subject._replace(common_names=(DOMAIN,)))
     assert matching_name(named, DOMAIN) is None
     assert matching_name(named, DOMAIN, allow_common_name=True) == DOMAIN
@@ -86,7 +86,7 @@ def test_the_common_name_counts_only_where_it_is_allowed_and_there_is_no_alterna
     assert matching_name(bearer(named), DOMAIN, allow_common_name=True) is None
 
 
-def test_letters_beyond_ascii_are_not_taken_for_others(nameless: Certificate) -> None:
-    """The Kelvin sign in lower case is a k."""
+def test_letters_beyond_ascii_do_not_match_ascii_letters(nameless: Certificate) -> None:
+    """The Kelvin sign becomes a k in lower case."""
     named = nameless._replace(subject=nameless.subject._replace(common_names=("bac\u212a.example.org",)))
     assert matching_name(named, "back.example.org", allow_common_name=True) is None

@@ -1,4 +1,4 @@
-"""For which names an authority may issue: each kind of name against each kind of base, permitted and excluded."""
+"""Name constraints: each kind of name against each kind of base, permitted and excluded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def directory(*parts: str) -> Name:
 
 
 def general(text: str) -> GeneralName:
-    """``DNS:a.b``, ``mail:a@b``, ``URI:http://a``, ``IP:1.2.3.4`` or ``IP:1.2.3.0/24``, ``DN:a,b``, ``id:x``."""
+    """Return the general name for ``DNS:a.b``, ``mail:a@b``, ``URI:http://a``, ``IP:1.2.3.4``, ``IP:1.2.3.0/24``, ``DN:a,b`` or ``id:x``."""
     kind, _, value = text.partition(":")
     if kind == "IP":
         if "/" in value:
@@ -118,24 +118,24 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize(("name", "base"), WITHIN)
-def test_a_name_within_a_subtree_is_permitted_or_excluded_by_it(name: str, base: str) -> None:
+def test_subtree_permits_or_excludes_a_name_within_it(name: str, base: str) -> None:
     assert fault(bearer(name), authority(permitted=(base,))) is None
     assert fault(bearer(name), authority(excluded=(base,))) is not None
     assert fault(bearer(name), authority(permitted=(base,), excluded=(base,))) is not None
 
 
 @pytest.mark.parametrize(("name", "base"), OUTSIDE)
-def test_a_name_outside_a_subtree_is_not_permitted_and_not_excluded_by_it(name: str, base: str) -> None:
+def test_subtree_neither_permits_nor_excludes_a_name_outside_it(name: str, base: str) -> None:
     assert fault(bearer(name), authority(permitted=(base,))) is not None
     assert fault(bearer(name), authority(excluded=(base,))) is None
 
 
-def test_a_leading_dot_permits_what_is_below_and_excludes_the_domain_too() -> None:
+def test_leading_dot_permits_names_below_and_excludes_the_domain_too() -> None:
     assert fault(bearer("DNS:example.com"), authority(permitted=("DNS:.example.com",))) is not None
     assert fault(bearer("DNS:example.com"), authority(excluded=("DNS:.example.com",))) is not None
 
 
-def test_a_wildcard_is_excluded_if_one_of_its_names_is_and_permitted_if_all_are() -> None:
+def test_wildcard_is_excluded_if_any_name_is_and_permitted_if_all_are() -> None:
     assert fault(bearer("DNS:*.example.com"), authority(excluded=("DNS:a.example.com",))) is not None
     assert fault(bearer("DNS:*.example.com"), authority(excluded=("DNS:a.b.example.com",))) is None
     assert fault(bearer("DNS:*.example.com"), authority(permitted=("DNS:a.example.com",))) is not None
@@ -160,22 +160,22 @@ def test_a_wildcard_is_excluded_if_one_of_its_names_is_and_permitted_if_all_are(
         ("id:\x01", "id:\x02"),
     ],
 )
-def test_a_name_that_cannot_be_judged_is_refused_either_way(name: str, base: str) -> None:
+def test_refuses_a_name_that_cannot_be_compared(name: str, base: str) -> None:
     assert fault(bearer(name), authority(permitted=(base,))) is not None
     assert fault(bearer(name), authority(excluded=(base,))) is not None
 
 
-def test_an_address_of_a_wrong_size_is_refused() -> None:
+def test_refuses_an_ip_address_of_a_wrong_size() -> None:
     odd = ANYBODY._replace(subject_alt_name=(GeneralName("iPAddress", bytes(8)),))
     assert fault(odd, authority(permitted=("IP:0.0.0.0/0",))) is not None
 
 
-def test_constraints_on_one_kind_of_name_do_not_touch_another() -> None:
+def test_constraints_on_one_kind_of_name_do_not_affect_other_kinds() -> None:
     constrained = authority(permitted=("IP:192.0.2.0/24", "DN:us"), excluded=("mail:example.com",))
     assert fault(bearer("DNS:example.com", "id:\x01"), constrained) is None
 
 
-def test_the_constraints_of_all_authorities_hold() -> None:
+def test_constraints_of_all_authorities_apply() -> None:
     wide, narrow, other = authority(("DNS:example.com",)), authority(("DNS:a.example.com",)), authority(("DNS:b.example.com",))
     assert fault(bearer("DNS:x.a.example.com"), wide, narrow) is None
     assert fault(bearer("DNS:a.example.com"), wide, other) is not None
@@ -183,19 +183,19 @@ def test_the_constraints_of_all_authorities_hold() -> None:
     assert fault(bearer("DNS:other.org"), ANYBODY) is None
 
 
-def test_the_subject_is_a_directory_name_unless_it_is_empty() -> None:
+def test_subject_counts_as_directory_name_unless_it_is_empty() -> None:
     constrained = authority(permitted=("DN:us",))
     assert fault(bearer(subject=directory("us", "org")), constrained) is None
     assert fault(bearer(subject=directory("de", "org")), constrained) is not None
     assert fault(bearer(), constrained) is None
 
 
-def test_mail_addresses_in_the_subject_count_always() -> None:
+def test_mail_addresses_in_the_subject_always_count() -> None:
     subject = directory("us")._replace(email_addresses=("bob@evil.org",))
     assert fault(bearer("mail:bob@example.com", subject=subject), authority(excluded=("mail:evil.org",))) is not None
 
 
-def test_common_names_count_where_they_are_taken_for_hosts() -> None:
+def test_common_names_count_if_the_caller_accepts_them_as_hosts() -> None:
     constrained = authority(permitted=("DNS:example.com",))
     for common_name, good in (
         ("a.example.com", True),
@@ -211,7 +211,7 @@ def test_common_names_count_where_they_are_taken_for_hosts() -> None:
     assert fault(named, constrained, common_names=True) is None
 
 
-def test_more_comparisons_than_anybody_needs_are_refused() -> None:
+def test_refuses_too_many_comparisons() -> None:
     names = [f"DNS:a{i}.example.com" for i in range(1024)]
     just, over = authority(excluded=("DNS:x.org",) * 1024), authority(excluded=("DNS:x.org",) * 1025)
     assert fault(bearer(*names), just) is None
@@ -243,7 +243,7 @@ def test_more_comparisons_than_anybody_needs_are_refused() -> None:
         (general("id:x"), 0, None, True),
     ],
 )
-def test_constraints_that_cannot_be_applied_are_malformed(base: GeneralName, minimum: int, maximum: int | None, good: bool) -> None:
+def test_detects_constraints_that_cannot_be_applied(base: GeneralName, minimum: int, maximum: int | None, good: bool) -> None:
     subtree = (GeneralSubtree(base, minimum, maximum),)
     for constraints in (NameConstraints(subtree, None), NameConstraints(None, subtree)):
         assert (name_constraints.malformed(constraints) is None) == good

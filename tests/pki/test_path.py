@@ -1,4 +1,4 @@
-"""Paths from a signer to an anchor: what is found, what is refused and why, and what a hostile pool costs."""
+"""Paths from a signer to an anchor: the results of the search, its reasons for refusals, and its cost with hostile certificates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ START = 1_800_000_000
 END = START + 86_400
 AT = START + 3_600
 SIGNATURE = 15
-"""Units of work of one signature on P-256."""
+"""Cost of one P-256 signature in units of work."""
 
 
 SERVER = (SIGNS_DOCUMENTS, certificates.SERVER)
@@ -38,7 +38,7 @@ SERVER = (SIGNS_DOCUMENTS, certificates.SERVER)
 
 @dataclass(frozen=True)
 class Wish:
-    """A certificate to be made. ``signer`` is the label of the key that signs, the issuer's own if None."""
+    """Description of a certificate to create. ``signer`` is the label of the signing key. None means the issuer's own key."""
 
     subject: str
     issuer: str
@@ -59,7 +59,7 @@ class Wish:
         return made.parsed
 
     def having(self, *extensions: Extension) -> Wish:
-        """The same with more extensions, each in place of one of its kind."""
+        """Return a copy with additional extensions. Each replaces an extension of its type."""
         kinds = {type(extension) for extension, _ in extensions}
         kept = tuple(pair for pair in self.extensions if type(pair[0]) not in kinds)
         return replace(self, extensions=(*kept, *extensions))
@@ -87,12 +87,12 @@ def subjects(found: Sequence[Certificate]) -> list[str]:
     return [certificate.subject.common_names[0] for certificate in found]
 
 
-def test_a_path_goes_from_the_signer_to_the_anchor() -> None:
+def test_path_leads_from_the_signer_to_the_anchor() -> None:
     leaf, issuing, root = LEAF.made(), ISSUING.made(), ROOT.made()
     assert build(leaf, [root], [issuing]) == (leaf, issuing, root)
 
 
-def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_only_signatures_between_configured_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     leaf, issuing, root, other = LEAF.made(), ISSUING.made(), ROOT.made(), replace(ISSUING, subject="other").made()
     forged = replace(ISSUING, signer="stranger").made()
     leaf_of_other = replace(LEAF, issuer="other").made()
@@ -115,7 +115,7 @@ def test_only_links_between_certificates_of_the_owner_are_remembered(monkeypatch
         assert reckoned == [leaf_of_other.signature, other.signature]
 
 
-def test_links_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_cached_signatures_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature_cache, "CACHED_SIGNATURES", 0)
     issuing, root = ISSUING.made(), ROOT.made()
     memory = signature_cache.SignatureCache([root, issuing])
@@ -124,23 +124,23 @@ def test_links_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) ->
     assert not memory._faults
 
 
-def test_an_intermediate_may_be_the_anchor() -> None:
+def test_intermediate_may_be_the_anchor() -> None:
     leaf, issuing = LEAF.made(), ISSUING.made()
     assert build(leaf, [issuing], []) == (leaf, issuing)
 
 
-def test_an_anchor_is_tried_before_other_certificates() -> None:
+def test_tries_anchors_before_other_certificates() -> None:
     leaf, issuing, root = LEAF.made(), ISSUING.made(), ROOT.made()
     assert build(leaf, [root, issuing], [issuing]) == (leaf, issuing)
 
 
-def test_a_signer_that_is_an_anchor_is_a_path_of_one() -> None:
+def test_signer_that_is_an_anchor_has_a_path_of_length_one() -> None:
     leaf = LEAF.made()
     assert build(leaf, [leaf], []) == (leaf,)
     assert refusal(leaf._replace(not_after=AT - 1), [leaf], []) == (Reason.EXPIRED, "chain[0].notAfter")
 
 
-def test_order_and_duplicates_of_the_pool_do_not_matter() -> None:
+def test_order_and_duplicates_of_intermediates_do_not_matter() -> None:
     leaf, root = LEAF.made(), ROOT.made()
     stranger, issuing = Wish("issuing", "nobody", signer="x").made(), ISSUING.made()
     for pool in ([issuing, stranger], [stranger, issuing], [leaf, leaf, stranger, root, issuing, issuing]):
@@ -157,13 +157,13 @@ def test_order_and_duplicates_of_the_pool_do_not_matter() -> None:
         pytest.param(ISSUING.having((x509.NameConstraints([x509.DirectoryName(name("somebody"))], None), True)), id="for other names only"),
     ],
 )
-def test_of_cross_signed_twins_either_will_do(twin: Wish) -> None:
+def test_uses_any_valid_cross_signed_certificate(twin: Wish) -> None:
     leaf, issuing, root, other = LEAF.made(), ISSUING.made(), ROOT.made(), twin.made()
     for pool in ([issuing, other], [other, issuing]):
         assert build(leaf, [root], pool) == (leaf, issuing, root)
 
 
-def test_a_fitting_key_identifier_comes_first_and_a_wrong_one_forbids_nothing() -> None:
+def test_key_identifier_affects_only_the_order_of_candidates() -> None:
     root = ROOT.made()
     twins = [ISSUING.having((x509.SubjectKeyIdentifier(bytes([i])), False)).made() for i in range(9)]
     for wanted in (0, 4, 8):
@@ -198,7 +198,7 @@ POLICY_NEEDED = (x509.PolicyConstraints(0, None), True)
 
 
 @pytest.mark.parametrize(
-    ("position", "change", "reason", "place"),
+    ("position", "change", "reason", "member"),
     [
         (0, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
         (1, lambda wish: wish.having(UNKNOWN), Reason.UNKNOWN_CRITICAL_EXTENSION, "extensions"),
@@ -233,22 +233,24 @@ POLICY_NEEDED = (x509.PolicyConstraints(0, None), True)
         (2, lambda wish: replace(wish, signer="x"), None, None),
     ],
 )
-def test_one_defect_in_one_certificate(position: int, change: Callable[[Wish], Wish], reason: Reason | None, place: str | None) -> None:
+def test_reports_one_defect_in_one_certificate(
+    position: int, change: Callable[[Wish], Wish], reason: Reason | None, member: str | None
+) -> None:
     wishes = [LEAF, ISSUING, ROOT]
     wishes[position] = change(wishes[position])
     leaf, issuing, root = (wish.made() for wish in wishes)
     if reason is None and issuing.faults:
-        reason = Reason.BAD_EXTENSION  # a range of addresses that is none is a fault already
+        reason = Reason.BAD_EXTENSION  # the parser already records a malformed address range as a fault
     if reason is None:
         assert len(build(leaf, [root], [issuing])) == 3
         return
     found, location = refusal(leaf, [root], [issuing])
     assert found is reason
-    if place is not None:
-        assert location == f"chain[{position}].{place}"
+    if member is not None:
+        assert location == f"chain[{position}].{member}"
 
 
-def test_an_anchor_can_be_taken_for_a_name_and_a_key() -> None:
+def test_anchor_can_be_reduced_to_name_and_key() -> None:
     constraints = (CLIENTS, NONE_BELOW, OTHER_NAMES, UNKNOWN, POLICY_NEEDED)
     leaf, issuing, root = LEAF.made(), ISSUING.made(), replace(ROOT.having(*constraints), end=AT - 1).made()
     assert build(leaf, [root], [issuing], anchor_validity=False, anchor_constraints=False) == (leaf, issuing, root)
@@ -256,17 +258,17 @@ def test_an_anchor_can_be_taken_for_a_name_and_a_key() -> None:
     assert refusal(leaf, [root], [issuing], anchor_validity=False) == (Reason.UNKNOWN_CRITICAL_EXTENSION, "chain[2].extensions")
 
 
-def test_the_purpose_may_be_left_open() -> None:
+def test_purpose_is_optional() -> None:
     leaf, issuing, root = LEAF.having(CLIENTS).made(), ISSUING.having(CLIENTS).made(), ROOT.made()
     assert len(build(leaf, [root], [issuing], purpose=None)) == 3
 
 
-def test_weak_hashes_are_computed_where_that_is_asked_for() -> None:
+def test_weak_hashes_are_verified_on_request() -> None:
     leaf, issuing, root = replace(LEAF, hash=hashes.SHA224()).made(), ISSUING.made(), ROOT.made()
     assert len(build(leaf, [root], [issuing], accept_weak=True)) == 3
 
 
-def test_weak_keys_are_refused_wherever_they_stand() -> None:
+def test_rejects_weak_keys_anywhere_on_the_path() -> None:
     weak = rsa.generate_private_key(65537, 1024)
     leaf, root = LEAF.made(), ROOT.made()
     assert refusal(replace(LEAF, private_key=weak).made(), [root], [ISSUING.made()]) == (
@@ -278,7 +280,7 @@ def test_weak_keys_are_refused_wherever_they_stand() -> None:
     assert refusal(leaf, [root], [issuing]) == (Reason.CERTIFICATE_KEY, "chain[1].subjectPublicKeyInfo")
 
 
-def test_self_issued_authorities_do_not_count_towards_the_length() -> None:
+def test_self_issued_authorities_do_not_count_towards_the_path_length() -> None:
     root = ROOT.having((x509.BasicConstraints(ca=True, path_length=1), True)).made()
     rollover = replace(ISSUING, issuer="issuing", key="issuing", signer="issuing, old").made()
     issuing = replace(ISSUING, key="issuing, old").made()
@@ -288,7 +290,7 @@ def test_self_issued_authorities_do_not_count_towards_the_length() -> None:
     assert refusal(leaf, [root], [issuing, rollover], max_path_length=0)[0] is Reason.PATH_LENGTH
 
 
-def test_an_anchor_may_be_asked_to_say_that_it_is_an_authority() -> None:
+def test_anchor_can_be_required_to_have_basic_constraints() -> None:
     leaf, issuing = LEAF.made(), ISSUING.made()
     assert len(build(leaf, [ROOT.made()], [issuing], anchor_authority=True)) == 3
     bare = replace(ROOT, extensions=(SIGNS_ALL,)).made()
@@ -296,33 +298,33 @@ def test_an_anchor_may_be_asked_to_say_that_it_is_an_authority() -> None:
     assert refusal(leaf, [bare], [issuing], anchor_authority=True) == (Reason.NOT_A_CA, "chain[2].basicConstraints")
 
 
-def test_the_policies_of_an_anchor_count() -> None:
+def test_policies_of_an_anchor_apply() -> None:
     one, other = ((x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(f"1.3.6.{i}"), None)]), False) for i in (1, 2))
     root, issuing = ROOT.having(one, POLICY_NEEDED).made(), ISSUING.having(one).made()
     assert len(build(LEAF.having(one).made(), [root], [issuing])) == 3
     assert refusal(LEAF.having(other).made(), [root], [issuing]) == (Reason.POLICY, "chain[0].certificatePolicies")
 
 
-def test_a_signature_of_an_algorithm_that_does_not_fit_its_parameters_is_not_computed() -> None:
+def test_signature_with_wrong_algorithm_parameters_is_not_computed() -> None:
     leaf = LEAF.made()
     odd = leaf._replace(signature_algorithm=leaf.signature_algorithm._replace(parameters=b"\x05\x00"))
     assert refusal(odd, [ISSUING.made()], []) == (Reason.CERTIFICATE_ALGORITHM, "chain[0].signatureAlgorithm")
 
 
 def line(length: int) -> tuple[Certificate, list[Certificate], Certificate]:
-    """A path with so many intermediates."""
+    """Return a signer, ``length`` intermediates above it, and their anchor."""
     pool = [Wish(f"ca{i}", f"ca{i + 1}").made() for i in range(length)]
     return replace(LEAF, issuer="ca0").made(), pool, Wish(f"ca{length}", f"ca{length}").made()
 
 
-def test_a_path_has_at_most_as_many_certificates_as_the_limits_say() -> None:
+def test_limit_on_path_certificates_is_enforced() -> None:
     leaf, pool, root = line(6)
     assert len(build(leaf, [root], pool)) == 8
     assert len(build(leaf, [root], pool, limits=Limits(path_certificates=8))) == 8
     assert refusal(leaf, [root], pool, limits=Limits(path_certificates=7))[0] is Reason.PATH_LENGTH
 
 
-def test_what_says_more_is_reported_before_what_says_less() -> None:
+def test_reports_the_most_specific_reason() -> None:
     leaf, root = LEAF.made(), ROOT.made()
     assert refusal(leaf, [root], []) == (Reason.UNKNOWN_ISSUER, "chain[0].issuer")
     foreign = [Wish("issuing", "foreign root").made(), Wish("foreign root", "foreign root").made()]
@@ -334,23 +336,23 @@ def test_what_says_more_is_reported_before_what_says_less() -> None:
         assert refusal(leaf, [root], pool) == (Reason.EXPIRED, "chain[1].notAfter")
 
 
-def test_of_a_stranger_it_is_said_first_that_it_is_one() -> None:
+def test_reports_an_unknown_issuer_before_other_defects() -> None:
     leaf = replace(LEAF.having(CLIENTS), end=AT - 1).made()
     assert refusal(leaf, [ROOT.made()], []) == (Reason.UNKNOWN_ISSUER, "chain[0].issuer")
     assert refusal(leaf, [ROOT.made()], [ISSUING.made()]) == (Reason.EXPIRED, "chain[0].notAfter")
 
 
-def test_a_self_signed_stranger_is_an_untrusted_root() -> None:
+def test_self_signed_unknown_certificate_is_an_untrusted_root() -> None:
     assert refusal(replace(LEAF, issuer="leaf").made(), [ROOT.made()], []) == (Reason.UNTRUSTED_ROOT, "chain[0].issuer")
 
 
-def test_authorities_that_certify_one_another_end_at_nobody() -> None:
+def test_authorities_that_certify_one_another_lead_to_no_anchor() -> None:
     leaf = replace(LEAF, issuer="a").made()
     pool = [Wish("a", "b").made(), Wish("b", "a").made(), Wish("b", "b", key="b2").made()]
     assert refusal(leaf, [ROOT.made()], pool)[0] in (Reason.UNKNOWN_ISSUER, Reason.CERTIFICATE_SIGNATURE)
 
 
-def test_each_signature_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_computes_each_signature_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bytes, object]] = []
     genuine = signature.fault
 
@@ -374,7 +376,7 @@ def assert_ends_soon(backend: Backend, leaf: Certificate, anchors: Sequence[Cert
         search()
     seconds = time.process_time() - started
     assert (caught.value.reason, caught.value.location) == (Reason.BUDGET_SPENT, "chain")
-    # Measuring coverage takes its own time.
+    # Coverage measurement is too slow for this limit.
     assert seconds < SECONDS[backend.name] or sys.gettrace() is not None
 
 
@@ -384,7 +386,7 @@ def rsa_key(index: int) -> rsa.RSAPrivateKey:
 
 
 def mesh(*extensions: Extension) -> list[Certificate]:
-    """Authorities that have all certified one another."""
+    """Return authorities each of which has certified all the others."""
     return [
         Wish(f"ca{i}", f"ca{j}", (CA, *extensions), private_key=rsa_key(i), issuer_key=rsa_key(j)).made()
         for i in range(9)
@@ -424,13 +426,15 @@ MANY_POLICIES = (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIde
         ),
     ],
 )
-def test_a_hostile_pool_ends_soon(extensions: tuple[Extension, ...], pool: Callable[[], list[Certificate]], backend: Backend) -> None:
+def test_search_through_hostile_certificates_ends_soon(
+    extensions: tuple[Extension, ...], pool: Callable[[], list[Certificate]], backend: Backend
+) -> None:
     leaf = replace(LEAF.having(*extensions), issuer="ca0", issuer_key=rsa_key(0)).made()
     anchors, certificates = [ROOT.made()], pool()
     assert_ends_soon(backend, leaf, anchors, certificates)
 
 
-def test_a_pool_of_large_keys_ends_soon(backend: Backend) -> None:
+def test_search_through_large_keys_ends_soon(backend: Backend) -> None:
     keys = [ec.generate_private_key(ec.SECP521R1()) for _ in range(60)]
     leaf = replace(LEAF, issuer_key=keys[0]).made()
     pool = [replace(ISSUING, private_key=private_key).made() for private_key in keys[1:]]

@@ -1,4 +1,4 @@
-"""Certificate policies: the graph that is kept decides as the tree of RFC 5280 does, which is written out here, and costs little."""
+"""Certificate policies. The policy graph must give the same results as the tree of RFC 5280, which this module implements, at a low cost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def certificate(
 
 
 def graph_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> bool:
-    """``path`` from the authority below the anchor down to the signer."""
+    """Return True if the policy graph accepts ``path``, which begins with the authority below the anchor and ends with the signer."""
     state = PolicyState(len(path), initial, explicit, inhibit_mapping, inhibit_any)
     for one in path[:-1]:
         if state.process(one, last=False) is not None or state.map(one) is not None:
@@ -71,14 +71,14 @@ class Node:
         return [self] if depth == 0 else [node for child in self.children for node in child.at(depth - 1)]
 
     def prune(self, depth: int) -> None:
-        """Drop what has no descendant at ``depth``."""
+        """Remove the nodes without a descendant at ``depth``."""
         for child in self.children:
             child.prune(depth - 1)
         self.children = [child for child in self.children if child.at(depth - 1)]
 
 
 def map_policy(root: Node, i: int, mapped: str, expected: set[str], allowed: bool) -> None:
-    """6.1.4 (b), for one policy of the issuer's domain."""
+    """Apply 6.1.4 (b) to one policy of the issuer's domain."""
     if allowed:
         nodes = [node for node in root.at(i) if node.valid == mapped]
         for node in nodes:
@@ -92,7 +92,7 @@ def map_policy(root: Node, i: int, mapped: str, expected: set[str], allowed: boo
 
 
 def tree_accepts(path: Sequence[Certificate], initial: frozenset[str], explicit: bool, inhibit_mapping: bool, inhibit_any: bool) -> bool:
-    """RFC 5280 sections 6.1.2 to 6.1.5, step by step."""
+    """Return True if the policy tree accepts ``path``. The code follows RFC 5280 sections 6.1.2 to 6.1.5 step by step."""
     n = len(path)
     root: Node | None = Node(ANY_POLICY, {ANY_POLICY})
     explicit_policy, policy_mapping, inhibit = (0 if flag else n + 1 for flag in (explicit, inhibit_mapping, inhibit_any))
@@ -172,18 +172,18 @@ CERTIFICATES = st.builds(
     inhibit_mapping=st.booleans(),
     inhibit_any=st.booleans(),
 )
-def test_the_graph_decides_as_the_tree_of_the_rfc(
+def test_graph_gives_the_same_result_as_the_tree_of_the_rfc(
     path: list[Certificate], initial: frozenset[str], explicit: bool, inhibit_mapping: bool, inhibit_any: bool
 ) -> None:
     flags = (initial, explicit, inhibit_mapping, inhibit_any)
     assert graph_accepts(path, *flags) == tree_accepts(path, *flags)
 
 
-def test_without_demand_no_policy_is_needed() -> None:
+def test_no_policy_is_needed_unless_required() -> None:
     assert graph_accepts([certificate(), certificate()], frozenset({"1.1"}), False, False, False)
 
 
-def test_a_policy_that_is_demanded_must_be_on_every_certificate() -> None:
+def test_required_policy_must_be_in_every_certificate() -> None:
     for path, good in (
         ([certificate(["1.1"]), certificate(["1.1", "1.2"])], True),
         ([certificate(["1.1"]), certificate(["1.2"])], False),
@@ -194,19 +194,19 @@ def test_a_policy_that_is_demanded_must_be_on_every_certificate() -> None:
         assert graph_accepts(path, ANY, True, False, False) == good
 
 
-def test_a_mapped_policy_is_looked_for_under_its_new_name() -> None:
+def test_mapped_policy_is_expected_under_its_new_name() -> None:
     path = [certificate(["1.1"], [("1.1", "1.2")]), certificate(["1.2"])]
     assert graph_accepts(path, frozenset({"1.1"}), True, False, False)
     assert not graph_accepts(path, frozenset({"1.2"}), True, False, False)
     assert not graph_accepts(path, frozenset({"1.1"}), True, True, False)
 
 
-def test_any_policy_is_not_mapped() -> None:
+def test_any_policy_must_not_be_mapped() -> None:
     assert not graph_accepts([certificate(["1.1"], [("1.1", ANY_POLICY)]), certificate(["1.1"])], ANY, False, False, False)
 
 
-def test_cost_does_not_grow_with_the_number_of_ways_through_the_tree() -> None:
-    """CVE-2023-0464: every policy mapped to every other doubles the tree at each depth."""
+def test_cost_does_not_grow_with_the_number_of_paths_in_the_policy_tree() -> None:
+    """CVE-2023-0464: mapping every policy to every other one doubles the tree at each depth."""
     names = [f"1.{i}" for i in range(30)]
     mesh = certificate(names, [(one, other) for one in names for other in names])
     started = time.process_time()

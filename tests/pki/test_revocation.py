@@ -1,4 +1,4 @@
-"""Revocation lists: whose they are, what they are for, and what a hostile one costs. Lists are made by another library, documents are not needed."""
+"""Revocation lists: issuers, scopes, and the cost of hostile lists. Another library creates the lists. The tests need no documents."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def certificate(
     point: x509.DistributionPoint | None = None,
     points: bytes = b"",
 ) -> Certificate:
-    """Signed with the key called like its issuer; its own is called like itself if ``own`` does not say otherwise."""
+    """Return a certificate that is signed with the key labelled like its issuer.
+
+    Its own key is labelled like its subject, unless ``own`` is given.
+    """
     usages = ("key_cert_sign",) if ca else ("digital_signature",)
     extensions: list[Extension] = [basic(ca), usage(*usages, *(["crl_sign"] if lists else []))]
     if point is not None:
@@ -76,7 +79,7 @@ def revocation_list(
 
 
 def indirect_list(issuer: str, *entries: tuple[str, int]) -> CertificateList:
-    """Of certificates of other issuers: (issuer, serial number) of each."""
+    """Return an indirect list that revokes certificates of other issuers. Each entry is an issuer and a serial number."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(name(issuer)).last_update(moment(AT - 60)).next_update(moment(AT + 60))
     builder = builder.add_extension(x509.CRLNumber(1), False).add_extension(limited(indirect=True), True)
     for other, serial in entries:
@@ -114,7 +117,7 @@ def signer(point: x509.DistributionPoint | None = None) -> Certificate:
 
 
 class Verdict(Protocol):
-    """``good``, or the reason of the refusal and its place."""
+    """Function that returns ``good``, or the reason and location of the refusal."""
 
     def __call__(
         self,
@@ -129,9 +132,9 @@ class Verdict(Protocol):
 
 @pytest.fixture
 def verdict(backend: Backend) -> Verdict:
-    """Of each backend."""
+    """Return the function that computes the verdict of a backend."""
 
-    def judged(
+    def judge(
         leaf: Certificate,
         *lists: CertificateList,
         others: tuple[Certificate, ...] = (),
@@ -156,10 +159,10 @@ def verdict(backend: Backend) -> Verdict:
             return f"{error.code} {error.location}"
         return "good"
 
-    return judged
+    return judge
 
 
-def test_every_certificate_below_the_anchor_needs_a_list_unless_lists_are_not_required(verdict: Verdict) -> None:
+def test_every_certificate_below_the_anchor_needs_a_required_list(verdict: Verdict) -> None:
     assert verdict(signer(), ROOT_LIST, revocation_list("CA")) == "good"
     assert verdict(signer(), ROOT_LIST) == "revocation-unknown chain[0]"
     assert verdict(signer(), revocation_list("CA")) == "revocation-unknown chain[1]"
@@ -168,11 +171,11 @@ def test_every_certificate_below_the_anchor_needs_a_list_unless_lists_are_not_re
     assert verdict(signer(), revocation_list("Root", 2), required=False) == "revoked chain[1].serialNumber"
 
 
-def test_an_anchor_is_not_asked_about(verdict: Verdict) -> None:
+def test_revocation_of_the_anchor_is_not_checked(verdict: Verdict) -> None:
     assert verdict(signer(), revocation_list("Root", 1), revocation_list("CA")) == "good"
 
 
-def test_another_path_is_tried_where_one_is_revoked(verdict: Verdict) -> None:
+def test_tries_another_path_if_a_certificate_is_revoked(verdict: Verdict) -> None:
     twin = certificate("CA", "Other root", 7)
     other = certificate("Other root", "Other root", 1)
     lists = (revocation_list("Root", 2), revocation_list("Other root"), revocation_list("CA"))
@@ -181,20 +184,20 @@ def test_another_path_is_tried_where_one_is_revoked(verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("lists", [True, False], ids=["may-sign-lists", "may-not"])
-def test_an_authority_may_sign_its_lists_with_another_key_that_is_certified_for_it(verdict: Verdict, lists: bool) -> None:
+def test_authority_may_sign_lists_with_another_certified_key(verdict: Verdict, lists: bool) -> None:
     holder = certificate("CA", "Root", 8, ca=False, lists=lists, own="CA's key for lists")
     signed = revocation_list("CA", signer="CA's key for lists")
     assert verdict(signer(), ROOT_LIST, signed) == "revocation-unknown chain[0]"
     assert verdict(signer(), ROOT_LIST, signed, others=(holder,)) == ("good" if lists else "revocation-unknown chain[0]")
 
 
-def test_a_key_for_lists_that_was_revoked_signs_no_lists(verdict: Verdict) -> None:
+def test_rejects_list_signed_with_a_revoked_key(verdict: Verdict) -> None:
     holder = certificate("CA", "Root", 8, ca=False, own="CA's key for lists")
     signed = revocation_list("CA", signer="CA's key for lists")
     assert verdict(signer(), revocation_list("Root", 8), signed, others=(holder,)) == "revocation-unknown chain[0]"
 
 
-def test_nobody_vouches_for_its_own_key_by_a_list_in_the_name_of_its_issuer(verdict: Verdict) -> None:
+def test_key_cannot_confirm_itself_with_its_own_list(verdict: Verdict) -> None:
     holder = certificate("CA", "CA", 9, ca=False, own="CA's key for lists")  # self-issued, and revoked by the authority itself
     signed = revocation_list("CA", signer="CA's key for lists", number=2)
     assert verdict(signer(), ROOT_LIST, signed, others=(holder,)) == "revocation-unknown chain[0]"
@@ -221,13 +224,13 @@ ELSEWHERE = x509.DistributionPoint(None, None, None, [x509.DirectoryName(name("L
     ],
     ids=["user", "ca", "named", "same-name", "other-name", "unlimited", "same-part", "other-part", "elsewhere"],
 )
-def test_a_list_speaks_for_what_it_is_limited_to(
+def test_list_covers_only_its_scope(
     verdict: Verdict, point: x509.DistributionPoint | None, scope: x509.IssuingDistributionPoint | None, expected: str
 ) -> None:
     assert verdict(signer(point), ROOT_LIST, revocation_list("CA", extra=scope)) == expected
 
 
-def test_a_list_of_another_issuer_counts_where_the_certificate_names_it_and_the_list_is_indirect(verdict: Verdict) -> None:
+def test_list_of_another_issuer_must_be_named_and_indirect(verdict: Verdict) -> None:
     holder = certificate("List issuer", "Root", 10, ca=False)
     indirect, direct = (revocation_list("List issuer", extra=extra) for extra in (limited(indirect=True), None))
     leaf = signer(ELSEWHERE)
@@ -238,14 +241,14 @@ def test_a_list_of_another_issuer_counts_where_the_certificate_names_it_and_the_
     assert verdict(leaf, revocation_list("Root", 10), indirect, others=(holder,)) == "revocation-unknown chain[0]"
 
 
-def test_a_list_may_be_named_like_the_issuer_that_a_distribution_point_names(verdict: Verdict) -> None:
+def test_list_may_have_the_name_in_crl_issuer_of_a_distribution_point(verdict: Verdict) -> None:
     holder = certificate("List issuer", "Root", 10, ca=False)
     for label, expected in (("List issuer", "good"), ("Somebody else", "revocation-unknown chain[0]")):
         named = x509.IssuingDistributionPoint([x509.DirectoryName(name(label))], None, False, False, None, True, False)
         assert verdict(signer(ELSEWHERE), ROOT_LIST, revocation_list("List issuer", extra=named), others=(holder,)) == expected
 
 
-def test_who_is_named_as_the_issuer_of_the_list_for_its_own_certificate_is_believed_about_itself(verdict: Verdict) -> None:
+def test_certificate_may_issue_the_list_that_covers_it_if_it_says_so(verdict: Verdict) -> None:
     holder = certificate("List issuer", "Root", 10, ca=False, point=ELSEWHERE)
     for entries, expected in (
         ((), "good"),
@@ -263,7 +266,7 @@ def test_who_is_named_as_the_issuer_of_the_list_for_its_own_certificate_is_belie
     ],
     ids=["empty-point", "nameless-point"],
 )
-def test_points_that_cannot_be_read_leave_the_list_of_the_issuer(points: bytes, message: str, verdict: Verdict) -> None:
+def test_malformed_distribution_points_leave_the_issuers_list(points: bytes, message: str, verdict: Verdict) -> None:
     leaf = certificate("Signer", "CA", 3, ca=False, lists=False, points=points)
     assert verdict(leaf, ROOT_LIST, revocation_list("CA")) == "good"
     assert verdict(leaf, ROOT_LIST, revocation_list("CA", 3)) == "revoked chain[0].serialNumber"
@@ -272,19 +275,19 @@ def test_points_that_cannot_be_read_leave_the_list_of_the_issuer(points: bytes, 
     assert error.value.message == message
 
 
-def test_a_time_that_is_left_out_of_the_check_is_left_out_for_lists_too(verdict: Verdict) -> None:
+def test_ignoring_times_applies_to_lists_too(verdict: Verdict) -> None:
     assert verdict(signer(), ROOT_LIST, revocation_list("CA", number=100)) == "revocation-unknown chain[0]"
     assert verdict(signer(), ROOT_LIST, revocation_list("CA", number=100), at=None) == "good"
 
 
-def test_the_order_of_the_lists_does_not_matter(verdict: Verdict) -> None:
+def test_order_of_revocation_lists_does_not_matter(verdict: Verdict) -> None:
     lists = [ROOT_LIST, *(revocation_list("CA", *serials, number=n) for n, serials in enumerate([(), (4,), (3,)], 1))]
     for seed in range(6):
         random.Random(seed).shuffle(lists)
         assert verdict(signer(), *lists) == "revoked chain[0].serialNumber"
 
 
-def test_many_lists_and_many_issuers_spend_the_budget(verdict: Verdict) -> None:
+def test_many_lists_and_issuers_exhaust_the_budget(verdict: Verdict) -> None:
     holders = tuple(certificate("CA", "Root", 100 + n, ca=False, own=f"key {n}") for n in range(20))
     lists = [revocation_list("CA", signer="nobody's", number=n) for n in range(1, 31)]
     started = time.process_time()
@@ -292,7 +295,7 @@ def test_many_lists_and_many_issuers_spend_the_budget(verdict: Verdict) -> None:
     assert time.process_time() - started < 5
 
 
-def test_what_is_no_list_is_refused_with_its_place() -> None:
+def test_rejects_a_malformed_list_with_its_location() -> None:
     good = revocation_list("CA", 3, 4).der
     assert parse_crl(good).revoked.keys() == {(parse_crl(good).issuer.key, serial) for serial in (3, 4)}
     rng = random.Random(20261123)
@@ -310,7 +313,7 @@ def test_what_is_no_list_is_refused_with_its_place() -> None:
             parse_crl(good[:cut])
 
 
-def test_no_list_that_was_changed_is_believed(verdict: Verdict) -> None:
+def test_rejects_every_modified_list(verdict: Verdict) -> None:
     one = revocation_list("CA", 3)
     emptied = parse_crl(der.sequence(revocation_list("CA").tbs, one.signature_algorithm.der, der.bit_string(one.signature)))
     assert verdict(signer(), ROOT_LIST, emptied) == "revocation-unknown chain[0]"

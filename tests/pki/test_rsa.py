@@ -1,4 +1,4 @@
-"""RSA signatures: good ones of another implementation, and blocks that a lenient verifier takes for good."""
+"""RSA signatures: valid ones of another library, and blocks that a lenient verifier would accept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def public(private: RSAPrivateKey) -> RsaPublicKey:
 
 
 def raw(private: RSAPrivateKey, block: bytes) -> bytes:
-    """The signature out of which this block comes."""
+    """Return the signature that decrypts to ``block``."""
     numbers = private.private_numbers()
     n = numbers.public_numbers.n
     return pow(int.from_bytes(block, "big"), numbers.d, n).to_bytes((n.bit_length() + 7) // 8, "big")
@@ -52,7 +52,7 @@ def mask(hash_name: str, seed: bytes, length: int) -> bytes:
 
 
 @pytest.mark.parametrize("hash_name", HASHES)
-def test_pkcs1_signatures_of_another_implementation_are_good(private: RSAPrivateKey, key: RsaPublicKey, hash_name: str) -> None:
+def test_accepts_pkcs1_signatures_of_another_library(private: RSAPrivateKey, key: RsaPublicKey, hash_name: str) -> None:
     signature = private.sign(MESSAGE, padding.PKCS1v15(), HASHES[hash_name])
     assert rsa.verify_pkcs1v15(key, hash_name, MESSAGE, signature)
     assert not rsa.verify_pkcs1v15(key, hash_name, MESSAGE + b"!", signature)
@@ -61,7 +61,7 @@ def test_pkcs1_signatures_of_another_implementation_are_good(private: RSAPrivate
 
 
 @pytest.mark.parametrize("bits", [1024, 1031, 3072])
-def test_keys_of_any_size_work(bits: int) -> None:
+def test_accepts_keys_of_any_size(bits: int) -> None:
     private = generate_private_key(65537, bits)
     signature = private.sign(MESSAGE, padding.PKCS1v15(), HASHES["sha256"])
     assert rsa.verify_pkcs1v15(public(private), "sha256", MESSAGE, signature)
@@ -91,16 +91,16 @@ FILL = 256 - 3 - len(INFO)
         pytest.param(b"\0\1" + b"\xff" * (FILL - 1) + b"\0\x30\x81" + INFO[1:], id="digest-info-in-a-longer-form"),
     ],
 )
-def test_pkcs1_blocks_that_are_nearly_right_are_refused(private: RSAPrivateKey, key: RsaPublicKey, block: bytes) -> None:
+def test_rejects_pkcs1_blocks_that_are_almost_valid(private: RSAPrivateKey, key: RsaPublicKey, block: bytes) -> None:
     assert len(block) == 256
     assert not rsa.verify_pkcs1v15(key, "sha256", MESSAGE, raw(private, block))
 
 
-def test_the_one_right_block_is_accepted(private: RSAPrivateKey, key: RsaPublicKey) -> None:
+def test_accepts_the_valid_pkcs1_block(private: RSAPrivateKey, key: RsaPublicKey) -> None:
     assert rsa.verify_pkcs1v15(key, "sha256", MESSAGE, raw(private, b"\0\1" + b"\xff" * FILL + b"\0" + INFO))
 
 
-def test_a_signature_is_a_number_below_the_modulus_in_as_many_octets(private: RSAPrivateKey, key: RsaPublicKey) -> None:
+def test_signature_must_be_below_the_modulus_and_of_its_length(private: RSAPrivateKey, key: RsaPublicKey) -> None:
     good = private.sign(MESSAGE, padding.PKCS1v15(), HASHES["sha256"])
     number = int.from_bytes(good, "big")
     for signature in (b"", good[1:], b"\0" + good, good + b"\0", (number + key.modulus).to_bytes(257, "big"), b"\xff" * 256):
@@ -111,8 +111,8 @@ def test_a_signature_is_a_number_below_the_modulus_in_as_many_octets(private: RS
         assert not rsa.verify_pss(key, "sha256", "sha256", 32, MESSAGE, number.to_bytes(256, "big"))
 
 
-def test_a_number_that_wraps_round_the_modulus_is_refused() -> None:
-    # A modulus with room above it in its octets: the good signature plus the modulus has the right length.
+def test_rejects_a_signature_plus_the_modulus() -> None:
+    # The modulus leaves unused bits in its first byte, so the valid signature plus the modulus still has the right length.
     private = generate_private_key(65537, 1025)
     key = public(private)
     good = int.from_bytes(private.sign(MESSAGE, padding.PKCS1v15(), HASHES["sha256"]), "big")
@@ -121,7 +121,7 @@ def test_a_number_that_wraps_round_the_modulus_is_refused() -> None:
 
 
 @pytest.mark.parametrize("modulus", [0, 1, 55, 2**64 + 13, 2**360 + 1])
-def test_a_modulus_too_small_for_the_block_fits_nothing(modulus: int) -> None:
+def test_modulus_too_small_for_the_block_verifies_nothing(modulus: int) -> None:
     key = RsaPublicKey(modulus, 3)
     signature = bytes((key.bits + 7) // 8)
     assert not rsa.verify_pkcs1v15(key, "sha256", MESSAGE, signature)
@@ -136,7 +136,7 @@ def test_a_modulus_too_small_for_the_block_fits_nothing(modulus: int) -> None:
         pytest.param(RsaPublicKey((1 << 2048) - 1, (1 << 2000) + 1), id="exponent"),
     ],
 )
-def test_numbers_that_would_take_long_are_not_reckoned_with(key: RsaPublicKey) -> None:
+def test_does_not_compute_with_huge_numbers(key: RsaPublicKey) -> None:
     signature = b"\1" * ((key.bits + 7) // 8)
     assert not rsa.verify_pkcs1v15(key, "sha256", MESSAGE, signature)
     assert not rsa.verify_pss(key, "sha256", "sha256", 32, MESSAGE, signature)
@@ -156,7 +156,7 @@ def test_numbers_that_would_take_long_are_not_reckoned_with(key: RsaPublicKey) -
         ("sha512_256", "sha512_224", 7),
     ],
 )
-def test_pss_signatures_of_another_implementation_are_good(
+def test_accepts_pss_signatures_of_another_library(
     private: RSAPrivateKey, key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: int
 ) -> None:
     signature = private.sign(MESSAGE, padding.PSS(padding.MGF1(HASHES[mgf_hash]), salt_length), HASHES[hash_name])
@@ -171,7 +171,7 @@ def test_pss_signatures_of_another_implementation_are_good(
 def pss_block(
     *, zeros: bytes | None = None, one: bytes = b"\1", salt: bytes = b"s" * 32, trailer: bytes = b"\xbc", high_bit: bool = False
 ) -> bytes:
-    """EMSA-PSS-ENCODE for a modulus of 2048 bits and SHA-256 (RFC 8017 section 9.1.1), with something else where the arguments say so."""
+    """Return an EMSA-PSS block for a 2048-bit modulus and SHA-256 (RFC 8017 section 9.1.1), with the parts that the arguments replace."""
     h = hashlib.sha256(bytes(8) + hashlib.sha256(MESSAGE).digest() + salt).digest()
     db = (bytes(256 - 32 - 1 - 1 - len(salt)) if zeros is None else zeros) + one + salt
     masked = bytearray(a ^ b for a, b in zip(db, mask("sha256", h, len(db)), strict=True))
@@ -179,7 +179,7 @@ def pss_block(
     return bytes(masked) + h + trailer
 
 
-def test_the_pss_block_built_here_is_right(private: RSAPrivateKey, key: RsaPublicKey) -> None:
+def test_pss_block_of_this_test_is_valid(private: RSAPrivateKey, key: RsaPublicKey) -> None:
     assert rsa.verify_pss(key, "sha256", "sha256", 32, MESSAGE, raw(private, pss_block()))
 
 
@@ -195,12 +195,12 @@ def test_the_pss_block_built_here_is_right(private: RSAPrivateKey, key: RsaPubli
         pytest.param(pss_block(salt=b"s" * 33), id="salt-too-long"),
     ],
 )
-def test_pss_blocks_that_are_nearly_right_are_refused(private: RSAPrivateKey, key: RsaPublicKey, block: bytes) -> None:
+def test_rejects_pss_blocks_that_are_almost_valid(private: RSAPrivateKey, key: RsaPublicKey, block: bytes) -> None:
     assert len(block) == 256
     assert not rsa.verify_pss(key, "sha256", "sha256", 32, MESSAGE, raw(private, block))
 
 
-def test_a_pss_block_with_the_highest_bit_set_is_refused(private: RSAPrivateKey, key: RsaPublicKey) -> None:
+def test_rejects_a_pss_block_with_the_highest_bit_set(private: RSAPrivateKey, key: RsaPublicKey) -> None:
     blocks = (pss_block(salt=number.to_bytes(32, "big"), high_bit=True) for number in range(1000))
     block = next(block for block in blocks if int.from_bytes(block, "big") < key.modulus)
     assert not rsa.verify_pss(key, "sha256", "sha256", 32, MESSAGE, raw(private, block))

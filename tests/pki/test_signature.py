@@ -1,4 +1,4 @@
-"""Signatures by algorithm identifier, keys by SubjectPublicKeyInfo: what fits what, and what is accepted."""
+"""Signatures by algorithm identifier and keys by SubjectPublicKeyInfo: which of them match one another, and which the policy accepts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ RSA_SIGNATURES = (
 
 
 @pytest.mark.parametrize(("oid", "parameters", "fault"), [case[1:] for case in RSA_SIGNATURES], ids=[case[0] for case in RSA_SIGNATURES])
-def test_an_rsa_signature_needs_its_algorithm_and_parameters(
+def test_rsa_signature_needs_its_algorithm_and_parameters(
     rsa_private: rsa.RSAPrivateKey, rsa_key: RsaPublicKey, oid: str, parameters: tuple[bytes, ...], fault: Fault | None
 ) -> None:
     good = rsa_private.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
@@ -97,14 +97,14 @@ EC_SIGNATURES = (
 
 
 @pytest.mark.parametrize(("oid", "parameters", "fault"), [case[1:] for case in EC_SIGNATURES], ids=[case[0] for case in EC_SIGNATURES])
-def test_an_ecdsa_signature_needs_its_algorithm_without_parameters(
+def test_ecdsa_signature_needs_its_algorithm_without_parameters(
     ec_private: ec.EllipticCurvePrivateKey, ec_key: EcPublicKey, oid: str, parameters: tuple[bytes, ...], fault: Fault | None
 ) -> None:
     good = ec_private.sign(MESSAGE, ec.ECDSA(hashes.SHA256()))
     assert signature.fault(algorithm(oid, *parameters), ec_key, MESSAGE, good) is fault
 
 
-def test_an_unsupported_key_fits_no_algorithm() -> None:
+def test_unsupported_key_matches_no_algorithm() -> None:
     key = UnsupportedPublicKey("1.2.3", "unknown")
     for known in (algorithm(oids.SHA256_WITH_RSA, NULL), algorithm(oids.ECDSA_WITH_SHA256), pss(*PSS_SHA256)):
         assert signature.fault(known, key, MESSAGE, b"") is Fault.KEY
@@ -136,7 +136,7 @@ PSS_SIGNATURES = (
 
 
 @pytest.mark.parametrize(("members", "fault"), [case[1:] for case in PSS_SIGNATURES], ids=[case[0] for case in PSS_SIGNATURES])
-def test_a_pss_signature_needs_the_parameters_it_was_made_with(
+def test_pss_signature_needs_its_own_parameters(
     rsa_private: rsa.RSAPrivateKey, rsa_key: RsaPublicKey, members: tuple[bytes, ...], fault: Fault | None
 ) -> None:
     good = rsa_private.sign(MESSAGE, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
@@ -144,7 +144,7 @@ def test_a_pss_signature_needs_the_parameters_it_was_made_with(
 
 
 @pytest.mark.parametrize("parameters", [(), (NULL,), (writer.octet_string(b""),)], ids=["absent", "null", "octet-string"])
-def test_a_pss_signature_without_its_parameters_is_of_an_unknown_algorithm(rsa_key: RsaPublicKey, parameters: tuple[bytes, ...]) -> None:
+def test_pss_without_valid_parameters_is_an_unknown_algorithm(rsa_key: RsaPublicKey, parameters: tuple[bytes, ...]) -> None:
     assert signature.fault(algorithm(oids.RSASSA_PSS, *parameters), rsa_key, MESSAGE, bytes(256)) is Fault.ALGORITHM
 
 
@@ -153,7 +153,7 @@ def pss_key(key: RsaPublicKey, *parameters: bytes) -> PublicKey:
     return parse_public_key(writer.sequence(writer.sequence(writer.oid(oids.RSASSA_PSS), *parameters), writer.bit_string(numbers)))
 
 
-def test_a_key_for_pss_says_what_it_may_be_used_for(rsa_private: rsa.RSAPrivateKey, rsa_key: RsaPublicKey) -> None:
+def test_pss_key_can_restrict_its_parameters(rsa_private: rsa.RSAPrivateKey, rsa_key: RsaPublicKey) -> None:
     good = rsa_private.sign(MESSAGE, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
     other = rsa_private.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
     shorter, longer = ((*PSS_SHA256[:2], writer.explicit(2, writer.integer(length))) for length in (20, 33))
@@ -191,7 +191,7 @@ def test_a_key_for_pss_says_what_it_may_be_used_for(rsa_private: rsa.RSAPrivateK
         pytest.param(algorithm("1.3.101.112"), False, id="ed25519"),
     ],
 )
-def test_only_sha_2_of_256_bits_and_more_is_accepted(named: AlgorithmIdentifier, accepted: bool) -> None:
+def test_policy_accepts_only_sha_2_with_at_least_256_bits(named: AlgorithmIdentifier, accepted: bool) -> None:
     assert (signature.algorithm_fault(named) is None) is accepted
 
 
@@ -212,12 +212,12 @@ def test_only_sha_2_of_256_bits_and_more_is_accepted(named: AlgorithmIdentifier,
         pytest.param(UnsupportedPublicKey("1.2.3", "unknown"), False, id="unsupported"),
     ],
 )
-def test_keys_have_bounds_and_a_description(key: PublicKey, accepted: bool) -> None:
+def test_policy_limits_key_sizes_and_describes_keys(key: PublicKey, accepted: bool) -> None:
     assert (signature.key_fault(key, 2048) is None) is accepted
     assert signature.describe_key(key)
 
 
-def test_a_huge_exponent_is_described_without_being_written_out() -> None:
+def test_description_of_a_key_omits_a_huge_exponent() -> None:
     assert len(signature.describe_key(RsaPublicKey((1 << 2048) - 1, 1 << 60_000))) < 40
 
 
@@ -254,7 +254,7 @@ def rsa_spki(key: bytes, *parameters: bytes, oid: str = oids.RSA_ENCRYPTION) -> 
         pytest.param(rsa_spki(b"\0" * 32, oid="1.3.101.112"), id="ed25519"),
     ],
 )
-def test_keys_of_other_kinds_are_read_and_not_used(der: bytes) -> None:
+def test_parses_unsupported_keys_without_using_them(der: bytes) -> None:
     assert isinstance(parse_public_key(der), UnsupportedPublicKey)
 
 
@@ -275,12 +275,12 @@ def test_keys_of_other_kinds_are_read_and_not_used(der: bytes) -> None:
         pytest.param(writer.sequence(writer.sequence(writer.oid(oids.RSA_ENCRYPTION), NULL)), id="no-key"),
     ],
 )
-def test_what_is_no_key_at_all_is_refused(der: bytes) -> None:
+def test_rejects_a_malformed_public_key(der: bytes) -> None:
     with pytest.raises(DerError):
         parse_public_key(der)
 
 
-def test_keys_of_another_implementation_are_read() -> None:
+def test_parses_keys_of_another_library() -> None:
     for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()):
         numbers = (private := ec.generate_private_key(curve)).public_key().public_numbers()
         assert parse_public_key(spki(private)) == EcPublicKey(curve.name, numbers.x, numbers.y)

@@ -1,6 +1,6 @@
-"""Certificates: what another implementation reads in them is read here too; what breaks the grammar and what breaks a rule are told apart.
+"""Certificates: agreement with another library, and the difference between broken grammar and broken rules.
 
-Most are put together from elements, so that any one of them can be another. Nothing signs those: they are to be read.
+Most certificates are built from elements, so that a test can replace any of them. These are not signed, because the tests only parse them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def names(*general: bytes, critical: bool = False) -> bytes:
 
 
 def module_name(*members: bytes) -> bytes:
-    """otherName of a kind that is looked into (RFC 4108 section 5)."""
+    """Return an otherName of a type that the parser decodes (RFC 4108 section 5)."""
     return names(writer.explicit(0, writer.oid(oids.HARDWARE_MODULE_NAME), writer.explicit(0, writer.sequence(*members))))
 
 
@@ -61,7 +61,7 @@ def mappings(*members: bytes) -> bytes:
     return extension(oids.POLICY_MAPPINGS, writer.sequence(*(writer.sequence(member) for member in members)))
 
 
-def test_what_another_implementation_writes_is_read() -> None:
+def test_parses_certificates_of_another_library() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = reference.Name(
         [reference.NameAttribute(NameOID.ORGANIZATION_NAME, "Müller & Söhne"), reference.NameAttribute(NameOID.COMMON_NAME, "a.example")]
@@ -171,7 +171,7 @@ WELL_FORMED: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...]], ...] = (
 
 
 @pytest.mark.parametrize(("members", "extensions"), [case[1:] for case in WELL_FORMED], ids=[case[0] for case in WELL_FORMED])
-def test_good_certificates_are_without_faults(members: dict[str, bytes], extensions: tuple[bytes, ...]) -> None:
+def test_good_certificates_have_no_faults(members: dict[str, bytes], extensions: tuple[bytes, ...]) -> None:
     assert parse_certificate(certificate(*extensions, **members)).faults == ()
 
 
@@ -216,13 +216,13 @@ MALFORMED: tuple[tuple[str, str, dict[str, bytes], bytes | None], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "members", "whole"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
-def test_what_is_no_certificate_is_refused_with_its_place(place: str, members: dict[str, bytes], whole: bytes | None) -> None:
+@pytest.mark.parametrize(("location", "members", "whole"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_rejects_a_malformed_certificate_with_its_location(location: str, members: dict[str, bytes], whole: bytes | None) -> None:
     der = certificate(**members) if whole is None else whole
     with pytest.raises(DerError) as refusal:
         parse_certificate(der, offset=1000, field="certificate")
-    # Inside names the place is given as far as it has a name.
-    assert refusal.value.field == (place if place in ("", "certificate") else f"certificate.{place}")
+    # Inside a name, the location has no parts below the name itself.
+    assert refusal.value.field == (location if location in ("", "certificate") else f"certificate.{location}")
     assert 1000 <= refusal.value.offset <= 1000 + len(der)
 
 
@@ -266,7 +266,7 @@ MALFORMED_EXTENSIONS = (
 
 
 @pytest.mark.parametrize("extra", [case[1] for case in MALFORMED_EXTENSIONS], ids=[case[0] for case in MALFORMED_EXTENSIONS])
-def test_a_malformed_extension_spoils_the_certificate(extra: bytes) -> None:
+def test_rejects_a_malformed_extension(extra: bytes) -> None:
     with pytest.raises(DerError) as refusal:
         parse_certificate(certificate(AUTHORITY, extra), field="certificate")
     assert refusal.value.field.startswith("certificate.tbsCertificate.extensions[1]")
@@ -301,12 +301,14 @@ FAULTY: tuple[tuple[str, dict[str, bytes], tuple[bytes, ...], str], ...] = (
 
 
 @pytest.mark.parametrize(("members", "extensions", "field"), [case[1:] for case in FAULTY], ids=[case[0] for case in FAULTY])
-def test_a_broken_rule_is_noted_and_the_certificate_read(members: dict[str, bytes], extensions: tuple[bytes, ...], field: str) -> None:
+def test_parses_a_certificate_that_breaks_a_rule_and_records_the_fault(
+    members: dict[str, bytes], extensions: tuple[bytes, ...], field: str
+) -> None:
     read = parse_certificate(certificate(*extensions, **members))
-    assert [place for place, _ in read.faults] == [field]
+    assert [location for location, _ in read.faults] == [field]
 
 
-def test_critical_extensions_that_are_not_used_count_as_unknown() -> None:
+def test_unused_critical_extensions_count_as_unknown() -> None:
     points = extension(oids.CRL_DISTRIBUTION_POINTS, writer.sequence(), critical=True)
     read = parse_certificate(certificate(AUTHORITY, extension("1.2.3", critical=True), extension("1.2.4"), points))
     assert read.unknown_critical == ("1.2.3", oids.CRL_DISTRIBUTION_POINTS)
@@ -330,30 +332,30 @@ def subject(der: bytes) -> tuple[bytes, ...]:
         pytest.param(writer.utf8_string("paypal"), writer.utf8_string("p\u0430ypal"), False, id="a-cyrillic-letter"),
     ],
 )
-def test_names_are_compared_without_case_type_and_blanks(left: bytes, right: bytes, same: bool) -> None:
+def test_name_comparison_ignores_case_type_and_blanks(left: bytes, right: bytes, same: bool) -> None:
     assert (subject(name(left)) == subject(name(right))) is same
 
 
-def test_names_are_compared_attribute_by_attribute_and_in_order() -> None:
+def test_name_comparison_depends_on_attributes_and_their_order() -> None:
     a, b = writer.utf8_string("a"), writer.utf8_string("b")
     both = writer.sequence(writer.set_of(attribute(a), attribute(b)))
     assert len({subject(der) for der in (name(a, b), name(b, a), name(a), name(a, a), both)}) == 5
-    # No value can pass for another attribute.
+    # A value cannot be mistaken for another attribute.
     assert subject(name(writer.utf8_string("a,2.5.4.3=b"))) != subject(both)
     other = writer.sequence(writer.set_of(attribute(a, "2.5.4.10")))
     assert subject(other) != subject(name(a))
     assert subject(writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))) == (b"1.2.3:\2\1\1",)
-    # Nor can text pass for a value that is none.
+    # Text cannot be mistaken for a value that is not text.
     texts = [writer.sequence(writer.set_of(attribute(writer.utf8_string(text), "1.2.3"))) for text in (":\2\1\1", "der:\2\1\1", "\2\1\1")]
     number = writer.sequence(writer.set_of(attribute(writer.integer(1), "1.2.3")))
     assert subject(number) not in {subject(text) for text in texts}
 
 
-def test_blanks_are_squeezed_to_nothing_in_empty_text() -> None:
+def test_text_of_blanks_equals_empty_text() -> None:
     assert comparable("  ") == comparable("") == comparable("\u3000\xa0") == b""
 
 
-def test_common_names_and_mail_addresses_are_kept_as_they_stand() -> None:
+def test_common_names_and_mail_addresses_are_kept_unchanged() -> None:
     der = writer.sequence(
         writer.set_of(attribute(writer.ia5_string("A@b.example"), oids.EMAIL_ADDRESS)), writer.set_of(attribute(writer.utf8_string("A  B")))
     )
@@ -361,15 +363,15 @@ def test_common_names_and_mail_addresses_are_kept_as_they_stand() -> None:
     assert (read.subject.common_names, read.subject.email_addresses) == (("A  B",), ("A@b.example",))
 
 
-def test_a_malformed_name_is_placed_right_even_when_it_is_met_again() -> None:
+def test_malformed_name_is_located_correctly_when_it_occurs_again() -> None:
     bad = name(writer.utf8_string("a"), writer.element(0x13, b"@"))
-    places = []
+    positions = []
     for offset in (0, 500):
         with pytest.raises(DerError) as refusal:
             parse_certificate(certificate(subject=bad), offset)
-        places.append(refusal.value.offset - offset)
-    assert len(set(places)) == 1
-    assert certificate(subject=bad)[places[0] :].startswith(b"\x13\x01@")
+        positions.append(refusal.value.offset - offset)
+    assert len(set(positions)) == 1
+    assert certificate(subject=bad)[positions[0] :].startswith(b"\x13\x01@")
 
 
 def pem_certificates(folder: Path) -> list[Certificate]:
@@ -377,7 +379,7 @@ def pem_certificates(folder: Path) -> list[Certificate]:
     return [parse_certificate(made.public_bytes(Encoding.DER)) for text in texts for made in reference.load_pem_x509_certificates(text)]
 
 
-def test_the_real_authorities_are_read_without_faults(shared: Path) -> None:
+def test_real_authorities_have_no_faults(shared: Path) -> None:
     read = pem_certificates(shared / "corpus" / "certs")
     assert len(read) >= 30
     for one in read:

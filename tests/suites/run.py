@@ -2,16 +2,17 @@
 
     python3 tests/suites/run.py --backend python|rust [--json OUT] [--scope core,extended] [--crls] [--misses] DIR...
 
-Runs from a checkout with nothing installed. DIR is a directory of ``*.json.gz`` or one such file. Each kind of suite has one adapter; a ``cms`` suite
-whose cases carry a chain is scored twice, as SUITE (signature only) and as SUITE/chain (signature, then path and name).
+The program runs from a checkout without installation. DIR is a directory of ``*.json.gz`` files or one such file. Each kind of suite has
+one adapter. A ``cms`` suite whose cases have a chain is scored twice: as SUITE (signature only) and as SUITE/chain (signature, path and
+name).
 
-Cases of scope ``out`` do not apply to this verifier (see the suite's own reasons); they are counted as skipped unless ``--scope`` asks for them.
+Cases of scope ``out`` do not apply to this verifier, for the reasons in the suite. They count as skipped unless ``--scope`` includes them.
 
-With ``--crls`` cases that carry revocation lists are judged with them, and the verdict to compare with is that with revocation; without, they are
-judged as if they had none.
+With ``--crls``, the revocation lists of a case are used, and its verdict with revocation is expected. Without the option, the lists are
+ignored.
 
-Exit status: 0 when every suite ran; 1 if a case of scope ``core`` was falsely accepted, or any case ended in an error; 2 for wrong usage, or a backend
-that cannot be had.
+The exit status is 0 if every suite ran, 1 if a case of scope ``core`` was falsely accepted or any case ended in an error, and 2 for wrong
+usage or an unavailable backend.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     results: dict[str, Score] = {}
     print(f"{'suite':<38} {'scope':<9}" + "".join(f"{outcome:>13}" for outcome in OUTCOMES) + f"{'seconds':>9}")
-    for path in find(options.places):
+    for path in find(options.paths):
         suite = load(path)
         for name, run in _runs(suite, scopes, backend.name, crls=options.crls).items():
             started = time.monotonic()
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _runs(suite: Suite, scopes: Sequence[str], backend: str, *, crls: bool) -> dict[str, Callable[[], Score]]:
-    """Name -> run, one or two for each suite."""
+    """Return one or two named runs for a suite."""
     if suite.kind == "http":
         return {suite.name: lambda: http.score(suite, scopes, backend)}
     expected = expected_with_crls if crls else expected_of
@@ -89,7 +90,7 @@ def _runs(suite: Suite, scopes: Sequence[str], backend: str, *, crls: bool) -> d
 
 
 def _judges(backend: str) -> tuple[dict[str, Callable[..., Verdict]], Callable[..., Verdict]]:
-    """By kind of suite, and the one of a message with its chain."""
+    """Return the judge for each kind of suite, and the judge of messages with a chain."""
     if backend == "python":
         return JUDGES, cms.judge_chain
     from adapters import native
@@ -118,7 +119,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--crls", action="store_true", help="give the revocation lists of cases that have some, and expect revocation to be checked"
     )
     parser.add_argument("--misses", action="store_true", help="print every case that did not pass, and why")
-    parser.add_argument("places", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="DIR")
     return parser.parse_args(arguments)
 
 

@@ -1,7 +1,7 @@
-"""Files of the format imds-vectors/1: reading them, and what counts as a pass.
+"""Reader of files in the format imds-vectors/1, and the rules for passing a case.
 
-A suite is one gzip'd JSON object with ``suite``, ``kind``, ``blobs`` (hash -> base64) and ``cases``. A case has an id, a scope and an expected verdict;
-what else it has depends on its kind, which is the business of the adapters.
+A suite is a JSON object, compressed with gzip, with ``suite``, ``kind``, ``blobs`` (which maps a hash to base64) and ``cases``. A case has
+an id, a scope and an expected verdict. Its other members depend on the kind of the suite, and its adapter reads them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ FORMAT = "imds-vectors/1"
 OUTCOMES = ("pass", "false-accept", "false-reject", "error", "slow", "skip")
 LIMIT = 5.0
 FUZZ_LIMIT = 1.0
-"""Seconds that one case may take."""
+"""Maximum time for one case of a fuzzing suite, in seconds."""
 
 Case = dict[str, Any]
 
 
 class Verdict(NamedTuple):
-    """What the code under test said of a case. ``why`` is for people."""
+    """Verdict of the code under test on a case. ``why`` is a text for people."""
 
     accepted: bool
     why: str = ""
@@ -59,7 +59,7 @@ class Suite:
 
 @dataclass
 class Score:
-    """How one suite went: outcomes by scope, and every case that did not pass."""
+    """Result of one suite: outcomes by scope, and every case that did not pass."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     misses: list[dict[str, str]] = field(default_factory=list)
@@ -76,10 +76,10 @@ class Score:
         return {**scopes, "misses": self.misses}
 
 
-def find(places: Iterable[Path]) -> Iterator[Path]:
-    """The files in each directory, and each file that is named."""
-    for place in places:
-        yield from sorted(place.glob("*.json.gz")) if place.is_dir() else (place,)
+def find(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the suite files in each directory, and each file that is named directly."""
+    for path in paths:
+        yield from sorted(path.glob("*.json.gz")) if path.is_dir() else (path,)
 
 
 def load(path: Path) -> Suite:
@@ -92,31 +92,31 @@ def load(path: Path) -> Suite:
 
 
 def expected_of(case: Case) -> str:
-    """The verdict to compare with where no revocation lists are read: the one without revocation, if there is one."""
+    """Return the expected verdict if revocation lists are ignored. It is the verdict without revocation, if the case has one."""
     return str(case.get("expected_nocrl", case["expected"]))
 
 
 def expected_with_crls(case: Case) -> str:
-    """The verdict to compare with where they are."""
+    """Return the expected verdict if revocation lists are used."""
     return str(case["expected"])
 
 
 def expected_of_chain(case: Case, of: Callable[[Case], str] = expected_of) -> str | None:
-    """The verdict on signature and chain together; None if the case has no chain."""
+    """Return the expected verdict on signature and chain together, or None if the case has no chain."""
     if case.get("chain") is None:
         return None
     return "reject" if case["expected"] == "reject" else of(case["chain"])
 
 
 def compare(expected: str, verdict: Verdict) -> str:
-    """``either`` and ``unlabelled`` ask for a documented verdict in time, and that is there."""
+    """Return the outcome. For ``either`` and ``unlabelled``, any documented verdict within the time limit passes."""
     if expected in ("either", "unlabelled") or verdict.accepted == (expected == "accept"):
         return "pass"
     return "false-accept" if verdict.accepted else "false-reject"
 
 
 def score(suite: Suite, judge: Judge, scopes: Iterable[str], expected: Callable[[Case], str | None] = expected_of) -> Score:
-    """Judge every case of a scope that is asked for; the others are counted as skipped. Anything but a verdict is an error."""
+    """Judge every case in the given scopes and count the others as skipped. Any exception counts as an error."""
     found = Score()
     scopes = set(scopes)
     for case in suite.cases:
@@ -133,7 +133,7 @@ def score(suite: Suite, judge: Judge, scopes: Iterable[str], expected: Callable[
         except TooSlowError:
             found.add(case, wanted, "slow", "slow", f"cut after {3 * suite.limit:.0f} s")
             continue
-        except Exception as error:  # whatever it is, it is not documented, and the other cases are still worth a run
+        except Exception as error:  # any other exception is undocumented; the remaining cases still run
             found.add(case, wanted, "error", f"error: {type(error).__name__}", repr(error)[:300])
             continue
         got = "accept" if verdict.accepted else "reject"
@@ -146,7 +146,7 @@ def score(suite: Suite, judge: Judge, scopes: Iterable[str], expected: Callable[
 
 
 class TooSlowError(BaseException):
-    """Not an Exception, so that nothing under test takes it for its own."""
+    """Raised when a case exceeds the time limit. It is not an Exception, so the code under test does not catch it."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The scorer itself, on a suite of our own."""
+"""Tests of the scoring program with a small suite."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_passes_are_counted_by_scope(tmp_path: Path) -> None:
     assert run(tmp_path, cases, zipped=False)[0] == 0
 
 
-def test_a_miss_is_written_down_and_a_false_accept_of_the_core_is_a_failure(tmp_path: Path) -> None:
+def test_reports_misses_and_fails_on_a_false_accept_in_the_core(tmp_path: Path) -> None:
     status, scores, text = run(tmp_path, [case("a", "good", "reject"), case("b", "bad", "accept", "extended")], "--misses")
     assert status == 1
     assert scores["own"] == {
@@ -80,18 +80,18 @@ def test_a_miss_is_written_down_and_a_false_accept_of_the_core_is_a_failure(tmp_
     assert run(tmp_path, [case("a", "good", "reject", "extended")])[0] == 0
 
 
-def test_what_is_no_verdict_is_an_error_and_a_failure(tmp_path: Path) -> None:
+def test_unexpected_exception_is_an_error_and_a_failure(tmp_path: Path) -> None:
     status, scores, _ = run(tmp_path, [case("a", "good", "unlabelled", "extended", grammar="poetry")])
     assert (status, scores["own"]["extended"]) == (1, counts(error=1))
     assert scores["own"]["misses"][0]["got"] == "error: ValueError"
 
 
-def test_cases_that_do_not_apply_are_skipped_unless_asked_for(tmp_path: Path) -> None:
+def test_skips_cases_out_of_scope_unless_requested(tmp_path: Path) -> None:
     cases = [case("a", "good", "accept", "out")]
     assert run(tmp_path, cases)[1]["own"] == {"out": counts(skip=1), "misses": []}
     assert run(tmp_path, cases, "--scope", "out")[1]["own"] == {"out": counts(**{"pass": 1}), "misses": []}
 
 
 @pytest.mark.parametrize("options", [("--scope", "core,poetry"), ("--backend", "cobol")])
-def test_wrong_usage_is_said(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_reports_wrong_usage(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run(tmp_path, [], *options)[:2] == (2, None)

@@ -1,4 +1,5 @@
-"""The third-party suites as tests, on both backends: what is in scope passes, case by case, but for the misses in ``misses.json`` with their reasons."""
+"""The third-party suites as tests, on both backends. Every case in scope must pass, except for those in ``misses.json``, which has a reason
+for each."""
 
 from __future__ import annotations
 
@@ -39,14 +40,14 @@ SUITES = {
     "x509-limbo": {"core": 53, "extended": 79},
     "x509test": {"core": 36, "extended": 68},
 }
-"""How many cases each has in each scope that is scored, so that none goes missing."""
+"""Number of cases in each scored scope of each suite, so that no case can go missing unnoticed."""
 
 WITH_LISTS = ("nist-pkits", "pkits-smime", "x509-limbo")
 """Suites that carry revocation lists."""
 
 
 def scored(backend: Backend, arguments: list[str], out: Path) -> dict[str, Any]:
-    """What ``run.py`` says, as anybody would run it."""
+    """Run ``run.py`` as a program and return its scores."""
     command = [sys.executable, str(HERE / "run.py"), "--backend", backend.name, "--misses", "--json", str(out), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,7 +56,8 @@ def scored(backend: Backend, arguments: list[str], out: Path) -> dict[str, Any]:
 
 
 def assert_as_listed(scores: dict[str, Any], option: str = "") -> None:
-    """No miss that is not listed, none listed that is a pass by now, and nothing of the core accepted falsely, broken or slow."""
+    """Check that the misses are exactly those in the list, and that no case of the core was falsely accepted, ended in an error or was too
+    slow."""
     for name, score in scores.items():
         listed = MISSES.get(name + option, [])
         assert score["misses"] == [{key: value for key, value in miss.items() if key != "reason"} for miss in listed]
@@ -81,7 +83,7 @@ def test_every_miss_has_a_reason() -> None:
 
 @pytest.mark.suites
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_suite_passes_but_for_what_is_listed(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
+def test_suite_passes_except_for_listed_misses(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
     scores = scored(backend, [str(folder(shared) / f"{suite}.json.gz")], tmp_path / "scores.json")
     assert_as_listed(scores)
     made = {scope: sum(counts.values()) for scope, counts in scores[suite].items() if scope not in ("misses", "out")}
@@ -91,7 +93,7 @@ def test_a_suite_passes_but_for_what_is_listed(suite: str, backend: Backend, sha
 
 @pytest.mark.suites
 @pytest.mark.parametrize("suite", WITH_LISTS)
-def test_a_suite_passes_with_its_revocation_lists(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
+def test_suite_passes_with_its_revocation_lists(suite: str, backend: Backend, shared: Path, tmp_path: Path) -> None:
     arguments = ["--crls", "--scope", "core,extended,out", str(folder(shared) / f"{suite}.json.gz")]
     scores = scored(backend, arguments, tmp_path / "scores.json")
     assert_as_listed(scores, " --crls")

@@ -24,7 +24,7 @@ TRUST = Trust(ANCHORS, INTERMEDIATES)
 
 
 def setup_of(case: dict[str, Any], **changes: Any) -> Setup:
-    """Return what a backend is told for a case; ``{}`` stands for one without settings of its own."""
+    """Return the setup of a case. ``{}`` stands for a case without special settings."""
     lists = {kind: tuple(map(base64.b64decode, case[kind])) for kind in ("intermediates", "crls") if kind in case}
     names = tuple((domain, domain) for domain in SETTING["names"])
     return Setup(**({"anchors": ANCHORS, "intermediates": INTERMEDIATES, "names": names} | lists | changes))

@@ -1,6 +1,6 @@
-"""Certificates and documents of the tests, made by the ``cryptography`` library.
+"""Certificates and documents for tests, created with the ``cryptography`` library.
 
-``malformed.py`` writes those that no library would make.
+``malformed.py`` creates those that no library would create.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from imdskit.pki.x509.parser import parse_certificate
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Extension: TypeAlias = tuple[x509.ExtensionType, bool]
-"""An extension, and whether it is critical."""
+"""An extension and its critical flag."""
 
 DAY = 86_400
 USAGES = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign encipher_only decipher_only"
@@ -31,7 +31,8 @@ USAGES = "digital_signature content_commitment key_encipherment data_enciphermen
 
 @cache
 def key(label: str, bits: int = 0) -> PrivateKey:
-    """Return a key of this process, the same for the same arguments: on the curve P-256, or RSA of so many bits."""
+    """Return a key that is generated once per process. It is a P-256 key, or an RSA key of ``bits`` bits. The same arguments return the
+    same key."""
     return rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(ec.SECP256R1())
 
 
@@ -65,13 +66,13 @@ def make(
     serial: int | None = None,
     digest: HashAlgorithm | None = None,
 ) -> Made:
-    """Make a certificate.
+    """Create a certificate.
 
     Args:
-        subject: a name, or a common name. If ``own`` is not given, the key has this label.
-        issuer: a certificate, or a common name, which is then the label of its key. If it is not given, the certificate is self-signed.
-        valid: Unix times of its beginning and its end.
-        signer: the key that signs if it is not that of the issuer.
+        subject: a name, or a common name. Unless ``own`` is given, the common name is also the label of the key.
+        issuer: a certificate, or a common name, which is then also the label of the issuer's key. None makes a self-signed certificate.
+        valid: start and end of the validity period in Unix seconds.
+        signer: the signing key, if it is not the issuer's.
     """
     own = own or key(str(subject))
     subject = name(subject) if isinstance(subject, str) else subject
@@ -109,7 +110,7 @@ SERVER = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False
 
 
 def identifiers(own: PrivateKey, above: PrivateKey) -> tuple[Extension, Extension]:
-    """Return the identifiers of a certificate's key and of its issuer's."""
+    """Return the key identifiers of a certificate and of its issuer."""
     return (
         (x509.SubjectKeyIdentifier.from_public_key(own.public_key()), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key()), False),
@@ -121,13 +122,14 @@ def dns_names(*names: str) -> Extension:
 
 
 def issuers_at(*addresses: str) -> list[Extension]:
-    """Return the extension with the addresses of the issuer's certificate, or nothing if there are none."""
+    """Return the extension with the URLs of the issuer's certificate, or nothing if there are no URLs."""
     at = [x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(one)) for one in addresses]
     return [(x509.AuthorityInformationAccess(at), False)] if at else []
 
 
 def document(signer: Made, *, at: int, nonce: str = "4071882193") -> bytes:
-    """Return an attested document in base64, signed as the service signs: without signed attributes, with the leaf alone."""
+    """Return an attested document in base64. Like the service, it is signed without signed attributes and contains only the signer's
+    certificate."""
     created, expires = (datetime.fromtimestamp(second, UTC).strftime("%m/%d/%y %H:%M:%S -0000") for second in (at, at + 6 * 3600))
     content = {
         "nonce": nonce,

@@ -1,4 +1,4 @@
-"""Whether the interpreter's lock is free while something runs."""
+"""Check that code releases the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from threading import Lock, Thread
 
 
 def advances_during(work: Callable[[], object], other: Thread | None = None) -> bool:
-    """Whether another thread gets the interpreter's lock during ``work``; it then runs ``other``, which is not started yet, to its end.
+    """Return True if another thread gets the interpreter's lock during ``work``. It then runs ``other``, an unstarted thread, to its end.
 
-    The interpreter takes the lock from no thread meanwhile, so only ``work`` itself can release it. False may also mean that the system did not
-    schedule the thread in time.
+    The interpreter cannot switch threads by itself meanwhile, so only ``work`` can release the lock. The result may also be False because
+    the system did not run the thread in time.
     """
     gate, advanced = Lock(), []
     run = other.run if other else None
@@ -26,7 +26,7 @@ def advances_during(work: Callable[[], object], other: Thread | None = None) -> 
     sys.setswitchinterval(1000)
     try:
         with gate:
-            thread.start()  # returns once the thread waits at the gate
+            thread.start()  # returns when the thread waits at the gate
         work()
         return bool(advanced)
     finally:

@@ -1,6 +1,6 @@
-"""Certificates, revocation lists and signed messages written element by element, so that a test can make any of them wrong.
+"""Certificates, revocation lists and signed messages that are built element by element, so that a test can make any element wrong.
 
-Every member is DER, and is right unless the caller replaces it. ``certificates.py`` makes what a library can make.
+Every member is DER. It is valid unless the caller replaces it. ``certificates.py`` creates certificates that a library can create.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHA256 = sequence(oid(oids.SHA256), null())
 RSA = sequence(oid(oids.RSA_ENCRYPTION), null())
 SHA256_RSA = sequence(oid(oids.SHA256_WITH_RSA), null())
 SPKI = sequence(RSA, bit_string(sequence(integer((1 << 2047) + 12345), integer(65537))))
-"""Of a key of 2048 bits that nobody can sign with."""
+"""A 2048-bit public key whose private key nobody has."""
 
 Sign = Callable[[bytes], bytes]
 
@@ -43,7 +43,7 @@ def attribute(kind: str, *values: bytes) -> bytes:
 
 
 def name(*values: bytes) -> bytes:
-    """Return a name of common names."""
+    """Return a name that consists of common names."""
     return sequence(*(set_of(sequence(oid(oids.COMMON_NAME), value)) for value in values))
 
 
@@ -78,9 +78,9 @@ def certificate(
     """Return a Certificate (RFC 5280 section 4.1).
 
     Args:
-        change: changes the TBSCertificate before it is signed.
-        signature: the BIT STRING, in place of what ``sign`` returns.
-        tail: what follows the extensions; outer_tail: what follows the signature.
+        change: function that changes the TBSCertificate before it is signed.
+        signature: a BIT STRING that replaces the result of ``sign``.
+        tail, outer_tail: bytes after the extensions, and bytes after the signature.
     """
     listed = explicit(3, sequence(*extensions)) if extensions else b""
     tbs = change(sequence(version, serial, inner_algorithm or algorithm, issuer, validity, subject, spki, unique_ids, listed, tail))
@@ -98,7 +98,7 @@ def revocation_list(
     sign: Sign = unsigned,
     change: Callable[[bytes], bytes] = bytes,
 ) -> bytes:
-    """Return a CertificateList (RFC 5280 section 5.1); ``change`` changes the TBSCertList before it is signed."""
+    """Return a CertificateList (RFC 5280 section 5.1). ``change`` changes the TBSCertList before it is signed."""
     listed = sequence(*entries) if entries else b""
     tbs = change(sequence(version, algorithm, issuer, this_update, next_update, listed, explicit(0, sequence(*extensions))))
     return sequence(tbs, algorithm, bit_string(sign(tbs)))
@@ -114,7 +114,7 @@ def signer_info(
     algorithm: bytes = RSA,
     tail: bytes = b"",
 ) -> bytes:
-    """Return a SignerInfo (RFC 5652 section 5.3); ``tail`` has the unsigned attributes."""
+    """Return a SignerInfo (RFC 5652 section 5.3). ``tail`` contains the unsigned attributes."""
     return sequence(version, sid, digest, attributes, algorithm, octet_string(signature), tail)
 
 
@@ -129,7 +129,7 @@ def signed_data(
     outer_type: str = oids.SIGNED_DATA,
     tail: bytes = b"",
 ) -> bytes:
-    """Return the ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1); ``content``, ``certificates`` and ``crls`` have their tags."""
+    """Return the ContentInfo of a SignedData (RFC 5652 sections 3 and 5.1). ``content``, ``certificates`` and ``crls`` include their tags."""
     inner = sequence(oid(content_type), content)
     body = sequence(version, digests, inner, certificates, crls, element(0x31, *infos), tail)
     return sequence(oid(outer_type), explicit(0, body))

@@ -1,4 +1,4 @@
-"""Single steps of the extension, which only builds with the cargo feature ``parts`` have."""
+"""Single parts of the extension, which are available only in builds with the cargo feature ``parts``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build(
     *,
     require_lists: bool = True,
 ) -> None:
-    """Search for a path as :func:`imdskit.pki.path.building.build` does, but in the extension. ``inputs.policies`` are not read."""
+    """Search for a path like :func:`imdskit.pki.path.building.build`, but in the extension. ``inputs.policies`` is ignored."""
     import imdskit._native
 
     if not hasattr(imdskit._native, "parts"):

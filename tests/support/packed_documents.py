@@ -1,4 +1,4 @@
-"""The good and bad documents of ``tests/vectors/attested`` in one buffer, and the setup that they are judged under."""
+"""The valid and invalid documents of ``tests/vectors/attested`` in one buffer, and the setup for checking them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ GOOD = DOCUMENTS[0]
 
 
 def packed(documents: Iterable[bytes], before: bytes = b"") -> PackedDocuments:
-    """Documents in a buffer that can be written into, after some other bytes."""
-    octets, offsets = bytearray(before), array("q", [len(before)])
+    """Return the documents in a writable buffer that begins with the bytes of ``before``."""
+    buffer, offsets = bytearray(before), array("q", [len(before)])
     for document in documents:
-        octets += document
-        offsets.append(len(octets))
-    return PackedDocuments(memoryview(octets), offsets)
+        buffer += document
+        offsets.append(len(buffer))
+    return PackedDocuments(memoryview(buffer), offsets)

@@ -1,4 +1,4 @@
-"""Wrap the prose of Markdown at 100 columns: paragraphs and list items, but not tables, code, headings and links.
+"""Wrap the prose of Markdown files at 100 columns. Tables, code, headings and links stay as they are.
 
 ``python3 tests/support/prose.py FILE...`` wraps files.
 """
@@ -16,11 +16,11 @@ _MARKER = re.compile(r"\s*(?:[-*+]|\d+[.)]) +|\s*> ?")
 _NO_PROSE = re.compile(r"\s*(?:#|\||<|\[[^\]]+\]: |\([\w-]+\)=$|---+$)")
 _BLOCK = re.compile(r"(?:[-*+#>|=]+|\d+[.)])$")
 _PIECE = re.compile(r"(?:`+[^`]*`+|\]\([^)]*\)|\S)+")
-"""Text that is never broken: a word, with the code spans and link targets in it."""
+"""Text that is never broken: a word, including its code spans and link targets."""
 
 
 def _fill(lines: list[str]) -> list[str]:
-    """Break one paragraph or list item again, at most `WIDTH` columns wide where it can be broken."""
+    """Wrap one paragraph or list item at `WIDTH` columns, wherever it can be broken."""
     marker = _MARKER.match(lines[0])
     prefix = marker[0] if marker else lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     later = prefix if ">" in prefix else " " * len(prefix)
@@ -37,7 +37,7 @@ def _fill(lines: list[str]) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[tuple[bool, list[str]]]:
-    """The lines of a page in groups, each with whether it is one paragraph or list item."""
+    """Yield groups of lines, each with True if the group is a paragraph or list item."""
     fence, in_list, prose = "", False, list[str]()
     for line in text.splitlines():
         opened = _FENCE.match(line)
@@ -67,7 +67,7 @@ def _blocks(text: str) -> Iterator[tuple[bool, list[str]]]:
 
 
 def wrap(text: str) -> str:
-    """Return a page with each paragraph broken again that has a line of more than `WIDTH` columns; the other lines stay."""
+    """Return a page in which each paragraph with a line of more than `WIDTH` columns is wrapped again. Other lines are unchanged."""
     lines: list[str] = []
     for prose, block in _blocks(text):
         lines += _fill(block) if prose and any(len(line) > WIDTH for line in block) else block

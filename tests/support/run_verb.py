@@ -1,4 +1,4 @@
-"""Starting ``imdskit run`` as a process, by an unprivileged user wherever the tests themselves run as root."""
+"""Helpers that start ``imdskit run`` as a process. If the tests run as root, an unprivileged user runs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOBODY = 65534
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 ADDRESS = "http://169.254.169.254"
 VM_ID = "e13068dc-0395-4f41-bce2-fdb1c8d88017"
-"""Of the machine with seed 1."""
+"""The vmId of the machine with seed 1."""
 REQUEST = """
 import urllib.request
 def get(path):
@@ -26,11 +26,11 @@ def get(path):
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).read().decode()
 VM_ID = "/metadata/instance/compute/vmId?api-version=2021-02-01&format=text"
 """
-"""The beginning of a program that sends requests."""
+"""The first lines of a program that sends requests."""
 
 
 class Outcome(NamedTuple):
-    """What `imdskit run` did."""
+    """Result of running `imdskit run`."""
 
     status: int
     out: str
@@ -42,13 +42,13 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def identity(user: int | None = NOBODY) -> dict[str, Any]:
-    """Return arguments of ``subprocess`` for a user; only root can choose one, None stays who it is."""
+    """Return the arguments of ``subprocess`` that select a user. None keeps the current user. Only root can select another one."""
     return {"user": user, "group": user, "extra_groups": []} if IS_ROOT and user is not None else {}
 
 
 @cache
 def package() -> Path:
-    """Return a folder with the package that every user can read: that of the sources, or a copy in a temporary folder."""
+    """Return a folder with the package that every user can read: the source folder, or a copy in a temporary folder."""
     if not IS_ROOT or not subprocess.run(["test", "-r", PYTHON / "imdskit" / "__init__.py"], check=False, **identity()).returncode:
         return PYTHON
     copy = Path(tempfile.mkdtemp(prefix="imdskit-package-"))
@@ -60,7 +60,7 @@ def package() -> Path:
 
 @cache
 def interpreter() -> str:
-    """Return a Python that an unprivileged user can execute, or "": this one, or that of the system."""
+    """Return a Python interpreter that an unprivileged user can execute: this one, or that of the system. Return "" if there is none."""
     for candidate in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         if _imports(candidate):
             return candidate
@@ -76,12 +76,12 @@ def _imports(candidate: str) -> bool:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the variables of a process that can import imdskit."""
+    """Return the environment variables for a process that can import imdskit."""
     return {**os.environ, "PYTHONPATH": str(package()), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
 def words(*arguments: str | Path) -> list[str]:
-    """Return the command line of `imdskit run`, with seed 1."""
+    """Return the command line of `imdskit run` with seed 1."""
     return [interpreter(), "-m", "imdskit", "run", "--seed", "1", *map(str, arguments)]
 
 
@@ -91,7 +91,8 @@ def python(program: str) -> list[str]:
 
 
 def call(*arguments: str | Path, user: int | None = NOBODY, before: tuple[str, ...] = (), **more: str) -> Outcome:
-    """Run `imdskit run` to its end, perhaps through another program, with more environment variables."""
+    """Run `imdskit run` to its end. ``before`` is the command line of a program that starts it, and ``more`` are additional environment
+    variables."""
     done = subprocess.run(
         [*before, *words(*arguments)],
         env=environment(**more),
@@ -108,7 +109,7 @@ def call(*arguments: str | Path, user: int | None = NOBODY, before: tuple[str, .
 
 
 def alive(mark: str) -> list[int]:
-    """Return the ids of all processes of this machine whose command line contains ``mark``."""
+    """Return the ids of all processes on this machine whose command line contains ``mark``."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -122,7 +123,7 @@ def alive(mark: str) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
-    """Wait for something that other processes do. Return False if it has not happened after 200 looks."""
+    """Wait until the condition is true. Return False if it is still false after 200 attempts."""
     for _ in range(200):
         if condition():
             return True

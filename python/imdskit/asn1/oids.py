@@ -1,4 +1,4 @@
-"""Object identifiers, by the names that their documents give them."""
+"""Object identifiers, named as in the documents that define them."""
 
 from __future__ import annotations
 

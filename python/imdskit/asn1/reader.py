@@ -1,8 +1,10 @@
-"""Strict DER (X.690): one way to write each value, and nothing that is written otherwise is read.
+"""Strict reader of DER (X.690). DER allows exactly one encoding of each value, and the reader refuses every other encoding.
 
-A :class:`Reader` walks the elements between two offsets of one buffer; a constructed element gives another reader over the same buffer, so that
-every error can say where it is. It descends only where the grammar of the caller does, so hostile depth costs nothing. What belongs here: the
-encoding. What elements mean is the business of :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms`.
+A :class:`Reader` walks the elements between two offsets of a buffer. Entering a constructed element creates another reader over the same
+buffer, so every error can report its offset. The reader enters an element only if the caller's grammar does, so deep nesting by an attacker
+costs nothing.
+
+This module knows the encoding only. :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms` know the meaning of the elements.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ UTC_TIME, GENERALIZED_TIME, VISIBLE_STRING, UNIVERSAL_STRING, BMP_STRING = 0x17,
 SEQUENCE, SET = 0x30, 0x31
 
 MAX_DEPTH = 32
-"""Of elements whose type the grammar leaves open (ANY). Certificates and messages stay below 10."""
+"""Maximum nesting of elements whose type the grammar leaves open (ANY). Certificates and messages have fewer than 10 levels."""
 
 MAX_OID_OCTETS = 64
-"""Of one OBJECT IDENTIFIER. The longest in use have about 20."""
+"""Maximum length in bytes of an OBJECT IDENTIFIER. The longest ones in use have about 20."""
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -30,18 +32,19 @@ _SECOND = timedelta(seconds=1)
 
 
 def context(number: int, *, constructed: bool = True) -> int:
-    """Identifier octet of a context-specific tag."""
+    """Return the identifier octet of a context-specific tag."""
     return (0xA0 if constructed else 0x80) | number
 
 
 class Reader:
-    """A cursor over DER elements.
+    """Cursor over DER elements.
 
     Args:
         data: the buffer.
-        start, stop: the range to read.
-        base: offset of ``data`` in the outermost buffer, for the offsets in errors.
-        field: ASN.1 path of what is read, for errors.
+        start, stop: the range of the buffer to read.
+        base: offset of ``data`` in the outermost buffer. Errors report offsets in that buffer.
+        field: ASN.1 path of the range, for errors.
+        parent: the reader of the enclosing element. Its path comes before ``field`` in errors.
     """
 
     __slots__ = ("base", "data", "field", "parent", "pos", "stop")
@@ -57,7 +60,7 @@ class Reader:
         self.parent = parent
 
     def path(self, field: str = "") -> str:
-        """ASN.1 path of ``field`` in what is read here."""
+        """Return the ASN.1 path of ``field``, relative to the outermost reader."""
         names = [field]
         reader: Reader | None = self
         while reader is not None:
@@ -66,19 +69,19 @@ class Reader:
         return ".".join(name for name in reversed(names) if name).replace(".[", "[")
 
     def fault(self, message: str, field: str = "", pos: int | None = None) -> DerError:
-        """A DerError at ``pos``, or where the reader stands; not raised yet."""
+        """Return a DerError at ``pos``, or at the current position. The caller raises it."""
         return DerError(message, self.base + (self.pos if pos is None else pos), self.path(field))
 
     def __bool__(self) -> bool:
-        """Whether there is more to read."""
+        """Return True if there is more to read."""
         return self.pos < self.stop
 
     def peek(self) -> int:
-        """Identifier octet of the next element, or -1 at the end."""
+        """Return the identifier octet of the next element, or -1 at the end."""
         return self.data[self.pos] if self.pos < self.stop else -1
 
     def header(self, field: str = "") -> tuple[int, int, int]:
-        """Step over the next element: its identifier octet, and where its contents start and stop (X.690 sections 8.1 and 10.1)."""
+        """Step over the next element and return its identifier octet, and the start and end of its contents (X.690 sections 8.1 and 10.1)."""
         data, pos, end = self.data, self.pos, self.stop
         if pos + 2 > end:
             raise self.fault("An element is missing." if pos >= end else "An element is cut.", field)
@@ -105,10 +108,10 @@ class Reader:
         return tag, start, stop
 
     def expect(self, tag: int, field: str = "") -> tuple[int, int]:
-        """Step over the next element, which has this identifier octet: where its contents start and stop."""
+        """Step over the next element and return the start and end of its contents. Raise DerError if its identifier octet is not ``tag``."""
         pos = self.pos
         data = self.data
-        # Nearly every element is short and as expected; `header` is for all others, and finds what is wrong with them.
+        # This fast path reads nearly every element. `header` reads all others and finds out what is wrong with them.
         if pos + 2 <= self.stop and data[pos] == tag and (length := data[pos + 1]) < 0x80 and pos + 2 + length <= self.stop:
             self.pos = pos + 2 + length
             return pos + 2, pos + 2 + length
@@ -118,27 +121,27 @@ class Reader:
         return start, stop
 
     def contents(self, tag: int, field: str = "") -> bytes:
-        """Contents of the next element, which has this identifier octet."""
+        """Return the contents of the next element. Raise DerError if its identifier octet is not ``tag``."""
         start, stop = self.expect(tag, field)
         return self.data[start:stop]
 
     def enter(self, tag: int, field: str = "") -> Reader:
-        """A reader over the contents of the next element, which has this identifier octet."""
+        """Return a reader over the contents of the next element. Raise DerError if its identifier octet is not ``tag``."""
         start, stop = self.expect(tag, field)
         return Reader(self.data, start, stop, self.base, field, self)
 
     def sequence(self, field: str = "") -> Reader:
-        """A reader over a SEQUENCE."""
+        """Return a reader over the contents of the next element, which must be a SEQUENCE."""
         return self.enter(SEQUENCE, field)
 
     def element(self, field: str = "") -> bytes:
-        """The whole next element, whatever it is, identifier and length included."""
+        """Return the whole next element of any type, including its identifier and length."""
         pos = self.pos
         self.header(field)
         return self.data[pos : self.pos]
 
     def any(self, field: str = "") -> bytes:
-        """The whole next element of a type that the grammar leaves open; well-formed to the bottom."""
+        """Return the whole next element, whose type the grammar leaves open. All elements inside it must be well-formed."""
         pos = self.pos
         self.header(field)
         element = self.data[pos : self.pos]
@@ -147,12 +150,12 @@ class Reader:
         return element
 
     def finish(self) -> None:
-        """Nothing is left to read."""
+        """Raise DerError unless everything has been read."""
         if self.pos < self.stop:
             raise self.fault("Something follows the last element.")
 
     def boolean(self, field: str = "", tag: int = BOOLEAN) -> bool:
-        """BOOLEAN: 00 or FF (X.690 section 11.1)."""
+        """Read a BOOLEAN, which must be 00 or FF (X.690 section 11.1)."""
         pos = self.pos
         value = self.contents(tag, field)
         if value not in (b"\x00", b"\xff"):
@@ -160,7 +163,7 @@ class Reader:
         return value == b"\xff"
 
     def integer(self, field: str = "", tag: int = INTEGER) -> int:
-        """INTEGER in its shortest form (X.690 section 8.3)."""
+        """Read an INTEGER, which must have its shortest form (X.690 section 8.3)."""
         pos = self.pos
         value = self.contents(tag, field)
         if not value:
@@ -170,11 +173,11 @@ class Reader:
         return int.from_bytes(value, "big", signed=True)
 
     def enumerated(self, field: str = "") -> int:
-        """ENUMERATED (X.690 section 8.4)."""
+        """Read an ENUMERATED (X.690 section 8.4)."""
         return self.integer(field, ENUMERATED)
 
     def oid(self, field: str = "", tag: int = OBJECT_IDENTIFIER) -> str:
-        """OBJECT IDENTIFIER as dotted decimal text (X.690 section 8.19)."""
+        """Read an OBJECT IDENTIFIER and return it in dotted decimal form (X.690 section 8.19)."""
         pos = self.pos
         try:
             return decode_oid(self.contents(tag, field))
@@ -182,17 +185,20 @@ class Reader:
             raise self.fault(str(error), field, pos) from None
 
     def null(self, field: str = "") -> None:
-        """NULL (X.690 section 8.8)."""
+        """Read a NULL (X.690 section 8.8)."""
         pos = self.pos
         if self.contents(NULL, field):
             raise self.fault("A NULL with contents.", field, pos)
 
     def octet_string(self, field: str = "") -> bytes:
-        """OCTET STRING, primitive (X.690 section 10.2)."""
+        """Read an OCTET STRING, which must be primitive (X.690 section 10.2)."""
         return self.contents(OCTET_STRING, field)
 
     def bits(self, field: str = "", tag: int = BIT_STRING) -> tuple[int, bytes]:
-        """BIT STRING: number of unused bits in the last octet, which are zero, and the octets (X.690 sections 8.6 and 11.2.1)."""
+        """Read a BIT STRING and return the number of unused bits in its last byte, and its bytes (X.690 sections 8.6 and 11.2.1).
+
+        The unused bits must be zero.
+        """
         pos = self.pos
         value = self.contents(tag, field)
         if not value or value[0] > 7 or (len(value) == 1 and value[0]):
@@ -203,7 +209,7 @@ class Reader:
         return unused, value[1:]
 
     def bit_string(self, field: str = "") -> bytes:
-        """BIT STRING of whole octets, as keys and signatures are."""
+        """Read a BIT STRING without unused bits, as in keys and signatures."""
         pos = self.pos
         unused, value = self.bits(field)
         if unused:
@@ -211,7 +217,7 @@ class Reader:
         return value
 
     def enter_bit_string(self, field: str = "") -> Reader:
-        """A reader over the octets of a BIT STRING that holds DER, as keys do."""
+        """Return a reader over the contents of a BIT STRING that contains DER, as in keys."""
         pos = self.pos
         start, stop = self.expect(BIT_STRING, field)
         if start == stop or self.data[start]:
@@ -219,8 +225,11 @@ class Reader:
         return Reader(self.data, start + 1, stop, self.base, field, self)
 
     def time(self, field: str = "") -> int:
-        """Time as Unix seconds: UTCTime or GeneralizedTime, to the second, in UTC (RFC 5280 section 4.1.2.5; X.690 sections 11.7 and 11.8). Who
-        writes certificates has to prefer UTCTime through 2049; who reads them has to take both."""
+        """Read a UTCTime or GeneralizedTime and return Unix seconds.
+
+        The time must be in UTC and have whole seconds (RFC 5280 section 4.1.2.5; X.690 sections 11.7 and 11.8). Authorities must use
+        UTCTime through 2049, but readers must accept both types.
+        """
         pos = self.pos
         tag, start, stop = self.header(field)
         text = self.data[start:stop]
@@ -237,8 +246,10 @@ class Reader:
             raise self.fault(f"No such time: {error}.", field, pos) from None
 
     def _check(self, start: int, stop: int, field: str) -> None:
-        """The elements of a range are elements of elements, down to primitive ones that are what they should be. A list of what is left to do takes
-        the place of recursion."""
+        """Check that a range consists of well-formed elements at all depths, and that the values of primitive elements are valid.
+
+        A list of pending ranges replaces recursion.
+        """
         ranges = [(start, stop, 0)]
         while ranges:
             start, stop, depth = ranges.pop()
@@ -258,7 +269,7 @@ class Reader:
 
 
 _ALWAYS_CONSTRUCTED = frozenset({8, 11, 16, 17, 29})
-"""Numbers of EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING. All other universal types are primitive in DER."""
+"""Tag numbers of EXTERNAL, EMBEDDED PDV, SEQUENCE, SET and CHARACTER STRING. All other universal types are primitive in DER."""
 
 _VALUES: dict[int, Callable[[Reader, str], object]] = {
     BOOLEAN: Reader.boolean,
@@ -268,15 +279,15 @@ _VALUES: dict[int, Callable[[Reader, str], object]] = {
     NULL: Reader.null,
     OBJECT_IDENTIFIER: Reader.oid,
 }
-"""Types of which not every value can be written in any octets."""
+"""Readers of the types for which some contents are invalid."""
 
 
 @lru_cache(maxsize=1024)
 def decode_oid(value: bytes) -> str:
-    """Dotted decimal text of the contents of an OBJECT IDENTIFIER.
+    """Return the dotted decimal form of an OBJECT IDENTIFIER's contents.
 
     Raises:
-        ValueError: they are no object identifier; the text says why.
+        ValueError: the contents are not an object identifier. The text says why.
     """
     if not value or value[-1] & 0x80:
         raise ValueError("An OBJECT IDENTIFIER that is empty or cut.")

@@ -1,9 +1,9 @@
-"""Writing DER: each function gives the octets of one element (X.690 sections 8 and 10).
+"""Writer of DER. Each function returns the bytes of one element (X.690 sections 8 and 10).
 
-What belongs here: the universal types that certificates and CMS messages are made of, and context tags. What the elements mean is in
-:mod:`imdskit.emulator.authority.certificates` and :mod:`imdskit.emulator.authority.signed_document`; reading is in :mod:`imdskit.asn1.reader`.
+The module covers context tags and the universal types in certificates and CMS messages. :mod:`imdskit.emulator.authority.certificates` and
+:mod:`imdskit.emulator.authority.signed_document` build these structures from them. The reader is in :mod:`imdskit.asn1.reader`.
 
-Values come from our own code, not from strangers: a value that the type cannot hold is a :class:`~imdskit.errors.UsageError`.
+Values come from the emulator, not from an attacker. A value that its type cannot represent raises :class:`~imdskit.errors.UsageError`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CONSTRUCTED = 0x20
 
 
 def element(tag: int, *contents: bytes) -> bytes:
-    """Identifier octet ``tag``, definite length in its shortest form, contents (X.690 sections 8.1.3 and 10.1)."""
+    """Return an element with the identifier octet ``tag`` and a length in its shortest form (X.690 sections 8.1.3 and 10.1)."""
     body = b"".join(contents)
     length = len(body)
     if length < 0x80:
@@ -28,35 +28,35 @@ def element(tag: int, *contents: bytes) -> bytes:
 
 
 def sequence(*items: bytes) -> bytes:
-    """SEQUENCE or SEQUENCE OF."""
+    """Return a SEQUENCE or SEQUENCE OF."""
     return element(0x30, *items)
 
 
 def set_of(*items: bytes) -> bytes:
-    """SET OF: the elements in ascending order of their octets (X.690 section 11.6)."""
+    """Return a SET OF. Its elements are sorted by their bytes (X.690 section 11.6)."""
     return element(0x31, *sorted(items))
 
 
 def boolean(value: bool) -> bytes:
-    """BOOLEAN; TRUE is all ones (X.690 section 11.1)."""
+    """Return a BOOLEAN. TRUE is encoded as FF (X.690 section 11.1)."""
     return element(0x01, b"\xff" if value else b"\x00")
 
 
 def integer(value: int) -> bytes:
-    """INTEGER in the fewest octets (X.690 section 8.3)."""
+    """Return an INTEGER in its shortest form (X.690 section 8.3)."""
     return element(0x02, value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True))
 
 
 def null() -> bytes:
-    """NULL."""
+    """Return a NULL."""
     return element(0x05)
 
 
 def oid(dotted: str) -> bytes:
-    """OBJECT IDENTIFIER of dotted decimal text (X.690 section 8.19).
+    """Return the OBJECT IDENTIFIER for text in dotted decimal form (X.690 section 8.19).
 
     Raises:
-        UsageError: fewer than two arcs, a first arc above 2, or a second above 39 under the first two.
+        UsageError: there are fewer than two arcs, the first arc is above 2, or the second is above 39 and the first is 0 or 1.
     """
     arcs = [int(arc) for arc in dotted.split(".") if arc.isdecimal()]
     if len(arcs) < 2 or len(arcs) != dotted.count(".") + 1 or arcs[0] > 2 or (arcs[0] < 2 and arcs[1] > 39):
@@ -71,17 +71,18 @@ def oid(dotted: str) -> bytes:
 
 
 def octet_string(value: bytes) -> bytes:
-    """OCTET STRING, primitive."""
+    """Return a primitive OCTET STRING."""
     return element(0x04, value)
 
 
 def bit_string(value: bytes, unused: int = 0) -> bytes:
-    """BIT STRING, primitive; the last ``unused`` bits are no part of it and must be zero (X.690 section 11.2.1)."""
+    """Return a primitive BIT STRING. Its last ``unused`` bits do not belong to the value and must be zero (X.690 section 11.2.1)."""
     return element(0x03, bytes((unused,)), value)
 
 
 def named_bits(*positions: int) -> bytes:
-    """BIT STRING of a list of named bits: those at ``positions`` are set, trailing zeros are left out (X.690 section 11.2.2)."""
+    """Return a BIT STRING in which the bits at ``positions`` are set. Trailing zeros are removed, as DER requires for named bits (X.690
+    section 11.2.2)."""
     if not positions:
         return bit_string(b"")
     last = max(positions)
@@ -92,33 +93,36 @@ def named_bits(*positions: int) -> bytes:
 
 
 def printable_string(text: str) -> bytes:
-    """PrintableString (X.680 section 41.4). Raises UsageError for a character that it does not have."""
+    """Return a PrintableString (X.680 section 41.4). Raise UsageError if the text has a character that the type does not allow."""
     if not _PRINTABLE.fullmatch(text):
         raise UsageError("bad-argument", f"{text!r} cannot be a PrintableString.")
     return element(0x13, text.encode("ascii"))
 
 
 def utf8_string(text: str) -> bytes:
-    """UTF8String."""
+    """Return a UTF8String."""
     return element(0x0C, text.encode("utf-8"))
 
 
 def ia5_string(text: str) -> bytes:
-    """IA5String. Raises UsageError for a character beyond ASCII."""
+    """Return an IA5String. Raise UsageError if the text has a character beyond ASCII."""
     return element(0x16, ascii_octets(text))
 
 
 def ascii_octets(text: str) -> bytes:
-    """The contents of an IA5String, for implicit tags. Raises UsageError for a character beyond ASCII."""
+    """Return the contents of an IA5String for an implicit tag. Raise UsageError if the text has a character beyond ASCII."""
     if not text.isascii():
         raise UsageError("bad-argument", f"{text!r} cannot be an IA5String.")
     return text.encode("ascii")
 
 
 def time(seconds: int) -> bytes:
-    """Time of certificates: UTCTime through 2049, then GeneralizedTime (RFC 5280 section 4.1.2.5). Unix seconds, years 1950 to 9999."""
+    """Return a time as in certificates: UTCTime through 2049 and GeneralizedTime afterwards (RFC 5280 section 4.1.2.5).
+
+    ``seconds`` are Unix seconds in the years 1950 to 9999.
+    """
     moment = datetime.fromtimestamp(seconds, UTC)
-    # Not strftime: its %Y is not padded for early years on every platform.
+    # strftime is not used, because on some platforms its %Y does not pad early years with zeros.
     rest = f"{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}Z"
     if 1950 <= moment.year <= 2049:
         return element(0x17, f"{moment.year % 100:02}{rest}".encode("ascii"))
@@ -126,10 +130,13 @@ def time(seconds: int) -> bytes:
 
 
 def explicit(number: int, *items: bytes) -> bytes:
-    """Context tag round whole elements: ``[number] EXPLICIT``. Also ``[number] IMPLICIT`` of a SEQUENCE or SET, given its items."""
+    """Return whole elements inside a context tag: ``[number] EXPLICIT``.
+
+    Given the items of a SEQUENCE or SET, the result is ``[number] IMPLICIT`` of it.
+    """
     return element(0x80 | _CONSTRUCTED | number, *items)
 
 
 def implicit(number: int, contents: bytes) -> bytes:
-    """Context tag in place of a primitive type's own: ``[number] IMPLICIT``, given the contents."""
+    """Return a primitive element with a context tag instead of its own: ``[number] IMPLICIT``."""
     return element(0x80 | number, contents)

@@ -1,6 +1,6 @@
-"""Choosing a backend. It is chosen once, by the caller, and never by an environment variable.
+"""Choice of the backend. The caller chooses it once. No environment variable affects the choice.
 
-Public are the names of this package. Its modules are internal.
+The names in this package are public. Its modules are internal.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from imdskit.errors import BackendError, UsageError
 
 
 def best() -> Backend:
-    """The Rust backend where it can be had, else the Python one.
+    """Return the Rust backend if it can be used, and otherwise the Python backend.
 
-    Silent where the extension is absent; warns (``RuntimeWarning``) where it is present and does not load, or keeps another contract.
+    An absent extension causes no warning. If the extension is present but fails to load or implements another contract, the function issues
+    a ``RuntimeWarning``.
     """
     try:
         return get("rust")
@@ -27,11 +28,11 @@ def best() -> Backend:
 
 
 def get(name: str) -> Backend:
-    """The backend called ``name``: ``auto``, ``python`` or ``rust``.
+    """Return the backend called ``name``: ``auto``, ``python`` or ``rust``.
 
     Raises:
-        BackendError: the Rust extension cannot be used; codes ``backend-absent``, ``backend-broken``, ``backend-contract``.
-        UsageError: there is no backend of that name.
+        BackendError: the Rust extension cannot be used. Its codes are ``backend-absent``, ``backend-broken`` and ``backend-contract``.
+        UsageError: no backend has this name.
     """
     if name == "auto":
         return best()
@@ -44,15 +45,15 @@ def get(name: str) -> Backend:
 
 
 def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[Outcome, ...]:
-    """Run every check on a document and return the outcome of each.
+    """Run every check on a document and return all outcomes.
 
     The Python backend always does this, because it is the specification (decision 0004).
 
     Args:
-        setup: what a checker must know.
-        document: the service's JSON, bare base64, or DER.
-        at: Unix seconds at which validity is judged.
-        nonce: that the document must carry, or None to accept any.
+        setup: settings, trusted certificates and names of the checker.
+        document: the JSON of the service, bare base64, or DER.
+        at: Unix seconds. The document is judged as of this time.
+        nonce: the nonce that the document must contain, or None to accept any.
 
     Raises:
         TrustError: an anchor, intermediate or revocation list cannot be parsed.
@@ -61,12 +62,15 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
 
 
 def without_kernels(backend: Backend) -> Backend:
-    """The same backend on a processor without AVX-512, for measurements and tests: in all of the process, until :func:`with_kernels` is called."""
+    """Return the backend as it is on a processor without AVX-512. This is for measurements and tests.
+
+    The whole process stops using the AVX-512 kernels, until :func:`with_kernels` is called.
+    """
     return _kernels(backend, used=False)
 
 
 def with_kernels(backend: Backend) -> Backend:
-    """The same backend with whatever the processor has, which is what every backend begins with."""
+    """Return the backend with all kernels that the processor supports. This is how every backend starts."""
     return _kernels(backend, used=True)
 
 

@@ -1,13 +1,20 @@
-"""The seam: what a backend offers, and what crosses it.
+"""The contract between backends and their callers: the interfaces of a backend and the types of their arguments and results.
 
-Two backends exist: :mod:`imdskit.backends.python` is the specification, the Rust extension gives the same answers faster. Only bytes,
-str, int, tuples and the value types of this module cross the seam. A backend knows no HTTP, no names of clouds, and no clock.
+There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension returns the same results faster. Only bytes,
+str, int, tuples and the types of this module are passed between a backend and its caller. A backend knows no HTTP, no names of clouds, and
+no clock.
 
-**Order of checks** (the first failure is the answer, on every backend): envelope, structure, signature, chain, identity, claims. The
-message is parsed to its last byte before any check of meaning. Within a stage the order is that of :class:`imdskit.reasons.Reason`, but
-for the chain, where several paths may fail for different reasons: candidates are tried depth first in a fixed order, and the reason of the
-first path that failed is reported, where any reason is preferred to ``certificate-signature`` (a certificate of the right name that did not
-sign), that to ``untrusted-root``, and that to ``unknown-issuer``; ``budget-spent`` ends the search and is always reported.
+**Order of checks.** A checker reports the first check that fails. On every backend the stages are envelope, structure, signature, chain,
+identity and claims, in this order. The whole message is parsed before the meaning of any part of it is checked. Within a stage, the checks
+have the order of :class:`imdskit.reasons.Reason`.
+
+The chain stage is different, because several paths may fail for different reasons. The search tries candidates depth first in a fixed order
+and reports the reason of the first path that failed, with these exceptions:
+
+- ``certificate-signature``, ``untrusted-root`` and ``unknown-issuer`` are reported only if no path failed for another reason.
+  ``certificate-signature`` (a certificate with the right name did not sign) takes precedence over ``untrusted-root``, which takes
+  precedence over ``unknown-issuer``.
+- ``budget-spent`` ends the search and is always reported.
 """
 
 from __future__ import annotations
@@ -22,40 +29,41 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Stage
 
 MAX_AGE = 366 * 86_400
-"""Largest ``max_age``, in seconds: a year. Documents expire within hours."""
+"""Maximum of ``max_age`` in seconds: one year. Documents expire within hours."""
 
 CONTRACT = 4
-"""Number of this contract. An extension built for another number is not used."""
+"""Version of this contract. An extension that was built for another version is not used."""
 
 MAX_SKEW = 3600
-"""Largest ``skew`` that a policy may have, in seconds. Stores of used documents rely on it: no policy accepts a document later than this after its
+"""Maximum of ``skew`` in seconds. Stores of used documents rely on it: no policy accepts a document later than this after its
 ``expiresOn``."""
 
 Form = Literal["json", "text"]
 
 
 MAX_JSON_BRACKETS = 256
-"""Maximum of ``Limits.json_brackets``. Both backends read text of this depth on any stack; Python's own JSON reader gives up before 1,000."""
+"""Maximum of ``Limits.json_brackets``. Both backends can parse text of this depth on any stack. Python's own JSON parser fails before a
+depth of 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on hostile input. All are inclusive.
+    """Limits on hostile input. All of them are inclusive.
 
     Raises:
-        UsageError: a limit is not a whole number, or out of its range.
+        UsageError: a limit is not an integer or is out of range.
     """
 
     document_bytes: int = 64 * 1024
-    """Size of the document as given, before any decoding. 1 to 16 MiB."""
+    """Maximum size in bytes of the document as the caller passed it, before any decoding. 1 to 16 MiB."""
     certificates: int = 16
-    """Certificates inside one message. 1 to 1024."""
+    """Maximum number of certificates in one message. 1 to 1024."""
     json_brackets: int = 64
-    """Opening braces and brackets in one JSON text, so also its depth. At most :data:`MAX_JSON_BRACKETS`."""
+    """Maximum number of opening braces and brackets in one JSON text, which also limits its depth. 1 to :data:`MAX_JSON_BRACKETS`."""
     path_certificates: int = 8
-    """Certificates on one path, signer and anchor included. 1 to 64."""
+    """Maximum number of certificates on one path, including signer and anchor. 1 to 64."""
     work: int = 3000
-    """Budget of a search for a path; the unit is one RSA-2048 verification (see ``pki/path/budget.py``). 1 to 1,000,000."""
+    """Work budget of a search for a path. The unit is one RSA-2048 verification (see ``pki/path/budget.py``). 1 to 1,000,000."""
 
     def __post_init__(self) -> None:
         arguments.whole(self.document_bytes, "limits.document_bytes", 1, 16 * 1024 * 1024)
@@ -67,20 +75,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is demanded of a document, whoever is trusted: :class:`Setup` and the policy of the verifier add to it.
+    """Requirements for a document that do not depend on who is trusted. :class:`Setup` and the verifier's policy extend them.
 
     Attributes:
-        limits: bounds on hostile input.
-        skew: seconds by which the clocks of signer and verifier may differ, 0 to :data:`MAX_SKEW`.
-        max_age: seconds since ``createdOn``, 0 to :data:`MAX_AGE`, or None for no other limit than ``expiresOn``.
-        require_nonce: refuse to check without a nonce.
-        check_chain: False leaves the whole chain stage out (documentation samples only).
-        check_times: False leaves out createdOn, expiresOn and max_age.
-        require_vm_id: an empty ``vmId`` is refused.
-        allow_common_name: accept the subject's common name where a certificate has no subject alternative name.
-        min_rsa_bits: of the signer and of every key in the chain, 512 to 8192.
-        require_crl: where any list is given, a certificate below the anchor for which no usable, current list speaks is refused. False accepts
-            it; then a list helps only where it can be used, and one that is forged or out of date is as good as none.
+        limits: limits on hostile input.
+        skew: number of seconds by which the clocks of signer and verifier may differ, 0 to :data:`MAX_SKEW`.
+        max_age: maximum number of seconds since ``createdOn``, 0 to :data:`MAX_AGE`. None means that only ``expiresOn`` limits the age.
+        require_nonce: if True, a check without a nonce is refused.
+        check_chain: False skips the whole chain stage (for samples in documentation only).
+        check_times: False skips the checks of createdOn, expiresOn and max_age.
+        require_vm_id: if True, an empty ``vmId`` is refused.
+        allow_common_name: if True, the subject's common name is accepted for a certificate without a subject alternative name.
+        min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other certificates on the path, 512 to 8192.
+        require_crl: matters only if there are revocation lists. If True, every certificate below the anchor must be covered by a usable,
+            current list. If False, a certificate without such a list is accepted, so a forged or outdated list has the same effect as no
+            list.
     """
 
     max_age: int | None = None
@@ -95,7 +104,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def _check_settings(self, location: str) -> None:
-        """Raise UsageError if a setting is of the wrong type or out of range; ``location`` is what the error calls the settings."""
+        """Raise UsageError if a setting has a wrong type or is out of range. ``location`` is the name of the settings in the error."""
 
         def of(name: str) -> tuple[object, str]:
             return getattr(self, name), f"{location}.{name}"
@@ -111,16 +120,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Setup(Settings):
-    """All that a checker must know before it sees a document: the settings, and whom to trust.
+    """Configuration of a checker: the settings, and whom to trust.
 
     Attributes:
-        anchors: trusted certificates, DER.
-        intermediates: certificates that may help to build a path, DER. Never trusted by themselves.
-        names: accepted signers as (label, domain): the signer bears the domain or a name below it; the label is reported.
-        crls: certificate revocation lists, DER; never fetched. None given: revocation is not checked.
+        anchors: trusted certificates as DER.
+        intermediates: certificates as DER that may be used to build a path. They are not trusted.
+        names: accepted signers as pairs of a label and a domain. A signer is accepted if its certificate has the domain or a name below it.
+            The label is reported.
+        crls: certificate revocation lists as DER. Nothing is fetched. Without any list, revocation is not checked.
 
     Raises:
-        UsageError: a member is of the wrong type or out of range, so that no backend ever sees it.
+        UsageError: a member has a wrong type or is out of range. No backend ever receives such a setup.
     """
 
     anchors: tuple[bytes, ...]
@@ -139,7 +149,7 @@ class Setup(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What the document says, after its signature and signer have been checked.
+    """The contents of a document whose signature and signer have been checked.
 
     Members that the document's api-version does not have are None: ``subscription_id`` before 2019-04-30, ``sku`` before 2019-11-01,
     ``license_type`` before 2020-09-01. Times are Unix seconds.
@@ -150,26 +160,26 @@ class Claims:
     created_on: int
     expires_on: int
     plan: tuple[str, str, str] | None
-    """(name, product, publisher), each ``""`` where no marketplace plan applies."""
+    """Name, product and publisher of the marketplace plan. All three are ``""`` if the machine has no plan."""
     subscription_id: str | None
     sku: str | None
     license_type: str | None
 
 
 class Signed(Protocol):
-    """A document that passed every check. A backend may make the members when they are asked for."""
+    """A document that passed every check. A backend may create the members on first access."""
 
     @property
     def content(self) -> bytes:
-        """The signed octets, exactly as digested."""
+        """The signed bytes, exactly as they were digested."""
 
     @property
     def claims(self) -> Claims:
-        """The members of the content."""
+        """The parsed members of the content."""
 
     @property
     def label(self) -> str:
-        """Of the name in ``Setup.names`` that the signer bears."""
+        """The label of the entry in ``Setup.names`` that the signer matched."""
 
     @property
     def name(self) -> str:
@@ -177,11 +187,11 @@ class Signed(Protocol):
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """DER certificates, signer first, anchor last; only the signer's if the chain was not checked."""
+        """Certificates as DER, from the signer to the anchor. If the chain was not checked, only the signer's certificate."""
 
 
 class SignedDocument(NamedTuple):
-    """A :class:`Signed` with all members at hand."""
+    """A :class:`Signed` that stores all of its members."""
 
     content: bytes
     claims: Claims
@@ -202,11 +212,12 @@ class Outcome(NamedTuple):
 
 
 class PackedDocuments(NamedTuple):
-    """Documents one after another in one buffer, as a column of Apache Arrow has them.
+    """Documents that are stored one after another in one buffer, as in a column of Apache Arrow.
 
     Attributes:
-        octets: the buffer, as unsigned bytes. Others may write into it at any time: a backend checks copies, each of which it takes once.
-        offsets: where each document begins, and at last where the last one ends: an ``array("q")`` in ascending order.
+        octets: the buffer, as unsigned bytes. Another thread may write into it at any time. Therefore a backend copies each document once
+            and checks the copy.
+        offsets: an ``array("q")`` in ascending order with the start of each document, followed by the end of the last one.
     """
 
     octets: memoryview | bytes
@@ -214,18 +225,20 @@ class PackedDocuments(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Verdicts by column, in the buffers of Apache Arrow's columnar format: validity as bits, the least significant first; offsets of 32 bits; numbers
-    little endian. A row is accepted and has what signed documents have, or refused and has a reason.
+    """Verdicts by column, in the buffers of Apache Arrow's columnar format.
+
+    Validity bitmaps begin with the least significant bit, offsets have 32 bits, and numbers are little endian. A row is either accepted,
+    and has the values of a signed document, or refused, and has a reason.
 
     Attributes:
-        rows: how many there are.
-        accepted: a bit for each.
-        reason: an octet each: place in :class:`imdskit.reasons.Reason`; 0 where accepted.
-        signer: 32 bits each: place in ``signers``; 0 where refused.
-        created_on, expires_on: 64 bits each, Unix seconds; 0 where refused.
-        texts: by name (validity, offsets, UTF-8): ``location`` and ``detail`` of refusals; the claims ``vm_id``, ``nonce``, ``plan_name``,
-            ``plan_product``, ``plan_publisher``, ``subscription_id``, ``sku``, ``license_type``.
-        signers: (label, name, chain) as in :class:`Signed`, in the order in which they occur first.
+        rows: number of rows.
+        accepted: one bit for each row.
+        reason: one byte for each row, the index in :class:`imdskit.reasons.Reason`. It is 0 if the row is accepted.
+        signer: 32 bits for each row, the index in ``signers``. It is 0 if the row is refused.
+        created_on, expires_on: 64 bits for each row, Unix seconds. They are 0 if the row is refused.
+        texts: maps a name to its validity bitmap, offsets and UTF-8. The names are ``location`` and ``detail`` for refusals, and for claims
+            ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``, ``plan_publisher``, ``subscription_id``, ``sku`` and ``license_type``.
+        signers: tuples of label, name and chain as in :class:`Signed`, in the order of their first occurrence.
     """
 
     rows: int
@@ -239,7 +252,7 @@ class Columns(NamedTuple):
 
 
 class Verdicts(Protocol):
-    """Verdicts on many documents, in their order. A backend may make the items when they are asked for."""
+    """Verdicts on many documents, in the order of the documents. A backend may create the items on first access."""
 
     def __len__(self) -> int: ...
 
@@ -252,62 +265,62 @@ class Verdicts(Protocol):
     def __iter__(self) -> Iterator[Signed | VerificationError]: ...
 
     def columns(self) -> Columns:
-        """All of them at once.
+        """Return all verdicts by column.
 
         Raises:
-            OverflowError: a text adds up to 2 GiB or more.
+            OverflowError: the values of a text column add up to 2 GiB or more.
         """
 
 
 class Checker(Protocol):
-    """Verifies documents under one :class:`Setup`. Safe to share between threads."""
+    """Verifier of documents with one :class:`Setup`. Safe to share between threads."""
 
     def check(self, document: bytes, at: int, nonce: str | None) -> Signed:
         """Verify one document.
 
         Args:
-            document: the service's JSON, bare base64, or DER.
-            at: Unix seconds at which validity is judged.
-            nonce: that the document must carry, or None to accept any.
+            document: the JSON of the service, bare base64, or DER.
+            at: Unix seconds. The document is judged as of this time.
+            nonce: the nonce that the document must contain, or None to accept any.
 
         Raises:
             VerificationError: the document is refused.
         """
 
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
-        """Verify many documents, without nonces; refusals stand in the result, in input order.
+        """Verify many documents without nonces. The result has a verdict for each document, in the same order, including refusals.
 
         Args:
             documents: as for :meth:`check`.
-            at: Unix seconds at which validity is judged, for all or for each.
-            threads: to work on, at most; None for as many as there are processors. The Python backend uses one.
+            at: Unix seconds, either one time for all documents or one for each.
+            threads: maximum number of threads. None means one per processor. The Python backend always uses one.
 
         Raises:
-            ValueError: there are not as many times as documents.
+            ValueError: the numbers of times and documents differ.
         """
 
     def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns:
-        """Verify the documents of a column, and return the verdicts by column.
+        """Verify the documents of a column and return the verdicts by column.
 
         Args:
-            documents: one after another, each as for :meth:`check`.
-            at: Unix seconds at which validity is judged, for all or for each; the latter as an ``array("q")``.
+            documents: the documents. Each has a form that :meth:`check` accepts.
+            at: Unix seconds, either one time for all documents or an ``array("q")`` with one for each.
             threads: as for :meth:`check_many`.
 
         Raises:
-            ValueError: the offsets are not ascending places in the buffer, or there are not as many times as documents.
-            OverflowError: a text adds up to 2 GiB or more.
+            ValueError: the offsets are not ascending offsets into the buffer, or the numbers of times and documents differ.
+            OverflowError: the values of a text column add up to 2 GiB or more.
         """
 
 
 class Document(Protocol):
-    """A JSON document that is asked often. Immutable."""
+    """An immutable JSON document that serves many requests."""
 
     def select(self, path: tuple[str, ...], form: Form) -> bytes:
-        """The node at ``path``, rendered as compact JSON or as text.
+        """Return the node at ``path`` as compact JSON or as text.
 
-        ``json``: an object or array is rendered whole; a leaf is refused. ``text``: a leaf is its bare value; an object or array is a
-        listing, one child a line, containers with a trailing ``/``.
+        In the form ``json``, an object or array is rendered as a whole, and a leaf is refused. In the form ``text``, a leaf is rendered as
+        its bare value, and an object or array as a list of its children, one per line, with a ``/`` after the name of each container.
 
         Raises:
             SelectionError: ``not-found`` or ``leaf-needs-text``.
@@ -315,28 +328,29 @@ class Document(Protocol):
 
 
 class Bucket(Protocol):
-    """A token bucket on integers. Safe to share between threads."""
+    """Token bucket that computes with integers. Safe to share between threads."""
 
     def take(self, now_ns: int) -> int:
-        """Take one token at ``now_ns``, a signed number of 64 bits.
+        """Take one token at the time ``now_ns``, a signed 64-bit number of nanoseconds.
 
-        Returns 0 if it was there, else the nanoseconds until one will be; then nothing was taken.
+        Return 0 if a token was available. Otherwise take nothing and return the number of nanoseconds until a token will be available.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One implementation of the three hot paths.
+    """An implementation of documents, buckets and checkers.
 
     Attributes:
         name: ``python`` or ``rust``.
-        document: makes a :class:`Document` of JSON bytes; raises SelectionError(``bad-document``).
-        bucket: makes a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and holds at most ``burst``.
-        checker: makes a :class:`Checker` of a :class:`Setup`; raises TrustError if an anchor, intermediate or
-            revocation list cannot be parsed.
-        native: which of the three run in the extension; the others are those of the Python backend.
-        profile: how the extension was compiled, ``release`` or ``debug``; ``python`` where there is none.
-        cpu_path: what reckons RSA signatures on this processor: ``pow`` in Python, ``aws-lc``, or ``avx512-ifma``.
+        document: creates a :class:`Document` from JSON bytes. Raises SelectionError(``bad-document``).
+        bucket: creates a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and has a capacity of ``burst``.
+        checker: creates a :class:`Checker` from a :class:`Setup`. Raises TrustError if an anchor, intermediate or revocation list cannot be
+            parsed.
+        native: the members among ``document``, ``bucket`` and ``checker`` that run in the extension. The others are those of the Python
+            backend.
+        profile: build profile of the extension, ``release`` or ``debug``, or ``python`` for the Python backend.
+        cpu_path: implementation of RSA on this processor: ``pow`` in Python, ``aws-lc``, or ``avx512-ifma``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The envelope of a message: finds the DER in what the caller holds, which is the service's JSON, bare base64, or the DER itself."""
+"""The envelope of a message. Finds the DER in the caller's document, which is the JSON of the service, bare base64, or the DER itself."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 def find(document: bytes, limits: Limits) -> tuple[bytes, str]:
-    """The message inside ``document``: its base64 and the name of the place; or its DER and no name.
+    """Return the message inside ``document``: either its base64 and the location of the base64, or its DER and an empty string.
 
-    DER begins with 0x30, which is also the digit 0; no base64 of a message does, and the second octet of DER is no letter of base64.
+    DER begins with the byte 0x30, which is also the digit 0. The document is DER if the second byte is neither a base64 character nor white
+    space.
 
     Raises:
-        VerificationError: of stage ``envelope``.
+        VerificationError: the stage of its reason is ``envelope``.
     """
     if len(document) > limits.document_bytes:
         raise VerificationError(
@@ -36,21 +37,22 @@ def find(document: bytes, limits: Limits) -> tuple[bytes, str]:
 
 
 def decode(document: bytes, limits: Limits) -> bytes:
-    """The message inside ``document``.
+    """Return the DER of the message inside ``document``.
 
     Raises:
-        VerificationError: of stage ``envelope``.
+        VerificationError: the stage of its reason is ``envelope``.
     """
     found, location = find(document, limits)
     return decode_base64(found, location) if location else found
 
 
 def decode_base64(text: bytes, location: str) -> bytes:
-    """The message whose base64 is ``text``, in which there may be white space: one holder of genuine documents stored one with blanks, others wrap
-    lines.
+    """Return the message whose base64 is ``text``. The text may contain white space.
+
+    Some publishers of genuine documents wrapped the lines, and one inserted blanks.
 
     Raises:
-        VerificationError: of stage ``envelope``.
+        VerificationError: the stage of its reason is ``envelope``.
     """
     try:
         message = decode_strictly(text)
@@ -65,19 +67,19 @@ def decode_base64(text: bytes, location: str) -> bytes:
 
 
 def decode_strictly(text: bytes) -> bytes:
-    """Of RFC 4648 section 4: for some octets there is one text.
+    """Decode base64 as in RFC 4648 section 4. The function accepts exactly one text for each sequence of bytes.
 
     Raises:
-        binascii.Error: it is another.
+        binascii.Error: the text is not the canonical base64 of any bytes.
     """
-    octets = binascii.a2b_base64(text, strict_mode=True)
-    if len(text) != (len(octets) + 2) // 3 * 4:
-        # Strict as it is called, a2b_base64 of older Pythons lets this pass (python/cpython#118314).
+    decoded = binascii.a2b_base64(text, strict_mode=True)
+    if len(text) != (len(decoded) + 2) // 3 * 4:
+        # Older versions of Python accept this even in strict mode (python/cpython#118314).
         raise binascii.Error("padding after a whole group")
-    rest = len(octets) % 3
-    if rest and binascii.b2a_base64(octets[-rest:], newline=False) != text[-4:]:
+    rest = len(decoded) % 3
+    if rest and binascii.b2a_base64(decoded[-rest:], newline=False) != text[-4:]:
         raise binascii.Error("unused bits of the last character are set")
-    return octets
+    return decoded
 
 
 def _signature_member(document: bytes, limits: Limits) -> bytes:
@@ -85,7 +87,7 @@ def _signature_member(document: bytes, limits: Limits) -> bytes:
         envelope = strict_json.loads(document, limits.json_brackets)
     except strict_json.JsonError as error:
         raise VerificationError(Reason.BAD_JSON, location="document", detail=str(error)) from None
-    assert isinstance(envelope, dict)  # it starts with a brace
+    assert isinstance(envelope, dict)  # because the text starts with a brace
     signature = envelope.get("signature")
     encoding = envelope.get("encoding")
     if not isinstance(signature, str):
@@ -101,5 +103,5 @@ def _signature_member(document: bytes, limits: Limits) -> bytes:
 
 
 def decoded_size(text: bytes) -> int:
-    """Octets of the message whose base64 is ``text``, if it is well-formed and without white space."""
+    """Return the number of bytes encoded by ``text``, which must be well-formed base64 without white space."""
     return len(text) // 4 * 3 - text[-2:].count(b"=")

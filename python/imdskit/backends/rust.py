@@ -1,4 +1,4 @@
-"""The Rust backend: the record of the seam, filled from the extension. No logic."""
+"""The Rust backend. This module creates the :class:`~imdskit.backends.contract.Backend` from the extension and has no other logic."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from imdskit import fork
 from imdskit.backends.contract import CONTRACT, Backend
 from imdskit.errors import BackendError
 
-_HINT = "Build it with `make native`, or `pip install . -C native=require` where cargo is."
+_HINT = "Build it with `make native`, or with `pip install . -C native=require` if cargo is installed."
 
 
 @cache
 def load() -> Backend:
-    """The backend of the extension ``imdskit._native``.
+    """Return the backend of the extension ``imdskit._native``.
 
     Raises:
-        BackendError: ``backend-absent``, ``backend-broken`` (present, but it does not load) or ``backend-contract``.
+        BackendError: ``backend-absent``, ``backend-broken`` (the extension is present but does not load) or ``backend-contract``.
     """
     try:
-        # Not `from imdskit import _native`, which raises the same error for an absent and for a broken extension.
+        # `from imdskit import _native` would raise the same error for an absent and for a broken extension.
         import imdskit._native
     except ModuleNotFoundError as error:
         if error.name != "imdskit._native":
@@ -32,7 +32,7 @@ def load() -> Backend:
     native = imdskit._native
     contract = getattr(native, "CONTRACT", None)
     if contract != CONTRACT:
-        message = f"The Rust extension keeps contract {contract}, this package {CONTRACT}."
+        message = f"The Rust extension implements contract {contract}, but this package needs contract {CONTRACT}."
         raise BackendError("backend-contract", message, hint=_HINT)
     fork.call_in_child(native.forked)
     everything = frozenset({"document", "bucket", "checker"})
@@ -40,10 +40,10 @@ def load() -> Backend:
 
 
 def use_kernels(used: bool) -> Backend:
-    """The backend with or without the AVX-512 kernels. No answer depends on them.
+    """Return the backend with or without the AVX-512 kernels. They affect no result.
 
     Raises:
-        BackendError: as :func:`load`.
+        BackendError: as for :func:`load`.
     """
     backend = load()
     native = sys.modules["imdskit._native"]

@@ -1,7 +1,7 @@
-"""CMS SignedData (RFC 5652 sections 3 and 5): reading it to the last octet, finding the signer, checking the signature.
+"""CMS SignedData (RFC 5652 sections 3 and 5): parsing a message completely, finding the signer, verifying the signature.
 
-All of SignedData is read: several signers, detached content, both kinds of attributes. What an attested document may use of it is decided in
-:mod:`imdskit.backends.python.checker`.
+The parser accepts every form of SignedData, including several signers, detached content and both kinds of attributes. The module
+:mod:`imdskit.backends.python.checker` decides which of these forms an attested document may use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from imdskit.reasons import Reason
 
 DIGESTS = {
     **HASHES,
-    # A signature's identifier where a digest's belongs: so does the service name SHA-256 in every genuine document.
+    # The identifier of a signature algorithm in the place of a digest algorithm. Every genuine document names SHA-256 in this way.
     oids.SHA256_WITH_RSA: "sha256",
 }
 
@@ -32,21 +32,29 @@ _OTHER_CERTIFICATES = (context(0), context(1), context(2), context(3))
 
 
 class Attributes(NamedTuple):
-    """A set of attributes (RFC 5652 section 5.3): ``items`` are (type, values), ``der`` the whole set under its universal tag, as it is digested."""
+    """A set of attributes (RFC 5652 section 5.3).
+
+    Attributes:
+        items: pairs of an attribute type and its values.
+        der: the whole set under its universal tag. The signature is computed over these bytes.
+    """
 
     items: tuple[tuple[str, tuple[bytes, ...]], ...]
     der: bytes
 
     def values(self, oid: str) -> list[tuple[bytes, ...]]:
-        """The values of every attribute of one type."""
+        """Return the values of every attribute of one type."""
         return [values for kind, values in self.items if kind == oid]
 
 
 class SignerInfo(NamedTuple):
-    """RFC 5652 section 5.3. The signer is named by ``issuer`` and ``serial``, or by ``key_identifier``.
+    """A SignerInfo (RFC 5652 section 5.3).
 
-    ``signature_start`` is the offset of the signature in the message. ``digest_listed`` says whether SignedData.digestAlgorithms has the signer's
-    digest.
+    Attributes:
+        issuer, serial: the issuer's name and the serial number of the signer's certificate, or None if ``key_identifier`` is present.
+        key_identifier: the subject key identifier of the signer's certificate, or None.
+        digest_listed: True if SignedData.digestAlgorithms contains the signer's digest algorithm.
+        signature_start: offset of the signature in the message.
     """
 
     version: int
@@ -63,7 +71,7 @@ class SignerInfo(NamedTuple):
 
 
 class SignedData(NamedTuple):
-    """RFC 5652 section 5.1. ``content`` is None where it is detached, ``content_start`` its offset in the message."""
+    """A SignedData (RFC 5652 section 5.1). ``content`` is None if it is detached. ``content_start`` is its offset in the message."""
 
     version: int
     digest_algorithms: tuple[AlgorithmIdentifier, ...]
@@ -75,14 +83,15 @@ class SignedData(NamedTuple):
 
 
 def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate] = parse_certificate) -> SignedData:
-    """The SignedData inside a ContentInfo.
+    """Parse a ContentInfo and return the SignedData inside it.
 
     Args:
         der: the whole message.
-        read_certificate: of (DER, its offset, its field); lets a caller remember certificates that it has seen.
+        read_certificate: parses one certificate, given its DER, its offset and its field name. A caller can pass a function that caches
+            certificates.
 
     Raises:
-        DerError: it is none; ``field`` starts with ``certificates[`` if a certificate in it is at fault.
+        DerError: the message is not a SignedData. ``field`` starts with ``certificates[`` if the error is in one of its certificates.
     """
     outer = Reader(der)
     info = outer.sequence()
@@ -125,14 +134,14 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     infos = data.enter(SET, "signerInfos")
     signers: list[SignerInfo] = []
     while infos:
-        # A document has one signer; only for that one it pays to look for its issuer among the certificates.
+        # An attested document has exactly one signer, so only the first signer's issuer is looked up among the certificates.
         signers.append(_read_signer(infos, f"[{len(signers)}]", listed, () if signers else certificates))
     data.finish()
     return SignedData(version, tuple(digest_algorithms), content_type, content, certificates, tuple(signers), content_start)
 
 
 def _read_certificates(reader: Reader, read_certificate: Callable[[bytes, int, str], Certificate]) -> tuple[Certificate, ...]:
-    """CertificateSet (section 10.2.3); attribute certificates and other formats are passed over."""
+    """Parse a CertificateSet (section 10.2.3). Attribute certificates and other formats are skipped."""
     found = []
     index = 0
     while reader:
@@ -181,7 +190,7 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificate
 
 
 def _read_issuer(sid: Reader, certificates: tuple[Certificate, ...]) -> Name:
-    """The issuer's name; where a certificate has the same octets, its name is not read again."""
+    """Return the issuer's name. If a certificate's issuer has the same bytes, the name that was parsed for the certificate is reused."""
     with suppress(DerError):
         ahead = Reader(sid.data, sid.pos, sid.stop)
         der = ahead.element()
@@ -193,7 +202,7 @@ def _read_issuer(sid: Reader, certificates: tuple[Certificate, ...]) -> Name:
 
 
 def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
-    """A set of attributes, one at least. Only signed ones are DER and so in order (sections 5.3 and 5.4)."""
+    """Parse a set of attributes, which must not be empty. Only signed attributes must be in DER order (sections 5.3 and 5.4)."""
     start = reader.pos
     attributes = reader.enter(tag, field)
     if not attributes:
@@ -218,7 +227,7 @@ def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
 
 
 def find_certificate(signer: SignerInfo, certificates: Iterable[Certificate]) -> Certificate | None:
-    """The certificate that the signer names (RFC 5652 section 5.3), wherever it stands."""
+    """Return the certificate that the signer names (RFC 5652 section 5.3), at whatever index it is, or None."""
     for certificate in certificates:
         if signer.issuer is None:
             if certificate.subject_key_identifier == signer.key_identifier:
@@ -229,10 +238,10 @@ def find_certificate(signer: SignerInfo, certificates: Iterable[Certificate]) ->
 
 
 def _algorithms(signer: SignerInfo) -> tuple[str, AlgorithmIdentifier] | str:
-    """Name of the digest, and the algorithm that the signature was made with; or what is wrong with them.
+    """Return the name of the digest and the signature algorithm, or a text that says what is wrong with them.
 
-    rsaEncryption as signature algorithm takes its hash from the digest algorithm (RFC 3370 section 3.2); every other algorithm names its own, and
-    must name the same.
+    If the signature algorithm is rsaEncryption, its hash is that of the digest algorithm (RFC 3370 section 3.2). Every other signature
+    algorithm names its hash, which must be the same as the digest algorithm's.
     """
     digest = signer.digest_algorithm
     name = DIGESTS.get(digest.oid)
@@ -254,7 +263,7 @@ _WITH_RSA = {name: AlgorithmIdentifier(oid, NULL, b"") for oid, name in signatur
 
 
 def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
-    """The signer's algorithms are known, fit one another, and are strong enough.
+    """Raise an error unless the signer's algorithms are known, match one another, and are strong enough.
 
     Raises:
         VerificationError: ``signature-algorithm``.
@@ -266,14 +275,16 @@ def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
 
 
 def check_signature(signer: SignerInfo, content_type: str, content: bytes, certificate: Certificate) -> None:
-    """The signer signed this content with the key of this certificate (RFC 5652 sections 5.4 to 5.6). Weak algorithms are reckoned like all
-    others; :func:`check_algorithms` refuses them.
+    """Raise an error unless the signer signed this content with the key of this certificate (RFC 5652 sections 5.4 to 5.6).
 
-    With signed attributes: they hold content-type and message-digest, each once and with one value, both are right, and the signature is
-    over the DER of the SET. Without: the signature is over the content, which then has to be id-data (section 5.3).
+    If there are signed attributes, they must contain content-type and message-digest exactly once, each with one correct value, and the
+    signature must be over the DER of the SET of attributes. Otherwise the signature must be over the content, whose type must be id-data
+    (section 5.3).
+
+    Weak algorithms are verified like all others. :func:`check_algorithms` refuses them.
 
     Raises:
-        VerificationError: of stage ``signature``.
+        VerificationError: the stage of its reason is ``signature``.
     """
     location = "signedData.signerInfos[0]"
     algorithms = _algorithms(signer)
@@ -315,7 +326,7 @@ def _check_attributes(attributes: Attributes, content_type: str, digest: bytes) 
 
 
 def _only(attributes: Attributes, oid: str, name: str) -> Reader:
-    """A reader over the value of an attribute that has to be there once, with one value (RFC 5652 sections 11.1 to 11.3)."""
+    """Return a reader over the value of an attribute that must occur exactly once and have one value (RFC 5652 sections 11.1 to 11.3)."""
     found = attributes.values(oid)
     if len(found) != 1 or len(found[0]) != 1:
         raise DerError("Not there exactly once, with one value.", 0, name)

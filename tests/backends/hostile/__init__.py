@@ -1,11 +1,11 @@
-"""Hostile documents that grow: each shape makes one of about the size that is asked for, never larger.
+"""Generators of hostile documents. Each shape makes a document of about the requested size, and never a larger one.
 
     python tests/backends/hostile [SIZE]
 
-prints what each shape costs, the slowest first.
+prints the cost of each shape, the slowest first.
 
-``SHAPES`` are refused before a path to an anchor is proved. ``TRUSTED`` are signed below an anchor that the checker trusts: what an authority
-that has turned against us can send.
+Documents from ``SHAPES`` are refused before a path to an anchor is found. Documents from ``TRUSTED`` are signed below a trusted anchor, as
+a malicious authority could do.
 """
 
 from __future__ import annotations
@@ -13,4 +13,4 @@ from __future__ import annotations
 from hostile import messages, paths, signers
 
 __all__ = ["messages", "paths", "signers"]
-"""Their import fills the tables of ``building``."""
+"""Importing these modules fills the tables of ``building``."""

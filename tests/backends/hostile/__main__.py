@@ -1,4 +1,5 @@
-"""What each shape costs: milliseconds of processor time (median of five) to check it on both backends, to explain it, and to inspect it."""
+"""Costs of the shapes: median processor time of five runs in milliseconds, for checking on both backends, for explaining, and for
+inspecting."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from imdskit.verify.inspection import inspect_document  # noqa: E402
 
 
 class Cost(NamedTuple):
-    """Milliseconds of processor time."""
+    """Processor times in milliseconds."""
 
     python: float
     rust: float | None

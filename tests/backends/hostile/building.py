@@ -1,4 +1,4 @@
-"""How the shapes are built: the table of them, the keys of this process, and messages signed with those."""
+"""Tools for building the shapes: the tables of shapes, keys, and messages signed with them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CONTENT = (
 
 @cache
 def key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """A key of this process; the same number gives the same key."""
+    """Return a key that is generated once per process. The same arguments return the same key."""
     return rsa.generate_private_key(65537, bits)
 
 
@@ -84,7 +84,7 @@ def certificate(
     by: Key | None = None,
     serial: int = 7,
 ) -> bytes:
-    """A certificate; its signature is rubbish unless somebody signs it."""
+    """Return a certificate. Its signature is valid only if a signing key is given."""
     return malformed.certificate(
         *extensions,
         serial=integer(serial),
@@ -130,17 +130,17 @@ def message(
 
 
 def signed_message(by: Key, *bag: bytes, content: bytes = CONTENT) -> bytes:
-    """Signed with the key of the first certificate."""
+    """Return a message signed by ``by``, the key of the first certificate."""
     return message(signer_info(algorithm=algorithm_of(by), signature=sign(by, content)), certificates=bag, content=content)
 
 
 def with_extension(kind: str, value: bytes, *more: bytes) -> bytes:
-    """A document whose signature is good, by a signer that nobody knows, with one extension."""
+    """Return a document with a valid signature from an unknown signer, whose certificate has one extension."""
     return signed_message(key(), certificate(extension(kind, value), *more))
 
 
 def filled(size: int, item: Callable[[int], bytes], make: Callable[[bytes], bytes]) -> bytes:
-    """What ``make`` makes of as many items as fit into ``size`` octets."""
+    """Call ``make`` with as many items as fit into ``size`` bytes, and return its result."""
     room = size - len(make(b"")) - 40
     items: list[bytes] = []
     while room > 0:
@@ -154,7 +154,7 @@ def envelope(members: bytes) -> bytes:
 
 
 def arcs(number: int, octets: int = 60) -> bytes:
-    """An object identifier of one huge arc."""
+    """Return an object identifier with one huge arc."""
     return element(0x06, b"\x2a" + b"\xff" * (octets - 4) + bytes((0x80 | number >> 14 & 0x7F, 0x80 | number >> 7 & 0x7F, number & 0x7F)))
 
 

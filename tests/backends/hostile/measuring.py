@@ -1,4 +1,4 @@
-"""What one call costs."""
+"""Measurement of the cost of a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import process_time
 
 
 def spent(work: Callable[[], object], runs: int = 5, *, least: bool = False) -> float:
-    """Milliseconds of processor time of one call: the median, or the least, of so many."""
+    """Return the median, or with ``least`` the minimum, processor time of a call in milliseconds over a number of runs."""
     times = []
     for _ in range(runs):
         start = process_time()

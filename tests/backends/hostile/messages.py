@@ -255,7 +255,7 @@ def in_sid(names: bytes) -> bytes:
 
 @shape
 def combining_marks(size: int) -> bytes:
-    """Case V1."""
+    """Return a name with very many combining marks, which normalization would sort in quadratic time."""
     marks = (size - 700) // 4
     return in_sid(name(writer.utf8_string("\u0344" * marks + "\u0316" * marks)))
 
@@ -274,7 +274,7 @@ def combining_marks_in_many_values(size: int) -> bytes:
 
 @shape
 def compatibility_forms(size: int) -> bytes:
-    """Case V2: each character becomes eighteen."""
+    """Return a name whose characters each become eighteen in the normal form."""
     return in_sid(name(writer.utf8_string("\ufdfa" * ((size - 700) // 3))))
 
 

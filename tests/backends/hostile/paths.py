@@ -1,4 +1,4 @@
-"""Hostile paths: of an authority that nobody trusts, and below an anchor that is trusted."""
+"""Hostile paths from an untrusted authority, and paths below a trusted anchor."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from hostile.signers import rsa_key
 from imdskit.asn1 import oids, writer
 from imdskit.asn1.writer import element, explicit, implicit, oid, sequence, set_of
 
-# Paths of an authority that nobody trusts: every signature is good. At most sixteen certificates.
+# Paths from an untrusted authority. Every signature is valid, and there are at most sixteen certificates.
 
 
 def tower(size: int, *, layers: int, twins: int, padding_of: Callable[[int], bytes], names: Callable[[int], bytes] | None = None) -> bytes:
-    """A signer below ``layers`` of authorities, each of which has several certificates for one name and key: as many paths as possible."""
+    """Return a signer below ``layers`` of authorities. Each authority has several certificates for one name and key, which gives as many
+    paths as possible."""
     share = (size - 1000) // (layers * twins + 1)
     named = names or (lambda number: called(f"authority {number}"))
     bag = [certificate(ALT_NAMES, SERVER, issuer=named(0), by=key(1))]
@@ -101,7 +102,7 @@ def integer_text(number: int) -> bytes:
 
 @shape
 def namesakes_that_did_not_sign(size: int) -> bytes:
-    """All have the name that is looked for, and none of them the key."""
+    """All candidates have the name of the issuer, and none of them has its key."""
     filler = opaque(size // 16 - 900)
     bag = [certificate(ALT_NAMES, SERVER, issuer=called("x"), by=key(1))]
     bag += [
@@ -113,7 +114,7 @@ def namesakes_that_did_not_sign(size: int) -> bytes:
 
 @shape
 def large_keys(size: int) -> bytes:
-    """Fifteen keys of the largest size that is accepted, with the longest exponent; each candidate costs a signature."""
+    """Fifteen keys have the maximum accepted size and the longest exponent, so each candidate costs an expensive signature."""
     modulus = lambda n: (1 << 8192) - 1 - 2 * n  # noqa: E731
     filler = opaque(max(size // 16 - 2300, 1))
     bag = [certificate(ALT_NAMES, SERVER, issuer=called("x"), by=key(1))]
@@ -151,7 +152,7 @@ def elliptic_authorities(size: int) -> bytes:
     return message(signer_info(called("x"), signature=sign(key(), CONTENT)), certificates=tuple(bag))
 
 
-# Below an anchor that is trusted.
+# Paths below a trusted anchor.
 
 
 @cache
@@ -162,7 +163,7 @@ def anchor() -> bytes:
 def below(
     *, leaf: tuple[bytes, ...], authority: tuple[bytes, ...], twins: int = 1, subject: bytes = called("signer"), depth: int = 1
 ) -> bytes:
-    """A signer below ``depth`` intermediates below the anchor, all with the same extensions, each with several certificates."""
+    """Return a signer below ``depth`` intermediates below the anchor. All have the same extensions, and each has several certificates."""
     names = [called("anchor"), *(called(f"middle {number}") for number in range(depth))]
     keys = [key(99), *(key(10 + number) for number in range(depth))]
     bag = [certificate(SERVER, *leaf, subject=subject, issuer=names[-1], by=keys[-1])]

@@ -1,1 +1,1 @@
-"""One module for each kind of suite: what its cases ask, put to the code under test."""
+"""One adapter for each kind of suite. An adapter runs the code under test on a case and returns the verdict."""

@@ -1,4 +1,4 @@
-"""chain: a leaf, a pool, anchors, a time, perhaps a name: is there a good path?"""
+"""Adapter of the kind chain. A case has a leaf, other certificates, anchors, a time and sometimes a name, and asks for a valid path."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from imdskit.pki.x509.parser import parse_certificate
 
 
 def judge(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
-    """The verdict of path building, path validation and, where the case names a peer, the name check. ``crls``: with the revocation lists of the
-    case, where it has any."""
+    """Return the verdict of path building, path validation and, if the case has a peer name, the name check.
+
+    With ``crls``, the revocation lists of the case are used, if it has any.
+    """
     try:
         leaf = parse_certificate(suite.blob(case["leaf"]))
     except DerError as error:
@@ -35,7 +37,7 @@ def judge_path(
     *,
     crls: bool = False,
 ) -> Verdict:
-    """The same for a leaf that is parsed already; ``embedded`` joins the pool."""
+    """Return the same verdict for a parsed leaf. The certificates in ``embedded`` may be used as intermediates too."""
     chain = case.get("chain", case)
     found = conditions.of(suite.name, case, key_usage)
     anchors = _parse_all(chain["anchors"], suite)
@@ -58,7 +60,7 @@ def judge_path(
 
 
 def _parse_all(keys: Iterable[str], suite: Suite) -> list[Certificate]:
-    """The certificates that are any; one that is none helps nobody and harms nobody."""
+    """Return the certificates that can be parsed. The others can be on no path, so they are ignored."""
     found = []
     for key in keys:
         try:
@@ -69,7 +71,7 @@ def _parse_all(keys: Iterable[str], suite: Suite) -> list[Certificate]:
 
 
 def _lists(keys: Iterable[str], suite: Suite) -> list[CertificateList]:
-    """The same for revocation lists."""
+    """Return the revocation lists that can be parsed."""
     found = []
     for key in keys:
         try:

@@ -1,4 +1,5 @@
-"""cms: a SignedData message: is it signed, and, where the case has a chain, by somebody who is trusted?"""
+"""Adapter of the kind cms. A case has a SignedData message whose signature must be valid. If it has a chain, the signer must be trusted
+too."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from imdskit.pki.x509.parser import parse_certificate
 from imdskit.reasons import Reason
 
 SIGNER_USAGE = frozenset({"digitalSignature", "nonRepudiation"})
-"""Of which the signer of a message has one, where its certificate limits the key (RFC 8550 section 4.4.2)."""
+"""The signer of a message must have one of these key usages, if its certificate limits the key usage (RFC 8550 section 4.4.2)."""
 
 
 def judge(case: Case, suite: Suite) -> Verdict:
-    """The signature alone. Every signer must have signed; digests and keys that are weak are computed, not refused."""
+    """Return the verdict on the signature alone. All signers must have valid signatures. Weak digests and keys are accepted."""
     try:
         message = cms.parse(suite.blob(case["cms"]))
         if not case.get("parse_only"):
@@ -27,7 +28,7 @@ def judge(case: Case, suite: Suite) -> Verdict:
 
 
 def judge_chain(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
-    """Signature, path and name of every signer. ``crls``: as in :func:`adapters.chain.judge`."""
+    """Return the verdict on signature, path and name of every signer. ``crls`` is the same as in :func:`adapters.chain.judge`."""
     try:
         message = cms.parse(suite.blob(case["cms"]))
         signers = _signed_by(message, case, suite)
@@ -41,14 +42,14 @@ def judge_chain(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
 
 
 def _signed_by(message: cms.SignedData, case: Case, suite: Suite) -> list[Certificate]:
-    """The certificates of all signers.
+    """Return the certificates of all signers, after verifying their signatures.
 
     Raises:
-        DerError: a certificate that the case gives is none.
-        VerificationError: there is no signer, or one that has not signed.
+        DerError: a certificate of the case cannot be parsed.
+        VerificationError: there is no signer, or a signature is not valid.
     """
     extra = [parse_certificate(suite.blob(key)) for key in case["extra_certs"]]
-    # A case that says whose signature counts gives that certificate beside the message.
+    # A case that requires a particular signer has its certificate separate from the message.
     certificates = extra if case.get("require_signer") else (*message.certificates, *extra)
     content = message.content if case["content"] is None else suite.blob(case["content"])
     if content is None:

@@ -1,6 +1,8 @@
-"""Under which conditions a suite expects its verdicts: what its notes and the flags of its cases say, as inputs of the path validator.
+"""The conditions under which a suite expects its verdicts, converted from its notes and the flags of its cases to inputs of the path
+validator.
 
-Where a suite says nothing, the conditions are the verifier's own: SHA-2, RSA of 2048 bits or more, anchors held to what their certificates say.
+If a suite has no such information, the conditions are those of the verifier: SHA-2, RSA of at least 2048 bits, and anchors whose
+certificates constrain the path.
 """
 
 from __future__ import annotations
@@ -26,17 +28,17 @@ PURPOSES = {
 
 @dataclass(frozen=True)
 class Conditions:
-    """What :func:`imdskit.pki.path.building.build` is called with, but for certificates."""
+    """Arguments of :func:`imdskit.pki.path.building.build` other than certificates."""
 
     inputs: Inputs
     min_rsa_bits: int = 2048
     accept_weak: bool = False
     pinning: bool = True
-    """A leaf that is itself an anchor is trusted for that."""
+    """True if a leaf that is itself an anchor is trusted."""
 
 
 def of(suite: str, case: Case, key_usage: frozenset[str]) -> Conditions:
-    """The conditions of one case. ``key_usage`` is used where the case asks for none."""
+    """Return the conditions of one case. ``key_usage`` is used if the case does not require any."""
     chain = case.get("chain", case)
     policy = chain.get("policy") or {}
     purpose = chain["purpose"]
@@ -55,12 +57,12 @@ def of(suite: str, case: Case, key_usage: frozenset[str]) -> Conditions:
 
 
 def _x509test(found: Conditions, case: Case) -> Conditions:
-    """Every certificate is meant for a TLS server."""
+    """Require that every certificate is for a TLS server."""
     return replace(found, inputs=replace(found.inputs, purpose=oids.SERVER_AUTH))
 
 
 def _openssl(found: Conditions, case: Case) -> Conditions:
-    """The flags are options of ``openssl verify``, which takes common names for host names where there are no others."""
+    """Apply the flags, which are options of ``openssl verify``. It accepts a common name as host name if there is no other name."""
     flags = case["flags"]
     inputs = replace(
         found.inputs,
@@ -77,7 +79,8 @@ def _openssl(found: Conditions, case: Case) -> Conditions:
 
 
 def _gnutls(found: Conditions, case: Case) -> Conditions:
-    """The flags are those of ``gnutls_certificate_verify_flags``. Common names count as host names where there are no others."""
+    """Apply the flags, which are those of ``gnutls_certificate_verify_flags``. A common name is accepted as host name if there is no other
+    name."""
     flags = case["flags"]
     weak = "GNUTLS_VERIFY_ALLOW_BROKEN" in flags
     inputs = replace(found.inputs, common_names=True, anchor_authority="GNUTLS_VERIFY_DO_NOT_ALLOW_X509_V1_CA_CRT" in flags)
@@ -86,7 +89,8 @@ def _gnutls(found: Conditions, case: Case) -> Conditions:
 
 
 def _boringssl(found: Conditions, case: Case) -> Conditions:
-    """An anchor is a name and a key unless its mode says more; SHA-1 and RSA of 1024 bits are accepted unless a flag says otherwise."""
+    """Apply mode and flags. Unless they say otherwise, only name and key of an anchor are used, and SHA-1 and RSA of 1024 bits are
+    accepted."""
     mode, flags = case["anchor_mode"], case["flags"]
     inputs = replace(
         found.inputs,

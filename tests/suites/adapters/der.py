@@ -1,4 +1,4 @@
-"""der: bytes that are a certificate or a CMS message, or not. Only parsing is asked for."""
+"""Adapter of the kind der. A case has bytes that are, or are not, a certificate or CMS message. The adapter only parses them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from imdskit.pki.x509.parser import parse_certificate
 
 
 def judge(case: Case, suite: Suite) -> Verdict:
-    """What path validation refuses of a certificate alone counts as a refusal: nobody may rely on it. Its serial number does not, which is
-    an issuer's affair and not one of parsing."""
+    """Return the verdict of the parser.
+
+    Faults for which path validation would refuse the certificate count as refusals, because nobody may rely on such a certificate. A fault
+    of the serial number does not, because it concerns the issuer and not the parser.
+    """
     data = suite.blob(case["der"])
     try:
         if case["grammar"] == "certificate":

@@ -1,5 +1,7 @@
-"""Whether a certificate is for a host (RFC 6125 section 6, RFC 9525 section 6): asked by suites only. The verifier has
-``imdskit.pki.x509.host_names``, which asks whether a certificate bears a name below a domain."""
+"""Comparison of a certificate with a host name (RFC 6125 section 6, RFC 9525 section 6). Only the suites need it.
+
+The verifier uses ``imdskit.pki.x509.host_names`` instead, which looks for a name below a domain.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 def matches(certificate: Certificate, peer: dict[str, str]) -> bool:
-    """``peer`` is {kind: DNS or IP, value}. The common name is never looked at (RFC 9525 section 2)."""
+    """Return True if the certificate is for the peer.
+
+    ``peer`` has a kind, DNS or IP, and a value. The common name is never used (RFC 9525 section 2).
+    """
     names = certificate.subject_alt_name or ()
     if peer["kind"] == "IP":
         wanted = ipaddress.ip_address(peer["value"]).packed
@@ -23,7 +28,11 @@ def matches(certificate: Certificate, peer: dict[str, str]) -> bool:
 
 
 def _matches_name(presented: str, wanted: str) -> bool:
-    """A wildcard stands for one whole left-most label, above at least two others; all labels are letters, digits and hyphens."""
+    """Return True if the names match.
+
+    A wildcard stands for one complete left-most label and must be followed by at least two labels. Labels consist of letters, digits and
+    hyphens.
+    """
     labels, others = presented.split("."), wanted.split(".")
     if labels[0] == "*":
         if len(labels) < 3 or len(others) != len(labels):

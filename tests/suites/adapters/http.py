@@ -1,10 +1,10 @@
-"""http: raw octets on a fresh connection to the emulator, which is started as anybody would start it.
+"""Adapter of the kind http. A case has bytes that are sent on a new connection to a running emulator.
 
-An *ok answer* is one to a request that was understood: its status is none that broken framing gets (404 and 405 are ok answers), or it is
-a 400 whose body says more than that the request was bad, which is how the service itself refuses. ``Metadata: true`` is put after the request
-line, so that the emulator has no other reason to refuse. A case fails with more ok answers than it allows (``false-accept``), with none where it
-wants one (``false-reject``), and with an answer that is still on its way after two seconds (``slow``). A server that died is an error of
-every case after it.
+A response is *ok* if the server understood the request: its status is not one that malformed requests get (404 and 405 are ok), or its
+status is 400 and its body gives a more specific reason than a bad request, as the service itself does. The adapter inserts ``Metadata:
+true`` after the request line, so that the emulator has no other reason to refuse. A case fails with more ok responses than it allows
+(``false-accept``), with none although it expects one (``false-reject``), or with a response that is incomplete after two seconds
+(``slow``). If the server stops, every case after it is an error.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from urllib.parse import urlsplit
 from scoring import Case, Score, Suite, expected_of
 
 REFUSALS = frozenset({400, 408, 411, 413, 414, 417, 431, 501, 505})
-ANSWER = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
+RESPONSE = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 LENGTH = re.compile(rb"^content-length: (\d+)", re.IGNORECASE | re.MULTILINE)
 UNREADABLE = b'{ "error": "Bad request" }'
-"""Body of the answer to a request that cannot be read."""
+"""Body of the response to a request that cannot be parsed."""
 START_SECONDS = 30.0
 FIRST_SECONDS, IDLE_SECONDS, LIMIT_SECONDS = 1.0, 0.35, 2.0
-"""How long to wait for the first octet, for further ones, and altogether."""
+"""Maximum wait for the first byte, for each further byte, and in total."""
 CONNECTIONS = 16
 
 PYTHON = Path(__file__).resolve().parents[3] / "python"
 
 
-class Answer(NamedTuple):
-    """Final statuses in order, and how many of them are ok; ``late`` if more was still coming when time was up."""
+class Response(NamedTuple):
+    """Final statuses in order, and the number of ok responses. ``late`` is True if the response was incomplete when the time was up."""
 
     statuses: tuple[int, ...]
     ok: int
@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 
 
 def score(suite: Suite, scopes: Iterable[str], backend: str) -> Score:
-    """Send every case of a scope that is asked for; see the head of this module."""
+    """Send every case in the given scopes. The rules are at the head of this module."""
     found = Score()
     scopes = set(scopes)
     wanted = [case for case in suite.cases if case["scope"] in scopes]
@@ -58,32 +58,32 @@ def score(suite: Suite, scopes: Iterable[str], backend: str) -> Score:
             found.add(case, expected_of(case), "skip")
     try:
         with _emulator(backend) as address, ThreadPoolExecutor(CONNECTIONS) as pool:
-            for case, answer in zip(wanted, pool.map(lambda case: _ask(address, suite.blob(case["raw"])), wanted), strict=True):
-                _judge(found, case, answer)
-            if _ask(address, b"GET /metadata/versions HTTP/1.1\r\nHost: localhost\r\n\r\n") != Answer((200,), 1, late=False):
-                raise OSError("the emulator does not answer any more")
+            for case, response in zip(wanted, pool.map(lambda case: _request(address, suite.blob(case["raw"])), wanted), strict=True):
+                _judge(found, case, response)
+            if _request(address, b"GET /metadata/versions HTTP/1.1\r\nHost: localhost\r\n\r\n") != Response((200,), 1, late=False):
+                raise OSError("the emulator does not response any more")
     except OSError as error:
-        judged = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))
-        for case in wanted[judged:] or wanted[-1:]:
+        finished = sum(sum(counts.values()) for counts in found.counts.values()) - (len(suite.cases) - len(wanted))
+        for case in wanted[finished:] or wanted[-1:]:
             found.add(case, expected_of(case), "error", f"error: {type(error).__name__}", str(error))
     return found
 
 
-def _judge(found: Score, case: Case, answer: Answer) -> None:
+def _judge(found: Score, case: Case, response: Response) -> None:
     expected = expected_of(case)
-    got = "accept" if answer.ok else "reject"
-    why = f"{list(answer.statuses)}, {answer.ok} ok, at most {case['max_ok']}"
-    if answer.late:
+    got = "accept" if response.ok else "reject"
+    why = f"{list(response.statuses)}, {response.ok} ok, at most {case['max_ok']}"
+    if response.late:
         found.add(case, expected, "slow", "slow", why)
-    elif answer.ok > case["max_ok"] or (expected == "reject" and answer.ok):
+    elif response.ok > case["max_ok"] or (expected == "reject" and response.ok):
         found.add(case, expected, "false-accept", got, why)
-    elif expected == "accept" and not answer.ok:
+    elif expected == "accept" and not response.ok:
         found.add(case, expected, "false-reject", got, why)
     else:
         found.add(case, expected, "pass")
 
 
-def _ask(address: tuple[str, int], raw: bytes) -> Answer:
+def _request(address: tuple[str, int], raw: bytes) -> Response:
     line_end = raw.find(b"\r\n") + 2
     if line_end > 2:
         raw = raw[:line_end] + b"Metadata: true\r\n" + raw[line_end:]
@@ -100,19 +100,19 @@ def _ask(address: tuple[str, int], raw: bytes) -> Answer:
         except TimeoutError:
             pass
         except ConnectionError:
-            left = 1.0  # reset by a server that has had enough: what it said before counts
+            left = 1.0  # the server closed the connection, and its response so far still counts
     statuses, ok = [], 0
-    for answer in ANSWER.finditer(data):
-        status, length = int(answer[1]), LENGTH.search(answer[2])
-        body = data[answer.end() : answer.end() + int(length[1])] if length else b""
+    for response in RESPONSE.finditer(data):
+        status, length = int(response[1]), LENGTH.search(response[2])
+        body = data[response.end() : response.end() + int(length[1])] if length else b""
         statuses.append(status)
         ok += status not in REFUSALS or (status == 400 and body != UNREADABLE)
-    return Answer(tuple(statuses), ok, late=left <= 0)
+    return Response(tuple(statuses), ok, late=left <= 0)
 
 
 @contextmanager
 def _emulator(backend: str) -> Iterator[tuple[str, int]]:
-    """An emulator of our own. Raises OSError if it does not start."""
+    """Start an emulator. Raise OSError if it does not start."""
     command = [sys.executable, "-m", "imdskit", "serve", "--port", "0", "--no-rate-limit", "--backend", backend]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PYTHON)})
     try:

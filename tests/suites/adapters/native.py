@@ -1,6 +1,7 @@
-"""The same questions, put to the extension: what each case asks is said in the adapter of its kind, and here only who answers is another.
+"""The adapters of all kinds for the Rust extension. The adapter for Python of the same kind describes the cases.
 
-Bytes go in as the suite has them, so that all reading is the extension's. Only the match of a host name, which the verifier does not have, is the suites' own.
+The extension gets the bytes of the suite and does all parsing. Host names are compared by the adapter, because the verifier has no such
+comparison.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def cms_chain(case: Case, suite: Suite, *, crls: bool = False) -> Verdict:
 
 
 def _signed_message(case: Case, suite: Suite) -> tuple[list[bytes], list[bytes]]:
-    """Certificates in the message, and those of its signers."""
+    """Return the certificates in the message, and those of its signers."""
     content = None if case["content"] is None else suite.blob(case["content"])
     extra = [suite.blob(key) for key in case["extra_certs"]]
     found, certificates, signers = parts.signed_message(suite.blob(case["cms"]), content, extra, bool(case.get("require_signer")))

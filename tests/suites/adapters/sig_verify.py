@@ -1,4 +1,4 @@
-"""sig-verify: a message, a signature, a SubjectPublicKeyInfo, and the names of the algorithms."""
+"""Adapter of the kind sig-verify. A case has a message, a signature, a SubjectPublicKeyInfo, and the names of the algorithms."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from imdskit.pki.x509.certificate import EcPublicKey, RsaPublicKey
 from imdskit.pki.x509.keys import parse_public_key
 
 HASHES = {"sha512-224": "sha512_224", "sha512-256": "sha512_256"}
-"""Where the suites' name is not hashlib's."""
+"""Names of hashes that differ between the suites and hashlib."""
 
 
 def judge(case: Case, suite: Suite) -> Verdict:
-    """The primitives alone: which keys and hashes are accepted is not asked here."""
+    """Return the verdict of the primitive alone. The policy for keys and hashes is not applied."""
     message, signature = bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"])
     used = hash_name(case["hash"])
     try:
@@ -35,5 +35,5 @@ def judge(case: Case, suite: Suite) -> Verdict:
 
 
 def hash_name(name: str) -> str:
-    """As hashlib calls it."""
+    """Return hashlib's name of a hash."""
     return HASHES.get(name, name)

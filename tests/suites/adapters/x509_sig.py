@@ -1,4 +1,5 @@
-"""x509-sig: a signature as it stands in a certificate: AlgorithmIdentifier, SubjectPublicKeyInfo, data, BIT STRING."""
+"""Adapter of the kind x509-sig. A case has the parts of a signature in a certificate: AlgorithmIdentifier, SubjectPublicKeyInfo, data and
+BIT STRING."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from imdskit.pki.x509.keys import parse_public_key, read_algorithm
 
 
 def judge(case: Case, suite: Suite) -> Verdict:
-    """Algorithm, parameters and key must fit one another; weak algorithms are computed."""
+    """Return the verdict on the signature. Algorithm, parameters and key must match one another. Weak algorithms are accepted."""
     try:
         reader = Reader(suite.blob(case["algid"]))
         algorithm = read_algorithm(reader, "signatureAlgorithm")

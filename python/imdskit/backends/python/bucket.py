@@ -1,7 +1,7 @@
-"""A token bucket on integers (RFC 2697 section 3 without colours): no drift, however odd the rate.
+"""Token bucket that computes with integers (RFC 2697 section 3 without colours). It never drifts, at any rate.
 
-The bucket is full at first. Tokens come back continuously, ``rate`` in every ``per_ns`` nanoseconds, up to ``burst``. What is counted is not tokens but
-their fractions, ``per_ns`` to a token, so that nothing is ever rounded.
+The bucket is full at first. Tokens return continuously at ``rate`` tokens per ``per_ns`` nanoseconds, up to ``burst`` tokens. The bucket
+counts fractions of tokens, of which ``per_ns`` make one token, so nothing is ever rounded.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Bucket(ForkAware):
     """See :class:`imdskit.backends.contract.Bucket`.
 
     Args:
-        rate: tokens that come back in ``per_ns``; at least 1.
-        per_ns: nanoseconds; at least 1.
-        burst: most tokens that it holds; at least 1.
+        rate: number of tokens that return in ``per_ns``, at least 1.
+        per_ns: number of nanoseconds, at least 1.
+        burst: capacity in tokens, at least 1.
 
     Raises:
         UsageError: an argument is below 1, or the product of burst and per_ns is 2**63 or more.
@@ -42,7 +42,7 @@ class Bucket(ForkAware):
         self._lock = Lock()
 
     def take(self, now_ns: int) -> int:
-        """See :meth:`imdskit.backends.contract.Bucket.take`. A clock that goes back brings no tokens and takes none away."""
+        """See :meth:`imdskit.backends.contract.Bucket.take`. If the clock goes back, no tokens are added or removed."""
         with self._lock:
             level, last = self._level, self._last
             if last is None:
@@ -50,7 +50,7 @@ class Bucket(ForkAware):
             elif now_ns > last:
                 self._last = now_ns
                 level += (now_ns - last) * self._rate
-                if level > self._capacity:  # noqa: PLR1730  # a call of min() takes a fifth of the whole
+                if level > self._capacity:  # noqa: PLR1730 # calling min() would take a fifth of the whole time
                     level = self._capacity
             taken = level >= self._per_ns
             self._level = level - self._per_ns if taken else level

@@ -1,7 +1,7 @@
-"""Everything that a checker caches between documents. No entry changes a verdict; each only saves work.
+"""Everything that a checker caches between documents. The entries save work and never change a verdict.
 
-Strangers cannot fill these caches: an entry is added only for a signer that has a path to an anchor and an accepted name, and that came without
-other certificates, as those of genuine documents do.
+Strangers cannot fill these caches. An entry is added only for a signer that has a path to an anchor and an accepted name. Its message must
+contain no other certificates, which is true of all genuine documents.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 CACHED_SIGNERS = 256
-"""Maximum number of signers, of their paths and of their names. A region uses one signer for weeks."""
+"""Maximum number of cached signers, of their paths and of their names. A region uses one signer for weeks."""
 
 
 class Cache(ForkAware):
     """Cached signers, paths, names and message templates. Safe to share between threads, which at worst do the same work twice.
 
     Attributes:
-        signatures: checked signatures of the owner's certificates, for building paths.
+        signatures: cache of signature checks on the checker's own certificates, for building paths.
 
     Args:
         certificates: anchors and intermediates of the checker.
-        crls: its revocation lists.
+        crls: revocation lists of the checker.
     """
 
     def __init__(self, certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> None:
@@ -56,34 +56,35 @@ class Cache(ForkAware):
         return self._signers.get(der)
 
     def path(self, signer: Certificate, at: int) -> tuple[Certificate, ...] | None:
-        """Return the path that was found for a signer that came alone, if nothing that it depends on has changed.
+        """Return the cached path of a signer that came without other certificates, if nothing that the path depends on has changed.
 
-        A path is a function of the certificates and lists at hand and of which of them are valid at ``at``. Between two neighbouring ends of
-        validity periods the latter does not change, so the key is the signer and the interval that ``at`` lies in.
+        A path depends on the certificates and lists of the checker, and on which of them are valid at ``at``. The latter changes only at
+        the ends of validity periods. Therefore the key of the cache is the signer and the interval between two such ends that contains
+        ``at``.
         """
         return self._paths.get(self._path_key(signer, at))
 
     def add_signer(self, signer: Certificate, at: int, path: tuple[Certificate, ...], name: tuple[str, str]) -> None:
-        """Cache a signer that came alone: its certificate, its path, and the label and name that matched."""
+        """Cache the certificate, path, label and name of a signer whose message contained no other certificates."""
         with self._lock:
             _add(self._paths, self._path_key(signer, at), path)
             _add(self._signers, signer.der, signer)
             _add(self._names, signer.der, name)
 
     def name(self, signer: Certificate) -> tuple[str, str] | None:
-        """Return label and name that matched a known signer."""
+        """Return the label and name that matched a known signer, or None."""
         return self._names.get(signer.der)
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text`` if it equals an accepted one outside of content and signature."""
+        """Return the message whose base64 is ``text`` if, apart from content and signature, it equals a cached one. Otherwise return None."""
         return self._templates.decode(text)
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the parsed message ``der`` if it equals an accepted one outside of content and signature."""
+        """Return the parsed message ``der`` if, apart from content and signature, it equals a cached one. Otherwise return None."""
         return self._templates.read(der)
 
     def add_message(self, der: bytes, message: SignedData, signer: Certificate) -> None:
-        """Cache the template of an accepted message, if it holds a known signer alone and no signed attributes."""
+        """Cache the template of an accepted message if it contains only a known signer's certificate and no signed attributes."""
         if len(message.certificates) == 1 and signer.der in self._signers and message.signers[0].signed_attributes is None:
             with self._lock:
                 self._templates.add(der, message, signer.der)
@@ -100,7 +101,7 @@ def _add(entries: dict[K, V], key: K, value: V) -> None:
 
 
 def _boundaries(certificates: Iterable[Certificate], crls: Iterable[CertificateList]) -> list[int]:
-    """Return the seconds at which some certificate or list starts or ceases to be valid; notAfter and nextUpdate are inclusive."""
+    """Return the times in Unix seconds at which a certificate or list starts or ceases to be valid. notAfter and nextUpdate are inclusive."""
     ends = {second for c in certificates for second in (c.not_before, c.not_after + 1)}
     ends |= {second for one in crls for second in (one.this_update, *(() if one.next_update is None else (one.next_update + 1,)))}
     return sorted(ends)

@@ -1,8 +1,8 @@
-"""Verification from end to end: the checks in their order.
+"""Verification from end to end: all checks, in their order.
 
-This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`; ``check`` runs them and stops at
-the first that fails, ``explain`` runs as many as it can and writes down the outcome of each. :mod:`imdskit.backends.python.cache` saves work
-for signers that are already known.
+This is the specification of :class:`imdskit.backends.contract.Checker`. Each check is a row of :data:`CHECKS`. ``check`` runs the rows and
+stops at the first failure. ``explain`` runs as many rows as possible and records the outcome of each. :mod:`imdskit.backends.python.cache`
+saves work for known signers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from imdskit.reasons import Reason, Stage
 
 @dataclass(slots=True)
 class _Case:
-    """One document on its way through the checks. Members are filled in order; None is "not known yet"."""
+    """A document and the results of its checks. The checks set the members in order. None means that a check has not set the member yet."""
 
     document: bytes
     at: int
@@ -52,10 +52,10 @@ class _Case:
 
 
 class Checker:
-    """Verifies documents under one :class:`Setup`. Safe to share between threads.
+    """See :class:`imdskit.backends.contract.Checker`.
 
     Raises:
-        TrustError: an anchor or intermediate is not a certificate, or a revocation list is none.
+        TrustError: an anchor or intermediate is not a certificate, or a revocation list cannot be parsed.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -90,14 +90,17 @@ class Checker:
 
     def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns:
         """See :meth:`imdskit.backends.contract.Checker.check_column`."""
-        octets, places = memoryview(documents.octets), list(pairwise((0, *documents.offsets)))
-        if not places or any(start > end for start, end in places) or places[-1][1] > len(octets):
+        buffer, ranges = memoryview(documents.octets), list(pairwise((0, *documents.offsets)))
+        if not ranges or any(start > end for start, end in ranges) or ranges[-1][1] > len(buffer):
             raise ValueError("the offsets are not ascending places in the buffer")
-        return self.check_many([bytes(octets[start:end]) for start, end in places[1:]], at, threads).columns()
+        return self.check_many([bytes(buffer[start:end]) for start, end in ranges[1:]], at, threads).columns()
 
     def explain(self, document: bytes, at: int, nonce: str | None = None) -> tuple[Outcome, ...]:
-        """Every check with its outcome. A check that needs what a failed one would have found is skipped; the others are still made,
-        so that a reader sees all that is wrong and not only the first thing. The first failure is what ``check`` raises."""
+        """Run the checks and return the outcome of each.
+
+        A check is skipped if it needs the result of a check that failed. All others are run, so the caller sees everything that is wrong
+        with the document. The first failure is the one that ``check`` raises.
+        """
         case = _Case(document, at, nonce)
         report = []
         for row in CHECKS:
@@ -114,7 +117,7 @@ class Checker:
                 report.append(Outcome(row.name, row.stage, outcome, skipped or row.evidence(case), row.source))
         return tuple(report)
 
-    # The checks, in order. Each returns None, or says why there was nothing to check.
+    # The checks, in order. A check that had nothing to check returns a text that says why. All others return None.
 
     def _envelope(self, case: _Case) -> None:
         found, location = envelope.find(case.document, self._setup.limits)
@@ -158,7 +161,7 @@ class Checker:
     def _algorithm(self, case: _Case) -> None:
         assert case.signer
         if case.from_template:
-            return  # the algorithms are those of a message that was accepted, and so is the key
+            return  # an accepted message had the same algorithms and the same key
         cms.check_algorithms(case.signer)
 
     def _key(self, case: _Case) -> None:
@@ -172,7 +175,7 @@ class Checker:
     def _signature(self, case: _Case) -> str | None:
         assert case.message and case.signer and case.certificate and case.message.content is not None
         if signature.is_too_large(case.certificate.public_key):
-            return "the key was refused for its size"  # by the check before, which only `explain` goes on from
+            return "the key was refused for its size"  # the previous check refused it, and only `explain` continues after a failure
         cms.check_signature(case.signer, case.message.content_type, case.message.content, case.certificate)
         return None
 
@@ -185,7 +188,10 @@ class Checker:
         return None
 
     def _revocation(self, case: _Case) -> str | None:
-        """Says what :meth:`_chain` has found: a path on which something is revoked is none, and another one may be."""
+        """Report the part of :meth:`_chain` that concerns revocation.
+
+        The search for a path already skips every path with a revoked certificate, because another path may be valid.
+        """
         if not self._setup.check_chain:
             return "left out by the policy"
         return None if self._lists else "no revocation lists were given"
@@ -227,7 +233,10 @@ class Checker:
         return "no nonce was requested" if case.nonce is None else None
 
     def _path(self, signer: Certificate, certificates: tuple[Certificate, ...], at: int) -> tuple[tuple[Certificate, ...], bool]:
-        """Return the path of a signer, and whether it is new and may be cached: that of a signer that came alone."""
+        """Return the path of a signer, and True if the path is new and may be cached.
+
+        A path may be cached if the message contains no certificate other than the signer's.
+        """
         alone = all(certificate.der == signer.der for certificate in certificates)
         cached = self._cache.path(signer, at) if alone else None
         if cached is not None:
@@ -245,7 +254,7 @@ class Checker:
         return found, alone
 
     def _read_certificate(self, der: bytes, offset: int, field: str) -> Certificate:
-        """Return a certificate in a message. That of a known signer is not parsed again."""
+        """Return a certificate in a message. A known signer's certificate is not parsed again."""
         return self._cache.signer(der) or parser.parse_certificate(der, offset, field)
 
 

@@ -1,6 +1,6 @@
-"""The signed content: claims about the machine, and the checks of their times and their nonce.
+"""The signed content: parsing of the claims about the machine, and the checks of their times and nonce.
 
-Shape and formats: every genuine document in the public record, 2019 to 2026, and the IMDS documentation, "Attested data".
+The format is that of all genuine documents that were published from 2019 to 2026, and of the IMDS documentation, "Attested data".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TIME = re.compile(r"(\d\d)/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) -0000", re.ASCII)
 
 
 def parse(content: bytes, setup: Setup) -> Claims:
-    """The members of the content. Members that are not known are left alone: new api-versions add some.
+    """Parse the content. Unknown members are ignored, because new api-versions add members.
 
     Raises:
         VerificationError: ``bad-claims``, ``missing-claim`` or ``bad-time``.
@@ -51,7 +51,7 @@ def parse(content: bytes, setup: Setup) -> Claims:
 
 
 def check_times(claims: Claims, at: int, setup: Setup) -> None:
-    """createdOn <= at <= expiresOn, give or take the skew; and not older than the policy allows.
+    """Check that createdOn <= at <= expiresOn, with a tolerance of ``skew``, and that the document is not older than ``max_age``.
 
     Raises:
         VerificationError: ``document-not-yet-valid``, ``document-expired`` or ``document-too-old``.
@@ -68,7 +68,7 @@ def check_times(claims: Claims, at: int, setup: Setup) -> None:
 
 
 def check_nonce(claims: Claims, nonce: str | None, setup: Setup) -> None:
-    """The document answers the caller's own request. Compared whole and in constant time.
+    """Check that the document contains the nonce of the caller's request. The comparison takes constant time.
 
     Raises:
         VerificationError: ``nonce-mismatch`` or ``nonce-required``.

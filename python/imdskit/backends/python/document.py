@@ -1,6 +1,6 @@
-"""A metadata document that serves many requests: each node is rendered once, in both forms, and found by its path.
+"""A metadata document that serves many requests. Each node is rendered once in both forms and found by its path.
 
-Rules of the service: IMDS documentation, "Route filtering" and ``docs/fidelity.md``.
+The rules are those of the IMDS documentation, "Route filtering", and of ``docs/fidelity.md``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Document:
     """See :class:`imdskit.backends.contract.Document`.
 
     Raises:
-        SelectionError: ``bad-document``: not strict JSON, or more than 32 levels deep.
+        SelectionError: ``bad-document``: the data is not strict JSON or has more than 32 levels.
     """
 
     __slots__ = ("_json", "_text")
@@ -47,7 +47,7 @@ class Document:
         return found
 
     def _index(self, path: _Path, value: object) -> bytes:
-        """Render the node and all below it; its JSON form."""
+        """Render the node and all nodes below it, and return its JSON form."""
         if len(path) > MAX_DEPTH:
             raise SelectionError("bad-document", f"The document is more than {MAX_DEPTH} levels deep.")
         if not isinstance(value, dict | list) or isinstance(value, Number):

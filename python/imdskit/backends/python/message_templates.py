@@ -1,8 +1,8 @@
-"""Message templates: accepted messages, with which similar messages are read without parsing.
+"""Message templates. A message that equals an accepted one outside of content and signature can be read without parsing it again.
 
-The parser never looks inside the two OCTET STRINGs that hold content and signature, so two messages that are identical elsewhere parse identically,
-and the documents of one signer nearly always are. Nor does the rest have to be decoded from base64: there is one way to encode bytes, so equal text
-means equal bytes. Decisions 0014 and 0046 tell what that saves, and what bounds the cache.
+The parser never looks inside the two OCTET STRINGs with content and signature. Therefore two messages that are identical elsewhere parse
+identically, and documents of one signer are nearly always identical elsewhere. Identical parts need not even be decoded from base64: bytes
+have only one encoding, so equal text means equal bytes. Decisions 0014 and 0046 describe the savings and the limits of the cache.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from imdskit.backends.envelope import decode_strictly, decoded_size
 from imdskit.pki.cms import SignedData
 
 MAX_BYTES = 16 << 20
-"""Bytes of all templates of a cache, about."""
+"""Approximate maximum size in bytes of all templates of a cache."""
 MAX_BYTES_OF_SIGNER = MAX_BYTES // 4
-"""Bytes of the templates of one signer, so that no signer can evict the templates of all others."""
+"""Approximate maximum size in bytes of the templates of one signer. It prevents a signer from evicting the templates of all others."""
 MAX_SIGNATURE_SIZES = 16
-"""Sizes that signatures of templates have: each costs a lookup. RSA and ECDSA of the usual key sizes have about twelve."""
+"""Maximum number of different sizes of signatures in a cache. Each size costs a lookup. RSA and ECDSA with the usual key sizes have about
+twelve."""
 SAMPLE = 128
-"""Bytes before the signature that take part in the key of a template. They hold the serial number of the signer's certificate."""
+"""Number of bytes before the signature that are part of a template's key. They contain the serial number of the signer's certificate."""
 
 
 class Template(NamedTuple):
-    """An accepted message with content and one signer without signed attributes. The signature ends the message.
+    """An accepted message with content and one signer without signed attributes. The signature is the last part of the message.
 
     Attributes:
-        before, between: the bytes before the content, and those between it and the signature.
-        content, signature: their slices of the message.
+        before, between: the bytes before the content, and the bytes between content and signature.
+        content, signature: the slices of the message with content and signature.
         message: the parsed message.
-        characters: slices of the base64 groups, of three bytes or four characters each, that hold content and signature.
-        texts: the base64 before these groups and between them.
-        octets: the DER of these two.
+        characters: the slices of the base64 text with content and signature. They are rounded outwards to groups of four characters.
+        texts: the base64 before these two slices and between them.
+        ders: the DER encoded by ``texts``.
         signer: the DER of the signer's certificate.
-        size: bytes of memory, about.
+        size: approximate size of the template in bytes.
     """
 
     before: bytes
@@ -44,7 +45,7 @@ class Template(NamedTuple):
     message: SignedData
     characters: tuple[slice, slice]
     texts: tuple[bytes, bytes]
-    octets: tuple[bytes, bytes]
+    ders: tuple[bytes, bytes]
     signer: bytes
     size: int
 
@@ -54,7 +55,7 @@ class Template(NamedTuple):
         [info] = message.signers
         content = slice(message.content_start, message.content_start + len(message.content or b""))
         signature = slice(info.signature_start, len(der))
-        first, second = (range(place.start // 3, -(-place.stop // 3)) for place in (content, signature))
+        first, second = (range(part.start // 3, -(-part.stop // 3)) for part in (content, signature))
         characters = slice(4 * first.start, 4 * first.stop), slice(4 * second.start, 4 * second.stop)
         return cls(
             *_around(der, content, signature),
@@ -69,7 +70,7 @@ class Template(NamedTuple):
         )
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text``, or None if it differs outside of the two groups. Inside of them it may differ anywhere."""
+        """Return the message whose base64 is ``text``, or None if the text differs from the template outside of the two slices."""
         content, signature = self.characters
         before, between = self.texts
         if text[content.stop : signature.start] != between or not text.startswith(before):
@@ -78,12 +79,12 @@ class Template(NamedTuple):
             parts = decode_strictly(text[content]), decode_strictly(text[signature.start :])
         except Error:
             return None
-        der = b"".join((self.octets[0], parts[0], self.octets[1], parts[1]))
-        # Padding inside a text would have made one of the parts shorter.
+        der = b"".join((self.ders[0], parts[0], self.ders[1], parts[1]))
+        # Padding in the middle of the text would make one of the parts shorter.
         return der if len(der) == decoded_size(text) else None
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the message in ``der``, which is as long as the template, or None if the template does not fit."""
+        """Return the parsed message ``der``, or None if the template does not match. ``der`` must be as long as the template."""
         if der[self.content.stop : self.signature.start] != self.between or not der.startswith(self.before):
             return None
         info = self.message.signers[0]._replace(signature=der[self.signature.start :])
@@ -95,11 +96,11 @@ def _around(data: bytes, first: slice, second: slice) -> tuple[bytes, bytes]:
 
 
 _Key = tuple[int, bytes]
-"""Length of a message and the bytes before its signature. Messages of one length and one signer have the same key."""
+"""Length of a message, and the bytes before its signature. Messages with the same length and signer have the same key."""
 
 
 class TemplateCache:
-    """Templates by length and signer, each once. The first that came is evicted first. The caller holds a lock around :meth:`add`."""
+    """Templates by length and signer. The oldest template is evicted first. The caller must hold a lock around :meth:`add`."""
 
     def __init__(self) -> None:
         self._templates: dict[_Key, Template] = {}
@@ -108,7 +109,7 @@ class TemplateCache:
         self._bytes_of: dict[bytes, int] = {}
 
     def decode(self, text: bytes) -> bytes | None:
-        """Return the message whose base64 is ``text``, or None if no template fits."""
+        """Return the message whose base64 is ``text``, or None if no template matches."""
         length = decoded_size(text)
         for size in self._signature_sizes:
             template = self._templates.get((length, _sample_of_text(text, length - size)))
@@ -117,7 +118,7 @@ class TemplateCache:
         return None
 
     def read(self, der: bytes) -> SignedData | None:
-        """Return the message in ``der``, or None if no template fits."""
+        """Return the parsed message ``der``, or None if no template matches."""
         for size in self._signature_sizes:
             template = self._templates.get((len(der), _sample(der, len(der) - size)))
             if template is not None:
@@ -125,9 +126,15 @@ class TemplateCache:
         return None
 
     def add(self, der: bytes, message: SignedData, signer: bytes) -> None:
-        """Add the template of an accepted message, unless bytes follow its signature: anybody can add unsigned attributes, and so fill the cache.
+        """Add the template of an accepted message.
 
-        ``signer`` is the DER of the signer's certificate.
+        Nothing is added if other bytes follow the signature. Anybody can add unsigned attributes to a message and could otherwise fill the
+        cache.
+
+        Args:
+            der: the message.
+            message: the parsed message.
+            signer: DER of the signer's certificate.
         """
         info = message.signers[0]
         size = len(info.signature)
@@ -144,7 +151,7 @@ class TemplateCache:
         self._bytes += template.size
         self._bytes_of[signer] = self._bytes_of.get(signer, 0) + template.size
         while self._bytes_of[signer] > MAX_BYTES_OF_SIGNER:
-            self._evict(next(key for key, held in self._templates.items() if held.signer == signer))
+            self._evict(next(key for key, template in self._templates.items() if template.signer == signer))
         while self._bytes > MAX_BYTES:
             self._evict(next(iter(self._templates)))
 
@@ -161,11 +168,11 @@ def _sample(der: bytes, end: int) -> bytes:
 
 
 def _sample_of_text(text: bytes, end: int) -> bytes:
-    """The same of a message in base64, or something else if it has no base64 there."""
+    """Return the same bytes for a message in base64. The result is arbitrary if the text is not base64 at that position."""
     start = max(0, end - SAMPLE)
     first, last = start // 3, -(-max(0, end) // 3)
     try:
-        octets = a2b_base64(text[4 * first : 4 * last])
+        decoded = a2b_base64(text[4 * first : 4 * last])
     except Error:
         return b""
-    return octets[start - 3 * first : max(0, end) - 3 * first]
+    return decoded[start - 3 * first : max(0, end) - 3 * first]

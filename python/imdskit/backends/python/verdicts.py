@@ -1,4 +1,4 @@
-"""Verdicts on many documents: a list, and the same by column."""
+"""Verdicts on many documents, as a list and by column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from imdskit.backends.contract import Claims, Columns, Signed
 from imdskit.errors import VerificationError
 from imdskit.reasons import Reason
 
-_PLACE = {reason: place for place, reason in enumerate(Reason)}
+_INDEX = {reason: index for index, reason in enumerate(Reason)}
 
 _Texts = tuple[bytes, bytes, bytes]
 
@@ -23,12 +23,12 @@ class Verdicts(list[Signed | VerificationError]):
         claims = [None if one is None else one.claims for one in signed]
         whose = [None if one is None else (one.label, one.name, one.chain) for one in signed]
         signers = tuple(dict.fromkeys(one for one in whose if one))
-        places = {one: place for place, one in enumerate(signers)}
+        indexes = {one: index for index, one in enumerate(signers)}
         return Columns(
             len(self),
             _bits([one is not None for one in signed]),
-            bytes(_PLACE[error.reason] if error else 0 for error in refused),
-            _numbers(4, (places[one] if one else 0 for one in whose)),
+            bytes(_INDEX[error.reason] if error else 0 for error in refused),
+            _numbers(4, (indexes[one] if one else 0 for one in whose)),
             _numbers(8, (one.created_on if one else 0 for one in claims)),
             _numbers(8, (one.expires_on if one else 0 for one in claims)),
             {
@@ -47,12 +47,12 @@ class Verdicts(list[Signed | VerificationError]):
         )
 
 
-def _plan(claims: Claims | None, place: int) -> str | None:
-    return claims.plan[place] if claims and claims.plan else None
+def _plan(claims: Claims | None, index: int) -> str | None:
+    return claims.plan[index] if claims and claims.plan else None
 
 
 def _bits(flags: Sequence[bool]) -> bytes:
-    return bytes(sum(flag << place for place, flag in enumerate(flags[start : start + 8])) for start in range(0, len(flags), 8))
+    return bytes(sum(flag << index for index, flag in enumerate(flags[start : start + 8])) for start in range(0, len(flags), 8))
 
 
 def _numbers(size: int, numbers: Iterable[int]) -> bytes:
@@ -60,9 +60,9 @@ def _numbers(size: int, numbers: Iterable[int]) -> bytes:
 
 
 def _texts(texts: Sequence[str | None]) -> _Texts:
-    octets = [(text or "").encode() for text in texts]
+    encoded = [(text or "").encode() for text in texts]
     offsets, end = [0], 0
-    for one in octets:
+    for one in encoded:
         end += len(one)
         offsets.append(end)
-    return _bits([text is not None for text in texts]), _numbers(4, offsets), b"".join(octets)
+    return _bits([text is not None for text in texts]), _numbers(4, offsets), b"".join(encoded)

@@ -1,8 +1,8 @@
-"""Budget for the work of a search for a path. The unit of ``Limits.work`` is one RSA-2048 verification; the budget counts thousandths of it.
+"""Work budget of a search for a path. The unit of ``Limits.work`` is one RSA-2048 verification. The budget counts thousandths of it.
 
-The prices are those of this code on one machine: an RSA-2048 verification takes 0.15 ms, one on P-256 about 2 ms. They are part of the contract:
-the Rust twin counts in the same units although its ratios differ, so that both give up at the same point. What is remembered from an earlier
-search is paid for again, so that memory never changes an answer.
+The costs were measured with the Python code on one machine: a verification takes 0.15 ms with RSA-2048 and about 2 ms on P-256. The costs
+are part of the contract between the backends. The Rust backend uses the same costs although its ratios differ, so both backends give up at
+the same point. Results from a cache cost as much as new ones, so that caching never changes a verdict.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from imdskit.pki.x509.certificate import EcPublicKey, PublicKey, RsaPublicKey
 from imdskit.reasons import Reason
 
 STEP, PLACE = 20, 6
-"""Of looking at one candidate for the next issuer, and of each certificate that is on the path already."""
+"""Costs of examining one candidate for the next issuer (``STEP``), and of each certificate that is already on the path (``PLACE``)."""
 ITEM = 30
-"""Of looking at one name, subtree or policy of a certificate while a path is validated."""
+"""Cost of one name, subtree or policy of a certificate during the validation of a path."""
 CURVES = {"secp256r1": 15_000, "secp384r1": 30_000, "secp521r1": 60_000}
 
 
@@ -33,7 +33,11 @@ class SearchLimits(Protocol):
 
 
 class Budget:
-    """What is left of ``work`` units. Belongs to one search. Every method raises VerificationError(``budget-spent``) when nothing is left."""
+    """The remaining budget of one search. Every method raises VerificationError(``budget-spent``) if nothing remains.
+
+    Args:
+        work: budget in units of one RSA-2048 verification.
+    """
 
     __slots__ = ("left",)
 
@@ -46,8 +50,11 @@ class Budget:
             raise VerificationError(Reason.BUDGET_SPENT, location="chain")
 
     def spend_signature(self, key: PublicKey) -> None:
-        """One verification with this key: for RSA, as many multiplications as the exponent has bits, each quadratic in the size of the modulus. Keys
-        of other kinds verify nothing and cost nothing."""
+        """Charge for one signature verification with this key.
+
+        For RSA the cost is the number of multiplications, which is the number of bits in the exponent, times the square of the modulus
+        size. Keys of unsupported types verify nothing and cost nothing.
+        """
         match key:
             case RsaPublicKey():
                 self._spend(1000 * key.bits * key.bits * max(key.exponent.bit_length(), 17) // (2048 * 2048 * 17))
@@ -57,13 +64,13 @@ class Budget:
                 return
 
     def spend_step(self, length: int) -> None:
-        """One candidate looked at, for a path of so many certificates."""
+        """Charge for examining one candidate for a path that has ``length`` certificates."""
         self._spend(STEP + PLACE * length)
 
     def spend_items(self, items: int) -> None:
-        """So many names, subtrees or policies gone through."""
+        """Charge for processing a number of names, subtrees or policies."""
         self._spend(ITEM * items)
 
     def exhaust(self) -> None:
-        """Nothing is left: some other bound on work was passed."""
+        """Spend everything, because another limit on work was exceeded."""
         self._spend(self.left + 1)

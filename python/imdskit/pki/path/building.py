@@ -1,15 +1,16 @@
-"""Finding a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), under a budget.
+"""Search for a path from a signer to an anchor (RFC 5280 section 6, RFC 4158), within a budget.
 
-The search is depth first and its order is fixed. Candidates for the issuer of a certificate are those that bear its issuer's name: anchors before other
-certificates, a fitting key identifier before another, valid before not, and then as given. One name with one key stands on a path once,
-however many certificates it has; so paths do not loop, and cross-signed twins are tried one after the other.
+The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are all certificates whose subject is the
+issuer's name. They are sorted by three rules, in this order: anchors come first, then certificates with the expected key identifier, then
+certificates that are valid at the time of the check. Otherwise they keep the caller's order. A path contains at most one certificate for
+each pair of name and key. Therefore paths have no loops, and cross-signed certificates of one authority are tried one after the other.
 
-What is checked when, which decides the reason that is reported:
+The order of checks decides which reason is reported:
 
-1. for each candidate, the signature that it would have made (algorithm, key, signature), and then the candidate alone;
-2. for each path that has come to an anchor, the signer alone, and then the path as a whole.
+1. For each candidate, check the signature that it would have made (algorithm, key, signature), and then the candidate by itself.
+2. For each path that has reached an anchor, check the signer by itself, and then the path as a whole.
 
-So of a stranger it is said first that it is one.
+Therefore a defect of the signer is reported only if a path leads from the signer to an anchor.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 from imdskit.reasons import Reason
 
-_GENERAL = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
-"""Reasons that say less than any other: who did not sign is hardly on a path at all. Of two reasons of one rank the first counts."""
+_RANKS = {Reason.UNKNOWN_ISSUER: 0, Reason.UNTRUSTED_ROOT: 1, Reason.CERTIFICATE_SIGNATURE: 2}
+"""Ranks of the least specific reasons. All other reasons have a higher rank.
+
+The search reports the reason with the highest rank, and the first of several reasons with the same rank. ``certificate-signature`` has a low
+rank because a candidate that did not sign the certificate is not part of any path.
+"""
 
 MAX_SHOWN = 200
-"""Characters of a name or an address in the detail of a refusal."""
+"""Maximum number of characters of a name or URL in the detail of a refusal."""
 
 
 def build(
@@ -47,22 +52,22 @@ def build(
     lists: Lists | None = None,
     signatures: SignatureCache | None = None,
 ) -> tuple[Certificate, ...]:
-    """The first good path, signer first, anchor last. A signer that is itself an anchor is a path of one.
+    """Return the first valid path, from the signer to an anchor. If the signer is itself an anchor, the path has one certificate.
 
     Args:
         signer: the certificate at the end of the path.
         anchors: certificates that are trusted.
-        intermediates: certificates that may stand in between, in any order; none of them is trusted.
-        inputs: what RFC 5280 section 6.1.1 asks of the caller.
-        limits: ``path_certificates`` and ``work`` count here.
-        min_rsa_bits: of every key on the path.
-        accept_weak: compute SHA-1 and SHA-224 instead of refusing them (test suites only).
-        lists: revocation lists; None leaves revocation out.
-        signatures: cache of checked signatures; it changes no verdict.
+        intermediates: certificates that may be between signer and anchor, in any order. None of them is trusted.
+        inputs: the inputs of RFC 5280 section 6.1.1.
+        limits: limits of the search. Only ``path_certificates`` and ``work`` are used.
+        min_rsa_bits: minimum size in bits of every RSA key on the path.
+        accept_weak: verify signatures with SHA-1 and SHA-224 instead of refusing them (test suites only).
+        lists: revocation lists, or None to skip revocation checking.
+        signatures: cache of signature checks. It changes no verdict.
 
     Raises:
-        VerificationError: of stage ``chain``; which reason is reported is said in :mod:`imdskit.backends.contract`. ``location`` is like
-            ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
+        VerificationError: the stage of its reason is ``chain``. :mod:`imdskit.backends.contract` defines which reason is reported.
+            ``location`` has the form ``chain[1].keyUsage``, where ``chain[0]`` is the signer.
     """
     search = _Search(anchors, intermediates, inputs, limits, min_rsa_bits, accept_weak, lists, signatures or SignatureCache())
     found = search.run(signer)
@@ -92,7 +97,7 @@ class _Search:
         self.min_rsa_bits = min_rsa_bits
         self.accept_weak = accept_weak
         self.budget = Budget(limits.work)
-        self.links: dict[tuple[bytes, bytes], Refusal | None] = {}
+        self.signature_refusals: dict[tuple[bytes, bytes], Refusal | None] = {}
         self.issuers: dict[tuple[bytes, bool, str | None], tuple[int, Refusal | None]] = {}
         self.refusal: Refusal | None = None
         self.statuses: Statuses | None = None
@@ -100,13 +105,13 @@ class _Search:
             self.statuses = Statuses(lists, inputs.at, self.budget, min_rsa_bits, accept_weak, self.intermediates, self._vouch)
 
     def run(self, signer: Certificate) -> tuple[Certificate, ...] | None:
-        """The first good path; None if there is none, and then ``refusal`` says why."""
+        """Return the first valid path. If there is none, return None and set ``refusal`` to the reason."""
         if any(anchor.der == signer.der for anchor in self.anchors.get(signer.subject.key, ())):
             return self._complete((signer,))
         return self._extend((signer,))
 
     def _extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
-        """The first good path that begins with ``path``."""
+        """Return the first valid path that begins with ``path``, or None."""
         child, index = path[-1], len(path)
         anchors = self._in_order(child, self.anchors)
         others = [issuer for issuer in self._in_order(child, self.intermediates) if not _is_on(path, issuer)]
@@ -124,10 +129,10 @@ class _Search:
         return None
 
     def _complete(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
-        """``path``, which ends at an anchor, if it is good."""
+        """Return ``path``, which ends at an anchor, if it is valid, and otherwise None."""
         signer = path[0]
         try:
-            # An anchor that is the signer is trusted with the key that it has.
+            # A signer that is itself an anchor is trusted with whatever key it has.
             problem = signature.key_fault(signer.public_key, self.min_rsa_bits) if len(path) > 1 else None
             if problem:
                 raise Refusal(Reason.CERTIFICATE_KEY, "chain[0].subjectPublicKeyInfo", problem)
@@ -142,8 +147,10 @@ class _Search:
         return path
 
     def _vouch(self, issuer: Certificate, anchor: Certificate, pending: frozenset[bytes]) -> bool:
-        """``issuer`` may sign revocation lists for certificates below ``anchor`` (6.3.3 (f)). What is demanded of signers of documents beyond
-        that does not concern it."""
+        """Return True if ``issuer`` may sign revocation lists for certificates below ``anchor`` (6.3.3 (f)).
+
+        The additional requirements for signers of documents do not apply to it.
+        """
         assert self.statuses is not None
         search = copy(self)
         search.anchors = _by_subject((anchor,))
@@ -155,12 +162,12 @@ class _Search:
         return search.run(issuer) is not None
 
     def _may_issue(self, child: Certificate, issuer: Certificate, index: int, *, anchor: bool) -> bool:
-        """``issuer`` signed ``child`` and may stand at ``index`` of a path. Raises VerificationError(``budget-spent``)."""
+        """Return True if ``issuer`` signed ``child`` and may be at ``index`` of a path. Raise VerificationError(``budget-spent``)."""
         self.budget.spend_step(index)
         try:
             if index + (1 if anchor else 2) > self.longest:
                 raise Refusal(Reason.PATH_LENGTH, f"chain[{index}]", f"more than {self.longest} certificates")
-            self._check_link(child, issuer, index)
+            self._check_signature(child, issuer, index)
             self._check_alone(issuer, index, anchor=anchor)
         except Refusal as refusal:
             self._note(refusal)
@@ -168,8 +175,11 @@ class _Search:
         return True
 
     def _check_alone(self, issuer: Certificate, index: int, *, anchor: bool) -> None:
-        """What holds for an issuer by itself, wherever it stands. Computed once for each certificate, because it takes time linear in its size and the
-        budget counts a step as nearly nothing."""
+        """Check an issuer by itself, regardless of its index.
+
+        The check runs once for each certificate, because its time is linear in the size of the certificate and the budget charges very
+        little for a step.
+        """
         key = (issuer.der, anchor, self.inputs.purpose)
         if key not in self.issuers:
             self.issuers[key] = index, self._fault_alone(issuer, index, anchor=anchor)
@@ -189,8 +199,11 @@ class _Search:
         return None
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
-        """Candidates for the issuer of ``child``, the likely ones first. Names chain (6.1.3 (a)(4)); key identifiers only order (4.2.1.1): a
-        wrong one forbids nothing, since nobody vouches for it but the certificate that has it."""
+        """Return the candidates for the issuer of ``child``, the likely ones first.
+
+        The names must match (6.1.3 (a)(4)). Key identifiers only affect the order (4.2.1.1). A wrong key identifier excludes no candidate,
+        because nothing confirms it except the certificate that contains it.
+        """
         wanted = child.authority_key_identifier.key_identifier if child.authority_key_identifier else None
         at = self.inputs.at
 
@@ -200,17 +213,19 @@ class _Search:
 
         return sorted(certificates.get(child.issuer.key, ()), key=rank)
 
-    def _check_link(self, child: Certificate, issuer: Certificate, index: int) -> None:
-        """6.1.3 (a)(1): ``child`` was signed with the key of ``issuer``, with an algorithm and a key that are accepted. Computed once for each
-        certificate and key."""
-        key = (child.der, issuer.spki)
-        if key not in self.links:
-            self.links[key] = self._link_fault(child, issuer, index)
-        refusal = self.links[key]
-        if refusal is not None:
-            raise refusal.with_traceback(None)  # else every time that it is raised would add to its traceback
+    def _check_signature(self, child: Certificate, issuer: Certificate, index: int) -> None:
+        """Check that the key of ``issuer`` signed ``child``, and that algorithm and key are accepted (6.1.3 (a)(1)).
 
-    def _link_fault(self, child: Certificate, issuer: Certificate, index: int) -> Refusal | None:
+        The check runs once for each certificate and key.
+        """
+        key = (child.der, issuer.spki)
+        if key not in self.signature_refusals:
+            self.signature_refusals[key] = self._signature_refusal(child, issuer, index)
+        refusal = self.signature_refusals[key]
+        if refusal is not None:
+            raise refusal.with_traceback(None)  # otherwise its traceback would grow each time it is raised
+
+    def _signature_refusal(self, child: Certificate, issuer: Certificate, index: int) -> Refusal | None:
         algorithm, key = child.signature_algorithm, issuer.public_key
         problem = None if self.accept_weak else signature.algorithm_fault(algorithm)
         if problem:
@@ -227,9 +242,9 @@ class _Search:
         return None
 
     def _note(self, refusal: Refusal) -> None:
-        """Keep the first refusal of the most telling kind."""
-        if self.refusal is None or _GENERAL.get(refusal.reason, 3) > _GENERAL.get(self.refusal.reason, 3):
-            self.refusal = refusal.with_traceback(None)  # whose frames hold this search
+        """Keep the first of the refusals with the most specific reason."""
+        if self.refusal is None or _RANKS.get(refusal.reason, 3) > _RANKS.get(self.refusal.reason, 3):
+            self.refusal = refusal.with_traceback(None)  # the frames of the traceback reference this search
 
 
 def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
@@ -237,7 +252,7 @@ def _is_on(path: tuple[Certificate, ...], issuer: Certificate) -> bool:
 
 
 def _by_subject(certificates: Iterable[Certificate]) -> dict[tuple[bytes, ...], list[Certificate]]:
-    """Certificates by the name that they bear, each once, in order."""
+    """Return the certificates by subject, without duplicates and in their original order."""
     found: dict[tuple[bytes, ...], list[Certificate]] = {}
     for certificate in {certificate.der: certificate for certificate in certificates}.values():
         found.setdefault(certificate.subject.key, []).append(certificate)

@@ -1,7 +1,10 @@
-"""Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), as far as they can forbid a path.
+"""Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5), to the extent that they can make a path invalid.
 
-The tree of RFC 5280 can grow exponentially (CVE-2023-0464); this is the graph of RFC 9618, one node for each policy and depth. Only its lowest depth is
-kept: all that is asked of the graph in the end is whether a node is left, and whether it descends from a policy that the caller accepts.
+The policy tree of RFC 5280 can grow exponentially (CVE-2023-0464). This module uses the policy graph of RFC 9618 instead, which has one
+node for each policy and depth. Only the nodes at the lowest depth are stored, because the result depends only on whether a node remains and
+whether it descends from a policy that the caller accepts.
+
+Comments such as "(d)(1)" name steps of sections 6.1.3 to 6.1.5.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ ANY = frozenset({ANY_POLICY})
 
 @dataclass(slots=True)
 class Node:
-    """A policy at the lowest depth.
+    """A policy at the lowest depth of the graph.
 
     Attributes:
-        expected: expected_policy_set, the policies that a certificate below may have.
-        accepted: it descends from a policy of the user-initial-policy-set, or from nothing but anyPolicy.
+        expected: the expected_policy_set, which has the policies that the next certificate may assert.
+        accepted: True if the node descends from a policy in the user-initial-policy-set, or from anyPolicy only.
     """
 
     expected: frozenset[str]
@@ -29,10 +32,17 @@ class Node:
 
 @dataclass(slots=True)
 class PolicyState:
-    """The policy variables of section 6.1.2, for a path of ``length`` certificates without the anchor.
+    """The policy variables of section 6.1.2.
 
-    Inputs (section 6.1.1): ``initial`` is the user-initial-policy-set; ``explicit``, ``inhibit_mapping`` and ``inhibit_any`` are the three flags.
-    Every method that finds the path forbidden says so in words; None means that it is not.
+    The methods process certificates from the anchor down. If a method finds that the path is invalid, it returns a text that says why, and
+    otherwise None.
+
+    Args:
+        length: number of certificates on the path without the anchor.
+        initial: the user-initial-policy-set (section 6.1.1, like the three flags).
+        explicit: the flag initial-explicit-policy.
+        inhibit_mapping: the flag initial-policy-mapping-inhibit.
+        inhibit_any: the flag initial-any-policy-inhibit.
     """
 
     length: int
@@ -54,7 +64,7 @@ class PolicyState:
         self.graph = {ANY_POLICY: Node(ANY, True)}
 
     def process(self, certificate: Certificate, *, last: bool) -> str | None:
-        """6.1.3 (d) to (f), for every certificate but the anchor."""
+        """Apply 6.1.3 (d) to (f) to a certificate other than the anchor."""
         if certificate.certificate_policies is None:
             self.graph = {}  # (e)
         elif self.graph:
@@ -64,7 +74,7 @@ class PolicyState:
     def _next_depth(self, certificate: Certificate, *, last: bool) -> dict[str, Node]:
         policies = set(certificate.certificate_policies or ())
         wildcard = self.graph.get(ANY_POLICY)
-        # The parents that a policy would have: is one of them accepted?
+        # Maps each policy that a certificate may assert here to True if one of its parent nodes is accepted.
         above: dict[str, bool] = {}
         for node in self.graph.values():
             for policy in node.expected:
@@ -85,7 +95,7 @@ class PolicyState:
         return policy in self.initial or ANY_POLICY in self.initial
 
     def map(self, certificate: Certificate) -> str | None:
-        """6.1.4 (a) and (b), for every certificate but the last."""
+        """Apply 6.1.4 (a) and (b) to a certificate other than the last one."""
         mappings = certificate.policy_mappings or ()
         if any(ANY_POLICY in mapping for mapping in mappings):
             return "anyPolicy is mapped"  # (a)
@@ -102,14 +112,14 @@ class PolicyState:
         return None
 
     def descend(self, certificate: Certificate) -> None:
-        """6.1.4 (h), for every intermediate."""
+        """Apply 6.1.4 (h) to an intermediate."""
         if not certificate.self_issued:
             self.explicit_policy = max(self.explicit_policy - 1, 0)
             self.policy_mapping = max(self.policy_mapping - 1, 0)
             self.inhibit_any_policy = max(self.inhibit_any_policy - 1, 0)
 
     def restrict(self, certificate: Certificate) -> None:
-        """6.1.4 (i) and (j), for every intermediate; RFC 5937 section 3.2 for an anchor."""
+        """Apply 6.1.4 (i) and (j) to an intermediate, or RFC 5937 section 3.2 to an anchor."""
         constraints = certificate.policy_constraints
         if constraints is not None and constraints.require_explicit is not None:
             self.explicit_policy = min(self.explicit_policy, constraints.require_explicit)
@@ -119,7 +129,7 @@ class PolicyState:
             self.inhibit_any_policy = min(self.inhibit_any_policy, certificate.inhibit_any_policy)
 
     def wrap_up(self, certificate: Certificate) -> str | None:
-        """6.1.5 (a), (b) and (g), for the last certificate."""
+        """Apply 6.1.5 (a), (b) and (g) to the last certificate."""
         self.explicit_policy = max(self.explicit_policy - 1, 0)
         constraints = certificate.policy_constraints
         if constraints is not None and constraints.require_explicit == 0:

@@ -1,4 +1,4 @@
-"""Cache of the checked signatures of certificates, shared by all searches for paths."""
+"""Cache of signature checks on certificates, shared by all searches for paths."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ CACHED_SIGNATURES = 1024
 
 
 class SignatureCache:
-    """Results of checking the signatures on certificates.
+    """Results of checking the signatures on certificates. Safe to share between threads; at worst two of them check the same signature.
 
-    Only signatures on and by the certificates that the owner of a checker configured are cached, so strangers cannot fill the cache. Safe to
-    share between threads; at worst two of them check the same signature.
+    Only signatures whose certificate and issuer were both configured by the owner of the checker are cached, so strangers cannot fill the
+    cache.
 
     Args:
-        own: the owner's certificates.
+        own: the certificates that the owner configured.
     """
 
     def __init__(self, own: Iterable[Certificate] = ()) -> None:

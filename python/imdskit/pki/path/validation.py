@@ -1,8 +1,8 @@
 """Validation of one path from an anchor to a signer (RFC 5280 section 6.1).
 
-A path is given signer first, anchor last; ``chain[0]`` is the signer. What concerns one certificate alone (:func:`check_signer`,
-:func:`check_certificate`, :func:`check_authority`, :func:`check_anchor`) and the signatures are checked by :mod:`imdskit.pki.path.building` while it
-builds the path; what concerns the path as a whole is :func:`check_path`.
+The first certificate of a path, ``chain[0]``, is the signer, and the last one is the anchor. :mod:`imdskit.pki.path.building` checks
+signatures and single certificates while it builds a path; the latter with :func:`check_signer`, :func:`check_certificate`,
+:func:`check_authority` and :func:`check_anchor`. :func:`check_path` checks the path as a whole.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from imdskit.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What section 6.1.1 asks of the caller, beside the path.
+    """The inputs of section 6.1.1 other than the path.
 
     Attributes:
-        at: Unix seconds; None leaves validity out (test suites only).
-        purpose: extended key usage that the signer must have, and that authorities must not forbid; None for any.
-        key_usage: bits of which the signer's keyUsage must have one, where it has the extension; empty for any.
-        policies: user-initial-policy-set.
+        at: Unix seconds, or None to ignore validity periods (test suites only).
+        purpose: extended key usage that the signer must have and that no authority may exclude, or None for any.
+        key_usage: if the signer has the keyUsage extension, it must set one of these bits. An empty set allows any.
+        policies: the user-initial-policy-set.
         explicit_policy, inhibit_mapping, inhibit_any: the three policy flags.
-        max_path_length: intermediates that are not self-issued, at most; None for no other limit than those of the authorities.
-        anchor_validity: an anchor's certificate must be valid.
-        anchor_authority: an anchor must have basic constraints, as every authority below it must; so none of version 1.
-        anchor_constraints: apply what an anchor's certificate says of path length, key usage, purposes, names and policies (RFC 5937), and refuse
-            critical extensions that are not understood. Its other extensions, serial number and signature are nobody's business: it is trusted.
-        any_purpose: anyExtendedKeyUsage will do for the signer too; authorities may always have it.
-        common_names: name constraints on DNS names hold for common names too, because the caller accepts those where there is no other name.
+        max_path_length: maximum number of intermediates that are not self-issued, or None if only the authorities limit it.
+        anchor_validity: if True, an anchor's certificate must be within its validity period.
+        anchor_authority: if True, an anchor must have basic constraints like every other authority, so a version 1 certificate is refused.
+        anchor_constraints: if True, apply the path length, key usage, purposes, names and policies of an anchor's certificate (RFC 5937),
+            and refuse unknown critical extensions in it. Its other extensions, serial number and signature are ignored, because the anchor
+            is trusted.
+        any_purpose: if True, anyExtendedKeyUsage satisfies ``purpose`` for the signer too. For authorities it always does.
+        common_names: if True, constraints on DNS names apply to common names too, because the caller accepts a common name if there is no
+            other name.
     """
 
     at: int | None
@@ -54,8 +56,8 @@ class Inputs:
     common_names: bool = False
 
 
-class Refusal(Exception):  # noqa: N818  # not an error of the package: it never leaves it
-    """Why a certificate or a path is not good. Caught by the search, which may know another path."""
+class Refusal(Exception):  # noqa: N818 # the suffix Error is for exceptions that leave the package
+    """Raised if a certificate or a path is not valid. The search catches it and tries another path."""
 
     def __init__(self, reason: Reason, location: str, detail: str) -> None:
         super().__init__(reason, location, detail)
@@ -67,15 +69,15 @@ class Refusal(Exception):  # noqa: N818  # not an error of the package: it never
         return VerificationError(self.reason, location=self.location, detail=self.detail)
 
     def moved(self, first: int, index: int) -> Refusal:
-        """The same about the same certificate at another place of a path."""
+        """Return the same refusal for the same certificate at another index of a path."""
         return Refusal(self.reason, f"chain[{index}]" + self.location.removeprefix(f"chain[{first}]"), self.detail)
 
 
-# Each of the following raises Refusal if something is not good.
+# Each of the following functions raises Refusal if a check fails.
 
 
 def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """What holds for the signer and for every intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and no faults (4.1, 4.2.1)."""
+    """Check the signer or an intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and no faults (4.1, 4.2.1)."""
     here = f"chain[{index}]"
     _check_validity(certificate, here, inputs)
     _check_critical(certificate, here)
@@ -85,24 +87,27 @@ def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> N
 
 
 def check_signer(certificate: Certificate, inputs: Inputs) -> None:
-    """What holds for the end of the path, beside :func:`check_certificate`: 4.2.1.3 and 4.2.1.12."""
+    """Check what applies only to the signer: 4.2.1.3 and 4.2.1.12."""
     if inputs.key_usage and certificate.key_usage is not None and not inputs.key_usage & certificate.key_usage:
         raise Refusal(Reason.KEY_USAGE, "chain[0].keyUsage", f"none of {', '.join(sorted(inputs.key_usage))} is set")
     _check_purpose(certificate, "chain[0]", inputs.purpose, any_purpose=inputs.any_purpose)
 
 
 def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """What holds for every intermediate, beside :func:`check_certificate`: 6.1.4 (k) and (n), and 4.2.1.12 for authorities."""
+    """Check what applies only to intermediates: 6.1.4 (k) and (n), and 4.2.1.12 for authorities."""
     here = f"chain[{index}]"
-    # 6.1.4 (k): it says that it is an authority. One of version 1 or 2 cannot, and no other means are known here.
+    # 6.1.4 (k): basic constraints must say that it is an authority. Certificates of version 1 or 2 cannot, and this package knows no other
+    # means.
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "absent" if certificate.basic_constraints is None else "cA is FALSE")
     _check_issuing(certificate, here, inputs)
 
 
 def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """What holds for an anchor that signed another certificate. RFC 5280 knows an anchor by name and key only (6.1.1 (d)); RFC 5937 lets its
-    certificate constrain the path."""
+    """Check an anchor that signed another certificate.
+
+    RFC 5280 uses only the name and the key of an anchor (6.1.1 (d)). RFC 5937 lets the anchor's certificate constrain the path.
+    """
     here = f"chain[{index}]"
     if inputs.anchor_validity:
         _check_validity(certificate, here, inputs)
@@ -111,21 +116,24 @@ def check_anchor(certificate: Certificate, index: int, inputs: Inputs) -> None:
     if not inputs.anchor_constraints:
         return
     _check_critical(certificate, here)
-    # Anchors of version 1 are authorities because they are anchors; one that says it is none, is none.
+    # A version 1 certificate is an authority because it is an anchor. An anchor whose basic constraints deny that it is an authority is
+    # refused.
     if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "cA is FALSE")
     _check_issuing(certificate, here, inputs)
 
 
 def check_path(path: Sequence[Certificate], inputs: Inputs, budget: Budget) -> None:
-    """What holds for a path as a whole: names (6.1.3 (b), (c), 6.1.4 (g)), policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and
-    the number of authorities (6.1.4 (l), (m)).
+    """Check the path as a whole.
+
+    The checks are those of names (6.1.3 (b), (c), 6.1.4 (g)), of policies (6.1.3 (d) to (f), 6.1.4 (a), (b), (h) to (j), 6.1.5), and of the
+    number of authorities (6.1.4 (l), (m)).
 
     Raises:
-        Refusal: the path is not good.
+        Refusal: the path is not valid.
         VerificationError: ``budget-spent``.
     """
-    length = max(len(path) - 1, 1)  # of a signer that is its own anchor, 1
+    length = max(len(path) - 1, 1)  # 1 for a signer that is its own anchor
     budget.spend_items(sum(len(c.certificate_policies or ()) + len(c.policy_mappings or ()) for c in path))
     constraints = PathConstraints(budget, common_names=inputs.common_names)
     policies = PolicyState(length, inputs.policies, inputs.explicit_policy, inputs.inhibit_mapping, inputs.inhibit_any)
@@ -164,13 +172,13 @@ def _demand(problem: str | None, reason: Reason, location: str) -> None:
 
 
 def _lower(max_path_length: int, authority: Certificate) -> int:
-    """6.1.4 (m)"""
+    """Return the maximum path length after applying the authority's own limit (6.1.4 (m))."""
     basic = authority.basic_constraints
     return max_path_length if basic is None or basic.path_length is None else min(max_path_length, basic.path_length)
 
 
 def _check_validity(certificate: Certificate, here: str, inputs: Inputs) -> None:
-    """6.1.3 (a)(2); both ends are inclusive (4.1.2.5)."""
+    """Check the validity period (6.1.3 (a)(2)). Both ends are inclusive (4.1.2.5)."""
     if inputs.at is None:
         return
     if inputs.at < certificate.not_before:
@@ -180,23 +188,27 @@ def _check_validity(certificate: Certificate, here: str, inputs: Inputs) -> None
 
 
 def _check_critical(certificate: Certificate, here: str) -> None:
-    """4.2: a critical extension is understood or the certificate refused."""
+    """Refuse a certificate with an unknown critical extension (4.2)."""
     if certificate.unknown_critical:
         raise Refusal(Reason.UNKNOWN_CRITICAL_EXTENSION, f"{here}.extensions", certificate.unknown_critical[0])
 
 
 def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:
-    """What an authority's certificate must allow it."""
+    """Check that an authority's certificate allows it to issue."""
     if certificate.key_usage is not None and "keyCertSign" not in certificate.key_usage:  # 6.1.4 (n)
         raise Refusal(Reason.KEY_USAGE, f"{here}.keyUsage", "keyCertSign is not set")
-    # Not in section 6, but what every verifier of server certificates does: purposes nest.
+    # Section 6 does not require this, but every verifier of server certificates does it: an authority's purposes limit those of its
+    # certificates.
     _check_purpose(certificate, here, inputs.purpose, any_purpose=True)
     if certificate.name_constraints is not None:
         _demand(name_constraints.malformed(certificate.name_constraints), Reason.NAME_CONSTRAINTS, f"{here}.nameConstraints")
 
 
 def _check_purpose(certificate: Certificate, here: str, purpose: str | None, *, any_purpose: bool) -> None:
-    """4.2.1.12. That anyExtendedKeyUsage will not do for a server is of CA/Browser Forum Baseline Requirements 7.1.2.7.10."""
+    """Check the extended key usage (4.2.1.12).
+
+    CA/Browser Forum Baseline Requirements 7.1.2.7.10 do not accept anyExtendedKeyUsage for a server.
+    """
     purposes = certificate.extended_key_usage
     if purpose is None or purposes is None or purpose in purposes or (any_purpose and oids.ANY_EXTENDED_KEY_USAGE in purposes):
         return

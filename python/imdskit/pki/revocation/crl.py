@@ -1,7 +1,7 @@
-"""Reading certificate revocation lists (RFC 5280 section 5).
+"""Parser of certificate revocation lists (RFC 5280 section 5).
 
-What is no list by its grammar is refused here. What is one, but may not be relied on by anybody who keeps to the RFC, says so in
-``CertificateList.unusable``: a critical extension that nobody here understands, no number, no nextUpdate.
+The parser refuses bytes that do not follow the grammar. If a list follows the grammar but RFC 5280 forbids relying on it,
+``CertificateList.unusable`` has the reason: an unknown critical extension, no list number, or no nextUpdate.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ REASON_CODES = {
     9: "privilegeWithdrawn",
     10: "aACompromise",
 }
-"""CRLReason (section 5.3.1)."""
+"""Names of the CRLReason codes (section 5.3.1)."""
 
 REMOVED = "removeFromCRL"
 
 
 class CertificateList(NamedTuple):
-    """Section 5.1. Times are Unix seconds.
+    """A CertificateList (section 5.1). Times are Unix seconds.
 
     Attributes:
-        der: of the whole list.
-        tbs: DER of the tbsCertList, which is what was signed.
-        next_update: None where the field is absent; such a list is unusable.
-        revoked: (``Name.key`` of the certificate's issuer, serial number) -> reason, the ASN.1 name of its code.
-        number: cRLNumber.
-        base_number: deltaCRLIndicator; None for a complete list.
-        scope: issuingDistributionPoint.
-        unusable: why nobody may rely on it, or None.
+        der: DER of the whole list.
+        tbs: DER of the tbsCertList, which the issuer signed.
+        next_update: None if the field is absent. Such a list is unusable.
+        revoked: maps the ``Name.key`` of a certificate's issuer and its serial number to the ASN.1 name of the reason code.
+        number: the cRLNumber.
+        base_number: the deltaCRLIndicator, or None for a complete list.
+        scope: the issuingDistributionPoint.
+        unusable: a text that says why the list must not be relied on, or None.
     """
 
     der: bytes
@@ -65,10 +65,10 @@ class CertificateList(NamedTuple):
 
 
 def parse_crl(der: bytes) -> CertificateList:
-    """The list that ``der`` is, to its last octet.
+    """Parse ``der``, all of whose bytes must belong to one list.
 
     Raises:
-        DerError: it is none.
+        DerError: the bytes are not a revocation list.
     """
     outer = Reader(der)
     whole = outer.sequence("certificateList")
@@ -124,7 +124,8 @@ def parse_crl(der: bytes) -> CertificateList:
 
 
 def _extensions(items: Reader) -> Iterator[tuple[str, bool, Reader]]:
-    """(object identifier, critical, reader of the value) of each extension. The value has to be read to its end."""
+    """Yield the object identifier, the critical flag, and a reader of the value of each extension. The caller must read each value to its
+    end."""
     if not items:
         raise items.fault("An empty list of extensions.")
     seen: set[str] = set()
@@ -141,7 +142,7 @@ def _extensions(items: Reader) -> Iterator[tuple[str, bool, Reader]]:
 
 
 def _read_crl_extension(oid: str, critical: bool, value: Reader, found: dict[str, Any], unknown: list[str]) -> None:
-    """Section 5.2."""
+    """Decode one extension of a list (section 5.2) into ``found``, or add it to ``unknown``."""
     if oid == oids.CRL_NUMBER:
         found["number"] = value.integer()
     elif oid == oids.DELTA_CRL_INDICATOR:
@@ -158,7 +159,10 @@ def _read_crl_extension(oid: str, critical: bool, value: Reader, found: dict[str
 
 
 def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[str]) -> dict[tuple[tuple[bytes, ...], int], str]:
-    """Section 5.3. The issuer of an entry of an indirect list is that of the entry before, unless it says otherwise (5.3.3)."""
+    """Decode the entries of a list (section 5.3).
+
+    An entry of an indirect list has the same issuer as the entry before it, unless it names another one (5.3.3).
+    """
     revoked: dict[tuple[tuple[bytes, ...], int], str] = {}
     current = issuer.key
     while entries:
@@ -175,7 +179,7 @@ def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[s
                 elif critical and oid != oids.INVALIDITY_DATE:
                     unknown.append(oid)
         entry.finish()
-        # Of two entries for one certificate, a removal does not hide a revocation.
+        # If a certificate has two entries, removeFromCRL in one of them does not cancel the revocation in the other.
         if revoked.get((current, serial), REMOVED) == REMOVED:
             revoked[current, serial] = reason
     return revoked

@@ -1,5 +1,6 @@
-"""Distribution points: cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and issuingDistributionPoint of revocation lists
-(section 5.2.5). They decide which list is responsible for which certificate. Nothing is fetched.
+"""Distribution points, which decide which revocation list covers which certificate. Nothing is fetched.
+
+They are the cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and the issuingDistributionPoint of lists (section 5.2.5).
 """
 
 from __future__ import annotations
@@ -22,35 +23,36 @@ REASONS = (
     "privilegeWithdrawn",
     "aACompromise",
 )
-"""ReasonFlags, by their bits."""
+"""Names of the ReasonFlags, by bit number."""
 
 ALL_REASONS = frozenset(REASONS[1:])
-"""all-reasons of section 6.3.2."""
+"""The set that section 6.3.2 calls all-reasons."""
 
 Key = tuple[object, ...]
-"""The same for general names that are equal: of a directoryName the kind and ``Name.key``, of any other the kind and the octets."""
+"""A value that is equal for equal general names. For a directoryName it consists of the kind and ``Name.key``, for others of the kind and
+the contents."""
 
 
 class PointName(NamedTuple):
-    """DistributionPointName: whole names, or the last part of one. Exactly one of the two is set.
+    """A DistributionPointName: either complete names, or the last part of a name. Exactly one of the two members is set.
 
     Attributes:
-        full: fullName.
-        relative: nameRelativeToCRLIssuer, as the entry that it adds to ``Name.key``.
+        full: the fullName.
+        relative: the nameRelativeToCRLIssuer, as the entry that it adds to ``Name.key``.
     """
 
     full: tuple[GeneralName, ...] | None
     relative: tuple[bytes, ...] | None
 
     def keys(self, issuer: Name) -> frozenset[Key]:
-        """What it is called, below the name of the list's issuer."""
+        """Return the keys of the names. A relative name is appended to ``issuer``, the name of the list's issuer."""
         if self.relative is not None:
             return frozenset({("directoryName", (*issuer.key, *self.relative))})
         return frozenset(key_of(name) for name in self.full or ())
 
 
 class DistributionPoint(NamedTuple):
-    """One member of cRLDistributionPoints. ``reasons`` are all where the field is absent."""
+    """One member of cRLDistributionPoints. If the field ``reasons`` is absent, all reasons are set."""
 
     name: PointName | None = None
     reasons: frozenset[str] = ALL_REASONS
@@ -58,12 +60,12 @@ class DistributionPoint(NamedTuple):
 
     @property
     def issuers(self) -> tuple[Name, ...] | None:
-        """Distinguished names in cRLIssuer; None where the field is absent, so that the certificate's issuer is meant."""
+        """Distinguished names in cRLIssuer. None means that the field is absent and the certificate's issuer also issues the list."""
         return None if self.crl_issuer is None else tuple(name.name for name in self.crl_issuer if name.name is not None)
 
 
 class IssuingDistributionPoint(NamedTuple):
-    """What a revocation list is limited to. ``only_some_reasons`` are all where the field is absent."""
+    """The scope of a revocation list. If the field onlySomeReasons is absent, ``only_some_reasons`` contains all reasons."""
 
     der: bytes
     name: PointName | None
@@ -79,7 +81,7 @@ def key_of(name: GeneralName) -> Key:
 
 
 def points_of(certificate: Certificate) -> tuple[DistributionPoint, ...]:
-    """The distribution points of a certificate; none where it has no such extension.
+    """Return the distribution points of a certificate, or () if it does not have the extension.
 
     Raises:
         DerError: the extension does not follow its grammar.
@@ -107,10 +109,10 @@ def _point(members: Reader) -> DistributionPoint:
 
 
 def read_issuing_distribution_point(reader: Reader) -> IssuingDistributionPoint:
-    """IssuingDistributionPoint.
+    """Parse an IssuingDistributionPoint.
 
     Raises:
-        DerError: it does not follow its grammar.
+        DerError: the value does not follow its grammar.
     """
     der = reader.data[reader.pos : reader.stop]
     members = reader.sequence()
@@ -139,13 +141,13 @@ def _point_name(members: Reader) -> PointName | None:
 
 
 def _flag(members: Reader, field: str, number: int) -> bool:
-    """BOOLEAN DEFAULT FALSE. Written out FALSE is no DER, but it means the same."""
+    """Parse a BOOLEAN DEFAULT FALSE. DER forbids encoding FALSE here, but the meaning is the same."""
     tag = context(number, constructed=False)
     return members.boolean(field, tag) if members.peek() == tag else False
 
 
 def read_reasons(members: Reader, field: str, number: int) -> frozenset[str]:
-    """ReasonFlags. Bits that have no name say nothing."""
+    """Parse ReasonFlags. Bits without a name are ignored."""
     _, octets = members.bits(field, context(number, constructed=False))
     size = 8 * len(octets)
     flags = int.from_bytes(octets, "big")

@@ -1,12 +1,19 @@
-"""Revocation checking of a path with lists that the caller gives (RFC 5280 section 6.3). Nothing is fetched.
+"""Revocation checking of a path with lists from the caller (RFC 5280 section 6.3). Nothing is fetched.
 
-For each certificate below the anchor the lists are asked that speak for it: of its issuer or of the issuer that its distribution point names, of its
-kind, for the reasons that are still open, current at the time of the check, and signed by a key that may sign lists and is itself good under the
-same anchor. A list of changes (delta) counts together with the complete list that it continues. ``certificateHold`` is a revocation like any other.
+A list is consulted for a certificate below the anchor if all of the following hold:
 
-The order is fixed: distribution points as they stand in the certificate, then the issuer's own lists (the last step of section 6.3.3); for each
-of them the newest list first. What an older list says is not asked for once a newer one has spoken. Lists that are equally new are all asked, and
-revoked in one of them is revoked: which of them the issuer meant cannot be known.
+- It comes from the certificate's issuer, or from the issuer that the certificate's distribution point names.
+- It covers certificates of this kind, and reasons that no list has covered yet.
+- It is current at the time of the check.
+- It is signed with a key that may sign lists, and the key's certificate is itself valid under the same anchor.
+
+A delta list is used together with the complete list that it updates. ``certificateHold`` counts as a revocation.
+
+The order is fixed. Distribution points come in the order of the certificate, followed by the issuer's own lists (the last step of section
+6.3.3). For each of them, the newest list comes first. Once the lists have covered all reasons, older ones are ignored. Lists of the same age
+are all consulted, and the certificate is revoked if one of them says so, because nobody can know which of them the issuer intended.
+
+Comments such as "(b)(1)" name steps of section 6.3.3.
 """
 
 from __future__ import annotations
@@ -25,15 +32,15 @@ from imdskit.pki.x509.certificate import Certificate, Name
 from imdskit.reasons import Reason
 
 MAX_NESTED = 4
-"""Issuers of lists that are asked about on behalf of one another."""
+"""Maximum depth of nested checks. Checking the issuer of a list may require another list, whose issuer must be checked too."""
 
 
 class Lists:
-    """Revocation lists by their issuer, the newest first. Immutable.
+    """Revocation lists by issuer, newest first. Immutable.
 
     Args:
-        lists: in any order.
-        required: a certificate for which none of them speaks is refused.
+        lists: revocation lists in any order.
+        required: if True, a certificate that no list covers is refused.
     """
 
     def __init__(self, lists: Iterable[CertificateList], *, required: bool = True) -> None:
@@ -48,7 +55,7 @@ class Lists:
         return self._complete.get(issuer.key, ())
 
     def deltas(self, base: CertificateList) -> Iterable[CertificateList]:
-        """Those that continue ``base`` (section 6.3.3 (c), and 5.2.4 on numbers)."""
+        """Yield the delta lists that update ``base`` (section 6.3.3 (c), and section 5.2.4 for the numbers)."""
         for delta in self._delta.get(base.issuer.key, ()):
             assert delta.base_number is not None
             same_scope = (delta.scope.der if delta.scope else None) == (base.scope.der if base.scope else None)
@@ -62,22 +69,23 @@ def _newness(one: CertificateList) -> tuple[int, int]:
     return one.this_update, one.number or 0
 
 
-class _Unfit(Exception):  # noqa: N818  # not an error: another list may do
-    """Why a list does not tell the status of a certificate."""
+class _Unusable(Exception):  # noqa: N818  # not an error: another list may do
+    """Raised if a list does not tell the status of a certificate."""
 
 
 @dataclass(slots=True)
 class Statuses:
-    """What the lists say of the certificates on paths. Belongs to one search for a path.
+    """Revocation statuses of the certificates on paths. Each search for a path has its own instance.
 
     Attributes:
-        lists: to ask.
-        at: Unix seconds; None leaves times out (test suites only).
-        budget: of the search.
-        min_rsa_bits, accept_weak: as for certificates.
-        issuers: certificates by the name that they bear, among which issuers of lists are looked for beside the path.
-        vouch: whether a certificate may sign lists, leads to this anchor, and is not revoked. The last argument is ``pending``.
-        pending: certificates whose own status is being asked for, so that none vouches for itself.
+        lists: the lists to consult.
+        at: Unix seconds, or None to ignore times (test suites only).
+        budget: the budget of the search.
+        min_rsa_bits, accept_weak: policy for the keys and signatures of lists, the same as for certificates.
+        issuers: certificates by subject. Issuers of lists are looked up among them if they are not on the path.
+        vouch: function that returns True if a certificate may sign lists, has a path to the given anchor, and is not revoked. Its last
+            argument is ``pending``.
+        pending: certificates whose own status is being checked, so that none of them can vouch for itself.
     """
 
     lists: Lists
@@ -91,7 +99,7 @@ class Statuses:
     signatures: dict[tuple[bytes, bytes], str | None] = field(default_factory=dict)
 
     def check_path(self, path: Sequence[Certificate]) -> None:
-        """Every certificate but the anchor, from the anchor down, so that what stands above has been asked about before.
+        """Check every certificate but the anchor. Begin below the anchor, so that all certificates above the current one have been checked.
 
         Raises:
             Refusal: ``revoked`` or ``revocation-unknown``.
@@ -101,7 +109,7 @@ class Statuses:
             self._check(path, index)
 
     def _check(self, path: Sequence[Certificate], index: int) -> None:
-        """Section 6.3.3, for one certificate."""
+        """Check one certificate as in section 6.3.3."""
         certificate = path[index]
         covered: frozenset[str] = frozenset()
         why = ""
@@ -114,9 +122,9 @@ class Statuses:
                     self.budget.spend_items(1)
                     try:
                         reasons = _reasons(one, point, certificate) - covered  # (b), (d), (e)
-                        deltas = self._read(one, point, path, index)  # (a), (c), (f) to (h)
-                    except _Unfit as unfit:
-                        why = why or str(unfit)
+                        deltas = self._usable_deltas(one, point, path, index)  # (a), (c), (f) to (h)
+                    except _Unusable as error:
+                        why = why or str(error)
                         continue
                     entry = (certificate.issuer.key, certificate.serial)
                     changes = [delta.revoked[entry] for delta in deltas if entry in delta.revoked]  # (i)
@@ -135,17 +143,21 @@ class Statuses:
             raise Refusal(Reason.REVOCATION_UNKNOWN, f"chain[{index}]", detail)
 
     def _points(self, certificate: Certificate) -> Iterable[DistributionPoint]:
-        """Those of the certificate, and the one that every certificate has: its issuer's name, for all reasons."""
-        # If they cannot be read, a list of the issuer that is not limited to a distribution point still tells.
+        """Yield the certificate's distribution points and then the implicit one: its issuer's name, for all reasons."""
+        # If the extension is malformed, a list of the issuer that is not limited to a distribution point can still tell the status.
         with suppress(DerError):
             yield from points_of(certificate)
         yield DistributionPoint()
 
-    def _read(self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int) -> Sequence[CertificateList]:
-        """The list may be relied on; the newest lists of changes that go with it and may be, too: several only if they are equally new.
+    def _usable_deltas(
+        self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int
+    ) -> Sequence[CertificateList]:
+        """Return the newest usable delta lists for the complete list ``one``, after checking that ``one`` is usable itself.
+
+        The result has more than one delta list only if they are equally new.
 
         Raises:
-            _Unfit: it may not.
+            _Unusable: ``one`` is not usable.
         """
         self._check_current(one)
         key_holder = self._signer(one, point, path, index)
@@ -153,67 +165,69 @@ class Statuses:
         for delta in self.lists.deltas(one):
             if found and _newness(delta) != _newness(found[0]):
                 break
-            with suppress(_Unfit):
+            with suppress(_Unusable):
                 self._check_current(delta)
-                self._check_signed(delta, key_holder)  # (h): by the key of the complete list
+                self._check_signed(delta, key_holder)  # (h): a delta list must be signed with the key of the complete list
                 found.append(delta)
         return found
 
     def _check_current(self, one: CertificateList) -> None:
-        """Usable at all, and (a): within its time, both ends included."""
+        """Raise _Unusable unless the list is usable at all and within its validity period, whose ends are inclusive (a)."""
         if one.unusable:
-            raise _Unfit(one.unusable)
+            raise _Unusable(one.unusable)
         if self.at is None or one.next_update is None:
             return
         if self.at < one.this_update:
-            raise _Unfit("its list was issued after the time of the check")
+            raise _Unusable("its list was issued after the time of the check")
         if self.at > one.next_update:
-            raise _Unfit(f"its list should have been replaced {self.at - one.next_update} s before")
+            raise _Unusable(f"its list should have been replaced {self.at - one.next_update} s before")
 
     def _signer(self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int) -> Certificate:
-        """(f), (g): the certificate of the key that signed. Those above on the path come first; they have been checked.
+        """Return the certificate whose key signed the list (f), (g). Certificates on the path come first, because they have been checked
+        already.
 
         Raises:
-            _Unfit: there is none that may sign lists.
+            _Unusable: no certificate of the list's issuer may sign lists.
         """
         above = [certificate for certificate in path[index + 1 :] if certificate.subject.key == one.issuer.key]
-        why = _Unfit("the certificate of the list's issuer is not known here")
+        why = _Unusable("the certificate of the list's issuer is not known here")
         for holder in above:
             try:
                 self._check_signed(one, holder)
-            except _Unfit as unfit:
-                why = unfit
+            except _Unusable as error:
+                why = error
             else:
                 return holder
         used = {certificate.der for certificate in above}
-        asked = path[index].der
+        checked = path[index].der
         for holder in self.issuers.get(one.issuer.key, ()):
             if holder.der in used:
                 continue
             self.budget.spend_items(1)
             try:
                 self._check_signed(one, holder)
-            except _Unfit as unfit:
-                why = unfit
+            except _Unusable as error:
+                why = error
                 continue
-            # Who is named as the issuer of the list for its own certificate is believed about itself; nobody else can be asked.
-            if holder.der == asked and asked in self.pending and point.crl_issuer is not None:
+            # A certificate may name itself as the issuer of the list that covers it. Its own statement is accepted then, because no other
+            # issuer could provide one.
+            if holder.der == checked and checked in self.pending and point.crl_issuer is not None:
                 return holder
-            pending = self.pending | {asked}
+            pending = self.pending | {checked}
             if holder.der not in pending and len(pending) <= MAX_NESTED and self.vouch(holder, path[-1], pending):
                 return holder
-            why = _Unfit("the list's issuer is itself not good")
+            why = _Unusable("the list's issuer is itself not good")
         raise why
 
     def _check_signed(self, one: CertificateList, holder: Certificate) -> None:
         if holder.key_usage is not None and "cRLSign" not in holder.key_usage:
-            raise _Unfit("cRLSign is not set for the list's issuer")
-        remembered = (one.der, holder.spki)
-        if remembered not in self.signatures:
-            self.signatures[remembered] = self._signature_problem(one, holder)
-        problem = self.signatures[remembered]
+            raise _Unusable("cRLSign is not set for the list's issuer")
+        key = (one.der, holder.spki)
+        if key not in self.signatures:
+            self.signatures[key] = self._signature_problem(one, holder)
+        problem = self.signatures[key]
         if problem is not None:
-            raise _Unfit(problem)
+            raise _Unusable(problem)
 
     def _signature_problem(self, one: CertificateList, holder: Certificate) -> str | None:
         problem = None if self.accept_weak else signature.algorithm_fault(one.signature_algorithm)
@@ -226,14 +240,14 @@ class Statuses:
 
 
 def _reasons(one: CertificateList, point: DistributionPoint, certificate: Certificate) -> frozenset[str]:
-    """(b), (d): the reasons for which the list speaks for the certificate, found by this distribution point.
+    """Return the reasons for which the list covers the certificate through this distribution point (b), (d).
 
     Raises:
-        _Unfit: it does not speak for it.
+        _Unusable: the list does not cover the certificate.
     """
     scope = one.scope
     if point.crl_issuer is not None and not (scope is not None and scope.indirect):  # (b)(1)
-        raise _Unfit("another issuer's list is needed, and the one at hand is not indirect")
+        raise _Unusable("another issuer's list is needed, and the one at hand is not indirect")
     if scope is None:
         return point.reasons
     if scope.name is not None:  # (b)(2)(i)
@@ -245,8 +259,8 @@ def _reasons(one: CertificateList, point: DistributionPoint, certificate: Certif
         else:
             names = frozenset({("directoryName", certificate.issuer.key)})
         if not names & scope.name.keys(one.issuer):
-            raise _Unfit("the list is that of another distribution point")
+            raise _Unusable("the list is that of another distribution point")
     authority = certificate.basic_constraints is not None and certificate.basic_constraints.ca
     if (scope.only_user and authority) or (scope.only_ca and not authority) or scope.only_attribute:  # (b)(2)(ii) to (iv)
-        raise _Unfit("the list is for certificates of another kind")
+        raise _Unusable("the list is for certificates of another kind")
     return point.reasons & scope.only_some_reasons

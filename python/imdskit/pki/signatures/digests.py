@@ -17,8 +17,8 @@ HASHES = {
     oids.SHA512_224: "sha512_224",
     oids.SHA512_256: "sha512_256",
 }
-"""All that are known, by the names that hashlib gives them. Which of them are strong enough is said in
-:mod:`imdskit.pki.signatures.signature`."""
+"""All known digests, by the names that hashlib gives them. :mod:`imdskit.pki.signatures.signature` defines which of them are strong enough.
+"""
 
 _DIRECT: dict[str, Callable[[bytes], Any]] = {
     "sha1": hashlib.sha1,
@@ -30,7 +30,7 @@ _DIRECT: dict[str, Callable[[bytes], Any]] = {
 
 
 def digest_of(hash_name: str, message: bytes) -> bytes:
-    """Digest of ``message`` under a name of :data:`HASHES`."""
+    """Return the digest of ``message``. ``hash_name`` is one of the names in :data:`HASHES`."""
     hasher = _DIRECT.get(hash_name)
     digest: bytes = (hasher(message) if hasher else hashlib.new(hash_name, message)).digest()
     return digest

@@ -1,6 +1,7 @@
-"""ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2, SEC 1 section 4.1.4). Verification only: nothing here is secret.
+"""ECDSA over the three NIST prime curves (FIPS 186-5 section 6.4.2, SEC 1 section 4.1.4).
 
-The pure form is for the rare elliptic key; the service itself signs with RSA.
+This module only verifies signatures, so it handles no secrets and need not run in constant time. It serves the rare certificates with
+elliptic curve keys. The service itself signs with RSA.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from imdskit.pki.x509.certificate import EcPublicKey
 
 
 class Curve(NamedTuple):
-    """y^2 = x^3 - 3x + b over the integers modulo p; G has prime order n (SP 800-186 section 3.2.1). ``parameters`` names it in a key
-    (RFC 5480 section 2.1.1.1)."""
+    """A curve y^2 = x^3 - 3x + b over the integers modulo p. The base point G has the prime order n (SP 800-186 section 3.2.1).
+
+    ``parameters`` is the object identifier that names the curve in a key (RFC 5480 section 2.1.1.1).
+    """
 
     name: str
     parameters: bytes
@@ -28,7 +31,7 @@ class Curve(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Octets of a coordinate."""
+        """Number of bytes in a coordinate."""
         return (self.p.bit_length() + 7) // 8
 
 
@@ -64,19 +67,22 @@ CURVES = {curve.name: curve for curve in (P256, P384, P521)}
 NAMED_BY = {curve.parameters: curve for curve in (P256, P384, P521)}
 
 _Jacobian = tuple[int, int, int]
-"""x = X/Z^2, y = Y/Z^3; Z = 0 is the point at infinity."""
+"""Jacobian coordinates: x = X/Z^2 and y = Y/Z^3. A point with Z = 0 is the point at infinity."""
 _Affine = tuple[int, int]
 
 _INFINITY: _Jacobian = (1, 1, 0)
 
 
 def is_on_curve(curve: Curve, x: int, y: int) -> bool:
-    """Whether (x, y) is a point of the curve, coordinates in range. The cofactor is 1, so that it then has order n."""
+    """Return True if the coordinates are in range and (x, y) is a point of the curve. The cofactor is 1, so every such point has order n."""
     return 0 <= x < curve.p and 0 <= y < curve.p and (y * y - (x * x - 3) * x - curve.b) % curve.p == 0
 
 
 def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
-    """Whether ``signature``, the DER of an ECDSA-Sig-Value (RFC 3279 section 2.2.3), fits message and key."""
+    """Return True if ``signature`` is valid for the message and the key.
+
+    ``signature`` is the DER of an ECDSA-Sig-Value (RFC 3279 section 2.2.3).
+    """
     curve = CURVES[key.curve]
     n, p = curve.n, curve.p
     try:
@@ -90,20 +96,23 @@ def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -
     if not (0 < r < n and 0 < s < n):
         return False
     digest = digest_of(hash_name, message)
-    # The leftmost bits of the digest, as many as n has (FIPS 186-5 section 6.4.2, step 2).
+    # The signature covers the leftmost bits of the digest, as many as n has (FIPS 186-5 section 6.4.2, step 2).
     e = int.from_bytes(digest, "big") >> max(0, 8 * len(digest) - n.bit_length())
     w = pow(s, -1, n)
     x, _, z = _sum_of_multiples(curve, e * w % n, r * w % n, (key.x, key.y))
     if z == 0:
         return False
-    # x/z^2, reduced modulo n, is r: without the division, for both numbers below p that reduce to r.
+    # The signature is valid if x/z^2, reduced modulo n, equals r. To avoid the division, this compares x with c * z^2 for both numbers c
+    # below p that reduce to r.
     zz = z * z % p
     return (x - r * zz) % p == 0 or (r + n < p and (x - (r + n) * zz) % p == 0)
 
 
 def _sum_of_multiples(curve: Curve, u1: int, u2: int, point: _Affine) -> _Jacobian:
-    """u1 G + u2 Q, both in one run of doublings (Shamir's trick), digits in signed windows ("interleaving with NAFs": Hankerson, Menezes and
-    Vanstone, Guide to Elliptic Curve Cryptography, algorithm 3.51)."""
+    """Return u1 G + u2 Q, computed in one sequence of doublings (Shamir's trick) with digits in signed windows.
+
+    The method is "interleaving with NAFs" (Hankerson, Menezes and Vanstone, Guide to Elliptic Curve Cryptography, algorithm 3.51).
+    """
     p = curve.p
     terms: dict[int, list[_Affine]] = {}
     for number, width, table in ((u1, _G_WIDTH, _multiples_of_g(curve)), (u2, _Q_WIDTH, _odd_multiples(p, point, _Q_WIDTH))):
@@ -124,12 +133,15 @@ _Q_WIDTH = 5
 
 @cache
 def _multiples_of_g(curve: Curve) -> tuple[_Affine, ...]:
-    """Reckoned once for each curve, on first use."""
+    """Return the odd multiples of G. They are computed once for each curve, on first use."""
     return _odd_multiples(curve.p, (curve.gx, curve.gy), _G_WIDTH)
 
 
 def _odd_multiples(p: int, point: _Affine, width: int) -> tuple[_Affine, ...]:
-    """1, 3, 5, ... times a point, as many as signed digits of ``width`` bits need. None of them is infinity, for n is large and prime."""
+    """Return the multiples of a point by 1, 3, 5, ..., as many as signed digits of ``width`` bits need.
+
+    None of them is the point at infinity, because n is prime and much larger than the factors.
+    """
     twice = _affine(p, [_double(p, (*point, 1))])[0]
     multiples: list[_Jacobian] = [(*point, 1)]
     for _ in range(2 ** (width - 2) - 1):
@@ -138,7 +150,7 @@ def _odd_multiples(p: int, point: _Affine, width: int) -> tuple[_Affine, ...]:
 
 
 def _affine(p: int, points: list[_Jacobian]) -> tuple[_Affine, ...]:
-    """Divided by their Z, with one inversion for all (Montgomery's trick)."""
+    """Return the points in affine coordinates. One modular inversion is enough for all of them (Montgomery's trick)."""
     products = [1]
     for _, _, z in points:
         products.append(products[-1] * z % p)
@@ -153,7 +165,10 @@ def _affine(p: int, points: list[_Jacobian]) -> tuple[_Affine, ...]:
 
 
 def _signed_digits(number: int, width: int) -> list[tuple[int, int]]:
-    """Positions and odd digits between -2^(width-1) and 2^(width-1) whose sum is the number ("width-w NAF", algorithm 3.35 there)."""
+    """Return pairs of a position and an odd digit between -2^(width-1) and 2^(width-1) that add up to the number.
+
+    This is the "width-w NAF" of the same book, algorithm 3.35.
+    """
     digits = []
     position = 0
     window = 1 << width
@@ -170,7 +185,7 @@ def _signed_digits(number: int, width: int) -> list[tuple[int, int]]:
 
 
 def _double(p: int, point: _Jacobian) -> _Jacobian:
-    """Doubling for a = -3 ("dbl-2001-b" of the Explicit-Formulas Database). No point of a prime order has y = 0."""
+    """Return twice the point, for a = -3 ("dbl-2001-b" of the Explicit-Formulas Database). No point of prime order has y = 0."""
     x, y, z = point
     delta = z * z
     gamma = y * y % p
@@ -181,7 +196,10 @@ def _double(p: int, point: _Jacobian) -> _Jacobian:
 
 
 def _add(p: int, left: _Jacobian, right: _Affine) -> _Jacobian:
-    """Addition of any point and one that is not infinity ("madd" of the Explicit-Formulas Database, with its exceptions)."""
+    """Return the sum of any point and a point other than infinity.
+
+    The formula is "madd" of the Explicit-Formulas Database. The cases that it does not cover are handled separately.
+    """
     x1, y1, z1 = left
     x2, y2 = right
     if z1 == 0:

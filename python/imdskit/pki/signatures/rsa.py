@@ -1,4 +1,4 @@
-"""RSA signatures (RFC 8017). Verification only: nothing here is secret."""
+"""RSA signatures (RFC 8017). This module only verifies, so it handles no secrets and need not run in constant time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ DIGEST_INFO = {
     "sha512_224": bytes.fromhex("302d300d06096086480165030402050500041c"),
     "sha512_256": bytes.fromhex("3031300d060960864801650304020605000420"),
 }
-"""What stands before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1)."""
+"""The bytes before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1)."""
 
 MAX_MODULUS_BITS = 16384
 MAX_EXPONENT_BITS = 64
-"""No signature fits a key beyond these, for the time that one power takes would be the sender's to choose (CVE-2023-29409)."""
+"""A signature with a key beyond either limit is invalid. Otherwise the sender could choose how long one exponentiation takes
+(CVE-2023-29409)."""
 
 
 def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
-    """RSASSA-PKCS1-v1_5 (section 8.2.2): the block that must come out is built and compared whole. Nothing is unpadded, so nothing in the
-    padding can be lenient."""
+    """Return True if an RSASSA-PKCS1-v1_5 signature is valid (section 8.2.2).
+
+    The function builds the expected block and compares it as a whole. It never parses padding, so it cannot accept malformed padding.
+    """
     size = (key.bits + 7) // 8
     info = DIGEST_INFO[hash_name] + digest_of(hash_name, message)
     if size < len(info) + 11:
@@ -33,7 +36,7 @@ def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature
 
 
 def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: int, message: bytes, signature: bytes) -> bool:
-    """RSASSA-PSS (sections 8.1.2 and 9.1.2) with MGF1. ``salt_length`` in octets."""
+    """Return True if an RSASSA-PSS signature with MGF1 is valid (sections 8.1.2 and 9.1.2). ``salt_length`` is in bytes."""
     em_bits = key.bits - 1
     em_length = (em_bits + 7) // 8
     number = _public_operation(key, signature, (key.bits + 7) // 8)
@@ -43,10 +46,10 @@ def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: in
     block = number.to_bytes(em_length, "big")
     db_length = em_length - len(digest) - 1
     masked, h, trailer = block[:db_length], block[db_length:-1], block[-1]
-    # The bits of the first octet that no number below the modulus has are zero: section 9.1.2 steps 6 and 9.
+    # The block is one number below the modulus, so the excess bits of its first byte are zero (section 9.1.2, steps 6 and 9).
     db = int.from_bytes(masked, "big") ^ int.from_bytes(_mgf1(mgf_hash, h, db_length), "big")
     db &= (1 << 8 * db_length - (8 * em_length - em_bits)) - 1
-    # DB is zeros, a one octet, the salt (step 10).
+    # DB consists of zeros, one byte with the value 1, and the salt (step 10).
     if trailer != 0xBC or db >> 8 * salt_length != 1:
         return False
     salt = (db - (1 << 8 * salt_length)).to_bytes(salt_length, "big")
@@ -54,7 +57,10 @@ def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: in
 
 
 def _public_operation(key: RsaPublicKey, signature: bytes, size: int) -> int | None:
-    """RSAVP1 (section 5.2.2) on a signature of exactly the modulus' length; None where its number, or the key, is out of range."""
+    """Apply RSAVP1 (section 5.2.2) and return the resulting number.
+
+    Return None if the signature is not exactly as long as the modulus, or if its number or the key is out of range.
+    """
     number = int.from_bytes(signature, "big")
     if len(signature) != size or number >= key.modulus or key.bits > MAX_MODULUS_BITS or key.exponent.bit_length() > MAX_EXPONENT_BITS:
         return None
@@ -62,7 +68,7 @@ def _public_operation(key: RsaPublicKey, signature: bytes, size: int) -> int | N
 
 
 def _mgf1(hash_name: str, seed: bytes, length: int) -> bytes:
-    """Mask generation function (appendix B.2.1)."""
+    """Return ``length`` bytes of the mask generation function MGF1 (appendix B.2.1)."""
     mask = b""
     counter = 0
     while len(mask) < length:

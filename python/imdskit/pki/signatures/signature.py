@@ -1,7 +1,7 @@
-"""Signatures by AlgorithmIdentifier, as certificates and messages name them (RFC 4055, RFC 5754, RFC 5758), and which of them are accepted.
+"""Verification of signatures by AlgorithmIdentifier (RFC 4055, RFC 5754, RFC 5758), and the policy for algorithms and keys.
 
-:func:`fault` says whether a signature is good, of every algorithm that is known. :func:`algorithm_fault` and :func:`key_fault` are the policy:
-what is known but too weak, or too large to be reckoned with.
+:func:`fault` verifies a signature made with any known algorithm. :func:`algorithm_fault` and :func:`key_fault` are the policy: they refuse
+algorithms and keys that are known but too weak, and keys that are too large to verify signatures with in reasonable time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ MIN_RSA_EXPONENT = 65537
 MAX_RSA_EXPONENT_BITS = 32
 
 MAX_PSS_OCTETS = 128
-"""Of RSASSA-PSS-params. Those of known hashes have fewer than 80; longer ones come from strangers and must not fill the cache."""
+"""Maximum length of RSASSA-PSS-params. With known hashes they have fewer than 80 bytes. Longer ones would only help an attacker fill the
+cache."""
 
 RSA_WITH = {
     oids.SHA1_WITH_RSA: "sha1",
@@ -35,7 +36,7 @@ RSA_WITH = {
     oids.SHA512_224_WITH_RSA: "sha512_224",
     oids.SHA512_256_WITH_RSA: "sha512_256",
 }
-"""RSASSA-PKCS1-v1_5 with the hash of this name."""
+"""Names of the hashes of the RSASSA-PKCS1-v1_5 algorithms."""
 
 ECDSA_WITH = {
     oids.ECDSA_WITH_SHA1: "sha1",
@@ -44,11 +45,11 @@ ECDSA_WITH = {
     oids.ECDSA_WITH_SHA384: "sha384",
     oids.ECDSA_WITH_SHA512: "sha512",
 }
-"""ECDSA with the hash of this name."""
+"""Names of the hashes of the ECDSA algorithms."""
 
 
 class Fault(Enum):
-    """Why a signature is not good."""
+    """The reason why a signature is not valid."""
 
     ALGORITHM = "the algorithm is not known, or its parameters are wrong"
     KEY = "the key is not one for this algorithm"
@@ -56,7 +57,7 @@ class Fault(Enum):
 
 
 class PssParameters(NamedTuple):
-    """RSASSA-PSS-params (RFC 4055 section 3.1) with MGF1; the trailer field is always 1."""
+    """RSASSA-PSS-params (RFC 4055 section 3.1) with MGF1. The trailer field is always 1."""
 
     hash_name: str
     mgf_hash: str
@@ -64,17 +65,17 @@ class PssParameters(NamedTuple):
 
 
 def fault(algorithm: AlgorithmIdentifier, key: PublicKey, message: bytes, signature: bytes) -> Fault | None:
-    """What is wrong with a signature, or None. Weak algorithms and keys are reckoned like all others."""
+    """Return the reason why a signature is not valid, or None if it is valid. Weak algorithms and keys are verified like all others."""
     oid = algorithm.oid
     if oid in RSA_WITH:
-        # RFC 4055 section 5: NULL is sent, its absence must be accepted.
+        # Signers must send NULL, but verifiers must accept absent parameters too (RFC 4055 section 5).
         if algorithm.parameters not in (NULL, None):
             return Fault.ALGORITHM
         if not isinstance(key, RsaPublicKey) or key.only_pss:
             return Fault.KEY
         return None if rsa.verify_pkcs1v15(key, RSA_WITH[oid], message, signature) else Fault.SIGNATURE
     if oid in ECDSA_WITH:
-        # RFC 5758 section 3.2: parameters are absent.
+        # The parameters must be absent (RFC 5758 section 3.2).
         if algorithm.parameters is not None:
             return Fault.ALGORITHM
         if not isinstance(key, EcPublicKey):
@@ -91,7 +92,7 @@ def fault(algorithm: AlgorithmIdentifier, key: PublicKey, message: bytes, signat
 
 
 def hash_of(algorithm: AlgorithmIdentifier) -> str | None:
-    """Name of the hash that a signature algorithm prescribes; None if it is not known or prescribes none."""
+    """Return the name of the hash that a signature algorithm prescribes, or None if the algorithm is unknown or prescribes none."""
     if algorithm.oid == oids.RSASSA_PSS:
         parameters = pss_parameters(algorithm.parameters)
         return parameters.hash_name if parameters else None
@@ -99,7 +100,10 @@ def hash_of(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
-    """Why an algorithm is not accepted: unknown, with wrong parameters, or with a hash below SHA-256. None if it is."""
+    """Return a text that says why the policy refuses an algorithm, or None if it accepts it.
+
+    An algorithm is refused if it is unknown, has wrong parameters, or uses a hash weaker than SHA-256.
+    """
     named = hash_of(algorithm)
     if named is None:
         return f"{algorithm.oid} is not known, or its parameters are not"
@@ -112,11 +116,14 @@ def algorithm_fault(algorithm: AlgorithmIdentifier) -> str | None:
 
 
 def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
-    """Why a key is not accepted: of another kind, too small, too large, or with an exponent that is even, too small or too long. None if it is.
+    """Return a text that says why the policy refuses a key, or None if it accepts it.
+
+    A key is refused if its type is unsupported, if its modulus is too small, too large or even, or if its exponent is even, too small or
+    too long.
 
     Args:
-        key: of a signer or of an authority.
-        min_rsa_bits: the fewest bits of an RSA modulus; the most are :data:`MAX_RSA_BITS`.
+        key: the key of a signer or of an authority.
+        min_rsa_bits: minimum size of an RSA modulus in bits. The maximum is :data:`MAX_RSA_BITS`.
     """
     if isinstance(key, UnsupportedPublicKey):
         return f"{key.oid}: {key.why}"
@@ -132,19 +139,19 @@ def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
 
 
 def is_too_large(key: PublicKey) -> bool:
-    """Whether a key is so large that one signature takes longer than a whole document may."""
+    """Return True if verifying one signature with this key would take longer than verifying a whole document may."""
     return isinstance(key, RsaPublicKey) and (key.bits > MAX_RSA_BITS or key.exponent.bit_length() > MAX_RSA_EXPONENT_BITS)
 
 
 def describe_key(key: PublicKey) -> str:
-    """In words, for reports."""
+    """Return a description of the key for reports."""
     if isinstance(key, RsaPublicKey):
         return f"RSA of {key.bits} bits" + (f", exponent {key.exponent}" if key.exponent.bit_length() <= MAX_RSA_EXPONENT_BITS else "")
     return key.curve if isinstance(key, EcPublicKey) else f"a key of kind {key.oid}"
 
 
 def pss_parameters(der: bytes | None) -> PssParameters | None:
-    """RSASSA-PSS-params, or None where they are absent (a signature must have them), malformed or of an unknown kind."""
+    """Return decoded RSASSA-PSS-params, or None if they are absent, malformed or of an unknown kind. A signature must have them."""
     return None if der is None or len(der) > MAX_PSS_OCTETS else _pss_parameters(der)
 
 
@@ -160,7 +167,10 @@ def _pss_parameters(der: bytes) -> PssParameters | None:
 
 
 def _read_pss_parameters(members: Reader) -> PssParameters | None:
-    """Members that are absent have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, 20 octets of salt, trailer 1."""
+    """Decode the members of RSASSA-PSS-params.
+
+    Absent members have the defaults of RFC 4055 section 3.1: SHA-1, MGF1 with SHA-1, a salt of 20 bytes, and trailer 1.
+    """
     hash_name: str | None = "sha1"
     mgf_hash: str | None = "sha1"
     salt_length = 20
@@ -191,7 +201,7 @@ def _read_pss_parameters(members: Reader) -> PssParameters | None:
 
 
 def _read_hash(reader: Reader) -> str | None:
-    """HashAlgorithm with NULL or absent parameters (RFC 4055 section 2.1)."""
+    """Return the name of a HashAlgorithm, or None if it is unknown. Its parameters must be NULL or absent (RFC 4055 section 2.1)."""
     algorithm = reader.sequence()
     name = HASHES.get(algorithm.oid())
     if algorithm:
@@ -201,7 +211,8 @@ def _read_hash(reader: Reader) -> str | None:
 
 
 def _key_allows(key: RsaPublicKey, used: PssParameters) -> bool:
-    """A key for RSASSA-PSS may fix its hashes and set a least salt length (RFC 4055 section 3.3)."""
+    """Return True if the key allows these parameters. An RSASSA-PSS key may fix its hashes and a minimum salt length (RFC 4055 section
+    3.3)."""
     if not key.only_pss or key.pss is None:
         return True
     fixed = pss_parameters(key.pss)

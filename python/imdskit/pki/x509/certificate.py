@@ -1,6 +1,6 @@
-"""What an X.509 certificate says, as values. Made by :mod:`imdskit.pki.x509.parser`, read by everything that validates.
+"""Value types of X.509 certificates. :mod:`imdskit.pki.x509.parser` creates them, and all code that validates certificates reads them.
 
-Names of members are those of RFC 5280. Times are Unix seconds, object identifiers dotted decimal text.
+Members have the names of RFC 5280. Times are Unix seconds. Object identifiers are text in dotted decimal form.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class AlgorithmIdentifier(NamedTuple):
-    """RFC 5280 section 4.1.1.2. ``parameters`` is the DER of the ANY, or None where absent."""
+    """An AlgorithmIdentifier (RFC 5280 section 4.1.1.2). ``parameters`` is the DER of the parameters, or None if they are absent."""
 
     oid: str
     parameters: bytes | None
@@ -17,7 +17,12 @@ class AlgorithmIdentifier(NamedTuple):
 
 
 class RsaPublicKey(NamedTuple):
-    """``pss`` is the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2); ``only_pss`` is True for every such key."""
+    """An RSA public key.
+
+    Attributes:
+        pss: the DER of the parameters of an id-RSASSA-PSS key (RFC 4055 section 1.2), or None.
+        only_pss: True for every id-RSASSA-PSS key, with or without parameters.
+    """
 
     modulus: int
     exponent: int
@@ -30,7 +35,7 @@ class RsaPublicKey(NamedTuple):
 
 
 class EcPublicKey(NamedTuple):
-    """A point on a named curve: ``secp256r1``, ``secp384r1`` or ``secp521r1``. The point is on the curve."""
+    """A point on the named curve ``secp256r1``, ``secp384r1`` or ``secp521r1``. The parser has verified that the point is on the curve."""
 
     curve: str
     x: int
@@ -38,7 +43,8 @@ class EcPublicKey(NamedTuple):
 
 
 class UnsupportedPublicKey(NamedTuple):
-    """A key of a kind that is parsed over but never used: DSA, EdDSA, explicit curves, points off the curve. ``why`` is for the log."""
+    """A key that is parsed but cannot be used: a DSA or EdDSA key, a key on explicit curve parameters, or a point off its curve. ``why`` is
+    a text for logs."""
 
     oid: str
     why: str
@@ -51,8 +57,9 @@ class Name(NamedTuple):
     """A distinguished name.
 
     Attributes:
-        der: of the whole Name.
-        key: the same for names that RFC 5280 section 7.1 calls equal; one entry for each relative distinguished name, in order.
+        der: DER of the whole Name.
+        key: a value that is equal for two names if RFC 5280 section 7.1 calls them equal. It has one entry for each relative distinguished
+            name, in order.
         common_names: values of the CN attributes, in order.
         email_addresses: values of the emailAddress attributes.
     """
@@ -64,9 +71,14 @@ class Name(NamedTuple):
 
 
 class GeneralName(NamedTuple):
-    """RFC 5280 section 4.2.1.6. ``kind`` is the ASN.1 name (``dNSName``, ``iPAddress``, ``directoryName``, ``rfc822Name``,
-    ``uniformResourceIdentifier``, ``otherName``, ``x400Address``, ``ediPartyName``, ``registeredID``). ``value`` is the content octets.
-    ``name`` is set for directoryName only."""
+    """A GeneralName (RFC 5280 section 4.2.1.6).
+
+    Attributes:
+        kind: its ASN.1 name: ``dNSName``, ``iPAddress``, ``directoryName``, ``rfc822Name``, ``uniformResourceIdentifier``, ``otherName``,
+            ``x400Address``, ``ediPartyName`` or ``registeredID``.
+        value: the content octets.
+        name: the decoded name if ``kind`` is ``directoryName``, otherwise None.
+    """
 
     kind: str
     value: bytes
@@ -74,7 +86,7 @@ class GeneralName(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Of the IA5String kinds."""
+        """The value as text, for the kinds whose ASN.1 type is IA5String."""
         return self.value.decode("ascii")
 
 
@@ -112,15 +124,16 @@ class Extension(NamedTuple):
 
 
 class Certificate(NamedTuple):
-    """RFC 5280 section 4.1. Extensions that path validation needs are decoded; an absent one is None.
+    """A certificate (RFC 5280 section 4.1). Extensions that path validation needs are decoded. An absent extension is None.
 
     Attributes:
-        der: of the whole certificate.
-        tbs: DER of the tbsCertificate, which is what was signed.
+        der: DER of the whole certificate.
+        tbs: DER of the tbsCertificate, which the issuer signed.
         key_usage: names of the bits that are set (``digitalSignature``, ``keyCertSign``, ...).
-        unknown_critical: critical extensions that nothing here understands.
-        faults: (extension or field, what is wrong) of values that are well-formed DER but break RFC 5280 in a way that a path validator
-            must refuse and a parser may read, such as two extensions of one kind or an empty sequence of them. Empty for good ones.
+        unknown_critical: critical extensions that this package does not understand.
+        faults: violations of RFC 5280 as pairs of an extension or field and a text. The parser accepts such certificates, because their DER
+            is well-formed, but a path validator must refuse them. Examples are two extensions of one type and an empty sequence of
+            extensions.
     """
 
     der: bytes
@@ -152,5 +165,5 @@ class Certificate(NamedTuple):
 
     @property
     def self_issued(self) -> bool:
-        """Issuer and subject are the same name (RFC 5280 section 6.1)."""
+        """True if issuer and subject are the same name (RFC 5280 section 6.1)."""
         return self.issuer.key == self.subject.key

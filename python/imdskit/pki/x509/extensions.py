@@ -1,7 +1,7 @@
-"""Certificate extensions, decoded (RFC 5280 section 4.2).
+"""Decoders of certificate extensions (RFC 5280 section 4.2).
 
-What is said here is their grammar: a value that does not follow it is a :class:`~imdskit.errors.DerError`. Rules on values that do are in
-:mod:`imdskit.pki.x509.rules`.
+The decoders check the grammar: a value that does not follow it raises :class:`~imdskit.errors.DerError`. Rules for well-formed values are
+in :mod:`imdskit.pki.x509.rules`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ KEY_USAGE_BITS = (
 
 
 MAX_ITEMS = 1024
-"""Of a list inside one extension whose items path validation compares with one another."""
+"""Maximum number of items in a list inside one extension. Path validation compares such items with one another."""
 
 
 def _items(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
-    """What ``read`` reads, given the reader and a field, up to the end of the reader."""
+    """Call ``read`` with the reader and a field until the reader is at its end, and return the results."""
     found: list[T] = []
     while reader:
         found.append(read(reader, f"[{len(found)}]"))
@@ -51,13 +51,14 @@ def _items(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
 
 
 def _list_of(read: Callable[[Reader, str], T]) -> Callable[[Reader], tuple[T, ...]]:
-    """A decoder of a SEQUENCE OF what ``read`` reads."""
+    """Return a decoder of a SEQUENCE OF items. ``read`` decodes one item."""
     return lambda reader: _items(reader.sequence(), read)
 
 
 def _basic_constraints(reader: Reader) -> BasicConstraints:
     members = reader.sequence()
-    # FALSE is the default, which is not written (X.690 section 11.5); but authorities have written it, and it means the same.
+    # FALSE is the default, so DER forbids encoding it (X.690 section 11.5). Some authorities have encoded it anyway, and the meaning is the
+    # same.
     ca = members.boolean("cA") if members.peek() == BOOLEAN else False
     path_length = _count(members, "pathLenConstraint", INTEGER) if members else None
     members.finish()
@@ -65,10 +66,10 @@ def _basic_constraints(reader: Reader) -> BasicConstraints:
 
 
 def _key_usage(reader: Reader) -> frozenset[str]:
-    # Zeros at the end of named bits are no DER (X.690 section 11.2.2); but authorities have written them, and they mean nothing.
-    _, octets = reader.bits()
-    size = 8 * len(octets)
-    number = int.from_bytes(octets, "big")
+    # DER forbids trailing zeros in named bits (X.690 section 11.2.2). Some authorities have encoded them anyway, and they have no meaning.
+    _, value = reader.bits()
+    size = 8 * len(value)
+    number = int.from_bytes(value, "big")
     return frozenset(name for bit, name in enumerate(KEY_USAGE_BITS) if bit < size and number >> (size - 1 - bit) & 1)
 
 
@@ -94,7 +95,7 @@ def _name_constraints(reader: Reader) -> NameConstraints:
 
 
 def _subtrees(reader: Reader) -> tuple[GeneralSubtree, ...]:
-    """GeneralSubtrees: one at least."""
+    """Decode GeneralSubtrees, which must have at least one item."""
     if not reader:
         raise reader.fault("An empty list of subtrees.")
     return _items(reader, _subtree)
@@ -110,7 +111,7 @@ def _subtree(reader: Reader, field: str) -> GeneralSubtree:
 
 
 def _policy_identifier(reader: Reader, field: str) -> str:
-    """Read a PolicyInformation. Its qualifiers are checked for form only: path validation does not use them."""
+    """Return the policy of a PolicyInformation. Path validation does not use its qualifiers, so only their form is checked."""
     information = reader.sequence(field)
     policy = information.oid("policyIdentifier")
     if information:
@@ -142,7 +143,7 @@ def _policy_constraints(reader: Reader) -> PolicyConstraints:
 
 
 def _count(reader: Reader, field: str, tag: int) -> int:
-    """INTEGER (0..MAX), as numbers of certificates are."""
+    """Decode an INTEGER (0..MAX), the type of numbers of certificates."""
     pos = reader.pos
     number = reader.integer(field, tag)
     if number < 0:
@@ -162,7 +163,7 @@ def _access_description(reader: Reader, field: str) -> tuple[str, GeneralName]:
 
 
 def _authority_info_access(reader: Reader) -> tuple[str, ...]:
-    """Addresses of certificates of the issuer; other access methods and locations are passed over."""
+    """Return the URLs of the issuer's certificates. Other access methods and locations are skipped."""
     descriptions = _items(reader.sequence(), _access_description)
     if not descriptions:
         raise reader.fault("An empty list of access descriptions.")
@@ -174,7 +175,7 @@ def _subject_key_identifier(reader: Reader) -> bytes:
 
 
 def _any_sequence(reader: Reader) -> None:
-    """Well-formed and a SEQUENCE; what it says is of no use to us."""
+    """Check that the value is a well-formed SEQUENCE. Nothing here uses its contents."""
     if reader.peek() != SEQUENCE:
         raise reader.fault("Not a SEQUENCE.")
     reader.any()
@@ -196,4 +197,5 @@ DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.ISSUER_ALT_NAME: (None, _general_names),
     oids.CRL_DISTRIBUTION_POINTS: (None, _any_sequence),
 }
-"""Extension -> (member of Certificate or None, decoder). Those that make a member are understood, and so may be critical."""
+"""Maps an extension to a member of Certificate, or None, and a decoder. Extensions that set a member are understood, so they may be
+critical."""

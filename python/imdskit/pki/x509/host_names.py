@@ -1,6 +1,6 @@
-"""DNS names of a signer, compared with those of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
+"""Comparison of a signer's DNS names with those of a cloud's metadata service (RFC 6125 section 6.4, IMDS documentation "Attested data").
 
-Names are compared label by label, never as text with a suffix.
+Names are compared label by label. Comparing the ends of strings would accept ``evilexample.com`` for ``example.com``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 
 
 def labels(name: str) -> tuple[str, ...] | None:
-    """The labels of a DNS name in lower case; None where it is none: empty labels, other characters, no dot. A wildcard may be the first.
+    """Return the labels of a DNS name in lower case, or None if the text is not a DNS name.
 
-    What is not ASCII is refused before letters are made small: the Kelvin sign would become a k.
+    The text is refused if it has an empty label, no dot, or a character that host names do not have. The first label may be a wildcard.
+    Text with characters beyond ASCII is refused before it is converted to lower case, because that would turn the Kelvin sign into a k.
     """
     parts = tuple(name.lower().split("."))
     if not name.isascii() or len(name) > 253 or len(parts) < 2:
@@ -27,21 +28,25 @@ def labels(name: str) -> tuple[str, ...] | None:
 
 
 def dns_names(certificate: Certificate, *, allow_common_name: bool = False) -> tuple[str, ...]:
-    """The DNS names of a certificate: those of its subject alternative name. Its common names only where the caller allows it, and the
-    certificate has no subject alternative name at all."""
+    """Return the DNS names in the certificate's subject alternative name.
+
+    If the certificate has no subject alternative name and ``allow_common_name`` is True, return its common names instead.
+    """
     if certificate.subject_alt_name is None:
         return certificate.subject.common_names if allow_common_name else ()
     return tuple(name.text for name in certificate.subject_alt_name if name.kind == "dNSName")
 
 
 def matching_name(certificate: Certificate, domain: str, *, allow_common_name: bool = False) -> str | None:
-    """The first DNS name of the certificate that is ``domain`` or lies below it. A wildcard stands for names below its parent, so its
-    parent must be the domain or lie below it."""
+    """Return the first DNS name of the certificate that is ``domain`` or below it, or None.
+
+    A wildcard stands for names below its parent, so the parent must be the domain or below it.
+    """
     domain = domain.lower()
     wanted = tuple(domain.split("."))
     for name in dns_names(certificate, allow_common_name=allow_common_name):
         if not name.lower().endswith(domain):
-            continue  # nearly every name, so that thousands of them need not be taken to pieces
+            continue  # This skips nearly every name, so a certificate with thousands of names costs little.
         found = labels(name)
         if found is not None and len(found) >= len(wanted) and found[len(found) - len(wanted) :] == wanted:
             return name

@@ -18,11 +18,11 @@ _USUAL = {
         (oids.SHA384_WITH_RSA, bytes.fromhex("300d06092a864886f70d01010c0500")),
     )
 }
-"""Those that genuine documents and their certificates have, so that they need not be read each time."""
+"""Algorithm identifiers of genuine documents and their certificates, by their DER. They are not parsed each time."""
 
 
 def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:
-    """AlgorithmIdentifier: an object identifier and at most one element of parameters."""
+    """Parse an AlgorithmIdentifier: an object identifier and at most one element of parameters."""
     pos = reader.pos
     start, stop = reader.expect(SEQUENCE, field)
     usual = _USUAL.get(reader.data[pos:stop])
@@ -36,10 +36,10 @@ def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:
 
 
 def parse_public_key(spki: bytes) -> PublicKey:
-    """The key of a whole SubjectPublicKeyInfo.
+    """Parse the DER of a SubjectPublicKeyInfo and return its key.
 
     Raises:
-        DerError: it is none.
+        DerError: the bytes are not a SubjectPublicKeyInfo.
     """
     reader = Reader(spki)
     key = read_public_key(reader)
@@ -48,8 +48,11 @@ def parse_public_key(spki: bytes) -> PublicKey:
 
 
 def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> PublicKey:
-    """The key of a SubjectPublicKeyInfo. A key of a kind that is not used here is an
-    :class:`~imdskit.pki.x509.certificate.UnsupportedPublicKey`; an RSA key that is no RSAPublicKey is malformed."""
+    """Parse a SubjectPublicKeyInfo and return its key.
+
+    A key of a type that cannot be used here is returned as an :class:`~imdskit.pki.x509.certificate.UnsupportedPublicKey`. Raise DerError
+    if an RSA key does not contain a valid RSAPublicKey.
+    """
     info = reader.sequence(field)
     algorithm = read_algorithm(info, "algorithm")
     bits = info.enter_bit_string("subjectPublicKey")
@@ -66,7 +69,7 @@ def read_public_key(reader: Reader, field: str = "subjectPublicKeyInfo") -> Publ
 
 
 def _read_rsa(reader: Reader) -> tuple[int, int]:
-    """RSAPublicKey: modulus and exponent, both positive (RFC 3279 section 2.3.1)."""
+    """Parse an RSAPublicKey and return its modulus and exponent, which must be positive (RFC 3279 section 2.3.1)."""
     key = reader.sequence()
     reader.finish()
     modulus, exponent = key.integer("modulus"), key.integer("publicExponent")
@@ -77,7 +80,10 @@ def _read_rsa(reader: Reader) -> tuple[int, int]:
 
 
 def _elliptic(algorithm: AlgorithmIdentifier, point: bytes) -> PublicKey:
-    """A point in uncompressed form on a named curve, and really on it (RFC 5480 sections 2.1.1 and 2.2; SEC 1 section 3.2.2)."""
+    """Return the key for an uncompressed point on a named curve (RFC 5480 sections 2.1.1 and 2.2).
+
+    A point that is not on the curve makes the key unsupported (SEC 1 section 3.2.2).
+    """
     curve = ecdsa.NAMED_BY.get(algorithm.parameters or b"")
     if curve is None:
         return UnsupportedPublicKey(algorithm.oid, "not a named curve that is accepted")

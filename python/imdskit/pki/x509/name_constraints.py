@@ -1,10 +1,12 @@
-"""Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)): for which names an authority may issue.
+"""Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)), which limit the names for which an authority may issue.
 
-Each certificate's constraints are kept apart and all applied, which is the same as intersecting the permitted and uniting the excluded subtrees.
-Subtrees stand in sets: a name is looked up once for each subtree that could contain it, however many there are.
+The constraints of each certificate are stored separately and all of them are applied. The result is the same as intersecting the permitted
+subtrees and uniting the excluded ones. Subtrees are stored in sets. The number of lookups depends on the name, not on the number of
+subtrees.
 
-DNS names, mail addresses, hosts of URIs, addresses and directory names are understood. A constraint on another kind of name refuses every name of that
-kind, also where it is not critical and section 4.2.1.10 would let it pass.
+DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on any other kind of name refuses
+every name of that kind. This is stricter than section 4.2.1.10, which allows a verifier to ignore such a constraint if the extension is not
+critical.
 """
 
 from __future__ import annotations
@@ -20,23 +22,24 @@ COUNTED = frozenset({"dNSName", "iPAddress", "directoryName", "rfc822Name"})
 UNDERSTOOD = COUNTED | {"uniformResourceIdentifier"}
 
 MAX_COMPARISONS = 1 << 20
-"""Names times subtrees on one path, of the kinds that are counted. Nothing here is that slow, but who needs more is up to something: OpenSSL and
-BoringSSL stop there too."""
+"""Maximum product of names and subtrees of the counted kinds on one path. Real paths stay far below it; OpenSSL and BoringSSL have the same
+limit."""
 
 PARTS_OF_ITEM, MASKS_OF_ITEM = 4, 16
-"""Labels or relative names of a name, and masks that an address is looked up with, that cost as much as one item of the budget."""
+"""Number of name parts (labels or relative names), and of address masks in a lookup, that cost as much as one item of the budget."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 _MAILBOX = re.compile(rb"[!-\-/-?A-~]+(\.[!-\-/-?A-~]+)*")
-"""Local part of a mail address in a constraint (RFC 5321 section 4.1.2, Dot-string): printable ASCII, no at sign, no empty part between dots."""
+"""Local part of a mail address in a constraint (RFC 5321 section 4.1.2, Dot-string): printable ASCII without an at sign, and no empty part
+between dots."""
 
 Key = tuple[object, ...]
-"""What subtrees of one kind are looked up by."""
+"""Lookup key of a subtree."""
 
 
 class Subtrees:
-    """Subtrees of one kind of name."""
+    """Set of subtrees of one kind of name."""
 
     def __init__(self, bases: Iterable[GeneralName], *, exclude: bool) -> None:
         self.keys: set[Key] = set()
@@ -56,26 +59,29 @@ class Subtrees:
                 self.lengths.add(len(key))
 
     def contain(self, name: GeneralName) -> bool:
-        """Whether the name lies within one of them."""
+        """Return True if the name is within one of the subtrees."""
         if name.kind == "iPAddress":
             size, address = len(name.value), int.from_bytes(name.value, "big")
             return any((half, mask, address & mask) in self.keys for half, mask in self.masks if half == size)
         if name.name is not None:
-            # Only as many relative names as a base has: all beginnings of a long name together would be quadratic in it.
+            # Only the prefixes that are as long as some base are looked up. The total size of all prefixes would be quadratic in the length
+            # of the name.
             parts = name.name.key
             return any(parts[:length] in self.keys for length in self.lengths if length <= len(parts))
         return any(key in self.keys for key in keys_above(name))
 
     def touch(self, name: GeneralName) -> bool:
-        """Whether the name, or one of those that a wildcard stands for, lies within one of them: ``*.example.com`` stands for
-        ``a.example.com``, and so an exclusion of ``a.example.com`` is about it (CVE-2025-61727)."""
+        """Return True if the name, or a name that its wildcard stands for, is within one of the subtrees.
+
+        For example, ``*.example.com`` stands for ``a.example.com``, so an exclusion of ``a.example.com`` applies to it (CVE-2025-61727).
+        """
         if name.kind == "dNSName" and name.value.startswith(b"*.") and _labels(name.value)[:-1] in self.parents:
             return True
         return self.contain(name)
 
 
 class Constraints:
-    """What one authority may issue for."""
+    """Name constraints of one authority."""
 
     def __init__(self, constraints: NameConstraints) -> None:
         self.permitted = _by_kind(constraints.permitted or (), exclude=False)
@@ -84,7 +90,7 @@ class Constraints:
         self.masks = sum(len(kinds["iPAddress"].masks) for kinds in (self.permitted, self.excluded) if "iPAddress" in kinds)
 
     def fault(self, name: GeneralName) -> str | None:
-        """Why the name may not be there, or None."""
+        """Return a text that says why the constraints forbid the name, or None if they allow it."""
         excluded, permitted = self.excluded.get(name.kind), self.permitted.get(name.kind)
         if excluded is None and permitted is None:
             return None
@@ -100,9 +106,10 @@ class Constraints:
 
 
 class PathConstraints:
-    """The constraints of the authorities so far on one path, from the anchor down. Both methods raise VerificationError(``budget-spent``).
+    """The constraints of all authorities seen so far on one path, from the anchor down.
 
-    ``common_names``: common names count as DNS names, because whoever asks for the host would take them for one.
+    Both methods raise VerificationError(``budget-spent``). If ``common_names`` is True, common names count as DNS names, because a caller
+    that looks for the host would accept them as such.
     """
 
     def __init__(self, budget: Budget, *, common_names: bool) -> None:
@@ -112,14 +119,14 @@ class PathConstraints:
         self.comparisons = 0
 
     def add(self, certificate: Certificate) -> None:
-        """6.1.4 (g)."""
+        """Add the constraints of an authority (6.1.4 (g))."""
         constraints = certificate.name_constraints
         if constraints is not None:
             self.budget.spend_items(len(constraints.permitted or ()) + len(constraints.excluded or ()))
             self.all.append(Constraints(constraints))
 
     def fault(self, certificate: Certificate) -> str | None:
-        """6.1.3 (b) and (c): the first name of the certificate that may not be there, in words; None if all may."""
+        """Return a text that says which name of the certificate is forbidden first, or None if all are allowed (6.1.3 (b) and (c))."""
         if not self.all:
             return None
         others = other_names(certificate, common_names=self.common_names)
@@ -131,7 +138,7 @@ class PathConstraints:
         parts = len(subject.key) + sum(_parts(name) for name in others)
         lookups = (len(others) + 1 + parts // PARTS_OF_ITEM) * len(self.all)
         self.budget.spend_items(lookups + addresses * sum(constraints.masks for constraints in self.all) // MASKS_OF_ITEM)
-        # An empty subject is no name (4.2.1.10: restrictions apply only when the name form is present).
+        # An empty subject is not a name. Section 4.2.1.10 applies restrictions only if the name form is present.
         names = [GeneralName("directoryName", subject.der, subject), *others] if subject.key else others
         for constraints in self.all:
             for name in names:
@@ -142,9 +149,12 @@ class PathConstraints:
 
 
 def other_names(certificate: Certificate, *, common_names: bool) -> list[GeneralName]:
-    """The names beside the subject: the alternative names, and the mail addresses in the subject. Section 4.2.1.10 leaves the latter out where
-    there are alternative names; who counts them always is on the safe side. Common names that look like DNS names count where they are
-    asked for and there is no alternative name of that kind."""
+    """Return the names of a certificate beside its subject: its alternative names and the mail addresses in the subject.
+
+    Section 4.2.1.10 ignores mail addresses in the subject if there are alternative names. They always count here, which is the stricter
+    choice. If ``common_names`` is True and there is no alternative name of the kind dNSName, common names that look like DNS names are
+    included.
+    """
     subject = certificate.subject
     names = list(certificate.subject_alt_name or ())
     hosts: list[bytes] = []
@@ -155,8 +165,10 @@ def other_names(certificate: Certificate, *, common_names: bool) -> list[General
 
 
 def malformed(constraints: NameConstraints) -> str | None:
-    """Why constraints cannot be applied at all, or None: minimum and maximum are profiled away (4.2.1.10), and a base must be one that names can
-    lie within."""
+    """Return a text that says why the constraints cannot be applied at all, or None.
+
+    Section 4.2.1.10 forbids minimum and maximum. A base must have a form that can contain names.
+    """
     for subtree in (*(constraints.permitted or ()), *(constraints.excluded or ())):
         kind, value = subtree.base.kind, subtree.base.value
         if subtree.minimum != 0 or subtree.maximum is not None:
@@ -173,7 +185,7 @@ def malformed(constraints: NameConstraints) -> str | None:
 
 
 def _is_mail_base(value: bytes) -> bool:
-    """One mailbox, the hosts below a domain after a dot, one host, or nothing (4.2.1.10)."""
+    """Return True for one mailbox, a dot and a domain (all hosts below it), one host, or the empty value (4.2.1.10)."""
     mailbox, at, host = value.rpartition(b"@")
     if at:
         return _MAILBOX.fullmatch(mailbox) is not None and is_host(host)
@@ -181,7 +193,7 @@ def _is_mail_base(value: bytes) -> bool:
 
 
 def base_key(base: GeneralName, *, exclude: bool) -> Key:
-    """The key of a subtree. Names have it among their ``keys_above`` if they lie within the subtree."""
+    """Return the lookup key of a subtree. A name within the subtree has this key among its ``keys_above``."""
     if base.kind == "directoryName":
         assert base.name is not None
         return base.name.key
@@ -193,25 +205,27 @@ def base_key(base: GeneralName, *, exclude: bool) -> Key:
         mailbox, at, host = base.value.rpartition(b"@")
         if at:
             return "mailbox", mailbox, _labels(host)
-        # With a leading dot all hosts below it; without, this host alone. The empty base is every host.
+        # A base with a leading dot contains all hosts below it. Without the dot it contains this host only. The empty base contains every
+        # host.
         return ("below", *_labels(host[1:])) if host.startswith(b".") or not host else ("host", *_labels(host))
-    # A DNS name has no leading dot. Where one is written, it is taken for what hurts more: the names below only are permitted, all are excluded.
+    # A DNS name must not begin with a dot. If one does, it is given the stricter meaning: as a permitted base it contains only the names
+    # below it, and as an excluded base it contains the name itself as well.
     if base.value.startswith(b".") and not exclude:
         return (*_labels(base.value[1:]), "below")
     return _labels(base.value.removeprefix(b"."))
 
 
 def keys_above(name: GeneralName) -> Iterator[Key]:
-    """The keys of all subtrees that would contain the name (4.2.1.10), of a kind whose names have hosts."""
+    """Yield the keys of all subtrees that would contain the name (4.2.1.10). The name must be of a kind that has hosts."""
     if name.kind in ("rfc822Name", "uniformResourceIdentifier"):
-        # The mailbox is compared with its case, the host without.
+        # The local part is compared case-sensitively, and the host is not.
         mailbox, host = _mailbox(name) if name.kind == "rfc822Name" else (b"", _uri_host(name))
         labels = _labels(host)
         yield "mailbox", mailbox, labels
         yield "host", *labels
         yield from (("below", *labels[:length]) for length in range(len(labels)))
     else:
-        # Labels may be added on the left; the empty base is every name.
+        # A subtree contains every name that adds labels on the left of its base. The empty base contains every name.
         labels = _labels(name.value)
         yield from (labels[:length] for length in range(len(labels) + 1))
         yield from ((*labels[:length], "below") for length in range(1, len(labels)))
@@ -225,12 +239,12 @@ def _by_kind(subtrees: Iterable[GeneralSubtree], *, exclude: bool) -> dict[str, 
 
 
 def _parts(name: GeneralName) -> int:
-    """Labels of a name beyond the first; relative names of a directory name."""
+    """Return the number of relative names of a directory name, or the number of labels of another name beyond the first."""
     return name.value.count(b".") if name.name is None else len(name.name.key)
 
 
 def _labels(host: bytes) -> tuple[bytes, ...]:
-    """Most significant label first; () for the empty name."""
+    """Return the labels of a host, most significant first, or () for the empty name."""
     return tuple(reversed(host.lower().removesuffix(b".").split(b"."))) if host else ()
 
 
@@ -243,7 +257,7 @@ def _is_well_formed(name: GeneralName) -> bool:
         mailbox, host = _mailbox(name)
         return mailbox != b"" and b"@" not in mailbox and is_host(host)
     if name.kind == "uniformResourceIdentifier":
-        # 4.2.1.10: a URI without a host, or with an address for one, is refused under any constraint on URIs.
+        # A constraint on URIs refuses every URI that has no host or whose host is an address (4.2.1.10).
         return _is_named_host(_uri_host(name))
     return True
 
@@ -261,17 +275,17 @@ def _uri_host(name: GeneralName) -> bytes:
 
 
 def is_host(name: bytes) -> bool:
-    """Labels of letters, digits, underscores and, between them, hyphens; none empty or too long."""
+    """Return True if all labels have a valid length and consist of letters, digits, underscores and inner hyphens."""
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split(b"."))
 
 
 def _is_named_host(name: bytes) -> bool:
-    """A host that is not an IPv4 address."""
+    """Return True for a host that is not an IPv4 address."""
     return is_host(name) and not name.replace(b".", b"").isdigit()
 
 
 def _is_network(value: bytes) -> bool:
-    """An address and a mask of the same length whose ones come before its zeros (RFC 4632)."""
+    """Return True for an address and a mask of the same length in which no one follows a zero (RFC 4632)."""
     if len(value) not in (8, 32):
         return False
     half = len(value) // 2

@@ -1,4 +1,4 @@
-"""Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and when two names are the same (section 7.1)."""
+"""Distinguished names and general names (RFC 5280 sections 4.1.2.4 and 4.2.1.6), and the comparison of names (section 7.1)."""
 
 from __future__ import annotations
 
@@ -32,23 +32,32 @@ _ENCODINGS = {
     BMP_STRING: "utf-16-be",
     UNIVERSAL_STRING: "utf-32-be",
 }
-"""Of string types. What TeletexString says beyond ASCII is not defined in a way that anybody keeps; Latin-1 is what is found in it."""
+"""Encodings of the string types. No implementation follows the definition of TeletexString beyond ASCII; in practice the strings are
+Latin-1."""
 
 _CHARACTERS = {
     NUMERIC_STRING: re.compile("[0-9 ]*"),
     PRINTABLE_STRING: re.compile(r"[A-Za-z0-9 '()+,\-./:=?*&]*"),
     VISIBLE_STRING: re.compile("[ -~]*"),
 }
-"""Characters of the string types that have only a part of ASCII (X.680 sections 41.3 and 41.4). PrintableString has no ``*`` and no ``&``, but
-authorities write both ("*.metadata.azure.com"), and OpenSSL and Go accept both. See docs/verification.md."""
+"""Characters of the string types that have only a part of ASCII (X.680 sections 41.3 and 41.4).
+
+PrintableString has neither ``*`` nor ``&``, but authorities use both (for example in "*.metadata.azure.com"), and OpenSSL and Go accept
+them. See docs/verification.md.
+"""
 
 MAX_CHARACTERS = 1024
-"""Characters of one string that has others than those of ASCII. RFC 5280 appendix A.1 allows 64 to 255 in the attributes that are in use, and
-authorities exceed that a little. Strings of ASCII have no bound, because nothing about them takes long."""
+"""Maximum number of characters of a string that is not ASCII only.
+
+RFC 5280 appendix A.1 allows 64 to 255 characters in the attributes that are in use, and authorities exceed this a little. ASCII strings
+have no limit, because no operation on them is slow.
+"""
 
 MAX_COMBINING = 30
-"""Combining characters in a row, as in the Stream-Safe Text Format (UAX 15 section 13). Normalization sorts each row in quadratic time, and no
-writing system needs more. A longer row is refused."""
+"""Maximum number of consecutive combining characters, as in the Stream-Safe Text Format (UAX 15 section 13).
+
+Normalization sorts such a sequence in quadratic time, and no writing system needs a longer one. A longer sequence is refused.
+"""
 
 _STRINGS_ONLY = frozenset(
     {
@@ -71,7 +80,7 @@ _STRINGS_ONLY = frozenset(
         oids.EMAIL_ADDRESS,
     }
 )
-"""Attributes whose values are strings (RFC 5280 appendix A.1). Values of others may be anything."""
+"""Attributes whose values are strings (RFC 5280 appendix A.1). Values of other attributes may have any type."""
 
 GENERAL_NAMES = {
     context(0): "otherName",
@@ -84,24 +93,24 @@ GENERAL_NAMES = {
     context(7, constructed=False): "iPAddress",
     context(8, constructed=False): "registeredID",
 }
-"""Identifier octet of each kind. directoryName is explicit, for it is a CHOICE."""
+"""Kinds of general names by identifier octet. The tag of directoryName is explicit because its type is a CHOICE."""
 
 IA5_KINDS = frozenset({"rfc822Name", "dNSName", "uniformResourceIdentifier"})
 
-# U+0085 and the separators of Unicode; TAB, LF, VT, FF, CR and SPACE of ASCII (RFC 4518 sections 2.2 and 2.6.1).
+# U+0085, the separators of Unicode, and TAB, LF, VT, FF, CR and SPACE of ASCII (RFC 4518 sections 2.2 and 2.6.1).
 _BLANKS = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _SEPARATORS = re.compile("[\x1c-\x1f]")
 
 
 def read_name(reader: Reader, field: str) -> Name:
-    """Name: a sequence of relative distinguished names, none of them empty."""
+    """Parse a Name: a sequence of relative distinguished names, none of which may be empty."""
     pos = reader.pos
     start, stop = reader.expect(SEQUENCE, field)
     return _parse(Reader(reader.data, start, stop, reader.base, field, reader), reader.data[pos:stop])
 
 
 def read_relative_name(reader: Reader, field: str, tag: int) -> tuple[bytes, ...]:
-    """RelativeDistinguishedName under an implicit tag, as the entry of ``Name.key`` that it is."""
+    """Parse a RelativeDistinguishedName with an implicit tag and return its entry for ``Name.key``."""
     pos = reader.pos
     reader.expect(tag, field)
     element = bytes((SET,)) + reader.data[pos + 1 : reader.pos]
@@ -136,13 +145,13 @@ def _parse(rdns: Reader, der: bytes) -> Name:
                 common_names.append(value)
             elif oid == oids.EMAIL_ADDRESS:
                 email_addresses.append(value)
-        # No two different lists of parts give the same octets: each part is preceded by its length.
+        # The length before each part ensures that two different lists of parts never produce the same bytes.
         key.append(b"".join(b"%d:%s" % (len(part), part) for part in sorted(parts)) if len(parts) > 1 else parts[0])
     return Name(der, tuple(key), tuple(common_names), tuple(email_addresses))
 
 
 def _read_value(attribute: Reader, oid: str) -> str | bytes:
-    """Text of a string; the DER of any other value."""
+    """Return the text of a string value, or the DER of any other value."""
     pos = attribute.pos
     tag = attribute.peek()
     encoding = _ENCODINGS.get(tag)
@@ -174,21 +183,24 @@ def _has_long_row(text: str) -> bool:
 
 
 def comparable(text: str) -> bytes:
-    """The form in which two strings are compared, whatever their ASN.1 types: without case, in Unicode's normal form, blanks at the ends dropped
-    and in the middle squeezed (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 drops or forbids stay:
-    strings that differ in them only are different here.
+    """Return the form in which two strings are compared, regardless of their ASN.1 types.
 
-    The normal form is NFKD, under which the same strings are equal as under NFKC; Python computes it in a tenth of the time."""
+    The form has no case, is normalized as Unicode prescribes, has no blanks at its ends, and has one blank for each sequence of blanks
+    inside (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 removes or forbids are kept, so strings
+    that differ only in these are different here.
+
+    The normal form is NFKD. The same strings are equal as under NFKC, and Python computes it in a tenth of the time.
+    """
     if text.isascii():
         return b" ".join(text.lower().encode("ascii").split())
     folded = normalize("NFKD", text.casefold()).casefold()
-    # str.split is faster, but takes four control characters for blanks.
+    # str.split is faster, but it also treats four control characters as blanks.
     words = filter(None, _BLANKS.split(folded)) if _SEPARATORS.search(folded) else folded.split()
     return " ".join(words).encode("utf-8", "surrogatepass")
 
 
 def read_general_name(reader: Reader, field: str) -> GeneralName:
-    """GeneralName, its contents checked as far as its kind says what they are."""
+    """Parse a GeneralName and check its contents as far as its kind defines them."""
     pos = reader.pos
     tag = reader.peek()
     kind = GENERAL_NAMES.get(tag)
@@ -217,7 +229,7 @@ def read_general_name(reader: Reader, field: str) -> GeneralName:
 
 
 def read_general_names(reader: Reader, field: str = "") -> tuple[GeneralName, ...]:
-    """The general names up to the end of the reader."""
+    """Parse all general names up to the end of the reader."""
     names: list[GeneralName] = []
     while reader:
         names.append(read_general_name(reader, f"{field}[{len(names)}]"))
@@ -225,7 +237,7 @@ def read_general_names(reader: Reader, field: str = "") -> tuple[GeneralName, ..
 
 
 def _read_other_name(reader: Reader) -> None:
-    """OtherName: a type and a value, which is looked into where the type is one that we know (RFC 4108 section 5)."""
+    """Parse an OtherName: a type and a value. The value is checked if its type is known here (RFC 4108 section 5)."""
     kind = reader.oid("type-id")
     value = reader.enter(context(0), "value")
     if kind == oids.HARDWARE_MODULE_NAME:

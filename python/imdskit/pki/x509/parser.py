@@ -1,7 +1,8 @@
-"""Reading certificates (RFC 5280 section 4.1).
+"""Parser of certificates (RFC 5280 section 4.1).
 
-What is no certificate by its grammar is refused here. What is one, but breaks a rule that matters only to who relies on it, is noted in
-``Certificate.faults`` and refused by path validation, so that one bad certificate in a heap does not spoil the heap.
+The parser refuses bytes that do not follow the grammar of a certificate. If a certificate follows the grammar but breaks a rule for its
+use, the parser records this in ``Certificate.faults`` and path validation refuses the certificate. One bad certificate in a message or
+bundle therefore does not make the others unreadable.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from imdskit.pki.x509.names import read_name
 _UNIQUE_IDENTIFIERS = ((context(1, constructed=False), "issuerUniqueID"), (context(2, constructed=False), "subjectUniqueID"))
 
 MAX_FAULTS = 16
-"""Faults of one certificate that are noted. The first is enough to refuse it."""
+"""Maximum number of faults that are recorded for one certificate. The first one is enough to refuse it."""
 
 
 def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -> Certificate:
-    """The certificate that ``der`` is, to its last octet.
+    """Parse ``der``, all of whose bytes must belong to one certificate.
 
     Args:
-        der: of one Certificate.
-        offset: of ``der`` in the outermost buffer, for the offsets in errors.
-        field: what to call it in errors.
+        der: DER of one Certificate.
+        offset: offset of ``der`` in the outermost buffer. Errors report offsets in that buffer.
+        field: name of the certificate in errors.
 
     Raises:
-        DerError: it is not a certificate.
+        DerError: the bytes are not a certificate.
     """
     outer = Reader(der, base=offset)
     certificate = outer.sequence(field)
@@ -92,7 +93,7 @@ def _is_understood(oid: str) -> bool:
 
 
 def _read_version(tbs: Reader) -> int:
-    """1, 2 or 3; 1 is the default. Written out it is no DER (X.690 section 11.5), but old certificates have it."""
+    """Return the version: 1, 2 or 3. DER forbids encoding the default of 1 (X.690 section 11.5), but old certificates contain it."""
     if tbs.peek() != context(0):
         return 1
     pos = tbs.pos
@@ -105,7 +106,7 @@ def _read_version(tbs: Reader) -> int:
 
 
 def _read_extensions(tbs: Reader) -> tuple[tuple[Extension, ...], dict[str, Any]]:
-    """The extensions, and the members of Certificate that they make; the first of a kind counts."""
+    """Return the extensions, and the members of Certificate that they set. If an extension occurs twice, the first one sets the member."""
     wrapped = tbs.enter(context(3))
     items = wrapped.sequence("extensions")
     wrapped.finish()

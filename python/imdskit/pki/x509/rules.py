@@ -1,7 +1,7 @@
 """Rules of RFC 5280 for single certificates that are well-formed.
 
-A certificate that breaks one can be read, but no path may contain it. The grammar is in :mod:`imdskit.pki.x509.parser` and
-:mod:`imdskit.pki.x509.extensions`; rules on paths are in :mod:`imdskit.pki.path.validation`.
+A certificate that breaks a rule can be parsed, but no path may contain it. The grammar is in :mod:`imdskit.pki.x509.parser` and
+:mod:`imdskit.pki.x509.extensions`. Rules for paths are in :mod:`imdskit.pki.path.validation`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from imdskit.asn1 import oids
 from imdskit.pki.x509.certificate import AlgorithmIdentifier, Certificate, GeneralName
 
 ADDRESS_OCTETS = (4, 16)
-"""Of an iPAddress: IPv4 and IPv6 (section 4.2.1.6). In name constraints a mask of the same size follows (section 4.2.1.10)."""
+"""Valid lengths of an iPAddress: 4 for IPv4 and 16 for IPv6 (section 4.2.1.6). In name constraints a mask of the same length follows
+(section 4.2.1.10)."""
 
 MAX_SERIAL_BITS = 8 * 20
 
@@ -22,20 +23,21 @@ NEVER_CRITICAL = {
     oids.SUBJECT_KEY_IDENTIFIER: "section 4.2.1.2",
     oids.AUTHORITY_INFO_ACCESS: "section 4.2.2.1",
 }
-"""Extensions that no authority may mark critical, and the sections that say so."""
+"""Extensions that no authority may mark critical, and the sections that forbid it."""
 
 _ABSOLUTE_URI = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:.+", re.DOTALL)
 _MAILBOX = re.compile(rb"[^@ ]+@[^@ ]+")
 
 
 def faults(certificate: Certificate, inner_algorithm: AlgorithmIdentifier) -> Iterator[tuple[str, str]]:
-    """(Field, what is wrong) of every rule that is broken.
+    """Yield a field and a text for every rule that the certificate breaks.
 
     Args:
-        certificate: as read, without faults.
-        inner_algorithm: tbsCertificate.signature, which is not kept because it has to equal ``signature_algorithm``.
+        certificate: the parsed certificate, whose ``faults`` are not set yet.
+        inner_algorithm: tbsCertificate.signature. The certificate does not store it, because it must equal ``signature_algorithm``.
     """
-    # Zero and negative numbers are an authority's fault, but who relies on it "SHOULD be prepared to gracefully handle" them (PKITS 4.4.14).
+    # Authorities must not use zero or negative numbers, but certificate users "SHOULD be prepared to gracefully handle" them (PKITS
+    # 4.4.14).
     if certificate.serial.bit_length() > MAX_SERIAL_BITS:
         yield "serialNumber", "longer than 20 octets (section 4.1.2.2)"
     if inner_algorithm.der != certificate.signature_algorithm.der:
@@ -103,12 +105,12 @@ def _constraints(certificate: Certificate) -> Iterator[tuple[str, str]]:
             yield "nameConstraints", "an iPAddress that is no range of addresses (section 4.2.1.10)"
 
 
-def _is_range(octets: bytes) -> bool:
-    """An address and a mask whose ones stand before its zeros (RFC 4632 section 3.1)."""
-    size = len(octets) // 2
-    if size not in ADDRESS_OCTETS or len(octets) != 2 * size:
+def _is_range(value: bytes) -> bool:
+    """Return True for an address and a mask in which no one follows a zero (RFC 4632 section 3.1)."""
+    size = len(value) // 2
+    if size not in ADDRESS_OCTETS or len(value) != 2 * size:
         return False
-    inverted = int.from_bytes(octets[size:], "big") ^ ((1 << 8 * size) - 1)
+    inverted = int.from_bytes(value[size:], "big") ^ ((1 << 8 * size) - 1)
     return inverted & (inverted + 1) == 0
 
 
