@@ -1,4 +1,4 @@
-"""Tests of the pytest plugin in separate projects: fixtures, the marker, and messages about mistakes."""
+"""Tests of the pytest plugin in separate projects: its fixtures, its marker and its error messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit import testing  # imported here so that it stays loaded, with its keys, after a project has run in this process
+from imdskit import testing  # The module stays loaded, with its keys, after a project has run in this process.
 
 assert testing
 pytest_plugins = ["pytester"]
@@ -46,7 +46,7 @@ class Project:
         pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
 
     def run(self, tests: str, *options: str, apart: bool = False) -> pytest.RunResult:
-        """Run the tests in this process, which has keys already, or in another one if ``apart``."""
+        """Run the project's tests in this process, which has keys already; or, with ``apart``, in a separate process."""
         self._pytester.makepyfile(test_it=PROGRAM + tests)
         arguments = ("-p", "imdskit.pytest_plugin", "-p", "no:cacheprovider", *options)
         return self._pytester.runpytest_subprocess(*arguments, timeout=120) if apart else self._pytester.runpytest_inprocess(*arguments)
@@ -57,7 +57,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     return Project(pytester, monkeypatch)
 
 
-def test_program_finds_the_service_and_the_test_sees_its_requests(project: Project) -> None:
+def test_program_reaches_the_service_and_test_sees_its_requests(project: Project) -> None:
     said = project.run("""
 def test_token(imds):
     assert ask(TOKEN)["token_type"] == "Bearer"
@@ -78,7 +78,7 @@ def test_many(imds, number):
     said.assert_outcomes(passed=22)
 
 
-def test_rate_limits_are_on(project: Project) -> None:
+def test_rate_limits_apply_by_default(project: Project) -> None:
     project.run("""
 def test_limit(imds):
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -94,7 +94,7 @@ def test_no_limit(imds):
 """).assert_outcomes(passed=2)
 
 
-def test_closest_marker_selects_the_machine(project: Project) -> None:
+def test_nearest_marker_configures_the_machine(project: Project) -> None:
     project.run("""
 EVENT = {"EventType": "Reboot", "EventId": "A"}
 pytestmark = pytest.mark.imds(scenario="windows", seed=3)
@@ -172,7 +172,7 @@ def test_after():
 """).assert_outcomes(passed=2)
 
 
-def test_each_xdist_worker_has_its_own_emulator(project: Project) -> None:
+def test_each_xdist_worker_has_its_own_service(project: Project) -> None:
     said = project.run(
         """
 @pytest.mark.parametrize("number", range(16))
@@ -189,7 +189,7 @@ def test_many(imds, number):
 
 
 def test_keys_are_generated_once(project: Project) -> None:
-    """Count the generated keys: four. The tenth emulator needs no new ones."""
+    """Ten tests with the same fixture generate only four keys."""
     project.run(
         """
 from imdskit.emulator.authority.keys import RsaKey
@@ -223,7 +223,7 @@ def test_without_a_seed_machines_are_always_new(imds_factory):
         ("'windows'", "The marker `imds` accepts only keyword arguments, *"),
     ],
 )
-def test_mistake_is_reported_without_traceback(project: Project, marker: str, words: str) -> None:
+def test_error_is_a_sentence_without_traceback(project: Project, marker: str, words: str) -> None:
     said = project.run(f"""
 @pytest.mark.imds({marker})
 def test_it(imds):
@@ -270,7 +270,7 @@ def test_nothing(imds):
     )
 
 
-def test_unused_plugin_imports_nothing() -> None:
+def test_plugin_costs_nothing_in_projects_that_do_not_use_it() -> None:
     code = "import sys, imdskit.pytest_plugin; print(sorted(name for name in sys.modules if name.startswith('imdskit')))"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, text=True, timeout=60, check=True

@@ -1,4 +1,4 @@
-"""Tests that every snippet of ``docs/testing.md`` and the example project run unchanged with the plugin, also on two workers."""
+"""Tests that run every snippet of ``docs/testing.md``, and the example project, with the plugin. The project also runs on two workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imdskit import testing  # imported here so that it stays loaded, with its keys, after a project has run in this process
+from imdskit import testing  # The module stays loaded, with its keys, after a project has run in this process.
 
 assert testing
 pytest_plugins = ["pytester"]
@@ -54,7 +54,7 @@ def test_unittest_snippet_runs_without_pytest(tmp_path: Path) -> None:
     assert "Ran 1 test" in done.stderr
 
 
-def test_context_manager_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_restored_after_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MSI_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.delenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", raising=False)
