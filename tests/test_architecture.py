@@ -183,8 +183,8 @@ def test_some_modules_are_imported_in_one_place_only() -> None:
         f"{module} imports {name}"
         for module, tree in modules()
         for name in imports(tree)
-        for prefix, places in ONLY_IN.items()
-        if within(name, prefix) and module not in places
+        for prefix, locations in ONLY_IN.items()
+        if within(name, prefix) and module not in locations
     ]
     assert not wrong
 

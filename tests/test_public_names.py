@@ -47,10 +47,10 @@ def is_internal(module: str) -> bool:
 
 def loaded_by(program: str) -> set[str]:
     """Return the modules that a program imports beyond those of a bare interpreter."""
-    whole = (
+    program = (
         f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules); {program}; print(*set(sys.modules) - before)"
     )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", whole], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=60, check=True)
     return set(done.stdout.split())
 
 

@@ -150,7 +150,7 @@ def test_admin_page_uses_common_words() -> None:
         for string in re.findall(r"\"([^\"\n]*)\"|`([^`]*)`", re.sub(r"//.*", "", path.read_text("utf-8")))
     ]
     assert len(strings) > 100
-    assert [piece for pair in strings for piece in pair if " " in piece.strip() and found(re.sub(r"\$\{[^}]*\}", "", piece))] == []
+    assert [chunk for pair in strings for chunk in pair if " " in chunk.strip() and found(re.sub(r"\$\{[^}]*\}", "", chunk))] == []
 
 
 def descriptions(value: object) -> Iterator[str]:

@@ -157,9 +157,9 @@ def test_resumed_run_has_no_lost_or_duplicate_results(
 ) -> None:
     monkeypatch.setattr(batch, "CHUNK", 40)
     (tmp_path / "in").write_bytes(lines_of_many(envelope, 150))
-    whole = run("verify", "--batch", tmp_path / "in", "--trust", root, *at)
-    expected = whole.out.encode()
-    assert len(results(whole.out)) == 147
+    complete = run("verify", "--batch", tmp_path / "in", "--trust", root, *at)
+    expected = complete.out.encode()
+    assert len(results(complete.out)) == 147
     ends = [at + 1 for at, octet in enumerate(expected) if octet == 10]
     cuts = {
         0,
@@ -178,7 +178,7 @@ def test_resumed_run_has_no_lost_or_duplicate_results(
     for cut in sorted(cuts):
         (tmp_path / "out").write_bytes(expected[:cut])
         status, out, err = run("verify", "--batch", tmp_path / "in", "--trust", root, *at, "--output", tmp_path / "out", "--resume")
-        assert (status, out, err) == (whole.status, "", whole.err), cut
+        assert (status, out, err) == (complete.status, "", complete.err), cut
         assert (tmp_path / "out").read_bytes() == expected, cut
 
 
@@ -208,10 +208,10 @@ def test_killed_run_resumes_without_lost_or_duplicate_results(envelope: bytes, r
     assert 0 < len(left) < len(expected)
     assert expected.startswith(left)
     resumed = program(tmp_path / "in", *options, "--output", tmp_path / "out", "--resume", stderr=subprocess.PIPE)
-    _, said = resumed.communicate(timeout=120)
+    _, printed = resumed.communicate(timeout=120)
     assert resumed.returncode == 1
     assert (tmp_path / "out").read_bytes() == expected
-    assert said.decode().startswith(f"{len(expected.splitlines())} documents: 121 accepted, ")
+    assert printed.decode().startswith(f"{len(expected.splitlines())} documents: 121 accepted, ")
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ def test_other_files_are_not_changed(run: Run, envelope: bytes, tmp_path: Path, 
     out = tmp_path / "out"
     out.write_bytes(content)
     for options in ([], ["--resume"]):
-        status, said, err = run("verify", "--batch", "-", "--output", out, *options, stdin=envelope)
-        assert (status, said, out.read_bytes()) == (2, "", content)
+        status, printed, err = run("verify", "--batch", "-", "--output", out, *options, stdin=envelope)
+        assert (status, printed, out.read_bytes()) == (2, "", content)
         assert ("another run" if options else "The file for the results already exists.") in err
 
 
@@ -327,8 +327,8 @@ def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = F
     os.close(theirs)
     shown = b""
     try:
-        while piece := os.read(ours, 65536):
-            shown += piece
+        while part := os.read(ours, 65536):
+            shown += part
     except OSError:  # the other end is closed
         pass
     running.wait(timeout=60)

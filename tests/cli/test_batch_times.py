@@ -168,17 +168,17 @@ def test_run_with_own_times_resumes_after_interruption(
     lines[20:] = [line if number % 3 else record(document=document) for number, line in enumerate(lines[20:])]
     (tmp_path / "in").write_bytes(b"\n".join(lines))
     given = ("verify", "--batch", tmp_path / "in", "--trust", root)
-    whole = run(*given, "--at", "2001-02-03T04:05:06Z")
-    expected = whole.out.encode()
+    complete = run(*given, "--at", "2001-02-03T04:05:06Z")
+    expected = complete.out.encode()
     ends = [at + 1 for at, octet in enumerate(expected) if octet == 10]
     for cut in (0, ends[3], ends[18], ends[18] + 7, ends[30], len(expected)):
         (tmp_path / "out").write_bytes(expected[:cut])
         again = run(*given, "--at", "2001-02-03T04:05:06Z", "--output", tmp_path / "out", "--resume")
-        assert (again.status, again.err) == (whole.status, whole.err)
+        assert (again.status, again.err) == (complete.status, complete.err)
         assert (tmp_path / "out").read_bytes() == expected, cut
     # Without --at, a line without a time of its own shows the time of the first run.
     (tmp_path / "out").write_bytes(expected[: ends[30]])
-    assert run(*given, "--output", tmp_path / "out", "--resume").status == whole.status
+    assert run(*given, "--output", tmp_path / "out", "--resume").status == complete.status
     assert (tmp_path / "out").read_bytes() == expected
     # With changed times, the results belong to another run.
     (tmp_path / "in").write_bytes(b"\n".join([record(document=document, at=created + 1), *lines[1:]]))

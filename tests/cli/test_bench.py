@@ -16,16 +16,16 @@ QUICK = ["--rounds", "1", "--seconds", "0", "--documents", "2"]
 
 def test_measures_verification(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "verify", "--backend", backend.name, "--threads", "2", "--json", *QUICK]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["batch_per_second"] > 0 < said["single_per_second"]
-    assert said["backend"] == (backend.name if "checker" in backend.native else "python")
-    assert (said["cpu_path"], said["profile"], said["threads"]) == (backend.cpu_path, backend.profile, 2)
+    result = json.loads(capsys.readouterr().out)
+    assert result["batch_per_second"] > 0 < result["single_per_second"]
+    assert result["backend"] == (backend.name if "checker" in backend.native else "python")
+    assert (result["cpu_path"], result["profile"], result["threads"]) == (backend.cpu_path, backend.profile, 2)
 
 
 def test_measures_other_hot_paths_as_text(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "paths", "--backend", backend.name, *QUICK]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in said[2:]] == ["index", "leaf", "whole", "take"]
+    result = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in result[2:]] == ["index", "leaf", "whole", "take"]
 
 
 def test_refuses_an_extension_built_for_debugging(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,18 +187,18 @@ print(*sys.modules)
 def on_a_terminal(*arguments: str, **environment: str) -> str:
     """Return everything that the command writes when both of its outputs are a terminal."""
     inside, outside = pty.openpty()
-    said = b""
+    shown = b""
     try:
         more = {"TERM": "xterm", "PYTHONPATH": str(PYTHON), **environment}
         process = subprocess.Popen([sys.executable, "-m", "imdskit", *arguments], stdout=outside, stderr=outside, env={**CLEAN, **more})
         os.close(outside)
         with contextlib.suppress(OSError):  # a closed terminal raises EIO
-            while octets := os.read(inside, 65536):
-                said += octets
+            while data := os.read(inside, 65536):
+                shown += data
         process.wait(60)
     finally:
         os.close(inside)
-    return said.decode()
+    return shown.decode()
 
 
 CLEAN = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
@@ -206,9 +206,9 @@ REFUSED = ("verify", str(Path(cli.__file__).parent / "emulator" / "documentation
 
 
 def test_verdict_is_coloured_on_a_terminal() -> None:
-    said = on_a_terminal(*REFUSED)
-    assert said.startswith("\x1b[1;31mrefused\x1b[0m: signature-key: ")
-    assert said.count("\x1b") == 2
+    shown = on_a_terminal(*REFUSED)
+    assert shown.startswith("\x1b[1;31mrefused\x1b[0m: signature-key: ")
+    assert shown.count("\x1b") == 2
     explained = on_a_terminal(*REFUSED, "--explain")
     assert "\x1b[32mpass\x1b[0m  envelope" in explained
     assert "\x1b[1;31mFAIL\x1b[0m  signature key" in explained

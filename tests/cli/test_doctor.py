@@ -43,16 +43,16 @@ def test_bundled_trust_is_good_on_its_release_date(run: Run) -> None:
 
 
 def test_lists_every_certificate_with_its_expiry(run: Run) -> None:
-    answer = json.loads(run("doctor", "--at", "2026-11-23", "--json").out)
+    response = json.loads(run("doctor", "--at", "2026-11-23", "--json").out)
     trust = Trust.bundled()
-    assert [one["sha256"] for one in answer["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
-    found = {one["sha256"][:8]: (one["state"], one["notAfter"], one["daysLeft"]) for one in answer["authorities"]}
+    assert [one["sha256"] for one in response["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
+    found = {one["sha256"][:8]: (one["state"], one["notAfter"], one["daysLeft"]) for one in response["authorities"]}
     assert found["16af57a9"] == ("ended", "2025-05-12", -560)
-    assert {one["sha256"][:8]: one["use"] for one in answer["authorities"]}["ea7a2525"] == "signs"
+    assert {one["sha256"][:8]: one["use"] for one in response["authorities"]}["ea7a2525"] == "signs"
     assert found["3d3f4b44"] == ("good", "2028-05-25", 549)
-    assert (answer["ok"], answer["advice"], answer["trust"]["date"], answer["days"]) == (True, [], trust.date, 60)
-    assert answer["clouds"]["public"]["verifiable"] is True
-    assert answer["clouds"]["china"] == {"verifiable": False, "issuers": []}
+    assert (response["ok"], response["advice"], response["trust"]["date"], response["days"]) == (True, [], trust.date, 60)
+    assert response["clouds"]["public"]["verifiable"] is True
+    assert response["clouds"]["china"] == {"verifiable": False, "issuers": []}
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_examines_another_bundle(run: Run, tmp_path: Path) -> None:
         shutil.copytree(roots, tmp_path / "bundle")
     path = tmp_path / "bundle" / "bundle.json"
     path.write_text(path.read_text().replace("2026-11-30", "2027-02-03"))
-    answer = json.loads(run("doctor", "--at", "2027-03-01", "--bundle", tmp_path / "bundle", "--json").out)
-    assert answer["trust"] == {"origin": f"bundle {tmp_path / 'bundle'}", "date": "2027-02-03"}
+    response = json.loads(run("doctor", "--at", "2027-03-01", "--bundle", tmp_path / "bundle", "--json").out)
+    assert response["trust"] == {"origin": f"bundle {tmp_path / 'bundle'}", "date": "2027-02-03"}
 
 
 @pytest.mark.parametrize(("code", "status"), [("backend-absent", 0), ("backend-broken", 1), ("backend-contract", 1)])

@@ -33,7 +33,7 @@ def steps(page: Path) -> Iterator[tuple[str, str, str]]:
 
 def fits(written: str, page: str) -> bool:
     """Return whether the output is that of the page, where ``...`` stands for any text."""
-    return re.fullmatch(".*?".join(re.escape(piece) for piece in page.split("...")), written, re.DOTALL) is not None
+    return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 
 def free_port() -> int:

@@ -87,7 +87,7 @@ def recorded(run: Run, url: str, file: Path, *options: str) -> tuple[Any, Outcom
     return json.loads(file.read_text()), done
 
 
-def answers(emulator: Emulator) -> dict[str, Any]:
+def responses(emulator: Emulator) -> dict[str, Any]:
     """Return the instance document in every version of the host, and the load balancer document."""
     client = Client(emulator.url)
     found = {version: client.get("instance", api_version=version) for version in client.versions()}
@@ -110,9 +110,9 @@ def test_recorded_machine_is_emulated_with_the_same_shape(run: Run, tmp_path: Pa
     file = tmp_path / "machine.json"
     with Emulator(name, seed=1, rate_limit=False) as original:
         recorded(run, original.url, file)
-        expected = answers(original)
+        expected = responses(original)
     with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
-        assert shape(answers(again)) == shape(expected)
+        assert shape(responses(again)) == shape(expected)
 
 
 def test_without_redaction_responses_are_identical(run: Run, tmp_path: Path, contoso: Emulator) -> None:
@@ -120,7 +120,7 @@ def test_without_redaction_responses_are_identical(run: Run, tmp_path: Path, con
     _, done = recorded(run, contoso.url, file, "--keep", "all")
     assert "replaced: nothing" in done.err
     with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
-        assert answers(again) == answers(contoso)
+        assert responses(again) == responses(contoso)
         assert Client(again.url).get("loadbalancer", api_version="2021-02-01") == Client(contoso.url).get(
             "loadbalancer", api_version="2021-02-01"
         )
@@ -129,7 +129,7 @@ def test_without_redaction_responses_are_identical(run: Run, tmp_path: Path, con
 def test_nothing_identifies_the_owner(run: Run, tmp_path: Path, contoso: Emulator) -> None:
     file = tmp_path / "machine.json"
     _, done = recorded(run, contoso.url, file)
-    assert WORDS.findall(json.dumps(answers(contoso)))
+    assert WORDS.findall(json.dumps(responses(contoso)))
     assert WORDS.findall(file.read_text()) == []
     assert all(name in done.err for name in CATEGORIES)
 
@@ -361,9 +361,9 @@ def test_recorded_real_machines_are_not_identifiable(
     original = json.loads((shared / "spec" / "samples" / f"real-instance-{recording}.json").read_text())
     scenario, done = recorded(run, listen_json(original), tmp_path / "machine.json")
     assert "warning" not in done.err
-    places = dict(strings(original))
+    locations = dict(strings(original))
     # 10.0.0.0 is the default network in Azure, and also the replacement of the first network.
-    told = {text for path, text in places.items() if KIND[path] != "plain" and len(text) > 2 and not text.startswith("10.0.")}
+    told = {text for path, text in locations.items() if KIND[path] != "plain" and len(text) > 2 and not text.startswith("10.0.")}
     assert told
     left = {text for path, text in strings(scenario) if path in KIND and KIND[path] != "plain"}
     assert not told & left

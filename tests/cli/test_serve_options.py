@@ -146,10 +146,10 @@ def test_restart_from_a_snapshot_restores_the_state(serve: Start, tmp_path: Path
     snapshot, state = str(tmp_path / "snapshot.json"), tmp_path / "state.json"
     options = ("--scenario", "identities", "--clock", "manual", "--snapshot", snapshot, "--state-file", str(state))
     process, ready = serve(*options)
-    said = json.loads(state.read_bytes())
-    assert (said["url"], said["admin"], said["pid"]) == (ready["url"], ready["admin"], process.pid)
+    announced = json.loads(state.read_bytes())
+    assert (announced["url"], announced["admin"], announced["pid"]) == (ready["url"], ready["admin"], process.pid)
     assert state.stat().st_mode & 0o777 == 0o600
-    admin = Admin(said["admin"], said["token"])
+    admin = Admin(announced["admin"], announced["token"])
     admin("PATCH", "/v1/state", {"compute": {"name": "patched"}})
     admin("POST", "/v1/events", [{"EventId": "first", "EventType": "Reboot"}])
     admin("PUT", "/v1/faults", RESTART)
@@ -161,8 +161,8 @@ def test_restart_from_a_snapshot_restores_the_state(serve: Start, tmp_path: Path
     assert Path(snapshot).stat().st_mode & 0o777 == 0o600
 
     _, ready = serve(*options)
-    said = json.loads(state.read_bytes())
-    admin = Admin(said["admin"], said["token"])
+    announced = json.loads(state.read_bytes())
+    admin = Admin(announced["admin"], announced["token"])
     assert admin("GET", "/v1/snapshot") == before
     assert Client(ready["url"]).get("compute/name", "text") == "patched"
     assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 200  # the fault applies once
@@ -214,9 +214,9 @@ def test_machines_of_a_fleet_listen_on_the_announced_ports(serve: Start) -> None
 def test_fleet_has_a_clock_and_an_admin_api(serve: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process, ready = serve("--fleet", "3", "--clock", "manual", "--state-file", str(state), "--admin-token-file", str(token_file(tmp_path)))
-    said = json.loads(state.read_bytes())
-    assert (said["url"], said["admin"], said["token"]) == (ready["url"], ready["admin"], SECRET)
-    admin = Admin(said["admin"], SECRET)
+    announced = json.loads(state.read_bytes())
+    assert (announced["url"], announced["admin"], announced["token"]) == (ready["url"], ready["admin"], SECRET)
+    admin = Admin(announced["admin"], SECRET)
     assert [machine["url"] for machine in admin("GET", "/v1/machines")["machines"]] == [f"{ready['url']}/m/{index}" for index in range(3)]
     admin("POST", "/v1/events?machine=1", [{"EventId": "soon", "EventType": "Freeze"}])
     admin("POST", "/v1/clock", {"advance": 900})
@@ -275,7 +275,7 @@ def test_rejects_invalid_files(option: str, content: str, words: str, run: Run, 
 
 
 @pytest.mark.parametrize(
-    ("member", "value", "place"),
+    ("member", "value", "location"),
     [
         ("clock", {"now": "noon"}, "/clock/now"),
         ("clock", {"now": -1}, "/clock/now"),
@@ -288,14 +288,14 @@ def test_rejects_invalid_files(option: str, content: str, words: str, run: Run, 
 )
 @pytest.mark.parametrize("clock", [(), ("--clock", "manual")], ids=["system", "manual"])
 def test_reports_the_location_of_an_invalid_snapshot_member(
-    member: str, value: object, place: str, clock: tuple[str, ...], run: Run, tmp_path: Path, good_snapshot: dict[str, Any]
+    member: str, value: object, location: str, clock: tuple[str, ...], run: Run, tmp_path: Path, good_snapshot: dict[str, Any]
 ) -> None:
     path = tmp_path / "snapshot.json"
     path.write_text(json.dumps({**good_snapshot, member: value}), "utf-8")
     outcome, out, err = run("serve", "--seed", "1", "--snapshot", str(path), *clock)
     assert (outcome, out) == (2, "")
     assert err.startswith("error: ")
-    assert place in err
+    assert location in err
 
 
 @pytest.fixture(scope="module")

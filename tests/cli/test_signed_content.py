@@ -139,11 +139,11 @@ def test_every_output_is_json_with_the_signed_values(run: Run, backend: Backend,
     one = tmp_path / "one"
     one.write_bytes(document(content))
     options = ("--trust", pem, "--at", TIME, "--backend", backend.name)
-    plain, whole, explained = (run("verify", one, *options, *more) for more in ([], ["--json"], ["--json", "--explain"]))
-    assert (plain.status, whole.status, explained.status) == (0, 0, 0)
-    assert all(outcome.out.isascii() for outcome in (plain, whole, explained))
+    plain, complete, explained = (run("verify", one, *options, *more) for more in ([], ["--json"], ["--json", "--explain"]))
+    assert (plain.status, complete.status, explained.status) == (0, 0, 0)
+    assert all(outcome.out.isascii() for outcome in (plain, complete, explained))
     assert strict(plain.out) == expected
-    assert member(strict(whole.out), "claims") == expected
+    assert member(strict(complete.out), "claims") == expected
     assert member(strict(explained.out), "claims") == expected
     assert member(strict(explained.out), "report", "ok") == ("literal", "true")
     results = tmp_path / "results"

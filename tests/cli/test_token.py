@@ -47,10 +47,10 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "status", "said"), FAILURES.values(), ids=FAILURES.keys())
-def test_failure_has_its_status_and_code(run: Run, imds: Emulator, arguments: list[str], status: int, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "status", "text"), FAILURES.values(), ids=FAILURES.keys())
+def test_failure_has_its_status_and_code(run: Run, imds: Emulator, arguments: list[str], status: int, text: str) -> None:
     outcome = run(*arguments)
-    assert (outcome.status, outcome.out, outcome.err.startswith(said)) == (status, "", True), outcome.err
+    assert (outcome.status, outcome.out, outcome.err.startswith(text)) == (status, "", True), outcome.err
 
 
 def test_no_retry_option_sends_one_request(run: Run, imds: Emulator) -> None:

@@ -52,12 +52,12 @@ def test_lists_the_eight_signing_authorities(run: Run) -> None:
 
 
 def test_json_list_has_each_certificate_once_with_evidence(run: Run) -> None:
-    answer = json.loads(run("trust", "list", "--at", DAY, "--json").out)
-    found = {one["sha256"]: one for one in answer["certificates"]}
+    response = json.loads(run("trust", "list", "--at", DAY, "--json").out)
+    found = {one["sha256"]: one for one in response["certificates"]}
     trust = Trust.bundled()
     assert list(found) == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
     assert {one["name"] for one in found.values() if one["evidence"]} == {one.name for one in trust.signing}
-    assert answer["trust"] == {"origin": "bundled with imdskit", "date": trust.date}
+    assert response["trust"] == {"origin": "bundled with imdskit", "date": trust.date}
 
 
 def test_list_of_another_bundle_omits_empty_sections(run: Run, link: Path) -> None:
@@ -106,10 +106,10 @@ def test_update_reports_refusals_with_other_reasons(run: Run, link: Path, tmp_pa
 def test_update_from_files_as_json(run: Run, link: Path, emulator: Emulator, tmp_path: Path) -> None:
     path = tmp_path / "chain.pem"
     path.write_text(emulator.trust_pem)
-    answer = json.loads(run("trust", "update", "--bundle", link, "--from", path, "--json").out)
-    assert answer["bundle"] == str(link)
-    assert [one["sha256"] for one in answer["added"]] == [sha256(der).hexdigest() for der in Trust.from_bundle(link).intermediates]
-    assert Path(answer["folder"]).resolve() == link.resolve()
+    response = json.loads(run("trust", "update", "--bundle", link, "--from", path, "--json").out)
+    assert response["bundle"] == str(link)
+    assert [one["sha256"] for one in response["added"]] == [sha256(der).hexdigest() for der in Trust.from_bundle(link).intermediates]
+    assert Path(response["folder"]).resolve() == link.resolve()
 
 
 def test_update_adds_what_the_doctor_misses_from_the_release(run: Run, tmp_path: Path) -> None:

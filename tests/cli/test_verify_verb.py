@@ -45,9 +45,9 @@ def test_accepts_all_three_forms_of_a_document(run: Run, document: str, root: st
 
 
 def test_reads_standard_input(run: Run, document: str, root: str) -> None:
-    octets = Path(document).read_bytes()
-    der = base64.b64decode(json.loads(octets)["signature"])
-    for stdin in (octets, octets + b"\n", der):
+    data = Path(document).read_bytes()
+    der = base64.b64decode(json.loads(data)["signature"])
+    for stdin in (data, data + b"\n", der):
         assert run("verify", "-", "--trust", root, stdin=stdin).status == 0
 
 
@@ -63,16 +63,16 @@ def test_refusal_has_reason_stage_location_and_hint(run: Run, document: str) -> 
 def test_refusal_as_json(run: Run, document: str) -> None:
     status, out, err = run("verify", document, "--json")
     assert (status, err) == (1, "")
-    answer = json.loads(out)
-    assert (answer["verified"], answer["reason"], answer["stage"]) == (False, "unknown-issuer", "chain")
-    assert "give the emulator's root with `--trust`" in answer["hint"]
+    response = json.loads(out)
+    assert (response["verified"], response["reason"], response["stage"]) == (False, "unknown-issuer", "chain")
+    assert "give the emulator's root with `--trust`" in response["hint"]
 
 
 def test_acceptance_as_json(run: Run, document: str, root: str) -> None:
     status, out, err = run("verify", document, "--trust", root, "--json")
     assert (status, err) == (0, "")
-    answer = json.loads(out)
-    assert (answer["verified"], answer["cloud"], answer["claims"]["nonce"]) == (True, "public", "4071882193")
+    response = json.loads(out)
+    assert (response["verified"], response["cloud"], response["claims"]["nonce"]) == (True, "public", "4071882193")
 
 
 def test_explanation_lists_every_check(run: Run, document: str, root: str) -> None:

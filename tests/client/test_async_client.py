@@ -140,13 +140,13 @@ def test_events_are_followed_and_acknowledged(imds: Emulator, clock: ManualClock
     event_id = imds.events.schedule("Reboot")
 
     async def story() -> list[str]:
-        events, said = client_of(imds, clock).events(), []
+        events, statuses = client_of(imds, clock).events(), []
         async for event in events:
-            said.append(event.status)
+            statuses.append(event.status)
             if event.status == "Started":
                 assert events.seen == {event_id: "Started"}
                 assert events.incarnation is not None
-                return said
+                return statuses
             await event.acknowledge()
         raise AssertionError
 

@@ -49,9 +49,9 @@ def test_single_value_is_not_available_as_json(client: Client) -> None:
 
 
 def test_bytes_of_a_response_are_unchanged(client: Client) -> None:
-    octets = client.get_bytes("compute")
-    assert b'":"' in octets
-    assert json.loads(octets) == client.get("compute")
+    data = client.get_bytes("compute")
+    assert b'":"' in data
+    assert json.loads(data) == client.get("compute")
     assert client.get_bytes("compute/name", "text") == client.get("compute/name", "text").encode()
 
 

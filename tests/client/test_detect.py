@@ -46,8 +46,8 @@ def nowhere() -> Client:
     return Client("http://127.0.0.1:9", retry=None)
 
 
-def asked(listen: Listen, answer: bytes) -> Evidence:
-    return detect(Client(listen(answer).url, timeout=2, retry=None), root="/nonexistent")
+def evidence_of(listen: Listen, response: bytes) -> Evidence:
+    return detect(Client(listen(response).url, timeout=2, retry=None), root="/nonexistent")
 
 
 def seen(evidence: Evidence, name: str) -> str:
@@ -135,16 +135,16 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "said"), FOREIGN.values(), ids=FOREIGN.keys())
-def test_other_program_is_not_the_service(listen: Listen, answer: bytes, said: str) -> None:
-    evidence = asked(listen, answer)
+@pytest.mark.parametrize(("response", "shown"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_other_program_is_not_the_service(listen: Listen, response: bytes, shown: str) -> None:
+    evidence = evidence_of(listen, response)
     assert (evidence.outcome("address"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
-    assert said in seen(evidence, "shape")
+    assert shown in seen(evidence, "shape")
 
 
 def test_recognises_the_challenge_of_azure_arc(listen: Listen) -> None:
     head = b"HTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Basic realm=/var/opt/azcmagent/tokens/1.key\r\nContent-Length: 0\r\n\r\n"
-    evidence = asked(listen, head)
+    evidence = evidence_of(listen, head)
     assert (evidence.outcome("shape"), evidence.conclusion) == ("no", "unlikely")
     assert "Azure Arc" in seen(evidence, "shape")
 
@@ -167,14 +167,14 @@ PASSING = {"throttled": "429 Too Many", "gone": "410 Gone", "server-error": "503
 
 @pytest.mark.parametrize(("code", "status"), PASSING.items(), ids=PASSING.keys())
 def test_transient_failure_does_not_identify_the_program(listen: Listen, code: str, status: str) -> None:
-    evidence = asked(listen, http(status, b""))
+    evidence = evidence_of(listen, http(status, b""))
     assert (evidence.outcome("address"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "unknown", "unknown")
     assert code in seen(evidence, "shape")
 
 
-def in_turn(*answers: bytes) -> Callable[[Any], None]:
+def in_turn(*responses: bytes) -> Callable[[Any], None]:
     """Start a server with one response for the list of versions, and several for the document."""
-    left = iter(answers)
+    left = iter(responses)
     return lambda connection: connection.sendall(next(left))
 
 

@@ -116,16 +116,16 @@ def test_missing_service_is_reported_at_once(clock: ManualClock) -> None:
     assert clock.now() == AT
 
 
-def lists(listen: Callable[..., Any], *answers: bytes) -> str:
+def lists(listen: Callable[..., Any], *replies: bytes) -> str:
     """Start a service that sends these responses in turn, and repeats the last one."""
-    left = list(answers)
+    left = list(replies)
 
-    def answer(connection: Any) -> None:
+    def response(connection: Any) -> None:
         body = left.pop(0) if len(left) > 1 else left[0]
         length = len(body) + (body == b'{"cut')
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (length, body))
 
-    url: str = listen(answer).url
+    url: str = listen(response).url
     return url
 
 

@@ -200,11 +200,11 @@ def test_null_equals_an_absent_member(value: dict[str, Any]) -> None:
     assert model.to_json() == value
 
 
-@pytest.mark.parametrize(("model", "value", "place"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_type_is_an_error_with_its_location(model: type[Model], value: object, place: str) -> None:
+@pytest.mark.parametrize(("model", "value", "position"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_type_is_an_error_with_its_location(model: type[Model], value: object, position: str) -> None:
     with pytest.raises(ClientError) as error:
         model.from_json(value)
-    assert (error.value.code, error.value.location) == ("not-imds", place)
+    assert (error.value.code, error.value.location) == ("not-imds", position)
     assert error.value.hint
 
 

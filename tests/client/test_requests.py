@@ -90,31 +90,31 @@ def test_newest_version_is_requested_once_and_cached(imds: Emulator) -> None:
 
 def host(listen: Listen, *known: str) -> tuple[str, list[str]]:
     """Start a host that lists these versions but accepts any. Return it with the list of requested versions."""
-    asked: list[str] = []
+    requested: list[str] = []
 
-    def answer(connection: Any) -> None:
+    def response(connection: Any) -> None:
         target = listener.heads[-1].split(b" ")[1].decode()
         if target == "/metadata/versions":
             connection.sendall(HEAD + json.dumps({"apiVersions": known}).encode())
         else:
-            asked.append(target.partition("api-version=")[2].partition("&")[0])
+            requested.append(target.partition("api-version=")[2].partition("&")[0])
             connection.sendall(HEAD + b'{"compute":{}}')
 
-    listener = listen(answer)
-    return listener.url, asked
+    listener = listen(response)
+    return listener.url, requested
 
 
 def test_newest_version_is_supported_by_both_sides(listen: Listen) -> None:
-    url, asked = host(listen, "2017-04-02", "2019-06-01", "2099-01-01")
+    url, requested = host(listen, "2017-04-02", "2019-06-01", "2099-01-01")
     Client(url, api_version="newest").instance()
-    assert asked == ["2019-06-01"]
+    assert requested == ["2019-06-01"]
 
 
 def test_no_common_version_is_unsupported_version(listen: Listen) -> None:
-    url, asked = host(listen, "2099-01-01")
+    url, requested = host(listen, "2099-01-01")
     with pytest.raises(ClientError) as error:
         Client(url, api_version="newest").instance()
-    assert (error.value.code, asked) == ("unsupported-version", [])
+    assert (error.value.code, requested) == ("unsupported-version", [])
     assert "2099-01-01" in error.value.hint
 
 
@@ -137,8 +137,8 @@ def test_move_to_an_older_host_negotiates_again(imds: Emulator) -> None:
     )
     assert client.instance()
     assert client.instance()
-    asked = [query.get("api-version", "versions") for query in queries(imds)]
-    assert asked == ["versions", newest, newest, "versions", "2021-02-01", "2021-02-01"]
+    requested = [query.get("api-version", "versions") for query in queries(imds)]
+    assert requested == ["versions", newest, newest, "versions", "2021-02-01", "2021-02-01"]
 
 
 PROBES: dict[str, tuple[dict[str, Any] | None, str, bool]] = {
@@ -201,8 +201,8 @@ def test_document_with_another_nonce_is_an_error_after_one_retry(imds: Emulator)
 
 
 def test_no_nonce_is_found_in_other_data(imds: Emulator) -> None:
-    whole = json.loads(Client(imds.url).attested_document("1"))["signature"]
-    for length in (*range(0, 400, 4), len(whole) - 4):
-        assert nonces.nonce_in(json.dumps({"signature": whole[:length]}).encode()) is None
+    complete = json.loads(Client(imds.url).attested_document("1"))["signature"]
+    for length in (*range(0, 400, 4), len(complete) - 4):
+        assert nonces.nonce_in(json.dumps({"signature": complete[:length]}).encode()) is None
     for document in (b"", b"[]", b"{}", b'{"signature":1}', b'{"signature":"!"}', b"[" * 100_000, b'{"signature":"MIAG"}'):
         assert nonces.nonce_in(document) is None

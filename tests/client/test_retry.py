@@ -69,15 +69,15 @@ def test_last_delay_is_at_least_a_second() -> None:
 
 def test_exchange_timeout_is_limited_by_the_deadline() -> None:
     clock = ManualClock(AT)
-    asked = send_with_retries("/x", "instance", RetrySettings(DEFAULT, 5, clock, lambda: 0.0))
-    assert next(asked) == Send("/x", 5)
+    requested = send_with_retries("/x", "instance", RetrySettings(DEFAULT, 5, clock, lambda: 0.0))
+    assert next(requested) == Send("/x", 5)
     clock.advance(40)
-    assert asked.throw(failure("gone")) == Wait(1)
+    assert requested.throw(failure("gone")) == Wait(1)
     clock.advance(57)  # the attempt took longer than the remaining time
-    assert next(asked) == Send("/x", 3)
+    assert next(requested) == Send("/x", 3)
     clock.advance(3)
     with pytest.raises(ClientError, match="throttled") as error:
-        asked.throw(failure("throttled"))
+        requested.throw(failure("throttled"))
     assert error.value.attempts == 2
 
 
@@ -90,10 +90,10 @@ RETRY_AFTER = {
 }
 
 
-@pytest.mark.parametrize(("attempt", "lasting", "asked", "expected"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
-def test_retry_after_is_respected(attempt: int, lasting: float, asked: float, expected: float | None) -> None:
-    assert next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=asked) == expected
-    later = next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=asked, chance=1.0)
+@pytest.mark.parametrize(("attempt", "lasting", "requested", "expected"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
+def test_retry_after_is_respected(attempt: int, lasting: float, requested: float, expected: float | None) -> None:
+    assert next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=requested) == expected
+    later = next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=requested, chance=1.0)
     assert later is None if expected is None else later == expected + 0.5
 
 

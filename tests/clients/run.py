@@ -66,9 +66,9 @@ def main() -> int:
     counts: Counter[str] = Counter()
     for client in _clients(options.only):
         started = time.monotonic()
-        verdict, said = _run(client, options)
+        verdict, shown = _run(client, options)
         counts[verdict] += 1
-        print(f"{verdict:8}{client.path.stem:24}{time.monotonic() - started:5.1f} s  {said}", flush=True)
+        print(f"{verdict:8}{client.path.stem:24}{time.monotonic() - started:5.1f} s  {shown}", flush=True)
     where = f"at {ADDRESS}" if options.inside else "on loopback, without a namespace"
     print(f"{where}: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("passed", "failed", "skipped")))
     return int(bool(counts["failed"]) or not counts["passed"] or (options.require and bool(counts["skipped"])))

@@ -46,9 +46,9 @@ def main() -> int:
         head = dict(re.findall(r"^# (client|override|requests): (.+)$", path.read_text("utf-8"), re.MULTILINE))
         if "override" in head or (wanted and path.stem not in wanted):
             continue
-        verdict, said = _run(path, head.get("requests", "/metadata"), options, user)
+        verdict, shown = _run(path, head.get("requests", "/metadata"), options, user)
         counts[verdict] += 1
-        print(f"{verdict:8}{path.stem:24}{said}", flush=True)
+        print(f"{verdict:8}{path.stem:24}{shown}", flush=True)
     print(
         f"inside `imdskit run`, user {user.get('user', os.geteuid())}: "
         + ", ".join(f"{counts[each]} {each}" for each in ("passed", "failed", "skipped"))

@@ -27,8 +27,8 @@ def load(path: Path) -> Any:
 def test_compose_files_match_the_schema(path: Path) -> None:
     parsed = compose_spec.ComposeSpecification.model_validate(load(path), extra="forbid")
     assert parsed.services
-    whole = compose_spec.PyCompose.from_yaml(path.read_text("utf-8"))
-    for validate in (whole.validate_networks, whole.validate_volumes, whole.validate_secrets, whole.validate_configs):
+    complete = compose_spec.PyCompose.from_yaml(path.read_text("utf-8"))
+    for validate in (complete.validate_networks, complete.validate_volumes, complete.validate_secrets, complete.validate_configs):
         validate()
     for service in load(path)["services"].values():
         if "build" in service:

@@ -26,7 +26,7 @@ RECIPES = ROOT / "packaging" / "containers" / "emulator"
 
 def fits(written: str, page: str) -> bool:
     """Return whether a text is what the page shows; ``...`` on the page stands for anything."""
-    return re.fullmatch(".*?".join(re.escape(piece) for piece in page.split("...")), written, re.DOTALL) is not None
+    return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 
 def free_port() -> str:
@@ -93,8 +93,8 @@ def load(name: str) -> Any:
 
 
 def test_image_is_configured_as_the_page_says() -> None:
-    said = dict(word.split("=", 1) for word in re.findall(r"`(IMDSKIT_\w+=\S+?)`", PAGE.partition("The image sets")[2]))
-    assert said == image()
+    shown = dict(word.split("=", 1) for word in re.findall(r"`(IMDSKIT_\w+=\S+?)`", PAGE.partition("The image sets")[2]))
+    assert shown == image()
     assert configuration(image()).public_url == "http://169.254.169.254"
 
 

@@ -125,12 +125,12 @@ def killed_in_the_middle(line: list[str], folder: Path) -> str:
                 assert time.monotonic() < end and process.poll() is None, "no executor was seen at work"
                 time.sleep(0.02)
             os.kill(busy[0], signal.SIGKILL)
-            _, said = process.communicate(timeout=SECONDS)
+            _, shown = process.communicate(timeout=SECONDS)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, said[-4000:]
-    return said
+    assert process.returncode == 0, shown[-4000:]
+    return shown
 
 
 def test_spark_loses_no_row_with_a_killed_executor(folder: Path, alone_in_python: pa.Table) -> None:

@@ -92,22 +92,22 @@ CRATES = ("core", "multibuffer", "python")
 @pytest.mark.parametrize("wheel", ["pure_wheel", "native_wheel"])
 def test_wheel_metadata_describes_the_package(wheel: str, request: pytest.FixtureRequest) -> None:
     file: Path = request.getfixturevalue(wheel)
-    said = metadata(file)
-    assert (said["Name"], said["Version"], said["Requires-Python"]) == ("imdskit", imdskit.__version__, ">=3.11")
-    assert said["License-Expression"] == "Apache-2.0"
+    fields = metadata(file)
+    assert (fields["Name"], fields["Version"], fields["Requires-Python"]) == ("imdskit", imdskit.__version__, ">=3.11")
+    assert fields["License-Expression"] == "Apache-2.0"
     assert entry_points(file) == {"console_scripts": {"imdskit": "imdskit.cli:main"}, "pytest11": {"imdskit": "imdskit.pytest_plugin"}}
-    assert [needed for needed in said.get_all("Requires-Dist", []) if "extra ==" not in needed] == []
+    assert [needed for needed in fields.get_all("Requires-Dist", []) if "extra ==" not in needed] == []
     names = {Path(name).name for name in contents(file)}
     assert {"LICENSE", "entry_points.txt"} <= names
 
 
 def test_wheel_description_has_no_relative_links(pure_wheel: Path) -> None:
-    said = metadata(pure_wheel)
-    urls = dict(entry.split(", ", 1) for entry in said.get_all("Project-URL", []))
+    fields = metadata(pure_wheel)
+    urls = dict(entry.split(", ", 1) for entry in fields.get_all("Project-URL", []))
     assert {"Repository", "Documentation", "Changelog", "Issues", "Security"} <= urls.keys()
     assert all(url.startswith(urls["Repository"]) for url in urls.values())
-    assert said["Description-Content-Type"] == "text/markdown"
-    description = said.get_payload(decode=True)
+    assert fields["Description-Content-Type"] == "text/markdown"
+    description = fields.get_payload(decode=True)
     assert isinstance(description, bytes)
     assert description.decode() == (ROOT / "README.md").read_text("utf-8")
 
@@ -151,8 +151,8 @@ def test_tests_and_documentation_run_from_the_sdist(sdist: Path, tmp_path: Path)
 
 def test_pure_wheel_runs_in_an_empty_environment(pure_wheel: Path, empty_venv: Path) -> None:
     install(pure_wheel, empty_venv)
-    said = run([empty_venv, "-I", "-W", "error", "-c", "from imdskit import backends; print(backends.best().name)"])
-    assert said.stdout == "python\n"
+    done = run([empty_venv, "-I", "-W", "error", "-c", "from imdskit import backends; print(backends.best().name)"])
+    assert done.stdout == "python\n"
     assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
 
 
@@ -312,8 +312,8 @@ def test_avx512_kernels_are_left_out_if_rust_is_too_old(
 )
 def test_impossible_build_mode_is_refused(mode: str, path: str | None, complaint: str, sources: Path, tmp_path: Path) -> None:
     env = environment(IMDSKIT_NATIVE=mode) if path is None else environment(IMDSKIT_NATIVE=mode, PATH=str(tmp_path))
-    said = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env, status=1)
-    assert complaint in said.stdout + said.stderr
+    done = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env, status=1)
+    assert complaint in done.stdout + done.stderr
 
 
 def test_failed_build_of_our_code_fails_the_installation(sources: Path, tmp_path: Path) -> None:

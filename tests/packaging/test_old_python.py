@@ -112,7 +112,7 @@ def _interpreter(version: str) -> str:
     candidates = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
     for path in candidates:
         if path is not None:
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
-            if re.match(rf"Python {re.escape(version)}\.", said.stdout):
+            shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+            if re.match(rf"Python {re.escape(version)}\.", shown.stdout):
                 return path
     pytest.skip(f"there is no Python {version} on this machine")

@@ -54,9 +54,9 @@ def test_every_genuine_content_is_reproduced_byte_for_byte(shared: Path) -> None
     for meta in sorted((shared / "corpus" / "attested").glob("*.meta.json")):
         facts = json.loads(meta.read_text(encoding="utf-8"))
         envelope = json.loads((meta.parent / (meta.name.removesuffix(".meta.json") + ".json")).read_text(encoding="utf-8"))
-        octets = base64.b64decode("".join(envelope["signature"].split()))
-        start = octets.index(b'{"')
-        text = octets[start : octets.index(b'"}', octets.index(b'"vmId"')) + 2]
+        data = base64.b64decode("".join(envelope["signature"].split()))
+        start = data.index(b'{"')
+        text = data[start : data.index(b'"}', data.index(b'"vmId"')) + 2]
         content = json.loads(text)
         created = datetime.strptime(content["timeStamp"]["createdOn"], "%m/%d/%y %H:%M:%S %z")
         expires = datetime.strptime(content["timeStamp"]["expiresOn"], "%m/%d/%y %H:%M:%S %z")

@@ -23,18 +23,18 @@ EXACT = {
 }
 
 
-@pytest.mark.parametrize(("answer", "body"), EXACT.items(), ids=[answer.name for answer in EXACT])
-def test_body_is_exact_to_the_byte(answer: Answer, body: bytes) -> None:
-    assert answer.body == body
+@pytest.mark.parametrize(("reply", "body"), EXACT.items(), ids=[reply.name for reply in EXACT])
+def test_body_is_exact_to_the_byte(reply: Answer, body: bytes) -> None:
+    assert reply.body == body
 
 
 @pytest.mark.parametrize(
-    ("answer", "octets"),
+    ("reply", "length"),
     [(r.IDENTITY_NO_METADATA_HEADER, 88), (r.IDENTITY_NOT_ASSIGNED, 68), (r.IDENTITY_TOO_MANY, 90), (r.HOST_BAD_REQUEST, 323)],
     ids=lambda value: getattr(value, "name", str(value)),
 )
-def test_body_has_the_recorded_length(answer: Answer, octets: int) -> None:
-    assert len(answer.body) == octets
+def test_body_has_the_recorded_length(reply: Answer, length: int) -> None:
+    assert len(reply.body) == length
 
 
 RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r.OUTSIDE)
@@ -43,19 +43,19 @@ RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r
 
 def test_every_body_with_evidence_is_in_the_specification(shared: Path) -> None:
     contract = {(case["status"], case["body"]) for case in json.loads((shared / "spec" / "errors.json").read_text(encoding="utf-8"))}
-    for answer in ANSWERS:
-        body = answer.body.decode("utf-8-sig")
-        if answer.evidence is Evidence.INFERRED or answer in RECORDED:
+    for reply in ANSWERS:
+        body = reply.body.decode("utf-8-sig")
+        if reply.evidence is Evidence.INFERRED or reply in RECORDED:
             continue
-        if answer is r.BAD_VERSION:
+        if reply is r.BAD_VERSION:
             body = r.bad_version(("2025-04-07", "2024-07-17", "2024-03-15")).body.decode()
-        if answer is r.BAD_VERSION_2021:
+        if reply is r.BAD_VERSION_2021:
             body = body.replace('["...","...","..."]', '["2020-10-01","2020-09-01","2020-07-15"]')
-        if answer is r.NOT_ALLOWED:
+        if reply is r.NOT_ALLOWED:
             body = body.replace("{ ", "{").replace(" }", "}").replace('": "', '":"')
-        if answer in (r.LOAD_BALANCER_NOT_FOUND, r.LOAD_BALANCER_NOT_ALLOWED):
-            body = r.about_request(answer, "<UrlPath>", "<Method>").body.decode()
-        assert (answer.status, body) in contract, answer.name
+        if reply in (r.LOAD_BALANCER_NOT_FOUND, r.LOAD_BALANCER_NOT_ALLOWED):
+            body = r.about_request(reply, "<UrlPath>", "<Method>").body.decode()
+        assert (reply.status, body) in contract, reply.name
 
 
 def test_gone_identity_is_the_recorded_xml(shared: Path) -> None:
@@ -73,10 +73,10 @@ def test_unknown_path_gets_the_page_of_the_web_server() -> None:
 
 
 def test_names_are_unique_and_json_bodies_are_valid() -> None:
-    assert len({answer.name for answer in ANSWERS}) == len(ANSWERS)
-    for answer in ANSWERS:
-        if answer.content_type == r.JSON:
-            assert "error" in json.loads(answer.body)
+    assert len({reply.name for reply in ANSWERS}) == len(ANSWERS)
+    for reply in ANSWERS:
+        if reply.content_type == r.JSON:
+            assert "error" in json.loads(reply.body)
 
 
 def test_version_error_names_the_three_newest_enabled_versions() -> None:

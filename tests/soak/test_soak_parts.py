@@ -104,7 +104,7 @@ def test_control_characters_in_the_log_are_reported(text: str, bad: bool) -> Non
     assert bool(found) is bad
 
 
-def asked(port: int, name: str) -> bytes:
+def download(port: int, name: str) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(f"GET /{name}.crt HTTP/1.1\r\n\r\n".encode())
         received = b""
@@ -121,11 +121,11 @@ def test_server_shows_the_requested_fault(fault: str) -> None:
     issuers = FaultyIssuers()
     try:
         issuers.offer(f"{fault}-1", b"certificate")
-        received = asked(issuers.port, f"{fault}-1")
+        received = download(issuers.port, f"{fault}-1")
     finally:
         issuers.close()
-    whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-cert\r\nContent-Length: 11\r\n\r\ncertificate"
-    assert (received == whole) is (fault == "plain")
+    complete = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-cert\r\nContent-Length: 11\r\n\r\ncertificate"
+    assert (received == complete) is (fault == "plain")
 
 
 def test_tested_process_is_sampled() -> None:

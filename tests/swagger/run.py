@@ -117,11 +117,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, _Emulator(options.python) as url, ThreadPoolExecutor(AT_ONCE) as pool:
         done = list(pool.map(lambda run: _explore(run[0], run[1], url, Path(folder), options.examples), runs))
     return _judge(
-        [finding for cases, findings in done for finding in findings], sum(cases for cases, _ in done), whole=options.only is None
+        [finding for cases, findings in done for finding in findings], sum(cases for cases, _ in done), complete=options.only is None
     )
 
 
-def _judge(findings: list[Finding], cases: int, *, whole: bool) -> int:
+def _judge(findings: list[Finding], cases: int, *, complete: bool) -> int:
     used: Counter[str] = Counter()
     wrong = []
     for finding in findings:
@@ -134,7 +134,7 @@ def _judge(findings: list[Finding], cases: int, *, whole: bool) -> int:
     page = PAGE.read_text("utf-8").partition(HEADING)[2]
     problems = [f"not explained: {finding}" for finding in wrong]
     problems += [f"not on the page: {known.name}" for known in KNOWN if f"**{known.name}**" not in page]
-    if whole:
+    if complete:
         problems += [f"explains nothing: {known.name}" for known in KNOWN if not used[known.name]]
     for problem in problems:
         print(problem)

@@ -86,8 +86,8 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_installs_from_source_and_reports_that_cargo_is_too_old(system: System) -> None:
-    said = system.bash(ENVIRONMENT, FROM_SOURCE, "imdskit doctor")
-    assert re.search(r"cargo 1\.\d+ is too old; 1\.89 or later is needed", said)
+    shown = system.bash(ENVIRONMENT, FROM_SOURCE, "imdskit doctor")
+    assert re.search(r"cargo 1\.\d+ is too old; 1\.89 or later is needed", shown)
 
 
 def test_first_examples_run_after_installation_from_source(system: System) -> None:
@@ -95,15 +95,15 @@ def test_first_examples_run_after_installation_from_source(system: System) -> No
     assert PROGRAMS
     programs = [f"python3 -c {shlex.quote(program)}" for program in PROGRAMS]
     serving = block("sh", "imdskit serve --port 8080")
-    said = system.bash(activate, "cd /tmp", *programs, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
-    assert said.count('"vmId"') >= 2  # one from `imdskit run -- curl`, one from the verified document
+    shown = system.bash(activate, "cd /tmp", *programs, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
+    assert shown.count('"vmId"') >= 2  # one from `imdskit run -- curl`, one from the verified document
     assert "make demo" in README
     system.bash("make demo")
 
 
 def test_installs_from_a_wheel_without_a_network(system: System) -> None:
-    said = system.bash("export HOME=/home", ENVIRONMENT, FROM_WHEEL, "imdskit --version", network=False)
-    assert re.search(r"^imdskit \d", said, re.MULTILINE)
+    shown = system.bash("export HOME=/home", ENVIRONMENT, FROM_WHEEL, "imdskit --version", network=False)
+    assert re.search(r"^imdskit \d", shown, re.MULTILINE)
 
 
 def test_runs_as_a_single_file(system: System) -> None:
