@@ -1,4 +1,4 @@
-"""The service in this process, called as a WSGI server calls it, and documents signed by an authority that it trusts."""
+"""Fixtures that call the service in this process like a WSGI server, with documents signed by an authority that it trusts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIGURED_KEYS = {"client": Role.CLIENT, "client2": Role.CLIENT, "other": Role.
 
 
 class Response(NamedTuple):
-    """What a caller receives."""
+    """Response that a caller receives."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Response(NamedTuple):
 
 
 class Service:
-    """A service with its files, and a caller of it."""
+    """Service with its files, and methods to send requests to it."""
 
     def __init__(self, folder: Path, clock: Clock, authority: Authority) -> None:
         self.folder, self.clock, self.authority = folder, clock, authority
@@ -58,7 +58,7 @@ class Service:
         self._application: Application | None = None
 
     def configure(self, **settings: str | None) -> Service:
-        """Change settings; None removes one."""
+        """Change settings. None removes a setting."""
         self.settings = {name: value for name, value in {**self.settings, **settings}.items() if value is not None}
         self.close()
         return self
@@ -85,7 +85,7 @@ class Service:
             self._application = None
 
     def call(self, method: str, path: str, body: Any = None, key: str | None = None, **environ: Any) -> Response:
-        """Send a request. A body that is not bytes is sent as JSON. More members of the environment can be given; None removes one."""
+        """Send a request. A body other than bytes is sent as JSON. ``environ`` adds members to the WSGI environment; None removes one."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         whole: dict[str, Any] = {
             "REQUEST_METHOD": method,
@@ -140,7 +140,7 @@ class Service:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def metric(self, name: str, **labels: str) -> float:
-        """The value of a sample, 0 if it is absent."""
+        """Return the value of a sample, or 0 if it is absent."""
         for line in self.call("GET", "/metrics", key="metrics").body.decode().splitlines():
             if line.startswith(name + "{") and all(f'{label}="{value}"' in line for label, value in labels.items()):
                 return float(line.rpartition(" ")[2])

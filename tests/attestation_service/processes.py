@@ -1,9 +1,9 @@
-"""The service in several processes that take connections from one socket. Run by ``test_crashes.py`` as a program.
+"""Program that serves the attestation service in several processes with one listening socket. ``test_crashes.py`` runs it.
 
     python processes.py WORKERS [DIE FLAG]      configured by environment variables; prints one line of JSON when it listens
 
-With DIE, the first process that reaches the named point while handling a document kills itself as ``kill -9`` does; FLAG is a file that is created
-then, so that it happens once. Points: ``before-content``, ``after-content``, ``after-nonce``, ``after-audit``.
+With DIE, the first process that reaches the named point while handling a document kills itself like ``kill -9``. It creates the file FLAG,
+so that this happens only once. Points: ``before-content``, ``after-content``, ``after-nonce``, ``after-audit``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from imdskit.verify import NonceStore
 
 
 class Worker(DevelopmentServer):
-    """Takes connections from a socket that is listening already."""
+    """Server that accepts connections from a socket which is listening already."""
 
     multiprocess = True
 
@@ -46,14 +46,14 @@ def die(flag: str) -> None:
 
 
 class DyingStore:
-    """Passes keys on, and dies at a point."""
+    """Store that forwards keys to another store, and kills the process at a given point."""
 
     def __init__(self, store: NonceStore, point: str, flag: str) -> None:
         self._store, self._point, self._flag, self._calls = store, point, flag, 0
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         self._calls += 1
-        step = "content" if self._calls % 2 else "nonce"  # a document has its content recorded first, and then its nonce
+        step = "content" if self._calls % 2 else "nonce"  # The service records the content of a document first, and then its nonce.
         if self._point == f"before-{step}":
             die(self._flag)
         consumed = self._store.consume(key, expires_at)
@@ -80,7 +80,7 @@ def work(listener: socket.socket, arguments: list[str]) -> None:
 
 def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    listener.setblocking(False)  # of several processes that wake for one connection, one gets it
+    listener.setblocking(False)  # Several processes wake for one connection, but only one of them can accept it.
     pids = []
     for _ in range(int(sys.argv[1])):
         pid = os.fork()
@@ -90,7 +90,7 @@ def main() -> None:
 
     def stop(_: int, __: FrameType | None) -> None:
         for each in pids:
-            os.kill(each, signal.SIGKILL)  # they are not reaped before, so the ids are still theirs
+            os.kill(each, signal.SIGKILL)  # The processes have not been reaped, so their ids cannot belong to others.
         sys.exit()
 
     signal.signal(signal.SIGTERM, stop)

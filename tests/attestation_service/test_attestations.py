@@ -1,4 +1,4 @@
-"""Nonces and attestations: what is accepted, what is refused, and what is used up."""
+"""Tests of nonces and attestations: what the service accepts, what it refuses, and what is used up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .conftest import NOW, SUBSCRIPTION, VM, Service
 
 
 class BrokenStore:
-    """A store that cannot tell."""
+    """Store that raises StoreError, because it cannot tell whether a document was used."""
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         raise StoreError("store-unreachable", "It is away.\x1b[31m")
 
 
-def test_accepts_a_document_for_a_nonce_with_its_claims(service: Service) -> None:
+def test_accepts_document_with_nonce_and_returns_its_claims(service: Service) -> None:
     nonce = service.nonce()
     response = service.attest(nonce, service.document(nonce))
     assert response.status == 200
@@ -42,7 +42,7 @@ def test_accepts_a_document_for_a_nonce_with_its_claims(service: Service) -> Non
     }
 
 
-def test_a_document_and_its_nonce_are_accepted_once(service: Service) -> None:
+def test_document_and_nonce_are_accepted_only_once(service: Service) -> None:
     nonce = service.nonce()
     document = service.document(nonce)
     assert service.attest(nonce, document).status == 200
@@ -52,7 +52,7 @@ def test_a_document_and_its_nonce_are_accepted_once(service: Service) -> None:
     assert [line["reason"] for line in service.audit_lines()[1:]] == ["replayed", "replayed"]
 
 
-def test_a_refused_document_leaves_the_nonce_usable(service: Service) -> None:
+def test_refused_document_does_not_use_up_the_nonce(service: Service) -> None:
     nonce = service.nonce()
     document = service.document(nonce)
     for rubbish in ("", "MII=", document[:-40], service.document("other")):
@@ -61,7 +61,7 @@ def test_a_refused_document_leaves_the_nonce_usable(service: Service) -> None:
 
 
 def refusals(service: Service, clock: ManualClock) -> dict[str, tuple[str, str]]:
-    """Reason -> nonce and document that are refused for it."""
+    """Return nonces and documents by the reason for which they are refused."""
     nonce = service.nonce()
     old = service.nonce()
     clock.advance(301)
@@ -79,7 +79,7 @@ def refusals(service: Service, clock: ManualClock) -> dict[str, tuple[str, str]]
     }
 
 
-def test_every_refusal_looks_the_same_and_only_the_log_has_its_reason(service: Service, clock: ManualClock) -> None:
+def test_refusals_look_the_same_and_only_the_audit_log_has_the_reason(service: Service, clock: ManualClock) -> None:
     cases = refusals(service, clock)
     del cases["missing"]
     seen = {(response.status, response.body) for response in (service.attest(*case) for case in cases.values())}
@@ -87,7 +87,7 @@ def test_every_refusal_looks_the_same_and_only_the_log_has_its_reason(service: S
     assert [line["reason"] for line in service.audit_lines()] == list(cases)
 
 
-def test_a_nonce_is_good_for_the_key_that_requested_it(service: Service) -> None:
+def test_nonce_is_valid_only_for_the_key_that_requested_it(service: Service) -> None:
     nonce = service.nonce("client")
     assert service.attest(nonce, service.document(nonce), "other").status == 403
     assert service.audit_lines()[-1]["reason"] == "nonce-unknown"
@@ -95,20 +95,20 @@ def test_a_nonce_is_good_for_the_key_that_requested_it(service: Service) -> None
 
 
 @pytest.mark.parametrize("given", [{}, {"binding": ""}, {"binding": "order 8"}])
-def test_a_nonce_is_good_for_its_binding(service: Service, given: dict[str, str]) -> None:
+def test_nonce_is_valid_only_for_its_binding(service: Service, given: dict[str, str]) -> None:
     nonce = service.nonce(binding="order 7")
     assert service.attest(nonce, service.document(nonce), **given).status == 403
     assert service.attest(nonce, service.document(nonce), binding="order 7").status == 200
 
 
-def test_the_name_of_a_key_and_a_binding_cannot_be_mixed_up(service: Service) -> None:
+def test_key_name_and_binding_cannot_be_confused(service: Service) -> None:
     nonce = service.nonce("client", binding="2x")
     for key, binding in (("client2", "x"), ("other", "client\x002x"), ("client", "\x002x")):
         assert service.attest(nonce, service.document(nonce), key, binding=binding).status == 403
     assert service.attest(nonce, service.document(nonce), "client", binding="2x").status == 200
 
 
-def test_another_cloud_is_refused_unless_configured(service: Service) -> None:
+def test_refuses_other_clouds_unless_configured(service: Service) -> None:
     service.configure(clouds="usgovernment")
     nonce = service.nonce()
     assert service.attest(nonce, service.document(nonce)).status == 403
@@ -117,7 +117,7 @@ def test_another_cloud_is_refused_unless_configured(service: Service) -> None:
     assert service.attest(nonce, service.document(nonce)).status == 200
 
 
-def test_nothing_is_accepted_while_the_store_is_away(service: Service) -> None:
+def test_accepts_nothing_while_the_store_is_unavailable(service: Service) -> None:
     service.use(store=BrokenStore())
     nonce = service.nonce()
     response = service.attest(nonce, service.document(nonce))
@@ -129,7 +129,7 @@ def test_nothing_is_accepted_while_the_store_is_away(service: Service) -> None:
     assert service.attest(nonce, service.document(nonce)).status == 200
 
 
-def test_nothing_is_accepted_that_the_audit_log_cannot_record(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accepts_nothing_that_the_audit_log_cannot_record(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     nonce = service.nonce()
 
     def full(*_: object) -> int:
@@ -143,7 +143,7 @@ def test_nothing_is_accepted_that_the_audit_log_cannot_record(service: Service, 
     assert service.attest(nonce, service.document(nonce)).status == 403  # it was used up all the same
 
 
-def test_of_many_threads_with_one_document_one_is_accepted(service: Service) -> None:
+def test_concurrent_threads_get_a_document_accepted_once(service: Service) -> None:
     nonce = service.nonce()
     document = service.document(nonce)
     _ = service.application
@@ -152,7 +152,7 @@ def test_of_many_threads_with_one_document_one_is_accepted(service: Service) -> 
     assert statuses == [200] + [403] * 23
 
 
-def test_the_log_has_who_and_what_but_neither_document_nor_nonce(service: Service) -> None:
+def test_audit_log_contains_neither_document_nor_nonce(service: Service) -> None:
     nonce = service.nonce()
     document = service.document(nonce)
     service.attest(nonce, document)
@@ -166,7 +166,7 @@ def test_the_log_has_who_and_what_but_neither_document_nor_nonce(service: Servic
     assert nonce not in text and document[30:60] not in text
 
 
-def test_nonces_of_processes_with_one_secret_are_good_everywhere(service: Service) -> None:
+def test_processes_with_a_common_secret_accept_each_others_nonces(service: Service) -> None:
     nonce = service.nonce()
     first = service.application
     service.use()
@@ -174,8 +174,8 @@ def test_nonces_of_processes_with_one_secret_are_good_everywhere(service: Servic
     assert service.attest(nonce, service.document(nonce)).status == 200
 
 
-def test_processes_that_share_nothing_accept_nothing_twice(service: Service) -> None:
-    """Not every server says that it has several processes."""
+def test_processes_without_common_store_accept_nothing_twice(service: Service) -> None:
+    """The service stays safe even if the WSGI server does not report that it has several processes."""
     service.configure(store="memory", nonce_key_file=None)
     nonce = service.nonce()
     document = service.document(nonce)
@@ -185,7 +185,7 @@ def test_processes_that_share_nothing_accept_nothing_twice(service: Service) -> 
     assert service.audit_lines()[-1]["reason"] == "nonce-unknown"
 
 
-def test_a_secret_is_changed_in_three_steps_without_refusing_anybody(service: Service, clock: ManualClock) -> None:
+def test_nonce_secret_can_be_rotated_without_refusals(service: Service, clock: ManualClock) -> None:
     path = service.folder / "nonce-key"
     old, new = "ab" * 32, "cd" * 32
 
@@ -208,7 +208,7 @@ def audit(service: Service, *documents: dict[str, Any]) -> Any:
     return response.json["verdicts"]
 
 
-def test_verdicts_say_why_and_where_and_use_nothing_up(service: Service) -> None:
+def test_verdicts_explain_refusals_and_use_up_nothing(service: Service) -> None:
     document = service.document("1234567890")
     for _ in range(2):
         good, other, expired, bad = audit(
@@ -225,7 +225,7 @@ def test_verdicts_say_why_and_where_and_use_nothing_up(service: Service) -> None
     assert [line["operation"] for line in service.audit_lines()] == ["verdict"] * 8
 
 
-def test_verdicts_judge_each_document_at_its_own_time(service: Service) -> None:
+def test_verdicts_verify_each_document_at_its_own_time(service: Service) -> None:
     document = service.document("1", at=NOW - 86_400)
     found = audit(
         service, {"document": document}, {"document": document, "at": NOW - 80_000}, {"document": document, "at": NOW - 100_000.0}
@@ -233,7 +233,7 @@ def test_verdicts_judge_each_document_at_its_own_time(service: Service) -> None:
     assert [verdict.get("reason", "") for verdict in found] == ["document-expired", "", "document-not-yet-valid"]
 
 
-def test_too_many_documents_are_refused(service: Service) -> None:
+def test_refuses_too_many_documents(service: Service) -> None:
     service.configure(max_verdict_documents="3")
     assert len(audit(service, *[{"document": ""}] * 3)) == 3
     response = service.call("POST", "/v1/verdicts", {"documents": [{"document": ""}] * 4}, "operator")

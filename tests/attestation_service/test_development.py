@@ -1,4 +1,4 @@
-"""The server for development speaks HTTP as the application means it."""
+"""Tests of the development server: clients receive the responses of the application."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def send(port: int, method: str, path: str, body: bytes | None = None, **headers
         connection.close()
 
 
-def test_a_client_sees_why_its_large_body_is_refused(port: int, service: Service) -> None:
+def test_client_receives_the_refusal_of_a_large_body(port: int, service: Service) -> None:
     key = f"Bearer {service.keys['client']}"
     for size in (98_305, 900_000):
         status, body = send(port, "POST", "/v1/attestations", b" " * size, Authorization=key, **{"Content-Type": "application/json"})
@@ -43,7 +43,7 @@ def test_a_client_sees_why_its_large_body_is_refused(port: int, service: Service
         assert send(port, "POST", "/v1/attestations", b" " * size)[0] == 401
 
 
-def test_a_missing_type_stays_missing(port: int, service: Service) -> None:
+def test_missing_content_type_stays_missing(port: int, service: Service) -> None:
     assert send(port, "POST", "/v1/attestations", b"{}", Authorization=f"Bearer {service.keys['client']}")[0] == 415
 
 
@@ -52,13 +52,13 @@ def test_head_and_requests_without_a_body(port: int, service: Service) -> None:
     assert send(port, "POST", "/v1/challenges", Authorization=f"Bearer {service.keys['client']}")[0] == 200
 
 
-def test_chunks_are_refused_and_not_waited_for(port: int, service: Service) -> None:
+def test_refuses_chunked_body_without_waiting(port: int, service: Service) -> None:
     head = "POST /v1/attestations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
     with socket.create_connection(("127.0.0.1", port), 30) as connection:
         connection.sendall(f"{head}Authorization: Bearer {service.keys['client']}\r\n\r\n".encode())
         assert connection.recv(1000).split(b" ")[1] == b"411"
 
 
-def test_a_client_that_stays_silent_does_not_hold_others_up(port: int) -> None:
+def test_idle_client_does_not_block_others(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 30):
         assert send(port, "GET", "/healthz")[0] == 200

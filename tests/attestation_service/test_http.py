@@ -1,4 +1,4 @@
-"""HTTP: paths, methods, keys, types and sizes of bodies, limits. All errors are problem details."""
+"""Tests of the HTTP interface: paths, methods, keys, media types, body sizes and limits. All errors are problem details."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def is_problem(response: Response, status: int, code: str) -> bool:
 
 
 @pytest.mark.parametrize("path", ["/", "", "/v1", "/v1/challenges/", "//healthz", "/healthz/", "/v2/verdicts", "/\xff", "/HEALTHZ"])
-def test_other_paths_are_not_found(service: Service, path: str) -> None:
+def test_unknown_paths_get_404(service: Service, path: str) -> None:
     assert is_problem(service.call("GET", path), 404, "not-found")
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_other_methods_are_not_allowed(service: Service, route: Any, method: str) -> None:
+def test_unsupported_methods_get_405(service: Service, route: Any, method: str) -> None:
     response = service.call(method, route.path)
     allowed = ["GET", "HEAD"] if route.method == "GET" else [route.method]
     assert (response.status == 405) is (method not in allowed)
@@ -43,11 +43,11 @@ def test_other_methods_are_not_allowed(service: Service, route: Any, method: str
 def test_head_has_the_headers_of_get_and_no_body(service: Service, path: str) -> None:
     get, head = (service.call(method, path, key="metrics" if path == "/metrics" else None) for method in ("GET", "HEAD"))
     assert (head.status, head.body) == (get.status, b"")
-    if path != "/metrics":  # which counts the request before
+    if path != "/metrics":  # This request's metrics include the previous one.
         assert head.headers == get.headers
 
 
-def test_responses_are_not_stored(service: Service) -> None:
+def test_responses_must_not_be_cached(service: Service) -> None:
     headers = service.call("POST", "/v1/challenges", key="client").headers
     assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
 
@@ -58,7 +58,7 @@ NEEDS = {"/v1/challenges": {"client"}, "/v1/attestations": {"client"}, "/v1/verd
 
 
 @pytest.mark.parametrize("path", NEEDS)
-def test_each_operation_needs_a_key_with_its_role(service: Service, path: str) -> None:
+def test_operation_needs_a_key_with_its_role(service: Service, path: str) -> None:
     method = "GET" if path == "/metrics" else "POST"
     missing, unknown = service.call(method, path), service.call(method, path, key="imdskit_unknown")
     assert is_problem(missing, 401, "key-required")
@@ -73,7 +73,7 @@ def test_each_operation_needs_a_key_with_its_role(service: Service, path: str) -
 @pytest.mark.parametrize(
     "scheme", ["Basic {}", "bearer {}", "BEARER   {}  ", "{}", "Bearer", "Bearer {} x", "Bearer {}x", "Bearer " + "{}" * 99]
 )
-def test_the_scheme_is_bearer_in_any_letter_case(service: Service, scheme: str) -> None:
+def test_bearer_scheme_matches_in_any_letter_case(service: Service, scheme: str) -> None:
     response = service.call("POST", "/v1/challenges", HTTP_AUTHORIZATION=scheme.replace("{}", service.keys["client"]))
     assert response.status == (200 if scheme in ("bearer {}", "BEARER   {}  ") else 401)
 
@@ -93,14 +93,14 @@ def test_a_body_is_not_read_before_the_key_is_known(service: Service) -> None:
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON; charset=utf-8", 'application/json;charset="UTF-8"', "application/json;"]
 )
-def test_json_may_be_declared_in_any_spelling(service: Service, content_type: str) -> None:
+def test_json_content_type_may_have_any_valid_spelling(service: Service, content_type: str) -> None:
     assert service.call("POST", "/v1/challenges", {}, "client", CONTENT_TYPE=content_type).status == 200
 
 
 @pytest.mark.parametrize(
     "content_type", ["", None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1", "json"]
 )
-def test_another_type_is_refused(service: Service, content_type: str | None) -> None:
+def test_refuses_other_content_types(service: Service, content_type: str | None) -> None:
     assert is_problem(service.call("POST", "/v1/challenges", {}, "client", CONTENT_TYPE=content_type), 415, "content-type")
 
 
@@ -145,7 +145,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_body_that_is_not_strict_json_is_refused(service: Service, body: bytes) -> None:
+def test_refuses_body_that_is_not_strict_json(service: Service, body: bytes) -> None:
     assert is_problem(service.call("POST", "/v1/attestations", body, "client"), 400, "bad-json")
     assert is_problem(service.call("POST", "/v1/verdicts", body, "operator"), 400, "bad-json")
 
@@ -181,7 +181,7 @@ WRONG: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("path", "body", "location"), WRONG, ids=lambda value: str(value)[:60])
-def test_a_wrong_member_is_named(service: Service, path: str, body: Any, location: str) -> None:
+def test_error_names_the_invalid_member(service: Service, path: str, body: Any, location: str) -> None:
     response = service.call("POST", path, b"null" if body is None else body, "operator" if path == "/v1/verdicts" else "client")
     assert is_problem(response, 422, "bad-member")
     assert response.json.get("location", "") == location
@@ -189,7 +189,7 @@ def test_a_wrong_member_is_named(service: Service, path: str, body: Any, locatio
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1e-400", "9" * 5000, "0." + "0" * 5000, "1e5"])
-def test_a_monstrous_number_is_only_a_wrong_member(service: Service, number: str) -> None:
+def test_huge_number_is_only_an_invalid_member(service: Service, number: str) -> None:
     body = b'{"documents":[{"document":"x","at":' + number.encode() + b"}]}"
     assert is_problem(service.call("POST", "/v1/verdicts", body, "operator"), 422, "bad-member")
 
@@ -211,7 +211,7 @@ def test_a_body_of_exactly_the_limit_is_read(service: Service) -> None:
     assert is_problem(service.call("POST", "/v1/attestations", body + b" ", "client"), 413, "too-large")
 
 
-def test_verdicts_have_a_limit_of_their_own(service: Service) -> None:
+def test_verdicts_have_a_separate_size_limit(service: Service) -> None:
     service.configure(max_body_bytes="1024", max_verdict_body_bytes="4096")
     body = {"documents": [{"document": "x" * 2000}]}
     assert service.call("POST", "/v1/verdicts", body, "operator").status == 200
@@ -222,14 +222,14 @@ CHUNKED = {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}
 
 
 class Trickle(io.BytesIO):
-    """Returns a few bytes at a time, as a server that decodes chunks may."""
+    """Stream that returns only a few bytes per read, as a server that decodes chunks may do."""
 
     def read(self, size: int | None = -1) -> bytes:
         assert size is not None and size > 0
         return super().read(min(size, 7))
 
 
-def test_a_body_without_a_length_is_read_to_its_end_if_the_server_ends_it(service: Service) -> None:
+def test_body_without_length_is_read_if_the_server_ends_it(service: Service) -> None:
     service.configure(max_body_bytes="1024")
     ended = {**CHUNKED, "wsgi.input_terminated": True}
     body = b'{"nonce":"x","document":"y"}'
@@ -242,12 +242,12 @@ def test_a_body_without_a_length_is_read_to_its_end_if_the_server_ends_it(servic
 
 
 @pytest.mark.parametrize("missing", [CHUNKED, {"CONTENT_LENGTH": None}, {"CONTENT_LENGTH": ""}], ids=str)
-def test_a_body_without_a_length_is_refused_if_the_server_does_not_end_it(service: Service, missing: dict[str, Any]) -> None:
+def test_body_without_length_is_refused_if_the_server_does_not_end_it(service: Service, missing: dict[str, Any]) -> None:
     assert is_problem(service.call("POST", "/v1/attestations", ATTESTATION, "client", **missing), 411, "length-required")
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "1_0", "0x10", "5, 5", "\u0665", " 5", "9" * 5000], ids=lambda length: length[:4])
-def test_a_length_that_is_no_number_is_refused(service: Service, length: str) -> None:
+def test_refuses_content_length_that_is_not_a_number(service: Service, length: str) -> None:
     environ = {"CONTENT_LENGTH": length, "CONTENT_TYPE": "application/json"}
     request = service.application
     seen: list[str] = []
@@ -257,15 +257,15 @@ def test_a_length_that_is_no_number_is_refused(service: Service, length: str) ->
 
 
 @pytest.mark.parametrize("length", ["9" * 18, "9" * 19, "9" * 4000])
-def test_a_huge_length_is_refused_unread(service: Service, length: str) -> None:
+def test_refuses_huge_content_length_without_reading(service: Service, length: str) -> None:
     assert service.call("POST", "/v1/attestations", b"{}", "client", CONTENT_LENGTH=length).status == 413
 
 
-def test_a_body_that_ends_early_is_refused(service: Service) -> None:
+def test_refuses_incomplete_body(service: Service) -> None:
     assert is_problem(service.call("POST", "/v1/attestations", b"{}", "client", CONTENT_LENGTH="3"), 400, "incomplete")
 
 
-def test_a_connection_that_breaks_is_refused(service: Service) -> None:
+def test_broken_connection_is_a_bad_request(service: Service) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise ConnectionResetError
@@ -277,7 +277,7 @@ def test_a_connection_that_breaks_is_refused(service: Service) -> None:
 # Limits
 
 
-def test_each_key_has_a_rate_of_its_own(service: Service, clock: ManualClock) -> None:
+def test_each_key_has_a_separate_rate(service: Service, clock: ManualClock) -> None:
     service.configure(rate_per_second="2", rate_burst="3")
     statuses = [service.call("POST", "/v1/challenges", key="client").status for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
@@ -289,7 +289,7 @@ def test_each_key_has_a_rate_of_its_own(service: Service, clock: ManualClock) ->
     assert [service.call("POST", "/v1/challenges", key="client").status for _ in range(3)] == [200, 200, 429]
 
 
-def test_only_so_many_requests_are_worked_on_at_a_time(service: Service) -> None:
+def test_number_of_concurrent_requests_is_limited(service: Service) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     class SlowStore:
@@ -321,7 +321,7 @@ def test_only_so_many_requests_are_worked_on_at_a_time(service: Service) -> None
 
 
 @pytest.mark.parametrize("settings", [{"store": "memory", "nonce_key_file": None}, {"nonce_key_file": None}], ids=["memory", "own secret"])
-def test_everything_is_refused_where_processes_share_too_little(
+def test_refuses_everything_if_processes_have_no_common_store(
     service: Service, settings: dict[str, str | None], caplog: pytest.LogCaptureFixture
 ) -> None:
     service.configure(**settings)
@@ -333,11 +333,11 @@ def test_everything_is_refused_where_processes_share_too_little(
     assert "`store` and `nonce_key_file`" in record.getMessage()
 
 
-def test_processes_that_share_store_and_secret_serve(service: Service) -> None:
+def test_processes_with_common_store_and_secret_serve(service: Service) -> None:
     assert service.call("POST", "/v1/challenges", key="client", **{"wsgi.multiprocess": True}).status == 200
 
 
-def test_a_fork_counts_as_several_processes(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forked_process_counts_as_another_process(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     service.configure(store="memory", nonce_key_file=None)
     assert service.call("GET", "/healthz").status == 200
     monkeypatch.setattr("os.getpid", lambda: 1)

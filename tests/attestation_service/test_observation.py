@@ -1,4 +1,4 @@
-"""The audit log and the metrics."""
+"""Tests of the audit log and the metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .conftest import Service
 HOSTILE = "a\x00\x1b[31m\r\n\x7f\x85\u202e\u2028\ud800 \u00e9"
 
 
-def test_a_line_has_no_control_characters_even_when_decoded() -> None:
+def test_audit_line_has_no_control_characters_even_when_decoded() -> None:
     text = line(Entry("attestation", "refused", "k", "d", detail=HOSTILE, vm_id=HOSTILE), 0)
     assert text.isascii() and text.endswith("}\n") and text.count("\n") == 1
     decoded = json.loads(text)
@@ -30,18 +30,18 @@ def test_a_line_has_no_control_characters_even_when_decoded() -> None:
 
 
 @pytest.mark.parametrize("character", ["x", "\x00", "\U0001f600"], ids=["x", "NUL", "emoji"])
-def test_a_line_is_bounded(character: str) -> None:
+def test_audit_line_has_a_maximum_length(character: str) -> None:
     text = line(Entry(*[character * 100_000] * 11), 0)
     assert len(text) < 32_000
     assert all(len(value) <= 200 for value in json.loads(text).values())
 
 
-def test_a_text_of_the_greatest_length_is_whole() -> None:
+def test_text_of_maximum_length_is_not_shortened() -> None:
     assert json.loads(line(Entry("a", "r", "k", "d", detail="x" * 200), 0))["detail"] == "x" * 200
     assert json.loads(line(Entry("a", "r", "k", "d", detail="x" * 201), 0))["detail"] == "x" * 199 + "\u2026"
 
 
-def test_lines_of_many_threads_and_handles_are_not_mixed(tmp_path: Path) -> None:
+def test_lines_of_threads_and_processes_are_not_interleaved(tmp_path: Path) -> None:
     logs = [AuditLog(str(tmp_path / "log")) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: logs[n % 4].write(Entry("a", "r", str(n), "d", detail="x" * 200), n), range(400)))
@@ -50,7 +50,7 @@ def test_lines_of_many_threads_and_handles_are_not_mixed(tmp_path: Path) -> None
     assert sorted(int(json.loads(text)["key"]) for text in (tmp_path / "log").read_text().splitlines()) == list(range(400))
 
 
-def test_a_file_that_was_rotated_is_created_anew(tmp_path: Path) -> None:
+def test_rotated_audit_log_is_recreated(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = AuditLog(str(path))
     log.write(Entry("a", "r", "1", "d"), 0)
@@ -66,12 +66,12 @@ def test_a_file_that_was_rotated_is_created_anew(tmp_path: Path) -> None:
     assert [json.loads(text)["key"] for text in path.read_text().splitlines()] == ["3", "4"]
 
 
-def test_an_audit_log_that_cannot_be_opened_is_a_mistake(tmp_path: Path) -> None:
+def test_audit_log_that_cannot_be_opened_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`audit_log`"):
         AuditLog(str(tmp_path / "absent" / "log"))
 
 
-def test_standard_error_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_audit_log_defaults_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     AuditLog("-").write(Entry("a", "r", "k", "d"), 0)
     assert json.loads(capsys.readouterr().err)["key"] == "k"
 
@@ -83,7 +83,7 @@ SAMPLE = re.compile(rf"({NAME})\{{({LABEL}(?:,{LABEL})*)\}} ([0-9.e+-]+)")
 
 
 def samples(text: str) -> dict[str, list[tuple[str, float]]]:
-    """Family -> (labels, value). Checks the grammar of version 0.0.4 of the format."""
+    """Return (labels, value) pairs by metric family. Check the grammar of the text format, version 0.0.4."""
     assert text.endswith("\n")
     found: dict[str, list[tuple[str, float]]] = {}
     family = ""
@@ -103,7 +103,7 @@ def samples(text: str) -> dict[str, list[tuple[str, float]]]:
     return found
 
 
-def test_the_text_keeps_the_format(service: Service) -> None:
+def test_metrics_follow_the_prometheus_text_format(service: Service) -> None:
     nonce = service.nonce()
     service.attest(nonce, service.document(nonce))
     service.attest(nonce, "MII=")
@@ -119,17 +119,17 @@ def test_the_text_keeps_the_format(service: Service) -> None:
     assert found["imdskit_nonces_total"] == [(process, 1)]
 
 
-def test_decisions_are_counted_by_reason_and_unknown_issuers_apart(service: Service) -> None:
+def test_decisions_are_counted_by_reason(service: Service) -> None:
     nonce = service.nonce()
     document = service.document(nonce)
-    service.configure(trust_anchors=None)  # the roots of Azure, which do not know our authority
+    service.configure(trust_anchors=None)  # The service then trusts Azure's roots, which did not issue the test authority.
     for _ in range(3):
         assert service.attest(nonce, document).status == 403
     assert service.metric("imdskit_decisions_total", reason="unknown-issuer") == 3
     assert service.metric("imdskit_unknown_issuers_total") == 3
 
 
-def test_the_age_of_the_bundle_is_that_of_its_date(service: Service, clock: ManualClock) -> None:
+def test_bundle_age_is_computed_from_its_date(service: Service, clock: ManualClock) -> None:
     assert service.metric("imdskit_trust_bundle_age_seconds") == 0
     service.configure(trust_anchors=None)
     age = service.metric("imdskit_trust_bundle_age_seconds")
@@ -137,7 +137,7 @@ def test_the_age_of_the_bundle_is_that_of_its_date(service: Service, clock: Manu
     assert service.metric("imdskit_trust_bundle_age_seconds") == (age + 86_400 if age else 0)
 
 
-def test_what_strangers_send_makes_no_series(service: Service) -> None:
+def test_number_of_time_series_is_bounded(service: Service) -> None:
     before = len(service.call("GET", "/metrics", key="metrics").body.splitlines())
     for number in range(50):
         service.call("GET", f"/nothing/{number}")

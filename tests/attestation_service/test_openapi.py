@@ -1,4 +1,5 @@
-"""The description and the service say the same: every operation is run to every status that is described, and each response is held to it."""
+"""Tests of the OpenAPI description: each operation is called until it has returned every described status, and each response is
+validated."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def described(route: Route) -> dict[str, Any]:
 
 
 def held(route: Route, response: Response) -> None:
-    """Raise if the response is not one that the description allows."""
+    """Raise an error if the description does not allow the response."""
     one = described(route)["responses"][str(response.status)]
     content_type = response.headers["Content-Type"]
     schema = one["content"][content_type]["schema"]
@@ -39,12 +40,12 @@ def held(route: Route, response: Response) -> None:
         conforms(int(response.headers[name]) if header["schema"]["type"] == "integer" else response.headers[name], header["schema"])
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_description_is_valid_openapi_3_1() -> None:
     assert SPEC["openapi"].startswith("3.1")
     validate(SPEC)
 
 
-def test_it_describes_the_table_of_operations() -> None:
+def test_description_contains_all_operations() -> None:
     found = {(method, path) for path, item in SPEC["paths"].items() for method in item if method in METHODS}
     assert found == {(route.method.lower(), route.path) for route in ROUTES} | {
         ("head", route.path) for route in ROUTES if route.method == "GET"
@@ -58,14 +59,14 @@ def test_it_describes_the_table_of_operations() -> None:
             assert one["requestBody"]["required"] is route.body_required
 
 
-def test_limits_are_those_of_the_configuration() -> None:
+def test_description_contains_the_configured_limits() -> None:
     settings = Settings.read(environment={}, overrides={"keys_file": "keys", "max_verdict_documents": "7"})
     documents = openapi.description(settings)["components"]["schemas"]["AuditRequest"]["properties"]["documents"]
     assert documents["maxItems"] == 7
     assert SPEC["components"]["schemas"]["IssueNonceRequest"]["properties"]["binding"]["maxLength"] == MAX_BINDING
 
 
-def test_it_is_served_as_it_is_made(service: Service) -> None:
+def test_service_serves_the_description(service: Service) -> None:
     assert service.call("GET", "/openapi.json").json == SPEC
 
 
@@ -73,7 +74,7 @@ KEYS = {"client": "client", "operator": "operator", "metrics": "metrics"}
 
 
 def responses(service: Service) -> dict[tuple[str, int], Response]:
-    """Operation and status -> a response. Every pair that is described occurs."""
+    """Return a response for every operation and status in the description."""
     found: dict[tuple[str, int], Response] = {}
 
     def add(route: Route, *arguments: Any, **environ: Any) -> Response:
@@ -117,18 +118,18 @@ def responses(service: Service) -> dict[tuple[str, int], Response]:
     return found
 
 
-def test_every_operation_responds_as_described_with_every_status(service: Service) -> None:
+def test_every_operation_and_status_responds_as_described(service: Service) -> None:
     found = responses(service)
     expected = {(route.name, int(status)) for route in ROUTES for status in described(route)["responses"]}
     assert found.keys() == expected
 
 
 @pytest.mark.parametrize("schema", SPEC["components"]["schemas"])
-def test_the_comparison_can_fail(schema: str) -> None:
+def test_check_refuses_a_response_that_is_not_described(schema: str) -> None:
     with pytest.raises(ValidationError):
         conforms({"no such member": 1}, SPEC["components"]["schemas"][schema])
 
 
-def test_reasons_are_those_that_an_audit_can_give() -> None:
+def test_description_lists_the_reasons_of_audits() -> None:
     verdict = SPEC["components"]["schemas"]["Verdicts"]["properties"]["verdicts"]["items"]["oneOf"][1]
     assert set(verdict["properties"]["reason"]["enum"]) == set(Reason) - {Reason.REPLAYED}

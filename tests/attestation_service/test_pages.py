@@ -1,4 +1,4 @@
-"""The commands of the pages run: the first steps of docs/attestation-service.md, and those of the example clients."""
+"""Tests that run the commands of documentation pages: the first steps of docs/attestation-service.md, and the example clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def free_port() -> str:
 
 
 def run(script: str, folder: Path) -> str:
-    """Run a script of bash; what it leaves in the background is ended with it."""
+    """Run a bash script, and end its background processes afterwards."""
     program = folder / "bin" / "imdskit"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m imdskit "$@"\n')
@@ -37,7 +37,7 @@ def run(script: str, folder: Path) -> str:
 
 
 def block(page: Path, heading: str) -> str:
-    """The first commands below a heading, or those that contain it."""
+    """Return the first code block below a heading, or the first one that contains a text."""
     text = page.read_text().partition(heading)[2]
     found = re.search(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert found is not None
@@ -60,7 +60,7 @@ def test_the_first_steps_issue_a_nonce(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("programs")
-def test_the_client_in_bash_works_as_its_page_says(tmp_path: Path) -> None:
+def test_bash_client_works_as_described(tmp_path: Path) -> None:
     page = ROOT / "examples" / "attestation_clients" / "README.md"
     shutil.copy(page.parent / "attest.sh", tmp_path)
     script = block(page, "Try one without Azure").replace("8080", free_port()).replace("8081", free_port())

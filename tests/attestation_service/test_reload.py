@@ -1,4 +1,4 @@
-"""Keys and trust are exchanged while the service runs."""
+"""Tests of replacing keys and trusted certificates while the service runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .conftest import NOW, Service
 
 
 def write_bundle(folder: Path, authority: Authority) -> Path:
-    """A bundle with the authority's root as anchor and its issuing certificate as intermediate."""
+    """Write a bundle with the authority's root as anchor and its issuing certificate as intermediate."""
     import json
     from hashlib import sha256
 
@@ -52,13 +52,13 @@ def accepted(service: Service, authority: Authority) -> bool:
 
 
 def swap(link: Path, target: Path) -> None:
-    """As `imdskit trust update` does: a new link is put in the place of the old one in one step."""
+    """Replace a symbolic link atomically, as ``imdskit trust update`` does."""
     new = link.with_name("new")
     new.symlink_to(target)
     os.replace(new, link)
 
 
-def test_a_bundle_is_exchanged_by_its_link_without_a_restart(service: Service, clock: ManualClock, second: Authority) -> None:
+def test_bundle_is_reloaded_when_its_link_changes(service: Service, clock: ManualClock, second: Authority) -> None:
     folder, first = service.folder, service.authority
     link = folder / "current"
     link.symlink_to(write_bundle(folder / "one", first))
@@ -68,12 +68,12 @@ def test_a_bundle_is_exchanged_by_its_link_without_a_restart(service: Service, c
     assert service.metric("imdskit_trust_bundle_age_seconds") == NOW - 1_788_220_800
     swap(link, folder / "two")
     clock.advance(9)
-    assert [accepted(service, first), accepted(service, second)] == [True, False]  # not looked at again yet
+    assert [accepted(service, first), accepted(service, second)] == [True, False]  # The files are not checked again yet.
     clock.advance(1)
     assert [accepted(service, first), accepted(service, second)] == [False, True]
 
 
-def test_a_broken_bundle_leaves_the_previous_one_in_use(
+def test_invalid_bundle_leaves_the_previous_one_in_use(
     service: Service, clock: ManualClock, second: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, first = service.folder, service.authority
@@ -94,7 +94,7 @@ def test_a_broken_bundle_leaves_the_previous_one_in_use(
     assert service.metric("imdskit_reload_failing", file="trust") == 0
 
 
-def test_going_back_to_the_previous_bundle_ends_the_alarm(service: Service, clock: ManualClock) -> None:
+def test_returning_to_the_previous_bundle_clears_the_failure(service: Service, clock: ManualClock) -> None:
     folder = service.folder
     link = folder / "current"
     link.symlink_to(write_bundle(folder / "one", service.authority))
@@ -108,7 +108,7 @@ def test_going_back_to_the_previous_bundle_ends_the_alarm(service: Service, cloc
         assert service.metric("imdskit_reload_failing", file="trust") == failing
 
 
-def test_all_files_are_read_from_the_folder_that_the_link_named_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_files_are_read_from_the_folder_resolved_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = service.folder
     link = folder / "current"
     link.symlink_to(write_bundle(folder / "one", service.authority))
@@ -124,7 +124,7 @@ def test_all_files_are_read_from_the_folder_that_the_link_named_first(service: S
     assert accepted(service, service.authority)
 
 
-def test_a_bundle_that_vanishes_leaves_the_previous_one_in_use(service: Service, clock: ManualClock) -> None:
+def test_removed_bundle_leaves_the_previous_one_in_use(service: Service, clock: ManualClock) -> None:
     folder, first = service.folder, service.authority
     there = write_bundle(folder / "one", first)
     service.configure(trust_anchors=None, trust_bundle=str(there))
@@ -135,14 +135,14 @@ def test_a_bundle_that_vanishes_leaves_the_previous_one_in_use(service: Service,
     assert service.metric("imdskit_reload_failing", file="trust") == 1
 
 
-def test_pem_files_are_followed_too(service: Service, clock: ManualClock, second: Authority) -> None:
+def test_pem_files_are_reloaded(service: Service, clock: ManualClock, second: Authority) -> None:
     assert [accepted(service, service.authority), accepted(service, second)] == [True, False]
     (service.folder / "root.pem").write_text(second.trust_pem())
     clock.advance(10)
     assert [accepted(service, service.authority), accepted(service, second)] == [False, True]
 
 
-def test_intermediates_can_be_added(service: Service) -> None:
+def test_additional_intermediates_are_used(service: Service) -> None:
     (service.folder / "root.pem").write_text(service.authority.root_pem)
     assert not accepted(service, service.authority)
     (service.folder / "issuing.pem").write_text(service.authority.issuing_pem)
@@ -150,13 +150,13 @@ def test_intermediates_can_be_added(service: Service) -> None:
     assert accepted(service, service.authority)
 
 
-def test_trust_that_cannot_be_read_at_the_start_is_an_error(service: Service) -> None:
+def test_unreadable_trust_at_start_is_an_error(service: Service) -> None:
     for settings in ({"trust_bundle": str(service.folder), "trust_anchors": None}, {"trust_anchors": str(service.folder / "absent")}):
         with pytest.raises(TrustError):
             service.configure(trust_bundle=None).configure(**settings).use()
 
 
-def test_a_key_is_withdrawn_and_added_without_a_restart(service: Service, clock: ManualClock) -> None:
+def test_keys_can_be_revoked_and_added_without_restart(service: Service, clock: ManualClock) -> None:
     path = service.folder / "keys"
     assert service.call("POST", "/v1/challenges", key="client").status == 200
     new, line = keys.new("new", frozenset({Role.CLIENT}))
@@ -166,7 +166,7 @@ def test_a_key_is_withdrawn_and_added_without_a_restart(service: Service, clock:
     assert service.call("POST", "/v1/challenges", key=new).status == 200
 
 
-def test_a_broken_key_file_leaves_the_previous_keys_in_use(service: Service, clock: ManualClock) -> None:
+def test_invalid_key_file_leaves_the_previous_keys_in_use(service: Service, clock: ManualClock) -> None:
     assert service.call("POST", "/v1/challenges", key="client").status == 200
     (service.folder / "keys").write_text("rubbish\n")
     clock.advance(10)
@@ -174,6 +174,6 @@ def test_a_broken_key_file_leaves_the_previous_keys_in_use(service: Service, clo
     assert service.metric("imdskit_reload_failing", file="keys") == 1
 
 
-def test_a_key_file_that_is_absent_at_the_start_is_an_error(service: Service) -> None:
+def test_missing_key_file_at_start_is_an_error(service: Service) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         service.configure(keys_file=str(service.folder / "absent")).use()

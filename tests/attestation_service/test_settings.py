@@ -1,4 +1,4 @@
-"""Configuration by file, environment and command line, and the key files."""
+"""Tests of the settings from file, environment and command line, and of the key files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imdskit.errors import UsageError
 PAGE = Path(__file__).parents[2] / "docs" / "attestation-service-reference.md"
 
 
-def test_later_sources_win(tmp_path: Path) -> None:
+def test_later_sources_override_earlier_ones(tmp_path: Path) -> None:
     file = tmp_path / "verifier.toml"
     file.write_text('keys_file = "keys"\nmax_age = 100\nnonce_lifetime = 50\nmax_concurrent = 5\n')
     environment = {"IMDSKIT_VERIFIER_MAX_AGE": "200", "IMDSKIT_VERIFIER_NONCE_LIFETIME": "60", "IMDSKIT_VERIFIER_CONFIG": str(file)}
@@ -27,7 +27,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert settings.rate_per_second == 100
 
 
-def test_paths_of_a_file_are_relative_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_in_a_file_are_relative_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "etc").mkdir()
     file = tmp_path / "etc" / "verifier.toml"
     file.write_text('keys_file = "keys"\nstore = "sqlite:used.db"\nnonce_key_file = "/run/secret"\ntrust_anchors = ["a.pem", "b.pem"]\n')
@@ -60,7 +60,7 @@ INVALID: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in INVALID.items() for value in values], ids=lambda v: repr(v)[:30]
 )
-def test_an_invalid_setting_is_named(name: str, value: Any, tmp_path: Path) -> None:
+def test_error_names_the_invalid_setting(name: str, value: Any, tmp_path: Path) -> None:
     lines = {"keys_file": '"keys"', name: toml(value)}
     (tmp_path / "verifier.toml").write_text("".join(f"{key} = {text}\n" for key, text in lines.items()))
     found = []
@@ -92,7 +92,7 @@ def toml(value: Any) -> str:
             return str(value)
 
 
-def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
+def test_refuses_contradictory_settings(tmp_path: Path) -> None:
     given = {"keys_file": "k"}
     for more in (
         {"nonce_lifetime": "200", "max_age": "100"},
@@ -103,12 +103,12 @@ def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
             Settings.read(None, {}, {**given, **more})
 
 
-def test_the_key_file_is_required() -> None:
+def test_key_file_is_required() -> None:
     with pytest.raises(UsageError, match="IMDSKIT_VERIFIER_KEYS_FILE"):
         Settings.read(None, {})
 
 
-def test_an_unknown_variable_is_refused_but_not_those_of_kubernetes() -> None:
+def test_refuses_unknown_variables_except_those_of_kubernetes() -> None:
     given = {"IMDSKIT_VERIFIER_KEYS_FILE": "keys"}
     kubernetes = {
         "IMDSKIT_VERIFIER_SERVICE_HOST": "10.0.0.1",
@@ -128,30 +128,30 @@ def test_an_unknown_variable_is_refused_but_not_those_of_kubernetes() -> None:
 @pytest.mark.parametrize(
     "content", [b"x", b"[", b"\xff", b"a = " + b"[" * 50_000, b"#" * (1024 * 1024 + 1)], ids=lambda value: repr(value[:10])
 )
-def test_a_file_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
+def test_refuses_file_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "verifier.toml").write_bytes(content)
     with pytest.raises(UsageError, match=r"verifier\.toml"):
         Settings.read(tmp_path / "verifier.toml", {})
 
 
-def test_a_file_that_is_absent(tmp_path: Path) -> None:
+def test_refuses_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         Settings.read(tmp_path / "verifier.toml", {})
 
 
-def test_a_password_of_a_store_is_not_repeated() -> None:
+def test_messages_do_not_repeat_the_store_password() -> None:
     with pytest.raises(UsageError) as refusal:
         Settings.read(None, {}, {"keys_file": "k", "store": "rediss:/user:geheim@host"})
     assert "geheim" not in f"{refusal.value!r}"
 
 
-def test_the_example_is_a_configuration_for_several_processes() -> None:
+def test_example_configures_several_processes() -> None:
     settings = Settings.read(PAGE.parents[1] / "examples" / "attestation_service" / "verifier.toml", {})
     assert settings.store.startswith("sqlite:") and settings.nonce_key_file is not None
 
 
 def rows(heading: str) -> list[tuple[str, str]]:
-    """First and second cells of the table below a heading of the page."""
+    """Return the first and second cells of the table below a heading of the page."""
     section = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"^\| `(\w+)` \| (.*?) \| ", section, re.MULTILINE)
 
@@ -163,18 +163,18 @@ def shown(default: Any) -> str:
     return f"`{text}`" if text else "none"
 
 
-def test_the_page_lists_every_setting_with_its_default() -> None:
+def test_page_lists_every_setting_with_its_default() -> None:
     assert rows("Settings") == [(each.name, shown(each.default)) for each in fields(Settings)]
 
 
-def test_the_page_lists_every_metric_with_its_type() -> None:
+def test_page_lists_every_metric_with_its_type() -> None:
     assert rows("Metrics") == [(name, family.kind) for name, family in FAMILIES.items()]
 
 
 # Key files
 
 
-def test_a_new_key_is_found_by_its_value_alone(tmp_path: Path) -> None:
+def test_new_key_is_found_only_by_its_value(tmp_path: Path) -> None:
     made = [keys.new(name, frozenset({role})) for name, role in (("a", Role.CLIENT), ("b", Role.OPERATOR))]
     path = tmp_path / "keys"
     path.write_text("# keys\n\n" + "\n".join(f"  {line}  # since today" for _, line in made))
@@ -210,7 +210,7 @@ GOOD = "name client sha256:" + "a" * 64
     ],
     ids=lambda text: text[:20],
 )
-def test_a_key_file_that_is_not_in_order_is_refused(content: str, tmp_path: Path) -> None:
+def test_refuses_invalid_key_file(content: str, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(content)
     with pytest.raises(UsageError) as refusal:
         keys.read(tmp_path / "keys")
@@ -218,7 +218,7 @@ def test_a_key_file_that_is_not_in_order_is_refused(content: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("content", ["", "ab" * 31, "AB" * 32, "xy" * 32, "a" * 65, "\n".join(["ab" * 32] * 3)], ids=lambda text: text[:9])
-def test_a_nonce_key_file_that_is_not_in_order_is_refused(content: str, tmp_path: Path) -> None:
+def test_refuses_invalid_nonce_key_file(content: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(content)
     with pytest.raises(UsageError):
         keys.read_nonce_keys(tmp_path / "secret")

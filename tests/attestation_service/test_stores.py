@@ -1,4 +1,4 @@
-"""The store that the configuration names is opened, and refused if it would forget."""
+"""Tests of opening the configured store. A server that discards keys is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def redis_port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
         process.kill()
 
 
-def test_stores_without_a_server(tmp_path: Path) -> None:
+def test_opens_memory_and_sqlite_stores(tmp_path: Path) -> None:
     assert isinstance(open_store(settings("memory"), SystemClock()), MemoryStore)
     store = open_store(settings(f"sqlite:{tmp_path / 'used.db'}"), SystemClock())
     assert isinstance(store, SqliteStore)
@@ -48,29 +48,29 @@ def test_stores_without_a_server(tmp_path: Path) -> None:
         open_store(settings(f"sqlite:{tmp_path / 'absent' / 'used.db'}"), SystemClock())
 
 
-def test_a_server_is_used(redis_port: int) -> None:
+def test_opens_redis_store(redis_port: int) -> None:
     store = open_store(settings(f"redis://127.0.0.1:{redis_port}/0"), SystemClock())
     expires_at = SystemClock().now() + 600
     assert [store.consume(b"key", expires_at) for _ in range(2)] == [True, False]
     assert isinstance(store, RedisStore)
-    # A command whose response was lost may have been done. Sent again, it would find its own key, and a good document would be refused.
+    # A command whose response was lost may have been executed. A retry would find the key, and the service would refuse a valid document.
     assert store._client.get_retry().get_retries() == 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-def test_a_server_that_discards_keys_is_refused(redis_port: int, policy: str) -> None:
+def test_refuses_server_that_discards_keys(redis_port: int, policy: str) -> None:
     import redis
 
     with redis.Redis(port=redis_port) as client:
         client.config_set("maxmemory-policy", policy)
         client.config_set("maxmemory", 0)
-        open_store(settings(f"redis://127.0.0.1:{redis_port}"), SystemClock())  # without a limit nothing is discarded
+        open_store(settings(f"redis://127.0.0.1:{redis_port}"), SystemClock())  # Without a memory limit, the server discards nothing.
         client.config_set("maxmemory", 100_000_000)
         with pytest.raises(UsageError, match=policy):
             open_store(settings(f"redis://127.0.0.1:{redis_port}"), SystemClock())
 
 
-def test_a_server_that_is_away_at_the_start_is_waited_for_and_nothing_admitted(caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_server_at_start_accepts_nothing(caplog: pytest.LogCaptureFixture) -> None:
     store = open_store(settings("redis://127.0.0.1:1/0"), SystemClock())
     assert "its maxmemory-policy was not checked" in caplog.text
     with pytest.raises(StoreError):
@@ -78,7 +78,7 @@ def test_a_server_that_is_away_at_the_start_is_waited_for_and_nothing_admitted(c
 
 
 @pytest.mark.parametrize(("url", "package"), [("rediss://store", "redis"), ("valkeys://store", "valkey")])
-def test_a_client_library_that_is_absent_is_named(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_the_missing_client_library(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError) as refusal:
         open_store(settings(url), SystemClock())
@@ -86,10 +86,10 @@ def test_a_client_library_that_is_absent_is_named(url: str, package: str, monkey
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:port/0", "redis://127.0.0.1?socket_timeout=soon"])
-def test_a_url_that_the_library_does_not_take_is_a_mistake(url: str) -> None:
+def test_refuses_url_that_the_client_library_refuses(url: str) -> None:
     with pytest.raises(UsageError):
         open_store(settings(url), SystemClock())
 
 
-def test_a_password_is_not_shown() -> None:
+def test_messages_do_not_contain_the_password() -> None:
     assert "geheim" not in repr(settings("redis://:geheim@store/0"))

@@ -1,4 +1,4 @@
-"""One way to ask the service without a socket, for every test of it: the fixture ``service`` makes one of a scenario."""
+"""Fixtures that send requests to the service without a socket. The fixture ``service`` creates a service from a scenario."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from imdskit.emulator.service.rate_limits import RateLimits
 from imdskit.protocol.messages import Request, Response
 
 NOON = 1_767_268_800
-"""2026-01-01 12:00:00 UTC."""
+"""2026-01-01 12:00:00 UTC in Unix seconds."""
 
 
 ISSUER = Issuer(lambda: "http://127.0.0.1:8080", seed=1)
-"""One for all tests: its key takes a moment."""
+"""Issuer that all tests share, because generating its key is slow."""
 
 
 class Answer:
-    """A response with what tests want to know of it."""
+    """Response with helpers for tests."""
 
     def __init__(self, response: Response) -> None:
         self.status = response.status
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Service:
-    """The service of one machine; it signs by putting ``signed:`` before the content, so that tests can read what would be signed."""
+    """Service of one machine. Instead of signing, it puts ``signed:`` before the content, so that tests can read the content."""
 
     def __init__(
         self, backend: Backend, scenario: Scenario | dict[str, Any] | str, clock: Clock, seed: int, limited: bool, **options: Any
@@ -62,7 +62,7 @@ class Service:
         self.app = App(expand(scenario, seed), backend, clock, _signed, ISSUER, throttle=throttle, downloads=_downloads, **options)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
-        """With ``Metadata: true`` unless other headers are given."""
+        """Send a request, with the header ``Metadata: true`` unless other headers are given."""
         given = {"Metadata": "true"} if headers is None else headers
         return Answer(self.app.handle(Request(method, target, tuple(given.items()), body)))
 
@@ -99,13 +99,13 @@ Serve: TypeAlias = Callable[..., Server]
 
 
 def quick(request: Request) -> bool:
-    """What counts as quick in the tests of the server."""
+    """Return whether the event loop may serve a request without a thread, in the tests of the server."""
     return not request.target.startswith("/wait")
 
 
 @pytest.fixture(params=["threads", "event loop"])
 def serve(request: pytest.FixtureRequest) -> Serve:
-    """A server with each of the two drivers of connections."""
+    """Return the server class, once for each of the two drivers of connections."""
     if request.param == "threads":
         return Server
     if not EventLoop.possible:

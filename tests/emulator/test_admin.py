@@ -1,4 +1,4 @@
-"""The admin side over HTTP: who may ask, what is refused and in which form, and what changes for the clients of the service."""
+"""The admin API over HTTP: access control, the format of errors, and the effect on clients of the service."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Emulator
 
 @pytest.fixture
 def imds(running: tuple[Emulator, dict[str, Any]]) -> Emulator:
-    made, beginning = running
-    made.restore(beginning)
-    made.journal.reset()
-    return made
+    emulator, initial_state = running
+    emulator.restore(initial_state)
+    emulator.journal.reset()
+    return emulator
 
 
 @pytest.fixture
 def ask(imds: Emulator) -> Callable[..., Reply]:
-    """Ask the admin side; with the token, unless other headers are given."""
+    """Return a function that sends a request to the admin API, with the token unless ``Authorization`` is given."""
 
     def call(method: str, target: str, body: Any = None, **headers: str | None) -> Reply:
         given = {"Authorization": f"Bearer {TOKEN}", **({} if body is None else {"Content-Type": "application/json"})}
@@ -92,7 +92,9 @@ REFUSED: dict[str, tuple[dict[str, str | None], int, str]] = {
 
 
 @pytest.mark.parametrize(("headers", "status", "code"), REFUSED.values(), ids=REFUSED)
-def test_who_may_not_ask_is_told_so_and_changes_nothing(headers: dict[str, str], status: int, code: str, ask: Any, imds: Emulator) -> None:
+def test_refuses_unauthorized_requests_without_any_change(
+    headers: dict[str, str], status: int, code: str, ask: Any, imds: Emulator
+) -> None:
     before = imds.snapshot()
     reply = ask("PATCH", "/v1/state", {"compute": {"name": "x"}}, **headers)
     assert (reply.status, reply.json["code"]) == (status, code)
@@ -102,17 +104,17 @@ def test_who_may_not_ask_is_told_so_and_changes_nothing(headers: dict[str, str],
     assert imds.snapshot() == before
 
 
-def test_a_token_in_the_address_is_none(ask: Callable[..., Reply]) -> None:
+def test_ignores_a_token_in_the_url(ask: Callable[..., Reply]) -> None:
     assert ask("GET", f"/v1/state?token={TOKEN}&access_token={TOKEN}", Authorization=None).status == 401
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_may_be_in_any_letter_case(scheme: str, ask: Callable[..., Reply]) -> None:
+def test_ignores_letter_case_of_the_authorization_scheme(scheme: str, ask: Callable[..., Reply]) -> None:
     assert ask("GET", "/v1/clock", Authorization=f"{scheme} {TOKEN}").status == 200
 
 
 @pytest.mark.parametrize(
-    ("host", "may"),
+    ("host", "expected"),
     [
         ("127.0.0.1", True),
         ("127.0.0.1:80", True),
@@ -131,11 +133,11 @@ def test_the_scheme_may_be_in_any_letter_case(scheme: str, ask: Callable[..., Re
         ("", False),
     ],
 )
-def test_only_loopback_is_asked(host: str, may: bool) -> None:
-    assert loopback(host) == may
+def test_recognises_loopback_hosts(host: str, expected: bool) -> None:
+    assert loopback(host) == expected
 
 
-def test_a_token_that_nobody_gave_is_made_at_random(imds: Emulator) -> None:
+def test_generates_a_random_token_by_default(imds: Emulator) -> None:
     tokens = {token(imds) for _ in range(3)}
     assert len(tokens) == 3
     assert all(len(each) >= 43 for each in tokens)
@@ -148,7 +150,7 @@ def token(imds: Emulator) -> str:
 
 
 @pytest.mark.parametrize("given", ["", "short", "with a blank in it", "t\xf6ken-of-some-length", "a\r\nb-and-so-on-and-on", "x" * 300])
-def test_a_token_that_is_no_token_is_refused(given: str, imds: Emulator) -> None:
+def test_rejects_invalid_tokens(given: str, imds: Emulator) -> None:
     with pytest.raises(UsageError, match="`admin_token` must be"):
         Admin(imds, token=given)
 
@@ -197,7 +199,7 @@ BAD: dict[str, tuple[str, str, Any, dict[str, str], int, str, str]] = {
 
 
 @pytest.mark.parametrize(("method", "target", "body", "headers", "status", "code", "location"), BAD.values(), ids=BAD)
-def test_a_mistake_has_one_form(
+def test_reports_every_mistake_in_the_same_format(
     method: str, target: str, body: Any, headers: dict[str, str], status: int, code: str, location: str, ask: Any, imds: Emulator
 ) -> None:
     before = imds.snapshot()
@@ -208,24 +210,24 @@ def test_a_mistake_has_one_form(
     assert imds.snapshot() == before
 
 
-def test_what_is_no_request_is_refused_in_the_same_form(imds: Emulator) -> None:
+def test_reports_malformed_requests_in_the_same_format(imds: Emulator) -> None:
     assert imds.admin is not None
     host, _, port = imds.admin.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(b"GET /v1/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
-        octets = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert octets.startswith(b"HTTP/1.1 400 ")
-    assert set(json.loads(octets.partition(b"\r\n\r\n")[2])) == {"code", "message", "location", "hint"}
+        reply = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert set(json.loads(reply.partition(b"\r\n\r\n")[2])) == {"code", "message", "location", "hint"}
 
 
-def test_a_patch_is_seen_by_the_next_client(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_a_patch_is_visible_to_the_next_client(ask: Callable[..., Reply], imds: Emulator) -> None:
     assert ask("PATCH", "/v1/state", {"compute": {"name": "patched"}}, Content_Type="application/merge-patch+json").status == 200
     assert service(imds, "/metadata/instance/compute?api-version=2021-02-01")["name"] == "patched"
     assert ask("PUT", "/v1/state", {"compute": {"name": "put"}}).json["compute"] == {"name": "put"}
     assert service(imds, "/metadata/instance/compute?api-version=2021-02-01")["name"] == "put"
 
 
-def test_the_life_of_an_event_is_led_from_here(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_the_admin_api_controls_the_life_of_an_event(ask: Callable[..., Reply], imds: Emulator) -> None:
     def seen() -> list[tuple[str, str]]:
         document = service(imds, "/metadata/scheduledevents?api-version=2020-07-01")
         return [(event["EventId"], event["EventStatus"]) for event in document["Events"]]
@@ -246,26 +248,26 @@ def test_the_life_of_an_event_is_led_from_here(ask: Callable[..., Reply], imds: 
     assert seen() == []
 
 
-def test_who_waits_for_a_request_is_told_when_it_comes(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_waiting_ends_when_the_request_arrives(ask: Callable[..., Reply], imds: Emulator) -> None:
     replies: list[Reply] = []
     target = "/v1/journal/wait?count=2&timeout=60&path=/metadata/versions&status=200"
-    waits = threading.Thread(target=lambda: replies.append(ask("GET", target)))
-    waits.start()
+    waiter = threading.Thread(target=lambda: replies.append(ask("GET", target)))
+    waiter.start()
     for _ in range(2):
         service(imds, "/metadata/versions")
-    waits.join(60)
+    waiter.join(60)
     assert [(reply.json["reached"], reply.json["count"], reply.json["total"]) for reply in replies] == [(True, 2, 2)]
     assert not ask("GET", "/v1/journal/wait?count=9&timeout=0").json["reached"]
     assert ask("DELETE", "/v1/journal").json == {"forgotten": 2}
     assert ask("GET", "/v1/journal/count").json["count"] == 0
 
 
-def test_what_the_admin_side_is_asked_is_not_in_the_journal(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_the_journal_does_not_contain_admin_requests(ask: Callable[..., Reply], imds: Emulator) -> None:
     ask("GET", "/v1/state")
     assert imds.journal.list() == []
 
 
-def test_a_snapshot_goes_over_the_wire_and_back(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_restores_a_downloaded_snapshot(ask: Callable[..., Reply], imds: Emulator) -> None:
     ask("PUT", "/v1/events", [{"EventId": "one", "EventType": "Freeze"}])
     ask("PUT", "/v1/faults", [{"times": 1, "fault": {"status": 500}}])
     whole = ask("GET", "/v1/snapshot").json
@@ -277,13 +279,13 @@ def test_a_snapshot_goes_over_the_wire_and_back(ask: Callable[..., Reply], imds:
     assert json.loads(written.read_bytes()) == whole
 
 
-def test_a_clock_runs_at_the_rate_that_is_set(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_the_clock_runs_at_the_configured_rate(ask: Callable[..., Reply], imds: Emulator) -> None:
     assert ask("POST", "/v1/clock", {"advance": 0, "rate": 60}).json == {"now": imds.clock.now(), "movable": True, "rate": 60}
     assert ask("POST", "/v1/clock", {"rate": 0}).json["rate"] == 0
 
 
 @pytest.mark.parametrize(("clock", "statuses"), [(None, [409, 409]), (ManualClock(NOON), [200, 409])], ids=["system", "manual"])
-def test_what_a_clock_cannot_do_is_a_conflict(
+def test_an_unsupported_clock_change_is_a_conflict(
     clock: ManualClock | None, statuses: list[int], ask: Any, imds: Emulator, monkeypatch: Any
 ) -> None:
     from imdskit.clock import SystemClock
@@ -293,12 +295,12 @@ def test_what_a_clock_cannot_do_is_a_conflict(
     assert [ask("POST", "/v1/clock", body).status for body in ({"advance": 1}, {"rate": 2})] == statuses
 
 
-def test_without_a_file_nothing_is_saved(ask: Callable[..., Reply], imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cannot_save_a_snapshot_without_a_file(ask: Callable[..., Reply], imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imds, "snapshot_file", None)
     assert ask("POST", "/v1/snapshot/save").status == 409
 
 
-def test_the_configuration_says_what_is_in_effect(ask: Callable[..., Reply], imds: Emulator) -> None:
+def test_the_configuration_reports_the_settings_in_effect(ask: Callable[..., Reply], imds: Emulator) -> None:
     configuration = ask("GET", "/v1/configuration").json
     assert imds.admin is not None
     assert (configuration["url"], configuration["admin"]) == (imds.url, imds.admin.url)
@@ -314,7 +316,7 @@ def test_every_operation_needs_the_token(ask: Callable[..., Reply]) -> None:
         assert ask(operation.method, operation.path.replace("{id}", "x"), Authorization=None).status == 401
 
 
-def test_who_has_no_admin_side_does_not_pay_for_it() -> None:
+def test_the_emulator_does_not_import_an_unused_admin_api() -> None:
     code = "import sys, imdskit.emulator; print([name for name in sys.modules if 'imdskit.emulator.admin.' in name])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, env={"PYTHONPATH": ":".join(sys.path)}
@@ -322,7 +324,7 @@ def test_who_has_no_admin_side_does_not_pay_for_it() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_a_port_that_is_taken_is_told_and_nothing_is_left_open(imds: Emulator) -> None:
+def test_reports_a_port_that_is_in_use_and_leaks_no_socket(imds: Emulator) -> None:
     assert imds.admin is not None
     with pytest.raises(UsageError, match="Cannot listen"):
         Admin(imds, int(imds.admin.url.rpartition(":")[2]))

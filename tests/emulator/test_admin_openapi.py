@@ -1,4 +1,4 @@
-"""``openapi.json`` and the admin side say the same: the table of operations equals it, and every operation is run and its answer held to it."""
+"""``openapi.json`` describes the admin API correctly: it matches the table of operations, and every response matches its schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 
 
 def described() -> dict[str, dict[str, Any]]:
-    """operationId -> what is said of it, with its method and path."""
+    """Return the description of each operation, with its method and path, by ``operationId``."""
     return {
         one["operationId"]: {**one, "method": method.upper(), "path": path}
         for path, item in SPEC["paths"].items()
@@ -44,12 +44,12 @@ def response(operation: dict[str, Any], status: int) -> dict[str, Any]:
     return SPEC["components"]["responses"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
 
 
-def test_it_is_openapi() -> None:
+def test_the_description_is_valid_openapi() -> None:
     validate(SPEC)
 
 
-def test_it_describes_the_table_of_operations() -> None:
-    said = {
+def test_the_description_matches_the_table_of_operations() -> None:
+    operations = {
         name: (
             one["method"],
             one["path"],
@@ -59,13 +59,13 @@ def test_it_describes_the_table_of_operations() -> None:
         )
         for name, one in described().items()
     }
-    assert said == {
+    assert operations == {
         one.name: (one.method, one.path, set(one.parameters), one.takes_body, {"id"} if "{id}" in one.path else set()) for one in OPERATIONS
     }
     assert len({one.name for one in OPERATIONS}) == len({(one.method, one.path) for one in OPERATIONS}) == len(OPERATIONS)
 
 
-def test_bounds_are_those_of_the_code() -> None:
+def test_limits_match_those_in_the_code() -> None:
     parameters = {
         each["name"]: each["schema"] for each in described()["waitJournal"]["parameters"] + described()["listJournal"]["parameters"]
     }
@@ -165,7 +165,7 @@ STEPS: list[tuple[str, str, str, Any, int]] = [
 ]
 
 
-def test_every_operation_answers_as_it_is_described(imds: Emulator) -> None:
+def test_every_response_matches_its_schema(imds: Emulator) -> None:
     operations, done = described(), set()
     snapshot: Any = None
     for path in ("/metadata/versions", "/metadata/instance?api-version=2021-02-01"):
@@ -189,13 +189,13 @@ def test_every_operation_answers_as_it_is_described(imds: Emulator) -> None:
     assert {name for name, status in done if status == 200} | {"putSnapshot"} == set(operations)
 
 
-def test_the_comparison_can_fail() -> None:
+def test_the_schema_check_rejects_an_invalid_response() -> None:
     from jsonschema import ValidationError
 
     with pytest.raises(ValidationError):
         conforms({"now": 1, "movable": True}, SPEC["components"]["schemas"]["Clock"])
 
 
-def test_it_is_served_as_it_is_in_the_package(imds: Emulator) -> None:
+def test_serves_the_file_of_the_package_unchanged(imds: Emulator) -> None:
     path = Path(__file__).parents[2] / "python/imdskit/emulator/admin/openapi.json"
     assert ask(imds, "GET", "/v1/openapi.json") == (200, json.loads(path.read_bytes()))

@@ -1,4 +1,4 @@
-"""The page of the admin side, without a browser: what is served to whom, and what the browser is told. What it does is in tests/page."""
+"""The web page of the admin API, without a browser: which files are served to whom, with which headers. tests/page tests its behaviour."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FOLDER = Path(page.__file__).parent
 
 @pytest.fixture(scope="module")
 def imds() -> Iterator[Emulator]:
-    made = Emulator("linux", seed=1, clock=ManualClock(NOON), admin_port=0, rate_limit=False)
-    yield made
-    made.stop()
+    emulator = Emulator("linux", seed=1, clock=ManualClock(NOON), admin_port=0, rate_limit=False)
+    yield emulator
+    emulator.stop()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def token(imds: Emulator) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("target", page.FILES)
-def test_each_file_is_served_without_a_token(target: str, ask: Any, imds: Emulator) -> None:
+def test_serves_each_file_without_a_token(target: str, ask: Any, imds: Emulator) -> None:
     response = ask(target)
     name, kind = page.FILES[target]
     assert (response.status, response.body) == (200, (FOLDER / name).read_bytes())
@@ -54,13 +54,13 @@ def test_each_file_is_served_without_a_token(target: str, ask: Any, imds: Emulat
     assert imds.admin.token.encode() not in response.body
 
 
-def test_every_file_of_the_folder_is_served() -> None:
+def test_serves_every_file_of_the_folder() -> None:
     assert {name for name, _ in page.FILES.values()} == {
         path.name for path in FOLDER.iterdir() if path.suffix not in (".py", "") and path.is_file()
     }
 
 
-def test_it_goes_over_the_wire() -> None:
+def test_serves_the_page_over_http() -> None:
     with Emulator("linux", seed=1, admin_port=0) as imds:
         assert imds.admin is not None
         connection = http.client.HTTPConnection(imds.admin.url.removeprefix("http://"), timeout=30)
@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, str], int]] = {
 
 
 @pytest.mark.parametrize(("method", "target", "headers", "status"), REFUSED.values(), ids=REFUSED)
-def test_nothing_else_is_served_without_a_token(method: str, target: str, headers: dict[str, str], status: int, ask: Any) -> None:
+def test_serves_nothing_else_without_a_token(method: str, target: str, headers: dict[str, str], status: int, ask: Any) -> None:
     assert ask(target, method, **headers).status == status
 
 
@@ -103,19 +103,19 @@ def test_nothing_else_is_served_without_a_token(method: str, target: str, header
         ("", "http://", 421),
     ],
 )
-def test_of_pages_only_the_own_one_may_ask(host: str, origin: str, status: int, ask: Any, imds: Emulator) -> None:
+def test_accepts_requests_only_from_its_own_origin(host: str, origin: str, status: int, ask: Any, imds: Emulator) -> None:
     assert ask("/v1/clock", Host=host, Origin=origin, **token(imds)).status == status
     assert ask("/v1/clock", Host=host, Origin=origin).status == (401 if status == 200 else status)
 
 
-def test_the_policy_lets_nothing_in_from_elsewhere_or_in_line() -> None:
+def test_the_policy_forbids_foreign_and_inline_content() -> None:
     directives = dict(directive.strip().partition(" ")[::2] for directive in page.POLICY.split(";"))
     assert directives["default-src"] == "'none'"
     assert {value for name, value in directives.items() if name.endswith("-src") and name != "default-src"} == {"'self'"}
     assert directives["require-trusted-types-for"] == "'script'"
 
 
-def test_the_files_keep_to_the_policy() -> None:
+def test_the_files_comply_with_the_policy() -> None:
     markup = (FOLDER / "index.html").read_text("utf-8")
     assert not re.search(r"\sstyle=|\son\w+=|<style|<script[^>]*>[^<]|https?:", markup)
     scripts = "\n".join((FOLDER / name).read_text("utf-8") for name in page.SCRIPTS)
@@ -136,7 +136,7 @@ def inspected(ask: Any, imds: Emulator, body: bytes) -> dict[str, Any]:
     return found
 
 
-def test_without_a_verifier_the_document_comes_alone(ask: Any, imds: Emulator) -> None:
+def test_returns_only_the_document_without_a_verifier(ask: Any, imds: Emulator) -> None:
     found = inspected(ask, imds, b"{}")
     assert (found["canExplain"], found["inspection"], found["request"]["status"]) == (False, None, 200)
     assert found["document"].startswith('{"encoding":"pkcs7"')
@@ -149,7 +149,7 @@ def explaining(imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     return imds
 
 
-def test_a_document_is_inspected(ask: Any, explaining: Emulator) -> None:
+def test_inspects_a_document(ask: Any, explaining: Emulator) -> None:
     found = inspected(ask, explaining, b'{"nonce": "1234567890"}')["inspection"]
     assert found["report"]["ok"]
     assert (found["content"]["members"]["nonce"], found["content"]["bytes"]) == ("1234567890", len(found["content"]["text"]))
@@ -159,11 +159,11 @@ def test_a_document_is_inspected(ask: Any, explaining: Emulator) -> None:
     assert "westeurope.metadata.azure.com" in found["chain"][0]["names"]
 
 
-FLAWS = [("broken-signature", "bad-signature", 3), ("expired-leaf", "expired", None), ("unknown-root", "unknown-issuer", None)]
+DOCUMENT_FAULTS = [("broken-signature", "bad-signature", 3), ("expired-leaf", "expired", None), ("unknown-root", "unknown-issuer", None)]
 
 
-@pytest.mark.parametrize(("fault", "reason", "chain"), FLAWS, ids=[fault for fault, _, _ in FLAWS])
-def test_a_flaw_is_found_and_the_rest_still_shown(fault: str, reason: str, chain: int | None, ask: Any, explaining: Emulator) -> None:
+@pytest.mark.parametrize(("fault", "reason", "chain"), DOCUMENT_FAULTS, ids=[fault for fault, _, _ in DOCUMENT_FAULTS])
+def test_reports_a_document_fault_and_shows_the_rest(fault: str, reason: str, chain: int | None, ask: Any, explaining: Emulator) -> None:
     explaining.faults.load([{"times": 1, "fault": {"document": fault}}])
     found = inspected(ask, explaining, b"{}")
     assert found["request"]["fault"] == "document"
@@ -173,17 +173,17 @@ def test_a_flaw_is_found_and_the_rest_still_shown(fault: str, reason: str, chain
 
 
 @pytest.mark.parametrize("document", ["", "AAAA", "{", "\\ud800", '{\\"signature\\": 1}', "MIIB" * 4000])
-def test_what_is_no_document_is_told_so(document: str, ask: Any, explaining: Emulator) -> None:
+def test_refuses_input_that_is_not_a_document(document: str, ask: Any, explaining: Emulator) -> None:
     found = inspected(ask, explaining, b'{"document": "%b"}' % document.encode())
     assert (found["inspection"]["report"]["ok"], found["inspection"]["certificates"], found["inspection"]["chain"]) == (False, [], None)
 
 
-def test_an_answer_that_is_no_document_is_not_inspected(ask: Any, explaining: Emulator) -> None:
+def test_does_not_inspect_an_error_response(ask: Any, explaining: Emulator) -> None:
     explaining.faults.load([{"times": 1, "fault": {"status": 410}}, {"times": 1, "fault": {"delay": 3600}}])
     found = inspected(ask, explaining, b"{}")
     assert (found["request"]["status"], found["inspection"]) == (410, None)
     found = inspected(ask, explaining, b"{}")
-    assert found["inspection"]["report"]["ok"]  # faults of the wire are not waited for
+    assert found["inspection"]["report"]["ok"]  # A delay has no effect, because this response is not sent.
     assert found["request"]["fault"] == ""
 
 

@@ -1,4 +1,4 @@
-"""Whatever is asked, there is an answer of the service, and never an exception."""
+"""Property test: the service returns a response to every request and never raises an exception."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ HEADERS = st.one_of(
     method=st.sampled_from(["GET", "GET", "GET", "POST", "HEAD", "get", "PUT"]),
     headers=HEADERS,
 )
-def test_every_request_has_an_answer(scenario: str, target: str, method: str, headers: dict[str, str], service: Callable[..., Any]) -> None:
+def test_every_request_gets_a_response(
+    scenario: str, target: str, method: str, headers: dict[str, str], service: Callable[..., Any]
+) -> None:
     answer = service(scenario).ask(target, method, headers)
     assert answer.status in {200} | {known.status for known in ANSWERS}
     kind = answer.header("Content-Type")

@@ -1,4 +1,4 @@
-"""What the service answers to good requests, and how much it forgives."""
+"""Tests of the responses to valid requests, including unusual spellings that the service accepts."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ SAME = {
 
 
 @pytest.mark.parametrize(("target", "headers"), SAME.values(), ids=SAME)
-def test_these_requests_mean_the_same(target: str, headers: dict[str, str], linux: Any) -> None:
+def test_equivalent_requests_get_the_same_response(target: str, headers: dict[str, str], linux: Any) -> None:
     expected = linux.get("/metadata/instance/compute", "2020-09-01")
     assert expected.status == 200
     answer = linux.ask(target, headers=headers)
     assert (answer.status, answer.body) == (200, expected.body)
 
 
-def test_a_node_is_part_of_the_whole(linux: Any) -> None:
+def test_a_node_equals_its_part_of_the_whole_document(linux: Any) -> None:
     whole = linux.get("/metadata/instance").json
     assert linux.get("/metadata/instance/compute").json == whole["compute"]
     assert linux.get("/metadata/instance/network/interface").json == whole["network"]["interface"]
@@ -79,27 +79,27 @@ TEXTS = {
 
 
 @pytest.mark.parametrize(("path", "text"), TEXTS.items(), ids=[path or "whole" for path in TEXTS])
-def test_text_is_a_value_or_a_listing(path: str, text: str, linux: Any) -> None:
+def test_text_format_returns_a_value_or_a_listing(path: str, text: str, linux: Any) -> None:
     answer = linux.get("/metadata/instance" + path, "2021-02-01", format="text")
     assert answer.status == 200
     assert answer.body.decode() == text
     assert answer.header("Content-Type") == "text/plain; charset=utf-8"
 
 
-def test_json_answers_carry_the_services_headers(linux: Any) -> None:
+def test_json_responses_have_the_headers_of_the_service(linux: Any) -> None:
     answer = linux.get("/metadata/instance")
     assert [name for name, _ in answer.response.headers] == ["Content-Type", "Server", "x-ms-request-id"]
     assert answer.header("Content-Type") == "application/json; charset=utf-8"
     assert answer.header("Server").startswith("IMDS/150.870.65.")
 
 
-def test_every_instance_answer_has_another_request_id(linux: Any) -> None:
+def test_every_instance_response_has_a_new_request_id(linux: Any) -> None:
     assert linux.get("/metadata/instance").header("x-ms-request-id") != linux.get("/metadata/instance").header("x-ms-request-id")
     assert linux.get("/metadata/attested/document").header("x-ms-request-id") is None
 
 
 @pytest.mark.parametrize("query", ["", "?format=json", "/", "?api-version=x"])
-def test_versions_takes_no_version(query: str, linux: Any) -> None:
+def test_versions_endpoint_needs_no_api_version(query: str, linux: Any) -> None:
     answer = linux.ask("/Metadata/Versions" + query)
     assert answer.status == 200
     assert answer.body == json.dumps({"apiVersions": list(versions.API_VERSIONS)}, separators=(",", ":")).encode()
@@ -112,7 +112,7 @@ def content(answer: Any) -> Any:
     return json.loads(base64.b64decode(answer.json["signature"]).removeprefix(b"signed:"))
 
 
-def test_an_attested_document_says_what_the_instance_says(service: Services) -> None:
+def test_attested_document_agrees_with_instance_document(service: Services) -> None:
     plan = {"name": "n", "product": "p", "publisher": "q"}
     machine = service({"compute": {"plan": plan, "licenseType": "RHEL_BYOS"}})
     compute = machine.get("/metadata/instance/compute").json
@@ -128,15 +128,15 @@ def test_an_attested_document_says_what_the_instance_says(service: Services) -> 
 
 
 @pytest.mark.parametrize("nonce", ["1234567890", "0000000000", "2dzYOGlxQWKsdIE_yZqHL-gxxxxxxxxx"])
-def test_a_nonce_comes_back_in_the_document(nonce: str, linux: Any) -> None:
+def test_attested_document_contains_the_requested_nonce(nonce: str, linux: Any) -> None:
     assert content(linux.get("/metadata/attested/document", nonce=nonce, format="json"))["nonce"] == nonce
 
 
-def test_an_empty_nonce_is_none(linux: Any) -> None:
+def test_empty_nonce_counts_as_absent(linux: Any) -> None:
     assert content(linux.get("/metadata/attested/document", nonce=""))["nonce"] == "20260101-180000"
 
 
-def test_every_document_is_fresh(service: Services) -> None:
+def test_every_attested_document_has_the_current_time(service: Services) -> None:
     clock = ManualClock(1_767_268_800)
     machine = service(clock=clock)
     first = content(machine.get("/metadata/attested/document"))
@@ -144,7 +144,7 @@ def test_every_document_is_fresh(service: Services) -> None:
     assert content(machine.get("/metadata/attested/document"))["timeStamp"] != first["timeStamp"]
 
 
-def test_a_classic_machine_attests_who_it_is_and_has_a_network(service: Services) -> None:
+def test_classic_machine_has_attested_document_and_network(service: Services) -> None:
     machine = service("classic")
     assert list(machine.get("/metadata/instance").json) == ["network"]
     assert machine.get("/metadata/instance/compute").status == 404
@@ -155,24 +155,24 @@ def test_a_classic_machine_attests_who_it_is_and_has_a_network(service: Services
 
 
 @pytest.mark.parametrize("version", versions.SCHEDULED_EVENTS_VERSIONS)
-def test_no_event_is_scheduled(version: str, linux: Any) -> None:
+def test_no_events_are_scheduled_by_default(version: str, linux: Any) -> None:
     for path in ("/metadata/scheduledevents", "/metadata/scheduledEvents/"):
         answer = linux.get(path, version)
         assert (answer.status, answer.body) == (200, b'{"DocumentIncarnation":1,"Events":[]}')
 
 
 @pytest.mark.parametrize("target", ["/pki/one.crt", "/pki/one.crt%0A", "/pki/one.crt?x"])
-def test_certificates_need_no_header(target: str, linux: Any) -> None:
+def test_certificates_need_no_metadata_header(target: str, linux: Any) -> None:
     answer = linux.ask(target, headers={})
     assert (answer.status, answer.body, answer.header("Content-Type")) == (200, b"certificate", "application/pkix-cert")
 
 
-def test_a_certificate_that_is_not_there_is_not_found(linux: Any) -> None:
+def test_unknown_certificate_is_not_found(linux: Any) -> None:
     assert linux.ask("/pki/two.crt", headers={}).status == 404
     assert linux.ask("/pki/one.crt", "POST", headers={}).status == 404
 
 
-def test_the_same_seed_gives_the_same_answers(service: Services) -> None:
+def test_same_seed_gives_same_responses(service: Services) -> None:
     first, second = service("many-devices", seed=7), service("many-devices", seed=7)
     assert first.get("/metadata/instance").body == second.get("/metadata/instance").body
     assert first.get("/metadata/instance").response == second.get("/metadata/instance").response

@@ -23,7 +23,7 @@ from imdskit.errors import UsageError
 NOW = 1_767_225_600 + 200 * DAY  # in July 2026
 BASE = "http://127.0.0.1:8080"
 ONLY_GENUINE = {"1.3.6.1.4.1.11129.2.4.2", "1.3.6.1.4.1.311.21.7"}
-"""Timestamps of transparency logs and Microsoft's certificate template: nothing that a test-only certificate could truthfully have."""
+"""Extensions that a test-only certificate cannot truthfully have: timestamps of transparency logs, and Microsoft's certificate template."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def genuine_leaf(shared: Path, number: str) -> x509.Certificate:
 
 
 def addresses(certificate: x509.Certificate) -> list[str]:
-    """Every address of ours inside a certificate."""
+    """Return every address in a certificate's extensions."""
     found = []
     for extension in certificate.extensions:
         if isinstance(extension.value, x509.AuthorityInformationAccess):
@@ -92,7 +92,7 @@ def test_pyca_accepts_the_chain_for_both_names(authority: Authority, leaf: x509.
 
 
 @pytest.mark.parametrize("number", ["16", "17", "19", "21"])
-def test_a_leaf_has_the_subject_and_extensions_of_genuine_ones_in_their_order(leaf: x509.Certificate, shared: Path, number: str) -> None:
+def test_a_leaf_has_subject_and_extensions_of_genuine_leaves_in_their_order(leaf: x509.Certificate, shared: Path, number: str) -> None:
     genuine = genuine_leaf(shared, number)
     assert leaf.subject.public_bytes() == genuine.subject.public_bytes()
     assert leaf.signature_algorithm_oid == genuine.signature_algorithm_oid
@@ -103,12 +103,12 @@ def test_a_leaf_has_the_subject_and_extensions_of_genuine_ones_in_their_order(le
         assert leaf.extensions.get_extension_for_oid(oid).value == genuine.extensions.get_extension_for_oid(oid).value
 
 
-def test_a_leaf_of_2025_lives_as_long_as_ours(leaf: x509.Certificate, shared: Path) -> None:
+def test_a_leaf_is_valid_as_long_as_genuine_leaves_since_2025(leaf: x509.Certificate, shared: Path) -> None:
     genuine = genuine_leaf(shared, "21")
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == genuine.not_valid_after_utc - genuine.not_valid_before_utc
 
 
-def test_an_authority_has_the_extensions_of_the_genuine_one_but_for_its_version(authority: Authority, shared: Path) -> None:
+def test_an_authority_has_the_extensions_of_the_genuine_authority(authority: Authority, shared: Path) -> None:
     folder = shared / "corpus" / "certs"
     pairs = [
         (authority.root, "microsoft-rsa-root-certificate-authority-2017.pem"),
@@ -120,7 +120,7 @@ def test_an_authority_has_the_extensions_of_the_genuine_one_but_for_its_version(
         assert [(e.oid, e.critical) for e in x509.load_der_x509_certificate(ours).extensions] == expected
 
 
-def test_every_address_in_the_certificates_is_served(authority: Authority, leaf: x509.Certificate) -> None:
+def test_serves_every_address_in_the_certificates(authority: Authority, leaf: x509.Certificate) -> None:
     issuing = x509.load_der_x509_certificate(authority.issuing)
     served = {}
     for address in addresses(leaf) + addresses(issuing):
@@ -136,11 +136,11 @@ def test_every_address_in_the_certificates_is_served(authority: Authority, leaf:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/pki/", "/pki/imdskit-root-.crt", "/pki/../pki", "/pki/imdskit-issuing.key"])
-def test_nothing_else_is_published(authority: Authority, path: str) -> None:
+def test_publishes_nothing_else(authority: Authority, path: str) -> None:
     assert authority.download(path) is None
 
 
-def test_the_names_say_that_the_authority_is_for_tests(authority: Authority) -> None:
+def test_names_say_that_the_authority_is_for_tests(authority: Authority) -> None:
     for der in (authority.root, authority.issuing):
         (name,) = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         text = str(name.value)
@@ -149,7 +149,7 @@ def test_the_names_say_that_the_authority_is_for_tests(authority: Authority) -> 
         assert len(text) <= 64  # RFC 5280 appendix A.1, ub-common-name
 
 
-def test_the_same_seed_gives_the_same_root_all_year_and_at_every_address(authority: Authority) -> None:
+def test_the_same_seed_gives_the_same_root_for_a_year_at_every_address(authority: Authority) -> None:
     again = Authority(ManualClock(NOW - 150 * DAY), "http://169.254.169.254", seed=11)
     assert again.root == authority.root
     assert again.issuing != authority.issuing
@@ -160,12 +160,12 @@ def test_the_same_seed_time_and_address_give_the_same_certificates(authority: Au
     assert (again.issuing, again.signer().certificate) == (authority.issuing, authority.signer().certificate)
 
 
-def test_without_a_seed_no_two_authorities_are_alike() -> None:
+def test_authorities_without_a_seed_differ() -> None:
     first, second = Authority(ManualClock(NOW), BASE), Authority(ManualClock(NOW), BASE)
     assert x509.load_der_x509_certificate(first.root).subject != x509.load_der_x509_certificate(second.root).subject
 
 
-def test_a_leaf_is_kept_for_its_period_and_then_replaced() -> None:
+def test_a_leaf_is_cached_for_its_period_and_then_replaced() -> None:
     clock = ManualClock(NOW // LEAF_PERIOD * LEAF_PERIOD)
     authority = Authority(clock, BASE, seed=12)
     first = authority.signer()
@@ -179,7 +179,7 @@ def test_a_leaf_is_kept_for_its_period_and_then_replaced() -> None:
         assert certificate.not_valid_before_utc < datetime.fromtimestamp(at, UTC) < certificate.not_valid_after_utc
 
 
-def test_one_authority_makes_leaves_for_other_clouds_and_regions(authority: Authority) -> None:
+def test_issues_leaves_for_other_clouds_and_regions(authority: Authority) -> None:
     leaf = x509.load_der_x509_certificate(authority.signer("metadata.azure.us", "USGov Virginia").certificate)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["usgovvirginia.metadata.azure.us", "metadata.azure.us"]
@@ -187,12 +187,12 @@ def test_one_authority_makes_leaves_for_other_clouds_and_regions(authority: Auth
 
 
 @pytest.mark.parametrize("region", ["", "a.b", "-a", "a_b", "é", "x" * 64, "a\0b"])
-def test_a_region_that_cannot_stand_in_a_name_is_refused(authority: Authority, region: str) -> None:
+def test_rejects_regions_that_are_invalid_in_a_name(authority: Authority, region: str) -> None:
     with pytest.raises(UsageError):
         authority.signer(region=region)
 
 
-def test_an_address_that_cannot_stand_in_a_certificate_is_refused(clock: ManualClock) -> None:
+def test_rejects_addresses_that_are_invalid_in_a_certificate(clock: ManualClock) -> None:
     with pytest.raises(UsageError):
         Authority(clock, "http://é", seed=1)
 
@@ -203,7 +203,7 @@ def test_an_authority_cannot_be_pickled(authority: Authority) -> None:
             pickle.dumps(secret)
 
 
-def test_the_trust_file_holds_root_and_issuing_authority(authority: Authority) -> None:
+def test_the_trust_file_contains_root_and_issuing_authority(authority: Authority) -> None:
     certificates = x509.load_pem_x509_certificates(authority.trust_pem().encode())
     assert [certificate.public_bytes(Encoding.DER) for certificate in certificates] == [authority.root, authority.issuing]
     assert authority.root_pem in authority.trust_pem()

@@ -1,4 +1,4 @@
-"""The built-in scenarios: which of them have managed identities."""
+"""Managed identities of the built-in scenarios."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Services = Callable[..., Any]
 
 
 @pytest.mark.parametrize("name", Scenario.names())
-def test_every_builtin_machine_that_can_have_identities_has_one(name: str, service: Services) -> None:
+def test_every_built_in_machine_has_an_identity_if_possible(name: str, service: Services) -> None:
     machine = service(name)
-    classic = Scenario.load(name).classic  # machines of the classic deployment model cannot have any
+    classic = Scenario.load(name).classic  # Machines of the classic deployment model cannot have identities.
     assert bool(machine.app.machine.identities) is not classic
     selected = {"client_id": machine.app.machine.identities.user[0].client_id} if name == "identities" else {}
     answer = machine.get("/metadata/identity/oauth2/token", "2018-02-01", resource="x", **selected)

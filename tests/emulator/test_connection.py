@@ -1,4 +1,4 @@
-"""The core of both servers: the same bytes give the same events, however they are cut into pieces, and every wait has a limit."""
+"""Tests of the protocol state that both drivers share: events do not depend on how bytes are split, and every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTS = [GET, GET, OTHER, LAST, OLD, POST, WAITING, CHUNKED, BROKEN, TWO_LENGTHS
 
 @dataclass
 class Driver:
-    """Drives the core without sockets, and records what happens."""
+    """Driver of a connection without sockets, which records the events."""
 
     connection: Connection
     seen: list[object] = field(default_factory=list)
@@ -43,8 +43,8 @@ class Driver:
                 event = self.connection.next_event()
                 continue
             if isinstance(event, Request):
-                octets = self.connection.respond(Response(200, (), b"body"), DATE)
-                self.seen.append((event, self.connection.allowed, octets))
+                stream = self.connection.respond(Response(200, (), b"body"), DATE)
+                self.seen.append((event, self.connection.allowed, stream))
                 event = self.connection.next_event() if self.connection.keep_alive else CLOSED
                 continue
             if isinstance(event, Refusal):
@@ -58,7 +58,7 @@ def driver(watch: ManualClock | None = None) -> Driver:
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=6).map(b"".join), st.data())
-def test_events_do_not_depend_on_how_the_bytes_arrive(data: bytes, draw: st.DataObject) -> None:
+def test_events_do_not_depend_on_how_bytes_are_split(data: bytes, draw: st.DataObject) -> None:
     whole, pieces = driver(), driver()
     if data:
         whole.feed(data)
@@ -70,7 +70,7 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(data: bytes, draw: st.Data
     assert pieces.over == whole.over
 
 
-def test_requests_arrive_with_body_source_and_port() -> None:
+def test_requests_have_body_source_and_port() -> None:
     one = driver()
     one.feed(GET + POST + OTHER)
     requests = [(request.method, request.target, request.body, request.source, request.port, allowed) for request, allowed, _ in one.seen]  # type: ignore[misc]
@@ -83,7 +83,7 @@ def test_requests_arrive_with_body_source_and_port() -> None:
 
 
 @pytest.mark.parametrize(("data", "closes"), [(GET, False), (LAST, True), (OLD, True), (CHUNKED, True), (POST, False)])
-def test_a_connection_is_kept_unless_the_client_or_the_framing_says_otherwise(data: bytes, closes: bool) -> None:
+def test_connection_stays_open_unless_client_or_framing_ends_it(data: bytes, closes: bool) -> None:
     one = driver()
     one.feed(data + GET)
     assert (one.over, len(one.seen)) == (closes, 1 if closes else 2)
@@ -91,14 +91,14 @@ def test_a_connection_is_kept_unless_the_client_or_the_framing_says_otherwise(da
     assert (b"Connection: close" in one.seen[0][2]) == closes  # type: ignore[index]
 
 
-def test_the_server_may_end_a_connection_that_the_client_would_keep() -> None:
+def test_server_may_close_a_connection_that_the_client_would_keep() -> None:
     one = driver().connection
     assert isinstance(one.receive(GET), Request)
     assert b"Connection: close" in one.respond(Response(200), DATE, last=True)
     assert not one.keep_alive
 
 
-def test_a_client_that_waits_is_told_to_continue_once() -> None:
+def test_waiting_client_gets_100_continue_once() -> None:
     one = driver().connection
     assert one.receive(WAITING[:-2]) is SEND_CONTINUE
     assert one.next_event() is NEED_DATA
@@ -107,14 +107,14 @@ def test_a_client_that_waits_is_told_to_continue_once() -> None:
     assert event.body == b"ok"
 
 
-def test_the_same_bytes_give_the_same_request_again() -> None:
+def test_repeated_bytes_return_the_same_request_object() -> None:
     one = driver().connection
     first = one.receive(GET)
     one.respond(Response(200), DATE)
     assert one.receive(GET) is first
 
 
-def test_every_wait_for_the_client_has_a_limit() -> None:
+def test_every_wait_for_the_client_has_a_deadline() -> None:
     watch = ManualClock(0)
     one = driver(watch).connection
     assert one.deadline == IDLE_NS
@@ -136,7 +136,7 @@ def test_every_wait_for_the_client_has_a_limit() -> None:
     assert one.timed_out() == Refusal(408, "the body took too long")
 
 
-def test_empty_lines_do_not_extend_the_limit() -> None:
+def test_empty_lines_do_not_extend_the_deadline() -> None:
     watch = ManualClock(0)
     one = driver(watch).connection
     assert one.receive(b"\r") is NEED_DATA

@@ -1,4 +1,4 @@
-"""The whole emulator on a socket: it answers, it signs, it serves the certificates that its documents name."""
+"""Tests of the whole emulator on a socket: it responds, signs documents, and serves the certificates that the documents name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fetch(emulator: Emulator, target: str, method: str = "GET", *, header: bool 
         connection.close()
 
 
-def test_it_answers_on_loopback(imds: Emulator) -> None:
+def test_emulator_responds_on_loopback(imds: Emulator) -> None:
     assert imds.url.startswith("http://127.0.0.1:")
     status, body, headers = fetch(imds, "/metadata/instance/compute?api-version=2021-02-01")
     assert status == 200
@@ -45,14 +45,14 @@ def test_it_answers_on_loopback(imds: Emulator) -> None:
     assert headers["content-length"] == str(len(body))
 
 
-def test_head_is_refused_by_the_host_with_the_recorded_length(imds: Emulator) -> None:
+def test_head_gets_the_recorded_refusal(imds: Emulator) -> None:
     status, body, headers = fetch(imds, "/metadata/instance/compute?api-version=2021-01-01", "HEAD", header=False)
     assert (status, body) == (400, b"")
     assert headers["content-length"] == "323"
     assert headers["server"] == "Microsoft-IIS/10.0"
 
 
-def test_its_documents_name_a_certificate_that_it_serves(imds: Emulator) -> None:
+def test_documents_name_a_certificate_that_the_emulator_serves(imds: Emulator) -> None:
     status, body, _ = fetch(imds, "/metadata/attested/document?api-version=2021-02-01&nonce=1234567890")
     assert (status, list(json.loads(body))) == (200, ["encoding", "signature"])
     leaf = imds.authority.signer().certificate
@@ -62,7 +62,7 @@ def test_its_documents_name_a_certificate_that_it_serves(imds: Emulator) -> None
     assert (status, issuer, headers["content-type"]) == (200, imds.authority.issuing, "application/pkix-cert")
 
 
-def test_the_signer_is_named_after_region_and_cloud(backend: Backend) -> None:
+def test_signer_name_contains_region_and_cloud(backend: Backend) -> None:
     emulator = Emulator("us-government", seed=1, clock=ManualClock(NOON), backend=backend)
     try:
         assert b"usgovvirginia.metadata.azure.us" in emulator.authority.signer().certificate
@@ -71,13 +71,13 @@ def test_the_signer_is_named_after_region_and_cloud(backend: Backend) -> None:
         emulator.stop()
 
 
-def test_a_region_that_no_certificate_can_name_is_a_mistake_of_the_scenario(backend: Backend) -> None:
+def test_refuses_region_that_is_invalid_in_a_certificate(backend: Backend) -> None:
     with pytest.raises(ScenarioError) as caught:
         Emulator(Scenario.of({"compute": {"location": "wéstus"}}), seed=1, clock=ManualClock(NOON), backend=backend)
     assert caught.value.location == "/compute/location"
 
 
-def test_one_from_a_file_keeps_the_limits_and_stops_for_good(tmp_path: Path, backend: Backend) -> None:
+def test_emulator_from_a_file_applies_limits_and_stops(tmp_path: Path, backend: Backend) -> None:
     path = tmp_path / "mine.json"
     path.write_text('{"compute": {"name": "mine"}}', encoding="utf-8")
     target = "/metadata/instance/compute/name?api-version=2021-02-01&format=text"
@@ -90,5 +90,5 @@ def test_one_from_a_file_keeps_the_limits_and_stops_for_good(tmp_path: Path, bac
         fetch(limited, target)
 
 
-def test_without_limits_any_number_is_answered(imds: Emulator) -> None:
+def test_without_rate_limit_every_request_gets_a_response(imds: Emulator) -> None:
     assert {fetch(imds, "/metadata/versions")[0] for _ in range(20)} == {200}

@@ -1,4 +1,4 @@
-"""The event loop: which connections have no thread. What both drivers have in common is tested in test_http.py."""
+"""Tests of the event loop: which connections have no thread. test_http.py tests the behaviour that both drivers share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if "process_request" in thread.name]
 
 
-def test_a_quick_request_has_no_thread_and_another_has() -> None:
+def test_only_slow_requests_get_a_thread() -> None:
     service = Service()
     with Server(service, quick=quick) as server, Client(server) as client:
         for target in ("/1", "/2"):
@@ -41,7 +41,7 @@ def test_a_quick_request_has_no_thread_and_another_has() -> None:
     assert {request.port for request in service.requests} == {server.server_port}
 
 
-def test_an_answer_that_nobody_fetches_does_not_hold_up_the_others() -> None:
+def test_client_that_does_not_read_does_not_block_others() -> None:
     size = 32 * 1024 * 1024
 
     def answer(request: Request) -> Response:
@@ -57,20 +57,20 @@ def test_an_answer_that_nobody_fetches_does_not_hold_up_the_others() -> None:
         assert slow.answer().body == b"\0"
 
 
-def test_an_answer_that_leaves_in_another_way_leaves_so() -> None:
+def test_response_with_delivery_fault_is_sent_by_a_thread() -> None:
     def answer(request: Request) -> Response:
-        asked.append(request)
+        requests.append(request)
         return Response(200, HEADERS, b"0123456789", Delivery(cut=4))
 
-    asked: list[Request] = []
+    requests: list[Request] = []
     with Server(answer, quick=quick) as server, Client(server) as client:
         client.send(get("/"))
         assert client.answer().body == b"0123"
         assert client.at_end()
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
-def test_a_request_in_two_parts_and_two_requests_in_one_are_answered_in_order() -> None:
+def test_split_and_pipelined_requests_get_responses_in_order() -> None:
     with Server(Service(), quick=quick) as server, Client(server) as client:
         client.send(get("/1") + get("/2") + get("/3")[:9])
         assert [client.answer().body, client.answer().body] == [b"GET /1 ", b"GET /2 "]
@@ -78,16 +78,16 @@ def test_a_request_in_two_parts_and_two_requests_in_one_are_answered_in_order() 
         assert client.answer().body == b"GET /3 "
 
 
-def connected(server: Server, octets: bytes = b"") -> Client:
-    """A client of a server that was not started, so that nothing happens but what the test does."""
+def connected(server: Server, data: bytes = b"") -> Client:
+    """Return a client of a server that was not started, so that the test controls each step of the event loop."""
     client = Client(server)
-    client.send(octets)
+    client.send(data)
     server.socket.settimeout(PATIENCE)
     server.process_request(*server.socket.accept())
     return client
 
 
-def test_what_has_come_when_the_server_stops_is_answered() -> None:
+def test_requests_that_arrived_before_stop_get_responses() -> None:
     server = Server(Service(), quick=quick)
     with connected(server) as client:
         client.send(get("/"))
@@ -97,7 +97,7 @@ def test_what_has_come_when_the_server_stops_is_answered() -> None:
         assert client.at_end()
 
 
-def test_connections_without_threads_count_and_expire() -> None:
+def test_connections_without_threads_are_counted_and_expire() -> None:
     watch = ManualClock(0)
     server = Server(Service(), quick=quick, watch=watch, connections=2)
     with connected(server) as first, connected(server) as second, connected(server) as third:
@@ -108,7 +108,7 @@ def test_connections_without_threads_count_and_expire() -> None:
         server.stop()
 
 
-def test_a_request_that_fails_is_handled_and_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_request_is_handled_and_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Request] = []
 
     def fail(_: App, request: Request) -> Response:
@@ -123,7 +123,7 @@ def test_a_request_that_fails_is_handled_and_recorded_once(monkeypatch: pytest.M
     assert [entry.status for entry in imds.journal] == [500]
 
 
-def test_an_error_that_nobody_expected_ends_one_connection_and_not_the_loop(capfd: pytest.CaptureFixture[str]) -> None:
+def test_unexpected_error_ends_one_connection_and_not_the_loop(capfd: pytest.CaptureFixture[str]) -> None:
     def fail(request: Request) -> Response:
         if request.target == "/bad":
             raise RuntimeError("A mistake of ours.")
@@ -142,7 +142,7 @@ def test_an_error_that_nobody_expected_ends_one_connection_and_not_the_loop(capf
     assert "A mistake of ours." in capfd.readouterr().err
 
 
-def test_a_service_that_fails_is_told_and_answered(capfd: pytest.CaptureFixture[str]) -> None:
+def test_failing_service_is_reported_and_gets_500(capfd: pytest.CaptureFixture[str]) -> None:
     def fail(request: Request) -> Response:
         raise UsageError("bad-argument", "Something is wrong.")
 
@@ -152,7 +152,7 @@ def test_a_service_that_fails_is_told_and_answered(capfd: pytest.CaptureFixture[
     assert "Something is wrong." in capfd.readouterr().err
 
 
-def test_half_a_request_stays_in_the_loop_and_is_refused_when_it_takes_too_long() -> None:
+def test_incomplete_request_stays_in_the_loop_until_its_deadline() -> None:
     watch = ManualClock(0)
     server = Server(Service(), quick=quick, watch=watch)
     with connected(server, b"GET / HTTP/1.1\r\nHo") as client:

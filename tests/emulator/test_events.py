@@ -1,4 +1,4 @@
-"""Scheduled events from announcement to removal, on a clock that stands still until it is moved."""
+"""Scheduled events from announcement to removal, on a clock that the tests move."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ BAD_REQUEST = b'{ "error": "Bad request" }'
 
 
 class Poller:
-    """A machine that asks for its events, and holds the rule of the incarnation at every look: it grows when the array changes, only then."""
+    """A machine that polls its events. On each poll, it checks that ``DocumentIncarnation`` grows if and only if the events change."""
 
     def __init__(self, service: Callable[..., Any]) -> None:
         self.clock = ManualClock(NOON)
         self.machine = service(clock=self.clock)
         self.events: Events = self.machine.app.machine.events
         self.before: dict[str, Any] | None = None
-        self.look()
+        self.poll()
 
-    def look(self) -> list[Any]:
+    def poll(self) -> list[Any]:
         document = self.machine.get(PATH, "2020-07-01").json
         assert list(document) == ["DocumentIncarnation", "Events"]
         if self.before is not None:
@@ -50,7 +50,7 @@ class Poller:
         return list(document["Events"])
 
     def states(self) -> list[tuple[str, str]]:
-        return [(event["EventType"], event["EventStatus"]) for event in self.look()]
+        return [(event["EventType"], event["EventStatus"]) for event in self.poll()]
 
     def approve(self, *ids: str) -> Any:
         body = json.dumps({"StartRequests": [{"EventId": each} for each in ids]}).encode()
@@ -64,33 +64,33 @@ def poller(service: Callable[..., Any]) -> Poller:
 
 @pytest.mark.parametrize("approved", [True, False], ids=["approved", "not-approved"])
 @pytest.mark.parametrize("kind", [kind for kind in NOTICE if kind != REBALANCE])
-def test_an_event_lives_through_its_states(kind: str, approved: bool, poller: Poller) -> None:
+def test_an_event_passes_through_its_states(kind: str, approved: bool, poller: Poller) -> None:
     name = poller.events.schedule(kind)
-    [scheduled] = poller.look()
+    [scheduled] = poller.poll()
     assert tuple(scheduled) == MEMBERS
     assert (scheduled["EventId"], scheduled["EventStatus"], scheduled["EventType"]) == (name, "Scheduled", kind)
     assert name == name.upper()
     poller.clock.advance(NOTICE[kind] - 1)
-    assert poller.look() == [scheduled]
+    assert poller.poll() == [scheduled]
     if approved:
-        answer = poller.approve(name)
-        assert (answer.status, answer.body) == (200, b"")
+        response = poller.approve(name)
+        assert (response.status, response.body) == (200, b"")
     else:
         poller.clock.advance(1)
     started = {**scheduled, "EventStatus": "Started", "NotBefore": ""}
-    assert poller.look() == [started]
+    assert poller.poll() == [started]
     poller.clock.advance(REMAINS - 1)
-    assert poller.look() == [started]
+    assert poller.poll() == [started]
     assert poller.approve(name).status == 200
-    assert poller.look() == [started]
+    assert poller.poll() == [started]
     poller.clock.advance(1)
-    assert poller.look() == []
+    assert poller.poll() == []
     assert poller.before is not None
     assert poller.before["DocumentIncarnation"] == 4
     assert poller.approve(name).status == 400
 
 
-def test_a_recommendation_for_a_spot_machine_is_advisory_and_newer(service: Callable[..., Any]) -> None:
+def test_a_rebalance_recommendation_is_advisory_and_needs_a_newer_version(service: Callable[..., Any]) -> None:
     machine = service(clock=ManualClock(NOON))
     events = machine.app.machine.events
     event_id = events.schedule("SpotRebalanceRecommendation")
@@ -109,14 +109,14 @@ def test_a_recommendation_for_a_spot_machine_is_advisory_and_newer(service: Call
     assert shown("2020-07-01") == [("Preempt", "Scheduled")]
 
 
-def test_not_before_is_the_end_of_the_notice_as_http_writes_times(poller: Poller) -> None:
+def test_not_before_is_the_end_of_the_notice_as_an_http_date(poller: Poller) -> None:
     poller.events.schedule("Preempt")
-    assert poller.look()[0]["NotBefore"] == "Thu, 01 Jan 2026 12:00:30 GMT"
+    assert poller.poll()[0]["NotBefore"] == "Thu, 01 Jan 2026 12:00:30 GMT"
 
 
-def test_two_events_overlap(poller: Poller) -> None:
+def test_two_events_can_overlap(poller: Poller) -> None:
     first = poller.events.schedule("Freeze", remains=60)
-    poller.look()
+    poller.poll()
     poller.clock.advance(300)
     second = poller.events.schedule("Redeploy", remains=60)
     assert first != second
@@ -131,19 +131,19 @@ def test_two_events_overlap(poller: Poller) -> None:
     assert poller.states() == []
 
 
-def test_one_request_approves_several(poller: Poller) -> None:
+def test_one_request_can_approve_several_events(poller: Poller) -> None:
     ids = [poller.events.schedule(kind) for kind in ("Freeze", "Reboot")]
-    poller.look()
+    poller.poll()
     assert poller.approve(*(each.lower() for each in ids)).status == 200
     assert poller.states() == [("Freeze", "Started"), ("Reboot", "Started")]
 
 
 def test_an_unknown_id_starts_nothing(poller: Poller) -> None:
     known = poller.events.schedule("Freeze")
-    before = poller.look()
-    answer = poller.approve(known, "00000000-0000-4000-8000-000000000000")
-    assert (answer.status, answer.body) == (400, BAD_REQUEST)
-    assert poller.look() == before
+    before = poller.poll()
+    response = poller.approve(known, "00000000-0000-4000-8000-000000000000")
+    assert (response.status, response.body) == (400, BAD_REQUEST)
+    assert poller.poll() == before
 
 
 @pytest.mark.parametrize(
@@ -164,41 +164,41 @@ def test_an_unknown_id_starts_nothing(poller: Poller) -> None:
     ids=range(11),
 )
 def test_a_malformed_approval_is_refused(body: bytes, poller: Poller) -> None:
-    answer = poller.machine.ask(f"{PATH}?api-version=2020-07-01", "POST", body=body)
-    assert (answer.status, answer.body) == (400, BAD_REQUEST)
+    response = poller.machine.ask(f"{PATH}?api-version=2020-07-01", "POST", body=body)
+    assert (response.status, response.body) == (400, BAD_REQUEST)
 
 
 @pytest.mark.parametrize("approved", [True, False])
 def test_a_cancelled_event_disappears(approved: bool, poller: Poller) -> None:
     name = poller.events.schedule("Reboot")
-    poller.look()
+    poller.poll()
     if approved:
         poller.approve(name)
-        poller.look()
+        poller.poll()
     assert poller.events.cancel(name.lower())
-    assert poller.look() == []
+    assert poller.poll() == []
     assert not poller.events.cancel(name)
-    assert poller.look() == []
+    assert poller.poll() == []
 
 
 def test_a_failing_host_reboots_without_notice(poller: Poller) -> None:
     poller.events.fail()
-    [event] = poller.look()
+    [event] = poller.poll()
     assert (event["EventType"], event["EventStatus"], event["NotBefore"]) == ("Reboot", "Started", "")
     poller.clock.advance(REMAINS)
-    assert poller.look() == []
+    assert poller.poll() == []
 
 
-def test_a_poller_that_comes_back_sees_how_far_things_went(poller: Poller) -> None:
+def test_a_returning_poller_sees_the_number_of_missed_steps(poller: Poller) -> None:
     poller.events.schedule("Freeze", remains=60)
-    poller.look()
+    poller.poll()
     poller.clock.advance(NOTICE["Freeze"] + 60)
-    assert poller.look() == []
+    assert poller.poll() == []
     assert poller.before is not None
     assert poller.before["DocumentIncarnation"] == 4
 
 
-def test_an_event_that_nobody_looked_at_starts_at_its_own_time(poller: Poller) -> None:
+def test_an_event_starts_on_time_even_if_nobody_polls(poller: Poller) -> None:
     poller.events.schedule("Freeze", remains=60)
     poller.clock.advance(NOTICE["Freeze"] + 59)
     assert poller.states() == [("Freeze", "Started")]
@@ -206,7 +206,7 @@ def test_an_event_that_nobody_looked_at_starts_at_its_own_time(poller: Poller) -
     assert poller.states() == []
 
 
-def test_events_are_shown_some_time_after_the_first_question() -> None:
+def test_events_are_shown_some_time_after_the_first_request() -> None:
     clock = ManualClock(NOON)
     events = Events(clock, "vm", 1, enabling=120)
     events.schedule("Freeze")
@@ -218,7 +218,7 @@ def test_events_are_shown_some_time_after_the_first_question() -> None:
     assert (document["DocumentIncarnation"], len(document["Events"])) == (2, 1)
 
 
-def test_a_day_without_questions_disables_events() -> None:
+def test_a_day_without_requests_disables_events() -> None:
     clock = ManualClock(NOON)
     events = Events(clock, "vm", 1, enabling=120)
     events.document("2020-07-01")
@@ -266,17 +266,17 @@ def test_the_same_seed_gives_the_same_ids() -> None:
     [{"notice": -1}, {"duration": -2}, {"remains": 1.5}, {"notice": True}, {"resources": []}, {"resources": "vm"}, {"source": "Nobody"}],
     ids=str,
 )
-def test_an_impossible_event_is_refused(given: dict[str, Any], poller: Poller) -> None:
+def test_rejects_invalid_events(given: dict[str, Any], poller: Poller) -> None:
     with pytest.raises(UsageError):
         poller.events.schedule("Freeze", **given)
     with pytest.raises(UsageError):
         poller.events.schedule("Flood")
-    assert poller.look() == []
+    assert poller.poll() == []
 
 
-def test_there_are_not_more_than_so_many_events(poller: Poller) -> None:
+def test_limits_the_number_of_events(poller: Poller) -> None:
     for _ in range(MOST):
         poller.events.schedule("Freeze")
     with pytest.raises(UsageError):
         poller.events.schedule("Freeze")
-    assert len(poller.look()) == MOST
+    assert len(poller.poll()) == MOST

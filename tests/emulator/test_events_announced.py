@@ -1,4 +1,4 @@
-"""Events in the service's own form: announced with the id, the time and the state that a test gives; and events that are put by and taken up."""
+"""Events in the service's own format, announced with an id, a time and a state that the test chooses; and snapshots of events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_event_is_shown_as_it_was_announced(events: Events) -> None:
 
 
 @pytest.mark.parametrize("kind", NOTICE)
-def test_the_type_alone_is_enough(kind: str, events: Events, clock: ManualClock) -> None:
+def test_the_event_type_alone_is_sufficient(kind: str, events: Events, clock: ManualClock) -> None:
     (event_id,) = events.announce([{"EventType": kind}])
     event = document(events)["Events"][0]
     assert (event["EventId"], event["EventType"], event["EventStatus"], event["Resources"]) == (event_id, kind, "Scheduled", ["linux-vm"])
@@ -67,12 +67,12 @@ def test_the_type_alone_is_enough(kind: str, events: Events, clock: ManualClock)
     assert shown(events) == []
 
 
-def test_the_whole_answer_of_the_service_can_be_announced(events: Events) -> None:
+def test_accepts_the_whole_response_of_the_service(events: Events) -> None:
     events.announce({"DocumentIncarnation": 17, "Events": [FREEZE]})
     assert document(events) == {"DocumentIncarnation": 2, "Events": [FREEZE]}
 
 
-def test_what_was_there_goes_unless_it_is_kept(events: Events) -> None:
+def test_an_announcement_replaces_existing_events_unless_they_are_kept(events: Events) -> None:
     events.announce([FREEZE, {"EventId": "second", "EventType": "Reboot"}])
     events.announce([{"EventId": "third", "EventType": "Redeploy"}], keep=True)
     assert [name for name, _ in shown(events)] == [FREEZE["EventId"], "second", "third"]
@@ -82,7 +82,7 @@ def test_what_was_there_goes_unless_it_is_kept(events: Events) -> None:
     assert document(events) == {"DocumentIncarnation": 5, "Events": []}
 
 
-def test_the_incarnation_grows_once_for_one_announcement_and_not_for_the_same_again(events: Events) -> None:
+def test_an_announcement_increases_the_incarnation_once_and_a_repetition_never(events: Events) -> None:
     events.announce([FREEZE, {"EventId": "second", "EventType": "Reboot", "NotBefore": FREEZE["NotBefore"]}])
     assert document(events)["DocumentIncarnation"] == 2
     events.announce(document(events))
@@ -96,7 +96,7 @@ def test_a_started_event_ends_like_any_other(events: Events, clock: ManualClock)
     assert document(events)["Events"] == []
 
 
-def test_a_time_that_has_passed_is_shown_and_the_least_notice_is_given(events: Events, clock: ManualClock) -> None:
+def test_a_past_not_before_is_shown_but_the_minimum_notice_applies(events: Events, clock: ManualClock) -> None:
     events.announce([{**FREEZE, "NotBefore": "Mon, 19 Sep 2016 18:29:47 GMT"}])
     assert document(events)["Events"][0]["NotBefore"] == "Mon, 19 Sep 2016 18:29:47 GMT"
     clock.advance(NOTICE["Freeze"] - 1)
@@ -110,21 +110,21 @@ def test_a_time_that_has_passed_is_shown_and_the_least_notice_is_given(events: E
 @pytest.mark.parametrize(
     "written", ["Thu, 01 Jan 2026 13:00:00 GMT", "2026-01-01T13:00:00Z", "2026-01-01T14:00:00+01:00", "Thu, 1 Jan 2026 15:00:00 +0200"]
 )
-def test_a_time_may_be_written_in_several_ways(written: str, events: Events) -> None:
+def test_accepts_several_date_formats(written: str, events: Events) -> None:
     events.announce([{**FREEZE, "NotBefore": written}])
     assert document(events)["Events"] == [FREEZE]
 
 
-def test_a_machine_approves_an_event_with_an_id_of_a_test(service: Callable[..., Any]) -> None:
+def test_a_machine_can_approve_an_event_whose_id_a_test_chose(service: Callable[..., Any]) -> None:
     machine = service(clock=ManualClock(NOON))
     machine.app.machine.events.announce([{"EventId": "f020ba2e-3bc0", "EventType": "Reboot"}])
     body = json.dumps({"StartRequests": [{"EventId": "f020ba2e-3bc0"}]}).encode()
     assert machine.ask("/metadata/scheduledevents?api-version=2020-07-01", "POST", body=body).status == 200
-    answer = machine.get("/metadata/scheduledevents", "2020-07-01").json["Events"][0]
-    assert (answer["EventId"], answer["EventStatus"], answer["NotBefore"]) == ("f020ba2e-3bc0", "Started", "")
+    event = machine.get("/metadata/scheduledevents", "2020-07-01").json["Events"][0]
+    assert (event["EventId"], event["EventStatus"], event["NotBefore"]) == ("f020ba2e-3bc0", "Started", "")
 
 
-def test_start_and_complete_say_whether_there_was_such_an_event(events: Events) -> None:
+def test_start_and_complete_report_whether_the_event_existed(events: Events) -> None:
     events.announce([FREEZE])
     assert not events.complete(FREEZE["EventId"])
     assert events.start(FREEZE["EventId"])
@@ -164,7 +164,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("given_events", "location"), WRONG.values(), ids=WRONG)
-def test_a_mistake_is_told_with_its_place_and_changes_nothing(given_events: Any, location: str, events: Events) -> None:
+def test_reports_the_location_of_a_mistake_and_changes_nothing(given_events: Any, location: str, events: Events) -> None:
     events.announce([FREEZE])
     with pytest.raises(UsageError) as caught:
         events.announce(given_events)
@@ -172,7 +172,7 @@ def test_a_mistake_is_told_with_its_place_and_changes_nothing(given_events: Any,
     assert document(events) == {"DocumentIncarnation": 2, "Events": [FREEZE]}
 
 
-def test_a_snapshot_is_the_whole_of_it(events: Events, clock: ManualClock) -> None:
+def test_a_snapshot_contains_the_whole_state(events: Events, clock: ManualClock) -> None:
     events.announce([FREEZE, {"EventType": "Preempt"}, {"EventType": "Reboot", "NotBefore": "Mon, 19 Sep 2016 18:29:47 GMT"}])
     events.start(FREEZE["EventId"])
     other = Events(clock, "linux-vm", 1)
@@ -204,7 +204,7 @@ BROKEN = broken_snapshots()
 
 
 @pytest.mark.parametrize(("snapshot", "location"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_snapshot_is_refused_and_changes_nothing(snapshot: Any, location: str, events: Events) -> None:
+def test_rejects_invalid_snapshots_and_changes_nothing(snapshot: Any, location: str, events: Events) -> None:
     events.announce([FREEZE])
     before = events.snapshot()
     with pytest.raises(UsageError) as caught:
@@ -228,7 +228,7 @@ JSON = st.recursive(
         )
     )
 )
-def test_anything_is_announced_or_refused(value: Any) -> None:
+def test_any_json_is_either_accepted_or_rejected(value: Any) -> None:
     events = Events(ManualClock(NOON), "vm", 1)
     try:
         ids = events.announce(value)

@@ -1,7 +1,7 @@
-"""Whole lives of scheduled events as a client sees them, look by look, against a model that knows only when each step happens.
+"""Whole lives of scheduled events as a polling client sees them, compared with a model that knows only when each step happens.
 
-The rule of the incarnation is checked at every look: it has grown by exactly the number of steps since the last one, so that who missed some
-can tell, and it stays as it is when nothing happened.
+Every poll checks ``DocumentIncarnation``. It must have grown by exactly the number of steps since the previous poll, so that a client
+notices steps that it missed, and it must not change if nothing happened.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from imdskit.emulator.events.event import NOTICE, REBALANCE, REMAINS
 NOON = 1_767_268_800
 PATH = "/metadata/scheduledevents?api-version=2020-07-01"
 APPROVABLE = [kind for kind in NOTICE if kind != REBALANCE]
-"""Of the other one, which is only advisory, tells test_events.py."""
+"""Event types that can be approved. test_events.py tests the other one, which is only advisory."""
 RHYTHM = 10
-"""Seconds between two looks; a divisor of every notice."""
+"""Seconds between two polls. It must divide every notice."""
 
 
 @dataclass
 class Life:
-    """What is to become of one event; times are those of the emulator's clock, None: not known yet or never."""
+    """The expected life of one event. Times are those of the emulator's clock. None means that a time is unknown or never comes."""
 
     id: str
     kind: str
@@ -40,7 +40,7 @@ class Life:
 
 
 class Machine:
-    """A machine and the model of its events. A client of it has no memory but what it is given."""
+    """A machine and the model of its events."""
 
     def __init__(self, service: Callable[..., Any]) -> None:
         self.clock = ManualClock(NOON)
@@ -63,14 +63,14 @@ class Machine:
         return life
 
     def cancel(self, life: Life) -> None:
-        there = life.gone is None
-        assert self.events.cancel(life.id) == there
-        if there:
+        exists = life.gone is None
+        assert self.events.cancel(life.id) == exists
+        if exists:
             life.gone = self.now
             self.steps += 1
 
     def approve(self, *lives: Life) -> None:
-        """All or none; who is gone spoils it for the others, who has started is not touched."""
+        """Approve events in one request. It has no effect if one of them no longer exists, and does not change those that have started."""
         body = json.dumps({"StartRequests": [{"EventId": each.id} for each in lives]}).encode()
         good = all(each.gone is None for each in lives)
         assert self.service.ask(PATH, "POST", body=body).status == (200 if good else 400)
@@ -89,16 +89,16 @@ class Machine:
                 each.gone = each.started + each.remains
                 self.steps += 1
 
-    def look(self) -> tuple[int, list[tuple[str, str]]]:
-        """What a client sees, held to the model: the incarnation, and (type, status) of each event in the order of their announcement."""
+    def poll(self) -> tuple[int, list[tuple[str, str]]]:
+        """Compare what a client sees with the model. Return the incarnation, and (type, status) of each event in order of announcement."""
         document = self.service.ask(PATH).json
         shown = [(event["EventId"], event["EventType"], event["EventStatus"], event["NotBefore"] == "") for event in document["Events"]]
-        there = [each for each in self.lives if each.gone is None]
+        existing = [each for each in self.lives if each.gone is None]
         assert shown == [
-            (each.id, each.kind, "Scheduled" if each.started is None else "Started", each.started is not None) for each in there
+            (each.id, each.kind, "Scheduled" if each.started is None else "Started", each.started is not None) for each in existing
         ]
         assert document["DocumentIncarnation"] == 1 + self.steps
-        assert self.service.ask(PATH).json == document, "looking changes nothing"
+        assert self.service.ask(PATH).json == document, "polling must not change anything"
         return document["DocumentIncarnation"], [(kind, status) for _, kind, status, _ in shown]
 
     @property
@@ -108,27 +108,27 @@ class Machine:
 
 @pytest.fixture
 def machine(service: Callable[..., Any]) -> Machine:
-    made = Machine(service)
-    assert made.look() == (1, []), "the first question enables the events"
-    return made
+    machine = Machine(service)
+    assert machine.poll() == (1, []), "the first request enables the events"
+    return machine
 
 
 def changes(machine: Machine, seconds: int, meanwhile: dict[int, Callable[[], None]]) -> list[tuple[int, int, list[tuple[str, str]]]]:
-    """(seconds, incarnation, events) whenever they are others than at the look before, looking every :data:`RHYTHM` seconds."""
+    """Poll every :data:`RHYTHM` seconds, and return (seconds, incarnation, events) each time that incarnation or events have changed."""
     seen: list[tuple[int, int, list[tuple[str, str]]]] = []
     for second in range(0, seconds + 1, RHYTHM):
         if second:
             machine.advance(RHYTHM)
         if second in meanwhile:
             meanwhile[second]()
-        incarnation, events = machine.look()
+        incarnation, events = machine.poll()
         if not seen or seen[-1][1:] != (incarnation, events):
             seen.append((second, incarnation, events))
     return seen
 
 
 @pytest.mark.parametrize("kind", APPROVABLE)
-def test_an_event_that_nobody_approves_starts_when_its_notice_ends(kind: str, machine: Machine) -> None:
+def test_an_event_without_approval_starts_at_the_end_of_its_notice(kind: str, machine: Machine) -> None:
     machine.announce(kind)
     assert changes(machine, NOTICE[kind] + REMAINS + RHYTHM, {}) == [
         (0, 2, [(kind, "Scheduled")]),
@@ -138,7 +138,7 @@ def test_an_event_that_nobody_approves_starts_when_its_notice_ends(kind: str, ma
 
 
 @pytest.mark.parametrize("kind", APPROVABLE)
-def test_an_event_that_is_approved_starts_at_once_and_is_over_sooner(kind: str, machine: Machine) -> None:
+def test_an_approved_event_starts_immediately_and_ends_earlier(kind: str, machine: Machine) -> None:
     life = machine.announce(kind)
     assert changes(machine, NOTICE[kind] + REMAINS, {20: lambda: machine.approve(life)}) == [
         (0, 2, [(kind, "Scheduled")]),
@@ -148,7 +148,7 @@ def test_an_event_that_is_approved_starts_at_once_and_is_over_sooner(kind: str, 
 
 
 @pytest.mark.parametrize(("kind", "approved"), list(product(APPROVABLE, (False, True))))
-def test_an_event_that_is_cancelled_is_gone_and_never_starts(kind: str, approved: bool, machine: Machine) -> None:
+def test_a_cancelled_event_disappears_and_never_starts(kind: str, approved: bool, machine: Machine) -> None:
     life = machine.announce(kind)
     meanwhile = {20: lambda: machine.cancel(life), **({10: lambda: machine.approve(life)} if approved else {})}
     expected = [(0, 2, [(kind, "Scheduled")]), *([(10, 3, [(kind, "Started")])] if approved else [])]
@@ -156,8 +156,8 @@ def test_an_event_that_is_cancelled_is_gone_and_never_starts(kind: str, approved
 
 
 @pytest.mark.parametrize(("first", "second"), list(product(APPROVABLE, APPROVABLE)))
-def test_two_events_that_overlap_go_their_own_ways(first: str, second: str, machine: Machine) -> None:
-    """The first by itself, the second announced 20 seconds later and approved 20 seconds after that: every look is held to the model."""
+def test_overlapping_events_are_independent(first: str, second: str, machine: Machine) -> None:
+    """The second event is announced after 20 seconds and approved 20 seconds later. Every poll is compared with the model."""
     machine.announce(first)
     later: list[Life] = []
     meanwhile = {20: lambda: later.append(machine.announce(second)), 40: lambda: machine.approve(*later)}
@@ -165,39 +165,39 @@ def test_two_events_that_overlap_go_their_own_ways(first: str, second: str, mach
     together = [[status for _, status in events] for _, _, events in seen if [kind for kind, _ in events] == [first, second]]
     assert together[0][1] == "Scheduled"
     assert together[-1][1] == "Started"
-    assert [incarnation for _, incarnation, _ in seen][-1] == 7, "announced, started and gone: three steps of each"
+    assert [incarnation for _, incarnation, _ in seen][-1] == 7, "each event is announced, starts and disappears: three steps"
     assert seen[-1][2] == []
 
 
 @pytest.mark.parametrize("kind", APPROVABLE)
 @pytest.mark.parametrize("away", ["Scheduled", "Started"])
-def test_a_poller_that_was_restarted_may_approve_again(kind: str, away: str, machine: Machine) -> None:
-    """It has forgotten what it approved; the ids are the same as before, and a second approval changes nothing."""
+def test_a_restarted_poller_can_approve_again(kind: str, away: str, machine: Machine) -> None:
+    """A restarted poller does not know what it approved. Event ids have not changed, and a second approval has no effect."""
     life = machine.announce(kind, notice=600, remains=600)
-    machine.look()
+    machine.poll()
     if away == "Started":
         machine.approve(life)
     machine.advance(300)
-    incarnation, _ = machine.look()
+    incarnation, _ = machine.poll()
     machine.approve(life)
-    assert machine.look() == (incarnation + (away == "Scheduled"), [(kind, "Started")])
+    assert machine.poll() == (incarnation + (away == "Scheduled"), [(kind, "Started")])
     machine.approve(life)
     machine.approve(life, life)
-    assert machine.look() == (incarnation + (away == "Scheduled"), [(kind, "Started")])
+    assert machine.poll() == (incarnation + (away == "Scheduled"), [(kind, "Started")])
 
 
-def test_a_poller_that_was_away_for_whole_lives_sees_in_the_incarnation_how_much_it_missed(machine: Machine) -> None:
-    machine.look()
+def test_the_incarnation_counts_all_steps_that_a_poller_missed(machine: Machine) -> None:
+    machine.poll()
     for kind in APPROVABLE:
         machine.announce(kind, notice=30, remains=30)
         machine.advance(60)
-    assert machine.look() == (1 + 3 * len(APPROVABLE), [])
+    assert machine.poll() == (1 + 3 * len(APPROVABLE), [])
 
 
 COMMANDS = st.lists(
     st.tuples(
         st.integers(0, 400),
-        st.sampled_from(["announce", "announce", "approve", "approve", "cancel", "fail", "look", "look"]),
+        st.sampled_from(["announce", "announce", "approve", "approve", "cancel", "fail", "poll", "poll"]),
         st.sampled_from(APPROVABLE),
         st.integers(0, 900),
         st.integers(0, 7),
@@ -208,10 +208,12 @@ COMMANDS = st.lists(
 
 @settings(max_examples=60)
 @given(commands=COMMANDS)
-def test_any_order_of_things_is_as_the_model_says(commands: list[tuple[int, str, str, int, int]], service: Callable[..., Any]) -> None:
-    """Also where the poller is away while several steps happen."""
+def test_any_sequence_of_commands_agrees_with_the_model(
+    commands: list[tuple[int, str, str, int, int]], service: Callable[..., Any]
+) -> None:
+    """This includes sequences in which several steps happen between two polls."""
     machine = Machine(service)
-    machine.look()
+    machine.poll()
     for seconds, command, kind, length, which in commands:
         machine.advance(seconds)
         match command:
@@ -223,8 +225,8 @@ def test_any_order_of_things_is_as_the_model_says(commands: list[tuple[int, str,
             case "approve" | "cancel" if machine.lives:
                 getattr(machine, command)(machine.lives[which % len(machine.lives)])
                 machine.advance(0)
-            case "look":
-                machine.look()
-    machine.look()
+            case "poll":
+                machine.poll()
+    machine.poll()
     machine.advance(3600)
-    assert machine.look()[1] == []
+    assert machine.poll()[1] == []

@@ -1,4 +1,4 @@
-"""Faults without a socket: which requests they are for, how often they apply, and what they make of an answer."""
+"""Faults without a socket: which requests they apply to, how often they apply, and how they change a response."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def statuses(machine: Any, target: str, times: int) -> list[int]:
     return [machine.ask(target).status for _ in range(times)]
 
 
-def test_a_rule_applies_once_unless_it_says_otherwise(service: Services) -> None:
+def test_a_rule_applies_once_by_default(service: Services) -> None:
     assert statuses(faulty(service, {"fault": {"status": 500}}), INSTANCE, 3) == [500, 200, 200]
 
 
@@ -56,11 +56,11 @@ def test_a_rule_applies_once_unless_it_says_otherwise(service: Services) -> None
     ],
     ids=["twice", "always", "after two", "after one, twice", "two in turn", "a gap for the second", "the second never"],
 )
-def test_rules_take_requests_in_their_order(rules: list[dict[str, Any]], expected: list[int], service: Services) -> None:
+def test_the_first_applicable_rule_applies(rules: list[dict[str, Any]], expected: list[int], service: Services) -> None:
     assert statuses(faulty(service, *rules), INSTANCE, 5) == expected
 
 
-def test_a_rule_for_some_time_begins_with_its_first_request(service: Services) -> None:
+def test_a_time_limit_starts_with_the_first_request(service: Services) -> None:
     clock = ManualClock(NOON)
     machine = faulty(service, {"match": {"category": "instance"}, "for": 70, "fault": {"status": 410}}, clock=clock)
     clock.advance(1000)
@@ -95,7 +95,7 @@ def test_a_refused_request_does_not_use_up_a_fault(fault: dict[str, Any], servic
     assert machine.ask(INSTANCE).response.fault == ""
 
 
-def test_the_time_of_a_fault_begins_when_it_is_applied(service: Services) -> None:
+def test_a_time_limit_does_not_start_with_a_refused_request(service: Services) -> None:
     clock = ManualClock(NOON)
     machine = faulty(service, {"for": 10, "fault": {"contentType": "text/x-a"}}, clock=clock)
     assert machine.ask(INSTANCE, headers={}).status == 400
@@ -142,7 +142,7 @@ MATCHES: list[tuple[str, dict[str, Any], Request, bool]] = [
 
 
 @pytest.mark.parametrize(("match", "request_", "applies"), [row[1:] for row in MATCHES], ids=[row[0] for row in MATCHES])
-def test_a_rule_is_for_the_requests_that_it_matches(match: dict[str, Any], request_: Request, applies: bool, service: Services) -> None:
+def test_a_rule_applies_only_to_matching_requests(match: dict[str, Any], request_: Request, applies: bool, service: Services) -> None:
     machine = faulty(service, {"match": match, "fault": {"status": 599}})
     assert (machine.app.handle(request_).status == 599) is applies
     assert machine.app.faults.list()[0]["matched"] == applies
@@ -188,21 +188,21 @@ STATUSES: list[tuple[str, dict[str, Any], int, bytes, dict[str, str | None]]] = 
 @pytest.mark.parametrize(
     ("target", "fault", "status", "body", "headers"), STATUSES, ids=[f"{row[0].split('?')[0]}-{json.dumps(row[1])}" for row in STATUSES]
 )
-def test_another_answer_has_the_form_that_the_service_would_give_it(
+def test_an_injected_response_has_the_format_of_the_service(
     target: str, fault: dict[str, Any], status: int, body: bytes, headers: dict[str, str | None], service: Services
 ) -> None:
-    answer = faulty(service, {"fault": fault}).ask(target)
-    assert (answer.status, answer.body) == (status, body)
-    assert {name: answer.header(name) for name in headers} == headers
+    response = faulty(service, {"fault": fault}).ask(target)
+    assert (response.status, response.body) == (status, body)
+    assert {name: response.header(name) for name in headers} == headers
 
 
-def test_a_foreign_page_is_html_unless_it_is_given(service: Services) -> None:
-    answer = faulty(service, {"fault": {"foreign": True}}).ask(INSTANCE)
-    assert answer.status == 200
-    assert answer.body.startswith(b"<!DOCTYPE html>")
+def test_the_default_foreign_page_is_html(service: Services) -> None:
+    response = faulty(service, {"fault": {"foreign": True}}).ask(INSTANCE)
+    assert response.status == 200
+    assert response.body.startswith(b"<!DOCTYPE html>")
 
 
-def test_an_answer_in_place_of_the_service_counts_for_no_limit(service: Services) -> None:
+def test_injected_responses_do_not_count_for_rate_limits(service: Services) -> None:
     machine = faulty(service, {"times": 20, "fault": {"status": 500}}, limited=True)
     assert statuses(machine, INSTANCE, 26) == [500] * 20 + [200] * 5 + [429]
 
@@ -218,7 +218,7 @@ def test_an_answer_in_place_of_the_service_counts_for_no_limit(service: Services
     ],
     ids=["delay", "drip of two", "drip", "truncate", "reset"],
 )
-def test_the_service_answers_and_the_answer_leaves_in_another_way(fault: dict[str, Any], delivery: Delivery, service: Services) -> None:
+def test_a_delivery_fault_does_not_change_the_response(fault: dict[str, Any], delivery: Delivery, service: Services) -> None:
     machine = faulty(service, {"fault": fault})
     first, second = machine.ask("/metadata/versions"), machine.ask("/metadata/versions")
     assert (first.response.delivery, second.response.delivery) == (delivery, None)
@@ -234,7 +234,7 @@ EDITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("fault", "changes"), EDITS, ids=[json.dumps(row[0]) for row in EDITS])
-def test_members_of_a_token_are_missing_or_others(fault: dict[str, Any], changes: dict[str, Any], service: Services) -> None:
+def test_removes_or_replaces_members_of_a_token_response(fault: dict[str, Any], changes: dict[str, Any], service: Services) -> None:
     machine = faulty(service, {"fault": fault}, scenario=IDENTITY)
     edited, whole = machine.ask(TOKEN), machine.ask(TOKEN)
     assert edited.status == 200
@@ -252,33 +252,33 @@ def test_members_of_a_token_are_missing_or_others(fault: dict[str, Any], changes
     ],
     ids=["member", "element", "element replaced", "no such element"],
 )
-def test_pointers_lead_through_arrays(fault: dict[str, Any], expected: list[str] | None, service: Services) -> None:
+def test_json_pointers_can_contain_array_indices(fault: dict[str, Any], expected: list[str] | None, service: Services) -> None:
     interface = faulty(service, {"fault": fault}).ask(INSTANCE).json["network"]["interface"]
     assert (list(interface[0]) if interface else None) == expected
 
 
-def test_the_rest_of_an_edited_answer_stays_to_the_octet(service: Services) -> None:
+def test_the_rest_of_an_edited_response_is_unchanged(service: Services) -> None:
     machine = faulty(service, {"fault": {"missing": ["/compute"]}}, scenario={"compute": {"tags": {"stra\u00dfe": "\u2603"}}})
     edited, whole = machine.ask(INSTANCE), machine.ask(INSTANCE)
     assert edited.body == b'{"network":' + whole.body.partition(b'"network":')[2]
 
 
-def test_text_is_not_edited(service: Services) -> None:
+def test_does_not_edit_text_responses(service: Services) -> None:
     machine = faulty(service, {"times": None, "fault": {"missing": ["/compute"]}})
     assert machine.ask(INSTANCE + "&format=text").body == b"compute/\nnetwork/"
 
 
-def test_an_answer_may_have_another_media_type(service: Services) -> None:
-    answer = faulty(service, {"fault": {"contentType": "text/plain"}}).ask("/metadata/versions")
-    assert (answer.status, answer.header("Content-Type")) == (200, "text/plain")
+def test_changes_the_media_type_of_a_response(service: Services) -> None:
+    response = faulty(service, {"fault": {"contentType": "text/plain"}}).ask("/metadata/versions")
+    assert (response.status, response.header("Content-Type")) == (200, "text/plain")
 
 
-def nonce_of(answer: Any) -> tuple[str, Any]:
-    kind, _, content = base64.b64decode(answer.json["signature"]).partition(b":")
+def nonce_of(response: Any) -> tuple[str, Any]:
+    kind, _, content = base64.b64decode(response.json["signature"]).partition(b":")
     return kind.decode(), json.loads(content)["nonce"]
 
 
-def test_an_earlier_document_comes_back_with_its_nonce_for_as_long_as_it_lives(service: Services) -> None:
+def test_repeats_a_cached_document_until_it_expires(service: Services) -> None:
     clock = ManualClock(NOON)
     machine = faulty(service, {"after": 1, "times": None, "fault": {"document": "cached-nonce"}}, clock=clock)
     first = machine.ask(DOCUMENT + "&nonce=1111111111")
@@ -289,7 +289,7 @@ def test_an_earlier_document_comes_back_with_its_nonce_for_as_long_as_it_lives(s
     assert nonce_of(machine.ask(DOCUMENT + "&nonce=3333333333")) == ("signed", "20260102-000000")
 
 
-def test_without_an_earlier_document_the_nonce_is_the_default_one(service: Services) -> None:
+def test_uses_the_default_nonce_if_no_document_is_cached(service: Services) -> None:
     machine = faulty(service, {"times": 2, "fault": {"document": "cached-nonce"}})
     first = machine.ask(DOCUMENT + "&nonce=1")
     assert nonce_of(first) == ("signed", "20260101-180000")
@@ -297,18 +297,18 @@ def test_without_an_earlier_document_the_nonce_is_the_default_one(service: Servi
     assert nonce_of(machine.ask(DOCUMENT + "&nonce=3")) == ("signed", "3")
 
 
-def test_a_flawed_document_differs_in_its_signature_only(service: Services) -> None:
+def test_a_document_fault_changes_only_the_signature(service: Services) -> None:
     machine = faulty(service, {"fault": {"document": "expired-leaf"}})
     assert [nonce_of(machine.ask(DOCUMENT + "&nonce=1")) for _ in range(2)] == [("expired-leaf", "1"), ("signed", "1")]
 
 
-def test_a_fault_of_documents_is_for_documents_only(service: Services) -> None:
+def test_document_faults_apply_only_to_documents(service: Services) -> None:
     machine = faulty(service, {"fault": {"document": "broken-signature"}})
     assert statuses(machine, INSTANCE, 3) == [200] * 3
     assert nonce_of(machine.ask(DOCUMENT + "&nonce=1"))[0] == "broken-signature"
 
 
-def test_rules_come_from_a_file_and_are_replaced_and_cleared_while_it_runs(service: Services, tmp_path: Path) -> None:
+def test_loads_rules_from_a_file_and_replaces_and_clears_them(service: Services, tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text('[{"times": null, "fault": {"status": 503}}]', "utf-8")
     machine = service("linux", faults=Faults(ManualClock(NOON), tmp_path / "faults.json"))
     faults = machine.app.faults
@@ -321,14 +321,14 @@ def test_rules_come_from_a_file_and_are_replaced_and_cleared_while_it_runs(servi
     assert machine.ask(INSTANCE).status == 503
 
 
-def test_a_bad_script_leaves_the_faults_as_they_were(service: Services) -> None:
+def test_an_invalid_script_changes_nothing(service: Services) -> None:
     machine = faulty(service, {"times": None, "fault": {"status": 500}})
     with pytest.raises(ScenarioError):
         machine.app.faults.load([{"fault": {}}])
     assert machine.ask(INSTANCE).status == 500
 
 
-def test_the_list_counts_what_was_matched_and_applied(service: Services) -> None:
+def test_the_list_reports_matched_and_applied_counts(service: Services) -> None:
     rules: list[dict[str, Any]] = [
         {"match": {"category": "instance"}, "after": 1, "fault": {"status": 500}},
         {"for": 5, "fault": {"delay": 1}},
@@ -342,7 +342,7 @@ def test_the_list_counts_what_was_matched_and_applied(service: Services) -> None
     ]
 
 
-def test_a_change_of_the_callers_list_changes_nothing(service: Services) -> None:
+def test_later_changes_of_the_given_list_have_no_effect(service: Services) -> None:
     rule: dict[str, Any] = {"times": None, "fault": {"status": 500}}
     machine = faulty(service, rule)
     rule["fault"]["status"] = 503
@@ -350,7 +350,7 @@ def test_a_change_of_the_callers_list_changes_nothing(service: Services) -> None
     assert machine.app.faults.list()[0]["rule"]["fault"] == {"status": 500}
 
 
-def test_a_snapshot_goes_on_where_it_was_taken(service: Services) -> None:
+def test_resumes_from_a_snapshot(service: Services) -> None:
     clock = ManualClock(NOON)
     machine = faulty(service, {"times": 2, "fault": {"status": 410}}, {"for": 10, "fault": {"status": 500}}, clock=clock)
     assert statuses(machine, INSTANCE, 3) == [410, 410, 500]
@@ -369,22 +369,22 @@ def test_a_snapshot_goes_on_where_it_was_taken(service: Services) -> None:
 @pytest.mark.parametrize(
     "snapshot", [None, {}, [1], [{"rule": {}}], [{"rule": {"fault": {"status": 500}}, "matched": -1, "applied": 0, "age_ns": 0}]]
 )
-def test_what_is_no_snapshot_is_refused(snapshot: object) -> None:
+def test_rejects_invalid_snapshots(snapshot: object) -> None:
     with pytest.raises(ScenarioError):
         Faults(ManualClock(NOON)).restore(snapshot)
 
 
-def test_a_slow_token_takes_a_place_until_it_has_left(service: Services) -> None:
+def test_a_delayed_token_response_counts_as_concurrent_until_it_is_sent(service: Services) -> None:
     machine = faulty(service, {"times": None, "fault": {"delay": 1}}, scenario=IDENTITY, limited=True)
-    answers = [machine.ask(TOKEN).response for _ in range(6)]
-    assert [answer.status for answer in answers] == [200] * 5 + [429]
-    assert answers[5].delivery is None
+    responses = [machine.ask(TOKEN).response for _ in range(6)]
+    assert [response.status for response in responses] == [200] * 5 + [429]
+    assert responses[5].delivery is None
     assert machine.ask(TOKEN).status == 429
-    answers[0].delivery.left()
+    responses[0].delivery.left()
     assert machine.ask(TOKEN).status == 200
 
 
-def test_a_rule_applies_so_often_and_no_more_whoever_asks_at_once(service: Services) -> None:
+def test_counts_are_exact_for_concurrent_requests(service: Services) -> None:
     machine = faulty(service, {"times": 100, "fault": {"status": 500}}, {"after": 50, "times": 30, "fault": {"status": 503}})
     with ThreadPoolExecutor(8) as pool:
         found = Counter(pool.map(lambda _: machine.ask("/metadata/versions").status, range(400)))

@@ -1,4 +1,4 @@
-"""Documents that must be refused, and why our verifier and OpenSSL refuse them."""
+"""Faulty documents, and the reasons for which imdskit's verifier and OpenSSL refuse them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def leaf_of(document: bytes) -> x509.Certificate:
 
 
 def reason(imds: Emulator, document: bytes, *intermediates: bytes) -> str | None:
-    """Why the verifier refuses the document under the emulator's trust, or None."""
+    """Return the reason for which the verifier refuses the document with the emulator's trust, or None if it accepts it."""
     trust = Trust.from_pem([imds.trust_pem.encode()], list(intermediates))
     try:
         Verifier(trust, Policy.offline_audit(), clock=ManualClock(NOON)).verify(document, nonce=NONCE)
@@ -86,18 +86,18 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("fault", "why"), REFUSED.items(), ids=REFUSED)
-def test_a_document_with_one_thing_wrong_is_refused_for_that(fault: str, why: str, imds: Emulator) -> None:
+def test_the_verifier_refuses_each_document_fault_for_its_reason(fault: str, why: str, imds: Emulator) -> None:
     assert reason(imds, document(imds, fault)) == why
     _, good = fetch(imds, f"/metadata/attested/document?api-version=2021-02-01&nonce={NONCE}")
     assert reason(imds, good) is None
 
 
-def test_every_fault_of_documents_is_tried() -> None:
+def test_the_table_has_every_document_fault() -> None:
     assert set(REFUSED) == set(DOCUMENTS)
 
 
 @pytest.mark.parametrize(("fault", "why"), [("rotated-issuer", None), ("unknown-root", "unknown-issuer")])
-def test_with_the_issuer_that_the_leaf_names_only_the_root_decides(fault: str, why: str | None, imds: Emulator) -> None:
+def test_given_the_downloaded_issuer_only_the_root_decides(fault: str, why: str | None, imds: Emulator) -> None:
     body = document(imds, fault)
     status, der = fetch(imds, issuer_address(leaf_of(body)))
     assert status == 200
@@ -109,13 +109,13 @@ def test_with_the_issuer_that_the_leaf_names_only_the_root_decides(fault: str, w
     assert (root == imds.authority.root) is (fault == "rotated-issuer")
 
 
-def test_the_missing_intermediate_is_not_where_the_leaf_says(imds: Emulator) -> None:
+def test_the_missing_intermediate_cannot_be_downloaded(imds: Emulator) -> None:
     body = document(imds, "missing-intermediate")
     assert fetch(imds, issuer_address(leaf_of(body)))[0] == 404
     assert leaf_of(body).issuer != x509.load_der_x509_certificate(imds.authority.issuing).subject
 
 
-def test_flawed_leaves_have_the_names_of_good_ones_and_are_all_different(imds: Emulator) -> None:
+def test_faulty_leaves_have_the_names_of_good_leaves_and_differ(imds: Emulator) -> None:
     leaves = [leaf_of(document(imds, fault)) for fault in ("expired-leaf", "rotated-issuer", "unknown-root", "missing-intermediate")]
     good = x509.load_der_x509_certificate(imds.authority.signer().certificate)
     for leaf in leaves:
@@ -131,7 +131,7 @@ def test_flawed_leaves_have_the_names_of_good_ones_and_are_all_different(imds: E
     ("fault", "words"),
     [("broken-signature", "ignature"), ("expired-leaf", "expired"), ("unknown-root", "issuer"), ("rotated-issuer", "issuer")],
 )
-def test_openssl_refuses_it_too(fault: str, words: str, imds: Emulator, tmp_path: Path) -> None:
+def test_openssl_also_refuses_the_document(fault: str, words: str, imds: Emulator, tmp_path: Path) -> None:
     (tmp_path / "trust.pem").write_text(imds.trust_pem, "utf-8")
     command = ["openssl", "cms", "-verify", "-inform", "DER", "-purpose", "any", "-CAfile", "trust.pem", "-attime", str(NOON)]
     result = subprocess.run(command, input=signature(document(imds, fault)), cwd=tmp_path, capture_output=True, check=False)
@@ -139,14 +139,14 @@ def test_openssl_refuses_it_too(fault: str, words: str, imds: Emulator, tmp_path
     assert words in result.stderr.decode()
 
 
-def test_a_certificate_can_be_kept_back_by_its_path(imds: Emulator) -> None:
+def test_a_fault_can_withhold_a_certificate_by_its_path(imds: Emulator) -> None:
     path = issuer_address(x509.load_der_x509_certificate(imds.authority.signer().certificate))
     imds.faults.load([{"match": {"path": "/pki/*issuing*.crt"}, "fault": {"status": 404}}])
     assert [fetch(imds, path)[0] for _ in range(2)] == [404, 200]
     imds.faults.clear()
 
 
-def test_faults_are_loaded_while_it_runs(imds: Emulator) -> None:
+def test_loads_faults_while_the_emulator_runs(imds: Emulator) -> None:
     imds.faults.load([{"match": {"category": "versions"}, "fault": {"status": 503}}])
     assert [fetch(imds, "/metadata/versions")[0] for _ in range(2)] == [503, 200]
     imds.faults.clear()

@@ -1,4 +1,4 @@
-"""Fault scripts: every mistake is refused with its place, and nothing else is."""
+"""Fault scripts: the parser reports the location of every mistake, and accepts all correct scripts."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ MISTAKES: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("script", "place"), MISTAKES, ids=[json.dumps(row[0])[:70] for row in MISTAKES])
-def test_a_mistake_is_refused_with_its_place(script: object, place: str) -> None:
+@pytest.mark.parametrize(("script", "location"), MISTAKES, ids=[json.dumps(row[0])[:70] for row in MISTAKES])
+def test_reports_the_location_of_a_mistake(script: object, location: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         fault_script.of(script)
-    assert (caught.value.code, caught.value.location) == ("bad-faults", place)
+    assert (caught.value.code, caught.value.location) == ("bad-faults", location)
     assert caught.value.hint
 
 
@@ -90,7 +90,7 @@ def test_a_mistake_is_refused_with_its_place(script: object, place: str) -> None
     [float("nan"), [{"fault": {"delay": float("inf")}}], [{"fault": {"foreign": "\ud800"}}], [{"fault": {b"x": 1}}], {1}],
     ids=repr,
 )
-def test_what_is_no_json_is_refused(script: object) -> None:
+def test_rejects_values_that_are_not_json(script: object) -> None:
     with pytest.raises(ScenarioError, match="is not JSON"):
         fault_script.of(script)
 
@@ -107,25 +107,25 @@ def test_what_is_no_json_is_refused(script: object) -> None:
     ],
     ids=["cut", "octets", "twice", "deep", "NaN", "large"],
 )
-def test_octets_that_are_no_script_are_refused(data: bytes, words: str) -> None:
+def test_rejects_bytes_that_are_not_a_script(data: bytes, words: str) -> None:
     with pytest.raises(ScenarioError, match=words):
         fault_script.parse(data)
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_rejects_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="cannot be read"):
         fault_script.read(tmp_path / "nosuch.json")
     with pytest.raises(ScenarioError, match="cannot be read"):
         fault_script.read("\0")
 
 
-def test_a_misspelt_member_gets_a_guess() -> None:
+def test_suggests_a_correction_for_a_misspelt_member() -> None:
     with pytest.raises(ScenarioError) as caught:
         fault_script.of([{"fault": {"trunkate": 1}}])
     assert caught.value.hint == "Did you mean truncate?"
 
 
-def test_an_empty_script_is_one() -> None:
+def test_accepts_an_empty_script() -> None:
     assert fault_script.of([]) == ()
 
 
@@ -142,7 +142,7 @@ JSON = st.recursive(
 @given(
     st.lists(st.fixed_dictionaries({"fault": JSON}, optional={"match": JSON, "times": JSON, "for": JSON, "after": JSON}), max_size=2) | JSON
 )
-def test_any_json_is_a_script_or_refused(script: Any) -> None:
+def test_any_json_is_either_accepted_or_rejected(script: Any) -> None:
     try:
         fault_script.of(script)
     except ScenarioError as error:
@@ -153,11 +153,11 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "faults.md").read_text(en
 
 
 @pytest.mark.parametrize("example", re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
-def test_an_example_of_the_page_is_a_script(example: str) -> None:
+def test_accepts_every_example_in_the_documentation(example: str) -> None:
     assert fault_script.parse(example.encode())
 
 
-def test_every_fault_in_the_tables_of_the_page_is_one_and_none_is_missing() -> None:
+def test_the_tables_in_the_documentation_have_exactly_the_known_faults() -> None:
     shown = [json.loads(cell) for cell in re.findall(r"^\| `(\{.*?\})` \|", PAGE, re.MULTILINE)]
     assert fault_script.of([{"fault": fault} for fault in shown])
     assert {fault["document"] for fault in shown if "document" in fault} == set(fault_script.DOCUMENTS)

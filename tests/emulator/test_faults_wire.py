@@ -1,4 +1,4 @@
-"""Faults on a socket: answers that come late, in pieces, in part, or not at all, on the emulator's clock."""
+"""Delivery faults on a socket: responses that arrive late, in pieces, truncated, or not at all, according to the emulator's clock."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from .conftest import Serve
 
 NOON = 1_767_268_800
 PATIENCE = 10.0
-"""Seconds after which a test gives up; none waits so long unless it fails."""
+"""Seconds after which a test fails. A successful test never waits this long."""
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Watched(ManualClock):
-    """A clock that tells how often it is looked at."""
+    """A clock that counts how often it is read."""
 
     def __init__(self, start: int) -> None:
         super().__init__(start)
-        self.looked = threading.Semaphore(0)
+        self.reads = threading.Semaphore(0)
 
     def monotonic_ns(self) -> int:
-        self.looked.release()
+        self.reads.release()
         return super().monotonic_ns()
 
-    def await_looks(self, number: int) -> None:
-        while self.looked.acquire(blocking=False):
+    def await_reads(self, number: int) -> None:
+        while self.reads.acquire(blocking=False):
             pass
         for _ in range(number):
-            assert self.looked.acquire(timeout=PATIENCE)
+            assert self.reads.acquire(timeout=PATIENCE)
 
 
 def serving(serve: Serve, delivery: Delivery, clock: Any = None) -> Server:
@@ -55,18 +55,18 @@ def silent(connection: socket.socket) -> bool:
     return not select.select([connection], [], [], 0)[0]
 
 
-def test_a_delay_is_over_when_the_emulators_clock_says_so(serve: Serve) -> None:
+def test_a_delay_follows_the_clock_of_the_emulator(serve: Serve) -> None:
     clock = Watched(NOON)
     with serving(serve, Delivery(delay_ns=60_000_000_000), clock) as server, connect(server) as connection:
-        clock.await_looks(3)
+        clock.await_reads(3)
         clock.advance(59)
-        clock.await_looks(3)
+        clock.await_reads(3)
         assert silent(connection)
         clock.advance(1)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_a_delay_on_the_clock_of_the_machine_is_waited_out(serve: Serve) -> None:
+def test_a_delay_lasts_its_full_time_on_the_system_clock(serve: Serve) -> None:
     clock = SystemClock()
     with serving(serve, Delivery(delay_ns=50_000_000)) as server:
         before = clock.monotonic_ns()
@@ -79,7 +79,7 @@ def test_a_delay_on_the_clock_of_the_machine_is_waited_out(serve: Serve) -> None
     "delivery", [Delivery(delay_ns=3_600 * 10**9), Delivery(drip_octets=1, drip_ns=3_600 * 10**9)], ids=["delay", "drip"]
 )
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock(NOON)], ids=["system", "manual"])
-def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, clock: Any, serve: Serve) -> None:
+def test_delayed_responses_are_sent_when_the_server_stops(delivery: Delivery, clock: Any, serve: Serve) -> None:
     entered = threading.Event()
 
     def service(_: Request) -> Response:
@@ -97,12 +97,12 @@ def test_an_answer_that_waits_leaves_when_the_server_stops(delivery: Delivery, c
         assert file.read().endswith(b"\r\n\r\n0123456789")
 
 
-def test_pieces_leave_one_by_one(serve: Serve) -> None:
+def test_sends_a_response_piece_by_piece(serve: Serve) -> None:
     clock = Watched(NOON)
     with serving(serve, Delivery(drip_octets=30, drip_ns=1_000_000_000), clock) as server, connect(server) as connection:
         pieces = [connection.recv(4096)]
         while not pieces[-1].endswith(b"0123456789"):
-            clock.await_looks(3)
+            clock.await_reads(3)
             assert silent(connection)
             clock.advance(1)
             pieces.append(connection.recv(4096))
@@ -110,12 +110,12 @@ def test_pieces_leave_one_by_one(serve: Serve) -> None:
     assert b"".join(pieces).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_an_answer_that_waits_by_intention_is_not_ended_for_being_idle(serve: Serve) -> None:
+def test_a_deliberate_delay_is_not_treated_as_an_idle_connection(serve: Serve) -> None:
     watch, clock = ManualClock(0), Watched(NOON)
     server = serve(lambda _: Response(200, (), b"0123456789", Delivery(drip_octets=50, drip_ns=10**9)), clock=clock, watch=watch)
     with server, connect(server) as connection:
         assert len(connection.recv(4096)) == 50
-        clock.await_looks(3)
+        clock.await_reads(3)
         watch.advance(1000)
         server.sweep()
         clock.advance(1)
@@ -123,23 +123,23 @@ def test_an_answer_that_waits_by_intention_is_not_ended_for_being_idle(serve: Se
 
 
 @pytest.mark.parametrize(("cut", "body"), [(0, b""), (4, b"0123"), (99, b"0123456789")])
-def test_a_truncated_answer_promises_more_than_it_has(cut: int, body: bytes, serve: Serve) -> None:
+def test_a_truncated_response_keeps_its_content_length(cut: int, body: bytes, serve: Serve) -> None:
     with serving(serve, Delivery(cut=cut)) as server, connect(server) as connection, connection.makefile("rb") as file:
         head, _, rest = file.read().partition(b"\r\n\r\n")
     assert b"Content-Length: 10" in head
     assert rest == body
 
 
-def test_the_head_of_a_truncated_answer_is_whole_for_head_requests(serve: Serve) -> None:
+def test_truncation_does_not_affect_head_requests(serve: Serve) -> None:
     with serving(serve, Delivery(cut=0)) as server, socket.create_connection(("127.0.0.1", server.server_port), PATIENCE) as connection:
         connection.sendall(GET.replace(b"GET", b"HEAD"))
         with connection.makefile("rb") as file:
             assert file.read().endswith(b"\r\n\r\n")
 
 
-def test_a_reset_is_one_for_the_client_and_the_server_goes_on(serve: Serve) -> None:
-    answers = [Delivery(reset=True), None]
-    with serve(lambda _: Response(200, (), b"0123456789", answers.pop(0))) as server:
+def test_the_client_sees_a_reset_and_the_server_continues(serve: Serve) -> None:
+    deliveries = [Delivery(reset=True), None]
+    with serve(lambda _: Response(200, (), b"0123456789", deliveries.pop(0))) as server:
         with connect(server) as connection, pytest.raises(ConnectionResetError):
             connection.recv(1)
         with connect(server) as connection:
@@ -147,19 +147,19 @@ def test_a_reset_is_one_for_the_client_and_the_server_goes_on(serve: Serve) -> N
 
 
 @pytest.mark.parametrize("delivery", [{}, {"reset": True}, {"cut": 1}, {"drip_octets": 9}], ids=str)
-def test_it_is_told_once_when_the_answer_has_left(delivery: dict[str, Any], serve: Serve) -> None:
-    told = threading.Semaphore(0)
-    with serving(serve, Delivery(**delivery, left=lambda: told.release())) as server:
+def test_calls_the_callback_once_after_the_response_was_sent(delivery: dict[str, Any], serve: Serve) -> None:
+    called = threading.Semaphore(0)
+    with serving(serve, Delivery(**delivery, left=lambda: called.release())) as server:
         with connect(server) as connection:
             try:
                 connection.recv(4096)
             except ConnectionResetError:
                 assert delivery == {"reset": True}
-            assert told.acquire(timeout=PATIENCE)
-        assert not told.acquire(blocking=False)
+            assert called.acquire(timeout=PATIENCE)
+        assert not called.acquire(blocking=False)
 
 
-def test_connections_that_end_badly_leave_nothing_behind(serve: Serve) -> None:
+def test_abnormally_closed_connections_leak_no_threads(serve: Serve) -> None:
     before = threading.active_count()
     kinds = itertools.cycle([Delivery(reset=True), Delivery(cut=3), Delivery(drip_octets=7, drip_ns=1), Delivery(delay_ns=1), None])
     with serve(lambda _: Response(200, (), b"0123456789", next(kinds))) as server:

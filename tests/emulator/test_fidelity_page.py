@@ -44,7 +44,7 @@ def rendered(page: str) -> str:
     return page
 
 
-def test_the_page_is_what_the_code_says() -> None:
+def test_page_agrees_with_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert all(f"<!-- {name} -->" in page for name in ("rules", "profiles", "answers"))
     assert page == rendered(page)

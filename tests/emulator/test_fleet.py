@@ -1,4 +1,4 @@
-"""A fleet is many machines: each with its own identity, limits and events, made when it is asked and signed for by one authority."""
+"""Tests of fleets: each machine has its own identity, rate limits and events, is created on demand, and shares one authority."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EVENTS = "/metadata/scheduledevents?api-version=2020-07-01"
 
 
 def ask(member: HostedMachine, target: str) -> tuple[int, bytes]:
-    """Over HTTP, with the header that every request must have."""
+    """Send a request over HTTP, with the header that every request must have."""
     parts = urlsplit(member.url)
     source = (member.source, 0) if member.source else None
     connection = http.client.HTTPConnection(parts.netloc, timeout=30, source_address=source)
@@ -46,7 +46,7 @@ def ask(member: HostedMachine, target: str) -> tuple[int, bytes]:
 
 
 def put(fleet: Fleet, target: str, source: str = "", port: int = 0) -> Any:
-    """Without a socket."""
+    """Send a request to the fleet without a socket."""
     return fleet.handle(Request("GET", target, (("Metadata", "true"),), source=source, port=port))
 
 
@@ -63,12 +63,12 @@ def fleet(backend: Backend, clock: ManualClock) -> Iterator[Fleet]:
 
 @pytest.fixture
 def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key is made: for fleets that sign nothing."""
+    """Prevent the generation of keys, for fleets that sign nothing."""
     monkeypatch.setattr(Fleet, "_make_authority", lambda *_: None)
     monkeypatch.setattr(Issuer, "prepare", lambda _: None)
 
 
-def test_a_hundred_of_two_thousand_machines_are_asked_at_once(fleet: Fleet, clock: ManualClock) -> None:
+def test_serves_a_hundred_of_two_thousand_machines_concurrently(fleet: Fleet, clock: ManualClock) -> None:
     clock.advance(10)
     numbers = range(0, 2000, 20)
     with ThreadPoolExecutor(32) as pool:
@@ -82,7 +82,7 @@ def test_a_hundred_of_two_thousand_machines_are_asked_at_once(fleet: Fleet, cloc
     assert len(fleet.machines) == 64
 
 
-def test_each_machine_has_limits_of_its_own(fleet: Fleet, clock: ManualClock) -> None:
+def test_each_machine_has_separate_rate_limits(fleet: Fleet, clock: ManualClock) -> None:
     clock.advance(10)
     first, second = fleet.machine(101), fleet.machine(102)
     with ThreadPoolExecutor(8) as pool:
@@ -91,7 +91,7 @@ def test_each_machine_has_limits_of_its_own(fleet: Fleet, clock: ManualClock) ->
     assert ask(second, INSTANCE)[0] == 200
 
 
-def test_one_authority_signs_for_all(fleet: Fleet, clock: ManualClock) -> None:
+def test_one_authority_signs_for_all_machines(fleet: Fleet, clock: ManualClock) -> None:
     clock.advance(10)
     verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), Policy.offline_audit(), clock=clock)
     numbers = range(7, 2000, 200)
@@ -102,7 +102,7 @@ def test_one_authority_signs_for_all(fleet: Fleet, clock: ManualClock) -> None:
         assert verifier.verify(document, nonce=NONCE).claims.vm_id == json.loads(ask(member, INSTANCE)[1])["compute"]["vmId"]
 
 
-def test_each_machine_has_events_of_its_own(fleet: Fleet, clock: ManualClock) -> None:
+def test_each_machine_has_separate_events(fleet: Fleet, clock: ManualClock) -> None:
     clock.advance(10)
     event = fleet.machine(3).events.schedule("Reboot")
     shown = json.loads(ask(fleet.machine(3), EVENTS)[1])["Events"]
@@ -110,7 +110,7 @@ def test_each_machine_has_events_of_its_own(fleet: Fleet, clock: ManualClock) ->
     assert json.loads(ask(fleet.machine(4), EVENTS)[1])["Events"] == []
 
 
-def test_what_authority_and_issuer_publish_is_below_every_machine_and_none(fleet: Fleet) -> None:
+def test_published_files_are_available_with_and_without_a_machine(fleet: Fleet) -> None:
     certificate = fleet.authority.signer().certificate
     start = certificate.index(fleet.url.encode() + b"/pki/")
     path = certificate[start : certificate.index(b".crt", start) + 4].decode().removeprefix(fleet.url)
@@ -134,11 +134,11 @@ PATHS: dict[str, tuple[str, int | None, str]] = {
 
 
 @pytest.mark.parametrize(("target", "index", "rest"), PATHS.values(), ids=PATHS)
-def test_a_prefix_says_which_machine_is_meant(target: str, index: int | None, rest: str, fleet: Fleet) -> None:
+def test_path_prefix_selects_the_machine(target: str, index: int | None, rest: str, fleet: Fleet) -> None:
     assert fleet.addressing.find(Request("GET", target)) == (index, rest)
 
 
-def test_without_a_machine_there_is_nothing(fleet: Fleet) -> None:
+def test_request_without_a_machine_gets_404(fleet: Fleet) -> None:
     response = put(fleet, INSTANCE)
     assert (response.status, response.body) == (404, b'{ "error": "Not found" }')
 
@@ -157,9 +157,7 @@ SOURCES: dict[str, tuple[str, str, int | None]] = {
 
 
 @pytest.mark.parametrize(("network", "source", "index"), SOURCES.values(), ids=SOURCES)
-def test_a_source_address_says_which_machine_is_meant(
-    network: str, source: str, index: int | None, backend: Backend, unsigned: None
-) -> None:
+def test_source_address_selects_the_machine(network: str, source: str, index: int | None, backend: Backend, unsigned: None) -> None:
     fleet = Fleet("linux", 100, 1, "source", network=network, backend=backend)
     try:
         assert fleet.addressing.find(Request("GET", "/x", source=source)) == (index, "/x")
@@ -170,13 +168,13 @@ def test_a_source_address_says_which_machine_is_meant(
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="only Linux has the whole of 127.0.0.0/8 on loopback")
-def test_machines_are_asked_from_their_addresses(backend: Backend, clock: ManualClock, unsigned: None) -> None:
+def test_machines_can_be_reached_from_their_source_addresses(backend: Backend, clock: ManualClock, unsigned: None) -> None:
     with Fleet("fleet", 300, 1, "source", clock=clock, backend=backend) as fleet:
         names = {index: json.loads(ask(fleet.machine(index), INSTANCE)[1])["compute"]["name"] for index in (0, 1, 299)}
     assert names == {0: "vm-00000", 1: "vm-00001", 299: "vm-00299"}
 
 
-def test_machines_are_asked_at_their_ports(backend: Backend, clock: ManualClock, unsigned: None) -> None:
+def test_machines_can_be_reached_at_their_ports(backend: Backend, clock: ManualClock, unsigned: None) -> None:
     before = threading.active_count()
     with Fleet("fleet", 40, 1, "port", clock=clock, backend=backend) as fleet:
         assert len({fleet.machine(index).url for index in range(40)}) == 40
@@ -186,7 +184,7 @@ def test_machines_are_asked_at_their_ports(backend: Backend, clock: ManualClock,
     assert threading.active_count() == before
 
 
-def test_a_port_that_is_taken_is_a_mistake(backend: Backend, unsigned: None) -> None:
+def test_refuses_port_in_use(backend: Backend, unsigned: None) -> None:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         taken = one.getsockname()[1]
@@ -195,7 +193,7 @@ def test_a_port_that_is_taken_is_a_mistake(backend: Backend, unsigned: None) -> 
             Fleet("fleet", 4, 1, "port", port=taken - 1, backend=backend)
 
 
-def test_a_fleet_is_the_same_for_the_same_seed_whatever_its_size(backend: Backend, unsigned: None) -> None:
+def test_same_seed_gives_same_machines_in_fleets_of_any_size(backend: Backend, unsigned: None) -> None:
     bodies = []
     for count, seed in ((5, 1), (500, 1), (5, 2)):
         fleet = Fleet("linux", count, seed, backend=backend)
@@ -212,7 +210,7 @@ def computes(template: Any, backend: Backend, *numbers: int) -> list[Any]:
         fleet.stop()
 
 
-def test_without_a_template_names_and_addresses_are_numbered(backend: Backend, unsigned: None) -> None:
+def test_default_names_and_addresses_are_numbered(backend: Backend, unsigned: None) -> None:
     given = {"compute": {"name": "web"}, "network": {"interface": [{}, {}, {"ipv4": {"ipAddress": [{"privateIpAddress": "192.0.2.1"}]}}]}}
     for number, whole in zip((0, 17), computes(given, backend, 0, 17), strict=True):
         assert whole["compute"]["name"] == f"web-{number}"
@@ -231,12 +229,12 @@ NAMES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("template", "name"), NAMES.values(), ids=NAMES)
-def test_every_machine_has_a_name(template: dict[str, Any], name: str, backend: Backend, unsigned: None) -> None:
+def test_machine_name_follows_the_template(template: dict[str, Any], name: str, backend: Backend, unsigned: None) -> None:
     (whole,) = computes(template, backend, 7)
     assert whole["compute"]["name"] == name
 
 
-def test_a_subscription_can_be_each_machines_own(backend: Backend, unsigned: None) -> None:
+def test_each_machine_can_have_its_own_subscription(backend: Backend, unsigned: None) -> None:
     template = {"template": True, "compute": {"subscriptionId": "00000000-0000-4000-8000-{index:012}"}}
     found = [whole["compute"]["subscriptionId"][-4:] for whole in computes(template, backend, 1, 2)]
     assert found == ["0001", "0002"]
@@ -244,76 +242,76 @@ def test_a_subscription_can_be_each_machines_own(backend: Backend, unsigned: Non
 
 @pytest.fixture
 def small(backend: Backend, unsigned: None) -> Iterator[tuple[Fleet, ManualClock]]:
-    """Two machines awake of a hundred."""
+    """Return a fleet of a hundred machines, of which at most two are resident."""
     clock = ManualClock(NOON)
     fleet = Fleet("fleet", 100, 1, clock=clock, backend=backend, resident=2)
     yield fleet, clock
     fleet.stop()
 
 
-def forget(fleet: Fleet) -> None:
+def evict_all(fleet: Fleet) -> None:
     for index in (98, 99):
         fleet.machines.get(index)
     gc.collect()
 
 
-def test_limits_outlive_the_sleep_of_a_machine(small: tuple[Fleet, ManualClock]) -> None:
+def test_rate_limits_survive_eviction(small: tuple[Fleet, ManualClock]) -> None:
     fleet, clock = small
     statuses = [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)]
-    forget(fleet)
+    evict_all(fleet)
     statuses.append(put(fleet, f"/m/1{INSTANCE}").status)
     assert statuses == [200] * 5 + [429] * 2
-    forget(fleet)
+    evict_all(fleet)
     clock.advance(1)
     assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
 
 
-def test_limits_are_kept_from_the_last_request_and_not_from_the_first(small: tuple[Fleet, ManualClock]) -> None:
+def test_rate_limits_are_kept_from_the_last_request_on(small: tuple[Fleet, ManualClock]) -> None:
     fleet, clock = small
     assert put(fleet, f"/m/1{INSTANCE}").status == 200
     clock.advance(5)
     assert [put(fleet, f"/m/1{INSTANCE}").status for _ in range(6)] == [200] * 5 + [429]
-    forget(fleet)
+    evict_all(fleet)
     assert put(fleet, f"/m/1{INSTANCE}").status == 429
 
 
-def test_events_outlive_the_sleep_of_a_machine(small: tuple[Fleet, ManualClock]) -> None:
+def test_events_survive_eviction(small: tuple[Fleet, ManualClock]) -> None:
     fleet, clock = small
     events = fleet.machine(1).events
-    forget(fleet)
+    evict_all(fleet)
     event = events.schedule("Freeze")
-    forget(fleet)
+    evict_all(fleet)
     clock.advance(60)
     assert [each["EventId"] for each in json.loads(put(fleet, f"/m/1{EVENTS}").body)["Events"]] == [event]
     assert fleet.machine(1).events is events
 
 
-def test_whoever_asked_for_events_is_remembered(small: tuple[Fleet, ManualClock]) -> None:
+def test_request_for_events_survives_eviction(small: tuple[Fleet, ManualClock]) -> None:
     fleet, _ = small
     before = put(fleet, f"/m/1{EVENTS}").body
     kept = fleet.machine(1).app.machine.events
-    forget(fleet)
+    evict_all(fleet)
     assert fleet.machine(1).app.machine.events is kept
     assert put(fleet, f"/m/1{EVENTS}").body == before
 
 
-def test_a_machine_comes_back_the_same_with_new_request_ids(small: tuple[Fleet, ManualClock]) -> None:
+def test_recreated_machine_is_the_same_with_new_request_ids(small: tuple[Fleet, ManualClock]) -> None:
     fleet, _ = small
     first = put(fleet, f"/m/1{INSTANCE}")
-    forget(fleet)
+    evict_all(fleet)
     second = put(fleet, f"/m/1{INSTANCE}")
     assert first.body == second.body
     assert first.header_values("x-ms-request-id") != second.header_values("x-ms-request-id")
 
 
-def test_no_more_machines_are_awake_than_may_be(small: tuple[Fleet, ManualClock]) -> None:
+def test_number_of_resident_machines_is_limited(small: tuple[Fleet, ManualClock]) -> None:
     fleet, _ = small
     for index in range(100):
         assert put(fleet, f"/m/{index}{INSTANCE}").status == 200
     assert len(fleet.machines) == 2
 
 
-def test_an_untouched_machine_takes_no_memory(backend: Backend, unsigned: None) -> None:
+def test_unused_machine_takes_no_memory(backend: Backend, unsigned: None) -> None:
 
     def made(count: int) -> int:
         gc.collect()
@@ -325,11 +323,11 @@ def test_an_untouched_machine_takes_no_memory(backend: Backend, unsigned: None) 
         return size
 
     made(10)
-    # Not even a pointer each; what the interpreter itself allocates differs between versions.
+    # The bound is below one pointer per machine. Allocations of the interpreter itself differ between versions.
     assert made(10_000) - made(10) < 8 * 9_990
 
 
-def test_a_machine_that_falls_asleep_goes_at_once(small: tuple[Fleet, ManualClock]) -> None:
+def test_evicted_machine_is_freed_immediately(small: tuple[Fleet, ManualClock]) -> None:
     fleet, _ = small
     gone = weakref.ref(fleet.machine(1).app)
     put(fleet, f"/m/1{INSTANCE}")
@@ -342,7 +340,7 @@ def test_a_machine_that_falls_asleep_goes_at_once(small: tuple[Fleet, ManualCloc
         gc.enable()
 
 
-def test_each_region_has_a_leaf_of_its_own(backend: Backend, clock: ManualClock) -> None:
+def test_each_region_has_its_own_leaf_certificate(backend: Backend, clock: ManualClock) -> None:
     template = {"template": True, "compute": {"location": "region{index/2}"}}
     fleet = Fleet(Scenario.of(template), 4, 1, clock=clock, backend=backend)
     fleet.stop()
@@ -354,7 +352,7 @@ def test_each_region_has_a_leaf_of_its_own(backend: Backend, clock: ManualClock)
 WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
     "no machine": (lambda: Fleet(count=0), UsageError),
     "too many": (lambda: Fleet(count=10**6 + 1), UsageError),
-    "none awake": (lambda: Fleet(resident=0), UsageError),
+    "none resident": (lambda: Fleet(resident=0), UsageError),
     "another way to choose": (lambda: Fleet(select="host"), UsageError),  # type: ignore[arg-type]
     "no network": (lambda: Fleet(select="source", network="127.1.0.1/16"), UsageError),
     "too small a network": (lambda: Fleet(count=4, select="source", network="127.1.0.0/30"), UsageError),
@@ -368,12 +366,12 @@ WRONG: dict[str, tuple[Callable[[], Fleet], type[Exception]]] = {
 
 
 @pytest.mark.parametrize(("make", "kind"), WRONG.values(), ids=WRONG)
-def test_a_fleet_that_cannot_be_is_refused_at_once(make: Callable[[], Fleet], kind: type[Exception]) -> None:
+def test_refuses_invalid_fleet_on_construction(make: Callable[[], Fleet], kind: type[Exception]) -> None:
     with pytest.raises(kind):
         make()
 
 
-def test_there_is_no_machine_beyond_the_last(fleet: Fleet) -> None:
+def test_refuses_machine_number_beyond_the_last(fleet: Fleet) -> None:
     for index in (-1, 2000):
         with pytest.raises(UsageError):
             fleet.machine(index)

@@ -1,4 +1,4 @@
-"""The admin side of a fleet: a machine is chosen by its number, and what happens to it happens to no other."""
+"""The admin API of a fleet: a request selects a machine by its number, and changes no other machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from jsonschema import Draft202012Validator
 
 from imdskit.clock import ManualClock
 from imdskit.emulator import Fleet
-from imdskit.emulator.admin.operations import OPERATIONS, openapi
-from imdskit.emulator.admin.operations import Ask as Asked
+from imdskit.emulator.admin.operations import OPERATIONS, Arguments, openapi
 from imdskit.errors import ScenarioError
 from imdskit.protocol.messages import Request
 from imdskit.testing import assert_no_refusals, assert_not_requested, assert_requested
@@ -48,8 +47,8 @@ def fleet(running: Fleet) -> Fleet:
 def described(path: str, method: str) -> dict[str, Any]:
     parts = path.partition("?")[0].split("/")
     for written, item in SPEC["paths"].items():
-        wanted = written.split("/")
-        if len(wanted) == len(parts) and all(one in ("{id}", two) for one, two in zip(wanted, parts, strict=True)):
+        template = written.split("/")
+        if len(template) == len(parts) and all(one in ("{id}", two) for one, two in zip(template, parts, strict=True)):
             found: dict[str, Any] = item[method.lower()]
             return found
     raise AssertionError(path)
@@ -57,7 +56,7 @@ def described(path: str, method: str) -> dict[str, Any]:
 
 @pytest.fixture
 def ask(fleet: Fleet) -> Ask:
-    """Ask the admin side; the answer is what ``openapi.json`` says."""
+    """Return a function that sends a request to the admin API, and checks the response against ``openapi.json``."""
 
     def call(method: str, target: str, body: Any = None) -> tuple[int, Any]:
         assert fleet.admin is not None
@@ -79,7 +78,7 @@ def ask(fleet: Fleet) -> Ask:
 
 
 def get(fleet: Fleet, index: int, target: str = NAME) -> Any:
-    """Status and body of what a machine answers over HTTP."""
+    """Return status and body of a machine's response over HTTP."""
     connection = http.client.HTTPConnection(fleet.url.removeprefix("http://"), timeout=30)
     try:
         connection.request("GET", f"/m/{index}{target}", headers={"Metadata": "true"})
@@ -89,7 +88,7 @@ def get(fleet: Fleet, index: int, target: str = NAME) -> Any:
         connection.close()
 
 
-def test_machines_are_listed_with_their_addresses(fleet: Fleet, ask: Ask) -> None:
+def test_lists_the_machines_with_their_addresses(fleet: Fleet, ask: Ask) -> None:
     status, value = ask("GET", "/v1/machines?first=38")
     assert (status, value["total"]) == (200, 40)
     assert [(one["index"], one["url"]) for one in value["machines"]] == [(38, f"{fleet.url}/m/38"), (39, f"{fleet.url}/m/39")]
@@ -100,7 +99,7 @@ def test_machines_are_listed_with_their_addresses(fleet: Fleet, ask: Ask) -> Non
     assert ask("GET", "/v1/machines?limit=0")[1]["machines"] == []
 
 
-def test_a_patch_changes_one_machine_and_outlives_its_sleep(fleet: Fleet, ask: Ask) -> None:
+def test_a_patch_changes_one_machine_and_survives_its_eviction(fleet: Fleet, ask: Ask) -> None:
     status, value = ask("PATCH", "/v1/state?machine=3", {"compute": {"name": "patched", "tags": "a:b"}})
     assert (status, value["compute"]["name"]) == (200, "patched")
     for index in range(10, 20):
@@ -112,14 +111,14 @@ def test_a_patch_changes_one_machine_and_outlives_its_sleep(fleet: Fleet, ask: A
     assert json.loads(get(fleet, 3, EVENTS)[1])["Events"][0]["Resources"] == ["patched"]
 
 
-def test_a_machine_that_was_moved_is_signed_for_in_its_region(fleet: Fleet, ask: Ask) -> None:
+def test_a_machine_that_was_moved_gets_documents_of_its_new_region(fleet: Fleet, ask: Ask) -> None:
     assert ask("PATCH", "/v1/state?machine=5", {"compute": {"location": "westus2"}})[0] == 200
     verifier = Verifier(Trust.from_pem([fleet.trust_pem.encode()]), Policy.offline_audit(), clock=fleet.clock)
     assert "westus2" in verifier.verify(get(fleet, 5, ATTESTED)[1], nonce=NONCE).name
     assert "westus2" not in verifier.verify(get(fleet, 6, ATTESTED)[1], nonce=NONCE).name
 
 
-def test_a_patch_that_makes_no_machine_changes_nothing(fleet: Fleet, ask: Ask) -> None:
+def test_an_invalid_patch_changes_nothing(fleet: Fleet, ask: Ask) -> None:
     before = ask("GET", "/v1/state?machine=7")[1]
     for patch, location in (({"compute": {"nosuch": 1}}, "/compute/nosuch"), ({"cloud": "china"}, "/cloud"), ([], "")):
         status, problem = ask("PATCH", "/v1/state?machine=7", patch)
@@ -130,14 +129,14 @@ def test_a_patch_that_makes_no_machine_changes_nothing(fleet: Fleet, ask: Ask) -
     assert get(fleet, 7)[1] == b"vm-00007"
 
 
-def test_another_scenario_takes_the_place_of_one_machine(fleet: Fleet, ask: Ask) -> None:
+def test_replaces_one_machine_by_that_of_another_scenario(fleet: Fleet, ask: Ask) -> None:
     assert ask("PUT", "/v1/state?machine=8", {"compute": {"name": "other"}})[0] == 200
     assert get(fleet, 8)[1] == b"other"
     token = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F"
     assert [get(fleet, index, token)[0] for index in (8, 9)] == [400, 200]
 
 
-def test_the_events_of_one_machine_are_led_from_here(fleet: Fleet, ask: Ask) -> None:
+def test_the_admin_api_controls_the_events_of_one_machine(fleet: Fleet, ask: Ask) -> None:
     assert ask("POST", "/v1/events?machine=11", [{"EventId": "one", "EventType": "Reboot"}]) == (200, {"announced": ["one"]})
     assert [len(ask("GET", f"/v1/events?machine={index}")[1]["events"]) for index in (11, 12)] == [1, 0]
     assert json.loads(get(fleet, 11, EVENTS)[1])["Events"][0]["EventId"] == "one"
@@ -149,7 +148,7 @@ def test_the_events_of_one_machine_are_led_from_here(fleet: Fleet, ask: Ask) -> 
     assert ask("DELETE", "/v1/events?machine=11") == (200, {"cancelled": []})
 
 
-def test_faults_of_one_machine_come_before_those_of_all(fleet: Fleet, ask: Ask) -> None:
+def test_faults_of_one_machine_precede_those_of_all_machines(fleet: Fleet, ask: Ask) -> None:
     common = [{"match": {"category": "instance"}, "times": None, "fault": {"status": 500}}]
     own = [{"match": {"category": "instance"}, "times": 2, "fault": {"status": 410}}]
     assert ask("PUT", "/v1/faults?machine=14", own)[0] == 200
@@ -164,7 +163,7 @@ def test_faults_of_one_machine_come_before_those_of_all(fleet: Fleet, ask: Ask) 
     assert get(fleet, 14)[0] == 200
 
 
-def test_own_faults_outlive_the_sleep_of_a_machine(fleet: Fleet) -> None:
+def test_faults_of_a_machine_survive_its_eviction(fleet: Fleet) -> None:
     fleet.machine(16).faults.load([{"times": None, "fault": {"status": 410}}])
     for index in range(20, 30):
         get(fleet, index)
@@ -172,7 +171,7 @@ def test_own_faults_outlive_the_sleep_of_a_machine(fleet: Fleet) -> None:
     assert get(fleet, 16)[0] == 410
 
 
-def test_the_journal_says_which_machine_was_meant(fleet: Fleet, ask: Ask) -> None:
+def test_the_journal_names_the_machine_of_each_request(fleet: Fleet, ask: Ask) -> None:
     for index in (21, 22, 21):
         get(fleet, index)
     get(fleet, 40)
@@ -191,7 +190,7 @@ def test_the_journal_says_which_machine_was_meant(fleet: Fleet, ask: Ask) -> Non
     assert fleet.journal.count(machine=22) == 2
 
 
-def test_a_strange_host_is_in_the_journal_of_a_fleet(fleet: Fleet) -> None:
+def test_the_journal_of_a_fleet_contains_requests_with_a_foreign_host(fleet: Fleet) -> None:
     connection = http.client.HTTPConnection(fleet.url.removeprefix("http://"), timeout=30)
     connection.request("GET", f"/m/1{NAME}", headers={"Metadata": "true", "Host": "evil.example"})
     assert connection.getresponse().status == 421
@@ -201,7 +200,7 @@ def test_a_strange_host_is_in_the_journal_of_a_fleet(fleet: Fleet) -> None:
     assert (entry.status, entry.rule, entry.machine) == (421, "wrong-host", None)
 
 
-def test_a_machine_has_to_be_said_and_to_be_there(ask: Ask) -> None:
+def test_requires_the_number_of_an_existing_machine(ask: Ask) -> None:
     for one in OPERATIONS:
         body: Any = {} if one.takes_body else None
         path = one.path.replace("{id}", "one")
@@ -216,7 +215,7 @@ def test_a_machine_has_to_be_said_and_to_be_there(ask: Ask) -> None:
             assert ask(one.method, path, body)[0] == 409, one.name
 
 
-def test_the_whole_is_asked_without_a_number(fleet: Fleet, ask: Ask) -> None:
+def test_operations_on_the_whole_fleet_need_no_number(fleet: Fleet, ask: Ask) -> None:
     now = ask("GET", "/v1/clock")[1]["now"]
     assert ask("POST", "/v1/clock", {"advance": 60})[1]["now"] == now + 60
     configuration = ask("GET", "/v1/configuration")[1]
@@ -225,21 +224,21 @@ def test_the_whole_is_asked_without_a_number(fleet: Fleet, ask: Ask) -> None:
     assert ask("GET", "/v1/clock?machine=1")[0] == 400
 
 
-def test_machines_are_changed_while_they_are_asked(fleet: Fleet) -> None:
-    """Twelve threads ask six machines of which four can be awake, while two others patch them, give them faults and announce events to them."""
+def test_machines_can_change_while_clients_send_requests(fleet: Fleet) -> None:
+    """Twelve threads send requests to six machines, of which four can be resident. Two more patch them and add faults and events."""
     numbers, rounds = range(30, 36), 150
     names = {index: {f"vm-{index:05}"} for index in numbers}
-    asked: Counter[int] = Counter()
+    sent: Counter[int] = Counter()
     wrong: list[object] = []
 
     def client(seed: int) -> Counter[int]:
         choose, count = random.Random(seed), Counter[int]()
         for _ in range(rounds):
             index = choose.choice(numbers)
-            answer = fleet.handle(Request("GET", f"/m/{index}{NAME}", (("Metadata", "true"),)))
+            response = fleet.handle(Request("GET", f"/m/{index}{NAME}", (("Metadata", "true"),)))
             count[index] += 1
-            if not (answer.status == 410 or (answer.status == 200 and answer.body.decode() in names[index])):
-                wrong.append((index, answer))
+            if not (response.status == 410 or (response.status == 200 and response.body.decode() in names[index])):
+                wrong.append((index, response))
         return count
 
     def changer(seed: int) -> None:
@@ -257,18 +256,18 @@ def test_machines_are_changed_while_they_are_asked(fleet: Fleet) -> None:
     with ThreadPoolExecutor(14) as pool:
         changes = [pool.submit(changer, seed) for seed in range(2)]
         for count in pool.map(client, range(12)):
-            asked += count
+            sent += count
         for change in changes:
             change.result()
     assert wrong == []
-    assert {index: fleet.journal.count(machine=index) for index in numbers} == asked
-    assert fleet.journal.tally().total == asked.total()
+    assert {index: fleet.journal.count(machine=index) for index in numbers} == sent
+    assert fleet.journal.tally().total == sent.total()
     for index in numbers:
         fleet.faults_of(index).clear()
         assert get(fleet, index)[1].decode() == fleet.scenario_of(index).given["compute"]["name"]
 
 
-def test_assertions_of_tests_speak_of_machines(fleet: Fleet) -> None:
+def test_assertions_name_the_machine(fleet: Fleet) -> None:
     get(fleet, 24)
     get(fleet, 25, "/metadata/instance")
     assert len(assert_requested(fleet, 1, machine=24, category="instance")) == 1
@@ -282,9 +281,9 @@ def test_assertions_of_tests_speak_of_machines(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("select", ["port", "source"])
-def test_machines_that_are_chosen_otherwise_are_listed_and_written_down_too(select: Literal["port", "source"]) -> None:
+def test_lists_machines_that_are_selected_by_port_or_source_address(select: Literal["port", "source"]) -> None:
     with Fleet("fleet", 3, seed=1, select=select, clock=ManualClock(NOON), rate_limit=False, admin_port=0) as fleet:
-        machines = OPERATIONS_BY_NAME["listMachines"](fleet, Asked())["machines"]
+        machines = OPERATIONS_BY_NAME["listMachines"](fleet, Arguments())["machines"]
         assert len({(one["url"], one["source"]) for one in machines}) == 3
         for one in machines:
             source = (one["source"], 0) if one["source"] else None

@@ -1,4 +1,4 @@
-"""Where a request begins and ends: one table of heads that are read, one of heads that are refused, and chunked bodies."""
+"""Tests of request framing: a table of valid heads, a table of invalid heads, and chunked bodies."""
 
 from __future__ import annotations
 
@@ -125,30 +125,30 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("octets", "expected"), ACCEPTED)
-def test_a_good_head_is_read(octets: bytes, expected: Head) -> None:
-    assert parse_head(octets) == expected
+@pytest.mark.parametrize(("data", "expected"), ACCEPTED)
+def test_parses_valid_head(data: bytes, expected: Head) -> None:
+    assert parse_head(data) == expected
 
 
-@pytest.mark.parametrize(("octets", "status"), REFUSED)
-def test_a_head_that_could_be_misread_is_refused(octets: bytes, status: int) -> None:
-    refusal = parse_head(octets)
+@pytest.mark.parametrize(("data", "status"), REFUSED)
+def test_refuses_ambiguous_head(data: bytes, status: int) -> None:
+    refusal = parse_head(data)
     assert isinstance(refusal, Refusal)
     assert refusal.status == status
 
 
-@pytest.mark.parametrize(("octets", "expected"), ACCEPTED)
-def test_no_beginning_of_a_good_head_is_refused_early(octets: bytes, expected: Head) -> None:
+@pytest.mark.parametrize(("data", "expected"), ACCEPTED)
+def test_does_not_refuse_the_start_of_a_valid_head(data: bytes, expected: Head) -> None:
     assert isinstance(expected, Head)
     for step in (1, 7):
         checked = 0
-        for end in range(1, len(octets) - 3, step):
-            assert refuse_early(octets[:end], checked) is None
+        for end in range(1, len(data) - 3, step):
+            assert refuse_early(data[:end], checked) is None
             checked = end
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         pytest.param(b"GET / HTTP/1.1\n", 400, id="bare-lf"),
         pytest.param(b"GET\0", 400, id="nul"),
@@ -160,17 +160,17 @@ def test_no_beginning_of_a_good_head_is_refused_early(octets: bytes, expected: H
     ],
 )
 @pytest.mark.parametrize("step", [1, 1000])
-def test_a_head_that_cannot_become_good_is_refused_before_it_is_whole(octets: bytes, status: int, step: int) -> None:
-    found = [refusal for start in range(0, len(octets), step) if (refusal := refuse_early(octets[: start + step], start)) is not None]
+def test_refuses_invalid_head_before_it_is_complete(data: bytes, status: int, step: int) -> None:
+    found = [refusal for start in range(0, len(data), step) if (refusal := refuse_early(data[: start + step], start)) is not None]
     assert found[0].status == status
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))
-def test_no_octets_make_the_parser_fail(octets: bytes, position: int) -> None:
+def test_parser_never_raises(data: bytes, position: int) -> None:
     good = head("POST /a?b HTTP/1.1", "Host: a", "Content-Length: 3")
-    changed = good[:position] + octets + good[position:]
+    changed = good[:position] + data + good[position:]
     assert isinstance(parse_head(changed), Head | Refusal)
-    read_chunked(octets)
+    read_chunked(data)
     refuse_early(changed, min(position, len(changed)))
 
 
@@ -184,36 +184,36 @@ CHUNKED = [
 ]
 
 
-@pytest.mark.parametrize(("octets", "body"), CHUNKED)
-def test_a_chunked_body_is_read_to_its_end_and_no_further(octets: bytes, body: bytes) -> None:
-    assert read_chunked(octets + b"GET /") == (body, len(octets))
+@pytest.mark.parametrize(("data", "body"), CHUNKED)
+def test_reads_chunked_body_exactly_to_its_end(data: bytes, body: bytes) -> None:
+    assert read_chunked(data + b"GET /") == (body, len(data))
 
 
-@pytest.mark.parametrize(("octets", "body"), CHUNKED)
-def test_a_part_of_a_chunked_body_is_waited_for(octets: bytes, body: bytes) -> None:
-    assert [read_chunked(octets[:end]) for end in range(len(octets))] == [None] * len(octets)
-    assert read_chunked(octets) == (body, len(octets))
+@pytest.mark.parametrize(("data", "body"), CHUNKED)
+def test_waits_for_the_rest_of_a_chunked_body(data: bytes, body: bytes) -> None:
+    assert [read_chunked(data[:end]) for end in range(len(data))] == [None] * len(data)
+    assert read_chunked(data) == (body, len(data))
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         *(b"\r\n", b"g\r\n", b"-1\r\n", b"+1\r\n", b"0x1\r\n", b"1_0\r\n", b" 1\r\n", b"1 \r\n", b"123456789\r\n", b"1\n", b"1\r\r;"),
         *(b"1;\r\n", b'1;a="b\r\n', b"1;" + b"x" * 300, b"1;x=\0", b"1\r\nab\r\n", b"1\r\na\n", b"0\r\nVary: x\r\n\r\n"),
     ],
 )
-def test_a_bad_chunk_is_refused(octets: bytes) -> None:
-    refusal = read_chunked(octets)
+def test_refuses_invalid_chunk(data: bytes) -> None:
+    refusal = read_chunked(data)
     assert isinstance(refusal, Refusal)
     assert refusal.status == 400
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [b"ffffffff\r\n", b"%x\r\n" % (BODY_OCTETS + 1), b"1;abcdefghi\r\na\r\n" * (BODY_OCTETS // 3)],
     ids=["giant", "one-too-many", "all-extensions"],
 )
-def test_a_chunked_body_is_bounded(octets: bytes) -> None:
-    refusal = read_chunked(octets)
+def test_chunked_body_has_a_maximum_size(data: bytes) -> None:
+    refusal = read_chunked(data)
     assert isinstance(refusal, Refusal)
     assert refusal.status == 413

@@ -1,4 +1,4 @@
-"""The Host of requests: what real clients send is answered, what a rebinding page sends is not."""
+"""Tests of the Host header check: it accepts the values of real clients, and refuses those of a DNS rebinding page."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("host", "allowed"), [*((host, True) for host in ALLOWED), *((host, False) for host in REFUSED)])
-def test_a_host_is_allowed_if_no_strange_page_can_have_it(host: str, allowed: bool) -> None:
+def test_allows_only_hosts_that_no_foreign_page_can_have(host: str, allowed: bool) -> None:
     hosts = Hosts(["imds", "imds.example"])
     assert hosts.allow((("Accept", "*/*"), ("hOST", host)), "10.0.0.4") is allowed
 
 
 @pytest.mark.parametrize("local", ["fd00::4", "::ffff:10.0.0.4", "fe80::1%eth0"])
-def test_the_address_that_a_connection_came_to_may_be_named(local: str) -> None:
+def test_allows_the_address_that_the_client_connected_to(local: str) -> None:
     host = local.removeprefix("::ffff:").partition("%")[0]
     assert Hosts().allow((("Host", f"[{host}]" if ":" in host else host),), local)
 
 
-def test_a_request_without_host_comes_from_no_browser() -> None:
+def test_allows_request_without_host_header() -> None:
     assert Hosts().allow((("Accept", "*/*"),), "127.0.0.1")
 
 
-def test_every_host_can_be_allowed() -> None:
+def test_asterisk_allows_every_host() -> None:
     assert Hosts(["*"]).allow((("Host", "evil.example"),), "127.0.0.1")
 
 
@@ -83,7 +83,7 @@ def imds(backend: Backend) -> Iterator[Emulator]:
 
 
 def ask(port: int, head: str) -> tuple[int, bytes]:
-    """Status and body of the answer to one request, sent as it is."""
+    """Send a request unchanged, and return status and body of the response."""
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
         connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
@@ -109,30 +109,30 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("head", "status"), [row[1:] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
-def test_the_emulator_looks_at_the_host(head: str, status: int, imds: Emulator) -> None:
+def test_emulator_checks_the_host_header(head: str, status: int, imds: Emulator) -> None:
     port = int(imds.url.rpartition(":")[2])
-    answered, body = ask(port, head.replace("{port}", str(port)))
-    assert answered == status
+    received, body = ask(port, head.replace("{port}", str(port)))
+    assert received == status
     assert status != 421 or "--allow-host" in json.loads(body)["error"]
 
 
-def test_a_page_cannot_use_a_fault_up(imds: Emulator) -> None:
+def test_refused_host_does_not_consume_a_fault(imds: Emulator) -> None:
     imds.faults.load([{"fault": {"status": 500}}])
     ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: evil.example\nMetadata: true")
     assert imds.faults.list()[0]["applied"] == 0
     imds.faults.clear()
 
 
-def test_what_was_refused_for_its_host_is_in_the_journal(imds: Emulator) -> None:
+def test_journal_contains_requests_refused_for_their_host(imds: Emulator) -> None:
     imds.journal.reset()
     ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: evil.example\nOrigin: http://evil.example")
     ask(int(imds.url.rpartition(":")[2]), "GET /metadata/versions HTTP/1.1\nHost: 127.0.0.1\nMetadata: true")
-    refused, answered = imds.journal.list()
+    refused, accepted = imds.journal.list()
     assert (refused.status, refused.rule, refused.header("Host"), refused.source) == (421, "wrong-host", "evil.example", "127.0.0.1")
-    assert (answered.status, answered.rule) == (200, "")
+    assert (accepted.status, accepted.rule) == (200, "")
     assert imds.journal.count(rule="wrong-host") == 1
 
 
-def test_a_server_of_its_own_asks_for_no_host_unless_told() -> None:
+def test_bare_server_does_not_check_the_host_by_default() -> None:
     with Server(lambda _: Response(200, (), b"x")) as server:
         assert ask(server.server_port, "GET / HTTP/1.1\nHost: evil.example") == (200, b"x")

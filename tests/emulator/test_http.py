@@ -1,4 +1,4 @@
-"""The server on real sockets: framing, order, limits, and an end without leftovers."""
+"""Tests of the HTTP server on real sockets: framing, order of responses, limits, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .conftest import Serve
 HEADERS = (("Content-Type", "application/json; charset=utf-8"), ("Server", "IMDS/150.870.65.1854"))
 BAD_REQUEST = b'{ "error": "Bad request" }'
 PATIENCE = 10.0
-"""Seconds after which a test gives up; no test waits so long unless it fails."""
+"""Timeout of a test in seconds. Only a failing test waits so long."""
 
 
 class Service:
-    """Answers every request with its method, target and body, and remembers it."""
+    """Service that responds with method, target and body of the request, and records the request."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Client:
-    """A socket, and answers read from it."""
+    """Client with a socket, from which it reads responses."""
 
     def __init__(self, server: Server) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.server_port), PATIENCE)
@@ -65,8 +65,8 @@ class Client:
         self.file.close()
         self.socket.close()
 
-    def send(self, octets: bytes) -> None:
-        self.socket.sendall(octets)
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
 
     def answer(self, head_only: bool = False) -> Answer:
         line = self.file.readline().decode().removesuffix("\r\n")
@@ -105,7 +105,7 @@ def get(target: str, *fields: str, method: str = "GET", version: str = "1.1", bo
     return "\r\n".join(lines).encode() + body
 
 
-def test_an_answer_has_the_headers_of_the_recordings_in_their_order(service: Service, serve: Serve) -> None:
+def test_response_has_the_recorded_headers_in_their_order(service: Service, serve: Serve) -> None:
     with serve(service, clock=ManualClock(1_770_462_286)) as server, Client(server) as client:
         client.send(get("/x"))
         answer = client.answer()
@@ -113,7 +113,7 @@ def test_an_answer_has_the_headers_of_the_recordings_in_their_order(service: Ser
     assert answer.headers == [*HEADERS, ("Date", "Sat, 07 Feb 2026 11:04:46 GMT"), ("Content-Length", "7")]
 
 
-def test_a_request_arrives_with_its_headers_body_source_and_port(client: Client, service: Service, server: Server) -> None:
+def test_service_receives_headers_body_source_and_port(client: Client, service: Service, server: Server) -> None:
     client.send(get("/a?b", "mEtadata:  true ", "Content-Length: 3", method="POST", body=b"xyz"))
     assert client.answer().body == b"POST /a?b xyz"
     (request,) = service.requests
@@ -121,18 +121,18 @@ def test_a_request_arrives_with_its_headers_body_source_and_port(client: Client,
     assert request == Request("POST", "/a?b", headers, b"xyz", "127.0.0.1", server.server_port)
 
 
-def test_pipelined_requests_are_answered_in_order(client: Client) -> None:
+def test_pipelined_requests_get_responses_in_order(client: Client) -> None:
     client.send(b"".join(get(f"/{number}", "Content-Length: 1", method="POST", body=b"#") for number in range(50)))
     assert [client.answer().body for _ in range(50)] == [f"POST /{number} #".encode() for number in range(50)]
 
 
-def test_a_request_may_come_octet_by_octet(client: Client) -> None:
+def test_request_may_arrive_byte_by_byte(client: Client) -> None:
     for octet in get("/slow", "Content-Length: 2", method="POST", body=b"ab"):
         client.send(bytes((octet,)))
     assert client.answer().body == b"POST /slow ab"
 
 
-def test_an_empty_line_before_a_request_is_overlooked(client: Client) -> None:
+def test_empty_line_before_a_request_is_ignored(client: Client) -> None:
     client.send(b"\r\n" + get("/1") + b"\r\n" + get("/2"))
     assert [client.answer().body, client.answer().body] == [b"GET /1 ", b"GET /2 "]
 
@@ -147,7 +147,7 @@ def test_an_empty_line_before_a_request_is_overlooked(client: Client) -> None:
         pytest.param(get("/", "Connection: keep-alive", version="1.0"), "keep-alive", False, id="1.0-keep-alive"),
     ],
 )
-def test_a_connection_lasts_as_long_as_the_client_says(client: Client, request_octets: bytes, connection: str | None, closes: bool) -> None:
+def test_client_decides_how_long_a_connection_lasts(client: Client, request_octets: bytes, connection: str | None, closes: bool) -> None:
     client.send(request_octets)
     answer = client.answer()
     assert (answer.status, answer.header("Connection")) == (200, connection)
@@ -157,14 +157,14 @@ def test_a_connection_lasts_as_long_as_the_client_says(client: Client, request_o
     assert client.at_end()
 
 
-def test_what_follows_a_last_request_is_not_answered(client: Client, service: Service) -> None:
+def test_data_after_the_last_request_gets_no_response(client: Client, service: Service) -> None:
     client.send(get("/1", version="1.0") + get("/2"))
     assert client.answer().body == b"GET /1 "
     assert client.at_end()
     assert len(service.requests) == 1
 
 
-def test_a_chunked_body_is_decoded_and_ends_the_connection(client: Client, service: Service) -> None:
+def test_chunked_body_is_decoded_and_ends_the_connection(client: Client, service: Service) -> None:
     client.send(get("/c", "Transfer-Encoding: chunked", method="POST", body=b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n") + get("/smuggled"))
     answer = client.answer()
     assert (answer.body, answer.header("Connection")) == (b"POST /c abc", "close")
@@ -172,25 +172,25 @@ def test_a_chunked_body_is_decoded_and_ends_the_connection(client: Client, servi
     assert [request.target for request in service.requests] == ["/c"]
 
 
-def test_a_client_that_waits_for_continue_gets_it(client: Client) -> None:
+def test_client_that_waits_for_100_continue_gets_it(client: Client) -> None:
     client.send(get("/", "Expect: 100-continue", "Content-Length: 2", method="POST"))
     assert client.answer().status == 100
     client.send(b"ok")
     assert client.answer().body == b"POST / ok"
 
 
-def test_a_client_that_does_not_wait_for_continue_is_not_sent_it(client: Client) -> None:
+def test_client_that_does_not_wait_gets_no_100_continue(client: Client) -> None:
     client.send(get("/", "Expect: 100-continue", "Content-Length: 2", method="POST", body=b"ok"))
     assert client.answer().status == 200
 
 
-def test_the_answer_to_head_has_no_body(client: Client) -> None:
+def test_response_to_head_has_no_body(client: Client) -> None:
     client.send(get("/x", method="HEAD") + get("/y"))
     assert client.answer(head_only=True).header("Content-Length") == "8"
     assert client.answer().body == b"GET /y "
 
 
-def test_the_service_may_state_the_length_of_a_body_that_is_not_sent(serve: Serve) -> None:
+def test_service_may_set_content_length_of_an_omitted_body(serve: Serve) -> None:
     with serve(lambda request: Response(400, (("Content-Length", "323"),))) as server, Client(server) as client:
         client.send(get("/", method="HEAD", version="1.0"))
         assert client.answer(head_only=True).header("Content-Length") == "323"
@@ -198,7 +198,7 @@ def test_the_service_may_state_the_length_of_a_body_that_is_not_sent(serve: Serv
 
 
 @pytest.mark.parametrize(("status", "reason"), [(200, "OK"), (404, "Not Found"), (410, "Gone"), (429, ""), (599, "")])
-def test_a_status_has_its_reason_phrase_but_429_has_none(status: int, reason: str, serve: Serve) -> None:
+def test_every_status_except_429_has_a_reason_phrase(status: int, reason: str, serve: Serve) -> None:
     with serve(lambda request: Response(status, HEADERS)) as server, Client(server) as client:
         client.send(get("/"))
         answer = client.answer()
@@ -206,7 +206,7 @@ def test_a_status_has_its_reason_phrase_but_429_has_none(status: int, reason: st
 
 
 @pytest.mark.parametrize(
-    ("octets", "status"),
+    ("data", "status"),
     [
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", 400, id="no-host"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 400, id="blank-before-colon"),
@@ -220,8 +220,8 @@ def test_a_status_has_its_reason_phrase_but_429_has_none(status: int, reason: st
         pytest.param(get("/", "Expect: tea"), 417, id="expectation"),
     ],
 )
-def test_after_a_framing_error_there_is_one_answer_and_the_end(client: Client, service: Service, octets: bytes, status: int) -> None:
-    client.send(get("/good") + octets + get("/smuggled") * 3)
+def test_framing_error_gets_one_response_and_ends_the_connection(client: Client, service: Service, data: bytes, status: int) -> None:
+    client.send(get("/good") + data + get("/smuggled") * 3)
     assert client.answer().status == 200
     answer = client.answer()
     assert (answer.status, answer.body, answer.header("Connection")) == (status, BAD_REQUEST, "close")
@@ -230,7 +230,7 @@ def test_after_a_framing_error_there_is_one_answer_and_the_end(client: Client, s
     assert [request.target for request in service.requests] == ["/good"]
 
 
-def test_an_answer_leaves_in_one_write_without_delay(serve: Serve) -> None:
+def test_response_is_sent_in_one_write_without_delay(serve: Serve) -> None:
     writes: list[bytes] = []
     options: list[int] = []
 
@@ -238,9 +238,9 @@ def test_an_answer_leaves_in_one_write_without_delay(serve: Serve) -> None:
         def __init__(self, connection: socket.socket) -> None:
             self.connection = connection
 
-        def sendall(self, octets: bytes) -> None:
-            writes.append(octets)
-            self.connection.sendall(octets)
+        def sendall(self, data: bytes) -> None:
+            writes.append(data)
+            self.connection.sendall(data)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.connection, name)
@@ -258,7 +258,7 @@ def test_an_answer_leaves_in_one_write_without_delay(serve: Serve) -> None:
     assert options[0] != 0
 
 
-def test_a_handler_can_be_subclassed(serve: Serve) -> None:
+def test_handler_can_be_subclassed(serve: Serve) -> None:
     class Teapot(Handler):
         def respond(self, request: Request) -> Response:
             answer = super().respond(request)
@@ -270,7 +270,7 @@ def test_a_handler_can_be_subclassed(serve: Serve) -> None:
         assert (answer.status, answer.body) == (418, b"GET /pot")
 
 
-def test_an_error_of_the_service_is_answered_and_does_not_end_the_connection(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
+def test_service_error_gets_500_and_keeps_the_connection(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
     def fail(request: Request) -> Response:
         raise UsageError("bad-argument", "Something is wrong.")
 
@@ -280,7 +280,7 @@ def test_an_error_of_the_service_is_answered_and_does_not_end_the_connection(cap
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_time_limits_end_connections_that_keep_silent(service: Service, serve: Serve) -> None:
+def test_idle_connections_expire(service: Service, serve: Serve) -> None:
     watch = ManualClock(0)
     with serve(service, watch=watch) as server, Client(server) as client:
         client.send(get("/"))
@@ -288,8 +288,8 @@ def test_time_limits_end_connections_that_keep_silent(service: Service, serve: S
         assert read_while_time_passes(server, watch, client) == b""
 
 
-@pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\nHo", get("/", "Content-Length: 9", method="POST", body=b"x")], ids=["head", "body"])
-def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets: bytes, serve: Serve) -> None:
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHo", get("/", "Content-Length: 9", method="POST", body=b"x")], ids=["head", "body"])
+def test_request_that_takes_too_long_gets_408(service: Service, data: bytes, serve: Serve) -> None:
     watch, waits = ManualClock(0), threading.Semaphore(0)
 
     class Noticed(Handler):
@@ -298,8 +298,8 @@ def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets:
             return super()._receive()
 
     with serve(service, watch=watch, handler=Noticed) as server, Client(server) as client:
-        client.send(octets)
-        # The second wait is for the rest; before the first the connection is idle, and would end without a word.
+        client.send(data)
+        # The second wait is for the rest of the request. During the first wait, the idle connection would be closed without a response.
         assert waits.acquire(timeout=PATIENCE)
         assert waits.acquire(timeout=PATIENCE)
         received = read_while_time_passes(server, watch, client)
@@ -308,23 +308,23 @@ def test_a_request_that_takes_too_long_is_answered_408(service: Service, octets:
 
 
 def read_while_time_passes(server: Server, watch: ManualClock, client: Client) -> bytes:
-    """Everything until the server closes, while its clock runs fast: whatever it waits for, its limit passes."""
+    """Return everything that the server sends until it closes the connection. Its clock runs fast, so that all deadlines pass."""
     received = b""
     client.socket.settimeout(0.02)
     for _ in range(int(PATIENCE / 0.02)):
         watch.advance(61)
         server.sweep()
         try:
-            octets = client.socket.recv(65536)
+            data = client.socket.recv(65536)
         except TimeoutError:
             continue
-        if not octets:
+        if not data:
             return received
-        received += octets
+        received += data
     raise AssertionError("the connection was never closed")
 
 
-def test_the_service_may_take_its_time(serve: Serve) -> None:
+def test_service_has_no_time_limit(serve: Serve) -> None:
     watch = ManualClock(0)
 
     def slow(request: Request) -> Response:
@@ -338,7 +338,7 @@ def test_the_service_may_take_its_time(serve: Serve) -> None:
         assert client.answer().body == b"at last"
 
 
-def test_too_many_connections_are_turned_away_politely(service: Service, serve: Serve) -> None:
+def test_connections_beyond_the_limit_get_503(service: Service, serve: Serve) -> None:
     with serve(service, connections=2) as server:
         with Client(server) as first, Client(server) as second:
             for client in (first, second):
@@ -349,7 +349,7 @@ def test_too_many_connections_are_turned_away_politely(service: Service, serve: 
                 assert third.at_end()
             first.send(get("/still"))
             assert first.answer().body == b"GET /still "
-        assert any(_accepted(server) for _ in range(1000)), "a place that was given back can be taken again"
+        assert any(_accepted(server) for _ in range(1000)), "a released slot can be used again"
 
 
 def _accepted(server: Server) -> bool:
@@ -361,7 +361,7 @@ def _accepted(server: Server) -> bool:
             return False
 
 
-def test_a_request_in_flight_is_answered_when_the_server_stops(serve: Serve) -> None:
+def test_in_flight_request_gets_its_response_when_the_server_stops(serve: Serve) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def wait(request: Request) -> Response:
@@ -388,7 +388,7 @@ def test_a_request_in_flight_is_answered_when_the_server_stops(serve: Serve) -> 
         assert client.at_end()
 
 
-def test_a_stopped_server_leaves_no_thread_and_no_socket_behind(service: Service, serve: Serve) -> None:
+def test_stopped_server_leaves_no_threads_or_sockets(service: Service, serve: Serve) -> None:
     before = set(threading.enumerate())
     server = serve(service)
     clients = []
@@ -404,7 +404,7 @@ def test_a_stopped_server_leaves_no_thread_and_no_socket_behind(service: Service
         client.__exit__()
 
 
-def test_stopping_twice_and_without_a_start_does_no_harm(service: Service, serve: Serve) -> None:
+def test_stop_is_safe_twice_and_without_start(service: Service, serve: Serve) -> None:
     server = serve(service)
     server.stop()
     server.stop()
@@ -425,24 +425,24 @@ def test_a_server_stops_even_if_its_thread_could_not_start(service: Service, ser
     assert not stopper.is_alive()
 
 
-def test_a_client_that_resets_leaves_no_trace(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
-    answered = threading.Event()
+def test_connection_reset_by_client_leaves_no_trace(capfd: pytest.CaptureFixture[str], serve: Serve) -> None:
+    requested = threading.Event()
 
     def large(request: Request) -> Response:
-        answered.set()
+        requested.set()
         return Response(200, HEADERS, bytes(8 * 1024 * 1024))
 
     with serve(large) as server:
-        for octets in (b"", b"GET / HT", get("/"), get("/", "Content-Length: 5", method="POST")):
+        for data in (b"", b"GET / HT", get("/"), get("/", "Content-Length: 5", method="POST")):
             client = Client(server)
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.send(octets)
+            client.send(data)
             client.__exit__()
-        assert answered.wait(PATIENCE)
+        assert requested.wait(PATIENCE)
     assert capfd.readouterr().err == ""
 
 
-def test_the_standard_library_s_client_keeps_its_connection(server: Server) -> None:
+def test_http_client_of_the_standard_library_keeps_its_connection(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
     for number in range(3):
         connection.request("POST", f"/{number}", body=b"x" * number)
@@ -452,7 +452,7 @@ def test_the_standard_library_s_client_keeps_its_connection(server: Server) -> N
     connection.close()
 
 
-def test_the_server_listens_on_loopback_and_knows_its_address_before_it_starts(service: Service, serve: Serve) -> None:
+def test_server_listens_on_loopback_and_has_its_address_before_start(service: Service, serve: Serve) -> None:
     server = serve(service)
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9][0-9]*", server.url)
     with server:
@@ -460,7 +460,7 @@ def test_the_server_listens_on_loopback_and_knows_its_address_before_it_starts(s
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="Python was built without IPv6")
-def test_an_ipv6_address_stands_in_brackets(service: Service, serve: Serve) -> None:
+def test_ipv6_address_is_in_brackets(service: Service, serve: Serve) -> None:
     try:
         server = serve(service, "::1")
     except UsageError:
@@ -470,17 +470,17 @@ def test_an_ipv6_address_stands_in_brackets(service: Service, serve: Serve) -> N
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("192.0.2.1", 0), ("no such host", 0)])
-def test_an_address_that_cannot_be_had_is_a_usage_error(service: Service, host: str, port: int, serve: Serve) -> None:
+def test_unavailable_address_is_a_usage_error(service: Service, host: str, port: int, serve: Serve) -> None:
     with pytest.raises(UsageError):
         serve(service, host, port)
 
 
-def test_a_port_that_is_taken_is_a_usage_error(server: Server, service: Service, serve: Serve) -> None:
+def test_port_in_use_is_a_usage_error(server: Server, service: Service, serve: Serve) -> None:
     with pytest.raises(UsageError, match="Cannot listen"):
         serve(service, port=server.server_port)
 
 
-def test_many_connections_at_once_are_served(server: Server) -> None:
+def test_many_concurrent_connections_are_served(server: Server) -> None:
     clients = [Client(server) for _ in range(min(60, CONNECTIONS))]
     for client in clients:
         client.send(get("/"))
@@ -489,7 +489,7 @@ def test_many_connections_at_once_are_served(server: Server) -> None:
         client.__exit__()
 
 
-def test_no_request_of_the_public_suites_is_misread(server: Server, shared: Path) -> None:
+def test_parses_the_requests_of_public_suites_correctly(server: Server, shared: Path) -> None:
     probe = [sys.executable, "http_probe.py", "../open/http1-requests.json.gz", str(server.server_port), "--inject", "Metadata: true"]
     lines = subprocess.run(probe, cwd=shared / "suites" / "tools", capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) == 4, lines

@@ -1,7 +1,7 @@
-"""The public suite of hostile requests against the whole emulator, started as anybody would start it, with the suite's own tool.
+"""Tests of the whole emulator, started by its command, with a public suite of hostile requests and the suite's own tool.
 
-``max_ok`` of a case is how many answers may come that are not a refusal of the framing; ``over`` is one more than that: a request
-smuggled inside another one was answered.
+``max_ok`` of a case is the maximum number of responses that do not refuse the framing. The tool reports ``over`` for any response beyond
+that: the emulator has then responded to a request that was smuggled inside another one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECONDS = 30
 
 
 class Served:
-    """An emulator in a process of its own; ``errors`` is what it wrote on standard error, once it has ended."""
+    """Emulator in a separate process. ``errors`` is its standard error output, available after it has ended."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -59,7 +59,7 @@ def served(backend: str, *arguments: str) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def tool(shared: Path) -> Iterator[Any]:
-    """The suite's own module, which is never copied."""
+    """Return the suite's own module, which is loaded from the shared data and not copied."""
     folder = str(shared / "suites" / "tools")
     sys.path.insert(0, folder)
     try:
@@ -76,8 +76,10 @@ def suite(tool: Any, shared: Path) -> dict[str, Any]:
 
 
 def half_closed(port: int, raw: bytes) -> list[int]:
-    """Final statuses of everything that is answered after the last octet was sent and the sending side closed: no waiting, and no time limit
-    of the probe's that could hide a late answer."""
+    """Return the final statuses of all responses to ``data``.
+
+    The sending side is closed after the last byte, so the server ends the connection by itself, and no timeout can hide a late response.
+    """
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
         try:
@@ -86,7 +88,7 @@ def half_closed(port: int, raw: bytes) -> list[int]:
             while more := connection.recv(65536):
                 received += more
         except ConnectionError:
-            pass  # what was said before a reset counts
+            pass  # Responses that arrived before a reset count.
     return [status for status in map(int, re.findall(rb"HTTP/1\.[01] (\d{3})", received)) if status >= 200]
 
 
@@ -94,7 +96,7 @@ def alive(port: int) -> bool:
     return half_closed(port, b"GET /metadata/versions HTTP/1.1\r\nHost: 127.0.0.1\r\nMetadata: true\r\n\r\n") == [200]
 
 
-def test_the_suites_tool_finds_no_false_accept_and_nothing_over(backend: Backend, shared: Path) -> None:
+def test_http_probe_suite_finds_no_false_accept_and_no_smuggling(backend: Backend, shared: Path) -> None:
     with served(backend.name, "--no-rate-limit") as emulator:
         command = [sys.executable, "http_probe.py", "../open/http1-requests.json.gz", str(emulator.port), "--inject", OUR_HEADER]
         lines = subprocess.run(
@@ -115,8 +117,8 @@ def test_the_suites_tool_finds_no_false_accept_and_nothing_over(backend: Backend
 
 
 @pytest.mark.parametrize("limits", [("--no-rate-limit",), ()], ids=["without limits", "with limits"])
-def test_what_a_client_that_has_said_all_gets_is_no_more_than_it_may(tool: Any, suite: dict[str, Any], limits: tuple[str, ...]) -> None:
-    """With limits a well-formed request may get 429, which is an answer like another."""
+def test_client_that_closed_its_side_gets_no_extra_responses(tool: Any, suite: dict[str, Any], limits: tuple[str, ...]) -> None:
+    """A valid request may get 429 if rate limits apply. That response counts like any other."""
 
     def ask(case: dict[str, Any]) -> tuple[str, list[int], str]:
         statuses = half_closed(emulator.port, tool.inject(suite["blobs"][case["raw"]], OUR_HEADER))
@@ -129,8 +131,8 @@ def test_what_a_client_that_has_said_all_gets_is_no_more_than_it_may(tool: Any, 
     assert emulator.errors == b""
 
 
-def test_a_request_put_behind_one_that_is_refused_is_never_answered(suite: dict[str, Any], tool: Any) -> None:
-    """Whatever a case leaves behind: the connection of a refused request is closed, so that what follows is not taken for a request."""
+def test_request_after_a_refused_one_gets_no_response(suite: dict[str, Any], tool: Any) -> None:
+    """After a refused request, the server closes the connection, so that it does not parse the following bytes as a request."""
     behind = b"GET /metadata/versions HTTP/1.1\r\nHost: 127.0.0.1\r\nMetadata: true\r\n\r\n"
 
     def ask(case: dict[str, Any]) -> tuple[str, list[int]]:
@@ -139,6 +141,6 @@ def test_a_request_put_behind_one_that_is_refused_is_never_answered(suite: dict[
     refused = [case for case in suite["cases"] if case["expected"] == "reject"]
     assert len(refused) == 73
     with served(backends.best().name, "--no-rate-limit") as emulator, ThreadPoolExecutor(8) as pool:
-        answered = [found for found in pool.map(ask, refused) if not set(found[1]) <= tool.PROTOCOL_ERRORS]
+        responses = [found for found in pool.map(ask, refused) if not set(found[1]) <= tool.PROTOCOL_ERRORS]
         emulator.stop()
-    assert answered == []
+    assert responses == []

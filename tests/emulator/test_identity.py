@@ -1,4 +1,4 @@
-"""Tokens: whose they are, what they say, that they verify, how long they last, and that no key leaks."""
+"""Access tokens: selection of identities, claims, signatures, the token cache, and the secrecy of the private key."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def token(machine: Any, version: str = "2018-02-01", **parameters: str) -> Any:
 
 
 def verified(text: str, machine: Any) -> dict[str, Any]:
-    """The claims, after the signature was checked by another library with the key that the issuer's own addresses lead to."""
+    """Return the claims of a token, after another library has verified the signature with the key at the issuer's address."""
     header, claims = parts(text)
     assert (header["alg"], header["typ"]) == ("RS256", "JWT")
     path = claims["iss"].removeprefix("http://127.0.0.1:8080") + ".well-known/openid-configuration"
@@ -76,7 +76,7 @@ def verified(text: str, machine: Any) -> dict[str, Any]:
     return claims
 
 
-def test_an_answer_is_text_in_alphabetical_order_and_compact(service: Services) -> None:
+def test_a_response_is_compact_with_text_members_in_alphabetical_order(service: Services) -> None:
     answer = token(service(BOTH))
     assert list(answer.json) == MEMBERS
     assert all(isinstance(value, str) for value in answer.json.values())
@@ -93,7 +93,7 @@ def test_an_answer_is_text_in_alphabetical_order_and_compact(service: Services) 
     assert [name for name, _ in answer.response.headers] == ["Content-Type", "Server", "x-ms-request-id"]
 
 
-def test_a_token_is_one_of_the_machine_and_verifies(service: Services) -> None:
+def test_a_token_names_the_machine_and_its_signature_verifies(service: Services) -> None:
     machine = service(BOTH)
     claims = verified(token(machine).json["access_token"], machine)
     issuer = f"http://127.0.0.1:8080/oidc/{TENANT}/"
@@ -117,7 +117,7 @@ def test_a_token_is_one_of_the_machine_and_verifies(service: Services) -> None:
     }
 
 
-def test_a_token_of_a_user_assigned_identity_names_it_and_the_machine(service: Services) -> None:
+def test_a_token_of_a_user_assigned_identity_names_identity_and_machine(service: Services) -> None:
     machine = service(BOTH)
     claims = verified(token(machine, client_id=USERS[1]["clientId"]).json["access_token"], machine)
     assert claims["xms_mirid"] == "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/writer"
@@ -125,7 +125,7 @@ def test_a_token_of_a_user_assigned_identity_names_it_and_the_machine(service: S
     assert (claims["appid"], claims["oid"], claims["sub"]) == (USERS[1]["clientId"], USERS[1]["objectId"], USERS[1]["objectId"])
 
 
-def test_one_changed_octet_does_not_verify(service: Services) -> None:
+def test_a_changed_byte_invalidates_the_signature(service: Services) -> None:
     machine = service(BOTH)
     head, body, signature = token(machine).json["access_token"].split(".")
     forged = base64.urlsafe_b64encode(octets(body).replace(b'"app"', b'"usr"')).rstrip(b"=").decode()
@@ -147,7 +147,9 @@ SELECTED = {
 
 @pytest.mark.parametrize(("given", "index", "echoed"), SELECTED.values(), ids=SELECTED)
 @pytest.mark.parametrize("scenario", [BOTH, USERS_ONLY], ids=["with a system identity", "without"])
-def test_an_identity_is_selected(given: dict[str, str], index: int, echoed: dict[str, str], scenario: Any, service: Services) -> None:
+def test_selects_an_identity_by_each_parameter(
+    given: dict[str, str], index: int, echoed: dict[str, str], scenario: Any, service: Services
+) -> None:
     answer = token(service(scenario), **given)
     assert answer.json["client_id"] == USERS[index]["clientId"]
     assert list(answer.json) == sorted([*MEMBERS, *echoed])
@@ -155,11 +157,11 @@ def test_an_identity_is_selected(given: dict[str, str], index: int, echoed: dict
     assert parts(answer.json["access_token"])[1]["oid"] == USERS[index]["objectId"]
 
 
-def test_the_system_assigned_identity_can_be_named_too(service: Services) -> None:
+def test_a_request_can_select_the_system_assigned_identity(service: Services) -> None:
     assert token(service(BOTH), object_id=SYSTEM["objectId"]).json["client_id"] == SYSTEM["clientId"]
 
 
-def test_the_only_user_assigned_identity_need_not_be_named(service: Services) -> None:
+def test_a_single_user_assigned_identity_needs_no_selector(service: Services) -> None:
     assert token(service(ONE_USER)).json["client_id"] == USERS[0]["clientId"]
     assert token(service(ONE_USER), object_id="").json["client_id"] == USERS[0]["clientId"]
 
@@ -178,12 +180,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("scenario", "given"), REFUSED.values(), ids=REFUSED)
-def test_an_identity_that_is_not_there_is_not_found(scenario: Any, given: dict[str, str], service: Services) -> None:
+def test_reports_an_unknown_identity_as_not_found(scenario: Any, given: dict[str, str], service: Services) -> None:
     answer = service(scenario).get(TOKEN, "2018-02-01", resource=ARM, **given)
     assert (answer.status, answer.body) == (400, NOT_ASSIGNED)
 
 
-def test_several_identities_need_a_selector(service: Services) -> None:
+def test_several_user_assigned_identities_need_a_selector(service: Services) -> None:
     answer = service(USERS_ONLY).get(TOKEN, "2018-02-01", resource=ARM)
     assert answer.status == 400
     assert answer.body == (
@@ -193,17 +195,17 @@ def test_several_identities_need_a_selector(service: Services) -> None:
 
 
 @pytest.mark.parametrize("version", [version for version in versions.API_VERSIONS if version >= "2018-02-01"])
-def test_tokens_are_there_at_every_version_from_the_first_on(version: str, service: Services) -> None:
+def test_every_api_version_since_the_first_has_tokens(version: str, service: Services) -> None:
     assert token(service(BOTH), version).status == 200
 
 
 @pytest.mark.parametrize("written", ["https://management.azure.com/", "https%3A%2F%2Fmanagement.azure.com%2F"])
-def test_a_resource_may_be_encoded_or_not(written: str, service: Services) -> None:
+def test_accepts_encoded_and_plain_resources(written: str, service: Services) -> None:
     for target in (f"{TOKEN}?resource={written}&api-version=2018-02-01", f"{TOKEN}?api-version=2018-02-01&resource={written}"):
         assert service(BOTH).ask(target).json["resource"] == ARM
 
 
-def test_a_token_comes_from_the_cache_until_shortly_before_it_expires(service: Services) -> None:
+def test_a_token_is_cached_until_shortly_before_it_expires(service: Services) -> None:
     clock = ManualClock(NOON)
     machine = service(BOTH, clock=clock)
     first = token(machine).json
@@ -230,7 +232,7 @@ def test_each_identity_and_resource_has_its_own_token(service: Services) -> None
 
 
 @pytest.mark.parametrize("word", ["true", "True"])
-def test_the_cache_can_be_bypassed_and_has_the_newer_token_then(word: str, service: Services) -> None:
+def test_bypassing_the_cache_stores_the_new_token(word: str, service: Services) -> None:
     machine = service(BOTH)
     first = token(machine).json["access_token"]
     second = token(machine, bypass_cache=word).json["access_token"]
@@ -239,7 +241,7 @@ def test_the_cache_can_be_bypassed_and_has_the_newer_token_then(word: str, servi
     assert token(machine, bypass_cache="").json["access_token"] == second
 
 
-def test_the_cache_is_bounded(service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_has_a_maximum_size(service: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imdskit.emulator.authority.tokens.CACHED", 2)
     machine = service(BOTH)
     first = token(machine, resource="api://0").json["access_token"]
@@ -249,7 +251,7 @@ def test_the_cache_is_bounded(service: Services, monkeypatch: pytest.MonkeyPatch
     assert token(machine, resource="api://0").json["access_token"] != first
 
 
-def test_a_resource_that_entra_does_not_know_is_refused_in_its_words(service: Services) -> None:
+def test_refuses_an_unknown_resource_with_the_message_of_entra(service: Services) -> None:
     identity = {"systemAssigned": {}, "unknownResources": ["https://managements.azure.com"], "tenantName": "Contoso"}
     machine = service({"identity": identity})
     assert token(machine).status == 200
@@ -268,7 +270,7 @@ def test_a_resource_that_entra_does_not_know_is_refused_in_its_words(service: Se
 
 
 @pytest.mark.parametrize(("scenario", "tenant"), [(BOTH, TENANT), (ONE_USER, None)], ids=["system", "user only"])
-def test_info_names_the_tenant(scenario: Any, tenant: str | None, service: Services) -> None:
+def test_the_info_endpoint_names_the_tenant(scenario: Any, tenant: str | None, service: Services) -> None:
     machine = service(scenario)
     answer = machine.get("/metadata/identity/info", "2018-02-01")
     claims = parts(token(machine).json["access_token"])[1]
@@ -276,7 +278,7 @@ def test_info_names_the_tenant(scenario: Any, tenant: str | None, service: Servi
     assert claims["tid"] == answer.json["tenantId"]
 
 
-def test_what_is_only_named_is_made_from_the_seed(service: Services) -> None:
+def test_derives_missing_values_from_the_seed(service: Services) -> None:
     scenario = {"identity": {"systemAssigned": {}, "userAssigned": [{"name": "a"}, {"name": "b"}, {}]}}
     machines = [service(scenario, seed=seed).app.machine.identities for seed in (1, 1, 2)]
     assert machines[0] == machines[1]
@@ -295,7 +297,7 @@ PUBLISHED = ["discovery/keys", "discovery/v2.0/keys", ".well-known/openid-config
 
 
 @pytest.mark.parametrize("path", PUBLISHED)
-def test_no_private_member_is_ever_published(path: str, service: Services) -> None:
+def test_never_publishes_private_key_members(path: str, service: Services) -> None:
     answer = service(BOTH).ask(f"/oidc/{TENANT}/{path}", headers={})
     assert (answer.status, answer.header("Content-Type")) == (200, "application/json; charset=utf-8")
     if path.endswith("keys"):
@@ -311,11 +313,11 @@ def test_no_private_member_is_ever_published(path: str, service: Services) -> No
 
 
 @pytest.mark.parametrize("path", ["", "x", f"{TENANT}", f"{TENANT}/keys", f"{TENANT}/discovery/keys/x", "%22/discovery/keys", "a/b/c/d/e"])
-def test_nothing_else_lies_below_oidc(path: str, service: Services) -> None:
+def test_publishes_nothing_else_below_oidc(path: str, service: Services) -> None:
     assert service(BOTH).ask(f"/oidc/{path}", headers={}).status == 404
 
 
-def test_an_emulator_issues_tokens_of_its_own_address() -> None:
+def test_tokens_name_the_address_of_the_emulator_as_issuer() -> None:
     import urllib.request
 
     with Emulator("linux", seed=1) as imds:
@@ -337,18 +339,18 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("scenario", "place"), WRONG.values(), ids=WRONG)
-def test_a_mistake_in_a_scenario_is_pointed_at(scenario: Any, place: str) -> None:
+@pytest.mark.parametrize(("scenario", "location"), WRONG.values(), ids=WRONG)
+def test_reports_the_location_of_a_mistake_in_a_scenario(scenario: Any, location: str) -> None:
     with pytest.raises(ScenarioError) as raised:
         Scenario.of(scenario)
-    assert raised.value.location == place
+    assert raised.value.location == location
 
 
 SCALE_SET = {"template": True, "compute": {"name": "web_{index}", "vmScaleSetName": "web"}, "identity": {"systemAssigned": {}}}
 
 
 def fleet_tokens(scenario: Any, resource: str = ARM, **selector: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Answer and claims of a token of each of three machines of a fleet."""
+    """Return response and claims of a token for each of three machines of a fleet."""
     query = "".join(f"&{name}={quote(value, safe='')}" for name, value in {"resource": resource, **selector}.items())
     found = []
     with Fleet(Scenario.of(scenario), 3, 1, "path") as fleet:
@@ -369,7 +371,7 @@ def test_all_instances_of_a_uniform_scale_set_are_one_principal() -> None:
     assert len({claims["uti"] for _, claims in tokens}) == 3
 
 
-def test_a_user_assigned_identity_of_a_scale_set_names_the_set_as_its_machine() -> None:
+def test_a_user_assigned_identity_of_a_scale_set_refers_to_the_set() -> None:
     tokens = fleet_tokens({**SCALE_SET, "identity": {"userAssigned": [{"name": "reader"}]}})
     assert all(claims["xms_az_rid"].endswith("/virtualMachineScaleSets/web") for _, claims in tokens)
     assert len({(claims["oid"], claims["appid"], claims["xms_mirid"]) for _, claims in tokens}) == 1
@@ -382,7 +384,7 @@ def test_two_scale_sets_of_a_fleet_are_two_principals() -> None:
     assert third["xms_mirid"].endswith("/virtualMachineScaleSets/web-1")
 
 
-def test_machines_without_a_uniform_scale_set_have_identities_of_their_own() -> None:
+def test_machines_without_a_uniform_scale_set_have_separate_identities() -> None:
     for compute in ({"name": "vm-{index}"}, {"name": "web_a{index}", "vmScaleSetName": "web"}):
         tokens = fleet_tokens({**SCALE_SET, "compute": compute})
         assert len({claims["oid"] for _, claims in tokens}) == 3
@@ -390,7 +392,7 @@ def test_machines_without_a_uniform_scale_set_have_identities_of_their_own() -> 
         assert all("/virtualMachines/" in claims["xms_mirid"] for _, claims in tokens)
 
 
-def test_a_given_resource_id_of_a_scale_set_decides_too(service: Services) -> None:
+def test_a_given_resource_id_of_a_scale_set_is_recognised(service: Services) -> None:
     resource_id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/set/virtualMachines/7"
     machine = service({"compute": {"resourceId": resource_id}, "identity": {"systemAssigned": {}}})
     assert verified(token(machine).json["access_token"], machine)["xms_mirid"].endswith("/virtualMachineScaleSets/set")

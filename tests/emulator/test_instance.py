@@ -1,4 +1,4 @@
-"""The instance document has the members of its version, nothing more and nothing less."""
+"""The instance document has exactly the members of its api-version."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FULL = {
 
 
 def paths(value: Any, prefix: str = "") -> set[str]:
-    """Dotted paths of leaves, and of arrays with ``[]``."""
+    """Return the dotted paths of all leaves. Paths through arrays have ``[]``."""
     if isinstance(value, dict):
         return {path for name, inner in value.items() for path in paths(inner, f"{prefix}.{name}" if prefix else name)}
     if isinstance(value, list):
@@ -36,7 +36,7 @@ def full(service: Services) -> Any:
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_the_members_of_a_version_are_those_the_contract_predicts(version: str, full: Any, shared: Path) -> None:
+def test_each_version_has_exactly_the_members_of_the_contract(version: str, full: Any, shared: Path) -> None:
     fields = json.loads((shared / "spec" / "fields.json").read_text(encoding="utf-8"))["instance"]
     predicted = {
         entry["path"] + ("[]" if entry["type"] == "array" else "")
@@ -45,13 +45,13 @@ def test_the_members_of_a_version_are_those_the_contract_predicts(version: str, 
         and (entry["since"] <= version <= entry.get("until", version) or version in entry.get("also_in", ()))
     }
     found = paths(full.get("/metadata/instance", version).json)
-    if version == versions.PREVIEW:  # the contract names leaves only, and one array as if it were a leaf
+    if version == versions.PREVIEW:  # The contract lists only leaves, and one array as if it were a leaf.
         found = {path.replace("ipv6.ipaddress[].ipaddress", "ipv6.ipaddress") for path in found if not path.endswith("[]")}
     assert found == predicted
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_every_value_is_text_and_every_key_in_order(version: str, full: Any) -> None:
+def test_every_value_is_text_and_keys_are_sorted(version: str, full: Any) -> None:
     def check(value: Any) -> None:
         if isinstance(value, dict):
             assert list(value) == sorted(value)
@@ -80,7 +80,7 @@ CAPTURES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("name", "version", "absent"), [(name, *rest) for name, rest in CAPTURES.items()], ids=CAPTURES)
-def test_a_captured_document_is_a_scenario_and_comes_out_as_it_went_in(
+def test_a_captured_document_used_as_scenario_is_reproduced(
     name: str, version: str, absent: dict[str, Any], shared: Path, service: Services
 ) -> None:
     text = (shared / "spec" / "samples" / name).read_text(encoding="utf-8")
@@ -92,41 +92,41 @@ def test_a_captured_document_is_a_scenario_and_comes_out_as_it_went_in(
 
 
 @pytest.mark.parametrize("name", Scenario.names())
-def test_every_built_in_scenario_answers_every_version(name: str, service: Services) -> None:
+def test_every_built_in_scenario_supports_every_version(name: str, service: Services) -> None:
     machine = service(name)
     for version in versions.API_VERSIONS:
         document = machine.get("/metadata/instance", version).json
         assert list(document) == (["network"] if name == "classic" else ["compute", "network"])
 
 
-def test_the_extended_part_comes_last_with_a_real_truth_value(full: Any) -> None:
+def test_the_extended_part_comes_last_and_has_a_boolean(full: Any) -> None:
     body = full.get("/metadata/instance", "2021-08-01", extended="true").body
     assert body.endswith(b',"extended":{"compute":{"hasCustomData":false,"ppsType":"None"}}}')
     assert b'extended"' not in full.get("/metadata/instance", "2021-08-01", extended="false").body
 
 
-def test_the_extended_part_is_there_below_its_path_only_when_asked_for(full: Any) -> None:
+def test_the_extended_part_is_available_only_on_request(full: Any) -> None:
     assert full.get("/metadata/instance/extended/compute/ppsType", extended="true", format="text").body == b"None"
     assert full.get("/metadata/instance/extended").status == 404
 
 
-def test_extended_is_refused_before_its_version(full: Any) -> None:
+def test_refuses_the_extended_part_in_older_versions(full: Any) -> None:
     assert full.get("/metadata/instance", "2021-05-01", extended="true").status == 400
     assert full.get("/metadata/instance", "2021-05-01", extended="false").status == 200
 
 
-def test_text_beyond_ascii_travels_as_utf_8(service: Services) -> None:
+def test_encodes_text_as_utf_8(service: Services) -> None:
     machine = service({"compute": {"name": "héalth\u2603"}})
     assert "héalth\u2603".encode() in machine.get("/metadata/instance").body
     assert machine.get("/metadata/instance/compute/name", format="text").body == "héalth\u2603".encode()
 
 
-def test_a_machine_too_large_to_serve_is_refused_at_once(service: Services) -> None:
+def test_rejects_a_machine_that_is_too_large_to_serve(service: Services) -> None:
     with pytest.raises(ScenarioError):
         service({"network": {"interface": [{"ipv6": {"ipAddress": [{}] * 100_001}}]}})
 
 
-def test_a_version_of_the_future_has_the_newest_shape(service: Services) -> None:
+def test_a_future_version_has_the_newest_shape(service: Services) -> None:
     machine = service({"apiVersions": ["2025-04-07", "2030-01-01"]})
     assert machine.get("/metadata/instance", "2030-01-01").body == machine.get("/metadata/instance", "2025-04-07").body
     assert machine.get("/metadata/versions").json == {"apiVersions": ["2025-04-07", "2030-01-01"]}

@@ -1,4 +1,4 @@
-"""The journal: every request once, in order, with what a test wants to know of it, and nothing that is secret."""
+"""Tests of the journal: it contains every request once, in order, with the facts that tests need and without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def journal() -> Journal:
     return Journal(ManualClock(NOON), 5, ManualClock(0))
 
 
-def test_an_entry_says_what_was_asked_and_answered(journal: Journal) -> None:
+def test_entry_describes_request_and_response(journal: Journal) -> None:
     watch = ManualClock(0)
     journal = Journal(ManualClock(NOON), watch=watch)
 
@@ -62,20 +62,20 @@ def test_an_entry_says_what_was_asked_and_answered(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("name", [*sorted(SECRET), "Authorization", "X-Aws-Ec2-Metadata-Token", "client-secret"])
-def test_secret_values_are_kept_out(name: str, journal: Journal) -> None:
+def test_journal_withholds_secret_values(name: str, journal: Journal) -> None:
     ask(journal, "/", headers=(("Metadata", "true"), (name, "hush"), ("Accept", "*/*")))
     assert journal.list()[0].headers == (("Metadata", "true"), (name, WITHHELD), ("Accept", "*/*"))
     assert "hush" not in repr(journal.list())
 
 
-def test_long_targets_and_headers_are_cut(journal: Journal) -> None:
+def test_journal_cuts_long_targets_and_headers(journal: Journal) -> None:
     ask(journal, "/" + "a" * 8000, headers=(("A", "b" * 1000), ("B", "b" * 1000), ("C", "b" * 1000)))
     entry = journal.list()[0]
     assert len(entry.target) == LONGEST
     assert [name for name, _ in entry.headers] == ["A", "B", "(cut)"]
 
 
-def test_the_oldest_is_dropped_and_counted(journal: Journal) -> None:
+def test_full_journal_drops_and_counts_the_oldest_entry(journal: Journal) -> None:
     for number in range(8):
         ask(journal, f"/metadata/{number}")
     assert [entry.number for entry in journal] == [4, 5, 6, 7, 8]
@@ -108,7 +108,7 @@ FILTERS: dict[str, tuple[dict[str, Any], list[int]]] = {
 
 
 @pytest.mark.parametrize(("wanted", "numbers"), FILTERS.values(), ids=FILTERS)
-def test_entries_are_found(wanted: dict[str, Any], numbers: list[int], journal: Journal) -> None:
+def test_filter_finds_matching_entries(wanted: dict[str, Any], numbers: list[int], journal: Journal) -> None:
     ask(journal, "/metadata/instance?api-version=2021-02-01")
     ask(journal, "/Metadata/Instance/compute", machine=0)
     ask(journal, "/metadata/identity/oauth2/token", 500, fault="status")
@@ -121,7 +121,7 @@ def test_entries_are_found(wanted: dict[str, Any], numbers: list[int], journal: 
     assert journal.paths(method="POST") == ["POST /elsewhere"]
 
 
-def test_who_waits_is_woken(journal: Journal) -> None:
+def test_wait_for_returns_when_a_request_arrives(journal: Journal) -> None:
     ask(journal, "/metadata/instance")
     done: list[bool] = []
     waits: list[Callable[[], bool]] = [
@@ -138,7 +138,7 @@ def test_who_waits_is_woken(journal: Journal) -> None:
     assert done == [True, True]
 
 
-def test_what_is_there_already_counts_and_time_runs_out() -> None:
+def test_wait_for_counts_existing_entries_and_times_out() -> None:
     journal = Journal(ManualClock(NOON))
     assert journal.wait_for(0, 0)
     assert not journal.wait_for(1, 0)
@@ -147,7 +147,7 @@ def test_what_is_there_already_counts_and_time_runs_out() -> None:
     assert not journal.wait_for(2, 0.01)
 
 
-def test_nobody_waits_for_what_has_stopped(journal: Journal) -> None:
+def test_wait_for_ends_when_the_journal_is_closed(journal: Journal) -> None:
     done: list[bool] = []
     thread = threading.Thread(target=lambda: done.append(Journal.wait_for(journal, 1, 60)))
     thread.start()
@@ -157,7 +157,7 @@ def test_nobody_waits_for_what_has_stopped(journal: Journal) -> None:
     assert not journal.wait_for(1, 60)
 
 
-def test_a_service_that_fails_is_in_the_journal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_contains_requests_whose_service_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Response:
         raise UsageError("bad-argument", "It went wrong.")
 
@@ -169,7 +169,7 @@ def test_a_service_that_fails_is_in_the_journal_too(monkeypatch: pytest.MonkeyPa
     imds.stop()
 
 
-def test_nothing_is_lost_between_threads() -> None:
+def test_concurrent_threads_lose_no_entries() -> None:
     journal = Journal(ManualClock(NOON), 100)
     threads = [threading.Thread(target=lambda: [ask(journal, "/") for _ in range(50)]) for _ in range(8)]
     for thread in threads:
@@ -181,21 +181,21 @@ def test_nothing_is_lost_between_threads() -> None:
 
 
 @given(st.lists(st.sampled_from(["ask", "reset"]), max_size=40), st.integers(1, 5))
-def test_every_request_is_kept_or_counted(steps: list[str], most: int) -> None:
-    journal, asked = Journal(ManualClock(NOON), most), 0
+def test_every_request_is_kept_or_counted_as_dropped(steps: list[str], most: int) -> None:
+    journal, count = Journal(ManualClock(NOON), most), 0
     for step in steps:
         if step == "ask":
             ask(journal, "/")
-            asked += 1
+            count += 1
         else:
             journal.reset()
-            asked = 0
+            count = 0
         tally = journal.tally()
-        assert (tally.total, tally.kept) == (asked, min(asked, most))
+        assert (tally.total, tally.kept) == (count, min(count, most))
         assert tally.total == tally.kept + tally.dropped
 
 
-def test_an_emulator_writes_down_rules_faults_and_limits() -> None:
+def test_journal_names_rules_faults_and_limits() -> None:
     imds = Emulator(seed=1, clock=ManualClock(NOON), journal=10)
     get, true = "/metadata/instance?api-version=2021-02-01", (("Metadata", "true"),)
     imds.handle(Request("GET", get, true, source="127.0.0.1"))
@@ -211,7 +211,7 @@ def test_an_emulator_writes_down_rules_faults_and_limits() -> None:
     assert entries == [(200, "", ""), refused, refused, (410, "", "status"), (200, "", ""), (200, "", ""), (429, "limit", "")]
 
 
-def test_headers_that_came_before_do_not_stand_for_others() -> None:
+def test_entries_do_not_mix_up_headers_of_requests() -> None:
     journal = Journal(ManualClock(1_790_000_000))
     open_, hidden = (("Metadata", "true"),), (("Authorization", "Bearer x"),)
     for headers in (open_, hidden, hidden, open_, (("Authorization", "Bearer y"),), open_):

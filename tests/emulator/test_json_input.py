@@ -1,4 +1,4 @@
-"""The one reader of JSON input: what it refuses, where, and in which words. Every kind of input uses it."""
+"""Tests of the JSON reader that all input shares: which input it refuses, with which location and which message."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def given(value: object, location: str = "/a/b") -> Input:
     ],
     ids=lambda each: repr(each)[:20],
 )
-def test_json_is_read_strictly(data: bytes, words: str) -> None:
+def test_refuses_json_that_is_not_strict(data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         strict_json(data)
 
@@ -63,7 +63,7 @@ WRONG: list[tuple[Callable[[Input], object], object, str]] = [
 
 
 @pytest.mark.parametrize(("read", "value", "words"), WRONG, ids=[row[2][:40] for row in WRONG])
-def test_a_mistake_is_told_with_what_is_expected_and_found(read: Callable[[Input], object], value: object, words: str) -> None:
+def test_error_states_expected_and_found_value(read: Callable[[Input], object], value: object, words: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         read(given(value))
     assert (caught.value.code, caught.value.location) == ("bad-scenario", "/a/b")
@@ -74,27 +74,27 @@ def test_a_mistake_is_told_with_what_is_expected_and_found(read: Callable[[Input
 @pytest.mark.parametrize(
     ("name", "hint"), [("colr", "Did you mean colour?"), ("COLOUR", "Did you mean colour?"), ("x", "Known: colour, size.")]
 )
-def test_a_misspelt_name_is_guessed(name: str, hint: str) -> None:
+def test_hint_suggests_a_similar_name(name: str, hint: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         given({name: 1}).members(("colour", "size"))
     assert (caught.value.location, caught.value.hint) == (f"/a/b/{name}", hint)
 
 
-def test_names_are_escaped_in_locations_and_not_in_messages() -> None:
+def test_names_are_escaped_in_locations_but_not_in_messages() -> None:
     member = given({"c/d~e": 1}).members()["c/d~e"]
     assert member.location == "/a/b/c~1d~0e"
     with pytest.raises(ScenarioError, match="`c/d~e` must be text"):
         member.text()
 
 
-def test_an_element_and_the_whole_are_named_in_words() -> None:
+def test_message_names_element_or_whole_input() -> None:
     with pytest.raises(ScenarioError, match=r"^bad-scenario: Element 1 must be text"):
         given(["x", 1], "").elements()[1].text()
     with pytest.raises(ScenarioError, match="The file must be an object"):
         FORMAT.of(1).members()
 
 
-def test_a_file_that_is_absent_or_too_large_is_refused(tmp_path: Path) -> None:
+def test_refuses_file_that_is_absent_or_too_large(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     with pytest.raises(ScenarioError, match="cannot be read"):
         FORMAT.read(path)
@@ -119,19 +119,19 @@ READERS: dict[str, tuple[Callable[[Any], object], Any]] = {
 
 
 @pytest.mark.parametrize(("read", "value"), READERS.values(), ids=READERS)
-def test_every_reader_guesses_misspelt_names(read: Callable[[Any], object], value: Any) -> None:
+def test_every_format_suggests_similar_names(read: Callable[[Any], object], value: Any) -> None:
     with pytest.raises(ImdskitError, match="Unknown member") as caught:
         read(value)
     assert caught.value.hint.startswith("Did you mean ")
 
 
 @pytest.mark.parametrize("read", [Scenario.parse, script.parse], ids=["scenario", "fault script"])
-def test_every_parser_refuses_a_member_that_occurs_twice(read: Callable[[bytes], object]) -> None:
+def test_every_format_refuses_duplicate_members(read: Callable[[bytes], object]) -> None:
     with pytest.raises(ImdskitError, match="occurs twice"):
         read(b'{"a": 1, "a": 2}')
 
 
-def test_a_snapshot_file_with_a_member_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+def test_refuses_snapshot_file_with_duplicate_members(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.json"
     path.write_text('{"format": "imdskit-snapshot", "format": "imdskit-snapshot"}', encoding="utf-8")
     with pytest.raises(ScenarioError, match="occurs twice"):

@@ -1,4 +1,4 @@
-"""``/metadata/loadbalancer``: the data of the scenario, in the service's own order, with numbers for ports."""
+"""``/metadata/loadbalancer``: the scenario's data in the service's own order, with ports as numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHOLE = {
 }
 
 
-def test_members_stand_in_the_services_order_and_ports_are_numbers(service: Services) -> None:
+def test_members_have_the_order_of_the_service_and_ports_are_numbers(service: Services) -> None:
     answer = service({"loadbalancer": WHOLE}).get(PATH)
     assert answer.status == 200
     assert answer.header("Content-Type") == "application/json; charset=utf-8"
@@ -41,7 +41,7 @@ def test_members_stand_in_the_services_order_and_ports_are_numbers(service: Serv
     )
 
 
-def test_what_is_left_out_follows_from_the_machine(service: Services) -> None:
+def test_missing_values_are_derived_from_the_machine(service: Services) -> None:
     network = {"interface": [{"ipv4": {"ipAddress": [{"privateIpAddress": "10.1.2.3"}]}}]}
     given = {"inboundRules": [{"frontendIpAddress": "203.0.113.1", "frontendPort": 80}]}
     assert service({"network": network, "loadbalancer": given}).get(PATH).json == {
@@ -64,19 +64,19 @@ def test_what_is_left_out_follows_from_the_machine(service: Services) -> None:
 @pytest.mark.parametrize(
     "network", [None, {"interface": []}, {"interface": [{"ipv4": {"ipAddress": []}}]}], ids=["none", "no card", "no address"]
 )
-def test_a_machine_without_an_address_has_none_there_either(network: Any, service: Services) -> None:
+def test_a_machine_without_an_address_has_an_empty_private_address(network: Any, service: Services) -> None:
     machine = service({"network": network, "loadbalancer": {"publicIpAddresses": [{}]}})
     assert machine.get(PATH).json["loadbalancer"]["publicIpAddresses"] == [{"frontendIpAddress": "", "privateIpAddress": ""}]
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_it_is_there_from_its_first_version_on(version: str, service: Services) -> None:
+def test_is_available_since_its_first_version(version: str, service: Services) -> None:
     answer = service("load-balanced").get(PATH, version, format="json")
     assert answer.status == (200 if version >= "2020-10-01" else 404)
 
 
 @pytest.mark.parametrize("scenario", ["linux", {}, {"loadbalancer": None}], ids=["linux", "empty", "null"])
-def test_without_one_there_is_no_metadata(scenario: Any, service: Services) -> None:
+def test_a_machine_without_a_load_balancer_has_no_metadata(scenario: Any, service: Services) -> None:
     answer = service(scenario).get(PATH)
     assert answer.status == 404
     assert answer.body.startswith(b'{ "error": "No load balancer metadata is found.')
@@ -93,8 +93,8 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("given", "place"), WRONG.values(), ids=WRONG)
-def test_a_mistake_is_pointed_at(given: Any, place: str) -> None:
+@pytest.mark.parametrize(("given", "location"), WRONG.values(), ids=WRONG)
+def test_reports_the_location_of_a_mistake(given: Any, location: str) -> None:
     with pytest.raises(ScenarioError) as raised:
         Scenario.of({"loadbalancer": given})
-    assert raised.value.location == f"/loadbalancer{place}"
+    assert raised.value.location == f"/loadbalancer{location}"

@@ -1,4 +1,4 @@
-"""Machines with api-versions and members that no table of imdskit has."""
+"""Machines with api-versions and members that imdskit does not know."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("name", ["w01-compartment", "w01-interconnect", "w01-newer-version"])
-def test_the_machines_seen_in_use_can_be_played(name: str, shared: Path, service: Services) -> None:
+def test_emulates_machines_that_were_observed_in_use(name: str, shared: Path, service: Services) -> None:
     file = shared / "cases" / "scenarios" / f"{name}.json"
     given = json.loads(file.read_text(encoding="utf-8"))
     machine = service(Scenario.load(file))
@@ -46,7 +46,7 @@ def test_the_machines_seen_in_use_can_be_played(name: str, shared: Path, service
         assert member not in old
 
 
-def test_a_member_of_a_newer_version_brings_its_version_along(service: Services) -> None:
+def test_a_member_of_a_newer_version_enables_that_version(service: Services) -> None:
     machine = service({"network": {"interface": [{"interfaceCompartmentID": "nc-1"}]}})
     assert machine.ask("/metadata/versions").json["apiVersions"] == [*versions.API_VERSIONS, "2025-07-24"]
     assert machine.get("/metadata/instance/network/interface/0/interfacecompartmentid", "2025-07-24", format="text").body == b"nc-1"
@@ -58,7 +58,7 @@ def test_builtin_scenarios_have_the_same_versions_as_before(name: str) -> None:
 
 
 @pytest.mark.parametrize("version", NEW)
-def test_unknown_members_are_shown_from_the_first_unknown_version_on(version: str, service: Services) -> None:
+def test_unknown_members_are_shown_since_the_first_unknown_version(version: str, service: Services) -> None:
     machine = service(UNKNOWN)
     shown = machine.get("/metadata/instance", version).json
     if version < "2025-11-11":
@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("given", "location"), REFUSED.values(), ids=REFUSED)
-def test_what_is_wrong_in_such_a_scenario_is_refused(given: Any, location: str) -> None:
+def test_rejects_mistakes_in_scenarios_with_unknown_members(given: Any, location: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         Scenario.of(given)
     assert (caught.value.code, caught.value.location) == ("bad-scenario", location)

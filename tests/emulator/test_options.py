@@ -1,4 +1,4 @@
-"""Arguments of Emulator and Fleet are validated when they are given, with the name of the argument as the location."""
+"""Tests of the arguments of Emulator and Fleet, which are validated on construction. The location of an error is the argument's name."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ MANY: list[tuple[str, Any]] = [
     [(Emulator, *each) for each in COMMON + ONE] + [(Fleet, *each) for each in COMMON + MANY],
     ids=lambda each: getattr(each, "__name__", repr(each)[:20]),
 )
-def test_a_wrong_argument_is_refused_with_its_name(make: Callable[..., object], name: str, value: object) -> None:
+def test_refuses_invalid_argument_and_names_it(make: Callable[..., object], name: str, value: object) -> None:
     with pytest.raises(UsageError) as caught:
         make(**{name: value})
     assert caught.value.code == "bad-argument"
@@ -82,13 +82,13 @@ def test_a_wrong_argument_is_refused_with_its_name(make: Callable[..., object], 
 
 
 @pytest.mark.parametrize("value", [5, "300.0.0.0/8", "10.0.0.0/30"], ids=str)
-def test_a_network_is_checked_where_it_is_used(value: Any) -> None:
+def test_refuses_invalid_network(value: Any) -> None:
     with pytest.raises(UsageError) as caught:
         Fleet("fleet", 9, 1, "source", network=value)
     assert caught.value.location == "network"
 
 
-def test_a_machine_is_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_is_expanded_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     expanded = []
     compute = expansion._compute
     monkeypatch.setattr(expansion, "_compute", lambda *given: expanded.append(given) or compute(*given))  # type: ignore[func-returns-value]
@@ -99,7 +99,7 @@ def test_a_machine_is_expanded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     imds.stop()
 
 
-def test_an_emulator_listens_on_a_given_socket() -> None:
+def test_emulator_listens_on_a_given_socket() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     with Emulator("linux", 1, port=1, listener=listener) as imds:
@@ -121,11 +121,11 @@ def test_an_emulator_listens_on_a_given_socket() -> None:
     ],
     ids=str,
 )
-def test_an_address_that_cannot_be_listened_on_has_a_hint(
+def test_unavailable_address_is_reported_with_a_hint(
     host: str, port: int, number: int | None, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError(number, "told by the test")
+        raise OSError(number, "raised by the test")
 
     monkeypatch.setattr("socketserver.TCPServer.server_bind", fail)
     with pytest.raises(UsageError) as caught:
@@ -133,7 +133,7 @@ def test_an_address_that_cannot_be_listened_on_has_a_hint(
     assert [word for word in words if word not in caught.value.hint] == []
 
 
-def test_the_address_of_the_service_is_not_here_without_help() -> None:
+def test_hint_explains_how_to_get_the_imds_address() -> None:
     with pytest.raises(UsageError) as caught:
         Emulator("linux", 1, host="169.254.169.254")
     assert "imdskit run" in caught.value.hint

@@ -1,4 +1,4 @@
-"""Profiles and switches: what they change, and that they change nothing else."""
+"""Tests of service profiles and of switching off rules: they have the described effect and no other."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SWITCHED_OFF: list[tuple[str, Any, str, str, dict[str, str], int, str]] = [
 @pytest.mark.parametrize(
     ("rule", "machine", "method", "target", "headers", "status", "text"), SWITCHED_OFF, ids=[f"{row[0]}-{row[3]}" for row in SWITCHED_OFF]
 )
-def test_a_rule_that_is_switched_off_refuses_nothing(
+def test_rule_that_is_off_refuses_nothing(
     rule: str, machine: Any, method: str, target: str, headers: dict[str, str], status: int, text: str, service: Services
 ) -> None:
     on, off = service(machine), service(machine, rules_off=[rule])
@@ -59,16 +59,16 @@ def test_a_rule_that_is_switched_off_refuses_nothing(
     assert (answer.status, text in answer.body.decode()) == (status, True)
 
 
-def test_the_limit_can_be_switched_off(service: Services) -> None:
+def test_rate_limit_can_be_switched_off(service: Services) -> None:
     machine = service("linux", limited=True, rules_off=["limit"])
     assert {machine.ask("/metadata/versions").status for _ in range(20)} == {200}
 
 
-def test_every_rule_that_can_be_switched_off_has_a_case() -> None:
+def test_every_rule_that_can_be_off_has_a_case() -> None:
     assert {row[0] for row in SWITCHED_OFF} | {"limit"} == {rule.name for rule in RULES if rule.off}
 
 
-def test_all_that_can_be_switched_off_may_be_at_once(service: Services) -> None:
+def test_all_optional_rules_can_be_off_together(service: Services) -> None:
     machine = service(BOTH, rules_off=[rule.name for rule in RULES if rule.off])
     for path in (
         "",
@@ -84,36 +84,36 @@ def test_all_that_can_be_switched_off_may_be_at_once(service: Services) -> None:
 
 
 @pytest.mark.parametrize("name", [rule.name for rule in RULES if not rule.off])
-def test_a_rule_without_which_there_is_nothing_to_answer_stays(name: str) -> None:
+def test_required_rule_cannot_be_off(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be switched off"):
         TODAY.rules([name])
 
 
-def test_an_unknown_rule_is_refused_with_a_guess() -> None:
+def test_refuses_unknown_rule_and_suggests_a_similar_name() -> None:
     with pytest.raises(UsageError, match="Unknown rule 'leaves'") as caught:
         TODAY.rules(["leaves"])
     assert caught.value.hint == "Did you mean leaf?"
 
 
-def test_an_unknown_profile_is_refused_and_the_known_are_named() -> None:
+def test_refuses_unknown_profile_and_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="must be the name of a service profile; got '2020'") as caught:
         find("2020")
     assert caught.value.hint == "Known: today, 2021, strict-header."
 
 
-def test_today_is_the_table_of_rules() -> None:
+def test_profile_today_has_all_rules_and_versions() -> None:
     assert TODAY.rules() == RULES
     assert TODAY.versions(versions.API_VERSIONS) == versions.API_VERSIONS
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_a_profile_takes_the_place_of_rules_one_by_one(name: str) -> None:
+def test_profile_replaces_single_rules(name: str) -> None:
     rules = find(name).rules()
     assert [rule.name for rule in rules] == [rule.name for rule in RULES]
     assert {rule.name for rule, other in zip(rules, RULES, strict=True) if rule != other} == set(find(name).instead)
 
 
-def test_2021_words_the_version_error_as_its_documentation_did(service: Services) -> None:
+def test_profile_2021_has_the_version_error_of_its_documentation(service: Services) -> None:
     answer = service("linux", profile="2021").ask("/metadata/instance")
     assert answer.status == 400
     assert answer.body == (
@@ -122,7 +122,7 @@ def test_2021_words_the_version_error_as_its_documentation_did(service: Services
     )
 
 
-def test_2021_has_the_twenty_versions_of_its_time(service: Services) -> None:
+def test_profile_2021_has_twenty_api_versions(service: Services) -> None:
     machine = service("linux", profile="2021")
     listed = machine.ask("/metadata/versions").json["apiVersions"]
     assert (len(listed), listed[-1]) == (20, "2020-10-01")
@@ -130,7 +130,7 @@ def test_2021_has_the_twenty_versions_of_its_time(service: Services) -> None:
     assert machine.get("/metadata/instance", "2021-02-01").status == 400
 
 
-def test_a_list_of_versions_in_a_scenario_counts_in_every_profile(service: Services) -> None:
+def test_versions_of_a_scenario_apply_in_every_profile(service: Services) -> None:
     machine = service({"apiVersions": ["2020-09-01", "2021-02-01"]}, profile="2021")
     assert machine.ask("/metadata/versions").json == {"apiVersions": ["2020-09-01", "2021-02-01"]}
 
@@ -145,12 +145,12 @@ def test_a_list_of_versions_in_a_scenario_counts_in_every_profile(service: Servi
         ("Metadata", "false", 400, 400),
     ],
 )
-def test_strict_header_reads_the_value_to_the_letter(name: str, value: str, today: int, strict: int, service: Services) -> None:
+def test_strict_header_compares_the_value_case_sensitively(name: str, value: str, today: int, strict: int, service: Services) -> None:
     for profile, status in (("today", today), ("strict-header", strict)):
         assert service("linux", profile=profile).ask("/metadata/versions", headers={name: value}).status == status
 
 
-def test_strict_header_refuses_as_if_the_header_were_missing(service: Services) -> None:
+def test_strict_header_responds_as_for_a_missing_header(service: Services) -> None:
     machine = service("linux", profile="strict-header")
     assert machine.ask(LEAF, headers={"Metadata": "True"}).body == machine.ask(LEAF, headers={}).body
     refused = machine.ask(TOKEN, headers={"Metadata": "True"}).body
@@ -158,7 +158,7 @@ def test_strict_header_refuses_as_if_the_header_were_missing(service: Services) 
     assert refused == machine.ask(TOKEN, headers={}).body
 
 
-def test_a_scenario_has_a_profile_and_switches(service: Services) -> None:
+def test_scenario_can_set_profile_and_switch_off_rules(service: Services) -> None:
     scenario = {"profile": "strict-header", "rulesOff": ["leaf"]}
     machine = service(scenario, rules_off=["nonce"])
     assert machine.ask("/metadata/versions", headers={"Metadata": "True"}).status == 400
@@ -168,7 +168,7 @@ def test_a_scenario_has_a_profile_and_switches(service: Services) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "place"),
+    ("scenario", "location"),
     [
         ({"profile": "2020"}, "/profile"),
         ({"profile": 2021}, "/profile"),
@@ -179,7 +179,7 @@ def test_a_scenario_has_a_profile_and_switches(service: Services) -> None:
     ],
     ids=json.dumps,
 )
-def test_a_mistake_in_a_scenario_is_told_with_its_place(scenario: dict[str, Any], place: str, service: Services) -> None:
+def test_error_in_a_scenario_has_its_location(scenario: dict[str, Any], location: str, service: Services) -> None:
     with pytest.raises(ScenarioError) as caught:
         service(scenario)
-    assert (caught.value.code, caught.value.location) == ("bad-scenario", place)
+    assert (caught.value.code, caught.value.location) == ("bad-scenario", location)

@@ -1,4 +1,4 @@
-"""The addresses that clients are given: in certificates, in tokens, and as the emulator's own."""
+"""Tests of the addresses that the emulator publishes: in certificates, in tokens, and as its own address."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def in_certificates(host: Any) -> set[str]:
     return {found.decode() for found in NAMES.findall(der)}
 
 
-def test_by_default_every_address_is_the_one_that_is_listened_on() -> None:
+def test_addresses_default_to_the_listening_address() -> None:
     with emulator() as imds:
         assert imds.url == imds.local_url
         assert len(in_certificates(imds)) == 4
@@ -56,7 +56,7 @@ def test_by_default_every_address_is_the_one_that_is_listened_on() -> None:
         assert claims(imds)["iss"].startswith(f"{imds.url}/oidc/")
 
 
-def test_the_public_address_is_in_documents_tokens_and_the_url() -> None:
+def test_public_address_is_in_documents_tokens_and_url() -> None:
     with emulator(public_url="http://imds.test:8080/") as imds:
         assert imds.url == imds.machine().url == "http://imds.test:8080"
         assert all(each.startswith("http://imds.test:8080/pki/") for each in in_certificates(imds))
@@ -70,7 +70,7 @@ def test_the_public_address_is_in_documents_tokens_and_the_url() -> None:
 
 
 @pytest.mark.parametrize("pki", ["http://www.microsoft.com/pkiops/certs", "http://www.microsoft.com", "http://www.microsoft.com/pki"])
-def test_certificates_can_be_downloaded_from_the_chosen_address(pki: str) -> None:
+def test_certificates_can_be_downloaded_from_pki_url(pki: str) -> None:
     with emulator(pki_url=pki) as imds:
         found = in_certificates(imds)
         assert all(each.startswith(pki + "/imdskit-") for each in found)
@@ -84,7 +84,7 @@ def test_certificates_can_be_downloaded_from_the_chosen_address(pki: str) -> Non
 
 
 @pytest.mark.parametrize("issuer", ["https://sts.windows.net", "http://login.test/oidc", "http://login.test/a/b/"])
-def test_tokens_name_the_chosen_issuer_and_the_keys_are_found_below_it(issuer: str) -> None:
+def test_tokens_name_the_given_issuer_and_keys_are_below_it(issuer: str) -> None:
     with emulator(issuer=issuer) as imds:
         given = claims(imds)
         assert given["iss"] == f"{issuer.rstrip('/')}/{given['tid']}/"
@@ -97,7 +97,7 @@ def test_tokens_name_the_chosen_issuer_and_the_keys_are_found_below_it(issuer: s
         assert fetch(imds, configuration["jwks_uri"].removeprefix(imds.url))[0] == 200
 
 
-def test_both_can_be_at_the_root_of_an_address_without_hiding_the_service() -> None:
+def test_pki_and_issuer_at_the_root_do_not_hide_the_service() -> None:
     with emulator(pki_url="http://pki.test", issuer="http://sts.test") as imds:
         given = claims(imds)
         assert fetch(imds, f"/{given['tid']}/discovery/keys", "sts.test")[0] == 200
@@ -106,7 +106,7 @@ def test_both_can_be_at_the_root_of_an_address_without_hiding_the_service() -> N
         assert fetch(imds, "/nothing")[0] == 404
 
 
-def test_a_fleet_publishes_at_the_chosen_addresses_and_nothing_else_without_a_machine() -> None:
+def test_fleet_publishes_only_at_the_given_addresses() -> None:
     options: dict[str, Any] = {"seed": 1, "clock": ManualClock(NOON), "pki_url": "http://pki.test", "public_url": "http://imds.test"}
     with Fleet("fleet", 2, **options) as fleet:
         assert [fleet.machine(index).url for index in range(2)] == ["http://imds.test/m/0", "http://imds.test/m/1"]
@@ -120,7 +120,7 @@ def test_a_fleet_publishes_at_the_chosen_addresses_and_nothing_else_without_a_ma
     ("public", "expected"),
     [("http://imds.test", "http://imds.test:"), ("http://[fd00::1]:80/x", "http://[fd00::1]:"), (None, "http://127.0.0.1:")],
 )
-def test_machines_told_apart_by_port_keep_the_public_host(public: str | None, expected: str) -> None:
+def test_machines_selected_by_port_keep_the_public_host(public: str | None, expected: str) -> None:
     with Fleet("linux", 2, seed=1, select="port", public_url=public) as fleet:
         urls = [fleet.machine(index).url for index in range(2)]
         assert [url.startswith(expected) for url in urls] == [True, True]
@@ -128,7 +128,7 @@ def test_machines_told_apart_by_port_keep_the_public_host(public: str | None, ex
 
 
 @pytest.mark.parametrize(("host", "loopback"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::ffff:0.0.0.0", "127.0.0.1")])
-def test_an_unspecified_address_is_given_to_nobody(host: str, loopback: str) -> None:
+def test_unspecified_address_is_never_published(host: str, loopback: str) -> None:
     with emulator(host=host, admin_port=0, admin_host=host, admin_token=TOKEN) as imds:
         assert imds.url.startswith(f"http://{loopback}:")
         assert imds.admin is not None
@@ -169,7 +169,7 @@ WRONG = [
 
 @pytest.mark.parametrize("value", WRONG)
 @pytest.mark.parametrize("name", ["public_url", "pki_url", "issuer"])
-def test_an_address_that_no_client_could_use_is_refused(name: str, value: str) -> None:
+def test_refuses_address_that_no_client_can_use(name: str, value: str) -> None:
     with pytest.raises(UsageError) as caught:
         emulator(**{name: value})
     assert (caught.value.code, caught.value.location) == ("bad-argument", name)
@@ -177,12 +177,12 @@ def test_an_address_that_no_client_could_use_is_refused(name: str, value: str) -
 
 
 @pytest.mark.parametrize("value", ["http://a", "HTTPS://Imds.Test:443/x/", "http://[fd00::1]:8080", "http://10.0.0.1", "http://a_b.test."])
-def test_an_address_that_clients_can_use_is_taken(value: str) -> None:
+def test_accepts_address_that_clients_can_use(value: str) -> None:
     assert checked("public_url", value) == value.rstrip("/")
     assert len(Addresses(value).hosts()) == 1
 
 
-def test_the_root_alone_can_be_downloaded() -> None:
+def test_root_certificate_can_be_downloaded_alone() -> None:
     with emulator() as imds:
         root = fetch(imds, "/pki/root.pem")
         assert root == (200, imds.root_pem.encode())
@@ -192,7 +192,7 @@ def test_the_root_alone_can_be_downloaded() -> None:
         assert fetch(imds, "/pki/trust.pem") == (200, imds.trust_pem.encode())
 
 
-def test_health_is_on_the_service_port_only_if_it_is_wanted() -> None:
+def test_health_is_on_the_service_port_only_if_enabled() -> None:
     with emulator(admin_port=0, admin_token=TOKEN) as imds:
         assert fetch(imds, "/healthz")[0] == 404
         imds.journal.reset()
@@ -207,7 +207,7 @@ def test_health_is_on_the_service_port_only_if_it_is_wanted() -> None:
         assert fetch(imds, "/metadata/versions")[0] == 500
 
 
-def test_the_admin_api_off_loopback_needs_a_token() -> None:
+def test_admin_api_off_loopback_needs_a_token() -> None:
     with pytest.raises(UsageError) as caught:
         emulator(admin_port=0, admin_host="0.0.0.0")
     assert caught.value.location == "admin_host"
@@ -228,6 +228,6 @@ def test_the_admin_api_off_loopback_needs_a_token() -> None:
         ([], "127.0.0.1:1", 401),
     ],
 )
-def test_the_admin_api_accepts_the_hosts_that_were_allowed(allowed: list[str], name: str, status: int) -> None:
+def test_admin_api_accepts_only_allowed_hosts(allowed: list[str], name: str, status: int) -> None:
     with emulator(admin_port=0, admin_host="0.0.0.0", admin_token=TOKEN, admin_allow_hosts=allowed) as imds:
         assert fetch(imds, "/v1/state", name, admin=True)[0] == status

@@ -1,4 +1,4 @@
-"""The documented limits, on a bucket made for the test and a clock that stands still."""
+"""Tests of the documented rate limits, with a test-only bucket and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imdskit.emulator.service.rate_limits import SECOND, RateLimits
 
 
 class CountingBucket:
-    """So many tokens, and no more."""
+    """Bucket with a fixed number of tokens, which are never refilled."""
 
     def __init__(self, rate: int, per_ns: int, burst: int) -> None:
         self.made = (rate, per_ns, burst)
@@ -29,7 +29,7 @@ class CountingBucket:
 
 
 class Buckets:
-    """Remembers what it made."""
+    """Factory that records the buckets that it creates."""
 
     def __init__(self) -> None:
         self.made: list[CountingBucket] = []
@@ -49,12 +49,12 @@ def throttle(buckets: Buckets) -> RateLimits:
     return RateLimits(buckets, ManualClock(1000))
 
 
-def test_five_requests_a_second_are_admitted(throttle: RateLimits) -> None:
+def test_admits_five_requests_per_second(throttle: RateLimits) -> None:
     assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
 
 
 @pytest.mark.parametrize("rate", [0, 1, 60])
-def test_limits_keep_working_whatever_the_clock_does(rate: int, backend: Backend) -> None:
+def test_limits_work_while_the_clock_jumps_or_stands_still(rate: int, backend: Backend) -> None:
     source = ManualClock(0)
     clock = MovableClock(1000, rate, source)
     throttle = RateLimits(backend.bucket, clock)
@@ -65,7 +65,7 @@ def test_limits_keep_working_whatever_the_clock_does(rate: int, backend: Backend
     assert [throttle.general() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_the_time_of_limits_never_goes_back() -> None:
+def test_time_of_limits_never_goes_back() -> None:
     source = ManualClock(0)
     clock = MovableClock(1000, 0, source)
     seen = [clock.ticks_ns()]
@@ -79,7 +79,7 @@ def test_the_time_of_limits_never_goes_back() -> None:
     assert clock.now() == 1000 + 120 + 5 + 3 + 2
 
 
-def test_twenty_identity_requests_a_second_are_admitted(throttle: RateLimits) -> None:
+def test_admits_twenty_identity_requests_per_second(throttle: RateLimits) -> None:
     admitted = []
     for _ in range(21):
         with throttle.identity() as one:
@@ -87,16 +87,14 @@ def test_twenty_identity_requests_a_second_are_admitted(throttle: RateLimits) ->
     assert admitted == [True] * 20 + [False]
 
 
-def test_identity_has_limits_of_its_own(throttle: RateLimits) -> None:
+def test_identity_has_separate_limits(throttle: RateLimits) -> None:
     for _ in range(6):
         throttle.general()
     with throttle.identity() as admitted:
         assert admitted
 
 
-def test_five_identity_requests_at_the_same_time_are_admitted_and_a_sixth_once_one_has_ended(
-    throttle: RateLimits, buckets: Buckets
-) -> None:
+def test_admits_five_concurrent_identity_requests(throttle: RateLimits, buckets: Buckets) -> None:
     with ExitStack() as stack:
         running = [ExitStack() for _ in range(5)]
         assert all(each.enter_context(throttle.identity()) for each in running)
@@ -110,7 +108,7 @@ def test_five_identity_requests_at_the_same_time_are_admitted_and_a_sixth_once_o
             assert next_one
 
 
-def test_a_request_that_fails_gives_its_place_back(throttle: RateLimits) -> None:
+def test_failing_request_releases_its_slot(throttle: RateLimits) -> None:
     for _ in range(8):
         with pytest.raises(ZeroDivisionError), throttle.identity():
             raise ZeroDivisionError
@@ -118,7 +116,7 @@ def test_a_request_that_fails_gives_its_place_back(throttle: RateLimits) -> None
         assert admitted
 
 
-def test_the_buckets_are_those_of_the_documentation_and_see_the_clock_given(throttle: RateLimits, buckets: Buckets) -> None:
+def test_buckets_have_the_documented_rates_and_use_the_given_clock(throttle: RateLimits, buckets: Buckets) -> None:
     throttle.general()
     assert [bucket.made for bucket in buckets.made] == [(5, SECOND, 5), (20, SECOND, 20)]
     assert buckets.made[0].times == [1000 * SECOND]

@@ -1,8 +1,8 @@
-"""The limits against a model of another make, and as a client meets them: bursts, and requests for tokens at the same time.
+"""Tests of the rate limits against an independent model, and with real clients that send bursts and concurrent token requests.
 
-The model knows no tokens and no levels. It is the "virtual scheduling" form of the same rule (generic cell rate algorithm, ITU-T I.371 annex A):
-each request that is admitted is booked for a moment, one interval after the last one; a request is admitted if the moment of its own booking
-is not further ahead than the bucket is deep.
+The model is the "virtual scheduling" form of the generic cell rate algorithm (ITU-T I.371 annex A), which is equivalent to a token bucket.
+Each admitted request is scheduled one interval after the previous one. A request is admitted if its scheduled time is not further in the
+future than the capacity of the bucket allows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STEPS = st.one_of(
 
 
 class Bookings:
-    """At most ``rate`` a second, and as many at once."""
+    """Model that admits at most ``rate`` requests per second, with a burst of the same number."""
 
     def __init__(self, rate: int) -> None:
         assert SECOND % rate == 0
@@ -55,7 +55,7 @@ class Bookings:
 
 
 class Limits(RuleBasedStateMachine):
-    """Any order of questions, of both kinds, at any moments."""
+    """State machine that sends both types of requests in any order and at any time."""
 
     backend: Backend
 
@@ -87,7 +87,7 @@ class Limits(RuleBasedStateMachine):
         expected = self._may_have_a_token()
         holds_a_place = len(self.under_way) < IDENTITY_CONCURRENT
         assert stack.enter_context(self.throttle.identity()) == expected
-        if holds_a_place:  # also one that is refused for the rate, until its refusal has left
+        if holds_a_place:  # A request that exceeds the rate also occupies a slot until its refusal has been sent.
             self.under_way.append(stack)
         else:
             stack.close()
@@ -111,7 +111,7 @@ class Limits(RuleBasedStateMachine):
         return len(self.under_way) < IDENTITY_CONCURRENT and self.identity.ask(self.clock.monotonic_ns())
 
 
-def test_the_limits_are_those_of_the_model(backend: Backend) -> None:
+def test_limits_agree_with_the_model(backend: Backend) -> None:
     class OfThisBackend(Limits):
         pass
 
@@ -142,10 +142,10 @@ def test_the_limits_are_those_of_the_model(backend: Backend) -> None:
         "tokens-over-a-second",
     ],
 )
-def test_a_burst_of_fifty_in_one_second_gets_exactly_the_admitted_number(
+def test_burst_of_fifty_requests_gets_exactly_the_admitted_number(
     target: str, pause_ns: int, admitted: int, service: Callable[..., Any]
 ) -> None:
-    """A full bucket, and what comes back between the first request and the last, 0.98 seconds later."""
+    """The admitted number is a full bucket plus the tokens that return within 0.98 seconds, between the first and the last request."""
     clock = ManualClock(NOON)
     machine = service(clock=clock, limited=True)
     statuses: Counter[int] = Counter()
@@ -157,20 +157,20 @@ def test_a_burst_of_fifty_in_one_second_gets_exactly_the_admitted_number(
     assert machine.ask(target).status != 429
 
 
-def test_the_two_limits_do_not_eat_of_each_other(service: Callable[..., Any]) -> None:
+def test_the_two_limits_are_independent(service: Callable[..., Any]) -> None:
     machine = service(clock=ManualClock(NOON), limited=True)
     for target, admitted in ((INSTANCE, 5), (TOKEN + "https://vault.azure.net", 20)):
         assert Counter(machine.ask(target).status for _ in range(50)) == {200: admitted, 429: 50 - admitted}
 
 
-def test_a_burst_over_connections_of_its_own_gets_exactly_the_admitted_number(backend: Backend) -> None:
-    """The same on sockets, from eight threads, while the clock of the emulator stands still."""
+def test_burst_over_separate_connections_gets_the_admitted_number(backend: Backend) -> None:
+    """Eight threads send requests over sockets, while the clock of the emulator stands still."""
     with Emulator("linux", seed=1, clock=ManualClock(NOON), backend=backend) as imds, ThreadPoolExecutor(8) as pool:
         assert Counter(pool.map(lambda _: _get(imds, INSTANCE), range(50))) == {200: 5, 429: 45}
 
 
-def test_of_six_requests_for_tokens_at_the_same_time_exactly_one_is_refused(backend: Backend) -> None:
-    """Nothing is timed: tokens are signed when the first answer of all has arrived, which can only be a refusal."""
+def test_refuses_exactly_one_of_six_concurrent_token_requests(backend: Backend) -> None:
+    """The test does not depend on timing: tokens are signed only after the first response has arrived, which must be a refusal."""
     with Emulator("linux", seed=1, clock=ManualClock(NOON), backend=backend) as imds, ThreadPoolExecutor(6) as pool:
         refused = threading.Event()
         sign = imds.issuer.sign
@@ -180,12 +180,12 @@ def test_of_six_requests_for_tokens_at_the_same_time_exactly_one_is_refused(back
             return sign(claims)
 
         imds.issuer.sign = sign_later  # type: ignore[method-assign]
-        asked = [pool.submit(_get, imds, TOKEN + quote(f"https://{number}.example")) for number in range(6)]
-        first, _ = wait(asked, 60, FIRST_COMPLETED)
+        requests = [pool.submit(_get, imds, TOKEN + quote(f"https://{number}.example")) for number in range(6)]
+        first, _ = wait(requests, 60, FIRST_COMPLETED)
         refused.set()
         assert [each.result() for each in first] == [429]
-        assert Counter(each.result() for each in asked) == {200: 5, 429: 1}
-        assert [_get(imds, TOKEN + "https://again.example") for _ in range(6)] == [200] * 6, "every place was given back"
+        assert Counter(each.result() for each in requests) == {200: 5, 429: 1}
+        assert [_get(imds, TOKEN + "https://again.example") for _ in range(6)] == [200] * 6, "every slot was released"
 
 
 def _get(imds: Emulator, target: str) -> int:

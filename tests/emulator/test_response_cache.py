@@ -1,4 +1,4 @@
-"""Remembered answers are the answers that the rules would give, whatever was asked and changed before."""
+"""Tests of the response cache: cached responses equal the responses of the rules, whatever requests and changes came before."""
 
 from __future__ import annotations
 
@@ -106,34 +106,34 @@ def change(one: App, step: str, instances: tuple[Instance, Instance]) -> None:
 
 
 def comparable(response: Response) -> Response:
-    """Without what is to be done when it has left, which is another function each time."""
+    """Return a response without its delivery callback, which is a different function each time."""
     return response if response.delivery is None else response._replace(delivery=replace(response.delivery, left=None))
 
 
 @settings(max_examples=200)
 @given(st.lists(STEPS, max_size=40), st.booleans())
-def test_with_and_without_remembering_all_answers_are_the_same(backend: Backend, steps: list[Any], limited: bool) -> None:
+def test_responses_are_the_same_with_and_without_cache(backend: Backend, steps: list[Any], limited: bool) -> None:
     clocks = ManualClock(NOON), ManualClock(NOON)
-    remembering = app(backend, clocks[0], limited=limited, cached=3)
+    cached = app(backend, clocks[0], limited=limited, cached=3)
     plain = app(backend, clocks[1], limited=limited, cached=0)
     instances = plain.machine.instance, Instance(expand(OTHER, 2), backend.document)
     assert plain.responses is None
     for step in steps:
         if isinstance(step, Request):
-            # The second time it may be remembered.
+            # The second response may come from the cache.
             for _ in range(2):
-                assert comparable(remembering.handle(step)) == comparable(plain.handle(step))
+                assert comparable(cached.handle(step)) == comparable(plain.handle(step))
         elif isinstance(step, int):
             for clock in clocks:
                 clock.advance(step)
         else:
-            for one in (remembering, plain):
+            for one in (cached, plain):
                 change(one, step, instances)
-    assert remembering.responses is not None
-    assert len(remembering.responses) <= 3
+    assert cached.responses is not None
+    assert len(cached.responses) <= 3
 
 
-def test_ids_of_requests_are_new_each_time(backend: Backend) -> None:
+def test_cached_responses_get_new_request_ids(backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     responses = [one.handle(Request("GET", INSTANCE, METADATA)) for _ in range(5)]
     assert one.responses is not None
@@ -142,7 +142,7 @@ def test_ids_of_requests_are_new_each_time(backend: Backend) -> None:
     assert len({response.body for response in responses}) == 1
 
 
-def test_limits_are_counted_for_remembered_answers(backend: Backend) -> None:
+def test_rate_limits_apply_to_cached_responses(backend: Backend) -> None:
     clock = ManualClock(NOON)
     one = app(backend, clock, limited=True)
     for _ in range(3):
@@ -150,7 +150,7 @@ def test_limits_are_counted_for_remembered_answers(backend: Backend) -> None:
         clock.advance(1)
 
 
-def test_a_remembered_answer_is_not_that_of_another_machine(backend: Backend) -> None:
+def test_cached_response_is_not_used_for_another_machine(backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     first = one.handle(Request("GET", INSTANCE, METADATA))
     one.machine = app(backend, ManualClock(NOON), scenario=OTHER).machine
@@ -170,26 +170,26 @@ FORGETFUL: dict[str, Request] = {
 
 
 @pytest.mark.parametrize("request_", FORGETFUL.values(), ids=FORGETFUL)
-def test_some_answers_are_never_remembered(request_: Request, backend: Backend) -> None:
+def test_some_responses_are_never_cached(request_: Request, backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     one.handle(request_)
     assert one.responses is not None
     assert len(one.responses) == 0
 
 
-def test_an_answer_that_leaves_in_another_way_is_not_remembered(backend: Backend) -> None:
+def test_response_with_delivery_fault_is_not_cached(backend: Backend) -> None:
     one = app(backend, ManualClock(NOON))
     cache = ResponseCache(lambda: "id")
-    cache.remember(RequestContext(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
+    cache.add(RequestContext(one.machine, Request("GET", INSTANCE)), Response(200, delivery=Delivery(delay_ns=1)))
     assert len(cache) == 0
 
 
-def test_the_oldest_answer_is_forgotten_and_all_can_be(backend: Backend) -> None:
+def test_full_cache_drops_the_oldest_response_and_can_be_cleared(backend: Backend) -> None:
     machine = app(backend, ManualClock(NOON)).machine
     cache = ResponseCache(lambda: "id", most=2)
     requests = [Request("GET", f"/metadata/instance?x={number}") for number in range(3)]
     for request in requests:
-        cache.remember(RequestContext(machine, request), Response(200))
+        cache.add(RequestContext(machine, request), Response(200))
     assert [cache.find(request, machine) is not None for request in requests] == [False, True, True]
-    cache.forget()
+    cache.clear()
     assert len(cache) == 0

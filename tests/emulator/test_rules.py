@@ -1,4 +1,4 @@
-"""Each rule of the service refuses what it says, with exact bodies, in the table's order."""
+"""Tests of the rules: each one refuses the requests that it describes, with the exact response, in the order of the table."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ MACHINES: dict[str, Any] = {
     "several-identities": {"identity": {"userAssigned": [{}, {}]}},
     "unknown-resource": {"identity": {"tenantName": "Contoso", "systemAssigned": {}, "unknownResources": ["https://nosuch.example"]}},
 }
-"""The machine that a rule's cases are put to, where it is not the default one."""
+"""Scenario for the cases of a rule, if it is not the default one."""
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def linux(service: Services) -> Any:
 @pytest.mark.parametrize(
     ("rule", "method", "target", "headers", "status", "body"), CASES, ids=[f"{case[0]}-{case[1]}-{case[2]}" for case in CASES]
 )
-def test_a_rule_refuses(
+def test_rule_refuses_with_the_exact_response(
     rule: str, method: str, target: str, headers: dict[str, str], status: int, body: bytes | None, service: Services
 ) -> None:
     machine = service(MACHINES.get(rule, "linux"))
@@ -211,7 +211,7 @@ def test_every_rule_has_a_case() -> None:
     assert {case[0] for case in CASES} | {"limit"} == {rule.name for rule in RULES}
 
 
-def test_names_are_unique_and_every_rule_can_answer() -> None:
+def test_rule_names_are_unique_and_every_rule_has_responses() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     for rule in RULES:
         assert rule.answers
@@ -229,11 +229,11 @@ def test_names_are_unique_and_every_rule_can_answer() -> None:
         ("/metadata/loadbalancer", "GET"),
     ],
 )
-def test_a_refused_method_is_told_what_is_allowed(target: str, allow: str, linux: Any) -> None:
+def test_response_to_a_refused_method_lists_allowed_methods(target: str, allow: str, linux: Any) -> None:
     assert linux.ask(target, "PATCH").header("Allow") == allow
 
 
-def test_a_rule_gives_only_the_answers_it_lists(service: Services) -> None:
+def test_rule_returns_only_the_responses_it_lists(service: Services) -> None:
     machines = {rule: service(scenario).app.machine for rule, scenario in {"": "linux", **MACHINES}.items()}
     for rule, method, target, headers, _, _ in CASES:
         refused = refusal(RequestContext(machines.get(rule, machines[""]), Request(method, target, tuple(headers.items()))))
@@ -256,7 +256,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("target", "body", "content_type", "burst"), LIMITS, ids=[case[0] for case in LIMITS])
-def test_too_many_requests_are_refused_until_time_has_passed(
+def test_refuses_too_many_requests_until_time_has_passed(
     target: str, body: bytes, content_type: str, burst: int, service: Services
 ) -> None:
     clock = ManualClock(1_767_268_800)
@@ -270,7 +270,7 @@ def test_too_many_requests_are_refused_until_time_has_passed(
     assert machine.ask(target).status != 429
 
 
-def test_identity_and_the_rest_are_counted_apart_and_other_paths_not_at_all(service: Services) -> None:
+def test_identity_is_counted_separately_and_other_paths_are_not_counted(service: Services) -> None:
     machine = service("linux", limited=True)
     for _ in range(5):
         assert machine.ask(VERSIONED).status == 200

@@ -1,4 +1,4 @@
-"""Scenarios are checked when they are loaded, and completed with sensible values."""
+"""Validation of scenarios when they are loaded, and the values that complete them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WRONG: dict[str, tuple[object, str]] = {
     "version that is no date": ({"apiVersions": ["2021-02-01", "latest"]}, "/apiVersions/1"),
     "schema that is no text": ({"$schema": 1}, "/$schema"),
     "template that is no truth value": ({"template": "yes"}, "/template"),
-    "unknown place of a template": ({"template": True, "compute": {"tags": {"a/b": "{number}"}}}, "/compute/tags/a~1b"),
+    "unknown placeholder of a template": ({"template": True, "compute": {"tags": {"a/b": "{number}"}}}, "/compute/tags/a~1b"),
     "brace alone": ({"template": True, "network": {"interface": [{"macAddress": "{"}]}}, "/network/interface/0/macAddress"),
     "no network": ({"template": True, "compute": {"name": "{ip:10.0.0.1/8}"}}, "/compute/name"),
     "network too small": ({"template": True, "compute": {"name": "{ip:10.0.0.0/30}"}}, "/compute/name"),
@@ -49,16 +49,16 @@ WRONG: dict[str, tuple[object, str]] = {
 }
 
 
-@pytest.mark.parametrize(("value", "place"), WRONG.values(), ids=WRONG)
-def test_a_mistake_is_shown_by_its_pointer(value: object, place: str) -> None:
+@pytest.mark.parametrize(("value", "location"), WRONG.values(), ids=WRONG)
+def test_reports_the_location_of_a_mistake(value: object, location: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         Scenario.of(value)
     assert caught.value.code == "bad-scenario"
-    assert caught.value.location == place
+    assert caught.value.location == location
     assert caught.value.hint
 
 
-def test_a_misspelt_member_is_guessed() -> None:
+def test_suggests_a_correction_for_a_misspelt_member() -> None:
     with pytest.raises(ScenarioError) as caught:
         Scenario.of({"compute": {"vmsize": "x"}})
     assert caught.value.hint == "Did you mean vmSize?"
@@ -76,18 +76,18 @@ TEXTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_what_is_no_json_is_refused(text: bytes) -> None:
+def test_rejects_input_that_is_not_json(text: bytes) -> None:
     with pytest.raises(ScenarioError):
         Scenario.parse(text)
 
 
-def test_a_missing_file_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
+def test_rejects_missing_files_and_unknown_names(tmp_path: Path) -> None:
     for name in (tmp_path / "absent.json", str(tmp_path / "absent.json"), tmp_path, "nosuch", "a\0b/c", ""):
         with pytest.raises(ScenarioError):
             Scenario.load(name)
 
 
-def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
+def test_loads_a_file_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text('{"description": "Mine.", "cloud": "AzureChinaCloud", "apiVersions": ["2021-02-01", "2019-06-01"]}', encoding="utf-8")
     for given in (path, str(path)):
@@ -96,7 +96,7 @@ def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
         assert scenario.api_versions == ("2019-06-01", "2021-02-01")
 
 
-def test_the_built_in_scenarios_are_known_and_described() -> None:
+def test_every_built_in_scenario_has_a_description() -> None:
     assert Scenario.names() == (
         "china",
         "classic",
@@ -119,7 +119,7 @@ def test_the_built_in_scenarios_are_known_and_described() -> None:
         assert Scenario.load(name).description.endswith(".")
 
 
-def test_the_page_lists_every_built_in_scenario() -> None:
+def test_the_documentation_lists_every_built_in_scenario() -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "scenarios.md").read_text(encoding="utf-8")
     for name in Scenario.names():
         assert f"| `{name}` | {Scenario.load(name).description} |" in page
@@ -129,14 +129,14 @@ def whole(value: object, seed: int = 1) -> Any:
     return expand(Scenario.of(value), seed).document
 
 
-def test_the_same_seed_makes_the_same_machine_and_another_seed_another() -> None:
+def test_the_same_seed_gives_the_same_machine() -> None:
     assert whole({}, 1) == whole({}, 1)
     first, second = whole({}, 1), whole({}, 2)
     assert first["compute"]["vmId"] != second["compute"]["vmId"]
     assert first["network"]["interface"][0]["macAddress"] != second["network"]["interface"][0]["macAddress"]
 
 
-def test_generated_values_have_the_form_of_real_ones() -> None:
+def test_generated_values_have_the_format_of_real_values() -> None:
     document = whole({"network": {"interface": [{}, {}]}})
     assert len({interface["macAddress"] for interface in document["network"]["interface"]}) == 2
     for interface in document["network"]["interface"]:
@@ -146,7 +146,7 @@ def test_generated_values_have_the_form_of_real_ones() -> None:
     assert document["compute"]["vmId"] == document["compute"]["vmId"].lower()
 
 
-def test_what_follows_from_other_values_is_derived() -> None:
+def test_derives_values_from_other_values() -> None:
     compute = whole({"compute": {"name": "m", "resourceGroupName": "g", "subscriptionId": "s", "sku": "k"}})["compute"]
     assert compute["resourceId"] == "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/m"
     assert compute["osProfile"]["computerName"] == "m"
@@ -154,7 +154,7 @@ def test_what_follows_from_other_values_is_derived() -> None:
     assert compute["storageProfile"]["osDisk"]["managedDisk"]["id"].startswith("/subscriptions/s/resourceGroups/g/")
 
 
-def test_a_uniform_scale_set_instance_is_named_like_one() -> None:
+def test_an_instance_of_a_uniform_scale_set_has_its_naming_scheme() -> None:
     compute = whole(json.loads('{"compute": {"name": "web_3", "vmScaleSetName": "web"}}'))["compute"]
     assert compute["osProfile"]["computerName"] == "web000003"
     assert compute["resourceId"].endswith("/virtualMachineScaleSets/web/virtualMachines/3")
@@ -162,7 +162,7 @@ def test_a_uniform_scale_set_instance_is_named_like_one() -> None:
     assert compute["virtualMachineScaleSet"] == {"id": ""}
 
 
-def test_windows_has_no_keys_and_no_password_switch() -> None:
+def test_windows_has_neither_keys_nor_a_password_setting() -> None:
     compute = whole({"compute": {"osType": "Windows"}})["compute"]
     assert compute["publicKeys"] == []
     assert compute["osProfile"]["disablePasswordAuthentication"] == ""
@@ -179,13 +179,13 @@ TAGS: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("compute", "tags", "listed"), TAGS.values(), ids=TAGS)
-def test_tags_are_given_once_and_said_twice(compute: dict[str, Any], tags: str, listed: list[tuple[str, str]]) -> None:
+def test_derives_one_representation_of_tags_from_the_other(compute: dict[str, Any], tags: str, listed: list[tuple[str, str]]) -> None:
     made = whole({"compute": compute})["compute"]
     assert made["tags"] == tags
     assert [(entry["name"], entry["value"]) for entry in made["tagsList"]] == listed
 
 
-def test_null_leaves_a_member_out() -> None:
+def test_null_omits_a_member() -> None:
     value: dict[str, Any] = {
         "compute": {"physicalZone": None, "plan": {"name": None}, "storageProfile": {"dataDisks": None, "resourceDisk": None}},
         "network": {"interface": [{"ipv4": {"ipAddress": [{"publicIpAddress": None}]}, "ipv6": None}]},
@@ -204,7 +204,7 @@ OUTSIDE_ARRAYS = [path.removesuffix("[]") for path in versions.INSTANCE if path.
 
 
 @pytest.mark.parametrize("member", OUTSIDE_ARRAYS)
-def test_any_member_may_be_null(member: str) -> None:
+def test_any_member_can_be_null(member: str) -> None:
     path = member.split(".")
     value: Any = None
     for step in reversed(path):
@@ -215,14 +215,14 @@ def test_any_member_may_be_null(member: str) -> None:
     assert path[-1] not in node
 
 
-def test_incomplete_elements_are_completed() -> None:
+def test_completes_incomplete_elements() -> None:
     compute = whole({"compute": {"publicKeys": [{"keyData": "k"}], "storageProfile": {"dataDisks": [{}, {"lun": "9"}]}}})["compute"]
     assert compute["publicKeys"] == [{"keyData": "k", "path": ""}]
     assert [disk["lun"] for disk in compute["storageProfile"]["dataDisks"]] == ["0", "9"]
     assert compute["storageProfile"]["dataDisks"][1]["name"] == "linux-vm_DataDisk_9"
 
 
-def test_a_cloud_decides_environment_and_region() -> None:
+def test_the_cloud_determines_environment_and_region() -> None:
     regions = {}
     for name in ("linux", "us-government", "china", "germany"):
         scenario = Scenario.load(name)
@@ -232,5 +232,5 @@ def test_a_cloud_decides_environment_and_region() -> None:
     assert len(set(regions.values())) == len(clouds.CLOUDS)
 
 
-def test_an_environment_decides_the_cloud() -> None:
+def test_the_environment_determines_the_cloud() -> None:
     assert Scenario.of({"compute": {"azEnvironment": "AzureUSGovernmentCloud"}}).cloud is clouds.US_GOVERNMENT

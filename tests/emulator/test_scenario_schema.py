@@ -1,6 +1,6 @@
-"""The published schema of scenarios and the loader say the same. ``python3 tests/emulator/test_scenario_schema.py`` writes the schema.
+"""The published schema of scenarios and the loader agree. ``python3 tests/emulator/test_scenario_schema.py`` writes the schema.
 
-What a schema cannot say is in :data:`ONLY_THE_LOADER` and :data:`ONLY_THE_SCHEMA`, and in ``docs/scenarios.md``.
+:data:`ONLY_THE_LOADER`, :data:`ONLY_THE_SCHEMA` and ``docs/scenarios.md`` have the differences, because a schema cannot express every rule.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HEAD: dict[str, Any] = {
     "$schema": {"type": "string", "description": "Address or path of this schema, for editors."},
     "description": {"type": "string", "description": "One sentence for people."},
     "cloud": {"anyOf": [{"$ref": "#/$defs/cloud"}, {"type": "null"}], "description": "Default: public."},
-    "kind": {"enum": list(scenario.KINDS), "description": "A classic machine has no compute in any answer."},
+    "kind": {"enum": list(scenario.KINDS), "description": "Deployment model. Responses for a classic machine have no compute."},
     "apiVersions": {
         "type": ["array", "null"],
         "items": {
@@ -43,44 +43,50 @@ HEAD: dict[str, Any] = {
         },
         "minItems": 1,
         "uniqueItems": True,
-        "description": "The api-versions that exist. Default: all that are known.",
+        "description": "Enabled api-versions. Default: all known ones.",
     },
-    "profile": {"enum": list(PROFILES), "description": "Which of the service's known moods it shows. Default: today."},
+    "profile": {
+        "enum": list(PROFILES),
+        "description": "Service profile: which known behaviour of the service the emulator has. Default: today.",
+    },
     "rulesOff": {
         "type": "array",
         "items": {"enum": [rule.name for rule in RULES if rule.off]},
-        "description": "Rules that are switched off.",
+        "description": "Names of disabled rules.",
     },
-    "template": {"type": "boolean", "description": "Texts have places such as {index}, filled in for each machine of a fleet."},
+    "template": {
+        "type": "boolean",
+        "description": "Whether strings have placeholders such as {index}, which are filled in for each machine of a fleet.",
+    },
 }
 
 PARTS = {
-    "compute": "Of the instance document, in its newest shape.",
-    "network": "Of the instance document, in its newest shape.",
-    "extended": "Shown with extended=true.",
-    "identity": "Managed identities; without it the machine has none.",
-    "loadbalancer": "The answer about load balancers; without it there are none.",
+    "compute": "Part of the instance document in its newest shape.",
+    "network": "Part of the instance document in its newest shape.",
+    "extended": "Part of the instance document that only requests with extended=true get.",
+    "identity": "Managed identities. Without this member, the machine has none.",
+    "loadbalancer": "Load balancer metadata. Without this member, the machine has no load balancer.",
 }
 
 NULLABLE_TEXT = {"$ref": "#/$defs/text"}
 
 
-def node(member: Member, place: str) -> dict[str, Any]:
-    """The schema of one place."""
-    if place == "compute.tags":
+def node(member: Member, path: str) -> dict[str, Any]:
+    """Return the schema of the member at a path."""
+    if path == "compute.tags":
         return {"anyOf": [NULLABLE_TEXT, {"type": "object", "additionalProperties": {"type": "string"}}]}
     if member.kind == "leaf":
-        if place == "extended.compute.hasCustomData":
+        if path == "extended.compute.hasCustomData":
             return {"type": ["boolean", "null"]}
-        return {"$ref": "#/$defs/port"} if place.endswith("Port") else NULLABLE_TEXT
+        return {"$ref": "#/$defs/port"} if path.endswith("Port") else NULLABLE_TEXT
     if member.kind == "array":
-        items = closed(member, place) if member.members else {"type": "string"}
+        items = closed(member, path) if member.members else {"type": "string"}
         return {"type": ["array", "null"], "items": items}
-    return closed(member, place, ["object", "null"])
+    return closed(member, path, ["object", "null"])
 
 
-def closed(member: Member, place: str, kind: str | list[str] = "object") -> dict[str, Any]:
-    properties = {name: node(inner, f"{place}.{name}" if place else name) for name, inner in member.members.items()}
+def closed(member: Member, path: str, kind: str | list[str] = "object") -> dict[str, Any]:
+    properties = {name: node(inner, f"{path}.{name}" if path else name) for name, inner in member.members.items()}
     return {"type": kind, "properties": properties, "additionalProperties": False}
 
 
@@ -89,8 +95,8 @@ def schema() -> dict[str, Any]:
     environment = {"properties": {"compute": {"properties": {"azEnvironment": {"anyOf": [{"$ref": "#/$defs/cloud"}, {"type": "null"}]}}}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A scenario of imdskit: what machine its emulator plays",
-        "description": "null leaves a member out of every answer. Numbers and truth values are text, as in the service.",
+        "title": "A scenario of imdskit: the machine that its emulator emulates",
+        "description": "A member that is null is omitted from every response. Numbers and Boolean values are strings, as in the service.",
         "type": "object",
         "properties": {**HEAD, **parts},
         "additionalProperties": False,
@@ -105,7 +111,7 @@ def schema() -> dict[str, Any]:
 
 
 def written(value: Any, indent: str = "") -> str:
-    """JSON in which whatever fits stands on one line."""
+    """Return JSON in which each value that fits is on one line."""
     line = json.dumps(value, ensure_ascii=False)
     if len(indent) + len(line) <= 130 or not isinstance(value, dict):
         return line
@@ -123,7 +129,7 @@ def accepts(value: Any) -> bool:
 
 
 def loads(value: Any) -> bool:
-    """Whether an emulator can be made of it; profile and rules are checked then."""
+    """Return whether an emulator can be created from a scenario. Creating it also checks the service profile and the rules."""
     try:
         profiles.of(Scenario.of(value))
     except ScenarioError:
@@ -131,36 +137,36 @@ def loads(value: Any) -> bool:
     return True
 
 
-def test_the_file_is_what_the_members_and_versions_say() -> None:
+def test_the_file_equals_the_generated_schema() -> None:
     assert FILE.read_text(encoding="utf-8") == render()
     assert Scenario.schema().decode() == render()
 
 
-def test_the_schema_is_one_of_its_draft() -> None:
+def test_the_schema_is_valid_for_its_draft() -> None:
     Draft202012Validator.check_schema(schema())
 
 
 @pytest.mark.parametrize("name", Scenario.names())
-def test_a_built_in_scenario_fits_the_schema(name: str) -> None:
+def test_built_in_scenarios_match_the_schema(name: str) -> None:
     Draft202012Validator(schema()).validate(json.loads((FILE.parent / "builtin" / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Paths to every value in ``value``."""
+def paths_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Return the paths to all values inside ``value``."""
     yield path
     for step, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield from places(inner, (*path, step))
+        yield from paths_in(inner, (*path, step))
 
 
-def full(member: Member, place: str = "") -> Any:
-    """A scenario that gives everything that a scenario may give."""
-    if place == "extended.compute.hasCustomData":
+def full(member: Member, path: str = "") -> Any:
+    """Return a scenario with every member that a scenario can have."""
+    if path == "extended.compute.hasCustomData":
         return True
     if member.kind == "leaf":
-        return 80 if place.endswith("Port") else "AzurePublicCloud" if place == "compute.azEnvironment" else "text"
+        return 80 if path.endswith("Port") else "AzurePublicCloud" if path == "compute.azEnvironment" else "text"
     if member.kind == "array" and not member.members:
         return ["text"]
-    inner = {name: full(each, f"{place}.{name}" if place else name) for name, each in member.members.items()}
+    inner = {name: full(each, f"{path}.{name}" if path else name) for name, each in member.members.items()}
     return [inner] if member.kind == "array" else inner
 
 
@@ -211,21 +217,21 @@ def replaced(new: Any) -> Callable[[Any, Any], None]:
     def change(holder: Any, step: Any) -> None:
         holder[step] = copy.deepcopy(
             new
-        )  # raises TypeError for a holder that is no container, where __setitem__ would be an AttributeError
+        )  # This raises TypeError if the holder is not a container. `__setitem__` would raise AttributeError.
 
     return change
 
 
-def test_everything_at_once_is_accepted_by_both() -> None:
+def test_both_accept_a_scenario_with_all_members() -> None:
     assert loads(FULL)
     assert accepts(FULL)
 
 
 @pytest.mark.parametrize("new", REPLACEMENTS, ids=repr)
-def test_schema_and_loader_agree_whatever_one_value_is_replaced_with(new: Any) -> None:
+def test_schema_and_loader_agree_when_any_single_value_is_replaced(new: Any) -> None:
     validator = Draft202012Validator(schema())
     apart = []
-    for path in places(FULL):
+    for path in paths_in(FULL):
         value = changed(FULL, path, replaced(new))
         if bool(validator.is_valid(value)) != loads(value):
             apart.append(path)
@@ -234,7 +240,7 @@ def test_schema_and_loader_agree_whatever_one_value_is_replaced_with(new: Any) -
 
 def test_schema_and_loader_agree_on_unknown_and_missing_members() -> None:
     validator = Draft202012Validator(schema())
-    for path in places(FULL):
+    for path in paths_in(FULL):
         for change in (lambda holder, step: holder.__delitem__(step), _renamed):
             if not path:
                 continue
@@ -261,40 +267,40 @@ JSON = st.recursive(
 @settings(max_examples=150)
 @example(("compute",), "text", ("compute", "name"), None)
 @example(("compute", "storageProfile", "dataDisks"), [0], ("compute", "storageProfile", "dataDisks", 0, "managedDisk"), None)
-@given(st.sampled_from([path for path in places(FULL) if path]), JSON, st.sampled_from([path for path in places(FULL) if path]), JSON)
+@given(st.sampled_from([path for path in paths_in(FULL) if path]), JSON, st.sampled_from([path for path in paths_in(FULL) if path]), JSON)
 def test_schema_and_loader_agree_on_random_changes(
     first: tuple[str | int, ...], one: Any, second: tuple[str | int, ...], other: Any
 ) -> None:
     value = changed(FULL, first, replaced(one))
-    with suppress(KeyError, IndexError, TypeError):  # the second place may have gone with the first
+    with suppress(KeyError, IndexError, TypeError):  # The first change may have removed the second value.
         value = changed(value, second, replaced(other))
-    if not value.get("template"):  # the places in texts are the loader's
+    if not value.get("template"):  # Only the loader checks placeholders.
         assert accepts(value) == loads(value)
 
 
 ONLY_THE_LOADER: dict[str, Any] = {
-    "a place that a template does not have": {"template": True, "compute": {"name": "vm-{number}"}},
+    "an unknown placeholder": {"template": True, "compute": {"name": "vm-{number}"}},
     "a network without addresses for a machine": {"template": True, "compute": {"name": "{ip:10.0.0.0/30}"}},
     "half a surrogate pair": {"compute": {"name": "\ud800"}},
     "a port written as a fraction": {"loadbalancer": {"inboundRules": [{"frontendPort": 80.0}]}},
 }
-"""What only the loader refuses."""
+"""Scenarios that only the loader rejects."""
 
 ONLY_THE_SCHEMA: dict[str, Any] = {
     "a cloud in another letter case": {"cloud": "PUBLIC"},
     "an environment in another letter case": {"compute": {"azEnvironment": "AZUREPUBLICCLOUD"}},
 }
-"""What only the schema refuses."""
+"""Scenarios that only the schema rejects."""
 
 
 @pytest.mark.parametrize("value", ONLY_THE_LOADER.values(), ids=ONLY_THE_LOADER)
-def test_what_a_schema_cannot_say_is_refused_when_it_is_loaded(value: Any) -> None:
+def test_the_loader_rejects_mistakes_that_the_schema_cannot_express(value: Any) -> None:
     assert accepts(value)
     assert not loads(value)
 
 
 @pytest.mark.parametrize("value", ONLY_THE_SCHEMA.values(), ids=ONLY_THE_SCHEMA)
-def test_the_schema_is_stricter_about_names_of_clouds(value: Any) -> None:
+def test_the_schema_is_stricter_about_cloud_names(value: Any) -> None:
     assert not accepts(value)
     assert loads(value)
 

@@ -1,4 +1,4 @@
-"""Each kind of machine shows what makes it one, in the members that programs look at."""
+"""The members by which programs recognise each kind of machine."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "user-data": {"customData": "", "userData": "IyEvYmluL3NoCmVjaG8gIkhlbGxvIGZyb20gdXNlciBkYXRhIgo="},
     "fleet": {"name": "vm-00000", "resourceGroupName": "group-000", "tags": "number:0"},
 }
-"""Built-in scenario -> path below ``compute`` -> what stands there; of ids below a subscription, what comes after it."""
+"""Expected values by built-in scenario and path below ``compute``. Ids below a subscription lack the part with the subscription."""
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_machine_shows_what_kind_it_is(name: str, service: Services) -> None:
+def test_each_kind_of_machine_has_its_characteristic_members(name: str, service: Services) -> None:
     compute = service(name).get("/metadata/instance/compute").json
     for path, expected in SHAPES[name].items():
         found = compute
@@ -81,7 +81,7 @@ def test_a_machine_shows_what_kind_it_is(name: str, service: Services) -> None:
         assert (found.removeprefix(prefix) if isinstance(found, str) else found) == expected, path
 
 
-def test_user_data_is_read_as_text_and_decoded_by_the_reader(service: Services) -> None:
+def test_user_data_is_base64_text(service: Services) -> None:
     machine = service("user-data")
     text = machine.get("/metadata/instance/compute/userData", format="text").body
     assert base64.b64decode(text, validate=True).startswith(b"#!/bin/sh\n")
@@ -89,12 +89,12 @@ def test_user_data_is_read_as_text_and_decoded_by_the_reader(service: Services) 
     assert "userData" not in machine.get("/metadata/instance/compute", "2020-12-01").json
 
 
-def test_an_attested_document_names_the_plan(service: Services) -> None:
+def test_an_attested_document_contains_the_plan(service: Services) -> None:
     facts = service("marketplace-plan").app.machine.instance.attested_facts()
     assert [facts[f"plan.{name}"] for name in ("name", "product", "publisher")] == ["standard", "gateway", "contoso"]
 
 
-def test_a_machine_with_many_devices_shows_them_all(service: Services) -> None:
+def test_a_machine_shows_all_of_its_devices(service: Services) -> None:
     machine = service("many-devices")
     first, second, third = machine.get("/metadata/instance/network/interface").json
     assert len(first["ipv4"]["ipAddress"]) == 3
@@ -124,7 +124,7 @@ FILLED: dict[str, tuple[str, int, str]] = {
     "address": ("{ip:10.1.0.0/16}", 17, "10.1.0.21"),
     "address of the sixth version": ("{ip:fd00:1::/64}", 17, "fd00:1::15"),
     "last address": ("{ip:10.0.0.0/29}", 2, "10.0.0.6"),
-    "two places": ("{index}/{index}", 3, "3/3"),
+    "two placeholders": ("{index}/{index}", 3, "3/3"),
     "braces": ('{{"a": {index}}}', 3, '{"a": 3}'),
     "braces in braces": ("{{index}}", 3, "{index}"),
     "nothing": ("plain", 3, "plain"),
@@ -132,17 +132,17 @@ FILLED: dict[str, tuple[str, int, str]] = {
 
 
 @pytest.mark.parametrize(("text", "index", "expected"), FILLED.values(), ids=FILLED)
-def test_places_of_a_template_are_filled_in(text: str, index: int, expected: str) -> None:
+def test_fills_in_the_placeholders_of_a_template(text: str, index: int, expected: str) -> None:
     scenario = Scenario.of({"template": True, "compute": {"userData": text, "tags": {"{index}": text}}})
     given = scenario.machine(index).given["compute"]
     assert given == {"userData": expected, "tags": {"{index}": expected}}
 
 
-def test_a_template_by_itself_is_its_first_machine() -> None:
+def test_a_template_outside_of_a_fleet_is_its_first_machine() -> None:
     assert Scenario.of({"template": True, "compute": {"name": "vm-{index}"}}).given == {"compute": {"name": "vm-0"}}
 
 
-def test_without_a_template_braces_mean_nothing() -> None:
+def test_braces_have_no_meaning_without_a_template() -> None:
     given = {"compute": {"name": "vm-{index}", "userData": "}{{"}}
     for scenario in (Scenario.of(given), Scenario.of({**given, "template": False})):
         assert scenario.given == given

@@ -1,4 +1,4 @@
-"""State: patched while the emulator runs, put by and taken up again by another one."""
+"""Tests of the emulator's state: patching it while the emulator runs, saving it, and resuming from it in another emulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imdskit.protocol.messages import Request
 
 NOON = 1_767_268_800
 KEYS = Keys()
-"""Shared by emulators, because keys take a moment."""
+"""Keys that the emulators share, because generating keys is slow."""
 TRUE = (("Metadata", "true"),)
 
 
@@ -42,7 +42,7 @@ def running() -> Iterator[tuple[Emulator, dict[str, Any]]]:
 
 @pytest.fixture
 def imds(running: tuple[Emulator, dict[str, Any]]) -> Emulator:
-    """One for all tests, for keys take a moment: each finds it as it was made. Its clock stands still."""
+    """Return one emulator for all tests, because generating keys is slow. Each test gets it in its initial state. Its clock is fixed."""
     made, beginning = running
     made.restore(beginning)
     return made
@@ -55,7 +55,7 @@ def ask(imds: Emulator, path: str, version: str = "2021-02-01", **more: str) -> 
 
 
 @pytest.mark.parametrize("name", Scenario.names())
-def test_the_state_of_a_machine_is_a_scenario_that_makes_it(name: str) -> None:
+def test_state_of_a_machine_is_a_scenario_that_recreates_it(name: str) -> None:
     scenario = Scenario.load(name)
     again = Scenario.of(json.loads(json.dumps(document.document(scenario))), name)
     assert document.document(again) == document.document(scenario)
@@ -93,11 +93,11 @@ RFC_7386 = [
 
 
 @pytest.mark.parametrize(("target", "patch", "result"), RFC_7386, ids=range(len(RFC_7386)))
-def test_a_merge_patch_does_what_the_appendix_of_its_rfc_says(target: Any, patch: Any, result: Any) -> None:
+def test_merge_patch_follows_the_examples_of_rfc_7386(target: Any, patch: Any, result: Any) -> None:
     assert document.merged(target, patch) == result
 
 
-def test_a_patched_machine_answers_otherwise_at_once(imds: Emulator) -> None:
+def test_patch_changes_responses_immediately(imds: Emulator) -> None:
     vm_id, events = ask(imds, "instance/compute")["vmId"], imds.events
     events.announce([{"EventId": "1", "EventType": "Freeze"}])
     imds.patch({"compute": {"name": "another", "tags": {"a": "b"}, "location": "northeurope"}})
@@ -115,7 +115,7 @@ def test_a_patched_machine_answers_otherwise_at_once(imds: Emulator) -> None:
     assert ask(imds, "instance/compute")["name"] == "third"
 
 
-def test_a_cached_token_stays_over_a_patch_as_long_as_its_identity_does(imds: Emulator) -> None:
+def test_cached_token_survives_a_patch_with_its_identity(imds: Emulator) -> None:
     def token() -> Any:
         return ask(imds, "identity/oauth2/token", "2018-02-01", resource="https://vault.azure.net", client_id=client_id)
 
@@ -140,7 +140,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("patch", "location"), WRONG.values(), ids=WRONG)
-def test_a_patch_that_makes_no_machine_is_refused_and_changes_nothing(patch: Any, location: str, imds: Emulator) -> None:
+def test_refused_patch_changes_nothing(patch: Any, location: str, imds: Emulator) -> None:
     before, app = imds.state(), imds.app
     with pytest.raises(ScenarioError) as caught:
         imds.patch(patch)
@@ -175,7 +175,7 @@ def seen(imds: Emulator) -> list[Any]:
     ]
 
 
-def test_another_emulator_of_the_same_seed_goes_on_where_the_first_one_was(imds: Emulator) -> None:
+def test_emulator_with_the_same_seed_resumes_from_a_snapshot(imds: Emulator) -> None:
     lived(imds)
     whole = json.loads(json.dumps(imds.snapshot()))
     other = Emulator("linux", seed=1, clock=ManualClock(NOON - 1000), rate_limit=False)
@@ -187,7 +187,7 @@ def test_another_emulator_of_the_same_seed_goes_on_where_the_first_one_was(imds:
     other.stop()
 
 
-def test_a_snapshot_has_neither_keys_nor_the_seed_nor_tokens(imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_contains_no_keys_seed_or_tokens(imds: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     lived(imds)
     monkeypatch.setattr(imds, "_options", replace(imds._options, seed=8_675_309_867_530_986_753))
     for each in (json.dumps(imds.snapshot()), json.dumps(imds.configuration())):
@@ -197,7 +197,7 @@ def test_a_snapshot_has_neither_keys_nor_the_seed_nor_tokens(imds: Emulator, mon
 
 
 def identity(imds: Emulator) -> list[Any]:
-    """Everything that identifies a machine, as programs see it."""
+    """Return everything that identifies a machine to programs."""
     machine = imds.app.machine
     instance, known = ask(imds, "instance", "2025-04-07"), machine.identities
     return [instance, known.system, known.user, machine.instance.attested_facts()]
@@ -207,7 +207,7 @@ def identity(imds: Emulator) -> list[Any]:
     ("name", "first", "second"),
     [("linux", None, None), ("linux", 7, None), ("linux", 7, 8), ("scale-set", None, 7), ("many-devices", None, None)],
 )
-def test_a_machine_keeps_its_identifiers_whatever_the_seed(name: str, first: int | None, second: int | None, tmp_path: Path) -> None:
+def test_restored_machine_keeps_its_identifiers_with_any_seed(name: str, first: int | None, second: int | None, tmp_path: Path) -> None:
     path, keys = tmp_path / "snapshot.json", KEYS
     before = Emulator(name, seed=first, snapshot_file=path, keys=keys, rate_limit=False)
     before.patch({"identity": {"systemAssigned": {}, "userAssigned": [{"name": "one"}]}})
@@ -224,13 +224,13 @@ def test_a_machine_keeps_its_identifiers_whatever_the_seed(name: str, first: int
 
 
 @pytest.mark.parametrize("identifiers", [[], {"machine": 1}, {"machine": "xy"}, {"machine": ""}, {"machine": "0" * 200}])
-def test_identifiers_that_are_none_are_refused(identifiers: Any, imds: Emulator) -> None:
+def test_refuses_invalid_identifiers(identifiers: Any, imds: Emulator) -> None:
     with pytest.raises(ScenarioError) as caught:
         imds.restore({**imds.snapshot(), "identifiers": identifiers})
     assert caught.value.location.startswith("/identifiers")
 
 
-def test_what_was_due_meanwhile_happens(imds: Emulator) -> None:
+def test_events_that_became_due_happen_after_restore(imds: Emulator) -> None:
     imds.events.announce([{"EventId": "1", "EventType": "Freeze", "NotBefore": "Thu, 01 Jan 2026 13:00:00 GMT"}])
     ask(imds, "scheduledevents", "2020-07-01")
     whole = imds.snapshot()
@@ -274,7 +274,7 @@ BROKEN = broken()
 
 
 @pytest.mark.parametrize(("value", "location"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_snapshot_is_refused_with_its_place_and_changes_nothing(value: Any, location: str, imds: Emulator) -> None:
+def test_refused_snapshot_has_a_location_and_changes_nothing(value: Any, location: str, imds: Emulator) -> None:
     before = imds.snapshot()
     with pytest.raises(ScenarioError) as caught:
         imds.restore(value)
@@ -282,7 +282,7 @@ def test_what_is_no_snapshot_is_refused_with_its_place_and_changes_nothing(value
     assert imds.snapshot() == before
 
 
-def test_a_file_is_written_as_a_whole_for_its_owner_only_and_read_at_the_next_start(tmp_path: Path) -> None:
+def test_snapshot_file_is_private_and_read_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.json"
     path.write_text("not yet")
     path.chmod(0o644)
@@ -302,20 +302,20 @@ def test_a_file_is_written_as_a_whole_for_its_owner_only_and_read_at_the_next_st
         each.stop()
 
 
-def test_without_a_file_there_is_nowhere_to_save(imds: Emulator) -> None:
+def test_save_without_a_file_is_refused(imds: Emulator) -> None:
     with pytest.raises(UsageError, match="no file for snapshots"):
         imds.save()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"format": "imdskit-snapshot"}', " " * (snapshot.MAX_BYTES + 1)], ids=len)
-def test_a_file_that_is_no_snapshot_is_refused(content: str, tmp_path: Path) -> None:
+def test_refuses_file_that_is_not_a_snapshot(content: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text(content)
     with pytest.raises(ScenarioError):
         snapshot.read(path)
 
 
-def test_a_clock_runs_at_its_rate_and_is_moved_besides() -> None:
+def test_clock_runs_at_its_rate_and_can_be_moved() -> None:
     watch = ManualClock(0)
     clock = MovableClock(NOON, 0, watch)
     watch.advance(10)
@@ -339,7 +339,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_a_merge_patch_is_idempotent_and_leaves_its_arguments_alone(target: Any, patch: Any) -> None:
+def test_merge_patch_is_idempotent_and_does_not_change_its_arguments(target: Any, patch: Any) -> None:
     before = json.dumps([target, patch])
     once = document.merged(target, patch)
     assert document.merged(once, patch) == once

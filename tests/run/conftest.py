@@ -1,4 +1,4 @@
-"""Fixtures for ``imdskit run``, which needs Linux, and a system that lets users create namespaces."""
+"""Fixtures for ``imdskit run``, which needs Linux and permission to create namespaces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_NAMESPACES = "this system does not let an unprivileged user create namespaces
 
 @pytest.fixture(scope="session")
 def namespaces(request: pytest.FixtureRequest) -> None:
-    """Skip a test where an unprivileged user cannot create namespaces, or cannot read this interpreter and this package."""
+    """Skip a test if an unprivileged user cannot create namespaces, or cannot read this interpreter and this package."""
     refuse = pytest.fail if request.config.getoption("--require-programs") else pytest.skip
     if sys.platform != "linux":
         refuse(NO_NAMESPACES)
@@ -29,13 +29,13 @@ def namespaces(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def run(namespaces: None) -> Run:
-    """Run ``imdskit run`` to its end."""
+    """Return a function that runs ``imdskit run`` until it ends."""
     return call
 
 
 @pytest.fixture
 def start(namespaces: None) -> Iterator[Start]:
-    """Start ``imdskit run`` with a Python program as its command, and wait until the program has written "ready"."""
+    """Return a function that starts ``imdskit run`` with a Python program as its command, and waits until the program writes "ready"."""
     processes: list[subprocess.Popen[str]] = []
 
     def begin(program: str, *arguments: str, user: int | None = 65534) -> subprocess.Popen[str]:
@@ -56,8 +56,8 @@ def start(namespaces: None) -> Iterator[Start]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in which every user may write."""
-    made = Path(tempfile.mkdtemp(prefix="imdskit-run-"))
-    made.chmod(0o777)
-    yield made
-    shutil.rmtree(made)
+    """Return a folder in which every user can write."""
+    folder = Path(tempfile.mkdtemp(prefix="imdskit-run-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""``--network host`` and ``--network pasta``, in network namespaces that the tests make. Interfaces of the real machine are never touched."""
+"""``--network host`` and ``--network pasta``, in network namespaces of the tests. The interfaces of the real machine never change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVE = shlex.join([interpreter(), "-m", "imdskit", "serve", "--seed", "2", "--h
 
 
 def sh(script: str, user: int | None = 65534) -> tuple[int, list[str], str]:
-    """Run a shell script as root of a user, network and mount namespace: status, lines of its output, errors."""
+    """Run a shell script as root of new user, network and mount namespaces. Return its status, output lines and errors."""
     done = subprocess.run(
         [*IN_NAMESPACE, "sh", "-c", script],
         env=environment(),
@@ -64,7 +64,7 @@ for _ in $(seq 100); do [ "$({HAS_ADDRESS})" = 0 ] && break; sleep 0.05; done
     assert (status, lines) == (1, ["1", "137", "0"])
 
 
-def test_an_address_that_exists_is_left_alone() -> None:
+def test_does_not_remove_an_address_that_existed_before() -> None:
     add = "ip link set lo up; ip address add 169.254.169.254/32 dev lo"
     for option in ("", "--force"):
         status, lines, err = sh(f"{add}; {RUN_ON_HOST} {option} -- echo ran; echo $?; {HAS_ADDRESS}")
@@ -97,7 +97,7 @@ read -r _ < "$folder/line"
 rm -r "$folder"
 set +e
 """
-"""A network in which an emulator with seed 2, in another network namespace, has the address."""
+"""Shell commands that create a network in which an emulator with seed 2, in another network namespace, has the address."""
 
 
 def test_a_working_service_is_not_hidden_without_force() -> None:
@@ -111,7 +111,7 @@ def test_a_working_service_is_not_hidden_without_force() -> None:
     assert "--force" in err
 
 
-def test_an_azure_machine_is_recognised() -> None:
+def test_recognises_an_azure_machine() -> None:
     tag = "mount -t tmpfs none /sys && mkdir -p /sys/class/dmi/id && echo 7783-7084-3265-9085-8269-3286-77 > /sys/class/dmi/id/chassis_asset_tag"
     status, lines, err = sh(f"{tag} && {RUN_ON_HOST} -- echo ran; echo $?; {HAS_ADDRESS}; {RUN_ON_HOST} --force -- echo forced")
     assert (status, lines) == (0, ["2", "0", "forced"])
@@ -130,7 +130,7 @@ def test_an_azure_machine_is_recognised() -> None:
     ],
     ids=str,
 )
-def test_what_speaks_against_the_address(outcomes: tuple[str, str, str], refused: bool) -> None:
+def test_refuses_to_add_the_address_on_an_azure_machine(outcomes: tuple[str, str, str], refused: bool) -> None:
     steps = tuple(Step(name, outcome, "seen", "") for name, outcome in zip(("chassis", "address", "shape"), outcomes, strict=True))  # type: ignore[arg-type]
     evidence = Evidence("unknown", steps)
     if refused:
@@ -140,14 +140,14 @@ def test_what_speaks_against_the_address(outcomes: tuple[str, str, str], refused
         host_network.check(evidence)
 
 
-def test_who_may_not_add_addresses_is_told_so(run: Run) -> None:
+def test_reports_missing_permission_to_add_the_address(run: Run) -> None:
     done = run("--network", "host", *python("print('ran')"), before=("unshare", "--user", "--map-current-user", "--net"))
     assert (done.status, done.out) == (2, "")
     assert "cannot be added to the loopback interface: Operation not permitted" in done.err
     assert "Run it as root" in done.err
 
 
-def test_pasta_is_asked_for_where_it_is_absent(run: Run, folder: Path) -> None:
+def test_reports_a_missing_pasta_program(run: Run, folder: Path) -> None:
     done = run("--network", "pasta", *python("print('ran')"), PATH=str(folder))
     assert (done.status, done.out) == (2, "")
     assert "The program pasta is not installed." in done.err

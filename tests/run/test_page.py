@@ -1,4 +1,4 @@
-"""The commands of ``docs/reach-the-address.md`` run as they stand, by an unprivileged user; those that cannot be run here are marked."""
+"""The commands of ``docs/reach-the-address.md`` work exactly as written for an unprivileged user. Those that cannot run here are marked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AS_ROOT = "run as root of a network namespace"
 
 
 class Block(NamedTuple):
-    """Commands of the page, with the comment before them."""
+    """A block of commands of the page, with the comment before it."""
 
     mark: str
     commands: str
@@ -33,7 +33,7 @@ def blocks() -> list[Block]:
 RUN = [block for block in blocks() if not block.mark.startswith("not run: ")]
 
 
-def test_every_block_is_run_or_says_why_not() -> None:
+def test_every_block_is_run_or_has_a_reason_not_to() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text.count("\n```") == 2 * len(blocks())
     assert {block.mark for block in RUN} == {"", AS_ROOT}

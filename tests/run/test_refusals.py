@@ -1,4 +1,4 @@
-"""Where the system refuses namespaces, the message names the cause, and the hint says what to change."""
+"""If the system refuses to create namespaces, the message names the cause, and the hint says what to change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ USABLE = {
     "sys/user/max_mnt_namespaces": "96365\n",
     "sys/user/max_pid_namespaces": "96365\n",
 }
-"""Files of a system on which nothing stands against namespaces."""
+"""Files of a system that permits namespaces."""
 
 CASES = [
     (
@@ -72,14 +72,14 @@ CASES = [
     ("unshare", errno.EPERM, {"self/uid_map": ""}, "maps no user", "unshare --map-current-user"),
     ("maps", errno.ENOENT, None, "/proc is not mounted", "mount -t proc proc /proc"),
     ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS", ""),
-    ("start", errno.EAGAIN, {}, "as many processes as it may have", "ulimit -u"),
+    ("start", errno.EAGAIN, {}, "maximum number of processes", "ulimit -u"),
     ("hosts", errno.ENOENT, {}, "file /etc/hosts does not exist", "--map-host"),
     ("unshare", errno.EPERM, {}, "No known cause", "as root"),
 ]
 
 
 @pytest.mark.parametrize(("step", "number", "files", "found", "change"), CASES, ids=str)
-def test_each_cause_is_named(step: str, number: int, files: dict[str, str] | None, found: str, change: str, tmp_path: Path) -> None:
+def test_names_each_cause(step: str, number: int, files: dict[str, str] | None, found: str, change: str, tmp_path: Path) -> None:
     for name, content in {} if files is None else {**USABLE, **files}.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def test_each_cause_is_named(step: str, number: int, files: dict[str, str] | Non
     assert "docs/reach-the-address.md" in error.hint
 
 
-def test_several_causes_are_all_named(tmp_path: Path) -> None:
+def test_names_all_of_several_causes(tmp_path: Path) -> None:
     for name, content in {**USABLE, "self/status": "Seccomp:\t2\n", "sys/kernel/unprivileged_userns_clone": "0\n"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
@@ -113,10 +113,10 @@ done
 shift
 exec chroot --userspec=65534:65534 "$root" "$@"
 """
-"""Makes a root out of an ordinary folder, in a mount namespace."""
+"""Shell commands that turn an ordinary folder into a root file system, in a mount namespace."""
 
 
-def test_a_chroot_is_recognised(namespaces: None, tmp_path: Path) -> None:
+def test_recognises_a_chroot(namespaces: None, tmp_path: Path) -> None:
     if not IS_ROOT:
         pytest.skip("only root can make a chroot")
     done = subprocess.run(
@@ -133,8 +133,8 @@ def test_a_chroot_is_recognised(namespaces: None, tmp_path: Path) -> None:
     assert "in a chroot" in done.stderr
 
 
-def test_a_limit_of_zero_is_recognised(run: Run) -> None:
-    """The limit of a user namespace that the test makes; nothing changes outside of it."""
+def test_recognises_a_limit_of_zero(run: Run) -> None:
+    """The test sets the limit of a new user namespace. Nothing changes outside of it."""
     if shutil.which("unshare") is None:
         pytest.skip("unshare is not installed")
     script = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"'
@@ -144,7 +144,7 @@ def test_a_limit_of_zero_is_recognised(run: Run) -> None:
     assert "sysctl -w user.max_net_namespaces=10000" in done.err
 
 
-def test_a_limit_of_processes_is_recognised(run: Run) -> None:
+def test_recognises_a_limit_on_processes(run: Run) -> None:
     if shutil.which("prlimit") is None:
         pytest.skip("prlimit is not installed")
     done = run(*python("print('ran')"), before=("prlimit", "--nproc=1"))
@@ -152,8 +152,8 @@ def test_a_limit_of_processes_is_recognised(run: Run) -> None:
     assert "does not let this user start a process: Resource temporarily unavailable. This user" in done.err
 
 
-def test_a_filter_of_a_container_is_recognised(run: Run) -> None:
-    """A seccomp filter that refuses unshare(2), as Docker's profile does."""
+def test_recognises_a_seccomp_filter(run: Run) -> None:
+    """The test installs a seccomp filter that refuses unshare(2), like Docker's profile."""
     program = r"""
 import ctypes, os, platform, struct, sys
 number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
@@ -176,7 +176,7 @@ os.execv(sys.argv[1], sys.argv[1:])
     assert "--security-opt seccomp=unconfined" in done.stderr
 
 
-def test_other_systems_get_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_operating_systems_get_a_short_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     assert main(["run", "--", "true"]) == 2
     said = capsys.readouterr().err.splitlines()

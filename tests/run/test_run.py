@@ -1,4 +1,4 @@
-"""A command runs on an emulated machine: at the true address, with its own user, without capabilities, alone."""
+"""A command runs as on an Azure machine: the emulator has the real address, and the command keeps its user but has no capabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_request_of_the_documentation_works_with_curl(run: Run) -> None:
     assert json.loads(out)["compute"]["vmId"] == VM_ID
 
 
-def test_the_emulator_responds_at_the_true_address(run: Run) -> None:
+def test_the_emulator_responds_at_the_real_address(run: Run) -> None:
     assert run(*python(REQUEST + "print(get(VM_ID))")) == (0, f"{VM_ID}\n", "")
 
 
@@ -40,13 +40,13 @@ def test_the_exit_status_says_which_signal_ended_the_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("command", "status"), [("no-such-command", 127), ("/", 126)], ids=str)
-def test_a_command_that_cannot_be_executed(command: str, status: int, run: Run) -> None:
+def test_reports_a_command_that_cannot_be_executed(command: str, status: int, run: Run) -> None:
     done = run("--", command)
     assert (done.status, done.out) == (status, "")
     assert f"The command '{command}' cannot be executed: " in done.err
 
 
-def test_a_missing_command_is_reported_as_missing_even_if_a_path_cannot_be_searched(run: Run, folder: Path) -> None:
+def test_reports_a_missing_command_even_if_path_has_an_unreadable_folder(run: Run, folder: Path) -> None:
     hidden = folder / "hidden"
     hidden.mkdir(mode=0)
     done = run("--", "no-such-command", PATH=f"{hidden}:/usr/bin:/bin")
@@ -64,7 +64,7 @@ print(json.dumps({"ids": [os.getuid(), os.geteuid(), os.getgid(), os.getegid()],
 
 
 @pytest.mark.parametrize("user", [NOBODY, None], ids=["nobody", "caller"])
-def test_the_command_keeps_its_user_and_has_no_capabilities_and_sees_no_other_process(user: int | None, run: Run) -> None:
+def test_the_command_keeps_its_user_without_capabilities_or_other_processes(user: int | None, run: Run) -> None:
     done = run(*python(PROC), user=user)
     found = json.loads(done.out)
     expected = user if IS_ROOT and user is not None else os.geteuid()
@@ -76,13 +76,13 @@ def test_the_command_keeps_its_user_and_has_no_capabilities_and_sees_no_other_pr
 
 
 @pytest.mark.parametrize("user", [NOBODY, None], ids=["nobody", "caller"])
-def test_the_command_can_read_about_the_first_process(user: int | None, run: Run) -> None:
-    """As on any machine where that process has the same user. Programs look there for signs of a container, facter among them."""
+def test_the_command_can_read_the_proc_files_of_the_first_process(user: int | None, run: Run) -> None:
+    """This works on any machine on which that process has the same user. Programs such as facter detect containers in this way."""
     program = "print(b'PATH=' in open('/proc/1/environ', 'rb').read(), 'CapPrm:\\t0000000000000000' in open('/proc/1/status').read())"
     assert run(*python(program), user=user) == (0, "True True\n", "")
 
 
-def test_nothing_else_can_be_reached(run: Run) -> None:
+def test_the_command_cannot_reach_any_other_address(run: Run) -> None:
     program = """
 import errno, json, socket
 def outcome(address):
@@ -95,7 +95,7 @@ print(json.dumps([[name for _, name in socket.if_nameindex()], outcome(("192.0.2
     assert (outside, loopback) == ("ENETUNREACH", "ECONNREFUSED")
 
 
-def test_variables_lead_programs_to_the_emulator(run: Run) -> None:
+def test_environment_variables_direct_programs_to_the_emulator(run: Run) -> None:
     program = "import json, os; print(json.dumps(dict(os.environ)))"
     changes = {"MSI_ENDPOINT": "http://other", "NO_PROXY": "example.com", "no_proxy": "", "HTTP_PROXY": "http://proxy"}
     found = json.loads(run(*python(program), **changes).out)
@@ -106,7 +106,7 @@ def test_variables_lead_programs_to_the_emulator(run: Run) -> None:
     assert found["HTTP_PROXY"] == "http://proxy"
 
 
-def test_options_of_serve_apply(run: Run, folder: Path) -> None:
+def test_accepts_the_options_of_serve(run: Run, folder: Path) -> None:
     faults = folder / "faults.json"
     faults.write_text('[{"match": {"path": "/metadata/versions"}, "fault": {"status": 410}}]')
     root = folder / "root.pem"
@@ -118,14 +118,14 @@ def test_options_of_serve_apply(run: Run, folder: Path) -> None:
     assert (done.status, done.out.split("\n")[0].startswith("Windows"), done.out.splitlines()[-1]) == (0, True, "410")
 
 
-def test_a_mistake_in_an_option_is_reported_before_the_command_runs(run: Run, folder: Path) -> None:
+def test_reports_invalid_options_before_the_command_runs(run: Run, folder: Path) -> None:
     for arguments in (("--scenario", "nosuch"), ("--journal", folder / "no" / "file"), ("--map-host", "a b"), ("--force",), ("--",)):
         status, out, err = run(*arguments, *python("print('ran')")) if arguments != ("--",) else run("--")
         assert (status, out) == (2, ""), arguments
         assert "error: " in err
 
 
-def test_the_journal_is_written(run: Run, folder: Path) -> None:
+def test_writes_the_journal(run: Run, folder: Path) -> None:
     journal = folder / "journal.ndjson"
     done = run("--journal", journal, "--show-requests", *python(REQUEST + "get(VM_ID)\nget('/metadata/versions')"))
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
@@ -140,7 +140,7 @@ def test_the_journal_is_written(run: Run, folder: Path) -> None:
     ]
 
 
-def test_hosts_of_issuers_lead_to_the_emulator(run: Run, folder: Path) -> None:
+def test_hosts_of_certificate_issuers_resolve_to_the_emulator(run: Run, folder: Path) -> None:
     journal = folder / "journal.ndjson"
     hosts = sorted({location.host for location in LOCATIONS} | {"imds.example"})
     program = f"""
@@ -155,23 +155,24 @@ print(sum(1 for line in open("/etc/hosts") if "localhost" in line) > 0)
     before = Path("/etc/hosts").read_bytes()
     done = run("--map-host", "ca-issuers", "--map-host", "imds.example", "--journal", journal, *python(program))
     assert (done.status, done.err) == (0, "")
-    assert done.out.splitlines() == [*(f"{host} 404" for host in hosts), "True"]  # 421 would mean that the Host is refused
+    # Status 421 would mean that the emulator refuses the Host header.
+    assert done.out.splitlines() == [*(f"{host} 404" for host in hosts), "True"]
     assert len(journal.read_text().splitlines()) == len(hosts)
     assert Path("/etc/hosts").read_bytes() == before
 
 
-def test_it_runs_inside_a_user_namespace(run: Run) -> None:
+def test_runs_inside_a_user_namespace(run: Run) -> None:
     assert run(*python(REQUEST + "print(get(VM_ID))"), before=("unshare", "--user", "--map-root-user")) == (0, f"{VM_ID}\n", "")
 
 
-def test_it_runs_with_no_new_privileges(run: Run) -> None:
+def test_runs_with_no_new_privileges(run: Run) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
     assert run(*python(REQUEST + "print(get(VM_ID))"), before=("setpriv", "--no-new-privs")) == (0, f"{VM_ID}\n", "")
 
 
-def test_it_runs_where_proc_is_masked_and_the_root_is_read_only(run: Run) -> None:
-    """As in containers. A new /proc cannot be mounted there; the command sees that of the caller."""
+def test_runs_with_a_masked_proc_and_a_read_only_root(run: Run) -> None:
+    """Containers are like this. The kernel refuses to mount a new /proc, so the command sees that of the caller."""
     mask = 'mount --bind /dev/null /proc/version && mount -o remount,bind,ro / && exec "$@"'
     program = REQUEST + "import os; print(get(VM_ID), len(os.listdir('/proc')) > 100, open('/etc/hosts').readline())"
     before = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mask, "sh")
@@ -180,7 +181,7 @@ def test_it_runs_where_proc_is_masked_and_the_root_is_read_only(run: Run) -> Non
     assert done.out.split() == [VM_ID, "True", "169.254.169.254", "imds.example"]
 
 
-def test_it_runs_inside_itself(run: Run) -> None:
+def test_runs_inside_itself(run: Run) -> None:
     inner = [interpreter(), "-m", "imdskit", "run", "--seed", "2", *python(REQUEST + "print(get(VM_ID))")]
     done = run("--show-requests", "--", *inner)
     assert done.status == 0

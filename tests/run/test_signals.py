@@ -1,4 +1,4 @@
-"""Signals reach the command, and no process survives: neither the command nor `imdskit run`."""
+"""Signals reach the command, and neither the command nor `imdskit run` leaves a process behind."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ sys.exit(5)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_command_without_a_handler_ends_by_the_signal(name: str, start: Start) -> None:
+def test_a_signal_ends_a_command_without_a_handler(name: str, start: Start) -> None:
     number = getattr(signal, name)
     process = start("import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('ready', flush=True); signal.pause()")
     process.send_signal(number)
@@ -75,7 +75,7 @@ def test_no_process_survives_a_killed_run(start: Start) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_no_process_survives_if_one_in_between_is_killed(which: int, start: Start) -> None:
+def test_no_process_survives_if_an_intermediate_process_is_killed(which: int, start: Start) -> None:
     mark = uuid.uuid4().hex
     process = start(f"import signal\nMARK = '{mark}'{CHILDREN}\nsignal.pause()")
     between = [pid for pid in alive(mark) if pid != process.pid and b"imdskit" in Path(f"/proc/{pid}/cmdline").read_bytes()]
@@ -84,7 +84,7 @@ def test_no_process_survives_if_one_in_between_is_killed(which: int, start: Star
     assert wait_until(lambda: not alive(mark))
 
 
-def test_a_program_in_the_background_of_a_shell_keeps_ignoring_interrupts(namespaces: None) -> None:
+def test_a_background_job_still_ignores_interrupts(namespaces: None) -> None:
     program = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN)"
     script = 'trap "" INT; exec "$@"'
     done = subprocess.run(
@@ -97,10 +97,10 @@ def test_a_program_in_the_background_of_a_shell_keeps_ignoring_interrupts(namesp
         check=False,
         **identity(),
     )
-    assert done.stdout == "True True\n"  # Python itself ignores SIGPIPE
+    assert done.stdout == "True True\n"  # The Python interpreter itself ignores SIGPIPE.
 
 
-def test_a_signal_before_the_command_starts_ends_run(namespaces: None) -> None:
+def test_a_signal_before_the_start_of_the_command_ends_run(namespaces: None) -> None:
     blocked = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); os.kill(os.getpid(), 15); os.execv(sys.argv[1], sys.argv[1:])"
     done = subprocess.run(
         [interpreter(), "-c", blocked, *words(*python("print('ran')"))],
@@ -115,7 +115,7 @@ def test_a_signal_before_the_command_starts_ends_run(namespaces: None) -> None:
     assert (done.returncode, done.stdout) == (128 + 15, "")
 
 
-def test_an_interrupt_of_the_terminal_reaches_the_command_once(namespaces: None) -> None:
+def test_an_interrupt_from_the_terminal_reaches_the_command_once(namespaces: None) -> None:
     program = """
 import signal, sys
 received = []

@@ -1,4 +1,4 @@
-"""The container recipes: their syntax, and the settings that they name. No container engine is needed. ``make service`` runs this."""
+"""Tests of the syntax of the container recipes and of the settings in them. They need no container engine. ``make service`` runs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def image_environment() -> dict[str, str]:
     return dict(value.split("=", 1) for name, value in instructions() if name == "ENV")
 
 
-def test_the_container_recipe_has_known_instructions_and_settings() -> None:
+def test_container_recipe_has_known_instructions_and_settings() -> None:
     found = instructions()
     assert {name for name, _ in found} == INSTRUCTIONS
     for name, value in found:
@@ -37,7 +37,7 @@ def test_the_container_recipe_has_known_instructions_and_settings() -> None:
     )
 
 
-def test_the_compose_file_names_known_settings_and_its_own_secrets() -> None:
+def test_compose_file_has_known_settings_and_defined_secrets() -> None:
     compose = yaml.safe_load((FOLDER / "compose.yaml").read_text())
     verifier = compose["services"]["verifier"]
     settings = Settings.read(environment={**image_environment(), **verifier["environment"]})

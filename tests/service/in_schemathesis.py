@@ -1,4 +1,4 @@
-"""The service against its own description: schemathesis sends what the description allows, and what it does not. ``make service`` runs this."""
+"""Test of the service with schemathesis, which sends requests that the OpenAPI description allows, and others. ``make service`` runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from world import gunicorn
 EXAMPLES_PER_OPERATION = os.environ.get("SCHEMATHESIS_EXAMPLES", "60")
 
 
-def test_schemathesis_finds_nothing_that_the_description_does_not_allow(tmp_path: Path) -> None:
+def test_schemathesis_finds_no_deviation_from_the_description(tmp_path: Path) -> None:
     report = tmp_path / "report.ndjson"
     with gunicorn(tmp_path) as server:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{server.port}/openapi.json", "--checks", "all"]

@@ -1,4 +1,4 @@
-"""The verification service under gunicorn and uvicorn, and web frameworks that use the library. ``make service`` runs this."""
+"""Tests of the attestation service in gunicorn, uvicorn and Granian, and of web framework examples. ``make service`` runs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = ROOT / "examples"
 
 
 def accepted_once(server: Server) -> None:
-    """A document is accepted once, however many requests carry it at the same time."""
+    """Assert that concurrent requests with the same document are accepted exactly once."""
     for _ in range(5):
         status, challenge = server.send("POST", "/v1/challenges")
         assert status == 200
@@ -25,14 +25,14 @@ def accepted_once(server: Server) -> None:
         assert next(found for status, found in responses if status == 200)["claims"]["vmId"] == VM
 
 
-def test_gunicorn_runs_it_in_two_processes(tmp_path: Path) -> None:
+def test_gunicorn_runs_the_service_in_two_processes(tmp_path: Path) -> None:
     with gunicorn(tmp_path) as server:
         accepted_once(server)
         assert server.send("GET", "/openapi.json")[1]["openapi"] == "3.1.0"
         assert len({server.send("GET", "/metrics")[1].split(b'process="')[1].split(b'"')[0] for _ in range(40)}) <= 2
 
 
-def test_a_store_is_used_through_the_client_of_valkey(tmp_path: Path) -> None:
+def test_valkey_client_library_works_with_a_store(tmp_path: Path) -> None:
     binary = shutil.which("redis-server")
     assert binary is not None, "not installed: redis-server"
     port = free_port()
@@ -51,7 +51,7 @@ def test_a_store_is_used_through_the_client_of_valkey(tmp_path: Path) -> None:
             store.kill()
 
 
-def test_gunicorn_passes_bodies_of_every_framing_on(tmp_path: Path) -> None:
+def test_gunicorn_passes_on_bodies_of_every_framing(tmp_path: Path) -> None:
     with gunicorn(tmp_path, max_body_bytes="2048") as server:
         body = b'{"nonce":"x","document":"y"}'
         assert server.send("POST", "/v1/attestations", body)[0] == 403
@@ -63,7 +63,7 @@ def test_gunicorn_passes_bodies_of_every_framing_on(tmp_path: Path) -> None:
         assert server.send("POST", "/v1/challenges", iter([b"{}"]))[0] == 200
 
 
-def test_gunicorn_with_a_store_of_one_process_refuses_everything(tmp_path: Path) -> None:
+def test_two_gunicorn_processes_with_memory_store_refuse_everything(tmp_path: Path) -> None:
     with gunicorn(tmp_path, store="", nonce_key_file="") as server:
         for method, path in (("GET", "/healthz"), ("POST", "/v1/challenges"), ("GET", "/metrics")):
             status, problem = server.send(method, path)
@@ -71,18 +71,18 @@ def test_gunicorn_with_a_store_of_one_process_refuses_everything(tmp_path: Path)
     assert "the server has several processes" in (tmp_path / "server.log").read_text()
 
 
-def test_gunicorn_with_one_process_needs_no_store(tmp_path: Path) -> None:
+def test_one_gunicorn_process_needs_no_common_store(tmp_path: Path) -> None:
     with gunicorn(tmp_path, workers=1, store="", nonce_key_file="") as server:
         accepted_once(server)
 
 
-def test_a_mistake_in_the_configuration_ends_gunicorn_with_its_name(tmp_path: Path) -> None:
+def test_invalid_setting_ends_gunicorn_and_is_named(tmp_path: Path) -> None:
     with gunicorn(tmp_path, max_age="soon") as server:
         assert server.process.wait(PATIENCE) != 0
     assert "`max_age` must be a whole number" in (tmp_path / "server.log").read_text()
 
 
-def test_uvicorn_runs_it_through_an_adapter(tmp_path: Path) -> None:
+def test_uvicorn_runs_the_service_through_an_adapter(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "attestation_service" / "asgi.py", tmp_path)
     environment, key = service_settings(tmp_path)
     port = free_port()
@@ -94,7 +94,7 @@ def test_uvicorn_runs_it_through_an_adapter(tmp_path: Path) -> None:
         assert server.send("HEAD", "/healthz") == (200, b"")
 
 
-def test_granian_runs_it_in_two_processes(tmp_path: Path) -> None:
+def test_granian_runs_the_service_in_two_processes(tmp_path: Path) -> None:
     environment, key = service_settings(tmp_path)
     port = free_port()
     command = ["granian", "imdskit.attestation_service.wsgi:application", "--interface", "wsgi", "--port", str(port), "--workers", "2"]
@@ -114,7 +114,7 @@ FRAMEWORKS = {
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
-def test_a_framework_admits_a_machine_once(name: str, tmp_path: Path) -> None:
+def test_framework_example_admits_a_machine_once(name: str, tmp_path: Path) -> None:
     for path in (EXAMPLES / "attestation_frameworks").glob("*.py"):
         shutil.copy(path, tmp_path)
     environment, _ = service_settings(tmp_path)

@@ -1,4 +1,7 @@
-"""Hostile requests for a minute: memory stays level, and afterwards everything works. ``make service`` runs this; SOAK_SECONDS changes the time."""
+"""Soak test with hostile requests for a minute: memory does not grow, and the service works afterwards.
+
+``make service`` runs it. The variable SOAK_SECONDS changes the duration.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 ROUNDS = 6
 CLIENTS = 8
 ROOM_KB = 6 * 1024
-"""By which the memory of a process may differ between rounds, after the first two."""
+"""Maximum difference of a process's memory between rounds, after the first two."""
 
 
 def request(server: Server, path: str, body: bytes, headers: str = "", key: str | None = None) -> bytes:
@@ -28,7 +31,7 @@ def request(server: Server, path: str, body: bytes, headers: str = "", key: str 
 
 
 class Hostile:
-    """One client that sends what nobody should send."""
+    """Client that sends hostile requests."""
 
     def __init__(self, server: Server, genuine: str, seed: int) -> None:
         self._server, self._genuine, self._choose = server, genuine, random.Random(seed)
@@ -109,12 +112,12 @@ class Hostile:
 
 
 def memory(pid: int) -> int:
-    """Resident memory in kB."""
+    """Return the resident memory of a process in kB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
-def test_memory_stays_level_under_hostile_requests(tmp_path: Path) -> None:
+def test_memory_does_not_grow_under_hostile_requests(tmp_path: Path) -> None:
     with gunicorn(tmp_path, max_concurrent="8") as server:
         nonce = server.send("POST", "/v1/challenges")[1]["nonce"]
         genuine = document(nonce)

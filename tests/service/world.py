@@ -1,4 +1,4 @@
-"""A verification service or an application under a server of its own, an authority that it trusts, and a way to send requests."""
+"""Helpers that run the attestation service or an example application in a server, with an authority that it trusts, and send requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imdskit.protocol import attested
 ROOT = Path(__file__).resolve().parents[2]
 VM = "00000000-0000-4000-8000-000000000001"
 PATIENCE = 60
-"""Seconds for a server to start, or to end."""
+"""Maximum time in seconds for a server to start or to end."""
 
 AUTHORITY = Authority(SystemClock(), "http://127.0.0.1:8080", seed=31)
 
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 class Server(NamedTuple):
-    """A server that is running."""
+    """Running server."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -59,13 +59,13 @@ class Server(NamedTuple):
             connection.close()
 
     def workers(self) -> list[int]:
-        """Processes that the server started."""
+        """Return the ids of the processes that the server started."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def service_settings(folder: Path, **more: str) -> tuple[dict[str, str], str]:
-    """Environment of a service in a folder, and a key that may do everything."""
+    """Return the environment of a service with its files in a folder, and a key with all roles."""
     key, line = keys.new("everything", frozenset(Role))
     (folder / "keys").write_text(line)
     (folder / "nonce-key").write_text("ab" * 32)
@@ -85,7 +85,7 @@ def service_settings(folder: Path, **more: str) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def running(command: list[str], port: int, folder: Path, environment: dict[str, str], key: str = "") -> Iterator[Server]:
-    """Start a module of this Python as a server, and end it."""
+    """Run a Python module as a server until the context ends."""
     path = os.pathsep.join([str(ROOT / "python"), str(folder)])
     whole = {**os.environ, "PYTHONPATH": path, **environment}
     output = folder / "server.log"
@@ -114,7 +114,7 @@ def running(command: list[str], port: int, folder: Path, environment: dict[str, 
 
 @contextmanager
 def gunicorn(folder: Path, workers: int = 2, **settings: str) -> Iterator[Server]:
-    """The service as docs/attestation-service.md runs it."""
+    """Run the service in gunicorn, as docs/attestation-service.md describes."""
     environment, key = service_settings(folder, **settings)
     port = free_port()
     command = ["gunicorn", "imdskit.attestation_service.wsgi:application", "--bind", f"127.0.0.1:{port}"]

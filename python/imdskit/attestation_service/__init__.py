@@ -1,7 +1,7 @@
-"""The verification service: attested documents are verified over HTTP, for programs in any language.
+"""Attestation service: an HTTP service that verifies attested documents for programs in any language.
 
-What belongs here: HTTP (as a WSGI application, PEP 3333), keys, limits, the audit log and metrics. Whether a document is genuine is decided in
-:mod:`imdskit.verify`. The page is ``docs/attestation-service.md``. The modules of this package are internal, except :mod:`.wsgi`.
+This package contains the WSGI application (PEP 3333), its keys, limits, audit log and metrics. It uses :mod:`imdskit.verify` to verify
+documents. ``docs/attestation-service.md`` describes the service. The modules of this package are internal, except :mod:`.wsgi`.
 """
 
 from imdskit.attestation_service.application import Application

@@ -31,21 +31,21 @@ from imdskit.verify import NonceIssuer, NonceStore
 T = TypeVar("T")
 SECOND = 1_000_000_000
 SKEW = 30
-"""Seconds by which the clocks of the machines that run one service may differ."""
+"""Maximum difference in seconds between the clocks of machines that run the same service."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
 
 class Application:
-    """The verification service. Create one in each process and keep it. Safe to share between threads.
+    """Attestation service as a WSGI application. Create one in each process and keep it. It is safe to share between threads.
 
     Args:
-        settings: the configuration.
-        clock: source of the current time.
-        store: where used documents are recorded, in place of the one that the settings name. It must be shared by all processes.
+        settings: configuration of the service.
+        clock: source of the current time; the system clock by default.
+        store: store of used documents, which replaces the one in the settings. All processes must share it.
 
     Raises:
-        ImdskitError: a file of the configuration cannot be used, or the store cannot be opened.
+        ImdskitError: A file of the configuration is invalid, or the store cannot be opened.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, store: NonceStore | None = None) -> None:
@@ -61,7 +61,7 @@ class Application:
         self._audit_log = AuditLog(settings.audit_log)
         self._metrics = Metrics()
         self._description = openapi.description(settings)
-        self._told = False
+        self._error_logged = False
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
@@ -79,15 +79,15 @@ class Application:
         return response.send(request.method, start_response)
 
     def _refuse_separate_processes(self, request: Request) -> None:
-        """Refuse everything if other processes serve too, and cannot know which documents were used in this one.
+        """Refuse every request if several processes serve without a common store. They could not know which documents another one accepted.
 
         Raises:
-            Problem: 503.
+            Problem: Several processes serve without a common store (503).
         """
         if not self._one_process_only or not (request.multiprocess or os.getpid() != self._pid):
             return
-        if not self._told:
-            self._told = True
+        if not self._error_logged:
+            self._error_logged = True
             _log.error(
                 "Every request is refused: the server has several processes, and they need a common `store` and `nonce_key_file`. "
                 "See docs/attestation-service.md."
@@ -106,16 +106,16 @@ class Application:
             return Response(HTTPStatus.OK, self._metrics.text(self._gauges()).encode("ascii"), CONTENT_TYPE)
         assert key is not None, "every operation with a body needs a key"
         body = self._body(route, request)
-        with self._limits.slot():  # not before the body has been received, so that slow clients do not keep others out
+        with self._limits.slot():  # The body has been received by now, so slow clients do not occupy slots.
             if route == routes.ISSUE_NONCE:
                 return self._issue_nonce(body, key)
             return self._attest(body, key) if route == routes.ATTEST else self._audit(body, key)
 
     def _authenticate(self, route: Route, request: Request) -> Key | None:
-        """Return the key that was presented, and count the request against its rate.
+        """Return the caller's key, and count the request against its rate.
 
         Raises:
-            Problem: 401, 403 or 429.
+            Problem: The key is missing or unknown (401), lacks the role (403), or exceeds its rate (429).
         """
         if not route.roles:
             return None
@@ -135,7 +135,11 @@ class Application:
         return key
 
     def _body(self, route: Route, request: Request) -> bytes:
-        """Raises Problem: 400, 411, 413 or 415."""
+        """Return the body of a request.
+
+        Raises:
+            Problem: The body cannot be read (400, 411), is too large (413) or is not declared as JSON (415).
+        """
         if not route.body_required and not request.has_body():
             return b""
         if not request.content_is_json():
@@ -160,7 +164,7 @@ class Application:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "undecided", detail, (("Retry-After", "5"),))
         if decision.outcome == decisions.ACCEPTED:
             return json_response(decisions.verdict_members(decision))
-        # Not a success, so that a client that looks at the status alone admits nobody.
+        # The status is an error, so that a client that checks only the status does not admit the caller.
         return json_response({"decision": decisions.REFUSED}, HTTPStatus.FORBIDDEN)
 
     def _audit(self, body: bytes, key: Key) -> Response:
@@ -174,10 +178,10 @@ class Application:
         return json_response({"verdicts": verdicts})
 
     def _record(self, operation: str, decision: Decision, key: Key) -> None:
-        """Write a decision to the audit log, and count it.
+        """Write a decision to the audit log, and count it in the metrics.
 
         Raises:
-            Problem: 503: it cannot be written. Nothing may be admitted without a trace.
+            Problem: The audit log cannot be written (503). The service must not accept a document without a record.
         """
         entry = decision.entry(operation, key)
         try:
@@ -198,16 +202,16 @@ class Application:
         }
         date = self._verifiers.current().trust.date
         if date:
-            made = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
-            found["imdskit_trust_bundle_age_seconds"] = {(): max(self._clock.now() - made, 0)}
+            created = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
+            found["imdskit_trust_bundle_age_seconds"] = {(): max(self._clock.now() - created, 0)}
         return found
 
     def _nonce_issuer(self) -> Watched[NonceIssuer]:
         path, lifetime = self.settings.nonce_key_file, self.settings.nonce_lifetime
-        own = secrets.token_bytes(keys.NONCE_KEY_BYTES)
+        generated = secrets.token_bytes(keys.NONCE_KEY_BYTES)
 
         def read() -> NonceIssuer:
-            secret = (own,) if path is None else keys.read_nonce_keys(path)
+            secret = (generated,) if path is None else keys.read_nonce_keys(path)
             return NonceIssuer(secret, lifetime=lifetime, skew=SKEW, clock=self._clock)
 
         return self._watched("nonce keys", path, read)

@@ -1,7 +1,7 @@
-"""The audit log: one line of JSON for each decision. It is the only place that says why a document was refused.
+"""Audit log with one line of JSON for each decision. Only the audit log says why a document was refused.
 
-Neither the document nor the nonce is written, only the document's SHA-256. Texts are shortened, and characters that are not printable are
-replaced, so that no reader of a line can be deceived, whichever program shows it.
+It contains the SHA-256 of the document, but neither the document nor the nonce. Long texts are shortened, and non-printable characters are
+replaced, so that control characters in a document cannot forge log lines or manipulate a terminal.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import NamedTuple
 from imdskit.errors import UsageError
 
 MAX_CHARACTERS = 200
-"""Maximum length of each text in a line."""
+"""Maximum number of characters in each text of a line."""
 
 
 class Entry(NamedTuple):
-    """A decision.
+    """Entry of the audit log, which records one decision.
 
     Attributes:
         operation: ``attestation`` or ``verdict``.
-        decision: ``accepted``, ``refused``, or ``undecided``: the store could not tell.
+        decision: ``accepted``, ``refused``, or ``undecided`` if the store could not tell whether the document was used before.
         key: name of the caller's key.
+        document: SHA-256 of the document as received, in hexadecimal digits.
         reason: code of the refusal; ``""`` if the document was accepted.
-        stage, place, detail: of the refusal.
-        vm_id, subscription_id, cloud: of an accepted document, else ``""``.
-        document: SHA-256 of the document as it was sent, in hexadecimal digits.
+        stage, location, detail: further information about the refusal; ``""`` if the document was accepted.
+        vm_id, subscription_id, cloud: claims and cloud of an accepted document; ``""`` for other documents.
     """
 
     operation: str
@@ -39,26 +39,28 @@ class Entry(NamedTuple):
     document: str
     reason: str = ""
     stage: str = ""
-    place: str = ""
+    location: str = ""
     detail: str = ""
     vm_id: str = ""
     subscription_id: str = ""
     cloud: str = ""
 
 
-_NAMES = {"vm_id": "vmId", "subscription_id": "subscriptionId", "place": "location"}
+_NAMES = {"vm_id": "vmId", "subscription_id": "subscriptionId"}
+"""JSON members that have another name than their attribute."""
 
 
 class AuditLog:
-    """Appends to a file, or to standard error. Safe to share between threads, and between processes that append to the same file.
+    """Audit log that appends lines to a file or to standard error.
 
-    A file that was moved away is created anew within a second, as log rotation expects.
+    The object is safe to share between threads. Several processes may append to the same file. If the file is moved, as log rotation does,
+    it is recreated within a second.
 
     Args:
         target: path of the file, or ``-`` for standard error.
 
     Raises:
-        UsageError: the file cannot be opened.
+        UsageError: The file cannot be opened.
     """
 
     def __init__(self, target: str) -> None:
@@ -66,7 +68,7 @@ class AuditLog:
         self._lock = Lock()
         self._file = -1
         self._identity: tuple[int, int] | None = None
-        self._looked_at: int | None = None
+        self._checked_at: int | None = None
         if self._path is not None:
             try:
                 self._reopen(self._path)
@@ -74,10 +76,14 @@ class AuditLog:
                 raise UsageError("bad-argument", f"`audit_log` cannot be opened: {error.strerror}.", location=target) from None
 
     def write(self, entry: Entry, now: int) -> None:
-        """Append a line.
+        """Append the line of an entry.
+
+        Args:
+            entry: decision to record.
+            now: time of the decision in Unix seconds.
 
         Raises:
-            OSError: it cannot be written. The decision must not be told to the caller then.
+            OSError: The line cannot be written. The service must then not send the decision to the caller.
         """
         data = line(entry, now)
         with self._lock:
@@ -85,11 +91,11 @@ class AuditLog:
                 sys.stderr.write(data)
                 sys.stderr.flush()
                 return
-            if now != self._looked_at:
-                self._looked_at = now
+            if now != self._checked_at:
+                self._checked_at = now
                 if self._moved(self._path):
                     self._reopen(self._path)
-            # A single call, so that lines of several processes are never mixed.
+            # A single call of write prevents the lines of several processes from being interleaved.
             if os.write(self._file, data.encode("ascii")) != len(data):
                 raise OSError(errno.ENOSPC, "the line was written in part")
 
@@ -98,14 +104,14 @@ class AuditLog:
         with self._lock:
             if self._file >= 0:
                 os.close(self._file)
-                self._file, self._identity, self._looked_at = -1, None, None
+                self._file, self._identity, self._checked_at = -1, None, None
 
     def _moved(self, path: str) -> bool:
         try:
-            there = os.stat(path)
+            state = os.stat(path)
         except FileNotFoundError:
             return True
-        return (there.st_dev, there.st_ino) != self._identity
+        return (state.st_dev, state.st_ino) != self._identity
 
     def _reopen(self, path: str) -> None:
         opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -116,7 +122,7 @@ class AuditLog:
 
 
 def line(entry: Entry, now: int) -> str:
-    """Return the line of an entry, in ASCII, with its line feed. Members without a value are left out."""
+    """Return the line of an entry in ASCII, with a line feed at its end. Members with an empty value are omitted."""
     members = {"time": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")}
     members.update((_NAMES.get(name, name), _safe(value)) for name, value in entry._asdict().items() if value)
     return json.dumps(members) + "\n"

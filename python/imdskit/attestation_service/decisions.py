@@ -1,11 +1,12 @@
-"""Decisions on documents: whether one is accepted, for whom, and, for the audit log and operators, why not.
+"""Decisions on documents: whether the service accepts a document, and the reason if it does not.
 
-**What is used up.** A nonce and a document are used up when the document is accepted, and only then. A refused document leaves both as they
-were: whoever learns of a nonce could otherwise make it useless by sending rubbish with it. Nothing is lost by that, since only a genuine document
-that carries the nonce is ever accepted.
+**Use of nonces and documents.** The service marks a nonce and a document as used when it accepts the document, and only then. A refused
+document does not use up its nonce. Otherwise, an attacker who learns a nonce could invalidate it by sending an arbitrary document. This is
+safe, because the service accepts only a genuine document that contains the nonce.
 
-Content and nonce are recorded one after the other, before the response is sent. If the process ends in between, or the response is lost, the
-document has been used up although nobody learnt of it. The client then requests another nonce. No document is ever accepted twice.
+The service records the content and the nonce one after the other, before it sends the response. If the process ends in between, or if the
+response is lost, the document is used up although no client received the decision. The client then requests another nonce. The service
+never accepts a document twice.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ ACCEPTED, REFUSED, UNDECIDED = "accepted", "refused", "undecided"
 
 
 class Decision(NamedTuple):
-    """A decision on a document.
+    """Decision on a document.
 
     Attributes:
-        result: the attestation of an accepted document, or the error that says why it was not accepted.
-        document: as it was sent.
+        result: attestation of an accepted document, or the error that explains why it was not accepted.
+        document: document as received.
     """
 
     result: Attestation | VerificationError | FreshnessError | StoreError
@@ -35,7 +36,7 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """``accepted``, ``refused``, or ``undecided`` if the store could not tell whether the document was used before."""
+        """Outcome: ``accepted``, ``refused``, or ``undecided`` if the store could not tell whether the document was used before."""
         if isinstance(self.result, Attestation):
             return ACCEPTED
         return UNDECIDED if isinstance(self.result, StoreError) else REFUSED
@@ -46,23 +47,23 @@ class Decision(NamedTuple):
         return "" if isinstance(self.result, Attestation) else self.result.code
 
     def entry(self, operation: str, key: Key) -> Entry:
-        """Return the line of the audit log."""
+        """Return the entry for the audit log."""
         entry = Entry(operation, self.outcome, key.name, sha256(self.document.encode("utf-8")).hexdigest())
         result = self.result
         if isinstance(result, Attestation):
             claims = result.claims
             return entry._replace(vm_id=claims.vm_id, subscription_id=claims.subscription_id or "", cloud=result.cloud.name)
         stage, detail = (result.stage.value, result.detail) if isinstance(result, VerificationError) else ("freshness", result.message)
-        return entry._replace(reason=result.code, stage=stage, place=result.location, detail=detail)
+        return entry._replace(reason=result.code, stage=stage, location=result.location, detail=detail)
 
 
 def nonce_binding(key: Key, binding: str) -> bytes:
-    """Return what a nonce is good for: the key that requested it, and a text of the caller's. A key's name has no NUL."""
+    """Return the bytes that a nonce is bound to: the name of the key, a NUL and the caller's text. Names of keys contain no NUL."""
     return key.name.encode("ascii") + b"\x00" + binding.encode("utf-8")
 
 
 def attest(request: AttestationRequest, key: Key, issuer: NonceIssuer, verifier: Verifier, store: NonceStore) -> Decision:
-    """Verify a document that was requested with a nonce of ours, and use both up."""
+    """Verify a document that was requested with a nonce of this service. If it is accepted, mark both as used."""
     try:
         issuer.check(request.nonce, nonce_binding(key, request.binding))
         return Decision(verifier.verify_once(request.document, nonce=request.nonce, store=store), request.document)
@@ -71,7 +72,7 @@ def attest(request: AttestationRequest, key: Key, issuer: NonceIssuer, verifier:
 
 
 def audit(request: Audited, now: int, verifier: Verifier) -> Decision:
-    """Verify a stored document at the time of its receipt. Nothing is used up."""
+    """Verify a stored document at the time of its receipt. Neither the document nor its nonce is marked as used."""
     try:
         at = now if request.at is None else request.at
         return Decision(verifier.verify(request.document, at=at, nonce=request.nonce), request.document)
@@ -80,7 +81,7 @@ def audit(request: Audited, now: int, verifier: Verifier) -> Decision:
 
 
 def accepted_members(attestation: Attestation) -> dict[str, Any]:
-    """Return the response for an accepted document. Members that its api-version does not have are null."""
+    """Return the members of the response for an accepted document. Claims that its api-version does not have are null."""
     claims = attestation.claims
     plan = None if claims.plan is None else dict(zip(("name", "product", "publisher"), claims.plan, strict=True))
     return {
@@ -101,7 +102,7 @@ def accepted_members(attestation: Attestation) -> dict[str, Any]:
 
 
 def verdict_members(decision: Decision) -> dict[str, Any]:
-    """Return what an operator learns of a document."""
+    """Return the members of a verdict, which tells an operator why a document was refused."""
     result = decision.result
     if isinstance(result, Attestation):
         return accepted_members(result)

@@ -1,4 +1,4 @@
-"""A server for development and tests: :mod:`wsgiref` with a thread for each connection. In production use a WSGI server such as gunicorn."""
+"""WSGI server for development and tests: :mod:`wsgiref` with a thread for each connection. In production, use a server such as gunicorn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 TIMEOUT = 10
-"""Seconds that a connection may be silent."""
+"""Maximum time in seconds that a connection may be idle."""
 
 MAX_DISCARDED = 1024 * 1024
+"""Maximum number of bytes that the server reads and discards before it closes a connection."""
 
 
 class DevelopmentServer(ThreadingMixIn, WSGIServer):
-    """Listens as soon as it is created; ``serve_forever`` responds."""
+    """WSGI server with threads. It listens as soon as it is created, and ``serve_forever`` handles the requests.
+
+    Args:
+        address: host and port to listen on.
+        application: WSGI application.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -26,7 +32,7 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
         self.set_app(application)
 
     def server_bind(self) -> None:
-        """Bind without the search for the host's name, which can take seconds."""
+        """Bind the socket without looking up the host's name, which can take seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -34,7 +40,7 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection. What the client is still sending is read first, or it might never see the response (RFC 9112 section 9.6)."""
+        """Close a connection after reading what the client still sends. Otherwise, it might not see the response (RFC 9112 section 9.6)."""
         with suppress(OSError):
             request.shutdown(socket.SHUT_WR)
             left = MAX_DISCARDED
@@ -46,5 +52,5 @@ class DevelopmentServer(ThreadingMixIn, WSGIServer):
 class _Handler(WSGIRequestHandler):
     timeout = TIMEOUT
 
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  # its name
-        """Log nothing: requests are counted in the metrics, decisions are in the audit log."""
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  # The base class determines the name.
+        """Log nothing, because the metrics count requests and the audit log contains decisions."""

@@ -1,7 +1,7 @@
 """Metrics in the text format of Prometheus, version 0.0.4.
 
-Every label has values out of a fixed set, so the number of time series is bounded, whatever callers send. Each process counts for itself; the label
-``process`` keeps the series of several processes apart.
+The values of each label come from a fixed set, so callers cannot create an unlimited number of time series. Each process counts separately.
+The label ``process`` distinguishes their series.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Family(NamedTuple):
-    """A metric."""
+    """Type and help text of a metric."""
 
     kind: str
     help: str
@@ -44,7 +44,7 @@ FAMILIES = {
 
 
 class Metrics:
-    """Counters and histograms of one process. Safe to share between threads."""
+    """Counters and histograms of one process. The object is safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -68,7 +68,7 @@ class Metrics:
             total[0] += seconds
 
     def text(self, gauges: Mapping[str, Mapping[Labels, float]]) -> str:
-        """Return all metrics, with gauges as they are now."""
+        """Return all metrics as text. ``gauges`` are the present values of the gauges, by name and labels."""
         with self._lock:
             counts = {name: dict(series) for name, series in self._counts.items()}
             latencies = {key: (list(buckets), total[0]) for key, (buckets, total) in self._latencies.items()}
@@ -87,8 +87,8 @@ class Metrics:
 def _histogram(name: str, latencies: Mapping[Labels, tuple[list[int], float]], process: Labels) -> Iterator[str]:
     for key, (buckets, total) in latencies.items():
         count = 0
-        for bound, more in zip([*map(str, BUCKETS), "+Inf"], buckets, strict=True):
-            count += more
+        for bound, in_bucket in zip([*map(str, BUCKETS), "+Inf"], buckets, strict=True):
+            count += in_bucket
             yield _sample(f"{name}_bucket", (*key, *process, ("le", bound)), count)
         yield _sample(f"{name}_sum", key + process, total)
         yield _sample(f"{name}_count", key + process, count)

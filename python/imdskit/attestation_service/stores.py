@@ -1,4 +1,4 @@
-"""Opens the store of used documents that the configuration names."""
+"""Opening of the store of used documents that the configuration names."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from imdskit.verify.stores.redis import RedisStore
 from imdskit.verify.stores.store import NonceStore
 
 _LIBRARIES = {"redis": "redis", "rediss": "redis", "valkey": "valkey", "valkeys": "valkey"}
-"""Scheme of a URL -> client library. Neither is needed unless such a URL is configured."""
+"""Client libraries by URL scheme. A library is needed only if the configuration has such a URL."""
 
 _log = logging.getLogger("imdskit.attestation_service")
 
 
 def open_store(settings: Settings, clock: Clock) -> NonceStore:
-    """Return the store that ``settings.store`` names. Redis is not connected to until it is used.
+    """Return the store that ``settings.store`` names.
+
+    A Redis or Valkey server may be unreachable at this time. Its configuration is then not checked.
 
     Raises:
-        StoreError: the file of SQLite cannot be opened.
-        UsageError: the client library is not installed, or the server is set up to discard keys.
+        StoreError: The SQLite file cannot be opened.
+        UsageError: The client library is not installed, or the server is configured to discard keys.
     """
     if settings.store == "memory":
         return MemoryStore(clock=clock)
     if settings.store.startswith("sqlite:"):
-        from imdskit.verify.stores.sqlite import SqliteStore  # 10 ms, and some builds of Python have no sqlite3
+        # The import is late because it takes 10 ms, and because some builds of Python have no sqlite3.
+        from imdskit.verify.stores.sqlite import SqliteStore
 
         return SqliteStore(settings.store.removeprefix("sqlite:"), clock=clock, busy_seconds=settings.store_timeout)
     library = _library(_LIBRARIES[urlsplit(settings.store).scheme])
-    # One attempt for each command: one whose response was lost may have been done.
+    # Commands are not retried, because a command whose response was lost may have been executed.
     retry = import_module(f"{library.__name__}.retry").Retry(import_module(f"{library.__name__}.backoff").NoBackoff(), 0)
     timeout = settings.store_timeout
     try:
@@ -55,7 +58,7 @@ def _library(name: str) -> Any:
 
 
 def _refuse_eviction(client: Any, errors: type[Exception]) -> None:
-    """A server that discards keys when its memory is full would admit the documents again that they stand for."""
+    """Raise UsageError if the server discards keys when its memory is full. Without a document's key, the service would accept it twice."""
     try:
         memory = client.info("memory")
     except (OSError, errors) as error:

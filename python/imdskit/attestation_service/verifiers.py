@@ -1,4 +1,4 @@
-"""The verifiers of the service, which are replaced together when the trusted certificates change."""
+"""Verifiers of the service. They are replaced together when the trusted certificates change."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Verifiers(NamedTuple):
     """Verifiers that trust the same certificates.
 
     Attributes:
-        online: for documents that were just requested: a nonce is demanded, and a maximum age.
-        audit: for stored documents, at the time of their receipt.
-        trust: what both trust.
+        online: verifier for documents that were just requested. It requires a nonce and a maximum age.
+        audit: verifier for stored documents, which it verifies at the time of their receipt.
+        trust: certificates that both verifiers trust.
     """
 
     online: Verifier
@@ -30,11 +30,11 @@ class Verifiers(NamedTuple):
 
 
 def watch(settings: Settings, clock: Clock) -> Watched[Verifiers]:
-    """Return the verifiers of the configured trust, which follow changes of its files.
+    """Return the verifiers for the configured certificates. They are replaced when the files change.
 
     Raises:
-        TrustError: the certificates cannot be read, or not be used.
-        BackendError: the backend that is configured is absent.
+        TrustError: The certificates cannot be read or are invalid.
+        BackendError: The configured backend is not installed.
     """
     backend = backends.get(settings.backend)
     accept = tuple(clouds.find(name) for name in settings.clouds)
@@ -56,7 +56,7 @@ def _files(settings: Settings) -> Iterator[Path]:
 
 def _trust(settings: Settings) -> Trust:
     if settings.trust_bundle is not None:
-        # Symbolic links are followed once, so that all files are of one bundle even if a link is exchanged while they are read.
+        # Resolving symbolic links once ensures that all files belong to the same bundle, even if a link changes while they are read.
         trust = Trust.from_bundle(settings.trust_bundle.resolve())
     elif settings.trust_anchors:
         trust = Trust.from_pem([_content(path) for path in settings.trust_anchors], origin="trust_anchors")

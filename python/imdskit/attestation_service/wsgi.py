@@ -1,6 +1,6 @@
-"""The application for a WSGI server, configured by environment variables: ``gunicorn imdskit.attestation_service.wsgi:application``.
+"""Application object for a WSGI server, configured by environment variables: ``gunicorn imdskit.attestation_service.wsgi:application``.
 
-Importing this module reads the configuration and opens the store. Nothing else imports it.
+Importing this module reads the configuration and opens the store. No other module imports it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Measurements of ``imdskit bench``. The modules of this package are internal.
 
-The measured operations alternate in rounds, so that other load on the machine affects all of them alike. Comparisons with other programs are
-in the folder ``benches`` of the source.
+The measured operations alternate in rounds, so that other load on the machine affects all of them alike. Comparisons with other programs
+are in the folder ``benches`` of the source.
 """

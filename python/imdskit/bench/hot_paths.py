@@ -1,4 +1,4 @@
-"""Path filtering and rate limiting: a node of the instance document, and a token."""
+"""Benchmarks of the emulator's hot paths: looking up a node of the instance document, and counting a request against a rate limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ TIMES = 1000
 
 
 def rates(backend: Backend, clock: Clock, *, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Measure operations per second: ``index`` (index the newest instance document), ``leaf`` and ``whole`` (look up a node), ``take`` (take a token)."""
+    """Measure operations per second.
+
+    Returns:
+        Rates by name: ``index`` (index the newest instance document), ``leaf`` and ``whole`` (look up a node), ``take`` (take a token).
+    """
     data = Instance(expand(Scenario.load("linux"), 1), backend.document).select(API_VERSIONS[-1], (), "json")
     document = backend.document(data)
     bucket = backend.bucket(5, 1_000_000_000, 5)

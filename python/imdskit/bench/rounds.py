@@ -13,13 +13,14 @@ SECOND = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Operations per second: the median, the slowest and the fastest round."""
+    """Operations per second in the median, the slowest and the fastest round."""
 
     median: float
     slowest: float
     fastest: float
 
     def to_json(self) -> dict[str, float]:
+        """Return the rates as a JSON object, rounded to one decimal place."""
         return {"median": round(self.median, 1), "slowest": round(self.slowest, 1), "fastest": round(self.fastest, 1)}
 
 
@@ -31,7 +32,7 @@ def measure(work: Mapping[str, Callable[[], int]], clock: Clock, *, rounds: int,
         rounds: number of rounds, after one that does not count.
         seconds: approximate duration of a round.
     """
-    once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # the first call is slower
+    once = {name: _timed(do, clock, 0.0)[1] for name, do in work.items()}  # The first call is slower, so it does not count.
     found: dict[str, list[float]] = {name: [] for name in once}
     for _ in range(rounds):
         for name, do in work.items():

@@ -46,8 +46,12 @@ class Corpus:
 
 
 def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Measure documents per second: ``single`` (one document per call, cached signer), ``batch`` (many per call, on several threads), ``cold`` (cold
-    cache), and ``pow``: CPython's ``pow`` with a modulus of 2048 bits, of which each document needs at least one."""
+    """Measure documents per second.
+
+    Returns:
+        Rates by name: ``single`` (one document per call, cached signer), ``batch`` (many documents per call, on several threads),
+        ``cold`` (cold cache), and ``pow`` (CPython's ``pow`` with a modulus of 2048 bits; each document costs at least one such operation).
+    """
     checker = backend.checker(corpus.setup)
     documents, at = corpus.documents, corpus.at
     many = documents * max(1, 2048 // len(documents))

@@ -1,6 +1,7 @@
-"""An Instance Metadata Service on any machine, with attested documents that are really signed.
+"""Emulator of the Azure Instance Metadata Service (IMDS) that runs on any machine and signs its attested documents.
 
-Public are the names of this package. Its modules are internal, but the public attributes of what these names return are stable, too.
+The names in ``__all__`` are public, and so are the public attributes of the objects that they return. The modules of this package are
+internal.
 """
 
 from __future__ import annotations

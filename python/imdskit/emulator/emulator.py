@@ -1,7 +1,7 @@
-"""The emulator as one object: a machine, an authority that signs for it, and a server on loopback.
+"""Emulator of one machine: the machine, an authority that signs its documents, and an HTTP server on loopback.
 
 with Emulator("windows", seed=1) as imds:
-    ...request imds.url, verify with imds.trust_pem...
+    ...send requests to imds.url, verify documents with imds.trust_pem...
 """
 
 from __future__ import annotations
@@ -28,53 +28,59 @@ from imdskit.emulator.service.response_cache import MOST
 
 
 class Emulator(Host):
-    """An Instance Metadata Service with one machine, on a free port of loopback. A context manager: started on entry, stopped on exit.
+    """Instance Metadata Service of one machine, on a free port of loopback. As a context manager, it starts on entry and stops on exit.
 
-    The address and the authority exist as soon as the object does. It responds between :meth:`start` and :meth:`stop`.
+    The address and the authority exist as soon as the object does. The emulator responds between :meth:`start` and :meth:`stop`.
 
     Args:
-        scenario: a built-in name (:meth:`Scenario.names`), a path to a file, or a Scenario.
-        seed: the same seed gives the same machine and the same keys; None makes both anew. Anyone who knows the seed can sign as the emulator.
-        port: 0 for any free one.
-        rate_limit: whether the limits of the service apply.
-        clock: says what time it is, for documents, certificates and limits.
-        backend: finds nodes in documents and counts requests; None for the best there is.
-        host: address to listen on; keep it on loopback unless others must reach the emulator.
-        events_enabling: seconds from the first request for scheduled events until they are shown.
-        profile: which known behaviour of the service the rules show: ``today``, ``2021`` or ``strict-header``; None: the scenario's.
-        rules_off: names of rules that are switched off, besides the scenario's; the rules are in ``docs/fidelity.md``.
-        faults: fault script: its path, or its rules; the format is in ``docs/faults.md``.
-        allow_hosts: names that requests may give as ``Host``, besides loopback, 169.254.169.254 and ``host``; ``*`` for any.
-        journal: number of requests that the journal keeps.
-        admin_port: port of the admin API, 0 for any free one; None: there is no admin API.
-        admin_token: token that clients of the admin API must send; None makes one.
-        admin_host: address that the admin API listens on; off loopback ``admin_token`` is required.
-        admin_allow_hosts: names that requests to the admin API may give as ``Host``, besides loopback and the address they came to; ``*`` for any.
-        public_url: base address at which clients reach the emulator, for documents, tokens and :attr:`url`; None: the address that it listens on,
-            with loopback in the place of an unspecified address such as 0.0.0.0.
-        pki_url: address below which certificates name their issuers and revocation lists; None: ``/pki`` below the base address.
-        issuer: address below which tokens name their issuer, by its tenant; None: ``/oidc`` below the base address.
-        health: whether ``/healthz`` responds with 200 on the port of the service, which has no such path on Azure.
-        snapshot_file: file to resume from, if it exists, and to which :meth:`save` writes.
-        keys: keys generated before; emulators that share them and have the same seed start in milliseconds.
-        listener: bound TCP socket to listen on instead of ``host`` and ``port``, perhaps of another network namespace. The emulator closes it.
+        scenario: name of a built-in scenario (:meth:`Scenario.names`), path of a file, or a Scenario.
+        seed: source of the machine's identifiers and of the keys. The same seed gives the same ones, and None gives random ones. Anyone who
+            knows the seed can sign as the emulator.
+        port: TCP port of the service; 0 selects a free one.
+        rate_limit: whether the rate limits of the service apply.
+        clock: source of the current time for documents, certificates and limits; None is the system clock.
+        backend: implementation that looks up nodes in documents and counts requests; None selects the best available one.
+        host: address to listen on. Keep it on loopback unless other machines must reach the emulator.
+        events_enabling: seconds from the first request for scheduled events until the service lists them.
+        profile: service profile, that is, the known behaviour that the rules follow: ``today``, ``2021`` or ``strict-header``. None uses
+            the scenario's profile.
+        rules_off: names of rules to switch off, in addition to the scenario's; ``docs/fidelity.md`` lists the rules.
+        faults: fault script, as a path or as a list of rules; ``docs/faults.md`` describes the format.
+        allow_hosts: names that a request may have in its ``Host`` header, besides loopback, 169.254.169.254 and ``host``; ``*`` allows any.
+        journal: maximum number of requests that the journal keeps.
+        admin_port: port of the admin API; 0 selects a free one, and None disables the admin API.
+        admin_token: token that clients of the admin API must send; None generates one.
+        admin_host: address that the admin API listens on. Any address other than loopback requires ``admin_token``.
+        admin_allow_hosts: names that a request to the admin API may have in its ``Host`` header, besides loopback and the address that the
+            client connected to; ``*`` allows any.
+        public_url: base address at which clients reach the emulator. It appears in documents, in tokens and in :attr:`url`. None uses the
+            listening address, with loopback in place of an unspecified address such as 0.0.0.0.
+        pki_url: base address of the issuers and revocation lists that certificates name; None uses ``/pki`` below the base address.
+        issuer: base address of the issuers that tokens name, one for each tenant; None uses ``/oidc`` below the base address.
+        health: whether ``/healthz`` responds with 200 on the port of the service. Azure's service has no such path.
+        snapshot_file: file that :meth:`save` writes to. If it exists, the emulator resumes from it.
+        keys: keys that were generated earlier. Emulators with the same keys and the same seed start in milliseconds.
+        listener: bound TCP socket to listen on instead of ``host`` and ``port``; it may belong to another network namespace. The emulator
+            closes it.
 
     Attributes:
-        scenario: the checked scenario; another one after :meth:`patch`, :meth:`become` and :meth:`restore`.
-        authority: signs documents.
-        issuer: signs tokens.
-        app: the service without the server; replaced with the scenario.
-        clock: says what time it is.
-        events: scheduled events, to be announced and cancelled.
-        faults: injected faults, to be loaded, listed and cleared at any time.
-        journal: requests and responses.
-        admin: the admin API, with its ``url`` and ``token``, or None.
-        snapshot_file: as given.
-        explain: inspects documents for the page of the admin API, such as ``partial(inspect_document, Verifier(...))`` of ``imdskit.verify``; None at first.
+        scenario: the checked scenario. :meth:`patch`, :meth:`become` and :meth:`restore` replace it.
+        authority: authority that signs documents.
+        issuer: issuer that signs access tokens.
+        app: the service without the server. It is replaced together with the scenario.
+        clock: source of the current time.
+        events: scheduled events, which can be announced and cancelled.
+        faults: injected faults, which can be loaded, listed and cleared at any time.
+        journal: the most recent requests and responses.
+        admin: the admin API with its ``url`` and ``token``, or None if it is disabled.
+        snapshot_file: file for snapshots, as given.
+        explain: function that inspects documents for the admin page, such as ``partial(inspect_document, Verifier(...))`` from
+            ``imdskit.verify``. It is None at first.
 
     Raises:
-        ScenarioError: the scenario, the script of faults or the snapshot is not usable.
-        UsageError: an argument has the wrong type or is out of range, an address cannot be listened on, or a profile or rule is unknown.
+        ScenarioError: The scenario, the fault script or the snapshot is invalid.
+        UsageError: An argument has the wrong type or is out of range, the emulator cannot listen on an address, or a profile or rule is
+            unknown.
     """
 
     def __init__(
@@ -108,7 +114,7 @@ class Emulator(Host):
         options = Options.among(locals())
         found = None
         if snapshot_file is not None and Path(snapshot_file).exists():
-            found = snapshots.read(snapshot_file)  # before the keys are generated, which takes a while
+            found = snapshots.read(snapshot_file)  # An invalid file is reported before keys are generated, which is slow.
         super().__init__(scenario_of("scenario", scenario), options, connections=CONNECTIONS, cached_responses=MOST)
         with self.closed_on_error():
             if found is not None:
@@ -117,7 +123,7 @@ class Emulator(Host):
 
     @property
     def scenario(self) -> Scenario:
-        """The checked scenario. It changes with :meth:`patch`, :meth:`become` and :meth:`restore`."""
+        """The checked scenario. :meth:`patch`, :meth:`become` and :meth:`restore` replace it."""
         return self.scenario_of(0)
 
     @property
@@ -127,41 +133,50 @@ class Emulator(Host):
 
     @property
     def events(self) -> Events:
-        """Scheduled events, to be announced and cancelled."""
+        """Scheduled events of the machine, which can be announced and cancelled."""
         return self.machines.events(0)
 
     def state(self) -> dict[str, Any]:
-        """Return the whole scenario of the machine as a document."""
+        """Return the whole scenario of the machine as a JSON object."""
         return self.machine().state()
 
     def patch(self, patch: object) -> None:
-        """Change the machine by a JSON merge patch (RFC 7386) of :meth:`state`, from the next request on.
+        """Change the machine by a JSON merge patch (RFC 7386) of :meth:`state`. The change applies from the next request on.
 
         Raises:
-            ScenarioError: the result is not a valid scenario, or of another cloud; the location is a JSON pointer. Nothing has changed.
+            ScenarioError: The result is not a valid scenario, or belongs to another cloud. The location is a JSON pointer. The machine is
+                unchanged.
         """
         self.machine().patch(patch)
 
     def become(self, document: object) -> None:
-        """Give the machine another scenario, parsed JSON. Events, limits and faults stay. Raises ScenarioError like :meth:`patch`."""
+        """Replace the machine's scenario by ``document``, which is parsed JSON. Events, rate limits and faults stay.
+
+        Raises:
+            ScenarioError: The document is not a valid scenario, or belongs to another cloud. The machine is unchanged.
+        """
         self.machine().become(document)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the whole state as JSON: scenario, events, faults, clock, and what the tokens are made of. No key, no seed, no token."""
+        """Return the whole state as a JSON object: scenario, events, faults, clock and the data behind the tokens.
+
+        A snapshot contains no key, no seed and no token.
+        """
         return snapshots.take(self)
 
     def restore(self, value: object) -> None:
-        """Resume from a snapshot. A clock that can be moved is moved forward to the snapshot's time, never back.
+        """Resume from a snapshot. If the clock is movable, it moves forward to the snapshot's time, but never back.
 
         Raises:
-            ScenarioError: it is not a snapshot, or of another cloud; the location is a JSON pointer. Nothing has changed.
+            ScenarioError: The value is not a snapshot, or belongs to another cloud. The location is a JSON pointer. The emulator is
+                unchanged.
         """
         snapshots.restore(self, value)
 
     def save(self, path: str | Path | None = None) -> str:
-        """Write a snapshot that only its owner may read, by default to ``snapshot_file``, and return its path.
+        """Write a snapshot to ``path``, by default to ``snapshot_file``, and return the path. Only the owner may read the file.
 
         Raises:
-            UsageError: there is no path, or it cannot be written.
+            UsageError: There is neither a path nor a ``snapshot_file``, or the file cannot be written.
         """
         return snapshots.save(self, path)

@@ -1,7 +1,7 @@
-"""Thousands of machines in one process: one template, one seed, and a number for each.
+"""Emulator of thousands of machines in one process. All come from one template and one seed, and each has a number.
 
 with Fleet("fleet", 5000, seed=1) as fleet:
-    ...request fleet.machine(17).url, verify with fleet.trust_pem...
+    ...send requests to fleet.machine(17).url, verify documents with fleet.trust_pem...
 """
 
 from __future__ import annotations
@@ -26,48 +26,49 @@ Select: TypeAlias = Literal["path", "port", "source"]
 SELECT: tuple[Select, ...] = ("path", "port", "source")
 
 MOST = 1_000_000
-"""Largest number of machines in a fleet."""
+"""Maximum number of machines in a fleet."""
 RESIDENT = 512
-"""Machines that are kept in memory; others are evicted, and created again when they are requested."""
+"""Default maximum number of machines in memory. The others are evicted, and created again when a request for them arrives."""
 CACHED_RESPONSES = 8
-"""Responses that a machine caches while it is in memory."""
+"""Maximum number of responses that each machine caches while it is in memory."""
 CONNECTIONS = 1024
-"""Open connections to all machines together."""
+"""Default maximum number of open connections, counted over all machines."""
 NETWORK = "127.1.0.0/16"
+"""Default network of the source addresses that select a machine."""
 
 
 class Fleet(Host):
-    """Many machines that share one authority. A context manager: started on entry, stopped on exit.
+    """Many machines that share one authority. As a context manager, a fleet starts on entry and stops on exit.
 
     Args:
-        template: a built-in name, a path to a file, or a Scenario.
+        template: name of a built-in scenario, path of a file, or a Scenario.
         count: number of machines.
-        seed: the same seed gives the same machines and keys; None makes all anew.
-        select: how a request says which machine it means: ``path``, a prefix ``/m/N`` before ``/metadata``; ``port``, one for each machine;
-            ``source``, the address that a request comes from.
-        port: with ``port``, machine N has this port plus N, or any free one for 0; otherwise the only port, or any free one for 0.
-        network: with ``source``, machine N is requested from address N + 1 of this network.
-        resident: most machines in memory at once.
-        connections: most open connections.
+        seed: source of the machines' identifiers and of the keys. The same seed gives the same ones, and None gives random ones.
+        select: how a request selects its machine: ``path`` uses a prefix ``/m/N`` before ``/metadata``, ``port`` gives each machine its own
+            port, and ``source`` uses the address of the client.
+        port: TCP port; 0 selects a free one. With ``select="port"``, machine N listens on this port plus N, or on a free port for 0.
+        network: with ``select="source"``, requests to machine N come from address N + 1 of this network.
+        resident: maximum number of machines in memory.
+        connections: maximum number of open connections.
 
-    The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all machines, and each machine may have some of its
-    own, which come first. Each machine has its own limits and events. There are no snapshots.
+    The other arguments are those of :class:`imdskit.emulator.Emulator`. Faults apply to all machines. A machine can also have faults of its
+    own, which are tried first. Each machine has its own rate limits and events. A fleet has no snapshots.
 
     Attributes:
-        clock: the clock of all machines.
+        clock: source of the current time for all machines.
         scenario: the checked template.
-        addressing: says which machine a request means.
-        authority: signs documents, with a leaf certificate for each region.
-        issuer: signs tokens.
-        faults: faults of all machines.
-        journal: requests and responses, with the number of the machine.
+        addressing: object that finds the machine of a request.
+        authority: authority that signs documents, with one leaf certificate for each region.
+        issuer: issuer that signs access tokens.
+        faults: faults that apply to all machines.
+        journal: the most recent requests and responses, with the numbers of their machines.
         machines: the machines in memory.
-        admin: the admin API, with its ``url`` and ``token``, or None.
-        explain: as of :class:`imdskit.emulator.Emulator`.
+        admin: the admin API with its ``url`` and ``token``, or None if it is disabled.
+        explain: function that inspects documents, as in :class:`imdskit.emulator.Emulator`.
 
     Raises:
-        ScenarioError: the template or the fault script is not usable, or not for so many machines.
-        UsageError: an argument has the wrong type or is out of range, or the address cannot be listened on.
+        ScenarioError: The template or the fault script is invalid, or the template does not allow so many machines.
+        UsageError: An argument has the wrong type or is out of range, or the fleet cannot listen on an address.
     """
 
     def __init__(
@@ -115,12 +116,12 @@ class Fleet(Host):
 
     @property
     def select(self) -> str | None:
-        """How a request says which machine it means."""
+        """Name of the way in which a request selects its machine: ``path``, ``port`` or ``source``."""
         return self.addressing.select
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The ports of the machines in their order; empty where all machines share one."""
+        """Ports of the machines, ordered by machine number. Empty if all machines share one port."""
         return self.addressing.ports
 
 

@@ -1,7 +1,7 @@
-"""The host: one or many machines behind one server, one authority, one journal and one admin API.
+"""Host: one or many machines behind one server, one authority, one journal and one admin API.
 
-:class:`imdskit.emulator.Emulator` is a host with one machine, :class:`imdskit.emulator.Fleet` one with many. Everything that watches or changes a
-running emulator (admin API, journal, snapshots, command line) knows only the host.
+:class:`imdskit.emulator.Emulator` is a host with one machine, and :class:`imdskit.emulator.Fleet` is a host with many. The code that
+watches or changes a running emulator (admin API, journal, snapshots, command line) depends on the host alone.
 """
 
 from __future__ import annotations
@@ -42,51 +42,53 @@ from imdskit.protocol.requests import parse_target
 from imdskit.protocol.responses import NOT_FOUND, OUTSIDE, SERVER_ERROR, json_response
 
 Explain = Callable[[bytes, str | None], dict[str, Any]]
-"""Inspects a document, and checks it against the nonce if there is one; the result is JSON. An emulator contains no verifier."""
+"""Function that inspects a document, checks it against the nonce if one is given, and returns a JSON object. Callers of the emulator
+provide it, because the emulator contains no verifier."""
 
 
 HEALTH = "/healthz"
-"""Path for probes: always on the admin API, and on the service's port if that is wanted. The journal, limits and faults do not see it."""
+"""Path for health probes. The admin API always has it, the service only with the option ``health``. The journal, the rate limits and the
+faults ignore these requests."""
 
 _FAILED = SERVER_ERROR.response()
-"""What the server responds if the service raises an error."""
+"""Response of the server if the service raises an error."""
 
 
 class AdminApi(Protocol):
-    """What a host knows of its admin API.
+    """Interface of the admin API that the host uses.
 
     Attributes:
-        token: that clients of the admin API must send.
+        token: token that clients of the admin API must send.
     """
 
     token: str
 
     @property
     def url(self) -> str:
-        """Base address."""
+        """Base address of the admin API."""
 
     def start(self) -> None:
         """Accept requests."""
 
     def stop(self) -> None:
-        """Stop accepting requests. Safe to call twice."""
+        """Stop accepting requests. Calling it twice is safe."""
 
 
 class Host:
-    """Machines, and what they share. A context manager: started on entry, stopped on exit.
+    """Machines and the objects that they share. As a context manager, a host starts on entry and stops on exit.
 
     Args:
-        scenario: of the one machine, or template of all.
-        options: that were given.
-        numbering: the class that says what machine a number stands for.
-        addressing: says which machine a request means.
-        resident: most machines in memory at once.
-        connections: most open connections.
-        cached_responses: responses that each machine caches.
+        scenario: scenario of the only machine, or template of all machines.
+        options: options of the emulator or fleet.
+        numbering: class that derives a machine's scenario and seed from its number.
+        addressing: object that finds the machine of a request.
+        resident: maximum number of machines in memory.
+        connections: maximum number of open connections.
+        cached_responses: maximum number of responses that each machine caches.
 
     Raises:
-        ScenarioError: the scenario or the fault script is not usable.
-        UsageError: the address cannot be listened on, or an option names something unknown.
+        ScenarioError: The scenario or the fault script is invalid.
+        UsageError: The host cannot listen on an address, or an option has an unknown name.
     """
 
     def __init__(
@@ -113,19 +115,20 @@ class Host:
         self._cached_responses = cached_responses
         self._request_numbers = itertools.count()
         self._changed: dict[int, Scenario] = {}
-        """Scenarios of machines that were changed."""
+        """Scenarios of the machines that were changed, by machine number."""
         self._identifiers: dict[int, Mapping[str, str]] = {}
-        """Identifiers that machines keep from an earlier emulator, by machine and purpose."""
+        """Identifiers that machines keep from an earlier emulator, by machine number and purpose."""
         self._own_faults: dict[int, Faults] = {}
-        """Faults of single machines of a fleet."""
+        """Faults that apply to a single machine of a fleet, by machine number."""
         self.faults = Faults(self.clock, options.faults)
         self.journal = Journal(self.clock, options.journal)
         self._addresses = options.addresses()
         self._published_below = self._addresses.below() or PUBLISHED
         self.issuer = Issuer(lambda: self.url, seed, options.keys, issuer=self._addresses.issuer)
         self._numbering = numbering(scenario, secrets.randbits(128) if seed is None else seed)
-        profiles.of(scenario).rules(options.rules_off)  # reports a mistake now, not when a machine is created
-        self._numbering.scenario(len(self) - 1)  # the last machine has the largest number and the highest address
+        profiles.of(scenario).rules(options.rules_off)  # Reports an invalid option now rather than when a machine is created.
+        # The last machine has the largest number and the highest address, so a template that cannot provide them fails here.
+        self._numbering.scenario(len(self) - 1)
         self.machines = ResidentMachines(self._create, resident, self.clock)
         first = self.machines.get(0).machine
         if first.identities:
@@ -152,37 +155,41 @@ class Host:
 
     @property
     def url(self) -> str:
-        """Base address for clients, without a slash at its end: ``public_url`` if it was given, otherwise the address that is listened on."""
+        """Base address for clients, without a trailing slash: ``public_url`` if it was given, otherwise the listening address."""
         return self._addresses.public or self._server.url
 
     @property
     def local_url(self) -> str:
-        """Base address that is listened on, with loopback in the place of 0.0.0.0 and ::."""
+        """Base address that the server listens on, with loopback in place of 0.0.0.0 and ::."""
         return self._server.url
 
     @property
     def trust_pem(self) -> str:
-        """Root and issuing certificate. A verifier that is to accept the documents of this emulator must trust them."""
+        """Root and issuing certificate in PEM. A verifier must trust them to accept the documents of this emulator."""
         return self.authority.trust_pem()
 
     @property
     def root_pem(self) -> str:
-        """The root certificate alone, for programs that read only one."""
+        """Root certificate alone in PEM, for programs that read a single certificate."""
         return self.authority.root_pem
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario, or the template of all machines."""
+        """Scenario of the only machine, or template of all machines."""
         return self._template
 
     def machine(self, index: int = 0) -> HostedMachine:
-        """Return one of the machines. Raises UsageError if there is none with this number."""
+        """Return the machine with a number.
+
+        Raises:
+            UsageError: There is no machine with this number.
+        """
         if not 0 <= index < len(self):
             raise UsageError("bad-argument", f"The fleet has no machine {index}; it has 0 to {len(self) - 1}.", location="index")
         return HostedMachine(index, self.addressing.url(self.url, index), self.addressing.source(index), self)
 
     def handle(self, request: Request) -> Response:
-        """Answer a request: find the machine that it means, let that machine answer, record both in the journal."""
+        """Return the response of the machine that a request selects. Record request and response in the journal."""
         if request.target == HEALTH and self._options.health and request.method in ("GET", "HEAD"):
             return json_response(b'{"status":"ok"}')
         index, target = self.addressing.find(request)
@@ -190,22 +197,22 @@ class Host:
             request = replace(request, target=target)
         if index is not None:
             return self.answer(index, request)
-        # Certificates and keys belong to no machine, so that any can serve them.
+        # Certificates and keys do not belong to a machine, so any machine can serve them.
         if target.startswith(PUBLISHED) or self._published_elsewhere(target):
             return self._recorded(self.machines.get(0).handle, request)
         inside = [each.lower() for each in parse_target(target).segments[:1]] == ["metadata"]
         return self._recorded(lambda _: (NOT_FOUND if inside else OUTSIDE).response(), request)
 
     def answer(self, index: int, request: Request) -> Response:
-        """Answer a request to a machine, and record both in the journal."""
+        """Return a machine's response to a request. Record request and response in the journal."""
         return self._recorded(self.machines.get(index).handle, request, None if self.addressing.select is None else index)
 
     def misdirected(self, request: Request) -> Response:
-        """Refuse a request whose Host is not allowed. It is recorded in the journal; rules, limits and faults do not see it."""
+        """Return the response to a request whose Host header is not allowed. Record both, but apply no rules, limits or faults."""
         return self._recorded(wrong_host, request)
 
     def quick(self, request: Request) -> bool:
-        """Return whether the response takes no noticeable time: nothing is signed, and no fault delays it."""
+        """Return whether the response is immediate, because nothing has to be signed and no fault can delay it."""
         if request.method != "GET":
             return False
         index, target = self.addressing.find(request)
@@ -216,7 +223,11 @@ class Host:
         return self._changed.get(index) or self._numbering.scenario(index)
 
     def faults_of(self, index: int) -> Faults:
-        """Return the faults of one machine. In a fleet, a machine's own faults come before those of all; they are kept from now on."""
+        """Return the faults of one machine.
+
+        In a fleet, a machine's own faults are tried before the faults of all machines. The host keeps the returned object, so that faults
+        which the caller loads later apply, too.
+        """
         if self.addressing.select is None:
             return self.faults
         own = self._own_faults.setdefault(index, Faults(self.clock, common=self.faults))
@@ -230,16 +241,17 @@ class Host:
         prepare: Callable[[App], None] | None = None,
         identifiers: Mapping[str, str] | None = None,
     ) -> None:
-        """Give a machine another scenario. Events, limits, faults and tokens stay.
+        """Replace the scenario of a machine. Events, limits, faults and tokens stay.
 
         Args:
-            index: of the machine.
-            other: returns the new scenario, given the present one.
-            prepare: called with the new service before it takes over, instead of keeping the tokens.
-            identifiers: that the machine had in an earlier emulator and has from now on; None keeps the present ones.
+            index: number of the machine.
+            other: function that returns the new scenario, given the present one.
+            prepare: function that is called with the new service before it replaces the present one. If it is given, the tokens are not
+                kept.
+            identifiers: identifiers of an earlier emulator that the machine has from now on; None keeps the present ones.
 
         Raises:
-            ScenarioError: the new scenario is not valid, or this host cannot take it. Then nothing has changed.
+            ScenarioError: The new scenario is invalid, or this host does not support it. The machine is unchanged.
         """
 
         def successor(present: App) -> App:
@@ -260,7 +272,10 @@ class Host:
         self.machines.replace(index, successor)
 
     def configuration(self) -> dict[str, Any]:
-        """Return what is in effect, as JSON. Neither the seed nor the admin token is part of it. Machines of a fleet may have been changed."""
+        """Return the configuration in effect as a JSON object, without the seed and the admin token.
+
+        In a fleet, it describes the template. Single machines may have been changed since.
+        """
         scenario, options, select = self.scenario, self._options, self.addressing.select
         profile = self._profile or profiles.of(scenario)
         return {
@@ -283,7 +298,7 @@ class Host:
         }
 
     def start(self) -> Self:
-        """Accept requests."""
+        """Start accepting requests, and return this host."""
         self._server.start()
         self.addressing.start()
         if self.admin is not None:
@@ -291,7 +306,7 @@ class Host:
         return self
 
     def stop(self) -> None:
-        """Stop accepting requests. Safe to call twice; a host does not start again."""
+        """Stop accepting requests. Calling it twice is safe. A stopped host cannot start again."""
         self.journal.close()
         if self.admin is not None:
             self.admin.stop()
@@ -362,7 +377,7 @@ class Host:
             raise _bad_location(error) from None
 
     def _check_fit(self, scenario: Scenario, app: App) -> None:
-        """Raise ScenarioError if this host cannot take a scenario: its keys and certificates are those of one cloud."""
+        """Raise ScenarioError if this host does not support a scenario. Its keys and certificates belong to one cloud."""
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
             message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."
@@ -388,12 +403,12 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class HostedMachine:
-    """One machine of a host: a view, by which it is watched and changed.
+    """View of one machine of a host, through which callers watch and change the machine.
 
     Attributes:
-        index: its number, from 0.
-        url: base address; put ``/metadata/...`` behind it.
-        source: address that requests must come from to reach the machine, or ``""`` where that does not matter.
+        index: number of the machine, counted from 0.
+        url: base address of the machine; append ``/metadata/...`` to it.
+        source: address that requests must come from to reach the machine, or ``""`` if every address reaches it.
     """
 
     index: int
@@ -403,57 +418,62 @@ class HostedMachine:
 
     @property
     def app(self) -> App:
-        """Its service, without the server; created if it is evicted."""
+        """Service of the machine, without the server. It is recreated if the machine was evicted."""
         return self._host.machines.get(self.index)
 
     @property
     def resident(self) -> bool:
-        """Whether it is in memory."""
+        """Whether the machine is in memory."""
         return self.index in self._host.machines
 
     @property
     def events(self) -> Events:
-        """Its scheduled events, to be announced and cancelled."""
+        """Scheduled events of the machine, which can be announced and cancelled."""
         return self._host.machines.events(self.index)
 
     @property
     def faults(self) -> Faults:
-        """Its faults. In a fleet these are its own, which come before those of all machines; they are kept from now on."""
+        """Faults of the machine. In a fleet, these are the machine's own faults, which are tried before the faults of all machines."""
         return self._host.faults_of(self.index)
 
     @property
     def clock(self) -> Clock:
-        """The host's."""
+        """Clock of the host."""
         return self._host.clock
 
     @property
     def scenario(self) -> Scenario:
-        """What machine it is."""
+        """Scenario of the machine."""
         return self._host.scenario_of(self.index)
 
     @property
     def explain(self) -> Explain | None:
-        """The host's."""
+        """Function of the host that inspects documents, or None."""
         return self._host.explain
 
     def handle(self, request: Request) -> Response:
-        """Answer a request to this machine, and record both in the journal."""
+        """Return the machine's response to a request. Record request and response in the journal."""
         return self._host.answer(self.index, request)
 
     def state(self) -> dict[str, Any]:
-        """Return its whole scenario as a document."""
+        """Return the whole scenario of the machine as a JSON object."""
         return document.document(self.scenario)
 
     def patch(self, patch: object) -> None:
-        """Change it by a JSON merge patch (RFC 7386) of :meth:`state`, from the next request on.
+        """Change the machine by a JSON merge patch (RFC 7386) of :meth:`state`. The change applies from the next request on.
 
         Raises:
-            ScenarioError: the result is not a valid scenario, or of another cloud; the location is a JSON pointer. Nothing has changed.
+            ScenarioError: The result is not a valid scenario, or belongs to another cloud. The location is a JSON pointer. The machine is
+                unchanged.
         """
         self._host.change(self.index, lambda scenario: document.patched(scenario, patch))
 
     def become(self, value: object) -> None:
-        """Give it another scenario, parsed JSON. Events, limits and faults stay. Raises ScenarioError like :meth:`patch`."""
+        """Replace the machine's scenario by ``value``, which is parsed JSON. Events, rate limits and faults stay.
+
+        Raises:
+            ScenarioError: The value is not a valid scenario, or belongs to another cloud. The machine is unchanged.
+        """
         self._host.change(self.index, lambda scenario: Scenario.of(value, scenario.name))
 
 

@@ -1,12 +1,12 @@
-"""The journal: the most recent requests and responses.
+"""Journal of the most recent requests and responses.
 
 with Emulator() as imds:
     ...
     imds.journal.wait_for(2, category="identity")
     assert imds.journal.last().status == 200
 
-This module stores, counts and waits. What never was a request (broken framing, too many
-connections) is not in the journal.
+The journal contains only valid HTTP requests. Malformed messages, and connections that the server
+refused because too many were open, do not appear in it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
 
 KEPT = 10_000
-"""Entries that are kept by default."""
+"""Default maximum number of entries."""
 
 SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"))
-"""Headers, in lower case, whose values are kept out; likewise any name that ends in ``-token`` or ``-secret``."""
+"""Lower-case names of headers whose values the journal withholds. It also withholds those whose names end in ``-token`` or ``-secret``."""
 WITHHELD = "(withheld)"
+"""Replacement for the value of a secret header."""
 LONGEST = 2048
-"""Characters of a target, and of all headers, beyond which they are cut, so that the memory of the journal is bounded."""
+"""Maximum number of characters kept of a target, and of all headers together. It bounds the memory that the journal uses."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -38,18 +39,18 @@ class Entry(NamedTuple):
     """One request and its response.
 
     Attributes:
-        number: from 1, in the order of the responses. It continues after a reset.
-        time: of the response, Unix seconds on the emulator's clock.
-        source: address of the client, or ``""``.
-        method: as it was sent.
-        target: as it was sent, but for the prefix that says which machine of a fleet is meant.
-        headers: (name, value) as they were sent, but for secret values.
-        status: of the response.
-        rule: name of the rule that refused it, ``wrong-host`` if its Host is not allowed, or ``""``.
-        fault: kind of the fault that applied, or ``""``.
-        duration_ns: that the service took, by the machine's clock, without what a fault adds on the wire.
-        body_bytes: length of the response body.
-        machine: number of the machine of a fleet that was meant; None: none, or there is no fleet.
+        number: number of the entry, counted from 1 in the order of the responses. The count continues after a reset.
+        time: time of the response in Unix seconds, on the emulator's clock.
+        source: address of the client, or ``""`` if it is unknown.
+        method: method as sent.
+        target: request target as sent, without the prefix that selects a machine of a fleet.
+        headers: (name, value) pairs as sent, without the values of secret headers.
+        status: status code of the response.
+        rule: name of the rule that refused the request, ``wrong-host`` if its Host header is not allowed, or ``""``.
+        fault: type of the fault that applied, or ``""``.
+        duration_ns: nanoseconds that the service took, on the system clock. Delays that a fault adds while sending are not included.
+        body_bytes: length of the response body in bytes.
+        machine: number of the fleet's machine that the request selected; None if it selected none, or if there is no fleet.
     """
 
     number: int
@@ -67,43 +68,43 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Of the target, decoded, in lower case, without double and trailing slashes."""
+        """Decoded path of the target in lower case, without double and trailing slashes."""
         return "/" + "/".join(parse_target(self.target).segments).lower()
 
     @property
     def category(self) -> str | None:
-        """What stands below ``/metadata`` in the path, ``""`` for nothing; None outside of it."""
+        """Path segment after ``/metadata``, such as ``instance``; ``""`` if there is none. None if the path is outside of ``/metadata``."""
         segments = self.path[1:].split("/")
         if segments[0] != "metadata":
             return None
         return segments[1] if len(segments) > 1 else ""
 
     def parameter(self, name: str) -> str | None:
-        """Value of a parameter of the query, decoded, or None."""
+        """Return the decoded value of a query parameter, or None if it is absent."""
         return parse_target(self.target).parameter(name)
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, in any letter case, or None."""
+        """Return the first value of a header, or None if it is absent. The name matches in any letter case."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def json(self) -> dict[str, Any]:
-        """For programs elsewhere."""
+        """Return the entry as a JSON object. Its members have the names of the attributes."""
         return {**self._asdict(), "headers": [list(pair) for pair in self.headers]}
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries match; criteria that are None match all.
+    """Criteria that an entry must meet. A criterion that is None matches every entry.
 
     Attributes:
-        path: that the path of the entry equals or lies below; letter case and a trailing slash do not matter.
-        category: as in :class:`Entry`.
-        method: as it was sent.
-        status: of the response.
-        rule: that refused.
-        fault: that applied.
-        since: only entries with a greater number.
-        machine: that was meant.
+        path: path that the entry's path must equal or lie below. Letter case and a trailing slash do not matter.
+        category: category, as in :class:`Entry`.
+        method: method, as sent.
+        status: status code of the response.
+        rule: name of the rule that refused the request.
+        fault: type of the fault that applied.
+        since: number that the entry's number must exceed.
+        machine: number of the fleet's machine that the request selected.
     """
 
     path: str | None = None
@@ -122,12 +123,12 @@ class Filter:
             return False
         if self.category is not None and self.category.lower() != entry.category:
             return False
-        wanted = "" if self.path is None else "/" + self.path.lower().strip("/")
-        return wanted in ("", "/") or entry.path == wanted or entry.path.startswith(wanted + "/")
+        path = "" if self.path is None else "/" + self.path.lower().strip("/")
+        return path in ("", "/") or entry.path == path or entry.path.startswith(path + "/")
 
 
 class Tally(NamedTuple):
-    """How many entries there were since the last reset: ``total`` is ``kept`` and ``dropped`` together; ``last`` is the newest number ever."""
+    """Counts of entries since the last reset: ``total`` is ``kept`` plus ``dropped``. ``last`` is the number of the newest entry."""
 
     total: int
     kept: int
@@ -136,16 +137,16 @@ class Tally(NamedTuple):
 
 
 class Journal:
-    """The most recent requests and responses of a host. Safe to share between threads.
+    """Journal of the most recent requests and responses of a host. It is safe to share between threads.
 
     Args:
-        clock: the emulator's.
-        kept: entries; the oldest is dropped, and counted.
-        watch: for durations; by default the machine's clock.
+        clock: clock of the emulator.
+        kept: maximum number of entries. When the journal is full, it drops the oldest entry and counts it as dropped.
+        watch: clock that measures durations; the system clock by default.
 
     Attributes:
-        most: entries that are kept.
-        listener: called with each new entry, by the thread that records it, such as an access log; None at first.
+        most: maximum number of entries.
+        listener: function, such as an access log, that the recording thread calls with each new entry; None at first.
     """
 
     def __init__(self, clock: Clock, kept: int = KEPT, watch: Clock | None = None) -> None:
@@ -157,7 +158,7 @@ class Journal:
         self._before = 0
         self._closed = False
         self._headers: tuple[Headers, Headers] = (), ()
-        """The last headers as received and as shown: clients that repeat themselves share one tuple."""
+        """Headers of the last request, as received and without secrets. Entries with the same headers share one tuple."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
@@ -168,19 +169,19 @@ class Journal:
         return self._watch.monotonic_ns()
 
     def __len__(self) -> int:
-        """How many entries are kept."""
+        """Return the number of entries in the journal."""
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Entry]:
-        """The entries that are kept now, the oldest first."""
+        """Return an iterator over the entries in the journal, oldest first."""
         return iter(self.list())
 
     def list(self, limit: int | None = None, **wanted: Any) -> list[Entry]:
-        """Entries in their order, the oldest first.
+        """Return the entries that match, oldest first.
 
         Args:
-            limit: most entries to return.
-            wanted: attributes of :class:`Filter`.
+            limit: maximum number of entries to return; None returns all of them.
+            wanted: criteria, named like the attributes of :class:`Filter`.
         """
         meant = Filter(**wanted)
         with self._changed:
@@ -197,25 +198,26 @@ class Journal:
         return found[-1] if found else None
 
     def paths(self, **wanted: Any) -> Sequence[str]:
-        """Method and path of each, as ``GET /metadata/instance``."""
+        """Return method and path of each entry that matches, such as ``GET /metadata/instance``."""
         return [f"{entry.method} {entry.path}" for entry in self.list(**wanted)]
 
     def tally(self) -> Tally:
-        """Return the numbers since the last reset."""
+        """Return the counts of entries since the last reset."""
         with self._changed:
             total, kept = self._last - self._before, len(self._entries)
             return Tally(total, kept, total - kept, self._last)
 
     def wait_for(self, wanted: int | Callable[[Journal], bool] = 1, timeout: float = 10.0, **meant: Any) -> bool:
-        """Wait until enough requests have been answered.
+        """Wait until the journal has enough entries, and return whether it has.
 
         Args:
-            wanted: number of matching entries, including those that exist already; or a function of the journal that returns whether it is enough.
-            timeout: seconds of the machine's clock.
-            meant: attributes of :class:`Filter`.
+            wanted: required number of matching entries, including those that exist already. Alternatively, a function that takes the
+                journal and returns whether the wait is over.
+            timeout: maximum wait in seconds, on the system clock.
+            meant: criteria, named like the attributes of :class:`Filter`.
 
         Returns:
-            False if that did not happen in time, or the emulator stopped.
+            True if there are enough entries; False if the time is up or the emulator has stopped.
         """
 
         def enough() -> bool:
@@ -241,7 +243,7 @@ class Journal:
                 return False
 
     def reset(self) -> int:
-        """Remove all entries and return how many there were. Numbers continue."""
+        """Remove all entries, and return how many there were. The numbers of later entries continue the count."""
         with self._changed:
             kept = len(self._entries)
             self._entries.clear()
@@ -249,7 +251,7 @@ class Journal:
             return kept
 
     def close(self) -> None:
-        """End all waiting. The entries stay."""
+        """End all calls of :meth:`wait_for`. The entries stay."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -258,10 +260,10 @@ class Journal:
         """Record a request and its response.
 
         Args:
-            request: without the prefix that says which machine of a fleet it means.
-            response: to it.
-            start: what :meth:`begin` returned before the service was called.
-            machine: number of the machine of a fleet.
+            request: request without the prefix that selects a machine of a fleet.
+            response: response to the request.
+            start: time that :meth:`begin` returned before the service was called.
+            machine: number of the fleet's machine, or None.
         """
         sent, headers = self._headers
         if request.headers is not sent:
@@ -292,7 +294,7 @@ class Journal:
 
 
 def _shown(headers: Headers) -> Headers:
-    """Headers without secrets, as many as are kept."""
+    """Return the headers for an entry, without secrets and cut to the maximum length."""
     if sum(len(name) + len(value) for name, value in headers) > LONGEST:
         headers = _cut(headers)
     if any(_secret(name) for name, _ in headers):
@@ -306,7 +308,7 @@ def _secret(name: str) -> bool:
 
 
 def _cut(headers: Headers) -> Headers:
-    """As many of them as fit, and how many there were."""
+    """Return as many headers as fit, and a note with the number of all headers."""
     kept, left = [], LONGEST
     for name, value in headers:
         left -= len(name) + len(value)

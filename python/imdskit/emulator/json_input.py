@@ -1,9 +1,9 @@
-"""The one checked reader of JSON input: scenarios, fault scripts, events, snapshots, tokens and bodies of the admin API.
+"""Validating reader for all JSON input of the emulator: scenarios, fault scripts, events, snapshots, tokens and bodies of the admin API.
 
-JSON is read strictly: no member twice, no ``NaN``, no number beyond the range of a float. Every mistake is reported with its location as a JSON
-pointer (RFC 6901), what was expected and what was found, and names that are not known with the one that was probably meant.
+The reader is strict. It refuses repeated members, ``NaN``, and numbers beyond the range of a float. An error message gives the location as
+a JSON pointer (RFC 6901), the expected value and the value that was found. For an unknown name, the hint suggests a similar one.
 
-A reader says what its input is in a :class:`Format`, and then asks the :class:`Input` for what it expects::
+Callers describe their input by a :class:`Format`. They then call the methods of :class:`Input` that match the values they expect::
 
     rule = FORMAT.parse(data).members(("times", "fault"), required=("fault",))
     times = rule["times"].integer(1, 100) if "times" in rule else 1
@@ -22,13 +22,17 @@ from typing import Any, NoReturn
 from imdskit.errors import ImdskitError
 
 LATEST = 253_402_300_799
-"""9999-12-31 23:59:59 UTC, the last time that a date can name, in Unix seconds."""
+"""Latest time that Python's ``datetime`` supports, 9999-12-31 23:59:59 UTC, in Unix seconds."""
 SHOWN = 60
-"""Characters of a wrong value in a message."""
+"""Maximum number of characters of an invalid value that a message shows."""
 
 
 def strict_json(data: bytes) -> Any:
-    """Return parsed JSON. Raises ValueError with a phrase that says what is wrong."""
+    """Return parsed JSON.
+
+    Raises:
+        ValueError: The data is not strict JSON. Its text completes a sentence that begins with "It is not JSON:".
+    """
     try:
         return json.loads(data, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_number)
     except RecursionError:
@@ -36,27 +40,27 @@ def strict_json(data: bytes) -> Any:
 
 
 def escaped(name: str) -> str:
-    """Return a member's name as a reference token of a JSON pointer."""
+    """Return a member's name as a reference token of a JSON pointer (RFC 6901 section 3)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def guess(name: str, known: Collection[str]) -> str:
-    """Return a hint that names the known name which was probably meant, or all of them."""
+    """Return a hint that suggests the known name most similar to ``name``. If none is similar, the hint lists all known names."""
     close = difflib.get_close_matches(name, known, 1, 0.6) or [one for one in known if one.lower() == name.lower()]
     return f"Did you mean {close[0]}?" if close else "Known: " + ", ".join(known) + "."
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One kind of input, and how mistakes in it are reported.
+    """Description of one kind of input, and of its errors.
 
     Attributes:
-        name: of the input, as the subject of a sentence.
-        error: makes an error of a message, a location and a hint.
-        hint: where nothing more helpful is known.
-        max_bytes: the largest input that is read.
-        root: location of the whole input.
-        unknown_at_object: the location of an unknown member is the object instead of the member.
+        name: name of the input, which becomes the subject of a sentence, such as "The snapshot".
+        error: function that creates an error from a message, a location and a hint.
+        hint: default hint, for errors without a more specific one.
+        max_bytes: maximum size of the input in bytes.
+        root: location that stands for the whole input.
+        unknown_at_object: whether the location of an unknown member is its object instead of the member.
     """
 
     name: str
@@ -67,11 +71,15 @@ class Format:
     unknown_at_object: bool = False
 
     def wrong(self, message: str, location: str = "", hint: str = "") -> ImdskitError:
-        """Return the error for a mistake."""
+        """Return an error of this format."""
         return self.error(message, location=location or self.root, hint=hint or self.hint)
 
     def read(self, path: str | Path) -> Input:
-        """Return the content of a file. Raises the format's error."""
+        """Return the parsed content of a file.
+
+        Raises:
+            ImdskitError: The file cannot be read, is too large or is not strict JSON. The class is the one of :attr:`error`.
+        """
         try:
             with open(path, "rb") as file:
                 data = file.read(self.max_bytes + 1)
@@ -80,7 +88,11 @@ class Format:
         return self.parse(data)
 
     def parse(self, data: bytes) -> Input:
-        """Return the value that ``data`` holds. Raises the format's error."""
+        """Return the parsed value of JSON text.
+
+        Raises:
+            ImdskitError: The data is too large or is not strict JSON. The class is the one of :attr:`error`.
+        """
         if len(data) > self.max_bytes:
             raise self.wrong(f"{self.name} is larger than {self.max_bytes} bytes.")
         try:
@@ -89,18 +101,18 @@ class Format:
             raise self.wrong(f"{self.name} is not JSON: {error}.") from None
 
     def of(self, value: object) -> Input:
-        """Return a value that was parsed before."""
+        """Return an input for a value that is parsed already."""
         return Input(value, "", self)
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A parsed value and where it stands. Every method raises the format's error if the value is not what it should be.
+    """Parsed value with its location. Each method that reads the value raises the format's error if the value is invalid.
 
     Attributes:
-        value: as ``json.loads`` gives it.
-        location: JSON pointer.
-        format: of the whole input.
+        value: value as returned by ``json.loads``.
+        location: JSON pointer of the value.
+        format: format of the whole input.
     """
 
     value: Any
@@ -108,11 +120,11 @@ class Input:
     format: Format
 
     def fail(self, message: str, hint: str = "") -> NoReturn:
-        """Raise the error for a mistake here."""
+        """Raise the format's error with this location."""
         raise self.format.wrong(message, self.location, hint)
 
     def must_be(self, expected: str, hint: str = "") -> NoReturn:
-        """Raise the error for a value that is not what is expected."""
+        """Raise the error that the value must be ``expected``, a noun phrase."""
         last = self.location.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
         subject = self.format.name if not self.location else f"Element {last}" if last.isdecimal() else f"`{last}`"
         self.fail(f"{subject} must be {expected}; got {_shown(self.value)}.", hint)
@@ -120,7 +132,13 @@ class Input:
     def members(
         self, known: Collection[str] | None = None, required: Collection[str] = (), expected: str = "an object"
     ) -> dict[str, Input]:
-        """Return the members of an object. ``known`` are the names that it may have, None: any; ``required`` those that it must have."""
+        """Return the members of an object.
+
+        Args:
+            known: names that members may have; None allows any name.
+            required: names of members that must be present.
+            expected: noun phrase for the error message.
+        """
         if not isinstance(self.value, dict):
             self.must_be(expected)
         members = {name: Input(value, f"{self.location}/{escaped(str(name))}", self.format) for name, value in self.value.items()}
@@ -134,7 +152,7 @@ class Input:
         return members
 
     def elements(self, most: int | None = None, expected: str = "a list") -> list[Input]:
-        """Return the elements of a list, of which there are at most ``most``."""
+        """Return the elements of a list that has at most ``most`` elements; None allows any number."""
         if not isinstance(self.value, list):
             self.must_be(expected)
         if most is not None and len(self.value) > most:
@@ -142,7 +160,7 @@ class Input:
         return [Input(value, f"{self.location}/{index}", self.format) for index, value in enumerate(self.value)]
 
     def text(self, most: int | None = None, expected: str = "text", hint: str = "") -> str:
-        """Return text of at most ``most`` characters that is valid Unicode."""
+        """Return text that is valid Unicode and has at most ``most`` characters; None allows any number."""
         if not isinstance(self.value, str):
             self.must_be(expected, hint)
         if most is not None and len(self.value) > most:
@@ -154,7 +172,7 @@ class Input:
         return self.value
 
     def integer(self, least: int, most: int) -> int:
-        """Return a whole number in a range. True and false are not numbers."""
+        """Return a whole number from ``least`` to ``most``. JSON's true and false are not numbers."""
         if not isinstance(self.value, int) or isinstance(self.value, bool) or not least <= self.value <= most:
             self.must_be(f"a whole number from {least} to {most}")
         return self.value
@@ -166,7 +184,7 @@ class Input:
         return self.value
 
     def one_of(self, known: Collection[str], what: str) -> str:
-        """Return text that is one of ``known``."""
+        """Return text that is one of ``known``. The error message says that the value must be ``what``."""
         if not isinstance(self.value, str) or self.value not in known:
             self.must_be(what, "Known: " + ", ".join(known) + ".")
         return self.value

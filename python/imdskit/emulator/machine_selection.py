@@ -1,4 +1,4 @@
-"""How a request says which machine it means: not at all, by a path prefix, by the port, or by the address it comes from."""
+"""Selection of the machine that a request is for: the only one, or one selected by path prefix, by port or by the client's address."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PREFIX = re.compile(r"/m/(0|[1-9][0-9]{0,6})(?=[/?]|$)", re.ASCII)
 
 
 class OnlyMachine:
-    """The addressing of a host with one machine: every request means machine 0.
+    """Addressing of a host with one machine, and base class of the others. Every request selects machine 0.
 
     Attributes:
         count: number of machines.
-        select: name of the kind of addressing, or None where there is nothing to select.
-        ports: ports of the machines in their order; empty where all share one.
+        select: name of the addressing, or None if there is only one machine.
+        ports: ports of the machines, ordered by machine number; empty if all machines share one port.
     """
 
     select: str | None = None
@@ -30,32 +30,39 @@ class OnlyMachine:
         self.count = count
 
     def find(self, request: Request) -> tuple[int | None, str]:
-        """Return the number of the machine that a request means, or None, and the target without a prefix that says so."""
+        """Return the number of the machine that a request selects, and the target without the selecting prefix.
+
+        The number is None if the request selects no existing machine.
+        """
         return 0, request.target
 
     def url(self, base: str, _: int) -> str:
-        """Return the base address of a machine, given that of the host."""
+        """Return the base address of a machine, given the base address of the host."""
         return base
 
     def source(self, _: int) -> str:
-        """Return the address that requests to a machine must come from, or ``""`` if that does not matter."""
+        """Return the address that requests to a machine must come from, or ``""`` if every address reaches it."""
         return ""
 
     def open(self, _: Server) -> None:
-        """Open the sockets that are needed besides the server's own. Raises UsageError."""
+        """Open the sockets that are needed in addition to the server's own.
+
+        Raises:
+            UsageError: A socket cannot be opened.
+        """
 
     def start(self) -> None:
-        """Accept connections on those sockets."""
+        """Start accepting connections on the additional sockets."""
 
     def close(self) -> None:
-        """Close those sockets. Safe to call twice."""
+        """Close the additional sockets. Calling it twice is safe."""
 
     def _known(self, index: int) -> int | None:
         return index if 0 <= index < self.count else None
 
 
 class ByPath(OnlyMachine):
-    """Machine N is requested below the path ``/m/N``."""
+    """Addressing by path: requests to machine N have the prefix ``/m/N`` in their path."""
 
     select = "path"
 
@@ -72,12 +79,12 @@ class ByPath(OnlyMachine):
 
 
 class ByPort(OnlyMachine):
-    """Each machine has a port. The first machine has the server's own.
+    """Addressing by port: each machine has its own port, and the first machine has the server's.
 
     Args:
         count: number of machines.
         host: address to listen on.
-        consecutive: the ports follow the server's own; otherwise any free ones are used.
+        consecutive: whether the ports follow the server's port directly; otherwise any free ports are used.
     """
 
     select = "port"
@@ -110,14 +117,14 @@ class ByPort(OnlyMachine):
 
 
 class BySource(OnlyMachine):
-    """Machine N is requested from address N + 1 of a network.
+    """Addressing by source: requests to machine N come from address N + 1 of a network.
 
     Args:
         count: number of machines.
-        network: such as ``127.1.0.0/16``.
+        network: IP network, such as ``127.1.0.0/16``.
 
     Raises:
-        UsageError: the network is malformed or has too few addresses.
+        UsageError: The network is malformed or has too few addresses.
     """
 
     select = "source"

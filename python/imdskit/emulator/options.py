@@ -1,4 +1,4 @@
-"""The options that :class:`Emulator` and :class:`Fleet` share, validated when they are given."""
+"""Options that :class:`Emulator` and :class:`Fleet` share. They are validated on construction."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _RANGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every host accepts. The attributes are described at :class:`imdskit.emulator.Emulator`.
+    """Validated options of a host. :class:`imdskit.emulator.Emulator` describes the attributes.
 
     Raises:
-        UsageError: an option has the wrong type or is out of range; the location is its name.
+        UsageError: An option has the wrong type or is out of range. The location is the name of the option.
     """
 
     seed: int | None = None
@@ -80,7 +80,7 @@ class Options:
 
     @classmethod
     def among(cls, given: Mapping[str, Any]) -> Options:
-        """Return the options among the arguments of a constructor."""
+        """Return the options that are among a constructor's arguments."""
         return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
     def __post_init__(self) -> None:
@@ -103,11 +103,11 @@ class Options:
             raise mistake("admin_host", "a loopback address unless `admin_token` is given, too", self.admin_host, hint=hint)
 
     def addresses(self) -> Addresses:
-        """Return the addresses that clients are given. Raises UsageError if one of them is not usable."""
+        """Return the addresses that the emulator publishes to its clients. Raise UsageError if one of them is invalid."""
         return Addresses(self.public_url, self.pki_url, self.issuer)
 
     def chosen_clock(self) -> Clock:
-        """Return the clock, by default the machine's."""
+        """Return the clock, by default the system clock."""
         return self.clock or SystemClock()
 
     def chosen_backend(self) -> Backend:
@@ -115,12 +115,17 @@ class Options:
         return best() if self.backend is None else self.backend
 
     def chosen_profile(self) -> Profile | None:
-        """Return the service profile, or None for the scenario's. Raises UsageError if the name is unknown."""
+        """Return the service profile, or None to use the scenario's. Raise UsageError if the name is unknown."""
         return None if self.profile is None else profiles.find(self.profile)
 
 
 def scenario_of(name: str, value: str | Path | Scenario) -> Scenario:
-    """Return a scenario, loaded if ``value`` is a name or a path. Raises ScenarioError, or UsageError for another type."""
+    """Return a scenario. Load it if ``value`` is a name or a path.
+
+    Raises:
+        ScenarioError: The scenario cannot be loaded.
+        UsageError: The value has another type; ``name`` becomes the location.
+    """
     if isinstance(value, Scenario):
         return value
     if not isinstance(value, str | Path):

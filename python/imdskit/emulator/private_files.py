@@ -1,4 +1,4 @@
-"""Files that only their owner may read: state files, which hold the admin token, and snapshots."""
+"""Files that only their owner may read: state files, which contain the admin token, and snapshots."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from imdskit.errors import UsageError
 
 
 def write(path: str | Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` in one step, with mode 0600 whatever was there: a reader sees the old file or the new one, never half of one.
+    """Replace a file atomically. The new file has mode 0600, whatever mode an existing file had.
+
+    Another program that reads the path sees either the whole old file or the whole new one.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: The file cannot be written.
     """
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, target)
+            os.replace(temporary, target)
         except OSError:
             with suppress(OSError):
-                os.unlink(beside)
+                os.unlink(temporary)
             raise
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -36,6 +38,6 @@ def write(path: str | Path, data: bytes) -> None:
 
 
 def remove(path: str | Path) -> None:
-    """Take a file away, if it is there and may be."""
+    """Remove a file. Ignore it if the file does not exist or cannot be removed."""
     with suppress(OSError):
         os.unlink(path)

@@ -1,7 +1,7 @@
-"""The addresses that the emulator gives to clients: its own, that of its certificates, and the issuer of its tokens.
+"""Addresses that the emulator publishes to clients: its own, the base address of its certificates, and the issuer of its tokens.
 
-By default they follow from the address that it listens on. Behind a name, a port mapping or a proxy clients reach it elsewhere, and a client that pins the
-host of an address expects a particular one.
+By default they are derived from the address that the emulator listens on. They have to be given explicitly if clients reach the emulator
+through a host name, a port mapping or a proxy, or if a client accepts only a particular host.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from urllib.parse import urlsplit, urlunsplit
 from imdskit.errors import UsageError
 
 PKI = "/pki/"
-"""Path of certificates and revocation lists."""
+"""Path below which the emulator serves certificates and revocation lists."""
 OIDC = "/oidc/"
-"""Path of the keys of tokens."""
+"""Path below which the emulator serves the public keys of its tokens."""
 MOST = 1024
-"""Characters of an address."""
+"""Maximum number of characters in an address."""
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/\[\]@!$&'()*+,;=%]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?", re.ASCII)
@@ -28,15 +28,15 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?", re.AS
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Addresses as they were given; None where they follow from the address that the emulator listens on.
+    """Addresses as given by the caller. An address that is None is derived from the one that the emulator listens on.
 
     Attributes:
         public: base address of the emulator for its clients.
-        pki: below it are certificates and revocation lists, ``/NAME.crt`` and ``/NAME.crl``.
-        issuer: ``iss`` of a token is this, the tenant and a slash.
+        pki: base address of certificates (``/NAME.crt``) and revocation lists (``/NAME.crl``).
+        issuer: base address of token issuers. The ``iss`` claim of a token is this address, a slash, the tenant and a slash.
 
     Raises:
-        UsageError: one of them is not an address that a client could use; the location is ``public_url``, ``pki_url`` or ``issuer``.
+        UsageError: A client cannot use one of the addresses. The location is ``public_url``, ``pki_url`` or ``issuer``.
     """
 
     public: str | None = None
@@ -50,16 +50,16 @@ class Addresses:
                 object.__setattr__(self, attribute, checked(name, value))
 
     def hosts(self) -> tuple[str, ...]:
-        """Return the hosts of these addresses, under which requests may arrive."""
+        """Return the hosts of these addresses. Requests may have them in their Host header."""
         return tuple(urlsplit(url).hostname or "" for url in (self.public, self.pki, self.issuer) if url is not None)
 
     def below(self) -> tuple[str, ...]:
-        """Return the paths below which clients find certificates and keys, or nothing if these are the usual ones alone."""
+        """Return the path prefixes of certificates and keys, or ``()`` if they are the default ones."""
         chosen = tuple(urlsplit(url).path + "/" for url in (self.pki, self.issuer) if url is not None)
         return (PKI, OIDC, *chosen) if chosen else ()
 
     def published(self, path: str) -> tuple[str, ...]:
-        """Return the paths below ``/pki/`` and ``/oidc/`` for which a request for ``path`` may be meant."""
+        """Return the paths below ``/pki/`` and ``/oidc/`` that a request for ``path`` may refer to."""
         if path.startswith((PKI, OIDC)):
             return (path,)
         chosen = ((urlsplit(url).path + "/", own) for url, own in ((self.pki, PKI), (self.issuer, OIDC)) if url is not None)
@@ -67,8 +67,12 @@ class Addresses:
 
 
 def checked(name: str, value: str) -> str:
-    """Return an absolute http or https address without a slash at its end. Raises UsageError with ``name`` as its location."""
-    reason = _flaw(value)
+    """Return an absolute http or https address without a trailing slash.
+
+    Raises:
+        UsageError: The address is invalid. The location is ``name``.
+    """
+    reason = _problem(value)
     if reason:
         message = f"`{name}` must be an address such as http://imds.example:8080; got {value!r:.80}, {reason}."
         raise UsageError("bad-argument", message, location=name, hint="Give the address at which clients reach the emulator.")
@@ -76,7 +80,7 @@ def checked(name: str, value: str) -> str:
 
 
 def reachable(url: str) -> str:
-    """Return an address of this machine: loopback in the place of an unspecified address, at which no client can send requests."""
+    """Return an address that clients on this machine can use: loopback in place of an unspecified address such as 0.0.0.0."""
     parts = urlsplit(url)
     if not _unspecified(ip_address(parts.hostname or "")):
         return url
@@ -91,8 +95,8 @@ def with_port(url: str, port: int) -> str:
     return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
 
 
-def _flaw(text: str) -> str:
-    """Return what is wrong with an address, or ``""``."""
+def _problem(text: str) -> str:
+    """Return a clause that says why an address is invalid, or ``""`` if it is valid."""
     if len(text) > MOST or not _CHARACTERS.fullmatch(text):
         return f"which is longer than {MOST} characters" if len(text) > MOST else "which has characters that are not allowed"
     try:
@@ -106,16 +110,16 @@ def _flaw(text: str) -> str:
         return "which has a user name"
     if port == 0:
         return "whose port is 0"
-    return _host_flaw(host)
+    return _host_problem(host)
 
 
-def _host_flaw(host: str) -> str:
+def _host_problem(host: str) -> str:
     try:
         return "whose host is an unspecified address" if _unspecified(ip_address(host)) else ""
     except ValueError:
         pass
     with suppress(OSError):
-        socket.inet_aton(host)  # such as 0 or 127.1, which resolvers take for an address
+        socket.inet_aton(host)  # Resolvers also accept short forms such as 0 or 127.1 as addresses.
         return "whose IPv4 address does not have four numbers"
     return "" if _NAME.fullmatch(host) else "which has no valid host"
 

@@ -1,8 +1,9 @@
-"""The machines that a host keeps in memory, and what it keeps of the others.
+"""Machines that a host keeps in memory, and the state that it keeps of evicted machines.
 
-A machine that nobody touched is nothing but its number. It is created when it is first requested and evicted when it has not been requested for
-long. An evicted machine keeps its scheduled events, unless there never were any and nobody asked for them, and its rate limits until they are full
-again, which takes a second. Its document is created anew and comes out the same; its cached tokens and attested documents are lost.
+A machine is created when the first request for it arrives. When too many machines are in memory, the least recently requested one is
+evicted. The host keeps the scheduled events of an evicted machine, unless none were ever announced or requested. It keeps the rate limits
+for one second, because after that they are full again. A recreated machine has the same instance document, but its cached tokens and
+attested documents are lost.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from imdskit.emulator.service.app import App
 from imdskit.emulator.service.rate_limits import SECOND, RateLimits
 
 Create = Callable[[int, Events | None, RateLimits | None], App]
-"""Creates the service of a machine from its number and what was kept of it."""
+"""Function that creates the service of a machine from its number and from the events and rate limits that were kept, if any."""
 
 
 class ResidentMachines:
-    """Services of the machines in memory. Safe to share between threads.
+    """Services of the machines in memory. The object is safe to share between threads.
 
     Args:
-        create: creates the service of a machine.
-        most: machines in memory; beyond that the least recently requested one is evicted.
-        clock: of the emulator. Rate limits are full again after one second on it.
+        create: function that creates the service of a machine.
+        most: maximum number of machines in memory. Beyond that, the least recently requested one is evicted.
+        clock: clock of the emulator. Rate limits are full again after one second on this clock.
     """
 
     def __init__(self, create: Create, most: int, clock: Clock) -> None:
@@ -37,11 +38,11 @@ class ResidentMachines:
         self._lock = threading.RLock()
         self._resident: OrderedDict[int, tuple[int, App]] = OrderedDict()
         self._in_use: WeakValueDictionary[int, App] = WeakValueDictionary()
-        """Resident machines, and those that were evicted while a request to them was under way."""
+        """Resident machines, and machines that were evicted while a request to them was in progress."""
         self._events: dict[int, Events] = {}
         self._limits: OrderedDict[int, tuple[int, RateLimits]] = OrderedDict()
         self._latest: tuple[int, App] | None = None
-        """The machine that was requested last. It needs no lock, because it is the last one to be evicted."""
+        """The most recently requested machine. Reading it needs no lock, because it is the last one to be evicted."""
 
     def __len__(self) -> int:
         """Return the number of machines in memory."""
@@ -52,14 +53,19 @@ class ResidentMachines:
         return index in self._resident
 
     def get(self, index: int) -> App:
-        """Return the service of a machine; create it if necessary. Raises ScenarioError if that is impossible."""
+        """Return the service of a machine. Create it if it is not in memory.
+
+        Raises:
+            ScenarioError: The scenario of the machine is invalid.
+        """
         latest = self._latest
         if latest is not None and latest[0] == index:
             return latest[1]
         with self._lock:
             now = self._now_ns()
             if self._latest is not None:
-                self._resident[self._latest[0]] = now, self._latest[1]  # it was in use until now
+                # Repeated requests to the latest machine skip this code, so its time of use has to be updated now.
+                self._resident[self._latest[0]] = now, self._latest[1]
             found = self._resident.get(index)
             app = self._in_use.get(index) if found is None else found[1]
             if app is None:
@@ -73,14 +79,14 @@ class ResidentMachines:
             return app
 
     def replace(self, index: int, successor: Callable[[App], App]) -> None:
-        """Replace the service of a machine by the one that ``successor`` returns. Other callers wait meanwhile."""
+        """Replace the service of a machine by the one that ``successor`` returns. Other threads wait until this is done."""
         with self._lock:
             app = self._in_use[index] = successor(self.get(index))
             self._resident[index] = self._now_ns(), app
             self._latest = index, app
 
     def events(self, index: int) -> Events:
-        """Return the events of a machine, and keep them from now on, because the caller may announce some at any time."""
+        """Return the events of a machine. Keep them even if the machine is evicted, because the caller may announce events at any time."""
         with self._lock:
             events = self._events.get(index)
             if events is None:

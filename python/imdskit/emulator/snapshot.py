@@ -1,10 +1,11 @@
-"""Snapshots: the whole state of an emulator in one JSON file, from which it can resume later or elsewhere.
+"""Snapshots: the whole state of an emulator in one JSON file, from which another emulator can resume.
 
-A snapshot contains no key, no seed and no token. It contains the public identifiers that the emulator made for the machine (vmId, MAC addresses,
-client ids and so on), so the machine keeps them whatever the seed of the emulator that resumes. Keys come from the seed: with another seed, or
-without one, documents and tokens are signed by new keys. The journal is not part of a snapshot.
+A snapshot contains no key, no seed and no token. It contains the public identifiers that the emulator generated for the machine (vmId, MAC
+addresses, client ids and so on). The machine therefore keeps them, even if the emulator that resumes has another seed. Keys are derived
+from
+the seed: with another seed, or without one, new keys sign documents and tokens. The journal is not part of a snapshot.
 
-This module handles the file and its outline. The modules that own the parts (events, faults, tokens) define them.
+This module handles the file and its top-level members. The modules of events, faults and tokens define the content of their members.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ VERSION = 1
 MEMBERS = ("format", "version", "clock", "scenario", "identifiers", "events", "faults", "tokens")
 _HEX = re.compile(r"(?:[0-9a-f]{2}){1,64}", re.ASCII)
 MAX_BYTES = 4 * 1024 * 1024
-"""The largest snapshot that is read."""
+"""Maximum size of a snapshot in bytes."""
 
 FORMAT = Format(
     "The snapshot", partial(ScenarioError, "bad-snapshot"), "The format is in docs/admin.md.", MAX_BYTES, unknown_at_object=True
@@ -53,19 +54,20 @@ def take(host: Host) -> dict[str, Any]:
 
 
 def restore(host: Host, value: object) -> None:
-    """Let a host with one machine resume from a snapshot; see :meth:`imdskit.emulator.Emulator.restore`."""
+    """Restore the state of a host with one machine from a snapshot; see :meth:`imdskit.emulator.Emulator.restore`."""
     parts = checked(value)
-    events, place = host.machine().events, "/scenario/document"
+    events, location = host.machine().events, "/scenario/document"
 
     def prepare(app: App) -> None:
-        nonlocal place
-        place = "/tokens"
+        nonlocal location
+        location = "/tokens"
         app.tokens.restore(parts["tokens"], app.machine.identities)
-        place = "/events"
+        location = "/events"
         Events(host.clock, "", 0).restore(parts["events"])
-        place = "/faults"
+        location = "/faults"
         Faults(host.clock).restore(parts["faults"])
-        ahead = parts["clock"]["now"] - host.clock.now()  # everything is valid, and changes from here on
+        # The whole snapshot is valid. Only from here on does the state of the host change.
+        ahead = parts["clock"]["now"] - host.clock.now()
         if ahead > 0 and isinstance(host.clock, ManualClock | MovableClock):
             host.clock.advance(ahead)
         events.restore(parts["events"])
@@ -75,11 +77,15 @@ def restore(host: Host, value: object) -> None:
         scenario = Scenario.of(parts["scenario"]["document"], parts["scenario"]["name"])
         host.change(0, lambda _: scenario, prepare, parts.get("identifiers"))
     except (ScenarioError, UsageError) as error:
-        raise FORMAT.wrong(error.message, place + error.location.rstrip("/"), error.hint) from None
+        raise FORMAT.wrong(error.message, location + error.location.rstrip("/"), error.hint) from None
 
 
 def save(host: Host, path: str | Path | None = None) -> str:
-    """Write a snapshot that only its owner may read, by default to the host's file, and return its path. Raises UsageError."""
+    """Write a snapshot to ``path``, by default to the host's file, and return the path. Only the owner may read the file.
+
+    Raises:
+        UsageError: There is no path, or the file cannot be written.
+    """
     target = host.snapshot_file if path is None else path
     if target is None:
         raise UsageError(
@@ -90,7 +96,11 @@ def save(host: Host, path: str | Path | None = None) -> str:
 
 
 def checked(value: object) -> dict[str, Any]:
-    """Return ``value`` if its outline is that of a snapshot. Raises ScenarioError, ``bad-snapshot``, with a JSON pointer."""
+    """Return ``value`` if it has the top-level members of a snapshot. Their content is not checked.
+
+    Raises:
+        ScenarioError: It is not a snapshot. The code is ``bad-snapshot`` and the location a JSON pointer.
+    """
     whole = FORMAT.of(value)
     if not isinstance(value, dict) or value.get("format") != FORMAT_NAME:
         raise FORMAT.wrong("This is not a snapshot of an emulator.", "/format")
@@ -98,7 +108,7 @@ def checked(value: object) -> dict[str, Any]:
         raise FORMAT.wrong(f"`version` must be {VERSION}; got {value.get('version')!r:.60}.", "/version")
     members = whole.members(MEMBERS, required=[name for name in MEMBERS if name != "identifiers"])
     members["clock"].members(required=("now",))["now"].integer(0, LATEST)
-    if "identifiers" in members:  # snapshots of older releases have none
+    if "identifiers" in members:  # Snapshots of older releases do not have this member.
         for made in members["identifiers"].members().values():
             if not _HEX.fullmatch(made.text(128)):
                 made.must_be("bytes in lower-case hexadecimal")
@@ -107,10 +117,10 @@ def checked(value: object) -> dict[str, Any]:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Return the snapshot in a file. Raises ScenarioError."""
+    """Return the snapshot in a file. Raise ScenarioError if there is none."""
     return checked(FORMAT.read(path).value)
 
 
 def write(path: str | Path, snapshot: dict[str, Any]) -> None:
-    """Replace a file as a whole, readable by its owner only. Raises UsageError."""
+    """Write a snapshot to a file that only its owner may read. Raise UsageError if that fails."""
     private_files.write(path, json.dumps(snapshot, indent=1, ensure_ascii=True).encode("ascii") + b"\n")

@@ -1,1 +1,1 @@
-"""Settings, keys, and files that are read again when they change. Internal."""
+"""Settings, keys, and files that the service reloads when they change. This package is internal."""

@@ -1,7 +1,7 @@
-"""Keys that callers present, and the secret that nonces are made with.
+"""Keys that callers authenticate with, and the secret that nonces are generated with.
 
-A key file has one line for each key: a name, the roles with commas between them, and the SHA-256 of the key. ``#`` begins a comment. The keys
-themselves are random (256 bits), so a plain hash is enough: nobody can guess one, and a stolen file does not reveal any.
+A key file has one line for each key: a name, the comma-separated roles, and the SHA-256 of the key. ``#`` begins a comment. The keys are
+random and have 256 bits. A hash without a salt is therefore enough: keys cannot be guessed, and a stolen file does not reveal them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from typing import NamedTuple
 from imdskit.errors import UsageError
 
 MAX_FILE_BYTES = 256 * 1024
+"""Maximum size of a key file in bytes."""
 
 MAX_KEYS = 1000
-"""All keys are compared with each one that is presented, so that the time taken does not tell anything."""
+"""Maximum number of keys in a file. A presented key is compared with all of them, so that the time taken does not reveal which one
+matches."""
 
 MAX_KEY_CHARACTERS = 512
+"""Maximum number of characters in a presented key."""
 
 NONCE_KEY_BYTES = 32
+"""Minimum length of the secret that nonces are generated with, in bytes."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
@@ -32,22 +36,22 @@ _FORM = "NAME ROLE[,ROLE...] sha256:DIGEST"
 
 
 class Role(StrEnum):
-    """What a key is good for."""
+    """Role of a key, which determines the allowed operations."""
 
     CLIENT = "client"
-    """Requests nonces and has documents verified."""
+    """Role that may request nonces and verify documents."""
     OPERATOR = "operator"
-    """Audits documents and learns why they are refused; reads metrics."""
+    """Role that may audit documents, learn why they are refused, and read metrics."""
     METRICS = "metrics"
-    """Reads metrics."""
+    """Role that may read metrics."""
 
 
 class Key(NamedTuple):
-    """A line of the key file.
+    """Key from a line of the key file.
 
     Attributes:
-        name: for logs and limits.
-        roles: what it is good for.
+        name: name of the key in logs and limits.
+        roles: roles of the key.
         digest: SHA-256 of the key.
     """
 
@@ -57,10 +61,10 @@ class Key(NamedTuple):
 
 
 def new(name: str, roles: frozenset[Role]) -> tuple[str, str]:
-    """Return a new random key, and its line in a key file.
+    """Return a new random key, and its line for a key file.
 
     Raises:
-        UsageError: the name is invalid.
+        UsageError: The name is invalid.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -74,7 +78,7 @@ def read(path: Path) -> tuple[Key, ...]:
     """Return the keys of a file.
 
     Raises:
-        UsageError: it cannot be read, or a line is invalid; the location has the number of the line.
+        UsageError: The file cannot be read, or a line is invalid. The location contains the number of the line.
     """
     found = tuple(_key(line, f"{path}:{number}") for number, line in _lines(path))
     if not found:
@@ -88,7 +92,7 @@ def read(path: Path) -> tuple[Key, ...]:
 
 
 def find(presented: str, keys: tuple[Key, ...]) -> Key | None:
-    """Return the key that a caller presents, or None. Takes the same time whichever it is."""
+    """Return the key that a caller presents, or None if it is unknown. The time taken does not depend on which key matches."""
     digest = sha256(presented.encode("utf-8", "replace")).digest()
     found = None
     for key in keys:
@@ -98,10 +102,13 @@ def find(presented: str, keys: tuple[Key, ...]) -> Key | None:
 
 
 def read_nonce_keys(path: Path) -> tuple[bytes, ...]:
-    """Return the one or two secrets of a nonce key file, in hexadecimal digits, one in a line. The first one makes nonces, both are accepted.
+    """Return the secrets in a nonce key file.
+
+    The file has one or two lines, each with a secret in hexadecimal digits. The first secret generates nonces. Nonces of both secrets are
+    valid.
 
     Raises:
-        UsageError: it cannot be read, or is not such a file.
+        UsageError: The file cannot be read, or does not have this format.
     """
     lines = [line for _, line in _lines(path)]
     if not 1 <= len(lines) <= 2 or not all(re.fullmatch(rf"([0-9a-f]{{2}}){{{NONCE_KEY_BYTES},128}}", line, re.ASCII) for line in lines):
@@ -112,7 +119,7 @@ def read_nonce_keys(path: Path) -> tuple[bytes, ...]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, without blank ones and comments."""
+    """Yield the lines of a file with their numbers. Skip comments and blank lines."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)

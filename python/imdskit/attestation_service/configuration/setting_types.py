@@ -1,4 +1,4 @@
-"""What a setting can hold. Each reader takes a value of the TOML file, or the text of an environment variable, and checks it."""
+"""Types of settings. Each reader validates a value from the TOML file, or a text from an environment variable or the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys")
 
 
 class Source(NamedTuple):
-    """A value and where it was found. Relative paths of a file are relative to its folder."""
+    """Value of a setting, with its location for error messages. Relative paths in the value are relative to ``folder``."""
 
     value: object
     location: str
@@ -22,7 +22,7 @@ class Source(NamedTuple):
 
 
 def integer(low: int, high: int) -> Callable[[str, Source], int]:
-    """Return a reader of whole numbers within bounds."""
+    """Return a reader of whole numbers from ``low`` to ``high``."""
 
     def read(name: str, source: Source) -> int:
         value = source.value
@@ -36,7 +36,7 @@ def integer(low: int, high: int) -> Callable[[str, Source], int]:
 
 
 def one_of(*words: str) -> Callable[[str, Source], str]:
-    """Return a reader of one of some words."""
+    """Return a reader that accepts only the given words."""
 
     def read(name: str, source: Source) -> str:
         if source.value not in words:
@@ -47,7 +47,7 @@ def one_of(*words: str) -> Callable[[str, Source], str]:
 
 
 def text_or_none(name: str, source: Source) -> str:
-    """Read `-`, or the name of a file."""
+    """Read ``-`` or the path of a file."""
     return "-" if source.value == "-" else str(file(name, source))
 
 
@@ -64,7 +64,7 @@ def files(name: str, source: Source) -> tuple[Path, ...]:
 
 
 def cloud_names(name: str, source: Source) -> tuple[str, ...]:
-    """Read a list of Azure clouds."""
+    """Read a list of names of Azure clouds."""
     found = _list(name, source)
     try:
         return tuple(dict.fromkeys(clouds.find(each).name for each in found))
@@ -73,7 +73,7 @@ def cloud_names(name: str, source: Source) -> tuple[str, ...]:
 
 
 def store(name: str, source: Source) -> str:
-    """Read where used documents are recorded."""
+    """Read the store of used documents: ``memory``, ``sqlite:PATH`` or a URL."""
     value = source.value
     if value == "memory":
         return "memory"
@@ -84,13 +84,13 @@ def store(name: str, source: Source) -> str:
             return value
     except ValueError:
         pass
-    # The value is not repeated: a URL can hold a password.
+    # The message does not repeat the value, because a URL can contain a password.
     message = f"`{name}` must be `memory`, `sqlite:PATH`, or a URL such as `redis://host:6379/0`."
     raise UsageError("bad-argument", message, location=source.location)
 
 
 def _list(name: str, source: Source) -> list[str]:
-    """TOML has lists; an environment variable has items with commas between them."""
+    """Read a list: an array in TOML, and comma-separated items in an environment variable or on the command line."""
     value: Any = source.value.split(",") if isinstance(source.value, str) else source.value
     if not isinstance(value, list) or not value or not all(isinstance(each, str) and each.strip() for each in value):
         raise _invalid(name, source, "must be a list of texts")

@@ -1,6 +1,7 @@
-"""Configuration: defaults, then a TOML file, then environment variables, then options of the command line. The later ones win.
+"""Settings of the service, from a TOML file, environment variables and the command line.
 
-Every setting has one name. In the file it is the key, in the environment it has upper case and the prefix ``IMDSKIT_VERIFIER_``.
+Environment variables override the file, and the command line overrides both. Every setting has one name. It is the key in the file.
+Environment variables have the name in upper case, with the prefix ``IMDSKIT_VERIFIER_``.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from imdskit.errors import UsageError
 PREFIX = "IMDSKIT_VERIFIER_"
 
 CONFIG = PREFIX + "CONFIG"
-"""Names the configuration file."""
+"""Environment variable with the path of the configuration file."""
 
 MAX_FILE_BYTES = 1024 * 1024
+"""Maximum size of the configuration file in bytes."""
 
 _KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)", re.ASCII)
-"""Variables that Kubernetes sets for a service called ``imdskit-verifier``. They are not settings."""
+"""Variables that Kubernetes sets for a service called ``imdskit-verifier``. They are ignored, because they are not settings."""
 
 
 def _about(read: Any, description: str) -> dict[str, Any]:
@@ -33,17 +35,17 @@ def _about(read: Any, description: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that an operator can set. Values are checked when they are read."""
+    """Settings of the attestation service. :meth:`read` validates the values."""
 
     keys_file: Path = field(metadata=_about(file, "File of the keys that callers present. Required."))
     nonce_key_file: Path | None = field(
         default=None,
         metadata=_about(
-            file, "File of the secret that nonces are made with. Without it each process makes its own, so only one process can serve."
+            file, "File with the secret that generates nonces. Without it, each process generates its own, so only one process can serve."
         ),
     )
     store: str = field(
-        repr=False,  # a URL can hold a password
+        repr=False,  # The URL can contain a password.
         default="memory",
         metadata=_about(store, "Where used documents are recorded: `memory`, `sqlite:PATH`, or a `redis://` or `valkey://` URL."),
     )
@@ -82,12 +84,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.nonce_lifetime > self.max_age:
-            # A used nonce is recorded for as long as its document could be accepted. It must not outlive that record.
+            # The record of a used nonce expires with its document. A nonce that is valid for longer could be used again.
             raise _invalid("nonce_lifetime", f"must be at most `max_age` ({self.max_age}); got {self.nonce_lifetime}")
         if self.trust_bundle is not None and self.trust_anchors:
             raise _invalid("trust_anchors", "and `trust_bundle` exclude each other")
         if self.store == "memory" and self.nonce_key_file is not None:
-            # After a restart the nonces would still be good, but nothing would be known of the documents that were used.
+            # After a restart, the nonces would still be valid, but the record of used documents would be lost.
             raise _invalid("nonce_key_file", "needs a store that survives a restart; `store` is `memory`")
 
     @classmethod
@@ -97,15 +99,15 @@ class Settings:
         environment: Mapping[str, str] | None = None,
         overrides: Mapping[str, str] | None = None,
     ) -> Settings:
-        """Return the settings of a file, the environment and the command line.
+        """Return the settings from a file, the environment and the command line.
 
         Args:
-            path: of the TOML file; by default the one that ``IMDSKIT_VERIFIER_CONFIG`` names, if any.
-            environment: the process's own by default.
-            overrides: texts by name, which win over everything else.
+            path: path of the TOML file; by default the value of ``IMDSKIT_VERIFIER_CONFIG``, if it is set.
+            environment: environment variables; by default those of the process.
+            overrides: texts by setting name, which override the file and the environment.
 
         Raises:
-            UsageError: a setting is unknown or has an invalid value; the message names it.
+            UsageError: A setting is unknown or has an invalid value. The message names it.
         """
         environment = os.environ if environment is None else environment
         variables = {

@@ -1,4 +1,4 @@
-"""Values that are read from files, and read again when the files change. Nothing has to be restarted or signalled."""
+"""Values that are read from files, and reloaded when the files change. The process needs neither a restart nor a signal."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _log = logging.getLogger("imdskit.attestation_service")
 
 
 class Watched(Generic[T]):
-    """A value that is read from files. Safe to share between threads.
+    """Value that is read from files and reloaded when they change. The object is safe to share between threads.
 
-    The files are looked at when the value is used, at most once in a number of seconds. A change is a different target of a symbolic link on the
-    way, or a file with another inode, size or time of modification. If the new files cannot be read, the previous value stays in use, the
-    error is logged, and reading is tried again at the next look.
+    The files are checked when the value is used, at most once every few seconds. A file has changed if its inode, size or modification time
+    differs, or if a symbolic link on its path leads to another target. If the new files are invalid, the previous value stays in use, the
+    error is logged, and the next check tries to read them again.
 
     Args:
-        name: for the log.
-        paths: files that are watched.
-        read: returns the value; raises ImdskitError.
-        every: seconds between two looks.
-        clock: for these seconds.
+        name: name of the value in the log.
+        paths: files to watch.
+        read: function that returns the value, or raises ImdskitError.
+        every: minimum number of seconds between two checks.
+        clock: clock for the interval between checks.
 
     Attributes:
-        failing: whether the files changed and could not be read.
+        failing: whether the files have changed and are invalid.
 
     Raises:
-        ImdskitError: the files cannot be read the first time.
+        ImdskitError: The files cannot be read for the first time.
     """
 
     def __init__(self, name: str, paths: Sequence[Path], read: Callable[[], T], every: int, clock: Clock) -> None:
@@ -46,22 +46,23 @@ class Watched(Generic[T]):
         self._every_ns = every * 1_000_000_000
         self._clock = clock
         self._lock = Lock()
-        self._next_look = clock.monotonic_ns() + self._every_ns
-        self._seen = self._fingerprint()  # before reading, so that a change in between is noticed at the next look
+        self._next_check = clock.monotonic_ns() + self._every_ns
+        # The fingerprint is taken before reading, so that the next check detects a change in between.
+        self._seen = self._fingerprint()
         self._value = read()
 
     def current(self) -> T:
-        """Return the value of the files as they were at the last look."""
-        if self._clock.monotonic_ns() >= self._next_look and self._lock.acquire(blocking=False):
-            # The threads that do not get the lock go on with the previous value.
+        """Return the value. Check the files first if the last check was long enough ago."""
+        if self._clock.monotonic_ns() >= self._next_check and self._lock.acquire(blocking=False):
+            # Threads that do not get the lock continue with the previous value.
             try:
-                self._look()
+                self._check()
             finally:
                 self._lock.release()
         return self._value
 
-    def _look(self) -> None:
-        self._next_look = self._clock.monotonic_ns() + self._every_ns
+    def _check(self) -> None:
+        self._next_check = self._clock.monotonic_ns() + self._every_ns
         found = self._fingerprint()
         if found == self._seen and not self.failing:
             return

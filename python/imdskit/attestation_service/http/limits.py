@@ -1,4 +1,4 @@
-"""Limits on what callers can make a process do: requests per second and key, and requests at a time."""
+"""Limits on the load of one process: requests per second for each key, and the number of concurrent requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECOND = 1_000_000_000
 
 
 class Limits:
-    """The limits of one process. Safe to share between threads."""
+    """Limits of one process. The object is safe to share between threads."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -26,13 +26,13 @@ class Limits:
         self._buckets: dict[str, Bucket] = {}
         self._lock = Lock()
         self.in_progress = 0
-        """Requests that are being worked on."""
+        """Number of requests in progress."""
 
     def take(self, key: str) -> None:
-        """Count a request against the rate of a key. Names of keys are those of the key file, so there are few buckets.
+        """Count a request against the rate of a key. ``key`` is a name from the key file, so the number of buckets is small.
 
         Raises:
-            Problem: 429, with the time after which a request will be accepted.
+            Problem: The rate is exceeded (429). The header Retry-After says when another request is accepted.
         """
         with self._lock:
             bucket = self._buckets.get(key)
@@ -46,10 +46,10 @@ class Limits:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Be one of the requests that are worked on at the same time.
+        """Occupy one of the slots for concurrent requests until the context ends.
 
         Raises:
-            Problem: 503: there are too many.
+            Problem: All slots are occupied (503).
         """
         with self._lock:
             if self.in_progress >= self._settings.max_concurrent:

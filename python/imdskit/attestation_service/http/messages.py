@@ -1,4 +1,4 @@
-"""HTTP messages: what the application reads from a WSGI environment, and what it responds with."""
+"""HTTP messages: requests that the application reads from a WSGI environment, and its responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALWAYS: Headers = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "n
 
 
 class Response(NamedTuple):
-    """A whole response."""
+    """Response with status, body and headers."""
 
     status: HTTPStatus
     body: bytes
@@ -25,22 +25,26 @@ class Response(NamedTuple):
     headers: Headers = ()
 
     def send(self, method: str, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand it to the WSGI server. The response to HEAD has no body (RFC 9110 section 9.3.2)."""
+        """Call ``start_response``, and return the body for the WSGI server. A response to HEAD has no body (RFC 9110 section 9.3.2)."""
         headers = [("Content-Type", self.content_type), ("Content-Length", str(len(self.body))), *_ALWAYS, *self.headers]
         start_response(f"{self.status.value} {self.status.phrase}", headers)
         return () if method == "HEAD" else (self.body,)
 
 
 def json_response(members: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Return a response with a JSON object."""
+    """Return a response whose body is a JSON object."""
     return Response(status, json.dumps(members).encode("ascii"))
 
 
-class Problem(Exception):  # noqa: N818  # a response, not a fault
-    """Ends the handling of a request with problem details (RFC 9457).
+class Problem(Exception):  # noqa: N818  # It carries a response and is no error of the service.
+    """Exception that ends the handling of a request with problem details (RFC 9457).
 
     Attributes:
+        status: status of the response.
         code: stable name of the problem, for programs.
+        detail: explanation for people.
+        headers: additional headers of the response.
+        location: JSON pointer into the request body, or ``""``.
     """
 
     def __init__(self, status: HTTPStatus, code: str, detail: str, headers: Headers = (), location: str = "") -> None:
@@ -52,7 +56,7 @@ class Problem(Exception):  # noqa: N818  # a response, not a fault
         self.location = location
 
     def response(self) -> Response:
-        """Return the response that says so."""
+        """Return the response with the problem details."""
         members = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -66,7 +70,11 @@ class Problem(Exception):  # noqa: N818  # a response, not a fault
 
 
 class Request:
-    """A request, as a WSGI server presents it (PEP 3333)."""
+    """Request from a WSGI server (PEP 3333).
+
+    Args:
+        environ: WSGI environment.
+    """
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self._environ = environ
@@ -75,17 +83,17 @@ class Request:
         self.multiprocess: bool = bool(environ.get("wsgi.multiprocess"))
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, or None."""
+        """Return the value of a header, or None if it is absent."""
         return self._environ.get("HTTP_" + name.upper().replace("-", "_"))
 
     @property
     def bearer(self) -> str | None:
-        """The token of ``Authorization: Bearer`` (RFC 6750 section 2.1), or None."""
+        """Token from the header ``Authorization: Bearer`` (RFC 6750 section 2.1), or None."""
         scheme, _, token = (self.header("Authorization") or "").strip().partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
 
     def accepts(self, content_type: str) -> bool:
-        """Whether the Accept header allows a content type (RFC 9110 section 12.5.1). Without the header anything is allowed."""
+        """Return whether the Accept header allows a content type (RFC 9110 section 12.5.1). Without the header, every type is allowed."""
         header = self.header("Accept")
         if not header or not header.strip():
             return True
@@ -98,19 +106,22 @@ class Request:
         return next((weights[each] for each in (content_type, f"{kind}/*", "*/*") if each in weights), False)
 
     def content_is_json(self) -> bool:
-        """Whether the body is declared as JSON, whose encoding is always UTF-8 (RFC 8259 section 8.1)."""
+        """Return whether the Content-Type header declares JSON, whose encoding is always UTF-8 (RFC 8259 section 8.1)."""
         kind, *parameters = (part.strip().lower() for part in self._environ.get("CONTENT_TYPE", "").split(";"))
         return kind == JSON and all(parameter in ("", "charset=utf-8", 'charset="utf-8"') for parameter in parameters)
 
     def has_body(self) -> bool:
-        """Whether a body was sent (RFC 9112 section 6.3)."""
+        """Return whether the request has a body (RFC 9112 section 6.3)."""
         return self._environ.get("CONTENT_LENGTH", "") not in ("", "0") or self.header("Transfer-Encoding") is not None
 
     def body(self, limit: int) -> bytes:
-        """Read the body.
+        """Read and return the body.
+
+        Args:
+            limit: maximum size in bytes.
 
         Raises:
-            Problem: 400, 411 or 413.
+            Problem: The length is invalid or the body incomplete (400), the length is missing (411), or the body is too large (413).
         """
         length = self._environ.get("CONTENT_LENGTH", "")
         if length:
@@ -123,7 +134,7 @@ class Request:
                 raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body is shorter than Content-Length.")
             return data
         if not self._environ.get("wsgi.input_terminated"):
-            # The server does not say where the body ends, so reading could wait for ever.
+            # The server does not report the end of the body, so reading could block forever.
             raise Problem(HTTPStatus.LENGTH_REQUIRED, "length-required", "Send the body with a Content-Length.")
         data = self._read(limit + 1)
         if len(data) > limit:
@@ -131,13 +142,13 @@ class Request:
         return data
 
     def _read(self, size: int) -> bytes:
-        """Read until there are so many bytes, or no more: one call may return fewer than are still to come."""
+        """Read ``size`` bytes, or fewer at the end of the body. A single call of ``read`` may return less than the rest of the body."""
         parts, left = [], size
         try:
             while left and (part := self._environ["wsgi.input"].read(left)):
                 parts.append(part)
                 left -= len(part)
-        except (OSError, ValueError):  # of the connection, or of a server's parser of chunks
+        except (OSError, ValueError):  # The connection failed, or the server could not parse a chunk.
             raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body could not be read.") from None
         return b"".join(parts)
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the service, with the limits of its configuration. A test holds it equal to what the service does."""
+"""OpenAPI 3.1 description of the service, with the limits of its configuration. A test checks that the service behaves as described."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SECONDS = {"type": "integer", "minimum": 0, "description": "Unix seconds."}
 
 SUMMARIES = {
     routes.ISSUE_NONCE: "Issue a nonce for a machine to request its attested document with.",
-    routes.ATTEST: "Verify a document that was requested with a nonce, and use both up.",
-    routes.AUDIT: "Verify stored documents at the time of their receipt, and say why they are refused. Nothing is used up.",
+    routes.ATTEST: "Verify a document that was requested with a nonce. If it is accepted, mark both as used.",
+    routes.AUDIT: "Verify stored documents at the time of their receipt, and say why they are refused. Nothing is marked as used.",
     routes.HEALTH: "Say whether the process serves. The store is not accessed.",
     routes.METRICS: "Metrics in the text format of Prometheus.",
     routes.DESCRIPTION: "This description.",
@@ -29,7 +29,7 @@ SUMMARIES = {
 RESULTS: dict[Route, dict[HTTPStatus, tuple[str, dict[str, Any]]]] = {
     routes.ISSUE_NONCE: {HTTPStatus.OK: ("A nonce.", {"$ref": "#/components/schemas/Nonce"})},
     routes.ATTEST: {
-        HTTPStatus.OK: ("The document is accepted, and used up.", {"$ref": "#/components/schemas/Accepted"}),
+        HTTPStatus.OK: ("The document is accepted. It cannot be used again.", {"$ref": "#/components/schemas/Accepted"}),
         HTTPStatus.FORBIDDEN: (
             "The document is refused. The reason is in the audit log. Problem details: the key lacks the role.",
             {"$ref": "#/components/schemas/Refused"},
@@ -49,7 +49,7 @@ _HEADERS = {
 
 
 def problem_statuses(route: Route) -> set[HTTPStatus]:
-    """Return the statuses of the problems that an operation can end with."""
+    """Return the statuses of the problem details that an operation can respond with."""
     found = {HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.SERVICE_UNAVAILABLE}
     if route.roles:
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
@@ -65,7 +65,7 @@ def problem_statuses(route: Route) -> set[HTTPStatus]:
 
 
 def description(settings: Settings) -> dict[str, Any]:
-    """Return the description."""
+    """Return the OpenAPI description as a JSON object."""
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -107,7 +107,7 @@ def _operation(route: Route, *, head: bool = False) -> dict[str, Any]:
     if route.takes_body:
         schema = {"$ref": f"#/components/schemas/{route.name[0].upper()}{route.name[1:]}Request"}
         operation["requestBody"] = {"required": route.body_required, "content": {JSON: {"schema": schema}}}
-    # The scheme has no scopes; OpenAPI 3.1 lets roles be named for it all the same.
+    # HTTP bearer authentication has no scopes. OpenAPI 3.1 allows role names in their place.
     operation["security"] = [{"key": sorted(route.roles)}] if route.roles else []
     return operation
 
@@ -116,7 +116,7 @@ def _schemas(settings: Settings) -> dict[str, Any]:
     binding = {
         "type": "string",
         "maxLength": bodies.MAX_BINDING,
-        "description": "What the nonce is good for, such as a session or an order. The same text must be given when the document is verified.",
+        "description": "Purpose of the nonce, such as a session or an order. The request to verify the document must repeat this text.",
     }
     document = {"type": "string", "description": "The response of the metadata service, as text; or its signature alone, in base64."}
     nonce = {"type": "string", "pattern": "^[a-z2-7]{32}$"}

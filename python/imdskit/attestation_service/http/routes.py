@@ -1,4 +1,4 @@
-"""The operations of the service: which request is which operation, and who may make it."""
+"""Operations of the service, with the requests that select them and the roles that may perform them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from imdskit.attestation_service.metrics import CONTENT_TYPE as METRICS_TEXT
 
 
 class Route(NamedTuple):
-    """An operation.
+    """Operation of the service.
 
     Attributes:
-        name: its ``operationId`` in the OpenAPI description.
-        method: of the request; HEAD is allowed wherever GET is.
-        path: of the request.
-        roles: of keys that may make it; empty: no key is needed.
-        content_type: of the response.
-        takes_body: whether the request has a JSON body.
-        body_required: whether it must have one.
+        name: ``operationId`` in the OpenAPI description.
+        method: method of the request. HEAD is allowed wherever GET is.
+        path: path of the request.
+        roles: roles that may perform the operation. If empty, no key is needed.
+        content_type: media type of the response.
+        takes_body: whether the request can have a JSON body.
+        body_required: whether the request must have a body.
     """
 
     name: str
@@ -43,10 +43,10 @@ ROUTES = (ISSUE_NONCE, ATTEST, AUDIT, HEALTH, METRICS, DESCRIPTION)
 
 
 def find(method: str, path: str) -> Route:
-    """Return the operation that a request asks for.
+    """Return the operation that a request selects.
 
     Raises:
-        Problem: 404; 405 with the header Allow.
+        Problem: There is no such path (404), or the path does not allow the method (405, with the header Allow).
     """
     at_path = {route.method: route for route in ROUTES if route.path == path}
     if not at_path:

@@ -1,4 +1,4 @@
-"""The admin API: another port, where a test or a person changes and watches what clients see. It knows a host and nothing else."""
+"""The admin API: a separate port at which a test or a person observes and changes what clients see."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def open_admin(host: Host, options: Options) -> Admin | None:
     """Return the admin API of a host, or None if the options have no port for it. See :class:`imdskit.emulator.admin.server.Admin`."""
     if options.admin_port is None:
         return None
-    from imdskit.emulator.admin.server import Admin  # 6 % of the time to import the emulator, and most have no admin API
+    from imdskit.emulator.admin.server import Admin  # Saves 6 % of the emulator's import time; most emulators have no admin API.
 
     return Admin(host, options.admin_port, options.admin_token, options.admin_host, options.admin_allow_hosts)

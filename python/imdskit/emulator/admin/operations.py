@@ -1,7 +1,8 @@
 """The operations of the admin API: one table of operations, each with its method, path, parameters and function.
 
-``openapi.json`` describes the same table for people and programs; tests hold the two equal and every operation against its schema. The functions
-only translate: what they do is offered by :mod:`imdskit.emulator.host`, so a test in the same process can do it too.
+``openapi.json`` describes the same table for people and programs. Tests keep both consistent, and check the response of every operation
+against its schema. The functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a test in the same
+process can call it directly.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ BODY = Format("The body", partial(AdminError, 422, "bad-argument"), "GET /v1/ope
 JSON_TYPES = ("application/json", "application/merge-patch+json")
 
 MAX_WAIT = 60
-"""Seconds for which a request may wait for others."""
+"""Maximum number of seconds for which ``waitJournal`` waits."""
 MAX_LISTED = 1000
-"""Entries of the journal in one answer."""
+"""Maximum number of journal entries or machines in one response."""
 MAX_ADVANCE = 10 * 366 * 24 * 3600
 MAX_RATE = 1_000_000
 
 SOURCE = "127.0.0.1"
-"""Source address of requests to the service that are made through the admin API."""
+"""Source address of requests that the admin API sends to the service."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What a request says.
+class Arguments:
+    """The arguments of an operation, taken from a request.
 
     Attributes:
-        parameters: of the query, as they were given.
-        event: id in the path, or ``""``.
-        body: parsed JSON, or None where the operation takes none.
+        parameters: the query parameters.
+        event: the event's id in the path, or ``""``.
+        body: the parsed JSON of the body, or None if the operation takes no body.
     """
 
     parameters: dict[str, str] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Ask:
     body: Any = None
 
     def number(self, name: str, usual: int, most: int | None = None) -> int:
-        """A parameter that is a whole number not below 0. Raises AdminError."""
+        """Return a parameter that is a whole number from 0 to ``most``, or ``usual`` if it is absent. Raise AdminError if it is invalid."""
         text = self.parameters.get(name)
         if text is None:
             return usual
@@ -65,7 +66,7 @@ class Ask:
         return int(text)
 
     def seconds(self, name: str, usual: float, most: int) -> float:
-        """A parameter that is a number of seconds. Raises AdminError."""
+        """Return a parameter that is a number of seconds, or ``usual`` if it is absent. Raise AdminError if it is invalid."""
         text = self.parameters.get(name)
         if text is None:
             return usual
@@ -79,43 +80,44 @@ class Operation:
     """One operation of the admin API.
 
     Attributes:
-        name: ``operationId``.
-        method: of the request.
-        path: with ``{id}`` for the id of an event.
-        run: does it; the result is written as JSON.
-        parameters: of the query, all of which may be absent, but for ``machine`` where it is needed.
-        takes_body: whether there must be JSON in the body.
-        about: ``machine``: one machine, which ``machine`` says where there are several; ``either``: one, or all together; ``all``: the whole;
-            ``alone``: the whole where there is one machine only.
+        name: the ``operationId`` in ``openapi.json``.
+        method: method of the request.
+        path: path of the request, with ``{id}`` for the id of an event.
+        run: function that executes the operation. Its result becomes the JSON of the response.
+        parameters: names of the query parameters. All are optional, except ``machine`` in a fleet if ``about`` is ``machine``.
+        takes_body: whether the request must have a JSON body.
+        about: the subject of the operation. ``machine`` is one machine, which a request to a fleet selects with the parameter ``machine``.
+            ``either`` is one machine if that parameter is present, and otherwise the host. ``all`` is the host. ``alone`` is the host, and
+            the operation is not available in a fleet.
     """
 
     name: str
     method: str
     path: str
-    run: Callable[[Any, Ask], Any]
+    run: Callable[[Any, Arguments], Any]
     parameters: tuple[str, ...] = ()
     takes_body: bool = False
     about: Literal["machine", "either", "all", "alone"] = "all"
 
-    def __call__(self, host: Host, ask: Ask) -> Any:
-        """Run the operation. Raises ImdskitError."""
-        return self.run(self._subject(host, ask), ask)
+    def __call__(self, host: Host, arguments: Arguments) -> Any:
+        """Run the operation and return its result. Raise ImdskitError if the request is invalid."""
+        return self.run(self._subject(host, arguments), arguments)
 
-    def _subject(self, host: Host, ask: Ask) -> Host | HostedMachine:
-        """Return what the request is about: the host, or the machine that the parameter ``machine`` names."""
+    def _subject(self, host: Host, arguments: Arguments) -> Host | HostedMachine:
+        """Return the subject of the request: the host, or the machine that the parameter ``machine`` selects."""
         fleet = host.addressing.select is not None
         if self.about == "alone" and fleet:
             hint = "The same seed creates the same machines again."
             raise AdminError(409, "conflict", "A fleet has no snapshots.", hint=hint)
-        if self.about in ("all", "alone") or (self.about == "either" and "machine" not in ask.parameters):
+        if self.about in ("all", "alone") or (self.about == "either" and "machine" not in arguments.parameters):
             return host
-        if fleet and "machine" not in ask.parameters:
+        if fleet and "machine" not in arguments.parameters:
             raise _bad_parameter("machine", "`machine` is missing: this is a fleet, so the request must say which machine it means.")
-        return host.machine(ask.number("machine", 0, len(host) - 1))
+        return host.machine(arguments.number("machine", 0, len(host) - 1))
 
 
-def find(request: Request) -> tuple[Operation, Ask]:
-    """The operation that a request means, and what it says. Raises AdminError."""
+def find(request: Request) -> tuple[Operation, Arguments]:
+    """Return the operation that a request selects, and its arguments. Raise AdminError if there is none or an argument is invalid."""
     target = parse_target(request.target)
     at_path = {operation.method: operation for operation in OPERATIONS if _fits(operation, target)}
     if not at_path:
@@ -135,12 +137,12 @@ def find(request: Request) -> tuple[Operation, Ask]:
             known = ", ".join(operation.parameters) or "none"
             raise _bad_parameter(name[:64], f"Unknown parameter {name[:64]!r}. Known: {known}.")
     event = target.segments[2] if "{id}" in operation.path else ""
-    return operation, Ask(dict(target.parameters), event, _body(request) if operation.takes_body else None)
+    return operation, Arguments(dict(target.parameters), event, _body(request) if operation.takes_body else None)
 
 
 def _fits(operation: Operation, target: Target) -> bool:
-    wanted = operation.path.strip("/").split("/")
-    return len(wanted) == len(target.segments) and all(one in ("{id}", two) for one, two in zip(wanted, target.segments, strict=True))
+    template = operation.path.strip("/").split("/")
+    return len(template) == len(target.segments) and all(one in ("{id}", two) for one, two in zip(template, target.segments, strict=True))
 
 
 def _body(request: Request) -> Any:
@@ -158,100 +160,100 @@ def _bad_parameter(name: str, message: str) -> AdminError:
     return AdminError(400, "bad-parameter", message, location=name)
 
 
-def _state(machine: HostedMachine, _: Ask) -> Any:
+def _state(machine: HostedMachine, _: Arguments) -> Any:
     return machine.state()
 
 
-def _patch_state(machine: HostedMachine, ask: Ask) -> Any:
-    machine.patch(ask.body)
+def _patch_state(machine: HostedMachine, arguments: Arguments) -> Any:
+    machine.patch(arguments.body)
     return machine.state()
 
 
-def _put_state(machine: HostedMachine, ask: Ask) -> Any:
-    machine.become(ask.body)
+def _put_state(machine: HostedMachine, arguments: Arguments) -> Any:
+    machine.become(arguments.body)
     return machine.state()
 
 
-def _events(machine: HostedMachine, _: Ask) -> Any:
+def _events(machine: HostedMachine, _: Arguments) -> Any:
     events = machine.events.list()
     due = {event.id: event.due for event in events}
     incarnation = machine.events.incarnation
     return {"documentIncarnation": incarnation, "now": machine.clock.now(), "events": [event.shown() for event in events], "due": due}
 
 
-def _add_events(machine: HostedMachine, ask: Ask) -> Any:
-    return {"announced": machine.events.announce(ask.body, keep=True)}
+def _add_events(machine: HostedMachine, arguments: Arguments) -> Any:
+    return {"announced": machine.events.announce(arguments.body, keep=True)}
 
 
-def _put_events(machine: HostedMachine, ask: Ask) -> Any:
-    return {"announced": machine.events.announce(ask.body)}
+def _put_events(machine: HostedMachine, arguments: Arguments) -> Any:
+    return {"announced": machine.events.announce(arguments.body)}
 
 
-def _clear_events(machine: HostedMachine, _: Ask) -> Any:
-    gone = machine.events.list()
+def _clear_events(machine: HostedMachine, _: Arguments) -> Any:
+    cancelled = machine.events.list()
     machine.events.announce([])
-    return {"cancelled": [event.id for event in gone]}
+    return {"cancelled": [event.id for event in cancelled]}
 
 
-def _cancel_event(machine: HostedMachine, ask: Ask) -> Any:
-    if not machine.events.cancel(ask.event):
+def _cancel_event(machine: HostedMachine, arguments: Arguments) -> Any:
+    if not machine.events.cancel(arguments.event):
         raise _no_event()
-    return {"cancelled": [ask.event]}
+    return {"cancelled": [arguments.event]}
 
 
-def _approve_event(machine: HostedMachine, ask: Ask) -> Any:
-    if not machine.events.start(ask.event):
-        raise _not_now(machine, ask, "The event has started already.")
-    return {"started": ask.event}
+def _approve_event(machine: HostedMachine, arguments: Arguments) -> Any:
+    if not machine.events.start(arguments.event):
+        raise _wrong_state(machine, arguments, "The event has already started.")
+    return {"started": arguments.event}
 
 
-def _complete_event(machine: HostedMachine, ask: Ask) -> Any:
-    if not machine.events.complete(ask.event):
-        raise _not_now(machine, ask, "The event has not started yet.")
-    return {"completed": ask.event}
+def _complete_event(machine: HostedMachine, arguments: Arguments) -> Any:
+    if not machine.events.complete(arguments.event):
+        raise _wrong_state(machine, arguments, "The event has not started yet.")
+    return {"completed": arguments.event}
 
 
 def _no_event() -> AdminError:
     return AdminError(404, "no-such-event", "No event has this id.", location="id", hint="GET /v1/events lists them.")
 
 
-def _not_now(machine: HostedMachine, ask: Ask, why: str) -> AdminError:
-    there = any(event.id.upper() == ask.event.upper() for event in machine.events.list())
-    return AdminError(409, "conflict", why, location="id") if there else _no_event()
+def _wrong_state(machine: HostedMachine, arguments: Arguments, why: str) -> AdminError:
+    exists = any(event.id.upper() == arguments.event.upper() for event in machine.events.list())
+    return AdminError(409, "conflict", why, location="id") if exists else _no_event()
 
 
-def _faults(host: Host | HostedMachine, _: Ask) -> Any:
+def _faults(host: Host | HostedMachine, _: Arguments) -> Any:
     return {"faults": host.faults.list()}
 
 
-def _put_faults(host: Host | HostedMachine, ask: Ask) -> Any:
-    if not isinstance(ask.body, list):  # text would be the path of a file
+def _put_faults(host: Host | HostedMachine, arguments: Arguments) -> Any:
+    if not isinstance(arguments.body, list):  # `load` would take a string for the path of a file.
         raise AdminError(422, "bad-faults", "The body must be a list of rules.", hint="The format is in docs/faults.md.")
-    host.faults.load(ask.body)
+    host.faults.load(arguments.body)
     return {"faults": host.faults.list()}
 
 
-def _clear_faults(host: Host | HostedMachine, _: Ask) -> Any:
+def _clear_faults(host: Host | HostedMachine, _: Arguments) -> Any:
     cleared = len(host.faults.list())
     host.faults.clear()
     return {"cleared": cleared}
 
 
-def _meant(ask: Ask) -> dict[str, Any]:
-    """Attributes of a filter of the journal."""
-    meant: dict[str, Any] = {
-        name: ask.parameters[name] for name in ("path", "category", "method", "rule", "fault") if name in ask.parameters
+def _journal_filter(arguments: Arguments) -> dict[str, Any]:
+    """Return the filter parameters of a journal request as keyword arguments for the journal."""
+    criteria: dict[str, Any] = {
+        name: arguments.parameters[name] for name in ("path", "category", "method", "rule", "fault") if name in arguments.parameters
     }
-    if "status" in ask.parameters:
-        meant["status"] = ask.number("status", 0, 999)
-    if "machine" in ask.parameters:
-        meant["machine"] = ask.number("machine", 0)
-    return {**meant, "since": ask.number("since", 0)}
+    if "status" in arguments.parameters:
+        criteria["status"] = arguments.number("status", 0, 999)
+    if "machine" in arguments.parameters:
+        criteria["machine"] = arguments.number("machine", 0)
+    return {**criteria, "since": arguments.number("since", 0)}
 
 
-def _machines(host: Host, ask: Ask) -> Any:
-    """Those from ``first`` on, but not more than ``limit``."""
-    first, limit = ask.number("first", 0), ask.number("limit", MAX_LISTED, MAX_LISTED)
+def _machines(host: Host, arguments: Arguments) -> Any:
+    """Return at most ``limit`` machines, starting with number ``first``."""
+    first, limit = arguments.number("first", 0), arguments.number("limit", MAX_LISTED, MAX_LISTED)
     listed = [host.machine(index) for index in range(first, min(first + limit, len(host)))]
     return {
         "machines": [{"index": one.index, "url": one.url, "source": one.source, "resident": one.resident} for one in listed],
@@ -259,34 +261,34 @@ def _machines(host: Host, ask: Ask) -> Any:
     }
 
 
-def _journal(host: Host, ask: Ask) -> Any:
-    entries = host.journal.list(ask.number("limit", MAX_LISTED, MAX_LISTED), **_meant(ask))
+def _journal(host: Host, arguments: Arguments) -> Any:
+    entries = host.journal.list(arguments.number("limit", MAX_LISTED, MAX_LISTED), **_journal_filter(arguments))
     return {"entries": [entry.json() for entry in entries], **host.journal.tally()._asdict()}
 
 
-def _count_journal(host: Host, ask: Ask) -> Any:
-    return {"count": host.journal.count(**_meant(ask)), **host.journal.tally()._asdict()}
+def _count_journal(host: Host, arguments: Arguments) -> Any:
+    return {"count": host.journal.count(**_journal_filter(arguments)), **host.journal.tally()._asdict()}
 
 
-def _wait_journal(host: Host, ask: Ask) -> Any:
-    wanted, timeout = ask.number("count", 1), ask.seconds("timeout", 10.0, MAX_WAIT)
-    reached = host.journal.wait_for(wanted, timeout, **_meant(ask))
-    return {"reached": reached, **_count_journal(host, ask)}
+def _wait_journal(host: Host, arguments: Arguments) -> Any:
+    count, timeout = arguments.number("count", 1), arguments.seconds("timeout", 10.0, MAX_WAIT)
+    reached = host.journal.wait_for(count, timeout, **_journal_filter(arguments))
+    return {"reached": reached, **_count_journal(host, arguments)}
 
 
-def _reset_journal(host: Host, _: Ask) -> Any:
+def _reset_journal(host: Host, _: Arguments) -> Any:
     return {"forgotten": host.journal.reset()}
 
 
-def _clock(host: Host, _: Ask) -> Any:
+def _clock(host: Host, _: Arguments) -> Any:
     clock = host.clock
     rate = clock.rate if isinstance(clock, MovableClock) else 0 if isinstance(clock, ManualClock) else 1
     return {"now": clock.now(), "movable": isinstance(clock, ManualClock | MovableClock), "rate": rate}
 
 
-def _move_clock(host: Host, ask: Ask) -> Any:
+def _move_clock(host: Host, arguments: Arguments) -> Any:
     clock = host.clock
-    given = BODY.of(ask.body).members(("advance", "rate"))
+    given = BODY.of(arguments.body).members(("advance", "rate"))
     if not given:
         raise BODY.wrong("The body must have the member `advance`, `rate`, or both.")
     advance = given["advance"].integer(0, MAX_ADVANCE) if "advance" in given else 0
@@ -296,19 +298,19 @@ def _move_clock(host: Host, ask: Ask) -> Any:
     clock.advance(advance)
     if rate is not None and isinstance(clock, MovableClock):
         clock.run(rate)
-    return _clock(host, ask)
+    return _clock(host, arguments)
 
 
-def _snapshot(host: Host, _: Ask) -> Any:
+def _snapshot(host: Host, _: Arguments) -> Any:
     return take(host)
 
 
-def _put_snapshot(host: Host, ask: Ask) -> Any:
-    restore(host, ask.body)
+def _put_snapshot(host: Host, arguments: Arguments) -> Any:
+    restore(host, arguments.body)
     return {"restored": host.scenario.name}
 
 
-def _save_snapshot(host: Host, _: Ask) -> Any:
+def _save_snapshot(host: Host, _: Arguments) -> Any:
     if host.snapshot_file is None:
         raise AdminError(
             409, "conflict", "The emulator has no file for snapshots.", hint="Start the emulator with `serve --snapshot FILE`."
@@ -316,8 +318,8 @@ def _save_snapshot(host: Host, _: Ask) -> Any:
     return {"file": save(host)}
 
 
-def _inspect_document(machine: HostedMachine, ask: Ask) -> Any:
-    members = BODY.of(ask.body).members(("document", "nonce"))
+def _inspect_document(machine: HostedMachine, arguments: Arguments) -> Any:
+    members = BODY.of(arguments.body).members(("document", "nonce"))
     for member in members.values():
         if not isinstance(member.value, str):
             member.must_be("text")
@@ -332,41 +334,41 @@ def _inspect_document(machine: HostedMachine, ask: Ask) -> Any:
         if response.delivery is not None and response.delivery.left is not None:
             response.delivery.left()
         document = response.body.decode("utf-8", "replace")
-        # Faults of the wire are not applied here: the response is not sent.
+        # A fault that changes how a response is delivered has no effect here, because this response is not sent.
         fault = "" if response.delivery else response.fault
         request = {"target": target, "status": response.status, "rule": response.rule, "fault": fault}
-    shown = request is None or request["status"] == 200
-    inspection = machine.explain(document.encode("utf-8", "replace"), nonce) if shown and machine.explain is not None else None
+    has_document = request is None or request["status"] == 200
+    inspection = machine.explain(document.encode("utf-8", "replace"), nonce) if has_document and machine.explain is not None else None
     return {"request": request, "document": document, "canExplain": machine.explain is not None, "inspection": inspection}
 
 
-def _configuration(host: Host, _: Ask) -> Any:
+def _configuration(host: Host, _: Arguments) -> Any:
     return host.configuration()
 
 
-def openapi(_: Host | None = None, __: Ask | None = None) -> Any:
-    """The description of all this (OpenAPI 3.1)."""
+def openapi(_: Host | None = None, __: Arguments | None = None) -> Any:
+    """Return the OpenAPI 3.1 description of the admin API."""
     return json.loads((resources.files(__package__) / OPENAPI).read_bytes())
 
 
 _FILTER = ("path", "category", "method", "status", "rule", "fault", "since", "machine")
-_OF = ("machine",)
+_MACHINE = ("machine",)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("listMachines", "GET", "/v1/machines", _machines, ("first", "limit")),
-    Operation("getState", "GET", "/v1/state", _state, _OF, about="machine"),
-    Operation("patchState", "PATCH", "/v1/state", _patch_state, _OF, takes_body=True, about="machine"),
-    Operation("putState", "PUT", "/v1/state", _put_state, _OF, takes_body=True, about="machine"),
-    Operation("listEvents", "GET", "/v1/events", _events, _OF, about="machine"),
-    Operation("addEvents", "POST", "/v1/events", _add_events, _OF, takes_body=True, about="machine"),
-    Operation("putEvents", "PUT", "/v1/events", _put_events, _OF, takes_body=True, about="machine"),
-    Operation("clearEvents", "DELETE", "/v1/events", _clear_events, _OF, about="machine"),
-    Operation("cancelEvent", "DELETE", "/v1/events/{id}", _cancel_event, _OF, about="machine"),
-    Operation("approveEvent", "POST", "/v1/events/{id}/approve", _approve_event, _OF, about="machine"),
-    Operation("completeEvent", "POST", "/v1/events/{id}/complete", _complete_event, _OF, about="machine"),
-    Operation("listFaults", "GET", "/v1/faults", _faults, _OF, about="either"),
-    Operation("putFaults", "PUT", "/v1/faults", _put_faults, _OF, takes_body=True, about="either"),
-    Operation("clearFaults", "DELETE", "/v1/faults", _clear_faults, _OF, about="either"),
+    Operation("getState", "GET", "/v1/state", _state, _MACHINE, about="machine"),
+    Operation("patchState", "PATCH", "/v1/state", _patch_state, _MACHINE, takes_body=True, about="machine"),
+    Operation("putState", "PUT", "/v1/state", _put_state, _MACHINE, takes_body=True, about="machine"),
+    Operation("listEvents", "GET", "/v1/events", _events, _MACHINE, about="machine"),
+    Operation("addEvents", "POST", "/v1/events", _add_events, _MACHINE, takes_body=True, about="machine"),
+    Operation("putEvents", "PUT", "/v1/events", _put_events, _MACHINE, takes_body=True, about="machine"),
+    Operation("clearEvents", "DELETE", "/v1/events", _clear_events, _MACHINE, about="machine"),
+    Operation("cancelEvent", "DELETE", "/v1/events/{id}", _cancel_event, _MACHINE, about="machine"),
+    Operation("approveEvent", "POST", "/v1/events/{id}/approve", _approve_event, _MACHINE, about="machine"),
+    Operation("completeEvent", "POST", "/v1/events/{id}/complete", _complete_event, _MACHINE, about="machine"),
+    Operation("listFaults", "GET", "/v1/faults", _faults, _MACHINE, about="either"),
+    Operation("putFaults", "PUT", "/v1/faults", _put_faults, _MACHINE, takes_body=True, about="either"),
+    Operation("clearFaults", "DELETE", "/v1/faults", _clear_faults, _MACHINE, about="either"),
     Operation("listJournal", "GET", "/v1/journal", _journal, (*_FILTER, "limit")),
     Operation("resetJournal", "DELETE", "/v1/journal", _reset_journal),
     Operation("countJournal", "GET", "/v1/journal/count", _count_journal, _FILTER),
@@ -376,7 +378,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("getSnapshot", "GET", "/v1/snapshot", _snapshot, about="alone"),
     Operation("putSnapshot", "PUT", "/v1/snapshot", _put_snapshot, takes_body=True, about="alone"),
     Operation("saveSnapshot", "POST", "/v1/snapshot/save", _save_snapshot, about="alone"),
-    Operation("inspectDocument", "POST", "/v1/attested", _inspect_document, _OF, takes_body=True, about="machine"),
+    Operation("inspectDocument", "POST", "/v1/attested", _inspect_document, _MACHINE, takes_body=True, about="machine"),
     Operation("getConfiguration", "GET", "/v1/configuration", _configuration),
     Operation("getOpenapi", "GET", "/v1/openapi.json", openapi),
 )

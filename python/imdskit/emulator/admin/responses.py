@@ -1,6 +1,6 @@
-"""Responses of the admin API: JSON, and one form for every error.
+"""Responses of the admin API: JSON results, and one format for every error.
 
-:mod:`imdskit.emulator.admin.server` and :mod:`imdskit.emulator.admin.operations` decide which error it is.
+:mod:`imdskit.emulator.admin.server` and :mod:`imdskit.emulator.admin.operations` decide which error a request gets.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _HEADERS: Headers = (("Content-Type", "application/json"), ("Cache-Control", "no
 
 
 class AdminError(ImdskitError):
-    """A request that the admin API refuses.
+    """Raised when the admin API refuses a request.
 
     Attributes:
-        status: of the response.
-        headers: of the response, besides the usual ones.
+        status: status code of the response.
+        headers: response headers in addition to the usual ones.
     """
 
     def __init__(self, status: int, code: str, message: str, *, location: str = "", hint: str = "", headers: Headers = ()) -> None:
@@ -29,15 +29,16 @@ class AdminError(ImdskitError):
         self.headers = headers
 
 
-def answer(value: object) -> Response:
-    """Return the response with a result."""
+def result(value: object) -> Response:
+    """Return a response with status 200 and ``value`` as JSON."""
     return Response(200, _HEADERS, json.dumps(value, separators=(",", ":")).encode("ascii"))
 
 
 def error(problem: ImdskitError) -> Response:
-    """Why there is none: code, message, location (a JSON pointer into the body, or the name of a header or parameter) and hint.
+    """Return the response for an error: JSON with code, message, location and hint.
 
-    What the emulator itself finds wrong with a body that is JSON has status 422 (RFC 9110 section 15.5.21).
+    The location is a JSON pointer into the body, or the name of a header or parameter. The status is 422 (RFC 9110 section 15.5.21) for an
+    error that the emulator finds in a JSON body, and that of the :class:`AdminError` otherwise.
     """
     status, headers = (problem.status, problem.headers) if isinstance(problem, AdminError) else (422, ())
     members = {"code": problem.code, "message": problem.message, "location": problem.location, "hint": problem.hint}

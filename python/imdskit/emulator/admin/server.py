@@ -1,9 +1,13 @@
-"""The server of the admin API: on loopback unless the operator chooses another address, with a token, closed to all pages in browsers except its own.
+"""The server of the admin API. It listens on loopback unless the operator chooses another address, and it requires a token.
 
-The checks are made in this order, and each refusal has the same form. The Host must be loopback, the address that the connection came to, or a name that the
-operator allowed. An Origin (a page in a browser sends one) must be that of the admin API itself. The token must be the right one. It is sent in the header
-``Authorization: Bearer ...`` and nowhere else, because addresses end up in logs. The operations are in :mod:`imdskit.emulator.admin.operations`. The files of
-:mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, and reveal nothing.
+The server checks each request in this order, and every refusal has the same format:
+
+1. The Host header must be loopback, the address at which the connection arrived, or a name that the operator allowed.
+2. The Origin header, which web pages send, must be absent or that of the admin API itself. No other web page can use the API.
+3. The token must be correct. Only the header ``Authorization: Bearer ...`` can carry it, because URLs end up in logs.
+
+The files of :mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, because they reveal nothing about the machines.
+:mod:`imdskit.emulator.admin.operations` has the operations.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from collections.abc import Iterable
 
 from imdskit.emulator.admin import page
 from imdskit.emulator.admin.operations import find
-from imdskit.emulator.admin.responses import AdminError, answer, error
+from imdskit.emulator.admin.responses import AdminError, error, result
 from imdskit.emulator.host import HEALTH, Host
 from imdskit.emulator.http.framing import Refusal
 from imdskit.emulator.http.host_header import ANY, Hosts, bare, loopback
@@ -24,43 +28,44 @@ from imdskit.errors import ImdskitError, UsageError
 from imdskit.protocol.messages import Request, Response
 
 CONNECTIONS = 64
-TOKEN_OCTETS = 32
-"""Of randomness in a token that nobody gave."""
+TOKEN_BYTES = 32
+"""Random bytes in a generated token."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{16,256}=*", re.ASCII)
-"""RFC 6750 section 2.1; shorter ones could be guessed."""
+"""Syntax of a bearer token (RFC 6750 section 2.1). Shorter tokens could be guessed."""
 
 
 class Admin:
-    """The admin API of a host, with its page at :attr:`url`.
+    """The admin API of a host, with its web page at :attr:`url`.
 
     Args:
-        host: that it is about.
-        port: to listen on; 0 for any free one.
-        token: that whoever asks must have; None makes one that nobody can guess.
-        address: to listen on.
-        allow_hosts: names that requests may give as Host, besides loopback and the address that the connection came to; ``*`` for any.
+        host: the host that the API observes and changes.
+        port: port to listen on. 0 means any free port.
+        token: token that every request must have. None means a random token.
+        address: address to listen on.
+        allow_hosts: names that requests may have in their Host header, in addition to loopback and the address at which the connection
+            arrived. ``*`` allows any name.
 
     Attributes:
-        token: as given, or made.
+        token: the given or generated token.
 
     Raises:
-        UsageError: the port cannot be listened on, or the token cannot stand in a header or is too short.
+        UsageError: the server cannot listen on the port, or the token is too short or has characters that a header does not allow.
     """
 
     def __init__(
         self, host: Host, port: int = 0, token: str | None = None, address: str = "127.0.0.1", allow_hosts: Iterable[str] = ()
     ) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
-            hint = "Take 16 to 256 letters, digits or -._~+/ that nobody can guess."
+            hint = "Choose a token that nobody can guess, for example the output of `openssl rand -hex 32`."
             raise UsageError(
                 "bad-argument", "`admin_token` must be 16 to 256 letters, digits or -._~+/.", location="admin token", hint=hint
             )
-        self.token = secrets.token_urlsafe(TOKEN_OCTETS) if token is None else token
+        self.token = secrets.token_urlsafe(TOKEN_BYTES) if token is None else token
         self._host = host
         self._hosts = _Hosts(allow_hosts)
         self._server = Server(
-            self._admitted,
+            self._respond,
             address,
             port,
             clock=host.clock,
@@ -72,7 +77,7 @@ class Admin:
 
     @property
     def url(self) -> str:
-        """Base address; put ``/v1/...`` behind it."""
+        """Base URL of the admin API, to which clients append ``/v1/...``."""
         return self._server.url
 
     def start(self) -> None:
@@ -84,35 +89,38 @@ class Admin:
         self._server.stop()
 
     def handle(self, request: Request) -> Response:
-        """Return the response to a request that arrived by no connection, so that Host has to be loopback or allowed. No request raises an exception."""
-        return self._admitted(request) if self._hosts.allow(request.headers, "") else _misdirected(request)
+        """Return the response to a request without a connection.
 
-    def _admitted(self, request: Request) -> Response:
+        The Host header must be loopback or an allowed name. The method never raises an exception because of a request.
+        """
+        return self._respond(request) if self._hosts.allow(request.headers, "") else _misdirected(request)
+
+    def _respond(self, request: Request) -> Response:
         try:
             _refuse_foreign_page(request)
             if request.target == HEALTH and request.method in ("GET", "HEAD"):
-                return answer({"status": "ok"})
-            shown = page.file(request.target) if request.method == "GET" else None
-            if shown is not None:
-                return shown
-            self._admit(request)
-            operation, call = find(request)
-            return answer(operation(self._host, call))
+                return result({"status": "ok"})
+            page_file = page.file(request.target) if request.method == "GET" else None
+            if page_file is not None:
+                return page_file
+            self._require_token(request)
+            operation, arguments = find(request)
+            return result(operation(self._host, arguments))
         except ImdskitError as problem:
             return error(problem)
 
-    def _admit(self, request: Request) -> None:
+    def _require_token(self, request: Request) -> None:
         given = request.header_values("Authorization")
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         right = hmac.compare_digest(token.strip(" ").encode("latin-1"), self.token.encode("ascii"))
         if scheme.lower() != "bearer" or not right:
-            hint = "Send `Authorization: Bearer TOKEN`; `serve --state-file FILE` writes it down."
+            hint = "Send `Authorization: Bearer TOKEN`. `imdskit serve --state-file FILE` writes the token to a file."
             challenge = (("WWW-Authenticate", 'Bearer realm="imdskit"'),)
             raise AdminError(401, "unauthorized", "The token is missing or wrong.", location="Authorization", hint=hint, headers=challenge)
 
 
 def _misdirected(_: Request) -> Response:
-    message = "The admin API accepts as Host only loopback, the address that it is reached at, and names that were allowed."
+    message = "The Host header must be loopback, the address at which the admin API was reached, or an allowed name."
     hint = "Send the request to 127.0.0.1, or start the emulator with `--admin-allow-host NAME`."
     return error(AdminError(421, "wrong-host", message, location="Host", hint=hint))
 
@@ -120,11 +128,14 @@ def _misdirected(_: Request) -> Response:
 def _refuse_foreign_page(request: Request) -> None:
     own = "http://" + request.header_values("Host")[0].lower()
     if any(origin.lower() != own for origin in request.header_values("Origin")):
-        raise AdminError(403, "origin-refused", "The admin API accepts requests from no page except its own.", location="Origin")
+        raise AdminError(403, "origin-refused", "The admin API accepts requests only from its own web page.", location="Origin")
 
 
 class _Hosts(Hosts):
-    """Stricter than those of the service: a request must name exactly one Host, and 169.254.169.254 is not allowed without being listened on."""
+    """Host header check of the admin API, stricter than that of the service.
+
+    A request must have exactly one Host header. 169.254.169.254 is accepted only if the API listens on that address.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._allowed = frozenset(bare(name) for name in names)

@@ -1,16 +1,17 @@
 """The emulator's own certificate authority: root, issuing authority, and the leaf that signs documents.
 
-The certificates have the shape of the genuine ones of 2025 and 2026: the same extensions in the same order with the same criticality, and
-a leaf of 180 days. They differ where they would otherwise not be true:
+The certificates resemble the genuine ones of 2025 and 2026. They have the same extensions in the same order with the same criticality, and
+the leaf is valid for 180 days. They differ only where a copy would state something untrue:
 
-- root and issuing authority say in their names that they are for tests only, with a few digits of their key so that no two are confused;
-- the leaf has no certificate transparency timestamps (no log has seen it), no Microsoft template and no OCSP responder;
-- all keys are RSA-2048, where the genuine authorities have 4096 bits.
+- The names of the root and the issuing authority say that they are for tests only. They end in a few digits of the key, so that two
+  emulators' authorities can be told apart.
+- The leaf has no certificate transparency timestamps (no log has seen it), no Microsoft certificate template and no OCSP responder.
+- All keys are RSA-2048. The genuine authorities have 4096-bit keys.
 
-Documents that must be refused have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
+Documents with a deliberate fault have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
 
-This module decides which certificates exist, when they are valid, and what is published. :mod:`imdskit.emulator.authority.certificates` writes the
-DER, :mod:`imdskit.emulator.authority.keys` makes the keys.
+This module decides which certificates exist, when they are valid, and which files are published.
+:mod:`imdskit.emulator.authority.certificates` writes the DER, and :mod:`imdskit.emulator.authority.keys` generates the keys.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from imdskit.errors import UsageError
 
 DAY = 86_400
 LEAF_LIFE = 180 * DAY
-"""As genuine leaves have it since 2025."""
+"""Validity period of a leaf in seconds, the same as that of genuine leaves since 2025."""
 LEAF_PERIOD = 30 * DAY
-"""A new leaf is made every so often, so the one in use is never older than this and a day."""
+"""Seconds after which the authority issues a new leaf. The leaf in use is at most one day older than this."""
 ROOT_YEARS = 25
 ISSUING_YEARS = 5
 
@@ -48,7 +49,7 @@ _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def is_region(location: str) -> bool:
-    """Return whether a location can be the region in a certificate's name; letter case and blanks do not matter."""
+    """Return whether a location is valid as the region in a certificate's name. Letter case and spaces are ignored."""
     return _REGION.fullmatch(_region_label(location)) is not None
 
 
@@ -57,12 +58,12 @@ def _region_label(location: str) -> str:
 
 
 class Signer:
-    """A leaf certificate and the use of its key.
+    """A leaf certificate that can sign with its private key.
 
     Attributes:
-        certificate: DER of the leaf.
-        issuer: DER of its issuer's Name.
-        serial: its serial number.
+        certificate: the leaf in DER.
+        issuer: the issuer's Name in DER.
+        serial: the serial number of the leaf.
     """
 
     __slots__ = ("_key", "certificate", "issuer", "serial")
@@ -74,19 +75,19 @@ class Signer:
         self._key = key
 
     def sign(self, content: bytes) -> bytes:
-        """RSASSA-PKCS1-v1_5 signature with SHA-256."""
+        """Return the RSASSA-PKCS1-v1_5 signature of ``content`` with SHA-256."""
         return self._key.sign(content, "sha256")
 
 
 @dataclass(frozen=True, slots=True)
-class _Link:
-    """A certificate that signs others.
+class _CaCertificate:
+    """A CA certificate with its private key.
 
     Attributes:
-        name: DER of its subject.
-        file: under which it is published.
-        key: its own.
-        certificate: DER.
+        name: the subject Name in DER.
+        file: name of the published file, without its extension.
+        key: the private key of this CA.
+        certificate: the certificate in DER.
     """
 
     name: bytes
@@ -96,26 +97,26 @@ class _Link:
 
 
 class Authority:
-    """A test-only authority. Safe to share between threads.
+    """A test-only certificate authority. Safe to share between threads.
+
+    Creating one takes about a second, because three keys are generated. The first document with a :class:`DocumentFault` takes as long.
 
     Args:
-        clock: says what is valid now.
-        base_url: under which the emulator serves :meth:`download`, for instance ``http://127.0.0.1:8080``.
-        pki_url: below which certificates and revocation lists are for clients; None: ``/pki`` below ``base_url``.
-        domain: of the cloud, for instance ``metadata.azure.com``: the common name of the default leaf.
-        region: of the default leaf, for instance ``westeurope``.
-        seed: the same seed gives the same keys on every machine, and within a calendar year the same root certificate.
-            None: new keys from the operating system.
-        keys: that were made before, of which those of the same seed are taken.
-
-    Making one takes about a second: three keys are generated. So does the first document with a :class:`DocumentFault`.
+        clock: the emulator's clock, which determines the validity periods.
+        base_url: address at which the emulator serves :meth:`download`, for example ``http://127.0.0.1:8080``.
+        pki_url: address below which clients find certificates and revocation lists. None means ``/pki`` below ``base_url``.
+        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the default leaf.
+        region: region of the default leaf, for example ``westeurope``.
+        seed: The same seed gives the same keys on every machine, and within a calendar year the same root certificate.
+            None means new keys from the operating system's random source.
+        keys: cache of keys. The authority uses keys of the same seed from it, and adds those that it generates.
 
     Attributes:
-        root: DER of the root certificate.
-        issuing: DER of the issuing authority's certificate.
+        root: the root certificate in DER.
+        issuing: the issuing authority's certificate in DER.
 
     Raises:
-        UsageError: domain, region or address cannot stand in a certificate.
+        UsageError: the domain, region or address is not allowed in a certificate.
     """
 
     def __init__(
@@ -139,28 +140,28 @@ class Authority:
         self._known_keys = keys or Keys()
         self._keys: dict[str, RsaKey] = {}
         self._signers: dict[tuple[str, str, DocumentFault | None], tuple[int, Signer]] = {}
-        self._published: dict[str, _Link] = {}
+        self._published: dict[str, _CaCertificate] = {}
 
         self._year = datetime.fromtimestamp(clock.now(), UTC).year - 1
         self._root = self._make_root("root")
         self._issuing = self._make_issuing(self._root, "issuing")
-        self._published = {link.file: link for link in (self._root, self._issuing)}
+        self._published = {ca.file: ca for ca in (self._root, self._issuing)}
         self.root = self._root.certificate
         self.issuing = self._issuing.certificate
         self.signer()
 
     @property
     def root_pem(self) -> str:
-        """The root alone, as PEM."""
+        """The root certificate in PEM."""
         return _pem(self.root)
 
     @property
     def issuing_pem(self) -> str:
-        """The issuing authority alone, as PEM."""
+        """The issuing authority's certificate in PEM."""
         return _pem(self.issuing)
 
     def trust_pem(self) -> str:
-        """Root and issuing authority: all that ``openssl cms -verify -purpose any -CAfile`` needs to accept a document."""
+        """Return root and issuing authority in PEM, as ``openssl cms -verify -purpose any -CAfile`` needs them to accept a document."""
         return (
             "# Test-only authority of an imdskit emulator. Anyone who knows its seed can sign as this authority.\n"
             + self.root_pem
@@ -168,15 +169,15 @@ class Authority:
         )
 
     def signer(self, domain: str | None = None, region: str | None = None, fault: DocumentFault | None = None) -> Signer:
-        """The leaf for a cloud's domain and a region, by default those of the authority. Remembered until its period is over.
+        """Return the leaf for a cloud's domain and a region. It is cached until :data:`LEAF_PERIOD` has passed.
 
         Args:
-            domain: of the cloud.
-            region: letter case and blanks are ignored.
-            fault: what shall be wrong with the chain.
+            domain: the cloud's domain, by default that of the authority.
+            region: the region, by default that of the authority. Letter case and spaces are ignored.
+            fault: the deliberate fault of the certificate chain, or None.
 
         Raises:
-            UsageError: the domain or region cannot stand in a certificate.
+            UsageError: the domain or region is not allowed in a certificate.
         """
         domain = self._domain if domain is None else domain
         region = _region_label(self._region if region is None else region)
@@ -184,8 +185,8 @@ class Authority:
             raise UsageError("bad-argument", f"{region!r} cannot be the region in a certificate's name.")
         period = self._clock.now() // LEAF_PERIOD
         with self._lock:
-            made, signer = self._signers.get((domain, region, fault), (None, None))
-        if signer is None or made != period:
+            cached_period, signer = self._signers.get((domain, region, fault), (None, None))
+        if signer is None or cached_period != period:
             not_before = period * LEAF_PERIOD - DAY - (LEAF_LIFE if fault is DocumentFault.EXPIRED_LEAF else 0)
             issuer = self._issuer(fault)
             key = self._key(f"leaf {region}.{domain}" if issuer is self._issuing else f"{issuer.file} leaf {region}.{domain}")
@@ -195,28 +196,28 @@ class Authority:
         return signer
 
     def download(self, path: str) -> tuple[str, bytes] | None:
-        """What the authority publishes at a path of the base address: (media type, DER), or None if there is nothing.
+        """Return the published file at a path as (media type, content), or None if the path has no file.
 
-        These are the addresses inside the certificates: ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists). Besides there
-        are ``/pki/root.pem``, the root alone, and ``/pki/trust.pem``, the root and the issuing authority, for clients that know no name.
+        The certificates contain the addresses ``/pki/NAME.crt`` (certificates) and ``/pki/NAME.crl`` (empty revocation lists), both in DER.
+        Two more files have fixed names: ``/pki/root.pem`` has the root, and ``/pki/trust.pem`` has the root and the issuing authority.
         """
         if path == "/pki/root.pem":
             return PEM_TYPE, self.root_pem.encode("ascii")
         if path == "/pki/trust.pem":
             return PEM_TYPE, self.trust_pem().encode("ascii")
         name, _, ending = path.removeprefix("/pki/").rpartition(".")
-        link = self._published.get(name)
-        if link is None or not path.startswith("/pki/"):
+        ca = self._published.get(name)
+        if ca is None or not path.startswith("/pki/"):
             return None
         if ending == "crt":
-            return CERTIFICATE_TYPE, link.certificate
+            return CERTIFICATE_TYPE, ca.certificate
         if ending != "crl":
             return None
         this_update = self._clock.now() // LEAF_PERIOD * LEAF_PERIOD - DAY
-        return CRL_TYPE, x509.empty_revocation_list(link.name, link.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
+        return CRL_TYPE, x509.empty_revocation_list(ca.name, ca.key, this_update // DAY, this_update, this_update + LEAF_LIFE)
 
-    def _issuer(self, fault: DocumentFault | None) -> _Link:
-        """Who signs leaves with this fault; published from now on."""
+    def _issuer(self, fault: DocumentFault | None) -> _CaCertificate:
+        """Return the CA that issues leaves with this fault, and publish its certificate if the fault allows it."""
         if fault is None or fault in (DocumentFault.BROKEN_SIGNATURE, DocumentFault.EXPIRED_LEAF):
             return self._issuing
         root = self._make_root("unknown root") if fault is DocumentFault.UNKNOWN_ROOT else self._root
@@ -234,7 +235,7 @@ class Authority:
                 self._keys[purpose] = self._known_keys.key(self._seed, purpose)
             return self._keys[purpose]
 
-    def _make_root(self, purpose: str) -> _Link:
+    def _make_root(self, purpose: str) -> _CaCertificate:
         key = self._key(purpose)
         identifier = x509.key_identifier(key)
         mark = identifier.hex()[:8]
@@ -252,9 +253,9 @@ class Authority:
                 x509.subject_key_identifier(identifier),
             ),
         )
-        return _Link(name, f"imdskit-root-{mark}", key, x509.certificate(body, key))
+        return _CaCertificate(name, f"imdskit-root-{mark}", key, x509.certificate(body, key))
 
-    def _make_issuing(self, root: _Link, purpose: str, number: str = "") -> _Link:
+    def _make_issuing(self, root: _CaCertificate, purpose: str, number: str = "") -> _CaCertificate:
         key = self._key(purpose)
         mark = root.file.removeprefix("imdskit-root-") + number
         name = _authority_name(f"imdskit test-only issuing CA {mark}")
@@ -278,9 +279,9 @@ class Authority:
                 x509.authority_information_access(self._address(root.file, "crt")),
             ),
         )
-        return _Link(name, f"imdskit-issuing-{mark}", key, x509.certificate(body, root.key))
+        return _CaCertificate(name, f"imdskit-issuing-{mark}", key, x509.certificate(body, root.key))
 
-    def _make_leaf(self, issuer: _Link, key: RsaKey, domain: str, region: str, not_before: int) -> Signer:
+    def _make_leaf(self, issuer: _CaCertificate, key: RsaKey, domain: str, region: str, not_before: int) -> Signer:
         host = f"{region}.{domain}"
         issuer_identifier = x509.key_identifier(issuer.key)
         serial = _serial(issuer_identifier, f"{host} {not_before}".encode())
@@ -312,7 +313,7 @@ def _authority_name(common_name: str) -> bytes:
 
 
 def _serial(issuer: bytes, subject: bytes) -> int:
-    """Nineteen octets that begin with 33, as the real authorities write them; unique for an issuer's key and what it signs."""
+    """Return a serial number of 19 bytes that begins with 0x33, like those of the real authorities. It is unique per issuer and subject."""
     return int.from_bytes(b"\x33" + hashlib.sha256(issuer + subject).digest()[:18], "big")
 
 
@@ -321,6 +322,6 @@ def _new_year(year: int) -> int:
 
 
 def _pem(certificate: bytes) -> str:
-    """RFC 7468 section 5.1."""
+    """Return a certificate in PEM (RFC 7468 section 5.1)."""
     lines = "\n".join(textwrap.wrap(base64.b64encode(certificate).decode("ascii"), 64))
     return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"

@@ -1,6 +1,7 @@
-"""X.509 certificates and revocation lists in DER, as the real authorities of the service write them (RFC 5280).
+"""Writer of X.509 certificates and revocation lists in DER, in the form that the service's real authorities use (RFC 5280).
 
-This module builds names, extensions, certificates and lists from values. :mod:`imdskit.emulator.authority.authority` chooses the values and keys.
+This module builds names, extensions, certificates and revocation lists from values.
+:mod:`imdskit.emulator.authority.authority` chooses the values and keys.
 """
 
 from __future__ import annotations
@@ -28,63 +29,66 @@ _ATTRIBUTES = {"C": "2.5.4.6", "ST": "2.5.4.8", "L": "2.5.4.7", "O": "2.5.4.10",
 
 
 def algorithm(oid: str) -> bytes:
-    """AlgorithmIdentifier with NULL parameters, as all RSA ones have (RFC 3279 section 2.2.1)."""
+    """Return an AlgorithmIdentifier with NULL parameters, which all RSA algorithms have (RFC 3279 section 2.2.1)."""
     return der.sequence(der.oid(oid), der.null())
 
 
 def name(*attributes: tuple[str, str]) -> bytes:
-    """Name of one attribute a relative distinguished name, each a PrintableString; kinds are C, ST, L, O and CN."""
+    """Return a Name with one relative distinguished name per attribute. Types are C, ST, L, O and CN. Values become PrintableStrings."""
     return der.sequence(*(der.set_of(der.sequence(der.oid(_ATTRIBUTES[kind]), der.printable_string(value))) for kind, value in attributes))
 
 
 def rsa_public_key(key: RsaKey) -> bytes:
-    """RSAPublicKey (RFC 8017 appendix A.1.1)."""
+    """Return the RSAPublicKey of a key (RFC 8017 appendix A.1.1)."""
     return der.sequence(der.integer(key.modulus), der.integer(key.exponent))
 
 
 def subject_public_key_info(key: RsaKey) -> bytes:
-    """SubjectPublicKeyInfo of an RSA key (RFC 3279 section 2.3.1)."""
+    """Return the SubjectPublicKeyInfo of an RSA key (RFC 3279 section 2.3.1)."""
     return der.sequence(algorithm(RSA_ENCRYPTION), der.bit_string(rsa_public_key(key)))
 
 
 def key_identifier(key: RsaKey) -> bytes:
-    """SHA-1 of the subjectPublicKey bits (RFC 5280 section 4.2.1.2, method 1): a name for the key, no protection of anything."""
+    """Return the SHA-1 hash of the subjectPublicKey bits (RFC 5280 section 4.2.1.2, method 1).
+
+    It only names the key. No security depends on the hash.
+    """
     return hashlib.sha1(rsa_public_key(key), usedforsecurity=False).digest()
 
 
 def extension(oid: str, value: bytes, critical: bool = False) -> bytes:
-    """Extension; a critical of FALSE is the default and left out (RFC 5280 section 4.1, X.690 section 11.5)."""
+    """Return an Extension. ``critical`` is omitted when it is FALSE, its default (RFC 5280 section 4.1, X.690 section 11.5)."""
     return der.sequence(der.oid(oid), *([der.boolean(True)] if critical else []), der.octet_string(value))
 
 
 def application_policies(*purposes: str) -> bytes:
-    """Microsoft's szOID_APPLICATION_CERT_POLICIES: the extended key usages once more, in the syntax of certificate policies."""
+    """Return Microsoft's extension szOID_APPLICATION_CERT_POLICIES: the extended key usages in the syntax of certificate policies."""
     return extension("1.3.6.1.4.1.311.21.10", der.sequence(*(der.sequence(der.oid(purpose)) for purpose in purposes)))
 
 
 def authority_information_access(ca_issuers: str) -> bytes:
-    """Where the issuer's certificate lies (RFC 5280 section 4.2.2.1)."""
+    """Return the extension authorityInfoAccess with the address of the issuer's certificate (RFC 5280 section 4.2.2.1)."""
     access = der.sequence(der.oid("1.3.6.1.5.5.7.48.2"), _uri(ca_issuers))
     return extension("1.3.6.1.5.5.7.1.1", der.sequence(access))
 
 
 def subject_key_identifier(identifier: bytes) -> bytes:
-    """RFC 5280 section 4.2.1.2."""
+    """Return the extension subjectKeyIdentifier (RFC 5280 section 4.2.1.2)."""
     return extension("2.5.29.14", der.octet_string(identifier))
 
 
 def key_usage(*bits: int) -> bytes:
-    """RFC 5280 section 4.2.1.3; critical."""
+    """Return the critical extension keyUsage (RFC 5280 section 4.2.1.3)."""
     return extension("2.5.29.15", der.named_bits(*bits), critical=True)
 
 
 def subject_alternative_names(*dns_names: str) -> bytes:
-    """RFC 5280 section 4.2.1.6, dNSName only."""
+    """Return the extension subjectAltName with dNSName entries (RFC 5280 section 4.2.1.6)."""
     return extension("2.5.29.17", der.sequence(*(der.implicit(2, der.ascii_octets(dns_name)) for dns_name in dns_names)))
 
 
 def basic_constraints(ca: bool, path_length: int | None = None) -> bytes:
-    """RFC 5280 section 4.2.1.9; critical. For no authority the sequence is empty, FALSE being the default."""
+    """Return the critical extension basicConstraints (RFC 5280 section 4.2.1.9). ``cA`` is omitted when it is FALSE, its default."""
     members = [der.boolean(True)] if ca else []
     if path_length is not None:
         members.append(der.integer(path_length))
@@ -92,27 +96,31 @@ def basic_constraints(ca: bool, path_length: int | None = None) -> bytes:
 
 
 def crl_distribution_points(uri: str) -> bytes:
-    """RFC 5280 section 4.2.1.13: one point, its full name one address."""
+    """Return the extension cRLDistributionPoints with one point, whose full name is one address (RFC 5280 section 4.2.1.13)."""
     return extension("2.5.29.31", der.sequence(der.sequence(der.explicit(0, der.explicit(0, _uri(uri))))))
 
 
 def certificate_policies(*policies: tuple[str, str | None]) -> bytes:
-    """RFC 5280 section 4.2.1.4: (policy, address of its practice statement or None)."""
+    """Return the extension certificatePolicies (RFC 5280 section 4.2.1.4).
+
+    Args:
+        policies: pairs of a policy's object identifier and the address of its practice statement, or None for no address.
+    """
     return extension("2.5.29.32", der.sequence(*(_policy(oid, statement) for oid, statement in policies)))
 
 
 def authority_key_identifier(identifier: bytes) -> bytes:
-    """RFC 5280 section 4.2.1.1, the key identifier alone."""
+    """Return the extension authorityKeyIdentifier with only a key identifier (RFC 5280 section 4.2.1.1)."""
     return extension("2.5.29.35", der.sequence(der.implicit(0, identifier)))
 
 
 def extended_key_usage(*purposes: str) -> bytes:
-    """RFC 5280 section 4.2.1.12."""
+    """Return the extension extKeyUsage (RFC 5280 section 4.2.1.12)."""
     return extension("2.5.29.37", der.sequence(*(der.oid(purpose) for purpose in purposes)))
 
 
 def _uri(address: str) -> bytes:
-    """GeneralName uniformResourceIdentifier."""
+    """Return a GeneralName of type uniformResourceIdentifier."""
     return der.implicit(6, der.ascii_octets(address))
 
 
@@ -125,7 +133,7 @@ def _policy(oid: str, statement: str | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a certificate says, before it is signed (RFC 5280 section 4.1.2). Names and extensions are DER, times Unix seconds."""
+    """Content of a certificate before it is signed (RFC 5280 section 4.1.2). Names and extensions are in DER, times in Unix seconds."""
 
     serial: int
     issuer: bytes
@@ -137,7 +145,7 @@ class Body:
 
 
 def certificate(body: Body, issuer_key: RsaKey) -> bytes:
-    """Certificate version 3, signed with sha384WithRSAEncryption as the real ones are since 2022."""
+    """Return a version 3 certificate in DER, signed with sha384WithRSAEncryption like the genuine ones since 2022."""
     tbs = der.sequence(
         der.explicit(0, der.integer(2)),
         der.integer(body.serial),
@@ -152,7 +160,7 @@ def certificate(body: Body, issuer_key: RsaKey) -> bytes:
 
 
 def empty_revocation_list(issuer: bytes, issuer_key: RsaKey, number: int, this_update: int, next_update: int) -> bytes:
-    """CertificateList version 2 that revokes nothing (RFC 5280 section 5.1)."""
+    """Return a version 2 CertificateList in DER that revokes no certificate (RFC 5280 section 5.1). Times are Unix seconds."""
     tbs = der.sequence(
         der.integer(1),
         algorithm(SHA384_WITH_RSA),

@@ -1,4 +1,4 @@
-"""Deliberate faults of attested documents, by which verifiers can be shown to refuse them."""
+"""Deliberate faults of attested documents, with which tests check that a verifier refuses faulty documents."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import StrEnum
 
 
 class DocumentFault(StrEnum):
-    """One thing that is wrong; everything else about the document is right."""
+    """A single fault of an attested document. Everything else about the document is correct."""
 
     BROKEN_SIGNATURE = "broken-signature"
-    """One bit of the signature is another."""
+    """One bit of the signature is flipped."""
     EXPIRED_LEAF = "expired-leaf"
-    """The signer's certificate has expired some time before now."""
+    """The signer's certificate has expired."""
     ROTATED_ISSUER = "rotated-issuer"
-    """Signed by another leaf of another issuing authority under the same root: it can be fetched, but is in no trust file. Nothing is wrong
-    with such a document; a verifier that pins the old issuing authority refuses it all the same."""
+    """The signer's certificate comes from a second issuing authority under the same root. That authority's certificate can be downloaded,
+    but no trust file contains it. The document itself is valid, but a verifier that pins the first issuing authority refuses it."""
     UNKNOWN_ROOT = "unknown-root"
-    """The whole chain is another one, its root in no trust file."""
+    """The certificate chain leads to a second root, which no trust file contains."""
     MISSING_INTERMEDIATE = "missing-intermediate"
-    """As ``ROTATED_ISSUER``, but the certificate of the issuing authority is not where the leaf says it is: 404."""
+    """As ``ROTATED_ISSUER``, but the address in the leaf responds with 404 instead of the issuing authority's certificate."""

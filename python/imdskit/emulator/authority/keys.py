@@ -1,9 +1,9 @@
-"""Disposable RSA keys of the emulator: generated at start, used to sign, gone with the process.
+"""Disposable RSA keys of the emulator. They exist only in memory, until the process ends.
 
-**Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a key knows the key. Such keys protect nothing; they
-only let software under test see signatures that are mathematically real.
+**Only for the emulator.** Nothing here runs in constant time, and anyone who knows the seed of a key can compute the key. The keys protect
+nothing. They only give software under test signatures that are mathematically valid.
 
-This module makes random bits, primes, keys and RSASSA-PKCS1-v1_5 signatures.
+This module generates random bits, primes, keys and RSASSA-PKCS1-v1_5 signatures.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from typing import Literal, NoReturn, TypeAlias
 from imdskit.errors import UsageError
 
 RandomBits: TypeAlias = Callable[[int], int]
-"""Gives a number of that many random bits."""
+"""Function that returns a random integer of the given number of bits."""
 
 Hash: TypeAlias = Literal["sha256", "sha384"]
 
 PUBLIC_EXPONENT = 65537
 
 ROUNDS = 5
-"""Miller-Rabin rounds: error below 2**-112 for random candidates of 1024 bits (FIPS 186-4 table C.3)."""
+"""Number of Miller-Rabin rounds. The error is below 2**-112 for random candidates of 1024 bits (FIPS 186-4 table C.3)."""
 
 DIGEST_INFO: dict[Hash, bytes] = {
     "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
     "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
 }
-"""What stands before the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1)."""
+"""Bytes that precede the digest in the DER of DigestInfo (RFC 8017 section 9.2, note 1)."""
 
 _SIEVE_BOUND = 1 << 15
 _SIEVE_SPAN = 1 << 13
 
 
 def seeded(seed: int, purpose: str) -> RandomBits:
-    """A deterministic stream of bits: the same for the same seed and purpose on every machine and version of Python.
+    """Return a deterministic source of bits. It depends only on seed and purpose, not on the machine or the version of Python.
 
-    Block ``i`` is SHA-512 of seed, purpose and ``i``. Numbers are taken from the front, whole octets each.
+    The source concatenates blocks; block ``i`` is the SHA-512 hash of seed, purpose and ``i``. Each number uses the next whole bytes.
     """
     key = hashlib.sha512(f"imdskit throw-away keys\0{seed}\0{purpose}".encode()).digest()
 
-    def octets() -> Iterator[int]:
+    def key_stream() -> Iterator[int]:
         counter = 0
         while True:
             yield from hashlib.sha512(key + counter.to_bytes(8, "big")).digest()
             counter += 1
 
-    stream = octets()
+    stream = key_stream()
 
     def randbits(bits: int) -> int:
         size = (bits + 7) // 8
@@ -70,7 +70,10 @@ _ODD_PRIMES = _small_primes()
 
 
 def is_probable_prime(number: int, randbits: RandomBits) -> bool:
-    """Miller-Rabin with :data:`ROUNDS` random bases (FIPS 186-5 appendix B.3.1). ``number`` is odd and above 3."""
+    """Return whether ``number`` passes the Miller-Rabin test with :data:`ROUNDS` random bases (FIPS 186-5 appendix B.3.1).
+
+    ``number`` must be odd and greater than 3.
+    """
     twos = ((number - 1) & (1 - number)).bit_length() - 1
     odd = (number - 1) >> twos
     for _ in range(ROUNDS):
@@ -88,15 +91,17 @@ def is_probable_prime(number: int, randbits: RandomBits) -> bool:
 
 
 def generate_prime(bits: int, randbits: RandomBits) -> int:
-    """A probable prime p of exactly ``bits`` bits (at least 64), its two top bits set, with p - 1 prime to the public exponent.
+    """Return a probable prime p of exactly ``bits`` bits (at least 64).
 
-    A random odd start, then the first prime after it: a window of odd numbers is sieved by small primes and the survivors are tested.
+    Its two top bits are set, and p - 1 is coprime to the public exponent.
+    The search starts at a random odd number. Small primes sieve a window of odd numbers, and the first remaining one that passes
+    :func:`is_probable_prime` is the result.
     """
     while True:
         start = randbits(bits) | 3 << (bits - 2) | 1
         composite = bytearray(_SIEVE_SPAN)
         for prime in _ODD_PRIMES:
-            # First index i with start + 2 * i divisible by prime; (prime + 1) // 2 is the inverse of 2.
+            # `first` is the smallest i for which `prime` divides start + 2 * i; (prime + 1) // 2 is the inverse of 2 modulo `prime`.
             first = (-start) * ((prime + 1) // 2) % prime
             composite[first::prime] = b"\1" * len(range(first, _SIEVE_SPAN, prime))
         index = composite.find(0)
@@ -110,11 +115,11 @@ def generate_prime(bits: int, randbits: RandomBits) -> int:
 
 
 class RsaKey:
-    """A disposable RSA key. Its private part never leaves the object: it is not shown, not pickled and not copied.
+    """A disposable RSA key. Its private part never leaves the object: ``repr`` does not show it, and the key cannot be pickled or copied.
 
     Attributes:
-        modulus: n.
-        exponent: e, always 65537.
+        modulus: the modulus n.
+        exponent: the public exponent e, always 65537.
     """
 
     __slots__ = ("_p", "_p_exponent", "_q", "_q_exponent", "_q_inverse", "exponent", "modulus")
@@ -129,13 +134,17 @@ class RsaKey:
 
     @classmethod
     def generate(cls, bits: int = 2048, randbits: RandomBits = secrets.randbits) -> RsaKey:
-        """A new key. ``bits`` is the exact size of the modulus, even, 1024 to 8192; 2048 take a quarter of a second.
+        """Return a new key. A key of 2048 bits takes a quarter of a second.
+
+        Args:
+            bits: exact size of the modulus, an even number from 1024 to 8192.
+            randbits: source of randomness.
 
         Raises:
-            UsageError: a size that is not offered.
+            UsageError: ``bits`` is odd or out of range.
         """
         if bits % 2 or not 1024 <= bits <= 8192:
-            raise UsageError("bad-argument", f"`bits` must be an even number from 1024 to 8192; got {bits}.", hint="Choose another size.")
+            raise UsageError("bad-argument", f"`bits` must be an even number from 1024 to 8192; got {bits}.")
         p = generate_prime(bits // 2, randbits)
         q = generate_prime(bits // 2, randbits)
         while abs(p - q) >> (bits // 2 - 100) == 0:  # FIPS 186-5 appendix A.1.3, step 5.4
@@ -143,10 +152,10 @@ class RsaKey:
         return cls(p, q)
 
     def sign(self, message: bytes, digest: Hash = "sha256") -> bytes:
-        """RSASSA-PKCS1-v1_5 signature of ``message`` (RFC 8017 section 8.2.1), as long as the modulus.
+        """Return the RSASSA-PKCS1-v1_5 signature of ``message`` (RFC 8017 section 8.2.1). It has the length of the modulus.
 
-        The result is checked with the public key before it is given out: a fault in one half of the Chinese remainder computation
-        would otherwise betray the primes (RFC 8017 section 5.1.2 leaves this to the implementation).
+        The method checks the signature with the public key before it returns it. A wrong result in one half of the Chinese remainder
+        computation would otherwise reveal the primes (RFC 8017 section 5.1.2 leaves this check to the implementation).
         """
         size = (self.modulus.bit_length() + 7) // 8
         info = DIGEST_INFO[digest] + hashlib.new(digest, message).digest()
@@ -166,22 +175,23 @@ class RsaKey:
 
 
 class Keys:
-    """Keys by purpose, generated on first use, which takes a quarter of a second each. Safe to share between threads.
+    """Cache of keys by seed and purpose. Safe to share between threads.
 
-    Emulators with the same object and the same seed have the same keys, as they would anyway, and generate them once. Keys without a seed are
-    never shared, so that trust in one emulator is not trust in another.
+    A key is generated on first use, which takes a quarter of a second. Emulators with the same seed have the same keys in any case; if they
+    share this cache, each key is generated only once. Keys without a seed are never shared, so a client that trusts one emulator does not
+    thereby trust another.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: dict[tuple[int, str], RsaKey] = {}
+        self._cached: dict[tuple[int, str], RsaKey] = {}
 
     def key(self, seed: int | None, purpose: str) -> RsaKey:
-        """The key of 2048 bits for this seed and purpose; None: a new one each time, from the operating system."""
+        """Return the 2048-bit key for a seed and purpose. Without a seed, return a new random key each time."""
         if seed is None:
             return RsaKey.generate(2048, secrets.randbits)
         with self._lock:
-            key = self._made.get((seed, purpose))
+            key = self._cached.get((seed, purpose))
             if key is None:
-                key = self._made[seed, purpose] = RsaKey.generate(2048, seeded(seed, purpose))
+                key = self._cached[seed, purpose] = RsaKey.generate(2048, seeded(seed, purpose))
             return key

@@ -1,6 +1,6 @@
-"""The SignedData message around the content of an attested document, as the service makes it, byte for byte except for the values.
+"""The SignedData message around the content of an attested document. Apart from the values, it equals the service's messages byte for byte.
 
-:mod:`imdskit.protocol.attested` makes the content and the JSON of the response.
+:mod:`imdskit.protocol.attested` creates the content and the JSON of the response.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ SIGNED_DATA = "1.2.840.113549.1.7.2"
 DATA = "1.2.840.113549.1.7.1"
 
 SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
-"""What the service puts where RFC 5652 wants the OID of a digest, in every genuine document."""
+"""Digest algorithm in every genuine document. The service writes this signature algorithm where RFC 5652 requires that of a digest."""
 
 
 def message(signer: Signer, content: bytes, fault: DocumentFault | None = None) -> bytes:
-    """ContentInfo of type SignedData over ``content``, in DER (RFC 5652 sections 3 and 5).
+    """Return a ContentInfo of type SignedData over ``content`` in DER (RFC 5652 sections 3 and 5).
 
-    As the service does it, and unlike what most libraries make: the OID of sha256WithRSAEncryption for the digest, one certificate (the
-    signer's), no signed attributes, so that the signature is over the content octets themselves.
+    The message has the service's form, which differs from that of most libraries. The digest algorithm is the OID of
+    sha256WithRSAEncryption. The signer's certificate is the only certificate. There are no signed attributes, so the signature covers the
+    content bytes directly.
 
-    Of all flaws only ``BROKEN_SIGNATURE`` makes a difference here; the others are the signer's.
+    Args:
+        signer: the leaf that signs.
+        content: the signed JSON.
+        fault: Only ``BROKEN_SIGNATURE`` has an effect here. The other faults are those of the signer's chain.
     """
     signature = signer.sign(content)
     if fault is DocumentFault.BROKEN_SIGNATURE:

@@ -1,9 +1,11 @@
-"""Access tokens: real JSON Web Tokens, the addresses at which their key is published, and the service's cache of them.
+"""Access tokens: signed JSON Web Tokens, the documents that publish their key, and the service's token cache.
 
-This module plays Entra ID, as far as a machine sees it. The tokens are those of Entra's version 1.0, which the service gets for managed
-identities. A key of the emulator signs them, which nobody trusts by default; ``iss`` is an address of the emulator that leads to that key.
+This module emulates the part of Entra ID that a machine sees. The tokens have Entra's version 1.0 format, which managed identities get.
+They are signed with a key of the emulator, which nobody trusts by default. The claim ``iss`` is an address of the emulator, and the
+documents below that address lead to the key.
 
-Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0; published tokens and activity logs of managed identities for the claims.
+Source: RFC 7515, RFC 7517 to RFC 7519, OpenID Connect Discovery 1.0. The claims are those of published tokens and of activity logs of
+managed identities.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from imdskit.protocol.attested import compact
 LIFETIME = 24 * 60 * 60
 """Seconds from issue to ``expires_on``."""
 BACKDATED = 300
-"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue: recordings of 2023 and 2024 span 86700 seconds."""
+"""Seconds by which ``not_before``, ``nbf`` and ``iat`` precede the issue. Tokens in recordings of 2023 and 2024 span 86700 seconds."""
 RENEWED_BEFORE = 300
-"""Seconds of validity below which a cached token is replaced (inferred)."""
+"""Remaining validity in seconds below which the service replaces a cached token (inferred)."""
 EXTENDED = "86399"
-"""``ext_expires_in`` in every recording."""
+"""Value of ``ext_expires_in``, the same in every recording."""
 CACHED = 1024
-"""Tokens remembered for a machine; the oldest is forgotten."""
+"""Maximum number of cached tokens per machine. The cache evicts the oldest one first."""
 
 JSON_TYPE = "application/json; charset=utf-8"
 
@@ -50,13 +52,14 @@ _TENANT = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
 class Issuer:
-    """Signs tokens with RS256 (RFC 7518 section 3.3) and publishes the public half of its key. Safe to share between threads.
+    """Token issuer that signs with RS256 (RFC 7518 section 3.3) and publishes its public key. Safe to share between threads.
 
     Args:
-        base_url: gives the address under which the emulator serves :meth:`download`; asked each time, for a port that is not known yet.
-        seed: of the key; None makes one that nobody can guess. The key is made when it is needed first, in a quarter of a second.
-        keys: that were made before, of which that of the same seed is taken.
-        issuer: address below which tokens name their issuer; None: ``/oidc`` below the base address.
+        base_url: function that returns the address at which the emulator serves :meth:`download`. It is called on each use, because the
+            port may not be known yet.
+        seed: seed of the key. None means a random key. The key is generated on first use, which takes a quarter of a second.
+        keys: cache of keys, from which the issuer takes the key of the same seed.
+        issuer: prefix of the claim ``iss``. None means ``/oidc`` below the base address.
     """
 
     def __init__(
@@ -69,41 +72,41 @@ class Issuer:
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
-        """Make the key now, so that the first client does not wait for it."""
+        """Generate the key now, so that the first client does not wait for it."""
         with self._lock:
-            _ = self._made
+            _ = self._cached_key
 
     def address(self, tenant: str) -> str:
-        """``iss`` of a tenant's tokens. ``.well-known/openid-configuration`` lies below it."""
-        return f"{self._issuer or self._own}/{tenant}/"
+        """Return the claim ``iss`` of a tenant's tokens. Its ``.well-known/openid-configuration`` is below this address."""
+        return f"{self._issuer or self._own_address}/{tenant}/"
 
     @property
-    def _own(self) -> str:
+    def _own_address(self) -> str:
         return self._base_url().rstrip("/") + "/oidc"
 
     def sign(self, claims: dict[str, object]) -> str:
-        """A JSON Web Signature in compact form (RFC 7515 section 3.1)."""
+        """Return the claims as a signed token: a JSON Web Signature in compact form (RFC 7515 section 3.1)."""
         header = {"typ": "JWT", "alg": "RS256", "kid": self.public_key["kid"]}
         signed = f"{_base64url(compact(header))}.{_base64url(compact(claims))}"
         return f"{signed}.{_base64url(self._key.sign(signed.encode('ascii')))}"
 
     def download(self, path: str) -> tuple[str, bytes] | None:
-        """What lies at a path below ``/oidc/``: (media type, JSON), or None if there is nothing.
+        """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path has no document.
 
-        For each tenant ``.well-known/openid-configuration`` and ``discovery/keys``; as Entra has them, also with ``v2.0`` in their paths.
+        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both also exist with ``v2.0`` in the path, as in Entra.
         """
         match path.strip("/").split("/"):
             case ["oidc", tenant, "discovery", "keys"] | ["oidc", tenant, "discovery", "v2.0", "keys"] if _TENANT.fullmatch(tenant):
                 return JSON_TYPE, compact({"keys": [self.public_key]})
             case ["oidc", tenant, ".well-known", "openid-configuration"] if _TENANT.fullmatch(tenant):
-                return JSON_TYPE, self._configuration(self.address(tenant), f"{self._own}/{tenant}/discovery/keys")
+                return JSON_TYPE, self._configuration(self.address(tenant), f"{self._own_address}/{tenant}/discovery/keys")
             case ["oidc", tenant, "v2.0", ".well-known", "openid-configuration"] if _TENANT.fullmatch(tenant):
-                return JSON_TYPE, self._configuration(f"{self.address(tenant)}v2.0", f"{self._own}/{tenant}/discovery/v2.0/keys")
+                return JSON_TYPE, self._configuration(f"{self.address(tenant)}v2.0", f"{self._own_address}/{tenant}/discovery/v2.0/keys")
         return None
 
     @cached_property
     def public_key(self) -> dict[str, str]:
-        """JSON Web Key (RFC 7517 section 4): public members only. ``kid`` is its thumbprint (RFC 7638)."""
+        """The public key as a JSON Web Key (RFC 7517 section 4). Its ``kid`` is the key's thumbprint (RFC 7638)."""
         modulus = self._key.modulus
         key = {"e": _number(self._key.exponent), "kty": "RSA", "n": _number(modulus)}
         return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": _base64url(hashlib.sha256(compact(key)).digest()), **key}
@@ -111,14 +114,17 @@ class Issuer:
     @property
     def _key(self) -> RsaKey:
         with self._lock:
-            return self._made
+            return self._cached_key
 
     @cached_property
-    def _made(self) -> RsaKey:
+    def _cached_key(self) -> RsaKey:
         return self._keys.key(self._seed, "tokens")
 
     def _configuration(self, issuer: str, keys: str) -> bytes:
-        """Nobody can log in here, so there are no addresses to do it at (RFC 8414 section 2 demands them only of those who can)."""
+        """Return the OpenID configuration of an issuer.
+
+        It has no authorization endpoint, because nobody can log in here. RFC 8414 section 2 requires one only if a grant type uses it.
+        """
         return compact(
             {
                 "issuer": issuer,
@@ -136,9 +142,9 @@ class Token:
     """One access token.
 
     Attributes:
-        text: the JWT; ``""``: it is signed when it is requested.
-        issued: Unix seconds.
-        number: of all tokens of the machine, from 0; its identifier follows from it.
+        text: the JWT. ``""`` means that the token comes from a snapshot and is signed again when a client requests it.
+        issued: time of issue in Unix seconds.
+        number: position among all tokens of the machine, from 0. The token's identifier is derived from it.
     """
 
     text: str
@@ -147,17 +153,18 @@ class Token:
 
     @property
     def expires_on(self) -> int:
+        """Unix time at which the token expires."""
         return self.issued + LIFETIME
 
 
 class TokenCache:
-    """Gets tokens for the identities of one machine, and keeps them until shortly before they expire. Safe to share between threads.
+    """Token cache of one machine. It keeps each token until shortly before it expires. Safe to share between threads.
 
     Args:
-        issuer: signs.
-        clock: of the emulator.
-        machine_id: id in Resource Manager of the machine, or of its uniform scale set: the resource that has the identities.
-        seed: of the tokens' identifiers.
+        issuer: issuer that signs new tokens.
+        clock: the emulator's clock.
+        machine_id: Resource Manager id of the resource that the identities are assigned to: the machine, or its uniform scale set.
+        seed: seed of the tokens' identifiers.
     """
 
     def __init__(self, issuer: Issuer, clock: Clock, machine_id: str, seed: int) -> None:
@@ -165,19 +172,22 @@ class TokenCache:
         self._clock = clock
         self._machine_id = machine_id
         self._seeded = Seeded(seed)
-        self._made = 0
+        self._count = 0
         self._lock = threading.Lock()
         self._tokens: dict[tuple[Identity, str], Token] = {}
 
     def token(self, identity: Identity, resource: str, *, bypass: bool = False) -> Token:
-        """A token of ``identity`` for ``resource``: a new one if there is none, ``bypass`` says so, or the cached one is about to expire."""
+        """Return a token of ``identity`` for ``resource``, from the cache if possible.
+
+        The token is new if the cache has none, if the cached one is about to expire, or if ``bypass`` is true.
+        """
         key = identity, resource
         with self._lock:
             now = self._clock.now()
             token = self._tokens.pop(key, None)
             if token is None or bypass or token.expires_on - now < RENEWED_BEFORE:
-                token = self._issue(identity, resource, now, self._made)
-                self._made += 1
+                token = self._issue(identity, resource, now, self._count)
+                self._count += 1
             elif not token.text:
                 token = self._issue(identity, resource, token.issued, token.number)
             self._tokens[key] = token
@@ -185,14 +195,14 @@ class TokenCache:
                 del self._tokens[next(iter(self._tokens))]
             return token
 
-    def answer(self, identity: Identity, resource: str, asked: dict[str, str], *, bypass: bool = False) -> bytes:
-        """The body of the service's answer: every member is text, in alphabetical order, compact.
+    def answer(self, identity: Identity, resource: str, selectors: dict[str, str], *, bypass: bool = False) -> bytes:
+        """Return the body of the response to a token request: compact JSON whose members are all text, in alphabetical order.
 
         Args:
-            identity: whose token.
-            resource: as requested.
-            asked: ``object_id`` and ``msi_res_id`` as they were given; they come back.
-            bypass: the cache.
+            identity: the identity that the token is for.
+            resource: the requested resource.
+            selectors: ``object_id`` and ``msi_res_id`` as the client gave them. The response repeats them.
+            bypass: whether to issue a new token even if the cache has one.
         """
         token = self.token(identity, resource, bypass=bypass)
         members = {
@@ -204,15 +214,18 @@ class TokenCache:
             "not_before": str(token.issued - BACKDATED),
             "resource": resource,
             "token_type": "Bearer",
-            **asked,
+            **selectors,
         }
         return compact(dict(sorted(members.items())))
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what is cached as JSON for :meth:`restore`: not the tokens, which are as good as passwords, but what they are made of."""
+        """Return the cache as JSON for :meth:`restore`.
+
+        The snapshot has the facts from which each token can be created again. It omits the tokens, which are as secret as passwords.
+        """
         with self._lock:
             return {
-                "made": self._made,
+                "made": self._count,
                 "tokens": [
                     {"clientId": identity.client_id, "resource": resource, "issued": token.issued, "number": token.number}
                     for (identity, resource), token in self._tokens.items()
@@ -220,9 +233,12 @@ class TokenCache:
             }
 
     def restore(self, snapshot: object, identities: Identities) -> None:
-        """Resume from a snapshot: with the same key and address the same tokens are made again when they are requested.
+        """Resume from a snapshot. With the same key and address, the cache creates the same tokens again on request.
 
-        Tokens of identities that no longer exist are left out. Raises UsageError if it is not a snapshot; then nothing has changed.
+        Tokens of identities that no longer exist are dropped.
+
+        Raises:
+            UsageError: the value is not a snapshot. The cache is then unchanged.
         """
         members = _SNAPSHOT.of(snapshot).members(("made", "tokens"), required=("made", "tokens"))
         made = members["made"].integer(0, LATEST)
@@ -235,11 +251,11 @@ class TokenCache:
             if identity is not None:
                 tokens[identity, resource] = token
         with self._lock:
-            self._made, self._tokens = made, tokens
+            self._count, self._tokens = made, tokens
 
     def _issue(self, identity: Identity, resource: str, now: int, number: int) -> Token:
         issuer = self._issuer.address(identity.tenant_id)
-        unique = self._seeded.octets(f"token {number}", 16)
+        unique = self._seeded.bytes_for(f"token {number}", 16)
         claims: dict[str, object] = {
             "aud": resource,
             "iss": issuer,
@@ -263,12 +279,12 @@ class TokenCache:
 
 
 def _lower_group(resource_id: str) -> str:
-    """Ids in tokens have ``resourcegroups`` in lower case."""
+    """Return a resource id with ``resourcegroups`` in lower case, as tokens have it."""
     return resource_id.replace("/resourceGroups/", "/resourcegroups/")
 
 
-def _base64url(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _number(value: int) -> str:

@@ -1,4 +1,4 @@
-"""Scheduled events."""
+"""Scheduled events of a machine."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Scheduled events from outside: in the service's own form, as a test announces them, and in the form of a snapshot.
+"""Parsers of scheduled events, both in the service's own JSON format, in which tests announce them, and in the format of snapshots.
 
-This module turns JSON into checked events. :mod:`imdskit.emulator.events.timeline` decides what becomes of them.
+This module turns JSON into validated events. :mod:`imdskit.emulator.events.timeline` changes their states.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ SOURCES = ("Platform", "User")
 FORMAT = Format("The value", partial(UsageError, "bad-argument"), "The members are in docs/events.md.", root="/", unknown_at_object=True)
 
 LONGEST_TEXT = 1024
-"""Characters in one text of an event."""
+"""Maximum number of characters in a string of an event."""
 LONGEST_LIST = 1000
-"""Events or resources in one list, before they are looked at."""
+"""Maximum number of elements in a list of events or resources. The parser checks it before it looks at the elements."""
 
 
 def announced_events(value: object, now: int, name: str, new_id: Callable[[], str]) -> list[Event]:
-    """Return events given in the service's own form.
+    """Return the events that a value in the service's own format describes.
 
     Args:
-        value: parsed JSON: a list, or the service's response, an object with a list ``Events``.
-        now: Unix time.
-        name: of the machine, for events without ``Resources``.
-        new_id: makes an id for an event without ``EventId``; called only after everything was found valid.
+        value: parsed JSON, either a list of events or the service's whole response, an object with the list ``Events``.
+        now: current Unix time.
+        name: name of the machine, for events without ``Resources``.
+        new_id: function that returns an id for an event without ``EventId``. It is called only after the whole value was found valid.
 
     Raises:
-        UsageError: the location is a JSON pointer.
+        UsageError: the value is invalid. The location is a JSON pointer.
     """
     given = FORMAT.of(value)
     if isinstance(value, dict):
@@ -66,14 +66,14 @@ def announced_events(value: object, now: int, name: str, new_id: Callable[[], st
 
 
 def snapshot_events(value: object) -> tuple[dict[str, Any], tuple[Event, ...]]:
-    """Return the members of a snapshot of events that are not events, and the events. Raises UsageError with a JSON pointer."""
+    """Return the members of a snapshot as parsed JSON, and its events. Raise UsageError with a JSON pointer if the snapshot is invalid."""
     members = FORMAT.of(value).members(SNAPSHOT, required=SNAPSHOT)
     for name, least in (("incarnation", 1), ("made", 0), ("lastCall", 0)):
         members[name].integer(least, LATEST)
     if members["visibleFrom"].value is not None:
         members["visibleFrom"].integer(0, LATEST)
     members["shown"].boolean()
-    events = tuple(_kept(each) for each in members["events"].elements(LONGEST_LIST))
+    events = tuple(_snapshot_event(each) for each in members["events"].elements(LONGEST_LIST))
     return {name: member.value for name, member in members.items()}, events
 
 
@@ -110,7 +110,7 @@ def _announced(given: Input, now: int, name: str) -> Event:
     )
 
 
-def _kept(given: Input) -> Event:
+def _snapshot_event(given: Input) -> Event:
     members = given.members(EVENT, required=EVENT)
     event_id = members["id"].text(128)
     if not event_id:
@@ -135,7 +135,7 @@ def _names(given: Input) -> tuple[str, ...]:
 
 
 def _time(given: Input) -> int:
-    """Return the Unix time of a date as the service writes it, or in ISO 8601 with a zone."""
+    """Return the Unix time of a date in the service's format, or in ISO 8601 with a time zone."""
     text = given.text(64)
     parsed = parsedate_tz(text)
     try:
@@ -149,5 +149,5 @@ def _time(given: Input) -> int:
     except (ValueError, OverflowError):
         at = -1
     if not 0 <= at <= LATEST:
-        given.must_be("a time with a zone", 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".')
+        given.must_be("a time with a time zone", 'Write it as the service does: "Thu, 01 Jan 2026 12:15:00 GMT".')
     return at

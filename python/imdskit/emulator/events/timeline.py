@@ -3,9 +3,11 @@
     Scheduled -- approved, or NotBefore is reached --> Started -- over --> gone
     Scheduled -- cancelled --> gone                    (none) -- the host fails --> Started
 
-This is a state machine on the emulator's clock, without threads: whatever is due happens on the next access, in order, as of its own time.
-Each of these steps increases ``DocumentIncarnation`` by one, and nothing else does. Source: Azure documentation, "Scheduled Events for Linux
-VMs"; recordings of 2018 to 2023.
+This is a state machine on the emulator's clock, without threads. On each access, it first executes all transitions that have become due, in
+order of time, and each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by one, and nothing
+else does.
+
+Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023.
 """
 
 from __future__ import annotations
@@ -24,24 +26,24 @@ from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.protocol.attested import compact
 
 DISABLED_AFTER = 24 * 3600
-"""Seconds without a call after which the machine is no longer told of events."""
+"""Seconds without a request after which the service stops showing events to the machine."""
 
 MOST = 100
-"""Events at once."""
+"""Maximum number of events that exist at the same time."""
 
 
 class Events:
     """The scheduled events of one machine. Safe to share between threads.
 
     Args:
-        clock: the emulator's.
-        name: of the machine, which events are about unless told otherwise.
-        seed: of the ids.
-        enabling: seconds from the first call until events are shown; the real service takes up to 300. What happens meanwhile happens unseen,
-            and all that is there then appears in one step (inferred).
+        clock: the emulator's clock.
+        name: name of the machine. Events without explicit resources affect this machine.
+        seed: seed of the event ids.
+        enabling: seconds from the first request until events are shown. The real service takes up to 300. Events change invisibly during
+            this time, and all existing events then appear in one step (inferred).
 
     Attributes:
-        name: as given; what was announced for it stays as it is when it changes.
+        name: name of the machine. Changing it does not change events that were announced before.
         enabling: as given.
     """
 
@@ -60,7 +62,7 @@ class Events:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing was announced or requested, so that a new object with the same seed would behave the same."""
+        """Whether no event was announced and no client sent a request, so that a new object with the same seed behaves identically."""
         with self._lock:
             self._settle()
             return self._made == 0 and self._incarnation == 1 and self._visible_from is None
@@ -76,25 +78,26 @@ class Events:
         description: str | None = None,
         source: str | None = None,
     ) -> str:
-        """Announce an event; a notice shorter than the service gives is taken as it is.
+        """Announce an event.
 
         Args:
-            kind: one of :data:`NOTICE`.
-            resources: names of machines; None for this one.
-            notice: seconds from now until it starts by itself; None for the least that the service gives.
-            duration: of the interruption in seconds, as told; -1 is unknown.
-            remains: seconds in which it is shown as started; None for :data:`REMAINS`, or for ``duration`` where that is longer.
-            description: for people.
+            kind: event type, a key of :data:`NOTICE`.
+            resources: names of the affected machines. None means this machine.
+            notice: seconds from now until the event starts without approval. None means the service's minimum notice; a shorter notice is
+                accepted.
+            duration: announced duration of the interruption in seconds. -1 means that it is unknown.
+            remains: seconds for which the event is shown as started. None means :data:`REMAINS` or ``duration``, whichever is longer.
+            description: text for people.
             source: ``Platform`` or ``User``.
 
         Returns:
-            its id.
+            The id of the event.
 
         Raises:
-            UsageError: a value is not possible, or there are :data:`MOST` events already.
+            UsageError: an argument is invalid, or :data:`MOST` events exist already.
         """
         if kind not in NOTICE:
-            raise wrong(f"Unknown type of event {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
+            raise wrong(f"Unknown event type {kind!r:.60}.", "Known: " + ", ".join(NOTICE) + ".")
         usual = USUAL[kind]
         duration = usual[2] if duration is None else seconds("duration", duration, -1)
         start = seconds("notice", NOTICE[kind] if notice is None else notice)
@@ -102,11 +105,14 @@ class Events:
         return self._add(kind, resources, start, False, shown, text_or(description, usual[0]), text_or(source, usual[1]), duration)
 
     def fail(self, *, resources: Sequence[str] | None = None, remains: int = REMAINS) -> str:
-        """The host fails: a Reboot that has started already, without notice. Returns its id; raises UsageError like :meth:`schedule`."""
+        """Announce a failure of the host: a Reboot without notice that has already started.
+
+        Return the event's id. Raise UsageError like :meth:`schedule`.
+        """
         return self._add("Reboot", resources, 0, True, seconds("remains", remains), FAILURE, "Platform", -1)
 
     def cancel(self, event_id: str) -> bool:
-        """Take an event away, whatever its state. False if there is none of this id."""
+        """Remove an event in any state. Return False if no event has this id."""
         with self._lock:
             self._settle()
             event = self._find(event_id)
@@ -115,7 +121,7 @@ class Events:
             return event is not None
 
     def complete(self, event_id: str) -> bool:
-        """A started event is over. False if there is no started one of this id."""
+        """End a started event. Return False if no started event has this id."""
         with self._lock:
             self._settle()
             event = self._find(event_id)
@@ -125,7 +131,10 @@ class Events:
             return True
 
     def start(self, event_id: str) -> bool:
-        """Start an event as an approval does, without a call that would enable events. False if there is no scheduled one of this id."""
+        """Start a scheduled event, as an approval does. Return False if no scheduled event has this id.
+
+        Unlike an approval, this is not a request of the machine, so it does not enable events.
+        """
         with self._lock:
             self._settle()
             event = self._find(event_id)
@@ -135,18 +144,18 @@ class Events:
             return True
 
     def announce(self, events: object, *, keep: bool = False) -> tuple[str, ...]:
-        """Let there be events in the service's own form, in one step: what a caller can see changes once, or not at all.
+        """Announce events in the service's own format. Clients see one change, or none if the events are the same as before.
 
         Args:
-            events: a list of objects with the service's members, as ``json.loads`` gives it; all but ``EventType`` may be absent. Also
-                the service's whole answer. One whose ``EventId`` is there already takes its place.
-            keep: the others stay; otherwise they are taken away.
+            events: a list of objects with the service's members, as ``json.loads`` returns it, or the service's whole response. Only
+                ``EventType`` is required. An event with the ``EventId`` of an existing event replaces it.
+            keep: whether existing events remain. Otherwise they are removed.
 
         Returns:
-            their ids.
+            The ids of the announced events.
 
         Raises:
-            UsageError: with the place of the mistake as a JSON pointer; nothing has changed.
+            UsageError: the value is invalid. The location is a JSON pointer, and no event has changed.
         """
         with self._lock:
             self._settle()
@@ -157,12 +166,12 @@ class Events:
 
             announced = announced_events(events, self._clock.now(), self.name, new_id)
             by_id = {event.id.upper(): event for event in announced}
-            together = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
-            after = [event for event in (*together, *by_id.values()) if event is not None]
+            replaced = [by_id.pop(event.id.upper(), event if keep else None) for event in self._events]
+            after = [event for event in (*replaced, *by_id.values()) if event is not None]
             if len(after) > MOST:
                 raise wrong(f"There can be at most {MOST} events.")
             if [event.shown() for event in after] != [event.shown() for event in self._events]:
-                self._become(after)
+                self._set(after)
             else:
                 self._events = tuple(after)
             return tuple(event.id for event in announced)
@@ -181,7 +190,11 @@ class Events:
             }
 
     def restore(self, snapshot: object) -> None:
-        """Resume from a snapshot; what became due meanwhile happens on the next access. Raises UsageError if it is not one; then nothing has changed."""
+        """Resume from a snapshot. Transitions that have become due since then happen on the next access.
+
+        Raises:
+            UsageError: the value is not a snapshot. The events are then unchanged.
+        """
         members, events = snapshot_events(snapshot)
         with self._lock:
             self._incarnation, self._made = members["incarnation"], members["made"]
@@ -190,26 +203,29 @@ class Events:
 
     @property
     def incarnation(self) -> int:
-        """``DocumentIncarnation`` as the next caller would see it. Asking here enables nothing."""
+        """The ``DocumentIncarnation`` that the next client would see. Reading it does not enable events."""
         with self._lock:
             self._settle()
             return self._incarnation
 
     def list(self) -> tuple[Event, ...]:
-        """The events that there are now, shown or not, in the order in which they were announced."""
+        """Return all current events in the order in which they were announced, whether clients see them or not."""
         with self._lock:
             self._settle()
             return self._events
 
     def document(self, version: str) -> bytes:
-        """Return the response to GET, which enables the events."""
+        """Return the body of the response to a GET request. Like every request of the machine, it enables events."""
         with self._lock:
-            self._call()
+            self._record_request()
             shown = [event.shown(version) for event in self._events if SINCE.get(event.type, "") <= version] if self._shown else []
             return compact({"DocumentIncarnation": self._incarnation, "Events": shown})
 
     def approvable(self, body: bytes) -> tuple[str, ...] | None:
-        """The ids that the body of a POST approves, or None if it is malformed or names an event that is not there (the latter inferred)."""
+        """Return the ids of the events that the body of a POST request approves.
+
+        Return None if the body is malformed or contains an unknown id (the latter is inferred).
+        """
         ids = start_requests(body)
         with self._lock:
             self._settle()
@@ -217,13 +233,13 @@ class Events:
         return ids if ids is not None and known.issuperset(ids) else None
 
     def approve(self, ids: Sequence[str]) -> None:
-        """Start these events now. One that has started already stays as it is, and so does a recommendation, which is only advisory."""
+        """Start events that the machine approves. Events that have already started and rebalance recommendations do not change."""
         with self._lock:
-            self._call()
+            self._record_request()
             now = self._clock.now()
-            for wanted in dict.fromkeys(ids):
+            for event_id in dict.fromkeys(ids):
                 for event in self._events:
-                    if event.id.upper() == wanted.upper() and not event.started and event.type != REBALANCE:
+                    if event.id.upper() == event_id.upper() and not event.started and event.type != REBALANCE:
                         self._replace(event, replace(event, ends=now + event.remains))
 
     def _add(
@@ -239,9 +255,9 @@ class Events:
     ) -> str:
         names = (self.name,) if resources is None else tuple(resources)
         if isinstance(resources, str) or not names or not all(isinstance(name, str) and name for name in names):
-            raise wrong("Resources must be a list of names of machines.")
+            raise wrong("`resources` must be a list of machine names.")
         if source not in ("Platform", "User"):
-            raise wrong(f"The source of an event must be Platform or User; got {source!r:.60}.")
+            raise wrong(f"`source` of an event must be Platform or User; got {source!r:.60}.")
         with self._lock:
             self._settle()
             if len(self._events) >= MOST:
@@ -250,15 +266,15 @@ class Events:
             event_id = self._seeded.uuid(f"event {self._made}").upper()
             self._made += 1
             ends = now + remains if started else None
-            self._become([*self._events, Event(event_id, kind, names, now + notice, ends, remains, description, source, duration)])
+            self._set([*self._events, Event(event_id, kind, names, now + notice, ends, remains, description, source, duration)])
             return event_id
 
     def _find(self, event_id: str) -> Event | None:
-        """Ids are compared without letter case: the service's are in upper case, those that a test gives need not be."""
+        """Return the event with an id, or None. Letter case is ignored, because ids that a test chooses need not be in upper case."""
         return next((event for event in self._events if event.id.upper() == event_id.upper()), None)
 
-    def _call(self) -> None:
-        """Note a request of the machine: process what is due, and enable events from now on."""
+    def _record_request(self) -> None:
+        """Execute due transitions and record a request of the machine, which enables events."""
         self._settle()
         now = self._last_call = self._clock.now()
         if self._visible_from is None:
@@ -266,20 +282,20 @@ class Events:
             self._settle()
 
     def _settle(self) -> None:
-        """Process everything that is due, each as of its own time."""
+        """Execute all due transitions in order of time, each as if it had happened when it was due."""
         now = self._clock.now()
         while True:
-            steps: list[tuple[int, Callable[[], None]]] = [(event.due, partial(self._step, event)) for event in self._events]
+            transitions: list[tuple[int, Callable[[], None]]] = [(event.due, partial(self._advance, event)) for event in self._events]
             if self._visible_from is not None:
-                steps.append((self._last_call + DISABLED_AFTER, self._disable))
+                transitions.append((self._last_call + DISABLED_AFTER, self._disable))
                 if not self._shown:
-                    steps.append((self._visible_from, self._enable))
-            at, step = min(steps, key=lambda each: each[0], default=(now + 1, self._disable))
-            if at > now:
+                    transitions.append((self._visible_from, self._enable))
+            due, transition = min(transitions, key=lambda each: each[0], default=(now + 1, self._disable))
+            if due > now:
                 return
-            step()
+            transition()
 
-    def _step(self, event: Event) -> None:
+    def _advance(self, event: Event) -> None:
         self._replace(event, None if event.started else replace(event, ends=event.due + event.remains))
 
     def _enable(self) -> None:
@@ -291,15 +307,18 @@ class Events:
         self._shown, self._visible_from = False, None
 
     def _replace(self, event: Event, other: Event | None) -> None:
-        self._become([new for new in (other if each is event else each for each in self._events) if new is not None])
+        self._set([new for new in (other if each is event else each for each in self._events) if new is not None])
 
-    def _become(self, events: Sequence[Event]) -> None:
+    def _set(self, events: Sequence[Event]) -> None:
         self._events = tuple(events)
         self._incarnation += self._shown
 
 
 def start_requests(body: bytes) -> tuple[str, ...] | None:
-    """The ids, in upper case, in ``{"StartRequests":[{"EventId":"..."}]}``, or None if the body is something else. Other members are overlooked."""
+    """Return the ids, in upper case, in a body of the form ``{"StartRequests":[{"EventId":"..."}]}``.
+
+    Return None if the body has another form. Other members are ignored.
+    """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

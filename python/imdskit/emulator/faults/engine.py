@@ -1,10 +1,11 @@
-"""The fault engine: which rule of a script applies to a request, and how often it has. The first rule that applies counts.
+"""The fault engine. It finds the first rule of a script that applies to a request, and counts how often each rule has applied.
 
 with Emulator(faults="restart.json") as imds:
     ...
     imds.faults.load([{"match": {"category": "identity"}, "times": 2, "fault": {"status": 500}}])
 
-:mod:`imdskit.emulator.faults.types` says what a fault does, :mod:`imdskit.emulator.faults.script` and ``docs/faults.md`` how a script is written.
+:mod:`imdskit.emulator.faults.types` defines what each fault does. :mod:`imdskit.emulator.faults.script` and ``docs/faults.md`` define the
+format of a script.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from imdskit.emulator.faults.types import Fault
 from imdskit.emulator.service.request_context import RequestContext
 
 Script = str | Path | list[Any]
-"""A file, or what such a file says."""
+"""Path of a script file, or the list of rules in parsed JSON."""
 
 
 @dataclass(slots=True)
 class _Active:
-    """A rule and its counts.
+    """A rule and its counters.
 
     Attributes:
-        rule: of the script.
-        matched: number of requests that it matched.
-        applied: number of requests to which it was applied.
-        since: monotonic nanoseconds of the first of these; meaningless before.
+        rule: a rule of the script.
+        matched: number of requests that the rule matched.
+        applied: number of requests to which the rule was applied.
+        since: monotonic time in nanoseconds at which the rule was first applied. Meaningless while ``applied`` is 0.
     """
 
     rule: FaultRule
@@ -43,14 +44,14 @@ class _Active:
     since: int = 0
 
     def over(self, now: int) -> bool:
-        """Return whether it will never apply again."""
+        """Return whether the rule will never apply again."""
         rule = self.rule
         if rule.for_ns is not None:
             return self.applied > 0 and now - self.since >= rule.for_ns
         return rule.times is not None and self.applied >= rule.times
 
-    def takes(self, now: int) -> bool:
-        """Count a request that it matches, and return whether it applies."""
+    def count(self, now: int) -> bool:
+        """Count a request that the rule matches, and return whether the rule applies to it."""
         self.matched += 1
         if self.matched <= self.rule.after or self.over(now):
             return False
@@ -61,11 +62,11 @@ class _Active:
 
 
 class Taken(NamedTuple):
-    """A fault that was taken for one request.
+    """A fault that was selected for one request.
 
     Attributes:
         fault: the fault.
-        give_back: to be called if the fault was not applied after all, because the service refused the request.
+        give_back: function that undoes the count. To be called if the fault was not applied because the service refused the request.
     """
 
     fault: Fault
@@ -76,12 +77,12 @@ class Faults:
     """The faults of a host or of one machine. Safe to share between threads, and between machines.
 
     Args:
-        clock: the emulator's, for rules that apply for some time.
-        script: to begin with; None: no faults.
-        common: faults of all machines, which apply where none of these does; None: there are none.
+        clock: the emulator's clock, for rules with a time limit.
+        script: the first script. None means no faults.
+        common: faults of all machines. They apply to requests to which no rule of this object applies.
 
     Raises:
-        ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer.
+        ScenarioError: ``bad-faults``. The location is a JSON pointer to the mistake.
     """
 
     def __init__(self, clock: Clock, script: Script | None = None, common: Faults | None = None) -> None:
@@ -94,18 +95,18 @@ class Faults:
 
     @property
     def on(self) -> bool:
-        """Whether there is any rule."""
+        """Whether this object or ``common`` has any rule."""
         return bool(self._active) or (self._common is not None and self._common.on)
 
     def load(self, script: Script) -> None:
-        """Replace the script; all counts start from zero.
+        """Replace the script. All counters start from zero.
 
         Args:
-            script: path of a file, or a list of rules as ``json.loads`` gives it. Text is a path, so a caller must check that
-                input from a network is a list.
+            script: path of a file, or a list of rules as ``json.loads`` returns it. A string is always a path, so the caller must check
+                that input from the network is a list.
 
         Raises:
-            ScenarioError: ``bad-faults``, with the place of the mistake as a JSON pointer; the faults stay as they were.
+            ScenarioError: ``bad-faults``. The location is a JSON pointer to the mistake, and the faults are unchanged.
         """
         rules = scripts.read(script) if isinstance(script, str | Path) else scripts.of(script)
         self._set(tuple(_Active(rule) for rule in rules))
@@ -115,7 +116,7 @@ class Faults:
         self._set(())
 
     def list(self) -> list[dict[str, Any]]:
-        """Return every rule as JSON: ``rule`` as written, the numbers ``matched`` and ``applied``, and whether it is ``over``."""
+        """Return every rule as JSON: ``rule`` as given, the counters ``matched`` and ``applied``, and whether the rule is ``over``."""
         now = self._clock.monotonic_ns()
         with self._lock:
             return [
@@ -123,7 +124,7 @@ class Faults:
             ]
 
     def snapshot(self) -> Sequence[dict[str, Any]]:
-        """Return the whole state as JSON for :meth:`restore`: as :meth:`list`, with ``age_ns`` since a rule first applied."""
+        """Return the whole state as JSON for :meth:`restore`. ``age_ns`` is the time in nanoseconds since a rule was first applied."""
         now = self._clock.monotonic_ns()
         with self._lock:
             return [
@@ -132,17 +133,17 @@ class Faults:
             ]
 
     def restore(self, snapshot: object) -> None:
-        """Resume from a snapshot. Raises ScenarioError if it is not one."""
+        """Resume from a snapshot. Raise ScenarioError if the value is not a snapshot."""
         now = self._clock.monotonic_ns()
         rules, counts = scripts.of_snapshot(snapshot)
         self._set(tuple(_Active(rule, matched, applied, now - age) for rule, (matched, applied, age) in zip(rules, counts, strict=True)))
 
     def take(self, context: RequestContext) -> Taken | None:
-        """Return the fault for a request, which counts as applied unless it is given back; or None."""
+        """Return the fault for a request, or None. The fault counts as applied unless the caller calls ``give_back``."""
         now = self._clock.monotonic_ns()
         with self._lock:
             for one in self._active:
-                if _matches(one.rule.match, one.rule.fault, context) and one.takes(now):
+                if _matches(one.rule.match, one.rule.fault, context) and one.count(now):
                     return Taken(one.rule.fault, partial(self._give_back, one))
         return None if self._common is None else self._common.take(context)
 

@@ -1,4 +1,7 @@
-"""The format of fault scripts: JSON in, checked rules out, every mistake with its location. ``docs/faults.md`` describes it."""
+"""Parser of fault scripts. It validates JSON, reports mistakes with their location, and returns rules.
+
+``docs/faults.md`` describes the format.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ MAX_BYTES = 1024 * 1024
 MAX_RULES = 1000
 MAX_SECONDS = 3600
 MAX_COUNT = 1_000_000_000
-"""The largest script, the most rules, the longest time, the greatest number in one."""
+"""Limits of a script: size in bytes, number of rules, longest time in seconds, and largest number."""
 
 FORMAT = Format("The fault script", partial(ScenarioError, "bad-faults"), "The format is in docs/faults.md.", MAX_BYTES)
 
@@ -41,15 +44,15 @@ _TRANSPORT = ("connection", "content-length", "date", "transfer-encoding")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which requests a rule matches. Criteria that are None or empty match all.
+    """The requests to which a rule applies. A criterion that is None or empty matches every request.
 
     Attributes:
-        methods: one of these.
-        category: this one, in lower case; without it and a path, any below ``/metadata``.
-        path: decoded, in lower case, without double and trailing slashes; also what lies outside of ``/metadata``.
-        query: (name in lower case, pattern of the value, or None: the parameter must not be there).
-        headers: likewise.
-        source: says whether an address is meant.
+        methods: accepted methods.
+        category: accepted category, in lower case. If both ``category`` and ``path`` are None, every category below ``/metadata`` matches.
+        path: pattern of the decoded path in lower case, without double and trailing slashes. It can match paths outside of ``/metadata``.
+        query: pairs of a parameter's name in lower case and the pattern of its value. None means that the parameter must be absent.
+        headers: pairs of a header's name in lower case and the pattern of its value. None means that the header must be absent.
+        source: function that returns whether a source address matches.
     """
 
     methods: frozenset[str] = frozenset()
@@ -65,12 +68,12 @@ class FaultRule:
     """One rule of a script.
 
     Attributes:
-        match: which requests.
-        times: number of requests to which it applies; None: all.
-        for_ns: nanoseconds for which it applies, from the first time on; None: ``times`` counts.
-        after: number of matching requests to skip first.
-        fault: what happens.
-        written: the rule in JSON.
+        match: the requests to which the rule applies.
+        times: number of requests to which the rule applies. None means no limit.
+        for_ns: nanoseconds for which the rule applies, counted from the first application. None means that ``times`` is the limit.
+        after: number of matching requests that the rule skips first.
+        fault: the fault that the rule injects.
+        written: the rule as it was given, in parsed JSON.
     """
 
     match: Match
@@ -82,26 +85,29 @@ class FaultRule:
 
 
 def read(path: str | Path) -> tuple[FaultRule, ...]:
-    """Return the rules in a file. Raises ScenarioError, ``bad-faults``."""
+    """Return the rules of a script file. Raise ScenarioError with ``bad-faults`` if the script is invalid."""
     return _rules(FORMAT.read(path))
 
 
 def parse(data: bytes) -> tuple[FaultRule, ...]:
-    """Return the rules in JSON. Raises ScenarioError, ``bad-faults``."""
+    """Return the rules of a script in JSON. Raise ScenarioError with ``bad-faults`` if the script is invalid."""
     return _rules(FORMAT.parse(data))
 
 
 def of(value: object) -> tuple[FaultRule, ...]:
-    """Return the rules in parsed JSON. Raises ScenarioError, ``bad-faults``, with a JSON pointer."""
+    """Return the rules of a script in parsed JSON. Raise ScenarioError with ``bad-faults`` and a JSON pointer if the script is invalid."""
     try:
-        octets = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        data = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise FORMAT.wrong(f"{FORMAT.name} is not JSON: {error}.") from None
-    return _rules(FORMAT.of(json.loads(octets)))  # a copy: later changes of the caller's lists do not matter
+    return _rules(FORMAT.of(json.loads(data)))  # Parse a copy, so that later changes of the caller's lists have no effect.
 
 
 def of_snapshot(snapshot: object) -> tuple[tuple[FaultRule, ...], list[tuple[int, int, int]]]:
-    """Return rules, and (matched, applied, nanoseconds since the first time) of each, from what ``Faults.snapshot`` returned."""
+    """Return the rules in a snapshot of ``Faults.snapshot``, and the counters of each rule.
+
+    The counters are (matched, applied, nanoseconds since the rule was first applied).
+    """
     rules, counts = [], []
     for one in FORMAT.of(snapshot).elements():
         members = one.members(_SNAPSHOT, required=_SNAPSHOT)
@@ -118,7 +124,7 @@ def _rules(script: Input) -> tuple[FaultRule, ...]:
 def _rule(given: Input) -> FaultRule:
     rule = given.members(_RULE, required=("fault",))
     if "for" in rule and "times" in rule:
-        rule["for"].fail("A rule applies `times` times or `for` so many seconds, not both.", "Leave one of them out.")
+        rule["for"].fail("A rule can have `times` or `for`, but not both.", "Remove one of them.")
     times = None if "for" in rule else 1
     if "times" in rule and rule["times"].value is not None:
         times = rule["times"].integer(1, MAX_COUNT)
@@ -174,7 +180,7 @@ def _status(fault: dict[str, Input]) -> Status:
     status = fault["status"].integer(200, 599)
     origin = fault["from"].one_of(("service", "host"), "`service` or `host`") if "from" in fault else "service"
     if status < 400 and "body" not in fault:
-        fault["status"].fail("The service has no body for this status.", "Give one in `body`.")
+        fault["status"].fail("A status below 400 has no default body.", "Add the member `body`.")
     headers = list(_headers(fault["headers"])) if "headers" in fault else []
     if "contentType" in fault:
         headers.append(("Content-Type", _header_value(fault["contentType"])))
@@ -192,8 +198,8 @@ def _delay(given: Input) -> Fault:
 
 def _drip(given: Input) -> Fault:
     drip = given.members(("bytes", "every"), required=("every",))
-    octets = drip["bytes"].integer(1, MAX_COUNT) if "bytes" in drip else 1
-    return Slow(Delivery(drip_octets=octets, drip_ns=_nanoseconds(drip["every"])))
+    size = drip["bytes"].integer(1, MAX_COUNT) if "bytes" in drip else 1
+    return Slow(Delivery(drip_octets=size, drip_ns=_nanoseconds(drip["every"])))
 
 
 def _reset(given: Input) -> Fault:
@@ -271,20 +277,20 @@ def _source(given: Input) -> Callable[[str], bool]:
     except ValueError:
         given.must_be("an address or a network, such as 10.0.0.4 or 10.0.0.0/8")
 
-    def meant(source: str) -> bool:
+    def matches(source: str) -> bool:
         try:
             return ipaddress.ip_address(source) in network
         except ValueError:
             return False
 
-    return meant
+    return matches
 
 
 def _headers(given: Input) -> tuple[tuple[str, str], ...]:
     members = given.members(expected="an object of names and values of headers")
     for name, one in members.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _TRANSPORT:
-            one.fail(f"The header {name[:64]!r} cannot be set here.")
+            one.fail(f"A fault cannot set the header {name[:64]!r}.")
     return tuple((name, _header_value(one)) for name, one in members.items())
 
 
@@ -296,5 +302,5 @@ def _header_value(given: Input) -> str:
 
 def _pointer(at: Input, text: object) -> Pointer:
     if not isinstance(text, str) or not text.startswith("/") or re.search("~(?![01])", text):
-        at.fail(f"A JSON pointer to a member is expected, such as /compute/vmId; got {text!r:.60}.")
+        at.fail(f"Expected a JSON pointer to a member, such as /compute/vmId; got {text!r:.60}.")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in text[1:].split("/"))

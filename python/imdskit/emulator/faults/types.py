@@ -1,6 +1,6 @@
-"""Fault types: a fault responds in place of the service, changes the response, or changes how it is delivered.
+"""Fault types, one class each. A fault responds instead of the service, changes the response, or changes how the response is delivered.
 
-There is one class for each type. :mod:`imdskit.emulator.faults.engine` decides when one applies, :mod:`imdskit.emulator.faults.script` reads it.
+:mod:`imdskit.emulator.faults.engine` decides when a fault applies, and :mod:`imdskit.emulator.faults.script` creates faults from JSON.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from imdskit.protocol.messages import Delivery, Response
 from imdskit.protocol.responses import failure, host_failure
 
 Pointer = tuple[str, ...]
-"""The reference tokens of a JSON pointer (RFC 6901), unescaped."""
+"""Unescaped reference tokens of a JSON pointer (RFC 6901)."""
 
 PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n<body><h1>Sign in</h1><p>Sign in to use this network.</p></body></html>\n"
 )
-"""What stands between a machine and its network may answer in the place of the service."""
+"""Default page of the fault ``foreign``: the sign-in page of a captive portal or proxy that responds instead of the service."""
 
 
 class Fault:
-    """One fault. The methods are called in their order."""
+    """One fault. The emulator calls ``instead``, ``before`` and ``after`` in this order."""
 
     category: str | None = None
-    """The one category whose requests it can apply to, or None: any."""
+    """The only category to whose requests the fault can apply. None means every category."""
     slow = False
-    """The request counts as concurrent until the response has been sent."""
+    """Whether the request counts as concurrent until the response has been sent."""
 
     @property
     def kind(self) -> str:
-        """Name for the journal: that of the class in lower case."""
+        """Name of the fault type in the journal: the name of the class in lower case."""
         return type(self).__name__.lower()
 
     def instead(self, context: RequestContext) -> Response | None:
-        """Return the response in place of the service, which then neither sees nor counts the request; or None."""
+        """Return a response in place of the service, or None. If there is one, the service neither handles nor counts the request."""
 
     def before(self, context: RequestContext) -> None:
-        """Prepare a request before the service handles it."""
+        """Change a request's context before the service handles the request."""
 
     def after(self, response: Response) -> Response:
-        """Return the response in place of the service's."""
+        """Return the response to send in place of the service's ``response``."""
         return response
 
 
 @dataclass(frozen=True)
 class Status(Fault):
-    """A different response.
+    """A response with another status.
 
     Attributes:
         status: the status code.
-        host: the response is that of the host in front of the service.
-        headers: instead of those of the same name, or in addition.
-        body: in the place of the one that the service has for the status; None: that one.
+        host: whether the response imitates the host machine in front of the service, and not the service itself.
+        headers: response headers. They replace headers of the same name and add the others.
+        body: the response body. None means the service's own body for the status.
     """
 
     status: int
@@ -65,14 +65,14 @@ class Status(Fault):
     body: bytes | None = None
 
     def instead(self, context: RequestContext) -> Response | None:
-        answer = host_failure(self.status) if self.host else failure(self.status, context.category, context.wants_text)
-        response = with_headers(answer.response(), self.headers)
+        error = host_failure(self.status) if self.host else failure(self.status, context.category, context.wants_text)
+        response = with_headers(error.response(), self.headers)
         return response if self.body is None else response._replace(body=self.body)
 
 
 @dataclass(frozen=True)
 class Page(Fault):
-    """An HTML page with status 200, as from a captive portal."""
+    """An HTML page with status 200, as a captive portal sends it."""
 
     page: bytes
 
@@ -82,7 +82,7 @@ class Page(Fault):
 
 @dataclass(frozen=True)
 class Slow(Fault):
-    """The service handles the request, but its response comes late, in pieces, in part, or not at all."""
+    """A delivery fault: the service handles the request, but its response arrives late, in pieces, truncated, or not at all."""
 
     delivery: Delivery
     slow = True
@@ -93,7 +93,7 @@ class Slow(Fault):
 
 @dataclass(frozen=True)
 class Headers(Fault):
-    """Different headers of the response."""
+    """Changed headers of the response."""
 
     headers: tuple[tuple[str, str], ...]
 
@@ -103,10 +103,10 @@ class Headers(Fault):
 
 @dataclass(frozen=True)
 class Edit(Fault):
-    """Missing or different members of the response. A response that is not JSON, or does not have the member, stays as it is.
+    """Removed or replaced members of the response. A response that is not JSON or does not have the member is unchanged.
 
     Attributes:
-        edits: (where, the value to put there) or (where,) to take away.
+        edits: (pointer, value) to replace a member, or (pointer,) to remove it.
     """
 
     edits: tuple[tuple[Pointer] | tuple[Pointer, Any], ...]
@@ -116,8 +116,8 @@ class Edit(Fault):
             value = json.loads(response.body)
         except ValueError:
             return response
-        for where, *put in self.edits:
-            _edit(value, where, put)
+        for pointer, *replacement in self.edits:
+            _edit(value, pointer, replacement)
         return response._replace(body=json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
@@ -126,7 +126,8 @@ class Document(Fault):
     """An attested document that must be refused.
 
     Attributes:
-        fault: of signature or chain; None: it is an earlier document, which does not have the nonce of the request.
+        fault: fault of the signature or the certificate chain. None means that the response is a cached document with another nonce than
+            the request's.
     """
 
     fault: DocumentFault | None
@@ -137,35 +138,41 @@ class Document(Fault):
 
 
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
-    """Return ``response`` with ``headers`` in place of those of the same name, in any letter case, or behind the others."""
+    """Return ``response`` with ``headers``. They replace headers of the same name, in any letter case, and are appended otherwise."""
     names = {name.lower() for name, _ in headers}
     return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
 
 
 def left(response: Response, call: Callable[[], None]) -> Response:
-    """Return ``response``, changed to call ``call`` when it has been sent."""
+    """Return ``response`` with a delivery that calls ``call`` after the response has been sent."""
     return response._replace(delivery=replace(response.delivery or Delivery(), left=call))
 
 
-def _edit(value: Any, where: Pointer, put: list[Any]) -> None:
-    """Put or take away what ``where`` points at, if what holds it is there."""
-    for token in where[:-1]:
+def _edit(value: Any, pointer: Pointer, replacement: list[Any]) -> None:
+    """Replace or remove the member at ``pointer``. Do nothing if its parent does not exist.
+
+    Args:
+        value: parsed JSON, which is changed in place.
+        pointer: location of the member.
+        replacement: a list with the new value, or an empty list to remove the member.
+    """
+    for token in pointer[:-1]:
         if isinstance(value, dict) and token in value:
             value = value[token]
         elif isinstance(value, list) and _index(token) < len(value):
             value = value[_index(token)]
         else:
             return
-    last = where[-1]
+    last = pointer[-1]
     if isinstance(value, dict):
-        if put:
-            value[last] = put[0]
+        if replacement:
+            value[last] = replacement[0]
         else:
             value.pop(last, None)
     elif isinstance(value, list) and _index(last) < len(value):
-        value[_index(last) : _index(last) + 1] = put
+        value[_index(last) : _index(last) + 1] = replacement
 
 
 def _index(token: str) -> int:
-    """An array index (RFC 6901 section 4), or one beyond every array."""
+    """Return the array index that a reference token stands for (RFC 6901 section 4), or an index beyond every array if it is none."""
     return int(token) if token.isascii() and token.isdigit() and len(token) < 10 else 10**9

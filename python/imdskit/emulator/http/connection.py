@@ -1,15 +1,19 @@
-"""One HTTP/1.1 connection without sockets: bytes in, events out, as in h11. Both servers drive it.
+"""Protocol state of one HTTP/1.1 connection, without sockets. It takes bytes and returns events, as h11 does.
 
-The core does framing, the check of the Host, keep-alive, pipelining and time limits. A driver does this and nothing else::
+:class:`Connection` handles framing, the check of the Host header, keep-alive, pipelining and time limits. A driver owns the socket. There
+are
+two drivers: threads in :mod:`imdskit.emulator.http.server` and the event loop in :mod:`imdskit.emulator.http.event_loop`. For each event,
+    the
+driver does the following::
 
     event = connection.receive(data)      # bytes from the socket; b"" when the client has closed its side
-    NEED_DATA                             -> read from the socket until connection.deadline, then receive() or timed_out()
-    SEND_CONTINUE                         -> send CONTINUE, then next_event()
-    a Request                             -> get a response, send respond(response), then next_event() if keep_alive, else close
+    NEED_DATA                             -> read from the socket until connection.deadline, then call receive() or timed_out()
+    SEND_CONTINUE                         -> send CONTINUE, then call next_event()
+    a Request                             -> get a response, send respond(response), then call next_event() if keep_alive, else close
     a Refusal                             -> send refuse(response), then close
     CLOSED                                -> close
 
-The grammar of messages is in :mod:`imdskit.emulator.http.framing`.
+:mod:`imdskit.emulator.http.framing` parses the messages.
 """
 
 from __future__ import annotations
@@ -25,18 +29,19 @@ from imdskit.protocol.messages import Request, Response
 
 SECOND = 1_000_000_000
 IDLE_NS = 60 * SECOND
-"""How long a connection may be silent between two requests, and how long a client may take to fetch a response."""
+"""Maximum time between two requests, and maximum time for a client to receive a response, in nanoseconds."""
 REQUEST_NS = 10 * SECOND
-"""How long a request may take from its first byte to the end of its head, and then to the end of its body."""
+"""Maximum time from the first byte of a request to the end of its head, and from there to the end of its body, in nanoseconds."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""Interim response to a request with ``Expect: 100-continue``."""
 
 _NEVER = sys.maxsize
 _HEAD_END = b"\r\n\r\n"
 
 
 class Signal(Enum):
-    """Events without content; see the module."""
+    """Events without content. The docstring of this module explains them."""
 
     NEED_DATA = auto()
     SEND_CONTINUE = auto()
@@ -49,19 +54,19 @@ Event: TypeAlias = Request | Refusal | Signal
 
 
 class Connection:
-    """The state of one connection.
+    """Protocol state of one connection.
 
     Args:
         source: address of the client.
-        local: address that the connection came to.
-        port: that it came to.
-        hosts: names that a request may give as Host; None: any.
+        local: address that the client connected to.
+        port: port that the client connected to.
+        hosts: names that a request may have in its Host header; None allows any.
         watch: clock for time limits.
 
     Attributes:
-        allowed: whether the Host of the last request is allowed.
+        allowed: whether the Host header of the last request is allowed.
         keep_alive: whether another request may follow the last response.
-        deadline: nanoseconds on ``watch`` at which the driver must stop waiting for the client.
+        deadline: time on ``watch``, in nanoseconds, at which the driver must stop waiting for the client.
     """
 
     def __init__(self, source: str, local: str, port: int, hosts: Hosts | None, watch: Clock) -> None:
@@ -83,15 +88,15 @@ class Connection:
 
     @property
     def pending(self) -> bool:
-        """Whether bytes were received that belong to no request yet."""
+        """Whether the buffer contains bytes that do not belong to a returned request."""
         return bool(self._buffer)
 
     def idle(self) -> None:
-        """Give the client the time limit for a silent connection, from now on."""
+        """Restart the time limit for an idle connection."""
         self.deadline = self._watch.monotonic_ns() + IDLE_NS
 
     def receive(self, data: bytes) -> Event:
-        """Take bytes from the client, or ``b""`` when it has closed its side, and return the next event."""
+        """Process bytes from the client, and return the next event. Pass ``b""`` when the client has closed its side."""
         if not data:
             return CLOSED
         if self._reading_body:
@@ -101,54 +106,54 @@ class Connection:
         return self._read_head()
 
     def next_event(self) -> Event:
-        """Return the event that follows from bytes received earlier."""
+        """Return the next event from bytes that were received earlier."""
         return self._read_body() if self._reading_body else self._read_head()
 
     def timed_out(self) -> Event:
-        """Return the event of a deadline that has passed: 408 for half a request, otherwise the end."""
+        """Return the event after the deadline has passed: a refusal with status 408 for an incomplete request, otherwise ``CLOSED``."""
         if self._reading_body:
             return Refusal(408, "the body took too long")
         return Refusal(408, "the head took too long") if self._buffer else CLOSED
 
     def respond(self, response: Response, date: str, *, last: bool = False) -> bytes:
-        """Return the bytes of the response to the last request.
+        """Return the response to the last request as bytes.
 
         Args:
-            response: to send.
+            response: response to send.
             date: value of the Date header.
-            last: the server closes the connection afterwards, whatever the client prefers.
+            last: whether the server closes the connection afterwards, even if the client wants to keep it.
         """
         head = self._head
-        # After a chunked body the connection is closed: it costs a rare client a connection, and no second request can hide in the first.
+        # Closing the connection after a chunked body rules out request smuggling. It costs little, because chunked requests are rare.
         self.keep_alive = head is not None and head.keep_alive and not head.chunked and not last
         return response_bytes(response, head, self.keep_alive, date)
 
     def refuse(self, response: Response, date: str) -> bytes:
-        """Return the bytes of the response to what is not a request. Nothing more of the connection may be read as one."""
+        """Return the response to a malformed request as bytes. The driver must not parse anything that follows on the connection."""
         self.keep_alive = False
         return response_bytes(response, None, False, date)
 
     def _read_head(self) -> Event:
-        octets = self._buffer
-        while octets.startswith(b"\r\n"):
-            octets, self._checked = octets[2:], 0  # RFC 9112 section 2.2: an empty line before a request is ignored
-        end = octets.find(_HEAD_END, max(0, self._checked - 3))
+        data = self._buffer
+        while data.startswith(b"\r\n"):
+            data, self._checked = data[2:], 0  # A server ignores empty lines before a request (RFC 9112 section 2.2).
+        end = data.find(_HEAD_END, max(0, self._checked - 3))
         if end < 0:
-            self._buffer = octets
-            refusal = refuse_early(octets, self._checked)
+            self._buffer = data
+            refusal = refuse_early(data, self._checked)
             if refusal is not None:
                 return refusal
-            if octets and not self._started:
+            if data and not self._started:
                 self._started = True
                 self.deadline = self._watch.monotonic_ns() + REQUEST_NS
-            self._checked = len(octets)
+            self._checked = len(data)
             return NEED_DATA
         end += len(_HEAD_END)
-        self._buffer, self._checked, self._started = octets[end:], 0, False
-        head = parse_head(octets[:end])
+        self._buffer, self._checked, self._started = data[end:], 0, False
+        head = parse_head(data[:end])
         if isinstance(head, Refusal):
             return head
-        if head is not self._head:  # a client that sends the same bytes again gets the same Request
+        if head is not self._head:  # parse_head caches heads. The Request object is reused if the client repeats the same bytes.
             self._head, self._request = head, None
             self.allowed = self._hosts is None or self._hosts.allow(head.headers, self._local)
         if head.length or head.chunked:
@@ -156,8 +161,8 @@ class Connection:
             self.deadline = self._watch.monotonic_ns() + REQUEST_NS
             return SEND_CONTINUE if head.expects_continue and not self._body else self._read_body()
         if self._request is None:
-            self._request = self._made(head, b"")
-        self.deadline = _NEVER  # the service takes the time it takes, and a fault may add to it
+            self._request = self._new_request(head, b"")
+        self.deadline = _NEVER  # Time limits apply to the client. The service has none, and a fault may delay it.
         return self._request
 
     def _read_body(self) -> Event:
@@ -174,7 +179,7 @@ class Connection:
             body, end = bytes(self._body[: head.length]), head.length
         self._buffer, self._body, self._reading_body = bytes(self._body[end:]), bytearray(), False
         self.deadline = _NEVER
-        return self._made(head, body)
+        return self._new_request(head, body)
 
-    def _made(self, head: Head, body: bytes) -> Request:
+    def _new_request(self, head: Head, body: bytes) -> Request:
         return Request(head.method, head.target, head.headers, body, self._source, self._port)

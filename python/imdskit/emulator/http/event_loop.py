@@ -1,10 +1,12 @@
-"""The driver with one thread for all connections, on Linux (epoll).
+"""Event loop that serves many connections in one thread, on Linux (epoll).
 
-A thread for each connection spends most of its time handing the interpreter's lock to the next one. Here a request that is quick to answer
-costs one ``recv`` and one ``send``. A connection gets a thread, and keeps it, as soon as anything on it has to wait: a slow response, a
-refusal, or a client that does not fetch its response.
+With one thread per connection, threads spend most of their time passing the global interpreter lock to each other. In the event loop, a
+request with an immediate response costs one ``recv`` and one ``send``. The event loop hands a connection off to a thread as soon as
+something
+on it has to wait: a slow response, a refusal, or a client that does not read its response. The connection then stays with that thread.
 
-This module waits and hands over. :mod:`imdskit.emulator.http.connection` reads requests, :mod:`imdskit.emulator.http.server` does the rest.
+This module polls sockets and hands connections off. :mod:`imdskit.emulator.http.connection` parses requests, and
+:mod:`imdskit.emulator.http.server` owns the threads.
 """
 
 from __future__ import annotations
@@ -25,24 +27,24 @@ Quick: TypeAlias = Callable[[Request], bool]
 Socket: TypeAlias = socket.socket
 
 POLL_SECONDS = 0.25
-"""How long each poll waits, so that time limits are enforced even when nothing happens."""
+"""Maximum duration of a poll in seconds. It guarantees that time limits are enforced even if no data arrives."""
 LAST_POLLS = 64
-"""Maximum number of polls for what has already arrived when the server stops."""
+"""Maximum number of polls for data that has already arrived when the server stops."""
 RECEIVED = 8192
-"""Bytes read at once."""
+"""Maximum number of bytes per read."""
 
 _IN = getattr(select, "EPOLLIN", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """A connection on its way to a thread.
+    """Connection that the event loop hands off to a thread.
 
     Attributes:
-        connection: its state.
-        event: the next one to deal with.
-        response: to the request that ``event`` is, if the service has already given it.
-        unsent: rest of an earlier response, which has to be sent first.
+        connection: protocol state of the connection.
+        event: next event to handle.
+        response: response to the request in ``event``, if the service has already returned it.
+        unsent: rest of an earlier response, which the thread has to send first.
     """
 
     connection: Connection
@@ -52,13 +54,13 @@ class Handoff:
 
 
 class Driven(Protocol):
-    """What the event loop needs of the server."""
+    """Server interface that the event loop uses."""
 
     socket: Socket
     stopping: bool
 
     def connect(self, request: Socket, client_address: Any) -> Connection:
-        """Return the state of a new connection."""
+        """Return the protocol state of a new connection."""
 
     def answer(self, request: Request, connection: Connection) -> Response:
         """Return the response to a request."""
@@ -67,22 +69,23 @@ class Driven(Protocol):
         """Return the value of the Date header."""
 
     def give_thread(self, request: Socket, client_address: Any, handoff: Handoff) -> None:
-        """Serve a connection in a thread from now on."""
+        """Serve a connection in a thread until it ends."""
 
     def handle_request(self) -> None:
         """Accept a connection."""
 
     def handle_error(self, request: Socket, client_address: Any) -> None:
-        """Report the error that is being handled."""
+        """Report the exception that is being handled."""
 
     def service_actions(self) -> None:
         """Enforce time limits."""
 
 
 class _Waiting:
-    """A connection without a thread: its socket, which does not block, and its state.
+    """Connection without a thread: its non-blocking socket and its protocol state.
 
-    As a context manager it lets an unexpected error end this connection instead of the loop, as ``socketserver`` does with its threads.
+    As a context manager, it lets an unexpected exception end this connection instead of the loop. ``socketserver`` does the same for
+    threads.
     """
 
     __slots__ = ("address", "connection", "loop", "number", "registered", "socket")
@@ -106,11 +109,11 @@ class _Waiting:
 
 
 class EventLoop:
-    """The connections of a server that have no thread. Only :meth:`take`, :meth:`stop` and ``len`` may be called by other threads.
+    """Connections of a server that have no thread. Other threads may call only :meth:`take`, :meth:`stop` and ``len``.
 
     Args:
-        server: to which they belong.
-        quick: returns whether the service answers a request without waiting.
+        server: server that the connections belong to.
+        quick: function that returns whether the service responds to a request without waiting.
     """
 
     possible = hasattr(select, "epoll")
@@ -127,62 +130,62 @@ class EventLoop:
         self._ended = threading.Event()
 
     def __len__(self) -> int:
-        """Return the number of connections."""
+        """Return the number of connections that have no thread."""
         return len(self._waiting)
 
     def run(self) -> None:
         """Serve until :meth:`stop` is called."""
         try:
             while not self._stop.is_set():
-                self._turn(POLL_SECONDS)
+                self._poll_once(POLL_SECONDS)
                 self._server.service_actions()
         finally:
             self._ended.set()
 
     def stop(self) -> None:
-        """End :meth:`run`, and wait for its end."""
+        """Stop :meth:`run`, and wait until it has returned."""
         self._stop.set()
         self._ended.wait()
 
     def take(self, sock: Socket, address: Any) -> None:
-        """Take a new connection. If its first request has already arrived, it is answered at once."""
+        """Add a new connection. Respond immediately if its first request has already arrived."""
         try:
             sock.setblocking(False)
-            taken = _Waiting(self, self._server.connect(sock, address), sock, address)
+            waiting = _Waiting(self, self._server.connect(sock, address), sock, address)
         except OSError:
             sock.close()
             return
-        self._waiting[taken.number] = taken
-        with taken:
-            self._exchange(taken)
-        if self._waiting.get(taken.number) is taken:
+        self._waiting[waiting.number] = waiting
+        with waiting:
+            self._exchange(waiting)
+        if self._waiting.get(waiting.number) is waiting:
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            self._epoll.register(taken.number, _IN)
-            taken.registered = True
+            self._epoll.register(waiting.number, _IN)
+            waiting.registered = True
 
     def expire(self, now: int) -> None:
-        """End connections whose time limit has passed."""
+        """End the connections whose deadline has passed."""
         for waiting in [each for each in list(self._waiting.values()) if each.connection.deadline <= now]:
             event = waiting.connection.timed_out()
             if event is CLOSED:
                 self._close(waiting)
             else:
-                self._hand_over(waiting, Handoff(waiting.connection, event))
+                self._hand_off(waiting, Handoff(waiting.connection, event))
 
     def close(self) -> None:
-        """Answer what has already arrived, and close everything. Called after :meth:`run` has ended."""
+        """Respond to requests that have already arrived, and close all connections. Call this only after :meth:`run` has returned."""
         with suppress(OSError):
             self._epoll.unregister(self._listener)
         for _ in range(LAST_POLLS):
-            if not self._turn(0):
+            if not self._poll_once(0):
                 break
         for waiting in list(self._waiting.values()):
             self._close(waiting)
         self._epoll.close()
 
-    def _turn(self, seconds: float) -> bool:
-        """Wait for sockets and serve them. False if there was nothing to do."""
+    def _poll_once(self, seconds: float) -> bool:
+        """Wait for sockets that are ready, and serve them. Return False if none was ready."""
         ready = self._epoll.poll(seconds)
         for number, _ in ready:
             waiting = self._waiting.get(number)
@@ -194,12 +197,12 @@ class EventLoop:
         return bool(ready)
 
     def fail(self, waiting: _Waiting) -> None:
-        """Report the error that is being handled, and end the connection."""
+        """Report the exception that is being handled, and end the connection."""
         self._server.handle_error(waiting.socket, waiting.address)
         self._close(waiting)
 
     def _exchange(self, waiting: _Waiting) -> None:
-        """Read once, and answer the requests that are complete."""
+        """Read once, and respond to the requests that are complete."""
         server, connection = self._server, waiting.connection
         try:
             data = waiting.socket.recv(RECEIVED)
@@ -213,15 +216,15 @@ class EventLoop:
                 self._close(waiting)
                 return
             if not isinstance(event, Request) or (connection.allowed and not self._quick(event)):
-                self._hand_over(waiting, Handoff(connection, event))
+                self._hand_off(waiting, Handoff(connection, event))
                 return
             response = server.answer(event, connection)
             if response.delivery is not None:
-                self._hand_over(waiting, Handoff(connection, event, response))
+                self._hand_off(waiting, Handoff(connection, event, response))
                 return
-            octets = connection.respond(response, server.date(), last=server.stopping)
+            outgoing = connection.respond(response, server.date(), last=server.stopping)
             try:
-                sent = waiting.socket.send(octets)
+                sent = waiting.socket.send(outgoing)
             except BlockingIOError:
                 sent = 0
             except OSError:
@@ -229,11 +232,11 @@ class EventLoop:
                 return
             connection.idle()
             event = CLOSED if not connection.keep_alive else connection.next_event() if connection.pending else NEED_DATA
-            if sent < len(octets) or (event is CLOSED and connection.pending):
-                self._hand_over(waiting, Handoff(connection, event, unsent=octets[sent:]))
+            if sent < len(outgoing) or (event is CLOSED and connection.pending):
+                self._hand_off(waiting, Handoff(connection, event, unsent=outgoing[sent:]))
                 return
 
-    def _hand_over(self, waiting: _Waiting, handoff: Handoff) -> None:
+    def _hand_off(self, waiting: _Waiting, handoff: Handoff) -> None:
         if self._waiting.pop(waiting.number, None) is None:
             return
         if waiting.registered:
@@ -243,6 +246,6 @@ class EventLoop:
         self._server.give_thread(waiting.socket, waiting.address, handoff)
 
     def _close(self, waiting: _Waiting) -> None:
-        """Everything received has been read, so that closing resets nothing. It also removes the socket from the poll."""
+        """Close a connection. All received data has been read, so closing causes no reset. It also removes the socket from epoll."""
         if self._waiting.pop(waiting.number, None) is not None:
             waiting.socket.close()

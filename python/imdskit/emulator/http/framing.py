@@ -1,10 +1,10 @@
-"""The grammar of HTTP/1.1 messages: where a request begins and ends, strictly (RFC 9112), and responses as bytes.
+"""Parser of HTTP/1.1 request framing (RFC 9112), and serializer of responses.
 
-Anything that two parsers could read differently is refused: bare CR or LF, folded lines, blanks before a colon, a second Host or
-Content-Length, a length together with a transfer coding, any coding but plain ``chunked``. After a refusal nothing more of the connection
-may be read as a request.
+The parser refuses everything that two parsers could interpret differently, because such messages allow request smuggling: bare CR or LF,
+folded lines, blanks before a colon, a second Host or Content-Length field, Content-Length together with a transfer coding, and any coding
+except plain ``chunked``. After a refusal, the caller must not parse anything that follows on the connection.
 
-This module knows no sockets and no time. :mod:`imdskit.protocol` says what a request means.
+This module uses neither sockets nor clocks. :mod:`imdskit.protocol` interprets the requests.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ FIELDS = 100
 BODY_OCTETS = 64 * 1024
 CHUNK_LINE_OCTETS = 256
 CHUNKED_OCTETS = 4 * BODY_OCTETS
-"""Bounds; a message beyond one of them is refused. The service's own are not known: *inferred*."""
+"""Limits of a request. The parser refuses a message that exceeds one of them. The limits of Azure's service are unknown; these are
+*inferred*."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])"
 _HOST = _NAME + r"(?::[0-9]*)?"
 
-# Every group below has one way only to match, so giving back costs no more than it gained. Groups are not repeated possessively all the same:
-# before Python 3.11.5 that misses matches (python/cpython#106052). Repeating one class of octets so is sound.
+# Each group below can match in one way only, so backtracking takes at most linear time. Groups are still not repeated possessively, because
+# that misses matches before Python 3.11.5 (python/cpython#106052). Possessive repetition of a single character class is correct.
 _LINES = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]++) HTTP/1\.([01])\r\n((?:" + _TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n)*)")
 _HEAD = re.compile(_LINES.pattern + rb"\r\n")
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
@@ -42,12 +43,12 @@ _CHUNK_LINE = re.compile(
 )
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _REASONS[429] = ""
-"""The service's status line has no reason phrase for 429 (recorded in 2023 through the Azure SDK for .NET)."""
+"""Reason phrases by status. The service sends none for 429 (recorded in 2023 through the Azure SDK for .NET)."""
 _SPECIAL = frozenset(("host", "content-length", "transfer-encoding", "connection", "expect"))
 
 
 class Refusal(NamedTuple):
-    """Why bytes are not a valid request: the status of the response, and a phrase for a log."""
+    """Reason why bytes are not a valid request: the status of the response, and a phrase for the log."""
 
     status: int
     why: str
@@ -59,13 +60,13 @@ class Head:
 
     Attributes:
         method: the method token.
-        target: path and query in origin form; ``*`` of OPTIONS and ``host:port`` of CONNECT stay as they are.
-        headers: (name, value) in the order of the wire, values without the blanks round them, octets beyond ASCII as Latin-1.
-        length: of the body in octets; meaningless if ``chunked``.
-        chunked: the body is in the chunked coding.
-        keep_alive: the client will send another request on the connection.
-        minor: 0 or 1, of HTTP/1.x.
-        expects_continue: the client waits for ``100 Continue`` before it sends the body.
+        target: path and query in origin form. ``*`` of OPTIONS and ``host:port`` of CONNECT stay unchanged.
+        headers: (name, value) pairs in the order of the message. Values have no surrounding blanks and are decoded as Latin-1.
+        length: length of the body in bytes; meaningless if ``chunked`` is true.
+        chunked: whether the body has the chunked coding.
+        keep_alive: whether the client may send another request on the connection.
+        minor: minor version of HTTP/1, 0 or 1.
+        expects_continue: whether the client waits for ``100 Continue`` before it sends the body.
     """
 
     method: str
@@ -78,33 +79,34 @@ class Head:
     expects_continue: bool = False
 
 
-def refuse_early(octets: bytes, checked: int) -> Refusal | None:
-    """Return what is wrong with a head whose end has not arrived yet, or None. The first ``checked`` octets were clean at the last call."""
-    if _FORBIDDEN.search(octets, max(0, checked - 1)):
+def refuse_early(data: bytes, checked: int) -> Refusal | None:
+    """Return why an incomplete head is invalid already, or None. The previous call has checked the first ``checked`` bytes."""
+    if _FORBIDDEN.search(data, max(0, checked - 1)):
         return Refusal(400, "a control character, bare CR or bare LF")
-    if len(octets) > REQUEST_LINE_OCTETS and b"\r\n" not in octets[:REQUEST_LINE_OCTETS]:
+    if len(data) > REQUEST_LINE_OCTETS and b"\r\n" not in data[:REQUEST_LINE_OCTETS]:
         return Refusal(414, "request line too long")
-    if len(octets) > HEAD_OCTETS:
+    if len(data) > HEAD_OCTETS:
         return Refusal(431, "head too long")
-    complete = octets.rfind(b"\r\n") + 2
+    complete = data.rfind(b"\r\n") + 2
     if complete > max(1, checked):
-        lines = _LINES.match(octets)
+        lines = _LINES.match(data)
         if lines is None or lines.end() != complete:
             return Refusal(400, "not a head of HTTP/1.0 or HTTP/1.1")
     return None
 
 
 @lru_cache(maxsize=128)
-def parse_head(octets: bytes) -> Head | Refusal:
-    """The head in ``octets``: from the first octet of the request line to the empty line, inclusive (RFC 9112 sections 2 to 6).
+def parse_head(data: bytes) -> Head | Refusal:
+    """Parse the head of a request, or return why it is refused (RFC 9112 sections 2 to 6).
 
-    Clients that stay connected send the same head again and again, so the most recent ones are cached.
+    ``data`` begins with the request line and ends with the empty line after the fields. The most recent heads are cached, because clients
+    that stay connected often repeat the same head.
     """
-    if len(octets) > HEAD_OCTETS:
+    if len(data) > HEAD_OCTETS:
         return Refusal(431, "head too long")
-    if octets.find(b"\r\n") > REQUEST_LINE_OCTETS:
+    if data.find(b"\r\n") > REQUEST_LINE_OCTETS:
         return Refusal(414, "request line too long")
-    match = _HEAD.fullmatch(octets)
+    match = _HEAD.fullmatch(data)
     if match is None:
         return Refusal(400, "not a head of HTTP/1.0 or HTTP/1.1")
     lines = match[4].decode("latin-1").split("\r\n")[:-1]
@@ -130,9 +132,9 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
     lengths = special.get("content-length", [])
     codings = special.get("transfer-encoding", [])
     if codings:
-        # RFC 9112 section 6.1 lets a server refuse both together, and asks it to distrust HTTP/1.0 with a coding.
+        # RFC 9112 section 6.1 lets a server refuse a request that has both fields, and treats a transfer coding in HTTP/1.0 as faulty.
         if lengths or minor == 0 or [coding.lower() for coding in codings] != ["chunked"]:
-            return Refusal(400, "a transfer coding that leaves the length in doubt")
+            return Refusal(400, "a transfer coding that makes the length ambiguous")
     elif lengths:
         if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
             return Refusal(400, "not exactly one good Content-Length")  # RFC 9112 section 6.3
@@ -142,7 +144,7 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
 
     expectations = [value.lower() for value in special.get("expect", [])]
     if expectations not in ([], ["100-continue"]):
-        return Refusal(417, "an expectation that is not known")  # RFC 9110 section 10.1.1
+        return Refusal(417, "an unknown expectation")  # RFC 9110 section 10.1.1
 
     resolved = _resolve(method, target, headers)
     if resolved is None:
@@ -154,9 +156,12 @@ def _framed(method: str, target: str, minor: int, headers: tuple[tuple[str, str]
 
 
 def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> tuple[str, tuple[tuple[str, str], ...]] | None:
-    """Target and headers after RFC 9112 section 3.2, or None: absolute form becomes origin form, and its authority is the Host."""
+    """Return target and headers with the target in origin form, or None if the target is invalid (RFC 9112 section 3.2).
+
+    The authority of a target in absolute form replaces the value of the Host header.
+    """
     if "#" in target:
-        return None  # a fragment is no part of any form; cutting it off is where parsers differ
+        return None  # No form allows a fragment. Some parsers would remove it and others would not.
     if method == "CONNECT":
         return (target, headers) if _TUNNEL.fullmatch(target) else None
     if target.startswith("/"):
@@ -171,12 +176,12 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
 
 
 def response_bytes(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
-    """Return a response on the wire: the service's headers, then Date and Content-Length, as recorded.
+    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the order that recordings show.
 
     Args:
-        response: to send.
-        head: of the request; None: there was none that could be read.
-        keep_alive: the connection stays open.
+        response: response to send.
+        head: head of the request; None if the request was malformed.
+        keep_alive: whether the connection stays open.
         date: value of the Date header (RFC 9110 section 6.6.1).
     """
     lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"]
@@ -191,21 +196,24 @@ def response_bytes(response: Response, head: Head | None, keep_alive: bool, date
     elif head is not None and head.minor == 0:
         lines.append("Connection: keep-alive\r\n")
     lines.append("\r\n")
-    octets = "".join(lines).encode("latin-1")
-    return octets if head is not None and head.method == "HEAD" else octets + response.body
+    start = "".join(lines).encode("latin-1")
+    return start if head is not None and head.method == "HEAD" else start + response.body
 
 
-def read_chunked(octets: bytes) -> tuple[bytes, int] | Refusal | None:
-    """The body in chunked coding at the start of ``octets`` and where it ends, or None if more octets are needed.
+def read_chunked(data: bytes) -> tuple[bytes, int] | Refusal | None:
+    """Decode the chunked body at the start of ``data`` (RFC 9112 section 7.1).
 
-    Chunk extensions are read over. Trailer fields are refused: nothing here would heed them (RFC 9112 section 7.1).
+    Chunk extensions are ignored. Trailer fields are refused, because the emulator does not use them.
+
+    Returns:
+        The body and the position of its end in ``data``; a Refusal if the body is invalid; None if more data is needed.
     """
     body: list[bytes] = []
     position = total = 0
     while True:
-        line = _CHUNK_LINE.match(octets, position, position + CHUNK_LINE_OCTETS)
+        line = _CHUNK_LINE.match(data, position, position + CHUNK_LINE_OCTETS)
         if line is None:
-            rest = octets[position : position + CHUNK_LINE_OCTETS]
+            rest = data[position : position + CHUNK_LINE_OCTETS]
             if b"\r\n" in rest or len(rest) == CHUNK_LINE_OCTETS or _FORBIDDEN.search(rest):
                 return Refusal(400, "a bad chunk")
             break
@@ -214,13 +222,13 @@ def read_chunked(octets: bytes) -> tuple[bytes, int] | Refusal | None:
         total += size
         if total > BODY_OCTETS:
             return Refusal(413, "body too large")
-        end = octets[position + size : position + size + 2]
+        end = data[position + size : position + size + 2]
         if end != b"\r\n":
             if b"\r\n".startswith(end):
                 break
             return Refusal(400, "a chunk that does not end where it says, or a trailer")
         if size == 0:
             return b"".join(body), position + 2
-        body.append(octets[position : position + size])
+        body.append(data[position : position + size])
         position += size + 2
-    return Refusal(413, "body too large") if len(octets) > CHUNKED_OCTETS else None
+    return Refusal(413, "body too large") if len(data) > CHUNKED_OCTETS else None

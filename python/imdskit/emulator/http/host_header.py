@@ -1,8 +1,8 @@
-"""Check of the Host header: the defence against DNS rebinding.
+"""Check of the Host header, which protects against DNS rebinding.
 
-A web page can make its own name resolve to loopback and then send requests to whatever listens there as if it were its own server, headers
-included. The browser still sends the name of the page as ``Host``. The emulator therefore accepts only addresses, and names that no foreign page
-can have.
+A malicious web page can make its own domain name resolve to loopback. Its scripts can then send requests with any headers to a server on
+loopback, because the browser considers that server to be the page's own. The browser still sends the name of the page in the Host header.
+The emulator therefore accepts only IP addresses, and names that no other site can have.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import ipaddress
 from collections.abc import Iterable
 
 SERVICE = "169.254.169.254"
-"""Where clients believe the service to be; relays leave the Host as it is."""
+"""Address of IMDS on Azure. A client whose requests are relayed to the emulator still sends it in the Host header."""
 
 ANY = "*"
-"""A name that allows every Host: for who is sure that no browser gets there."""
+"""Name that allows every Host header. Use it only where no browser can reach the emulator."""
 
 
 class Hosts:
-    """The names and addresses that may be asked.
+    """Names and addresses that a request may have in its Host header.
 
     Args:
-        names: besides those that always may: ``localhost`` and what ends in it, loopback addresses, 169.254.169.254, the address that a
-            connection came to. ``*`` for all.
+        names: additional names; ``*`` allows any. The following are always allowed: ``localhost`` and names that end in ``.localhost``,
+            loopback addresses, 169.254.169.254, and the address that the client connected to.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -31,11 +31,11 @@ class Hosts:
         self._names.update(("localhost", SERVICE, "127.0.0.1", "::1"))
 
     def allow(self, headers: tuple[tuple[str, str], ...], local: str) -> bool:
-        """Whether a request may be answered.
+        """Return whether the Host header of a request is allowed.
 
         Args:
-            headers: of the request; one without Host (HTTP/1.0) was sent by no browser, and may.
-            local: the address that the connection came to.
+            headers: headers of the request. A request without a Host header (HTTP/1.0) is allowed, because browsers always send one.
+            local: address that the client connected to.
         """
         for name, value in headers:
             if name.lower() == "host":
@@ -46,13 +46,13 @@ class Hosts:
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
-            return host.endswith(".localhost")  # RFC 6761 section 6.3: no resolver asks a server for these
+            return host.endswith(".localhost")  # Resolvers do not send these names to DNS servers (RFC 6761 section 6.3).
         inner = getattr(address, "ipv4_mapped", None) or address
         return inner.is_loopback or str(inner) == local.partition("%")[0].removeprefix("::ffff:")
 
 
 def loopback(host: str) -> bool:
-    """Return whether a value of ``Host``, with or without its port, names loopback."""
+    """Return whether a value of the Host header, with or without a port, is a loopback address or ``localhost``."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] if host.count(":") == 1 else host
     if name.lower() == "localhost":
         return True
@@ -63,7 +63,7 @@ def loopback(host: str) -> bool:
 
 
 def bare(host: str) -> str:
-    """Return a value of ``Host`` in lower case, without port, brackets and the dot of the root."""
+    """Return a value of the Host header in lower case, without port, brackets and trailing dot."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return (host.partition(":")[0] if host.count(":") == 1 else host).lower().removesuffix(".")

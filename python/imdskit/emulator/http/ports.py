@@ -1,6 +1,6 @@
-"""Many ports for one server: additional listening sockets, and one thread that accepts connections from all of them.
+"""Additional ports of a server: listening sockets, and one thread that accepts connections from all of them.
 
-:mod:`imdskit.emulator.machine_selection` says which machine a port stands for.
+:mod:`imdskit.emulator.machine_selection` maps ports to machines.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from imdskit.emulator.http.server import Server
 from imdskit.errors import UsageError
 
 BACKLOG = 16
+"""Maximum number of connections that wait for acceptance on a port."""
 
 
 class Ports:
-    """Ports besides the server's own, all of which lead to it.
+    """Ports of a server in addition to its own. The server handles the connections of all of them.
 
     Args:
-        server: gets the connections; its own port is the first of all.
+        server: server that handles the connections. Its own port is the first one.
         host: address to listen on.
-        count: of ports, the server's own included.
-        consecutive: the ports follow the server's own; otherwise any free ones are taken.
+        count: number of ports, including the server's own.
+        consecutive: whether the ports follow the server's own port directly; otherwise any free ports are used.
 
     Attributes:
-        numbers: all ports, the server's own first.
+        numbers: numbers of all ports, beginning with the server's own.
 
     Raises:
-        UsageError: one of them cannot be listened on, or there are too many for this process.
+        UsageError: The process cannot listen on a port, or cannot open so many sockets.
     """
 
     def __init__(self, server: Server, host: str, count: int, *, consecutive: bool) -> None:
@@ -54,12 +55,12 @@ class Ports:
         self.numbers: tuple[int, ...] = (port, *(listener.getsockname()[1] for listener in self._sockets))
 
     def start(self) -> None:
-        """Take connections from now on."""
+        """Start accepting connections."""
         self._thread = threading.Thread(target=self._run, name="imdskit-accept-ports", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more connections. Safe to call twice."""
+        """Stop accepting connections, and close the sockets. Calling it twice is safe."""
         if self._thread is not None:
             with suppress(OSError):
                 self._wake.send(b"\0")
@@ -78,10 +79,13 @@ class Ports:
                     listener = key.data
                     if listener is None:
                         return
-                    with suppress(OSError):  # the client has gone again, or there are no more descriptors
+                    with suppress(OSError):  # The client has disconnected, or the process has no free file descriptor.
                         connection, address = listener.accept()
                         connection.setblocking(True)
                         self._server.process_request(connection, address)
 
 
-_HINT = "Each port takes a file descriptor: `ulimit -n` says how many there are. By path or by source address a fleet needs one port."
+_HINT = (
+    "Each port needs a file descriptor, and `ulimit -n` shows how many a process may have. "
+    "A fleet whose machines are selected by path or by source address needs only one port."
+)

@@ -1,11 +1,12 @@
-"""The emulator's HTTP server: sockets, threads and time limits around a service that turns requests into responses.
+"""HTTP server of the emulator: sockets, threads and time limits around a service, which is a function from requests to responses.
 
-The classes are those of the standard library's ``http.server``: :class:`Server` is a ``ThreadingHTTPServer``, :class:`Handler` a
-``BaseHTTPRequestHandler`` that can be subclassed. :mod:`imdskit.emulator.http.connection` reads the requests instead of the e-mail parser, and
-a response leaves in one write: two cost 40 ms each time (Nagle's algorithm against delayed acknowledgement).
+The classes extend the standard library's ``http.server``: :class:`Server` is a ``ThreadingHTTPServer``, and :class:`Handler` is a
+``BaseHTTPRequestHandler`` that can be subclassed. Requests are parsed by :mod:`imdskit.emulator.http.connection` instead of the standard
+library's e-mail parser. A response is sent in one write, because a second write costs 40 ms (Nagle's algorithm and delayed
+acknowledgement).
 
-This is the only module that knows ``http.server``. It has the driver with a thread for each connection; the one without is
-:mod:`imdskit.emulator.http.event_loop`.
+This module serves each connection in a thread. :mod:`imdskit.emulator.http.event_loop` serves connections without threads. No other module
+depends on ``http.server``.
 """
 
 from __future__ import annotations
@@ -38,14 +39,16 @@ from imdskit.protocol.responses import BAD_REQUEST, SERVER_ERROR, WRONG_HOST
 Service = Callable[[Request], Response]
 
 LINGER_NS = 2 * SECOND
-"""How long the server still reads from a connection that it refused, so that a reset does not lose the response (RFC 9112 section 9.6)."""
+"""Time in nanoseconds for which the server reads on after it has refused a request. Without it, a TCP reset could discard the response
+before the client reads it (RFC 9112 section 9.6)."""
 SWEEP_NS = SECOND // 4
+"""Minimum interval between two checks of the time limits, in nanoseconds."""
 GRACE_SECONDS = 5.0
-"""How long requests in flight may take when the server stops."""
+"""Time in seconds that in-flight requests have to finish when the server stops."""
 LOOK_NS = SECOND // 100
-"""How often a thread that waits for an emulated clock looks at it."""
+"""Interval in nanoseconds at which a waiting thread polls an emulated clock."""
 CONNECTIONS = 256
-"""Open connections; further ones get a 503 at once."""
+"""Default maximum number of open connections. The server immediately responds to further ones with 503."""
 
 
 def wrong_host(_: Request) -> Response:
@@ -54,7 +57,7 @@ def wrong_host(_: Request) -> Response:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The driver with a thread for one connection. Override :meth:`respond` to stand between requests and the service."""
+    """Handler that serves one connection in a thread. Override :meth:`respond` to intercept requests before they reach the service."""
 
     server: Server
     connection: socket.socket
@@ -74,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def handle(self) -> None:
-        """Serve requests in their order until one side has had enough (RFC 9112 section 9.3)."""
+        """Serve requests one after the other until either side closes the connection (RFC 9112 section 9.3)."""
         state, event = self.state, self._handoff.event
         if self._handoff.unsent and not self._send(self._handoff.unsent):
             return
@@ -102,17 +105,17 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.service(request)
 
     def refused(self, refusal: Refusal) -> Response:
-        """Return the response to what is not a request."""
+        """Return the response to a malformed request."""
         return replace(BAD_REQUEST, status=refusal.status).response()
 
     def expire(self) -> None:
-        """Wake the thread when its time limit has passed. Called by the sweeping thread."""
-        again, self.expired = self.expired, True  # before the thread wakes, which looks at it
+        """Wake the thread of this connection because its deadline has passed. The thread that checks the time limits calls this."""
+        again, self.expired = self.expired, True  # The woken thread reads `expired`, so it has to be set before the shutdown.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR if again else socket.SHUT_RD)
 
     def _exchange(self, request: Request) -> bool:
-        """Answer a request. False if the connection is over."""
+        """Respond to a request. Return False if the connection has ended."""
         self.command, self.path = request.method, request.target
         response, self._handoff = self._handoff.response, Handoff(self.state)
         if response is None:
@@ -120,41 +123,41 @@ class Handler(BaseHTTPRequestHandler):
         delivery = response.delivery
         if delivery is not None and delivery.delay_ns:
             self.server.pause(delivery.delay_ns)
-        octets = self.state.respond(response, self.server.date(), last=self.server.stopping)
+        data = self.state.respond(response, self.server.date(), last=self.server.stopping)
         if delivery is None:
-            return self._send(octets)
-        return self._deliver(octets, 0 if request.method == "HEAD" else len(response.body), delivery)
+            return self._send(data)
+        return self._deliver(data, 0 if request.method == "HEAD" else len(response.body), delivery)
 
     def _receive(self) -> bytes:
-        """Return what has arrived, or nothing if the client is gone."""
+        """Return the data that has arrived, or ``b""`` if the client has disconnected."""
         try:
             return self.connection.recv(65536)
         except OSError:
             return b""
 
-    def _send(self, octets: bytes) -> bool:
-        """Send everything. False if the client is gone."""
+    def _send(self, data: bytes) -> bool:
+        """Send all data. Return False if the client has disconnected."""
         self.state.idle()
         try:
-            self.connection.sendall(octets)
+            self.connection.sendall(data)
         except OSError:
             return False
         return True
 
-    def _deliver(self, octets: bytes, body: int, delivery: Delivery) -> bool:
-        """Send a response, whose last ``body`` bytes are its body, in the way that a fault demands. False if the connection is over."""
+    def _deliver(self, data: bytes, body: int, delivery: Delivery) -> bool:
+        """Send a response as a fault requires. The last ``body`` bytes are its body. Return False if the connection has ended."""
         try:
             if delivery.reset:
                 self._reset()
                 return False
             if delivery.cut is not None:
-                octets = octets[: len(octets) - max(0, body - delivery.cut)]
-            step = delivery.drip_octets or len(octets)
-            for start in range(0, len(octets), step):
+                data = data[: len(data) - max(0, body - delivery.cut)]
+            step = delivery.drip_octets or len(data)
+            for start in range(0, len(data), step):
                 if start and not self.server.stopping:
-                    self.state.deadline = sys.maxsize  # the pause is intended
+                    self.state.deadline = sys.maxsize  # The server causes the pause, so the client's time limit does not apply.
                     self.server.pause(delivery.drip_ns)
-                if not self._send(octets[start : start + step]):
+                if not self._send(data[start : start + step]):
                     return False
             return delivery.cut is None
         finally:
@@ -162,14 +165,14 @@ class Handler(BaseHTTPRequestHandler):
                 delivery.left()
 
     def _reset(self) -> None:
-        """Let the client see a reset: a socket that does not linger causes one when it is closed, if nothing was sent before."""
+        """Reset the connection. Closing a socket with a linger time of zero sends a reset."""
         with suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.rfile.close()  # it holds the socket open
+            self.rfile.close()  # The file object would keep the socket open.
             self.connection.close()
 
     def _linger(self) -> None:
-        """Close our side, then wait for the client to close its own."""
+        """Close the server's side of the connection, then wait until the client closes its own."""
         self.expired = False
         self.state.deadline = self.server.watch.monotonic_ns() + LINGER_NS
         with suppress(OSError):
@@ -180,24 +183,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A server on a socket of its own, with a thread for each connection. A context manager: started on entry, stopped on exit.
+    """HTTP server on its own listening socket. As a context manager, it starts on entry and stops on exit.
 
     Args:
-        service: returns the response to a request; called from many threads at once.
-        host: address to listen on; everybody who reaches it may send requests.
-        port: 0 for any free one.
-        clock: for the ``Date`` header.
-        watch: for time limits; another clock than ``clock`` because the machine's sockets do not live in the emulated time.
-        connections: most open connections.
-        handler: the class that serves a connection in a thread.
-        hosts: names that requests may give as Host; None: any.
-        misdirected: returns the response to a request for another Host.
-        quick: returns whether the service answers a request without waiting. Such requests need no thread where the system has ``epoll`` and
-            ``handler`` is :class:`Handler` itself. None: each connection has a thread.
-        listener: bound socket to listen on instead of ``host`` and ``port``; closed with the server.
+        service: function that returns the response to a request. Many threads call it at the same time.
+        host: address to listen on. Every client that can reach it may send requests.
+        port: TCP port; 0 selects a free one.
+        clock: clock for the ``Date`` header.
+        watch: clock for time limits. It is separate from ``clock``, because sockets do not follow the emulated time.
+        connections: maximum number of open connections.
+        handler: class that serves a connection in a thread.
+        hosts: names that a request may have in its Host header; None allows any.
+        misdirected: function that returns the response to a request with another Host header.
+        quick: function that returns whether the service responds to a request without waiting. If the system has ``epoll`` and ``handler``
+            is :class:`Handler` itself, the event loop serves such requests without a thread. None gives each connection a thread.
+        listener: bound socket to listen on instead of ``host`` and ``port``. It is closed with the server.
 
     Raises:
-        UsageError: the address cannot be listened on.
+        UsageError: The server cannot listen on the address.
     """
 
     daemon_threads = True
@@ -253,14 +256,14 @@ class Server(ThreadingHTTPServer):
             self._event_loop.run()
 
     def shutdown(self) -> None:
-        """End :meth:`serve_forever`, and wait for its end."""
+        """Stop :meth:`serve_forever`, and wait until it has returned."""
         if self._event_loop is None:
             super().shutdown()
         else:
             self._event_loop.stop()
 
     def server_bind(self) -> None:
-        """Bind without asking the name service for the machine's name, as ``HTTPServer`` would; or take the given socket."""
+        """Bind the listening socket, or use the given one. Unlike ``HTTPServer``, do not look up the host's name, which can be slow."""
         if self._listener is None:
             socketserver.TCPServer.server_bind(self)
         else:
@@ -272,15 +275,15 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Base address, known as soon as the object is: ``http://127.0.0.1:8080``, without a slash at its end. Loopback for 0.0.0.0 and ::."""
+        """Base address, such as ``http://127.0.0.1:8080``, without a trailing slash. It has loopback in place of 0.0.0.0 and ::."""
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return reachable(f"http://{host}:{self.server_port}")
 
     def start(self) -> None:
-        """Serve in a separate thread. Connections that arrived since the object was created have waited, and are served now.
+        """Start serving in a separate thread. Connections that clients opened since the server was created are served, too.
 
         Raises:
-            UsageError: the system refuses another thread.
+            UsageError: The system cannot start another thread.
         """
         loop = threading.Thread(target=self.serve_forever, name="imdskit-accept", daemon=True)
         try:
@@ -288,17 +291,17 @@ class Server(ThreadingHTTPServer):
         except RuntimeError as error:
             hint = "Raise the limit of processes: `ulimit -u` of the shell, or `--pids-limit` of the container."
             raise UsageError("bad-argument", f"The system does not let the emulator start a thread: {error}.", hint=hint) from None
-        self._loop = loop  # not before: stop() waits for this thread
+        self._loop = loop  # Only a started thread is assigned, because stop() waits for this one.
 
     def stop(self) -> None:
-        """Stop accepting connections, let requests in flight finish, close everything. Safe to call twice."""
+        """Stop accepting connections, let in-flight requests finish, and close all connections. Calling it twice is safe."""
         if self.stopping:
             return
         self.stopping = True
         self._halt.set()
         if self._loop is not None:
             with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread at once where the system allows it
+                self.socket.shutdown(socket.SHUT_RDWR)  # On some systems, this wakes the accepting thread immediately.
             self.shutdown()
             self._loop.join()
         if self._event_loop is not None:
@@ -325,7 +328,7 @@ class Server(ThreadingHTTPServer):
         self.stop()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a new connection, or turn it away if there are too many."""
+        """Serve a new connection, or respond with 503 if too many are open."""
         if self.stopping:
             self.shutdown_request(request)
             return
@@ -338,12 +341,12 @@ class Server(ThreadingHTTPServer):
             self._event_loop.take(request, client_address)
 
     def connect(self, request: socket.socket, client_address: Any) -> Connection:
-        """Return the state of a new connection. Raises OSError if the client is gone already."""
+        """Return the protocol state of a new connection. Raise OSError if the client has already disconnected."""
         local, port = request.getsockname()[:2]
         return Connection(str(client_address[0]), str(local), port, self.hosts, self.watch)
 
     def answer(self, request: Request, connection: Connection, respond: Service | None = None) -> Response:
-        """Return the response to a request, 500 where the service fails. ``respond`` takes the place of the service."""
+        """Return the response to a request, or status 500 if the service raises ImdskitError. ``respond`` replaces the service if given."""
         try:
             return (respond or self.service)(request) if connection.allowed else self.misdirected(request)
         except ImdskitError as error:
@@ -351,12 +354,12 @@ class Server(ThreadingHTTPServer):
             return SERVER_ERROR.response()
 
     def give_thread(self, request: socket.socket, client_address: Any, handoff: Handoff | None = None) -> None:
-        """Serve a connection in a thread from now on, which begins with ``handoff``."""
+        """Serve a connection in a thread until it ends. The thread begins with the state in ``handoff``."""
         with self._lock:
             thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
             if handoff is not None:
                 self._handoffs[request] = handoff
-            with suppress(RuntimeError):  # the system has no more threads
+            with suppress(RuntimeError):  # The system cannot start another thread.
                 thread.start()
                 self._open[request] = thread
                 return
@@ -364,13 +367,13 @@ class Server(ThreadingHTTPServer):
         self._turn_away(request)
 
     def handoff(self, request: socket.socket, client_address: Any) -> Handoff:
-        """Return what is known of a connection that has got its thread."""
+        """Return the state of a connection that now has a thread."""
         with self._lock:
             found = self._handoffs.pop(request, None)
         return found or Handoff(self.connect(request, client_address))
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection until its end."""
+        """Serve a connection until it ends."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -378,17 +381,17 @@ class Server(ThreadingHTTPServer):
                 self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Show the error, unless it is only that the client went away."""
+        """Print the exception that is being handled, unless it is an OSError, which means that the client has disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def service_actions(self) -> None:
-        """Enforce time limits. Called by the accepting thread at least twice a second."""
+        """Enforce time limits. The accepting thread calls this at least twice per second."""
         if self.watch.monotonic_ns() - self._swept >= SWEEP_NS:
             self.sweep()
 
     def sweep(self) -> None:
-        """End connections whose time limit has passed."""
+        """End the connections whose deadline has passed."""
         now = self._swept = self.watch.monotonic_ns()
         with self._lock:
             late = [handler for handler in self._handlers if handler.state.deadline <= now]
@@ -400,19 +403,19 @@ class Server(ThreadingHTTPServer):
             self._turned_away.popleft()[1].close()
 
     def enter(self, handler: Handler) -> None:
-        """Note that a handler begins its work."""
+        """Register a handler that starts to serve a connection."""
         with self._lock:
             self._handlers.add(handler)
 
     def leave(self, handler: Handler) -> None:
-        """Note that a handler has ended."""
+        """Unregister a handler whose connection has ended."""
         with self._lock:
             self._handlers.discard(handler)
 
     def pause(self, ns: int) -> None:
-        """Wait on the emulator's clock until the time has passed or the server stops.
+        """Wait for ``ns`` nanoseconds on the emulator's clock, or until the server stops.
 
-        A clock that is not the machine's can be moved at any time and notifies nobody, so that it has to be polled.
+        A clock other than the system clock can be moved at any time and sends no notification, so this method polls it.
         """
         end = self.clock.monotonic_ns() + ns
         step = ns if isinstance(self.clock, SystemClock) else LOOK_NS
@@ -420,7 +423,7 @@ class Server(ThreadingHTTPServer):
             self._halt.wait(min(remaining, step) / SECOND)
 
     def date(self) -> str:
-        """Return the value of the ``Date`` header (RFC 9110 section 6.6.1), formatted once a second."""
+        """Return the value of the ``Date`` header (RFC 9110 section 6.6.1). The value is cached for one second."""
         now = self.clock.now()
         at, text = self._date
         if at != now:
@@ -429,7 +432,7 @@ class Server(ThreadingHTTPServer):
         return text
 
     def _turn_away(self, request: socket.socket) -> None:
-        """Respond that there are too many connections. The socket is closed later, because closing it now could reset it before the client has read."""
+        """Respond with 503 to a connection beyond the limit. Close the socket later, so that no reset discards the response."""
         body = b'{"error":"Service unavailable"}'
         with suppress(OSError):
             request.setblocking(False)
@@ -444,7 +447,7 @@ class Server(ThreadingHTTPServer):
 
 
 def _listen_hint(host: str, port: int, number: int | None) -> str:
-    """Return what to do about an error of ``bind`` or ``listen``."""
+    """Return a hint for an error of ``bind`` or ``listen`` with the error number ``number``."""
     if number == errno.EADDRNOTAVAIL and host == SERVICE:
         return (
             "No interface of this machine has this address. `imdskit run -- COMMAND` runs a command where the address exists, without root. "

@@ -1,9 +1,9 @@
-"""A scenario completed with defaults: the one place where a machine is expanded.
+"""Expansion of a scenario: this module completes a scenario with defaults, so that it describes a whole machine.
 
-Identifiers and addresses that a scenario does not give are derived from a seed: the same seed and scenario give the same machine. Public
-addresses are from the ranges for documentation (RFC 5737, RFC 3849).
+Identifiers and addresses that a scenario does not give are derived from a seed, so the same seed and scenario give the same machine. Public
+addresses are from the ranges that are reserved for documentation (RFC 5737, RFC 3849).
 
-This module decides which value a member has when nobody gives one. :mod:`imdskit.protocol.instance_shape` decides what an api-version shows of it.
+This module decides which value a missing member gets. :mod:`imdskit.protocol.instance_shape` decides which members an api-version shows.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ _WINDOWS_IMAGE = {
 }
 
 _RESOLVER = "168.63.129.16"
-"""Azure's own name server; only the preview of 2017-03-01 shows name servers."""
+"""Address of Azure's own name server. Only the preview api-version 2017-03-01 shows name servers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpandedMachine:
-    """A scenario with every value filled in. Instance document, identities, load balancer and events are views of it.
+    """A scenario with every value filled in. The instance document, identities, load balancer and events are views of it.
 
     Attributes:
-        scenario: from which the machine was expanded.
-        seed: of the values that the scenario does not give.
+        scenario: the scenario from which the machine was expanded.
+        seed: seed of the values that the scenario does not give.
         seeded: source of these values.
-        shared: source of the values that this machine has in common with the other machines of its fleet.
-        document: the newest shape of the instance document with every member, ``extended`` included; no ``compute`` for a classic machine.
-            Members that are neither given nor derivable are ``""``, as the service writes them; members given as null are left out.
-        compute: the ``compute`` part. A classic machine has it too, for its attested documents, although no response shows it.
+        shared: source of the values that all machines of a fleet have in common.
+        document: the instance document in its newest shape with every member, including ``extended``. A classic machine has no ``compute``.
+            Members that are neither given nor derivable are ``""``, as in the service's documents. Members given as null are omitted.
+        compute: the ``compute`` object. A classic machine has it too, for its attested documents, although no response shows it.
     """
 
     scenario: Scenario
@@ -61,7 +61,7 @@ class ExpandedMachine:
 
     @property
     def region(self) -> str:
-        """The location, or the usual one of the cloud for a machine that shows none."""
+        """The machine's location, or the default region of its cloud if the machine has no location."""
         return self.text("location") or _REGIONS[self.scenario.cloud]
 
     def text(self, name: str) -> str:
@@ -74,18 +74,18 @@ def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mappi
     """Return the machine that a scenario describes, completed with defaults and values from the seed.
 
     Args:
-        scenario: of the machine.
-        seed: of its values.
-        shared: seed of the fleet that it belongs to; None for a machine alone.
-        kept: values that an earlier emulator gave it, see :class:`Seeded`.
+        scenario: the scenario.
+        seed: seed of the values that the scenario does not give.
+        shared: seed of the machine's fleet. None if the machine is not in a fleet.
+        kept: values that an earlier emulator generated, from a snapshot. See :class:`Seeded`.
     """
     seeded = Seeded(seed, kept)
     common = seeded if shared in (None, seed) else Seeded(shared, kept)
     given = scenario.given.get("compute") or {}
-    made = _merged(_compute(scenario, given, seeded), {**given, **_tags(given)})
-    if made["storageProfile"] is not None:
-        made["storageProfile"] = _storage(made, seeded)
-    compute = filled(made, _TREE.members["compute"])
+    merged = _merged(_compute(scenario, given, seeded), {**given, **_tags(given)})
+    if merged["storageProfile"] is not None:
+        merged["storageProfile"] = _storage(merged, seeded)
+    compute = filled(merged, _TREE.members["compute"])
     network = scenario.given.get("network", {})
     extended = {"compute": {"hasCustomData": False, "ppsType": "None"}}
     whole: dict[str, Any] = {
@@ -99,7 +99,10 @@ def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mappi
 
 
 def filled(value: dict[str, Any], node: Member) -> Object:
-    """``value`` with every member of ``node``: ``""``, ``[]`` or an object of such where it has none. Members that are None disappear."""
+    """Return ``value`` completed with every member of ``node``. Members that are None are removed.
+
+    A missing leaf becomes ``""``, a missing array ``[]``, and a missing object an object of such members.
+    """
     complete: Object = {}
     for name in sorted(node.members.keys() | value.keys()):
         inner = node.members.get(name)
@@ -166,7 +169,7 @@ def _compute(scenario: Scenario, given: dict[str, Any], seeded: Seeded) -> dict[
 
 
 def _tags(given: dict[str, Any]) -> dict[str, Any]:
-    """``tags`` and ``tagsList`` say the same in two ways; each follows from the other where only one is given."""
+    """Return ``tags`` and ``tagsList``, two representations of the same tags. If only one is given, the other is derived from it."""
     tags, listed = given.get("tags"), given.get("tagsList")
     if isinstance(tags, dict):
         pairs = sorted(tags.items())
@@ -182,19 +185,19 @@ def _tags(given: dict[str, Any]) -> dict[str, Any]:
     return derived
 
 
-def _storage(made: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
-    given: dict[str, Any] = made["storageProfile"]
-    windows = made.get("osType") == "Windows"
-    disks = f"{(made.get('resourceId') or '').partition('/providers/')[0]}/providers/Microsoft.Compute/disks"
-    disk = (given.get("osDisk") or {}).get("name") or f"{made.get('name')}_OsDisk_1_{seeded.octets('os disk', 16).hex()}"
+def _storage(compute: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
+    given: dict[str, Any] = compute["storageProfile"]
+    windows = compute.get("osType") == "Windows"
+    disks = f"{(compute.get('resourceId') or '').partition('/providers/')[0]}/providers/Microsoft.Compute/disks"
+    disk = (given.get("osDisk") or {}).get("name") or f"{compute.get('name')}_OsDisk_1_{seeded.bytes_for('os disk', 16).hex()}"
     defaults = {
         "dataDisks": [],
         "imageReference": {
-            "exactVersion": made.get("version"),
-            "offer": made.get("offer"),
-            "publisher": made.get("publisher"),
-            "sku": made.get("sku"),
-            "version": "latest" if made.get("version") else "",
+            "exactVersion": compute.get("version"),
+            "offer": compute.get("offer"),
+            "publisher": compute.get("publisher"),
+            "sku": compute.get("sku"),
+            "version": "latest" if compute.get("version") else "",
         },
         "osDisk": {
             "caching": "ReadWrite",
@@ -203,14 +206,14 @@ def _storage(made: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
             "encryptionSettings": {"enabled": "false"},
             "managedDisk": {"id": f"{disks}/{disk}", "storageAccountType": "Premium_LRS"},
             "name": disk,
-            "osType": made.get("osType"),
+            "osType": compute.get("osType"),
             "writeAcceleratorEnabled": "false",
         },
         "resourceDisk": {"size": "0"},
     }
     storage = _merged(defaults, given)
     if storage["dataDisks"] is not None:
-        storage["dataDisks"] = [_data_disk(each, index, f"{made.get('name')}", disks) for index, each in enumerate(storage["dataDisks"])]
+        storage["dataDisks"] = [_data_disk(each, index, f"{compute.get('name')}", disks) for index, each in enumerate(storage["dataDisks"])]
     return storage
 
 
@@ -232,8 +235,8 @@ def _data_disk(given: dict[str, Any], index: int, machine: str, disks: str) -> d
 
 def _network(given: dict[str, Any], seeded: Seeded) -> dict[str, Any]:
     interfaces = given.get("interface", [{}])
-    made = None if interfaces is None else [_interface(each, index, seeded) for index, each in enumerate(interfaces)]
-    return {**given, "interface": made}
+    completed = None if interfaces is None else [_interface(each, index, seeded) for index, each in enumerate(interfaces)]
+    return {**given, "interface": completed}
 
 
 def _interface(given: dict[str, Any], index: int, seeded: Seeded) -> dict[str, Any]:
@@ -252,7 +255,7 @@ def _interface(given: dict[str, Any], index: int, seeded: Seeded) -> dict[str, A
 
 
 def _merged(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """``defaults`` overlaid with ``given``, object by object; arrays are replaced whole."""
+    """Return ``defaults`` updated with ``given``. Objects are merged recursively, and arrays are replaced as a whole."""
     merged = dict(defaults)
     for name, value in given.items():
         merged[name] = _merged(defaults.get(name) or {}, value) if isinstance(value, dict) else value

@@ -1,8 +1,8 @@
-"""The managed identities of a machine, and which of them a request for a token means.
+"""The managed identities of a machine, and the selection of an identity by a token request.
 
-A machine has at most one system-assigned identity and any number of user-assigned ones. Values that a scenario does not give are derived from
-the seed and from the resource that the identity belongs to. All instances of a uniform scale set are therefore one principal, and so are all
-machines of a fleet that have the same user-assigned identity.
+A machine has at most one system-assigned identity and any number of user-assigned ones. Values that a scenario does not give are derived
+from the seed and from the resource that the identity belongs to. Therefore all instances of a uniform scale set are one principal, and so
+are all machines of a fleet that have the same user-assigned identity.
 
 Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023; claims of scale
 sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
@@ -19,7 +19,7 @@ from imdskit.emulator.machine.expansion import ExpandedMachine
 from imdskit.emulator.machine.seeded_values import Seeded
 
 SELECTORS = {"client_id": "client_id", "object_id": "object_id", "msi_res_id": "resource_id", "mi_res_id": "resource_id"}
-"""Parameter of a request -> the attribute of an identity that it names. ``mi_res_id`` is an older spelling that is served too."""
+"""Attribute of an identity that each request parameter refers to. ``mi_res_id`` is an older spelling that the service also accepts."""
 
 _UNIFORM_INSTANCE = re.compile(r"(.*/virtualMachineScaleSets/[^/]+)/virtualMachines/[^/]+/?", re.IGNORECASE)
 
@@ -29,10 +29,10 @@ class Identity:
     """One managed identity: a service principal in Entra ID.
 
     Attributes:
-        client_id: of its application, a UUID.
-        object_id: of its service principal, a UUID.
-        resource_id: in Azure Resource Manager; of a system-assigned identity that of the machine, or of its uniform scale set.
-        tenant_id: of the directory that it lives in, a UUID.
+        client_id: UUID of the application.
+        object_id: UUID of the service principal.
+        resource_id: id in Azure Resource Manager. A system-assigned identity has that of the machine, or of its uniform scale set.
+        tenant_id: UUID of the directory that contains the identity.
     """
 
     client_id: str
@@ -46,8 +46,8 @@ class Identities:
     """All identities of one machine.
 
     Attributes:
-        system: the system-assigned one, or None.
-        user: the user-assigned ones, in the order of the scenario.
+        system: the system-assigned identity, or None.
+        user: the user-assigned identities, in the order of the scenario.
     """
 
     system: Identity | None = None
@@ -58,23 +58,27 @@ class Identities:
 
     @property
     def default(self) -> Identity | None:
-        """Who is meant when nobody is named: the system-assigned identity; without one, the only user-assigned one."""
+        """The identity for requests that select none: the system-assigned identity, or else the only user-assigned one, or else None."""
         if self.system is not None:
             return self.system
         return self.user[0] if len(self.user) == 1 else None
 
     def find(self, selector: str, value: str) -> Identity | None:
-        """The identity that ``selector`` of :data:`SELECTORS` names; letter case is ignored, in UUIDs as in Resource Manager's ids.
+        """Return the identity that a request selects with a parameter, or None. Letter case is ignored in all ids.
 
-        That the system-assigned identity can be named too is inferred.
+        A request can also select the system-assigned identity in this way (inferred).
+
+        Args:
+            selector: a key of :data:`SELECTORS`.
+            value: value of the parameter.
         """
-        attribute, wanted = SELECTORS[selector], value.lower().rstrip("/")
-        everyone = (*((self.system,) if self.system is not None else ()), *self.user)
-        return next((one for one in everyone if str(getattr(one, attribute)).lower() == wanted), None)
+        attribute, expected = SELECTORS[selector], value.lower().rstrip("/")
+        all_identities = (*((self.system,) if self.system is not None else ()), *self.user)
+        return next((one for one in all_identities if str(getattr(one, attribute)).lower() == expected), None)
 
 
 def identities(machine: ExpandedMachine) -> Identities:
-    """Return the identities of a machine. What its scenario does not say of them is derived from its seed."""
+    """Return the identities of a machine. Values that its scenario does not give are derived from its seed."""
     given = machine.scenario.given.get("identity")
     if not given:
         return Identities()
@@ -82,17 +86,17 @@ def identities(machine: ExpandedMachine) -> Identities:
     system = given.get("systemAssigned")
     resource_id = holder_id(machine)
     group = resource_id.partition("/providers/")[0]
-    named = []
+    user_assigned = []
     for index, each in enumerate(given.get("userAssigned") or ()):
         name = each.get("name") or f"identity-{index}"
         default = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
         resource = each.get("resourceId") or default
-        named.append(_identity(each, f"user identity {resource.lower()}", resource, tenant, machine.shared))
+        user_assigned.append(_identity(each, f"user identity {resource.lower()}", resource, tenant, machine.shared))
     if system is None:
-        return Identities(None, tuple(named))
-    alone = resource_id == machine.text("resourceId")
-    purpose, seeded = ("system identity", machine.seeded) if alone else (f"system identity {resource_id.lower()}", machine.shared)
-    return Identities(_identity(system, purpose, system.get("resourceId") or resource_id, tenant, seeded), tuple(named))
+        return Identities(None, tuple(user_assigned))
+    is_own = resource_id == machine.text("resourceId")
+    purpose, seeded = ("system identity", machine.seeded) if is_own else (f"system identity {resource_id.lower()}", machine.shared)
+    return Identities(_identity(system, purpose, system.get("resourceId") or resource_id, tenant, seeded), tuple(user_assigned))
 
 
 def holder_id(machine: ExpandedMachine) -> str:

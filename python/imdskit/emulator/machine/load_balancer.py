@@ -1,7 +1,8 @@
-"""``/metadata/loadbalancer``: what load balancers do for this machine.
+"""``/metadata/loadbalancer``: the addresses and rules of the load balancers in front of a machine.
 
-The members have the service's own order, which is not alphabetical, and ports are numbers, as in every recording and in the documentation,
-"Retrieve load balancer metadata using Azure Instance Metadata Service".
+The members have the service's own order, which is not alphabetical, and ports are numbers.
+
+Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata Service"; every recording.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from imdskit.protocol.instance_shape import Object
 PAIR = ("frontendIpAddress", "privateIpAddress")
 RULE = ("frontendIpAddress", "protocol", "frontendPort", "backendPort", "privateIpAddress")
 LISTS = {"publicIpAddresses": PAIR, "inboundRules": RULE, "outboundRules": PAIR}
-"""The lists in their order, with the members of each element in theirs."""
+"""The lists of the document, and the members of each list's elements, both in the service's order."""
 
 
 def document(machine: ExpandedMachine) -> bytes | None:
-    """Return the whole response body, or None for a machine behind no load balancer.
+    """Return the whole response body, or None if the machine has no load balancer.
 
-    Lists that the scenario does not give are empty; private addresses that it does not give are the machine's first one.
+    Lists that the scenario does not give are empty. A private address that it does not give is the first private address of the machine.
     """
     given = machine.scenario.given.get("loadbalancer")
     if given is None:

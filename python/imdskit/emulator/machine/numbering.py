@@ -1,4 +1,4 @@
-"""Numbering of machines: the scenario and the seed that belong to a number."""
+"""Numbering of machines: the scenario and the seed of each machine number."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from imdskit.emulator.machine.seeded_values import Seeded
 from imdskit.emulator.scenario.scenario import Scenario
 
 _DEFAULT_PREFIX = 12
-"""Addresses that a template does not give are taken from 10.0.0.0/12 for the first interface, 10.16.0.0/12 for the second, and so on."""
+"""Prefix length of the networks for addresses that a template does not give. The first interface gets an address from 10.0.0.0/12, the
+second one from 10.16.0.0/12, and so on."""
 
 
 class OneMachine:
-    """The numbering of an emulator with one machine: machine 0 is the scenario itself.
+    """Numbering of an emulator with one machine. Machine 0 is the scenario itself.
 
     Args:
-        scenario: of the machine.
-        seed: of all values that the scenario does not give.
+        scenario: scenario of the machine.
+        seed: seed of all values that the scenario does not give.
     """
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
@@ -41,13 +42,13 @@ class OneMachine:
 
 
 class Numbering(OneMachine):
-    """The numbering of a fleet: the same template, seed and number give the same machine, whatever the size of the fleet.
+    """Numbering of a fleet. The same template, seed and number give the same machine, regardless of the size of the fleet.
 
-    Machines share what the template gives, filled in where it is a template, and the subscription. Everything else differs.
+    All machines share the values that the template gives, apart from its placeholders, and the subscription. All other values differ.
 
     Args:
         template: any scenario.
-        seed: of the fleet.
+        seed: seed of the fleet.
     """
 
     def __init__(self, template: Scenario, seed: int) -> None:
@@ -56,11 +57,11 @@ class Numbering(OneMachine):
         self._name = expand(template, seed).text("name")
 
     def seed(self, index: int) -> int:
-        """Return the seed of all values of a machine that its scenario does not give."""
+        """Return the seed of all values that the scenario of machine ``index`` does not give."""
         return int.from_bytes(hashlib.sha256(f"imdskit fleet {self._seed} {index}".encode()).digest()[:16])
 
     def scenario(self, index: int) -> Scenario:
-        """Return the scenario of a machine. Raises ScenarioError if a network of the template has no address for it."""
+        """Return the scenario of machine ``index``. Raise ScenarioError if a network of the template has no address for it."""
         scenario = self._scenario.machine(index)
         given = dict(scenario.given)
         compute, network = given.get("compute", {}), given.get("network", {})
@@ -80,7 +81,7 @@ class Numbering(OneMachine):
 
 
 def _addressed(interface: dict[str, Any], position: int, index: int) -> dict[str, Any]:
-    """Return ``interface`` with an address of machine ``index`` where the template gives none."""
+    """Return ``interface`` with an address for machine ``index`` if the template gives none."""
     ipv4 = interface.get("ipv4", {})
     if ipv4 is None or "ipAddress" in ipv4:
         return interface
@@ -93,4 +94,4 @@ def _addressed(interface: dict[str, Any], position: int, index: int) -> dict[str
 
 
 def _dotted(address: int) -> str:
-    return ".".join(str(octet) for octet in address.to_bytes(4))
+    return ".".join(str(byte) for byte in address.to_bytes(4))

@@ -1,4 +1,4 @@
-"""Identifiers and other values that a scenario does not give: reproducible from a seed."""
+"""Identifiers and other values that a scenario does not give. They can be reproduced from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Seeded:
 
     Args:
         seed: the seed.
-        kept: values from an earlier emulator, in hexadecimal, by purpose; they take precedence over the seed.
+        kept: values from an earlier emulator's snapshot, in hexadecimal, by purpose. They take precedence over the seed.
 
     Attributes:
         made: all values returned so far, in hexadecimal, by purpose. They are public and do not reveal the seed.
@@ -24,23 +24,23 @@ class Seeded:
         self._kept = kept or {}
         self.made: dict[str, str] = {}
 
-    def octets(self, purpose: str, length: int) -> bytes:
-        """Return ``length`` bytes, at most 64."""
-        octets = bytes.fromhex(self._kept.get(purpose, ""))
-        if len(octets) != length:
-            octets = hashlib.sha512(f"imdskit machine {self._seed} {purpose}".encode()).digest()[:length]
-        self.made[purpose] = octets.hex()
-        return octets
+    def bytes_for(self, purpose: str, length: int) -> bytes:
+        """Return ``length`` pseudorandom bytes, at most 64."""
+        value = bytes.fromhex(self._kept.get(purpose, ""))
+        if len(value) != length:
+            value = hashlib.sha512(f"imdskit machine {self._seed} {purpose}".encode()).digest()[:length]
+        self.made[purpose] = value.hex()
+        return value
 
     def uuid(self, purpose: str) -> str:
         """Return a version 4 UUID (RFC 9562 section 5.4) in lower case."""
-        return str(uuid.UUID(bytes=self.octets(purpose, 16), version=4))
+        return str(uuid.UUID(bytes=self.bytes_for(purpose, 16), version=4))
 
     def mac(self, index: int) -> str:
-        """Return a MAC address as the service writes it, from a block that Azure uses."""
-        return "000D3A" + self.octets(f"mac {index}", 3).hex().upper()
+        """Return a MAC address in the service's format, from an address block that Azure uses."""
+        return "000D3A" + self.bytes_for(f"mac {index}", 3).hex().upper()
 
     def public_key(self, user: str, host: str) -> str:
-        """Return a line that looks like an OpenSSH ed25519 key. Nobody has its private half."""
-        blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + self.octets("public key", 32)
+        """Return a line that looks like an OpenSSH ed25519 public key. Nobody has the private key for it."""
+        blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + self.bytes_for("public key", 32)
         return f"ssh-ed25519 {base64.b64encode(blob).decode('ascii')} {user}@{host}"

@@ -1,8 +1,8 @@
-"""A command in namespaces of its own, in which the emulator has the service's true address. Linux only, without root.
+"""Execution of a command in separate Linux namespaces, in which the emulator has the service's real address. It does not need root.
 
-Three processes stand between `imdskit run` and the command: the caller, in which the emulator stays; a child that creates the
-namespaces; and the first process of the PID namespace, which prepares the namespaces and starts the command. If one of them dies, the
-kernel kills all below it.
+Three processes are involved besides the command: the caller, which contains the emulator; a child that creates the namespaces; and the
+first process of the PID namespace, which prepares the namespaces and starts the command. If one of them dies, the kernel kills all of its
+descendants.
 
-What belongs here: namespaces, addresses and processes. This package knows nothing of metadata.
+This package manages namespaces, addresses and processes. It contains nothing specific to metadata.
 """

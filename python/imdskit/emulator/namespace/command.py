@@ -1,4 +1,4 @@
-"""A command in its namespaces, as its caller sees it."""
+"""The caller's interface to a command in separate namespaces."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ _STOP = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Command:
-    """A command whose namespaces exist, and which waits to be started. A context manager: killed on exit if it still runs.
+    """A command whose namespaces exist, and which waits to be started. The context manager kills the command on exit if it still runs.
 
-    The process must have one thread when this is created. Signals are blocked from then on, and forwarded by :meth:`wait`.
+    The calling process must have only one thread when it creates this object. From then on, signals are blocked, and :meth:`wait` forwards
+    them to the command.
 
     Args:
-        plan: what to run.
+        plan: the command and its environment.
 
     Attributes:
-        pid: a process in the namespaces of the command.
-        listener: bound to 169.254.169.254 port 80 in its network namespace; None if it has the caller's network.
+        pid: id of a process in the namespaces of the command.
+        listener: socket that listens on 169.254.169.254 port 80 in the command's network namespace. None if the command uses the caller's
+            network.
 
     Raises:
-        UsageError: the system refuses the namespaces. The hint says what to change.
+        UsageError: the system refuses to create the namespaces. The hint says what to change.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -54,25 +56,25 @@ class Command:
             raise refusals.explain(report["step"], report["errno"])
 
     def start(self) -> None:
-        """Let the command begin. Raises UsageError if its namespaces are gone."""
+        """Start the command. Raise UsageError if its namespaces no longer exist."""
         if os.waitpid(self.pid, os.WNOHANG) != (0, 0):
             self._ended = True
             raise UsageError("bad-argument", "The processes around the command were killed before it started.", location="COMMAND")
         self._channel.send(b"1")
 
     def stopped_early(self) -> int | None:
-        """Return the exit status for a signal that came before the command was started and asks to stop; None if there was none."""
+        """Return the exit status for a termination signal that arrived before the command was started, or None if none arrived."""
         waiting = _STOP & signal.sigpending()
         return 128 + min(waiting) if waiting else None
 
     def wait(self) -> int:
-        """Wait for the end of the command and forward signals until then. Return its exit status, 128 and the signal if one killed it."""
+        """Wait for the end of the command and forward signals until then. Return its exit status, or 128 + N if signal N killed it."""
         status = supervision.wait(self.pid)
         self._ended = True
         return status
 
     def close(self) -> None:
-        """Kill the command if it still runs, and all processes that it started. Safe to call twice."""
+        """Kill the command, if it still runs, and all processes that it started. It is safe to call this twice."""
         self._channel.close()
         if self.listener is not None:
             self.listener.close()

@@ -1,6 +1,7 @@
-"""A second process that cleans up when this one ends, also after SIGKILL.
+"""A second process that cleans up when the first one ends, even if SIGKILL ended it.
 
-The kernel wakes it when its parent dies. It has its own session, so that signals to the process group or from the terminal do not reach it.
+The kernel sends the second process a signal when its parent dies. It has its own session, so that signals to the process group or from the
+terminal do not reach it.
 """
 
 from __future__ import annotations
@@ -15,24 +16,27 @@ from imdskit.emulator.namespace import system_calls as system
 
 
 class Task(Protocol):
-    """What a guard does. Both methods run in its process."""
+    """A temporary change of the system. Both methods run in the guard's process."""
 
     def begin(self) -> str:
-        """Do what has to be undone later. Return "", or why it cannot be done."""
+        """Make the change. Return "", or the reason why it is impossible."""
 
     def end(self) -> None:
-        """Undo it."""
+        """Undo the change."""
 
 
 class Guard:
-    """Begins a task on entry and ends it on exit, in a process of its own. The process must have one thread on entry.
+    """Context manager that begins a task on entry and ends it on exit, in a separate process.
+
+    The calling process must have only one thread on entry.
 
     Args:
-        task: what it does.
-        refused: returns the exception for the text that :meth:`Task.begin` returned, or for "" if it ended in another way.
+        task: the change to make and undo.
+        refused: function that returns the exception to raise if the task could not begin. Its argument is the text that
+            :meth:`Task.begin` returned, or "" if the process died before that.
 
     Attributes:
-        pid: process id.
+        pid: id of the separate process.
     """
 
     def __init__(self, task: Task, refused: Callable[[str], Exception]) -> None:
@@ -48,30 +52,31 @@ class Guard:
             _guard(self._task, writing, caller)
         os.close(writing)
         with open(reading, "rb") as pipe:
-            answer = pipe.read()
-        if answer != b"begun":
+            reply = pipe.read()
+        if reply != b"begun":
             os.waitpid(self.pid, 0)
-            raise self._refused(answer.decode("utf-8", "replace"))
+            raise self._refused(reply.decode("utf-8", "replace"))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.kill(self.pid, signal.SIGTERM)
         _, status = os.waitpid(self.pid, 0)
-        if status != 0:  # somebody killed it
+        if status != 0:  # The guard was killed before it could undo the change.
             self._task.end()
 
 
 def _guard(task: Task, writing: int, caller: int) -> None:
-    """Never return."""
+    """Run the task in the guard's process until the caller ends. Never return."""
     status = 1
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         os.setsid()
         system.die_with_parent(signal.SIGTERM)
         refused = task.begin()
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):  # a reader of the caller's output must not have to wait for this process
-            os.dup2(nowhere, number)
+        # If this process kept the standard streams open, a reader of the caller's output would wait for it.
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
         os.write(writing, refused.encode() or b"begun")
         os.close(writing)
         if not refused:

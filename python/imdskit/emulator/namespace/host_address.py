@@ -1,4 +1,4 @@
-"""The service's address on the loopback interface of this machine, for as long as this process lives."""
+"""The service's address on the loopback interface of this machine, as long as this process runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def host_address() -> Guard:
     """Return a context manager that adds the address on entry and removes it on exit, or when this process dies.
 
     Raises:
-        UsageError: on entry: the address cannot be added.
+        UsageError: Entering the context manager raises this error if the address cannot be added.
     """
     return Guard(_Address(), _refused)
 

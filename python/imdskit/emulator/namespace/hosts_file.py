@@ -1,4 +1,4 @@
-"""A hosts file of this mount namespace alone, in which more names lead to the emulator. Nothing is written to the disk."""
+"""A private hosts file for this mount namespace, with additional names that resolve to the emulator. Nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from imdskit.emulator.namespace import system_calls as system
 HOSTS = Path("/etc/hosts")
 
 _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/mnt", "/proc")  # noqa: S108
-"""Folders that may be hidden for a moment. They need not be writable."""
+"""Folders that can be hidden temporarily by another file system. They need not be writable."""
 
 
 def map_names(names: Iterable[str], address: str = SERVICE) -> None:
-    """Let names resolve to an address, in this mount namespace. Raises OSError; the hosts file must exist."""
+    """Make names resolve to an address in this mount namespace. The hosts file must exist. Raise OSError on failure."""
     content = HOSTS.read_bytes()
     lines = "".join(f"{address} {name}\n" for name in names).encode("ascii")
     folder = next(each for each in _FOLDERS if Path(each).is_dir())
-    system.mount("tmpfs", folder, "tmpfs", system.NO_SUID | system.NO_DEVICES, "mode=0755")  # hides the folder until it is detached
+    # The mount hides the folder's content until it is detached.
+    system.mount("tmpfs", folder, "tmpfs", system.NO_SUID | system.NO_DEVICES, "mode=0755")
     try:
         file = Path(folder, "hosts")
-        file.write_bytes(lines + content)  # the first entry of a name wins
+        file.write_bytes(lines + content)  # The new entries come first, because the first entry of a name wins.
         file.chmod(0o644)
         system.mount(str(file), str(HOSTS), "", system.BIND)
     finally:

@@ -1,4 +1,4 @@
-"""The two processes between `imdskit run` and its command: they create the namespaces, prepare them, and start the command."""
+"""The two processes between `imdskit run` and its command. They create and prepare the namespaces, and start the command."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be run, and where.
+    """A command to run, and its environment.
 
     Attributes:
         words: the command and its arguments.
-        environment: of the command.
-        own_network: whether the command has user and network namespaces with the service's address, or those of the caller.
+        environment: environment variables of the command.
+        own_network: whether the command gets its own user and network namespaces with the service's address. Otherwise it uses those of the
+            caller.
         mapped_hosts: names that resolve to the service's address.
     """
 
@@ -42,12 +43,12 @@ class Plan:
 
 
 def begin(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller: int) -> NoReturn:
-    """Run in a child of the caller; never returns.
+    """Create the namespaces and run the command. This function runs in a child of the caller, and never returns.
 
     Args:
-        plan: what to run.
-        channel: to the caller. One message goes there: a failure, or that everything is ready, with the listening socket. The command
-            starts as soon as one message has come back.
+        plan: the command and its environment.
+        channel: connection to the caller. This side sends one message, which reports either a failure or that the namespaces are ready, and
+            which carries the listening socket. The command starts when the caller replies.
         mask: signal mask of the command.
         caller: process id of the caller.
     """
@@ -55,7 +56,7 @@ def begin(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller:
 
 
 def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], caller: int) -> int:
-    """Create the namespaces; then wait for the first process in them."""
+    """Create the namespaces, then wait for the first process in them."""
     user, group = os.geteuid(), os.getegid()
     with _step(channel, "unshare"):
         system.unshare(system.NEW_MOUNTS | system.NEW_PIDS | ((system.NEW_USER | system.NEW_NETWORK) if plan.own_network else 0))
@@ -65,7 +66,7 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
     if plan.own_network:
         with _step(channel, "maps"):
             own = Path("/proc/self")
-            (own / "setgroups").write_text("deny")  # without this the kernel refuses the map of groups: user_namespaces(7)
+            (own / "setgroups").write_text("deny")  # Without this, the kernel refuses the group map; see user_namespaces(7).
             (own / "uid_map").write_text(f"{user} {user} 1")
             (own / "gid_map").write_text(f"{group} {group} 1")
     with _step(channel, "start"):
@@ -78,7 +79,10 @@ def _create(plan: Plan, channel: socket.socket, mask: set[signal.Signals], calle
 
 
 def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> int:
-    """Prepare the namespaces as the first process of the PID namespace; then wait for the command. All processes end with this one."""
+    """Prepare the namespaces, then start the command and wait for it.
+
+    This is the first process of the PID namespace, so the kernel kills all other processes of the namespace when it ends.
+    """
     system.die_with_parent(signal.SIGKILL)
     with _step(channel, "mounts"):
         system.mount("", "/", "", system.RECURSIVE | system.PRIVATE)
@@ -91,16 +95,18 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
     if plan.mapped_hosts:
         with _step(channel, "hosts"):
             hosts_file.map_names(plan.mapped_hosts)
-    with suppress(OSError):  # refused where parts of /proc are masked, as in containers; then /proc shows processes of the caller
+    # The kernel refuses this mount where parts of /proc are masked, as in containers. /proc then shows the processes of the caller.
+    with suppress(OSError):
         system.mount("proc", "/proc", "proc", system.NO_SUID | system.NO_DEVICES | system.NO_EXEC)
     socket.send_fds(channel, [b"{}"], [each.fileno() for each in sockets])
     for each in sockets:
         each.close()
-    if not channel.recv(1):  # the caller has ended, or has given up
+    if not channel.recv(1):  # The caller has ended or closed the channel without starting the command.
         return 1
     channel.close()
     if plan.own_network:
-        system.drop_capabilities()  # of this process too; otherwise the command could not read /proc/1, which programs do to recognise containers
+        # This process drops its capabilities too. Otherwise the command could not read /proc/1, as programs do to detect a container.
+        system.drop_capabilities()
     try:
         command = os.fork()
     except OSError as error:
@@ -112,36 +118,36 @@ def _prepare(plan: Plan, channel: socket.socket, mask: set[signal.Signals]) -> i
 
 
 def _execute(plan: Plan, mask: set[signal.Signals]) -> int:
-    """Become the command. Return an exit status if that fails."""
+    """Replace this process with the command. Return an exit status if that fails."""
     supervision.restore(mask)
     try:
         os.execvpe(plan.words[0], list(plan.words), dict(plan.environment))  # noqa: S606
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        # A folder of PATH that this user may not search gives EACCES, although there is no such command anywhere.
-        nowhere = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
-        if nowhere:
+        # The error is EACCES if PATH has a folder that the user may not search, even if the command does not exist in any folder.
+        not_in_path = "/" not in plan.words[0] and shutil.which(plan.words[0], os.F_OK, plan.environment.get("PATH")) is None
+        if not_in_path:
             why = os.strerror(errno.ENOENT)
-        missing = nowhere or isinstance(error, FileNotFoundError | NotADirectoryError)
+        missing = not_in_path or isinstance(error, FileNotFoundError | NotADirectoryError)
         return _not_executed(plan, why, NOT_FOUND if missing else NOT_EXECUTABLE)
 
 
 def _not_executed(plan: Plan, why: str, status: int) -> int:
-    """Report that the command does not run. Return the exit status."""
+    """Report on standard error that the command cannot be executed. Return ``status``."""
     sys.stderr.write(f"error: bad-argument: The command {ascii(plan.words[0])[:200]} cannot be executed: {why}.\n")
     sys.stderr.flush()
     return status
 
 
 def _leave_group() -> None:
-    """Leave the process group, so that a signal to the group reaches the command once and not through this process again."""
+    """Leave the process group. Otherwise this process would forward a signal to the group, and the command would get it twice."""
     with suppress(PermissionError):
         os.setpgid(0, 0)
 
 
 @contextmanager
 def _step(channel: socket.socket, name: str) -> Iterator[None]:
-    """Tell the caller which step failed, and end this process."""
+    """Return a context manager that reports a failed step to the caller and ends this process."""
     try:
         yield
     except OSError as error:
@@ -150,7 +156,7 @@ def _step(channel: socket.socket, name: str) -> Iterator[None]:
 
 
 def _leave(work: Callable[[], int]) -> NoReturn:
-    """End this process with the status that the work returns, without running anything that the caller has left to do at its exit."""
+    """Run ``work`` and end this process with the status that it returns, without running the caller's exit handlers."""
     status = 1
     try:
         status = work()

@@ -1,4 +1,4 @@
-"""The loopback interface of the network namespace that this process is in: bring it up, add and remove an address.
+"""Configuration of the loopback interface in the network namespace of this process: its state and its addresses.
 
 Source: rtnetlink(7), netdevice(7).
 """
@@ -16,21 +16,21 @@ from imdskit.emulator.http.host_header import SERVICE
 NAME = "lo"
 
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
-"""SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP."""
+"""The constants SIOCGIFFLAGS, SIOCSIFFLAGS and IFF_UP."""
 _NEW_ADDRESS, _DELETE_ADDRESS, _GET_ADDRESSES = 20, 21, 22
-"""RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR."""
+"""The constants RTM_NEWADDR, RTM_DELADDR and RTM_GETADDR."""
 _REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _DUMP, _CREATE = 0x1, 0x4, 0x200, 0x300, 0x400
-"""NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_DUMP, NLM_F_CREATE."""
+"""The constants NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_DUMP and NLM_F_CREATE."""
 _ERROR, _DONE = 2, 3
-"""NLMSG_ERROR, NLMSG_DONE."""
+"""The constants NLMSG_ERROR and NLMSG_DONE."""
 _ADDRESS, _LOCAL, _HOST_SCOPE = 1, 2, 254
-"""IFA_ADDRESS, IFA_LOCAL, RT_SCOPE_HOST."""
+"""The constants IFA_ADDRESS, IFA_LOCAL and RT_SCOPE_HOST."""
 _HEADER = struct.Struct("=LHHLL")
-"""struct nlmsghdr: length, type, flags, sequence number, port."""
+"""The struct nlmsghdr: length, type, flags, sequence number and port."""
 
 
 def bring_up() -> None:
-    """Bring the interface up; the kernel then adds 127.0.0.1 and ::1. Raises OSError."""
+    """Bring the interface up. The kernel then adds 127.0.0.1 and ::1. Raise OSError on failure."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sH14x", NAME.encode(), 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(control, _GET_FLAGS, request))[1]
@@ -38,12 +38,12 @@ def bring_up() -> None:
 
 
 def add(address: str = SERVICE) -> None:
-    """Add an IPv4 address, with a prefix of 32 bits. Raises OSError."""
+    """Add an IPv4 address with a prefix of 32 bits. Raise OSError on failure."""
     _request(_NEW_ADDRESS, _CREATE | _EXCLUSIVE, address)
 
 
 def remove(address: str = SERVICE) -> None:
-    """Remove an address. Do nothing if the interface does not have it. Raises OSError."""
+    """Remove an address. Do nothing if the interface does not have it. Raise OSError on failure."""
     try:
         _request(_DELETE_ADDRESS, 0, address)
     except OSError as error:
@@ -52,9 +52,9 @@ def remove(address: str = SERVICE) -> None:
 
 
 def is_local(address: str = SERVICE) -> bool:
-    """Return whether an interface of this network namespace has the IPv4 address. Raises OSError.
+    """Return whether an interface of this network namespace has the IPv4 address. Raise OSError on failure.
 
-    Binding a socket would not tell: a namespace whose interfaces are all down accepts every address.
+    Binding a socket would not answer this question, because a namespace whose interfaces are all down accepts every address.
     """
     packed = socket.inet_aton(address)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
@@ -73,7 +73,7 @@ def is_local(address: str = SERVICE) -> bool:
 
 
 def _local_address(message: bytes) -> bytes:
-    """Return the attribute IFA_LOCAL of a struct ifaddrmsg."""
+    """Return the attribute IFA_LOCAL that follows a struct ifaddrmsg, or ``b""`` if there is none."""
     start = 8
     while start + 4 <= len(message):
         length, name = struct.unpack_from("=HH", message, start)
@@ -90,6 +90,6 @@ def _request(kind: int, flags: int, address: str) -> None:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | _ACKNOWLEDGE | flags, 1, 0) + body)
         reply = netlink.recv(4096)
-    number = -struct.unpack_from("=l", reply, _HEADER.size)[0]  # struct nlmsgerr begins with a negative errno, 0 for success
+    number = -struct.unpack_from("=l", reply, _HEADER.size)[0]  # A struct nlmsgerr begins with a negative errno, or 0 for success.
     if number:
         raise OSError(number, os.strerror(number))

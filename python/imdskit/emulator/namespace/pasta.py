@@ -1,4 +1,4 @@
-"""Outbound connections for a network namespace, through the program pasta (https://passt.top, Debian's package passt)."""
+"""Outbound connections from a network namespace through the program pasta (https://passt.top, Debian package ``passt``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from imdskit.emulator.namespace.guard import Guard
 from imdskit.errors import UsageError
 
 _OPTIONS = ("--config-net", "--foreground", "--quiet", "--no-map-gw", *(word for flag in "tuTU" for word in (f"-{flag}", "none")))
-"""Configure the interface; stay a child of this process; forward nothing from outside, and nothing to the loopback interface of this machine."""
+"""Options of pasta. It configures the interface and remains a child of this process. It forwards no connections from outside, and none to
+the loopback interface of this machine."""
 _SECONDS = 10.0
 _POLL = 0.02
 
@@ -22,7 +23,7 @@ def pasta(pid: int) -> Guard:
     """Return a context manager that connects the network namespace of a process on entry, and ends pasta on exit or when this process dies.
 
     Raises:
-        UsageError: pasta is not installed, or on entry: it fails.
+        UsageError: pasta is not installed. Entering the context manager raises this error if pasta fails.
     """
     program = shutil.which("pasta")
     if program is None:
@@ -37,14 +38,14 @@ class _Pasta:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> str:
-        # As root, pasta would become another user, who may not enter the namespaces.
+        # If root starts pasta, it switches to another user by default, and that user may not enter the namespaces.
         root = ["--runas", "0:0"] if os.geteuid() == 0 else []
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             self._process = subprocess.Popen(  # noqa: S603
                 [self._program, *_OPTIONS, *root, str(self._pid)],
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, ()),  # noqa: PLW1509
             )
             for _ in range(int(_SECONDS / _POLL)):
@@ -54,8 +55,8 @@ class _Pasta:
                     if self._connected():
                         return ""
                 else:
-                    said.seek(0)
-                    return said.read(2000).decode("utf-8", "replace").strip() or f"it ended with status {status}"
+                    output.seek(0)
+                    return output.read(2000).decode("utf-8", "replace").strip() or f"it ended with status {status}"
             self.end()
             return f"no interface came up within {_SECONDS:.0f} s"
 
@@ -65,7 +66,7 @@ class _Pasta:
             self._process.wait()
 
     def _connected(self) -> bool:
-        """Return whether the namespace has a route besides those of the loopback interface."""
+        """Return whether the namespace has a route on an interface other than loopback."""
         lines = Path(f"/proc/{self._pid}/net/route").read_text("ascii").splitlines()[1:]
         return any(line.split()[0] != "lo" for line in lines)
 

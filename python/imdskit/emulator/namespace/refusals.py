@@ -1,7 +1,9 @@
-"""Why the system refuses namespaces, and what to change.
+"""Explanations of why the system refuses to create namespaces, with a remedy for each cause.
 
-The kernel says only `Operation not permitted`. Each function below knows one cause and the file that shows it. Where several causes fit,
-the message names all of them. Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution; tried except for AppArmor.
+The kernel reports only `Operation not permitted`. Each function below recognises one cause by the content of a file. If several causes
+apply, the message names all of them.
+
+Sources: user_namespaces(7), namespaces(7), and the documentation of each distribution. All causes except AppArmor were reproduced.
 """
 
 from __future__ import annotations
@@ -27,7 +29,12 @@ _STEPS = {
 
 
 class Cause(NamedTuple):
-    """A cause. Attributes: ``found``: what was found, a sentence; ``change``: what to do, a sentence."""
+    """A cause of the refusal.
+
+    Attributes:
+        found: a sentence that describes the cause.
+        change: a sentence that says what to do.
+    """
 
     found: str
     change: str
@@ -37,9 +44,9 @@ def explain(step: str, number: int | None, proc: Path = Path("/proc")) -> UsageE
     """Return the error for a step that failed.
 
     Args:
-        step: a name in ``_STEPS``.
-        number: the ``errno``.
-        proc: where procfs is mounted.
+        step: name of the failed step, a key of ``_STEPS``.
+        number: the ``errno``, or None if the process was killed.
+        proc: mount point of procfs.
     """
     number = number or 0
     causes = [cause for find in _CAUSES if (cause := find(step, number, proc)) is not None]
@@ -78,8 +85,10 @@ def _apparmor(_: str, number: int, proc: Path) -> Cause | None:
     if number not in _FORBIDDEN or _text(proc / "sys" / "kernel" / "apparmor_restrict_unprivileged_userns") != "1":
         return None
     return Cause(
-        "kernel.apparmor_restrict_unprivileged_userns is 1, as on Ubuntu 24.04: AppArmor lets only programs with a profile use user namespaces.",
-        "Run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, as root, or give the Python interpreter an AppArmor profile with `userns,`.",
+        "kernel.apparmor_restrict_unprivileged_userns is 1, as on Ubuntu 24.04: "
+        "AppArmor lets only programs with a profile use user namespaces.",
+        "Run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, as root, "
+        "or give the Python interpreter an AppArmor profile with `userns,`.",
     )
 
 
@@ -122,8 +131,8 @@ def _processes(step: str, number: int, _: Path) -> Cause | None:
     if step != "start" or number != errno.EAGAIN:
         return None
     return Cause(
-        "This user, or this container, has as many processes as it may have.",
-        "End some, or raise the limit: `ulimit -u` of the shell, or `--pids-limit` of the container.",
+        "This user, or this container, has reached its maximum number of processes.",
+        "End some processes, or raise the limit with `ulimit -u` in the shell, or with `--pids-limit` for a container.",
     )
 
 
@@ -159,7 +168,7 @@ _CAUSES: tuple[Callable[[str, int, Path], Cause | None], ...] = (
 
 
 def _text(path: Path) -> str | None:
-    """Return the content of a file, without white space around it; None if it cannot be read."""
+    """Return the content of a file without surrounding white space, or None if it cannot be read."""
     try:
         return path.read_text("ascii", "replace").strip()
     except OSError:

@@ -1,7 +1,7 @@
-"""Waiting for a child, and forwarding signals to it.
+"""Supervision of a child process: waiting for its end, and forwarding signals to it.
 
-Signals of the terminal (Ctrl-C, a closed window) reach the whole process group, and so the command itself. Only signals that a process
-sends are forwarded; otherwise the command would get those of the terminal twice.
+Signals from the terminal (Ctrl-C, a closed window) reach the whole process group, which includes the command. Only signals that a process
+sends are forwarded. Otherwise the command would receive those from the terminal twice.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ FORWARDED = frozenset(
 )
 
 _FROM_KERNEL = 0x80
-"""SI_KERNEL of ``siginfo_t.si_code``: the terminal sent the signal."""
+"""Value SI_KERNEL of ``siginfo_t.si_code``: the terminal sent the signal."""
 
 
 def block() -> set[signal.Signals]:
-    """Block the signals that :func:`wait` reads, for this thread and all that it starts. Return the mask as it was before."""
+    """Block the signals that :func:`wait` reads, for this thread and all threads that it starts. Return the previous signal mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
     return {signal.Signals(number) for number in before if number in signal.Signals._value2member_map_}
 
 
 def restore(mask: set[signal.Signals]) -> None:
-    """Set signals as a program expects them after exec: the given mask, and defaults for those that Python ignores."""
+    """Restore the signal state that a program expects after exec: the given mask, and default actions for signals that Python ignores."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -45,11 +45,11 @@ def wait(child: int, *, reap_all: bool = False) -> int:
     """Wait for the end of a child and forward signals to it until then. The signals must be blocked.
 
     Args:
-        child: its process id.
-        reap_all: collect every child that ends, as the first process of a PID namespace must.
+        child: process id of the child.
+        reap_all: whether to reap every process that ends, as the first process of a PID namespace must.
 
     Returns:
-        its exit status, 128 and the number of the signal that killed it.
+        The exit status of the child, or 128 + N if signal N killed it.
     """
     while True:
         with suppress(ChildProcessError):
@@ -63,6 +63,6 @@ def wait(child: int, *, reap_all: bool = False) -> int:
 
 
 def status(waited: int) -> int:
-    """Return the exit status for a status of ``waitpid``, as shells compute it."""
+    """Return the exit status that a shell would report for a status of ``waitpid``."""
     code = os.waitstatus_to_exitcode(waited)
     return code if code >= 0 else 128 - code

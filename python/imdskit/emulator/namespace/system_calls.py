@@ -1,4 +1,4 @@
-"""System calls of Linux that Python 3.11 does not offer, through ``ctypes``. Each raises OSError like the functions of ``os``."""
+"""Linux system calls that Python 3.11 does not offer, called through ``ctypes``. Each function raises OSError on failure."""
 
 from __future__ import annotations
 
@@ -12,38 +12,41 @@ NO_SUID, NO_DEVICES, NO_EXEC, BIND, RECURSIVE, PRIVATE = 0x2, 0x4, 0x8, 0x1000, 
 """Flags of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE (``linux/mount.h``)."""
 
 _DETACH = 2
-"""MNT_DETACH of umount2(2)."""
+"""Flag MNT_DETACH of umount2(2)."""
 _PDEATHSIG, _CAPBSET_READ, _CAPBSET_DROP, _CAP_AMBIENT, _CLEAR_ALL = 1, 23, 24, 47, 4
 """Operations of prctl(2) (``linux/prctl.h``)."""
 _CAPABILITY_VERSION = 0x20080522
-"""_LINUX_CAPABILITY_VERSION_3 (``linux/capability.h``): 64 capabilities, in two structures."""
+"""The constant _LINUX_CAPABILITY_VERSION_3 (``linux/capability.h``). This version has 64 capabilities in two structures."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags: int) -> None:
-    """Move this process into new namespaces; with NEW_PIDS its next child becomes the first process of one. It must have one thread."""
+    """Move this process, which must have only one thread, into new namespaces.
+
+    With NEW_PIDS, the next child of this process becomes the first process of a new PID namespace.
+    """
     _checked(_libc.unshare(flags))
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """Mount a file system, or change a mount. Empty strings stand for NULL."""
+    """Mount a file system, or change a mount. An empty string is passed as NULL."""
     words = [word.encode() or None for word in (source, target, kind)]
     _checked(_libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
 
 
 def detach(target: str) -> None:
-    """Unmount a file system here; what is bound elsewhere stays."""
+    """Unmount the file system at ``target``. Bind mounts of its files at other locations remain."""
     _checked(_libc.umount2(target.encode(), _DETACH))
 
 
 def die_with_parent(number: int) -> None:
-    """Have the kernel send this signal to this process when its parent dies. Execution of a setuid program undoes it."""
+    """Make the kernel send this process a signal when its parent dies. The setting is lost when the process executes a setuid program."""
     _checked(_libc.prctl(_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
 
 
 def drop_capabilities() -> None:
-    """Give up all capabilities, also those that root would get back by executing a program."""
+    """Drop all capabilities, including those that root would regain when it executes a program."""
     _checked(_libc.prctl(_CAP_AMBIENT, ctypes.c_ulong(_CLEAR_ALL), 0, 0, 0))
     number = 0
     while _libc.prctl(_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0) >= 0:

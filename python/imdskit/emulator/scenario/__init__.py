@@ -1,4 +1,4 @@
-"""Scenario files: reading, validation, templates, the JSON Schema and the built-in scenarios."""
+"""Scenario files: parsing, validation, templates, the JSON Schema and the built-in scenarios."""
 
 from __future__ import annotations
 

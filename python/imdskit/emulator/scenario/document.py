@@ -1,4 +1,4 @@
-"""A scenario as a JSON document: written out in full, and changed by a merge patch.
+"""Scenarios as JSON documents, and changes of a scenario by a merge patch.
 
 :mod:`imdskit.emulator.scenario.scenario` validates the result, for files and patches alike.
 """
@@ -14,17 +14,17 @@ from imdskit.errors import ScenarioError
 
 
 def document(scenario: Scenario) -> dict[str, Any]:
-    """Return the document from which :meth:`Scenario.of` makes the same machine. A template is written as the machine it became."""
-    written: dict[str, Any] = {"description": scenario.description, "cloud": scenario.cloud.name}
+    """Return the JSON document from which :meth:`Scenario.of` creates the same machine. The placeholders of a template are filled in."""
+    head: dict[str, Any] = {"description": scenario.description, "cloud": scenario.cloud.name}
     if scenario.classic:
-        written["kind"] = "classic"
+        head["kind"] = "classic"
     if scenario.api_versions != versions.API_VERSIONS:
-        written["apiVersions"] = list(scenario.api_versions)
+        head["apiVersions"] = list(scenario.api_versions)
     if scenario.profile != "today":
-        written["profile"] = scenario.profile
+        head["profile"] = scenario.profile
     if scenario.rules_off:
-        written["rulesOff"] = list(scenario.rules_off)
-    return {**written, **copy.deepcopy(dict(scenario.given))}
+        head["rulesOff"] = list(scenario.rules_off)
+    return {**head, **copy.deepcopy(dict(scenario.given))}
 
 
 def patched(scenario: Scenario, patch: object) -> Scenario:

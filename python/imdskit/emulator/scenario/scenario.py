@@ -1,8 +1,8 @@
-"""Scenarios: descriptions of a machine in one JSON format, validated when they are loaded.
+"""Scenarios: descriptions of machines in a JSON format, validated when they are loaded.
 
-A scenario gives only what differs from the defaults, in the shape of the newest instance document, so that a recorded document is a scenario.
-``docs/scenarios.md`` describes the format for people, ``schema.json`` for other programs; tests keep both consistent with this module.
-:mod:`imdskit.emulator.machine.expansion` fills in the rest.
+A scenario gives only the values that differ from the defaults. It has the shape of the newest instance document, so a recorded document
+is a scenario, too. ``docs/scenarios.md`` describes the format for people, and ``schema.json`` describes it for programs. Tests keep both
+consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol.instance_shape import Member, tree
 
 MAX_BYTES = 1024 * 1024
-"""The largest scenario that is read."""
+"""Maximum size of a scenario file in bytes."""
 
 MAX_DEPTH = 24
-"""Most levels of a member that no table has. A whole document has at most 32."""
+"""Maximum nesting depth of a member that this version of imdskit does not know. A whole document has at most 32 levels."""
 
 KINDS = ("resource-manager", "classic")
+"""Deployment models of a machine."""
 
 _PREVIEW_ONLY = {"network.interface[].ipv4.subnet[].dnsservers[].ipaddress": versions.PREVIEW}
 _ARRAY_OF_PREVIEW = {"network.interface[].ipv4.subnet[].dnsservers[]": versions.PREVIEW}
@@ -54,36 +55,36 @@ SHAPE = tree(
         **dict.fromkeys(_LOAD_BALANCER.split(), versions.ENDPOINTS["loadbalancer"]),
     }
 )
-"""Every member that a scenario may give."""
+"""Every known member that a scenario can have."""
 
 FORMAT = Format("The scenario", partial(ScenarioError, "bad-scenario"), "The format is in docs/scenarios.md.", MAX_BYTES)
-_TEXT = 'Write numbers and truth values as text, too: "30", "true".'
+_TEXT = 'Write numbers and Boolean values as strings: "30", "true".'
 
 _BOOLEANS = {"/extended/compute/hasCustomData"}
 _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPort)")
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are not part of a response."""
-_OURS = ("identity", "loadbalancer")
-"""Parts whose members are all known: the one is no response of the service, the other has the same shape at every api-version."""
+_FIXED_PARTS = ("identity", "loadbalancer")
+"""Parts that cannot have unknown members. ``identity`` is imdskit's own, and ``loadbalancer`` has the same shape in every api-version."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A checked scenario.
+    """A validated scenario.
 
     Attributes:
-        name: of the built-in scenario, or of the file without its ending.
+        name: name of the built-in scenario, or of the file without its extension.
         description: one sentence for people.
-        cloud: that the machine is in.
-        classic: made by the classic deployment model: there is no ``compute``, and no more than that is known of the machine.
-        api_versions: enabled ones, ascending. One list drives ``/metadata/versions`` and the ``newest-versions`` of errors.
-        given: the parts ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``, as far as they are given. A member that
-            is None is left out of responses.
-        template: the same parts before their texts were filled in, or None if they are to be taken as they are.
-        profile: which known behaviour of the service it shows; checked when an emulator is made of the scenario.
-        rules_off: names of rules that are switched off; checked likewise.
+        cloud: the cloud that the machine is in.
+        classic: whether the classic deployment model created the machine. Its instance document has no ``compute``.
+        api_versions: enabled api-versions in ascending order. ``/metadata/versions`` and the ``newest-versions`` of errors show this list.
+        given: the given parts among ``compute``, ``network``, ``extended``, ``identity`` and ``loadbalancer``. Responses omit a member that
+            is None.
+        template: the same parts with their placeholders, or None if the scenario is not a template.
+        profile: name of the service profile, which selects a known behaviour of the service. It is checked when an emulator is created.
+        rules_off: names of disabled rules. They are checked when an emulator is created.
     """
 
     name: str
@@ -98,23 +99,27 @@ class Scenario:
 
     @staticmethod
     def schema() -> bytes:
-        """The JSON Schema (draft 2020-12) of the format, to check and complete scenarios in an editor. What it cannot say is in the page."""
+        """Return the JSON Schema (draft 2020-12) of the format, with which editors validate and complete scenarios.
+
+        ``docs/scenarios.md`` lists the rules that the schema cannot express.
+        """
         return (resources.files("imdskit.emulator.scenario") / SCHEMA_FILE).read_bytes()
 
     @staticmethod
     def names() -> tuple[str, ...]:
-        """The built-in scenarios."""
+        """Return the names of the built-in scenarios."""
         folder = resources.files("imdskit.emulator.scenario") / "builtin"
         return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")))
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Scenario:
-        """A built-in scenario by its name, or one from a file.
+        """Return a built-in scenario, or load one from a file.
 
-        A text without a path separator and without the ending ``.json`` is a name.
+        Args:
+            name_or_path: a string without a path separator and without the extension ``.json`` is a name, anything else a path.
 
         Raises:
-            ScenarioError: there is no such scenario, the file cannot be read, or what it says is wrong.
+            ScenarioError: the scenario does not exist, the file cannot be read, or its content is invalid.
         """
         text = str(name_or_path)
         if isinstance(name_or_path, str) and not text.endswith(".json") and "/" not in text and "\\" not in text:
@@ -130,16 +135,16 @@ class Scenario:
 
     @classmethod
     def parse(cls, data: bytes, name: str = "scenario") -> Scenario:
-        """A scenario from JSON.
+        """Return a scenario from JSON.
 
         Raises:
-            ScenarioError: with the place of the mistake as a JSON pointer (RFC 6901).
+            ScenarioError: the JSON is not a valid scenario. The location is a JSON pointer (RFC 6901) to the mistake.
         """
         return cls._read(FORMAT.parse(data), name)
 
     @classmethod
     def of(cls, value: object, name: str = "scenario") -> Scenario:
-        """Return a scenario from parsed JSON. Raises ScenarioError like :meth:`parse`."""
+        """Return a scenario from parsed JSON. Raise ScenarioError like :meth:`parse`."""
         return cls._read(FORMAT.of(value), name)
 
     @classmethod
@@ -156,7 +161,7 @@ class Scenario:
         members = {**members, **source.members(None if newer else (*HEAD, *SHAPE.members))}
         for part, member in members.items():
             if part not in HEAD:
-                _check(member, SHAPE.members.get(part), newer and part not in _OURS)
+                _check(member, SHAPE.members.get(part), newer and part not in _FIXED_PARTS)
         given = {part: member.value for part, member in members.items() if part not in HEAD}
         if "apiVersions" not in members or members["apiVersions"].value is None:
             api_versions = tuple(sorted({*api_versions, *_needed(given, SHAPE)}))
@@ -176,14 +181,16 @@ class Scenario:
 
     @property
     def newer(self) -> str | None:
-        """First api-version that shows members which no table has, or None."""
+        """First api-version that shows unknown members, or None. See :func:`newest_members`."""
         return newest_members(self.api_versions)
 
     def machine(self, index: int) -> Scenario:
-        """This scenario for machine ``index`` of many; the same for all if it is no template. A template by itself is its machine 0.
+        """Return the scenario of machine ``index``. It is the same for all machines if this scenario is not a template.
+
+        Outside of a fleet, a template describes its machine 0.
 
         Raises:
-            ScenarioError: a network in it has too few addresses.
+            ScenarioError: a network in a placeholder has too few addresses.
         """
         return self if self.template is None else replace(self, given=template.fill(self.template, index))
 
@@ -200,7 +207,7 @@ def _cloud(chosen: Input | None, given: Mapping[str, Any]) -> clouds.Cloud:
 
 
 def is_version(text: str) -> bool:
-    """Return whether a text is written as an api-version: YYYY-MM-DD."""
+    """Return whether a string has the form of an api-version, YYYY-MM-DD."""
     return _VERSION.fullmatch(text) is not None
 
 
@@ -219,17 +226,18 @@ def _versions(given: Input | None) -> tuple[str, ...]:
 
 
 def newest_members(api_versions: tuple[str, ...]) -> str | None:
-    """Return the first of a machine's api-versions that no table describes, or None.
+    """Return the first of a machine's api-versions that shows unknown members, or None.
 
-    Members that no table has are shown from that version on (*inferred*). Versions after all that are known come first, because such members are
-    most likely new.
+    The result is None if :data:`imdskit.versions.API_VERSIONS` has all of the machine's api-versions.
+    Unknown members are those that :mod:`imdskit.versions` does not list. Responses show them from this version on (*inferred*). Versions
+    that are newer than all known ones take precedence, because unknown members are most likely new.
     """
     unknown = [version for version in api_versions if version not in versions.API_VERSIONS]
     return min((version for version in unknown if version > versions.API_VERSIONS[-1]), default=min(unknown, default=None))
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions after all that are known whose members a scenario gives."""
+    """Return the api-versions, newer than all default ones, whose members a scenario gives."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):
@@ -242,7 +250,7 @@ def _needed(given: Any, node: Member) -> set[str]:
 
 
 def _check_unknown(given: Input, depth: int = 0) -> None:
-    """Raise ScenarioError if a member that no table has is nested too deeply or has text that is not Unicode. Any other JSON may stand there."""
+    """Raise ScenarioError if an unknown member is nested too deeply or contains invalid Unicode. Any other JSON is accepted."""
     if depth > MAX_DEPTH:
         given.fail("The member is nested too deeply.")
     if isinstance(given.value, dict):
@@ -257,26 +265,26 @@ def _check_unknown(given: Input, depth: int = 0) -> None:
 
 
 def _check(given: Input, node: Member | None, newer: bool) -> None:
-    """Raise ScenarioError unless ``given`` fits ``node``. None fits everywhere, and leaves the member out of every response.
+    """Raise ScenarioError unless ``given`` fits ``node``. The value None always fits, and omits the member from every response.
 
     Args:
         given: the value.
-        node: its place in :data:`SHAPE`; None: no table has it.
-        newer: whether it may have members that no table has.
+        node: the value's node in :data:`SHAPE`. None means that the member is unknown.
+        newer: whether the value can have unknown members.
     """
-    place = given.location
+    location = given.location
     if given.value is None:
         return
     if node is None:
         _check_unknown(given)
         return
-    if place == "/compute/tags" and isinstance(given.value, dict):
+    if location == "/compute/tags" and isinstance(given.value, dict):
         for name, tag in given.members().items():
             Input(name, tag.location, FORMAT).text()
             tag.text(hint=_TEXT)
-    elif node.kind == "leaf" and place in _BOOLEANS:
+    elif node.kind == "leaf" and location in _BOOLEANS:
         given.boolean()
-    elif node.kind == "leaf" and _PORT.fullmatch(place):
+    elif node.kind == "leaf" and _PORT.fullmatch(location):
         given.integer(0, 65535)
     elif node.kind == "leaf":
         given.text(hint=_TEXT)

@@ -1,3 +1,3 @@
-"""The service without sockets: a request and a machine in, a response out."""
+"""Service of the emulator without sockets: it returns the response of a machine to a request."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The emulated service of one machine: a request in, a response out, without sockets and on the given clock.
+"""Emulated service of one machine: it returns the response to a request, without sockets and on the given clock.
 
-This module combines faults, cache, limits, rules and routes. :mod:`imdskit.emulator.service.rules` says why a request is refused,
-:mod:`imdskit.emulator.service.routes` what the others get.
+This module combines faults, response cache, rate limits, rules and routes. :mod:`imdskit.emulator.service.rules` refuses requests, and
+:mod:`imdskit.emulator.service.routes` responds to the others.
 """
 
 from __future__ import annotations
@@ -35,44 +35,45 @@ from imdskit.protocol.requests import parse_target
 from imdskit.protocol.responses import OUTSIDE, SERVER, Answer, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
-"""What the emulator's authority and issuer publish at a path: (media type, octets), or None."""
+"""Function that returns what the emulator's authority or issuer publishes at a path, as (media type, content), or None."""
 
 PUBLISHED = (PKI, OIDC)
-"""Below these lies what the real world has at other addresses."""
+"""Path prefixes of certificates, revocation lists and token keys. On Azure, these are on other servers."""
 
 QUICK = ("/metadata/instance", "/metadata/versions")
+"""Path prefixes whose responses are immediate, because nothing has to be signed."""
 
 
 class App:
-    """The service of one machine. Safe to share between threads.
+    """Service of one machine. It is safe to share between threads.
 
     Args:
         machine: the machine.
-        backend: finds nodes in documents.
-        clock: says what time it is.
-        attestor: signs the content of attested documents.
-        issuer: signs access tokens.
-        throttle: the limits, or None for none.
-        downloads: what lies below :data:`PUBLISHED`; the real service has no such paths.
-        events_enabling: seconds from the first request for events until they are shown.
-        profile: which known behaviour of the service the rules show; None: the scenario's.
-        rules_off: names of rules that are switched off, besides the scenario's.
-        faults: injected faults; None: none, until some are loaded.
-        events: of an earlier object for the same machine; None: new ones.
-        numbers: of requests, for their ids; None: from 0.
-        cached_responses: most responses in the cache; 0: every request goes through the rules.
-        published_below: paths for which ``downloads`` is asked.
+        backend: implementation that looks up nodes in documents.
+        clock: source of the current time.
+        attestor: function that signs the content of attested documents.
+        issuer: issuer that signs access tokens.
+        throttle: rate limits; None applies none.
+        downloads: function that returns the files below ``published_below``. Azure's service has no such paths.
+        events_enabling: seconds from the first request for scheduled events until the service lists them.
+        profile: service profile, that is, the known behaviour that the rules follow; None uses the scenario's profile.
+        rules_off: names of rules to switch off, in addition to the scenario's.
+        faults: injected faults; None begins without faults.
+        events: events of an earlier object for the same machine; None creates new ones.
+        numbers: iterator of request numbers, which become part of request ids; None counts from 0.
+        cached_responses: maximum number of responses in the cache; with 0, every request goes through the rules.
+        published_below: path prefixes of requests that ``downloads`` handles.
 
     Attributes:
-        responses: the response cache, or None.
+        responses: the response cache, or None if there is none.
         faults: injected faults.
-        throttle: the limits, or None.
-        machine: what rules and routes know of the machine.
-        tokens: of its identities.
+        throttle: rate limits, or None if there are none.
+        machine: data about the machine for rules and routes.
+        tokens: cache of access tokens for the machine's identities.
 
     Raises:
-        ScenarioError: the scenario names no such profile or rule, or one that cannot be switched off.
-        UsageError: ``rules_off`` does.
+        ScenarioError: The scenario names an unknown profile or rule, or a rule that cannot be switched off.
+        UsageError: ``rules_off`` names an unknown rule, or a rule that cannot be switched off.
     """
 
     def __init__(
@@ -96,8 +97,8 @@ class App:
     ) -> None:
         scenario, seed = machine.scenario, machine.seed
         self.faults = faults or Faults(clock)
-        asked = profiles.of(scenario)
-        profile = profile or asked
+        scenario_profile = profiles.of(scenario)
+        profile = profile or scenario_profile
         self._rules = profile.rules((*scenario.rules_off, *rules_off))
         given = scenario.given.get("identity") or {}
         request_ids, numbers = Seeded(seed).uuid("requests")[:-12], numbers or itertools.count()
@@ -105,7 +106,7 @@ class App:
         def request_id() -> str:
             return f"{request_ids}{next(numbers):012x}"
 
-        # No part holds a reference to its App. A fleet discards thousands of them and relies on reference counting to free them immediately.
+        # No part holds a reference to its App. A fleet discards thousands of them and relies on reference counting to free them at once.
         unknown = frozenset(resource.lower().rstrip("/") for resource in given.get("unknownResources") or ())
         tenant_name = given.get("tenantName") or "imdskit"
         self.machine = ServedMachine(
@@ -126,32 +127,32 @@ class App:
         self._routes = Routes(clock, attestor, self.tokens, request_id)
 
     def handle(self, request: Request) -> Response:
-        """Return the response to one request. No request raises an exception."""
+        """Return the response to a request. No request raises an exception."""
         if self.faults.on:
             context = RequestContext(self.machine, request)
             taken = self.faults.take(context)
             if taken is not None:
-                response = self._faulty(context, taken.fault)
+                response = self._with_fault(context, taken.fault)
                 if not response.rule:
                     return response._replace(fault=taken.fault.kind)
                 taken.give_back()
                 return response
-        kept = None if self.responses is None else self.responses.find(request, self.machine)
-        if kept is not None and self.responses is not None:
+        cached = None if self.responses is None else self.responses.find(request, self.machine)
+        if cached is not None and self.responses is not None:
             if self.throttle is None or self.throttle.general():
-                return self.responses.answer(kept)
-            return self._answer(RequestContext(self.machine, request, admitted=False))
+                return self.responses.answer(cached)
+            return self._respond(RequestContext(self.machine, request, admitted=False))
         published = self._published(request)
         if published is not None:
             return published
         context = RequestContext(self.machine, request)
         response = self._limited(context)
         if self.responses is not None and context.admitted:
-            self.responses.remember(context, response)
+            self.responses.add(context, response)
         return response
 
-    def _faulty(self, context: RequestContext, fault: Fault) -> Response:
-        """Return the response with the fault. A request that a rule or a limit refuses gets the refusal, to which no fault applies."""
+    def _with_fault(self, context: RequestContext, fault: Fault) -> Response:
+        """Return the response with a fault. If a rule or a rate limit refuses the request, return the refusal without the fault."""
         instead = fault.instead(context)
         if instead is not None:
             return instead
@@ -162,36 +163,42 @@ class App:
         if not (fault.slow and context.category == "identity" and self.throttle is not None):
             response = self._limited(context)
             return response if response.rule else fault.after(response)
-        with ExitStack() as under_way:
-            context.admitted = under_way.enter_context(self.throttle.identity())
-            response = self._answer(context)
+        with ExitStack() as in_flight:
+            context.admitted = in_flight.enter_context(self.throttle.identity())
+            response = self._respond(context)
             if response.rule:
                 return response
             response = fault.after(response)
-            return left(response, under_way.pop_all().close)
+            # The request counts as concurrent until the delayed response has been sent.
+            return left(response, in_flight.pop_all().close)
 
     def _limited(self, context: RequestContext) -> Response:
+        """Return the response to a request after the rate limits have counted it."""
         if self.throttle is None or context.category is None:
-            return self._answer(context)
+            return self._respond(context)
         if context.category == "identity":
             with self.throttle.identity() as context.admitted:
-                return self._answer(context)
+                return self._respond(context)
         context.admitted = self.throttle.general()
-        return self._answer(context)
+        return self._respond(context)
 
-    def _answer(self, context: RequestContext) -> Response:
+    def _respond(self, context: RequestContext) -> Response:
+        """Return the refusal of the first rule that refuses the request, or else the response of its route."""
         refused = refusal(context, self._rules)
         return self._routes.answer(context) if refused is None else refused[1].response()._replace(rule=refused[0].name)
 
     def _published(self, request: Request) -> Response | None:
-        """Certificates and keys need no ``Metadata`` header, and white space after the address is forgiven: a known sample asks for ``...%0A``."""
+        """Return a published certificate, revocation list or token key, or None if the request is for something else.
+
+        These need no ``Metadata`` header. White space at the end of the path is ignored, because a known sample requests ``...%0A``.
+        """
         if self._downloads is None or not request.target.startswith(self._published_below) or request.method not in ("GET", "HEAD"):
             return None
         found = self._downloads(parse_target(request.target).path.rstrip())
         if found is None:
             return OUTSIDE.response() if request.target.startswith(PUBLISHED) else None
-        media_type, octets = found
-        return Response(200, (("Content-Type", media_type), ("Server", SERVER)), octets)
+        media_type, content = found
+        return Response(200, (("Content-Type", media_type), ("Server", SERVER)), content)
 
 
 def _unknown_resource(

@@ -1,6 +1,6 @@
-"""Service profiles: which known behaviour of the service the rules show, and which rules are switched off.
+"""Service profiles. Each one describes a known behaviour of the service by the rules that it applies.
 
-The service does not behave the same everywhere and at all times; where sources disagree, a profile takes one side.
+The service has changed over time, and sources disagree about it. A profile selects one documented or observed behaviour.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from imdskit.protocol.responses import Answer, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One known behaviour of the service.
+    """Known behaviour of the service.
 
     Attributes:
-        name: stable.
-        what: what is different from ``today``, in words.
-        evidence: for the difference.
-        source: of it.
-        newest: api-versions after this one are not there yet, unless a scenario gives its own list.
-        version_error: the wording of the version error.
-        instead: rules that take the place of those of the same name.
+        name: stable name of the profile.
+        what: description of the difference from the profile ``today``.
+        evidence: kind of evidence for the difference.
+        source: source of the evidence.
+        newest: newest api-version of the service, unless a scenario has its own list of versions.
+        version_error: response for an unknown api-version.
+        instead: rules that replace the rules with the same names.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Profile:
     instead: Mapping[str, Rule] = field(default_factory=dict)
 
     def versions(self, enabled: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of a scenario's ``enabled`` api-versions that there are; the scenario's own list is left as it is."""
+        """Return the enabled api-versions that exist in this profile. A scenario's own list is returned unchanged."""
         return tuple(one for one in enabled if one <= self.newest) if enabled == versions.API_VERSIONS else enabled
 
     def rules(self, off: Iterable[str] = ()) -> tuple[Rule, ...]:
-        """The rules in their order, without those that are switched ``off``.
+        """Return the rules in the order of evaluation, without those whose names are in ``off``.
 
         Raises:
-            UsageError: there is no such rule, or it cannot be switched off.
+            UsageError: A name in ``off`` is unknown, or the rule cannot be switched off.
         """
         names = [rule.name for rule in RULES]
         unwanted = set(off)
@@ -74,7 +74,7 @@ def _lower_case_header(context: RequestContext) -> Answer | None:
 
 def _changed(name: str, **differences: object) -> dict[str, Rule]:
     (rule,) = (rule for rule in RULES if rule.name == name)
-    return {name: replace(rule, **differences)}  # type: ignore[arg-type]  # names of fields
+    return {name: replace(rule, **differences)}  # type: ignore[arg-type]  # The keys are names of fields.
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -103,13 +103,14 @@ PROFILES: Mapping[str, Profile] = {
         ),
     )
 }
-"""By name."""
+"""All service profiles by name."""
 
 TODAY = PROFILES["today"]
+"""Default service profile."""
 
 
 def find(name: str) -> Profile:
-    """The profile called ``name``. Raises UsageError if there is none."""
+    """Return the profile called ``name``. Raise UsageError if there is none."""
     if name not in PROFILES:
         raise UsageError(
             "bad-argument", f"`profile` must be the name of a service profile; got {name!r}.", hint=f"Known: {', '.join(PROFILES)}."
@@ -121,14 +122,14 @@ def of(scenario: Scenario) -> Profile:
     """Return the profile that a scenario names.
 
     Raises:
-        ScenarioError: there is no such profile, or a rule that the scenario switches off cannot be.
+        ScenarioError: The profile is unknown, or the scenario switches off a rule that is unknown or cannot be switched off.
     """
-    place = "/profile"
+    location = "/profile"
     try:
         profile = find(scenario.profile)
         for index, name in enumerate(scenario.rules_off):
-            place = f"/rulesOff/{index}"
+            location = f"/rulesOff/{index}"
             profile.rules((name,))
     except UsageError as error:
-        raise ScenarioError("bad-scenario", error.message, location=place, hint=error.hint) from None
+        raise ScenarioError("bad-scenario", error.message, location=location, hint=error.hint) from None
     return profile

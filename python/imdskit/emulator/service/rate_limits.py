@@ -1,10 +1,10 @@
-"""Rate limits: 5 requests a second; for identity 20 a second and 5 at the same time.
+"""Rate limits: 5 requests per second. The identity endpoint has separate limits of 20 requests per second and 5 concurrent requests.
 
-Source: IMDS documentation, "Rate limiting". That the limits are those of a token bucket which holds one second's worth is *inferred*: no
-source says how the service counts.
+The source is the IMDS documentation, "Rate limiting". No source says how the service counts. This module uses a token bucket with a
+capacity of one second's requests, which is *inferred*.
 
-The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the machine's clock, because otherwise five requests
-would be all that such an emulator ever answers (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
+The limits follow the emulator's clock. While a :class:`MovableClock` stands still, they follow the system clock. Otherwise, such an
+emulator would never serve more than five requests (``docs/decisions/0057-limits-of-a-clock-that-stands-still.md``).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ IDENTITY_CONCURRENT = 5
 
 
 class RateLimits:
-    """The limits of one machine. Safe to share between threads.
+    """Rate limits of one machine. The object is safe to share between threads.
 
     Args:
-        bucket: of a backend: makes a bucket of (rate, per nanoseconds, burst).
-        clock: the emulator's.
+        bucket: function of a backend that creates a token bucket from (rate, period in nanoseconds, capacity).
+        clock: clock of the emulator.
     """
 
     def __init__(self, bucket: Callable[[int, int, int], Bucket], clock: Clock) -> None:
@@ -38,14 +38,14 @@ class RateLimits:
         self._slots = threading.BoundedSemaphore(IDENTITY_CONCURRENT)
 
     def general(self) -> bool:
-        """Return whether one more request is admitted now, to anything but ``/metadata/identity``."""
+        """Count a request outside of ``/metadata/identity``, and return whether it is admitted."""
         return self._general.take(self._now_ns()) == 0
 
     @contextmanager
     def identity(self) -> Iterator[bool]:
-        """Return whether one more request to ``/metadata/identity`` is admitted now; it counts as concurrent until the context ends.
+        """Count a request to ``/metadata/identity``, and yield whether it is admitted. It counts as concurrent until the context ends.
 
-        A request that is refused because too many are under way takes no token (*inferred*).
+        A request that is refused because too many are in flight takes no token from the bucket (*inferred*).
         """
         if not self._slots.acquire(blocking=False):
             yield False

@@ -1,4 +1,4 @@
-"""The request context: facts about one request, found once and shared by rules and routes, and what these know of the machine."""
+"""Request context: properties of a request that rules and routes share, each computed once, and the machine that the request is for."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from imdskit.protocol.responses import BAD_VERSION, Answer, bad_version
 
 @dataclass(frozen=True, slots=True)
 class ServedMachine:
-    """What rules and routes know of a machine.
+    """Data about a machine for rules and routes.
 
     Attributes:
-        expanded: the machine; the rest are views of it.
-        instance: the instance document.
-        api_versions: enabled ones, ascending.
-        identities: managed identities.
-        unknown_resource: returns the response of Entra ID for a resource that it does not know, or None for one that it knows.
-        load_balancer: the whole answer about load balancers, or None if there is none.
-        events: that are scheduled.
-        version_error: how the version error is worded.
-        bad_version: the version error that names the newest of them.
-        known_versions: the enabled ones, to look them up.
+        expanded: the expanded machine, from which the other attributes are derived.
+        instance: instance document of the machine.
+        api_versions: enabled api-versions in ascending order.
+        identities: managed identities of the machine.
+        unknown_resource: function that returns Entra ID's error for a resource that it does not know, or None for a known resource.
+        load_balancer: body of the load balancer response, or None if the machine has no load balancer.
+        events: scheduled events of the machine.
+        version_error: template of the error for an unknown api-version.
+        bad_version: error for an unknown api-version, which names the newest api-versions.
+        known_versions: enabled api-versions as a set.
     """
 
     expanded: ExpandedMachine
@@ -53,17 +53,17 @@ class ServedMachine:
 
 
 class RequestContext:
-    """A request, and the facts about it that rules and routes need.
+    """Request with the properties that rules and routes need.
 
     Attributes:
-        machine: that the request means.
-        fault: what shall be wrong with the requested document.
-        cached: whether the response is an earlier document.
-        request: as it came.
-        target: its path and parameters, decoded.
-        category: the second segment of the path in lower case; ``""`` for ``/metadata`` alone, None outside of it.
-        rest: the segments below the category, as they were written.
-        admitted: False if a limit on requests was exceeded.
+        machine: machine that the request is for.
+        fault: document fault to inject into the attested document, or None.
+        cached: whether the response is an earlier attested document.
+        request: request as received.
+        target: decoded path and query parameters.
+        category: second segment of the path in lower case; ``""`` for ``/metadata`` alone, and None for other paths.
+        rest: segments of the path after the category, in their original letter case.
+        admitted: whether the request is within the rate limits.
     """
 
     fault: DocumentFault | None = None
@@ -81,61 +81,62 @@ class RequestContext:
 
     @cached_property
     def route(self) -> tuple[str, ...]:
-        """The segments below the category, in lower case."""
+        """Segments of the path after the category, in lower case."""
         return tuple(segment.lower() for segment in self.rest)
 
     @cached_property
     def version(self) -> str | None:
-        """Value of ``api-version``, or None."""
+        """Value of the parameter ``api-version``, or None if it is absent."""
         return self.target.parameter("api-version")
 
     @cached_property
     def served_version(self) -> str:
-        """The api-version of the response: the requested one.
+        """api-version of the response, which is normally the requested one.
 
-        Where a switched-off rule lets an unknown one pass, it is the newest before it; without one, or before all, the newest of all.
+        If a rule is switched off and an unknown version passes, it is the newest version before the requested one. If there is no earlier
+        version, or if the request has none, it is the newest version.
         """
-        asked = self.version or ""
+        requested = self.version or ""
         known = versions.SCHEDULED_EVENTS_VERSIONS if self.category == "scheduledevents" else self.machine.api_versions
-        if asked in self.machine.known_versions and known is self.machine.api_versions:
-            return asked
-        return max((one for one in known if one <= asked), default=known[-1])
+        if requested in self.machine.known_versions and known is self.machine.api_versions:
+            return requested
+        return max((one for one in known if one <= requested), default=known[-1])
 
     @cached_property
     def extended(self) -> bool:
-        """Whether the undocumented part of the instance document is requested."""
+        """Whether the request is for the undocumented, extended part of the instance document."""
         return (self.target.parameter("extended") or "").lower() == "true"
 
     @cached_property
     def form(self) -> Form | None:
-        """The requested format; ``json`` if it is absent or empty, None if it is neither ``json`` nor ``text``."""
+        """Requested format: ``json`` if the parameter is absent or empty, and None if it is neither ``json`` nor ``text``."""
         return _FORMS.get((self.target.parameter("format") or "json").lower())
 
     @cached_property
     def selectors(self) -> tuple[tuple[str, str], ...]:
-        """(name, value) of the parameters that say which identity is meant; one without a value says nothing (inferred)."""
+        """(name, value) pairs of the parameters that select an identity. Parameters with an empty value are ignored (inferred)."""
         found = ((name, self.target.parameter(name)) for name in SELECTORS)
         return tuple((name, value) for name, value in found if value)
 
     @cached_property
     def identity(self) -> Identity | None:
-        """The identity that is meant, or None if there is no such, or none that is meant without being named."""
+        """Identity that the request selects. None if it does not exist, or if the request names none and the machine has no default."""
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default
 
     @cached_property
     def approved(self) -> tuple[str, ...] | None:
-        """The ids of events that the body approves, or None if it is malformed or names one that is not there."""
+        """Ids of the events that the body approves, or None if the body is malformed or names an unknown event."""
         return self.machine.events.approvable(self.request.body)
 
     @property
     def wants_text(self) -> bool:
-        """Whether text is requested where that is possible: below ``/instance``."""
+        """Whether the response is text. Only ``/metadata/instance`` supports that format."""
         return self.category == "instance" and self.form == "text"
 
     @cached_property
     def selection(self) -> bytes | SelectionError:
-        """The node of the instance document that the path names, or why there is none."""
+        """Node of the instance document that the path selects, or the error if there is none."""
         form = self.form or "json"
         try:
             return self.machine.instance.select(self.served_version, self.rest, form, extended=self.extended)

@@ -1,8 +1,9 @@
-"""Cache of whole responses: clients repeat their requests, and most of the cost of a response is going through the rules.
+"""Cache of whole responses. Clients repeat their requests, and most of the cost of a response is the evaluation of the rules.
 
-A response is cached only if nothing decides it except the request's method, target and headers, the machine's document and the rules: not the
-clock, not the body, not the events. That holds for every response below ``/instance`` and ``/versions``, whichever rule refuses it, except for the
-limits, which are counted before and separately. Only the request id is new each time.
+A response is cached only if it depends on nothing but the request's method, target and headers, the machine's instance document and the
+rules. It must not depend on the clock, the request body or the scheduled events. This is true for all responses below
+``/metadata/instance`` and ``/metadata/versions``, including refusals. The rate limits are checked before the cache. Each response gets a
+new request id.
 """
 
 from __future__ import annotations
@@ -15,75 +16,81 @@ from imdskit.emulator.service.request_context import RequestContext, ServedMachi
 from imdskit.protocol.messages import Request, Response
 
 MOST = 256
-"""Responses in a cache."""
+"""Default maximum number of responses in a cache."""
 LONGEST = 4096
-"""Characters in target and headers of a request whose response is cached."""
+"""Maximum number of characters in target and headers of a request whose response is cached."""
 
 CATEGORIES = ("instance", "versions")
+"""Categories whose responses are cached."""
 REQUEST_ID = "x-ms-request-id"
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A response, and its headers before the request id, which is the last one; None: it has none."""
+class CachedResponse:
+    """Cached response.
+
+    Attributes:
+        response: the response.
+        before_id: its headers without the request id, which is the last header; None if the response has no request id.
+    """
 
     response: Response
     before_id: tuple[tuple[str, str], ...] | None
 
 
 class ResponseCache:
-    """Cached responses of one machine. Safe to share between threads.
+    """Cache of responses of one machine. It is safe to share between threads.
 
     Args:
-        request_id: makes a new value of ``x-ms-request-id``.
-        most: responses in the cache; the oldest is dropped.
+        request_id: function that returns a new value for the header ``x-ms-request-id``.
+        most: maximum number of responses in the cache. When the cache is full, the oldest response is dropped.
     """
 
     def __init__(self, request_id: Callable[[], str], most: int = MOST) -> None:
         self._request_id = request_id
         self._most = most
         self._lock = threading.Lock()
-        self._known: tuple[ServedMachine | None, dict[_Key, Kept]] = None, {}
-        """Replaced as one, so that nobody sees the responses of one machine as those of another."""
+        self._known: tuple[ServedMachine | None, dict[_Key, CachedResponse]] = None, {}
+        """Machine and its responses. Both are replaced in one assignment, so that no thread sees one machine with another's responses."""
 
     def __len__(self) -> int:
         """Return the number of cached responses."""
         return len(self._known[1])
 
-    def find(self, request: Request, machine: ServedMachine) -> Kept | None:
-        """Return the response of ``machine`` to ``request``, or None if it is not cached. A new machine has no cached responses."""
+    def find(self, request: Request, machine: ServedMachine) -> CachedResponse | None:
+        """Return the cached response of ``machine`` to ``request``, or None if it is not cached. A new machine has no cached responses."""
         known_of, known = self._known
         if known_of is not machine or request.body:
             return None
         return known.get((request.method, request.target, request.headers))
 
-    def answer(self, kept: Kept) -> Response:
-        """Return the response with a new request id."""
-        before = kept.before_id
+    def answer(self, cached: CachedResponse) -> Response:
+        """Return a cached response with a new request id."""
+        before = cached.before_id
         if before is None:
-            return kept.response
-        return Response(kept.response.status, (*before, (REQUEST_ID, self._request_id())), kept.response.body)
+            return cached.response
+        return Response(cached.response.status, (*before, (REQUEST_ID, self._request_id())), cached.response.body)
 
-    def remember(self, context: RequestContext, response: Response) -> None:
-        """Cache the response to a request that the limits admitted, if that is allowed."""
+    def add(self, context: RequestContext, response: Response) -> None:
+        """Cache the response to a request that the rate limits admitted, if it is cacheable."""
         request = context.request
         if context.category not in CATEGORIES or request.body or response.delivery is not None:
             return
         if len(request.target) + sum(len(name) + len(value) for name, value in request.headers) > LONGEST:
             return
         headers = response.headers
-        kept = Kept(response, headers[:-1] if headers and headers[-1][0] == REQUEST_ID else None)
+        cached = CachedResponse(response, headers[:-1] if headers and headers[-1][0] == REQUEST_ID else None)
         with self._lock:
             known_of, known = self._known
             if known_of is not context.machine:
                 self._known = context.machine, (known := {})
             elif len(known) >= self._most:
                 del known[next(iter(known))]
-            known[request.method, request.target, request.headers] = kept
+            known[request.method, request.target, request.headers] = cached
 
-    def forget(self) -> None:
-        """Drop all responses."""
+    def clear(self) -> None:
+        """Drop all cached responses."""
         with self._lock:
             self._known = None, {}

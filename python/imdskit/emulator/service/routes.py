@@ -1,4 +1,4 @@
-"""Responses to requests that no rule refuses: one function for each endpoint."""
+"""Responses to requests that no rule refuses, with one method for each endpoint."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from imdskit.protocol.responses import IDENTITY_NOT_ASSIGNED, json_response, tex
 
 
 class Attestor(Protocol):
-    """Signs the content of an attested document: content in, the DER of a SignedData out."""
+    """Function that signs the content of an attested document and returns the DER encoding of a SignedData."""
 
     def __call__(self, content: bytes, fault: DocumentFault | None = None, /) -> bytes:
-        """Return the message; ``fault`` is what shall be wrong with its signature or chain."""
+        """Return the signed message. ``fault`` is a fault to inject into its signature or its certificate chain."""
 
 
 RequestId = Callable[[], str]
+"""Function that returns a new request id."""
 
 
 class Routes:
-    """The endpoints of one machine.
+    """Endpoints of one machine.
 
     Args:
-        clock: for the times in attested documents.
-        attestor: signs them.
-        tokens: gets tokens for its identities.
-        request_id: makes a new value of ``x-ms-request-id``.
+        clock: clock for the times in attested documents.
+        attestor: function that signs attested documents.
+        tokens: cache of access tokens for the machine's identities.
+        request_id: function that returns a new value for the header ``x-ms-request-id``.
     """
 
     def __init__(self, clock: Clock, attestor: Attestor, tokens: TokenCache, request_id: RequestId) -> None:
@@ -56,20 +57,23 @@ class Routes:
         return self._by_category[context.category](context)
 
     def instance(self, context: RequestContext) -> Response:
-        """The selected node; newer builds of the service add ``x-ms-request-id`` (recorded in 2026)."""
+        """Return the selected node of the instance document. Newer builds of the service add ``x-ms-request-id`` (recorded in 2026)."""
         found, text = context.selection, context.wants_text
-        if isinstance(found, SelectionError):  # the rule that refuses a leaf as JSON is off
+        if isinstance(found, SelectionError):  # The rule `leaf`, which refuses a leaf as JSON, is switched off.
             found, text = context.machine.instance.select(context.served_version, context.rest, "text", extended=context.extended), True
         respond = text_response if text else json_response
         return respond(found, ("x-ms-request-id", self._request_id()))
 
     def attested(self, context: RequestContext) -> Response:
-        """A document made for this request; an empty nonce is none (inferred). A fault may make it an earlier one, or a flawed one."""
+        """Return an attested document for this request. An empty nonce counts as absent (inferred).
+
+        A fault can replace it by an earlier document, or make it invalid.
+        """
         version, now = context.served_version, self._clock.now()
         if context.cached:
-            made, content = self._earlier.get(version, (0, b""))
-            if now - made >= attested.LIFETIME:
-                made, content = self._earlier[version] = (
+            created, content = self._earlier.get(version, (0, b""))
+            if now - created >= attested.LIFETIME:
+                created, content = self._earlier[version] = (
                     now,
                     attested.content(context.machine.instance.attested_facts(), version, now, None),
                 )
@@ -81,9 +85,11 @@ class Routes:
         return json_response(attested.envelope(signed))
 
     def identity(self, context: RequestContext) -> Response:
-        """A token, or the tenant: that of the system-assigned identity (interface description), without one that of the first (inferred).
+        """Return an access token; or, for ``/identity/info``, the tenant.
 
-        ``msi_res_id`` and ``object_id`` come back if they were given (interface description); ``mi_res_id`` does so as the former (inferred).
+        The tenant is that of the system-assigned identity (interface description), or else that of the first identity (inferred). The token
+        response repeats the parameters ``msi_res_id`` and ``object_id`` (interface description). It repeats ``mi_res_id`` as ``msi_res_id``
+        (inferred).
         """
         identities = context.machine.identities
         if context.route == ("info",):
@@ -91,17 +97,17 @@ class Routes:
         if context.identity is None:
             return IDENTITY_NOT_ASSIGNED.response()
         names = {"object_id": "object_id", "msi_res_id": "msi_res_id", "mi_res_id": "msi_res_id"}
-        asked = {names[name]: value for name, value in context.selectors if name in names}
+        given = {names[name]: value for name, value in context.selectors if name in names}
         resource, bypass = context.target.parameter("resource") or "", bool(context.target.parameter("bypass_cache"))
-        body = self._tokens.answer(context.identity, resource, asked, bypass=bypass)
+        body = self._tokens.answer(context.identity, resource, given, bypass=bypass)
         return json_response(body, ("x-ms-request-id", self._request_id()))
 
     def load_balancer(self, context: RequestContext) -> Response:
-        """Addresses and rules, the same at every api-version that has them."""
+        """Return the addresses and rules of the load balancer, which are the same for every api-version that has this endpoint."""
         return json_response(context.machine.load_balancer or b"")
 
     def scheduled_events(self, context: RequestContext) -> Response:
-        """Return the scheduled events, or start them for POST. No source shows the body of the response to an approval; it is empty (inferred)."""
+        """Return the scheduled events. For POST, approve events and return an empty body (inferred, because no source shows the body)."""
         events = context.machine.events
         if context.request.method == "POST":
             events.approve(context.approved or ())
@@ -109,5 +115,5 @@ class Routes:
         return json_response(events.document(context.served_version))
 
     def versions(self, context: RequestContext) -> Response:
-        """The enabled api-versions, ascending."""
+        """Return the enabled api-versions in ascending order."""
         return json_response(compact({"apiVersions": list(context.machine.api_versions)}))

@@ -1,7 +1,8 @@
-"""The rules of the service: why a request is refused, in the order in which that is found out.
+"""Rules of the service: the reasons for refusing a request, in the order of evaluation.
 
-One table, :data:`RULES`. The first rule that refuses a request decides the response; :mod:`imdskit.emulator.service.routes` responds to requests that
-pass them all. ``docs/fidelity.md`` shows the table; a test keeps the two equal. The order of the rules is inferred.
+The table :data:`RULES` contains all rules. The first rule that refuses a request determines the response.
+:mod:`imdskit.emulator.service.routes` responds to requests that pass all rules. ``docs/fidelity.md`` shows the table, and a test checks
+that they agree. The order of the rules is inferred.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from imdskit.protocol.responses import Answer, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One reason to refuse a request.
+    """Reason to refuse a request.
 
     Attributes:
-        name: stable.
-        when: the condition, in words.
-        answers: that it can give.
-        evidence: for the condition and the status; that for the body stands with the answer.
-        source: of the condition.
-        check: the answer to a request that the rule refuses, or None.
-        off: what becomes of such a request if the rule is switched off; ``""``: the rule cannot be, as there is nothing to answer.
+        name: stable name of the rule.
+        when: condition under which the rule refuses a request, as a sentence.
+        answers: responses that the rule can return.
+        evidence: kind of evidence for the condition and the status. Each response has separate evidence for its body.
+        source: source of the condition.
+        check: function that returns the response to a request that the rule refuses, or None if it does not refuse the request.
+        off: treatment of such a request while the rule is switched off. ``""`` if the rule cannot be switched off, because the emulator
+            would have no response.
     """
 
     name: str
@@ -154,24 +156,24 @@ def _approval(context: RequestContext) -> Answer | None:
 
 
 def _resource(context: RequestContext) -> Answer | None:
-    return r.IDENTITY_NO_RESOURCE if _asks_for_token(context) and not context.target.parameter("resource") else None
+    return r.IDENTITY_NO_RESOURCE if _requests_token(context) and not context.target.parameter("resource") else None
 
 
-def _asks_for_token(context: RequestContext) -> bool:
+def _requests_token(context: RequestContext) -> bool:
     return context.category == "identity" and context.route == ("oauth2", "token")
 
 
 def _bypass_cache(context: RequestContext) -> Answer | None:
-    bypass = context.target.parameter("bypass_cache") if _asks_for_token(context) else None
+    bypass = context.target.parameter("bypass_cache") if _requests_token(context) else None
     return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
 
 
 def _selectors(context: RequestContext) -> Answer | None:
-    return r.IDENTITY_BAD_REQUEST if _asks_for_token(context) and len(context.selectors) > 1 else None
+    return r.IDENTITY_BAD_REQUEST if _requests_token(context) and len(context.selectors) > 1 else None
 
 
 def _ambiguous(context: RequestContext) -> Answer | None:
-    if not _asks_for_token(context) or context.selectors or not context.machine.identities:
+    if not _requests_token(context) or context.selectors or not context.machine.identities:
         return None
     return r.IDENTITY_AMBIGUOUS if context.identity is None else None
 
@@ -179,12 +181,12 @@ def _ambiguous(context: RequestContext) -> Answer | None:
 def _identity(context: RequestContext) -> Answer | None:
     if context.category != "identity":
         return None
-    missing = context.identity is None if _asks_for_token(context) else not context.machine.identities
+    missing = context.identity is None if _requests_token(context) else not context.machine.identities
     return r.IDENTITY_NOT_ASSIGNED if missing else None
 
 
 def _unknown_resource(context: RequestContext) -> Answer | None:
-    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _asks_for_token(context) else None
+    return context.machine.unknown_resource(context.target.parameter("resource") or "") if _requests_token(context) else None
 
 
 def _load_balancer(context: RequestContext) -> Answer | None:
@@ -223,10 +225,10 @@ _CATEGORIES: dict[str, tuple[tuple[str, ...], ...]] = {
     "thim": (),
     "versions": ((),),
 }
-"""Category -> the routes below it. ``/metadata`` alone has none; below ``instance`` the document decides."""
+"""Routes by category. The paths below ``instance`` depend on the instance document, so this table does not list them."""
 
 _CREDENTIAL_ROUTES = (("credential",), ("issuecredential",), ("getplatformmetadata",))
-"""Newer identity calls take ``cred-api-version`` instead. No machine here has them."""
+"""Routes of newer identity requests, which take ``cred-api-version`` instead of ``api-version``. No emulated machine supports them."""
 
 _D, _O, _I = Evidence
 
@@ -453,11 +455,11 @@ RULES: tuple[Rule, ...] = (
         "a response as text",
     ),
 )
-"""The rules in their order."""
+"""All rules in the order of evaluation."""
 
 
 def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, Answer] | None:
-    """The first of ``rules`` that refuses ``context`` with its answer, or None."""
+    """Return the first of ``rules`` that refuses the request, with its response; or None if no rule does."""
     for rule in rules:
         answer = rule.check(context)
         if answer is not None:
