@@ -134,7 +134,7 @@ def test_service_error_is_quoted_up_to_a_limit() -> None:
 def test_errors_of_the_emulator_are_understood() -> None:
     expected = {400: {"bad-request", "unsupported-version"}, 404: {"not-found"}, 410: {"gone"}, 429: {"throttled"}}
     expected |= {status: {"unexpected-status"} for status in (403, 405, 421)}
-    for known in wire.ANSWERS:
+    for known in wire.ERROR_RESPONSES:
         with pytest.raises(ClientError) as error:
             responses.check(Response(known.status, known.content_type.partition(";")[0], known.body, ""))
         outside = {"not-imds"} if known is wire.OUTSIDE else None  # no client requests these paths

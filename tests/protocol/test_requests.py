@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, asks_for_metadata, parse_target
+from imdskit.protocol.requests import Target, has_metadata_header, parse_target
 
 CASES = {
     "plain": ("/metadata/instance?a=1&b=2", Target("/metadata/instance", ("metadata", "instance"), (("a", "1"), ("b", "2")))),
@@ -68,7 +68,7 @@ HEADERS = {
 
 @pytest.mark.parametrize(("headers", "expected"), HEADERS.values(), ids=HEADERS)
 def test_the_metadata_header_is_recognised(headers: list[tuple[str, str]], expected: bool) -> None:
-    assert asks_for_metadata(Request("GET", "/", tuple(headers))) is expected
+    assert has_metadata_header(Request("GET", "/", tuple(headers))) is expected
 
 
 def test_header_values_are_in_the_order_received() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imdskit.protocol import responses as r
-from imdskit.protocol.responses import ANSWERS, Answer, Evidence
+from imdskit.protocol.responses import ERROR_RESPONSES, ErrorResponse, Evidence
 
 EXACT = {
     r.BAD_REQUEST: b'{ "error": "Bad request" }',
@@ -24,7 +24,7 @@ EXACT = {
 
 
 @pytest.mark.parametrize(("reply", "body"), EXACT.items(), ids=[reply.name for reply in EXACT])
-def test_body_is_exact_to_the_byte(reply: Answer, body: bytes) -> None:
+def test_body_is_exact_to_the_byte(reply: ErrorResponse, body: bytes) -> None:
     assert reply.body == body
 
 
@@ -33,7 +33,7 @@ def test_body_is_exact_to_the_byte(reply: Answer, body: bytes) -> None:
     [(r.IDENTITY_NO_METADATA_HEADER, 88), (r.IDENTITY_NOT_ASSIGNED, 68), (r.IDENTITY_TOO_MANY, 90), (r.HOST_BAD_REQUEST, 323)],
     ids=lambda value: getattr(value, "name", str(value)),
 )
-def test_body_has_the_recorded_length(reply: Answer, length: int) -> None:
+def test_body_has_the_recorded_length(reply: ErrorResponse, length: int) -> None:
     assert len(reply.body) == length
 
 
@@ -43,7 +43,7 @@ RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r
 
 def test_every_body_with_evidence_is_in_the_specification(shared: Path) -> None:
     contract = {(case["status"], case["body"]) for case in json.loads((shared / "spec" / "errors.json").read_text(encoding="utf-8"))}
-    for reply in ANSWERS:
+    for reply in ERROR_RESPONSES:
         body = reply.body.decode("utf-8-sig")
         if reply.evidence is Evidence.INFERRED or reply in RECORDED:
             continue
@@ -73,8 +73,8 @@ def test_unknown_path_gets_the_page_of_the_web_server() -> None:
 
 
 def test_names_are_unique_and_json_bodies_are_valid() -> None:
-    assert len({reply.name for reply in ANSWERS}) == len(ANSWERS)
-    for reply in ANSWERS:
+    assert len({reply.name for reply in ERROR_RESPONSES}) == len(ERROR_RESPONSES)
+    for reply in ERROR_RESPONSES:
         if reply.content_type == r.JSON:
             assert "error" in json.loads(reply.body)
 

@@ -72,7 +72,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def asks_for_metadata(request: Request) -> bool:
+def has_metadata_header(request: Request) -> bool:
     """Return whether the request has the header ``Metadata: true``. Letter case, and white space around the value, are ignored.
 
     Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs twice, both values must be ``true``.
