@@ -46,7 +46,7 @@ class Delivery:
 
     Attributes:
         delay_ns: nanoseconds to wait before the response.
-        drip_octets: number of bytes per piece; 0 sends the response in one piece.
+        drip_bytes: number of bytes per piece; 0 sends the response in one piece.
         drip_ns: nanoseconds between two pieces.
         cut: number of body bytes after which the connection is closed, regardless of Content-Length; None for the whole body.
         reset: whether to reset the connection instead of sending the response.
@@ -54,7 +54,7 @@ class Delivery:
     """
 
     delay_ns: int = 0
-    drip_octets: int = 0
+    drip_bytes: int = 0
     drip_ns: int = 0
     cut: int | None = None
     reset: bool = False
