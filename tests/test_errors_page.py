@@ -18,18 +18,26 @@ PAGE = Path(__file__).parent.parent / "docs" / "errors.md"
 
 HEAD = """# Why a document is refused
 
-A verifier reports the first failure in this order. The code in the heading is stable: `VerificationError.code`, and `reason` in JSON.
-`VerificationError.to_json()` returns `reason`, `stage`, `location`, `message`, `detail` and `hint`, as `imdskit verify --json` writes them.
-`imdskit explain CODE` says the same. At the end are the [codes of all other errors](#other-codes).
-`PYTHONPATH=python:tests/support python3 tests/test_errors_page.py` writes this page; a test
-compares it with `python/imdskit/reasons.py` and `python/imdskit/codes.py`.
+With this page you can find out what an error code means and what to do about it. `imdskit explain` shows the same text in a terminal:
+
+```sh
+imdskit explain unknown-issuer
+```
+
+The first part lists the reasons for a refusal, in the order of the checks. A verifier reports the first check that fails. The code in the
+heading is stable: it is `VerificationError.code` in Python and `reason` in JSON. `VerificationError.to_json()` returns `reason`, `stage`,
+`location`, `message`, `detail` and `hint`, as `imdskit verify --json` writes them. The second part lists the
+[codes of all other errors](#other-codes).
+
+`PYTHONPATH=python:tests/support python3 tests/test_errors_page.py` generates this page from `python/imdskit/reasons.py` and
+`python/imdskit/codes.py`.
 """
 
 OTHERS = """
 ## Other codes
 
-`ImdskitError.code` of everything that is not a refusal. The error itself says more: its message, location and hint describe the
-case at hand. `imdskit.codes` has an enumeration for each class. Its members are strings, so
+These are the values of `ImdskitError.code` for errors that are not refusals. The message, location and hint of an error describe the
+specific case. `imdskit.codes` has an enumeration for each class. Its members are strings, so
 `error.code == ClientCode.GONE` and `error.code == "gone"` mean the same.
 """
 

@@ -44,21 +44,6 @@ INSTEAD = {
 }
 FORBIDDEN = re.compile(r"\b(?:" + "|".join(INSTEAD) + r")\b", re.IGNORECASE)
 
-NOT_YET = {
-    "docs/attestation-service.md",
-    "docs/cli.md",
-    "docs/detect.md",
-    "docs/engines.md",
-    "docs/freshness.md",
-    "docs/intermediates.md",
-    "docs/models.md",
-    "docs/record.md",
-    "docs/scenarios.md",
-    "docs/threat-model.md",
-    "docs/trust.md",
-}
-"""Pages that still contain such words. The list may only shrink: a page that is clean must not be on it."""
-
 ALLOWED = {
     "asn1": "X.690 and RFC 5280 count octets",
     "pki": "X.690 and RFC 5280 count octets",
@@ -85,15 +70,7 @@ def found(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", list(pages()), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_pages_use_common_words(page: Path) -> None:
-    name, words = page.relative_to(ROOT).as_posix(), found(prose(page.read_text("utf-8")))
-    if name in NOT_YET:
-        assert words, f"{name} is clean: remove it from NOT_YET"
-    else:
-        assert words == []
-
-
-def test_exceptions_name_existing_pages() -> None:
-    assert set() == NOT_YET - {path.relative_to(ROOT).as_posix() for path in pages()}
+    assert found(prose(page.read_text("utf-8"))) == []
 
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,5 @@
-// Prove to the verification service that this is an Azure machine, and write its claims. Run it with `java Attest.java` (JDK 11).
-// VERIFIER_URL and VERIFIER_KEY say where the service is; IMDS_URL is set in tests only. With a JSON library it is shorter.
+// Prove to the verification service that this is an Azure machine, and print its claims. Run it with `java Attest.java` (JDK 11).
+// VERIFIER_URL and VERIFIER_KEY are the address of the service and the key to it. Only tests set IMDS_URL. A JSON library would make this program shorter.
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;

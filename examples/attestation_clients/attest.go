@@ -1,5 +1,5 @@
-// Prove to the verification service that this is an Azure machine, and write its claims. Run it with `go run attest.go`.
-// VERIFIER_URL and VERIFIER_KEY say where the service is; IMDS_URL is set in tests only.
+// Prove to the verification service that this is an Azure machine, and print its claims. Run it with `go run attest.go`.
+// VERIFIER_URL and VERIFIER_KEY are the address of the service and the key to it. Only tests set IMDS_URL.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// send returns the body of a response with status 200; everything else is a refusal.
+// send returns the body of a response with status 200. Every other status is an error.
 func send(method, url, header, value string, body any) []byte {
 	data, _ := json.Marshal(body)
 	request, err := http.NewRequest(method, url, bytes.NewReader(data))

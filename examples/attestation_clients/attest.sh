@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prove to the verification service that this is an Azure machine, and write its claims. Needs curl and jq.
-# VERIFIER_URL and VERIFIER_KEY say where the service is; IMDS_URL is set in tests only.
+# Prove to the verification service that this is an Azure machine, and print its claims. Needs curl and jq.
+# VERIFIER_URL and VERIFIER_KEY are the address of the service and the key to it. Only tests set IMDS_URL.
 set -euo pipefail
 post() { curl -sS -H "Content-Type: application/json" -H @<(printf 'Authorization: Bearer %s' "$VERIFIER_KEY") -d "$2" "$VERIFIER_URL$1"; }
 

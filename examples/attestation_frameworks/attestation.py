@@ -1,4 +1,4 @@
-"""Objects that the three applications share: an issuer of nonces, a verifier and a store, created once in each process."""
+"""Shared parts of the three applications: an issuer of nonces, a verifier and a store, which each process creates once."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ def activate(nonce: str, document: str) -> Attestation | None:
     """Return the attestation, or None if the document is refused.
 
     Raises:
-        StoreError: the store cannot tell now whether the document was used before. Do not admit the machine.
+        StoreError: the store is unavailable, so there is no decision. Do not admit the machine.
     """
     try:
         issuer.check(nonce)

@@ -1,4 +1,4 @@
-"""Activation of Azure machines with Django: ``gunicorn with_django:application``. A project has these views in its ``views.py``."""
+"""Activation of Azure machines with Django: ``gunicorn with_django:application``. In a project, put these views into ``views.py``."""
 
 import json
 import os
@@ -21,9 +21,9 @@ settings.configure(
 )
 
 
-@csrf_exempt  # machines have no cookies that another site could misuse
+@csrf_exempt  # machines send no cookies that another page could misuse
 @require_POST
-def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # every view has this argument
+def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # Django passes the request to each view
     """Issue a nonce."""
     return JsonResponse({"nonce": issuer.issue()})
 
@@ -31,7 +31,7 @@ def challenge(request: HttpRequest) -> JsonResponse:  # noqa: ARG001  # every vi
 @csrf_exempt
 @require_POST
 def activation(request: HttpRequest) -> JsonResponse:
-    """Activate a machine that proves its identity."""
+    """Admit a machine whose attested document is accepted."""
     try:
         body = json.loads(request.body)
     except ValueError:

@@ -10,13 +10,13 @@ app = FastAPI()
 
 
 class Activation(BaseModel):
-    """Body of an activation request."""
+    """Body of a request from a machine."""
 
     nonce: str
     document: str
 
 
-# FastAPI runs functions without `async` in a thread pool, so neither verification nor the store blocks the event loop.
+# Functions without `async` run in FastAPI's pool of threads, so neither verification nor the store blocks the event loop.
 @app.post("/challenge")
 def challenge() -> dict[str, str]:
     """Issue a nonce."""
@@ -25,7 +25,7 @@ def challenge() -> dict[str, str]:
 
 @app.post("/activate")
 def activation(body: Activation) -> dict[str, str | None]:
-    """Activate a machine that proves its identity."""
+    """Admit a machine whose attested document is accepted."""
     try:
         attestation = activate(body.nonce, body.document)
     except StoreError:

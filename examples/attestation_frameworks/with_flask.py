@@ -17,7 +17,7 @@ def challenge() -> dict[str, str]:
 
 @app.post("/activate")
 def activation() -> dict[str, str | None]:
-    """Activate a machine that proves its identity."""
+    """Admit a machine whose attested document is accepted."""
     body = request.get_json()
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in ("nonce", "document")):
         abort(400)

@@ -1,4 +1,4 @@
-"""Verification with Dask: ``map_partitions``, on processes of this machine or on the workers of a cluster."""
+"""Verify documents with Dask: ``map_partitions`` runs in processes on this machine, or on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from verification import arguments
 from imdskit.arrow import VerifyBatch
 
 
-def verify_partition(frame: pd.DataFrame, verify: VerifyBatch, schema: pa.Schema) -> pd.DataFrame:
-    """Return the verdicts on one partition."""
+def verified(frame: pd.DataFrame, verify: VerifyBatch, schema: pa.Schema) -> pd.DataFrame:
+    """Return a partition with the columns of the verdicts."""
     return verify.table(pa.Table.from_pandas(frame, schema, preserve_index=False)).to_pandas(types_mapper=pd.ArrowDtype)
 
 
 if __name__ == "__main__":
     options, verify = arguments(__doc__)
-    schema = ds.dataset(options.given, format="parquet").schema
-    nothing = verify.schema(schema).empty_table().to_pandas(types_mapper=pd.ArrowDtype)
-    frame = dd.read_parquet(options.given, split_row_groups=True)
-    verdicts = frame.map_partitions(verify_partition, verify, schema.remove_metadata(), meta=nothing)
+    schema = ds.dataset(options.input, format="parquet").schema
+    empty = verify.schema(schema).empty_table().to_pandas(types_mapper=pd.ArrowDtype)
+    frame = dd.read_parquet(options.input, split_row_groups=True)
+    verdicts = frame.map_partitions(verified, verify, schema.remove_metadata(), meta=empty)
     verdicts.to_parquet(
-        options.found,
+        options.output,
         schema=verify.schema(schema),
         write_index=False,
         compute_kwargs={"scheduler": "processes", "num_workers": options.processes},

@@ -1,4 +1,4 @@
-"""Verification with DuckDB on one large machine: DuckDB reads and filters, imdskit verifies, and SQL can query the verdicts."""
+"""Verify documents with DuckDB on one machine: DuckDB reads and filters, imdskit verifies, and SQL can query the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if __name__ == "__main__":
     options, verify = arguments(__doc__)
     verify = replace(verify, threads=options.processes)
     connection = duckdb.connect()
-    files = connection.read_parquet(options.given if options.given.endswith(".parquet") else f"{options.given}/*.parquet")
-    given = files.to_arrow_reader(ROWS)
-    found = pa.RecordBatchReader.from_batches(verify.schema(given.schema), verify.each(given))
-    connection.cursor().from_arrow(found).write_parquet(options.found)  # a second cursor, because the first one is being read
+    files = connection.read_parquet(options.input if options.input.endswith(".parquet") else f"{options.input}/*.parquet")
+    reader = files.to_arrow_reader(ROWS)
+    verdicts = pa.RecordBatchReader.from_batches(verify.schema(reader.schema), verify.each(reader))
+    # The first cursor is still being read, so writing needs another one.
+    connection.cursor().from_arrow(verdicts).write_parquet(options.output)

@@ -1,4 +1,4 @@
-"""Verification with Ray: ``map_batches``, on processes of this machine or, with RAY_ADDRESS, on a cluster."""
+"""Verify documents with Ray: ``map_batches`` runs in processes on this machine or, with RAY_ADDRESS, on a cluster."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from verification import arguments
 if __name__ == "__main__":
     options, verify = arguments(__doc__)
     ray.init(num_cpus=options.processes, include_dashboard=False, log_to_driver=False)
-    ray.data.read_parquet(options.given).map_batches(verify.table, batch_format="pyarrow", batch_size=4096).write_parquet(options.found)
+    ray.data.read_parquet(options.input).map_batches(verify.table, batch_format="pyarrow", batch_size=4096).write_parquet(options.output)
     ray.shutdown()

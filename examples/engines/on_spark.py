@@ -1,4 +1,4 @@
-"""Verification with Spark: ``mapInArrow``. Without a cluster, Spark starts several executors with one core each on this machine."""
+"""Verify documents with Spark: ``mapInArrow``. Without a cluster, this program starts several executors, each a process with one core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from verification import arguments
 import imdskit
 
 MEBIBYTES = 1024
-"""Memory of one executor in MiB."""
+"""Memory of each executor, in MiB."""
 
 if __name__ == "__main__":
     options, verify = arguments(__doc__)
@@ -32,7 +32,7 @@ if __name__ == "__main__":
         .config("spark.ui.enabled", "false")
         .getOrCreate()
     )
-    given = spark.read.parquet(options.given)
-    schema: pa.Schema = verify.schema(to_arrow_schema(given.schema, timezone="UTC"))
-    given.mapInArrow(verify.each, from_arrow_schema(schema)).write.mode("overwrite").parquet(options.found)
+    rows = spark.read.parquet(options.input)
+    schema: pa.Schema = verify.schema(to_arrow_schema(rows.schema, timezone="UTC"))
+    rows.mapInArrow(verify.each, from_arrow_schema(schema)).write.mode("overwrite").parquet(options.output)
     spark.stop()

@@ -1,4 +1,4 @@
-"""Shared parts of these programs: the arguments, and the function that they pass to their engine."""
+"""Shared parts of these programs: their arguments, and the function that they pass to their engine."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from imdskit.verify import PRESETS, Policy, Trust
 
 
 def arguments(description: str | None) -> tuple[argparse.Namespace, VerifyBatch]:
-    """Return the parsed arguments, and the function. The function contains trust and policy, and can be pickled for other processes."""
+    """Return the arguments and the function. The function contains trust and policy, and engines can pickle it and send it to other processes."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("given", metavar="IN", help="Parquet: a file or a folder of them, with a column of documents")
-    parser.add_argument("found", metavar="OUT", help="Parquet: output, with the verdicts after the other columns")
-    parser.add_argument("--document", default="document", help="name of the column of documents")
-    parser.add_argument("--at", required=True, help="name of the column with the time of receipt, or Unix seconds for all")
-    parser.add_argument("--trust", metavar="PEM", type=Path, action="append", default=[], help="instead of the Azure clouds' roots")
-    parser.add_argument("--intermediate", metavar="PEM", type=Path, action="append", default=[], help="further certificates")
-    parser.add_argument("--crl", metavar="FILE", type=Path, action="append", default=[], help="revocation lists; every authority needs one")
-    parser.add_argument("--nonce", metavar="COLUMN", help="name of the column of the nonces that were issued")
-    parser.add_argument("--preset", choices=PRESETS, default="offline_audit", help="verification policy; `online` requires nonces")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("input", metavar="IN", help="a Parquet file or a folder of such files, with a column of documents")
+    parser.add_argument("output", metavar="OUT", help="Parquet to write: the verdicts and all other columns")
+    parser.add_argument("--document", default="document", help="name of the column that contains the documents")
+    parser.add_argument("--at", required=True, help="column with the time of receipt of each document, or Unix seconds for all")
+    parser.add_argument("--trust", metavar="PEM", type=Path, action="append", default=[], help="roots to trust instead of Azure's")
+    parser.add_argument(
+        "--intermediate", metavar="PEM", type=Path, action="append", default=[], help="additional intermediate certificates"
+    )
+    parser.add_argument("--crl", metavar="FILE", type=Path, action="append", default=[], help="revocation lists, one of every authority")
+    parser.add_argument("--nonce", metavar="COLUMN", help="name of the column with the issued nonces")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="offline_audit", help="what to check; online checks nonces and age as a service does"
+    )
+    parser.add_argument("--processes", type=int, default=2, help="number of processes or threads; by default 2")
     parser.add_argument("--backend", choices=["auto", "python", "rust"], default="auto")
     options = parser.parse_args()
     intermediates = [path.read_bytes() for path in options.intermediate]

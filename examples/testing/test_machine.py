@@ -16,18 +16,18 @@ from machine import compute
 
 
 @pytest.fixture(autouse=True)
-def program_finds_the_service(imds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def program_uses_the_emulator(imds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MACHINE_IMDS", imds.url)
 
 
-def test_program_reads_the_metadata_of_its_machine(imds: Any) -> None:
+def test_program_returns_the_metadata(imds: Any) -> None:
     assert compute()["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
     assert_requested(imds, 1, path="/metadata/instance/compute")
     assert_no_refusals(imds)
 
 
 @pytest.mark.imds(scenario="windows")
-def test_program_recognises_a_windows_machine() -> None:
+def test_program_recognises_windows() -> None:
     assert compute()["osType"] == "Windows"
 
 
@@ -46,7 +46,7 @@ def test_program_gives_up_after_five_attempts(imds: Any) -> None:
     assert_requested(imds, 5, fault="status")
 
 
-def test_azure_identity_finds_the_service_and_gets_a_token(imds: Any) -> None:
+def test_azure_identity_gets_a_token_without_configuration(imds: Any) -> None:
     identity = pytest.importorskip("azure.identity", reason="azure-identity is not installed")
     with identity.ManagedIdentityCredential() as credential:
         token = credential.get_token("https://management.azure.com/.default")

@@ -128,7 +128,7 @@ class VerifyBatch:
             raise UsageError("bad-argument", f"{error}.", location=self.document, hint="Give smaller batches.") from None
         except ValueError as error:
             message = f"The column {self.document!r} is damaged: {error}."
-            raise UsageError("bad-argument", message, location=self.document, hint="Batches can be checked with `validate`.") from None
+            raise UsageError("bad-argument", message, location=self.document, hint="Check it with `batch.validate(full=True)`.") from None
         values = _arrays(columns)
         if issued is not None:
             values = _compare_nonces(values, issued, required=self.policy.require_nonce)

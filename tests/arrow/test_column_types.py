@@ -1,4 +1,4 @@
-"""Columns of every type of Arrow: documents, nonces and times are taken, or the column is named in a :class:`UsageError`; never an error of pyarrow."""
+"""Columns of every Arrow type: they are accepted, or a :class:`UsageError` names the column. No pyarrow error is raised."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERIFY = VerifyBatch(AT, TRUST)
 Wrap = Callable[[Any], Any]
 
 
-class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow tells no types
+class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no type annotations
     """Extension type over any storage."""
 
     def __init__(self, storage: Any) -> None:
@@ -41,7 +41,7 @@ class Tagged(pa.ExtensionType):  # type: ignore[misc]  # pyarrow tells no types
 
 
 def dictionary(array: Any) -> Any:
-    """Behind a dictionary that has a null of its own, in another order."""
+    """Return the array with dictionary encoding. The dictionary contains a null and has another order."""
     values = pa.concat_arrays([array.slice(0, 0), array[::-1], pa.nulls(1, array.type)])
     return pa.DictionaryArray.from_arrays(pa.array(range(len(array) - 1, -1, -1), pa.int16()), values)
 
@@ -75,7 +75,7 @@ BINARIES = [pa.binary(), pa.large_binary(), pa.binary_view()]
 
 
 def makeable(plain: dict[str, Any]) -> list[Any]:
-    """Every array in every wrapping that pyarrow itself can make, as parameters of a test."""
+    """Return test parameters: every array in every type to which pyarrow can convert it."""
     made = []
     for kind, array in plain.items():
         for name, wrap in WRAPPINGS.items():
@@ -103,9 +103,9 @@ def test_documents_of_every_text_and_binary_type_are_verified(plain: Any, column
     assert verdicts.column("reason").to_pylist() == [None, "empty", "bad-base64", "empty"]
 
 
-def test_documents_of_one_size_and_of_no_type_are_verified() -> None:
-    octets = base64.b64decode(GOOD)
-    found = VERIFY(pa.RecordBatch.from_pydict({"document": pa.array([octets, None], pa.binary(len(octets)))}))
+def test_fixed_size_and_null_document_columns_are_verified() -> None:
+    data = base64.b64decode(GOOD)
+    found = VERIFY(pa.RecordBatch.from_pydict({"document": pa.array([data, None], pa.binary(len(data)))}))
     assert found.column("reason").to_pylist() == [None, "empty"]
     assert VERIFY(pa.RecordBatch.from_pydict({"document": pa.nulls(2)})).column("reason").to_pylist() == ["empty"] * 2
 
@@ -120,7 +120,7 @@ def test_nonces_of_every_text_type_are_compared(plain: Any, column: Any) -> None
     assert verdicts.column("reason").to_pylist() == [None, "nonce-mismatch", "nonce-required"]
 
 
-def test_nonces_of_no_type_are_no_nonces() -> None:
+def test_column_of_type_null_has_no_nonces() -> None:
     batch = pa.RecordBatch.from_arrays([pa.array([GOOD]), pa.nulls(1)], ["document", "issued"])
     assert replace(VERIFY, nonce="issued")(batch).column("accepted").to_pylist() == [True]
 
@@ -134,7 +134,7 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def seconds(kind: Any) -> Any:
-    """One time at which the document is valid, in the last fraction of its second, and one ten hours later."""
+    """Return two times: the last fraction of a second in which the document is valid, and ten hours later."""
     unit = PER_SECOND[kind.unit] if pa.types.is_timestamp(kind) else 1
     return pa.array([AT * unit + unit - 1, (AT + 36_000) * unit], pa.int64()).cast(kind)
 
@@ -206,7 +206,7 @@ def test_a_column_of_another_type_is_named(column: Any, role: str) -> None:
     assert error.value.hint.startswith("Give ")
 
 
-def test_a_broken_dictionary_is_a_mistake_of_its_column() -> None:
+def test_broken_dictionary_raises_usage_error_for_its_column() -> None:
     broken = pa.DictionaryArray.from_arrays(pa.array([7], pa.int8()), pa.array([GOOD]), safe=False)
     with pytest.raises(UsageError, match="The column 'document' of type dictionary"):
         VERIFY(pa.RecordBatch.from_arrays([broken], ["document"]))
@@ -222,12 +222,12 @@ def test_text_that_is_not_utf8_is_refused_as_a_document() -> None:
 @pytest.mark.parametrize(
     "given", [None, [], {"document": [GOOD]}, pa.table({"document": [GOOD]}), pa.array([GOOD])], ids=lambda one: type(one).__name__
 )
-def test_something_else_than_a_record_batch_is_a_mistake(given: Any) -> None:
+def test_rejects_arguments_that_are_not_record_batches(given: Any) -> None:
     with pytest.raises(UsageError, match="`batch` must be a pyarrow"):
         VERIFY(given)
 
 
-def test_columns_of_one_name_are_handed_on_and_are_no_documents() -> None:
+def test_duplicate_columns_are_copied_but_cannot_be_selected() -> None:
     batch = pa.RecordBatch.from_arrays([pa.array([GOOD]), pa.array([1]), pa.array([2])], ["document", "a", "a"])
     assert [column.to_pylist() for column in VERIFY(batch).columns[:2]] == [[1], [2]]
     with pytest.raises(UsageError, match="exactly one column 'a'; it has 2"):

@@ -1,4 +1,4 @@
-"""The corpus of a fleet: the same each time, from several regions and signers, and bad where it says so."""
+"""The corpus of a fleet: it is reproducible, has several regions and signers, and has the stated defects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def corpus(folder: Path, *more: str) -> tuple[Any, Trust]:
     )
 
 
-def test_a_fleet_gives_the_same_documents_each_time_and_they_are_what_they_say(tmp_path: Path) -> None:
+def test_fleet_corpus_is_reproducible_and_has_the_stated_verdicts(tmp_path: Path) -> None:
     table, trust = corpus(tmp_path / "one")
     again, _ = corpus(tmp_path / "two")
     assert table.equals(again)

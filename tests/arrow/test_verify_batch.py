@@ -1,4 +1,4 @@
-"""Verdicts in columns: what the verifier says of each document, whatever the types and the order of the columns that go in."""
+"""Verdicts in columns: they agree with the verifier for each document, whatever the types and the order of the input columns."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def batch(**columns: Any) -> Any:
     return pa.RecordBatch.from_pydict(columns)
 
 
-def said(verdict: Attestation | VerificationError) -> dict[str, Any]:
-    """The row for what the verifier says of one document."""
+def output(verdict: Attestation | VerificationError) -> dict[str, Any]:
+    """Return the expected row for the result of the verifier."""
     if isinstance(verdict, VerificationError):
         why = {"reason": verdict.code, "stage": verdict.stage.value, "location": verdict.location, "detail": verdict.detail}
         return {**dict.fromkeys(FIELDS.names), "accepted": False, **why}
@@ -58,33 +58,33 @@ def said(verdict: Attestation | VerificationError) -> dict[str, Any]:
     }
 
 
-def test_every_row_says_what_the_verifier_says(backend: Backend) -> None:
+def test_every_row_agrees_with_the_verifier(backend: Backend) -> None:
     given = batch(document=pa.array(DOCUMENTS, pa.binary()), number=range(len(DOCUMENTS)))
     found = replace(VERIFY, backend=backend.name)(given)
     assert found.schema == VERIFY.schema(given.schema)
     assert found.schema.names == ["number", *FIELDS.names]
     verdicts = Verifier(TRUST, Policy.offline_audit(), backend=backend).verify_many(DOCUMENTS, at=AT)
-    assert found.to_pylist() == [{"number": number, **said(verdict)} for number, verdict in enumerate(verdicts)]
+    assert found.to_pylist() == [{"number": number, **output(verdict)} for number, verdict in enumerate(verdicts)]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``make engines`` gives to engines, but less of it."""
+    """Return a smaller version of the corpus that ``make engines`` uses."""
     folder = tmp_path_factory.mktemp("corpus")
     subprocess.run([sys.executable, ROOT / "tests" / "engines" / "corpus.py", str(folder), "1", "1500"], check=True, timeout=120)
     return folder
 
 
 @pytest.mark.parametrize("policy", [Policy.online(), Policy()], ids=["nonces required", "nonces welcome"])
-def test_rows_with_times_and_nonces_of_their_own_say_what_the_verifier_says(corpus: Path, backend: Backend, policy: Policy) -> None:
+def test_rows_with_own_times_and_nonces_agree_with_the_verifier(corpus: Path, backend: Backend, policy: Policy) -> None:
     trust = Trust.from_pem([(corpus / "trust.pem").read_bytes()], [(corpus / "intermediates.pem").read_bytes()])
     trust = trust.with_crls((corpus / "crls.pem").read_bytes())
     given = pq.read_table(corpus / "in").combine_chunks()
     found = VerifyBatch("received", trust, policy, nonce="issued", keep=(), backend=backend.name).table(given)
     assert found.schema == FIELDS
     verifier = Verifier(trust, policy, backend=backend)
-    assert found.to_pylist() == [said(judged(verifier, row)) for row in given.to_pylist()]
-    not_of_a_batch = {Reason.REPLAYED}  # see docs/engines.md
+    assert found.to_pylist() == [output(judged(verifier, row)) for row in given.to_pylist()]
+    not_of_a_batch = {Reason.REPLAYED}  # never in a batch, see docs/engines.md
     unless_required = set() if policy.require_nonce else {Reason.NONCE_REQUIRED, Reason.DOCUMENT_TOO_OLD}
     assert set(found.column("reason").to_pylist()) == {None, *Reason} - not_of_a_batch - unless_required
 
@@ -97,7 +97,7 @@ def judged(verifier: Verifier, row: dict[str, Any]) -> Attestation | Verificatio
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
-def test_what_is_compared_is_the_whole_nonce_of_a_document_that_is_good(kind: Any) -> None:
+def test_complete_nonce_of_a_good_document_is_compared(kind: Any) -> None:
     issued = ["4071882193", "4071882194", "407188219", "", "4071882193 ", "4071882193\0", None, "another"]
     given = batch(document=pa.array([GOOD] * 7 + [b"no"], pa.binary()), issued=pa.array(issued, kind))
     found = replace(VERIFY, nonce="issued")(given)
@@ -109,14 +109,14 @@ def test_what_is_compared_is_the_whole_nonce_of_a_document_that_is_good(kind: An
         assert required(given.slice(start, length)).equals(required(given).slice(start, length))
 
 
-def test_both_backends_give_the_same_columns_but_for_the_words_of_details() -> None:
+def test_both_backends_give_equal_columns_except_for_detail() -> None:
     given = batch(document=pa.array(DOCUMENTS, pa.binary()))
     python, native = (replace(VERIFY, backend=name)(given).drop_columns(["detail"]) for name in ("python", "auto"))
     assert python.equals(native)
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()], ids=str)
-def test_documents_are_text_or_binary_and_none_is_empty(kind: Any) -> None:
+def test_documents_may_be_text_or_binary_and_null_is_empty(kind: Any) -> None:
     text = base64.b64encode(GOOD) if not GOOD.startswith(b"{") else GOOD
     found = VERIFY(batch(document=pa.array([text.decode(), None, ""], pa.string()).cast(kind)))
     assert found.column("accepted").to_pylist() == [True, False, False]
@@ -141,14 +141,14 @@ def test_each_row_may_have_its_own_time(times: Any) -> None:
     assert found.column("reason").to_pylist() == [None, "document-expired", "document-not-yet-valid"]
 
 
-def test_a_slice_is_judged_as_what_it_shows() -> None:
+def test_slice_is_verified_from_its_offset() -> None:
     given = batch(document=pa.array(DOCUMENTS, pa.binary()), seen=pa.array([AT] * len(DOCUMENTS)))
     whole = replace(VERIFY, at="seen")(given)
     for start, length in ((0, 0), (3, 1), (17, 130), (len(DOCUMENTS) - 5, 5)):
         assert replace(VERIFY, at="seen")(given.slice(start, length)).equals(whole.slice(start, length))
 
 
-def test_a_batch_of_nothing_and_a_batch_of_refusals_have_the_same_types() -> None:
+def test_empty_and_refused_batches_have_the_same_types() -> None:
     for documents in ([], [b"no"], [None]):
         assert VERIFY(batch(document=pa.array(documents, pa.binary()))).schema == FIELDS
 
@@ -177,7 +177,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("options", "columns", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_told(options: dict[str, Any], columns: dict[str, Any], message: str) -> None:
+def test_wrong_columns_or_options_raise_usage_error(options: dict[str, Any], columns: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match="bad-argument") as error:
         replace(VERIFY, **options)(batch(**columns))
     assert error.value.message == message
@@ -189,18 +189,18 @@ def test_a_policy_that_requires_nonces_needs_a_column_of_them() -> None:
     assert VerifyBatch(AT, policy=Policy.online(), nonce="issued").policy.require_nonce
 
 
-def test_it_is_a_value_that_can_be_sent() -> None:
+def test_verify_batch_can_be_pickled() -> None:
     sent = pickle.loads(pickle.dumps(replace(VERIFY, policy=Policy(skew=7))))
     assert sent == replace(VERIFY, policy=Policy(skew=7))
     assert [one.num_rows for one in sent.each([batch(document=[GOOD, GOOD]), batch(document=[GOOD])])] == [2, 1]
 
 
-def test_a_table_is_judged_batch_by_batch() -> None:
+def test_table_is_verified_batch_by_batch() -> None:
     given = pa.Table.from_batches([batch(document=[GOOD, b"no"]), batch(document=[GOOD])])
     assert VERIFY.table(given).column("accepted").to_pylist() == [True, False, True]
     assert VERIFY.table(given.slice(0, 0)).schema == FIELDS
 
 
-def test_what_is_kept_can_be_chosen() -> None:
+def test_columns_to_copy_can_be_chosen() -> None:
     found = replace(VERIFY, keep=("document", "b"))(batch(a=[1], document=[GOOD], b=[2]))
     assert found.schema.names[:3] == ["document", "b", "accepted"]

@@ -80,7 +80,7 @@ def test_native_wheel_sbom_lists_everything_that_it_links(native_wheel: Path, li
 def test_native_wheel_has_the_licence_of_each_linked_crate(native_wheel: Path, linked: list[dict[str, Any]]) -> None:
     files = dist_info(native_wheel)
     text = files[f"licenses/{notices.LICENCES}"].decode()
-    assert len(linked) > 30
+    assert len(linked) > 10
     assert [one["name"] for one in linked if f"\n{one['name']} {one['version']} (" not in text] == []
     assert "Copyright (c) 2021 Nugine" in text  # the licence of a crate that is published without a licence text
     listed = [line.removeprefix("License-File: ") for line in files["METADATA"].decode().splitlines() if line.startswith("License-File: ")]
@@ -139,7 +139,8 @@ def test_builder_paths_are_found_in_each_kind_of_artefact(sdist: Path, pure_whee
         wheel.writestr("imdskit/made.txt", "/home/builder/imdskit/python")
     assert list(release_check.paths_inside(text, ["/home/builder/"])) == [("SHA256SUMS", "/home/builder/")]
     assert list(release_check.paths_inside(tmp_path / pure_wheel.name, ["/home/builder/"])) == [("imdskit/made.txt", "/home/builder/")]
-    assert [name for name, _ in release_check.paths_inside(sdist, ["def paths_inside"])] == [
+    only_there = "def " + "paths_inside"  # in two parts, because the source distribution has this file, too
+    assert [name for name, _ in release_check.paths_inside(sdist, [only_there])] == [
         f"imdskit-{imdskit.__version__}/packaging/release_check.py"
     ]
     for artefact in (sdist, pure_wheel, zipapp):

@@ -1,4 +1,4 @@
-"""Documents with one defect each: every backend gives the verdict, the reason and the place that are written down."""
+"""Documents with one defect each: every backend gives the recorded verdict, reason and location."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNTESTED = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_a_document_is_judged_as_its_record_says(case: dict[str, Any], backend: Backend) -> None:
+def test_vector_gets_its_recorded_verdict(case: dict[str, Any], backend: Backend) -> None:
     checker = backend.checker(setup_of(case))
     at, nonce = case.get("at", AT), case.get("nonce")
     for _ in ("cold", "warm"):
@@ -39,7 +39,7 @@ def test_a_document_is_judged_as_its_record_says(case: dict[str, Any], backend: 
             assert case["expected"] == "accept"
 
 
-def test_every_reason_has_a_vector_or_a_test_elsewhere() -> None:
+def test_every_reason_has_a_vector_or_another_test() -> None:
     assert {case["reason"] for case in CASES if "reason" in case} == {str(reason) for reason in Reason if reason not in UNTESTED}
 
 

@@ -1,4 +1,4 @@
-"""What the tests of AIA share: a chain whose issuer must be fetched, and a network that serves it."""
+"""Helpers of the AIA tests: a chain whose issuer must be fetched, and a simulated network that serves it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imdskit.verify.aia import AiaFetcher, FetchBudget, Response, Target
 
 AT = 1_790_000_000
 SECOND = 1_000_000_000
-PLACE = "http://www.microsoft.com/pkiops/certs/"
+LOCATION = "http://www.microsoft.com/pkiops/certs/"
 PUBLIC = "23.1.2.3"
 
 
@@ -50,18 +50,18 @@ def document(leaf: Made, nonce: str = "4071882193") -> bytes:
 
 
 class Network:
-    """Resolver and transport in one: names and files as they are given, and a list of what was asked.
+    """Resolver and transport of the tests. It serves given names and files, and records the requests.
 
     Attributes:
-        files: body, whole answer, error or function, by address.
-        names: addresses of a host, or an error; a public address by default.
+        files: by address: a body, a complete response, an error, or a function.
+        names: by host: its addresses, or an error; by default a public address.
     """
 
     def __init__(self, files: dict[str, bytes | Response | Exception | Callable[[], bytes]] | None = None) -> None:
         self.files = files or {}
         self.names: dict[str, Sequence[str] | Exception] = {}
         self.resolved: list[str] = []
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
         assert timeout_ns > 0
@@ -75,7 +75,7 @@ class Network:
         assert limit == 16 * 1024
         assert 0 < timeout_ns <= 10 * SECOND
         url = f"http://{target.host}{target.path}"
-        self.asked.append((url, address))
+        self.requests.append((url, address))
         found = self.files.get(url, Response(404, b""))
         if isinstance(found, Exception):
             raise found
@@ -85,18 +85,18 @@ class Network:
 
     @property
     def urls(self) -> list[str]:
-        return [url for url, _ in self.asked]
+        return [url for url, _ in self.requests]
 
 
 class Scene:
-    """A root that is trusted, an authority below it that is not known, and a leaf that names where it is to be had."""
+    """Trusted root, an unknown authority below it, and a leaf whose certificate names the address of the authority."""
 
     def __init__(self) -> None:
         self.root = make("Root")
-        self.issuer = make("Issuing CA", self.root, addresses=[PLACE + "root.crt"])
-        self.leaf = make("metadata.azure.com", self.issuer, ca=False, addresses=[PLACE + "issuing.crt"])
+        self.issuer = make("Issuing CA", self.root, addresses=[LOCATION + "root.crt"])
+        self.leaf = make("metadata.azure.com", self.issuer, ca=False, addresses=[LOCATION + "issuing.crt"])
         self.clock = ManualClock(AT)
-        self.network = Network({PLACE + "issuing.crt": self.issuer.der, PLACE + "root.crt": self.root.der})
+        self.network = Network({LOCATION + "issuing.crt": self.issuer.der, LOCATION + "root.crt": self.root.der})
 
     def fetcher(self, **options: object) -> AiaFetcher:
         settings: dict[str, object] = {"budget": FetchBudget(clock=self.clock), **options}

@@ -1,4 +1,4 @@
-"""Chains with the subject names of Azure's authorities and keys of the tests, and documents that they sign."""
+"""Test chains with the subject names of Azure's authorities, and documents signed with them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["AT", "Azure", "Made", "document", "key", "leaf", "make"]
 AT = 1_796_000_000
 """2026-11-29."""
 
-PLACE = "http://www.microsoft.com/pkiops/certs/"
+LOCATION = "http://www.microsoft.com/pkiops/certs/"
 
 
 @cache
 def bundled_names() -> dict[str, x509.Name]:
-    """Subjects of the bundled certificates by common name."""
+    """Return the subjects of the bundled certificates, by common name."""
     trust = Trust.bundled()
     subjects = [x509.load_der_x509_certificate(der).subject for der in (*trust.anchors, *trust.intermediates)]
     return {str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value): subject for subject in subjects}
@@ -40,7 +40,7 @@ def make(
     padding: int = 0,
     signed_by: PrivateKey | None = None,
 ) -> Made:
-    """A certificate that is valid from and to so many days after ``AT``; without an issuer it signs itself."""
+    """Return a certificate whose validity is given in days relative to ``AT``. Without an issuer, it is self-signed."""
     own = key(name)
     signs = ["key_cert_sign"] * key_usage + ["crl_sign"] if ca else []
     extensions: list[Extension] = [
@@ -66,7 +66,7 @@ def document(signer: Made, *, at: int = AT) -> bytes:
 
 
 class Azure:
-    """Test certificates in the shape of Azure's newest chain: DigiCert Global Root G2, which has certified Microsoft TLS RSA Root G2."""
+    """Test certificates like Azure's newest chain, in which DigiCert Global Root G2 certifies Microsoft TLS RSA Root G2."""
 
     def __init__(self) -> None:
         self.digicert = make("DigiCert Global Root G2", days=(-3000, 3000))
@@ -75,5 +75,5 @@ class Azure:
 
     def ocsp(self, number: int, **changes: object) -> Made:
         name = f"Microsoft TLS G2 RSA CA OCSP {number:02}"
-        members: dict[str, object] = {"path_length": 0, "addresses": [PLACE + "Microsoft%20TLS%20RSA%20Root%20G2%20-%20xsign.crt"]}
+        members: dict[str, object] = {"path_length": 0, "addresses": [LOCATION + "Microsoft%20TLS%20RSA%20Root%20G2%20-%20xsign.crt"]}
         return make(name, self.cross, **(members | changes))  # type: ignore[arg-type]  # the members are those of `make`

@@ -1,4 +1,4 @@
-"""Children of this process, threads that keep their parent busy, and programs in processes of their own."""
+"""Helpers for tests of forks: child processes, threads that keep the parent busy, and programs in separate processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CPYTHON = pytest.mark.skipif(sys.implementation.name != "cpython", reason="only 
 AT = 1_790_000_000
 HOUR = 3600
 SECONDS = 60
-"""How long a child may take: it needs milliseconds, and the machine may be busy."""
+"""Time limit of a child. It needs milliseconds, but the machine may be busy."""
 
 
 def document(authority: Authority, number: int) -> bytes:
@@ -39,29 +39,29 @@ def document(authority: Authority, number: int) -> bytes:
 
 
 def in_child(work: Callable[[], object]) -> str:
-    """What ``work`` returns in a child, as text; ``hangs`` if the child had to be killed."""
+    """Return the result of ``work`` in a child, as text, or ``hangs`` if the child had to be killed."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            signal.alarm(SECONDS)  # its default action ends the child, wherever it hangs
+            signal.alarm(SECONDS)  # the default action of SIGALRM ends the child, even if it hangs
             os.write(write, str(work()).encode()[:4000])
             status = 0
         finally:
             os._exit(status)
     os.close(write)
-    with os.fdopen(read, "rb") as answer:
-        said = answer.read().decode()
+    with os.fdopen(read, "rb") as response:
+        output = response.read().decode()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else f"killed by {os.WTERMSIG(status)}"
-    return said if os.WEXITSTATUS(status) == 0 else "failed"
+    return output if os.WEXITSTATUS(status) == 0 else "failed"
 
 
 @contextmanager
 def busy(*works: Callable[[], object], threads: int = 4) -> Iterator[None]:
-    """Threads that do the works over and over."""
+    """Run the works repeatedly in other threads."""
     done = threading.Event()
 
     def repeat(number: int) -> None:
@@ -81,7 +81,7 @@ def busy(*works: Callable[[], object], threads: int = 4) -> Iterator[None]:
 
 @contextmanager
 def held(lock: Any) -> Iterator[None]:
-    """Another thread holds the lock."""
+    """Let another thread hold the lock."""
     taken, give_back = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -101,7 +101,7 @@ def held(lock: Any) -> Iterator[None]:
 
 @cache
 def one_authority() -> Authority:
-    return Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)  # its keys take a while
+    return Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)  # created once, because its keys take time
 
 
 def batch(backend: Backend) -> tuple[Verifier, list[bytes]]:
@@ -117,7 +117,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
-    """The threads write to every memory of the checker, to the store and to the fetcher's outcomes."""
+    """Fork while threads write to all caches of the checker, to the store and to the outcomes of the fetcher."""
     clock = ManualClock(AT)
     trust = Trust((authority.root,), (authority.issuing,))
     verifier = Verifier(trust, Policy(), backend=backend, clock=clock)
@@ -132,9 +132,9 @@ def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
                 verifier.verify(documents[0], at=at)
 
     def fresh() -> None:
-        """A checker that remembers nothing yet, so that its locks are taken."""
-        checker = backend.checker(verifier._trusting.setup)
-        verifier._trusting = verifier._trusting._replace(checker=checker)
+        """Install a checker with empty caches, so that verifying takes its locks."""
+        checker = backend.checker(verifier._configured.setup)
+        verifier._configured = verifier._configured._replace(checker=checker)
         for one in documents:
             checker.check(one, AT, None)
 
@@ -160,7 +160,7 @@ def load(authority: Authority, backend: Backend, tmp_path: Path) -> None:
         return f"{''.join(ids)} {many.count('accepted')} {store.consume(b'child %d' % number, AT + HOUR)}"
 
     with busy(verify, fresh, consume, fetch):
-        said = [in_child(lambda number=number: in_the_child(number)) for number in range(12)]  # type: ignore[misc]  # called at once
-    assert said == ["0123 4 True"] * 12
+        output = [in_child(lambda number=number: in_the_child(number)) for number in range(12)]  # type: ignore[misc]  # called at once
+    assert output == ["0123 4 True"] * 12
     assert not any(store.consume(b"child %d" % number, AT + HOUR) for number in range(12))
     store.close()

@@ -1,4 +1,4 @@
-"""Unknown issuers, fetched: what a verifier with a fetcher accepts, and when it requests anything."""
+"""A verifier with a fetcher: which documents it accepts, and when it sends requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier, pem
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location, Response, Target
 
-from .aia_scene import PLACE, PUBLIC, Network, Scene, document, make, reason
+from .aia_scene import LOCATION, PUBLIC, Network, Scene, document, make, reason
 
 
 def test_without_a_fetcher_nothing_is_fetched(scene: Scene, backend: Backend) -> None:
@@ -26,62 +26,62 @@ def test_without_a_fetcher_nothing_is_fetched(scene: Scene, backend: Backend) ->
 def test_an_unknown_issuer_is_fetched_and_the_document_accepted(scene: Scene, backend: Backend) -> None:
     attestation = scene.verifier(backend, scene.fetcher()).verify(document(scene.leaf))
     assert attestation.chain == (scene.leaf.der, scene.issuer.der, scene.root.der)
-    assert scene.network.asked == [(PLACE + "issuing.crt", PUBLIC)]
+    assert scene.network.requests == [(LOCATION + "issuing.crt", PUBLIC)]
     assert scene.network.resolved == ["www.microsoft.com"]
 
 
-def test_what_was_fetched_for_one_document_serves_the_next(scene: Scene, backend: Backend) -> None:
+def test_fetched_issuer_is_reused_for_the_next_document(scene: Scene, backend: Backend) -> None:
     verifier = scene.verifier(backend, scene.fetcher())
     for nonce in ("1", "2", "3"):
         verifier.verify(document(scene.leaf, nonce))
         scene.clock.advance(3600)
-    assert len(scene.network.asked) == 1
+    assert len(scene.network.requests) == 1
 
 
-def test_a_verifier_of_many_fetches_too(scene: Scene, backend: Backend) -> None:
+def test_verify_many_fetches_unknown_issuers(scene: Scene, backend: Backend) -> None:
     stranger = make("metadata.azure.com", make("Stranger"), ca=False)
     verifier = scene.verifier(backend, scene.fetcher())
     for _ in range(2):
         verdicts = verifier.verify_many([document(scene.leaf), document(stranger), b"x", document(scene.leaf)])
         assert [getattr(verdict, "reason", None) for verdict in verdicts] == [None, Reason.UNKNOWN_ISSUER, Reason.BAD_BASE64, None]
-    assert len(scene.network.asked) == 1
+    assert len(scene.network.requests) == 1
 
 
-def test_the_report_is_made_with_what_was_fetched(scene: Scene, backend: Backend) -> None:
+def test_report_includes_fetched_issuers(scene: Scene, backend: Backend) -> None:
     assert scene.verifier(backend, scene.fetcher()).explain(document(scene.leaf)).ok
     assert not scene.verifier(backend, None).explain(document(scene.leaf)).ok
 
 
-def test_the_second_address_is_tried_if_the_first_has_nothing(scene: Scene, backend: Backend) -> None:
+def test_tries_the_second_address_if_the_first_fails(scene: Scene, backend: Backend) -> None:
     other = "http://caissuers.microsoft.com/pkiops/certs/issuing.crt"
-    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[PLACE + "gone.crt", "http://evil.example/a.crt", other])
+    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[LOCATION + "gone.crt", "http://evil.example/a.crt", other])
     scene.network.files[other] = scene.issuer.der
     scene.verifier(backend, scene.fetcher()).verify(document(leaf))
-    assert scene.network.urls == [PLACE + "gone.crt", other]
+    assert scene.network.urls == [LOCATION + "gone.crt", other]
 
 
-def test_several_hops_are_climbed(scene: Scene, backend: Backend) -> None:
+def test_fetches_several_issuers_above_each_other(scene: Scene, backend: Backend) -> None:
     middle = make("Middle", scene.root, key_of="Issuing CA")
-    low = make("Low", middle, addresses=[PLACE + "middle.crt"])
-    leaf = make("metadata.azure.com", low, ca=False, addresses=[PLACE + "low.crt"])
-    scene.network.files |= {PLACE + "low.crt": low.der, PLACE + "middle.crt": middle.der}
+    low = make("Low", middle, addresses=[LOCATION + "middle.crt"])
+    leaf = make("metadata.azure.com", low, ca=False, addresses=[LOCATION + "low.crt"])
+    scene.network.files |= {LOCATION + "low.crt": low.der, LOCATION + "middle.crt": middle.der}
     attestation = scene.verifier(backend, scene.fetcher()).verify(document(leaf))
     assert attestation.chain[1:] == (low.der, middle.der, scene.root.der)
-    assert scene.network.urls == [PLACE + "low.crt", PLACE + "middle.crt"]
+    assert scene.network.urls == [LOCATION + "low.crt", LOCATION + "middle.crt"]
 
 
-def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backend) -> None:
-    """Every intermediate comes from where the document's own certificate says, served from the corpus."""
+def test_genuine_documents_verify_with_only_roots_and_a_fetcher(shared: Path, backend: Backend) -> None:
+    """The corpus serves every intermediate at the address that the certificate names."""
     certificates = [der for path in sorted((shared / "corpus" / "certs").glob("*.pem")) for der in pem.certificates(path.read_bytes(), "")]
     by_name: dict[str, list[bytes]] = {}
     for der in certificates:
         by_name.setdefault(parse_certificate(der).subject.common_names[-1], []).append(der)
 
     class Corpus(Network):
-        """A file is called as the authority that it certifies; those with two issuers are told apart by "xsign"."""
+        """Network that serves the corpus. A file has the name of its authority; "xsign" marks the cross-signed one of two certificates."""
 
         def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:  # the protocol's
-            self.asked.append((target.path, address))
+            self.requests.append((target.path, address))
             name = target.path.rsplit("/", 1)[1].removesuffix(".crt").replace("%20", " ")
             found = by_name[name.removesuffix(" - xsign")]
             wanted = "DigiCert Global Root G2" if name.endswith("xsign") else ""
@@ -101,19 +101,19 @@ def test_genuine_documents_verify_with_roots_alone(shared: Path, backend: Backen
             aia = AiaFetcher(resolver=network, transport=network, budget=FetchBudget())
             assert len(Verifier(trust, Policy.offline_audit(), backend=backend, aia=aia).verify(signed, at=at).chain) == 3, meta["id"]
             count += 1
-    assert count == len(network.asked) >= 11
+    assert count == len(network.requests) >= 11
 
 
 @pytest.mark.parametrize("part", ["content", "signature"])
 def test_nothing_is_fetched_before_the_signature_is_good(scene: Scene, backend: Backend, part: str) -> None:
-    octets = bytearray(base64.b64decode(document(scene.leaf)))
-    position = octets.index(b"4071882193") if part == "content" else len(octets) - 20
-    octets[position] ^= 1
-    assert reason(scene.verifier(backend, scene.fetcher()), bytes(octets)) is Reason.BAD_SIGNATURE
+    data = bytearray(base64.b64decode(document(scene.leaf)))
+    position = data.index(b"4071882193") if part == "content" else len(data) - 20
+    data[position] ^= 1
+    assert reason(scene.verifier(backend, scene.fetcher()), bytes(data)) is Reason.BAD_SIGNATURE
     assert not scene.network.resolved
 
 
-def test_nothing_is_fetched_for_a_document_that_needs_nothing(scene: Scene, backend: Backend) -> None:
+def test_nothing_is_fetched_if_all_issuers_are_known(scene: Scene, backend: Backend) -> None:
     trust = Trust((scene.root.der,), (scene.issuer.der,))
     Verifier(trust, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher()).verify(document(scene.leaf))
     assert not scene.network.resolved
@@ -121,13 +121,13 @@ def test_nothing_is_fetched_for_a_document_that_needs_nothing(scene: Scene, back
 
 def test_nothing_is_fetched_for_any_other_refusal(scene: Scene, backend: Backend) -> None:
     verifier = scene.verifier(backend, scene.fetcher())
-    self_signed = make("metadata.azure.com", key_of="Stranger", ca=False, addresses=[PLACE + "issuing.crt"])
+    self_signed = make("metadata.azure.com", key_of="Stranger", ca=False, addresses=[LOCATION + "issuing.crt"])
     assert reason(verifier, document(self_signed)) is not Reason.UNKNOWN_ISSUER
     assert reason(verifier, b"{") is Reason.BAD_JSON
     assert not scene.network.resolved
 
 
-def test_a_document_of_a_fetched_issuer_is_still_checked_to_its_end(scene: Scene, backend: Backend) -> None:
+def test_document_of_a_fetched_issuer_passes_all_further_checks(scene: Scene, backend: Backend) -> None:
     verifier = scene.verifier(backend, scene.fetcher())
     with pytest.raises(VerificationError) as refusal:
         verifier.verify(document(scene.leaf), nonce="another")
@@ -137,7 +137,7 @@ def test_a_document_of_a_fetched_issuer_is_still_checked_to_its_end(scene: Scene
 
 
 def test_a_fetched_root_is_not_trusted(scene: Scene, backend: Backend) -> None:
-    """Everything above the leaf can be had from an allowed place, and still nobody here trusts it."""
+    """All issuers up to the root can be fetched from an allowed location, but the root is not trusted."""
     other = Trust((make("Other root").der,))
     verifier = Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher())
     with pytest.raises(VerificationError) as refusal:
@@ -146,8 +146,8 @@ def test_a_fetched_root_is_not_trusted(scene: Scene, backend: Backend) -> None:
     assert refusal.value.stage == "chain"
 
 
-def test_the_emulators_documents_verify_with_its_root_alone(backend: Backend) -> None:
-    """Over real sockets: the system's resolver, our HTTP, the emulator's own server. It is on the loopback, which must be allowed."""
+def test_emulated_documents_verify_with_only_the_emulator_root(backend: Backend) -> None:
+    """The test uses real sockets, the system resolver and the emulator. The emulator listens on loopback, which must be allowed."""
     import urllib.request
 
     from imdskit.emulator import Emulator

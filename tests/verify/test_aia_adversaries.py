@@ -1,4 +1,4 @@
-"""Unknown issuers, fetched: what an adversary gets out of it."""
+"""Attacks on a verifier with a fetcher."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from imdskit.reasons import Reason
 from imdskit.verify.aia import Response
 from imdskit.verify.aia.fetcher import MAX_HOPS, check_issuer
 
-from .aia_scene import PLACE, PUBLIC, Network, Scene, document, key, make
+from .aia_scene import LOCATION, PUBLIC, Network, Scene, document, key, make
 
 
 def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, leaf: Made | None = None) -> str:
-    """The document is refused as if nothing had been fetched, and this is what the log says of why."""
+    """Check that the document is refused as without a fetcher, and return the reason from the log."""
     bare = scene.verifier(backend, None)
     aia = scene.verifier(backend, scene.fetcher())
     signed = document(leaf or scene.leaf)
@@ -56,26 +56,26 @@ def refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, le
     ],
     ids=lambda value: repr(value)[:50],
 )
-def test_an_answer_that_is_no_certificate_is_only_logged(
+def test_response_that_is_not_a_certificate_is_only_logged(
     scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: bytes | Response | Exception, code: str
 ) -> None:
-    scene.network.files[PLACE + "issuing.crt"] = found
+    scene.network.files[LOCATION + "issuing.crt"] = found
     assert code in refused(scene, backend, caplog)
 
 
-def test_a_certificate_with_anything_after_it_is_refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    scene.network.files[PLACE + "issuing.crt"] = scene.issuer.der + b"\x00"
+def test_rejects_certificate_with_trailing_bytes(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    scene.network.files[LOCATION + "issuing.crt"] = scene.issuer.der + b"\x00"
     assert "not-a-certificate" in refused(scene, backend, caplog)
 
 
-def test_a_bag_of_certificates_is_refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """RFC 5280 allows one; no real address serves any."""
+def test_rejects_pkcs7_bag_of_certificates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """RFC 5280 permits one, but no real address serves one."""
     bag = pkcs7.serialize_certificates([scene.issuer.certificate], Encoding.DER)
-    scene.network.files[PLACE + "issuing.crt"] = bag
+    scene.network.files[LOCATION + "issuing.crt"] = bag
     assert "not-a-certificate" in refused(scene, backend, caplog)
 
 
-def test_the_wrong_issuer_is_refused(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejects_certificate_that_is_not_the_issuer(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     wrong = {
         "another name": make("Another CA", scene.root, key_of="Issuing CA"),
         "another key": make("Issuing CA", scene.root, key_of="Stranger"),
@@ -86,29 +86,27 @@ def test_the_wrong_issuer_is_refused(scene: Scene, backend: Backend, caplog: pyt
     }
     for name, certificate in wrong.items():
         caplog.clear()
-        scene.network.files[PLACE + "issuing.crt"] = certificate.der
+        scene.network.files[LOCATION + "issuing.crt"] = certificate.der
         assert "wrong-issuer" in refused(scene, backend, caplog), name
         with pytest.raises(FetchError):
             check_issuer(parse_certificate(certificate.der), parse_certificate(scene.leaf.der))
     check_issuer(parse_certificate(scene.issuer.der), parse_certificate(scene.leaf.der))
 
 
-def test_a_leaf_that_only_claims_a_real_issuer_costs_one_fetch(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """Its name and key identifier are those of the real authority, but that did not sign it: nothing further up is asked for."""
-    far = make("Issuing CA", make("Far root", key_of="Stranger"), addresses=[PLACE + "far.crt"])
-    forged = make("metadata.azure.com", far, ca=False, addresses=[PLACE + "issuing.crt"], signed_by=key("Stranger"))
-    scene.network.files[PLACE + "issuing.crt"] = far.der
+def test_forged_leaf_of_a_real_issuer_causes_only_one_fetch(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """The leaf has the name and key identifier of a real authority, but another key signed it. No further issuer is requested."""
+    far = make("Issuing CA", make("Far root", key_of="Stranger"), addresses=[LOCATION + "far.crt"])
+    forged = make("metadata.azure.com", far, ca=False, addresses=[LOCATION + "issuing.crt"], signed_by=key("Stranger"))
+    scene.network.files[LOCATION + "issuing.crt"] = far.der
     assert "did not sign" in refused(scene, backend, caplog, forged)
-    assert scene.network.urls == [PLACE + "issuing.crt"]
+    assert scene.network.urls == [LOCATION + "issuing.crt"]
 
 
 @pytest.mark.parametrize(
     "address",
     ["http://169.254.169.254/metadata/instance", "http://127.0.0.1/pkiops/certs/a.crt", "https://www.microsoft.com/pkiops/certs/a.crt"],
 )
-def test_a_place_that_is_not_allowed_is_not_even_resolved(
-    scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, address: str
-) -> None:
+def test_host_outside_the_locations_is_not_resolved(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, address: str) -> None:
     leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[address])
     assert "url-refused" in refused(scene, backend, caplog, leaf)
     assert not scene.network.resolved
@@ -119,25 +117,23 @@ def test_a_place_that_is_not_allowed_is_not_even_resolved(
     [["127.0.0.1"], ["169.254.169.254"], ["168.63.129.16"], ["::1"], ["::ffff:127.0.0.1"], [PUBLIC, "10.0.0.1"], ["64:ff9b::a00:1"]],
     ids=repr,
 )
-def test_a_name_that_leads_inside_is_refused_whole(
-    scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str]
-) -> None:
+def test_rejects_host_with_any_private_address(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str]) -> None:
     scene.network.names["www.microsoft.com"] = found
     assert "address-refused" in refused(scene, backend, caplog)
-    assert not scene.network.asked
+    assert not scene.network.requests
 
 
 @pytest.mark.parametrize("found", [[], OSError("no such name"), FetchError("timed-out", "slow")], ids=repr)
-def test_a_name_that_leads_nowhere_is_only_logged(
+def test_unresolvable_host_is_only_logged(
     scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture, found: list[str] | Exception
 ) -> None:
     scene.network.names["www.microsoft.com"] = found
     assert "no issuer from" in refused(scene, backend, caplog)
-    assert not scene.network.asked
+    assert not scene.network.requests
 
 
-def test_a_name_that_changes_its_mind_is_asked_once(scene: Scene, backend: Backend) -> None:
-    """Checked is what is connected to: there is no second look that could say the loopback."""
+def test_host_name_is_resolved_only_once_per_fetch(scene: Scene, backend: Backend) -> None:
+    """The fetcher connects to the address that it checked. A second lookup could return the loopback address."""
 
     class Fickle(Network):
         def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
@@ -147,58 +143,58 @@ def test_a_name_that_changes_its_mind_is_asked_once(scene: Scene, backend: Backe
     network = scene.network = Fickle(scene.network.files)
     scene.verifier(backend, scene.fetcher()).verify(document(scene.leaf))
     assert network.resolved == ["www.microsoft.com"]
-    assert network.asked == [(PLACE + "issuing.crt", PUBLIC)]
+    assert network.requests == [(LOCATION + "issuing.crt", PUBLIC)]
 
 
-def test_another_address_of_a_name_is_tried_but_not_many(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_tries_a_second_address_of_a_host_but_no_third(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     scene.network.names["www.microsoft.com"] = [f"23.1.2.{number}" for number in range(50)]
-    scene.network.files[PLACE + "issuing.crt"] = OSError("no route")
+    scene.network.files[LOCATION + "issuing.crt"] = OSError("no route")
     assert "no route" in refused(scene, backend, caplog)
-    assert [address for _, address in scene.network.asked] == ["23.1.2.0", "23.1.2.1"]
+    assert [address for _, address in scene.network.requests] == ["23.1.2.0", "23.1.2.1"]
 
 
-def test_a_loop_of_authorities_ends(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """A issued B and B issued A: each is the true issuer of the other."""
+def test_loop_of_issuers_terminates(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """A issued B, and B issued A."""
     one, two = make("One"), make("Two")
-    one_by_two = make("One", two, addresses=[PLACE + "two.crt"])
-    two_by_one = make("Two", one, addresses=[PLACE + "one.crt"])
-    leaf = make("metadata.azure.com", one, ca=False, addresses=[PLACE + "one.crt"])
-    scene.network.files |= {PLACE + "one.crt": one_by_two.der, PLACE + "two.crt": two_by_one.der}
+    one_by_two = make("One", two, addresses=[LOCATION + "two.crt"])
+    two_by_one = make("Two", one, addresses=[LOCATION + "one.crt"])
+    leaf = make("metadata.azure.com", one, ca=False, addresses=[LOCATION + "one.crt"])
+    scene.network.files |= {LOCATION + "one.crt": one_by_two.der, LOCATION + "two.crt": two_by_one.der}
     refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [PLACE + "one.crt", PLACE + "two.crt"]
+    assert scene.network.urls == [LOCATION + "one.crt", LOCATION + "two.crt"]
 
 
-def test_a_ladder_of_authorities_is_climbed_four_rungs(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_fetches_at_most_four_issuers_above_each_other(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     above = make("Rung 9", make("Far root", key_of="Stranger"), key_of="One")
     for number in range(8, 0, -1):
-        scene.network.files[f"{PLACE}{number + 1}.crt"] = above.der
-        above = make(f"Rung {number}", above, key_of=("One", "Two")[number % 2], addresses=[f"{PLACE}{number + 1}.crt"])
-    scene.network.files[PLACE + "1.crt"] = above.der
-    leaf = make("metadata.azure.com", above, ca=False, addresses=[PLACE + "1.crt"])
+        scene.network.files[f"{LOCATION}{number + 1}.crt"] = above.der
+        above = make(f"Rung {number}", above, key_of=("One", "Two")[number % 2], addresses=[f"{LOCATION}{number + 1}.crt"])
+    scene.network.files[LOCATION + "1.crt"] = above.der
+    leaf = make("metadata.azure.com", above, ca=False, addresses=[LOCATION + "1.crt"])
     refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(1, MAX_HOPS + 1)]
+    assert scene.network.urls == [f"{LOCATION}{number}.crt" for number in range(1, MAX_HOPS + 1)]
 
 
-def test_of_many_addresses_in_one_certificate_few_are_asked(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[f"{PLACE}{number}.crt" for number in range(300)])
+def test_requests_only_few_addresses_of_one_certificate(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    leaf = make("metadata.azure.com", scene.issuer, ca=False, addresses=[f"{LOCATION}{number}.crt" for number in range(300)])
     refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(4)]
+    assert scene.network.urls == [f"{LOCATION}{number}.crt" for number in range(4)]
 
 
-def test_all_hops_together_have_one_limit_of_time(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-    """Each answer takes four of the ten seconds: the third is late, and the fourth is not asked for."""
+def test_all_fetches_share_one_time_limit(scene: Scene, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """Each response takes four of the ten seconds. The third one is too late, and the fourth is not requested."""
 
     def slowly(der: bytes) -> Callable[[], bytes]:
-        def answer() -> bytes:
+        def response() -> bytes:
             scene.clock.advance(4)
             return der
 
-        return answer
+        return response
 
-    test_a_ladder_of_authorities_is_climbed_four_rungs(scene, backend, caplog)
+    test_fetches_at_most_four_issuers_above_each_other(scene, backend, caplog)
     scene.network.files = {url: slowly(der) for url, der in scene.network.files.items() if isinstance(der, bytes)}
-    scene.network.asked.clear()
-    leaf_issuer = x509.load_der_x509_certificate(scene.network.files[PLACE + "1.crt"]())  # type: ignore[operator]  # slowly made
-    leaf = make("metadata.azure.com", Made(leaf_issuer, key("Two")), ca=False, addresses=[PLACE + "1.crt"])
+    scene.network.requests.clear()
+    leaf_issuer = x509.load_der_x509_certificate(scene.network.files[LOCATION + "1.crt"]())  # type: ignore[operator]  # slowly made
+    leaf = make("metadata.azure.com", Made(leaf_issuer, key("Two")), ca=False, addresses=[LOCATION + "1.crt"])
     assert "timed-out" in refused(scene, backend, caplog, leaf)
-    assert scene.network.urls == [f"{PLACE}{number}.crt" for number in range(1, 4)]
+    assert scene.network.urls == [f"{LOCATION}{number}.crt" for number in range(1, 4)]

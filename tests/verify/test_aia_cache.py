@@ -1,4 +1,4 @@
-"""Unknown issuers, fetched: the budget for requests, what is cached, and other sources of issuers."""
+"""The budget of the fetcher, its cache, and other sources of issuers."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from imdskit.verify.aia.outcomes import CAPACITY, Outcomes
 from imdskit.verify.intermediate_cache import IntermediateCache
 from imdskit.verify.issuers import signer_of
 
-from .aia_scene import AT, PLACE, SECOND, Network, Scene, document, make, reason
+from .aia_scene import AT, LOCATION, SECOND, Network, Scene, document, make, reason
 
 
-def test_documents_of_strangers_cannot_make_it_a_cannon(scene: Scene, backend: Backend) -> None:
-    """Each names an address that nobody named before. The process has its budget, and then asks nobody until time has passed."""
+def test_forged_documents_cannot_cause_unlimited_requests(scene: Scene, backend: Backend) -> None:
+    """Each document names a new address. When the budget of the process is used up, no request is sent for a while."""
     fetcher = scene.fetcher(budget=FetchBudget(5, 600, clock=scene.clock))
     verifier = scene.verifier(backend, fetcher)
     stranger = make("Stranger")
 
     def hostile(number: int) -> bytes:
-        return document(make("metadata.azure.com", stranger, ca=False, addresses=[f"{PLACE}{number}.crt"]))
+        return document(make("metadata.azure.com", stranger, ca=False, addresses=[f"{LOCATION}{number}.crt"]))
 
     for number in range(12):
         assert reason(verifier, hostile(number)) is Reason.UNKNOWN_ISSUER
-    assert len(scene.network.asked) == 5
+    assert len(scene.network.requests) == 5
     assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
     scene.clock.advance(600)
-    verifier.verify(document(scene.leaf))  # what was never asked is not held against an address
-    assert len(scene.network.asked) == 6
+    verifier.verify(document(scene.leaf))  # an address that was not requested is not cached as a failure
+    assert len(scene.network.requests) == 6
 
 
-def test_the_budget_is_one_for_all_fetchers_that_are_given_no_other() -> None:
+def test_fetchers_share_the_default_budget() -> None:
     assert AiaFetcher()._budget is AiaFetcher()._budget
 
 
@@ -60,24 +60,24 @@ def issuers(scene: Scene, fetcher: AiaFetcher, leaf: Made | None = None) -> tupl
     return fetcher.issuers((leaf or scene.leaf).der, [scene.root.der])
 
 
-def test_a_good_answer_is_remembered_for_a_day(scene: Scene) -> None:
+def test_success_is_cached_for_one_day(scene: Scene) -> None:
     fetcher = scene.fetcher()
-    for seconds, asked in ((0, 1), (24 * 3600 - 1, 1), (1, 2)):
+    for seconds, requests in ((0, 1), (24 * 3600 - 1, 1), (1, 2)):
         scene.clock.advance(seconds)
         assert issuers(scene, fetcher) == (scene.issuer.der,)
-        assert len(scene.network.asked) == asked
+        assert len(scene.network.requests) == requests
 
 
-def test_a_bad_answer_is_remembered_for_five_minutes(scene: Scene) -> None:
+def test_failure_is_cached_for_five_minutes(scene: Scene) -> None:
     fetcher = scene.fetcher()
-    scene.network.files[PLACE + "issuing.crt"] = Response(404, b"")
-    for seconds, asked in ((0, 1), (299, 1), (1, 2)):
+    scene.network.files[LOCATION + "issuing.crt"] = Response(404, b"")
+    for seconds, requests in ((0, 1), (299, 1), (1, 2)):
         scene.clock.advance(seconds)
         assert issuers(scene, fetcher) == ()
-        assert len(scene.network.asked) == asked
+        assert len(scene.network.requests) == requests
 
 
-def test_bad_answers_are_bounded_and_push_out_no_good_one(scene: Scene) -> None:
+def test_failures_are_limited_and_do_not_evict_successes(scene: Scene) -> None:
     outcomes = Outcomes(scene.clock)
     good = parse_certificate(scene.issuer.der)
 
@@ -101,17 +101,17 @@ def test_many_threads_make_one_fetch(scene: Scene) -> None:
         assert release.wait(30)
         return scene.issuer.der
 
-    scene.network.files[PLACE + "issuing.crt"] = wait
+    scene.network.files[LOCATION + "issuing.crt"] = wait
     fetcher = scene.fetcher()
     with ThreadPoolExecutor(8) as pool:
         results = [pool.submit(issuers, scene, fetcher) for _ in range(8)]
         assert started.wait(30)
         release.set()
         assert [result.result() for result in results] == [(scene.issuer.der,)] * 8
-    assert len(scene.network.asked) == 1
+    assert len(scene.network.requests) == 1
 
 
-def test_who_waits_for_another_threads_fetch_waits_no_longer_than_allowed(scene: Scene) -> None:
+def test_waiting_for_a_fetch_of_another_thread_is_limited(scene: Scene) -> None:
     outcomes = Outcomes(scene.clock)
     started, release = threading.Event(), threading.Event()
 
@@ -130,7 +130,7 @@ def test_who_waits_for_another_threads_fetch_waits_no_longer_than_allowed(scene:
     assert error.value.code == "timed-out"
 
 
-def test_a_fetch_that_is_broken_off_leaves_nobody_waiting(scene: Scene) -> None:
+def test_aborted_fetch_releases_waiting_threads(scene: Scene) -> None:
     outcomes = Outcomes(scene.clock)
 
     def interrupted() -> object:
@@ -144,7 +144,7 @@ def test_a_fetch_that_is_broken_off_leaves_nobody_waiting(scene: Scene) -> None:
     assert not outcomes._single_flight._calls
 
 
-def test_what_led_to_an_anchor_is_kept_on_disk_and_found_by_the_next_process(scene: Scene, backend: Backend, tmp_path: Path) -> None:
+def test_issuers_of_accepted_paths_are_stored_for_the_next_process(scene: Scene, backend: Backend, tmp_path: Path) -> None:
     cache = IntermediateCache(tmp_path)
     scene.verifier(backend, scene.fetcher(cache=cache)).verify(document(scene.leaf))
     assert cache.load() == (scene.issuer.der,)
@@ -153,19 +153,19 @@ def test_what_led_to_an_anchor_is_kept_on_disk_and_found_by_the_next_process(sce
     assert not scene.network.resolved
 
 
-def test_what_did_not_lead_to_an_anchor_is_not_kept(scene: Scene, backend: Backend, tmp_path: Path) -> None:
+def test_issuers_without_a_path_to_an_anchor_are_not_stored(scene: Scene, backend: Backend, tmp_path: Path) -> None:
     cache = IntermediateCache(tmp_path)
     other = Trust((make("Other root").der,))
     with pytest.raises(VerificationError):
         Verifier(other, Policy.offline_audit(), backend=backend, clock=scene.clock, aia=scene.fetcher(cache=cache)).verify(
             document(scene.leaf)
         )
-    assert scene.network.asked
+    assert scene.network.requests
     assert cache.load() == ()
 
 
 class Source:
-    """Finds what it is told to."""
+    """Source of given certificates."""
 
     def __init__(self, *found: bytes) -> None:
         self.found = found
@@ -186,18 +186,18 @@ def test_a_source_of_issuers_is_a_protocol(scene: Scene, backend: Backend) -> No
     assert verifier.verify(document(scene.leaf)).chain[1] == scene.issuer.der
 
 
-def test_a_source_that_finds_rubbish_changes_nothing(scene: Scene, backend: Backend) -> None:
+def test_invalid_certificates_from_a_source_are_ignored(scene: Scene, backend: Backend) -> None:
     source = Source(b"rubbish")
     verifier = Verifier(Trust((scene.root.der,)), Policy.offline_audit(), backend=backend, clock=scene.clock, aia=source)
     assert reason(verifier, document(scene.leaf)) is Reason.UNKNOWN_ISSUER
     assert not source.kept
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{", b"MAA=", b"0\x00"], ids=repr)
-def test_what_is_no_document_has_no_signer(rubbish: bytes) -> None:
-    """Never reached through a verifier, which asks for documents that it has checked."""
-    assert signer_of(rubbish, Policy().limits) is None
+@pytest.mark.parametrize("garbage", [b"", b"{", b"MAA=", b"0\x00"], ids=repr)
+def test_invalid_document_has_no_signer(garbage: bytes) -> None:
+    """A verifier never calls the function with such a document."""
+    assert signer_of(garbage, Policy().limits) is None
 
 
-def test_a_certificate_that_is_none_has_no_issuers(scene: Scene) -> None:
+def test_finds_no_issuer_for_invalid_certificate(scene: Scene) -> None:
     assert scene.fetcher().issuers(b"0\x00", [scene.root.der]) == ()

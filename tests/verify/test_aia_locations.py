@@ -1,4 +1,4 @@
-"""Where the fetcher goes: the addresses of real certificates, and nothing that only looks like them."""
+"""The locations of the fetcher contain the addresses in real certificates, but no look-alikes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imdskit.verify.aia.locations import target
 
 
 def ca_issuers(certificate: x509.Certificate) -> list[str]:
-    """By the other library, so that this test does not hang on our parser."""
+    """Return the addresses, parsed by another library, so that this test does not depend on the parser of imdskit."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:
@@ -58,7 +58,7 @@ def test_every_address_in_a_real_certificate_is_accepted(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["cacerts.digicert.cn", "cacerts.geotrust.com"])
-def test_hosts_that_only_the_documentation_names_are_asked_by_the_same_rules(host: str) -> None:
+def test_hosts_known_only_from_documentation_follow_the_same_rules(host: str) -> None:
     assert target(f"http://{host}/CA.crt", LOCATIONS) == Target(host, 80, "/CA.crt")
     for address in (
         f"https://{host}/CA.crt",
@@ -74,7 +74,7 @@ def test_hosts_that_only_the_documentation_names_are_asked_by_the_same_rules(hos
 GOOD = "http://www.microsoft.com/pkiops/certs/Microsoft%20Azure%20TLS%20Issuing%20CA%2001%20-%20xsign.crt"
 
 
-def test_the_target_is_the_address_in_parts() -> None:
+def test_target_consists_of_host_port_and_path() -> None:
     assert target(GOOD, LOCATIONS) == Target("www.microsoft.com", 80, GOOD.removeprefix("http://www.microsoft.com"))
 
 
@@ -156,7 +156,7 @@ def test_every_other_address_is_refused(address: str) -> None:
     assert error.value.code == "url-refused"
 
 
-def test_a_location_of_the_callers_own_may_have_a_port() -> None:
+def test_custom_location_may_have_a_port() -> None:
     own = (Location("127.0.0.1", "/pki/", 8080),)
     assert target("http://127.0.0.1:8080/pki/root.crt", own) == Target("127.0.0.1", 8080, "/pki/root.crt")
     for other in ("http://127.0.0.1/pki/root.crt", "http://127.0.0.1:80801/pki/root.crt", "http://127.0.0.1:8080/other/root.crt"):

@@ -1,4 +1,4 @@
-"""The fetcher's own HTTP against servers of every kind, on the loopback. No sleeping: servers move the clock."""
+"""The HTTP client of the fetcher against good and bad servers on loopback. No test sleeps; servers advance the clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from imdskit.clock import ManualClock
 from imdskit.errors import FetchError
 from imdskit.verify.aia import Response, Target
-from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _answer, _Incoming
+from imdskit.verify.aia.transport import HEAD_BYTES, HttpTransport, SystemResolver, _Incoming, _response
 
 AT = 1_790_000_000
 SECOND = 1_000_000_000
@@ -26,11 +26,11 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class Server:
-    """Accepts connections one after the other, reads the head of the request, and does as it is told.
+    """Server that accepts one connection at a time, reads the header of the request, and behaves as configured.
 
     Attributes:
-        requests: heads, as they came.
-        sent: octets that went out, as far as the sender knows.
+        requests: headers of the requests, in order.
+        sent: number of bytes that were passed to the socket.
     """
 
     def __init__(self, behave: Behaviour) -> None:
@@ -71,8 +71,8 @@ def serving(behave: Behaviour) -> Iterator[Server]:
         server.close()
 
 
-def saying(answer: bytes) -> Behaviour:
-    return lambda connection: connection.sendall(answer)
+def saying(response: bytes) -> Behaviour:
+    return lambda connection: connection.sendall(response)
 
 
 def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 * SECOND) -> Response:
@@ -93,18 +93,18 @@ def get(server: Server, clock: ManualClock | None = None, timeout_ns: int = 10 *
     ],
     ids=["length", "until the end", "HTTP/1.0", "another media type", "empty", "after a continue", "at the cap"],
 )
-def test_an_answer_comes_back_whole(head: bytes, body: bytes) -> None:
+def test_returns_the_complete_response(head: bytes, body: bytes) -> None:
     with serving(saying(head + body)) as server:
         assert get(server) == Response(200, body)
 
 
 def test_chunks_are_put_together() -> None:
-    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\x82\r\n2;x=y\r\n\x01\x02\r\n0\r\n\r\n"
-    with serving(saying(answer)) as server:
+    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\x82\r\n2;x=y\r\n\x01\x02\r\n0\r\n\r\n"
+    with serving(saying(response)) as server:
         assert get(server) == Response(200, b"0\x82\x01\x02")
 
 
-def test_the_request_is_plain_and_names_the_host() -> None:
+def test_request_is_minimal_and_contains_the_host() -> None:
     with serving(saying(b"HTTP/1.1 404 Not Found\r\n\r\n")) as server:
         assert get(server) == Response(404, b"")
     (request,) = server.requests
@@ -115,7 +115,7 @@ def test_the_request_is_plain_and_names_the_host() -> None:
         assert word not in request.lower()
 
 
-def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_settings_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nproxy")) as proxy, serving(saying(b"HTTP/1.1 200 OK\r\n\r\nserver")) as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -124,7 +124,7 @@ def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_the_loopback_is_told_and_not_followed(status: int) -> None:
+def test_redirect_to_loopback_is_not_followed(status: int) -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nsecret")) as inside:
         location = f"http://127.0.0.1:{inside.port}/secret"
         with serving(saying(f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\nno".encode())) as server:
@@ -133,7 +133,7 @@ def test_a_redirect_to_the_loopback_is_told_and_not_followed(status: int) -> Non
 
 
 class Flood:
-    """Sends a head and then octets without end, or to 100 MiB."""
+    """Response with a header and an endless body, or one of 100 MiB."""
 
     def __init__(self, head: bytes, block: bytes = b"x" * 65536) -> None:
         self.head, self.block, self.sent = head, block, 0
@@ -160,21 +160,21 @@ class Flood:
     ],
     ids=["length", "no length", "length below zero", "chunks", "small chunks", "header fields", "one header field", "continues", "status"],
 )
-def test_a_hundred_mebibytes_are_not_read(flood: Flood) -> None:
+def test_does_not_read_a_body_of_100_mebibytes(flood: Flood) -> None:
     with serving(flood) as server, pytest.raises(FetchError) as error:
         get(server)
     assert error.value.code in ("too-large", "not-http")
-    assert flood.sent < 16 * 1024 * 1024  # what the system buffers for a connection on the loopback; most was never sent
+    assert flood.sent < 16 * 1024 * 1024  # the operating system buffers this much; most of the body was never sent
 
 
-def test_one_octet_above_the_cap_is_too_large() -> None:
+def test_rejects_body_one_byte_over_the_limit() -> None:
     with serving(saying(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (LIMIT + 1))) as server, pytest.raises(FetchError) as error:
         get(server)
     assert error.value.code == "too-large"
 
 
 class Drip:
-    """Sends an octet a second, by a clock that it moves itself."""
+    """Response of one byte per second, by a clock that the server advances."""
 
     def __init__(self, clock: ManualClock, head: bytes, octet: bytes) -> None:
         self.clock, self.head, self.octet, self.sent = clock, head, octet, 0
@@ -198,15 +198,15 @@ class Drip:
     ],
     ids=["body", "chunks", "header", "status"],
 )
-def test_a_slow_drip_ends_when_the_time_is_over(head: bytes, octet: bytes) -> None:
+def test_slow_response_times_out(head: bytes, octet: bytes) -> None:
     clock = ManualClock(AT)
     with serving(Drip(clock, head, octet)) as server, pytest.raises(FetchError) as error:
         get(server, clock)
     assert error.value.code == "timed-out"
 
 
-def test_a_server_that_says_nothing_is_not_waited_for() -> None:
-    """Real time, but little of it: the system's own limit on reading is what is tested."""
+def test_silent_server_times_out() -> None:
+    """This test uses a short real time, because it tests the socket timeout."""
     done = threading.Event()
 
     def silent(_: socket.socket) -> None:
@@ -220,7 +220,7 @@ def test_a_server_that_says_nothing_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"\r\n",
@@ -235,8 +235,8 @@ def test_a_server_that_says_nothing_is_not_waited_for() -> None:
     ],
     ids=repr,
 )
-def test_what_is_not_http_is_an_error_of_ours(answer: bytes) -> None:
-    with serving(saying(answer)) as server, pytest.raises((FetchError, OSError)) as error:
+def test_response_that_is_not_http_raises_fetch_error(response: bytes) -> None:
+    with serving(saying(response)) as server, pytest.raises((FetchError, OSError)) as error:
         get(server)
     if isinstance(error.value, FetchError):
         assert error.value.code == "not-http"
@@ -246,7 +246,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         *(
             CHUNKED + size + b"\r\n0123456789abcdef\r\n0\r\n\r\n"
@@ -274,30 +274,30 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"HTTP/1.1 200\x1b[2J\r\n\r\n",
         b"\x1b]0;owned\x07\xc2\x85\xe2\x80\xa8\r\n\r\n",
     ],
-    ids=lambda answer: repr(answer[-60:]),
+    ids=lambda response: repr(response[-60:]),
 )
-def test_a_malformed_response_is_a_fetch_error_that_repeats_nothing_of_it(answer: bytes) -> None:
+def test_malformed_response_raises_fetch_error_without_its_content(response: bytes) -> None:
     clock = ManualClock(AT)
-    incoming = _Incoming(Connection(answer), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
+    incoming = _Incoming(Connection(response), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     with pytest.raises(FetchError) as error:
-        _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+        _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
     assert error.value.code in ("not-http", "too-large")
     assert str(error.value).isascii()
     assert str(error.value).isprintable()
 
 
 class Connection:
-    """What a socket would hand out, without one."""
+    """Fake socket with given content."""
 
-    def __init__(self, octets: bytes) -> None:
-        self.octets = octets
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
     def settimeout(self, seconds: float) -> None:
         assert seconds > 0
 
     def recv_into(self, buffer: memoryview) -> int:
-        count = min(len(buffer), len(self.octets))
-        buffer[:count], self.octets = self.octets[:count], self.octets[count:]
+        count = min(len(buffer), len(self.data))
+        buffer[:count], self.data = self.data[:count], self.data[count:]
         return count
 
 
@@ -308,25 +308,25 @@ PIECES = [
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=12).map(b"".join), st.booleans())
-def test_any_octets_are_an_answer_or_an_error_of_ours(octets: bytes, headed: bool) -> None:
+def test_any_bytes_give_a_response_or_a_fetch_error(data: bytes, headed: bool) -> None:
     clock = ManualClock(AT)
-    connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + octets)
+    connection = Connection((b"HTTP/1.1 200 OK\r\n" if headed else b"") + data)
     incoming = _Incoming(connection, LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
     try:
-        answer = _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+        response = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
     except FetchError:
         return
-    assert 200 <= answer.status <= 999
+    assert 200 <= response.status <= 999
 
 
-def test_an_address_that_nobody_listens_on_is_an_operating_system_error() -> None:
+def test_refused_connection_raises_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         HttpTransport().get(Target("authority.example", port, "/a"), "127.0.0.1", limit=LIMIT, timeout_ns=SECOND)
 
 
-def test_the_systems_resolver_knows_the_loopback() -> None:
+def test_system_resolver_resolves_localhost() -> None:
     assert SystemResolver().resolve("127.0.0.1", 30 * SECOND) == ["127.0.0.1"]
     assert SystemResolver().resolve("::1", 30 * SECOND) == ["::1"]
 
@@ -334,12 +334,12 @@ def test_the_systems_resolver_knows_the_loopback() -> None:
 @pytest.mark.parametrize(
     "name", ["", "a" * 64 + ".example", "\u00fc" * 70, "a..b"], ids=["empty", "long label", "long text", "empty label"]
 )
-def test_a_name_that_cannot_be_one_is_an_operating_system_error(name: str) -> None:
+def test_invalid_host_name_raises_os_error(name: str) -> None:
     with pytest.raises(OSError):
         SystemResolver().resolve(name or "\x00", 30 * SECOND)
 
 
-def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolver_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
@@ -353,7 +353,7 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     assert error.value.code == "timed-out"
 
 
-def test_verify_imports_no_network_until_a_fetcher_is_made() -> None:
+def test_verify_imports_network_code_only_with_a_fetcher() -> None:
     code = (
         "import sys, imdskit.verify\n"
         "from imdskit.verify.aia import AiaFetcher\n"
@@ -368,7 +368,7 @@ def test_verify_imports_no_network_until_a_fetcher_is_made() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_cap_leaves_room_for_a_head() -> None:
+def test_size_limit_leaves_room_for_the_header() -> None:
     padding = b"X-Header: " + b"x" * 1000 + b"\r\n"
     head = b"HTTP/1.1 200 OK\r\n" + padding * 7 + b"\r\n"
     assert len(head) < HEAD_BYTES

@@ -1,4 +1,4 @@
-"""Whatever octets or text come from outside, nothing but an ImdskitError leaves the public API of the verifier."""
+"""For any bytes or text, the public API of the verifier raises only ImdskitError."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def verifier(backend: Backend) -> Verifier:
 
 
 def damaged(data: tuple[int, bytes, int]) -> bytes:
-    """A good message with some octets replaced."""
-    place, octets, cut = data
-    place %= len(good())
-    return good()[:place] + octets + good()[place + cut :]
+    """Return a good message with some bytes replaced."""
+    location, raw, cut = data
+    location %= len(good())
+    return good()[:location] + raw + good()[location + cut :]
 
 
 MESSAGES = st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, 10_000), st.binary(max_size=6), st.integers(0, 6)).map(damaged))
@@ -54,19 +54,19 @@ BYTES = st.one_of(
     MESSAGES,
     MESSAGES.map(base64.b64encode),
     MESSAGES.map(lambda der: json.dumps({"encoding": "pkcs7", "signature": base64.b64encode(der).decode()}).encode()),
-    st.binary(max_size=60).map(lambda octets: b'{"encoding":"pkcs7","signature":"' + octets + b'"}'),
+    st.binary(max_size=60).map(lambda raw: b'{"encoding":"pkcs7","signature":"' + raw + b'"}'),
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
     ).map(lambda value: json.dumps(value).encode()),
 )
-TEXTS = st.one_of(st.text(st.characters(), max_size=80), BYTES.map(lambda octets: octets.decode("latin-1")))
+TEXTS = st.one_of(st.text(st.characters(), max_size=80), BYTES.map(lambda raw: raw.decode("latin-1")))
 DOCUMENTS = st.one_of(BYTES, TEXTS)
 TIMES = st.one_of(st.none(), st.integers(0, 253_402_300_799))
 NONCES = st.one_of(st.none(), st.just("4071882193"), st.text(st.characters(), max_size=40))
 
 
 def ours(call: Callable[[], object]) -> object:
-    """What the call returns, or its ImdskitError; anything else fails the test."""
+    """Return the result of the call, or its ImdskitError. Any other exception fails the test."""
     try:
         return call()
     except ImdskitError as error:
@@ -76,7 +76,7 @@ def ours(call: Callable[[], object]) -> object:
 
 @given(document=DOCUMENTS, at=TIMES, nonce=NONCES)
 @settings(max_examples=200)
-def test_one_document(backend: Backend, document: bytes | str, at: int | None, nonce: str | None) -> None:
+def test_any_document_raises_only_imdskit_error(backend: Backend, document: bytes | str, at: int | None, nonce: str | None) -> None:
     one = verifier(backend)
     verdict = ours(lambda: one.verify(document, at=at, nonce=nonce))
     report = ours(lambda: one.explain(document, at=at, nonce=nonce))
@@ -88,19 +88,19 @@ def test_one_document(backend: Backend, document: bytes | str, at: int | None, n
 
 @given(documents=st.lists(DOCUMENTS, max_size=6), at=TIMES)
 @settings(max_examples=100)
-def test_many_documents_have_as_many_verdicts(backend: Backend, documents: list[bytes | str], at: int | None) -> None:
-    """A good one is accepted among any others."""
+def test_each_of_many_documents_gets_a_verdict(backend: Backend, documents: list[bytes | str], at: int | None) -> None:
+    """A good document among bad ones is accepted."""
     verdicts = list(verifier(backend).verify_many([*documents, good()], at=AT if at is None else at))
     assert len(verdicts) == len(documents) + 1
     if at is None:
         assert not isinstance(verdicts[-1], VerificationError)
-    octets = [document if isinstance(document, bytes) else document.encode("utf-8", "replace") for document in documents]
-    assert verifier(backend).verify_columns(octets, AT).rows == len(documents)
+    raw = [document if isinstance(document, bytes) else document.encode("utf-8", "replace") for document in documents]
+    assert verifier(backend).verify_columns(raw, AT).rows == len(documents)
 
 
 @given(contents=DOCUMENTS)
 @settings(max_examples=150)
-def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
+def test_trust_from_any_content_raises_only_imdskit_error(backend: Backend, contents: bytes | str) -> None:
     pem = f"-----BEGIN CERTIFICATE-----\n{contents!r}\n-----END CERTIFICATE-----\n"
     for given_contents in (contents, pem):
         made = ours(lambda given_contents=given_contents: Trust.from_pem(given_contents))  # type: ignore[misc]  # called at once
@@ -115,7 +115,9 @@ def test_trust_of_any_contents(backend: Backend, contents: bytes | str) -> None:
 
 @given(manifest=BYTES, anchors=BYTES)
 @settings(max_examples=60)
-def test_a_bundle_of_any_contents(tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes) -> None:
+def test_bundle_with_any_content_raises_only_imdskit_error(
+    tmp_path_factory: pytest.TempPathFactory, manifest: bytes, anchors: bytes
+) -> None:
     folder = tmp_path_factory.mktemp("bundle")
     for name in bundle.FILES:
         (folder / name).write_bytes(anchors)
@@ -130,13 +132,13 @@ def test_a_bundle_of_any_contents(tmp_path_factory: pytest.TempPathFactory, mani
 
 @given(nonce=st.text(st.characters(), max_size=40), request_octets=st.binary(max_size=40))
 @settings(max_examples=100)
-def test_a_nonce_of_any_text(nonce: str, request_octets: bytes) -> None:
+def test_any_text_as_nonce_raises_only_imdskit_error(nonce: str, request_octets: bytes) -> None:
     assert isinstance(ours(lambda: NonceIssuer([b"k" * 32], clock=ManualClock(AT)).check(nonce, request_octets)), ImdskitError)
 
 
-@given(octets=BYTES)
+@given(raw=BYTES)
 @settings(max_examples=30)
-def test_a_cache_of_any_files(tmp_path_factory: pytest.TempPathFactory, octets: bytes) -> None:
+def test_intermediate_cache_with_any_files_never_fails(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
     folder: Path = tmp_path_factory.mktemp("cache")
-    (folder / f"{'0' * 64}.der").write_bytes(octets)
+    (folder / f"{'0' * 64}.der").write_bytes(raw)
     assert IntermediateCache(folder).load() == ()

@@ -1,4 +1,4 @@
-"""What callers give: times, documents, nonces, policies, trust. A mistake is told as one; a relaxed check is spelt out in what comes back."""
+"""Arguments of the verifier: a wrong one raises an error that names it, and results list relaxed checks."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Wrong = Callable[[Verifier], object]
         (lambda _: backends.get("go"), "`backend` must be the name of a backend; got 'go'."),
     ],
 )
-def test_a_mistake_of_the_caller_is_told(call: Wrong, message: str, backend: Backend) -> None:
+def test_wrong_argument_raises_usage_error(call: Wrong, message: str, backend: Backend) -> None:
     with pytest.raises(UsageError, match="bad-argument") as error:
         call(Verifier(TRUST, Policy.offline_audit(), backend=backend))
     assert error.value.message == message
     assert error.value.location
 
 
-def test_a_time_with_a_zone_is_the_second_that_it_means(backend: Backend) -> None:
+def test_aware_datetime_equals_its_unix_time(backend: Backend) -> None:
     assert Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(DOCUMENT, at=datetime.fromtimestamp(AT, UTC)).at == AT
 
 
@@ -64,14 +64,14 @@ def test_a_time_with_a_zone_is_the_second_that_it_means(backend: Backend) -> Non
     ],
     ids=["none", "needless-padding", "data-after-padding"],
 )
-def test_trust_in_nothing_is_told(made: Callable[[], Trust], code: str, message: str) -> None:
+def test_bad_trust_raises_trust_error(made: Callable[[], Trust], code: str, message: str) -> None:
     with pytest.raises(TrustError) as error:
         made()
     assert error.value.code == code
     assert error.value.message.startswith(message[:26])
 
 
-def test_what_a_preset_relaxes_is_in_the_attestation_and_in_the_report(backend: Backend) -> None:
+def test_attestation_and_report_list_the_relaxations_of_a_preset(backend: Backend) -> None:
     verifier = Verifier(policy=Policy.legacy_sample(), backend=backend)
     document = SAMPLE.read_bytes()
     assert verifier.verify(document, at=AT).relaxed == verifier.policy.relaxed != ()
@@ -92,12 +92,12 @@ def test_a_verifier_without_a_policy_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["online", "offline_audit", "legacy_sample"])
-def test_a_preset_is_the_policy_of_its_name(name: str) -> None:
+def test_preset_returns_the_named_policy(name: str) -> None:
     assert Policy.preset(name) == getattr(Policy, name)()
 
 
-def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answers() -> list[Any]:
+def test_cache_size_does_not_change_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def responses() -> list[Any]:
         own = Verifier(TRUST, Policy(check_times=False), backend=backends.get("python"))
         found: list[Any] = []
         for case in CASES * 2:
@@ -108,10 +108,10 @@ def test_a_memory_that_is_too_small_changes_no_answer(monkeypatch: pytest.Monkey
                     found.append(str(error))
         return found
 
-    with_room = answers()
+    with_room = responses()
     monkeypatch.setattr(cache, "CACHED_SIGNERS", 1)
-    assert answers() == with_room
-    assert len({answer for answer in with_room if isinstance(answer, tuple)}) > 2
+    assert responses() == with_room
+    assert len({response for response in with_room if isinstance(response, tuple)}) > 2
 
 
 def pem(certificates: tuple[bytes, ...]) -> str:
@@ -119,13 +119,13 @@ def pem(certificates: tuple[bytes, ...]) -> str:
 
 
 @pytest.mark.parametrize("of", [pem, lambda given: pem(given).encode(), lambda given: [pem(given)], lambda given: iter(given)])
-def test_trust_is_given_by_the_contents_of_one_file_or_of_several(of: Callable[[tuple[bytes, ...]], Any]) -> None:
+def test_trust_accepts_contents_of_one_or_several_files(of: Callable[[tuple[bytes, ...]], Any]) -> None:
     assert Trust.from_pem(of(ANCHORS), of(INTERMEDIATES)) == TRUST
     assert Trust(ANCHORS).with_intermediates(pem(INTERMEDIATES)) == TRUST
 
 
 @pytest.mark.parametrize("given", [Path("root.pem"), [Path("root.pem")], 7, [None]], ids=str)
-def test_something_else_than_contents_is_told(given: Any) -> None:
+def test_rejects_paths_where_file_contents_are_expected(given: Any) -> None:
     with pytest.raises(UsageError) as error:
         Trust.from_pem(given)
     assert (error.value.code, error.value.location) == ("bad-argument", "anchors")

@@ -1,4 +1,4 @@
-"""The programs of ``docs/asyncio.md`` run, with a real Redis."""
+"""The programs in ``docs/asyncio.md`` work with a real Redis server."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tup
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    # In a session of its own: while it is stopped, the kernel would send SIGHUP to its whole process group, and so to the test run, as soon as
-    # that group is orphaned (POSIX.1-2017, _exit, "Consequences of Process Termination").
+    # Run it in a separate session: while it is stopped, the kernel would send SIGHUP to its whole process group, and so to the test run, as
+    # soon as that group is orphaned (POSIX.1-2017, _exit, "Consequences of Process Termination").
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
         assert process.stdout is not None
         assert any(b"Ready to accept connections" in line for line in process.stdout)
@@ -53,7 +53,7 @@ def document(authority: Authority, nonce: str) -> str:
 
 
 def program(number: int, authority: Authority, port: int) -> dict[str, Any]:
-    """Run a program of the page with our trust and our Redis."""
+    """Run a program of the page with the trust and the Redis server of the test."""
     text = PROGRAMS[number].replace("Trust.bundled()", "TRUST").replace("6379", str(port))
     names: dict[str, Any] = {"TRUST": Trust.from_pem([authority.trust_pem()]), "__name__": "page"}
     exec(compile(text, str(PAGE), "exec", dont_inherit=True), names)
@@ -72,7 +72,7 @@ async def used_once_and_never_without_the_store(
     assert [error.reason.value for error in refused] == ["replayed"] * 7, results
     process.send_signal(signal.SIGSTOP)
     with pytest.raises(StoreError):
-        await admit(second, "2")  # within the seconds that the page gives
+        await admit(second, "2")  # within the time limit that the page sets
     process.kill()
     process.wait()
     with pytest.raises(StoreError):

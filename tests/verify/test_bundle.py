@@ -1,4 +1,4 @@
-"""The bundled certificates are what their README says, and the same as elsewhere."""
+"""The bundled certificates agree with their README and with other sources."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_readme_names_every_certificate_and_no_other() -> None:
     assert {sha256(der).hexdigest() for der in trust.intermediates} == set(fingerprints("Intermediates"))
 
 
-def test_the_readme_says_of_every_certificate_what_it_says_itself() -> None:
+def test_readme_agrees_with_every_certificate() -> None:
     trust = Trust.bundled()
     signing = {one.name for one in trust.signing}
     rows = [line.strip("| ").split(" | ") for line in README.splitlines() if line.count(" | ") == 7 and "`" in line]
@@ -49,7 +49,7 @@ def common_name(name: x509.Name) -> str:
     return str(name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
 
 
-def test_anchors_are_those_of_certifi_but_for_the_ones_that_are_explained() -> None:
+def test_anchors_are_in_certifi_except_for_explained_ones() -> None:
     known = {sha256(der).hexdigest() for der in pem.certificates(Path(certifi.where()).read_bytes(), "certifi")}
     missing = {name for fingerprint, name in fingerprints("Anchors").items() if fingerprint not in known}
     assert missing <= {"Baltimore CyberTrust Root", "DigiCert Global Root CA", "Microsoft TLS RSA Root G2"}
@@ -65,8 +65,8 @@ def test_every_intermediate_is_signed_by_the_issuer_that_it_names() -> None:
         certificate.verify_directly_issued_by(candidates[0])
 
 
-def test_the_new_root_is_vouched_for_by_an_old_one() -> None:
-    """Microsoft TLS RSA Root G2 is in no package: its trust rests on DigiCert Global Root G2 having certified the same key."""
+def test_new_root_is_cross_signed_by_an_old_root() -> None:
+    """Microsoft TLS RSA Root G2 is in no package. It is trusted because DigiCert Global Root G2 has certified the same key."""
     trust = Trust.bundled()
     certificates = [x509.load_der_x509_certificate(der) for der in (*trust.anchors, *trust.intermediates)]
     same = [c for c in certificates if "CN=Microsoft TLS RSA Root G2" in c.subject.rfc4514_string()]
@@ -74,7 +74,7 @@ def test_the_new_root_is_vouched_for_by_an_old_one() -> None:
     assert same[0].public_key() == same[1].public_key()
 
 
-def test_the_bundle_holds_all_that_the_corpus_lists(shared: Path) -> None:
+def test_bundle_contains_all_certificates_of_the_corpus(shared: Path) -> None:
     listed = {entry["sha256"]: entry["self_signed"] for entry in json.loads((shared / "corpus" / "certs" / "index.json").read_text())}
     trust = Trust.bundled()
     assert {sha256(der).hexdigest() for der in trust.anchors} == {h for h, root in listed.items() if root}

@@ -1,4 +1,4 @@
-"""Updates of a bundle: what it may take up, and that a reader finds the old bundle or the new one and nothing else."""
+"""Updates of a bundle: which certificates are accepted, and that readers find either the old bundle or the new one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def offer(*certificates: Made | bytes) -> list[Offered]:
 
 @pytest.fixture
 def link(tmp_path: Path) -> Path:
-    """A link to a bundle with one anchor and the cross-signed root."""
+    """Return a link to a bundle with one anchor and the cross-signed root."""
     (tmp_path / "first").mkdir()
     bundle.write(tmp_path / "first", Bundle("2026-11-23", (AZURE.digicert.der,), (AZURE.cross.der,)))
     (tmp_path / "trust").symlink_to("first")
@@ -46,7 +46,7 @@ def folders(link: Path) -> list[str]:
     return sorted(path.name for path in link.parent.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-# What it does
+# Updates
 
 
 def test_a_document_below_a_new_authority_is_accepted_after_the_update(link: Path, backend: Backend) -> None:
@@ -69,7 +69,7 @@ def test_the_old_bundle_stays_beside_the_new_one(link: Path) -> None:
     assert not [path for path in link.parent.iterdir() if path.name.startswith(f".{done.folder.name}")]
 
 
-def test_another_user_may_read_the_new_bundle_whatever_the_umask(link: Path) -> None:
+def test_new_bundle_is_readable_by_other_users_whatever_the_umask(link: Path) -> None:
     before = os.umask(0o077)
     try:
         folder = update(link, offer(AZURE.ocsp(18)), AT).folder
@@ -79,33 +79,33 @@ def test_another_user_may_read_the_new_bundle_whatever_the_umask(link: Path) -> 
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
 
 
-def test_what_is_known_is_not_written_again(link: Path) -> None:
+def test_update_without_new_certificates_writes_nothing(link: Path) -> None:
     new = AZURE.ocsp(18)
     first = update(link, offer(new, new, AZURE.digicert), AT)
     again = update(link, offer(new, AZURE.cross), AT)
     assert (again.added, again.folder, len(folders(link))) == ((), first.folder.resolve(), 2)
 
 
-def test_certificates_may_lean_on_others_of_the_same_offer(tmp_path: Path) -> None:
+def test_path_may_contain_other_offered_certificates(tmp_path: Path) -> None:
     new = AZURE.ocsp(18)
     assert acceptable(offer(new, AZURE.cross), [AZURE.digicert.der], [], AT) == (new.der, AZURE.cross.der)
 
 
-def test_the_date_never_goes_back(link: Path) -> None:
+def test_update_never_sets_an_earlier_date(link: Path) -> None:
     old = make("Old CA", AZURE.digicert, days=(-400, 900))
     update(link, offer(old), AT - 300 * 86_400)
     assert Trust.from_bundle(link).date == "2026-11-23"
 
 
-def test_lists_of_uses_are_kept(tmp_path: Path) -> None:
-    """An update starts from the bundle of this release where there is no link yet."""
+def test_update_preserves_signing_and_audit_lists(tmp_path: Path) -> None:
+    """If there is no link yet, an update starts from the bundle of this release."""
     update(tmp_path / "trust", [], AT)
     trust, bundled = Trust.from_bundle(tmp_path / "trust"), Trust.bundled()
     assert (trust.anchors, trust.intermediates, trust.date) == (bundled.anchors, bundled.intermediates, bundled.date)
     assert (trust.signing, trust.audit) == (bundled.signing, bundled.audit)
 
 
-def test_intermediates_of_a_newer_release_are_taken_over(link: Path) -> None:
+def test_adds_intermediates_of_the_installed_release(link: Path) -> None:
     bundled = Trust.bundled()
     base = Bundle("2026-11-23", bundled.anchors, bundled.intermediates[:5])
     found = {one.der for one in bundle_update.of_release(base, AT)}
@@ -114,7 +114,7 @@ def test_intermediates_of_a_newer_release_are_taken_over(link: Path) -> None:
     assert bundle_update.of_release(bundle_update.current(link), AT) == (), "none of them leads to this anchor"
 
 
-# What it refuses
+# Refused certificates
 
 STRANGER = make("Stranger Root")
 FOREIGN = make("Foreign CA", STRANGER)
@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[Made | bytes, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_one_bad_certificate_leaves_the_bundle_as_it_was(name: str, link: Path) -> None:
+def test_one_bad_certificate_leaves_the_bundle_unchanged(name: str, link: Path) -> None:
     wrong, code, words = REFUSED[name]
     with pytest.raises(TrustError) as refusal:
         update(link, offer(AZURE.ocsp(18), wrong), AT)
@@ -153,20 +153,20 @@ def test_one_bad_certificate_leaves_the_bundle_as_it_was(name: str, link: Path) 
     assert (os.readlink(link), folders(link)) == ("first", ["first"])
 
 
-def test_an_authority_below_one_that_may_have_none_is_refused() -> None:
+def test_rejects_authority_below_an_issuer_with_path_length_zero() -> None:
     end = make("End CA", AZURE.digicert, path_length=0)
     with pytest.raises(TrustError, match="path-length"):
         acceptable(offer(end, make("Low CA", end)), [AZURE.digicert.der], [], AT)
 
 
-def test_an_offer_is_bounded() -> None:
+def test_number_of_offered_certificates_is_limited() -> None:
     many = [Offered(bytes([index]), f"new.pem[{index}]") for index in range(MAX_OFFERED + 1)]
     with pytest.raises(TrustError, match="At most 64 new certificates"):
         acceptable(many, [AZURE.digicert.der], [], AT)
 
 
 def test_an_anchor_is_never_added(link: Path) -> None:
-    """Not even the new root, which the cross-signed certificate of the same key vouches for."""
+    """This applies even to the new root, although a cross-signed certificate of the same key is in the bundle."""
     with pytest.raises(TrustError, match="The certificate is self-issued"):
         update(link, offer(AZURE.root), AT)
 
@@ -193,7 +193,7 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
     ],
     ids=["NUL", "no folder", "long name", "folder", "dangling", "loop"],
 )
-def test_a_bad_link_is_an_error_of_ours(link: Path, spoil: Callable[[Path], Path], code: str) -> None:
+def test_bad_link_raises_documented_error(link: Path, spoil: Callable[[Path], Path], code: str) -> None:
     with pytest.raises(ImdskitError) as refusal:
         update(spoil(link), offer(AZURE.ocsp(18)), AT)
     assert refusal.value.code == code
@@ -206,7 +206,7 @@ def _pointing(link: Path, target: str) -> Path:
 
 
 @pytest.mark.parametrize("step", ["symlink", "replace", "fsync"])
-def test_a_failure_on_the_way_leaves_the_old_bundle_and_nothing_else(link: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_update_leaves_only_the_old_bundle(link: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -217,13 +217,13 @@ def test_a_failure_on_the_way_leaves_the_old_bundle_and_nothing_else(link: Path,
     assert Trust.from_bundle(link).intermediates == (AZURE.cross.der,)
 
 
-def test_a_system_without_locks_is_told_of(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_without_file_locks_raises_trust_error(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(TrustError, match="cannot lock files"):
         update(link, [], AT)
 
 
-def test_an_update_waits_for_another_one_but_not_for_ever(link: Path) -> None:
+def test_update_waits_a_limited_time_for_another_update(link: Path) -> None:
     clock = ManualClock(AT)
     with (link.parent / ".trust.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -248,8 +248,8 @@ for path in sys.argv[2:]:
 """
 
 
-def test_updates_at_once_lose_nothing_and_readers_never_see_half(link: Path, tmp_path: Path) -> None:
-    """Four processes with five certificates each, while this one reads."""
+def test_concurrent_updates_are_not_lost_and_readers_see_complete_bundles(link: Path, tmp_path: Path) -> None:
+    """Four processes add five certificates each while this process reads."""
     new = [make(f"Authority {index}", AZURE.digicert) for index in range(20)]
     paths = []
     for index, one in enumerate(new):
@@ -269,7 +269,7 @@ def test_updates_at_once_lose_nothing_and_readers_never_see_half(link: Path, tmp
 
 
 def test_a_reader_follows_the_link_once(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The link is swapped after the manifest was read and before the certificates are."""
+    """The link is replaced between reading the manifest and reading the certificates."""
     swapped: list[bool] = []
     content = bundle._content
 
@@ -284,7 +284,7 @@ def test_a_reader_follows_the_link_once(link: Path, monkeypatch: pytest.MonkeyPa
     assert len(Trust.from_bundle(link).intermediates) == 2
 
 
-def test_threads_of_one_process_wait_for_one_another(link: Path) -> None:
+def test_updates_by_threads_of_one_process_wait_for_each_other(link: Path) -> None:
     new = [make(f"Authority {index}", AZURE.digicert) for index in range(6)]
     threads = [threading.Thread(target=update, args=(link, offer(one), AT)) for one in new]
     for thread in threads:
@@ -298,7 +298,7 @@ def test_threads_of_one_process_wait_for_one_another(link: Path) -> None:
 
 
 class Source:
-    """Hands out what it is given and counts."""
+    """Source of given certificates that counts its calls."""
 
     def __init__(self, *certificates: Made) -> None:
         self.found = tuple(one.der for one in certificates)
@@ -317,21 +317,21 @@ class Source:
 TRUST = Trust((AZURE.digicert.der,), (AZURE.cross.der,))
 
 
-def test_the_issuer_of_a_refused_document_is_looked_for() -> None:
+def test_requests_the_issuer_of_a_refused_document() -> None:
     new = AZURE.ocsp(18)
     signer, source = leaf(new), Source(new)
     assert missing_issuers(document(signer), TRUST, source, AT) == (new.der,)
     assert source.calls == [signer.der]
 
 
-def test_what_leads_nowhere_is_left_out_unless_nothing_else_is_new() -> None:
-    """The address above the new authority may serve a certificate of a root that is not trusted here."""
+def test_drops_certificates_without_a_path_unless_no_other_is_new() -> None:
+    """The address of the new authority's issuer may serve a root that is not trusted."""
     new, astray = AZURE.ocsp(18), make("Microsoft TLS RSA Root G2", STRANGER)
     assert missing_issuers(document(leaf(new)), TRUST, Source(new, astray), AT) == (new.der,)
     assert missing_issuers(document(leaf(FOREIGN)), TRUST, Source(FOREIGN, STRANGER), AT) == (FOREIGN.der, STRANGER.der)
 
 
-def test_nothing_is_looked_for_where_the_chain_is_good() -> None:
+def test_no_issuer_is_requested_if_the_chain_is_good() -> None:
     source = Source()
     known = Trust(TRUST.anchors, (AZURE.cross.der, AZURE.ocsp(18).der))
     assert missing_issuers(document(leaf(AZURE.ocsp(18))), Trust(TRUST.anchors, known.intermediates), source, AT) == ()
@@ -339,7 +339,7 @@ def test_nothing_is_looked_for_where_the_chain_is_good() -> None:
     assert source.calls == []
 
 
-def test_nothing_is_looked_for_where_the_signature_is_bad() -> None:
+def test_no_issuer_is_requested_if_the_signature_is_bad() -> None:
     source = Source(AZURE.ocsp(18))
     signed = document(leaf(AZURE.ocsp(18)))
     for spoilt, reason in (
@@ -354,7 +354,7 @@ def test_nothing_is_looked_for_where_the_signature_is_bad() -> None:
 
 
 def _forged() -> bytes:
-    """Signed with another key than that of the certificate."""
+    """Return a document signed with another key than that of its certificate."""
     signer = leaf(AZURE.ocsp(18))
     return document(Made(signer.certificate, key("other")))
 
@@ -369,7 +369,7 @@ def test_an_issuer_that_cannot_be_fetched_is_named() -> None:
         assert "'http://www.microsoft.com/pkiops/certs/18.crt'" in refusal.value.hint
 
 
-def test_a_renewed_authority_is_looked_for_where_the_known_one_has_ended() -> None:
+def test_fetches_renewed_authority_after_the_known_one_expired() -> None:
     ended, renewed = AZURE.ocsp(18, days=(-300, -1)), AZURE.ocsp(18)
     trust = Trust(TRUST.anchors, (AZURE.cross.der, ended.der))
     assert missing_issuers(document(leaf(renewed)), trust, Source(renewed), AT) == (renewed.der,)
@@ -377,6 +377,6 @@ def test_a_renewed_authority_is_looked_for_where_the_known_one_has_ended() -> No
         missing_issuers(document(leaf(renewed)), trust, Source(ended), AT)
 
 
-def test_a_document_whose_signer_has_expired_is_refused_as_such() -> None:
+def test_document_with_expired_signer_is_refused_as_expired() -> None:
     with pytest.raises(VerificationError, match="expired"):
         missing_issuers(document(leaf(AZURE.cross, days=(-30, -1))), TRUST, Source(AZURE.cross), AT)

@@ -1,4 +1,4 @@
-"""Stores across a fork: of a parent and its children, exactly one admits each document."""
+"""Stores across a fork: exactly one of the parent and its children admits each document."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def authority() -> Authority:
     return one_authority()
 
 
-def test_a_memory_store_refuses_in_the_child_and_goes_on_in_the_parent() -> None:
-    """Two copies would admit a document each; an empty store, made before the workers are forked, is the usual mistake."""
+def test_memory_store_refuses_in_the_child_but_not_in_the_parent() -> None:
+    """Two copies of a store would each admit the same document. A common mistake is an empty store created before the fork of workers."""
     store = MemoryStore(clock=ManualClock(AT))
 
     def consume() -> str:
@@ -50,10 +50,8 @@ def test_a_memory_store_refuses_in_the_child_and_goes_on_in_the_parent() -> None
     assert consume() == "True"
 
 
-def test_of_many_children_and_their_parent_exactly_one_accepts_each_document(
-    authority: Authority, backend: Backend, tmp_path: Path
-) -> None:
-    """They share one store that the parent opened, and each has another policy."""
+def test_exactly_one_of_parent_and_children_accepts_each_document(authority: Authority, backend: Backend, tmp_path: Path) -> None:
+    """The processes share one store, which the parent opened, and have different policies."""
     clock = ManualClock(AT)
     store = SqliteStore(tmp_path / "used.db", clock=clock, busy_seconds=30)
     trust = Trust((authority.root,), (authority.issuing,))
@@ -71,10 +69,10 @@ def test_of_many_children_and_their_parent_exactly_one_accepts_each_document(
                 assert refusal.reason is Reason.REPLAYED
         return " ".join(numbers)
 
-    read, write = os.pipe()  # children start when the parent closes it
+    read, write = os.pipe()  # the children start when the parent closes the pipe
     ends: list[tuple[int, int]] = []
     for verifier in verifiers:
-        answer, say = os.pipe()
+        response, say = os.pipe()
         child = os.fork()
         if child == 0:
             status = 1
@@ -87,25 +85,25 @@ def test_of_many_children_and_their_parent_exactly_one_accepts_each_document(
             finally:
                 os._exit(status)
         os.close(say)
-        ends.append((child, answer))
+        ends.append((child, response))
     os.close(write)
     won = admitted(verifiers[0]).split()
-    for child, answer in ends:
-        with os.fdopen(answer, "rb") as said:
-            won += said.read().decode().split()
+    for child, response in ends:
+        with os.fdopen(response, "rb") as text:
+            won += text.read().decode().split()
         assert os.waitpid(child, 0)[1] == 0
     os.close(read)
     assert sorted(won, key=int) == [str(number) for number in range(12)]
     store.close()
 
 
-def test_no_connection_of_sqlite_crosses_a_fork(tmp_path: Path) -> None:
-    """Neither in use nor idle: the child's own would share the parent's locks on the file, which the child does not have."""
+def test_no_sqlite_connection_is_inherited_by_a_child(tmp_path: Path) -> None:
+    """This holds for a connection in use and for an idle one. Locks of the parent on the file are not valid in the child."""
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
     assert store._connection is not None
     assert in_child(lambda: store._connection) == "None"
     assert store.consume(b"after", AT + HOUR)
-    # The parent closes and opens the file again while the child uses it: what the child admits is not lost.
+    # The parent closes and reopens the file while the child uses it. Admissions of the child must not be lost.
     read, write = os.pipe()
 
     def child() -> object:
@@ -121,7 +119,7 @@ def test_no_connection_of_sqlite_crosses_a_fork(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_store_that_is_in_use_for_too_long_is_refused_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_refuses_a_store_that_was_in_use_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_store, "PREPARE_SECONDS", 0.01)
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT), busy_seconds=0)
 
@@ -139,37 +137,37 @@ def test_a_store_that_is_in_use_for_too_long_is_refused_in_the_child(tmp_path: P
 
 def test_two_threads_fork_at_the_same_time(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
-    said: list[str] = []
+    text: list[str] = []
 
     def forks(number: int) -> None:
-        said.extend(in_child(lambda: store.consume(b"%d" % number, AT + HOUR)) for _ in range(5))
+        text.extend(in_child(lambda: store.consume(b"%d" % number, AT + HOUR)) for _ in range(5))
 
     threads = [threading.Thread(target=forks, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(said) == ["False"] * 12 + ["True"] * 3
+    assert sorted(text) == ["False"] * 12 + ["True"] * 3
     store.close()
 
 
-def test_an_object_made_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path) -> None:
-    """Another thread makes it after the first hook has run."""
+def test_object_created_during_a_fork_is_renewed_but_not_resumed(tmp_path: Path) -> None:
+    """Another thread creates the object after the first hook has run."""
     fork._before()
     store = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
-    fork._after_in_parent()  # releases nothing of it
+    fork._after_in_parent()  # must not release the lock of the new object
     assert store.consume(b"key", AT + HOUR)
     store.close()
 
 
-def test_grandchildren_and_reused_process_ids_get_connections_of_their_own(tmp_path: Path) -> None:
-    """A generation of processes each: the id is not asked for."""
+def test_grandchildren_and_reused_process_ids_get_own_connections(tmp_path: Path) -> None:
+    """Connections belong to a generation of processes, not to a process id."""
     path = tmp_path / "used.db"
     store = SqliteStore(path, clock=ManualClock(AT))
     real = os.getpid()
 
     def grandchild() -> str:
-        os.getpid = lambda: real  # as if the id had come round
+        os.getpid = lambda: real  # simulates a reused process id
         return in_child(lambda: (store._connection, store.consume(b"key", AT + HOUR)))
 
     assert in_child(grandchild) == "(None, True)"
@@ -179,7 +177,7 @@ def test_grandchildren_and_reused_process_ids_get_connections_of_their_own(tmp_p
     connection.close()
 
 
-def test_a_store_that_cannot_be_used_in_a_child_says_so(tmp_path: Path) -> None:
+def test_store_that_is_unusable_in_a_child_raises_store_error(tmp_path: Path) -> None:
     memory = MemoryStore(clock=ManualClock(AT))
     file = SqliteStore(tmp_path / "used.db", clock=ManualClock(AT))
     memory.renew_in_child(True)

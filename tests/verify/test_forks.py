@@ -1,4 +1,4 @@
-"""Forks while other threads hold locks: the child neither hangs nor waits for a thread that it does not have, and the parent goes on."""
+"""Forks while other threads hold locks: the child neither hangs nor waits for threads of the parent, and the parent continues."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ print("good")
 """
 
 
-def test_children_verify_and_consume_while_threads_of_the_parent_do(backend: Backend, tmp_path: Path) -> None:
-    """In a process of its own, which no measurement of coverage follows: its tracer has locks, too."""
+def test_children_verify_and_consume_while_parent_threads_do(backend: Backend, tmp_path: Path) -> None:
+    """The test runs in a separate process without coverage measurement, because the tracer has locks as well."""
     ended = run(LOAD, backend.name, str(tmp_path))
     assert ended.stdout == "good\n", ended.stderr
 
 
 def renewed() -> list[tuple[str, Callable[[Path], tuple[Any, Callable[[], object]]]]]:
-    """Objects with a lock, and what the child does that needs it."""
+    """Return constructors of objects with a lock, and operations of a child that need the lock."""
     clock = ManualClock(AT)
 
     def cache(_: Path) -> tuple[Any, Callable[[], object]]:
         one = one_authority()
         verifier = Verifier(Trust((one.root,), (one.issuing,)), Policy(), backend="python", clock=clock)
-        return verifier._trusting.checker._cache, lambda: verifier.verify(document(one, 1)).claims.nonce
+        return verifier._configured.checker._cache, lambda: verifier.verify(document(one, 1)).claims.nonce
 
     def verifier(_: Path) -> tuple[Any, Callable[[], object]]:
         one = one_authority()
@@ -72,7 +72,7 @@ def renewed() -> list[tuple[str, Callable[[Path], tuple[Any, Callable[[], object
 
 
 @pytest.mark.parametrize(("_name", "make"), renewed(), ids=[name for name, _ in renewed()])
-def test_a_lock_that_a_thread_of_the_parent_holds_is_free_in_the_child(
+def test_lock_held_by_a_parent_thread_is_free_in_the_child(
     _name: str, make: Callable[[Path], tuple[Any, Callable[[], object]]], tmp_path: Path
 ) -> None:
     owner, work = make(tmp_path)
@@ -81,8 +81,8 @@ def test_a_lock_that_a_thread_of_the_parent_holds_is_free_in_the_child(
     assert str(work()) == "1"
 
 
-def test_a_fetch_of_the_parent_is_not_waited_for_in_the_child() -> None:
-    """Its thread does not exist there."""
+def test_child_does_not_wait_for_a_fetch_of_the_parent() -> None:
+    """The thread of the fetch does not exist in the child."""
     outcomes = Outcomes(ManualClock(AT))
     started, finish = threading.Event(), threading.Event()
 
@@ -101,7 +101,7 @@ def test_a_fetch_of_the_parent_is_not_waited_for_in_the_child() -> None:
         thread.join()
 
 
-def test_a_fetch_that_forks_ends_in_both_processes() -> None:
+def test_fetch_that_forks_ends_in_parent_and_child() -> None:
     outcomes = Outcomes(ManualClock(AT))
     child: list[int] = []
 
@@ -120,8 +120,8 @@ def test_a_fetch_that_forks_ends_in_both_processes() -> None:
 
 
 @pytest.mark.parametrize(("_name", "make"), renewed(), ids=[name for name, _ in renewed()])
-def test_what_was_renewed_works_as_before(_name: str, make: Callable[[Path], tuple[Any, Callable[[], object]]], tmp_path: Path) -> None:
-    """In this process, as a child does it: another thread holds the old lock."""
+def test_objects_work_after_a_fork_as_before(_name: str, make: Callable[[Path], tuple[Any, Callable[[], object]]], tmp_path: Path) -> None:
+    """The test runs the hook of a child in this process, while another thread holds the old lock."""
     owner, work = make(tmp_path)
     with held(owner._lock):
         owner.renew_in_child(True)

@@ -1,4 +1,4 @@
-"""Documents that Microsoft signed, and look-alikes that it did not."""
+"""Documents that Microsoft signed, and look-alikes signed by others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def documents(shared: Path, *, genuine: bool) -> list[tuple[str, bytes, int]]:
     return found
 
 
-def test_every_genuine_document_verifies_an_hour_after_it_was_made(shared: Path, backend: Backend) -> None:
+def test_every_genuine_document_verifies_an_hour_after_its_creation(shared: Path, backend: Backend) -> None:
     verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for name, document, at in documents(shared, genuine=True):
         attestation = verifier.verify(document, at=at + HOUR)
@@ -49,7 +49,7 @@ def test_every_genuine_document_verifies_an_hour_after_it_was_made(shared: Path,
         assert len(attestation.chain) in (3, 4)
 
 
-def test_every_genuine_document_has_expired_seven_hours_after_it_was_made(shared: Path, backend: Backend) -> None:
+def test_every_genuine_document_expires_within_seven_hours(shared: Path, backend: Backend) -> None:
     verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         with pytest.raises(VerificationError) as refusal:
@@ -67,7 +67,7 @@ def test_a_genuine_document_is_refused_for_another_cloud(shared: Path, backend: 
         assert refusal.value.reason is Reason.WRONG_NAME
 
 
-def test_a_genuine_document_answers_its_own_nonce_only(shared: Path, backend: Backend) -> None:
+def test_genuine_document_matches_only_its_own_nonce(shared: Path, backend: Backend) -> None:
     verifier = Verifier(policy=Policy.online(max_age=2 * HOUR), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         nonce = Verifier(policy=Policy.offline_audit(), backend=backend).verify(document, at=at + HOUR).claims.nonce
@@ -78,7 +78,7 @@ def test_a_genuine_document_answers_its_own_nonce_only(shared: Path, backend: Ba
             assert refusal.value.reason is reason
 
 
-def test_the_controls_are_refused_each_for_its_own_reason(shared: Path, backend: Backend) -> None:
+def test_each_control_is_refused_for_its_own_reason(shared: Path, backend: Backend) -> None:
     seen = set()
     for name, document, at in documents(shared, genuine=False):
         reason, why = CONTROLS[name[:2]]
@@ -89,7 +89,7 @@ def test_the_controls_are_refused_each_for_its_own_reason(shared: Path, backend:
     assert seen == set(CONTROLS)
 
 
-def test_the_three_ways_to_write_a_document_down_mean_the_same(shared: Path, backend: Backend) -> None:
+def test_three_forms_of_a_document_give_the_same_result(shared: Path, backend: Backend) -> None:
     verifier = Verifier(policy=Policy.offline_audit(), backend=backend)
     _, document, at = documents(shared, genuine=True)[0]
     bare = json.loads(document)["signature"]
@@ -98,18 +98,18 @@ def test_the_three_ways_to_write_a_document_down_mean_the_same(shared: Path, bac
     assert len({verifier.verify(form, at=at + HOUR).replay_key for form in forms}) == 1
 
 
-def test_memory_changes_the_time_and_never_the_answer(shared: Path, backend: Backend) -> None:
-    """Cold, warm, and at times on either side of every end of validity."""
+def test_caching_never_changes_the_verdict(shared: Path, backend: Backend) -> None:
+    """Compare results with cold and warm caches, just before and just after every end of a validity period."""
     warm = Verifier(policy=Policy(check_times=False), backend=backend)
     for _, document, at in documents(shared, genuine=True):
         for second in (at + HOUR, at + 400 * 24 * HOUR, at + HOUR, at - 3000 * 24 * HOUR, 1_787_616_000, at + HOUR):
-            answers = []
+            responses = []
             for verifier in (warm, Verifier(policy=Policy(check_times=False), backend=backend)):
                 try:
-                    answers.append(verifier.verify(document, at=second).chain)
+                    responses.append(verifier.verify(document, at=second).chain)
                 except VerificationError as error:
-                    answers.append((error.reason, error.location))
-            assert answers[0] == answers[1]
+                    responses.append((error.reason, error.location))
+            assert responses[0] == responses[1]
 
 
 def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
@@ -129,7 +129,7 @@ def test_explain_agrees_with_verify(shared: Path, backend: Backend) -> None:
             assert report.text().splitlines()[-1].startswith("accepted" if report.ok else "refused")
 
 
-def test_an_attestation_names_the_backend_that_really_decided(shared: Path, backend: Backend) -> None:
+def test_attestation_names_the_backend_that_made_the_decision(shared: Path, backend: Backend) -> None:
     _, document, at = documents(shared, genuine=True)[0]
     decided = Verifier(policy=Policy.offline_audit(), backend=backend).verify(document, at=at + HOUR).backend
     assert decided == (backend.name if "checker" in backend.native else "python")

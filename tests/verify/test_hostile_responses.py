@@ -1,4 +1,4 @@
-"""Issuers fetched from a hostile server on the loopback: every document of a batch gets its verdict, and the log stays readable."""
+"""A hostile issuer server on loopback: every document of a batch still gets its verdict, and the log stays readable."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from imdskit.errors import FetchError, ImdskitError, VerificationError
 from imdskit.reasons import Reason
 from imdskit.verify import Policy, Trust, Verifier
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location, Target
-from imdskit.verify.aia.transport import HEAD_BYTES, SystemResolver, _answer, _Incoming
+from imdskit.verify.aia.transport import HEAD_BYTES, SystemResolver, _Incoming, _response
 from imdskit.verify.log_entries import LONGEST, one_line
 
-sys.path.insert(0, str(Path(__file__).parent))  # neighbours are imported by name
+sys.path.insert(0, str(Path(__file__).parent))  # to import neighbouring modules by name
 
 from aia_scene import document, make
 from test_aia_transport import Connection, Server
@@ -82,32 +82,32 @@ def responses(count: int) -> list[bytes]:
     for _ in range(count):
         pieces = [rng.choice(LINES[:6])] if rng.random() < 0.8 else []
         pieces += [rng.choice(LINES) if rng.random() < 0.9 else rng.randbytes(rng.randrange(40)) for _ in range(rng.randrange(8))]
-        octets = bytearray(b"".join(pieces))
-        if octets and rng.random() < 0.3:
-            octets[rng.randrange(len(octets))] = rng.randrange(256)
-        made.append(bytes(octets[: rng.randrange(len(octets) + 1)] if rng.random() < 0.1 else octets))
+        data = bytearray(b"".join(pieces))
+        if data and rng.random() < 0.3:
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        made.append(bytes(data[: rng.randrange(len(data) + 1)] if rng.random() < 0.1 else data))
     return made
 
 
-def test_thousands_of_hostile_responses_end_in_an_answer_or_in_a_fetch_error() -> None:
+def test_hostile_responses_give_a_response_or_a_fetch_error() -> None:
     ends: dict[str, int] = {}
     for response in responses(6000):
         clock = ManualClock(AT)
         incoming = _Incoming(Connection(response), LIMIT + HEAD_BYTES, clock, clock.monotonic_ns() + SECOND)  # type: ignore[arg-type]  # like one
         try:
-            answer = _answer(incoming, Target("authority.example", 80, "/a"), LIMIT)
+            result = _response(incoming, Target("authority.example", 80, "/a"), LIMIT)
         except FetchError as error:
             assert str(error).isascii()
             assert str(error).isprintable()
             ends[error.code] = ends.get(error.code, 0) + 1
         else:
-            assert len(answer.body) <= LIMIT
-            ends[str(answer.status)] = ends.get(str(answer.status), 0) + 1
+            assert len(result.body) <= LIMIT
+            ends[str(result.status)] = ends.get(str(result.status), 0) + 1
     assert {"200", "301", "not-http", "too-large"} <= ends.keys()
 
 
 class Scripted(Server):
-    """Answers every connection with the next of some responses, whatever is asked."""
+    """Server that sends the next of several responses for each connection, whatever the request is."""
 
     def __init__(self, script: list[bytes]) -> None:
         self.script = iter(script)
@@ -115,7 +115,7 @@ class Scripted(Server):
 
 
 def batch(port: int, count: int) -> tuple[list[bytes], bytes]:
-    """So many documents, each of a signer that names an address of its own for its issuer; and the root."""
+    """Return ``count`` documents, whose signers name different issuer addresses, and the root."""
     root = make("Root")
     issuer = make("Issuing CA", root)
     leaves = [
@@ -124,7 +124,7 @@ def batch(port: int, count: int) -> tuple[list[bytes], bytes]:
     return [document(leaf) for leaf in leaves], root.der
 
 
-def test_no_response_ends_a_batch_and_every_entry_of_the_log_is_one_line(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_response_aborts_a_batch_and_log_entries_stay_on_one_line(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     script = [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n0\r\n\r\n",
         b"HTTP/1.1 200\x1b[2J\rOK\r\n\r\n",
@@ -152,7 +152,7 @@ def test_no_response_ends_a_batch_and_every_entry_of_the_log_is_one_line(backend
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
-def test_an_entry_of_the_log_escapes_everything_that_is_not_printable() -> None:
+def test_log_entry_escapes_all_nonprintable_characters() -> None:
     text = one_line(f"a{CONTROLS}b\ud800")
     assert text.isprintable()
     assert text == "a\\r\\n\\x1b[2J\\x00\\x07\\x7f\\x85\\x9b31m\\u2028\\u2029\\u202e\\u2066\\ufeffb\\ud800"
@@ -161,13 +161,13 @@ def test_an_entry_of_the_log_escapes_everything_that_is_not_printable() -> None:
 
 
 class Talking:
-    """A resolver and transport of the caller's, whose errors repeat what a stranger said."""
+    """Custom resolver and transport whose errors contain text from an attacker."""
 
     def resolve(self, host: str, timeout_ns: int) -> list[str]:
         raise OSError(CONTROLS)
 
 
-def test_an_error_of_the_callers_own_resolver_is_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_error_of_a_custom_resolver_is_logged_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
     (signed,), root = batch(8080, 1)
     fetcher = AiaFetcher(locations=[Location("127.0.0.1", "/pki/", 8080)], resolver=Talking(), clock=ManualClock(AT), budget=FetchBudget())
     with caplog.at_level(logging.DEBUG, "imdskit"), pytest.raises(VerificationError):

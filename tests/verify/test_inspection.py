@@ -1,4 +1,4 @@
-"""Documents taken apart: every vector can be, whatever is wrong with it, and what is shown is what is there."""
+"""Inspection of documents: it works for every vector, whatever its defect, and shows the actual content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shown(verifier: Verifier, case: str) -> dict[str, Any]:
     return inspect_document(verifier, base64.b64decode(found["document"]))
 
 
-def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
+def test_good_document_is_shown_completely(verifier: Verifier) -> None:
     found = shown(verifier, "envelope/json")
     assert found["report"]["ok"] is True
     assert found["content"]["members"]["vmId"]
@@ -36,7 +36,7 @@ def test_a_good_document_is_shown_whole(verifier: Verifier) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_whatever_is_wrong_it_can_be_shown(verifier: Verifier, case: dict[str, Any]) -> None:
+def test_every_vector_can_be_inspected(verifier: Verifier, case: dict[str, Any]) -> None:
     found = inspect_document(verifier, base64.b64decode(case["document"]))
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == {"report", "content", "signature", "certificates", "chain"}
@@ -53,6 +53,6 @@ def test_whatever_is_wrong_it_can_be_shown(verifier: Verifier, case: dict[str, A
         ("structure/other-serial", {"chain"}),
     ],
 )
-def test_what_is_not_there_is_not_shown(verifier: Verifier, case: str, missing: set[str]) -> None:
+def test_missing_parts_are_shown_as_none(verifier: Verifier, case: str, missing: set[str]) -> None:
     found = shown(verifier, case)
     assert {name for name, value in found.items() if value is None} == missing

@@ -1,4 +1,4 @@
-"""A directory that anybody may have written into."""
+"""The cache of intermediates, in a directory that an attacker may have changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def name(content: bytes) -> str:
     return f"{sha256(content).hexdigest()}.der"
 
 
-def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
+def test_stored_certificates_are_loaded_again(tmp_path: Path) -> None:
     cache = IntermediateCache(tmp_path / "new" / "directory")
     assert cache.load() == ()
     for der in (ONE, TWO, ONE):
@@ -31,7 +31,7 @@ def test_what_is_kept_is_found_again(tmp_path: Path) -> None:
     assert not (tmp_path / "new" / "directory").stat().st_mode & 0o077
 
 
-def test_it_serves_a_trust_without_any_fetcher(tmp_path: Path) -> None:
+def test_cache_can_be_used_without_a_fetcher(tmp_path: Path) -> None:
     cache = IntermediateCache(tmp_path)
     cache.keep(ONE)
     trust = Trust(Trust.bundled().anchors).with_intermediates(*cache.load())
@@ -66,7 +66,7 @@ def test_it_serves_a_trust_without_any_fetcher(tmp_path: Path) -> None:
         "half written",
     ],
 )
-def test_what_is_not_what_its_name_says_is_left_out(tmp_path: Path, file: str, content: bytes) -> None:
+def test_file_whose_name_is_not_its_digest_is_ignored(tmp_path: Path, file: str, content: bytes) -> None:
     cache = IntermediateCache(tmp_path)
     cache.keep(ONE)
     (tmp_path / file).write_bytes(content)
@@ -74,7 +74,7 @@ def test_what_is_not_what_its_name_says_is_left_out(tmp_path: Path, file: str, c
 
 
 @pytest.mark.skipif(os.name != "posix", reason="of POSIX file systems")
-def test_what_is_no_plain_file_is_left_out(tmp_path: Path) -> None:
+def test_directory_entries_that_are_not_regular_files_are_ignored(tmp_path: Path) -> None:
     cache = IntermediateCache(tmp_path / "cache")
     cache.keep(ONE)
     (tmp_path / "elsewhere").write_bytes(TWO)
@@ -84,7 +84,7 @@ def test_what_is_no_plain_file_is_left_out(tmp_path: Path) -> None:
     assert cache.load() == (ONE,)
 
 
-def test_it_does_not_grow_without_end(tmp_path: Path) -> None:
+def test_number_of_cached_files_is_limited(tmp_path: Path) -> None:
     cache = IntermediateCache(tmp_path, capacity=2)
     for der in (ONE, TWO, THREE):
         cache.keep(der)
@@ -93,15 +93,15 @@ def test_it_does_not_grow_without_end(tmp_path: Path) -> None:
     assert len(cache.load()) == 2
 
 
-def test_a_place_that_cannot_be_used_is_an_empty_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_directory_is_an_empty_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_bytes(b"")
     cache = IntermediateCache(tmp_path / "file")
     cache.keep(ONE)
     assert cache.load() == ()
-    assert "not kept" in caplog.text
+    assert "cannot store a certificate" in caplog.text
 
 
-def test_a_file_that_cannot_be_moved_into_place_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_rename_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("no")
 
@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_moved_into_place_leaves_nothing_behind(tmp_path: 
     assert os.listdir(tmp_path) == []
 
 
-def test_many_may_keep_at_the_same_time(tmp_path: Path) -> None:
+def test_many_threads_can_store_certificates_at_the_same_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(IntermediateCache(tmp_path).keep, CERTIFICATES * 4))
     assert set(IntermediateCache(tmp_path).load()) == set(CERTIFICATES)

@@ -1,4 +1,4 @@
-"""The hint of ``unknown-issuer`` names the missing authority, and a hostile name cannot do anything with it."""
+"""The hint of ``unknown-issuer`` names the missing authority, and a hostile name does no harm."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_the_hint_names_authority_address_and_remedies(backend: Backend) -> None
     assert "emulator" not in hint
 
 
-def test_a_certificate_without_address_is_said_to_have_none(backend: Backend) -> None:
+def test_hint_says_that_the_certificate_gives_no_address(backend: Backend) -> None:
     assert "OCSP 16'; the certificate below it gives no address. " in refusal(document(leaf(AZURE.ocsp(16))), backend).hint
 
 
-def test_an_authority_further_up_is_named_too(backend: Backend) -> None:
+def test_hint_names_a_missing_authority_higher_up(backend: Backend) -> None:
     known = make("Known CA", make("Unknown CA"), addresses=["http://cacerts.digicert.com/u.crt"])
     refused = refusal(document(leaf(known)), backend, Trust(TRUST.anchors, (known.der,)))
     assert refused.location == "chain[1].issuer"
@@ -57,7 +57,7 @@ def test_an_authority_further_up_is_named_too(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("of_root", [False, True], ids=["no intermediate", "intermediate alone"])
-def test_a_document_of_an_emulator_needs_its_root(backend: Backend, of_root: bool) -> None:
+def test_hint_for_an_emulated_document_asks_for_its_root(backend: Backend, of_root: bool) -> None:
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=5)
     names = [
         *parse_certificate(authority.signer().certificate).issuer.common_names,
@@ -77,20 +77,20 @@ def test_a_document_of_an_emulator_needs_its_root(backend: Backend, of_root: boo
     ["\x1b[31mred\x1b[0m", "two\r\nlines", "\u202egnp.exe", "\ud800", "x" * 60_000, "'; rm -rf /", "\x00"],
     ids=["escape", "line feed", "right to left", "surrogate", "long", "quote", "NUL"],
 )
-def test_a_hostile_name_is_quoted_and_cut(name: str) -> None:
+def test_hostile_name_is_quoted_and_truncated(name: str) -> None:
     hint = hint_for(Reason.UNKNOWN_ISSUER, f"{name}; it may lie at http://x/{name}")
     assert hint.isprintable()
     assert len(hint) < 1500
 
 
-def test_a_hostile_certificate_reaches_no_terminal_through_the_hint(backend: Backend) -> None:
+def test_hint_contains_no_control_characters_from_certificates(backend: Backend) -> None:
     hint = refusal(document(leaf(make("Evil\x1b]0;CA\x07"), "http://x/\x1b[2J")), backend).hint
     assert hint.isprintable()
     assert r"'Evil\x1b]0;CA\x07'" in hint
     assert r"'http://x/\x1b[2J'" in hint
 
 
-def test_other_reasons_and_refusals_without_detail_keep_their_hints() -> None:
+def test_other_refusals_keep_the_hint_of_their_reason() -> None:
     for reason in Reason:
         assert hint_for(reason, "") == reason.hint
         if reason is not Reason.UNKNOWN_ISSUER:

@@ -1,4 +1,4 @@
-"""The authorities that are known to sign attested documents are in the bundle, and documents below each of them are explained."""
+"""The bundle contains the authorities that are known to sign attested documents, and ``explain`` shows the chain for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OCSP = [f"Microsoft TLS G2 RSA CA OCSP {number:02}" for number in range(2, 17, 2
 DIRECT = [f"Microsoft Azure RSA TLS Issuing CA {number}" for number in ("03", "04", "07", "08")]
 
 
-def test_the_bundle_lists_the_twelve_authorities_that_sign_with_evidence() -> None:
+def test_bundle_lists_twelve_signing_authorities_with_evidence() -> None:
     signing = Trust.bundled().signing
     assert [one.name for one in signing] == DIRECT + OCSP
     for one in signing:
@@ -35,7 +35,7 @@ def test_every_authority_that_signs_has_a_certificate_with_its_key() -> None:
         assert f"CN={one.name}," in keys[one.key]
 
 
-def test_every_other_intermediate_is_for_audits_but_the_cross_signed_root() -> None:
+def test_all_other_intermediates_except_the_cross_signed_root_are_for_audits() -> None:
     uses = {one.fingerprint: one for one in doctor.examine(Trust.bundled(), AT, 60).authorities}
     assert [one.name for one in uses.values() if one.use == "path"] == ["Microsoft TLS RSA Root G2"]
     assert sorted(one.name for one in uses.values() if one.use == "signs") == DIRECT + OCSP

@@ -1,4 +1,4 @@
-"""Revocation lists that are no lists: each is refused when a verifier is made, with what is wrong and where, by both backends."""
+"""Malformed revocation lists: both backends refuse each when a verifier is created, with the defect and its location."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLAG = b"\xff"
 
 
 def revocation_list(*entries: bytes, extensions: tuple[bytes, ...] = (NUMBER,), version: int = 1) -> bytes:
-    """Signed by nobody: what is no list is told before a signature is looked at."""
+    """Return an unsigned revocation list. Its structure is checked before its signature."""
     members = {"extensions": extensions, "version": der.integer(version), "issuer": NAME}
     return malformed.revocation_list(*entries, this_update=der.time(AT), next_update=der.time(AT + 1), **members)
 
@@ -71,25 +71,25 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize(("crl", "message", "place"), MALFORMED.values(), ids=MALFORMED)
-def test_what_is_wrong_with_a_list_is_told_with_its_place(crl: bytes, message: str, place: str, backend: Backend) -> None:
+@pytest.mark.parametrize(("crl", "message", "position"), MALFORMED.values(), ids=MALFORMED)
+def test_bad_revocation_list_raises_error_with_the_location(crl: bytes, message: str, position: str, backend: Backend) -> None:
     trust = Trust((Trust.bundled().anchors[0],), crls=(revocation_list(), crl))
     with pytest.raises(TrustError) as error:
         Verifier(trust, Policy.offline_audit(), backend=backend)
     path, _, offset = error.value.location.partition("@")
     assert (error.value.code, error.value.message) == ("bad-trust", f"Not a certificate revocation list: {message}")
-    assert path == f"crls[1] {place}"
+    assert path == f"crls[1] {position}"
     assert 0 < int(offset) <= len(crl)
 
 
-def test_both_backends_name_the_same_octet(backend: Backend) -> None:
+def test_both_backends_report_the_same_error(backend: Backend) -> None:
     for crl, _, _ in MALFORMED.values():
-        said = set()
+        text = set()
         for one in (backends.get("python"), backend):
             with pytest.raises(TrustError) as error:
                 Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), Policy.offline_audit(), backend=one)
-            said.add(str(error.value))
-        assert len(said) == 1
+            text.add(str(error.value))
+        assert len(text) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_both_backends_name_the_same_octet(backend: Backend) -> None:
     ],
     ids=["unknown-extension-of-an-entry", "other-names-of-an-issuer"],
 )
-def test_what_nobody_has_to_understand_makes_no_list_bad(crl: bytes, backend: Backend) -> None:
+def test_valid_list_with_unusual_entries_is_accepted(crl: bytes, backend: Backend) -> None:
     Verifier(Trust((Trust.bundled().anchors[0],), crls=(crl,)), Policy.offline_audit(), backend=backend)

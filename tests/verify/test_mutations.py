@@ -1,4 +1,4 @@
-"""Thousands of seeded structural mutations of good documents: each ends in a documented refusal, or leaves content and signer as they were."""
+"""Seeded structural mutations of good documents: each is refused, or content and signer are unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tlv import KINDS
 
 SEEDS = ("envelope/der", "attributes/bound", "structure/extra-certificate-before", "issuer/sent-along", "algorithm/sha384")
 MUTATIONS = 1500
-"""For each of the good documents."""
+"""Number of mutations of each good document."""
 
 
 def verdict(checker: Checker, document: bytes) -> Signed | VerificationError:
@@ -47,11 +47,13 @@ def test_no_mutation_verifies_unless_content_and_signer_are_untouched(name: str,
         mutated = kind(document, rng)
         if rng.random() < 0.2:
             mutated = rng.choice(KINDS[:1])(mutated or b"0", rng)
-        answer = verdict(checker, mutated)
-        if not isinstance(answer, VerificationError):
-            assert (answer.content, answer.chain[0], answer.claims) == (original.content, original.chain[0], original.claims), kind.__name__
+        response = verdict(checker, mutated)
+        if not isinstance(response, VerificationError):
+            assert (response.content, response.chain[0], response.claims) == (original.content, original.chain[0], original.claims), (
+                kind.__name__
+            )
             outcomes["accepted"] += 1
         else:
-            outcomes[answer.code] += 1
+            outcomes[response.code] += 1
     assert outcomes["accepted"] < MUTATIONS / 10
     assert len(outcomes) >= 5

@@ -1,4 +1,4 @@
-"""Single use: the same tests over every store, with threads and with processes."""
+"""Single use: the same tests for every store, with threads and with processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def key(name: object) -> bytes:
 
 
 class Redis(NamedTuple):
-    """A server of our own."""
+    """Redis server started by the tests."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -42,7 +42,7 @@ class Redis(NamedTuple):
 
 @contextmanager
 def redis_server(binary: str, folder: Path) -> Iterator[Redis]:
-    """A server on a free port of the loopback, which writes nothing to disk. It says on its output when it answers."""
+    """Start a server on a free loopback port, without persistence, and wait until its output says that it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no"]
@@ -63,7 +63,7 @@ def redis_server(binary: str, folder: Path) -> Iterator[Redis]:
 
 
 def redis_binary() -> str:
-    """Absent ones are skipped by name, but not in continuous integration."""
+    """Return the path of a server. If it is missing, skip the test, or fail in continuous integration."""
     missing = []
     binary = shutil.which("redis-server")
     if binary is None:
@@ -97,12 +97,12 @@ def redis_store(port: int, clock: Clock, prefix: str) -> RedisStore:
 
 
 Factory = Callable[[Clock], NonceStore]
-"""Opens the same store every time."""
+"""Function that opens the same store each time."""
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Callable[..., SqliteStore]]:
-    """Opens the store in ``used.db``; all are closed at the end."""
+    """Yield a function that opens the store in ``used.db``. All stores are closed at the end."""
     with ExitStack() as opened:
 
         def open_one(clock: Clock, busy_seconds: float = 5) -> SqliteStore:
@@ -140,7 +140,7 @@ def test_a_key_is_consumed_once(store: NonceStore) -> None:
 
 
 @pytest.mark.parametrize("odd", [b"\x00", b"\x00" * 64, b"'; DROP TABLE used; --", b"\r\nFLUSHALL\r\n", b"\xff" * 32], ids=repr)
-def test_any_octets_are_a_key(store: NonceStore, odd: bytes) -> None:
+def test_any_bytes_are_a_valid_key(store: NonceStore, odd: bytes) -> None:
     assert store.consume(odd, AT + HOUR)
     assert not store.consume(odd, AT + HOUR)
     assert store.consume(odd + b"\x00" if len(odd) < 64 else odd[:-1], AT + HOUR)
@@ -162,14 +162,14 @@ def test_arguments_of_the_wrong_kind_are_usage_errors(store: NonceStore, bad_key
         store.consume(bad_key, expires_at)
 
 
-def test_a_key_that_would_be_forgotten_at_once_is_not_admitted(store: NonceStore) -> None:
+def test_expired_key_raises_store_error(store: NonceStore) -> None:
     assert store.consume(key("last second"), AT)
     with pytest.raises(StoreError) as refusal:
         store.consume(key("past"), AT - 1)
     assert refusal.value.code == "store-clock"
 
 
-def test_of_many_threads_exactly_one_consumes_each_key(open_store: Factory) -> None:
+def test_exactly_one_of_many_threads_consumes_each_key(open_store: Factory) -> None:
     clock = ManualClock(AT)
     stores = [open_store(clock) for _ in range(2)]
     keys = [key(number) for number in range(50)]
@@ -185,7 +185,7 @@ def test_of_many_threads_exactly_one_consumes_each_key(open_store: Factory) -> N
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_key_is_remembered_to_the_end_of_its_last_second(kind: str, sqlite: Factory) -> None:
+def test_key_is_stored_to_the_end_of_its_last_second(kind: str, sqlite: Factory) -> None:
     clock = ManualClock(AT)
     store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else sqlite(clock)
     assert store.consume(key("a"), AT + 10)
@@ -196,7 +196,7 @@ def test_a_key_is_remembered_to_the_end_of_its_last_second(kind: str, sqlite: Fa
     assert not store.consume(key("a"), AT + 100)
 
 
-def test_redis_remembers_a_key_to_the_end_of_its_last_second(redis_port: int) -> None:
+def test_redis_stores_a_key_to_the_end_of_its_last_second(redis_port: int) -> None:
     import redis
 
     store = redis_store(redis_port, ManualClock(AT), "expiry:")
@@ -209,12 +209,12 @@ def test_redis_remembers_a_key_to_the_end_of_its_last_second(redis_port: int) ->
 # Several processes
 
 
-def consume_all(kind: str, place: str, count: int) -> None:
-    """What a process of the next test does: waits for a line, tries every key, prints those that it won."""
+def consume_all(kind: str, location: str, count: int) -> None:
+    """Wait for a line, try to consume every key, and print the successes. The processes of the next test run this function."""
     store: NonceStore = (
-        SqliteStore(place, clock=ManualClock(AT), busy_seconds=60)
+        SqliteStore(location, clock=ManualClock(AT), busy_seconds=60)
         if kind == "sqlite"
-        else redis_store(int(place), ManualClock(AT), "processes:")
+        else redis_store(int(location), ManualClock(AT), "processes:")
     )
     print("ready", flush=True)
     sys.stdin.readline()
@@ -222,11 +222,11 @@ def consume_all(kind: str, place: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_of_several_processes_exactly_one_consumes_each_key(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """They open the file at the same time, too: none of them finds it made."""
-    place = str(tmp_path / "used.db") if kind == "sqlite" else str(request.getfixturevalue("redis_port"))
+def test_exactly_one_of_several_processes_consumes_each_key(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The processes also open the file at the same time, before it exists."""
+    location = str(tmp_path / "used.db") if kind == "sqlite" else str(request.getfixturevalue("redis_port"))
     count = 100
-    code = f"import test_nonce_stores; test_nonce_stores.consume_all({kind!r}, {place!r}, {count})"
+    code = f"import test_nonce_stores; test_nonce_stores.consume_all({kind!r}, {location!r}, {count})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-c", code]
     workers = [
@@ -257,7 +257,7 @@ def test_of_several_processes_exactly_one_consumes_each_key(kind: str, tmp_path:
 # Memory
 
 
-def test_a_full_memory_refuses_and_forgets_nothing() -> None:
+def test_full_memory_store_refuses_and_removes_nothing() -> None:
     clock = ManualClock(AT)
     store = MemoryStore(2, clock=clock)
     assert store.consume(key(1), AT + 10)
@@ -274,7 +274,7 @@ def test_a_full_memory_refuses_and_forgets_nothing() -> None:
 # SQLite
 
 
-def test_sqlite_outlives_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
+def test_sqlite_keeps_keys_across_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
     first = sqlite(ManualClock(AT))
     assert first.consume(key("a"), AT + HOUR)
     first.close()
@@ -283,7 +283,7 @@ def test_sqlite_outlives_a_restart(sqlite: Callable[..., SqliteStore]) -> None:
     assert not first.consume(key("a"), AT + HOUR)  # opens it again
 
 
-def test_sqlite_forgets_what_has_expired(tmp_path: Path, sqlite: Factory) -> None:
+def test_sqlite_removes_expired_keys(tmp_path: Path, sqlite: Factory) -> None:
     clock = ManualClock(AT)
     store = sqlite(clock)
     for number in range(PURGE_EVERY):
@@ -295,7 +295,7 @@ def test_sqlite_forgets_what_has_expired(tmp_path: Path, sqlite: Factory) -> Non
     connection.close()
 
 
-def test_every_admission_of_sqlite_is_on_the_disk_at_once(sqlite: Callable[..., SqliteStore]) -> None:
+def test_sqlite_writes_each_admission_to_the_disk_at_once(sqlite: Callable[..., SqliteStore]) -> None:
     store = sqlite(ManualClock(AT))
     connection = store._connection
     assert connection is not None
@@ -305,7 +305,7 @@ def test_every_admission_of_sqlite_is_on_the_disk_at_once(sqlite: Callable[..., 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the threads are those of pytest-xdist
-def test_sqlite_opened_before_a_fork_works_on_both_sides(sqlite: Factory) -> None:
+def test_sqlite_opened_before_a_fork_works_in_parent_and_child(sqlite: Factory) -> None:
     store = sqlite(ManualClock(AT))
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -317,7 +317,7 @@ def test_sqlite_opened_before_a_fork_works_on_both_sides(sqlite: Factory) -> Non
     assert not store.consume(key(2), AT + HOUR)
 
 
-def test_sqlite_refuses_while_another_process_holds_the_file(tmp_path: Path, sqlite: Callable[..., SqliteStore]) -> None:
+def test_sqlite_refuses_while_another_process_locks_the_file(tmp_path: Path, sqlite: Callable[..., SqliteStore]) -> None:
     store = sqlite(ManualClock(AT), busy_seconds=0)
     holder = sqlite3.connect(tmp_path / "used.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -330,20 +330,20 @@ def test_sqlite_refuses_while_another_process_holds_the_file(tmp_path: Path, sql
     assert store.consume(key("a"), AT + HOUR)
 
 
-def test_sqlite_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_sqlite_rejects_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "used.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError) as refusal:
         SqliteStore(tmp_path / "used.db")
     assert refusal.value.code == "store-broken"
 
 
-def test_sqlite_refuses_a_place_that_is_not_there(tmp_path: Path) -> None:
+def test_sqlite_rejects_a_path_in_a_missing_directory(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refusal:
         SqliteStore(tmp_path / "absent" / "used.db")
     assert refusal.value.code == "store-unreachable"
 
 
-def test_sqlite_refuses_a_table_of_another_shape(tmp_path: Path, sqlite: Factory) -> None:
+def test_sqlite_rejects_a_table_with_other_columns(tmp_path: Path, sqlite: Factory) -> None:
     with sqlite3.connect(tmp_path / "used.db") as connection:
         connection.execute("CREATE TABLE used (name TEXT)")
     connection.close()
@@ -355,41 +355,41 @@ def test_sqlite_refuses_a_table_of_another_shape(tmp_path: Path, sqlite: Factory
 
 
 class Client:
-    """A client that does as it is told."""
+    """Client with configured behaviour."""
 
-    def __init__(self, answer: object) -> None:
-        self.answer = answer
+    def __init__(self, response: object) -> None:
+        self.response = response
         self.calls: list[tuple[str, bytes, int, bool]] = []
 
     def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
         self.calls.append((name, value, px, nx))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
 
 
-@pytest.mark.parametrize(("answer", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr)
-def test_redis_is_asked_once_and_believed(answer: object, admitted: bool) -> None:
-    client = Client(answer)
+@pytest.mark.parametrize(("response", "admitted"), [(True, True), ("OK", True), (b"OK", True), (None, False), (False, False)], ids=repr)
+def test_redis_store_sends_one_command_and_uses_its_result(response: object, admitted: bool) -> None:
+    client = Client(response)
     assert RedisStore(client, ValueError, clock=ManualClock(AT)).consume(b"\x01\x02", AT + 10) is admitted
     assert client.calls == [("imdskit:used:0102", b"1", 11_000 + CLOCK_SECONDS * 1000, True)]
 
 
-@pytest.mark.parametrize("answer", [0, 1, "QUEUED", b"", object(), [True]], ids=lambda answer: repr(answer)[:12])
-def test_an_answer_that_is_not_understood_admits_nothing(answer: object) -> None:
+@pytest.mark.parametrize("response", [0, 1, "QUEUED", b"", object(), [True]], ids=lambda response: repr(response)[:12])
+def test_unexpected_response_admits_nothing(response: object) -> None:
     with pytest.raises(StoreError) as refusal:
-        RedisStore(Client(answer), ValueError, clock=ManualClock(AT)).consume(b"k", AT + 10)
+        RedisStore(Client(response), ValueError, clock=ManualClock(AT)).consume(b"k", AT + 10)
     assert refusal.value.code == "store-broken"
 
 
 @pytest.mark.parametrize("error", [ValueError("away"), ConnectionResetError("reset"), TimeoutError("slow")], ids=repr)
-def test_a_server_that_cannot_be_asked_admits_nothing(error: Exception) -> None:
+def test_unreachable_server_admits_nothing(error: Exception) -> None:
     with pytest.raises(StoreError) as refusal:
         RedisStore(Client(error), (ValueError, KeyError), clock=ManualClock(AT)).consume(b"k", AT + 10)
     assert refusal.value.code == "store-unreachable"
 
 
-def test_a_real_server_that_has_gone_admits_nothing(tmp_path: Path) -> None:
+def test_stopped_real_server_admits_nothing(tmp_path: Path) -> None:
     with redis_server(redis_binary(), tmp_path) as server:
         store = redis_store(server.port, ManualClock(AT), "gone:")
         assert store.consume(key("a"), AT + HOUR)
@@ -400,8 +400,8 @@ def test_a_real_server_that_has_gone_admits_nothing(tmp_path: Path) -> None:
     assert refusal.value.code == "store-unreachable"
 
 
-def test_a_real_server_of_the_wrong_state_admits_nothing(redis_port: int) -> None:
-    """A replica refuses to write; so does a server whose memory is spent."""
+def test_real_server_in_the_wrong_state_admits_nothing(redis_port: int) -> None:
+    """A replica refuses writes, and so does a server without free memory."""
     import redis
 
     with redis.Redis(port=redis_port, socket_timeout=5) as client:

@@ -1,4 +1,4 @@
-"""Nonces: their form, and that a bound one is known again and nothing else is."""
+"""Nonces: their form, and that the issuer recognizes its bound nonces and no others."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_a_nonce_has_the_form_that_the_service_accepts(keys: tuple[bytes, ...]) 
         assert valid_nonce(nonce)
 
 
-def test_a_random_nonce_is_nothing_but_random_octets() -> None:
+def test_random_nonce_consists_of_random_bytes() -> None:
     assert NonceIssuer(random=lambda count: bytes(range(count))).issue() == "aaaqeayeaudaocajbifqydiob4ibceqt"
     assert not NonceIssuer().bound
 
 
 def test_a_bound_nonce_is_time_salt_and_tag() -> None:
-    """Held still: processes of two releases behind one balancer must know each other's nonces."""
+    """The layout must not change, because processes of two releases behind one load balancer must accept each other's nonces."""
     issuer = NonceIssuer([KEY], clock=ManualClock(AT), random=lambda count: b"s" * count)
     head = AT.to_bytes(4, "big") + b"sssss"
     tag = hmac.new(KEY, b"imdskit nonce 1\x00" + head + b"order 7", hashlib.sha256).digest()[:11]
@@ -53,12 +53,12 @@ def test_a_bound_nonce_is_time_salt_and_tag() -> None:
     assert issuer.bound
 
 
-def test_a_bound_nonce_is_known_again_by_any_process_with_the_key() -> None:
+def test_any_process_with_the_key_accepts_a_bound_nonce() -> None:
     nonce = NonceIssuer([KEY], clock=ManualClock(AT)).issue(b"order 7")
     assert NonceIssuer([KEY], clock=ManualClock(AT + 9)).check(nonce, b"order 7") == AT
 
 
-def test_a_bound_nonce_may_be_checked_twice_as_nothing_is_remembered() -> None:
+def test_bound_nonce_can_be_checked_twice() -> None:
     issuer = NonceIssuer([KEY], clock=ManualClock(AT))
     nonce = issuer.issue()
     assert issuer.check(nonce) == issuer.check(nonce) == AT
@@ -95,7 +95,7 @@ def test_any_text_is_unknown(text: str) -> None:
 
 
 @pytest.mark.parametrize("change", [str.upper, lambda n: n + "a", lambda n: n[:-1], lambda n: " " + n, lambda n: n + "\n", lambda _: ""])
-def test_a_nonce_can_be_written_in_one_way_only(change: Callable[[str], str]) -> None:
+def test_a_nonce_has_only_one_spelling(change: Callable[[str], str]) -> None:
     issuer = NonceIssuer([KEY], clock=ManualClock(AT))
     nonce = issuer.issue()
     assert code(lambda: issuer.check(change(nonce))) == "nonce-unknown"
@@ -106,7 +106,7 @@ def test_a_nonce_can_be_written_in_one_way_only(change: Callable[[str], str]) ->
     [(0, None), (300, None), (301, "nonce-expired"), (10**6, "nonce-expired"), (-30, None), (-31, "nonce-not-yet")],
     ids=["at once", "at the last second", "a second late", "days late", "issued by a clock ahead", "issued by a clock too far ahead"],
 )
-def test_a_bound_nonce_lives_for_its_lifetime(age: int, expected: str | None) -> None:
+def test_bound_nonce_is_valid_for_its_lifetime(age: int, expected: str | None) -> None:
     nonce = NonceIssuer([KEY], clock=ManualClock(AT)).issue()
     later = NonceIssuer([KEY], lifetime=300, skew=30, clock=ManualClock(AT + age))
     if expected is None:
@@ -115,13 +115,13 @@ def test_a_bound_nonce_lives_for_its_lifetime(age: int, expected: str | None) ->
         assert code(lambda: later.check(nonce)) == expected
 
 
-def test_the_time_in_a_forged_nonce_is_not_believed() -> None:
-    """What is old and unknown is unknown: the age of a forgery is not judged, nor told."""
+def test_time_in_a_forged_nonce_is_ignored() -> None:
+    """An old forged nonce is reported as unknown, not as expired."""
     nonce = NonceIssuer([OTHER], clock=ManualClock(AT - 10**6)).issue()
     assert code(lambda: NonceIssuer([KEY], clock=ManualClock(AT)).check(nonce)) == "nonce-unknown"
 
 
-def test_keys_can_be_changed_without_losing_a_nonce() -> None:
+def test_key_rotation_invalidates_no_nonce() -> None:
     clock = ManualClock(AT)
     before = NonceIssuer([KEY], clock=clock).issue()
     both = NonceIssuer([OTHER, KEY], clock=clock)
@@ -152,6 +152,6 @@ def test_unusable_keys_are_a_usage_error(keys: list[bytes]) -> None:
     ],
     ids=["check without key", "request without key", "nonce None", "request text", "lifetime below zero", "the year 2106"],
 )
-def test_calls_that_cannot_mean_anything_are_usage_errors(call: Callable[[], object]) -> None:
+def test_invalid_arguments_raise_usage_error(call: Callable[[], object]) -> None:
     with pytest.raises(UsageError):
         call()

@@ -1,4 +1,4 @@
-"""What a verification leaves to others, as ``docs/verification.md`` says."""
+"""Checks that a verification does not make, as listed in ``docs/verification.md``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def attest(name: str, backend: Backend) -> Attestation:
     return Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(base64.b64decode(case["document"]), at=SETTING["at"])
 
 
-def test_what_is_not_fetched_is_not_asked_for(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No socket is made and no name is looked up."""
+def test_no_revocation_data_is_requested(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verifier opens no socket and resolves no name."""
 
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("the network was used")
@@ -29,16 +29,16 @@ def test_what_is_not_fetched_is_not_asked_for(backend: Backend, monkeypatch: pyt
     assert attest("envelope/json", backend)
 
 
-def test_other_extensions_are_passed_over(backend: Backend) -> None:
+def test_other_extensions_are_ignored(backend: Backend) -> None:
     assert attest("leaf/unknown-extension", backend).claims == attest("envelope/json", backend).claims
 
 
-def test_attributes_that_prove_nothing_change_nothing(backend: Backend) -> None:
+def test_attributes_that_prove_nothing_are_ignored(backend: Backend) -> None:
     assert attest("attributes/with-time", backend).claims == attest("attributes/bound", backend).claims
 
 
-def test_claims_are_reported_and_not_judged(backend: Backend) -> None:
-    """A machine and a subscription that nobody has."""
+def test_claims_are_reported_but_not_evaluated(backend: Backend) -> None:
+    """The claims name a machine and a subscription that do not exist."""
     claims = attest("envelope/json", backend).claims
     assert claims.vm_id == "00000000-0000-4000-8000-000000000002"
     assert claims.subscription_id == "00000000-0000-4000-8000-000000000001"

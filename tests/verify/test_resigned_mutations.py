@@ -1,7 +1,7 @@
 """Seeded mutations that are signed again, so that the signature is good and the later checks must decide.
 
-What is accepted then was signed by whoever may sign it; so it must be right by a second opinion, which shares no code with ours: certificates by the
-validation of the ``cryptography`` library, contents and attributes by a few lines here. What a stranger signs is never accepted.
+An accepted mutation must also be correct according to independent code: the path validation of the ``cryptography`` library for
+certificates, and a few lines in this module for contents and attributes. A mutation that another issuer signs must never be accepted.
 """
 
 from __future__ import annotations
@@ -40,18 +40,20 @@ import pki  # noqa: E402
 
 DOMAIN = "metadata.azure.com"
 CERTIFICATES, CONTENTS, ATTRIBUTES = 250, 300, 200
-OF_THE_WEB = (
-    ("2.5.29.35: Certificate is missing required extension", "RFC 5280 section 6.1 does without an authorityKeyIdentifier"),
-    ("2.5.29.14: Certificate is missing required extension", "RFC 5280 section 6.1 does without a subjectKeyIdentifier"),
-    ("2.5.29.15: Certificate is missing required extension", "RFC 5280 section 6.1.4 (n) looks at keyUsage if it is there"),
-    ("incorrect criticality", "RFC 5280 section 6.1 does not ask whether an extension that it knows is critical"),
+WEB_RULES = (
+    ("2.5.29.35: Certificate is missing required extension", "RFC 5280 section 6.1 does not require an authorityKeyIdentifier"),
+    ("2.5.29.14: Certificate is missing required extension", "RFC 5280 section 6.1 does not require a subjectKeyIdentifier"),
+    ("2.5.29.15: Certificate is missing required extension", "RFC 5280 section 6.1.4 (n) checks keyUsage only if it is present"),
+    ("incorrect criticality", "RFC 5280 section 6.1 accepts a known extension whether or not it is critical"),
     (
         "candidates exhausted with no interior errors",
-        "letters of either case are the same in names, RFC 5280 section 7.1; the other compares octets",
+        "RFC 5280 section 7.1 compares names without regard to letter case; the library compares bytes",
     ),
 )
-"""Where the second opinion demands more: it validates for the web (CA/Browser Forum), and RFC 5280 does not say so. Each is harmless: nobody but the
-authority could have written the certificate, and the path is valid by section 6.1."""
+"""Errors of the ``cryptography`` library that are not errors by RFC 5280, because it applies the rules of the CA/Browser Forum.
+
+Each is harmless: only the authority can have created the certificate, and the path is valid by RFC 5280 section 6.1.
+"""
 Outcomes = Counter[str]
 LEAF, ISSUING, ROOT = pki.leaf(), pki.issuing(), pki.root()
 SIGNATURE = pki.sign(m.CONTENT, pki.key("leaf"))
@@ -60,13 +62,13 @@ MESSAGE_DIGEST = attribute(m.MESSAGE_DIGEST, der.octet_string(hashlib.sha256(m.C
 
 
 def resigned(tbs: bytes, signer: str) -> bytes:
-    """A certificate with a good signature over whatever it says."""
+    """Return a certificate with a good signature over ``tbs``."""
     return der.sequence(tbs, x509.algorithm(pki.SHA384_RSA), der.bit_string(private(signer).sign(tbs, padding.PKCS1v15(), hashes.SHA384())))
 
 
 @cache
 def private(purpose: str) -> rsa.RSAPrivateKey:
-    """One of the keys of the vectors."""
+    """Return one of the keys of the vectors."""
     key = pki.key(purpose)
     d = pow(key.exponent, -1, (key.p - 1) * (key.q - 1))
     public = rsa.RSAPublicNumbers(key.exponent, key.modulus)
@@ -74,9 +76,9 @@ def private(purpose: str) -> rsa.RSAPrivateKey:
     return rsa.RSAPrivateNumbers(*parts, public).private_key(unsafe_skip_rsa_key_validation=True)
 
 
-def signature_of(octets: bytes) -> bytes:
-    """Of the signer of documents."""
-    return private("leaf").sign(octets, padding.PKCS1v15(), hashes.SHA256())
+def signature_of(raw: bytes) -> bytes:
+    """Return the signature of the signer of documents."""
+    return private("leaf").sign(raw, padding.PKCS1v15(), hashes.SHA256())
 
 
 def tbs_of(certificate: bytes) -> bytes:
@@ -93,7 +95,7 @@ def judged(backend: Backend, document: bytes, intermediate: bytes | None = None)
 
 
 def second_opinion(leaf: bytes, intermediate: bytes, name: str) -> str | None:
-    """What another library has against the path, or None."""
+    """Return the error of another library for this path, or None if it accepts the path."""
     try:
         store = other_x509.verification.Store([other_x509.load_der_x509_certificate(ROOT)])
         at = datetime.fromtimestamp(pki.AT, UTC)
@@ -114,15 +116,15 @@ def signed_by(leaf: bytes) -> bytes:
     return m.signed_data(certificates=[leaf], signature=SIGNATURE)
 
 
-def noted(outcomes: Outcomes, answer: Signed | VerificationError | TrustError) -> bool:
-    """Whether it is an acceptance; counted either way."""
-    refused = isinstance(answer, ImdskitError)
-    outcomes[answer.code if refused else "accepted"] += 1
+def noted(outcomes: Outcomes, response: Signed | VerificationError | TrustError) -> bool:
+    """Count the outcome, and return whether it is an acceptance."""
+    refused = isinstance(response, ImdskitError)
+    outcomes[response.code if refused else "accepted"] += 1
     return not refused
 
 
 @pytest.mark.parametrize("mutated_one", ["signer", "authority"])
-def test_a_mutated_certificate_of_the_authority_is_accepted_only_if_another_library_agrees(
+def test_accepts_mutated_certificate_only_if_another_library_agrees(
     mutated_one: str, backend: Backend, record_property: Callable[[str, object], None]
 ) -> None:
     outcomes: Outcomes = Counter()
@@ -130,11 +132,11 @@ def test_a_mutated_certificate_of_the_authority_is_accepted_only_if_another_libr
     for tbs in mutations(tbs_of(good), mutated_one, CERTIFICATES):
         certificate = resigned(tbs, signer)
         leaf, intermediate = (certificate, ISSUING) if mutated_one == "signer" else (LEAF, certificate)
-        answer = judged(backend, signed_by(leaf), intermediate)
-        if noted(outcomes, answer) and certificate != good:
-            assert not isinstance(answer, ImdskitError)
-            against = second_opinion(leaf, intermediate, answer.name)
-            ours = next((why for words, why in OF_THE_WEB if against is not None and words in against), None)
+        response = judged(backend, signed_by(leaf), intermediate)
+        if noted(outcomes, response) and certificate != good:
+            assert not isinstance(response, ImdskitError)
+            against = second_opinion(leaf, intermediate, response.name)
+            ours = next((why for words, why in WEB_RULES if against is not None and words in against), None)
             assert against is None or ours is not None, (against, certificate.hex())
             outcomes[f"accepted: {ours}" if ours else "accepted, and agreed"] += 1
     record_property("outcomes", dict(outcomes))
@@ -143,7 +145,7 @@ def test_a_mutated_certificate_of_the_authority_is_accepted_only_if_another_libr
 
 
 @pytest.mark.parametrize("mutated_one", ["signer", "authority"])
-def test_a_mutated_certificate_that_a_stranger_has_signed_is_never_accepted(mutated_one: str, backend: Backend) -> None:
+def test_never_accepts_mutated_certificate_of_another_issuer(mutated_one: str, backend: Backend) -> None:
     good = LEAF if mutated_one == "signer" else ISSUING
     for tbs in mutations(tbs_of(good), mutated_one, CERTIFICATES // 2):
         certificate = resigned(tbs, "stranger")
@@ -151,21 +153,19 @@ def test_a_mutated_certificate_that_a_stranger_has_signed_is_never_accepted(muta
         assert isinstance(judged(backend, signed_by(leaf), intermediate), ImdskitError), certificate.hex()
 
 
-def test_mutated_content_that_the_signer_has_signed_is_read_as_another_parser_reads_it(
-    backend: Backend, record_property: Callable[[str, object], None]
-) -> None:
-    """The claims are those that the standard library reads, members are there once, and the times are right."""
+def test_parses_mutated_signed_content_like_another_parser(backend: Backend, record_property: Callable[[str, object], None]) -> None:
+    """Claims must equal those of the standard library's parser, members must be unique, and the times must be correct."""
     outcomes: Outcomes = Counter()
     rng = random.Random("content 20261123")
     for _ in range(CONTENTS):
         content = mutated((m.CONTENT,), rng)
-        answer = judged(backend, m.signed_data(signed=content, certificates=[LEAF], signature=signature_of(content)))
-        if not noted(outcomes, answer):
+        response = judged(backend, m.signed_data(signed=content, certificates=[LEAF], signature=signature_of(content)))
+        if not noted(outcomes, response):
             continue
-        assert not isinstance(answer, ImdskitError)
-        assert answer.content == content
+        assert not isinstance(response, ImdskitError)
+        assert response.content == content
         members = json.loads(content.decode("utf-8"), object_pairs_hook=once)
-        claims = answer.claims
+        claims = response.claims
         assert (claims.vm_id, claims.nonce) == (members["vmId"], members["nonce"])
         optional = (claims.subscription_id, claims.sku, claims.license_type)
         assert optional == (members.get("subscriptionId"), members.get("sku"), members.get("licenseType"))
@@ -182,17 +182,15 @@ def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def test_mutated_attributes_that_the_signer_has_signed_still_name_the_content(
-    backend: Backend, record_property: Callable[[str, object], None]
-) -> None:
-    """Exactly one content type and one digest, and the digest is that of the content."""
+def test_mutated_signed_attributes_still_match_the_content(backend: Backend, record_property: Callable[[str, object], None]) -> None:
+    """There must be exactly one content type and one digest, which must be that of the content."""
     outcomes: Outcomes = Counter()
     attributes = sorted((CONTENT_TYPE, MESSAGE_DIGEST, attribute(m.SIGNING_TIME, der.time(pki.AT))))
     for body in mutations(der.element(0x31, *attributes), "attributes", ATTRIBUTES):
         whole = b"\xa0" + body[1:]
         document = m.signed_data(attributes=whole, certificates=[LEAF], signature=signature_of(body))
-        answer = judged(backend, document)
-        if not noted(outcomes, answer) or body == der.element(0x31, *attributes):
+        response = judged(backend, document)
+        if not noted(outcomes, response) or body == der.element(0x31, *attributes):
             continue
         found = [body[e.start : e.stop] for e in elements(body) if e.depth == 1]
         assert body[0] == 0x31

@@ -1,4 +1,4 @@
-"""Revocation lists as a caller gives them: files, the policy, what is remembered between documents, and the command line."""
+"""Revocation lists from a caller: files, the policy, caching between documents, and the command line."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_lists_are_read_from_pem_and_from_der(backend: Backend) -> None:
     both = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
     assert both.crls == TRUST.with_crls(base64.b64decode(ROOT_LIST), base64.b64decode(ISSUING_LIST)).crls
     assert verdict(backend, both) == "good"
-    assert verdict(backend, both.with_crls(pem("X509 CRL", REVOKED))) == "revoked"  # of two that are equally new, either revokes
+    assert verdict(backend, both.with_crls(pem("X509 CRL", REVOKED))) == "revoked"  # if two lists are equally new, either can revoke
     assert verdict(backend, TRUST.with_crls(pem("X509 CRL", ROOT_LIST, REVOKED))) == "revoked"
 
 
-def test_without_lists_revocation_is_not_checked_and_with_any_all_are_needed_unless_the_policy_says_otherwise(backend: Backend) -> None:
+def test_any_revocation_list_makes_all_of_them_required_by_default(backend: Backend) -> None:
     one = TRUST.with_crls(pem("X509 CRL", ISSUING_LIST))
     assert verdict(backend, TRUST) == "good"
     assert verdict(backend, one) == "revocation-unknown"
@@ -64,18 +64,18 @@ def test_without_lists_revocation_is_not_checked_and_with_any_all_are_needed_unl
 
 def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:
     some = TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))
-    said = []
+    output = []
     for trust in (TRUST, some, TRUST.with_crls(pem("X509 CRL", REVOKED))):
         report = Verifier(trust, Policy.offline_audit(), backend=backend).explain(DOCUMENT, at=AT)
-        said += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
-    assert said == [
+        output += [(outcome.outcome, outcome.evidence) for outcome in report.outcomes if outcome.check == "revocation"]
+    assert output == [
         ("skip", "no revocation lists were given"),
         ("pass", "nothing on the path is revoked"),
         ("skip", "an earlier check failed"),
     ]
 
 
-def test_a_remembered_signer_is_asked_about_again_when_a_list_runs_out(backend: Backend) -> None:
+def test_cached_signer_is_checked_again_when_a_list_expires(backend: Backend) -> None:
     policy = Policy(check_times=False)
     checker = backend.checker(policy.setup(TRUST.with_crls(pem("X509 CRL", ROOT_LIST, ISSUING_LIST))))
     for _ in range(2):
@@ -91,27 +91,27 @@ def test_a_remembered_signer_is_asked_about_again_when_a_list_runs_out(backend: 
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (b"", "There is no revocation list in it."),
-        (pem("CERTIFICATE", ROOT_LIST), "There is no revocation list in it."),
+        (b"", "The file contains no revocation list."),
+        (pem("CERTIFICATE", ROOT_LIST), "The file contains no revocation list."),
         (pem("X509 CRL", ROOT_LIST[:-5] + "*"), "Revocation list 1 is not base64"),
-        (b"-----BEGIN X509 CRL-----\nAAAA", "A revocation list has no end."),
+        (b"-----BEGIN X509 CRL-----\nAAAA", "A revocation list has no END line."),
         (b"0" * (16 * 1024 * 1024 + 1), "The file is too large"),
     ],
     ids=["empty", "certificate", "base64", "no-end", "large"],
 )
-def test_a_file_that_holds_no_list_is_told(file: bytes, message: str) -> None:
+def test_file_without_a_revocation_list_raises_trust_error(file: bytes, message: str) -> None:
     with pytest.raises(TrustError, match="bad-trust") as error:
         TRUST.with_crls(file)
     assert error.value.message.startswith(message)
 
 
-def test_what_is_no_list_is_told_when_a_verifier_is_made(backend: Backend) -> None:
+def test_invalid_revocation_list_raises_error_when_verifier_is_created(backend: Backend) -> None:
     with pytest.raises(TrustError) as error:
         Verifier(replace(TRUST, crls=(base64.b64decode(ROOT_LIST), b"0\x00")), Policy.offline_audit(), backend=backend)
     assert (error.value.code, error.value.location) == ("bad-trust", "crls[1] certificateList.tbsCertList@2")
 
 
-def test_the_lists_that_the_emulator_publishes_speak_for_its_certificates(backend: Backend) -> None:
+def test_emulator_revocation_lists_cover_its_certificates(backend: Backend) -> None:
     authority = Authority(ManualClock(AT), "http://127.0.0.1:8080", seed=11)
     document = signed_document.message(authority.signer(), attested.content({"vmId": "a machine"}, "2021-02-01", AT, "4071882193"))
     trust = Trust((authority.root,), (authority.issuing,))
@@ -145,19 +145,19 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("crls", "status", "said"),
+    ("crls", "status", "output"),
     [
         (("root", "issuing"), 0, ""),
         (("root", "revoked"), 1, "refused: revoked: "),
         (("root",), 1, "refused: revocation-unknown: "),
-        (("trust",), 2, "error: bad-trust: There is no revocation list in it."),
+        (("trust",), 2, "error: bad-trust: The file contains no revocation list."),
     ],
     ids=["good", "revoked", "one-missing", "no-list"],
 )
-def test_the_command_line_takes_lists(
-    crls: tuple[str, ...], status: int, said: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
+def test_command_line_accepts_revocation_lists(
+    crls: tuple[str, ...], status: int, output: str, files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["verify", files["document"], "--trust", files["trust"], "--intermediate", files["intermediate"]]
     arguments += [word for name in crls for word in ("--crl", files[name])] + ["--at", datetime.fromtimestamp(AT, UTC).isoformat()]
     assert main(arguments) == status
-    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.startswith(output)

@@ -1,4 +1,4 @@
-"""Settings are checked when they are created: one error class that names the setting, before any backend sees it."""
+"""Settings are checked on creation, before a backend uses them. The error names the setting."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_number_of_threads_is_checked_at_the_call(call: Callable[[Verifier, ob
 
 
 class NoZone(tzinfo):
-    """Zone that knows no offset, so that its times are as good as naive."""
+    """Time zone without an offset, so that its datetimes count as naive."""
 
     def utcoffset(self, _: datetime | None) -> None:
         return None
@@ -239,7 +239,7 @@ def test_a_document_of_the_wrong_type_is_named(document: Any, backend: Backend) 
 
 
 @pytest.mark.parametrize("documents", [None, 7, b"one document", "one document"], ids=repr)
-def test_one_document_is_not_many(documents: Any, backend: Backend) -> None:
+def test_verify_many_rejects_a_single_document(documents: Any, backend: Backend) -> None:
     for call in (
         lambda: Verifier(policy=Policy.offline_audit(), backend=backend).verify_many(documents),
         lambda: Verifier(policy=Policy.offline_audit(), backend=backend).verify_columns(documents, 7),
@@ -263,7 +263,7 @@ def test_one_document_is_not_many(documents: Any, backend: Backend) -> None:
         ("nonces", ["7", 7], "nonces[1]"),
     ],
 )
-def test_times_and_nonces_are_one_for_each_document(name: str, value: Any, location: str, backend: Backend) -> None:
+def test_there_must_be_one_time_and_nonce_per_document(name: str, value: Any, location: str, backend: Backend) -> None:
     with pytest.raises(UsageError) as error:
         Verifier(policy=Policy.offline_audit(), backend=backend).verify_many([b"x", b"y"], **{name: value})
     assert error.value.location == location
@@ -279,20 +279,20 @@ def test_a_nonce_of_the_wrong_type_is_named(nonce: Any, backend: Backend) -> Non
 
 
 @pytest.mark.parametrize("store", [None, 7, MemoryStore, {}], ids=repr)
-def test_a_store_that_is_none_is_named(store: Any) -> None:
+def test_invalid_store_is_named(store: Any) -> None:
     with pytest.raises(UsageError) as error:
         Verifier(policy=Policy.offline_audit()).verify_once(b"x", nonce=None, store=store)
     assert error.value.location == "store"
 
 
 class Broken(ManualClock):
-    """Clock that says something else than whole seconds."""
+    """Clock that returns a value other than whole seconds."""
 
     def now(self) -> Any:
         return 7.5
 
 
-def test_a_clock_that_says_no_second_is_named(backend: Backend) -> None:
+def test_clock_without_valid_seconds_is_named(backend: Backend) -> None:
     with pytest.raises(UsageError) as error:
         Verifier(policy=Policy.offline_audit(), backend=backend, clock=Broken(7)).verify(b"x")
     assert error.value.location == "clock"
@@ -313,12 +313,12 @@ def test_a_clock_that_says_no_second_is_named(backend: Backend) -> None:
         ),
     )
 )
-def test_both_backends_take_every_policy_that_can_be_created(backend: Backend, policy: Policy) -> None:
+def test_both_backends_accept_every_valid_policy(backend: Backend, policy: Policy) -> None:
     with pytest.raises(ImdskitError):
         Verifier(policy=policy, backend=backend).verify(b"MII=", at=7, nonce="1")
 
 
-def test_a_usage_error_is_a_value_error_and_can_be_sent() -> None:
+def test_usage_error_is_a_value_error_and_can_be_pickled() -> None:
     with pytest.raises(ValueError, match=r"^bad-argument: `policy\.skew` must be a whole number from 0 to 3600; got 3601\.$") as error:
         Policy(skew=MAX_SKEW + 1)
     sent = pickle.loads(pickle.dumps(error.value))
@@ -329,7 +329,7 @@ def test_a_usage_error_is_a_value_error_and_can_be_sent() -> None:
 @pytest.mark.parametrize(
     "value", [10**5000, "x" * 10_000, b"x" * 10_000, [0] * 10_000, (0,) * 10_000, object(), 1e308], ids=lambda one: type(one).__name__
 )
-def test_what_was_found_is_shown_in_few_words(value: object) -> None:
+def test_found_value_is_shortened_in_the_message(value: object) -> None:
     assert len(arguments.shown(value)) < 80
 
 

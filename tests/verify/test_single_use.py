@@ -1,4 +1,4 @@
-"""One document, one nonce, one admission; and nothing is admitted that a store cannot vouch for."""
+"""Single use: each document and nonce is admitted once, and nothing is admitted if the store fails."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def test_a_document_is_accepted_once(authority: Authority, backend: Backend) -> 
     assert (
         judge.verify_once(signed_document.message(authority.signer(), content("other")), nonce="other", store=store).claims.nonce == "other"
     )
-    judge.verify(document, nonce=NONCE)  # verification alone remembers nothing
+    judge.verify(document, nonce=NONCE)  # verification alone stores nothing
 
 
-def test_other_wrapping_does_not_make_it_another_document(authority: Authority, backend: Backend) -> None:
-    """Base64, white space, JSON, certificates in the bag and unsigned attributes can be changed by whoever has seen the document."""
+def test_reencoded_document_is_the_same_document(authority: Authority, backend: Backend) -> None:
+    """Anybody with a copy can change its base64, white space, JSON, certificates and unsigned attributes."""
     signer = authority.signer()
     message = signed_document.message(signer, content())
     text = base64.b64encode(message)
@@ -98,7 +98,7 @@ def test_other_wrapping_does_not_make_it_another_document(authority: Authority, 
 
 
 def test_a_second_document_for_the_same_nonce_is_refused(authority: Authority, backend: Backend) -> None:
-    """The machine asked the service twice with one challenge."""
+    """The machine requested two documents with one challenge."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
     judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=store)
@@ -130,8 +130,8 @@ def test_a_refused_document_is_not_used_up(authority: Authority, backend: Backen
 @pytest.mark.parametrize(
     "policy", [Policy(), Policy.online(max_age=300), Policy(skew=0), Policy(max_age=7 * 3600)], ids=["6 h", "5 min", "no skew", "7 h"]
 )
-def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Authority, backend: Backend, policy: Policy) -> None:
-    """To the last second of acceptance, and by clocks that are ten minutes apart."""
+def test_document_is_stored_longer_than_it_can_be_accepted(authority: Authority, backend: Backend, policy: Policy) -> None:
+    """It is stored to the last second of acceptance, even by clocks that differ by ten minutes."""
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock, policy), MemoryStore(clock=clock)
     document = signed_document.message(authority.signer(), content())
@@ -147,7 +147,7 @@ def test_it_is_remembered_for_longer_than_it_could_be_accepted(authority: Author
     assert refusal.value.reason in (Reason.DOCUMENT_EXPIRED, Reason.DOCUMENT_TOO_OLD)
 
 
-def test_a_store_that_would_forget_at_once_admits_nothing(authority: Authority, backend: Backend) -> None:
+def test_store_with_a_clock_ahead_admits_nothing(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError) as refusal:
         judge.verify_once(
@@ -157,32 +157,32 @@ def test_a_store_that_would_forget_at_once_admits_nothing(authority: Authority, 
 
 
 class Away:
-    """Answers some calls, then no more."""
+    """Store that fails after some calls."""
 
-    def __init__(self, answers: int) -> None:
-        self.answers = answers
+    def __init__(self, responses: int) -> None:
+        self.responses = responses
 
     def consume(self, key: bytes, expires_at: int) -> bool:  # the protocol's
-        if not self.answers:
+        if not self.responses:
             raise StoreError("store-unreachable", "away")
-        self.answers -= 1
+        self.responses -= 1
         return True
 
 
-@pytest.mark.parametrize("answers", [0, 1], ids=["from the start", "between content and nonce"])
-def test_a_store_that_is_away_admits_nothing(authority: Authority, backend: Backend, answers: int) -> None:
+@pytest.mark.parametrize("responses", [0, 1], ids=["from the start", "between content and nonce"])
+def test_unreachable_store_admits_nothing(authority: Authority, backend: Backend, responses: int) -> None:
     judge = verifier(authority, backend, ManualClock(AT))
     with pytest.raises(StoreError):
-        judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=Away(answers))
+        judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=Away(responses))
 
 
-def test_a_policy_without_times_cannot_go_with_single_use(authority: Authority, backend: Backend) -> None:
+def test_policy_without_times_is_refused_for_single_use(authority: Authority, backend: Backend) -> None:
     judge = verifier(authority, backend, ManualClock(AT), Policy(check_times=False))
     with pytest.raises(UsageError):
         judge.verify_once(signed_document.message(authority.signer(), content()), nonce=NONCE, store=MemoryStore())
 
 
-def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority, backend: Backend) -> None:
+def test_one_of_many_threads_with_one_document_is_admitted(authority: Authority, backend: Backend) -> None:
     clock = ManualClock(AT)
     judge, store = verifier(authority, backend, clock), MemoryStore(clock=clock)
     document = signed_document.message(authority.signer(), content())
@@ -199,7 +199,7 @@ def test_of_many_threads_with_one_document_one_is_admitted(authority: Authority,
 
 
 def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backend) -> None:
-    """Nothing is stored when the nonce is issued; the store sees only what was admitted."""
+    """Issuing a nonce stores nothing. The store contains only admitted documents and nonces."""
     clock = ManualClock(AT)
     issuer, store = NonceIssuer([b"k" * 32], clock=clock), MemoryStore(clock=clock)
     judge = verifier(authority, backend, clock)
@@ -224,7 +224,7 @@ def test_a_bound_challenge_from_end_to_end(authority: Authority, backend: Backen
 
 
 class SetClock:
-    """A clock that can be set to any second."""
+    """Clock that can be set to any second."""
 
     def __init__(self, second: int) -> None:
         self.second = second
@@ -237,7 +237,7 @@ class SetClock:
 
 
 def policy_pairs() -> list[tuple[Policy, Policy, int]]:
-    """A policy that uses a document up, another that would accept it, and seconds after createdOn at which it would."""
+    """Return triples: a policy that marks a document as used, another policy, and the seconds after createdOn when that one accepts it."""
     wide = Policy(skew=MAX_SKEW)
     return [
         (Policy.online(), Policy.online(max_age=3600), 300 + 120 + 600 + 1),
@@ -249,7 +249,7 @@ def policy_pairs() -> list[tuple[Policy, Policy, int]]:
 
 @pytest.mark.parametrize(("first", "second", "later"), policy_pairs(), ids=["wider age", "no age", "more skew", "both"])
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
-def test_how_long_a_document_is_remembered_does_not_depend_on_the_policy(
+def test_storage_time_of_a_document_does_not_depend_on_the_policy(
     authority: Authority, backend: Backend, kind: str, tmp_path: Path, first: Policy, second: Policy, later: int
 ) -> None:
     clock = ManualClock(AT)
@@ -270,7 +270,7 @@ def test_how_long_a_document_is_remembered_does_not_depend_on_the_policy(
 
 
 class Server:
-    """As much of a Redis server as the store uses."""
+    """Fake Redis server with the one command that the store uses."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -292,8 +292,8 @@ def test_a_policy_cannot_have_more_skew_than_stores_allow_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Authority, kind: str, tmp_path: Path) -> None:
-    """The store purges by a clock that is six hours ahead; the document is accepted again when the clock is right."""
+def test_clock_that_jumps_forward_and_back_allows_no_replay(authority: Authority, kind: str, tmp_path: Path) -> None:
+    """The store purges by a clock that is six hours ahead. When the clock is set back, the document would be acceptable again."""
     clock = SetClock(AT)
     store: NonceStore = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path / "used.db", clock=clock)
     judge = Verifier(Trust((authority.root,), (authority.issuing,)), Policy(skew=MAX_SKEW), clock=clock)
@@ -315,7 +315,9 @@ def test_a_clock_that_jumped_forward_and_back_reopens_no_replay(authority: Autho
     if isinstance(store, SqliteStore):
         store.close()
         assert not raises_store_clock(SqliteStore(tmp_path / "used.db", clock=clock), AT + 9 * 3600)
-        assert raises_store_clock(SqliteStore(tmp_path / "used.db", clock=clock), AT + 8 * 3600 - 1)  # the record outlives a restart
+        assert raises_store_clock(
+            SqliteStore(tmp_path / "used.db", clock=clock), AT + 8 * 3600 - 1
+        )  # the record of the purge survives a restart
 
 
 def raises_store_clock(store: SqliteStore, expires_at: int) -> bool:
@@ -328,7 +330,7 @@ def raises_store_clock(store: SqliteStore, expires_at: int) -> bool:
     return False
 
 
-def test_an_expired_row_that_is_used_anew_counts_as_purged(tmp_path: Path) -> None:
+def test_reused_expired_row_counts_as_purged(tmp_path: Path) -> None:
     clock = SetClock(AT)
     store = SqliteStore(tmp_path / "used.db", clock=clock)
     assert store.consume(b"first", AT + 10_000)
@@ -343,8 +345,8 @@ def test_an_expired_row_that_is_used_anew_counts_as_purged(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ahead", [0, 7 * 3600, 12 * 3600])
-def test_redis_keeps_a_key_that_a_clock_ahead_of_time_used(ahead: int) -> None:
-    """The verifier's clock shortens the time that it gives the server; the server's own may be ahead as well."""
+def test_redis_keeps_a_key_used_with_a_clock_ahead(ahead: int) -> None:
+    """A verifier clock that is ahead shortens the time that is sent to the server, and the server's clock may be ahead, too."""
     true, server = SetClock(AT), SetClock(AT)
     client = Server(server)
     end = AT + 13 * 3600
@@ -355,8 +357,8 @@ def test_redis_keeps_a_key_that_a_clock_ahead_of_time_used(ahead: int) -> None:
     assert not RedisStore(client, OSError, clock=true).consume(b"key", end)
 
 
-def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, backend: Backend) -> None:
-    """A bound nonce lives for six hours. The clock is ahead by seven hours for a moment, then right again."""
+def test_used_nonce_stays_used_after_a_clock_was_ahead(authority: Authority, backend: Backend) -> None:
+    """A bound nonce is valid for six hours. The clock is ahead by seven hours for a moment, then correct again."""
     clock = SetClock(AT)
     store = MemoryStore(clock=clock)
     issuer = NonceIssuer([b"k" * 32], lifetime=MAX_LIFETIME, clock=clock)
@@ -374,7 +376,7 @@ def test_a_used_nonce_outlives_a_clock_that_was_ahead(authority: Authority, back
 
 
 @pytest.mark.parametrize("times", [{"lifetime": MAX_LIFETIME + 1}, {"skew": MAX_SKEW + 1}], ids=repr)
-def test_a_nonce_cannot_outlive_what_a_store_remembers(times: dict[str, int]) -> None:
+def test_nonce_lifetime_and_skew_are_limited(times: dict[str, int]) -> None:
     with pytest.raises(UsageError) as refusal:
         NonceIssuer([b"k" * 32], **times)
     assert refusal.value.location in times

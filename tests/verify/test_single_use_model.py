@@ -1,6 +1,6 @@
-"""Single use against a model, over all stores: of all calls that share a store, exactly one accepts a document.
+"""Single use compared with a model, for all stores: exactly one call of all that share a store accepts a document.
 
-The machine of states has several verifiers with policies of their own. They restart, their clocks jump both ways, and they present documents and
+The state machine has several verifiers with different policies. They restart, their clocks jump both ways, and they present documents and
 bound nonces. A verifier and its handle of the store have the same clock, as on one machine; a Redis server has its own.
 """
 
@@ -31,7 +31,7 @@ from imdskit.verify.nonces import MAX_LIFETIME, NonceIssuer
 from imdskit.verify.stores import MemoryStore, NonceStore, sqlite
 from imdskit.verify.stores.redis import RedisStore
 
-sys.path.insert(0, str(Path(__file__).parent))  # neighbours are imported by name
+sys.path.insert(0, str(Path(__file__).parent))  # to import neighbouring modules by name
 
 from test_nonce_stores import redis_binary, redis_server, redis_store
 
@@ -42,7 +42,7 @@ DAY = 24 * HOUR
 
 @dataclass
 class Clock:
-    """The true time, and by how much this clock is ahead of it."""
+    """Clock with the true time plus an offset."""
 
     true: list[int]
     ahead: int = 0
@@ -55,7 +55,7 @@ class Clock:
 
 
 class FakeServer:
-    """As much of a Redis server as the store uses, with a clock that can be set."""
+    """Fake Redis server with the one command that the store uses, and with an adjustable clock."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -83,13 +83,13 @@ def document(created_on: int, nonce: str, number: int) -> bytes:
 
 
 class Document(NamedTuple):
-    octets: bytes
+    data: bytes
     nonce: str
 
 
 @dataclass
 class Worker:
-    """One process: a verifier, its clock, and its handle of the store."""
+    """Model of a process: a verifier, its clock, and its handle of the store."""
 
     verifier: Verifier
     clock: Clock
@@ -102,7 +102,7 @@ Opener = Callable[[Clock], NonceStore]
 
 @dataclass
 class Place:
-    """What the workers share: how to open the store, and the clock of its server if it has one."""
+    """Shared state of the workers: a function that opens the store, and the clock of its server, if any."""
 
     opener: Opener
     true: list[int]
@@ -123,7 +123,7 @@ class SingleUse(RuleBasedStateMachine):
     def __init__(self, open_place: Callable[[list[int]], Place], backend: Backend) -> None:
         super().__init__()
         self.true = [AT]
-        self.place = open_place(self.true)
+        self.location = open_place(self.true)
         self.backend = backend
         self.workers: list[Worker] = []
         self.documents: list[Document] = []
@@ -136,7 +136,7 @@ class SingleUse(RuleBasedStateMachine):
         clock = Clock(self.true, ahead)
         trust = Trust((authority().root,), (authority().issuing,))
         issuer = NonceIssuer([b"k" * 32], lifetime=MAX_LIFETIME, clock=clock, random=bytes)
-        return Worker(Verifier(trust, policy, backend=self.backend, clock=clock), clock, self.place.opener(clock), issuer)
+        return Worker(Verifier(trust, policy, backend=self.backend, clock=clock), clock, self.location.opener(clock), issuer)
 
     @initialize(policy=POLICIES)
     def start(self, policy: Policy) -> None:
@@ -144,7 +144,7 @@ class SingleUse(RuleBasedStateMachine):
         self.new_document(False)
 
     def new_document(self, same_nonce: bool) -> None:
-        """The service signs by the true time."""
+        """Sign a new document with the true time."""
         nonce = self.documents[-1].nonce if same_nonce and self.documents else self.workers[0].issuer.issue()
         self.documents.append(Document(document(self.true[0], nonce, len(self.documents)), nonce))
 
@@ -158,7 +158,7 @@ class SingleUse(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2), policy=POLICIES)
     def restart(self, number: int, policy: Policy) -> None:
-        """A worker starts again with another policy, and its clock as it was."""
+        """Restart a worker with another policy. Its clock does not change."""
         old = self.workers[number]
         if isinstance(old.store, sqlite.SqliteStore):
             old.store.close()
@@ -166,20 +166,20 @@ class SingleUse(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2), ahead=st.sampled_from(JUMPS))
     def set_clock(self, number: int, ahead: int) -> None:
-        most = self.place.most_ahead
+        most = self.location.most_ahead
         self.workers[number].clock.ahead = max(min(ahead, most), -most)
         self.calm = self.calm and abs(ahead) <= 300
         self.behind = self.behind or ahead < -HOUR
 
     @rule(ahead=st.sampled_from(JUMPS))
     def set_clock_of_the_server(self, ahead: int) -> None:
-        if self.place.server is not None:
-            most = self.place.most_ahead
-            self.place.server.ahead = max(min(ahead, most), -most)
+        if self.location.server is not None:
+            most = self.location.most_ahead
+            self.location.server.ahead = max(min(ahead, most), -most)
 
     @rule(number=st.integers(0, 2), ahead=st.sampled_from(JUMPS), bound=st.booleans())
     def present_all_while_the_clock_is_wrong(self, number: int, ahead: int, bound: bool) -> None:
-        """A new document makes the store purge by the wrong clock; then the clock is set back."""
+        """Present a new document, so that the store purges by the wrong clock, then set the clock back."""
         before = self.workers[number].clock.ahead
         self.set_clock(number, ahead)
         self.new_document(False)
@@ -189,24 +189,24 @@ class SingleUse(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2), bound=st.booleans())
     def present_all(self, number: int, bound: bool) -> None:
-        """Newest first."""
+        """Present all documents, newest first."""
         for given in self.documents[:-6:-1]:
             self.present(self.workers[number], given, bound)
 
     def present(self, worker: Worker, given: Document, bound: bool) -> None:
         nonce = given.nonce if bound else None
         try:
-            worker.verifier.verify(given.octets, nonce=nonce)
+            worker.verifier.verify(given.data, nonce=nonce)
             if bound:
                 worker.issuer.check(given.nonce)
         except (VerificationError, FreshnessError):
             return
-        fresh = given.octets not in self.accepted and not (bound and given.nonce in self.answered)
-        # A document is used up as well when its nonce turns out to be used.
-        used_up = given.octets in self.accepted
-        self.accepted.setdefault(given.octets, 0)
+        fresh = given.data not in self.accepted and not (bound and given.nonce in self.answered)
+        # A document is marked as used even if its nonce then turns out to be used.
+        used_up = given.data in self.accepted
+        self.accepted.setdefault(given.data, 0)
         try:
-            worker.verifier.verify_once(given.octets, nonce=nonce, store=worker.store)
+            worker.verifier.verify_once(given.data, nonce=nonce, store=worker.store)
         except StoreError as error:
             assert error.code == "store-clock"
             assert not (self.calm and fresh), "a fresh document was not admitted although all clocks were right"
@@ -215,7 +215,7 @@ class SingleUse(RuleBasedStateMachine):
             assert not fresh or not self.calm
         else:
             assert not used_up, "a document was admitted twice"
-            self.accepted[given.octets] += 1
+            self.accepted[given.data] += 1
             if bound:
                 self.answered[given.nonce] = self.answered.get(given.nonce, 0) + 1
 
@@ -225,11 +225,11 @@ class SingleUse(RuleBasedStateMachine):
 
     @invariant()
     def each_bound_nonce_is_answered_once_at_most(self) -> None:
-        """A clock that was set back by more than an hour revives nonces that had expired; then only documents are single."""
+        """After a clock was set back by more than an hour, expired nonces are valid again. Then only documents are single-use."""
         assert self.behind or all(count <= 1 for count in self.answered.values())
 
     def teardown(self) -> None:
-        for close in reversed(self.place.close):
+        for close in reversed(self.location.close):
             close()
         for worker in self.workers:
             if isinstance(worker.store, sqlite.SqliteStore):
@@ -237,7 +237,7 @@ class SingleUse(RuleBasedStateMachine):
 
 
 class Handle:
-    """A memory has no handles: it is the same process, whose clock another worker has set."""
+    """Handle of a memory store. It is shared, because it belongs to one process, whose clock another worker has set."""
 
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
         self.store, self.clock = store, clock

@@ -1,4 +1,4 @@
-"""The format of the SQLite store: its number, files of older and newer releases, and files of other programs."""
+"""The format of the SQLite store: its version, files of older and newer releases, and files of other programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATE INDEX used_by_expiry ON used (expires_at);
 
 
 def write(path: Path, statements: str, rows: int = 0) -> None:
-    """What an older release, or another program, has left."""
+    """Create a file as an older release or another program leaves it."""
     connection = sqlite3.connect(path)
     connection.executescript("PRAGMA journal_mode=WAL;" + statements)
     if rows:
@@ -47,16 +47,16 @@ def refused(path: Path) -> StoreError:
     return refusal.value
 
 
-def test_a_new_file_says_whose_it_is_and_in_which_format(tmp_path: Path) -> None:
+def test_new_file_contains_application_id_and_format(tmp_path: Path) -> None:
     path = tmp_path / "used.db"
     SqliteStore(path).close()
     assert read(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert read(path, "PRAGMA user_version") == [(FORMAT,)]
-    assert path.read_bytes()[68:72] == b"imds"  # where file(1) looks
+    assert path.read_bytes()[68:72] == b"imds"  # the location that file(1) reads
 
 
-def test_an_old_file_is_migrated_and_what_was_used_stays_used(tmp_path: Path) -> None:
-    """Old keys ended by the policy of the verifier; they are kept until no policy accepts their documents."""
+def test_old_file_is_migrated_with_its_used_keys(tmp_path: Path) -> None:
+    """The policy determined when old keys expire. A migration extends them until no policy accepts their documents."""
     path = tmp_path / "used.db"
     write(path, FORMAT_0, rows=500)
     clock = ManualClock(AT)
@@ -68,7 +68,7 @@ def test_an_old_file_is_migrated_and_what_was_used_stays_used(tmp_path: Path) ->
     clock.advance(MIGRATION_SECONDS - 1)
     assert not store.consume(b"key 0", AT + 2 * MIGRATION_SECONDS)
     store.close()
-    again = SqliteStore(path, clock=clock)  # it is migrated once
+    again = SqliteStore(path, clock=clock)  # the file is migrated only once
     assert not again.consume(b"key 0", AT + 2 * MIGRATION_SECONDS)
     again.close()
     assert read(path, "SELECT expires_at FROM used WHERE key = CAST('key 7' AS BLOB)") == [(AT + 7 + MIGRATION_SECONDS,)]
@@ -116,7 +116,7 @@ def test_several_processes_migrate_one_file_at_once(tmp_path: Path) -> None:
     assert read(path, "SELECT count(*) FROM purges") == [(1,)]
 
 
-def test_a_migration_that_is_broken_off_leaves_the_old_file(tmp_path: Path) -> None:
+def test_aborted_migration_leaves_the_old_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "used.db"
     write(
         path,
@@ -128,7 +128,7 @@ def test_a_migration_that_is_broken_off_leaves_the_old_file(tmp_path: Path) -> N
     assert read(path, "SELECT name FROM sqlite_master WHERE type = 'table'") == [("used",)]
 
 
-def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_file_of_a_newer_release_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "used.db"
     SqliteStore(path).close()
     write(path, f"PRAGMA user_version = {FORMAT + 1};")
@@ -153,7 +153,7 @@ def test_a_file_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> 
     ],
     ids=["other tables", "another shape", "more tables", "odd names", "application", "version", "ours without a version"],
 )
-def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path, statements: str) -> None:
+def test_file_of_another_program_is_refused_and_unchanged(tmp_path: Path, statements: str) -> None:
     path = tmp_path / "used.db"
     write(path, statements)
     before = path.read_bytes()
@@ -162,7 +162,7 @@ def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path, sta
     assert path.read_bytes() == before
 
 
-def test_a_path_that_cannot_be_one_is_a_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_path_raises_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="without NUL"):
         SqliteStore("used\x00.db")
     gone = tmp_path / "gone"
@@ -174,11 +174,11 @@ def test_a_path_that_cannot_be_one_is_a_store_error(tmp_path: Path, monkeypatch:
     assert refusal.value.code == "store-unreachable"
 
 
-def test_a_file_that_another_process_migrates_in_the_meantime_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_migrated_meanwhile_by_another_process_is_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "used.db"
     write(path, FORMAT_0, rows=1)
     SqliteStore(path).close()
-    seen = iter([0, FORMAT])  # before the lock of the file is had, and after
+    seen = iter([0, FORMAT])  # before and after taking the lock of the file
     monkeypatch.setattr(SqliteStore, "_format", lambda *_: next(seen))
     SqliteStore(path).close()
     assert read(path, "SELECT expires_at FROM used") == [(AT + MIGRATION_SECONDS,)]

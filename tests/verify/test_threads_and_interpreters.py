@@ -1,4 +1,4 @@
-"""Where no thread can be started, and in other interpreters of one process, the verifier works."""
+"""The verifier works without threads and in subinterpreters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print("good")
 """
 
 
-def test_where_no_thread_can_be_started_the_caller_does_the_work(backend: Backend) -> None:
+def test_caller_does_the_work_if_no_thread_can_be_started(backend: Backend) -> None:
     ended = run(NO_THREADS, backend.name)
     assert ended.stdout == "good\n", ended.stderr
 
@@ -53,12 +53,12 @@ def test_no_more_threads_are_started_than_there_are_processors(backend: Backend)
 
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("threads cannot be counted here")
-    rubbish = [b"no document"] * 4000
+    garbage = [b"no document"] * 4000
     before = len(os.listdir("/proc/self/task"))
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        verdicts = list(verifier.verify_many(documents + rubbish, threads=1024))
+        verdicts = list(verifier.verify_many(documents + garbage, threads=1024))
     finally:
         done.set()
         watcher.join()
@@ -105,8 +105,8 @@ interpreters.destroy(interpreter)
 
 @CPYTHON
 @pytest.mark.parametrize("order", ["loaded before", "loaded there first"])
-def test_a_subinterpreter_verifies_and_refuses_what_it_cannot_load(order: str) -> None:
-    """The main interpreter may have loaded the extension before."""
+def test_subinterpreter_verifies_with_the_backends_it_can_load(order: str) -> None:
+    """The main interpreter may have loaded the extension already."""
     ended = run(SUBINTERPRETER, order)
     native = backends.best().name == "rust"
     expected = {

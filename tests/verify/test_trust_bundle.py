@@ -1,4 +1,4 @@
-"""A bundle is taken whole or not at all, and the bundled one is read as any other."""
+"""A bundle is accepted only if it is complete and intact, and the bundled one is read like any other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imdskit.verify import Trust, pem
 
 @pytest.fixture(params=["pem", "der"])
 def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of the bundled one, in each format."""
+    """Return a copy of the bundled one, in each format."""
     folder = tmp_path / "bundle"
     with as_file(files("imdskit.verify") / "roots") as roots:
         shutil.copytree(roots, folder)
@@ -37,7 +37,7 @@ def pem_of(der: bytes) -> str:
 
 
 def certificates(folder: Path, member: str) -> Path:
-    """The file of the anchors or of the intermediates."""
+    """Return the path of the file of anchors or of intermediates."""
     [path] = folder.glob(f"{member}.*")
     return path
 
@@ -55,7 +55,7 @@ def without_last(folder: Path, member: str) -> None:
 
 
 def exchange_anchor(folder: Path, der: bytes) -> None:
-    """One anchor only, and the list right."""
+    """Replace all anchors by one, and update the manifest."""
     certificates(folder, "anchors").write_bytes(der)
     change(folder, anchors=[sha256(der).hexdigest()])
 
@@ -142,14 +142,14 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_bundle_that_is_not_in_order_is_refused_and_the_place_named(name: str, bundle: Path) -> None:
-    spoil, code, place = FAULTS[name]
+def test_invalid_bundle_is_refused_with_the_location(name: str, bundle: Path) -> None:
+    spoil, code, position = FAULTS[name]
     spoil(bundle)
     with pytest.raises(TrustError) as refusal:
         Trust.from_bundle(bundle)
     assert refusal.value.code == code
     location = refusal.value.location.replace(".pem", "").replace(".der", "")
-    assert location.startswith(f"{bundle}/{place}")
+    assert location.startswith(f"{bundle}/{position}")
 
 
 def test_a_path_with_a_nul_character_is_refused() -> None:
@@ -157,7 +157,7 @@ def test_a_path_with_a_nul_character_is_refused() -> None:
         Trust.from_bundle("bundle\0")
 
 
-def test_a_bundle_of_before_the_lists_of_uses_has_none(bundle: Path) -> None:
+def test_older_bundle_has_empty_signing_and_audit_lists(bundle: Path) -> None:
     members = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({name: members[name] for name in ("format", "date", "anchors", "intermediates")}))
     trust = Trust.from_bundle(bundle)

@@ -1,4 +1,4 @@
-"""A document in a wrong form is refused with the same reason as before, and the hint names the form and says what to do."""
+"""Wrong forms of a document: the reason of the refusal is unchanged, and the hint names the form and a remedy."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ FORMS: dict[str, tuple[str | bytes, str]] = {
     "typographic quotes of Windows-1252": (JSON.replace('"', "\u201d").encode("cp1252"), "Windows-1252"),
     "single quotes in JSON": (JSON.replace('"', "'"), "single quotes"),
     "repr of bytes": (repr(JSON.encode()), "Python's repr"),
-    "quotes lost": (JSON.replace('"', ""), "quotes are lost"),
+    "quotes lost": (JSON.replace('"', ""), "quotes are missing"),
     "entities of HTML": (JSON.replace('"', "&quot;"), "HTML entities"),
     "entities in base64": (TEXT.replace("+", "&#43;"), "HTML entities"),
     "a head": ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + JSON, "HTTP response with its head"),
@@ -175,7 +175,7 @@ def test_these_forms_are_accepted(document: str | bytes, backend: Backend) -> No
 
 
 @pytest.mark.parametrize(("document", "words"), FORMS.values(), ids=FORMS)
-def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str, backend: Backend) -> None:
+def test_hint_names_the_wrong_form_and_a_remedy(document: str | bytes, words: str, backend: Backend) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     found = refusal(verifier, document)
     form, _, remedy = found.hint.partition(". ")
@@ -183,7 +183,7 @@ def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str
     assert words in form
     assert len(remedy) > 10
     assert "\n" not in found.hint
-    # Every other way to the same answer.
+    # Other functions that must give the same result.
     report = verifier.explain(document, at=AT).error
     (listed,) = verifier.verify_many([document], at=AT)
     assert report is not None
@@ -192,11 +192,11 @@ def test_a_wrong_form_is_named_with_what_to_do(document: str | bytes, words: str
 
 
 @pytest.mark.parametrize("document", [document for document, _ in FORMS.values()], ids=FORMS)
-def test_reason_and_location_are_those_of_the_checks_on_both_backends(document: str | bytes, backend: Backend) -> None:
+def test_wrong_form_keeps_reason_and_location_on_both_backends(document: str | bytes, backend: Backend) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
-    octets = document.encode() if isinstance(document, str) else document
+    data = document.encode() if isinstance(document, str) else document
     with pytest.raises(VerificationError) as bare:
-        verifier._trusting.checker.check(octets, AT, None)
+        verifier._configured.checker.check(data, AT, None)
     found = refusal(verifier, document)
     assert (found.reason, found.location, found.detail) == (bare.value.reason, bare.value.location, bare.value.detail)
     python = refusal(Verifier(TRUST, Policy.offline_audit(), backend="python"), document)
@@ -221,7 +221,7 @@ def test_the_recorded_forms_are_named(shared: Path, backend: Backend) -> None:
     "document",
     [b"", b" \r\n", b"something else", base64.b64encode(b"something else"), b"{" * 60_000, b"0", b"\x30\x80\x00\x00"],
 )
-def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backend: Backend) -> None:
+def test_unknown_form_keeps_the_hint_of_its_reason(document: bytes, backend: Backend) -> None:
     found = refusal(Verifier(TRUST, Policy.offline_audit(), backend=backend), document)
     assert found.hint == found.reason.hint
 
@@ -233,7 +233,7 @@ def test_what_cannot_be_told_keeps_the_hint_of_its_reason(document: bytes, backe
         lambda document: st.integers(0, len(document)).map(lambda at: document[:at] + document[at + 1 :])
     )
 )
-def test_nothing_but_a_refusal_comes_of_any_document(backend: Backend, document: str | bytes) -> None:
+def test_any_invalid_document_raises_only_verification_error(backend: Backend, document: str | bytes) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     try:
         verifier.verify(document, at=AT)
@@ -263,7 +263,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {
 
 
 @pytest.mark.parametrize("grown", GROWING.values(), ids=GROWING)
-def test_the_time_to_tell_a_form_grows_no_faster_than_the_document(grown: Callable[[int], bytes]) -> None:
+def test_detecting_a_form_takes_linear_time(grown: Callable[[int], bytes]) -> None:
     def seconds(document: bytes) -> float:
         best = float("inf")
         for _ in range(5):
@@ -273,5 +273,5 @@ def test_the_time_to_tell_a_form_grows_no_faster_than_the_document(grown: Callab
             best = min(best, time.process_time() - started)
         return best
 
-    # Sixteen times as large: linear is 16, quadratic 256.
+    # The input is 16 times as large: linear time gives 16, quadratic time 256.
     assert seconds(grown(64 * 1024)) < 64 * seconds(grown(4 * 1024)) + 0.02

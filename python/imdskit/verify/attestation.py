@@ -12,9 +12,12 @@ from imdskit.verify import signed_content
 
 
 class Attestation:
-    """A document that Azure signed, for whom, and when. A value: it does not change, equals another with the same attributes, and can be pickled.
+    """Result of a successful verification: who signed the document, for which machine, and when.
 
-    What it is made of stays with the backend until it is asked for: a service that only admits pays for nothing else.
+    Attestations are immutable. They compare equal if all their attributes are equal, and they can be pickled.
+
+    The backend converts the claims and the certificates only when an attribute is read, so a caller that only needs the verdict saves the
+    time.
     """
 
     __slots__ = ("_at", "_backend", "_cloud", "_relaxed", "_signed")
@@ -28,63 +31,69 @@ class Attestation:
 
     @property
     def claims(self) -> Claims:
-        """What it says of the machine."""
+        """The signed statements about the machine."""
         return self._signed.claims
 
     @property
     def cloud(self) -> Cloud:
-        """Whose metadata service signed it."""
+        """The cloud whose metadata service signed the document."""
         return self._cloud
 
     @property
     def name(self) -> str:
-        """DNS name in the signer's certificate that shows it, such as ``westeurope.metadata.azure.com``."""
+        """The DNS name in the signer's certificate that identifies the cloud, such as ``westeurope.metadata.azure.com``."""
         return self._signed.name
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """DER certificates, signer first, trust anchor last."""
+        """The certificates from the signer (first) to the trust anchor (last), as DER."""
         return self._signed.chain
 
     @property
     def content(self) -> bytes:
-        """The signed octets, unchanged."""
+        """The signed bytes, unchanged."""
         return self._signed.content
 
     @property
     def at(self) -> int:
-        """Unix seconds at which it was judged."""
+        """The time for which validity was judged, in Unix seconds."""
         return self._at
 
     @property
     def backend(self) -> str:
-        """Name of the backend that decided."""
+        """The name of the backend that made the decision."""
         return self._backend
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """Checks that the policy left out; empty under every policy but those that say so."""
+        """The checks that the policy left out or weakened, in words; see :attr:`imdskit.verify.Policy.relaxed`."""
         return self._relaxed
 
     @property
     def replay_key(self) -> bytes:
-        """SHA-256 of the signed content: the same for every way in which the same document can be written down. Store it to refuse a second
-        use. The message's own bytes are no key: its base64, its certificates and its unsigned parts can be changed at will."""
+        """The SHA-256 of the signed content, as a key for a store of used documents.
+
+        It is the same for every encoding of the same document. The bytes of the message itself are not suitable as a key, because anybody
+        can change its base64, its certificates and its unsigned parts without invalidating the signature.
+        """
         return sha256(self.content).digest()
 
     def members(self) -> dict[str, object]:
-        """Return the signed content as JSON members, unknown ones included. A number that ``int`` or ``float`` would write otherwise, such as ``1e999``, is a
-        :class:`imdskit.verify.signed_content.Number`: a str with its text."""
+        """Return the members of the signed JSON object, including unknown ones.
+
+        A number that Python's ``int`` or ``float`` would change, such as ``1e999``, is a :class:`imdskit.verify.signed_content.Number`,
+        which is a str with the text of the number.
+        """
         members = signed_content.loads(self.content)
-        assert isinstance(members, dict)  # the check of the claims has seen to it
+        assert isinstance(members, dict)  # the check of the claims refuses anything else
         return members
 
     def to_json(self) -> dict[str, object]:
-        """Return everything but the certificates themselves, as JSON members; ``json.dumps`` makes valid JSON (RFC 8259) of them."""
+        """Return all attributes as JSON values that ``json.dumps`` accepts (RFC 8259). Certificates are represented by their SHA-256."""
         return {**self._verdict(), "claims": self.members()}
 
     def json_text(self) -> str:
-        """Return the same as :meth:`to_json` as one line of JSON in ASCII, in which the claims stand as they were signed, numbers of any size included."""
+        """Return the same as :meth:`to_json`, as one line of ASCII JSON. Numbers in the claims keep the text that was signed."""
         return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{signed_content.line(self.content)}}}'
 
     def _verdict(self) -> dict[str, object]:
@@ -109,8 +118,8 @@ class Attestation:
         return hash(self._values())
 
     def __repr__(self) -> str:
-        said = {"claims": self.claims, "cloud": self.cloud.name, "name": self.name, "at": self.at, "backend": self.backend}
-        return f"Attestation({', '.join(f'{name}={value!r}' for name, value in said.items())}, relaxed={self.relaxed!r})"
+        shown = {"claims": self.claims, "cloud": self.cloud.name, "name": self.name, "at": self.at, "backend": self.backend}
+        return f"Attestation({', '.join(f'{name}={value!r}' for name, value in shown.items())}, relaxed={self.relaxed!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
         signed = SignedDocument(self.content, self.claims, self._signed.label, self.name, self.chain)

@@ -1,6 +1,6 @@
-"""Inspection of a document for people: content, signature, certificates, chain, and every check with its outcome.
+"""Inspection of a document for people: content, signature, certificates, chain, and the outcome of every check.
 
-This module shows what is there and decides nothing. The report of the checks, which do decide, is part of the result.
+This module only displays. The verdict on the document comes from the report of the verifier, which is part of the result.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ from imdskit.verify.verifier import Verifier
 
 
 def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = None) -> dict[str, Any]:
-    """Return everything that can be said about one document now, as JSON values.
+    """Return a description of a document, as JSON values.
 
     Args:
-        verifier: whose trust, policy and clock count.
-        document: the service's JSON, bare base64, or DER; it may be anything.
-        nonce: that it must carry; None for any.
+        verifier: the verifier with the trust, the policy and the clock to use.
+        document: the service's JSON, bare base64, or DER. Any other bytes are allowed, too; the report then explains the refusal.
+        nonce: the nonce that the document must contain; None for any.
 
     Returns:
-        ``report``: as :meth:`imdskit.verify.report.Report.to_json`; ``content``, ``signature``: None where the message cannot be read;
-        ``certificates``: those in the message; ``chain``: signer first, anchor last, whether or not the signature is good; None where there is none.
+        A dict with these members. ``report``: see :meth:`imdskit.verify.report.Report.to_json`. ``content`` and ``signature``: None if the
+        message cannot be read. ``certificates``: the certificates in the message. ``chain``: the path from the signer to the anchor, even
+        if the signature is bad; None if there is no path.
     """
     report = verifier.explain(document, nonce=nonce)
     shown: dict[str, Any] = {"report": report.to_json(), "content": None, "signature": None, "certificates": [], "chain": None}
@@ -66,7 +67,7 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
 
 
 def _content(content: bytes, brackets: int) -> dict[str, Any]:
-    """The signed octets as text, and as JSON where they are an object; this is for people, the check of the claims is stricter."""
+    """Return the signed bytes as text, and as JSON if they are an object. The check of the claims accepts less than this function."""
     text = content.decode("utf-8", "replace")
     members = None
     if text.count("{") + text.count("[") <= brackets:
@@ -81,7 +82,7 @@ def _content(content: bytes, brackets: int) -> dict[str, Any]:
 
 
 def _has_path(report: Report) -> bool:
-    """Whether the check of the chain found a path, if only one that is revoked. Where it found none, the search is not made again."""
+    """Return whether the check of the chain found a path, even a revoked one. Without a path, the search would be repeated in vain."""
     errors = [outcome.error for outcome in report if outcome.check == "chain" and outcome.error is not None]
     return all(error.reason in (Reason.REVOKED, Reason.REVOCATION_UNKNOWN) for error in errors)
 
@@ -103,7 +104,7 @@ def _chain(
 
 
 def _certificate(certificate: Certificate, *, trusted: bool) -> dict[str, Any]:
-    """Times are Unix seconds; ``fingerprint`` is the SHA-256 of the DER."""
+    """Return the fields of a certificate. Times are Unix seconds, and ``fingerprint`` is the SHA-256 of the DER."""
     constraints = certificate.basic_constraints
     return {
         "subject": _name(certificate.subject),

@@ -1,4 +1,4 @@
-"""A directory in which a verifier keeps the intermediates that it found, so that the next process need not fetch them again."""
+"""Cache of fetched intermediates in a directory, so that the next process need not fetch them again."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ _log = logging.getLogger("imdskit.verify.intermediate_cache")
 
 
 class IntermediateCache:
-    """Certificates as DER, one a file, named by SHA-256. **Nothing in it is trusted**: whoever can write it can add certificates that lead
-    nowhere.
+    """Directory of intermediates. Each file contains one certificate as DER, and its name is the SHA-256 of the content.
 
-    It is a cache: what is wrong with it is written to the log ``imdskit.verify.intermediate_cache``, and it is then as good as empty.
+    **The certificates are not trusted.** A user with write access to the directory can add certificates, but only a path to a trust anchor
+    makes a document acceptable.
+
+    The cache does not raise an error if the directory or a file cannot be used. It logs the problem to
+    ``imdskit.verify.intermediate_cache`` and ignores the file or the directory.
 
     Args:
-        directory: made when something is to be kept.
-        capacity: files that are read or kept at most, 1 to 100,000; Azure has about forty intermediates.
+        directory: path of the directory. It is created when the first certificate is stored.
+        capacity: the largest number of files that are read or written, 1 to 100,000. Azure has about forty intermediates.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
@@ -39,10 +42,10 @@ class IntermediateCache:
         self._capacity = arguments.whole(capacity, "capacity", 1, 100_000)
 
     def load(self) -> tuple[bytes, ...]:
-        """DER of every certificate in the directory, in the order of file names. Each is read anew and must be what its name says, and a
-        certificate.
+        """Return all certificates in the directory as DER, in the order of the file names.
 
-        Without a fetcher: ``Trust.bundled().with_intermediates(*cache.load())``.
+        A file is ignored if its content does not match its name or is not a certificate. To use the certificates without a fetcher, write
+        ``Trust.bundled().with_intermediates(*cache.load())``.
         """
         found = []
         for name in self._names()[: self._capacity]:
@@ -52,7 +55,7 @@ class IntermediateCache:
         return tuple(found)
 
     def keep(self, der: bytes) -> None:
-        """Put a certificate into the directory, unless it is there or the directory is full. Another process sees all of it or nothing."""
+        """Store a certificate, unless it is already stored or the directory is full. Other processes never see an incomplete file."""
         name = f"{sha256(der).hexdigest()}.der"
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ class IntermediateCache:
                 os.unlink(temporary)
                 raise
         except OSError as error:
-            _log.warning("not kept: %s", one_line(error))
+            _log.warning("cannot store a certificate: %s", one_line(error))
 
     def _names(self) -> list[str]:
         try:
@@ -76,33 +79,33 @@ class IntermediateCache:
         except FileNotFoundError:
             return []
         except OSError as error:
-            _log.warning("not read: %s", one_line(error))
+            _log.warning("cannot list the directory: %s", one_line(error))
             return []
 
     def _read(self, name: str) -> bytes | None:
         try:
             der = _content(self._directory / name)
         except OSError as error:
-            _log.warning("%s: not read: %s", name, one_line(error))
+            _log.warning("%s: cannot read the file: %s", name, one_line(error))
             return None
         if f"{sha256(der).hexdigest()}.der" != name:
-            _log.warning("%s: not what its name says", name)
+            _log.warning("%s: the SHA-256 of the content is not the name of the file", name)
             return None
         try:
             parser.parse_certificate(der)
         except DerError as error:
-            _log.warning("%s: not a certificate: %s", name, one_line(error))
+            _log.warning("%s: the content is not a certificate: %s", name, one_line(error))
             return None
         return der
 
 
 def _content(path: Path) -> bytes:
-    """Of a regular file, without following a link and without waiting for a pipe."""
+    """Return the content of a regular file, up to MAX_BYTES. Symbolic links and pipes raise OSError."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("not a regular file")
-        return file.read(MAX_BYTES)  # a longer one is then not what its name says
+            raise OSError("it is not a regular file")
+        return file.read(MAX_BYTES)  # if the file is longer, its digest will not match its name
 
 
 __all__ = ["IntermediateCache"]

@@ -1,4 +1,4 @@
-"""Where a verifier may get the certificate of an unknown issuer from, and for which certificate it asks."""
+"""The interface of a source of unknown issuers, and the certificate for which a verifier needs an issuer."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ from imdskit.pki import cms
 
 
 class IssuerSource(Protocol):
-    """Finds certificates above a given one. :class:`imdskit.verify.aia.AiaFetcher` is one; none is used unless it is handed in."""
+    """Source of issuer certificates, such as :class:`imdskit.verify.aia.AiaFetcher`. A verifier has none by default."""
 
     def known(self) -> tuple[bytes, ...]:
-        """DER of certificates that need no search. Asked once, when a verifier is made."""
+        """Return certificates that are available at once, as DER. A verifier calls this method once, when it is created."""
 
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
-        """DER of certificates above ``certificate``, nearest first; empty if none was found. Hints, trusted by nobody. Raises nothing."""
+        """Return the certificates above ``certificate`` as DER, the direct issuer first. The result is empty if none was found.
+
+        The certificates are not trusted. The method must not raise an exception.
+
+        Args:
+            certificate: the certificate whose issuer is unknown, as DER.
+            anchors: trust anchors of the verifier, as DER.
+        """
 
     def keep(self, certificates: Sequence[bytes]) -> None:
-        """Told of what stood on an accepted path and was not known before."""
+        """Store new certificates that were part of an accepted path. A verifier calls this method after it has accepted a document."""
 
 
 def signer_of(document: bytes, limits: Limits) -> bytes | None:
-    """DER of the certificate that the document's signer names. None if there is none, which a checked document never leads to."""
+    """Return the certificate of the document's signer as DER, or None. It is never None if the signature of the document is good."""
     try:
         message = cms.parse(envelope.decode(document, limits))
         certificate = cms.find_certificate(message.signers[0], message.certificates) if message.signers else None

@@ -1,12 +1,15 @@
-"""Nonces: what a service sends to a machine so that the attested document which comes back was made for it, and now.
+"""Nonces: a service sends one to a machine, so that the machine's attested document proves to be fresh and made for this service.
 
-What belongs here: making nonces and knowing them again. Using one only once needs memory: :mod:`imdskit.verify.stores`.
+This module issues nonces and checks them. To accept each nonce only once, use a store (:mod:`imdskit.verify.stores`).
 
-**Form**: 32 characters of ``a``-``z`` and ``2``-``7``, which are 20 octets in base32 (RFC 4648 section 6) in lower case, without padding.
-It lies in the alphabet that the service's own API description gives in every version since 2018-10-01 ("up to 32 random alphanumeric
-characters") and has the length that kops (hexadecimal), Teleport and SPIRE (base64url) use on the real service. The "10-digit string" of
-other documentation has 33 bits, which are too few to bind anything by, and no reader of digits only is known. One letter case only, so that
-nothing on the way can change it.
+**Form of a nonce**: 20 bytes in lower-case base32 (RFC 4648 section 6), without padding. These are 32 characters from ``a`` to ``z`` and
+``2`` to ``7``.
+
+- The API description of the service permits this form in every version since 2018-10-01 ("up to 32 random alphanumeric characters").
+- kops (hexadecimal), Teleport and SPIRE (base64url) use the same length with the real service.
+- Other documentation mentions a "10-digit string". Its 33 bits are too few for a bound nonce, and no implementation is known that accepts
+  only digits.
+- It uses only one letter case, because software on the way may not preserve the case of letters.
 """
 
 from __future__ import annotations
@@ -23,42 +26,47 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.errors import FreshnessError, UsageError
 
 CHARACTERS = 32
-"""Length of every nonce; the service takes no longer ones."""
+"""Length of every nonce in characters. The service accepts no longer nonces."""
 
 KEY_BYTES = 32
-"""The least that a key may have: the length of HMAC-SHA256's output (RFC 2104 section 3)."""
+"""Minimum length of a key in bytes: the output length of HMAC-SHA256 (RFC 2104 section 3)."""
 
 MAX_LIFETIME = 6 * 3600
-"""Longest lifetime of a bound nonce, in seconds: that of a genuine document."""
+"""Maximum lifetime of a bound nonce in seconds. A genuine document has the same lifetime."""
 
 _FORM = re.compile(r"[a-z2-7]{32}", re.ASCII)
-_OCTETS = 20
+_NONCE_BYTES = 20
 _TIME, _SALT, _TAG = 4, 5, 11
 _LABEL = b"imdskit nonce 1\x00"
-"""Keeps the key's other uses, if it has any, apart from this one. Fixed in length, as time and salt are: the request needs no length."""
+"""Prefix of the HMAC input, so that other uses of the same key cannot produce a valid tag.
+
+Label, time and salt have fixed lengths, so the request that follows them needs no length field.
+"""
 
 
 class NonceIssuer:
-    """Issues nonces. Safe to share between threads.
+    """Issuer of nonces. It can be shared between threads.
 
-    Without keys a nonce is 160 random bits, and whoever issued it must remember it until the answer comes.
+    Without a key, a nonce consists of 160 random bits. The service must store it until the document arrives.
 
-    With a key it is *bound*: its time of issue (32 bits), a salt (40 random bits) and a tag (88 bits of HMAC-SHA256 over label, time, salt
-    and request), so nothing need be remembered. Guessing one succeeds with probability 2**-88 a trial (2**-87 while two keys are accepted).
-    **A bound nonce can be answered again and again until it expires**, by whoever sees it: only a store makes it single use, see
-    :meth:`imdskit.verify.Verifier.verify_once`.
+    With a key, a nonce is *bound*, and the service need not store it. It consists of the time of issue (32 bits), a random salt (40 bits),
+    and a tag (88 bits of HMAC-SHA256 over label, time, salt and request). An attacker guesses a bound nonce with a probability of 2**-88
+    per trial, or 2**-87 while two keys are accepted.
+
+    **Until a bound nonce expires, a document with this nonce can be presented any number of times**, by anybody who has a copy. Only a
+    store makes it valid for a single use; see :meth:`imdskit.verify.Verifier.verify_once`.
 
     Args:
-        keys: none; or one of at least 32 octets; or two while keys are being changed. The first makes nonces, all are accepted. Share
-            them between the processes of one service, and with nobody else.
-        lifetime: seconds for which a bound nonce is accepted, inclusive; at most :data:`MAX_LIFETIME`.
-        skew: seconds by which the clock of another process of the same service may be ahead of this one's; at most
+        keys: no key, one key of at least 32 bytes, or two keys during a key rotation. Nonces are issued with the first key and accepted
+            with either. Share the keys between the processes of one service, and keep them secret.
+        lifetime: time in seconds for which a bound nonce is accepted, inclusive; at most :data:`MAX_LIFETIME`.
+        skew: time in seconds by which the clock of another process of the same service may be ahead of this process's clock; at most
             :data:`imdskit.backends.contract.MAX_SKEW`.
-        clock: where "now" comes from.
-        random: source of random octets; for tests.
+        clock: the source of the current time; the system clock by default.
+        random: function that returns a given number of random bytes; for tests.
 
     Raises:
-        UsageError: a key is too short, or there are more than two, or another argument is of the wrong type or out of range.
+        UsageError: a key is too short, there are more than two keys, or another argument is of the wrong type or out of range.
     """
 
     def __init__(
@@ -70,7 +78,7 @@ class NonceIssuer:
         clock: Clock | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        # Octets and text are sequences, too: of int and str, which are no keys.
+        # bytes and str are sequences as well, but their items (int and str) are not keys.
         if not isinstance(keys, Sequence) or len(keys) > 2 or any(not isinstance(key, bytes) or len(key) < KEY_BYTES for key in keys):
             hint = "Make one with secrets.token_bytes(32) and keep it."
             raise UsageError("bad-argument", "`keys` must be one or two keys of at least 32 bytes each.", location="keys", hint=hint)
@@ -84,18 +92,18 @@ class NonceIssuer:
 
     @property
     def bound(self) -> bool:
-        """Whether nonces can be checked without having been remembered."""
+        """Whether the issuer has a key, so that nonces can be checked without being stored."""
         return bool(self._keys)
 
     def issue(self, request: bytes = b"") -> str:
-        """A new nonce.
+        """Return a new nonce.
 
         Args:
-            request: what a bound nonce shall be good for, for instance the name of the customer or a digest of the order; the same octets
-                must be given to :meth:`check`.
+            request: data to which a bound nonce is tied, such as the name of the customer or a digest of the order. :meth:`check` must be
+                called with the same bytes.
 
         Raises:
-            UsageError: a request without a key, or one that is not bytes.
+            UsageError: ``request`` is not bytes, or it is not empty although there is no key.
         """
         arguments.instance(request, "request", bytes)
         if not self._keys:
@@ -106,7 +114,7 @@ class NonceIssuer:
                     location="request",
                     hint="Give a key.",
                 )
-            return _text(self._random(_OCTETS))
+            return _text(self._random(_NONCE_BYTES))
         now = self._clock.now()
         if not 0 <= now < 1 << 8 * _TIME:
             raise UsageError("bad-argument", "The clock must be between the years 1970 and 2106.", location="clock")
@@ -114,13 +122,20 @@ class NonceIssuer:
         return _text(head + _tag(self._keys[0], head, request))
 
     def check(self, nonce: str, request: bytes = b"") -> int:
-        """Whether a bound nonce was issued here, for this request, and lately. Returns the Unix second of its issue.
+        """Check that a bound nonce was issued by this service, for this request, and has not expired.
 
-        This says nothing of a document: pass the same nonce to ``verify`` or ``verify_once``.
+        This method does not check a document. Pass the same nonce to ``verify`` or ``verify_once`` as well.
+
+        Args:
+            nonce: the nonce that the machine returned.
+            request: the bytes that were passed to :meth:`issue`.
+
+        Returns:
+            The time of issue in Unix seconds.
 
         Raises:
-            FreshnessError: ``nonce-unknown``: not of our form, or made with another key or for another request; ``nonce-expired``;
-                ``nonce-not-yet``.
+            FreshnessError: ``nonce-unknown``: the nonce has another form, or was issued with another key or for another request;
+                ``nonce-expired``; ``nonce-not-yet``: the time of issue is in the future.
             UsageError: there is no key, or an argument is of the wrong type.
         """
         if not self._keys:
@@ -130,9 +145,9 @@ class NonceIssuer:
             )
         arguments.instance(nonce, "nonce", str)
         arguments.instance(request, "request", bytes)
-        octets = base64.b32decode(nonce.upper()) if _FORM.fullmatch(nonce) else bytes(_OCTETS)
-        head, tag = octets[: _TIME + _SALT], octets[_TIME + _SALT :]
-        # Every key is tried, so that the time taken does not tell which one fits.
+        decoded = base64.b32decode(nonce.upper()) if _FORM.fullmatch(nonce) else bytes(_NONCE_BYTES)
+        head, tag = decoded[: _TIME + _SALT], decoded[_TIME + _SALT :]
+        # Try every key, so that the duration does not reveal which key matched.
         if not sum(hmac.compare_digest(tag, _tag(key, head, request)) for key in self._keys):
             raise FreshnessError(
                 "nonce-unknown", "The nonce was not issued here for this request.", location="nonce", hint="Issue a new one."
@@ -148,9 +163,9 @@ class NonceIssuer:
 
 
 def _tag(key: bytes, head: bytes, request: bytes) -> bytes:
-    """RFC 2104 section 5 allows the tag to be cut to 80 bits and more."""
+    """Return the truncated HMAC. RFC 2104 section 5 permits truncation to 80 bits or more."""
     return hmac.digest(key, _LABEL + head + request, "sha256")[:_TAG]
 
 
-def _text(octets: bytes) -> str:
-    return base64.b32encode(octets).decode("ascii").lower()
+def _text(raw: bytes) -> str:
+    return base64.b32encode(raw).decode("ascii").lower()

@@ -1,4 +1,4 @@
-"""PEM as people have it: certificates, or revocation lists, among comments, keys and blank lines (RFC 7468 section 5)."""
+"""Parser of PEM files with certificates or revocation lists. It ignores comments, keys and other text between them (RFC 7468 section 5)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ MAX_CRL_BYTES = 16 * 1024 * 1024
 
 
 def certificates(data: bytes, origin: str) -> tuple[bytes, ...]:
-    """The DER of every certificate in ``data``: PEM with one or more of them, or the DER of one.
+    """Return the DER of every certificate in ``data``, which is PEM with at least one certificate, or the DER of one certificate.
 
     Args:
         data: content of a file.
-        origin: what to call it in an error.
+        origin: name of the file in error messages.
 
     Raises:
-        TrustError: ``bad-trust``: nothing usable in it.
+        TrustError: ``bad-trust``: the data is too large, contains no certificate, or is damaged.
     """
     if len(data) > MAX_BYTES:
-        raise TrustError("bad-trust", "The file is too large to be a list of certificates.", location=origin)
+        raise TrustError("bad-trust", "The file is too large for a list of certificates.", location=origin)
     return _blocks(data, "CERTIFICATE", "certificate", origin)
 
 
 def crls(data: bytes, origin: str) -> tuple[bytes, ...]:
-    """The same for certificate revocation lists."""
+    """Return the DER of every certificate revocation list in ``data``; see :func:`certificates`."""
     if len(data) > MAX_CRL_BYTES:
-        raise TrustError("bad-trust", "The file is too large to be a revocation list.", location=origin)
+        raise TrustError("bad-trust", "The file is too large for a revocation list.", location=origin)
     return _blocks(data, "X509 CRL", "revocation list", origin)
 
 
@@ -41,7 +41,7 @@ def _blocks(data: bytes, label: str, noun: str, origin: str) -> tuple[bytes, ...
         hint = f"Give PEM blocks that begin with {begin}, or one {noun} in DER."
         raise TrustError("bad-trust", f"The file contains no {noun}.", location=origin, hint=hint)
     if not all(end for _, end, _ in blocks):
-        raise TrustError("bad-trust", f"A {noun} has no end.", location=origin)
+        raise TrustError("bad-trust", f"A {noun} has no END line.", location=origin)
     found = []
     for index, (block, _, _) in enumerate(blocks):
         text = block.translate(None, b" \t\r\n")

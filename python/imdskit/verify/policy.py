@@ -1,4 +1,4 @@
-"""Policy of a verifier: demands on a document beyond being genuine. Each relaxation has a name."""
+"""The policy of a verifier: requirements on a document in addition to its signature, and explicit relaxations of the checks."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from imdskit.verify.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class Policy(Settings):
-    """Demands on a document.
+    """Requirements on a document.
 
     Start with :meth:`online`, the policy of a service that issues a nonce for each document. The defaults of the class are those of
-    :meth:`offline_audit`: they accept a document of any Azure cloud, within its own six hours, with or without a nonce. If the caller gives a
-    nonce, it is always compared.
+    :meth:`offline_audit`. They accept a document of any Azure cloud during its lifetime of six hours, with or without a nonce. If the
+    caller passes a nonce to the verifier, it is always compared.
 
     Attributes:
-        clouds: whose metadata service may have signed.
-        max_age: seconds since ``createdOn``, up to a year; or None for the document's own ``expiresOn``.
-        skew: seconds by which two clocks may differ, 0 to 3600.
-        require_nonce: refuse to verify without a nonce.
-        check_chain: whether the signer must lead to a trust anchor. False proves nothing about who signed.
-        check_times: whether the document must be current.
-        require_vm_id: whether ``vmId`` must not be empty.
-        allow_common_name: accept the common name of a signer without subject alternative name.
-        min_rsa_bits: of every RSA key involved, 512 to 8192.
-        require_crl: where ``Trust.crls`` are given, whether every certificate below the anchor needs one that speaks for it. Without, a list that
-            cannot be used, because it is out of date or forged, is as good as none.
-        limits: bounds on hostile input.
+        clouds: clouds whose metadata service may have signed the document.
+        max_age: maximum age of the document in seconds, counted from ``createdOn``, up to one year; None for no limit except the document's
+            ``expiresOn``.
+        skew: maximum difference between two clocks in seconds, 0 to 3600.
+        require_nonce: whether a document is refused if the caller passes no nonce to the verifier.
+        check_chain: whether a path must lead from the signer to a trust anchor. If it is False, anybody may have signed the document.
+        check_times: whether the document must be valid at the time of the check.
+        require_vm_id: whether an empty ``vmId`` is refused.
+        allow_common_name: whether the common name of the signer counts if its certificate has no subject alternative name.
+        min_rsa_bits: minimum size of every RSA key involved, 512 to 8192 bits.
+        require_crl: whether every certificate below the anchor needs a usable revocation list, if ``Trust.crls`` has any. If it is False,
+            an unusable list, such as an outdated or forged one, is ignored.
+        limits: limits against hostile input.
 
     Raises:
         UsageError: a setting is of the wrong type or out of range.
@@ -60,17 +61,20 @@ class Policy(Settings):
 
     @classmethod
     def offline_audit(cls, *, accept: tuple[Cloud, ...] = CLOUDS) -> Policy:
-        """Return the policy for stored documents, which are judged as of the time of their receipt.
+        """Return the policy for audits of stored documents. Pass the time of receipt of each document as ``at``.
 
-        It gives up freshness: no nonce is required, and a document is accepted for its whole lifetime of six hours. Anybody who has
-        obtained a copy of a genuine document can present it during that time. Do not admit machines with this policy.
+        This policy does not ensure freshness. It requires no nonce and accepts a document for its whole lifetime of six hours. Anybody who
+        has obtained a copy of a genuine document can present it during that time, so do not admit machines with this policy.
         """
         return cls(clouds=accept)
 
     @classmethod
     def legacy_sample(cls) -> Policy:
-        """For the sample in Microsoft's documentation of 2018 to 2021: self-signed, RSA-1024, expired within seconds, for no machine.
-        Only its signature is checked. **Proves nothing**: anybody can make such a document."""
+        """Return the policy for the sample document in Microsoft's documentation of 2018 to 2021.
+
+        That sample is self-signed with an RSA key of 1024 bits, expired within seconds, and belongs to no machine. The policy checks only
+        its signature. **An accepted document proves nothing**, because anybody can create one.
+        """
         return cls(check_chain=False, check_times=False, require_vm_id=False, allow_common_name=True, min_rsa_bits=1024)
 
     @classmethod
@@ -87,7 +91,7 @@ class Policy(Settings):
 
     @property
     def relaxed(self) -> tuple[str, ...]:
-        """The checks that this policy leaves out or weakens, in words."""
+        """The checks that this policy leaves out or weakens, in words; empty if there are none."""
         default = Policy()
         words = {
             "the chain to a trust anchor": not self.check_chain,
@@ -100,7 +104,7 @@ class Policy(Settings):
         return tuple(word for word, is_relaxed in words.items() if is_relaxed)
 
     def setup(self, trust: Trust) -> Setup:
-        """What a backend must know."""
+        """Return the configuration of a backend for this policy and ``trust``."""
         names = tuple((cloud.name, cloud.domain) for cloud in self.clouds)
         settings: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(Settings)}
         return Setup(trust.anchors, trust.intermediates, names, trust.crls, **settings)

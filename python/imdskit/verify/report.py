@@ -1,4 +1,4 @@
-"""The whole course of a verification, for people: each check with its outcome, its evidence and the source of its rule."""
+"""Report on a verification for people: each check with its outcome, its evidence and the source of its rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ _MARK = {"pass": "pass", "fail": "FAIL", "skip": "skip"}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Outcomes of all checks, in order. Checks that stand behind a failure are made all the same where they can be."""
+    """Outcomes of all checks, in order. If possible, the checks after a failed one are made as well.
+
+    Attributes:
+        outcomes: one outcome for each check.
+        at: time for which validity was judged, in Unix seconds.
+        relaxed: checks that the policy left out or weakened, in words.
+    """
 
     outcomes: tuple[Outcome, ...]
     at: int
@@ -24,15 +30,16 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether the document is accepted."""
+        """True if the document is accepted."""
         return self.error is None
 
     @property
     def error(self) -> VerificationError | None:
-        """The first failure: what :meth:`Verifier.verify` raises."""
+        """The first failure, which :meth:`Verifier.verify` would raise; None if the document is accepted."""
         return next((outcome.error for outcome in self.outcomes if outcome.error is not None), None)
 
     def to_json(self) -> dict[str, object]:
+        """Return the report as JSON values."""
         return {
             "ok": self.ok,
             "at": self.at,
@@ -51,7 +58,7 @@ class Report:
         }
 
     def text(self) -> str:
-        """A few lines for each check; ends without a newline."""
+        """Return the report as text, with one or more lines for each check, and without a newline at the end."""
         lines = []
         for outcome in self.outcomes:
             lines.append(f"{_MARK[outcome.outcome]}  {outcome.check}: {outcome.evidence}")

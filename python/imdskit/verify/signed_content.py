@@ -1,7 +1,8 @@
-"""The signed content as JSON that loses nothing (decision 0023).
+"""Lossless conversion of the signed JSON content (decision 0023).
 
-The content of an accepted document is strict JSON (RFC 8259), but its numbers may have any size, which Python's ``int`` and ``float`` do not preserve.
-Text is therefore rendered from the content's own tokens, and values keep the text of every number that Python would write otherwise.
+The content of an accepted document is strict JSON (RFC 8259), but its numbers may have any size, and Python's ``int`` and ``float`` do not
+preserve all of them. JSON text is therefore built from the original tokens. Converted values keep the text of every number that Python
+would change.
 """
 
 from __future__ import annotations
@@ -12,27 +13,27 @@ import re
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^"\[\]{},:\s]+')
 _NOT_ASCII = re.compile(r"[^ -~]")
 _MOST_DIGITS = 640
-"""Digits of an ``int`` that Python converts from and to text under every setting (``sys.int_info.str_digits_check_threshold``)."""
+"""Number of digits of an ``int`` that Python always converts from and to text (``sys.int_info.str_digits_check_threshold``)."""
 
 
 class Number(str):
-    """The text of a JSON number that neither ``int`` nor ``float`` would write back as it stands, such as ``1e999``, ``1.50`` or ``-0``."""
+    """Text of a JSON number that ``int`` and ``float`` would change, such as ``1e999``, ``1.50`` or ``-0``."""
 
     __slots__ = ()
 
 
 def loads(text: str | bytes) -> object:
-    """Return the value of a JSON text: numbers as ``int`` or ``float`` if Python writes them back the same, else as :class:`Number`.
+    """Return the value of a JSON text. A number that ``int`` or ``float`` would change is a :class:`Number`.
 
     Raises:
-        ValueError: it is not JSON; ``NaN`` and ``Infinity`` are not either.
-        RecursionError: it is too deep.
+        ValueError: the text is not JSON, contains a member twice, or contains ``NaN`` or ``Infinity``.
+        RecursionError: the text is nested too deeply.
     """
     return _DECODER.decode(text.decode("utf-8") if isinstance(text, bytes) else text)
 
 
 def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return an object's members. Raises ValueError if one occurs twice: two readers could take different ones."""
+    """Return the members of an object, or raise ValueError if one occurs twice, because parsers differ in which one they use."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a member occurs twice")
@@ -40,12 +41,12 @@ def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def line(content: bytes) -> str:
-    """Return JSON ``content`` as one line of ASCII: without white space between tokens, and with every number as it stands."""
+    """Return JSON ``content`` as one line of ASCII, without white space between tokens. Numbers keep their text."""
     return ascii_only("".join(_TOKEN.findall(content.decode("utf-8"))))
 
 
 def indented(text: str) -> str:
-    """Return a JSON text with one value per line and two blanks of indent per level; the tokens do not change."""
+    """Return a JSON text with one value per line, indented by two spaces per level. The tokens do not change."""
     lines, depth, tokens = [""], 0, _TOKEN.findall(text)
     for before, part in zip(["", *tokens], tokens, strict=False):
         if part in ("]", "}"):
@@ -60,7 +61,7 @@ def indented(text: str) -> str:
 
 
 def ascii_only(text: str) -> str:
-    r"""Return a JSON text with ``\u`` escapes for every character outside of printable ASCII; these stand in strings only, white space aside."""
+    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. Only strings and white space contain these."""
     return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_escaped, text)
 
 
@@ -69,7 +70,7 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def _integer(text: str) -> int | Number:
-    # A longer one is no int that every program could print.
+    # Not every program could print a longer int.
     return int(text) if len(text) <= _MOST_DIGITS and text != "-0" else Number(text)
 
 

@@ -1,4 +1,4 @@
-"""Trust of a verifier: anchors, which are trusted; intermediates, which only help to reach them; and revocation lists."""
+"""The trust of a verifier: trust anchors, intermediates that help to build a path to them, and revocation lists."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from imdskit.verify.bundles.bundle import Bundle, SigningAuthority
 
 Contents: TypeAlias = bytes | str | Iterable[bytes | str]
-"""Of one file, or of several."""
+"""Content of one file, or contents of several files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Anchors and intermediates, as DER. Immutable; checked when a verifier is made of it.
+    """Trust anchors and intermediates as DER. A trust is immutable. The certificates are checked when a verifier is created.
 
     Attributes:
-        anchors: certificates whose name and key are trusted (RFC 5280 section 6.1.1 (d)). At least one.
-        intermediates: certificates that may stand between a signer and an anchor.
-        origin: in words, for reports.
-        crls: certificate revocation lists, which are never fetched. None: revocation is not checked. Any: every certificate below the anchor
-            needs a current one that speaks for it, unless ``Policy.require_crl`` is False.
-        date: of the bundle, ``YYYY-MM-DD``; ``""`` for what is not from a bundle.
-        signing: the authorities that the bundle lists as known to sign attested documents. For the doctor; no document is judged by it.
-        audit: SHA-256, in hexadecimal digits, of certificates that the bundle keeps for audits of old documents only. For the doctor, too.
+        anchors: certificates whose name and key are trusted (RFC 5280 section 6.1.1 (d)). There must be at least one.
+        intermediates: certificates that may be part of a path between a signer and an anchor. They are not trusted.
+        origin: description of the source of the certificates, for reports.
+        crls: certificate revocation lists as DER. imdskit never fetches them. If there are none, revocation is not checked. If there are
+            any, every certificate below the anchor needs a current list that covers it, unless ``Policy.require_crl`` is False.
+        date: date of the bundle, ``YYYY-MM-DD``; ``""`` if the certificates do not come from a bundle.
+        signing: authorities that, according to the bundle, are known to sign attested documents. Only the doctor uses them.
+        audit: SHA-256, in hexadecimal, of certificates that the bundle keeps only for audits of old documents. Only the doctor uses them.
 
     Raises:
         UsageError: an attribute is of the wrong type.
@@ -58,53 +58,58 @@ class Trust:
     @staticmethod
     @cache
     def bundled() -> Trust:
-        """The roots and known intermediates of the four Azure clouds; ``roots/README.md`` says where each comes from."""
+        """Return the roots and known intermediates of the four Azure clouds. ``roots/README.md`` lists the source of each."""
         return _of_bundle(_bundles().read_bundled(), "bundled with imdskit")
 
     @staticmethod
     def from_bundle(path: str | os.PathLike[str]) -> Trust:
-        """Return the trust of the bundle in a folder, in place of the bundled one. ``docs/trust.md`` describes the format.
+        """Return a trust with the bundle in a folder, instead of the one in the package. ``docs/trust.md`` describes the format.
 
-        The bundle is checked to be complete and intact. imdskit cannot verify who created it. If ``path`` is a symbolic link, it is
+        imdskit verifies that the bundle is complete and intact. It cannot verify who created it. If ``path`` is a symbolic link, it is
         followed once, so that all files come from the same folder even if ``imdskit trust update`` swaps the link meanwhile.
 
         Raises:
             TrustError: ``bad-bundle``, ``bundle-format`` or ``bad-trust``.
-            UsageError: ``path`` is no path.
+            UsageError: ``path`` is not a path.
         """
         return _of_bundle(_bundles().read_folder(arguments.path(path, "path")), f"bundle {path}")
 
     @staticmethod
     def from_pem(anchors: Contents, intermediates: Contents = (), *, origin: str = "given by the caller") -> Trust:
-        """Of the contents of PEM (or DER) files, each with one or more certificates. The bundled roots are not among them.
+        """Return a trust with the certificates in the contents of PEM or DER files. It does not include the bundled roots.
+
+        Args:
+            anchors: content of one file with trusted certificates, or contents of several files.
+            intermediates: content of one file with intermediates, or contents of several files.
+            origin: description of the source of the certificates, for reports.
 
         Raises:
             TrustError: ``bad-trust`` or ``no-trust``.
-            UsageError: something else than contents.
+            UsageError: an argument is not bytes or str.
         """
         return Trust(_certificates(anchors, "anchors"), _certificates(intermediates, "intermediates"), origin)
 
     def with_intermediates(self, *files_of_pem: bytes | str) -> Trust:
-        """The same anchors, and more certificates to reach them by.
+        """Return a copy with additional intermediates, from the contents of PEM or DER files.
 
         Raises:
             TrustError: ``bad-trust``.
-            UsageError: something else than contents.
+            UsageError: an argument is not bytes or str.
         """
         return replace(self, intermediates=(*_certificates(files_of_pem, "intermediates"), *self.intermediates))
 
     def with_crls(self, *files: bytes | str) -> Trust:
-        """The same certificates, and more revocation lists, of the contents of PEM or DER files.
+        """Return a copy with additional revocation lists, from the contents of PEM or DER files.
 
         Raises:
             TrustError: ``bad-trust``.
-            UsageError: something else than contents.
+            UsageError: an argument is not bytes or str.
         """
-        return replace(self, crls=(*self.crls, *(der for data in _octets(files, "crls") for der in pem.crls(data, "crls"))))
+        return replace(self, crls=(*self.crls, *(der for data in _contents(files, "crls") for der in pem.crls(data, "crls"))))
 
 
 def _bundles() -> ModuleType:
-    from imdskit.verify.bundles import bundle  # 18 ms to the 45 ms of importing the verifier; callers with other certificates do without
+    from imdskit.verify.bundles import bundle  # late, because it takes 18 ms, and only callers with a bundle need it
 
     return bundle
 
@@ -114,10 +119,10 @@ def _of_bundle(found: Bundle, origin: str) -> Trust:
 
 
 def _certificates(contents: Contents, origin: str) -> tuple[bytes, ...]:
-    return tuple(der for data in _octets(contents, origin) for der in pem.certificates(data, origin))
+    return tuple(der for data in _contents(contents, origin) for der in pem.certificates(data, origin))
 
 
-def _octets(contents: Contents, origin: str) -> Iterator[bytes]:
+def _contents(contents: Contents, origin: str) -> Iterator[bytes]:
     one = isinstance(contents, bytes | str) or not isinstance(contents, Iterable)
     for data in (contents,) if one else contents:
         if not isinstance(data, bytes | str):

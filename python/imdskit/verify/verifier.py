@@ -1,4 +1,4 @@
-"""The verifier: one call decides whether Azure signed an attested document, for whom, and when."""
+"""The verifier: it decides whether Azure signed an attested document, and returns for which machine and when."""
 
 from __future__ import annotations
 
@@ -28,43 +28,51 @@ from imdskit.verify.stores.store import NonceStore
 from imdskit.verify.trust import Trust
 
 MARGIN = 600
-"""Seconds for which a used document is remembered after any policy could last accept it, because the clocks of several verifiers may differ."""
+"""Additional time in seconds for which a used document stays in the store.
+
+It starts when no policy can accept the document any longer. It covers differences between the clocks of several verifiers.
+"""
 
 NONCE_SECONDS = 2 * MAX_LIFETIME
-"""Seconds for which a used nonce is remembered at least, before skew and margin. A bound nonce lives for half of it. The other half covers a clock that
-runs ahead: no document is accepted by a clock that is further ahead than the life of a document."""
+"""Minimum time in seconds for which a used nonce stays in the store, before skew and margin are added.
+
+A bound nonce is valid for at most half of this time. The other half covers a clock that is ahead: a clock that is ahead by more than the
+lifetime of a document accepts no document at all.
+"""
 
 MAX_LEARNED = 64
-"""Intermediates that a verifier takes over from accepted paths. Azure has about forty."""
+"""Maximum number of fetched intermediates that a verifier keeps in memory. Azure has about forty."""
 
 
-class _Trusting(NamedTuple):
-    """What is known of certificates, and the checker that knows it. Replaced as one."""
+class _Configured(NamedTuple):
+    """Configuration and the checker that was created from it. The verifier always replaces both together, in one assignment."""
 
     setup: Setup
     checker: Checker
 
 
 LAST_SECOND = 253_402_300_799
-"""The end of the year 9999, beyond which no certificate has a time."""
+"""Last second of the year 9999 as Unix time. Certificates cannot contain a later time."""
 
 
 class Verifier(ForkAware):
-    """Verifies attested documents under one trust and one policy. Create one and keep it, because it caches signers. Safe to share between
-    threads.
+    """Verifier of attested documents with one trust and one policy.
+
+    Create a verifier once and keep it, because it caches signers. It can be shared between threads.
 
     Args:
         trust: anchors and intermediates; those of the four Azure clouds by default.
-        policy: what is demanded; required, because only the caller knows whether a nonce was issued. Start with ``Policy.online()``.
-        backend: which implementation decides, or its name: ``auto``, ``python`` or ``rust``. The fastest at hand by default. All give the same
-            answers.
-        clock: where "now" comes from.
-        aia: asked for issuers that are not known, such as :class:`imdskit.verify.aia.AiaFetcher`. None by default: then nothing
-            here ever uses the network.
+        policy: requirements on a document. There is no default, because only the caller knows whether a nonce was issued. Start with
+            ``Policy.online()``.
+        backend: the implementation of the checks, or its name: ``auto``, ``python`` or ``rust``. The default is the fastest one that is
+            available. All backends give the same results.
+        clock: the source of the current time; the system clock by default.
+        aia: source of unknown issuers, such as :class:`imdskit.verify.aia.AiaFetcher`. Without it, which is the default, the verifier never
+            uses the network.
 
     Raises:
         TrustError: a certificate in ``trust`` cannot be used.
-        BackendError: the backend that is named cannot be used.
+        BackendError: the requested backend is not available.
         UsageError: there is no policy, there is no backend of that name, or an argument is of the wrong type.
     """
 
@@ -110,7 +118,7 @@ class Verifier(ForkAware):
         self._aia = None if aia is None else arguments.methods(aia, "aia", "known", "issuers", "keep")
         self._lock = Lock()
         setup = self.policy.setup(self.trust)
-        self._trusting = _Trusting(setup, self.backend.checker(setup))
+        self._configured = _Configured(setup, self.backend.checker(setup))
         if aia is not None:
             self._learn(aia.known())
         self._clouds: dict[str, Cloud] = {cloud.name: cloud for cloud in self.policy.clouds}
@@ -125,39 +133,46 @@ class Verifier(ForkAware):
 
         Args:
             document: the service's JSON, bare base64, or DER.
-            at: when validity is judged: Unix seconds or an aware datetime; now by default.
-            nonce: that the document must carry.
+            at: time for which validity is judged, as Unix seconds or an aware datetime; now by default.
+            nonce: the nonce that the document must contain; None if it may contain any.
+
+        Returns:
+            The verified statements about the machine, and who signed them.
 
         Raises:
-            VerificationError: the document is refused; ``reason`` and ``stage`` say why. If the document is in another form that can be told, such as
-                PEM or UTF-16, ``hint`` names the form and says what to do.
+            VerificationError: the document is refused; ``reason`` and ``stage`` say why. If imdskit recognizes the data as another form of
+                a document, such as PEM or UTF-16, ``hint`` names the form and says what to do.
             UsageError: an argument is of the wrong type or out of range.
         """
-        second, octets, nonce = self._second(at), _octets(document), _text(nonce)
+        second, data, nonce = self._second(at), _document_bytes(document), _text(nonce)
         try:
-            return self._attestation(self._trusting.checker.check(octets, second, nonce), second)
+            return self._attestation(self._configured.checker.check(data, second, nonce), second)
         except VerificationError as refusal:
-            verdict = self._check_with_fetched(octets, second, nonce, refusal)
+            verdict = self._check_with_fetched(data, second, nonce, refusal)
         if isinstance(verdict, VerificationError):
-            raise wrong_forms.named(octets, verdict)
+            raise wrong_forms.named(data, verdict)
         return self._attestation(verdict, second)
 
     def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
-        """Verify one document now, and use it up: of all calls that share a store, one accepts it.
+        """Verify one document now, and mark it as used. Among all calls that share a store, only the first one accepts the document.
 
-        What is used up is the signed content, however it is wrapped, and the nonce if one is given: a second document that answers the
-        same nonce is refused, too. It happens last, so a document that is refused for any other reason can still be used.
+        The method marks the signed content as used, whatever its encoding. If a nonce is given, the nonce is marked as used as well, so
+        that a second document with the same nonce is refused. Documents are marked after all other checks, so a document that was refused
+        for another reason can still be used later.
 
         Args:
             document: the service's JSON, bare base64, or DER.
-            nonce: that the document must carry; None leaves it to the document alone.
-            store: where what was used is remembered.
+            nonce: the nonce that the document must contain; None if only the document itself is marked as used.
+            store: store of used documents and nonces.
+
+        Returns:
+            The same as :meth:`verify`.
 
         Raises:
-            VerificationError: the document is refused; ``replayed`` if it, or its nonce, was used before.
-            StoreError: the store cannot tell. Do not admit; ask for a new document.
-            UsageError: an argument cannot mean anything, or the policy does not look at times: then nothing ends, and nothing
-                could be forgotten.
+            VerificationError: the document is refused. The reason is ``replayed`` if the document or its nonce was used before.
+            StoreError: the store cannot determine whether the document was used. Do not admit the machine; request a new document.
+            UsageError: an argument is of the wrong type, or the policy does not check times. Without times, a store could never remove a
+                key.
         """
         arguments.methods(store, "store", "consume")
         if not self.policy.check_times:
@@ -167,7 +182,7 @@ class Verifier(ForkAware):
                 location="policy.check_times",
             )
         attestation = self.verify(document, nonce=nonce)
-        # Verifiers with other policies may share the store, so the policy of this one decides nothing here.
+        # Verifiers with other policies may share the store, so the time of expiry must not depend on this policy.
         document_ends = attestation.claims.expires_on
         used = [("content", attestation.replay_key, document_ends)]
         if nonce is not None:
@@ -186,40 +201,41 @@ class Verifier(ForkAware):
         nonces: Sequence[str | None] | None = None,
         threads: int | None = None,
     ) -> Iterator[Attestation | VerificationError]:
-        """Verify many documents, in order. A refusal is an item of the result: it costs its neighbours nothing.
+        """Verify many documents, in order. Yield an attestation for each accepted document, and the VerificationError for each refused one.
 
         Args:
-            documents: as for :meth:`verify`. All are in memory: of very many give some thousands at a time.
-            at: when validity is judged, as for :meth:`verify`: one time for all documents, or one for each.
-            nonces: the nonce that each document must carry, or None for a document that may carry any; None for no nonces at all.
-            threads: number of threads to use, at most, 1 to 1024; None for as many as there are processors. The Python backend uses one.
+            documents: documents as for :meth:`verify`. All are kept in memory, so pass very many in batches of some thousands.
+            at: time for which validity is judged, as for :meth:`verify`: one time for all documents, or a sequence with one for each.
+            nonces: a sequence with the nonce that each document must contain, or with None for a document that may contain any. Pass None
+                instead of a sequence if no nonce is to be checked.
+            threads: maximum number of threads, 1 to 1024; None for one per processor. The Python backend always uses one.
 
         Raises:
-            UsageError: an argument is of the wrong type or out of range, or there are not as many times or nonces as documents. Raised by the call itself,
-                before the first result.
+            UsageError: an argument is of the wrong type or out of range, or the number of times or nonces is not the number of documents.
+                The call itself raises it, before the first result.
         """
         if isinstance(documents, str | bytes | bytearray | memoryview) or not isinstance(documents, Iterable):
             raise arguments.mistake("documents", "an iterable of documents", documents)
-        octets = [_octets(document, f"documents[{index}]") for index, document in enumerate(documents)]
+        data = [_document_bytes(document, f"documents[{index}]") for index, document in enumerate(documents)]
         seconds = (
-            [self._second(each, f"at[{index}]") for index, each in enumerate(_each(at, "at", octets))] if _is_each(at) else self._second(at)
+            [self._second(each, f"at[{index}]") for index, each in enumerate(_each(at, "at", data))] if _is_each(at) else self._second(at)
         )
         expected = (
-            None if nonces is None else [_text(nonce, f"nonces[{index}]") for index, nonce in enumerate(_each(nonces, "nonces", octets))]
+            None if nonces is None else [_text(nonce, f"nonces[{index}]") for index, nonce in enumerate(_each(nonces, "nonces", data))]
         )
-        return self._verdicts(octets, seconds, expected, arguments.threads(threads))
+        return self._verdicts(data, seconds, expected, arguments.threads(threads))
 
     def _verdicts(
         self, documents: list[bytes], at: int | list[int], nonces: list[str | None] | None, threads: int | None
     ) -> Iterator[Attestation | VerificationError]:
-        found = self._trusting.checker.check_many(documents, at, threads)
+        found = self._configured.checker.check_many(documents, at, threads)
         seconds = repeat(at) if isinstance(at, int) else at
         for document, second, nonce, first in zip(documents, seconds, repeat(None) if nonces is None else nonces, found, strict=False):
             verdict: Signed | VerificationError = first
             if nonce is not None and (not isinstance(first, VerificationError) or first.reason is Reason.NONCE_REQUIRED):
-                # The nonce is the last check, so this document has passed every other one.
+                # The check of the nonce is the last one, so this document has passed all others.
                 try:
-                    verdict = self._trusting.checker.check(document, second, nonce)
+                    verdict = self._configured.checker.check(document, second, nonce)
                 except VerificationError as refusal:
                     verdict = refusal
             if isinstance(verdict, VerificationError):
@@ -229,53 +245,54 @@ class Verifier(ForkAware):
     def verify_columns(
         self, documents: Sequence[bytes] | PackedDocuments, at: int | Sequence[int], *, threads: int | None = None
     ) -> Columns:
-        """Verify many documents without an object for each answer. No issuer is fetched.
+        """Verify many documents without creating an object for each result. The method does not fetch unknown issuers.
 
         Args:
-            documents: as for :meth:`verify`, in bytes; or all in one buffer, which spares an object for each.
-            at: Unix seconds at which validity is judged, for all or for each.
-            threads: as for :meth:`verify_many`.
+            documents: documents as for :meth:`verify`, as bytes, or all in one buffer, so that no object per document is needed.
+            at: time for which validity is judged, in Unix seconds: one time for all documents, or a sequence with one for each.
+            threads: see :meth:`verify_many`.
 
         Raises:
-            UsageError: an argument is of the wrong type, a time is out of range, or there are not as many as documents.
-            OverflowError: a claim adds up to 2 GiB or more.
+            UsageError: an argument is of the wrong type, a time is out of range, or the number of times is not the number of documents.
+            OverflowError: the texts of one claim exceed 2 GiB in total.
         """
         if isinstance(documents, PackedDocuments):
             times = array("q", self._seconds(at, len(documents.offsets) - 1)) if _is_each(at) else self._second(at)
-            return self._trusting.checker.check_column(documents, times, arguments.threads(threads))
+            return self._configured.checker.check_column(documents, times, arguments.threads(threads))
         if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
             raise arguments.mistake("documents", "a sequence of documents", documents)
-        octets = [one if type(one) is bytes else _octets(one, f"documents[{index}]") for index, one in enumerate(documents)]
-        seconds = self._seconds(at, len(octets)) if _is_each(at) else self._second(at)
-        return self._trusting.checker.check_many(octets, seconds, arguments.threads(threads)).columns()
+        data = [one if type(one) is bytes else _document_bytes(one, f"documents[{index}]") for index, one in enumerate(documents)]
+        seconds = self._seconds(at, len(data)) if _is_each(at) else self._second(at)
+        return self._configured.checker.check_many(data, seconds, arguments.threads(threads)).columns()
 
     def explain(self, document: bytes | str, *, at: int | datetime | None = None, nonce: str | None = None) -> Report:
-        """Every check with its outcome. Always made by the Python backend, which is the specification (decision 0004).
+        """Return a report with the outcome of every check. It always uses the Python backend, which is the specification (decision 0004).
 
         Raises:
-            UsageError: as :meth:`verify`.
+            UsageError: see :meth:`verify`.
         """
-        second, octets, nonce = self._second(at), _octets(document), _text(nonce)
+        second, data, nonce = self._second(at), _document_bytes(document), _text(nonce)
 
         def report(setup: Setup) -> Report:
-            return Report(backends.explain(setup, octets, second, nonce), second, self.policy.relaxed)
+            return Report(backends.explain(setup, data, second, nonce), second, self.policy.relaxed)
 
-        known = report(self._trusting.setup)
-        wider = self._with_fetched(octets, known.error) if known.error is not None else None
+        known = report(self._configured.setup)
+        wider = self._with_fetched(data, known.error) if known.error is not None else None
         found = known if wider is None else report(wider.setup)
         if found.error is not None:
-            wrong_forms.named(octets, found.error)
+            wrong_forms.named(data, found.error)
         return found
 
     def _check_with_fetched(self, document: bytes, at: int, nonce: str | None, refusal: VerificationError) -> Signed | VerificationError:
-        """Once more, if all that is wrong so far is an unknown issuer and it can be found; else ``refusal``."""
+        """Check a refused document again if its issuer was unknown and can be fetched. Otherwise, return ``refusal``."""
         wider = self._with_fetched(document, refusal)
         if wider is None:
             return refusal
         try:
             signed = wider.checker.check(document, at, nonce)
         except VerificationError as second:
-            # Still unknown: how far the search came is in the log and concerns nobody who sends documents.
+            # The issuer is still unknown. Keep the first error: how far the search came is only for the log, not for the sender of the
+            # document.
             return refusal if second.reason is Reason.UNKNOWN_ISSUER else second
         assert self._aia is not None
         found = tuple(der for der in signed.chain[1:-1] if der not in self.trust.intermediates)
@@ -283,31 +300,37 @@ class Verifier(ForkAware):
         self._aia.keep(found)
         return signed
 
-    def _with_fetched(self, document: bytes, refusal: VerificationError) -> _Trusting | None:
-        """The order of checks sees to it that a document's signature is good before its issuer can be unknown."""
+    def _with_fetched(self, document: bytes, refusal: VerificationError) -> _Configured | None:
+        """Return a configuration with the fetched issuers of a refused document, or None if there are none.
+
+        The signature is checked before the chain, so a document whose issuer is unknown always has a good signature.
+        """
         if self._aia is None or refusal.reason is not Reason.UNKNOWN_ISSUER:
             return None
         signer = signer_of(document, self.policy.limits)
         fetched = self._aia.issuers(signer, self.trust.anchors) if signer is not None else ()
         return self._with(fetched) if fetched else None
 
-    def _with(self, certificates: Sequence[bytes]) -> _Trusting:
-        """What is known by now, and these, if the backend can read them. Another document may have brought them a moment ago."""
-        known = self._trusting
+    def _with(self, certificates: Sequence[bytes]) -> _Configured:
+        """Return a configuration with additional intermediates.
+
+        It is the current one if another thread has added them already, or if the backend cannot parse them.
+        """
+        known = self._configured
         new = tuple(der for der in certificates if der not in known.setup.intermediates)
         if not new:
             return known
         setup = replace(known.setup, intermediates=(*new, *known.setup.intermediates))
         try:
-            return _Trusting(setup, self.backend.checker(setup))
+            return _Configured(setup, self.backend.checker(setup))
         except TrustError:
             return known
 
     def _learn(self, certificates: Sequence[bytes]) -> None:
-        """Take over intermediates of an accepted path, so that the next document needs no fetch."""
+        """Keep intermediates of an accepted path in memory, so that the next document needs no fetch."""
         with self._lock:
-            room = MAX_LEARNED + len(self.trust.intermediates) - len(self._trusting.setup.intermediates)
-            self._trusting = self._with(certificates[: max(room, 0)])
+            room = MAX_LEARNED + len(self.trust.intermediates) - len(self._configured.setup.intermediates)
+            self._configured = self._with(certificates[: max(room, 0)])
 
     def _attestation(self, signed: Signed, at: int) -> Attestation:
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
@@ -334,7 +357,7 @@ class Verifier(ForkAware):
 _POLICY_HINT = "Pass policy=Policy.online() if you issued a nonce for this document, or Policy.offline_audit() for stored documents."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_OCTETS = (bytes, bytearray, memoryview)
+_BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
 def _backend(given: object) -> Backend:
@@ -343,11 +366,11 @@ def _backend(given: object) -> Backend:
     return backends.get(given) if isinstance(given, str) else arguments.instance(given, "backend", Backend, "a Backend or its name")
 
 
-def _octets(document: object, name: str = "document") -> bytes:
+def _document_bytes(document: object, name: str = "document") -> bytes:
     if isinstance(document, str):
-        # Half of a surrogate pair cannot be encoded; "?" is no base64 and no JSON, so it is refused with a reason.
+        # A lone surrogate cannot be encoded. It becomes "?", which is neither base64 nor JSON, so the document is refused with a reason.
         return document.encode("utf-8", "replace")
-    if isinstance(document, _OCTETS):
+    if isinstance(document, _BYTES_LIKE):
         return bytes(document)
     raise arguments.mistake(name, "bytes or str", document)
 
@@ -361,7 +384,7 @@ def _is_each(at: object) -> TypeGuard[Sequence[int | datetime]]:
 
 
 def _each(values: object, name: str, documents: Sequence[bytes]) -> Sequence[object]:
-    """Check that there is one value for each document."""
+    """Return ``values`` if it is a sequence with one value for each document, or raise UsageError."""
     if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray | memoryview) or len(values) != len(documents):
         raise arguments.mistake(name, f"a sequence with one item for each of the {len(documents)} documents", values)
     return values

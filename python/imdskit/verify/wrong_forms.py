@@ -1,8 +1,9 @@
-"""Wrong forms of a document, by name: PEM, UTF-16, an HTTP response with its head, and so on.
+"""Detection of common wrong forms of a document, such as PEM, UTF-16, or an HTTP response with its header.
 
-A verifier accepts three forms only (decision 0022). When it has refused a document, this module looks at the bytes once more and says which other form they
-have and what to do. The reason and the location of the refusal never change, and nothing here decides what is accepted. Every step takes time linear in
-the size of the document, which may come from anybody.
+A verifier accepts only three forms (decision 0022). After it has refused a document, this module examines the bytes, recognizes other
+forms, and tells the user what to do. It affects only the hint of the refusal, never its reason or location.
+
+Documents may come from an attacker, so every function takes time linear in the size of the document.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Reason, Stage
 
 HEAD = 64 * 1024
-"""Bytes that are examined of a document that is larger than the limit."""
+"""Number of bytes that are examined if a document is larger than the limit."""
 MAX_BRACKETS = 256
-"""JSON with more opening brackets than this is not parsed again."""
+"""Maximum number of opening brackets. JSON with more of them is not parsed here."""
 
 
 class Form(NamedTuple):
-    """A form that a document has instead of an accepted one.
+    """Wrong form of a document.
 
     Attributes:
-        name: what it is, to complete the sentence "The document is ...".
-        remedy: what to do about it, in one or two sentences.
+        name: description that completes the sentence "The document is ...".
+        remedy: advice to the user, in one or two sentences.
     """
 
     name: str
@@ -81,13 +82,13 @@ _UNQUOTED = re.compile(r"\{[ \t\r\n]*[A-Za-z]+[ \t\r\n]*[:=]")
 _ENTITY = re.compile(r"&(?:quot|amp|#[0-9]{1,4}|#x[0-9A-Fa-f]{1,4});")
 _HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f: \t\r\n]+")
 _TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e\x91\x92\x93\x94"
-# No two neighbours share a character, so that a match that fails takes linear time.
+# Adjacent parts of these patterns share no character, so a failing match takes linear time.
 _ALPHABET = re.compile(r"[A-Za-z0-9+/ \t\r\n]*=*")
 _URL_ALPHABET = re.compile(r"[A-Za-z0-9_\- \t\r\n]*=*")
 
 
 def named(document: bytes, refusal: VerificationError) -> VerificationError:
-    """Return ``refusal``; if the document has a wrong form that can be told, its ``hint`` names the form and says what to do."""
+    """Return ``refusal``. If the document has a known wrong form, set its ``hint`` to the name of the form and the remedy."""
     if refusal.stage is Stage.ENVELOPE or refusal.reason in (Reason.BAD_DER, Reason.BAD_CMS):
         form = of(document) if refusal.reason is not Reason.TOO_LARGE else _outside(document[:HEAD])
         if form is not None:
@@ -96,7 +97,7 @@ def named(document: bytes, refusal: VerificationError) -> VerificationError:
 
 
 def of(document: bytes) -> Form | None:
-    """Return the form of a document that was refused, or None if it cannot be told."""
+    """Return the form of a refused document, or None if it is not a known one."""
     form = _outside(document)
     if form is not None:
         return form
@@ -114,7 +115,7 @@ def of(document: bytes) -> Form | None:
 
 
 def _outside(document: bytes) -> Form | None:
-    """Forms that show in the first bytes, or by a word that no document contains."""
+    """Return a form that can be recognized by its first bytes, or by a word that no document contains; else None."""
     for magic, form in _MAGIC:
         if document.startswith(magic):
             return form
@@ -157,9 +158,11 @@ def _pem(label: str) -> Form:
 
 
 def _quoted(text: str) -> Form | None:
-    """Text that is neither a JSON object nor plain base64."""
+    """Return the form of a text that is neither a JSON object nor plain base64, or None."""
     if text[:1] == "[":
-        return Form("a JSON array, not an object", "Give one element of it; of many documents, write one per line and use `--batch`.")
+        return Form(
+            "a JSON array, not an object", "Give one element of it. To verify many documents, write one per line and use `--batch`."
+        )
     if text[:2] in ("b'", 'b"'):
         return Form("Python's repr of bytes", "Write the bytes themselves to the file.")
     if text[:1] in ('"', "'"):
@@ -191,11 +194,11 @@ def _json(text: str) -> Form | None:
     if _ENTITY.search(text):
         return Form("JSON with HTML entities, such as &quot;", "Decode the entities, or take the body from the service again.")
     if _UNQUOTED.match(text):
-        return Form("JSON whose quotes are lost", "A shell removed them. Put the document in single quotes, or pass a file.")
+        return Form("JSON whose quotes are missing", "A shell removed them. Put the document in single quotes, or pass a file.")
     if text.count("{") + text.count("[") > MAX_BRACKETS:
         return None
     try:
-        # Numbers stay text: they are not looked at, and one with thousands of digits is no number for int().
+        # Keep numbers as text: their values do not matter here, and int() refuses numbers with thousands of digits.
         members = json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         if not text.endswith("}"):
@@ -225,7 +228,7 @@ def _json(text: str) -> Form | None:
 
 
 def _base64(text: str) -> Form | None:
-    """What is wrong with text that should be the base64 of a message."""
+    """Return the form of a text that should be the base64 of a message, or None."""
     text = text.strip(" \t\r\n")
     if not text.isascii():
         first = next(character for character in text if not character.isascii())
@@ -257,7 +260,7 @@ def _hex(text: str) -> Form | None:
 
 
 def _blanks(text: str) -> Form | None:
-    """Blanks in the place of plus signs: with the plus signs it is exactly one message."""
+    """Return the form of base64 in which spaces replaced plus signs, or None. With the plus signs, it must be exactly one message."""
     line = text.translate({13: None, 10: None})
     if " " in line:
         der = _decoded(line.replace(" ", "+"))
@@ -290,18 +293,15 @@ def _standard(text: str) -> Form | None:
 
 
 def _der(der: bytes) -> Form | None:
-    """What is wrong with bytes that should be the DER of a message."""
+    """Return the form of bytes that should be the DER of a message, or None."""
     declared = _declared(der)
     if declared is None:
         cut = der[:1] == b"0" and 1 < len(der) < 6 and der[1] > 0x80
-        return (
-            Form(f"cut off: there are {len(der)} bytes of it", "Take the whole document; a field or a terminal may have cut it.")
-            if cut
-            else None
-        )
+        return Form(f"cut off after {len(der)} bytes", "Take the whole document; a field or a terminal may have cut it.") if cut else None
     if declared > len(der):
         return Form(
-            f"cut off: its DER says {declared} bytes and has {len(der)}", "Take the whole document; a field or a terminal may have cut it."
+            f"cut off: its DER header declares {declared} bytes, but there are {len(der)}",
+            "Take the whole document; a field or a terminal may have cut it.",
         )
     if declared < len(der):
         return Form(f"a message of {declared} bytes and {len(der) - declared} more after it", "Remove what follows the message.")
@@ -312,7 +312,7 @@ def _der(der: bytes) -> Form | None:
 
 
 def _declared(der: bytes) -> int | None:
-    """Size of the SEQUENCE at the start, header included, as its header says; None if there is none."""
+    """Return the size of the SEQUENCE at the start of ``der``, header included, according to its length field; None if there is none."""
     if len(der) < 2 or der[0] != 0x30:
         return None
     if der[1] < 0x80:

@@ -1,4 +1,4 @@
-"""One case of the vectors, before its document is verified for the record."""
+"""The type of a case, before its document is verified."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """``reason`` None means: whatever reason of ``stage`` the verifier gives; used where several parsers may rightly see different faults."""
+    """Case of the vectors.
+
+    If ``reason`` is None, any reason of ``stage`` is correct, because different parsers may correctly find different faults.
+    """
 
     id: str
     comment: str

@@ -36,7 +36,7 @@ def _leaf(**changes: object) -> bytes:
 
 
 def _ca(id: str, comment: str, reason: str | None, see: str | None = None, stage: str | None = None, **changes: object) -> Case:
-    """A case in which the issuing authority's certificate is another one."""
+    """Return a case with another certificate of the issuing authority."""
     case = accept if reason is None and stage is None else reject
     more = {} if case is accept else {"reason": reason}
     return case(id, comment, m.signed_data(), intermediates=(pki.issuing(**changes),), see=see, stage=stage, **more)
@@ -154,13 +154,13 @@ def _signatures() -> Iterator[Case]:
         "certificate-signature",
     )
     good = pki.leaf()
-    for name, place in (
+    for name, location in (
         ("serial", good.index(bytes.fromhex("1234567890abcdef")) + 7),
         ("name", good.index(b"westeurope")),
         ("signature", len(good) - 1),
     ):
         changed = bytearray(good)
-        changed[place] ^= 1
+        changed[location] ^= 1
         sid = {"sid": m.issuer_and_serial(serial=der.integer(0x1234567890ABCDEE))} if name == "serial" else {}
         yield reject(
             f"chain-signature/{name}",

@@ -1,4 +1,4 @@
-"""Cases of the signed content. The signature is good in all of them: the signer himself wrote something odd, or at another time."""
+"""Cases of the signed content. The signature is good in all of them, but the signed content is unusual, or its times are."""
 
 from __future__ import annotations
 

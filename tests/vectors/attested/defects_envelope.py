@@ -126,7 +126,7 @@ def _deep(depth: int) -> bytes:
 
 
 def _signed_data() -> Iterator[Case]:
-    octets = der.octet_string(m.CONTENT)
+    data = der.octet_string(m.CONTENT)
     halves = der.octet_string(m.CONTENT[:50]) + der.octet_string(m.CONTENT[50:])
     yield accept(
         "structure/digests-sha256",
@@ -148,8 +148,8 @@ def _signed_data() -> Iterator[Case]:
         ("content-constructed", "content in two pieces", m.signed_data(econtent=der.explicit(0, der.element(0x24, halves))), "bad-der"),
         ("content-implicit", "content tagged without its OCTET STRING", m.signed_data(econtent=der.implicit(0, m.CONTENT)), "bad-der"),
         ("content-utf8", "content is a UTF8String", m.signed_data(econtent=der.explicit(0, der.element(0x0C, m.CONTENT))), "bad-der"),
-        ("content-twice", "two OCTET STRINGs of content", m.signed_data(econtent=der.explicit(0, octets, octets)), "bad-der"),
-        ("content-tag-1", "content under tag 1", m.signed_data(econtent=der.explicit(1, octets)), "bad-der"),
+        ("content-twice", "two OCTET STRINGs of content", m.signed_data(econtent=der.explicit(0, data, data)), "bad-der"),
+        ("content-tag-1", "content under tag 1", m.signed_data(econtent=der.explicit(1, data)), "bad-der"),
         ("tail", "a NULL behind the signerInfos", m.signed_data(tail=der.null()), "bad-der"),
         ("no-signer", "no SignerInfo", m.signed_data(signers=[]), "signer-count"),
         (

@@ -1,4 +1,4 @@
-"""Cases of the signer's name: everything that looks like the metadata service and is not."""
+"""Cases of the signer's name: names that only look like the metadata service."""
 
 from __future__ import annotations
 

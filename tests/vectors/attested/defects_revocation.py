@@ -1,4 +1,4 @@
-"""Cases in which revocation lists are at hand (RFC 5280 sections 5 and 6.3)."""
+"""Cases with revocation lists (RFC 5280 sections 5 and 6.3)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ONLY_USER, ONLY_CA, SOME_REASONS, INDIRECT, ONLY_ATTRIBUTE = 1, 2, 3, 4, 5
 
 
 def entry(serial: int, reason: int | None = KEY_COMPROMISE, *extensions: bytes) -> bytes:
-    """One revoked certificate; reason None leaves the extension out."""
+    """Return the entry of a revoked certificate. If the reason is None, it has no extension for it."""
     if reason is not None:
         extensions = (x509.extension(REASON, der.element(0x0A, bytes((reason,)))), *extensions)
     return der.sequence(der.integer(serial), der.time(pki.AT - pki.DAY), der.sequence(*extensions) if extensions else b"")
 
 
 def scope(*flags: int, name: bytes = b"", reasons: bytes = b"") -> bytes:
-    """issuingDistributionPoint with these BOOLEANs set."""
+    """Return an issuingDistributionPoint with these BOOLEANs set."""
     members = {flag: der.implicit(flag, b"\xff") for flag in flags}
     if reasons:
         members[SOME_REASONS] = der.implicit(SOME_REASONS, reasons)
@@ -43,7 +43,7 @@ def revocation_list(
     extensions: Sequence[bytes] = (),
     forged: bool = False,
 ) -> bytes:
-    """A CertificateList, member by member (RFC 5280 section 5.1)."""
+    """Return a CertificateList, built field by field (RFC 5280 section 5.1)."""
     numbers = [x509.extension(NUMBER, der.integer(number))] if number is not None else []
     listed = [x509.authority_key_identifier(x509.key_identifier(pki.key(signer))), *numbers, *extensions]
     return malformed.revocation_list(
@@ -71,7 +71,7 @@ def cases() -> Iterator[Case]:
 
 
 def _with(*crls: bytes) -> dict[str, object]:
-    """The lists of a case, and that of the root, which every case needs."""
+    """Return the lists of a case, and that of the root, which every case needs."""
     return {"crls": (of_root(), *crls)}
 
 
@@ -111,7 +111,7 @@ def _revoked() -> Iterator[Case]:
 
 
 def _contradictions() -> Iterator[Case]:
-    """Two lists of one issuer. The newer one counts; of two that are equally new the one that revokes."""
+    """Yield cases with two lists of one issuer. The newer one counts. If they are equally new, the one that revokes counts."""
     document = m.signed_data()
     clean, revoking = revocation_list(), revocation_list(entry(SIGNER))
     for name, lists in (("clean-first", (clean, revoking)), ("revoking-first", (revoking, clean))):
@@ -245,7 +245,7 @@ def _extensions() -> Iterator[Case]:
 
 
 def _changes() -> Iterator[Case]:
-    """Lists of changes (deltas), which continue list 7."""
+    """Yield cases with delta lists, which continue list 7."""
 
     def delta(*revoked: bytes, base: int = 7, number: int = 9, age: int = 3600, **changes: object) -> bytes:
         indicator = x509.extension(DELTA, der.integer(base), critical=True)

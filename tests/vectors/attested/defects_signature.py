@@ -33,20 +33,20 @@ def cases() -> Iterator[Case]:
 def _tampered() -> Iterator[Case]:
     good = m.signed_data()
     at = good.index(m.CONTENT)
-    for name, place in (
+    for name, location in (
         ("first", 0),
         ("nonce", m.CONTENT.index(b"407")),
         ("vm-id", m.CONTENT.index(b"0002")),
         ("last", len(m.CONTENT) - 1),
     ):
         changed = bytearray(good)
-        changed[at + place] ^= 1
+        changed[at + location] ^= 1
         yield reject(
             f"signature/content-{name}", "one bit of the content is flipped", bytes(changed), "bad-signature", see="CVE-2026-46354"
         )
-    for name, place in (("first", -256), ("middle", -128), ("last", -1)):
+    for name, location in (("first", -256), ("middle", -128), ("last", -1)):
         changed = bytearray(good)
-        changed[place] ^= 1
+        changed[location] ^= 1
         yield reject(f"signature/signature-{name}", "one bit of the signature is flipped", bytes(changed), "bad-signature")
     other = m.content(vmId="00000000-0000-4000-8000-00000000ffff")
     yield reject(
@@ -74,7 +74,10 @@ def _block(name: str, comment: str, block: bytes, see: str | None = None) -> Cas
 
 
 def _paddings() -> Iterator[Case]:
-    """Blocks that a lenient unpadding accepts (RFC 8017 section 8.2.2; CVE-2006-4339, CVE-2016-1494, CVE-2022-24771 to 24773)."""
+    """Yield cases with padded blocks that a lenient parser accepts.
+
+    Sources: RFC 8017 section 8.2.2; CVE-2006-4339, CVE-2016-1494, CVE-2022-24771 to 24773.
+    """
     digest = hashlib.sha256(m.CONTENT).digest()
     info = pki.DIGEST_INFO["sha256"] + digest
     right = pki.padded(info, 256)
@@ -164,13 +167,13 @@ def _numbers() -> Iterator[Case]:
         m.signed_data(signature=wrapped.to_bytes(257, "big").lstrip(b"\0")),
         "bad-signature",
     )
-    octets = good.to_bytes(256, "big")
-    yield reject("number/leading-zero", "a zero octet before the signature", m.signed_data(signature=b"\0" + octets), "bad-signature")
-    yield reject("number/trailing-zero", "a zero octet behind the signature", m.signed_data(signature=octets + b"\0"), "bad-signature")
-    yield reject("number/short", "the last octet is missing", m.signed_data(signature=octets[:-1]), "bad-signature")
+    data = good.to_bytes(256, "big")
+    yield reject("number/leading-zero", "a zero octet before the signature", m.signed_data(signature=b"\0" + data), "bad-signature")
+    yield reject("number/trailing-zero", "a zero octet behind the signature", m.signed_data(signature=data + b"\0"), "bad-signature")
+    yield reject("number/short", "the last octet is missing", m.signed_data(signature=data[:-1]), "bad-signature")
     yield reject("number/empty", "an empty signature", m.signed_data(signature=b""), "bad-signature")
-    yield reject("number/reversed", "the octets in reverse", m.signed_data(signature=octets[::-1]), "bad-signature")
-    yield reject("number/huge", "a signature of 8 kB", m.signed_data(signature=octets * 32), "bad-signature")
+    yield reject("number/reversed", "the octets in reverse", m.signed_data(signature=data[::-1]), "bad-signature")
+    yield reject("number/huge", "a signature of 8 kB", m.signed_data(signature=data * 32), "bad-signature")
 
 
 def _algorithms() -> Iterator[Case]:

@@ -1,7 +1,7 @@
-"""Write ``vectors.ndjson`` anew: ``python3 tests/vectors/attested/make.py``.
+"""Generator of ``vectors.ndjson``: ``python3 tests/vectors/attested/make.py``.
 
-The reason of a refusal is written down with each case by hand; its location is what the specification, the Python backend, says. Where the verdict or
-the reason is not the one written down nothing is written: the verifier, or the case, is wrong.
+Each case states the expected verdict and reason. The location comes from the Python backend, which is the specification. If the verdict or
+the reason differs from the expected one, nothing is written, because either the verifier or the case is wrong.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FILE = HERE / "vectors.ndjson"
 FAMILIES = (defects_envelope, defects_signature, defects_chain, defects_revocation, defects_identity, defects_claims)
 
 
-def text(octets: bytes) -> str:
-    return base64.b64encode(octets).decode()
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def setting() -> dict[str, object]:
@@ -47,10 +47,10 @@ def setting() -> dict[str, object]:
 
 
 def record(case: Case) -> dict[str, object]:
-    """The case as a line, its verdict checked.
+    """Return the line of a case, after checking the verdict.
 
     Raises:
-        Disagreement: the verifier does not say what the case says.
+        Disagreement: the verifier gives another verdict than the case expects.
     """
     intermediates = (pki.issuing(),) if case.intermediates is None else case.intermediates
     setup = Setup((pki.root(),), intermediates, tuple((cloud.name, cloud.domain) for cloud in CLOUDS), crls=case.crls)
@@ -79,14 +79,14 @@ def record(case: Case) -> dict[str, object]:
 
 
 class Disagreement(Exception):
-    """The verifier and the case do not agree."""
+    """Raised when the verdict of the verifier is not the expected one."""
 
 
 def build() -> str:
-    """The whole file.
+    """Return the content of the file.
 
     Raises:
-        Disagreement: with one line for each case that does not hold.
+        Disagreement: the message has one line for each failed case.
     """
     lines = [json.dumps(setting())]
     wrong = []

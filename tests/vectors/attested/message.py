@@ -1,4 +1,4 @@
-"""Attested documents of the vectors: content, CMS and envelope, member by member, right by default and wrong on request."""
+"""Attested documents of the vectors: content, CMS and envelope, built field by field, correct by default and wrong on request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stamp(seconds: int) -> str:
 
 
 def claims(**changes: object) -> dict[str, object]:
-    """The members of a document of 2020-09-01 or later. A change to None leaves the member out."""
+    """Return the members of a document of 2020-09-01 or later. A change to None removes the member."""
     members: dict[str, object] = {
         "licenseType": "",
         "nonce": "4071882193",
@@ -43,7 +43,7 @@ def content(**changes: object) -> bytes:
 CONTENT = content()
 
 QUIRK = x509.algorithm(pki.SHA256_RSA)
-"""The digest algorithm as the service names it: a signature's identifier where a digest's belongs."""
+"""Digest algorithm as the service writes it: it uses the identifier of a signature algorithm instead."""
 
 
 def issuer_and_serial(issuer: bytes = pki.ISSUING, serial: bytes = der.integer(0x1234567890ABCDEF)) -> bytes:
@@ -87,7 +87,7 @@ def signed_data(
     key: pki.Key | None = None,
     **signer: object,
 ) -> bytes:
-    """ContentInfo of a SignedData (RFC 5652 section 5.1); keywords that it does not know go to the SignerInfo."""
+    """Return the ContentInfo of a SignedData (RFC 5652 section 5.1). Other keywords are passed to the SignerInfo."""
     if econtent is None:
         econtent = der.explicit(0, der.octet_string(signed))
     if certificates_field is None:
@@ -112,7 +112,7 @@ def signed_data(
 def with_attributes(
     *attributes: bytes, digest: str = "sha256", digest_algorithm: bytes = QUIRK, order: bool = True, **changes: object
 ) -> bytes:
-    """A SignedData whose signature is over signed attributes."""
+    """Return a SignedData whose signature covers signed attributes."""
     body = b"".join(sorted(attributes) if order else attributes)
     signature = pki.sign(der.element(0x31, body), pki.key("leaf"), digest)
     return signed_data(attributes=der.element(0xA0, body), signature=signature, digest=digest_algorithm, **changes)  # type: ignore[arg-type]

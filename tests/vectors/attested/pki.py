@@ -1,7 +1,7 @@
-"""Keys and certificates of the vectors: a root, an issuing authority, signers, and whatever else a defect needs.
+"""Keys and certificates of the vectors: a root, an issuing authority, signers, and other certificates for defects.
 
-Everything is derived from one number, so that the same bytes come out on every machine. Certificates are put together here, member by
-member, and not by the emulator, because most of them are wrong on purpose.
+Everything is derived from one number, so that the result is the same on every machine. Certificates are built here field by field, and not
+by the emulator, because most of them are wrong on purpose.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HASH_OF = {SHA256_RSA: "sha256", SHA384_RSA: "sha384", SHA512_RSA: "sha512", SHA
 
 @dataclass(frozen=True)
 class Key:
-    """An RSA key, private exponent and all: it is worthless."""
+    """Test-only RSA key, including its private exponent."""
 
     modulus: int
     exponent: int
@@ -54,7 +54,7 @@ def key(purpose: str, bits: int = 2048, exponent: int = 65537) -> Key:
 
 
 def raw(block: int, signer: Key) -> bytes:
-    """The RSA private operation on a number, whatever it means."""
+    """Return the result of the RSA private operation on any number."""
     p, q = signer.p, signer.q
     at_p = pow(block, pow(signer.exponent, -1, p - 1), p)
     at_q = pow(block, pow(signer.exponent, -1, q - 1), q)
@@ -62,7 +62,7 @@ def raw(block: int, signer: Key) -> bytes:
 
 
 def padded(info_and_digest: bytes, size: int, *, head: bytes = b"\x00\x01", fill: bytes = b"\xff", zero: bytes = b"\x00") -> bytes:
-    """An EMSA-PKCS1-v1_5 block (RFC 8017 section 9.2), right by default and wrong on request."""
+    """Return an EMSA-PKCS1-v1_5 block (RFC 8017 section 9.2), correct by default and wrong on request."""
     room = size - len(head) - len(zero) - len(info_and_digest)
     return head + fill * room + zero + info_and_digest
 
@@ -84,7 +84,7 @@ SIGNER_NAMES = ("westeurope.metadata.azure.com", "metadata.azure.com")
 
 
 def leaf_extensions(*, names: Sequence[str] = SIGNER_NAMES, **replaced: bytes | None) -> list[bytes]:
-    """Those of a genuine signer. A keyword replaces one of them, None leaves it out."""
+    """Return the extensions of a genuine signer. A keyword replaces one of them; None removes it."""
     extensions: dict[str, bytes | None] = {
         "key_usage": x509.key_usage(x509.DIGITAL_SIGNATURE, x509.KEY_ENCIPHERMENT),
         "extended_key_usage": x509.extended_key_usage(x509.CLIENT_AUTH, x509.SERVER_AUTH),
@@ -125,7 +125,7 @@ def certificate(
     extensions_field: bytes | None = None,
     outer: bytes = b"",
 ) -> bytes:
-    """A certificate, member by member (RFC 5280 section 4.1)."""
+    """Return a certificate, built field by field (RFC 5280 section 4.1)."""
     if extensions_field is None:
         extensions_field = der.explicit(3, der.sequence(*(extensions if extensions is not None else leaf_extensions())))
     return malformed.certificate(
@@ -145,13 +145,13 @@ def certificate(
 
 
 def leaf(**changes: object) -> bytes:
-    """The signer's certificate, with changes."""
+    """Return the signer's certificate, with changes."""
     members: dict[str, object] = {"subject": name("metadata.azure.com"), "own": key("leaf")}
     return certificate(**(members | changes))  # type: ignore[arg-type]  # the members are those of `certificate`
 
 
 def issuing(**changes: object) -> bytes:
-    """The issuing authority's certificate, with changes."""
+    """Return the issuing authority's certificate, with changes."""
     members: dict[str, object] = {
         "subject": ISSUING,
         "own": key("issuing"),

@@ -1,8 +1,11 @@
-"""Fetching the certificate of an issuer from the address that a certificate names (RFC 5280 section 4.2.2.1, "AIA"). Opt-in.
+"""Optional download of issuer certificates from the addresses that certificates name ("AIA", RFC 5280 section 4.2.2.1).
 
-``Verifier(..., aia=AiaFetcher())`` asks only after a document's signature has been checked and only if an issuer is unknown; what is fetched is
-a hint like any other intermediate and trusted by nobody. Importing this package imports no HTTP: ``transport`` does, which is imported when
-a fetcher is made without a transport or resolver of the caller's.
+A verifier never uses the network unless it is created with ``Verifier(..., aia=AiaFetcher())``. It then calls the fetcher only if the
+signature of a document is good and an issuer is unknown. A fetched certificate is treated like any other intermediate: it is not trusted,
+it only helps to build a path to a trust anchor.
+
+Importing this package imports no network code. The module ``transport`` does, but it is imported only if an :class:`AiaFetcher` is created
+without a transport or without a resolver.
 """
 
 from imdskit.verify.aia.budget import FetchBudget

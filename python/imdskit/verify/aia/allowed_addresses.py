@@ -1,4 +1,7 @@
-"""Which addresses may be connected to: public ones. A name that resolves to anything else is a mistake or an attack."""
+"""The rule which IP addresses the fetcher may connect to.
+
+Only public addresses are allowed. A host name that resolves to any other address is a configuration error or an attack.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
-# IANA IPv4 and IPv6 Special-Purpose Address Registries. Spelled out, as ``is_global`` differs between releases of Python.
+# The IANA Special-Purpose Address Registries for IPv4 and IPv6. The list is explicit because ``is_global`` differs between Python releases.
 _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
     (ip_network(network), why)
     for network, why in (
@@ -29,7 +32,7 @@ _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
         ("203.0.113.0/24", "documentation"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved, or broadcast"),
-        # Of IPv6 everything outside of 2000::/3 is refused: loopback, mapped and translated IPv4, unique local, link-local, multicast.
+        # All other IPv6 addresses outside 2000::/3 are refused as well: loopback, IPv4-mapped, unique local, link-local and multicast ones.
         ("2001::/23", "protocol assignments, Teredo"),
         ("2001:db8::/32", "documentation"),
         ("2002::/16", "6to4"),
@@ -40,7 +43,7 @@ _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
 
 
 def refusal(address: str) -> str | None:
-    """Why an address is not connected to, in words; None if it may be."""
+    """Return why the fetcher must not connect to ``address``, in words; None if it may."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Budget for fetches: a process fetches no more than this, however many documents need it."""
+"""Budget of fetches: an upper limit per period, however many documents need an issuer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ SECOND = 1_000_000_000
 
 
 class FetchBudget(ForkAware):
-    """At most ``fetches`` in any ``seconds``. Safe to share between threads; one may be shared by many fetchers.
+    """Limit of ``fetches`` fetches in any period of ``seconds`` seconds. It can be shared between threads and between fetchers.
 
-    Whoever sends documents with certificates of their own making can spend it. Then issuers that are not known yet stay unknown for a
-    while; issuers that are known, and documents that need no fetch, are not concerned.
+    A sender of documents with forged certificates can use up the budget. Until the period ends, unknown issuers then stay unknown. Known
+    issuers, and documents that need no fetch, are not affected.
 
     Args:
-        fetches: 0 to 1,000,000.
-        seconds: 1 to a day.
-        clock: where the time comes from.
+        fetches: the largest number of fetches in a period, 0 to 1,000,000.
+        seconds: the length of a period in seconds, 1 to 86,400 (one day).
+        clock: the source of the current time; the system clock by default.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
@@ -40,7 +40,7 @@ class FetchBudget(ForkAware):
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Whether one more fetch may be made now; if so, it is counted."""
+        """Count one fetch and return True, or return False if the budget is used up."""
         with self._lock:
             now = self._clock.monotonic_ns()
             while self._times and self._times[0] <= now - self._window:
@@ -52,4 +52,4 @@ class FetchBudget(ForkAware):
 
 
 PROCESS_BUDGET = FetchBudget()
-"""Of every fetcher that is not given another."""
+"""Default budget, shared by all fetchers of the process that are created without a budget."""

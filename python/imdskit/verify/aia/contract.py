@@ -1,4 +1,4 @@
-"""Interface between the fetcher and the network: a resolver of names, and a transport for one bounded response."""
+"""Interfaces between the fetcher and the network: a resolver of host names, and a transport for one HTTP request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import NamedTuple, Protocol
 
 
 class Target(NamedTuple):
-    """What to ask for. ``path`` is in the form of the wire, percent-encoded."""
+    """Target of a request.
+
+    Attributes:
+        host: name of the server.
+        port: TCP port of the server.
+        path: path of the resource, percent-encoded.
+    """
 
     host: str
     port: int
@@ -15,35 +21,40 @@ class Target(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What came back. ``body`` is whole."""
+    """HTTP response: its status and its complete body."""
 
     status: int
     body: bytes
 
 
 class Resolver(Protocol):
-    """Names to addresses. Asked once for each fetch; whatever it would say a moment later does not matter."""
+    """Resolver of host names.
+
+    The fetcher calls it once for each fetch and connects to the returned addresses. A later change of the name therefore has no effect.
+    """
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
-        """IPv4 and IPv6 addresses as text, the best first.
+        """Return the IPv4 and IPv6 addresses of ``host`` as text, in order of preference.
 
         Raises:
-            FetchError: ``timed-out``.
+            FetchError: ``timed-out``: there was no result within ``timeout_ns`` nanoseconds.
             OSError: the name cannot be resolved.
         """
 
 
 class Transport(Protocol):
-    """One HTTP GET. Follows no redirect, asks no proxy, sends no credentials."""
+    """Client for one HTTP GET request. It must not follow redirects, use a proxy or send credentials."""
 
     def get(self, target: Target, address: str, *, limit: int, timeout_ns: int) -> Response:
-        """Ask ``address``, and no other, for ``target``.
+        """Send a GET request for ``target`` to ``address``, and return the response. The transport must connect to no other address.
 
         Args:
-            limit: octets that the body may have.
-            timeout_ns: for everything together, from the first packet to the last octet.
+            target: host, port and path of the request.
+            address: IP address of the server.
+            limit: the largest size of the body in bytes.
+            timeout_ns: time limit in nanoseconds for the whole exchange, from connecting to the last byte.
 
         Raises:
             FetchError: ``timed-out``, ``too-large`` or ``not-http``.
-            OSError: the address cannot be reached, or hung up.
+            OSError: the address cannot be reached, or the server closed the connection.
         """

@@ -1,4 +1,4 @@
-"""Fetcher of issuers: it follows the addresses that a certificate names."""
+"""The fetcher: it downloads issuer certificates from the addresses that a certificate names."""
 
 from __future__ import annotations
 
@@ -23,35 +23,40 @@ from imdskit.verify.log_entries import one_line
 
 SECOND = 1_000_000_000
 MAX_BYTES = 16 * 1024
-"""Of an answer. Real ones have up to 1950."""
+"""Maximum size of a response in bytes. The certificates of Azure's authorities have at most 1950 bytes."""
 MAX_HOPS = 4
+"""Maximum number of certificates that one call fetches, one above the other."""
 MAX_ADDRESSES = 4
-"""Addresses that are considered of one certificate. Real ones have up to two."""
+"""Number of addresses that are tried for one certificate. Azure's certificates name at most two."""
 MAX_CONNECTIONS = 2
-"""Of the addresses that a name resolves to, how many are tried if they cannot be reached."""
+"""Number of IP addresses that are tried for one host name if they cannot be reached."""
 MIN_RSA_BITS = 2048
 
 _log = logging.getLogger("imdskit.verify.aia")
 
 
 class AiaFetcher:
-    """Fetches issuers of certificates. Make one and keep it: it remembers. Safe to share between threads.
+    """Fetcher of issuer certificates. Create one and keep it, because it caches the certificates. It can be shared between threads.
 
-    A :class:`imdskit.verify.Verifier` calls it only after a document's signature has been checked, and only if an issuer is unknown. That
-    document may still come from anybody, so everything is bounded: where to (``locations``; public addresses only, resolved once and
-    then connected to as they are), what (one DER certificate that really signed the one below it), how much (16 KiB), how long
-    (``seconds`` for all hops together), how often (each once in 24 hours, or in 5 minutes if it failed; ``budget``), how far (4 hops).
+    A :class:`imdskit.verify.Verifier` calls the fetcher only if the signature of a document is good and an issuer is unknown. Anybody can
+    send such a document, so every fetch is limited:
+
+    - It goes only to addresses in ``locations``. The host name is resolved once, and must resolve to public IP addresses only.
+    - It accepts only one certificate in DER of at most 16 KiB, and the certificate must have signed the one below it.
+    - All fetches for one document together take at most ``seconds`` seconds, and add at most four certificates.
+    - An address is requested once in 24 hours, or once in five minutes if the request failed.
+    - The number of fetches per period is limited by ``budget``.
 
     Args:
-        locations: where issuers may be fetched from.
-        seconds: that one document may cost, 1 to 600.
-        budget: shared by the whole process by default.
-        cache: a directory in which issuers that led to an anchor are kept.
-        allow_addresses: addresses that may be connected to although they are not public, such as ``127.0.0.1`` for an emulator or that of a
-            mirror inside a company. The locations hold for them, too.
-        resolver: names to addresses; the system's by default.
-        transport: HTTP; a small one on sockets by default.
-        clock: where "now" comes from.
+        locations: the locations from which issuers may be fetched.
+        seconds: time limit for all fetches for one document, 1 to 600 seconds.
+        budget: limit of the number of fetches; by default one budget for the whole process.
+        cache: directory in which issuers are stored that were part of an accepted path; None for no directory.
+        allow_addresses: IP addresses that are permitted although they are not public, such as ``127.0.0.1`` for an emulator, or the address
+            of a mirror inside a company. ``locations`` restricts these addresses as well.
+        resolver: resolver of host names; that of the system by default.
+        transport: HTTP client; a minimal one on sockets by default.
+        clock: the source of the current time; the system clock by default.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
@@ -82,7 +87,7 @@ class AiaFetcher:
         if transport is not None:
             arguments.methods(transport, "transport", "get")
         if resolver is None or transport is None:
-            from imdskit.verify.aia.transport import HttpTransport, SystemResolver  # sockets: 12 ms, and no network without a fetcher
+            from imdskit.verify.aia.transport import HttpTransport, SystemResolver  # late, because it takes 12 ms
 
             resolver = resolver or SystemResolver()
             transport = transport or HttpTransport(self._clock)
@@ -91,20 +96,20 @@ class AiaFetcher:
         self._outcomes = Outcomes(self._clock)
 
     def known(self) -> tuple[bytes, ...]:
-        """DER of what earlier processes left in the cache directory."""
+        """Return the certificates in the cache directory, as DER."""
         return self._cache.load() if self._cache else ()
 
     def keep(self, certificates: Sequence[bytes]) -> None:
-        """Put certificates that stood on an accepted path into the cache directory, if there is one."""
+        """Store certificates of an accepted path in the cache directory, if there is one."""
         if self._cache:
             for der in certificates:
                 self._cache.keep(der)
 
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
-        """DER of the certificates above ``certificate``, nearest first, up to one that an anchor issued or as far as there are any.
+        """Return the certificates above ``certificate`` as DER, the direct issuer first.
 
-        Each has signed the one before it. Failures are written to the log ``imdskit.verify.aia`` and to nobody else: the answer is
-        then shorter, or empty.
+        Each certificate has signed the one before it. The method stops at a certificate that an anchor issued, or where it finds no further
+        issuer. If a fetch fails, it raises no error. It logs the failure to ``imdskit.verify.aia``, and the result is shorter or empty.
         """
         deadline = self._clock.monotonic_ns() + self._span
         found: list[bytes] = []
@@ -136,23 +141,27 @@ class AiaFetcher:
         return None
 
     def _fetch(self, target: Target, deadline: int) -> Certificate:
-        """One certificate from the network."""
+        """Download one certificate."""
         if not self._budget.take():
-            raise FetchError("fetch-budget", "The process has fetched enough for now.", location=target.host)
-        answer = self._ask(target, self._resolve(target.host, deadline), deadline)
-        if 300 <= answer.status < 400:
-            raise FetchError("redirected", f"Status {answer.status}; redirects are not followed.", location=target.path)
-        if answer.status != 200:
-            raise FetchError("unexpected-status", f"Status {answer.status}.", location=target.path)
-        if len(answer.body) > MAX_BYTES:
-            raise FetchError("too-large", f"More than {MAX_BYTES} octets.", location=target.path)
+            raise FetchError("fetch-budget", "The budget of fetches is used up for now.", location=target.host)
+        response = self._request(target, self._resolve(target.host, deadline), deadline)
+        if 300 <= response.status < 400:
+            raise FetchError(
+                "redirected", f"The server responded with status {response.status}. Redirects are not followed.", location=target.path
+            )
+        if response.status != 200:
+            raise FetchError("unexpected-status", f"The server responded with status {response.status}.", location=target.path)
+        if len(response.body) > MAX_BYTES:
+            raise FetchError("too-large", f"The response has more than {MAX_BYTES} bytes.", location=target.path)
         try:
-            return parser.parse_certificate(answer.body)
+            return parser.parse_certificate(response.body)
         except DerError as error:
-            raise FetchError("not-a-certificate", f"Not the DER of one certificate: {error.message}", location=error.location) from None
+            raise FetchError(
+                "not-a-certificate", f"The response is not one certificate in DER: {error.message}", location=error.location
+            ) from None
 
     def _resolve(self, host: str, deadline: int) -> Sequence[str]:
-        """The addresses of a host. One that is not public makes all of them suspicious."""
+        """Return the addresses of a host. If one of them is not public, raise FetchError, because the name may be under attack."""
         try:
             found = self._resolver.resolve(host, self._left(deadline))
         except OSError as error:
@@ -160,10 +169,10 @@ class AiaFetcher:
         for address in found:
             why = None if address in self._allow_addresses else allowed_addresses.refusal(address)
             if why is not None:
-                raise FetchError("address-refused", f"{address[:60]} is not connected to: {why}.", location=host)
+                raise FetchError("address-refused", f"{address[:60]} is not a permitted address: {why}.", location=host)
         return found
 
-    def _ask(self, target: Target, found: Sequence[str], deadline: int) -> Response:
+    def _request(self, target: Target, found: Sequence[str], deadline: int) -> Response:
         reason = "no address"
         for address in found[:MAX_CONNECTIONS]:
             try:
@@ -175,12 +184,12 @@ class AiaFetcher:
     def _left(self, deadline: int) -> int:
         left = deadline - self._clock.monotonic_ns()
         if left <= 0:
-            raise FetchError("timed-out", "The time for fetching issuers is over.")
+            raise FetchError("timed-out", "The time limit for fetching issuers was exceeded.")
         return left
 
 
 def _addresses(given: object) -> frozenset[str]:
-    """Raises UsageError for what is no collection of IP addresses as text."""
+    """Return ``given`` if it is a collection of IP addresses as text, or raise UsageError."""
     if not isinstance(given, Collection) or isinstance(given, str | bytes):
         raise arguments.mistake("allow_addresses", "a collection of IP addresses", given)
     for address in given:
@@ -192,25 +201,30 @@ def _addresses(given: object) -> frozenset[str]:
 
 
 def check_issuer(issuer: Certificate, child: Certificate) -> None:
-    """Whether ``issuer`` issued ``child``, by names, identifiers and signature; not whether it may, nor when: that is path validation.
+    """Raise FetchError unless ``issuer`` issued ``child``, judged by names, key identifiers and signature.
+
+    Path validation checks later whether the issuer was allowed to do so and whether both certificates are valid.
 
     Raises:
         FetchError: ``wrong-issuer``.
     """
     if not _names(issuer, child):
-        raise FetchError("wrong-issuer", "Name or key identifier is not that of the issuer.")
+        raise FetchError("wrong-issuer", "The name or the key identifier is not that of the issuer.")
     if issuer.basic_constraints is None or not issuer.basic_constraints.ca:
         raise FetchError("wrong-issuer", "The certificate is not that of an authority.")
     weak = signature.key_fault(issuer.public_key, MIN_RSA_BITS)
     if weak is not None:
-        raise FetchError("wrong-issuer", f"Its key is not accepted: {weak}.")
+        raise FetchError("wrong-issuer", f"The key of the certificate is not accepted: {weak}.")
     fault = signature.fault(child.signature_algorithm, issuer.public_key, child.tbs, child.signature)
     if fault is not None:
-        raise FetchError("wrong-issuer", f"It did not sign the certificate: {fault.value}.")
+        raise FetchError("wrong-issuer", f"The certificate did not sign the one below it: {fault.value}.")
 
 
 def _names(issuer: Certificate, child: Certificate) -> bool:
-    """Whether ``child`` names ``issuer``, and its key where both identify one (RFC 5280 sections 4.1.2.4 and 4.2.1.1)."""
+    """Return whether ``child`` names ``issuer`` as its issuer (RFC 5280 section 4.1.2.4).
+
+    If both certificates have a key identifier, these must agree, too (section 4.2.1.1).
+    """
     if issuer.subject.key != child.issuer.key:
         return False
     wanted = child.authority_key_identifier.key_identifier if child.authority_key_identifier else None

@@ -1,5 +1,7 @@
-"""Where issuers' certificates may be fetched from. Data: every address in the certificates of genuine documents and of the authorities
-above them lies here (a test compares), and nothing else is requested, whatever a certificate says.
+"""The locations from which issuer certificates may be fetched.
+
+A test checks that every address in the certificates of genuine documents, and of the authorities above them, is in one of these locations.
+The fetcher requests no other address, whatever a certificate says.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from imdskit.verify.aia.contract import Target
 
 
 class Location(NamedTuple):
-    """One directory of one server, reached by plain HTTP.
+    """Directory on a server, available over plain HTTP.
 
     Attributes:
-        host: exact name, in lower case.
-        directory: path with a slash at both ends; files lie directly in it.
-        port: of the server.
+        host: exact host name, in lower case.
+        directory: path that begins and ends with a slash. Files must be directly in it.
+        port: TCP port of the server.
     """
 
     host: str
@@ -27,7 +29,7 @@ class Location(NamedTuple):
 
     @property
     def prefix(self) -> str:
-        """What an address in this place begins with."""
+        """The beginning of every address in this location."""
         port = "" if self.port == 80 else f":{self.port}"
         return f"http://{self.host}{port}{self.directory}"
 
@@ -40,24 +42,29 @@ LOCATIONS = (
     Location("cacerts.digicert.cn", "/"),
     Location("cacerts.geotrust.com", "/"),
 )
-"""Source: certificates of 2019 to 2026; "Azure Certificate Authority details", AIA hosts. The last two are on that page only: no certificate that
-names them has been seen.
+"""Locations of Azure's authorities.
 
-Plain HTTP only, as the real addresses are: a certificate is proved by its issuer's signature, and HTTPS could need this very fetch.
+Sources: certificates of 2019 to 2026, and the AIA hosts in "Azure Certificate Authority details". Only that page lists the last two
+locations. No certificate that names them has been seen.
+
+All real addresses use plain HTTP. It is sufficient, because the signature proves who issued a certificate. HTTPS could itself depend on the
+certificate that is being fetched.
 """
 
-# One segment of RFC 3986 section 3.3 that does not begin with a dot. Of what can be percent-encoded only space and marks between 0x21 and
-# 0x2c: no letter, dot, slash, percent sign, question mark, quotation mark, control or octet above 0x7e can hide.
+# One path segment (RFC 3986 section 3.3) that does not begin with a dot. Only a space and some punctuation marks from 0x21 to 0x2c may be
+# percent-encoded, so the encoding cannot hide a letter, a dot, a slash, a percent sign, a question mark or a control character.
 _FILE = re.compile(r"(?!\.)(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%2[0146-9A-Ca-c]){1,200}", re.ASCII)
 
 
 def target(address: str, locations: Iterable[Location]) -> Target:
-    """What to ask for, if an address lies in one of the locations: its prefix, letter by letter, and then one plain file name.
+    """Return the target of a request for ``address``, which must consist of the exact prefix of a location and one file name.
 
     Raises:
-        FetchError: ``url-refused``.
+        FetchError: ``url-refused``: the address is in none of the locations.
     """
     for location in locations:
         if address.startswith(location.prefix) and _FILE.fullmatch(address, len(location.prefix)):
             return Target(location.host, location.port, address[len(location.prefix) - len(location.directory) :])
-    raise FetchError("url-refused", "The address is in no location that issuers are fetched from.", location=repr(address[:200]))
+    raise FetchError(
+        "url-refused", "The address is in none of the locations from which issuers may be fetched.", location=repr(address[:200])
+    )

@@ -1,4 +1,4 @@
-"""Outcomes of fetches: one thread at a time sends a request to an address, and its outcome is cached for a while."""
+"""Cache of fetched certificates and of failures. Only one thread at a time requests the same address."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from imdskit.single_flight import SingleFlight
 SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND
 BAD_NS = 5 * 60 * SECOND
-"""Lives of good and bad outcomes, as kops has them: authorities change yearly; a failure may be over soon."""
+"""Lifetimes of successful and failed fetches in the cache, in nanoseconds. kops uses the same times.
+
+Authorities change about once a year, but a failure may be over soon.
+"""
 
 CAPACITY = 128
-"""Outcomes of either kind. Strangers can fill that of the bad ones, but not push out a good one."""
+"""Maximum number of cached successes, and of cached failures.
+
+The two are counted separately, because an attacker can cause many failures, which must not evict a success.
+"""
 
 
 class _Failure(NamedTuple):
@@ -32,7 +38,7 @@ _Outcome = Certificate | _Failure
 
 
 class Outcomes(ForkAware):
-    """Certificates by address. Safe to share between threads."""
+    """Cache of certificates and failures by address. It can be shared between threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -47,10 +53,11 @@ class Outcomes(ForkAware):
         self._lock = threading.Lock()
 
     def get(self, address: str, fetch: Callable[[], Certificate], wait_ns: int) -> Certificate:
-        """Return the certificate at ``address``: cached, or fetched, or that of another thread which is fetching it.
+        """Return the certificate at ``address`` from the cache, from ``fetch``, or from another thread that is fetching it now.
 
         Raises:
-            FetchError: raised by ``fetch``, now or within the last minutes; ``timed-out`` if another thread took longer than ``wait_ns``.
+            FetchError: ``fetch`` failed now or in the last five minutes; ``timed-out`` if another thread took longer than ``wait_ns``
+                nanoseconds.
         """
         try:
             outcome = self._single_flight.run(address, lambda: self._known_or_fetched(address, fetch), wait_ns / SECOND)
@@ -62,10 +69,10 @@ class Outcomes(ForkAware):
 
     def _known_or_fetched(self, address: str, fetch: Callable[[], Certificate]) -> _Outcome:
         with self._lock:
-            known = self._recall(address)
+            known = self._cached(address)
         if known is not None:
             return known
-        outcome: _Outcome = _Failure("unreachable", "The fetch was broken off.", address)
+        outcome: _Outcome = _Failure("unreachable", "The fetch was aborted.", address)
         try:
             outcome = fetch()
         except FetchError as error:
@@ -75,7 +82,7 @@ class Outcomes(ForkAware):
                 self._keep(address, outcome)
         return outcome
 
-    def _recall(self, address: str) -> _Outcome | None:
+    def _cached(self, address: str) -> _Outcome | None:
         for outcomes in (self._good, self._bad):
             until, outcome = outcomes.get(address, (0, None))
             if outcome is not None:
@@ -86,7 +93,7 @@ class Outcomes(ForkAware):
 
     def _keep(self, address: str, outcome: _Outcome) -> None:
         if isinstance(outcome, _Failure) and outcome.code == "fetch-budget":
-            return  # it was never asked
+            return  # there was no request, so nothing is known about the address
         outcomes, life = (self._bad, BAD_NS) if isinstance(outcome, _Failure) else (self._good, GOOD_NS)
         outcomes[address] = (self._clock.monotonic_ns() + life, outcome)
         if len(outcomes) > CAPACITY:

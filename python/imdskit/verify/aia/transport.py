@@ -1,4 +1,4 @@
-"""The network itself: the only file of ``verify`` that opens a socket or speaks HTTP. Imported by a fetcher that is given nothing else."""
+"""Default resolver and HTTP client of the fetcher. No other module of ``verify`` opens a socket or uses HTTP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from imdskit.verify.aia.contract import Response, Target
 
 SECOND = 1_000_000_000
 HEAD_BYTES = 8 * 1024
-"""For status line and header fields, and for what chunks add to a body."""
+"""Maximum size of the status line, the header fields and the chunk framing together, in bytes."""
 
-# RFC 9112 sections 4, 5 and 7.1. A field value is read, if at all, with all of its octets; names are tokens without white space before the colon.
+# RFC 9112 sections 4, 5 and 7.1. The name of a field is a token, and no white space may precede the colon. A value may contain any bytes.
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)", re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -25,7 +25,10 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?", re.DOTALL)
 
 
 class SystemResolver:
-    """``getaddrinfo`` of the machine. It knows no time limit, so it runs in a thread that nobody waits for longer than allowed."""
+    """Resolver of the operating system, ``getaddrinfo``.
+
+    ``getaddrinfo`` has no time limit. It therefore runs in a separate thread, and the caller stops waiting when the time is over.
+    """
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:
         """See :meth:`imdskit.verify.aia.contract.Resolver.resolve`."""
@@ -50,10 +53,10 @@ def _look_up(host: str, found: Future[list[str]]) -> None:
 
 
 class HttpTransport:
-    """HTTP/1.1 on a socket of its own: knows no proxy, no redirect, no cookie, no compression, no second request.
+    """HTTP/1.1 client that opens one connection for one request. It supports no proxies, redirects, cookies or compression.
 
-    The response is parsed here and not by ``http.client``, which accepts chunks of negative size and hands header fields to a parser of mail. What is
-    not HTTP by RFC 9112 ends in a :class:`imdskit.errors.FetchError`, whose text never repeats what the server sent.
+    It has its own parser of responses, because ``http.client`` accepts chunks of negative size and uses an e-mail parser for header fields.
+    A response that violates RFC 9112 raises :class:`imdskit.errors.FetchError`. The text of the error never repeats bytes from the server.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -66,7 +69,7 @@ class HttpTransport:
             with socket.create_connection((address, target.port), timeout_ns / SECOND) as connection:
                 connection.sendall(_request(target))
                 incoming = _Incoming(connection, limit + HEAD_BYTES, self._clock, deadline)
-                return _answer(incoming, target, limit)
+                return _response(incoming, target, limit)
         except TimeoutError:
             raise FetchError("timed-out", "No response in time.", location=target.host) from None
 
@@ -84,26 +87,26 @@ def _request(target: Target) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
-def _answer(incoming: _Incoming, target: Target, limit: int) -> Response:
-    """The media type is not looked at: what counts is whether the body is a certificate."""
-    octets = io.BufferedReader(incoming)
-    status, fields = _head(octets, target)
-    while status < 200:  # RFC 9110 section 15.2: interim responses; their size is bounded with that of all heads
+def _response(incoming: _Incoming, target: Target, limit: int) -> Response:
+    """Return the response. The media type is ignored, because the caller checks whether the body is a certificate."""
+    stream = io.BufferedReader(incoming)
+    status, fields = _head(stream, target)
+    while status < 200:  # interim responses (RFC 9110 section 15.2); HEAD_BYTES limits them, too
         if status == 101:
             raise _not_http("It switches protocols without a request.", target)
-        status, fields = _head(octets, target)
+        status, fields = _head(stream, target)
     if status != 200:
         return Response(status, b"")
-    return Response(status, _body(octets, fields, target, limit))
+    return Response(status, _body(stream, fields, target, limit))
 
 
-def _head(octets: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:
-    """Return the status, and the values of the two fields that say how long the body is, by lower-case name."""
-    match = _STATUS.fullmatch(_line(octets, target))
+def _head(stream: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, list[bytes]]]:
+    """Return the status, and the values of the two header fields that determine the length of the body, by lower-case name."""
+    match = _STATUS.fullmatch(_line(stream, target))
     if match is None:
         raise _not_http("There is no status line of HTTP/1.1.", target)
     fields: dict[bytes, list[bytes]] = {b"content-length": [], b"transfer-encoding": []}
-    while line := _line(octets, target):
+    while line := _line(stream, target):
         field = _FIELD.fullmatch(line)
         if field is None:
             raise _not_http("A header field is malformed.", target)
@@ -111,52 +114,56 @@ def _head(octets: io.BufferedIOBase, target: Target) -> tuple[int, dict[bytes, l
     return int(match[1]), fields
 
 
-def _body(octets: io.BufferedIOBase, fields: dict[bytes, list[bytes]], target: Target, limit: int) -> bytes:
-    """Return the body, by RFC 9112 section 6.3. A response that leaves room for two readings is refused."""
+def _body(stream: io.BufferedIOBase, fields: dict[bytes, list[bytes]], target: Target, limit: int) -> bytes:
+    """Return the body (RFC 9112 section 6.3). An ambiguous length raises FetchError."""
     lengths, codings = fields[b"content-length"], fields[b"transfer-encoding"]
     if codings:
         if lengths or [coding.lower() for coding in codings] != [b"chunked"]:
             raise _not_http("Its transfer coding is not `chunked` alone.", target)
-        return _chunks(octets, target, limit)
+        return _chunks(stream, target, limit)
     if not lengths:
-        body = octets.read(limit + 1)
+        body = stream.read(limit + 1)
         if len(body) > limit:
             raise _too_large(target, limit)
         return body
     if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
         raise _not_http("Its Content-Length is not one number.", target)
-    return _exactly(octets, int(lengths[0]), target, limit)
+    return _exactly(stream, int(lengths[0]), target, limit)
 
 
-def _chunks(octets: io.BufferedIOBase, target: Target, limit: int) -> bytes:
-    """Return the chunks, put together (RFC 9112 section 7.1). The trailer is not read: the connection is closed after the last chunk."""
+def _chunks(stream: io.BufferedIOBase, target: Target, limit: int) -> bytes:
+    """Return the joined chunks (RFC 9112 section 7.1). The trailer is not read, because the connection is closed after the last chunk."""
     body = b""
     while True:
-        match = _CHUNK.fullmatch(_line(octets, target))
+        match = _CHUNK.fullmatch(_line(stream, target))
         if match is None:
             raise _not_http("The size of a chunk is malformed.", target)
         size = int(match[1], 16)
         if size == 0:
             return body
-        body += _exactly(octets, size, target, limit - len(body))
-        if _line(octets, target):
+        body += _exactly(stream, size, target, limit - len(body))
+        if _line(stream, target):
             raise _not_http("A chunk is longer than its size.", target)
 
 
-def _exactly(octets: io.BufferedIOBase, size: int, target: Target, limit: int) -> bytes:
+def _exactly(stream: io.BufferedIOBase, size: int, target: Target, limit: int) -> bytes:
     if size > limit:
         raise _too_large(target, limit)
-    data = octets.read(size)
+    data = stream.read(size)
     if len(data) < size:
-        raise _not_http("It ends early.", target)
+        raise _not_http("The body ends early.", target)
     return data
 
 
-def _line(octets: io.BufferedIOBase, target: Target) -> bytes:
-    """Return one line without its end: CRLF, or a bare LF, which RFC 9112 section 2.2 lets a recipient accept. No bare CR is left in it."""
-    line = octets.readline(HEAD_BYTES)
+def _line(stream: io.BufferedIOBase, target: Target) -> bytes:
+    """Return one line without its line end, which is CRLF, or LF alone (RFC 9112 section 2.2).
+
+    Raises:
+        FetchError: ``not-http``: the line is too long, has no end, or contains CR or NUL.
+    """
+    line = stream.readline(HEAD_BYTES)
     if not line.endswith(b"\n"):
-        raise _not_http("It ends early, or a line is too long.", target)
+        raise _not_http("A line ends early or is too long.", target)
     line = line.removesuffix(b"\n").removesuffix(b"\r")
     if b"\r" in line or b"\x00" in line:
         raise _not_http("A line contains CR or NUL.", target)
@@ -168,13 +175,13 @@ def _not_http(message: str, target: Target) -> FetchError:
 
 
 def _too_large(target: Target, limit: int) -> FetchError:
-    return FetchError("too-large", f"The body has more than {limit} octets.", location=target.path)
+    return FetchError("too-large", f"The body has more than {limit} bytes.", location=target.path)
 
 
 class _Incoming(io.RawIOBase):
-    """What a socket sends, as a file that ends with an error when it is too long or takes too long.
+    """Read-only file over a socket. Reading raises FetchError when the data is too long or takes too long.
 
-    The time left is set before every read, so a server that sends an octet now and then gains nothing by it.
+    The socket timeout is set to the remaining time before each read, so a server cannot exceed the limit by sending one byte at a time.
     """
 
     def __init__(self, connection: socket.socket, limit: int, clock: Clock, deadline: int) -> None:
@@ -186,7 +193,7 @@ class _Incoming(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # BufferedReader hands in nothing else
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # BufferedReader passes only memoryviews
         left = self._deadline - self._clock.monotonic_ns()
         if left <= 0:
             raise FetchError("timed-out", "The response took too long.")

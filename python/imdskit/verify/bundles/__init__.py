@@ -1,1 +1,1 @@
-"""Trust bundles: reading, writing, updating, and what one lacks. All modules of this package are internal; ``imdskit trust`` uses them."""
+"""Functions to read, write, update and examine trust bundles. All modules of this package are internal. ``imdskit trust`` uses them."""

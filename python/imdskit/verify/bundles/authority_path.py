@@ -1,4 +1,4 @@
-"""The path from an authority to an anchor, validated as far as RFC 5280 applies to a CA certificate that signs nothing yet."""
+"""Validation of the path from the certificate of an authority to an anchor, before a signer below that authority is known."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def authority_path(
 ) -> tuple[Certificate, ...] | Reason:
     """Return the first good path from ``certificate`` to an anchor, both included, or the reason why there is none.
 
-    The authority is checked like the signer of a document, except that it needs ``keyCertSign`` and no purpose, and that a signer below
-    it must fit into the path lengths above it.
+    The authority is checked like the signer of a document, with three differences. It needs the key usage ``keyCertSign``, it needs no
+    extended key usage, and the path length limits above it must allow one more certificate below it.
 
     Args:
-        certificate: of the authority; it may be an anchor itself.
-        anchors: certificates that are trusted.
-        intermediates: certificates that may stand in between.
-        at: Unix seconds.
+        certificate: certificate of the authority. It may be an anchor itself.
+        anchors: trusted certificates.
+        intermediates: certificates that may be part of the path.
+        at: time of validation in Unix seconds.
     """
     inputs = Inputs(at, key_usage=frozenset({"keyCertSign"}), any_purpose=True)
     if certificate.basic_constraints is not None and not certificate.basic_constraints.ca:
@@ -34,7 +34,7 @@ def authority_path(
     except VerificationError as refusal:
         return refusal.reason
     for index, above in enumerate(found[1:], 1):
-        # The signer below comes on top of what the search saw (RFC 5280 section 4.2.1.9).
+        # The search did not count the authority itself, above which a signer will need one more step (RFC 5280 section 4.2.1.9).
         limit = above.basic_constraints.path_length if above.basic_constraints else None
         if limit is not None and sum(not c.self_issued for c in found[:index]) > limit:
             return Reason.PATH_LENGTH
@@ -42,6 +42,6 @@ def authority_path(
 
 
 def display_name(certificate: Certificate) -> str:
-    """Return the common name of the subject, or the beginning of the Name in hexadecimal digits if it has none."""
+    """Return the common name of the subject, or the first 20 bytes of the subject in hexadecimal if it has no common name."""
     names = certificate.subject.common_names
     return names[-1] if names else certificate.subject.der.hex()[:40]

@@ -1,6 +1,7 @@
-"""A trust bundle: a folder of certificates with a date, which can be replaced without a new release. Its format is in ``docs/trust.md``.
+"""Functions to read, check and write trust bundles.
 
-What belongs here: reading a bundle, refusing one that is not in order, and writing one. What a bundle is trusted for is decided where it is used.
+A trust bundle is a folder of certificates with a date. Operators can replace it without installing a new release. ``docs/trust.md``
+describes the format.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ from imdskit.pki.x509 import parser
 from imdskit.verify import pem
 
 FORMAT, FORMAT_OF_PEM = "imdskit-trust-bundle/2", "imdskit-trust-bundle/1"
-"""The format that is written, which keeps certificates as DER, and the one that is read as well, which keeps them as PEM."""
+"""The current format, which stores certificates as DER, and the older one, which stores them as PEM and can only be read."""
 MANIFEST = "bundle.json"
 FILES = (MANIFEST, "anchors.der", "intermediates.der", "anchors.pem", "intermediates.pem")
-"""Every file that a bundle of either format may have."""
+"""Names of all files that a bundle may contain, in either format."""
 MAX_MANIFEST_BYTES = 1024 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}", re.ASCII)
 _HINT = "docs/trust.md describes the format."
 
 
 class SigningAuthority(NamedTuple):
-    """An authority that is known to sign attested documents.
+    """Authority that is known to issue the certificates of signers of attested documents.
 
     Attributes:
-        name: common name.
-        key: SHA-256 of the DER of its SubjectPublicKeyInfo, hexadecimal. All certificates of the authority share it.
-        evidence: how this is known.
+        name: common name of the authority.
+        key: SHA-256 of the DER of its SubjectPublicKeyInfo, in hexadecimal. It is the same in all certificates of the authority.
+        evidence: description of the evidence, for people.
     """
 
     name: str
@@ -50,14 +51,15 @@ class SigningAuthority(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that is in order.
+    """Content of a valid bundle.
 
     Attributes:
-        date: on which it was put together, ``YYYY-MM-DD``.
-        anchors: DER, in the order of the file.
-        intermediates: DER, in the order of the file; may be empty.
-        signing: the authorities that are known to sign documents; empty if the bundle does not say.
-        audit: SHA-256 of the certificates that are kept for audits of old documents only, hexadecimal; empty if the bundle does not say.
+        date: date of the bundle, ``YYYY-MM-DD``.
+        anchors: trusted certificates as DER, in the order of the file.
+        intermediates: other certificates as DER, in the order of the file; may be empty.
+        signing: authorities that are known to sign documents; empty if the bundle does not list them.
+        audit: SHA-256, in hexadecimal, of the certificates that are kept only for audits of old documents; empty if the bundle does not
+            list them.
     """
 
     date: str
@@ -68,52 +70,54 @@ class Bundle:
 
 
 def read(folder: Traversable, origin: str) -> Bundle:
-    """The bundle in a folder.
+    """Read and check the bundle in a folder.
 
-    Every certificate parses; the files hold the certificates whose fingerprints ``bundle.json`` lists, each once, and no others; every anchor is an
-    authority that has signed itself. This shows that the bundle is whole. It does not show who made it: whoever can write it decides whom to trust.
+    The function checks that every certificate can be parsed, that the files contain exactly the certificates that ``bundle.json`` lists,
+    and that every anchor is a self-signed authority. This proves that the bundle is complete and intact. It does not prove who created it,
+    so only trusted users may have write access to the folder.
 
     Args:
         folder: a :class:`pathlib.Path`, or package data.
-        origin: what to call it in errors.
+        origin: name of the folder in error messages.
 
     Raises:
-        TrustError: ``bad-bundle``; ``bundle-format``: of a format that is not known here; ``bad-trust``: a certificate cannot be used.
+        TrustError: ``bad-bundle``: the bundle is damaged; ``bundle-format``: this release does not support its format; ``bad-trust``: a
+            certificate cannot be used.
     """
     manifest = _manifest(_content(folder, MANIFEST, MAX_MANIFEST_BYTES, origin), f"{origin}/{MANIFEST}")
     suffix, certificates = ("pem", pem.certificates) if manifest["format"] == FORMAT_OF_PEM else ("der", _certificates)
     found = {}
     for member in ("anchors", "intermediates"):
         name = f"{member}.{suffix}"
-        place = f"{origin}/{name}"
+        location = f"{origin}/{name}"
         listed = _fingerprints(manifest, member, f"{origin}/{MANIFEST}")
-        # An empty PEM file is refused, so an empty list stands for no file.
-        ders = certificates(_content(folder, name, pem.MAX_BYTES, origin), place) if listed else ()
-        _compare(ders, listed, place)
+        # The parser refuses an empty PEM file, so the file of an empty list is not read.
+        ders = certificates(_content(folder, name, pem.MAX_BYTES, origin), location) if listed else ()
+        _compare(ders, listed, location)
         for index, der in enumerate(ders):
-            _check(der, f"{place}[{index}]", anchor=member == "anchors")
+            _check(der, f"{location}[{index}]", anchor=member == "anchors")
         found[member] = ders
-    place = f"{origin}/{MANIFEST}"
-    signing, audit = _signing(manifest, place), tuple(_fingerprints({"audit": [], **manifest}, "audit", place))
-    return Bundle(_date(manifest, place), found["anchors"], found["intermediates"], signing, audit)
+    location = f"{origin}/{MANIFEST}"
+    signing, audit = _signing(manifest, location), tuple(_fingerprints({"audit": [], **manifest}, "audit", location))
+    return Bundle(_date(manifest, location), found["anchors"], found["intermediates"], signing, audit)
 
 
 def read_bundled() -> Bundle:
-    """Read the bundle that is part of the package."""
+    """Return the bundle that is part of the package."""
     return read(files("imdskit.verify") / "roots", "roots")
 
 
 def read_folder(path: Path) -> Bundle:
-    """Read the bundle at ``path``, a folder or a symbolic link to one, which is followed once.
+    """Read the bundle at ``path``, which is a folder or a symbolic link to a folder. The link is followed once.
 
     Raises:
-        TrustError: as :func:`read`.
+        TrustError: see :func:`read`.
     """
     return read(Path(os.path.realpath(path)), str(path))
 
 
 def write(folder: Path, bundle: Bundle) -> None:
-    """Write the files of a bundle into a folder. When this returns, they are on the disk and not only in the system's cache.
+    """Write the files of a bundle into a folder, and flush them to the disk before returning.
 
     Raises:
         OSError: a file cannot be written.
@@ -150,8 +154,8 @@ def _content(folder: Traversable, name: str, limit: int, origin: str) -> bytes:
     return data
 
 
-def _certificates(data: bytes, place: str) -> tuple[bytes, ...]:
-    """Split a file of DER certificates, one directly after the other."""
+def _certificates(data: bytes, location: str) -> tuple[bytes, ...]:
+    """Split the content of a file of DER certificates, which follow each other without a separator."""
     reader = Reader(data)
     found: list[bytes] = []
     try:
@@ -161,84 +165,84 @@ def _certificates(data: bytes, place: str) -> tuple[bytes, ...]:
         raise TrustError(
             "bad-trust",
             f"The file must contain certificates in DER, one after the other. {error.message}",
-            location=f"{place} {error.location}",
+            location=f"{location} {error.location}",
         ) from None
     return tuple(found)
 
 
-def _manifest(data: bytes, place: str) -> dict[str, object]:
+def _manifest(data: bytes, location: str) -> dict[str, object]:
     try:
         members = strict_json.loads(data, 64)
     except strict_json.JsonError as error:
-        raise _bad(place, f"The file is not strict JSON: {error}.") from None
+        raise _bad(location, f"The file is not strict JSON: {error}.") from None
     if not isinstance(members, dict):
-        raise _bad(place, "The file must contain a JSON object.")
+        raise _bad(location, "The file must contain a JSON object.")
     if members.get("format") not in (FORMAT, FORMAT_OF_PEM):
         message = f"The format is {members.get('format')!r}, not {FORMAT!r} or {FORMAT_OF_PEM!r}."
-        raise TrustError("bundle-format", message[:200], location=place, hint="A newer imdskit may support it. " + _HINT)
+        raise TrustError("bundle-format", message[:200], location=location, hint="A newer imdskit may support it. " + _HINT)
     return members
 
 
-def _date(manifest: dict[str, object], place: str) -> str:
+def _date(manifest: dict[str, object], location: str) -> str:
     text = manifest.get("date")
     if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         try:
             return date.fromisoformat(text).isoformat()
         except ValueError:
             pass
-    raise _bad(place, "`date` must have the form YYYY-MM-DD.")
+    raise _bad(location, "`date` must have the form YYYY-MM-DD.")
 
 
-def _fingerprints(manifest: dict[str, object], member: str, place: str) -> list[str]:
+def _fingerprints(manifest: dict[str, object], member: str, location: str) -> list[str]:
     listed = manifest.get(member)
     if not isinstance(listed, list) or not all(isinstance(item, str) and _SHA256.fullmatch(item) for item in listed):
-        raise _bad(place, f"`{member}` must be a list of SHA-256 fingerprints in lower-case hexadecimal digits.")
+        raise _bad(location, f"`{member}` must be a list of SHA-256 fingerprints in lower-case hexadecimal digits.")
     if len(set(listed)) != len(listed):
-        raise _bad(place, f"`{member}` lists a certificate twice.")
+        raise _bad(location, f"`{member}` lists a certificate twice.")
     if member == "anchors" and not listed:
-        raise _bad(place, "`anchors` must list at least one certificate.")
+        raise _bad(location, "`anchors` must list at least one certificate.")
     return listed
 
 
-def _signing(manifest: dict[str, object], place: str) -> tuple[SigningAuthority, ...]:
+def _signing(manifest: dict[str, object], location: str) -> tuple[SigningAuthority, ...]:
     listed = manifest.get("signing", [])
     if not isinstance(listed, list):
-        raise _bad(place, "`signing` must be a list.")
+        raise _bad(location, "`signing` must be a list.")
     found = []
     for item in listed:
         name, key, evidence = (item.get(member) if isinstance(item, dict) else None for member in SigningAuthority._fields)
         if not (isinstance(name, str) and isinstance(evidence, str) and isinstance(key, str) and _SHA256.fullmatch(key)):
             raise _bad(
-                place, "A member of `signing` must be an object with name, key (SHA-256 in lower-case hexadecimal digits) and evidence."
+                location, "A member of `signing` must be an object with name, key (SHA-256 in lower-case hexadecimal digits) and evidence."
             )
         found.append(SigningAuthority(name, key, evidence))
     return tuple(found)
 
 
-def _compare(ders: Iterable[bytes], listed: list[str], place: str) -> None:
+def _compare(ders: Iterable[bytes], listed: list[str], location: str) -> None:
     there = [sha256(der).hexdigest() for der in ders]
     if len(set(there)) != len(there):
-        raise _bad(place, "The file contains a certificate twice.")
+        raise _bad(location, "The file contains a certificate twice.")
     missing, unlisted = sorted(set(listed) - set(there)), sorted(set(there) - set(listed))
     if missing or unlisted:
         which = f"{missing[0]} is missing" if missing else f"{unlisted[0]} is not listed"
-        raise _bad(place, f"The certificates differ from those that {MANIFEST} lists: {which}.")
+        raise _bad(location, f"The certificates differ from those that {MANIFEST} lists: {which}.")
 
 
-def _check(der: bytes, place: str, *, anchor: bool) -> None:
+def _check(der: bytes, location: str, *, anchor: bool) -> None:
     try:
         certificate = parser.parse_certificate(der)
     except DerError as error:
-        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{place} {error.location}") from None
+        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=f"{location} {error.location}") from None
     basic = certificate.basic_constraints
     if basic is not None and not basic.ca:
-        raise _bad(place, "The certificate is not that of an authority.")
+        raise _bad(location, "The certificate is not that of an authority.")
     if anchor and not (
         certificate.self_issued
         and signature.fault(certificate.signature_algorithm, certificate.public_key, certificate.tbs, certificate.signature) is None
     ):
-        raise _bad(place, "An anchor must be self-signed, but this certificate is not.")
+        raise _bad(location, "An anchor must be self-signed, but this certificate is not.")
 
 
-def _bad(place: str, message: str) -> TrustError:
-    return TrustError("bad-bundle", message, location=place, hint=_HINT)
+def _bad(location: str, message: str) -> TrustError:
+    return TrustError("bad-bundle", message, location=location, hint=_HINT)

@@ -1,4 +1,4 @@
-"""State of a trust on a given day: which authorities lead to an anchor, until when, and which clouds they can verify.
+"""The doctor: it reports which authorities of a trust lead to an anchor, until when, and which clouds can be verified with them.
 
 The doctor only examines the certificates that it is given. It fetches and changes nothing.
 """
@@ -22,7 +22,7 @@ from imdskit.verify.trust import Trust
 
 DAY = 86_400
 MAX_AGE_DAYS = 180
-"""Age from which a bundle is called old. *Inferred*: intermediates rotate without notice, and the validity of signers is about 180 days."""
+"""Age in days after which a bundle is old. *Inferred* from the validity of signers, about 180 days: intermediates rotate without notice."""
 State = Literal["good", "ending", "ended", "early", "broken"]
 Use = Literal["anchor", "signs", "audit", "path"]
 
@@ -32,26 +32,30 @@ ISSUERS: dict[str, tuple[str, ...]] = {
     CHINA.name: ("DigiCert ",),
     GERMANY.name: ("D-TRUST ",),
 }
-"""How the common names of the authorities begin that sign for each cloud. Public: every genuine document in the public record. The others are
-*inferred* from the authorities that Azure lists for them; a document is never judged by this, only by its own chain."""
+"""Prefixes of the common names of the authorities that sign for each cloud.
+
+Those of the public cloud come from all genuine documents in the public record. The others are *inferred* from the authorities that Azure
+lists for these clouds. Only the doctor uses this table. A verifier judges a document by its own chain.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A certificate that may issue for signers, and whether it would be believed.
+    """State of one certificate of an authority.
 
     Attributes:
-        name: common name of the subject, or the Name in hexadecimal.
-        fingerprint: SHA-256 of the DER, hexadecimal.
-        anchor: it is trusted itself.
-        not_after: last Unix second of its own validity.
-        state: ``good``: a path leads from it to an anchor; ``ending``: but not at the end of the term looked at; ``ended``, ``early``: its own validity
-            is over or has not begun; ``broken``: it is valid, and no path leads from it to an anchor.
-        chain: common names from it to the anchor; empty without a path.
-        reason: why there is none, or none at the end of the term.
-        use: ``signs``: it is known to sign attested documents; ``audit``: it is kept for audits of old documents only; ``anchor``: an anchor
-            that is neither; ``path``: it may help to reach an anchor.
-        evidence: how it is known that it signs documents; ``""`` for the other uses.
+        name: common name of the subject, or the beginning of the subject in hexadecimal.
+        fingerprint: SHA-256 of the DER, in hexadecimal.
+        anchor: whether the certificate is an anchor.
+        not_after: last second of its validity, as Unix time.
+        state: ``good``: a path leads from the certificate to an anchor, now and at the end of the period. ``ending``: the path is no longer
+            valid at the end of the period. ``ended``: the certificate has expired. ``early``: it is not valid yet. ``broken``: it is valid,
+            but no path leads to an anchor.
+        chain: common names from the certificate to the anchor; empty if there is no path.
+        reason: the reason why there is no path now, or at the end of the period; None if there is one.
+        use: ``signs``: the authority is known to sign attested documents. ``audit``: the certificate is kept only for audits of old
+            documents. ``anchor``: an anchor with neither use. ``path``: the certificate may help to reach an anchor.
+        evidence: evidence that the authority signs documents; ``""`` for the other uses.
     """
 
     name: str
@@ -67,14 +71,14 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of a trust at one time.
+    """Result of an examination.
 
     Attributes:
-        at: Unix seconds.
-        days: the term looked at.
+        at: time of the examination in Unix seconds.
+        days: length of the examined period in days.
         authorities: anchors, then intermediates, each in the order of the trust.
-        clouds: by name of the cloud, the intermediates that could sign for it and lead to an anchor.
-        advice: what to do; empty if nothing.
+        clouds: for each cloud, by name, the common names of the intermediates that could sign for it and lead to an anchor.
+        advice: recommended actions; empty if there is nothing to do.
     """
 
     at: int
@@ -85,22 +89,24 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing to do."""
+        """True if there is nothing to do."""
         return not self.advice
 
 
 def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,)) -> Finding:
-    """Look at every certificate of a trust.
+    """Examine every certificate of a trust.
 
-    A certificate that has ended is no complaint by itself: it is there for audits. An intermediate that ends within the term is one,
-    unless it is marked for audits or another certificate of the same name and key leads on. A trust that comes from a bundle must also
-    contain every authority that signs documents, as far as this bundle or the one of this release knows, and must not be old.
+    An expired certificate alone is not a problem, because it may be needed for audits. A certificate that expires within the period is a
+    problem, unless it is marked for audits or there is another good certificate of the same name and key.
+
+    If the trust comes from a bundle, the bundle must not be old. It must also contain every authority that is known to sign documents,
+    according to this bundle or to the one of this release.
 
     Args:
-        trust: that is looked at.
-        at: Unix seconds.
-        days: how far to look ahead.
-        wanted: clouds that must be verifiable.
+        trust: the trust to examine.
+        at: time of the examination in Unix seconds.
+        days: length of the period in days.
+        wanted: clouds whose documents must be verifiable.
 
     Raises:
         TrustError: a certificate cannot be read.
@@ -133,7 +139,7 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
         clouds[cloud.name] = tuple(dict.fromkeys(names))
         if cloud in wanted and not names:
             advice.append(
-                f"No authority that signs for the cloud {cloud.name} leads to an anchor: give its intermediates, or a newer bundle."
+                f"No authority that signs for the cloud {cloud.name} leads to an anchor: add its intermediates, or get a newer bundle."
             )
     return Finding(at, days, tuple(authority for _, authority in (*known, *below)), clouds, tuple(advice))
 

@@ -1,7 +1,8 @@
-"""Updates of a trust bundle between two releases: which certificates it may take up, and how it is replaced while it is read.
+"""Updates of a trust bundle between two releases.
 
-What belongs here: adding intermediates to a bundle. An update never adds an anchor. Whom to trust is decided by whoever installs a
-bundle, and not by what a document or a server hands in.
+This module decides which certificates may be added to a bundle, and replaces the bundle atomically while other processes read it. It adds
+intermediates only. An update never adds an anchor: the operator who installs a bundle decides which roots to trust, not a document or a
+server.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ if sys.platform != "win32":
     import fcntl
 
 MAX_OFFERED = 64
-"""Certificates in one update. Azure has about forty intermediates."""
+"""Maximum number of certificates in one update. Azure has about forty intermediates."""
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
-"""Of one certificate, as for the fetcher. Real ones have up to 1950."""
+"""Maximum size of a certificate, as for the fetcher. The certificates of Azure's authorities have at most 1950 bytes."""
 
 WAIT_SECONDS = 30
-"""How long an update waits for another one of the same bundle, which takes milliseconds."""
+"""Time that an update waits for another update of the same bundle. An update normally takes milliseconds."""
 
 _POLL_SECONDS = 0.05
 
 
 class Offered(NamedTuple):
-    """A certificate that a bundle may take up, and what to call it in errors."""
+    """Certificate that may be added to a bundle, as DER, and its name in error messages."""
 
     der: bytes
     location: str
@@ -54,11 +55,11 @@ class Offered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What came of an update.
+    """Result of an update.
 
     Attributes:
-        folder: in which the current bundle is.
-        added: DER of the intermediates that the bundle did not have. Empty: nothing was written.
+        folder: the folder of the current bundle.
+        added: intermediates that the bundle did not contain before, as DER. If it is empty, no certificate was added.
     """
 
     folder: Path
@@ -66,13 +67,19 @@ class Update:
 
 
 def acceptable(offered: Sequence[Offered], anchors: Sequence[bytes], intermediates: Sequence[bytes], at: int) -> tuple[bytes, ...]:
-    """Return the DER of those offered certificates that are new. All must be acceptable, or none is taken.
+    """Return the new ones among the offered certificates, as DER. If one of them is not acceptable, raise an error and accept none.
 
-    A new certificate must be one of an authority, must not have signed itself, and a path must lead from it to an anchor at the time
-    ``at`` (RFC 5280 section 6.1). The path may contain other certificates of the same offer.
+    A new certificate must be that of an authority, and a path must lead from it to an anchor at the time ``at`` (RFC 5280 section 6.1).
+    Other offered certificates may be part of this path.
+
+    Args:
+        offered: certificates that may be added.
+        anchors: anchors of the bundle, as DER.
+        intermediates: intermediates of the bundle, as DER.
+        at: time of validation in Unix seconds.
 
     Raises:
-        TrustError: ``bad-trust``: bytes that are no certificate; ``bad-intermediate``: a certificate that a bundle may not take up.
+        TrustError: ``bad-trust``: the data is not a certificate; ``bad-intermediate``: the certificate must not be added to the bundle.
     """
     known = {*anchors, *intermediates}
     new = list({one.der: one for one in offered if one.der not in known}.values())
@@ -98,8 +105,8 @@ def _parsed(offered: Offered) -> Certificate:
     try:
         return parser.parse_certificate(offered.der)
     except DerError as error:
-        place, hint = f"{offered.location} {error.location}", "Give PEM, or the DER of one certificate."
-        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=place, hint=hint) from None
+        location, hint = f"{offered.location} {error.location}", "Give PEM, or the DER of one certificate."
+        raise TrustError("bad-trust", f"Not a certificate: {error.message}", location=location, hint=hint) from None
 
 
 def _check(offered: Offered, certificate: Certificate, found: tuple[Certificate, ...] | Reason) -> None:
@@ -121,19 +128,19 @@ def _bad(location: str, message: str, hint: str) -> TrustError:
 
 
 def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int) -> tuple[bytes, ...]:
-    """Return the DER of the issuers that a refused document lacks, as the source finds them. Empty if the document's chain is good.
+    """Return the issuer certificates that are missing to verify a document, as DER. The result is empty if none is missing.
 
-    The source is only asked if the document's own signature is good.
+    The function requests issuers from ``source`` only if the signature of the document is good.
 
     Args:
-        document: as for :meth:`imdskit.verify.Verifier.verify`.
-        trust: which lacks the issuer.
-        source: an :class:`imdskit.verify.aia.AiaFetcher`.
-        at: Unix seconds at which the chain is judged.
+        document: attested document, in a form that :meth:`imdskit.verify.Verifier.verify` accepts.
+        trust: anchors and intermediates that are already available.
+        source: source of issuers, such as an :class:`imdskit.verify.aia.AiaFetcher`.
+        at: time for which the chain is validated, in Unix seconds.
 
     Raises:
-        VerificationError: the document is refused for something that no issuer can mend.
-        TrustError: ``issuer-not-found``.
+        VerificationError: the document is refused for a reason other than a missing issuer.
+        TrustError: ``issuer-not-found``: the source did not find the issuer.
     """
     policy = Policy.offline_audit()
     try:
@@ -147,7 +154,8 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
         found = source.issuers(signer, trust.anchors)
         known = {*trust.anchors, *trust.intermediates}
         if not set(found) <= known:
-            # What leads nowhere is left out, unless nothing else is new: then the update says why it is not accepted.
+            # Drop certificates from which no path leads to an anchor. If no other new one is left, keep them: the update then explains the
+            # refusal.
             leading = _leading(found, trust, at)
             return found if set(leading) <= known else leading
         if refusal.reason is not Reason.UNKNOWN_ISSUER:
@@ -162,22 +170,24 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
 
 
 def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClock | None = None) -> Update:
-    """Add intermediates to the bundle that a symbolic link leads to.
+    """Add intermediates to the bundle to which a symbolic link points.
 
-    The new bundle is written into a new folder beside the link, read back, and put in place by replacing the link in one step
-    (:func:`os.replace`). So a reader finds the old bundle or the new one. The old folder stays for those who still read it. Updates of
-    one link wait for one another, so none undoes another.
+    The function writes the new bundle into a new folder beside the link, reads it back, and replaces the link atomically
+    (:func:`os.replace`). A reader therefore always finds either the old bundle or the new one. The old folder is kept, because other
+    processes may still be reading it. Concurrent updates of the same link wait for each other, so that no update is lost.
 
     Args:
-        link: a symbolic link to the folder of a bundle. If there is nothing, the update starts with the bundle of this release.
-        offered: certificates that the bundle may take up.
-        at: Unix seconds: the time at which they must be valid. Its day becomes the date of the new bundle, unless the old one is later.
-        clock: to wait by.
+        link: symbolic link to the folder of a bundle. If it does not exist, the update starts with the bundle of this release.
+        offered: certificates that may be added.
+        at: time in Unix seconds at which the certificates must be valid. The new bundle has the date of this day, or that of the old bundle
+            if that is later.
+        clock: clock for waiting; the system clock by default.
 
     Raises:
-        TrustError: ``bad-trust``, ``bad-intermediate``; ``bad-bundle`` or ``bundle-format`` of the old bundle; ``bundle-unwritable``;
-            ``bundle-busy``. In each case the old bundle is still in place.
-        UsageError: ``link`` is something else than a symbolic link.
+        TrustError: ``bad-trust`` or ``bad-intermediate``: a certificate is not acceptable; ``bad-bundle`` or ``bundle-format``: the old
+            bundle cannot be read; ``bundle-unwritable``; ``bundle-busy``: another update takes too long. The old bundle is unchanged in
+            each case.
+        UsageError: ``link`` exists and is not a symbolic link.
     """
     check_link(link)
     try:
@@ -197,13 +207,16 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
 
 
 def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
-    """Return the intermediates of this release's bundle that ``base`` does not have and that lead to one of its anchors at the time ``at``."""
+    """Return intermediates of this release that are missing in ``base``.
+
+    Only those are returned from which a path leads to an anchor of ``base`` at the time ``at``, in Unix seconds.
+    """
     new = [der for der in Trust.bundled().intermediates if der not in base.intermediates]
     return tuple(Offered(der, "this release") for der in _leading(new, Trust(base.anchors, base.intermediates), at))
 
 
 def _leading(certificates: Sequence[bytes], trust: Trust, at: int) -> tuple[bytes, ...]:
-    """Those from which a path leads to an anchor of the trust, over one another if need be."""
+    """Return the certificates from which a path leads to an anchor of the trust. The path may contain others of these certificates."""
     anchors = [parser.parse_certificate(der) for der in trust.anchors]
     parsed = [parser.parse_certificate(der) for der in certificates]
     others = [*parsed, *(parser.parse_certificate(der) for der in trust.intermediates)]
@@ -211,7 +224,7 @@ def _leading(certificates: Sequence[bytes], trust: Trust, at: int) -> tuple[byte
 
 
 def check_link(link: Path) -> None:
-    """Raise UsageError if ``link`` is there and is no symbolic link: a folder cannot be replaced in one step."""
+    """Raise UsageError if ``link`` exists and is not a symbolic link, because a folder cannot be replaced atomically."""
     if "\0" in str(link):
         raise UsageError("bad-argument", "The path contains a NUL character.", location=str(link))
     if os.path.lexists(link) and not os.path.islink(link):
@@ -220,10 +233,10 @@ def check_link(link: Path) -> None:
 
 
 def current(link: Path) -> Bundle:
-    """Return the bundle that a link leads to, or the one of this release if there is no link yet.
+    """Return the bundle to which a link points, or the bundle of this release if the link does not exist.
 
     Raises:
-        TrustError: as :func:`imdskit.verify.bundles.bundle.read`.
+        TrustError: see :func:`imdskit.verify.bundles.bundle.read`.
     """
     if os.path.lexists(link):
         return bundle.read_folder(link)
@@ -232,12 +245,12 @@ def current(link: Path) -> Bundle:
 
 
 def _written(link: Path, new: Bundle) -> Path:
-    """A new folder beside the link with the whole bundle in it, which is on the disk when this returns."""
+    """Write the bundle into a new folder beside the link, flush it to the disk, and return the folder."""
     folder = Path(tempfile.mkdtemp(prefix=f"{link.name}.{new.date}.", dir=link.parent))
     try:
         bundle.write(folder, new)
         for path in folder.iterdir():
-            path.chmod(0o644)  # certificates are public, and another user's verifier may read them, whatever umask there is
+            path.chmod(0o644)  # certificates are public, and verifiers of other users must be able to read them, whatever the umask is
         folder.chmod(0o755)
         bundle.read(folder, str(folder))
         _to_disk(folder)
@@ -249,7 +262,7 @@ def _written(link: Path, new: Bundle) -> Path:
 
 
 def _swap(link: Path, folder: Path) -> None:
-    temporary = link.with_name(f".{folder.name}")  # as unique as the folder
+    temporary = link.with_name(f".{folder.name}")  # unique, because the name of the folder is
     try:
         os.symlink(folder.name, temporary, target_is_directory=True)
         os.replace(temporary, link)
@@ -261,7 +274,7 @@ def _swap(link: Path, folder: Path) -> None:
 
 
 def _to_disk(folder: Path) -> None:
-    """Flush the entries of a folder, so that they are still there after a crash of the machine."""
+    """Flush the entries of a folder to the disk, so that they survive a crash of the machine."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -271,7 +284,7 @@ def _to_disk(folder: Path) -> None:
 
 @contextmanager
 def _lock(link: Path, clock: WaitingClock) -> Iterator[None]:
-    """Held by one update of a link at a time. The system releases it when its process ends."""
+    """Lock a bundle for one update at a time. The operating system releases the lock when the process ends."""
     if sys.platform == "win32":
         hint = "Replace the folder manually; see docs/trust.md."
         raise TrustError("bundle-unwritable", "This system cannot lock files.", location=str(link), hint=hint)

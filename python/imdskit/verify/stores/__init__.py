@@ -1,6 +1,7 @@
-"""Stores that remember what was used, so that it is used once.
+"""Stores of used documents and nonces, so that each is accepted only once.
 
-The protocol is in :mod:`imdskit.verify.stores.store`. ``sqlite`` and ``redis`` are imported by those who use them.
+The protocol is in :mod:`imdskit.verify.stores.store`. This package does not import ``sqlite`` and ``redis``; import them where you need
+them.
 """
 
 from imdskit.verify.stores.memory import MemoryStore

@@ -1,4 +1,4 @@
-"""Used keys in the memory of one process."""
+"""Store of used keys in the memory of one process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from imdskit.verify.stores.store import check_arguments, forked, now_before, ref
 
 
 class MemoryStore(ForkAware):
-    """Used keys of a service that runs in one process. The store forgets everything when the process ends.
+    """Store of used keys for a service that runs in one process. Its content is lost when the process ends.
 
-    A child process that inherits the store by ``fork()`` cannot use it: two copies would each admit the same document. Every call there raises
-    ``store-forked``, even if the store was empty (decision 0021).
+    A child process that inherits the store by ``fork()`` cannot use it: two copies would each admit the same document. Every call there
+    raises ``store-forked``, even if the store was empty (decision 0021).
 
     Args:
-        capacity: largest number of keys, 1 to 1,000,000,000; one takes about 250 bytes. When the store is full, it admits nothing, because
-            forgetting a key that has not expired would admit a replay.
-        clock: where "now" comes from.
+        capacity: largest number of keys, 1 to 1,000,000,000. A key takes about 250 bytes. A full store raises ``store-full``, because
+            removing a key that has not expired would allow a replay.
+        clock: the source of the current time; the system clock by default.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
@@ -54,7 +54,7 @@ class MemoryStore(ForkAware):
             if key in self._used:
                 return False
             if len(self._used) >= self._capacity:
-                hint = "Give it more room. A key is kept until its document's expiresOn and 70 minutes more, whatever the policy says."
+                hint = "Increase `capacity`. A key is stored until 70 minutes after its document's expiresOn, whatever the policy says."
                 raise StoreError("store-full", f"{self._capacity} keys are stored already.", location="memory", hint=hint)
             self._used.add(key)
             heapq.heappush(self._expiries, (expires_at, key))

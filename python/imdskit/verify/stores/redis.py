@@ -1,4 +1,4 @@
-"""Used keys in Redis or Valkey: for several machines. The client library is the caller's; nothing is imported here."""
+"""Store of used keys in Redis or Valkey, for services on several machines. The caller provides the client library."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from imdskit.errors import StoreError
 from imdskit.verify.stores.store import check_arguments, now_before
 
 CLOCK_SECONDS = 24 * 60 * 60
-"""How much longer the server keeps a key than it must, in seconds. The server forgets by its own clock and cannot record that it did, so a clock that
-runs ahead must not make it forget too early. A wrong time zone is at most 14 hours."""
+"""Additional time in seconds for which the server keeps a key.
+
+The server removes keys by its own clock, and it cannot report that it did. The additional time protects against a server clock that is
+ahead. A wrong time zone amounts to at most 14 hours.
+"""
 
 
 class RedisClient(Protocol):
-    """The one method that is used of ``redis.Redis`` or ``valkey.Valkey``."""
+    """Interface of the client: the only method of ``redis.Redis`` or ``valkey.Valkey`` that the store uses."""
 
     def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
-        """``SET name value PX px NX``: true or ``OK`` if the key was set, None if it was there."""
+        """Send ``SET name value PX px NX``. Return True or ``OK`` if the key was set, and None if it already existed."""
 
 
 class RedisStore:
-    """Used keys in Redis or Valkey, by ``SET key value NX PX milliseconds``, which the server does as one step.
+    """Store of used keys in Redis or Valkey. It uses the atomic command ``SET key value NX PX milliseconds``.
 
-    The server must not throw keys away before their time: its ``maxmemory-policy`` must be ``noeviction``. A replica that takes over may
-    lack the last writes; ``docs/freshness.md`` says what that means.
+    The server must not remove keys before they expire, so its ``maxmemory-policy`` must be ``noeviction``. After a failover, a replica may
+    lack the last writes; ``docs/freshness.md`` explains the consequences.
+
+    A key is stored for one day longer than necessary. Each document is therefore admitted only once, as long as the clocks of the verifier
+    and the server together are at most one day ahead of the true time.
 
     Args:
-        client: connected, with a time limit of its own (``socket_timeout``), or a call may hang.
-        errors: what the client raises when the server cannot be asked, such as ``redis.RedisError``.
-        prefix: of the keys on the server.
-        clock: where "now" comes from; the server counts the time that remains by its own.
-
-    A key is kept for a day longer than it must be. Each document is admitted once as long as the clocks of verifier and server together are not more
-    than a day ahead of the true time.
+        client: a connected client. Set its ``socket_timeout``, or a call may hang.
+        errors: exceptions that the client raises if the server cannot be reached, such as ``redis.RedisError``.
+        prefix: prefix of the keys on the server.
+        clock: the source of the current time; the system clock by default. The server uses its own clock to count the remaining time.
 
     Raises:
         UsageError: an argument is of the wrong type.
@@ -60,16 +63,16 @@ class RedisStore:
         check_arguments(key, expires_at)
         milliseconds = (expires_at - now_before(expires_at, self._clock) + 1 + CLOCK_SECONDS) * 1000
         try:
-            answer = self._client.set(self._prefix + key.hex(), b"1", px=milliseconds, nx=True)
+            response = self._client.set(self._prefix + key.hex(), b"1", px=milliseconds, nx=True)
         except self._errors as error:
             hint = "Admit no document until the store responds again."
             raise StoreError("store-unreachable", f"{type(error).__name__}: {error}.", location="redis", hint=hint) from error
-        if answer is None or answer is False:
+        if response is None or response is False:
             return False
-        if answer is True or answer in ("OK", b"OK"):
+        if response is True or response in ("OK", b"OK"):
             return True
         hint = "Pass a plain client, not a pipeline or an asynchronous one."
-        raise StoreError("store-broken", f"The client responded with {type(answer).__name__}.", location="redis", hint=hint)
+        raise StoreError("store-broken", f"The client responded with {type(response).__name__}.", location="redis", hint=hint)
 
 
 __all__ = ["RedisClient", "RedisStore"]

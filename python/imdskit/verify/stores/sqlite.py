@@ -1,4 +1,4 @@
-"""Used keys in a file of SQLite: for several processes on one machine, and for those that must outlive a restart."""
+"""Store of used keys in an SQLite file, for several processes on one machine, and for services that restart."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from imdskit.fork import ForkAware
 from imdskit.verify.stores.store import check_arguments, forked, now_before, refuse_forgotten
 
 FORMAT = 1
-"""``PRAGMA user_version`` of the files that this release reads and writes. Files of releases before the first number have 0."""
+"""``PRAGMA user_version`` of the files that this release reads and writes. The files of older releases have version 0."""
 
 APPLICATION_ID = 0x696D6473
 """``PRAGMA application_id``: "imds"."""
 
 MIGRATION_SECONDS = 7 * 3600 + 600
-"""How much longer a migrated key is kept. Format 0 ended keys by the policy that saw the document, at ``createdOn`` plus ten minutes at the earliest.
-A genuine document ends six hours after ``createdOn``, and a policy may allow one hour of skew and needs ten minutes of margin."""
+"""Time in seconds by which a migration extends the life of each key.
+
+In format 0, the policy determined when a key expired, at the earliest ten minutes after ``createdOn``. But a genuine document expires six
+hours after ``createdOn``, to which one hour of clock skew and ten minutes of margin must be added.
+"""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS used (key BLOB NOT NULL PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
@@ -38,29 +41,31 @@ _COLUMNS_OF_FORMAT_0 = [("used", "key", "BLOB"), ("used", "expires_at", "INTEGER
 _PURGE = "DELETE FROM used WHERE key IN (SELECT key FROM used WHERE expires_at < :now ORDER BY expires_at LIMIT 2048)"
 
 PURGE_EVERY = 256
-"""Calls between two purges of a process; a purge removes eight times as many rows, so the file keeps its size."""
+"""Number of calls between two purges by a process. A purge removes up to eight times as many rows, so the file does not grow."""
 
 PREPARE_SECONDS = 5
-"""How much longer than ``busy_seconds`` a fork waits for a call of another thread that is using the file."""
+"""Additional time, after ``busy_seconds``, that a fork waits for another thread that is using the file, in seconds."""
 
 
 class SqliteStore(ForkAware):
-    """Used keys in one file. The file must be on a local disk: the write-ahead log needs memory shared between processes, and locks that
-    work.
+    """Store of used keys in one file.
 
-    Every admission is on the disk before ``consume`` returns (``synchronous=FULL``).
+    The file must be on a local disk, because the write-ahead log of SQLite needs shared memory and reliable locks. Each used key is on the
+    disk before ``consume`` returns (``synchronous=FULL``).
 
-    A store that was opened before a fork works on both sides of it. The connection is closed before the fork, and each process opens its own.
+    A store that was opened before a fork works in the parent and in the child. The connection is closed before the fork, and each process
+    opens a new one.
 
     Args:
-        path: of the file; made if it is absent. Whoever can write it, or its directory, can admit replays.
-        clock: where "now" comes from.
-        busy_seconds: how long to wait for other processes before giving up, 0 to 3600.
+        path: path of the file, which is created if it does not exist. Users with write access to the file or its directory can allow
+            replays.
+        clock: the source of the current time; the system clock by default.
+        busy_seconds: maximum time to wait for other processes, 0 to 3600 seconds.
 
     Raises:
         UsageError: an argument is of the wrong type or out of range.
-        StoreError: ``store-unreachable``; ``store-broken``: the file is not a database, or belongs to another program; ``store-format``: a newer
-            release of imdskit wrote it.
+        StoreError: ``store-unreachable``; ``store-broken``: the file is not a database, or belongs to another program; ``store-format``: a
+            newer release of imdskit wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None, busy_seconds: float = 5.0) -> None:
@@ -72,7 +77,7 @@ class SqliteStore(ForkAware):
         self._calls = 0
         self._forked = False
         try:
-            self._path = self._path.absolute()  # the working directory may change, or be gone
+            self._path = self._path.absolute()  # the working directory may change later, or be removed
             with self._lock:
                 self._open()
         except (sqlite3.Error, OSError) as error:
@@ -88,20 +93,22 @@ class SqliteStore(ForkAware):
             now = now_before(expires_at, self._clock)
             try:
                 connection = self._open()
-                # One writer at a time, so of all processes that try one inserts the row.
+                # SQLite allows one writer at a time, so only one of several processes inserts the row.
                 with _transaction(connection):
                     return self._consume(connection, key, expires_at, now)
             except sqlite3.Error as error:
                 raise self._failure(error) from error
 
     def close(self) -> None:
-        """Close the file. A store that is used again opens it again."""
+        """Close the file. The next call of ``consume`` opens it again."""
         with self._lock:
             self._close()
 
     def prepare_fork(self) -> bool:
-        """See :class:`imdskit.fork.ForkAware`. SQLite forbids a connection that crosses a fork, also one that is only closed there or that shares
-        the file with a new one ("How To Corrupt An SQLite Database File", section 2.6)."""
+        """Close the connection before a fork; see :class:`imdskit.fork.ForkAware`.
+
+        A child must not use or even close a connection of its parent ("How To Corrupt An SQLite Database File", section 2.6).
+        """
         if not self._lock.acquire(timeout=self._busy_seconds + PREPARE_SECONDS):
             return False
         self._close()
@@ -119,11 +126,11 @@ class SqliteStore(ForkAware):
     def _consume(self, connection: sqlite3.Connection, key: bytes, expires_at: int, now: int) -> bool:
         values = {"key": key, "expires_at": expires_at, "now": now}
         refuse_forgotten(expires_at, _value(connection, "SELECT purged_at FROM purges"))
-        forgotten = connection.execute(_PURGE, values).rowcount if self._calls % PURGE_EVERY == 0 else 0
+        purged = connection.execute(_PURGE, values).rowcount if self._calls % PURGE_EVERY == 0 else 0
         self._calls += 1
-        # An expired row counts as none, so that the answer does not depend on when the last purge was.
-        forgotten += connection.execute("DELETE FROM used WHERE key = :key AND expires_at < :now", values).rowcount
-        if forgotten:
+        # Remove an expired row of this key first, so that the result does not depend on the time of the last purge.
+        purged += connection.execute("DELETE FROM used WHERE key = :key AND expires_at < :now", values).rowcount
+        if purged:
             connection.execute("UPDATE purges SET purged_at = max(purged_at, :now)", values)
         return connection.execute("INSERT OR IGNORE INTO used (key, expires_at) VALUES (:key, :expires_at)", values).rowcount == 1
 
@@ -145,7 +152,7 @@ class SqliteStore(ForkAware):
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous=FULL")
-        found = self._format(connection)  # before anything is written: the file may belong to another program
+        found = self._format(connection)  # before the first write, because the file may belong to another program
         if _value(connection, "PRAGMA journal_mode") != "wal":
             _value(connection, "PRAGMA journal_mode=WAL")
         if found == FORMAT:

@@ -1,4 +1,4 @@
-"""What a store of used keys must do, and the checks that all of ours share."""
+"""Protocol of a store of used keys, and the checks that all stores of imdskit share."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from imdskit.clock import Clock
 from imdskit.errors import StoreError, UsageError
 
 KEY_BYTES = 64
-"""The longest key. Ours are SHA-256 digests."""
+"""Maximum length of a key in bytes. imdskit uses SHA-256 digests, which have 32."""
 
 _END = 1 << 40
-"""Unix second in the year 36812. The two-digit years of a document end in 2099."""
+"""Largest accepted time of expiry, in the year 36812. It leaves ample room: documents have two-digit years, up to 2099."""
 
 
 class NonceStore(Protocol):
-    """Remembers keys until they expire. Safe to share between threads; some also between processes and machines."""
+    """Store of used keys until they expire. It can be shared between threads; some stores also between processes and machines."""
 
     def consume(self, key: bytes, expires_at: int) -> bool:
-        """Use a key. True for exactly one of all callers with this key until it expires, False for every other.
+        """Mark a key as used. Return True for the first call with this key, and False for all others until the key expires.
 
         Args:
-            key: 1 to 64 octets, such as :attr:`imdskit.verify.Attestation.replay_key`.
-            expires_at: Unix second; the key is remembered to its end, and may be forgotten after it.
+            key: 1 to 64 bytes, such as :attr:`imdskit.verify.Attestation.replay_key`.
+            expires_at: Unix second until which the key must be stored, inclusive.
 
         Raises:
-            StoreError: the store cannot tell. Nothing may be admitted; the key may have been used up or not.
+            StoreError: the store cannot determine whether the key was used. The caller must not admit the document. The key may have been
+                marked as used or not.
             UsageError: an argument is of the wrong type or size.
         """
 
 
 def check_arguments(key: bytes, expires_at: int) -> None:
-    """Raises UsageError."""
+    """Raise UsageError if an argument of ``consume`` is of the wrong type or size."""
     if not isinstance(key, bytes) or not 1 <= len(key) <= KEY_BYTES:
         raise UsageError("bad-argument", f"A key must have 1 to {KEY_BYTES} bytes.", location="key")
     if isinstance(expires_at, bool) or not isinstance(expires_at, int) or not 0 <= expires_at < _END:
@@ -41,12 +42,12 @@ def check_arguments(key: bytes, expires_at: int) -> None:
 def refuse_forgotten(expires_at: int, purged_at: int) -> None:
     """Raise StoreError if a key that ends at ``expires_at`` may have been used and purged already.
 
-    A clock that jumps forward makes a store purge keys that are still needed. When the clock is set back, their documents are accepted again, so
-    every key that ended before the latest purge is refused, whether it was used or not.
+    A clock that jumps forward makes a store purge keys that are still needed. When the clock is set back, their documents are accepted
+    again, so every key that ended before the latest purge is refused, whether it was used or not.
 
     Args:
-        expires_at: end of the key, Unix second.
-        purged_at: latest time at which the store purged keys, by its own clock; 0 if it never did.
+        expires_at: Unix second until which the key must be stored.
+        purged_at: latest time at which the store purged keys, by its own clock, in Unix seconds; 0 if it never did.
 
     Raises:
         StoreError: ``store-clock``.
@@ -60,19 +61,19 @@ def refuse_forgotten(expires_at: int, purged_at: int) -> None:
 
 
 def forked(location: str) -> StoreError:
-    """Return the error of a store that a child process cannot use."""
+    """Return the error for a store that a child process cannot use."""
     hint = "Create the store in each process after the fork. Use SqliteStore or RedisStore if several processes admit documents."
     return StoreError("store-forked", "The store was created before a fork and cannot be used in the child.", location=location, hint=hint)
 
 
 def now_before(expires_at: int, clock: Clock) -> int:
-    """The present second, if a key can still be remembered.
+    """Return the current time in Unix seconds, or raise an error if a key has already expired.
 
     Raises:
-        StoreError: ``store-clock``: it would be forgotten at once, so a second use would not be noticed.
+        StoreError: ``store-clock``: the store would remove the key at once and could not detect a second use.
     """
     now = clock.now()
     if now > expires_at:
-        hint = "The clocks of verifier and store differ by minutes: set them by NTP."
+        hint = "The clocks of the verifier and the store differ by minutes. Synchronize them with NTP."
         raise StoreError("store-clock", f"The key expired {now - expires_at} s ago.", location="expires_at", hint=hint)
     return now
