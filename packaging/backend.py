@@ -1,10 +1,10 @@
 """The build backend (PEP 517): a native wheel where Rust can build it, a pure one elsewhere.
 
-``pip install . -C native=MODE`` chooses. ``auto``, the default, builds the extension if this machine can (``toolchain.py``), and otherwise the
-pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure wheel. Where ``-C``
-cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
+``pip install . -C native=MODE`` chooses. ``auto``, the default, builds the extension if this machine can (``toolchain.py``), and
+otherwise the pure wheel, with the reason in it. ``require`` fails where the extension cannot be built, and ``off`` always builds the pure
+wheel. Where ``-C`` cannot be passed, the environment variable ``IMDSKIT_NATIVE`` has the same effect.
 
-maturin builds native wheels, setuptools all else. maturin alone has no optional mode: without Rust it fails, or downloads a toolchain.
+maturin builds native wheels, and setuptools builds everything else. maturin cannot do without Rust: it fails, or downloads a toolchain.
 ``notices.py`` adds an SBOM and licences to each wheel.
 """
 
@@ -38,7 +38,7 @@ def _why_pure(settings: Settings) -> str | None:
     """Return why the pure wheel is built, or None if the extension is built.
 
     Raises:
-        SystemExit: the mode is unknown, or asks for an extension that cannot be built here.
+        SystemExit: the mode is unknown, or requires an extension that cannot be built here.
     """
     mode = str((settings or {}).get("native") or os.environ.get("IMDSKIT_NATIVE") or "auto")
     if mode not in MODES:
@@ -49,7 +49,7 @@ def _why_pure(settings: Settings) -> str | None:
     if why is not None and mode == "require":
         raise SystemExit(f"imdskit: native=require, but the extension cannot be built here. {why}")
     if why is not None:
-        print(f"imdskit: {why} Building the pure Python wheel, which gives the same answers more slowly.", file=sys.stderr)
+        print(f"imdskit: {why} Building the pure Python wheel, which gives the same results, but more slowly.", file=sys.stderr)
     return why
 
 
@@ -81,7 +81,7 @@ def get_requires_for_build_sdist(config_settings: Settings = None) -> list[str]:
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    """Build the source distribution, Rust sources and this backend included (``MANIFEST.in``).
+    """Build the source distribution, which includes the Rust sources and this backend (``MANIFEST.in``).
 
     If ``SOURCE_DATE_EPOCH`` is set, it has the same bytes each time.
     """
@@ -110,7 +110,7 @@ def _without_ours(settings: Settings) -> Settings:
 
 
 def _for_maturin(settings: Settings) -> Settings:
-    """Return the settings without ours. Where Rust is too old for the AVX-512 kernels, the extension is built without them."""
+    """Return the settings for maturin, without those of this backend. If Rust is too old for the AVX-512 kernels, they are left out."""
     rest = _without_ours(settings)
     if not toolchain.lacks_avx512():
         return rest
@@ -121,7 +121,7 @@ def _for_maturin(settings: Settings) -> Settings:
 
 @contextmanager
 def _recorded(why: str) -> Iterator[None]:
-    """Put the reason for the pure wheel into it, for ``imdskit doctor``: pip hides what a backend prints."""
+    """Record in the pure wheel why it is pure. ``imdskit doctor`` shows the reason, because pip hides the output of a backend."""
     RECORD.write_text(json.dumps({"pure": why}) + "\n", encoding="utf-8")
     try:
         yield
@@ -130,5 +130,5 @@ def _recorded(why: str) -> Iterator[None]:
 
 
 def _remove_old_build() -> None:
-    """Remove what an earlier build left, which would slip into the pure wheel."""
+    """Remove the files of an earlier build, which would otherwise be included in the pure wheel."""
     shutil.rmtree(ROOT / "build", ignore_errors=True)

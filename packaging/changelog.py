@@ -1,6 +1,7 @@
 """Assemble the fragments of changelog.d into the section of this version in CHANGELOG.md, with towncrier.
 
-towncrier writes a section only once. If the section exists already, its entries become fragments again first, so that late fragments join it.
+towncrier writes a section only once. If the section exists already, its entries become fragments again first, so that late fragments join
+it.
 """
 
 from __future__ import annotations

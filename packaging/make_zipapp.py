@@ -1,9 +1,9 @@
 """Build two archives that run with any ``python3`` from 3.11 on, without the extension.
 
-``imdskit.pyz`` holds the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` holds the emulator as well. The same
-sources give the same bytes. The archives are smaller than the sources: they contain no comments and, except for help texts, no docstrings, and
-JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need third-party packages are
-left out.
+``imdskit.pyz`` contains the client, the verifier and their commands, for minimal images. ``imdskit-full.pyz`` also contains the emulator.
+The same sources give the same bytes. The archives are smaller than the sources: they contain no comments and, except for help texts, no
+docstrings, and JSON without spaces. All other lines keep their numbers, so that tracebacks match the sources. Modules that need
+third-party packages are left out.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def condense(source: str, *, help_text: bool = False) -> str:
             continue
         assert node.end_lineno is not None
         first, last = node.lineno - 1, node.end_lineno - 1
-        # A docstring that is not alone on its lines is left as it is.
+        # A docstring that shares a line with other code is kept.
         if lines[first][: node.col_offset].strip() or lines[last].rstrip() != lines[last].encode()[: node.end_col_offset].decode():
             continue
         lines[first] = " " * node.col_offset + '""'
@@ -87,7 +87,7 @@ def condense(source: str, *, help_text: bool = False) -> str:
 
 
 def _docstrings(tree: ast.Module) -> list[ast.Expr]:
-    """Return the strings that are statements of their own."""
+    """Return all strings that are statements: docstrings, and those after attributes."""
     bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
     return [
         statement

@@ -1,7 +1,7 @@
-"""What a wheel says about its parts: an SBOM (PEP 770), and the licences of everything that its extension links (PEP 639).
+"""Notices in wheels: an SBOM (PEP 770), and the licences of everything that the extension links (PEP 639).
 
 maturin writes the SBOM of a native wheel with cargo-cyclonedx. This module removes the paths of the builder from it, adds the libraries
-that are not crates, and collects the licence texts. The SBOM of a pure wheel lists the package alone.
+that are not crates, and collects the licence texts. The SBOM of a pure wheel lists only the package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LICENCES = "THIRD-PARTY-LICENSES.txt"
 RUST_LICENCES = "rust-standard-library.html"
 _LICENCE_FILE = re.compile(r"(un)?licen[cs]e|copying|notice", re.IGNORECASE)
 _NOT_IN_CRATE = {"base64-simd": "Nugine-simd.txt", "vsimd": "Nugine-simd.txt"}
-"""Crates that are published without the text, and the file in ``licenses/`` that has it."""
+"""Crates that are published without a licence text -> file in ``licenses/`` with the text."""
 _RULE = "=" * 100
 
 
@@ -30,7 +30,7 @@ def add(wheel: Path, build_args: Sequence[str] | None) -> None:
     """Add SBOM and licences to a wheel.
 
     Args:
-        wheel: is rewritten. Its members keep their times.
+        wheel: wheel to rewrite. Its members keep their times.
         build_args: arguments of maturin, or None if the wheel is pure.
     """
     with zipfile.ZipFile(wheel) as archive:
@@ -62,7 +62,7 @@ def _write(wheel: Path, files: dict[str, bytes], known: dict[str, zipfile.ZipInf
         for name, content in files.items():
             like = known.get(name, known[f"{folder}WHEEL"])
             info = zipfile.ZipInfo(name, like.date_time)
-            info.external_attr = (0o100755 if like.external_attr >> 16 & 0o100 else 0o100644) << 16  # whatever the umask was
+            info.external_attr = (0o100755 if like.external_attr >> 16 & 0o100 else 0o100644) << 16  # independent of the umask
             archive.writestr(info, content, zipfile.ZIP_DEFLATED)
 
 

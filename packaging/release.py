@@ -1,8 +1,8 @@
 """Build everything that is published, from the last commit: `release.py FOLDER`.
 
-FOLDER receives the source distribution, the pure wheel, a manylinux wheel for each of ``TARGETS``, both archives and ``SHA256SUMS``. A second
-build of the same commit with the same Rust gives the same bytes, wherever and whenever it runs. Everything but the source distribution is
-built from the source distribution. `make release` runs this script with the tools that ``release-requirements.txt`` pins.
+FOLDER receives the source distribution, the pure wheel, a manylinux wheel for each of ``TARGETS``, both archives and ``SHA256SUMS``. A
+second build of the same commit with the same Rust gives the same bytes, on any machine and at any time. The wheels and archives are built
+from the source distribution. `make release` runs this script with the tools that ``release-requirements.txt`` pins.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ NOT_OURS = re.compile(
     r"(IMDSKIT|MATURIN|AWS_LC|RUSTC|PYO3|CARGO_(BUILD|PROFILE|TARGET|ENCODED))_|RUSTFLAGS|(TARGET_|HOST_)?(CC|CXX|CFLAGS|CXXFLAGS|LDFLAGS)"
     r"|SOURCE_DATE_EPOCH|PYTHONPATH"
 )
-"""Variables that would change what is built."""
+"""Environment variables that would change the artefacts."""
 
 
 def main(out: Path, work: Path) -> None:
-    """Build into ``out``. ``work`` is removed first."""
+    """Build into the folder ``out``. The working folder ``work`` is removed first."""
     if run("git", "status", "--porcelain", "--untracked-files=no", cwd=ROOT):
         raise SystemExit("There are changes that are not committed. A release is built from a commit.")
     for folder in (work, out):
@@ -87,7 +87,7 @@ def build(kind: str, source: Path, out: Path, env: dict[str, str], *options: str
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Return what a program prints. Its complaints appear where it fails."""
+    """Run a program and return its standard output. If it fails, exit with everything that it printed."""
     done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")

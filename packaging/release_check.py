@@ -1,7 +1,7 @@
-"""Check what `make release` has built: `release_check.py FOLDER` builds the same commit again elsewhere, and compares the bytes.
+"""Check the artefacts of `make release`: `release_check.py FOLDER` builds the same commit again elsewhere, and compares the bytes.
 
-The second build has another path, umask, time zone and CARGO_HOME. The artefacts are then searched for folders of the builder, and tools that
-others maintain check them. The exit status is 1 if anything is wrong.
+The second build has another path, umask, time zone and CARGO_HOME. The artefacts are then searched for paths of the build machine, and
+third-party tools check them. The exit status is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import release
 
 TOOLS = Path(sys.executable).parent
 NEEDED = ("sboms/imdskit-py.cyclonedx.json", "licenses/LICENSE", "licenses/THIRD-PARTY-LICENSES.txt", "licenses/rust-standard-library.html")
-"""What the ``.dist-info`` of each native wheel of a release has."""
+"""Files that the ``.dist-info`` of each native wheel of a release must contain."""
 
 
 def main(first: Path) -> int:
-    """Return the exit status."""
+    """Run all checks, print every problem, and return the exit status."""
     cargo_home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     with tempfile.TemporaryDirectory(prefix="imdskit-release-") as temporary:
         second = build_again(Path(temporary), cargo_home)
@@ -41,11 +41,11 @@ def main(first: Path) -> int:
 
 
 def build_again(folder: Path, cargo_home: Path) -> Path:
-    """Build the commit in a clone, and return the folder of what was built."""
-    clone = folder / "another" / "place"
+    """Build the commit in a clone, and return the folder with the artefacts."""
+    clone = folder / "another" / "path"
     release.run("git", "clone", "--quiet", release.ROOT, clone)
     (folder / "cargo").mkdir()
-    if (cargo_home / "config.toml").is_file():  # which may name a mirror
+    if (cargo_home / "config.toml").is_file():  # it may name a mirror of the crate registry
         shutil.copy(cargo_home / "config.toml", folder / "cargo")
     env = os.environ | {"CARGO_HOME": str(folder / "cargo"), "TZ": "Asia/Kolkata"}
     subprocess.run(["make", "release"], cwd=clone, env=env, umask=0o077, check=True)
@@ -53,7 +53,7 @@ def build_again(folder: Path, cargo_home: Path) -> Path:
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Return the names of files that are in one folder alone, or differ."""
+    """Return the names of files that differ, or exist in only one of the folders."""
     names = {path.name for folder in (first, second) for path in folder.iterdir()}
     return sorted(name for name in names if _content(first / name) != _content(second / name))
 
@@ -63,7 +63,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def paths_inside(artefact: Path, folders: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each member of a wheel or an archive that contains one of the paths, and the path."""
+    """Yield each member of a wheel or an archive that contains the path of one of the folders, with that path."""
     for name, content in _members(artefact):
         yield from ((name, folder) for folder in folders if folder.encode() in content)
 
@@ -89,7 +89,7 @@ def missing_parts(wheel: Path) -> list[str]:
 
 
 def complaints(tools: Path, wheels: Iterable[Path], sdists: Iterable[Path]) -> list[str]:
-    """Return the output of each tool that is not content. ``tools`` is the folder of the programs."""
+    """Return the output of each tool that reports a problem. ``tools`` is the folder of the programs."""
     wheels = sorted(wheels)
     native = [wheel for wheel in wheels if "-abi3-" in wheel.name]
     commands: list[list[str | Path]] = [

@@ -1,4 +1,4 @@
-"""A source distribution that has the same bytes each time it is made from the same files."""
+"""Reproducible source distributions: the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def normalise(sdist: Path, epoch: int) -> None:
-    """Sort the members, and remove from them what depends on the machine: times, owners, and the umask in their modes."""
+    """Sort the members, and remove everything that depends on the machine: times, owners, and the effect of the umask on modes."""
     plain = io.BytesIO()
     with tarfile.open(sdist) as old, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as new:
         for member in sorted(old.getmembers(), key=lambda member: member.name):

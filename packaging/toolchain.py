@@ -1,7 +1,7 @@
 """Checks whether this machine can build the Rust extension.
 
-Every check here runs before the build and is about the machine. Once all pass, a build that fails is a fault of the project, and fails the
-installation.
+All checks run before the build, and concern only the machine. If they pass and the build fails, the project is at fault, and the
+installation fails.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _too_old() -> str | None:
 
 
 def _cannot_link() -> str | None:
-    """Link a library, and compile a C file as the cryptographic library needs it."""
+    """Try to link a library. Return a sentence about the failure, or None."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "probe.rs"
         source.write_text('pub extern "C" fn probe() {}\n')
@@ -75,11 +75,11 @@ def _cannot_link() -> str | None:
 
 
 def _cannot_fetch() -> str | None:
-    """Fetch the crates that ``Cargo.lock`` names, unless they are here already."""
+    """Fetch the crates that ``Cargo.lock`` names, unless they are cached. Return a sentence about the failure, or None."""
     try:
         done = _run(["cargo", "fetch", "--locked", "--quiet"], ROOT, FETCH_SECONDS)
     except subprocess.TimeoutExpired:
-        return f"The crates did not arrive within {FETCH_SECONDS} seconds."
+        return f"The crates could not be downloaded within {FETCH_SECONDS} seconds."
     return f"The crates cannot be fetched: {_last_line(done)}" if done.returncode else None
 
 

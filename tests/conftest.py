@@ -1,7 +1,7 @@
 """Fixtures for all tests: both backends, and the shared data.
 
-A test that cannot run for want of shared data or of the extension is skipped by name and counted in the summary; with ``--require-shared`` and
-``--require-native``, which continuous integration passes, it fails instead.
+A test that needs missing shared data or the missing extension is skipped by name and counted in the summary. It fails instead with
+``--require-shared`` and ``--require-native``, which continuous integration passes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from imdskit.errors import BackendError
 NO_SHARED = "the shared data is not at ../shared nor where IMDSKIT_SHARED points"
 NO_NATIVE = "the Rust extension is not built"
 
-# No test looks at the clock of the wall, not even to be called slow.
+# No test depends on wall-clock time, so slow examples do not fail.
 settings.register_profile("imdskit", settings.default, deadline=None)
 settings.load_profile("imdskit")
 
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def shared(request: pytest.FixtureRequest) -> Path:
-    """Folder of specifications, recordings and third-party vectors."""
+    """Return the folder of specifications, recordings and third-party vectors."""
     folder = Path(os.environ.get("IMDSKIT_SHARED") or Path(__file__).parents[2] / "shared")
     if not (folder / "README.md").is_file():
         (pytest.fail if request.config.getoption("--require-shared") else pytest.skip)(NO_SHARED)
@@ -41,13 +41,13 @@ def shared(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session", params=["python", "rust"])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each backend in turn, in one process."""
+    """Return each backend in turn."""
     return _backend(request.param, request)
 
 
 @pytest.fixture(scope="session")
 def both_backends(request: pytest.FixtureRequest) -> tuple[Backend, Backend]:
-    """Both backends, for tests that compare them."""
+    """Return both backends, for tests that compare them."""
     return _backend("python", request), _backend("rust", request)
 
 
@@ -62,7 +62,7 @@ def _backend(name: str, request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture(scope="session")
 def native(request: pytest.FixtureRequest) -> Backend:
-    """The Rust backend."""
+    """Return the Rust backend."""
     try:
         return backends.get("rust")
     except BackendError as error:

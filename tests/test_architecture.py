@@ -1,4 +1,4 @@
-"""Who may import whom. The table is ARCHITECTURE.md's; this test walks the syntax tree of every module against it."""
+"""Tests of the allowed imports: every module is compared with the table in ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_nothing_outside_the_standard_library_is_imported() -> None:
     assert not {use for use in foreign if not use.startswith(own)}
 
 
-def test_nobody_imports_what_needs_a_package() -> None:
+def test_no_module_imports_those_that_need_a_package() -> None:
     assert not [module for module, tree in modules() if {"imdskit.pytest_plugin", "imdskit.arrow"} & set(imports(tree))]
 
 
@@ -183,13 +183,13 @@ def test_some_modules_are_imported_in_one_place_only() -> None:
         f"{module} imports {name}"
         for module, tree in modules()
         for name in imports(tree)
-        for prefix, places in ONLY_IN.items()
-        if within(name, prefix) and module not in places
+        for prefix, locations in ONLY_IN.items()
+        if within(name, prefix) and module not in locations
     ]
     assert not wrong
 
 
-def test_no_refusal_is_broad() -> None:
+def test_no_exception_handler_is_broad() -> None:
     broad = [
         f"{module}:{node.lineno}"
         for module, tree in modules()
@@ -212,7 +212,7 @@ def test_few_imports_are_inside_functions() -> None:
     assert len(late) < 20, late
 
 
-def test_the_page_names_what_exists_and_every_folder() -> None:
+def test_page_names_every_folder_and_only_existing_modules() -> None:
     root = PACKAGE.parent.parent
     page = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
     files = [path for folder in ("python", "tests") for path in (root / folder).rglob("*.py")]

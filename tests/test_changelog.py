@@ -1,4 +1,4 @@
-"""What CONTRIBUTING asks of the pages that releases are made from."""
+"""Tests that changelog and versions follow CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def fragments() -> list[Path]:
     return sorted(path for path in (ROOT / "changelog.d").iterdir() if path.name not in PYPROJECT["tool"]["towncrier"]["ignore"])
 
 
-def test_a_fragment_names_its_subject_and_kind_and_is_a_sentence() -> None:
+def test_fragment_has_subject_type_and_a_sentence() -> None:
     wrong = [
         path.name
         for path in fragments()
@@ -27,7 +27,7 @@ def test_a_fragment_names_its_subject_and_kind_and_is_a_sentence() -> None:
     assert not wrong
 
 
-def test_a_release_has_a_section_and_leaves_no_fragments() -> None:
+def test_release_has_a_section_and_leaves_no_fragments() -> None:
     sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert fragments() or sections[0] == imdskit.__version__
 

@@ -16,7 +16,7 @@ PUBLISHED = ("core", "multibuffer")
 
 
 @pytest.mark.parametrize("crate", PUBLISHED)
-def test_a_published_crate_has_readme_licence_and_example(crate: str) -> None:
+def test_published_crate_has_readme_licence_and_example(crate: str) -> None:
     folder = RUST / crate
     assert "\npublish = true\n" in (folder / "Cargo.toml").read_text()
     assert "\nrepository.workspace = true\n" in (folder / "Cargo.toml").read_text()
@@ -26,7 +26,7 @@ def test_a_published_crate_has_readme_licence_and_example(crate: str) -> None:
 
 
 @pytest.mark.parametrize("crate", PUBLISHED)
-def test_documentation_of_a_published_crate_does_not_mention_python(crate: str) -> None:
+def test_crate_documentation_does_not_mention_python(crate: str) -> None:
     documented = re.compile(r"^\s*//[/!].*\b(python|the twin of)\b", re.IGNORECASE | re.MULTILINE)
     wrong = [
         f"{path.relative_to(RUST)}: {match.group().strip()}"
@@ -45,25 +45,25 @@ def pem(name: str) -> list[bytes]:
     return [ssl.PEM_cert_to_DER_cert(block) for block in blocks]
 
 
-def test_the_crate_bundles_the_certificates_of_the_package() -> None:
+def test_crate_bundles_the_certificates_of_the_package() -> None:
     trust = Trust.bundled()
     assert pem("anchors.pem") == list(trust.anchors)
     assert pem("intermediates.pem") == list(trust.intermediates)
 
 
-def test_the_crate_knows_the_clouds_of_the_package() -> None:
+def test_crate_has_the_clouds_of_the_package() -> None:
     source = (RUST / "core" / "src" / "roots.rs").read_text()
     pairs = re.findall(r'^    \("(\w+)", "([\w.]+)"\),$', source, re.MULTILINE)
     assert pairs == [(cloud.name, cloud.domain) for cloud in CLOUDS]
 
 
-def test_the_extension_reads_every_member_of_the_setup() -> None:
-    """`Setup` and `Limits` of the crate have defaults, so the compiler does not notice a member that nobody reads."""
+def test_extension_reads_every_member_of_the_setup() -> None:
+    """Compare the members. `Setup` and `Limits` of the crate have defaults, so the compiler does not notice a member that is never read."""
     source = (RUST / "python" / "src" / "setup.rs").read_text()
     for record in (Setup, Limits):
         for member in dataclasses.fields(record):
             assert f"    read.{member.name} = " in source, member.name
 
 
-def test_no_function_in_rust_takes_more_arguments_than_clippy_allows() -> None:
+def test_no_rust_function_has_too_many_arguments_for_clippy() -> None:
     assert not [path.name for path in RUST.rglob("*.rs") if "too_many_arguments" in path.read_text(encoding="utf-8")]

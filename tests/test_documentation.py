@@ -1,4 +1,4 @@
-"""Pages that people read: the README's examples run, every other example names things that exist, and every link leads somewhere."""
+"""Tests of the documentation: the README's examples run, other examples import existing names, and links have targets."""
 
 from __future__ import annotations
 
@@ -25,11 +25,9 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("example", examples(ROOT / "README.md"), ids=lambda text: text.splitlines()[0])
-def test_an_example_of_the_readme_runs(
-    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_readme_example_runs(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there: no example may depend on a proxy, or on none
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # no proxy listens there, so an example that uses the proxy fails
     monkeypatch.delenv("no_proxy", raising=False)
     exec(compile(example, "README.md", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out
@@ -39,7 +37,7 @@ WITH_EXAMPLES = [page for page in PAGES if examples(page)]
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=map(name, WITH_EXAMPLES))
-def test_what_an_example_imports_exists(page: Path) -> None:
+def test_imports_of_examples_exist(page: Path) -> None:
     saved = {found[1] for example in examples(page) if (found := re.match(r"# (\w+)\.py\n", example))}
     for example in examples(page):
         for node in ast.walk(ast.parse(example)):
@@ -52,13 +50,13 @@ def test_what_an_example_imports_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=map(name, PAGES))
-def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+def test_internal_links_have_targets(page: Path) -> None:
     targets = {link.partition("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link}
     assert not [target for target in targets if target and not (page.parent / target).exists()]
 
 
-def test_links_of_the_readme_are_absolute_because_package_indexes_show_it() -> None:
-    """They lead to the repository that ``pyproject.toml`` names, to files that exist."""
+def test_readme_links_are_absolute_for_package_indexes() -> None:
+    """Check that they point to existing files in the repository that ``pyproject.toml`` names."""
     repository = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
     links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(links) > 30

@@ -1,4 +1,4 @@
-"""Exceptions of the package: what they have in common, and what a refusal says as JSON."""
+"""Tests of the exceptions: what they share, and the JSON form of a refusal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imdskit.errors import ClientError, VerificationError
 from imdskit.reasons import Reason
 
 
-def test_a_refusal_can_be_written_as_json() -> None:
+def test_refusal_can_be_written_as_json() -> None:
     refusal = VerificationError(Reason.EXPIRED, location="certificates[1]@812", detail="It ended on 2025-01-01.")
     members = refusal.to_json()
     assert members == {
@@ -30,7 +30,7 @@ def test_a_refusal_can_be_written_as_json() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
-def test_a_client_error_keeps_its_code_and_members_in_a_copy(copied: object) -> None:
+def test_copied_client_error_keeps_its_attributes(copied: object) -> None:
     error = ClientError(ClientCode.THROTTLED, "Too many requests.", location="http://x", status=429, retry_after=2.0)
     error.attempts = 3
     twin = copied(error)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""``docs/errors.md`` contains the texts of all codes. Run this file to regenerate the page."""
+"""Tests that ``docs/errors.md`` agrees with the code. Run this file to regenerate the page."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def render() -> str:
     return wrap("".join(parts))
 
 
-def test_the_page_is_what_the_code_says() -> None:
+def test_page_agrees_with_the_code() -> None:
     assert PAGE.read_text(encoding="utf-8") == render()
 
 
-def test_troubleshooting_leads_to_every_code() -> None:
+def test_troubleshooting_page_links_to_every_code() -> None:
     linked = re.findall(r"\(errors\.md#([a-z0-9-]+)\)", (PAGE.parent / "troubleshooting.md").read_text(encoding="utf-8"))
     codes = {f"{error.lower()}-{code}" for error, codes in FAMILIES.items() for code in codes}
     assert {*codes, *Reason} - set(linked) == set()
@@ -75,7 +75,7 @@ def test_every_reason_is_documented_once_and_in_order() -> None:
         assert entry.hint.endswith(".")
 
 
-def test_the_docstring_of_an_exception_lists_its_codes_or_names_their_enumeration() -> None:
+def test_exception_docstring_lists_or_references_its_codes() -> None:
     kinds = [kind for kind in ImdskitError.__subclasses__() if kind.__module__ == errors.__name__]
     for kind in kinds:
         documented = set(FAMILIES.get(kind.__name__, ()))
@@ -88,7 +88,7 @@ def test_the_docstring_of_an_exception_lists_its_codes_or_names_their_enumeratio
 
 
 def raised() -> set[tuple[str, str]]:
-    """The class and code of each error that the source raises with a constant code."""
+    """Yield the class and code of each error that the source raises with a constant code."""
     members = {f"{codes.__name__}.{code.name}": code.value for codes in FAMILIES.values() for code in codes}
     found = set()
     for path in PACKAGE.rglob("*.py"):
@@ -96,9 +96,9 @@ def raised() -> set[tuple[str, str]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name, first = ast.unparse(node.func).rpartition(".")[2], node.args[0]
-            if name == "_error":  # of the client's responses
+            if name == "_error":  # the helper in the client's responses
                 name = "ClientError"
-            if name not in vars(errors) or name == DerError.__name__:  # which has one code, and takes its message first
+            if name not in vars(errors) or name == DerError.__name__:  # DerError has one code, and takes its message first
                 continue
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.add((name, first.value))
@@ -113,7 +113,7 @@ def test_every_code_that_is_raised_is_documented() -> None:
     assert found <= {(error, code.value) for error, codes in FAMILIES.items() for code in codes}
 
 
-def test_every_documented_code_stands_in_the_source() -> None:
+def test_every_documented_code_is_used_in_the_source() -> None:
     source = {
         node.value if isinstance(node, ast.Constant) else ast.unparse(node)
         for path in PACKAGE.rglob("*.py")
@@ -127,7 +127,7 @@ def test_every_documented_code_stands_in_the_source() -> None:
 
 
 def test_client_errors_take_members_of_their_enumeration() -> None:
-    """mypy checks this too, except where a line is ignored."""
+    """Check what mypy checks, too, except on ignored lines."""
     for path in (PACKAGE / "client").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ClientError", "_error"):
@@ -135,7 +135,7 @@ def test_client_errors_take_members_of_their_enumeration() -> None:
                 assert code.startswith("ClientCode.") or (code == "code" and path.name == "responses.py"), ast.unparse(node)
 
 
-def test_a_sentence_and_a_hint_are_sentences() -> None:
+def test_explanations_and_hints_are_sentences() -> None:
     for codes in FAMILIES.values():
         assert issubclass(codes, Code)
         for code in codes:

@@ -1,7 +1,7 @@
-"""No module imports another in a circle, and no folder grows too large to read.
+"""Tests that imports have no cycles, and that no folder has too many modules.
 
-Imports under ``TYPE_CHECKING`` and inside functions count: they hide a circle, they do not remove it. Re-exports in an ``__init__`` that are loaded
-when they are first used do not count, and neither does the import of one's own parent package.
+Imports under ``TYPE_CHECKING`` and inside functions count, because they hide a cycle without removing it. Re-exports in an ``__init__``
+that are loaded on first use do not count, and neither does the import of a module's own parent package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "python" / "imdskit"
 
 MODULES_IN_A_FOLDER = 13
-"""Besides ``__init__`` and ``__main__``."""
+"""Maximum number of modules in a folder, without ``__init__`` and ``__main__``."""
 
 
 def modules() -> dict[str, Path]:
@@ -31,7 +31,7 @@ def ancestors(name: str) -> Iterator[str]:
 
 
 def imported(tree: ast.Module, known: dict[str, Path]) -> Iterator[str]:
-    """The modules that a module imports: ``from package import module`` imports the module, and every import its parents."""
+    """Return the modules that a module imports: those of ``from package import module``, and the parents of each."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
@@ -57,7 +57,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def circles(edges: dict[str, set[str]]) -> set[frozenset[str]]:
-    """The strongly connected components of more than one module (Tarjan's algorithm)."""
+    """Return the strongly connected components with more than one module (Tarjan's algorithm)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -84,11 +84,11 @@ def circles(edges: dict[str, set[str]]) -> set[frozenset[str]]:
     return found
 
 
-def test_modules_import_one_another_in_no_circle() -> None:
+def test_modules_have_no_import_cycles() -> None:
     assert {tuple(sorted(circle)) for circle in circles(graph())} == set()
 
 
-def test_the_search_for_circles_finds_them() -> None:
+def test_search_finds_import_cycles() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {frozenset({"b", "c"})}
 
 

@@ -1,4 +1,4 @@
-"""Prose in Markdown is at most 100 columns wide."""
+"""Tests that prose in Markdown is at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def pages() -> list[Path]:
-    """Every Markdown file of the project, without those of other projects."""
+    """Yield every Markdown file of the project, without those of other projects."""
     folders = ("changelog.d", "docs", "examples", "python", "rust", "tests", "benches", "packaging")
     found = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
     return sorted(path for path in found if not {"node_modules", "corpus", "target"} & set(path.parts))
@@ -45,11 +45,11 @@ def test_paragraphs_and_items_are_wrapped_and_indented() -> None:
         f"`{LONG}`\n",
     ],
 )
-def test_tables_code_and_links_are_left_alone(text: str) -> None:
+def test_tables_code_and_links_are_not_wrapped(text: str) -> None:
     assert wrap(text) == text
 
 
-def test_no_line_begins_like_a_list_or_a_heading_by_accident() -> None:
+def test_wrapping_creates_no_list_or_heading() -> None:
     for column in range(80, WIDTH):
         wrapped = wrap(f"{'x' * column} - 1. # > and {LONG}\n")
         assert not [line for line in wrapped.splitlines() if line.startswith(("- ", "1. ", "# ", "> "))], wrapped

@@ -1,4 +1,4 @@
-"""``docs/api.md`` lists what is public, and the code agrees with it. ``import imdskit`` offers the most important names without importing them."""
+"""Tests that the public names are those in ``docs/api.md``, and that ``import imdskit`` imports names only on first use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "imdskit"
 ROW = re.compile(r"^\| `(imdskit[a-z_.]*)` \| (.*) \|$", re.MULTILINE)
 DOCUMENTED = {module: re.findall(r"`(\w+)`", names) for module, names in ROW.findall((ROOT / "docs" / "api.md").read_text("utf-8"))}
-PLUGIN = "imdskit.pytest_plugin"  # it offers fixtures, which tests name and do not import
+PLUGIN = "imdskit.pytest_plugin"  # it contains fixtures, which tests use by name without importing them
 WSGI = "imdskit.attestation_service.wsgi"  # importing it reads the configuration of a service
 INTERNAL_PACKAGES = ("admin", "authority", "events", "faults", "scenario")
 MODULES = {
@@ -28,7 +28,7 @@ MODULES = {
 
 
 def names(module: str) -> list[str] | None:
-    """``__all__`` of a module, as it stands in the source; None if there is none."""
+    """Return ``__all__`` of a module, as written in the source; None if there is none."""
     for statement in ast.parse(MODULES[module].read_bytes()).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
             found: list[str] = ast.literal_eval(statement.value)
@@ -37,7 +37,7 @@ def names(module: str) -> list[str] | None:
 
 
 def is_internal(module: str) -> bool:
-    """Whether a part of the name begins with an underscore, or the docstring of the module or of a package around it says so."""
+    """Return whether a part of the name begins with an underscore, or the docstring of the module or of a parent package says so."""
     parts = module.split(".")
     around = [".".join(parts[:count]) for count in range(2, len(parts) + 1)]
     return any(part.startswith("_") for part in parts[1:]) or any(
@@ -46,16 +46,16 @@ def is_internal(module: str) -> bool:
 
 
 def loaded_by(program: str) -> set[str]:
-    """Modules that a program imports beyond those of a bare interpreter."""
-    whole = (
+    """Return the modules that a program imports beyond those of a bare interpreter."""
+    program = (
         f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules); {program}; print(*set(sys.modules) - before)"
     )
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", whole], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=60, check=True)
     return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("module", sorted(set(DOCUMENTED) - {PLUGIN, WSGI}))
-def test_a_public_module_offers_the_documented_names_and_no_others(module: str) -> None:
+def test_public_module_has_exactly_the_documented_names(module: str) -> None:
     listed = names(module)
     assert listed is not None, "a public module needs __all__"
     assert sorted(DOCUMENTED[module]) == sorted(listed)
@@ -63,7 +63,7 @@ def test_a_public_module_offers_the_documented_names_and_no_others(module: str) 
     if module not in (
         "imdskit.arrow",
         "imdskit.attestation_service.wsgi",
-    ):  # these need pyarrow, or a configuration; other tests import them
+    ):  # importing these needs pyarrow or a configuration; other tests import them
         found = import_module(module)
         assert [name for name in listed if not hasattr(found, name)] == []
 
@@ -82,7 +82,7 @@ def test_every_other_module_is_internal_and_says_so() -> None:
     assert unclear == []
 
 
-def test_every_module_with_a_list_of_names_is_documented() -> None:
+def test_every_module_with_all_is_documented() -> None:
     private = {"imdskit.client.client", *(f"imdskit.emulator.{name}" for name in INTERNAL_PACKAGES)}  # names for the rest of the package
     assert {module for module in MODULES if names(module) is not None} - set(DOCUMENTED) <= private
 
@@ -92,28 +92,28 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", imdskit.__all__)
-def test_a_name_of_the_package_is_that_of_the_module_that_defines_it(name: str) -> None:
+def test_package_name_is_the_object_of_its_module(name: str) -> None:
     value = getattr(imdskit, name)
     assert value is getattr(imdskit, name)
     if isinstance(value, type):
         assert value is getattr(import_module(value.__module__), name)
 
 
-def test_a_name_loads_only_what_it_needs() -> None:
+def test_name_imports_only_the_modules_that_it_needs() -> None:
     assert not loaded_by("import imdskit; imdskit.Client") & {"imdskit.verify", "imdskit.emulator", "asyncio", "socket"}
     assert not loaded_by("import imdskit; imdskit.Verifier") & {"imdskit.client", "imdskit.emulator", "http.client", "sqlite3"}
     assert not loaded_by("import imdskit; imdskit.ImdskitError") & {"imdskit.codes", "imdskit.client", "imdskit.verify"}
 
 
 @pytest.mark.parametrize("package", [module for module, path in MODULES.items() if path.name == "__init__.py" and module in DOCUMENTED])
-def test_a_star_import_gives_the_public_names(package: str) -> None:
+def test_star_import_gives_the_public_names(package: str) -> None:
     members: dict[str, object] = {}
     exec(f"from {package} import *", members)
     assert set(members) - {"__builtins__"} == set(DOCUMENTED[package])
 
 
 @pytest.mark.parametrize("package", ["imdskit", "imdskit.client"])
-def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
+def test_unknown_name_raises_attribute_error(package: str) -> None:
     module = import_module(package)
     assert set(DOCUMENTED[package]) <= set(dir(module))
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Verifer'"):

@@ -10,7 +10,7 @@ RUST = Path(__file__).parents[1] / "rust"
 CRATES = ("core", "multibuffer", "python")
 
 EXCEPTIONS: set[tuple[str, str]] = set()
-"""Uses that the test leaves out."""
+"""Pairs of modules that the test ignores."""
 
 _TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod \w+ \{.*^\}\n", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
@@ -24,7 +24,7 @@ def modules(crate: str) -> dict[str, str]:
     for path in sorted(source.rglob("*.rs")):
         parts = path.relative_to(source).with_suffix("").parts
         if parts[-1] == "tests" or parts == ("lib",):
-            continue  # lib.rs declares the modules, and tests may use whatever they want
+            continue  # lib.rs declares the modules, and tests may use everything
         name = "::".join(parts[:-1] if parts[-1] == "mod" else parts)
         found[name] = _COMMENT.sub("", _TESTS.sub("", path.read_text(encoding="utf-8")))
     return found
@@ -38,7 +38,7 @@ def uses(code: str, known: set[str]) -> Iterator[str]:
         yield from [name for name in names if name in known][:1]
 
 
-def test_rust_modules_do_not_use_one_another_in_circles() -> None:
+def test_rust_modules_have_no_import_cycles() -> None:
     for crate in CRATES:
         code = modules(crate)
         assert code
@@ -52,8 +52,8 @@ def test_rust_modules_do_not_use_one_another_in_circles() -> None:
             raise AssertionError(f"{crate}: {' -> '.join(reversed(error.args[1]))}") from None
 
 
-def test_rust_modules_are_used_by_whole_paths() -> None:
-    """The test above sees only paths that begin with ``crate::``, one in each ``use``."""
+def test_rust_modules_are_used_by_full_paths() -> None:
+    """Check the form of each ``use``: the test above sees only paths that begin with ``crate::``, one in each ``use``."""
     wrong = [
         f"{crate}/{module}: {line.strip()}"
         for crate in CRATES
@@ -64,7 +64,7 @@ def test_rust_modules_are_used_by_whole_paths() -> None:
     assert not wrong
 
 
-def test_a_python_counterpart_exists_and_libraries_have_the_same_place() -> None:
+def test_python_counterpart_exists_at_the_same_path() -> None:
     found = {}
     for path in sorted((RUST / "core" / "src").rglob("*.rs")):
         if counterpart := re.search(r"// Python counterpart: `([\w/]+)\.py`", path.read_text(encoding="utf-8")):

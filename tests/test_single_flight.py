@@ -1,4 +1,4 @@
-"""Threads that request the same thing at the same time share one call."""
+"""Tests that threads that request the same thing at the same time share one call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = Path(single_flight.__file__).parents[1]
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Released once for each thread that begins to wait for another."""
+    """Return a semaphore that is released once for each thread that begins to wait for another."""
     semaphore, wait = threading.Semaphore(0), single_flight._Call.wait
 
     def reported(call: Any, timeout: float | None) -> None:
@@ -61,7 +61,7 @@ def test_one_call_serves_all_threads(waiting: threading.Semaphore) -> None:
             assert waiting.acquire(timeout=30)
         return None
 
-    assert together(*[lambda: flight.run("key", fetch)] * 10) == [None] * 10  # None is a result like any other
+    assert together(*[lambda: flight.run("key", fetch)] * 10) == [None] * 10  # None is an ordinary result
     assert len(calls) == 1
 
 
@@ -82,7 +82,7 @@ def test_each_thread_gets_its_own_copy_of_the_error(waiting: threading.Semaphore
     assert (first.code, first.status) == (second.code, second.status) == ("gone", 410)
 
 
-def test_a_waiting_thread_takes_over_from_an_interrupted_one(waiting: threading.Semaphore) -> None:
+def test_waiting_thread_takes_over_from_an_interrupted_one(waiting: threading.Semaphore) -> None:
     flight: SingleFlight[str] = SingleFlight()
     started = threading.Event()
 
@@ -158,7 +158,7 @@ sys.exit(any(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(2)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_forked_child_can_use_it_while_the_parent_is_busy() -> None:
+def test_forked_child_can_use_it_while_the_parent_is_busy() -> None:
     environment = {**os.environ, "PYTHONPATH": str(PACKAGES)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKS], env=environment, capture_output=True, text=True, timeout=60, check=False

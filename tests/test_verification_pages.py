@@ -1,4 +1,4 @@
-"""``docs/verification.md`` and ``docs/threat-model.md`` say what the code does, and name vectors and tests that exist."""
+"""Tests that ``docs/verification.md`` and ``docs/threat-model.md`` agree with the code, and name existing vectors and tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THREATS = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 
 
 def rows(text: str) -> list[list[str]]:
-    """Cells of the table rows, heads and rules included."""
+    """Return the cells of all table rows, including heads and rules."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
 
 
@@ -33,7 +33,7 @@ def vectors() -> dict[str, str]:
     return {case["id"]: case["expected"] for case in CASES}
 
 
-def test_the_table_of_checks_is_that_of_the_code() -> None:
+def test_table_of_checks_agrees_with_the_code() -> None:
     table = rows(VERIFICATION.split("| check | stage | source |")[1].split("\n\n")[0])
     assert table[1:] == [[row.name, row.stage.value, row.source] for row in CHECKS]
 
@@ -43,27 +43,27 @@ def test_every_check_is_explained_in_order() -> None:
     assert re.findall(r"^- \*\*([^*]+)\*\*", section, re.MULTILINE) == [row.name for row in CHECKS]
 
 
-def test_the_steps_of_the_chain_name_every_reason_of_its_stage() -> None:
+def test_chain_steps_name_every_reason_of_the_stage() -> None:
     section = VERIFICATION.split("## The chain, by the steps")[1].split("\n## ")[0]
     named = {word for row in rows(section) for word in re.findall(r"`([^`]+)`", row[-1])}
     assert named - {"bad-certificate"} == {reason.value for reason in Reason if reason.stage == "chain"}
 
 
-def test_every_test_that_a_page_names_exists() -> None:
+def test_every_test_named_by_a_page_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", VERIFICATION + THREATS))
     assert len(named) > 15
     assert sorted(named - names_of_tests()) == []
 
 
-def test_every_vector_that_the_threat_model_names_exists_and_is_refused_where_it_is_an_attack() -> None:
+def test_threat_model_vectors_exist_and_attacks_are_refused() -> None:
     known = vectors()
     named = [name for row in rows(THREATS) for name in re.findall(r"`([\w-]+/[^`]+)`", row[-1])]
     assert len(named) > 50
     assert sorted(set(named) - set(known)) == []
-    # These show that a rule is not too strict.
+    # These vectors must be accepted, because they show that a rule is not too strict.
     assert {name for name in named if known[name] == "accept"} == {"path/twins", "constraints/excluded-part"}
 
 
-def test_every_row_about_documents_names_what_shows_it() -> None:
+def test_every_document_row_names_its_evidence() -> None:
     section = THREATS.split("## Documents")[1].split("\n## The emulator")[0]
     assert [row[0] for row in rows(section) if row[0] not in ("Attack", "---") and "`" not in row[-1]] == []

@@ -1,8 +1,8 @@
-"""No page, help text or message uses a word of the project's former private vocabulary.
+"""Tests that no page, help text or message uses a word of the project's former private vocabulary.
 
-Each pattern stands beside the word to use instead. A few words of that vocabulary are ordinary English as well, so their patterns match only
-the private meaning: ``memory`` (of a computer), ``links`` (on a page or in a file system), ``steps`` (of a tutorial) and ``call`` (of a
-function) are allowed and have no pattern here.
+Each pattern is listed with the word to use instead. A few words of that vocabulary are ordinary English as well, so their patterns match
+only the private meaning: ``memory`` (of a computer), ``links`` (on a page or in a file system), ``steps`` (of a tutorial) and ``call``
+(of a function) are allowed and have no pattern here.
 """
 
 from __future__ import annotations
@@ -69,12 +69,15 @@ def found(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", list(pages()), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_page_uses_common_words(page: Path) -> None:
+def test_pages_use_common_words(page: Path) -> None:
     assert found(prose(page.read_text("utf-8"))) == []
 
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the strings of a module that contain a blank: messages, hints and help texts. Docstrings count only where they are help texts."""
+    """Yield the strings of a module that contain a blank: messages, hints and help texts.
+
+    Docstrings count only where they are help texts.
+    """
     tree = ast.parse(path.read_text("utf-8"))
     bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
     help_text = tree.body[:1] if "cli" in path.parts else []
@@ -112,7 +115,7 @@ class Text(HTMLParser):
         self.pieces += [value for name, value in attrs if value and name in ("aria-label", "placeholder", "title", "alt")]
 
 
-def test_the_admin_page_uses_common_words() -> None:
+def test_admin_page_uses_common_words() -> None:
     folder = PACKAGE / "emulator" / "admin" / "page"
     text = Text()
     text.feed((folder / "index.html").read_text("utf-8"))
@@ -124,7 +127,7 @@ def test_the_admin_page_uses_common_words() -> None:
         for string in re.findall(r"\"([^\"\n]*)\"|`([^`]*)`", re.sub(r"//.*", "", path.read_text("utf-8")))
     ]
     assert len(strings) > 100
-    assert [piece for pair in strings for piece in pair if " " in piece.strip() and found(re.sub(r"\$\{[^}]*\}", "", piece))] == []
+    assert [chunk for pair in strings for chunk in pair if " " in chunk.strip() and found(re.sub(r"\$\{[^}]*\}", "", chunk))] == []
 
 
 def descriptions(value: object) -> Iterator[str]:
@@ -140,13 +143,13 @@ def descriptions(value: object) -> Iterator[str]:
             yield from descriptions(item)
 
 
-def test_the_description_of_the_admin_api_uses_common_words() -> None:
+def test_admin_api_description_uses_common_words() -> None:
     texts = list(descriptions(json.loads((PACKAGE / "emulator" / "admin" / "openapi.json").read_bytes())))
     assert len(texts) > 100
     assert [text for text in texts if found(text)] == []
 
 
-def test_the_patterns_match_whole_words_only() -> None:
+def test_patterns_match_only_whole_words() -> None:
     assert found("It asks for octets, and the admin side answers.") == ["asks", "octets", "admin side", "answers"]
     assert found("The task masks an unanswered frame-ancestors; a question mark is placed in memory.") == []
     assert prose("Use `ask` or\n```sh\nask\n```\n[here](ask.md).") == "Use   or\n\n[here ."

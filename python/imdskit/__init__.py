@@ -123,7 +123,7 @@ def lazily(package: str, name: str, names: dict[str, tuple[str, ...]], default: 
     members = sys.modules[package].__dict__
     if name not in members["__all__"]:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    from importlib import import_module  # 1 ms to the 0.2 ms of importing this package
+    from importlib import import_module  # this would add 1 ms to the 0.2 ms of importing this package
 
     module = next((module for module, names in names.items() if name in names), default)
     members[name] = value = getattr(import_module(module), name)

@@ -1,4 +1,4 @@
-"""``python3 -m imdskit`` is the command line."""
+"""Entry point of ``python3 -m imdskit``, which runs the command line."""
 
 from imdskit.cli import main
 

@@ -1,4 +1,4 @@
-"""Starting ``imdskit verify --batch`` as a process, and reading what it wrote."""
+"""Helpers that start ``imdskit verify --batch`` as a process and read its results."""
 
 from __future__ import annotations
 

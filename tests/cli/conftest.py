@@ -1,4 +1,4 @@
-"""One emulator for all tests of the command line, what it trusts and signs, and one way to run a command in this process."""
+"""Fixtures for the command line: a shared emulator with its root and documents, and a function that runs a command in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
 class Outcome(NamedTuple):
-    """What a command did."""
+    """Exit status and output of a command."""
 
     status: int
     out: str
@@ -39,7 +39,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def root(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Path of the emulator's certificates."""
+    """Return the path of the emulator's certificates."""
     path = tmp_path_factory.mktemp("trust") / "root.pem"
     path.write_text(emulator.trust_pem)
     return str(path)
@@ -47,7 +47,7 @@ def root(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def document(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Path of a document that the emulator signed, with the nonce 4071882193."""
+    """Return the path of a document that the emulator signed, with the nonce 4071882193."""
     path = tmp_path_factory.mktemp("document") / "document.json"
     path.write_bytes(Client(emulator.url).attested_document(NONCE))
     return str(path)
@@ -55,7 +55,7 @@ def document(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> st
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run ``imdskit`` in this process; an exception that gets out of it fails the test."""
+    """Run ``imdskit`` in this process. An uncaught exception fails the test."""
 
     def call(*arguments: str | Path, stdin: bytes = b"") -> Outcome:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
@@ -70,7 +70,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 
 @pytest.fixture
 def serve() -> Iterator[Start]:
-    """Start ``imdskit serve``; the process, and the line that it wrote."""
+    """Start ``imdskit serve``, and return the process and its ready line."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, seed: bool = True) -> tuple[subprocess.Popen[str], dict[str, Any]]:
@@ -98,6 +98,6 @@ def envelope(document: str) -> bytes:
 
 @pytest.fixture
 def at(run: Callable[..., Outcome], envelope: bytes, root: str) -> tuple[str, str]:
-    """Arguments for the second after the document was made."""
+    """Return arguments for the second after the document was created."""
     created = json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"]
     return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()

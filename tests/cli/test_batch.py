@@ -1,4 +1,4 @@
-"""``imdskit verify --batch``: every document has its verdict, once and in order, whatever stands in the input and whenever it is interrupted."""
+"""Tests of ``imdskit verify --batch``: each document gets one verdict, in order, for any input and after any interruption."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PYTHON = Path(__file__).parent.parent.parent / "python"
 Run = Callable[..., Any]
 
 
-def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
+def test_accepts_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
     signature = text(envelope)
     lines = [
         envelope,
@@ -79,15 +79,13 @@ def test_every_form_of_a_line(run: Run, envelope: bytes, root: str, tmp_path: Pa
     ],
     ids=lambda value: repr(value[:24]) + str(len(value)) if isinstance(value, bytes) else value,
 )
-def test_a_line_that_is_no_document_is_refused_and_costs_its_neighbours_nothing(
-    run: Run, envelope: bytes, root: str, line: bytes, reason: str
-) -> None:
+def test_invalid_line_affects_only_itself(run: Run, envelope: bytes, root: str, line: bytes, reason: str) -> None:
     status, out, _ = run("verify", "--batch", "-", "--trust", root, stdin=envelope + b"\n" + line + b"\n" + envelope)
     assert status == 1
     assert [(number, why) for number, _, why in short(out)] == [(1, "accepted"), (2, reason), (3, "accepted")]
 
 
-def test_a_refusal_tells_stage_place_and_what_was_found(run: Run, envelope: bytes) -> None:
+def test_refusal_has_stage_location_and_detail(run: Run, envelope: bytes) -> None:
     status, out, err = run("verify", "--batch", "-", "--at", "2026-11-23", stdin=b'{"id":"x","document":' + envelope + b"}\nMIIB\nMIIB\n")
     first = results(out)[0]
     assert status == 1
@@ -109,7 +107,7 @@ def test_a_refusal_tells_stage_place_and_what_was_found(run: Run, envelope: byte
     ]
 
 
-def test_a_folder_is_read_depth_first_and_by_name(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
+def test_folder_is_read_depth_first_and_by_name(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     (folder / "b" / "a").mkdir(parents=True)
     (folder / "empty").mkdir()
@@ -137,9 +135,7 @@ def test_a_folder_is_read_depth_first_and_by_name(run: Run, envelope: bytes, roo
     assert "         3  unreadable: The file cannot be read." in err.splitlines()
 
 
-def test_both_backends_and_any_number_of_threads_write_the_same(
-    run: Run, envelope: bytes, root: str, backend: Backend, at: tuple[str, str]
-) -> None:
+def test_output_is_independent_of_backend_and_threads(run: Run, envelope: bytes, root: str, backend: Backend, at: tuple[str, str]) -> None:
     lines = b"\n".join([envelope, b"MIIB", envelope.replace(b"M", b"N", 1), b"{}", envelope] * 5)
     common = ("verify", "--batch", "-", "--trust", root, *at)
     expected = run(*common, "--backend", "python", stdin=lines).out
@@ -156,14 +152,14 @@ def lines_of_many(envelope: bytes, number: int) -> bytes:
     return b"\n".join(every) + b"\n"
 
 
-def test_a_run_that_was_cut_off_anywhere_goes_on_without_loss_and_doubles(
+def test_resumed_run_has_no_lost_or_duplicate_results(
     run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(batch, "PIECE", 40)
+    monkeypatch.setattr(batch, "CHUNK", 40)
     (tmp_path / "in").write_bytes(lines_of_many(envelope, 150))
-    whole = run("verify", "--batch", tmp_path / "in", "--trust", root, *at)
-    expected = whole.out.encode()
-    assert len(results(whole.out)) == 147
+    complete = run("verify", "--batch", tmp_path / "in", "--trust", root, *at)
+    expected = complete.out.encode()
+    assert len(results(complete.out)) == 147
     ends = [at + 1 for at, octet in enumerate(expected) if octet == 10]
     cuts = {
         0,
@@ -182,11 +178,11 @@ def test_a_run_that_was_cut_off_anywhere_goes_on_without_loss_and_doubles(
     for cut in sorted(cuts):
         (tmp_path / "out").write_bytes(expected[:cut])
         status, out, err = run("verify", "--batch", tmp_path / "in", "--trust", root, *at, "--output", tmp_path / "out", "--resume")
-        assert (status, out, err) == (whole.status, "", whole.err), cut
+        assert (status, out, err) == (complete.status, "", complete.err), cut
         assert (tmp_path / "out").read_bytes() == expected, cut
 
 
-def test_a_run_that_goes_on_judges_as_of_the_time_at_which_it_began(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
+def test_resumed_run_verifies_at_the_original_time(run: Run, envelope: bytes, root: str, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes((envelope + b"\n") * 4)
     long_ago = run("verify", "--batch", tmp_path / "in", "--trust", root, "--at", "2001-02-03T04:05:06Z").out
     assert {one["reason"] for one in results(long_ago)} == {"not-yet-valid"}
@@ -195,14 +191,14 @@ def test_a_run_that_goes_on_judges_as_of_the_time_at_which_it_began(run: Run, en
     assert (tmp_path / "out").read_text() == long_ago
 
 
-def test_a_killed_run_goes_on_without_loss_and_doubles(envelope: bytes, root: str, tmp_path: Path, at: tuple[str, str]) -> None:
+def test_killed_run_resumes_without_lost_or_duplicate_results(envelope: bytes, root: str, tmp_path: Path, at: tuple[str, str]) -> None:
     data = lines_of_many(envelope, 12_000)
     (tmp_path / "in").write_bytes(data)
     options = ("--trust", root, *at)
     expected = program(tmp_path / "in", *options, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).communicate(timeout=120)[0]
     killed = program("-", *options, "--output", tmp_path / "out", stdin=subprocess.PIPE)
     assert killed.stdin is not None
-    # A pipe takes 64 KiB: when the second half has been written, two pieces have been read, and so the first has been judged.
+    # A pipe holds 64 KiB. When the second half has been written, two chunks have been read, so the first has been verified.
     killed.stdin.write(data[: len(data) * 2 // 3])
     killed.stdin.flush()
     killed.kill()
@@ -212,10 +208,10 @@ def test_a_killed_run_goes_on_without_loss_and_doubles(envelope: bytes, root: st
     assert 0 < len(left) < len(expected)
     assert expected.startswith(left)
     resumed = program(tmp_path / "in", *options, "--output", tmp_path / "out", "--resume", stderr=subprocess.PIPE)
-    _, said = resumed.communicate(timeout=120)
+    _, printed = resumed.communicate(timeout=120)
     assert resumed.returncode == 1
     assert (tmp_path / "out").read_bytes() == expected
-    assert said.decode().startswith(f"{len(expected.splitlines())} documents: 121 accepted, ")
+    assert printed.decode().startswith(f"{len(expected.splitlines())} documents: 121 accepted, ")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +223,7 @@ def test_a_killed_run_goes_on_without_loss_and_doubles(envelope: bytes, root: st
     ],
     ids=["shorter", "another-id", "another-document"],
 )
-def test_results_of_another_input_are_left_alone(
+def test_results_of_another_input_are_not_changed(
     run: Run, envelope: bytes, root: str, tmp_path: Path, change: Callable[[list[bytes]], list[bytes]], words: str, at: tuple[str, str]
 ) -> None:
     lines = [envelope, b'{"id":2,"document":"AAAA"}', envelope, envelope]
@@ -242,7 +238,7 @@ def test_results_of_another_input_are_left_alone(
 
 
 @pytest.mark.parametrize("options", [("--at", "2001-01-01"), ("--cloud", "china"), ()], ids=["time", "cloud", "trust"])
-def test_results_of_other_options_are_left_alone(run: Run, envelope: bytes, root: str, tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_results_of_other_options_are_not_changed(run: Run, envelope: bytes, root: str, tmp_path: Path, options: tuple[str, ...]) -> None:
     (tmp_path / "in").write_bytes(envelope)
     out = tmp_path / "out"
     assert run("verify", "--batch", tmp_path / "in", "--trust", root, "--output", out).status == 0
@@ -256,19 +252,19 @@ def test_results_of_other_options_are_left_alone(run: Run, envelope: bytes, root
 @pytest.mark.parametrize(
     "content", [b"my diary", b"my diary\n", b'{"line":1}\n', b"[1]\n", b"[" * 9000 + b"\n", b'{"line":1,"at":1,"reason":[]}\n', b"\x00\n"]
 )
-def test_a_file_of_something_else_is_left_alone(run: Run, envelope: bytes, tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_not_changed(run: Run, envelope: bytes, tmp_path: Path, content: bytes) -> None:
     out = tmp_path / "out"
     out.write_bytes(content)
     for options in ([], ["--resume"]):
-        status, said, err = run("verify", "--batch", "-", "--output", out, *options, stdin=envelope)
-        assert (status, said, out.read_bytes()) == (2, "", content)
+        status, printed, err = run("verify", "--batch", "-", "--output", out, *options, stdin=envelope)
+        assert (status, printed, out.read_bytes()) == (2, "", content)
         assert ("another run" if options else "The file for the results already exists.") in err
 
 
-def test_a_full_disk_is_said_with_what_to_do(envelope: bytes, tmp_path: Path) -> None:
+def test_full_disk_is_reported_with_advice(envelope: bytes, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(lines_of_many(envelope, 5000))
     limited = f"ulimit -f 64; exec {sys.executable} -m imdskit verify --batch in --output out"
-    # 64 blocks of a KiB or half of one; Python leaves the signal that goes with it ignored
+    # 64 blocks of 1 KiB or 512 bytes; Python ignores SIGXFSZ
     done = subprocess.run(
         ["sh", "-c", limited], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PYTHON)}, capture_output=True, timeout=60, check=False
     )
@@ -279,7 +275,7 @@ def test_a_full_disk_is_said_with_what_to_do(envelope: bytes, tmp_path: Path) ->
     assert len((tmp_path / "out").read_bytes().splitlines()) == 4900
 
 
-def test_two_runs_do_not_write_into_one_file(run: Run, envelope: bytes, tmp_path: Path) -> None:
+def test_two_runs_cannot_write_to_one_file(run: Run, envelope: bytes, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with batch._results(str(out), 0, False):
         status, _, err = run("verify", "--batch", "-", "--output", out, "--resume", stdin=envelope)
@@ -306,33 +302,33 @@ def test_two_runs_do_not_write_into_one_file(run: Run, envelope: bytes, tmp_path
     ],
     ids=lambda value: " ".join(value).replace("\0", "0") if isinstance(value, list) else "",
 )
-def test_a_mistake_is_said(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
+def test_reports_mistakes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
     monkeypatch.chdir(tmp_path)
     status, out, err = run("verify", *arguments, stdin=b"\n \n")
     assert (status, out) == (2, "")
     assert words in err
 
 
-def test_a_policy_that_leaves_checks_out_says_so(run: Run) -> None:
+def test_results_list_the_relaxed_checks(run: Run) -> None:
     sample = Path(batch.__file__).parent.parent / "emulator" / "documentation-sample.json"
     line = json.dumps(json.loads(sample.read_bytes()))
     status, out, err = run("verify", "--batch", "-", "--preset", "legacy_sample", stdin=line.encode())
     assert status == 0
     assert results(out)[0]["relaxed"]
-    assert results(out)[0]["issuer"] == ""  # nobody, where the chain is not looked at
+    assert results(out)[0]["issuer"] == ""  # there is no issuer, because the chain is not verified
     assert err.splitlines()[-1].startswith("warning: not checked by this policy: ")
 
 
 def through_a_terminal(tmp_path: Path, data: bytes, *options: str, out: bool = False) -> str:
-    """What a terminal shows of a run."""
+    """Return everything that a terminal shows during a run."""
     (tmp_path / "in").write_bytes(data)
     ours, theirs = pty.openpty()
     running = program(tmp_path / "in", *options, stdout=theirs if out else subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     shown = b""
     try:
-        while piece := os.read(ours, 65536):
-            shown += piece
+        while part := os.read(ours, 65536):
+            shown += part
     except OSError:  # the other end is closed
         pass
     running.wait(timeout=60)
@@ -357,7 +353,7 @@ OTHER_INPUTS = {
 
 
 @pytest.mark.parametrize(("data", "what", "remedy"), OTHER_INPUTS.values(), ids=OTHER_INPUTS)
-def test_a_file_that_has_no_lines_of_documents_is_named(run: Run, tmp_path: Path, data: bytes, what: str, remedy: str) -> None:
+def test_names_a_file_without_document_lines(run: Run, tmp_path: Path, data: bytes, what: str, remedy: str) -> None:
     (tmp_path / "in").write_bytes(data)
     for status, out, err in (run("verify", "--batch", tmp_path / "in"), run("verify", "--batch", "-", stdin=data)):
         assert (status, out) == (2, "")
@@ -365,12 +361,12 @@ def test_a_file_that_has_no_lines_of_documents_is_named(run: Run, tmp_path: Path
         assert remedy in err
 
 
-def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(run: Run, envelope: bytes, root: str) -> None:
+def test_byte_order_mark_is_ignored(run: Run, envelope: bytes, root: str) -> None:
     for line in (envelope, record(id="x", document=json.loads(envelope)), text(envelope).encode()):
         assert run("verify", "--batch", "-", "--trust", root, stdin=b"\xef\xbb\xbf" + line + b"\r\n" + line).status == 0
 
 
-def test_a_line_in_a_wrong_form_has_a_hint(run: Run, envelope: bytes, root: str) -> None:
+def test_line_in_a_wrong_form_has_a_hint(run: Run, envelope: bytes, root: str) -> None:
     lines = [
         record(document=text(envelope).replace("+", " ")),
         envelope.replace(b'"', b"'"),
@@ -383,7 +379,7 @@ def test_a_line_in_a_wrong_form_has_a_hint(run: Run, envelope: bytes, root: str)
     assert all(word in one["hint"] for word, one in zip(words, results(out), strict=False))
 
 
-def test_numbers_of_any_size_beside_a_document_change_nothing(run: Run, envelope: bytes, root: str) -> None:
+def test_large_numbers_in_a_line_are_ignored(run: Run, envelope: bytes, root: str) -> None:
     digits = b"9" * 5000
     lines = [
         b'{"document":' + envelope[:-1] + b',"x":' + digits + b',"y":1e999}}',
@@ -395,7 +391,7 @@ def test_numbers_of_any_size_beside_a_document_change_nothing(run: Run, envelope
     assert short(out)[1] == (2, digits.decode(), "accepted")
 
 
-def test_a_terminal_shows_progress_and_takes_it_away(envelope: bytes, tmp_path: Path) -> None:
+def test_progress_is_shown_and_erased_on_a_terminal(envelope: bytes, tmp_path: Path) -> None:
     shown = through_a_terminal(tmp_path, lines_of_many(envelope, 3000))
     first, *_, last = shown.split("\r\x1b[K")
     assert first == ""
@@ -403,13 +399,13 @@ def test_a_terminal_shows_progress_and_takes_it_away(envelope: bytes, tmp_path: 
     assert last.startswith("2940 documents: ")
 
 
-def test_results_on_a_terminal_are_not_disturbed_by_progress(envelope: bytes, tmp_path: Path) -> None:
+def test_no_progress_is_shown_with_results_on_a_terminal(envelope: bytes, tmp_path: Path) -> None:
     assert "\x1b" not in through_a_terminal(tmp_path, b"MIIB\n", out=True)
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
-    """Of two inputs the second is eight times as long, and takes 60 MB on disk."""
-    # What getrusage says of a child includes what its parent had.
+    """Compare two inputs. The second one is eight times as long, and takes 60 MB on disk."""
+    # The value of getrusage for a child includes the memory that its parent had.
     code = "import sys; from imdskit.cli import main; main(sys.argv[1:]); print(open('/proc/self/status').read())"
     peaks, sizes = [], []
     for times in (5_000, 40_000):
@@ -424,5 +420,5 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
         )
         assert len((tmp_path / f"out{times}").read_bytes().splitlines()) == times
         peaks.append(int(done.stdout.split("VmHWM:")[1].split()[0]))
-    # A run that kept its input would grow as the input does; when garbage is collected differs between versions of Python.
+    # A run that kept its input would grow with it. The margin allows for differences in garbage collection between Python versions.
     assert peaks[1] - peaks[0] < (sizes[1] - sizes[0]) / 3

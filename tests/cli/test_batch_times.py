@@ -1,4 +1,4 @@
-"""``imdskit verify --batch`` with times and nonces of its lines: each is judged as of its own."""
+"""Tests of ``imdskit verify --batch`` with a time and a nonce on each line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREATED = "%m/%d/%y %H:%M:%S %z"
 
 @pytest.fixture
 def created(run: Run, envelope: bytes, root: str) -> int:
-    """Unix second in which the document was made."""
+    """Return the Unix second in which the document was created."""
     return int(
         datetime.strptime(
             json.loads(run("verify", "-", "--trust", root, stdin=envelope).out)["timeStamp"]["createdOn"], CREATED
@@ -31,7 +31,7 @@ def created(run: Run, envelope: bytes, root: str) -> int:
     )
 
 
-def test_each_line_is_judged_at_its_own_time(run: Run, envelope: bytes, root: str, created: int, backend: Backend) -> None:
+def test_each_line_is_verified_at_its_own_time(run: Run, envelope: bytes, root: str, created: int, backend: Backend) -> None:
     document = json.loads(envelope)
     stamp = datetime.fromtimestamp(created + 60, UTC)
     lines = [
@@ -87,7 +87,7 @@ BAD_TIMES = [
 
 
 @pytest.mark.parametrize("value", BAD_TIMES, ids=str)
-def test_a_time_that_cannot_be_used_is_told_and_costs_its_neighbours_nothing(run: Run, envelope: bytes, root: str, value: object) -> None:
+def test_invalid_time_affects_only_its_line(run: Run, envelope: bytes, root: str, value: object) -> None:
     lines = [envelope, record(id=7, document=json.loads(envelope), at=value), envelope]
     status, out, err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines))
     assert status == 1
@@ -133,7 +133,7 @@ def test_each_line_may_have_its_own_nonce(run: Run, envelope: bytes, root: str, 
         assert results(out)[1]["location"] == "content.nonce"
 
 
-def test_members_that_are_not_used_are_reported_once_with_counts(run: Run, envelope: bytes, root: str) -> None:
+def test_unknown_members_are_reported_once_with_counts(run: Run, envelope: bytes, root: str) -> None:
     document = json.loads(envelope)
     lines = [
         *[record(document=document, received=1, customer="x")] * 3,
@@ -150,7 +150,7 @@ def test_members_that_are_not_used_are_reported_once_with_counts(run: Run, envel
     )
 
 
-def test_unused_members_without_end_are_counted_in_bounded_memory(run: Run, envelope: bytes, root: str) -> None:
+def test_many_unknown_members_use_bounded_memory(run: Run, envelope: bytes, root: str) -> None:
     lines = [record(document="MIIB", **{f"{'x' * 100}{number}": 1, f"name {number}\x1b": 1}) for number in range(500)]
     err = run("verify", "--batch", "-", "--trust", root, stdin=b"\n".join(lines)).err
     warning = err.splitlines()[-1]
@@ -159,28 +159,28 @@ def test_unused_members_without_end_are_counted_in_bounded_memory(run: Run, enve
     assert "\x1b" not in warning
 
 
-def test_a_run_with_times_of_its_own_goes_on_where_it_was_cut_off(
+def test_run_with_own_times_resumes_after_interruption(
     run: Run, envelope: bytes, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: int
 ) -> None:
-    monkeypatch.setattr(batch, "PIECE", 5)
+    monkeypatch.setattr(batch, "CHUNK", 5)
     document = json.loads(envelope)
     lines = [record(document=document, at=created + 600 * number, nonce="4071882193") for number in range(48)]
     lines[20:] = [line if number % 3 else record(document=document) for number, line in enumerate(lines[20:])]
     (tmp_path / "in").write_bytes(b"\n".join(lines))
     given = ("verify", "--batch", tmp_path / "in", "--trust", root)
-    whole = run(*given, "--at", "2001-02-03T04:05:06Z")
-    expected = whole.out.encode()
+    complete = run(*given, "--at", "2001-02-03T04:05:06Z")
+    expected = complete.out.encode()
     ends = [at + 1 for at, octet in enumerate(expected) if octet == 10]
     for cut in (0, ends[3], ends[18], ends[18] + 7, ends[30], len(expected)):
         (tmp_path / "out").write_bytes(expected[:cut])
         again = run(*given, "--at", "2001-02-03T04:05:06Z", "--output", tmp_path / "out", "--resume")
-        assert (again.status, again.err) == (whole.status, whole.err)
+        assert (again.status, again.err) == (complete.status, complete.err)
         assert (tmp_path / "out").read_bytes() == expected, cut
-    # Without --at the time of the first run is found in a line that has none of its own.
+    # Without --at, a line without a time of its own shows the time of the first run.
     (tmp_path / "out").write_bytes(expected[: ends[30]])
-    assert run(*given, "--output", tmp_path / "out", "--resume").status == whole.status
+    assert run(*given, "--output", tmp_path / "out", "--resume").status == complete.status
     assert (tmp_path / "out").read_bytes() == expected
-    # Times that were changed since are another run.
+    # With changed times, the results belong to another run.
     (tmp_path / "in").write_bytes(b"\n".join([record(document=document, at=created + 1), *lines[1:]]))
     (tmp_path / "out").write_bytes(expected[: ends[18]])
     assert run(*given, "--output", tmp_path / "out", "--resume").status == 2

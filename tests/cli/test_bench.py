@@ -1,4 +1,4 @@
-"""The verb ``bench``: what it says, and when it refuses. What the figures are is no test's business."""
+"""Tests of the output and the refusals of the verb ``bench``. No test checks the figures."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from imdskit.cli import main
 QUICK = ["--rounds", "1", "--seconds", "0", "--documents", "2"]
 
 
-def test_verification_is_measured(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+def test_measures_verification(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "verify", "--backend", backend.name, "--threads", "2", "--json", *QUICK]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["batch_per_second"] > 0 < said["single_per_second"]
-    assert said["backend"] == (backend.name if "checker" in backend.native else "python")
-    assert (said["cpu_path"], said["profile"], said["threads"]) == (backend.cpu_path, backend.profile, 2)
+    result = json.loads(capsys.readouterr().out)
+    assert result["batch_per_second"] > 0 < result["single_per_second"]
+    assert result["backend"] == (backend.name if "checker" in backend.native else "python")
+    assert (result["cpu_path"], result["profile"], result["threads"]) == (backend.cpu_path, backend.profile, 2)
 
 
-def test_the_other_hot_paths_are_measured_for_people(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+def test_measures_other_hot_paths_as_text(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "paths", "--backend", backend.name, *QUICK]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in said[2:]] == ["index", "leaf", "whole", "take"]
+    result = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in result[2:]] == ["index", "leaf", "whole", "take"]
 
 
-def test_an_extension_compiled_for_debugging_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refuses_an_extension_built_for_debugging(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     debug = replace(backends.get("python"), profile="debug")
     monkeypatch.setattr(backends, "get", lambda _: debug)
     assert main(["bench", *QUICK]) == 2

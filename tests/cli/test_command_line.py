@@ -1,4 +1,4 @@
-"""What all verbs have in common: help, mistakes, exit statuses, closed and full outputs, and imports."""
+"""Tests of everything that all verbs share: help, mistakes, exit statuses, closed and full outputs, and imports."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_help_names_every_verb(run: Run) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself(run: Run, verb: str) -> None:
+def test_every_verb_has_help(run: Run, verb: str) -> None:
     status, out, err = run(verb, "--help")
     assert (status, err) == (0, "")
     assert out.startswith(f"usage: imdskit {verb}")
     assert "Exit status" in out or "exit status" in out
 
 
-def test_the_version_is_told(run: Run) -> None:
+def test_version_is_printed(run: Run) -> None:
     assert run("--version") == (0, f"imdskit {__version__}\n", "")
 
 
@@ -71,19 +71,19 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_has_status_2_and_is_explained(run: Run, arguments: list[str]) -> None:
+def test_mistakes_have_status_2_and_an_explanation(run: Run, arguments: list[str]) -> None:
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("usage: imdskit")
 
 
-def test_a_checkout_runs_without_being_installed() -> None:
+def test_checkout_runs_without_installation() -> None:
     process = start("--version")
     assert process.communicate(timeout=30) == (f"imdskit {__version__}\n", "")
     assert process.returncode == 0
 
 
-def test_a_reader_that_has_gone_ends_it_quietly(document: str, root: str) -> None:
+def test_closed_pipe_ends_the_command_quietly(document: str, root: str) -> None:
     read, write = os.pipe()
     os.close(read)
     try:
@@ -96,7 +96,7 @@ def test_a_reader_that_has_gone_ends_it_quietly(document: str, root: str) -> Non
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize("arguments", [["verify", "DOCUMENT", "--trust", "ROOT"], ["attest", "--base-url", "URL"]], ids=["text", "octets"])
-def test_a_result_that_cannot_be_written_is_no_success(emulator: Any, document: str, root: str, arguments: list[str]) -> None:
+def test_failure_to_write_a_result_is_an_error(emulator: Any, document: str, root: str, arguments: list[str]) -> None:
     names = {"DOCUMENT": document, "ROOT": root, "URL": emulator.url}
     with open("/dev/full", "wb") as full:
         process = start(*(names.get(argument, argument) for argument in arguments), stdout=full.fileno())
@@ -106,7 +106,7 @@ def test_a_result_that_cannot_be_written_is_no_success(emulator: Any, document: 
     assert len(err.splitlines()) == 2
 
 
-def test_a_closed_output_is_no_success(document: str, root: str) -> None:
+def test_closed_standard_output_is_an_error(document: str, root: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
     command = 'exec "$@" >&-'
     done = subprocess.run(
@@ -121,7 +121,7 @@ def test_a_closed_output_is_no_success(document: str, root: str) -> None:
     assert "Standard output cannot be written: it is closed." in done.stderr
 
 
-def test_closed_streams_do_no_harm_to_a_refusal() -> None:
+def test_refusal_is_reported_with_closed_streams() -> None:
     environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "-", sys.executable, "-m", "imdskit", "verify", "-"],
@@ -129,10 +129,10 @@ def test_closed_streams_do_no_harm_to_a_refusal() -> None:
         timeout=30,
         check=False,
     )
-    assert done.returncode == 2  # there is no input
+    assert done.returncode == 2  # the input does not exist
 
 
-def test_an_interruption_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
+def test_interruption_prints_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, document: str) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -140,20 +140,20 @@ def test_an_interruption_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPat
     assert run("verify", document) == (cli.INTERRUPTED, "", "")
 
 
-def test_text_of_others_cannot_command_a_terminal() -> None:
+def test_untrusted_text_cannot_control_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07\r\u202e\u2028ok \u00e9\n"
     assert output.printable(hostile) == "\\x1b]0;owned\\x07\\r\\u202e\\u2028ok \u00e9\n"
     assert output.printable("\udcff") == "\\udcff"
 
 
-def test_errors_are_written_in_an_encoding_that_lacks_their_letters() -> None:
+def test_errors_are_written_in_encodings_without_their_characters() -> None:
     environment = {**os.environ, "PYTHONPATH": str(PYTHON), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     program = "from imdskit.cli import output; output.line('d\\u00e9j\\u00e0'); output.note('\\u202e')"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout, done.stderr) == ("d\\xe9j\\xe0\n", "\\u202e\n")
 
 
-def test_what_is_known_of_an_error_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_attributes_of_an_error_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     output.error(ImdskitError("some-code", "A sentence.", location="a\x00b", hint=""))
     assert capsys.readouterr().err == "error: some-code: A sentence.\n  location: a\\x00b\n"
 
@@ -168,7 +168,7 @@ IMPORTS = {
 
 
 @pytest.mark.parametrize(("arguments", "ours", "foreign"), IMPORTS.values(), ids=IMPORTS.keys())
-def test_a_verb_imports_only_what_it_needs(arguments: list[str], ours: list[str], foreign: list[str]) -> None:
+def test_verb_imports_only_the_modules_that_it_needs(arguments: list[str], ours: list[str], foreign: list[str]) -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(PYTHON)!r})
@@ -185,30 +185,30 @@ print(*sys.modules)
 
 
 def on_a_terminal(*arguments: str, **environment: str) -> str:
-    """All that the command writes to a terminal that is both of its outputs."""
+    """Return everything that the command writes when both of its outputs are a terminal."""
     inside, outside = pty.openpty()
-    said = b""
+    shown = b""
     try:
         more = {"TERM": "xterm", "PYTHONPATH": str(PYTHON), **environment}
         process = subprocess.Popen([sys.executable, "-m", "imdskit", *arguments], stdout=outside, stderr=outside, env={**CLEAN, **more})
         os.close(outside)
-        with contextlib.suppress(OSError):  # EIO is how a terminal ends
-            while octets := os.read(inside, 65536):
-                said += octets
+        with contextlib.suppress(OSError):  # a closed terminal raises EIO
+            while data := os.read(inside, 65536):
+                shown += data
         process.wait(60)
     finally:
         os.close(inside)
-    return said.decode()
+    return shown.decode()
 
 
 CLEAN = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
 REFUSED = ("verify", str(Path(cli.__file__).parent / "emulator" / "documentation-sample.json"))
 
 
-def test_a_judgement_has_a_colour_on_a_terminal() -> None:
-    said = on_a_terminal(*REFUSED)
-    assert said.startswith("\x1b[1;31mrefused\x1b[0m: signature-key: ")
-    assert said.count("\x1b") == 2
+def test_verdict_is_coloured_on_a_terminal() -> None:
+    shown = on_a_terminal(*REFUSED)
+    assert shown.startswith("\x1b[1;31mrefused\x1b[0m: signature-key: ")
+    assert shown.count("\x1b") == 2
     explained = on_a_terminal(*REFUSED, "--explain")
     assert "\x1b[32mpass\x1b[0m  envelope" in explained
     assert "\x1b[1;31mFAIL\x1b[0m  signature key" in explained
@@ -216,10 +216,10 @@ def test_a_judgement_has_a_colour_on_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "a dumb terminal"])
-def test_there_are_no_colours_where_none_are_wanted(environment: dict[str, str]) -> None:
+def test_no_color_and_other_outputs_disable_colours(environment: dict[str, str]) -> None:
     assert on_a_terminal(*REFUSED, **environment).startswith("refused: signature-key: ")
     assert "\x1b" not in on_a_terminal(*REFUSED, "--explain", **environment)
 
 
-def test_an_empty_no_color_asks_for_nothing() -> None:
+def test_empty_no_color_is_ignored() -> None:
     assert "\x1b" in on_a_terminal(*REFUSED, NO_COLOR="")

@@ -1,4 +1,4 @@
-"""The script for bash completes in a real bash; those for zsh and fish know the same, and are run where these shells are."""
+"""Tests of the completion scripts. A real bash runs its script; zsh and fish run theirs if they are installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def script(run: Run, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def complete(script: Callable[[str], Path], tmp_path: Path) -> Callable[..., set[str]]:
-    """What bash offers for the last of these words, which is not finished."""
+    """Return the completions that bash offers for the last, incomplete word."""
     file = script("bash")
     folder = tmp_path / "here"
     (folder / "sub folder").mkdir(parents=True)
@@ -64,7 +64,7 @@ def complete(script: Callable[[str], Path], tmp_path: Path) -> Callable[..., set
 Complete = Callable[..., set[str]]
 
 
-def test_verbs(complete: Complete) -> None:
+def test_lists_every_verb(complete: Complete) -> None:
     assert complete("") == {*VERBS, "--help", "--version"}
     assert complete("ver") == {"verify", "verifier"}
     assert complete("nothing") == set()
@@ -93,18 +93,18 @@ CASES: dict[str, tuple[tuple[str, ...], set[str]]] = {
 
 
 @pytest.mark.parametrize(("words", "offered"), CASES.values(), ids=CASES.keys())
-def test_what_bash_offers(complete: Complete, words: tuple[str, ...], offered: set[str]) -> None:
+def test_bash_completions(complete: Complete, words: tuple[str, ...], offered: set[str]) -> None:
     assert complete(*words) == offered
 
 
-def test_every_option_of_every_verb_is_offered(complete: Complete) -> None:
+def test_offers_every_option_of_every_verb(complete: Complete) -> None:
     for verb in completion.verbs():
         flags = {flag for option in verb.options for flag in option.flags}
         assert "--help" in flags
         assert complete(verb.name, "-") == flags
 
 
-def test_words_are_those_of_the_package() -> None:
+def test_offers_the_values_that_the_package_accepts() -> None:
     known = {verb.name: verb for verb in completion.verbs()}
     assert list(known) == list(VERBS)
     assert {reason.value for reason in Reason} <= set(known["explain"].arguments[0].words)
@@ -114,7 +114,7 @@ def test_words_are_those_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_script_names_every_verb_and_option(script: Callable[[str], Path], shell: str) -> None:
+def test_every_script_contains_every_verb_and_option(script: Callable[[str], Path], shell: str) -> None:
     text = script(shell).read_text()
     for verb in completion.verbs():
         assert verb.name in text
@@ -135,7 +135,7 @@ def installed(request: pytest.FixtureRequest) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_shell_itself_takes_the_script(script: Callable[[str], Path], installed: Callable[[str], str], shell: str) -> None:
+def test_shell_accepts_its_script(script: Callable[[str], Path], installed: Callable[[str], str], shell: str) -> None:
     done = subprocess.run([installed(shell), "-n", script(shell)], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -149,7 +149,7 @@ FISH: dict[str, set[str]] = {
 
 
 @pytest.mark.parametrize(("line", "offered"), FISH.items(), ids=FISH.keys())
-def test_what_fish_offers(
+def test_fish_completions(
     script: Callable[[str], Path], installed: Callable[[str], str], tmp_path: Path, line: str, offered: set[str]
 ) -> None:
     program = [installed("fish"), "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", str(script("fish")), line]
@@ -159,5 +159,5 @@ def test_what_fish_offers(
     assert {found.partition("\t")[0] for found in done.stdout.splitlines()} == offered
 
 
-def test_a_shell_that_is_not_known(run: Run) -> None:
+def test_rejects_unknown_shell(run: Run) -> None:
     assert run("completion", "tcsh").status == 2

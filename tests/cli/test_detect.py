@@ -1,4 +1,4 @@
-"""``imdskit detect`` says what was seen, and its exit status is the outcome."""
+"""Tests of ``imdskit detect``: it shows the evidence, and its exit status is the outcome."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def machine(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
-def test_the_evidence_is_a_line_each_and_a_conclusion(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+def test_prints_one_line_per_step_and_a_conclusion(run: Run, emulator: Emulator, tmp_path: Path) -> None:
     done = run("detect", "--base-url", emulator.url, "--root", tmp_path)
     assert (done.status, done.err) == (0, "")
     assert [line.split()[:2] for line in done.out.splitlines() if not line.startswith(" ")] == [
@@ -40,14 +40,14 @@ def test_the_evidence_is_a_line_each_and_a_conclusion(run: Run, emulator: Emulat
     assert done.out.endswith("an Azure machine: likely\n")
 
 
-def test_the_evidence_as_json(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+def test_evidence_as_json(run: Run, emulator: Emulator, tmp_path: Path) -> None:
     done = run("detect", "--base-url", emulator.url, "--root", tmp_path, "--json")
     found = json.loads(done.out)
     assert (done.status, found["conclusion"], len(found["steps"])) == (0, "likely", 3)
     assert found["vmId"]
 
 
-def test_proof(run: Run, emulator: Emulator, root: str, tmp_path: Path) -> None:
+def test_valid_document_is_proof(run: Run, emulator: Emulator, root: str, tmp_path: Path) -> None:
     done = run("detect", "--attested", "--trust", root, "--base-url", emulator.url, "--root", tmp_path)
     assert done.status == 0
     out = " ".join(done.out.split())
@@ -59,26 +59,26 @@ def test_proof(run: Run, emulator: Emulator, root: str, tmp_path: Path) -> None:
     assert root in found["steps"][-1]["seen"]
 
 
-def test_where_proof_is_asked_for_less_is_not_enough(run: Run, emulator: Emulator, tmp_path: Path) -> None:
-    """The bundled roots do not know the emulator's issuer."""
+def test_attested_option_requires_proof(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+    """Verify with the bundled roots, which did not certify the emulator's issuer."""
     done = run("detect", "--attested", "--base-url", emulator.url, "--root", tmp_path)
     assert "unknown-issuer" in done.out
     assert done.status == 3
 
 
 @pytest.mark.parametrize(("tag", "status"), [(CHASSIS_TAG, 0), ("None", 1), ("", 3)], ids=["azure", "other", "empty"])
-def test_the_exit_status_is_the_outcome(run: Run, machine: Callable[[str], Path], tag: str, status: int) -> None:
+def test_exit_status_is_the_outcome(run: Run, machine: Callable[[str], Path], tag: str, status: int) -> None:
     assert run("detect", "--base-url", NOBODY, "--root", machine(tag)).status == status
 
 
 @pytest.mark.parametrize(
     "arguments", [("--base-url", "ftp://x"), ("--attested", "--trust", "/nonexistent"), ("--what",)], ids=["scheme", "no file", "no option"]
 )
-def test_a_mistake_in_the_arguments(run: Run, arguments: tuple[str, ...]) -> None:
+def test_rejects_invalid_arguments(run: Run, arguments: tuple[str, ...]) -> None:
     assert run("detect", *arguments).status == 2
 
 
-def test_a_mistake_in_the_environment_names_the_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_an_invalid_environment_variable(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMDS_ENDPOINT", "nonsense")
     monkeypatch.delenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", raising=False)
     done = run("detect")

@@ -1,4 +1,4 @@
-"""``imdskit doctor``: what it says of good and of spoilt trust, on days of the past and of the future."""
+"""Tests of ``imdskit doctor`` with good and damaged trust, at past and future dates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def states(trust: Trust, at: int = NOVEMBER_2026, days: int = 60) -> dict[str, s
     return {one.fingerprint[:8]: one.state for one in doctor.examine(trust, at, days).authorities}
 
 
-def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
+def test_bundled_trust_is_good_on_its_release_date(run: Run) -> None:
     status, out, err = run("doctor", "--at", "2026-11-23")
     assert (status, err) == (0, "")
     assert out.endswith("nothing to do\n")
@@ -42,17 +42,17 @@ def test_the_bundled_trust_is_well_on_its_day(run: Run) -> None:
     assert not re.search("ECC TLS Issuing|Baltimore|early|ended", out)
 
 
-def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
-    answer = json.loads(run("doctor", "--at", "2026-11-23", "--json").out)
+def test_lists_every_certificate_with_its_expiry(run: Run) -> None:
+    response = json.loads(run("doctor", "--at", "2026-11-23", "--json").out)
     trust = Trust.bundled()
-    assert [one["sha256"] for one in answer["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
-    found = {one["sha256"][:8]: (one["state"], one["notAfter"], one["daysLeft"]) for one in answer["authorities"]}
+    assert [one["sha256"] for one in response["authorities"]] == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
+    found = {one["sha256"][:8]: (one["state"], one["notAfter"], one["daysLeft"]) for one in response["authorities"]}
     assert found["16af57a9"] == ("ended", "2025-05-12", -560)
-    assert {one["sha256"][:8]: one["use"] for one in answer["authorities"]}["ea7a2525"] == "signs"
+    assert {one["sha256"][:8]: one["use"] for one in response["authorities"]}["ea7a2525"] == "signs"
     assert found["3d3f4b44"] == ("good", "2028-05-25", 549)
-    assert (answer["ok"], answer["advice"], answer["trust"]["date"], answer["days"]) == (True, [], trust.date, 60)
-    assert answer["clouds"]["public"]["verifiable"] is True
-    assert answer["clouds"]["china"] == {"verifiable": False, "issuers": []}
+    assert (response["ok"], response["advice"], response["trust"]["date"], response["days"]) == (True, [], trust.date, 60)
+    assert response["clouds"]["public"]["verifiable"] is True
+    assert response["clouds"]["china"] == {"verifiable": False, "issuers": []}
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,17 @@ def test_every_certificate_is_told_of_with_its_end(run: Run) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_it_depends_on_the_day_and_on_what_is_asked(run: Run, options: list[str], status: int, words: str) -> None:
+def test_result_depends_on_the_date_and_the_options(run: Run, options: list[str], status: int, words: str) -> None:
     found, out, err = run("doctor", *options)
     assert found == status
     assert words in " ".join((out + err).split())
 
 
-def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() -> None:
-    """In July 2026 the cross-signed issuing authorities were about to end; the direct ones, of the same name and key, were not."""
+def test_ignores_expiring_cross_certificate_with_valid_twin() -> None:
+    """Check in July 2026, when the cross-signed issuing authorities were about to expire.
+
+    The directly signed ones, with the same names and keys, were not.
+    """
     finding = doctor.examine(Trust.bundled(), 1_782_864_000, 60)
     assert {one.fingerprint[:8] for one in finding.authorities if one.state == "ending"} == {
         *("9d1bc5d2", "33f9731b", "72424779", "511c1c41"),
@@ -93,7 +96,7 @@ def test_a_cross_certificate_that_ends_is_no_complaint_while_its_twin_lasts() ->
     assert finding.ok, "and the others, of the ECC authorities, are for audits"
 
 
-def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
+def test_reports_authority_without_path_to_an_anchor() -> None:
     bundled = Trust.bundled()
     anchors = tuple(der for der in bundled.anchors if not sha256(der).hexdigest().startswith("c741f70f"))
     finding = doctor.examine(Trust(anchors, bundled.intermediates), NOVEMBER_2026, 60)
@@ -103,7 +106,7 @@ def test_an_authority_without_a_way_to_an_anchor_is_a_broken_chain() -> None:
     assert finding.clouds["public"] == tuple(f"Microsoft TLS G2 RSA CA OCSP {number:02}" for number in range(2, 17, 2))
 
 
-def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
+def test_reports_modified_certificate_as_broken_chain() -> None:
     bundled = Trust.bundled()
     der = next(one for one in bundled.intermediates if sha256(one).hexdigest().startswith("3d3f4b44"))
     finding = doctor.examine(Trust(bundled.anchors, (der[:-1] + bytes((der[-1] ^ 1,)),)), NOVEMBER_2026, 60, (PUBLIC, CHINA))
@@ -112,12 +115,12 @@ def test_a_certificate_that_was_changed_is_a_broken_chain() -> None:
 
 
 def authority(subject: str, issuer: str, *, ca: bool = True, path_length: int | None = None) -> bytes:
-    """Signed with the key called like its issuer."""
+    """Return a certificate that is signed with the key named after its issuer."""
     signs = usage("key_cert_sign", "crl_sign") if ca else usage("digital_signature")
     return make(subject, issuer, [basic(ca, path_length), signs], valid=(NOVEMBER_2026 - 1, NOVEMBER_2026 + 1)).der
 
 
-def test_an_authority_that_may_not_be_one_is_a_broken_chain() -> None:
+def test_reports_non_ca_authority_as_broken_chain() -> None:
     root, middle = authority("Root", "Root"), authority("Middle", "Root", path_length=0)
     intermediates = (middle, authority("Below", "Middle"), authority("End entity", "Root", ca=False))
     finding = doctor.examine(Trust((root,), intermediates), NOVEMBER_2026, 60)
@@ -127,22 +130,22 @@ def test_an_authority_that_may_not_be_one_is_a_broken_chain() -> None:
     ]
 
 
-def test_what_is_no_certificate_is_an_error_of_ours() -> None:
+def test_raises_trust_error_for_invalid_certificate() -> None:
     with pytest.raises(TrustError):
         doctor.examine(Trust((b"0\x00",)), NOVEMBER_2026, 60)
 
 
-def test_another_bundle_can_be_looked_at(run: Run, tmp_path: Path) -> None:
+def test_examines_another_bundle(run: Run, tmp_path: Path) -> None:
     with as_file(files("imdskit.verify") / "roots") as roots:
         shutil.copytree(roots, tmp_path / "bundle")
     path = tmp_path / "bundle" / "bundle.json"
     path.write_text(path.read_text().replace("2026-11-30", "2027-02-03"))
-    answer = json.loads(run("doctor", "--at", "2027-03-01", "--bundle", tmp_path / "bundle", "--json").out)
-    assert answer["trust"] == {"origin": f"bundle {tmp_path / 'bundle'}", "date": "2027-02-03"}
+    response = json.loads(run("doctor", "--at", "2027-03-01", "--bundle", tmp_path / "bundle", "--json").out)
+    assert response["trust"] == {"origin": f"bundle {tmp_path / 'bundle'}", "date": "2027-02-03"}
 
 
 @pytest.mark.parametrize(("code", "status"), [("backend-absent", 0), ("backend-broken", 1), ("backend-contract", 1)])
-def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch, code: str, status: int) -> None:
+def test_shows_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch, code: str, status: int) -> None:
     def fail(name: str) -> None:
         raise BackendError(code, "So it is.", hint="Mend it.")
 
@@ -154,8 +157,8 @@ def test_why_the_extension_is_not_used(run: Run, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("with_lists", [True, False], ids=["with its lists", "without"])
-def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path: Path, with_lists: bool) -> None:
-    """A copy of the bundle without OCSP 02. What this release knows counts, whatever the copy says of itself."""
+def test_reports_missing_signing_authority(run: Run, tmp_path: Path, with_lists: bool) -> None:
+    """Use a copy of the bundle without OCSP 02. The doctor compares it with the bundle of this release."""
     trust = Trust.bundled()
     left = tuple(der for der in trust.intermediates if not sha256(der).hexdigest().startswith("ea7a2525"))
     copy = Bundle(trust.date, trust.anchors, left, trust.signing if with_lists else (), trust.audit if with_lists else ())
@@ -170,7 +173,7 @@ def test_a_bundle_without_an_authority_that_signs_is_told_of(run: Run, tmp_path:
     ]
 
 
-def test_an_authority_that_only_the_bundle_knows_is_missed_too() -> None:
+def test_reports_missing_authority_known_only_to_the_bundle() -> None:
     trust = Trust.bundled()
     newer = replace(trust, signing=(*trust.signing, SigningAuthority("New CA", "0" * 64, "a document")), date="2026-12-24")
     assert [line.partition(":")[0] for line in doctor.examine(newer, NOVEMBER_2026, 60).advice] == [
@@ -178,18 +181,18 @@ def test_an_authority_that_only_the_bundle_knows_is_missed_too() -> None:
     ]
 
 
-def test_trust_that_is_no_bundle_is_not_compared_with_one() -> None:
+def test_custom_trust_is_not_compared_with_the_bundle() -> None:
     root = Trust.bundled().anchors[1]
     finding = doctor.examine(Trust((root,)), NOVEMBER_2026 + 1000 * 86_400, 0, ())
     assert finding.ok
 
 
-def test_a_certificate_for_audits_that_ends_is_no_complaint(run: Run) -> None:
-    """The ECC authorities ended on 2026-08-25 and have no successors."""
+def test_ignores_expired_audit_certificate(run: Run) -> None:
+    """Check after 2026-08-25, when the ECC authorities expired. They have no successors."""
     assert run("doctor", "--at", "2026-08-01").status == 0
 
 
-def test_the_line_for_audits_is_left_out_where_there_are_none(run: Run, tmp_path: Path) -> None:
+def test_omits_the_audit_line_without_audit_certificates(run: Run, tmp_path: Path) -> None:
     trust = Trust.bundled()
     bundle.write(tmp_path, Bundle(trust.date, trust.anchors[3:4], ()))
     assert "\naudit:" not in run("doctor", "--bundle", tmp_path).out

@@ -1,4 +1,4 @@
-"""The verb ``events``: what is announced reaches a running emulator, and what is wrong is said."""
+"""Tests of the verb ``events``: announcements reach a running emulator, and mistakes are reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def announce(monkeypatch: pytest.MonkeyPatch, text: str, *options: str) -> int:
     return main(["events", "announce", *options])
 
 
-def test_what_is_announced_is_what_the_service_says(
+def test_announced_events_are_listed_by_the_service(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Emulator("linux", seed=1, rate_limit=False, admin_port=0) as imds:
@@ -51,7 +51,7 @@ def test_what_is_announced_is_what_the_service_says(
         assert announce(monkeypatch, "[]", "--state-file", str(state)) == 1
 
 
-def test_the_example_of_the_page_and_the_services_own_answer_are_announced(
+def test_announces_the_page_example_and_a_service_response(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
@@ -71,7 +71,7 @@ def test_the_example_of_the_page_and_the_services_own_answer_are_announced(
         assert not imds.events.list()
 
 
-def test_a_machine_of_a_fleet_is_meant_by_its_number(
+def test_machine_of_a_fleet_is_selected_by_number(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Fleet("fleet", 3, seed=1, admin_port=0) as fleet:
@@ -92,12 +92,12 @@ def test_a_machine_of_a_fleet_is_meant_by_its_number(
 @pytest.mark.parametrize(
     "options", [[], ["--admin", "http://127.0.0.1:1"], ["--state-file", "nosuch"]], ids=["nothing", "no token", "no file"]
 )
-def test_who_is_meant_has_to_be_said(monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+def test_address_and_token_are_required(monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
     monkeypatch.delenv("IMDSKIT_STATE_FILE", raising=False)
     assert announce(monkeypatch, "[]", *options) == 2
 
 
-def test_an_unknown_event_gets_a_hint_about_events(run: Callable[..., Outcome], emulator: Emulator) -> None:
+def test_unknown_event_has_a_hint_about_events(run: Callable[..., Outcome], emulator: Emulator) -> None:
     done = run("events", "acknowledge", "nosuch", "--base-url", emulator.url)
     assert done.status == 1
     assert "still listed" in done.err

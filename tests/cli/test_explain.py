@@ -1,4 +1,4 @@
-"""``imdskit explain``: every code has its entry, and a mistyped one its neighbours."""
+"""Tests of ``imdskit explain``: every code has an entry, and a mistyped code gets similar ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_reason_is_explained(run: Run, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize("code", sorted({code.value for codes in FAMILIES.values() for code in codes}))
-def test_every_other_code_is_explained_with_all_that_it_can_mean(run: Run, code: str) -> None:
+def test_every_other_code_is_explained_with_all_meanings(run: Run, code: str) -> None:
     status, out, _ = run("explain", code, "--json")
     found = [(one["error"], one["sentence"]) for one in json.loads(out)]
     assert status == 0
@@ -32,7 +32,7 @@ def test_every_other_code_is_explained_with_all_that_it_can_mean(run: Run, code:
     assert (code in list(Reason)) == ("VerificationError" in dict(found))
 
 
-def test_as_json(run: Run) -> None:
+def test_explanation_as_json(run: Run) -> None:
     reason = Reason.EXPIRED
     assert json.loads(run("explain", "expired", "--json").out) == [
         {
@@ -47,7 +47,7 @@ def test_as_json(run: Run) -> None:
 
 
 @pytest.mark.parametrize("written", ["UNKNOWN_ISSUER", "unknown issuer", " Unknown-Issuer "])
-def test_a_code_may_be_written_as_a_name(run: Run, written: str) -> None:
+def test_accepts_enumeration_names_as_codes(run: Run, written: str) -> None:
     assert run("explain", written).out == run("explain", "unknown-issuer").out
 
 
@@ -61,7 +61,7 @@ def test_a_code_may_be_written_as_a_name(run: Run, written: str) -> None:
         ("throtled", "throttled"),
     ],
 )
-def test_a_mistyped_code_is_answered_with_its_neighbours(run: Run, written: str, near: str) -> None:
+def test_mistyped_code_gets_similar_codes(run: Run, written: str, near: str) -> None:
     status, out, err = run("explain", written)
     assert (status, out) == (2, "")
     assert err.startswith(f"error: bad-argument: The code {written!r} does not exist.")
@@ -69,13 +69,13 @@ def test_a_mistyped_code_is_answered_with_its_neighbours(run: Run, written: str,
 
 
 @pytest.mark.parametrize("written", ["zzzzzzzzz", "", "\x1b[31m", "a" * 10_000])
-def test_a_code_like_no_other(run: Run, written: str) -> None:
+def test_unknown_code_without_similar_codes(run: Run, written: str) -> None:
     status, _, err = run("explain", written)
     assert (status, "\x1b" in err) == (2, False)
     assert "lists all of them" in err
 
 
-def test_all_codes_are_listed(run: Run) -> None:
+def test_lists_all_codes(run: Run) -> None:
     status, out, _ = run("explain")
     listed = re.findall(r"^  (\S+)  ", out, re.MULTILINE)
     assert status == 0

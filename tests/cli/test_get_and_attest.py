@@ -1,4 +1,4 @@
-"""The verbs that ask the service."""
+"""Tests of the verbs that send requests to the service."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def ask(run: Run, emulator: Emulator) -> Run:
 
 
 @pytest.mark.parametrize("path", ["compute/vmId", "instance/compute/vmId", "/metadata/instance/compute/vmId", "/compute/vmId"])
-def test_a_single_value_comes_without_being_asked_for_as_text(ask: Run, emulator: Emulator, path: str) -> None:
+def test_single_value_needs_no_format_option(ask: Run, emulator: Emulator, path: str) -> None:
     vm_id = Client(emulator.url).instance()["compute"]["vmId"]
     assert ask("get", path) == (0, f"{vm_id}\n", "")
     assert ask("get", path, "--format", "text") == (0, f"{vm_id}\n", "")
 
 
-def test_an_object_is_the_json_of_the_service(ask: Run, emulator: Emulator) -> None:
+def test_object_is_the_unchanged_json_of_the_service(ask: Run, emulator: Emulator) -> None:
     status, out, err = ask("get", "compute")
     assert (status, err) == (0, "")
     assert out.encode() == Client(emulator.url).get_bytes("compute") + b"\n"
 
 
 @pytest.mark.parametrize("path", ["/", "instance", "/metadata/instance"])
-def test_the_whole_instance(ask: Run, path: str) -> None:
+def test_gets_the_whole_instance(ask: Run, path: str) -> None:
     assert list(json.loads(ask("get", path).out)) == ["compute", "network"]
 
 
-def test_a_listing_is_text(ask: Run) -> None:
+def test_listing_is_text(ask: Run) -> None:
     assert ask("get", "instance", "--format", "text") == (0, "compute/\nnetwork/\n", "")
 
 
-def test_an_empty_value_is_an_empty_line(ask: Run) -> None:
+def test_empty_value_is_an_empty_line(ask: Run) -> None:
     assert ask("get", "compute/plan/name") == (0, "\n", "")
 
 
@@ -51,7 +51,7 @@ def test_versions_need_no_version(ask: Run) -> None:
     assert tuple(json.loads(ask("get", "versions").out)["apiVersions"]) == versions.API_VERSIONS
 
 
-def test_an_older_version_has_less(ask: Run) -> None:
+def test_older_version_has_fewer_members(ask: Run) -> None:
     assert "tags" not in json.loads(ask("get", "compute", "--api-version", "2017-04-02").out)
 
 
@@ -74,21 +74,21 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("arguments", "status", "code"), FAILURES.values(), ids=FAILURES.keys())
-def test_a_failure_has_its_status_and_code(ask: Run, arguments: list[str], status: int, code: str) -> None:
+def test_failure_has_its_status_and_code(ask: Run, arguments: list[str], status: int, code: str) -> None:
     outcome = ask(*arguments)
     assert (outcome.status, outcome.out) == (status, "")
     assert outcome.err.startswith(f"error: {code}: ")
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1", "https://127.0.0.1", "http://127.0.0.1/metadata", "file:///etc/passwd", "http://a:b"])
-def test_a_base_address_that_is_none(run: Run, url: str) -> None:
+def test_rejects_invalid_base_url(run: Run, url: str) -> None:
     for arguments in (["get", "compute"], ["attest"]):
         status, out, err = run(*arguments, "--base-url", url)
         assert (status, out) == (2, "")
         assert err.startswith("error: bad-argument: `base_url` must be an address such as")
 
 
-def test_nobody_there(run: Run, tmp_path: Path) -> None:
+def test_reports_missing_service(run: Run, tmp_path: Path) -> None:
     for arguments in (["get", "compute"], ["attest", "-o", str(tmp_path / "document")]):
         status, out, err = run(*arguments, "--base-url", "http://127.0.0.1:1")
         assert (status, out) == (1, "")
@@ -97,7 +97,7 @@ def test_nobody_there(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "document").exists()
 
 
-def test_a_document_comes_unchanged(ask: Run, tmp_path: Path) -> None:
+def test_attested_document_is_unchanged(ask: Run, tmp_path: Path) -> None:
     file = tmp_path / "document.json"
     assert ask("attest", "--nonce", "1234567890", "-o", str(file)) == (0, "", "")
     assert file.read_bytes().startswith(b'{"encoding":"pkcs7","signature":"MII')
@@ -107,7 +107,7 @@ def test_a_document_comes_unchanged(ask: Run, tmp_path: Path) -> None:
     assert len(out) == len(file.read_text()) + 1
 
 
-def test_a_new_nonce_is_told_and_is_in_the_document(ask: Run, run: Run, root: str, tmp_path: Path) -> None:
+def test_new_nonce_is_printed_and_is_in_the_document(ask: Run, run: Run, root: str, tmp_path: Path) -> None:
     file = str(tmp_path / "document.json")
     status, out, err = ask("attest", "--new-nonce", "-o", file)
     assert (status, out) == (0, "")

@@ -1,4 +1,4 @@
-"""Help, reports and the demo fit in 80 columns; each action of a verb describes its own options only."""
+"""Tests of the layout: help, reports and the demo fit in 80 columns, and each action describes only its own options."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_help_fits(run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str
     assert too_wide(out) == []
 
 
-def test_help_fits_in_a_process_without_terminal() -> None:
+def test_help_fits_without_a_terminal() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "imdskit", "serve", "--help"],
         env={"PYTHONPATH": str(PYTHON)},
@@ -83,7 +83,7 @@ def test_reports_fit(run: Run, emulator: object, document: str, root: str, argum
     assert too_wide(out) == []
 
 
-def test_the_summary_of_a_batch_fits(run: Run) -> None:
+def test_batch_summary_fits(run: Run) -> None:
     err = run("verify", "--batch", "-", "--at", "2026-11-30", stdin=b"AAAA\n{}\n").err
     assert "2 refused" in err
     assert too_wide(err) == []
@@ -102,19 +102,19 @@ OWN = {
 
 
 @pytest.mark.parametrize("command", OWN, ids=" ".join)
-def test_an_action_lists_its_own_options_only(run: Run, command: tuple[str, str]) -> None:
+def test_action_lists_only_its_own_options(run: Run, command: tuple[str, str]) -> None:
     out = run(*command, "--help").out
     listed = {flag for line in out.partition("options:\n")[2].splitlines() for flag in re.findall(r"^  (?:-h, )?(--[a-z-]+)", line)}
     assert listed == OWN[command]
 
 
-def test_a_single_long_value_is_not_broken() -> None:
+def test_long_value_is_not_broken() -> None:
     path = "/a-folder" * 20
     assert wrapped(f"reading {path} now") == f"reading\n{path}\nnow"
     assert too_wide("word " * 20)
 
 
-def test_paragraphs_are_filled_and_examples_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paragraphs_are_wrapped_and_examples_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     parser = Parser("x", "one two three four five six\nseven eight nine ten\n\n  an example   that is kept as it stands in the source")
     assert (

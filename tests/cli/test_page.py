@@ -1,4 +1,4 @@
-"""The commands in ``docs/cli.md``, the tutorials and the migration pages write what the page says."""
+"""Tests that the commands in ``docs/cli.md``, the tutorials and the migration pages write what the page shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = re.compile(r"^```(?:console\n|python\n# (\w+\.py)\n)(.*?)^```$", re.DOTA
 
 
 def steps(page: Path) -> Iterator[tuple[str, str, str]]:
-    """Files that a page has the reader save, as name and content, and its commands with what they write."""
+    """Yield the files that the reader of a page saves, as name and content, and its commands with their output."""
     for name, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if name:
             yield name, block, ""
@@ -32,8 +32,8 @@ def steps(page: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def fits(written: str, page: str) -> bool:
-    """``...`` on the page stands for anything."""
-    return re.fullmatch(".*?".join(re.escape(piece) for piece in page.split("...")), written, re.DOTALL) is not None
+    """Return whether the output is that of the page, where ``...`` stands for any text."""
+    return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 
 def free_port() -> int:
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_the_page_shows_is_what_happens(page: Path, tmp_path: Path) -> None:
+def test_commands_write_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     for name, words in {"imdskit": "-m imdskit ", "python3": ""}.items():
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
@@ -57,8 +57,8 @@ def test_what_the_page_shows_is_what_happens(page: Path, tmp_path: Path) -> None
     background: list[subprocess.Popen[str]] = []
     status, verbs = 0, set()
     try:
-        for name, on_page, said in steps(page):
-            command, expected = on_page.replace("8080", port), said.replace("8080", port)
+        for name, on_page, shown in steps(page):
+            command, expected = on_page.replace("8080", port), shown.replace("8080", port)
             if name:
                 (tmp_path / name).write_text(command, encoding="utf-8")
                 continue
@@ -93,7 +93,7 @@ def test_what_the_page_shows_is_what_happens(page: Path, tmp_path: Path) -> None
     assert page != CLI or verbs >= {"serve", "get", "attest", "verify", "doctor", "demo"}
 
 
-def test_the_comparison_can_fail() -> None:
+def test_comparison_detects_differences() -> None:
     assert fits("a 1 b\n", "a ... b\n")
     assert not fits("a 1 c\n", "a ... b\n")
     assert not fits("a\nb\n", "a\n")

@@ -1,4 +1,4 @@
-"""The commands of the pages on the emulator, run in a shell as written: none of them races with an emulator that has not started yet."""
+"""Tests that run the shell commands of the emulator pages as written. No command may race with the start of the emulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGES = ("README.md", "docs/fleet.md", "docs/events.md", "docs/admin.md", "docs/
 
 
 def blocks(page: str) -> list[str]:
-    """Every block of shell commands that starts an emulator."""
+    """Return every block of shell commands that starts an emulator."""
     text = (ROOT / page).read_text(encoding="utf-8")
     fenced = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.findall(r"(?:^ {4}\S.*\n)+", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
@@ -38,12 +38,12 @@ def free_port() -> int:
         return port
 
 
-def test_every_page_has_such_commands() -> None:
+def test_every_page_has_commands_that_start_an_emulator() -> None:
     assert {page for page, _ in CASES} == set(PAGES)
 
 
 @pytest.mark.parametrize(("page", "number"), CASES)
-def test_the_commands_of_a_page_run_as_written(page: str, number: int, tmp_path: Path) -> None:
+def test_commands_of_a_page_run_as_written(page: str, number: int, tmp_path: Path) -> None:
     program = tmp_path / "bin" / "imdskit"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m imdskit "$@"\n')
@@ -79,7 +79,7 @@ def test_the_commands_of_a_page_run_as_written(page: str, number: int, tmp_path:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_an_emulator_on_a_page_runs_in_the_background_and_is_waited_for(page: str) -> None:
+def test_page_commands_wait_for_the_background_emulator(page: str) -> None:
     for block in blocks(page):
         lines = block.splitlines()
         start = next(index for index, line in enumerate(lines) if line.startswith("imdskit serve "))
@@ -88,7 +88,7 @@ def test_an_emulator_on_a_page_runs_in_the_background_and_is_waited_for(page: st
 
 
 @pytest.mark.parametrize("verb", ["serve", "get", "attest", "token", "detect", "record", "report", "explain", "doctor"])
-def test_the_synopsis_has_every_option(verb: str) -> None:
+def test_synopsis_has_every_option(verb: str) -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     _module(verb).add_arguments(parser)
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")

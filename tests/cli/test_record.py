@@ -1,4 +1,4 @@
-"""What is recorded from a machine can be played, has its shape, and does not say whose it was."""
+"""Tests that a recorded scenario can be emulated, has the shape of the machine, and does not identify its owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .conftest import Outcome
 
 Run = Callable[..., Outcome]
 KEYS = Keys()
-"""Shared by emulators, because keys take a moment."""
+"""Keys that all emulators share, because generating them is slow."""
 
 SECRETS = {
     "compute": {
@@ -87,8 +87,8 @@ def recorded(run: Run, url: str, file: Path, *options: str) -> tuple[Any, Outcom
     return json.loads(file.read_text()), done
 
 
-def answers(emulator: Emulator) -> dict[str, Any]:
-    """The instance in every version of the host's, and load balancers."""
+def responses(emulator: Emulator) -> dict[str, Any]:
+    """Return the instance document in every version of the host, and the load balancer document."""
     client = Client(emulator.url)
     found = {version: client.get("instance", api_version=version) for version in client.versions()}
     newest = client.get("instance", api_version=client.versions()[-1], extended="true")
@@ -96,7 +96,7 @@ def answers(emulator: Emulator) -> dict[str, Any]:
 
 
 def shape(value: Any) -> Any:
-    """Names and lengths; of a value only whether it is there."""
+    """Return the shape of a value: member names and array lengths, but of other values only whether they are empty."""
     if isinstance(value, dict):
         return {name: shape(item) for name, item in value.items()}
     return [shape(item) for item in value] if isinstance(value, list) else (type(value).__name__, value in ("", "0"))
@@ -106,35 +106,35 @@ SCENARIOS = ["many-devices", "scale-set", "classic"]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_machine_that_was_recorded_is_played_with_the_same_shape(run: Run, tmp_path: Path, name: str) -> None:
+def test_recorded_machine_is_emulated_with_the_same_shape(run: Run, tmp_path: Path, name: str) -> None:
     file = tmp_path / "machine.json"
     with Emulator(name, seed=1, rate_limit=False) as original:
         recorded(run, original.url, file)
-        expected = answers(original)
+        expected = responses(original)
     with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
-        assert shape(answers(again)) == shape(expected)
+        assert shape(responses(again)) == shape(expected)
 
 
-def test_with_everything_kept_the_answers_are_the_same(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+def test_without_redaction_responses_are_identical(run: Run, tmp_path: Path, contoso: Emulator) -> None:
     file = tmp_path / "machine.json"
     _, done = recorded(run, contoso.url, file, "--keep", "all")
     assert "replaced: nothing" in done.err
     with Emulator(Scenario.load(file), seed=2, rate_limit=False) as again:
-        assert answers(again) == answers(contoso)
+        assert responses(again) == responses(contoso)
         assert Client(again.url).get("loadbalancer", api_version="2021-02-01") == Client(contoso.url).get(
             "loadbalancer", api_version="2021-02-01"
         )
 
 
-def test_nothing_of_the_owner_is_left(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+def test_nothing_identifies_the_owner(run: Run, tmp_path: Path, contoso: Emulator) -> None:
     file = tmp_path / "machine.json"
     _, done = recorded(run, contoso.url, file)
-    assert WORDS.findall(json.dumps(answers(contoso)))
+    assert WORDS.findall(json.dumps(responses(contoso)))
     assert WORDS.findall(file.read_text()) == []
     assert all(name in done.err for name in CATEGORIES)
 
 
-def test_what_belongs_together_still_does(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+def test_related_values_stay_consistent(run: Run, tmp_path: Path, contoso: Emulator) -> None:
     scenario, _ = recorded(run, contoso.url, tmp_path / "machine.json")
     compute, network = scenario["compute"], scenario["network"]
     assert compute["resourceId"] == (
@@ -145,14 +145,14 @@ def test_what_belongs_together_still_does(run: Run, tmp_path: Path, contoso: Emu
     assert compute["tags"] == "tag-1:tag-2;tag-3:tag-4"
     assert [(tag["name"], tag["value"]) for tag in compute["tagsList"]] == [("tag-1", "tag-2"), ("tag-3", "tag-4")]
     interface = network["interface"][0]
-    servers = [{"ipaddress": "10.0.0.53"}, {"ipaddress": "168.63.129.16"}]  # the latter is the same for everybody
+    servers = [{"ipaddress": "10.0.0.53"}, {"ipaddress": "168.63.129.16"}]  # the latter is the same on every machine
     assert interface["ipv4"]["subnet"] == [{"address": "10.0.0.0", "prefix": "24", "dnsservers": servers}]
     assert [entry["privateIpAddress"] for entry in interface["ipv4"]["ipAddress"]] == ["10.0.0.44", "10.0.0.45"]
     assert scenario["loadbalancer"]["inboundRules"][0]["privateIpAddress"] == "10.0.0.44"
     assert interface["macAddress"].startswith("6045BD0000")
 
 
-def test_the_same_machine_is_recorded_the_same_each_time(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+def test_recording_is_reproducible(run: Run, tmp_path: Path, contoso: Emulator) -> None:
     first, _ = recorded(run, contoso.url, tmp_path / "a.json")
     second, _ = recorded(run, contoso.url, tmp_path / "b.json")
     assert first == second
@@ -169,19 +169,19 @@ KEPT = {
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_what_is_kept_is_kept_and_nothing_else_is(run: Run, tmp_path: Path, contoso: Emulator, category: str) -> None:
+def test_keeps_only_the_requested_categories(run: Run, tmp_path: Path, contoso: Emulator, category: str) -> None:
     scenario, _ = recorded(run, contoso.url, tmp_path / "machine.json", "--keep", category)
     text = json.dumps(scenario)
     assert [name for name, word in KEPT.items() if word in text] == [category]
 
 
-def test_the_scenario_goes_to_standard_output(run: Run, contoso: Emulator) -> None:
+def test_writes_the_scenario_to_standard_output(run: Run, contoso: Emulator) -> None:
     done = run("record", "-", "--base-url", contoso.url)
     assert done.status == 0
     Scenario.parse(done.out.encode())
 
 
-def test_what_is_not_known_is_left_out_and_named(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
+def test_unknown_members_are_dropped_and_reported(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
     url = listen_json({"compute": {"name": "vm", "quantumLink": "secret", "azEnvironment": "AzureMoon"}, "network": {"interface": []}})
     file = tmp_path / "machine.json"
     scenario, done = recorded(run, url, file)
@@ -199,7 +199,7 @@ NEWER = {
 }
 
 
-def test_a_machine_newer_than_the_tables_is_kept_whole(run: Run, tmp_path: Path) -> None:
+def test_keeps_all_members_of_a_newer_machine(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "machine.json"
     with Emulator(Scenario.of(NEWER), seed=1, rate_limit=False) as imds:
         scenario, done = recorded(run, imds.url, file, "--keep", "all")
@@ -225,7 +225,7 @@ PARTIAL = {
 
 
 @pytest.mark.parametrize("value", PARTIAL.values(), ids=PARTIAL)
-def test_absent_members_stay_absent_and_the_scenario_is_played(
+def test_absent_members_stay_absent_when_emulated(
     run: Run, tmp_path: Path, listen_json: Callable[[Any], str], value: dict[str, Any]
 ) -> None:
     file = tmp_path / "machine.json"
@@ -236,7 +236,7 @@ def test_absent_members_stay_absent_and_the_scenario_is_played(
         assert Client(imds.url).attested_document()
 
 
-def test_a_location_that_no_certificate_can_name_is_left_out(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
+def test_omits_a_location_that_no_certificate_can_contain(run: Run, tmp_path: Path, listen_json: Callable[[Any], str]) -> None:
     file = tmp_path / "machine.json"
     _, done = recorded(run, listen_json({"compute": {"location": "on-prem (Berlin)", "vmSize": "x"}}), file)
     assert "compute.location is not supported" in done.err
@@ -245,9 +245,7 @@ def test_a_location_that_no_certificate_can_name_is_left_out(run: Run, tmp_path:
         assert Client(imds.url).attested_document()
 
 
-def test_an_answer_of_azure_arc_is_recorded_without_its_null(
-    run: Run, tmp_path: Path, listen_json: Callable[[Any], str], shared: Path
-) -> None:
+def test_azure_arc_response_is_recorded_without_null(run: Run, tmp_path: Path, listen_json: Callable[[Any], str], shared: Path) -> None:
     value = json.loads((shared / "cases" / "bodies" / "w03-arc-instance-2020-06-01.json").read_text(encoding="utf-8"))
     file = tmp_path / "machine.json"
     _, done = recorded(run, listen_json(value), file, "--keep", "all")
@@ -259,7 +257,7 @@ def test_an_answer_of_azure_arc_is_recorded_without_its_null(
 
 @pytest.fixture
 def listen_json() -> Iterator[Callable[[Any], str]]:
-    """A service that answers every path with one JSON value."""
+    """Start a service that responds to every path with one JSON value."""
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -293,7 +291,7 @@ def listen_json() -> Iterator[Callable[[Any], str]]:
     [[], {"network": {"interface": 5}}, {"compute": {"vmId": 7}}, {"compute": [{"name": "x"}]}, {"compute": None}],
     ids=["array", "number", "type", "list", "null"],
 )
-def test_an_answer_of_another_shape_is_no_traceback(run: Run, tmp_path: Path, listen_json: Callable[[Any], str], value: Any) -> None:
+def test_unexpected_shape_prints_no_traceback(run: Run, tmp_path: Path, listen_json: Callable[[Any], str], value: Any) -> None:
     done = run("record", tmp_path / "machine.json", "--base-url", listen_json(value))
     assert done.status in (0, 1, 2)
 
@@ -309,7 +307,7 @@ def leaves(node: Member, path: str = "") -> Iterator[str]:
             yield below
 
 
-def test_it_is_decided_of_every_member_whether_it_is_shown() -> None:
+def test_every_member_has_a_kind() -> None:
     every = {path for path in leaves(SHAPE) if not path.startswith("identity.")}
     assert every == set(KIND)
 
@@ -323,11 +321,11 @@ def test_it_is_decided_of_every_member_whether_it_is_shown() -> None:
     ],
     ids=["instance of a scale set", "empty", "uuid"],
 )
-def test_a_name(value: str, done: str) -> None:
+def test_replaces_names(value: str, done: str) -> None:
     assert Redactor().document({"compute": {"name": value}}) == {"compute": {"name": done}}
 
 
-def test_addresses_stay_different() -> None:
+def test_different_addresses_stay_different() -> None:
     given = [f"20.1.{high}.{low}" for high in range(2) for low in range(200)] + [f"2603::{low:x}" for low in range(1, 50)] + ["[2603::1]"]
     entries = [{"frontendIpAddress": value} for value in given]
     done = Redactor().document({"loadbalancer": {"publicIpAddresses": entries}})["loadbalancer"]["publicIpAddresses"]
@@ -336,19 +334,19 @@ def test_addresses_stay_different() -> None:
     assert found[-1] == f"[{found[400]}]"
 
 
-def test_a_file_that_cannot_be_written_is_said(run: Run, tmp_path: Path, contoso: Emulator) -> None:
+def test_reports_unwritable_file(run: Run, tmp_path: Path, contoso: Emulator) -> None:
     done = run("record", tmp_path / "none" / "machine.json", "--base-url", contoso.url)
     assert done.status == 2
     assert "cannot be written" in done.err
 
 
-def test_nobody_answers(run: Run, tmp_path: Path) -> None:
+def test_reports_missing_service(run: Run, tmp_path: Path) -> None:
     done = run("record", tmp_path / "machine.json", "--base-url", "http://127.0.0.1:9")
     assert done.status == 1
     assert not (tmp_path / "machine.json").exists()
 
 
-def test_a_category_that_does_not_exist(run: Run) -> None:
+def test_rejects_unknown_category(run: Run) -> None:
     assert run("record", "-", "--keep", "secrets").status == 2
 
 
@@ -357,15 +355,15 @@ IDENTIFYING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+\.\d+\
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)
-def test_real_machines_are_recorded_and_not_recognised(
+def test_recorded_real_machines_are_not_identifiable(
     run: Run, tmp_path: Path, listen_json: Callable[[Any], str], shared: Path, recording: str
 ) -> None:
     original = json.loads((shared / "spec" / "samples" / f"real-instance-{recording}.json").read_text())
     scenario, done = recorded(run, listen_json(original), tmp_path / "machine.json")
     assert "warning" not in done.err
-    places = dict(strings(original))
-    # 10.0.0.0 is what Azure gives a network by itself, and what stands for the first one.
-    told = {text for path, text in places.items() if KIND[path] != "plain" and len(text) > 2 and not text.startswith("10.0.")}
+    locations = dict(strings(original))
+    # 10.0.0.0 is the default network in Azure, and also the replacement of the first network.
+    told = {text for path, text in locations.items() if KIND[path] != "plain" and len(text) > 2 and not text.startswith("10.0.")}
     assert told
     left = {text for path, text in strings(scenario) if path in KIND and KIND[path] != "plain"}
     assert not told & left
@@ -374,7 +372,7 @@ def test_real_machines_are_recorded_and_not_recognised(
 
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every text below a value with the path of its member."""
+    """Yield every text in a value, with the path of its member."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from strings(item, f"{path}.{name}" if path else name)
@@ -389,7 +387,7 @@ TEXT = st.text(max_size=8) | st.sampled_from(["/", "//", "/subscriptions", "a:b;
 
 
 @given(st.dictionaries(st.sampled_from(sorted(KIND)), TEXT | st.integers() | st.none() | st.lists(TEXT)))
-def test_anything_is_replaced_or_left_out(values: dict[str, Any]) -> None:
+def test_every_value_is_replaced_or_dropped(values: dict[str, Any]) -> None:
     redactor = Redactor()
     for path, value in values.items():
         done = redactor.document(value, path)

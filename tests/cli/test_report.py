@@ -1,4 +1,4 @@
-"""``imdskit report``: one page that says what the results say, and nothing that somebody put into them is obeyed by a browser."""
+"""Tests of ``imdskit report``: its page agrees with the results, and a browser executes nothing that they contain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refused(line: int, reason: str, **members: Any) -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """Text, names of elements, and values of attributes."""
+    """Collector of the text, the element names and the attribute values of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def page(run: Run, tmp_path: Path) -> Callable[..., Page]:
     return made
 
 
-def test_the_page_counts_what_the_results_say(page: Callable[..., Page]) -> None:
+def test_page_counts_agree_with_the_results(page: Callable[..., Page]) -> None:
     many = [accepted(line) for line in range(1, 1801)]
     us = accepted(1801, cloud="usgovernment", name="usgovvirginia.metadata.azure.us", issuer="Issuing CA 04")
     late = [refused(line, "document-expired") for line in range(1802, 2001)]
@@ -70,7 +70,7 @@ def test_the_page_counts_what_the_results_say(page: Callable[..., Page]) -> None
     assert "less than 1 hour" not in found.text
 
 
-def test_what_is_in_the_results_is_text(page: Callable[..., Page]) -> None:
+def test_results_are_escaped_as_text(page: Callable[..., Page]) -> None:
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     claims = {"sku": evil, "timeStamp": {"expiresOn": "11/23/26 12:30:00 -0000"}}
     found = page(
@@ -84,7 +84,7 @@ def test_what_is_in_the_results_is_text(page: Callable[..., Page]) -> None:
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in found.attributes
 
 
-def test_all_good_and_all_bad_are_pages_too(page: Callable[..., Page]) -> None:
+def test_all_accepted_or_all_refused_gives_a_page(page: Callable[..., Page]) -> None:
     good = page(accepted(1), accepted(2))
     assert "Not accepted, by reason" not in good.text
     assert "None: no value occurs in only one document." in good.text
@@ -92,7 +92,7 @@ def test_all_good_and_all_bad_are_pages_too(page: Callable[..., Page]) -> None:
 
 
 def bars(found: Page) -> dict[str, str]:
-    """The number beside each bar."""
+    """Return the number beside each bar."""
     lines = [line for line in found.text.partition("Outliers")[0].splitlines() if line]
     return {name: number for name, number in pairwise(lines) if re.fullmatch(r"[\d,]+ \(.* %\)", number)}
 
@@ -106,19 +106,19 @@ def test_every_percentage_is_a_share_of_all_documents(page: Callable[..., Page])
     assert re.findall(r"accepted, \n+(.*)", found.text) == ["75.0 %", "25.0 %"]
 
 
-def test_rounding_turns_some_documents_neither_into_none_nor_into_all(page: Callable[..., Page]) -> None:
+def test_rounding_never_gives_0_or_100_percent_for_some(page: Callable[..., Page]) -> None:
     found = page(*(accepted(line) for line in range(2999)), refused(1, "revoked"))
     assert (bars(found)["westeurope"], bars(found)["revoked"]) == ("2,999 (above 99.9 %)", "1 (below 0.1 %)")
     assert "Values that occur in fewer than one in a thousand documents (fewer than 3)." in found.text
 
 
-def test_names_are_complete(page: Callable[..., Page]) -> None:
+def test_names_are_not_shortened(page: Callable[..., Page]) -> None:
     name = "Contoso Azure TLS Issuing CA of a department with a long name, number "
     found = page(*(accepted(line, issuer=f"{name}{line % 2}") for line in range(4)))
     assert {f"{name}0", f"{name}1"} <= bars(found).keys()
 
 
-def test_code_in_the_meanings_is_marked_up_and_backticks_of_others_stay(page: Callable[..., Page]) -> None:
+def test_only_our_own_backticks_become_code(page: Callable[..., Page]) -> None:
     reasons = [*map(str, Reason), "bad-line", "unreadable"]
     found = page(*(refused(line, reason) for line, reason in enumerate(reasons)))
     assert "`" not in found.text
@@ -127,7 +127,7 @@ def test_code_in_the_meanings_is_marked_up_and_backticks_of_others_stay(page: Ca
     assert "`x`" in page(accepted(1, issuer="`x`")).text
 
 
-def test_more_values_than_have_bars_are_summed_up(page: Callable[..., Page]) -> None:
+def test_values_without_bars_are_summarized(page: Callable[..., Page]) -> None:
     found = page(*(accepted(line, name=f"region{line}.metadata.azure.com") for line in range(150)))
     assert "and 130 more values, in 130 documents (86.7 %)" in found.text
     assert "These are the 100 rarest of 150." in found.text
@@ -159,14 +159,14 @@ LINES = {
 
 
 @pytest.mark.parametrize(("data", "message"), LINES.values(), ids=LINES)
-def test_what_is_no_result_is_told_with_its_line(run: Run, tmp_path: Path, data: bytes, message: str) -> None:
+def test_invalid_result_is_reported_with_its_line(run: Run, tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "results").write_bytes(data)
     status, out, err = run("report", tmp_path / "results")
     assert (status, out) == (2, "")
     assert f"error: bad-argument: {message}" in err
 
 
-def test_files_that_cannot_be_read_or_written_are_told(run: Run, tmp_path: Path) -> None:
+def test_unreadable_and_unwritable_files_are_reported(run: Run, tmp_path: Path) -> None:
     assert "The results cannot be read" in run("report", tmp_path / "absent").err
     (tmp_path / "results").write_text(json.dumps(accepted(1)))
     status, _, err = run("report", tmp_path / "results", "-o", tmp_path / "absent" / "page.html")

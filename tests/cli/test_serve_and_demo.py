@@ -1,4 +1,4 @@
-"""The verbs that run an emulator, as processes of their own."""
+"""Tests of the verbs that run an emulator, in separate processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_it_answers_once_it_says_so_and_ends_cleanly(serve: Start, tmp_path: Path, number: signal.Signals) -> None:
+def test_responds_after_the_ready_line_and_stops_cleanly(serve: Start, tmp_path: Path, number: signal.Signals) -> None:
     trust = tmp_path / "root.pem"
     process, ready = serve("--trust-out", str(trust))
     assert ready["url"].startswith("http://127.0.0.1:")
@@ -47,7 +47,7 @@ def test_options_reach_the_emulator(serve: Start, tmp_path: Path) -> None:
     assert {client.get("compute/name", "text") for _ in range(50)} == {"mine"}
 
 
-def test_a_stop_while_keys_are_made_is_a_stop(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stops_while_keys_are_being_generated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def make(*arguments: Any, **more: Any) -> Emulator:
         os.kill(os.getpid(), signal.SIGTERM)
         return Emulator(*arguments, **more)
@@ -58,7 +58,7 @@ def test_a_stop_while_keys_are_made_is_a_stop(run: Run, monkeypatch: pytest.Monk
     assert out.startswith('{"url": ')
 
 
-def test_a_reader_that_has_gone_ends_it() -> None:
+def test_stops_if_standard_output_has_no_reader() -> None:
     read, write = os.pipe()
     os.close(read)
     process = subprocess.Popen(
@@ -73,7 +73,7 @@ def test_a_reader_that_has_gone_ends_it() -> None:
     assert process.returncode == 141
 
 
-def test_an_address_that_is_taken_is_a_mistake(run: Run) -> None:
+def test_reports_an_address_that_is_in_use(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         status, out, err = run("serve", "--port", str(taken.getsockname()[1]))
     assert (status, out) == (2, "")
@@ -91,7 +91,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("arguments", MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_and_nothing_is_served(run: Run, arguments: list[str]) -> None:
+def test_reports_mistakes_and_does_not_start(run: Run, arguments: list[str]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     status, out, err = run("serve", *arguments)
     assert (status, out) == (2, "")
@@ -99,7 +99,7 @@ def test_a_mistake_is_told_and_nothing_is_served(run: Run, arguments: list[str])
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_demo_tells_the_whole_loop(run: Run) -> None:
+def test_demo_shows_every_step(run: Run) -> None:
     status, out, err = run("demo")
     assert (status, err) == (0, "")
     for reason in ("bad-signature", "nonce-mismatch", "untrusted-root", "signature-key"):
@@ -107,7 +107,7 @@ def test_the_demo_tells_the_whole_loop(run: Run) -> None:
     assert "Every step gave the expected result" in out
 
 
-def test_the_demo_says_when_something_goes_wrong(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_reports_a_failed_step(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imdskit.cli.emulator.demo._with_other_id", lambda document, _: document)
     status, out, err = run("demo")
     assert status == 1
@@ -115,8 +115,8 @@ def test_the_demo_says_when_something_goes_wrong(run: Run, monkeypatch: pytest.M
     assert err.startswith("The demo failed. This is the error:\nerror: demo-failed: The document was accepted.")
 
 
-def test_the_demo_runs_from_a_zip_file(tmp_path: Path) -> None:
-    """As it does from the single-file release: data files are found without a file system."""
+def test_demo_runs_from_a_zip_file(tmp_path: Path) -> None:
+    """Run the demo as the single-file release does, where data files are inside the archive."""
     archive = tmp_path / "imdskit.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in (PYTHON / "imdskit").rglob("*"):

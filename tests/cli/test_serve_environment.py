@@ -1,4 +1,4 @@
-"""Environment variables that configure ``serve``, and its access log."""
+"""Tests of the environment variables that configure ``serve``, and of its access log."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def parsed(arguments: list[str], **variables: str) -> argparse.Namespace:
         ("ALLOW_HOST", "", "allow_host", []),
     ],
 )
-def test_a_variable_has_the_effect_of_its_option(variable: str, value: str, name: str, expected: object) -> None:
+def test_variable_has_the_effect_of_its_option(variable: str, value: str, name: str, expected: object) -> None:
     options = parsed([], **{variable: value})
     assert getattr(options, name) == expected
     assert options.variables == ([f"IMDSKIT_{variable}"] if value else [])
@@ -77,13 +77,13 @@ def test_a_variable_has_the_effect_of_its_option(variable: str, value: str, name
         (["--health"], {"HEALTH": "0"}, "health", True),
     ],
 )
-def test_an_option_takes_precedence(arguments: list[str], variables: dict[str, str], name: str, expected: object) -> None:
+def test_option_takes_precedence_over_its_variable(arguments: list[str], variables: dict[str, str], name: str, expected: object) -> None:
     options = parsed(arguments, **variables)
     assert getattr(options, name) == expected
     assert options.variables == []
 
 
-def test_without_variables_every_default_is_as_before() -> None:
+def test_without_variables_defaults_are_unchanged() -> None:
     options = vars(parsed([]))
     del options["variables"]
     assert options == vars(parser().parse_args([]))
@@ -102,7 +102,7 @@ def test_without_variables_every_default_is_as_before() -> None:
         ("FLEET", "\x1b[31m", "a valid seed"),
     ],
 )
-def test_a_wrong_value_is_an_error_that_names_the_variable(variable: str, value: str, words: str) -> None:
+def test_invalid_value_is_an_error_that_names_the_variable(variable: str, value: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parsed([], **{variable: value})
     assert caught.value.location == f"IMDSKIT_{variable}"
@@ -120,9 +120,7 @@ def test_a_wrong_value_is_an_error_that_names_the_variable(variable: str, value:
         ("SCENARIO", "nosuch", "note: set by environment variables: IMDSKIT_SCENARIO"),
     ],
 )
-def test_a_mistake_in_the_environment_has_status_2(
-    variable: str, value: str, words: str, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_environment_has_status_2(variable: str, value: str, words: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"IMDSKIT_{variable}", value)
     outcome = run("serve", "--seed", "1")
     assert (outcome.status, outcome.out) == (2, "")
@@ -140,14 +138,14 @@ def test_help_and_page_list_every_variable(run: Run) -> None:
     }
 
 
-def test_the_synopsis_has_every_option() -> None:
+def test_synopsis_has_every_option() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
     synopsis = page.partition("imdskit serve ")[2].partition("    imdskit run ")[0]
     options = [action.option_strings[0] for action in environment.variables(parser()).values()]
     assert sorted(re.findall(r"--[a-z-]+", synopsis)) == sorted(options)
 
 
-def test_a_container_is_configured_by_variables_alone(serve: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_alone_configure_a_container(serve: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("a-token-that-tests-know\n")
     for name, value in {
         "HOST": "0.0.0.0",
@@ -172,7 +170,7 @@ def test_a_container_is_configured_by_variables_alone(serve: Start, tmp_path: Pa
     assert (out, [(line["target"], line["status"]) for line in lines]) == ("", [("/metadata/versions", 200)])
 
 
-def test_it_is_noted_that_every_address_is_listened_on_and_one_is_named(serve: Start) -> None:
+def test_notes_listening_on_all_addresses_and_names_one(serve: Start) -> None:
     process, ready = serve("--host", "0.0.0.0")
     assert ready["url"].startswith("http://127.0.0.1:")
     process.send_signal(signal.SIGTERM)
@@ -197,7 +195,7 @@ COMMON = re.compile(r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d
 
 @pytest.mark.parametrize("epoll", [True, False], ids=["event loop", "threads"])
 @pytest.mark.parametrize("form", ["common", "json"])
-def test_each_request_is_one_line_of_the_access_log(
+def test_access_log_has_one_line_per_request(
     form: str, epoll: bool, emulator: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if epoll and not hasattr(select, "epoll"):
@@ -231,7 +229,7 @@ def test_each_request_is_one_line_of_the_access_log(
 
 
 @pytest.mark.parametrize("form", access_log.FORMATS)
-def test_no_character_of_a_request_can_end_a_line_or_reach_a_terminal(form: str) -> None:
+def test_access_log_escapes_control_characters_of_requests(form: str) -> None:
     hostile = "".join(map(chr, range(256))) + "\u2028\U0001f600"
     entry = Entry(1, 1_767_268_800, "10.0.0.1", "GET" + hostile, hostile, (("User-Agent", hostile),), 200, hostile, hostile, 5, 0)
     line = access_log.FORMATS[form](entry)
@@ -239,7 +237,7 @@ def test_no_character_of_a_request_can_end_a_line_or_reach_a_terminal(form: str)
     assert line.isprintable()
 
 
-def test_a_closed_standard_error_does_not_end_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_error_does_not_stop_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)
     entry = Entry(1, 1_767_268_800, "", "GET", "/", (), 200, "", "", 5, 0)

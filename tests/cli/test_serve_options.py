@@ -1,4 +1,4 @@
-"""Options of ``serve`` that make the service another one: they reach the emulator, and mistakes in them are told."""
+"""Tests of the options of ``serve`` that change the service: they reach the emulator, and mistakes are reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
     ],
     ids=str,
 )
-def test_an_option_reaches_the_emulator(
+def test_option_reaches_the_emulator(
     arguments: tuple[str, ...], name: str, value: object, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make(*_: object, **options: Any) -> None:
@@ -91,13 +91,13 @@ def test_options_reach_the_fleet(
     ],
     ids=str,
 )
-def test_a_mistake_is_told(arguments: tuple[str, ...], words: str, run: Run) -> None:
+def test_reports_mistakes(arguments: tuple[str, ...], words: str, run: Run) -> None:
     status, out, err = run("serve", "--seed", "1", *arguments)
     assert (status, out) == (2, "")
     assert words in err
 
 
-def test_the_place_of_a_mistake_in_a_script_is_told(run: Run, tmp_path: Path) -> None:
+def test_reports_the_location_of_a_mistake_in_a_script(run: Run, tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text('[{"fault": {"status": 500}}, {"fault": {"delay": -1}}]', "utf-8")
     status, _, err = run("serve", "--seed", "1", "--faults", str(tmp_path / "faults.json"))
     assert (status, "/1/fault/delay" in err) == (2, True)
@@ -109,7 +109,7 @@ RESTART = [{"match": {"path": "/metadata/versions"}, "times": 1, "fault": {"stat
 
 
 class Admin:
-    """The admin side of a process, as its state file or its line says."""
+    """Client of the admin API of a process, at the address in its state file or ready line."""
 
     def __init__(self, url: str, token: str) -> None:
         self._host, self._token = url.removeprefix("http://"), token
@@ -142,14 +142,14 @@ def status(url: str, target: str, headers: dict[str, str]) -> int:
         connection.close()
 
 
-def test_a_restart_from_the_snapshot_goes_on_where_it_ended(serve: Start, tmp_path: Path) -> None:
+def test_restart_from_a_snapshot_restores_the_state(serve: Start, tmp_path: Path) -> None:
     snapshot, state = str(tmp_path / "snapshot.json"), tmp_path / "state.json"
     options = ("--scenario", "identities", "--clock", "manual", "--snapshot", snapshot, "--state-file", str(state))
     process, ready = serve(*options)
-    said = json.loads(state.read_bytes())
-    assert (said["url"], said["admin"], said["pid"]) == (ready["url"], ready["admin"], process.pid)
+    announced = json.loads(state.read_bytes())
+    assert (announced["url"], announced["admin"], announced["pid"]) == (ready["url"], ready["admin"], process.pid)
     assert state.stat().st_mode & 0o777 == 0o600
-    admin = Admin(said["admin"], said["token"])
+    admin = Admin(announced["admin"], announced["token"])
     admin("PATCH", "/v1/state", {"compute": {"name": "patched"}})
     admin("POST", "/v1/events", [{"EventId": "first", "EventType": "Reboot"}])
     admin("PUT", "/v1/faults", RESTART)
@@ -161,15 +161,15 @@ def test_a_restart_from_the_snapshot_goes_on_where_it_ended(serve: Start, tmp_pa
     assert Path(snapshot).stat().st_mode & 0o777 == 0o600
 
     _, ready = serve(*options)
-    said = json.loads(state.read_bytes())
-    admin = Admin(said["admin"], said["token"])
+    announced = json.loads(state.read_bytes())
+    admin = Admin(announced["admin"], announced["token"])
     assert admin("GET", "/v1/snapshot") == before
     assert Client(ready["url"]).get("compute/name", "text") == "patched"
-    assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 200  # the fault had its one time
+    assert status(ready["url"], "/metadata/versions", {"Metadata": "true"}) == 200  # the fault applies once
     assert [event["EventId"] for event in admin("GET", "/v1/events")["events"]] == ["first"]
 
 
-def test_a_clock_stands_still_until_it_is_moved(serve: Start, tmp_path: Path) -> None:
+def test_manual_clock_stands_still_until_it_is_advanced(serve: Start, tmp_path: Path) -> None:
     _, ready = serve("--clock", "manual", "--admin-port", "0", "--admin-token-file", str(token_file(tmp_path)))
     admin = Admin(ready["admin"], SECRET)
     assert admin("GET", "/v1/clock")["rate"] == 0
@@ -180,7 +180,7 @@ def test_a_clock_stands_still_until_it_is_moved(serve: Start, tmp_path: Path) ->
     assert [event["EventStatus"] for event in admin("GET", "/v1/events")["events"]] == ["Started"]
 
 
-def test_a_fast_clock_runs(serve: Start, tmp_path: Path) -> None:
+def test_fast_clock_runs(serve: Start, tmp_path: Path) -> None:
     _, ready = serve("--clock", "fast=1000000", "--admin-port", "0", "--admin-token-file", str(token_file(tmp_path)))
     admin = Admin(ready["admin"], SECRET)
     first = admin("GET", "/v1/clock")
@@ -189,7 +189,7 @@ def test_a_fast_clock_runs(serve: Start, tmp_path: Path) -> None:
     assert admin("POST", "/v1/clock", {"rate": 0})["rate"] == 0
 
 
-def test_profile_rules_faults_and_hosts_are_seen_by_clients(serve: Start, tmp_path: Path) -> None:
+def test_profile_rules_faults_and_hosts_affect_clients(serve: Start, tmp_path: Path) -> None:
     script = tmp_path / "faults.json"
     script.write_text(json.dumps(RESTART), "utf-8")
     _, ready = serve(
@@ -203,7 +203,7 @@ def test_profile_rules_faults_and_hosts_are_seen_by_clients(serve: Start, tmp_pa
     assert [status(url, instance, {"Metadata": "true", "Host": host}) for host in ("imds.test", "imds.example")] == [200, 421]
 
 
-def test_machines_of_a_fleet_are_asked_at_the_ports_that_the_line_tells(serve: Start) -> None:
+def test_machines_of_a_fleet_listen_on_the_announced_ports(serve: Start) -> None:
     process, ready = serve("--fleet", "3", "--fleet-by", "port", "--scenario", "linux")
     assert (ready["fleet"]["machines"], ready["fleet"]["by"]) == (3, "port")
     names = [Client(f"http://127.0.0.1:{port}").get("compute/name", "text") for port in ready["fleet"]["ports"]]
@@ -211,12 +211,12 @@ def test_machines_of_a_fleet_are_asked_at_the_ports_that_the_line_tells(serve: S
     assert ended(process) == 0
 
 
-def test_a_fleet_has_a_clock_and_an_admin_side(serve: Start, tmp_path: Path) -> None:
+def test_fleet_has_a_clock_and_an_admin_api(serve: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process, ready = serve("--fleet", "3", "--clock", "manual", "--state-file", str(state), "--admin-token-file", str(token_file(tmp_path)))
-    said = json.loads(state.read_bytes())
-    assert (said["url"], said["admin"], said["token"]) == (ready["url"], ready["admin"], SECRET)
-    admin = Admin(said["admin"], SECRET)
+    announced = json.loads(state.read_bytes())
+    assert (announced["url"], announced["admin"], announced["token"]) == (ready["url"], ready["admin"], SECRET)
+    admin = Admin(announced["admin"], SECRET)
     assert [machine["url"] for machine in admin("GET", "/v1/machines")["machines"]] == [f"{ready['url']}/m/{index}" for index in range(3)]
     admin("POST", "/v1/events?machine=1", [{"EventId": "soon", "EventType": "Freeze"}])
     admin("POST", "/v1/clock", {"advance": 900})
@@ -255,7 +255,7 @@ CONTENTS: list[tuple[str, str, str, str]] = [
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys are made once for all tests that serve in this process."""
+    """Generate keys once for all tests that run the emulator in this process."""
 
     class Quick(Emulator):
         def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -265,7 +265,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("option", "content", "words"), [row[1:] for row in CONTENTS], ids=[row[0] for row in CONTENTS])
-def test_a_file_that_will_not_do_is_a_mistake(option: str, content: str, words: str, run: Run, tmp_path: Path) -> None:
+def test_rejects_invalid_files(option: str, content: str, words: str, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text(content, "utf-8")
     outcome, out, err = run("serve", "--seed", "1", "--admin-port", "0", option, str(path))
@@ -275,7 +275,7 @@ def test_a_file_that_will_not_do_is_a_mistake(option: str, content: str, words: 
 
 
 @pytest.mark.parametrize(
-    ("member", "value", "place"),
+    ("member", "value", "location"),
     [
         ("clock", {"now": "noon"}, "/clock/now"),
         ("clock", {"now": -1}, "/clock/now"),
@@ -287,15 +287,15 @@ def test_a_file_that_will_not_do_is_a_mistake(option: str, content: str, words: 
     ],
 )
 @pytest.mark.parametrize("clock", [(), ("--clock", "manual")], ids=["system", "manual"])
-def test_a_part_of_a_snapshot_that_will_not_do_is_told_with_its_place(
-    member: str, value: object, place: str, clock: tuple[str, ...], run: Run, tmp_path: Path, good_snapshot: dict[str, Any]
+def test_reports_the_location_of_an_invalid_snapshot_member(
+    member: str, value: object, location: str, clock: tuple[str, ...], run: Run, tmp_path: Path, good_snapshot: dict[str, Any]
 ) -> None:
     path = tmp_path / "snapshot.json"
     path.write_text(json.dumps({**good_snapshot, member: value}), "utf-8")
     outcome, out, err = run("serve", "--seed", "1", "--snapshot", str(path), *clock)
     assert (outcome, out) == (2, "")
     assert err.startswith("error: ")
-    assert place in err
+    assert location in err
 
 
 @pytest.fixture(scope="module")
@@ -340,7 +340,7 @@ MISTAKES: list[tuple[str, tuple[str, ...], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "words"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES])
-def test_an_option_that_will_not_do_is_told_and_nothing_is_served(
+def test_reports_invalid_options_and_does_not_start(
     arguments: tuple[str, ...], words: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -350,7 +350,7 @@ def test_an_option_that_will_not_do_is_told_and_nothing_is_served(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_admin_port_that_is_the_services_is_a_mistake(run: Run) -> None:
+def test_rejects_admin_port_equal_to_service_port(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     outcome, out, err = run("serve", "--seed", "1", "--port", port, "--admin-port", port)

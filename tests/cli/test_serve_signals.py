@@ -1,4 +1,4 @@
-"""Signals that end ``serve``: each writes the snapshot and removes the state file, also when it comes early."""
+"""Tests of signals that stop ``serve``: it writes the snapshot and removes the state file, even if the signal comes early."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_each_signal_writes_the_snapshot_and_removes_the_token(number: signal.Si
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="there is no /proc")
 @pytest.mark.parametrize(("number", "ignored"), [*((number, "") for number in STOPS), (signal.SIGINT, "INT")], ids=str)
-def test_a_signal_that_comes_early_ends_it_like_a_late_one(number: signal.Signals, ignored: str, tmp_path: Path) -> None:
+def test_early_signal_stops_it_like_a_late_one(number: signal.Signals, ignored: str, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process = launch("--state-file", str(state), ignored=ignored)
     try:
@@ -75,7 +75,7 @@ def test_a_signal_that_comes_early_ends_it_like_a_late_one(number: signal.Signal
     assert not state.exists()
 
 
-def test_a_background_job_of_a_shell_ends_at_an_interrupt() -> None:
+def test_sigint_stops_a_background_job() -> None:
     process = launch(ignored="INT")
     try:
         assert process.stdout is not None
@@ -88,7 +88,7 @@ def test_a_background_job_of_a_shell_ends_at_an_interrupt() -> None:
     assert process.returncode == 0
 
 
-def test_what_nohup_ignores_stays_ignored() -> None:
+def test_signal_ignored_by_nohup_stays_ignored() -> None:
     process = launch(ignored="HUP")
     try:
         assert process.stdout is not None
@@ -119,7 +119,7 @@ def test_signals_are_handled_before_the_verb_is_imported(monkeypatch: pytest.Mon
     assert [signal.getsignal(number) for number in STOPS] == before
 
 
-def test_one_context_within_another_is_the_same() -> None:
+def test_nested_contexts_share_one_event() -> None:
     with stopping.on_signals() as outer:
         with stopping.on_signals() as inner:
             assert inner is outer

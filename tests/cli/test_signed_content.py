@@ -1,4 +1,4 @@
-"""Whatever JSON an accepted document signs, every output of it is valid JSON (RFC 8259) and says the same: numbers to the last digit."""
+"""Tests that every output of signed content is valid JSON (RFC 8259) with the same meaning, including every digit of numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRUST = Trust((AUTHORITY.root,), (AUTHORITY.issuing,))
 
 
 def signed(extra: str) -> bytes:
-    """Content of a document with one more member."""
+    """Return the content of a document with an additional member."""
     content = attested.content({"vmId": "00000000-0000-4000-8000-000000000001"}, "2021-02-01", AT, "4071882193")
     return content[:-1] + b',"extra":' + extra.encode() + b"}"
 
@@ -48,7 +48,7 @@ TOKEN = re.compile(
 
 
 def strict(text: str) -> Any:
-    """The value of a JSON text by a grammar of our own (RFC 8259): numbers as ("number", text), objects as lists of pairs."""
+    """Parse a JSON text with an independent parser (RFC 8259). Numbers become ("number", text), and objects lists of pairs."""
     tokens: list[tuple[str, str]] = []
     at = 0
     while at < len(text.rstrip(" \t\r\n")):
@@ -132,18 +132,18 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
-def test_every_output_of_the_command_line_is_json_and_faithful(run: Run, backend: Backend, pem: Path, tmp_path: Path, extra: str) -> None:
+def test_every_output_is_json_with_the_signed_values(run: Run, backend: Backend, pem: Path, tmp_path: Path, extra: str) -> None:
     content = signed(extra)
     expected = strict(content.decode())
     (tmp_path / "in").write_bytes(document(content) + b"\n" + b"MIIB\n")
     one = tmp_path / "one"
     one.write_bytes(document(content))
     options = ("--trust", pem, "--at", TIME, "--backend", backend.name)
-    plain, whole, explained = (run("verify", one, *options, *more) for more in ([], ["--json"], ["--json", "--explain"]))
-    assert (plain.status, whole.status, explained.status) == (0, 0, 0)
-    assert all(outcome.out.isascii() for outcome in (plain, whole, explained))
+    plain, complete, explained = (run("verify", one, *options, *more) for more in ([], ["--json"], ["--json", "--explain"]))
+    assert (plain.status, complete.status, explained.status) == (0, 0, 0)
+    assert all(outcome.out.isascii() for outcome in (plain, complete, explained))
     assert strict(plain.out) == expected
-    assert member(strict(whole.out), "claims") == expected
+    assert member(strict(complete.out), "claims") == expected
     assert member(strict(explained.out), "claims") == expected
     assert member(strict(explained.out), "report", "ok") == ("literal", "true")
     results = tmp_path / "results"
@@ -152,7 +152,7 @@ def test_every_output_of_the_command_line_is_json_and_faithful(run: Run, backend
     first, second = results.read_text("ascii").splitlines()
     assert member(strict(first), "claims") == expected
     assert member(strict(second), "reason") == "bad-der"
-    # What reads results again reads these.
+    # The code that reads results again must accept these.
     before = results.read_bytes()
     results.write_bytes(before[: before.index(b"\n") + 1])
     assert run(*batch, "--resume").status == 1
@@ -170,7 +170,7 @@ def faithful(attestation: Attestation) -> None:
 
 
 def unnumbered(value: Any) -> Any:
-    """Numbers as their text, whether they are numbers or in quotes."""
+    """Replace numbers by their text, so that a number equals the same text in quotes."""
     if isinstance(value, tuple):
         kind, rest = value
         return rest if kind == "number" else (kind, unnumbered(rest))
@@ -183,7 +183,7 @@ def unnumbered(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
-def test_an_attestation_is_json_and_faithful(backend: Backend, extra: str) -> None:
+def test_attestation_is_json_with_the_signed_values(backend: Backend, extra: str) -> None:
     verifier = Verifier(TRUST, Policy.offline_audit(), backend=backend)
     faithful(verifier.verify(document(signed(extra)), at=AT))
 
@@ -211,12 +211,12 @@ VALUES = st.recursive(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
-def test_any_content_is_json_and_faithful(backend: Backend, extra: str) -> None:
+def test_any_content_is_json_with_the_signed_values(backend: Backend, extra: str) -> None:
     faithful(Verifier(TRUST, Policy.offline_audit(), backend=backend).verify(document(signed(extra)), at=AT))
 
 
 @pytest.mark.parametrize("extra", EXTRAS.values(), ids=EXTRAS)
-def test_an_inspection_is_json(extra: str) -> None:
+def test_inspection_is_json(extra: str) -> None:
     shown = inspect_document(Verifier(TRUST, Policy.offline_audit(), clock=ManualClock(AT)), document(signed(extra)))
     assert strict(json.dumps(shown, allow_nan=False))
     assert "extra" in shown["content"]["members"]
@@ -238,12 +238,12 @@ def test_an_inspection_is_json(extra: str) -> None:
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_a_number_is_a_number_of_python_if_it_is_written_back_the_same(text: str, value: object) -> None:
+def test_numbers_that_survive_a_round_trip_become_python_numbers(text: str, value: object) -> None:
     found = loads(text)
     assert (found, type(found)) == (value, type(value))
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", '{"a":1,"a":2}', "[1,]", "01", ""])
-def test_what_is_not_json_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError):  # its words are Python's
+def test_text_that_is_not_json_raises_value_error(text: str) -> None:
+    with pytest.raises(ValueError):  # Python's own message
         loads(text)

@@ -1,4 +1,4 @@
-"""The verb ``token``, and the verbs that follow and approve events."""
+"""Tests of the verb ``token``, and of the actions that follow and approve events."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def imds(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield running
 
 
-def test_a_token_is_a_line(run: Run, imds: Emulator) -> None:
+def test_prints_the_token_on_one_line(run: Run, imds: Emulator) -> None:
     status, out, err = run("token", VAULT)
     assert (status, err, out.count("."), out.count("\n")) == (0, "", 2, 1)
 
 
-def test_what_is_known_of_a_token(run: Run, imds: Emulator) -> None:
+def test_json_has_all_attributes_of_a_token(run: Run, imds: Emulator) -> None:
     known = json.loads(run("token", VAULT, "--json").out)
     assert list(known) == ["access_token", "token_type", "resource", "client_id", "expires_on"]
     assert run("token", VAULT, "--client-id", known["client_id"]).status == 0
@@ -47,24 +47,24 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "status", "said"), FAILURES.values(), ids=FAILURES.keys())
-def test_a_failure_has_its_status_and_code(run: Run, imds: Emulator, arguments: list[str], status: int, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "status", "text"), FAILURES.values(), ids=FAILURES.keys())
+def test_failure_has_its_status_and_code(run: Run, imds: Emulator, arguments: list[str], status: int, text: str) -> None:
     outcome = run(*arguments)
-    assert (outcome.status, outcome.out, outcome.err.startswith(said)) == (status, "", True), outcome.err
+    assert (outcome.status, outcome.out, outcome.err.startswith(text)) == (status, "", True), outcome.err
 
 
-def test_no_attempt_but_one_is_made_if_that_is_wanted(run: Run, imds: Emulator) -> None:
+def test_no_retry_option_sends_one_request(run: Run, imds: Emulator) -> None:
     imds.faults.load([{"times": None, "fault": {"status": 410}}])
     for arguments in (["token", VAULT], ["get", "compute"]):
         assert run(*arguments, "--no-retry").err.startswith("error: gone")
     assert imds.journal.count() == 2
 
 
-def test_the_newest_version_is_asked_for(run: Run, imds: Emulator) -> None:
+def test_requests_the_newest_version(run: Run, imds: Emulator) -> None:
     assert "physicalZone" in json.loads(run("get", "compute", "--api-version", "newest").out)
 
 
-def test_events_are_watched_acknowledged_and_not_written_twice(run: Run, imds: Emulator, tmp_path: Path) -> None:
+def test_watches_and_acknowledges_events_without_repeats(run: Run, imds: Emulator, tmp_path: Path) -> None:
     first, second, seen = imds.events.schedule("Freeze"), imds.events.schedule("Reboot"), tmp_path / "seen"
     status, out, err = run("events", "watch", "--count", "1", "--seen", seen)
     assert (status, err) == (0, "")

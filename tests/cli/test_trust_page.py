@@ -1,4 +1,4 @@
-"""What ``docs/trust.md`` tells operators to do works."""
+"""Tests that the instructions in ``docs/trust.md`` work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def block(language: str, beginning: str) -> str:
 
 
 def put(folder: Path, intermediates: int) -> str:
-    """A bundle with so many intermediates, and the link pointed to it."""
+    """Write a bundle with this number of intermediates, and point the link to it."""
     name = f"trust.{intermediates}"
     (folder / name).mkdir()
     bundle.write(folder / name, Bundle("2026-11-30", Trust.bundled().anchors, Trust.bundled().intermediates[:intermediates]))
@@ -32,7 +32,7 @@ def put(folder: Path, intermediates: int) -> str:
     return str(folder / "trust")
 
 
-def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_running_verifier_loads_new_bundle_and_ignores_bad_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     link = put(tmp_path, 1)
     names: dict[str, Any] = {}
     exec(compile(block("python", "import logging").replace(LINK, link), "trust.md", "exec"), names)
@@ -49,7 +49,7 @@ def test_a_running_verifier_picks_up_a_new_bundle_and_survives_a_bad_one(tmp_pat
     assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1
 
 
-def test_the_script_of_the_timer_learns_and_lets_the_doctor_have_the_last_word(tmp_path: Path) -> None:
+def test_timer_script_updates_and_exits_with_the_doctors_status(tmp_path: Path) -> None:
     spool = tmp_path / "spool folder"
     spool.mkdir()
     (spool / "one document.json").write_text("{}")

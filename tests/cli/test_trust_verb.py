@@ -1,4 +1,4 @@
-"""``imdskit trust``: what it lists, and updates from a refused document, from files and from this release."""
+"""Tests of ``imdskit trust``: lists, and updates from a refused document, from files and from this release."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY = "2026-11-30"
 
 @pytest.fixture
 def link(tmp_path: Path, emulator: Emulator) -> Path:
-    """A link to a bundle with the emulator's root alone."""
+    """Return a symbolic link to a bundle that contains only the emulator's root."""
     (tmp_path / "trust.1").mkdir()
     anchors = pem.certificates(emulator.authority.root_pem.encode(), "root")
     bundle.write(tmp_path / "trust.1", Bundle("2026-01-01", anchors, ()))
@@ -38,12 +38,12 @@ def link(tmp_path: Path, emulator: Emulator) -> Path:
 
 @pytest.fixture
 def local(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fetcher may go to the emulator's server and nowhere else."""
+    """Let the fetcher connect only to the emulator's server."""
     places = (Location("127.0.0.1", "/pki/", int(emulator.url.rsplit(":", 1)[1])),)
     monkeypatch.setattr(verb, "AiaFetcher", partial(AiaFetcher, locations=places, allow_addresses=("127.0.0.1",), budget=FetchBudget()))
 
 
-def test_the_eight_authorities_are_listed_as_signing(run: Run) -> None:
+def test_lists_the_eight_signing_authorities(run: Run) -> None:
     status, out, err = run("trust", "list", "--at", DAY)
     assert (status, err) == (0, "")
     signing = out.split("signs documents:\n")[1].split("helps to reach an anchor:")[0]
@@ -51,23 +51,23 @@ def test_the_eight_authorities_are_listed_as_signing(run: Run) -> None:
     assert "Microsoft Azure ECC TLS Issuing CA 03" in out.split("audits only:")[1]
 
 
-def test_the_list_as_json_has_every_certificate_once_with_evidence(run: Run) -> None:
-    answer = json.loads(run("trust", "list", "--at", DAY, "--json").out)
-    found = {one["sha256"]: one for one in answer["certificates"]}
+def test_json_list_has_each_certificate_once_with_evidence(run: Run) -> None:
+    response = json.loads(run("trust", "list", "--at", DAY, "--json").out)
+    found = {one["sha256"]: one for one in response["certificates"]}
     trust = Trust.bundled()
     assert list(found) == [sha256(der).hexdigest() for der in (*trust.anchors, *trust.intermediates)]
     assert {one["name"] for one in found.values() if one["evidence"]} == {one.name for one in trust.signing}
-    assert answer["trust"] == {"origin": "bundled with imdskit", "date": trust.date}
+    assert response["trust"] == {"origin": "bundled with imdskit", "date": trust.date}
 
 
-def test_another_bundle_is_listed_without_headings_that_it_has_nothing_for(run: Run, link: Path) -> None:
+def test_list_of_another_bundle_omits_empty_sections(run: Run, link: Path) -> None:
     out = run("trust", "list", "--bundle", link).out
     assert " ".join(out.split()).startswith(f"bundle {link}, of 2026-01-01: 1 anchors, 0 intermediates anchor: ")
     assert "audits only" not in out
 
 
 @pytest.mark.usefixtures("local")
-def test_a_refused_document_brings_its_issuer(run: Run, link: Path, document: str) -> None:
+def test_update_fetches_the_issuer_of_a_refused_document(run: Run, link: Path, document: str) -> None:
     assert run("verify", document, "--bundle", link).err.startswith("refused: unknown-issuer")
     status, out, err = run("trust", "update", "--bundle", link, "--document", document)
     assert (status, err) == (0, "")
@@ -77,8 +77,8 @@ def test_a_refused_document_brings_its_issuer(run: Run, link: Path, document: st
 
 
 @pytest.mark.usefixtures("local")
-def test_a_document_of_strangers_brings_nothing(run: Run, link: Path, document: str) -> None:
-    """The same document, and a bundle whose anchor did not certify its issuer: what is fetched is not taken up."""
+def test_update_adds_no_issuer_below_an_unknown_anchor(run: Run, link: Path, document: str) -> None:
+    """Use a bundle whose anchor did not certify the issuer of the document. The fetched certificate is not added."""
     link.unlink()
     status, out, err = run("trust", "update", "--bundle", link, "--document", document, "--json")
     assert (status, out) == (2, "")
@@ -86,15 +86,15 @@ def test_a_document_of_strangers_brings_nothing(run: Run, link: Path, document: 
     assert not link.exists()
 
 
-def test_an_issuer_that_may_not_be_fetched_is_named(run: Run, link: Path, document: str) -> None:
-    """The real fetcher goes to Microsoft's hosts only, so it asks nobody for the emulator's issuer."""
+def test_update_names_an_issuer_on_a_forbidden_host(run: Run, link: Path, document: str) -> None:
+    """Use the real fetcher, which connects only to hosts of Microsoft and DigiCert, so it does not fetch the emulator's issuer."""
     status, _, err = run("trust", "update", "--bundle", link, "--document", document)
     assert status == 2
     assert "error: issuer-not-found: " in err
     assert "hint: The missing authority is 'imdskit " in err
 
 
-def test_a_document_that_is_refused_for_something_else_is_a_refusal(run: Run, link: Path, tmp_path: Path) -> None:
+def test_update_reports_refusals_with_other_reasons(run: Run, link: Path, tmp_path: Path) -> None:
     path = tmp_path / "document.json"
     path.write_text("{}")
     status, out, err = run("trust", "update", "--bundle", link, "--document", path)
@@ -103,16 +103,16 @@ def test_a_document_that_is_refused_for_something_else_is_a_refusal(run: Run, li
     assert "refused: bad-envelope" in err
 
 
-def test_files_and_json(run: Run, link: Path, emulator: Emulator, tmp_path: Path) -> None:
+def test_update_from_files_as_json(run: Run, link: Path, emulator: Emulator, tmp_path: Path) -> None:
     path = tmp_path / "chain.pem"
     path.write_text(emulator.trust_pem)
-    answer = json.loads(run("trust", "update", "--bundle", link, "--from", path, "--json").out)
-    assert answer["bundle"] == str(link)
-    assert [one["sha256"] for one in answer["added"]] == [sha256(der).hexdigest() for der in Trust.from_bundle(link).intermediates]
-    assert Path(answer["folder"]).resolve() == link.resolve()
+    response = json.loads(run("trust", "update", "--bundle", link, "--from", path, "--json").out)
+    assert response["bundle"] == str(link)
+    assert [one["sha256"] for one in response["added"]] == [sha256(der).hexdigest() for der in Trust.from_bundle(link).intermediates]
+    assert Path(response["folder"]).resolve() == link.resolve()
 
 
-def test_what_the_doctor_misses_is_taken_from_this_release(run: Run, tmp_path: Path) -> None:
+def test_update_adds_what_the_doctor_misses_from_the_release(run: Run, tmp_path: Path) -> None:
     bundled = Trust.bundled()
     left = tuple(der for der in bundled.intermediates if not sha256(der).hexdigest().startswith("ea7a2525"))
     (tmp_path / "trust.1").mkdir()
@@ -127,7 +127,7 @@ def test_what_the_doctor_misses_is_taken_from_this_release(run: Run, tmp_path: P
     assert run("doctor", "--at", DAY, "--bundle", tmp_path / "trust").status == 0
 
 
-def test_the_first_update_makes_the_link(run: Run, tmp_path: Path) -> None:
+def test_first_update_creates_the_link(run: Run, tmp_path: Path) -> None:
     assert run("trust", "update", "--bundle", tmp_path / "trust", "--at", DAY).status == 0
     assert run("doctor", "--bundle", tmp_path / "trust", "--at", DAY).out.endswith("nothing to do\n")
 
@@ -146,7 +146,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_explained(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
+def test_explains_mistakes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
     monkeypatch.chdir(tmp_path)
     status, out, err = run("trust", *arguments)
     assert (status, out) == (2, "")
@@ -154,7 +154,7 @@ def test_a_mistake_is_explained(run: Run, tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_left_alone(run: Run, tmp_path: Path) -> None:
+def test_update_does_not_replace_a_folder(run: Run, tmp_path: Path) -> None:
     with as_file(files("imdskit.verify") / "roots") as roots:
         shutil.copytree(roots, tmp_path / "trust")
     status, _, err = run("trust", "update", "--bundle", tmp_path / "trust")
@@ -167,7 +167,7 @@ def test_a_folder_is_left_alone(run: Run, tmp_path: Path) -> None:
     [(b"", "bad-trust"), (b"hello", "bad-trust"), (b"-" * (pem.MAX_BYTES + 1), "bad-trust"), (b"0\x80", "bad-trust")],
     ids=["empty", "no PEM", "huge", "no DER"],
 )
-def test_a_file_without_certificates_is_refused(run: Run, link: Path, tmp_path: Path, content: bytes, code: str) -> None:
+def test_update_rejects_file_without_certificates(run: Run, link: Path, tmp_path: Path, content: bytes, code: str) -> None:
     (tmp_path / "x.pem").write_bytes(content)
     status, _, err = run("trust", "update", "--bundle", link, "--from", tmp_path / "x.pem")
     assert status == 2

@@ -1,4 +1,4 @@
-"""``imdskit verifier``: keys are made, and the service is run for development."""
+"""Tests of ``imdskit verifier``, which creates keys and runs the service for development."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PYTHON = Path(__file__).parents[2] / "python"
 GOOD = "name client sha256:" + "a" * 64
 
 
-def test_keys_are_made_on_the_command_line(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_creates_keys(run: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "keys"
     made = run("verifier", "key", "go", "--keys", path)
     more = run("verifier", "key", "op", "--keys", path, "--role", "operator", "--role", "metrics")
@@ -35,14 +35,14 @@ def test_keys_are_made_on_the_command_line(run: Callable[..., Any], tmp_path: Pa
     assert len(keys.read_nonce_keys(tmp_path / "secret")) == 1
 
 
-def test_a_last_line_without_its_end_is_not_continued(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_new_key_is_not_appended_to_an_incomplete_line(run: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(GOOD)
     assert run("verifier", "key", "go", "--keys", path).status == 0
     assert [key.name for key in keys.read(path)] == ["name", "go"]
 
 
-def test_mistakes_on_the_command_line_are_explained(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_explains_mistakes(run: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(GOOD + "\n")
     mistakes = [
@@ -69,7 +69,7 @@ def test_mistakes_on_the_command_line_are_explained(run: Callable[..., Any], tmp
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_it_serves_once_it_says_so_and_ends_cleanly(run: Callable[..., Any], tmp_path: Path, number: signal.Signals) -> None:
+def test_responds_after_the_ready_line_and_stops_cleanly(run: Callable[..., Any], tmp_path: Path, number: signal.Signals) -> None:
     assert run("verifier", "key", "go", "--keys", tmp_path / "keys").status == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "imdskit", "verifier", "serve", "--set", f"keys_file={tmp_path / 'keys'}"],

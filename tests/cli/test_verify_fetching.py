@@ -1,4 +1,4 @@
-"""``imdskit verify`` with intermediates that are fetched, from the emulator's own server, and kept in a directory."""
+"""Tests of ``imdskit verify`` with intermediates that it fetches from the emulator's server and stores in a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imdskit.emulator import Emulator
 from imdskit.verify.aia import AiaFetcher, FetchBudget, Location
 
 
-def test_an_unknown_issuer_is_fetched_only_if_asked_for_and_then_kept(
+def test_unknown_issuer_is_fetched_on_request_and_cached(
     run: Callable[..., Any], emulator: Emulator, document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, cache = tmp_path / "root.pem", tmp_path / "cache"

@@ -1,4 +1,4 @@
-"""Exit status, outputs and options of ``imdskit verify``; and whatever it is given, it has an answer at once."""
+"""Tests of exit status, outputs and options of ``imdskit verify``, also with hostile input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MIB = 1024 * 1024
 Run = Callable[..., Any]
 
 
-def test_an_accepted_document_gives_its_claims(run: Run, document: str, root: str) -> None:
+def test_accepted_document_prints_its_claims(run: Run, document: str, root: str) -> None:
     status, out, err = run("verify", document, "--trust", root, "--nonce", "4071882193")
     assert (status, err) == (0, "")
     claims = json.loads(out)
@@ -35,7 +35,7 @@ def test_an_accepted_document_gives_its_claims(run: Run, document: str, root: st
     assert set(claims) == {"licenseType", "nonce", "plan", "sku", "subscriptionId", "timeStamp", "vmId"}
 
 
-def test_the_three_forms_of_a_document(run: Run, document: str, root: str, tmp_path: Path) -> None:
+def test_accepts_all_three_forms_of_a_document(run: Run, document: str, root: str, tmp_path: Path) -> None:
     text = json.loads(Path(document).read_bytes())["signature"]
     (tmp_path / "base64").write_text(text + "\n")
     (tmp_path / "der").write_bytes(base64.b64decode(text))
@@ -44,14 +44,14 @@ def test_the_three_forms_of_a_document(run: Run, document: str, root: str, tmp_p
     assert json.loads(outputs.pop())["vmId"]
 
 
-def test_standard_input(run: Run, document: str, root: str) -> None:
-    octets = Path(document).read_bytes()
-    der = base64.b64decode(json.loads(octets)["signature"])
-    for stdin in (octets, octets + b"\n", der):
+def test_reads_standard_input(run: Run, document: str, root: str) -> None:
+    data = Path(document).read_bytes()
+    der = base64.b64decode(json.loads(data)["signature"])
+    for stdin in (data, data + b"\n", der):
         assert run("verify", "-", "--trust", root, stdin=stdin).status == 0
 
 
-def test_a_refusal_says_reason_stage_place_and_hint(run: Run, document: str) -> None:
+def test_refusal_has_reason_stage_location_and_hint(run: Run, document: str) -> None:
     status, out, err = run("verify", document)
     assert (status, out) == (1, "")
     lines = err.splitlines()
@@ -60,22 +60,22 @@ def test_a_refusal_says_reason_stage_place_and_hint(run: Run, document: str) -> 
     assert lines[-1].startswith("  hint: An emulator of imdskit made this document, not Azure: its issuer is 'imdskit ")
 
 
-def test_a_refusal_as_json(run: Run, document: str) -> None:
+def test_refusal_as_json(run: Run, document: str) -> None:
     status, out, err = run("verify", document, "--json")
     assert (status, err) == (1, "")
-    answer = json.loads(out)
-    assert (answer["verified"], answer["reason"], answer["stage"]) == (False, "unknown-issuer", "chain")
-    assert "give the emulator's root with `--trust`" in answer["hint"]
+    response = json.loads(out)
+    assert (response["verified"], response["reason"], response["stage"]) == (False, "unknown-issuer", "chain")
+    assert "give the emulator's root with `--trust`" in response["hint"]
 
 
-def test_an_acceptance_as_json(run: Run, document: str, root: str) -> None:
+def test_acceptance_as_json(run: Run, document: str, root: str) -> None:
     status, out, err = run("verify", document, "--trust", root, "--json")
     assert (status, err) == (0, "")
-    answer = json.loads(out)
-    assert (answer["verified"], answer["cloud"], answer["claims"]["nonce"]) == (True, "public", "4071882193")
+    response = json.loads(out)
+    assert (response["verified"], response["cloud"], response["claims"]["nonce"]) == (True, "public", "4071882193")
 
 
-def test_the_report(run: Run, document: str, root: str) -> None:
+def test_explanation_lists_every_check(run: Run, document: str, root: str) -> None:
     status, out, err = run("verify", document, "--trust", root, "--explain")
     assert (status, err) == (0, "")
     assert out.startswith("pass  envelope: ")
@@ -86,7 +86,7 @@ def test_the_report(run: Run, document: str, root: str) -> None:
     assert err.startswith("refused: unknown-issuer")
 
 
-def test_the_report_as_json(run: Run, document: str, root: str) -> None:
+def test_explanation_as_json(run: Run, document: str, root: str) -> None:
     accepted = json.loads(run("verify", document, "--trust", root, "--explain", "--json").out)
     assert (accepted["verified"], accepted["report"]["ok"]) == (True, True)
     refused = json.loads(run("verify", document, "--explain", "--json").out)
@@ -105,7 +105,7 @@ REFUSALS = {
 }
 
 
-def test_a_closed_standard_input_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_input_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError) as error:
         inputs.read("-", 10)
@@ -114,13 +114,16 @@ def test_a_closed_standard_input_is_told_once(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def at(run: Run, document: str, root: str) -> tuple[str, str]:
-    """Arguments for the second after the document was made: one document serves the whole session, which may last longer than a preset allows."""
+    """Return arguments for the second after the document was created.
+
+    The whole session uses one document, and may take longer than a preset allows for the age of a document.
+    """
     created = json.loads(run("verify", document, "--trust", root).out)["timeStamp"]["createdOn"]
     return "--at", (datetime.strptime(created, "%m/%d/%y %H:%M:%S %z") + timedelta(seconds=1)).isoformat()
 
 
 @pytest.mark.parametrize(("options", "reason"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_options_can_refuse(run: Run, document: str, root: str, at: tuple[str, str], options: list[str], reason: str) -> None:
+def test_options_can_cause_a_refusal(run: Run, document: str, root: str, at: tuple[str, str], options: list[str], reason: str) -> None:
     status, out, err = run("verify", document, "--trust", root, *at, *options)
     assert (status, out) == (1, "")
     assert err.startswith(f"refused: {reason}: ")
@@ -137,11 +140,11 @@ ACCEPTANCES = {
 
 
 @pytest.mark.parametrize("options", ACCEPTANCES.values(), ids=ACCEPTANCES.keys())
-def test_options_can_accept(run: Run, document: str, root: str, at: tuple[str, str], options: list[str]) -> None:
+def test_options_can_cause_acceptance(run: Run, document: str, root: str, at: tuple[str, str], options: list[str]) -> None:
     assert run("verify", document, "--trust", root, *at, *options).status == 0
 
 
-def test_trust_stands_in_place_of_the_bundled_roots(run: Run, shared: Path, root: str) -> None:
+def test_trust_option_replaces_the_bundled_roots(run: Run, shared: Path, root: str) -> None:
     genuine = next((shared / "corpus" / "attested").glob("21-*7.json"))
     assert run("verify", genuine, "--at", "2025-11-19T14:00:00Z").status == 0
     status, _, err = run("verify", genuine, "--at", "2025-11-19T14:00:00Z", "--trust", root)
@@ -149,7 +152,7 @@ def test_trust_stands_in_place_of_the_bundled_roots(run: Run, shared: Path, root
     assert err.startswith(("refused: untrusted-root", "refused: unknown-issuer"))
 
 
-def test_a_genuine_document_is_judged_at_the_time_given(run: Run, shared: Path) -> None:
+def test_genuine_document_is_verified_at_the_given_time(run: Run, shared: Path) -> None:
     genuine = next((shared / "corpus" / "attested").glob("21-*7.json"))
     made = json.loads(genuine.with_suffix(".meta.json").read_text())["created_on"]
     assert made.startswith("11/19/25 ")
@@ -161,7 +164,7 @@ def test_a_genuine_document_is_judged_at_the_time_given(run: Run, shared: Path) 
     assert err.startswith("refused: document-expired")
 
 
-def test_roots_and_intermediates_from_several_files(run: Run, emulator: Emulator, document: str, root: str, tmp_path: Path) -> None:
+def test_reads_roots_and_intermediates_from_several_files(run: Run, emulator: Emulator, document: str, root: str, tmp_path: Path) -> None:
     (tmp_path / "root.pem").write_text(emulator.authority.root_pem)
     (tmp_path / "issuing.pem").write_text(emulator.authority.issuing_pem)
     (tmp_path / "issuing.der").write_bytes(emulator.authority.issuing)
@@ -173,7 +176,7 @@ def test_roots_and_intermediates_from_several_files(run: Run, emulator: Emulator
         assert run("verify", document, "--trust", only_root, "--trust", path).status == 0
 
 
-def test_the_sample_is_refused_by_default_and_accepted_for_its_signature(run: Run) -> None:
+def test_sample_is_refused_by_default_and_accepted_by_legacy_preset(run: Run) -> None:
     status, out, err = run("verify", SAMPLE)
     assert (status, out) == (1, "")
     assert err.startswith("refused: signature-key")
@@ -185,7 +188,7 @@ def test_the_sample_is_refused_by_default_and_accepted_for_its_signature(run: Ru
 
 
 @pytest.mark.parametrize("at", ["0001-01-01", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_the_ends_of_time_are_times(run: Run, at: str) -> None:
+def test_accepts_the_earliest_and_latest_times(run: Run, at: str) -> None:
     assert run("verify", SAMPLE, "--preset", "legacy_sample", "--json", "--at", at).status == 0
 
 
@@ -194,13 +197,13 @@ NO_TIMES = ["", "now", "yesterday", "2025-13-01", "2025-11-31", "25:00", "2025-1
 
 
 @pytest.mark.parametrize("at", NO_TIMES, ids=lambda at: repr(at)[:30])
-def test_what_is_no_time_is_a_mistake(run: Run, document: str, at: str) -> None:
+def test_rejects_invalid_times(run: Run, document: str, at: str) -> None:
     status, out, err = run("verify", document, "--at", at)
     assert (status, out) == (2, "")
     assert err.startswith("error: bad-argument: `--at` must be a time in ISO 8601; got ")
 
 
-def test_a_cloud_that_does_not_exist_is_a_mistake(run: Run, document: str) -> None:
+def test_rejects_unknown_cloud(run: Run, document: str) -> None:
     status, out, err = run("verify", document, "--cloud", "aws")
     assert (status, out) == (2, "")
     assert "Known: public, usgovernment, china, germany." in err
@@ -226,7 +229,7 @@ NO_CERTIFICATES = {
 
 @pytest.mark.parametrize("option", ["--trust", "--intermediate"])
 @pytest.mark.parametrize("content", NO_CERTIFICATES.values(), ids=NO_CERTIFICATES.keys())
-def test_a_file_without_certificates_is_a_mistake(run: Run, document: str, tmp_path: Path, option: str, content: bytes) -> None:
+def test_rejects_file_without_certificates(run: Run, document: str, tmp_path: Path, option: str, content: bytes) -> None:
     file = tmp_path / "bad.pem"
     file.write_bytes(content)
     start = time.process_time()
@@ -238,7 +241,7 @@ def test_a_file_without_certificates_is_a_mistake(run: Run, document: str, tmp_p
 
 
 @pytest.mark.parametrize("option", [[], ["--trust"], ["--intermediate"]], ids=["document", "trust", "intermediate"])
-def test_a_file_that_cannot_be_read_is_a_mistake(run: Run, document: str, tmp_path: Path, option: list[str]) -> None:
+def test_reports_unreadable_file(run: Run, document: str, tmp_path: Path, option: list[str]) -> None:
     before = [document] if option else []
     for path in (tmp_path / "missing", tmp_path, document + "/x", "a\0b", "x" * 5000, "\udcff"):
         status, out, err = run("verify", *before, *option, path)
@@ -277,7 +280,7 @@ DOCUMENTS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "reason"), DOCUMENTS.values(), ids=DOCUMENTS.keys())
-def test_whatever_is_given_gets_a_reason_at_once(run: Run, tmp_path: Path, content: bytes, reason: str) -> None:
+def test_refuses_hostile_input_within_a_second(run: Run, tmp_path: Path, content: bytes, reason: str) -> None:
     file = tmp_path / "document"
     file.write_bytes(content)
     for arguments, stdin in (([file], b""), (["-"], content), ([file, "--explain"], b""), ([file, "--json", "--explain"], b"")):
@@ -295,13 +298,13 @@ def test_whatever_is_given_gets_a_reason_at_once(run: Run, tmp_path: Path, conte
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom"])
-def test_a_file_without_end_is_not_read_to_its_end(run: Run, name: str) -> None:
+def test_stops_reading_an_endless_file(run: Run, name: str) -> None:
     if not Path(name).exists():
         pytest.skip(f"there is no {name}")
     assert run("verify", name).err.startswith("refused: too-large")
 
 
-def test_standard_input_is_not_read_to_its_end() -> None:
+def test_stops_reading_endless_standard_input() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "imdskit", "verify", "-"],
         env={"PYTHONPATH": str(PYTHON)},
@@ -311,7 +314,7 @@ def test_standard_input_is_not_read_to_its_end() -> None:
     )
     assert process.stdin is not None
     process.stdin.write(b"A" * (64 * 1024 + 1))
-    process.stdin.flush()  # and it stays open
+    process.stdin.flush()  # standard input stays open
     assert process.wait(timeout=30) == 1
     assert process.stderr is not None
     assert process.stderr.read().startswith(b"refused: too-large")
@@ -320,12 +323,12 @@ def test_standard_input_is_not_read_to_its_end() -> None:
         stream.close()
 
 
-def test_the_sample_of_the_examples_is_the_one_in_the_package() -> None:
+def test_example_sample_equals_the_packaged_one() -> None:
     example = PYTHON.parent / "examples" / "attested" / "documentation-sample.json"
     assert example.read_bytes() == SAMPLE.read_bytes()
 
 
-def test_a_bundle_stands_in_place_of_the_bundled_one(run: Run, document: str, emulator: Emulator, tmp_path: Path) -> None:
+def test_bundle_option_replaces_the_bundled_trust(run: Run, document: str, emulator: Emulator, tmp_path: Path) -> None:
     anchor, issuing = emulator.authority.root, emulator.authority.issuing
     (tmp_path / "anchors.pem").write_bytes(anchor)
     (tmp_path / "intermediates.pem").write_bytes(issuing)

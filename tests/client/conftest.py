@@ -1,4 +1,4 @@
-"""An emulator on a clock that tests move, and servers on loopback that misbehave in whatever way a test says."""
+"""Fixtures for the client: an emulator on a clock that tests advance, and loopback servers that misbehave as a test specifies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class Listener:
-    """A server on a free port of loopback. Attributes: ``url``; ``heads``, the request heads that came."""
+    """Server on a free loopback port. Attributes: ``url``; ``heads``: the received request heads."""
 
     def __init__(self, behaviour: Behaviour | bytes) -> None:
         self.heads: list[bytes] = []
@@ -55,7 +55,7 @@ class Listener:
                     self.heads.append(head)
                     self._behaviour(connection)
                 except OSError:
-                    pass  # the client has gone, as it should
+                    pass  # the client has closed the connection, as expected
 
     def _send(self, connection: socket.socket) -> None:
         connection.sendall(self._answer)
@@ -63,7 +63,7 @@ class Listener:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[[Behaviour | bytes], Listener]]:
-    """Start a server that does to every connection, after its request, what the function does, or that answers these octets."""
+    """Start a server that reads each request, and then calls the given function or sends the given bytes."""
     open_ones: list[Listener] = []
 
     def start(behaviour: Behaviour | bytes) -> Listener:
@@ -77,12 +77,12 @@ def listen() -> Iterator[Callable[[Behaviour | bytes], Listener]]:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that only the test moves, and the client that waits on it."""
+    """Return a clock that only the test and the waiting client advance."""
     return ManualClock(AT)
 
 
 @pytest.fixture
 def imds(clock: ManualClock) -> Iterator[Emulator]:
-    """An emulator on that clock, without the service's rate limit."""
+    """Start an emulator on that clock, without the service's rate limit."""
     with testing.emulator("linux", clock=clock, rate_limit=False) as running:
         yield running

@@ -1,4 +1,4 @@
-"""What people write as an address or a path, and what is made of it."""
+"""Tests of addresses and paths, as users write them."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ PATHS = {
 
 
 @pytest.mark.parametrize(("written", "full"), PATHS.items())
-def test_a_path_may_be_written_short(written: str, full: str) -> None:
+def test_expands_short_paths(written: str, full: str) -> None:
     assert address.full_path(written) == full
 
 
 @pytest.mark.parametrize("written", ["instance?api-version=2021-02-01", "a#b", "a b", "a\r\nX: y", "a\0", "\udcff", "a\x7f", None, 3])
-def test_a_path_with_more_than_a_path_is_a_mistake(written: str) -> None:
+def test_rejects_paths_with_query_or_fragment(written: str) -> None:
     with pytest.raises(UsageError) as error:
         address.full_path(written)
     assert error.value.hint
 
 
-def test_what_is_not_ascii_is_encoded() -> None:
+def test_encodes_non_ascii_characters() -> None:
     assert address.target("/metadata/instance/é%", {"nonce": "a&b=c d"}) == "/metadata/instance/%C3%A9%25?nonce=a%26b%3Dc%20d"
 
 
@@ -63,7 +63,7 @@ BASES = {
 
 
 @pytest.mark.parametrize(("written", "base"), BASES.items())
-def test_a_base_address_is_a_host_and_perhaps_a_port(written: str, base: str) -> None:
+def test_accepts_base_addresses(written: str, base: str) -> None:
     assert address.base(written) == base
 
 
@@ -78,7 +78,7 @@ def test_a_base_address_is_a_host_and_perhaps_a_port(written: str, base: str) ->
     ],
     ids=repr,
 )  # fmt: skip
-def test_anything_else_is_a_mistake(written: str) -> None:
+def test_rejects_other_base_addresses(written: str) -> None:
     with pytest.raises(UsageError) as error:
         address.base(written)
     assert error.value.code == "bad-argument"

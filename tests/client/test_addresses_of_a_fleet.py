@@ -1,4 +1,4 @@
-"""A machine of a fleet has an address with a path, and every operation of the client works there."""
+"""Tests that every operation of the client works at the address of a machine in a fleet, which has a path."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_operation_reaches_the_machine(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("name", ["AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT"])
-def test_the_environment_may_name_such_an_address(name: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_can_contain_the_address_of_a_machine(name: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", raising=False)
     monkeypatch.setenv(name, fleet.machine(5).url + "/")
     assert Client().get("compute/name", "text") == "vm-00005"

@@ -1,4 +1,4 @@
-"""The client for asyncio against the emulator, on a stepped clock."""
+"""Tests of the client for asyncio against the emulator, with a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ CALLS: dict[str, tuple[Callable[[AsyncClient], Any], Callable[[Client], Any]]] =
 
 
 @pytest.mark.parametrize(("there", "here"), CALLS.values(), ids=CALLS.keys())
-def test_both_clients_say_the_same(imds: Emulator, clock: ManualClock, there: Callable[..., Any], here: Callable[..., Any]) -> None:
+def test_both_clients_return_the_same_results(
+    imds: Emulator, clock: ManualClock, there: Callable[..., Any], here: Callable[..., Any]
+) -> None:
     assert asyncio.run(there(client_of(imds, clock))) == here(Client(imds.url, clock=clock))
 
 
@@ -55,13 +57,13 @@ def test_both_clients_have_the_same_methods() -> None:
     assert {name for name in dir(Client) if name[0] != "_"} == {name for name in dir(AsyncClient) if name[0] != "_"}
 
 
-def test_seventy_seconds_of_410_are_waited_for(imds: Emulator, clock: ManualClock) -> None:
+def test_waits_through_seventy_seconds_of_410(imds: Emulator, clock: ManualClock) -> None:
     imds.faults.load([{"for": 70, "fault": {"status": 410}}])
     assert asyncio.run(client_of(imds, clock).instance())
     assert (imds.journal.count(), clock.now() - AT) == (11, 70)
 
 
-def test_of_fifty_tasks_in_a_storm_one_asks(imds: Emulator, clock: ManualClock) -> None:
+def test_fifty_simultaneous_tasks_send_one_request(imds: Emulator, clock: ManualClock) -> None:
     imds.faults.load([{"times": 3, "fault": {"status": 429}}])
     client = client_of(imds, clock)
 
@@ -72,7 +74,7 @@ def test_of_fifty_tasks_in_a_storm_one_asks(imds: Emulator, clock: ManualClock) 
     assert [entry.status for entry in imds.journal.list()] == [429, 429, 429, 200]
 
 
-def test_an_error_is_each_task_s_own(imds: Emulator, clock: ManualClock) -> None:
+def test_each_task_gets_its_own_error(imds: Emulator, clock: ManualClock) -> None:
     imds.faults.load([{"times": None, "fault": {"status": 429}}])
     client = client_of(imds, clock)
 
@@ -85,7 +87,7 @@ def test_an_error_is_each_task_s_own(imds: Emulator, clock: ManualClock) -> None
     assert imds.journal.count() == 8
 
 
-def test_a_task_that_is_cancelled_leaves_the_question_to_the_others(imds: Emulator, clock: ManualClock) -> None:
+def test_cancelled_task_leaves_the_request_to_others(imds: Emulator, clock: ManualClock) -> None:
     client, waits = client_of(imds, clock), asyncio.Event()
 
     async def story() -> Any:
@@ -109,7 +111,7 @@ def test_a_task_that_is_cancelled_leaves_the_question_to_the_others(imds: Emulat
     assert imds.journal.count() == 2
 
 
-def test_waiting_costs_no_thread(imds: Emulator, clock: ManualClock) -> None:
+def test_waiting_blocks_no_thread(imds: Emulator, clock: ManualClock) -> None:
     imds.faults.load([{"times": 40, "fault": {"status": 429}}])
 
     async def story() -> int:
@@ -125,7 +127,7 @@ def test_waiting_costs_no_thread(imds: Emulator, clock: ManualClock) -> None:
         client = AsyncClient(imds.url, clock=clock, sleep=sleep, timeout=60)
         tasks = [asyncio.create_task(client.get("compute", x=str(number))) for number in range(40)]
         await asyncio.wait_for(all_wait.wait(), 30)
-        # The executor keeps its threads, but a question asked now gets one at once: none of them waits.
+        # The executor keeps its threads. A new request gets one at once, because none of them is waiting.
         assert await asyncio.wait_for(client.get("network"), 30)
         end.set()
         await asyncio.gather(*tasks)
@@ -138,13 +140,13 @@ def test_events_are_followed_and_acknowledged(imds: Emulator, clock: ManualClock
     event_id = imds.events.schedule("Reboot")
 
     async def story() -> list[str]:
-        events, said = client_of(imds, clock).events(), []
+        events, statuses = client_of(imds, clock).events(), []
         async for event in events:
-            said.append(event.status)
+            statuses.append(event.status)
             if event.status == "Started":
                 assert events.seen == {event_id: "Started"}
                 assert events.incarnation is not None
-                return said
+                return statuses
             await event.acknowledge()
         raise AssertionError
 
@@ -152,7 +154,7 @@ def test_events_are_followed_and_acknowledged(imds: Emulator, clock: ManualClock
     assert clock.now() - AT <= 2
 
 
-def test_mistakes_are_the_same(imds: Emulator, clock: ManualClock) -> None:
+def test_both_clients_raise_the_same_usage_errors(imds: Emulator, clock: ManualClock) -> None:
     with pytest.raises(UsageError):
         asyncio.run(client_of(imds, clock).get("compute?x"))
     with pytest.raises(UsageError):
@@ -161,7 +163,7 @@ def test_mistakes_are_the_same(imds: Emulator, clock: ManualClock) -> None:
         asyncio.run(AsyncClient("http://127.0.0.1:1").get("compute"))
 
 
-def test_only_who_wants_asyncio_imports_it() -> None:
+def test_asyncio_is_imported_only_for_the_async_client() -> None:
     program = "import sys, imdskit.client; assert 'asyncio' not in sys.modules; imdskit.client.AsyncClient; assert 'asyncio' in sys.modules"
     source = f"import sys; sys.path.insert(0, {str(PACKAGE)!r}); {program}"
     subprocess.run([sys.executable, "-I", "-S", "-c", source], timeout=30, check=True)

@@ -1,4 +1,4 @@
-"""The client asks the emulator, over loopback."""
+"""Tests of the client against the emulator, over loopback."""
 
 from __future__ import annotations
 
@@ -31,63 +31,63 @@ def client(emulator: Emulator) -> Client:
     return Client(emulator.url)
 
 
-def test_the_whole_instance(client: Client) -> None:
+def test_gets_the_whole_instance(client: Client) -> None:
     assert list(client.instance()) == ["compute", "network"]
 
 
-def test_a_node_is_parsed_and_a_leaf_is_text(client: Client) -> None:
+def test_objects_are_parsed_and_single_values_are_text(client: Client) -> None:
     compute = client.get("compute")
     assert client.get("compute/vmId", "text") == compute["vmId"]
     assert client.get("/metadata/instance/compute/tagsList") == compute["tagsList"]
     assert client.get("instance", "text") == "compute/\nnetwork/"
 
 
-def test_a_leaf_is_not_given_as_json(client: Client) -> None:
+def test_single_value_is_not_available_as_json(client: Client) -> None:
     with pytest.raises(ClientError) as error:
         client.get("compute/vmId")
     assert (error.value.code, error.value.status) == ("bad-request", 400)
 
 
-def test_the_octets_of_an_answer_are_unchanged(client: Client) -> None:
-    octets = client.get_bytes("compute")
-    assert b'":"' in octets
-    assert json.loads(octets) == client.get("compute")
+def test_bytes_of_a_response_are_unchanged(client: Client) -> None:
+    data = client.get_bytes("compute")
+    assert b'":"' in data
+    assert json.loads(data) == client.get("compute")
     assert client.get_bytes("compute/name", "text") == client.get("compute/name", "text").encode()
 
 
-def test_the_versions_of_the_host(client: Client) -> None:
+def test_gets_the_versions_of_the_host(client: Client) -> None:
     assert client.versions() == versions.API_VERSIONS
     assert API_VERSION in versions.API_VERSIONS
 
 
-def test_a_version_is_asked_for_by_the_client_or_by_the_call(emulator: Emulator, client: Client) -> None:
+def test_version_is_set_per_client_or_per_call(emulator: Emulator, client: Client) -> None:
     old = Client(emulator.url, api_version="2017-04-02")
     assert "tags" not in old.get("compute")
     assert "tags" in old.get("compute", api_version="2017-08-01")
     assert "priority" in client.get("compute")
 
 
-def test_a_version_that_the_host_does_not_know(client: Client) -> None:
+def test_unknown_version_is_unsupported(client: Client) -> None:
     with pytest.raises(ClientError) as error:
         client.instance("1999-12-31")
     assert error.value.code == "unsupported-version"
     assert versions.API_VERSIONS[-1] in error.value.hint
 
 
-def test_a_member_that_is_younger_than_the_version(client: Client) -> None:
+def test_member_newer_than_the_version_is_not_found(client: Client) -> None:
     with pytest.raises(ClientError) as error:
         client.get("compute/tags", "text", "2017-04-02")
     assert error.value.code == "not-found"
 
 
-def test_the_attested_document_comes_unchanged(client: Client) -> None:
+def test_attested_document_is_unchanged(client: Client) -> None:
     document = client.attested_document("1234567890")
     assert document.startswith(b'{"encoding":"pkcs7","signature":"MII')
     assert client.attested_document().startswith(b'{"encoding":"pkcs7"')
 
 
 @pytest.mark.parametrize("nonce", ["", "a" * 33, "a b", "é", "a&b", "\udcff", 1234567890], ids=repr)
-def test_a_nonce_that_the_service_may_refuse_is_not_sent(client: Client, nonce: str) -> None:
+def test_invalid_nonce_is_not_sent(client: Client, nonce: str) -> None:
     with pytest.raises(UsageError):
         client.attested_document(nonce)
 
@@ -113,16 +113,16 @@ CALLS: dict[str, Callable[[Client], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_a_call_that_cannot_mean_anything_is_not_sent(call: Callable[[Client], Any]) -> None:
+def test_invalid_arguments_send_no_request(call: Callable[[Client], Any]) -> None:
     with pytest.raises(UsageError):
         call(Client("http://127.0.0.1:9"))
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf"), "5", True, None], ids=repr)
-def test_a_time_limit_is_a_number_of_seconds(limit: float) -> None:
+def test_timeout_must_be_a_number_of_seconds(limit: float) -> None:
     for name in ("timeout", "connect_timeout"):
         with pytest.raises(UsageError):
-            Client(**{name: limit})  # type: ignore[arg-type]  # the mistake is the subject
+            Client(**{name: limit})  # type: ignore[arg-type]  # the wrong type is the subject of the test
 
 
 SHAPES = {
@@ -137,21 +137,21 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(("body", "call"), SHAPES.values(), ids=SHAPES.keys())
-def test_an_answer_of_another_shape_is_not_the_service(listen: Callable[..., Any], body: bytes, call: Callable[[Client], Any]) -> None:
+def test_response_of_another_shape_is_not_imds(listen: Callable[..., Any], body: bytes, call: Callable[[Client], Any]) -> None:
     listener = listen(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + body)
     with pytest.raises(ClientError) as error:
         call(Client(listener.url))
     assert error.value.code == "not-imds"
 
 
-def test_scheduled_events_are_asked_for_in_a_version_of_their_own(listen: Callable[..., Any]) -> None:
+def test_scheduled_events_use_a_separate_version(listen: Callable[..., Any]) -> None:
     listener = listen(b"HTTP/1.1 200 OK\r\n\r\n{}")
     Client(listener.url).get("scheduledevents")
     Client(listener.url).get("versions")
     assert [head.split(b" ")[1] for head in listener.heads] == [b"/metadata/scheduledevents?api-version=2020-07-01", b"/metadata/versions"]
 
 
-def test_importing_the_client_brings_neither_cryptography_nor_network() -> None:
+def test_import_loads_neither_cryptography_nor_network_modules() -> None:
     program = "import sys; before = set(sys.modules); import imdskit.client; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(PACKAGE)!r}); {program}"],

@@ -1,4 +1,4 @@
-"""Detection says what it saw, and is fooled neither by silence nor by somebody else who answers."""
+"""Tests of the detection: its evidence, missing responses, and responses of other programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Callable[[bytes | None], Path]:
-    """Make a file system with this chassis asset tag."""
+    """Create a file system with this chassis asset tag."""
 
     def make(tag: bytes | None) -> Path:
         file = tmp_path / TAG_FILE
@@ -46,8 +46,8 @@ def nowhere() -> Client:
     return Client("http://127.0.0.1:9", retry=None)
 
 
-def asked(listen: Listen, answer: bytes) -> Evidence:
-    return detect(Client(listen(answer).url, timeout=2, retry=None), root="/nonexistent")
+def evidence_of(listen: Listen, response: bytes) -> Evidence:
+    return detect(Client(listen(response).url, timeout=2, retry=None), root="/nonexistent")
 
 
 def seen(evidence: Evidence, name: str) -> str:
@@ -70,25 +70,25 @@ TAGS: dict[str, tuple[bytes | None, Outcome]] = {
 
 
 @pytest.mark.parametrize(("tag", "outcome"), TAGS.values(), ids=TAGS.keys())
-def test_the_tag_of_the_firmware(root: Callable[[bytes | None], Path], tag: bytes | None, outcome: Outcome) -> None:
+def test_chassis_tag_is_evidence(root: Callable[[bytes | None], Path], tag: bytes | None, outcome: Outcome) -> None:
     evidence = detect(nowhere(), root=root(tag))
     assert evidence.outcome("chassis") == outcome
     assert len(seen(evidence, "chassis")) < 400
 
 
-def test_a_tag_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+def test_unreadable_chassis_tag_is_no_evidence(tmp_path: Path) -> None:
     (tmp_path / TAG_FILE).mkdir(parents=True)
     evidence = detect(nowhere(), root=tmp_path)
     assert evidence.outcome("chassis") == "unknown"
     assert "directory" in seen(evidence, "chassis")
 
 
-def test_nothing_is_looked_at_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_no_chassis_tag_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert "not looked at on Windows" in seen(detect(nowhere(), root="/nonexistent"), "chassis")
 
 
-def test_the_emulator_looks_like_the_service(emulator: Emulator) -> None:
+def test_emulator_looks_like_the_service(emulator: Emulator) -> None:
     evidence = detect(Client(emulator.url), root="/nonexistent")
     assert [(step.name, step.outcome) for step in evidence.steps] == [("chassis", "unknown"), ("address", "yes"), ("shape", "yes")]
     assert evidence.conclusion == "likely"
@@ -97,20 +97,20 @@ def test_the_emulator_looks_like_the_service(emulator: Emulator) -> None:
     assert "which is not the service's own address" in seen(evidence, "address")
 
 
-def test_a_classic_machine_has_no_id_and_looks_like_the_service() -> None:
+def test_classic_machine_without_id_looks_like_the_service() -> None:
     with Emulator(Scenario.parse(b'{"kind": "classic"}'), seed=1) as running:
         evidence = detect(Client(running.url), root="/nonexistent")
     assert (evidence.outcome("shape"), evidence.vm_id) == ("yes", None)
 
 
-def test_a_refused_connection_is_a_no_and_no_answer_is_not(listen: Listen) -> None:
+def test_refused_connection_is_evidence_and_timeout_is_not(listen: Listen) -> None:
     refused = detect(nowhere(), root="/nonexistent")
     assert (refused.outcome("address"), refused.outcome("shape"), refused.conclusion) == ("no", "unknown", "unknown")
     silent = detect(Client(listen(b"").url, retry=None), root="/nonexistent")
     assert (silent.outcome("address"), silent.outcome("shape")) == ("yes", "unknown")
 
 
-def test_no_connection_in_time_is_no_absence(listen: Listen) -> None:
+def test_connect_timeout_does_not_mean_absence(listen: Listen) -> None:
     class Vanishing(Client):
         def versions(self) -> tuple[str, ...]:
             from imdskit.errors import ClientError
@@ -135,29 +135,29 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("answer", "said"), FOREIGN.values(), ids=FOREIGN.keys())
-def test_somebody_else_who_answers_is_not_the_service(listen: Listen, answer: bytes, said: str) -> None:
-    evidence = asked(listen, answer)
+@pytest.mark.parametrize(("response", "shown"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_other_program_is_not_the_service(listen: Listen, response: bytes, shown: str) -> None:
+    evidence = evidence_of(listen, response)
     assert (evidence.outcome("address"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
-    assert said in seen(evidence, "shape")
+    assert shown in seen(evidence, "shape")
 
 
-def test_a_challenge_of_azure_arc_is_recognised(listen: Listen) -> None:
+def test_recognises_the_challenge_of_azure_arc(listen: Listen) -> None:
     head = b"HTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Basic realm=/var/opt/azcmagent/tokens/1.key\r\nContent-Length: 0\r\n\r\n"
-    evidence = asked(listen, head)
+    evidence = evidence_of(listen, head)
     assert (evidence.outcome("shape"), evidence.conclusion) == ("no", "unlikely")
     assert "Azure Arc" in seen(evidence, "shape")
 
 
-def test_the_recorded_document_of_azure_arc_is_none_of_azure(listen: Listen, shared: Path) -> None:
+def test_recorded_azure_arc_document_is_not_azure(listen: Listen, shared: Path) -> None:
     document = (shared / "cases" / "bodies" / "w03-arc-instance-2020-06-01.json").read_bytes()
     evidence = detect(Client(listen(in_turn(NOT_FOUND, http("200 OK", document))).url, retry=None), root="/nonexistent")
     assert (evidence.outcome("shape"), evidence.conclusion) == ("no", "unlikely")
     assert "Azure Arc" in seen(evidence, "shape")
 
 
-def test_azure_arc_counts_more_than_the_firmware(listen: Listen, root: Callable[[bytes | None], Path]) -> None:
-    """Azure Stack sets the asset tag of Azure's machines at its owner's site."""
+def test_azure_arc_outweighs_the_firmware(listen: Listen, root: Callable[[bytes | None], Path]) -> None:
+    """Combine responses of Azure Arc with Azure's asset tag, as on machines of Azure Stack outside of Azure."""
     evidence = detect(Client(listen(in_turn(NOT_FOUND, http("200 OK", ARC))).url, retry=None), root=root(CHASSIS_TAG.encode()))
     assert (evidence.outcome("chassis"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "no", "unlikely")
 
@@ -166,15 +166,15 @@ PASSING = {"throttled": "429 Too Many", "gone": "410 Gone", "server-error": "503
 
 
 @pytest.mark.parametrize(("code", "status"), PASSING.items(), ids=PASSING.keys())
-def test_a_failure_that_passes_says_nothing_of_who_answers(listen: Listen, code: str, status: str) -> None:
-    evidence = asked(listen, http(status, b""))
+def test_transient_failure_does_not_identify_the_program(listen: Listen, code: str, status: str) -> None:
+    evidence = evidence_of(listen, http(status, b""))
     assert (evidence.outcome("address"), evidence.outcome("shape"), evidence.conclusion) == ("yes", "unknown", "unknown")
     assert code in seen(evidence, "shape")
 
 
-def in_turn(*answers: bytes) -> Callable[[Any], None]:
-    """A server with an answer for the list of versions, and some for the document."""
-    left = iter(answers)
+def in_turn(*responses: bytes) -> Callable[[Any], None]:
+    """Start a server with one response for the list of versions, and several for the document."""
+    left = iter(responses)
     return lambda connection: connection.sendall(next(left))
 
 
@@ -198,12 +198,12 @@ PAIRS: dict[str, tuple[bytes, bytes, Outcome]] = {
 
 
 @pytest.mark.parametrize(("versions", "instance", "outcome"), PAIRS.values(), ids=PAIRS.keys())
-def test_list_and_document_together_make_the_shape(listen: Listen, versions: bytes, instance: bytes, outcome: Outcome) -> None:
+def test_shape_needs_version_list_and_instance_document(listen: Listen, versions: bytes, instance: bytes, outcome: Outcome) -> None:
     evidence = detect(Client(listen(in_turn(versions, instance)).url, retry=None), root="/nonexistent")
     assert evidence.outcome("shape") == outcome
 
 
-def test_a_host_that_is_too_old_for_the_version_is_asked_in_the_first_one(listen: Listen) -> None:
+def test_old_host_is_queried_at_the_first_version(listen: Listen) -> None:
     too_old = http("400 Bad Request", b'{"error":"Bad request. api-version is invalid","newest-versions":["2018-10-01"]}')
     listener = listen(in_turn(NOT_FOUND, too_old, http("200 OK", b'{"compute":{"vmId":"1"}}')))
     evidence = detect(Client(listener.url, retry=None), root="/nonexistent")
@@ -216,14 +216,14 @@ def prover(emulator: Emulator) -> Callable[[bytes, str], str]:
     return lambda document, nonce: verifier.verify(document, nonce=nonce).claims.vm_id
 
 
-def test_a_document_that_is_signed_is_proof(emulator: Emulator) -> None:
+def test_signed_document_is_proof(emulator: Emulator) -> None:
     evidence = detect(Client(emulator.url), root="/nonexistent", prove=prover(emulator))
     assert (evidence.outcome("attested"), evidence.conclusion) == ("yes", "proved")
     assert evidence.vm_id is not None
     assert evidence.vm_id in seen(evidence, "attested")
 
 
-def test_a_nonce_is_new_each_time(emulator: Emulator) -> None:
+def test_nonce_is_new_each_time(emulator: Emulator) -> None:
     nonces: list[str] = []
 
     def note(_: bytes, nonce: str) -> str:
@@ -237,7 +237,7 @@ def test_a_nonce_is_new_each_time(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("root_of", [True, False], ids=["azure's firmware", "firmware unknown"])
-def test_a_document_that_anybody_could_sign_speaks_against_azure(
+def test_document_with_invalid_signature_is_evidence_against_azure(
     emulator: Emulator, root: Callable[[bytes | None], Path], root_of: bool
 ) -> None:
     def refuse(_: bytes, __: str) -> str:
@@ -247,12 +247,12 @@ def test_a_document_that_anybody_could_sign_speaks_against_azure(
     assert (evidence.outcome("attested"), evidence.conclusion) == ("no", "unlikely")
 
 
-def test_a_document_of_another_machine_is_no_proof(emulator: Emulator) -> None:
+def test_document_of_another_machine_is_no_proof(emulator: Emulator) -> None:
     evidence = detect(Client(emulator.url), root="/nonexistent", prove=lambda _document, _nonce: "00000000-0000-0000-0000-000000000000")
     assert (evidence.outcome("attested"), evidence.conclusion) == ("no", "unlikely")
 
 
-def test_a_document_whose_issuer_is_not_at_hand_proves_nothing_and_refutes_nothing(emulator: Emulator) -> None:
+def test_document_with_unknown_issuer_is_no_evidence(emulator: Emulator) -> None:
     def refuse(_: bytes, __: str) -> str:
         raise VerificationError(Reason.UNKNOWN_ISSUER)
 
@@ -260,7 +260,7 @@ def test_a_document_whose_issuer_is_not_at_hand_proves_nothing_and_refutes_nothi
     assert (evidence.outcome("attested"), evidence.conclusion) == ("unknown", "likely")
 
 
-def test_no_document_is_asked_of_what_is_not_the_service(listen: Listen) -> None:
+def test_no_document_is_requested_from_other_programs(listen: Listen) -> None:
     listener = listen(http("200 OK", b"[]"))
     evidence = detect(Client(listener.url, retry=None), root="/nonexistent", prove=lambda _document, _nonce: "x")
     assert evidence.outcome("attested") == "unknown"
@@ -291,17 +291,17 @@ CONCLUSIONS: dict[str, tuple[dict[str, Outcome], Conclusion]] = {
 
 
 @pytest.mark.parametrize(("outcomes", "conclusion"), CONCLUSIONS.values(), ids=CONCLUSIONS.keys())
-def test_what_follows(outcomes: dict[str, Outcome], conclusion: Conclusion) -> None:
+def test_conclusion_follows_from_the_outcomes(outcomes: dict[str, Outcome], conclusion: Conclusion) -> None:
     assert conclude(outcomes) == conclusion
 
 
-def test_evidence_is_json_and_says_where_its_rules_come_from(emulator: Emulator) -> None:
+def test_evidence_is_json_and_names_the_source_of_each_rule(emulator: Emulator) -> None:
     found = json.loads(json.dumps(detect(Client(emulator.url), root="/nonexistent", prove=prover(emulator)).to_json()))
     assert [step["name"] for step in found["steps"]] == list(SOURCES)
     assert all(step["source"] and step["seen"].endswith(".") for step in found["steps"])
 
 
-def test_detection_brings_no_cryptography() -> None:
+def test_detection_imports_no_cryptography() -> None:
     package = Path(__file__).parents[2] / "python"
     program = f"import sys; sys.path.insert(0, {str(package)!r}); import imdskit.client.detect; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=30, check=True)

@@ -1,4 +1,4 @@
-"""Scheduled events, followed over changes, failures and restarts, on a stepped clock."""
+"""Tests of following scheduled events across changes, failures and restarts, with a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imdskit.errors import ClientError, UsageError
 from .conftest import AT
 
 
-def test_an_event_is_handed_out_when_it_is_announced_and_when_it_begins(imds: Emulator, clock: ManualClock) -> None:
+def test_event_is_returned_when_announced_and_when_started(imds: Emulator, clock: ManualClock) -> None:
     event_id = imds.events.schedule("Reboot")
     events = Client(imds.url, clock=clock).events()
     first, second = next(events), next(events)
@@ -33,18 +33,18 @@ def test_an_event_is_handed_out_when_it_is_announced_and_when_it_begins(imds: Em
     assert 15 * 60 <= clock.now() - AT <= 15 * 60 + 2
 
 
-def test_an_event_that_is_acknowledged_begins_at_once(imds: Emulator, clock: ManualClock) -> None:
+def test_acknowledged_event_starts_at_once(imds: Emulator, clock: ManualClock) -> None:
     imds.events.schedule("Redeploy")
     events = Client(imds.url, clock=clock).events()
     for event in itertools.islice(events, 2):
         if event.status == "Scheduled":
             event.acknowledge()
-            event.acknowledge()  # once more does no harm
+            event.acknowledge()  # a second approval is harmless
     assert event.status == "Started"
     assert clock.now() - AT <= 2
 
 
-def test_several_are_acknowledged_together_or_none(imds: Emulator, clock: ManualClock) -> None:
+def test_several_events_are_acknowledged_together_or_not_at_all(imds: Emulator, clock: ManualClock) -> None:
     ids = [imds.events.schedule("Freeze") for _ in range(2)]
     client = Client(imds.url, clock=clock)
     with pytest.raises(ClientError) as error:
@@ -55,7 +55,7 @@ def test_several_are_acknowledged_together_or_none(imds: Emulator, clock: Manual
     assert {one["EventStatus"] for one in client.get("scheduledevents")["Events"]} == {"Started"}
 
 
-def test_an_empty_body_is_an_empty_list_for_a_plain_request_too(listen: Callable[..., Any]) -> None:
+def test_get_returns_an_empty_list_for_an_empty_body(listen: Callable[..., Any]) -> None:
     url = listen(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n").url
     client = Client(url, retry=None)
     assert client.get("scheduledevents") == {"Events": []}
@@ -65,7 +65,7 @@ def test_an_empty_body_is_an_empty_list_for_a_plain_request_too(listen: Callable
     assert error.value.code == "not-imds"
 
 
-def test_a_newer_version_hands_out_newer_types(imds: Emulator, clock: ManualClock) -> None:
+def test_newer_version_returns_newer_types(imds: Emulator, clock: ManualClock) -> None:
     imds.events.schedule("SpotRebalanceRecommendation")
     imds.events.schedule("Freeze")
     client = Client(imds.url, clock=clock)
@@ -76,12 +76,12 @@ def test_a_newer_version_hands_out_newer_types(imds: Emulator, clock: ManualCloc
     ]
 
 
-def test_what_an_earlier_run_has_seen_is_not_handed_out_again(imds: Emulator, clock: ManualClock) -> None:
+def test_events_seen_by_an_earlier_run_are_not_returned_again(imds: Emulator, clock: ManualClock) -> None:
     old = [imds.events.schedule("Reboot"), imds.events.schedule("Freeze")]
     client = Client(imds.url, clock=clock)
     earlier = client.events()
     assert next(earlier).id == old[0]
-    assert json.loads(json.dumps(earlier.seen)) == {old[0]: "Scheduled"}  # the other was not handed out yet
+    assert json.loads(json.dumps(earlier.seen)) == {old[0]: "Scheduled"}  # the other event has not been returned yet
     assert [one.id for one in itertools.islice(client.events(seen=earlier.seen), 1)] == [old[1]]
 
 
@@ -94,7 +94,7 @@ RESTARTS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("faults", RESTARTS.values(), ids=RESTARTS.keys())
-def test_a_restart_is_waited_for_and_nothing_is_handed_out_twice(imds: Emulator, clock: ManualClock, faults: list[dict[str, Any]]) -> None:
+def test_restart_is_tolerated_without_repeated_events(imds: Emulator, clock: ManualClock, faults: list[dict[str, Any]]) -> None:
     first = imds.events.schedule("Terminate", notice=3600)
     events = Client(imds.url, clock=clock).events()
     assert next(events).id == first
@@ -103,29 +103,29 @@ def test_a_restart_is_waited_for_and_nothing_is_handed_out_twice(imds: Emulator,
     assert next(events).id == second
 
 
-def test_a_service_that_fails_for_longer_than_one_has_patience_is_reported(imds: Emulator, clock: ManualClock) -> None:
+def test_failure_longer_than_patience_is_raised(imds: Emulator, clock: ManualClock) -> None:
     imds.faults.load([{"times": None, "fault": {"status": 500}}])
     with pytest.raises(ClientError, match="server-error"):
         next(Client(imds.url, clock=clock).events(patience=200))
     assert 200 <= clock.now() - AT <= 200 + 2 * 100
 
 
-def test_nobody_there_is_reported_at_once(clock: ManualClock) -> None:
+def test_missing_service_is_reported_at_once(clock: ManualClock) -> None:
     with pytest.raises(ClientError, match="unreachable"):
         next(Client("http://127.0.0.1:1", clock=clock).events())
     assert clock.now() == AT
 
 
-def lists(listen: Callable[..., Any], *answers: bytes) -> str:
-    """A service that answers these, one after the other, and the last for ever."""
-    left = list(answers)
+def lists(listen: Callable[..., Any], *replies: bytes) -> str:
+    """Start a service that sends these responses in turn, and repeats the last one."""
+    left = list(replies)
 
-    def answer(connection: Any) -> None:
+    def response(connection: Any) -> None:
         body = left.pop(0) if len(left) > 1 else left[0]
         length = len(body) + (body == b'{"cut')
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (length, body))
 
-    url: str = listen(answer).url
+    url: str = listen(response).url
     return url
 
 
@@ -134,22 +134,22 @@ def listing(incarnation: int, **events: str) -> bytes:
     return json.dumps({"DocumentIncarnation": incarnation, "Events": members}).encode()
 
 
-def test_an_incarnation_may_go_back_as_after_a_restart(listen: Callable[..., Any], clock: ManualClock) -> None:
+def test_incarnation_may_decrease(listen: Callable[..., Any], clock: ManualClock) -> None:
     url = lists(listen, listing(9, a="Scheduled"), listing(1, a="Scheduled"), listing(2, a="Scheduled", b="Scheduled"))
     assert [one.id for one in itertools.islice(Client(url, clock=clock).events(), 2)] == ["a", "b"]
 
 
-def test_an_equal_incarnation_is_an_equal_list(listen: Callable[..., Any], clock: ManualClock) -> None:
+def test_equal_incarnation_means_equal_list(listen: Callable[..., Any], clock: ManualClock) -> None:
     url = lists(listen, listing(1, a="Scheduled"), listing(1, b="Scheduled"), listing(2, c="Scheduled"))
     assert [one.id for one in itertools.islice(Client(url, clock=clock).events(), 2)] == ["a", "c"]
 
 
-def test_after_a_failure_an_equal_incarnation_says_nothing(listen: Callable[..., Any], clock: ManualClock) -> None:
+def test_equal_incarnation_after_a_failure_is_ignored(listen: Callable[..., Any], clock: ManualClock) -> None:
     url = lists(listen, listing(1, a="Scheduled"), b'{"cut', listing(1, b="Scheduled"))
     assert [one.id for one in itertools.islice(Client(url, clock=clock, retry=None).events(), 2)] == ["a", "b"]
 
 
-def test_an_empty_body_is_an_empty_list(listen: Callable[..., Any], clock: ManualClock) -> None:
+def test_empty_body_is_an_empty_list(listen: Callable[..., Any], clock: ManualClock) -> None:
     url = lists(listen, b"", listing(1, a="Scheduled"))
     event = next(Client(url, clock=clock).events())
     assert (event.id, event.type, event.resources, event.duration) == ("a", "", (), None)
@@ -159,7 +159,7 @@ OTHERS = [b"[]", b"{}", b'{"Events":{}}', b'{"Events":[1]}', b'{"Events":[{"Even
 
 
 @pytest.mark.parametrize("body", OTHERS, ids=repr)
-def test_what_is_no_list_of_events_is_not_the_service(body: bytes) -> None:
+def test_response_without_event_list_is_not_imds(body: bytes) -> None:
     with pytest.raises(ClientError) as error:
         schedule(Response(200, "application/json", body, "http://x"))
     assert error.value.code == "not-imds"
@@ -176,6 +176,6 @@ CALLS: dict[str, Callable[[Client], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_a_call_that_cannot_mean_anything_is_not_sent(call: Callable[[Client], object]) -> None:
+def test_invalid_arguments_send_no_request(call: Callable[[Client], object]) -> None:
     with pytest.raises(UsageError):
         call(Client("http://127.0.0.1:9"))

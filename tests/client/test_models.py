@@ -1,4 +1,4 @@
-"""Models hold every member of every version, keep what they do not know, and write what they read."""
+"""Tests of the models: they have every member of every version, keep unknown members, and write the JSON that they read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 def paths(model: type[Model], prefix: str = "") -> Iterator[str]:
-    """Every member below a model, dotted, ``[]`` for "each element", as :mod:`imdskit.versions` writes it."""
+    """Yield the path of every member of a model, written as in :mod:`imdskit.versions`."""
     for name, member in members(model).items():
         path = f"{prefix}{name}{'[]' if member.is_array else ''}"
         if issubclass(member.kind, Model):
@@ -56,23 +56,23 @@ def paths(model: type[Model], prefix: str = "") -> Iterator[str]:
 
 
 OTHERS = {f"network.interface[].{array}[]" for array in ("ipv4.ipaddress", "ipv4.subnet[].dnsservers", "ipv6.ipaddress")}
-"""Arrays of the preview, which the tables name otherwise."""
+"""Arrays of the preview, which have other names in the tables."""
 
 
-def test_the_instance_has_the_members_of_all_versions_and_no_others() -> None:
+def test_instance_has_exactly_the_members_of_all_versions() -> None:
     every = {*versions.INSTANCE, *versions.OPTIONAL, *versions.NEWER, *versions.EXTENDED, *versions.PREVIEW_NETWORK}
-    # One class stands for an address of both families, and for both spellings.
+    # One class represents addresses of both families, in both spellings.
     both = {
         f"network.interface[].{family}.{array}[].{leaf}"
         for family, array in itertools.product(("ipv4", "ipv6"), ("ipAddress", "ipaddress"))
         for leaf in ("privateIpAddress", "publicIpAddress", "ipaddress", "publicip")
     }
     found = set(paths(Instance))
-    assert every - found == {"network.interface[].ipv6.ipaddress"}  # an array, which that table does not say
+    assert every - found == {"network.interface[].ipv6.ipaddress"}  # an array, which that table does not contain
     assert found - every == (both | OTHERS) - every
 
 
-def test_the_attested_content_has_the_members_of_all_versions_and_no_others() -> None:
+def test_attested_content_has_exactly_the_members_of_all_versions() -> None:
     assert set(paths(AttestedContent)) == set(versions.ATTESTED)
 
 
@@ -108,7 +108,7 @@ SAMPLES: dict[str, type[Model]] = {
 
 
 @pytest.mark.parametrize(("name", "model"), SAMPLES.items(), ids=SAMPLES.keys())
-def test_recorded_and_documented_answers_are_read_and_written_unchanged(shared: Path, name: str, model: type[Model]) -> None:
+def test_recorded_and_documented_responses_round_trip(shared: Path, name: str, model: type[Model]) -> None:
     value = json.loads((shared / "spec" / "samples" / name).read_text())
     read = model.from_json(value)
     assert read.to_json() == value
@@ -116,7 +116,7 @@ def test_recorded_and_documented_answers_are_read_and_written_unchanged(shared: 
 
 
 def unknown(value: Any) -> list[str]:
-    """Names of members that no field is for, at any depth."""
+    """Return the names of all members without a field, at any depth."""
     if isinstance(value, tuple):
         return [name for item in value for name in unknown(item)]
     if not isinstance(value, Model):
@@ -125,7 +125,7 @@ def unknown(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("version", versions.API_VERSIONS)
-def test_every_version_of_the_instance_is_read_and_written_unchanged(emulator: Emulator, version: str) -> None:
+def test_every_version_of_the_instance_round_trips(emulator: Emulator, version: str) -> None:
     client = Client(emulator.url, api_version=version)
     value = client.get("instance", extended="true") if version >= versions.EXTENDED_SINCE else client.get("instance")
     read = Instance.from_json(value)
@@ -134,7 +134,7 @@ def test_every_version_of_the_instance_is_read_and_written_unchanged(emulator: E
     assert hash(read) == hash(Instance.from_json(copy.deepcopy(value)))
 
 
-def test_values_have_their_names_in_python(emulator: Emulator) -> None:
+def test_fields_have_python_names(emulator: Emulator) -> None:
     instance = Instance.from_json(Client(emulator.url).get("instance", api_version="2021-02-01"))
     assert instance.compute is not None
     assert instance.network is not None
@@ -142,12 +142,12 @@ def test_values_have_their_names_in_python(emulator: Emulator) -> None:
     assert instance.compute.storage_profile.data_disks is not None
     assert [disk.lun for disk in instance.compute.storage_profile.data_disks] == ["0", "4", "7"]
     assert instance.compute.storage_profile.data_disks[0].disk_size_gb is not None
-    assert instance.compute.storage_profile.data_disks[0].is_ultra_disk is None  # younger than the version
+    assert instance.compute.storage_profile.data_disks[0].is_ultra_disk is None  # the member is newer than the version
     assert instance.compute.custom_data == ""
     assert instance.compute.vm_id == Client(emulator.url).get("compute/vmId", "text")
 
 
-def test_scheduled_events_and_load_balancers_have_numbers() -> None:
+def test_events_and_load_balancers_have_numbers() -> None:
     events = {"DocumentIncarnation": 2, "Events": [{"EventId": "A", "Resources": ["vm"], "DurationInSeconds": -1, "NotBefore": ""}]}
     read = ScheduledEvents.from_json(events)
     assert read.events is not None
@@ -161,7 +161,7 @@ def test_scheduled_events_and_load_balancers_have_numbers() -> None:
     assert LoadBalancerResponse.from_json(rules).to_json() == rules
 
 
-def test_what_is_unknown_is_kept_and_written_again() -> None:
+def test_unknown_members_are_preserved() -> None:
     value = {"compute": {"name": "vm", "quantumLink": {"a": [None, 1.5]}}, "attestation": True}
     instance = Instance.from_json(value)
     assert instance.compute is not None
@@ -169,7 +169,7 @@ def test_what_is_unknown_is_kept_and_written_again() -> None:
     assert instance.to_json() == value
 
 
-def test_names_are_exact() -> None:
+def test_member_names_are_case_sensitive() -> None:
     assert dict(Compute.from_json({"vmid": "x", "vm_id": "y", "extra": "z"}).extra) == {"vmid": "x", "vm_id": "y", "extra": "z"}
 
 
@@ -193,18 +193,18 @@ WRONG: dict[str, tuple[type[Model], object, str]] = {
 
 
 @pytest.mark.parametrize("value", [{"compute": {name: None}} for name in ("publicKeys", "plan", "zone")] + [{"network": None}], ids=str)
-def test_null_is_as_if_the_member_were_absent(value: dict[str, Any]) -> None:
-    """The agent of Azure Arc writes null for a list that is empty."""
+def test_null_equals_an_absent_member(value: dict[str, Any]) -> None:
+    """Read null members, which the agent of Azure Arc writes for empty lists."""
     model = Instance.from_json(value)
     assert (model.compute or Compute()).public_keys is model.network is (model.compute or Compute()).zone is None
     assert model.to_json() == value
 
 
-@pytest.mark.parametrize(("model", "value", "place"), WRONG.values(), ids=WRONG.keys())
-def test_a_value_of_another_type_is_an_error_with_its_place(model: type[Model], value: object, place: str) -> None:
+@pytest.mark.parametrize(("model", "value", "position"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_type_is_an_error_with_its_location(model: type[Model], value: object, position: str) -> None:
     with pytest.raises(ClientError) as error:
         model.from_json(value)
-    assert (error.value.code, error.value.location) == ("not-imds", place)
+    assert (error.value.code, error.value.location) == ("not-imds", position)
     assert error.value.hint
 
 
@@ -216,7 +216,7 @@ JSON = st.recursive(
 
 
 @given(st.data())
-def test_any_json_is_read_and_written_again_or_refused(data: st.DataObject) -> None:
+def test_any_json_round_trips_or_is_refused(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(MODELS))
     names = st.sampled_from([*members(model), "unknown"])
     value = data.draw(JSON | st.dictionaries(names, JSON, max_size=4))
@@ -229,7 +229,7 @@ def test_any_json_is_read_and_written_again_or_refused(data: st.DataObject) -> N
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_models_cannot_be_changed_and_can_be_sent(model: type[Model]) -> None:
+def test_models_are_frozen_and_picklable(model: type[Model]) -> None:
     one = model.from_json({"unknown": [1]})
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.extra = {}  # type: ignore[misc]
@@ -238,7 +238,7 @@ def test_models_cannot_be_changed_and_can_be_sent(model: type[Model]) -> None:
     assert not hasattr(one, "__dict__")
 
 
-def test_a_token_does_not_show_itself() -> None:
+def test_token_repr_hides_the_secret() -> None:
     token = Token.from_json({"access_token": "hush", "refresh_token": "secret", "resource": "https://vault.azure.net"})
     assert token.access_token == "hush"
     assert "hush" not in repr(token)
@@ -246,7 +246,7 @@ def test_a_token_does_not_show_itself() -> None:
     assert "vault" in repr(token)
 
 
-def test_importing_the_client_does_not_bring_the_models() -> None:
+def test_importing_the_client_does_not_import_the_models() -> None:
     package = Path(__file__).parents[2] / "python"
     program = f"import sys; sys.path.insert(0, {str(package)!r}); import imdskit.client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, timeout=30, check=True)

@@ -1,4 +1,4 @@
-"""The snippets of ``docs/client.md`` run, and its tables say what the rules are."""
+"""Tests that the snippets of ``docs/client.md`` run, and that its tables agree with the rules."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def imds(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)), ids=lambda number: SNIPPETS[number].splitlines()[2].strip() or str(number))
-def test_a_snippet_runs(imds: Any, number: int) -> None:
+def test_snippet_runs(imds: Any, number: int) -> None:
     exec(compile(SNIPPETS[number], f"docs/client.md, snippet {number}", "exec"), {"__name__": "snippet"})
     if "get(" in SNIPPETS[number] or "probe(" in SNIPPETS[number]:
         assert imds.journal.count() > 0
 
 
-def test_the_table_of_what_is_asked_again_is_that_of_the_rules() -> None:
+def test_retry_table_of_the_page_agrees_with_the_rules() -> None:
     rows = re.findall(r"^\| [^|]+ \| `(\w+)` \| ([^|]*) \| ([^|]*) \|", PAGE, re.MULTILINE)
     assert {kind for kind, _, _ in rows} == {*DEFAULT.rules, "absent"}
     for kind, waits, until in rows:

@@ -1,4 +1,4 @@
-"""Where the client asks, in which version, whether anybody is there, and whether a document has the nonce asked for."""
+"""Tests of the address and version of requests, of probes, and of the nonce in documents."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PLACES: dict[str, tuple[dict[str, str], str | None, str]] = {
 
 
 @pytest.mark.parametrize(("variables", "argument", "expected"), PLACES.values(), ids=PLACES.keys())
-def test_an_argument_beats_the_environment(
+def test_argument_takes_precedence_over_the_environment(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], argument: str | None, expected: str
 ) -> None:
     for name in ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "IMDS_ENDPOINT"):
@@ -54,7 +54,7 @@ def test_an_argument_beats_the_environment(
     assert Client(argument).base_url == expected
 
 
-def test_a_variable_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_address_in_a_variable_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "https://example.com/msi")
     with pytest.raises(UsageError) as error:
         Client()
@@ -62,7 +62,7 @@ def test_a_variable_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch)
     assert Client("http://127.0.0.1:9").base_url == "http://127.0.0.1:9"
 
 
-def test_no_question_goes_through_a_proxy(imds: Emulator, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_uses_a_proxy(imds: Emulator, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     trap = listen(HEAD + b"{}")
     for name in [name for name in os.environ if name.lower() == "no_proxy"]:
         monkeypatch.delenv(name)
@@ -77,7 +77,7 @@ def test_no_question_goes_through_a_proxy(imds: Emulator, listen: Listen, monkey
     assert trap.connections == 0
 
 
-def test_the_newest_version_is_asked_for_once_and_remembered(imds: Emulator) -> None:
+def test_newest_version_is_requested_once_and_cached(imds: Emulator) -> None:
     client = Client(imds.url, api_version="newest")
     assert "physicalZone" in client.get("compute")
     assert client.get("compute")
@@ -89,42 +89,42 @@ def test_the_newest_version_is_asked_for_once_and_remembered(imds: Emulator) -> 
 
 
 def host(listen: Listen, *known: str) -> tuple[str, list[str]]:
-    """A host that lists these versions and answers to any; and the versions that it was asked for."""
-    asked: list[str] = []
+    """Start a host that lists these versions but accepts any. Return it with the list of requested versions."""
+    requested: list[str] = []
 
-    def answer(connection: Any) -> None:
+    def response(connection: Any) -> None:
         target = listener.heads[-1].split(b" ")[1].decode()
         if target == "/metadata/versions":
             connection.sendall(HEAD + json.dumps({"apiVersions": known}).encode())
         else:
-            asked.append(target.partition("api-version=")[2].partition("&")[0])
+            requested.append(target.partition("api-version=")[2].partition("&")[0])
             connection.sendall(HEAD + b'{"compute":{}}')
 
-    listener = listen(answer)
-    return listener.url, asked
+    listener = listen(response)
+    return listener.url, requested
 
 
-def test_the_newest_is_one_that_both_know(listen: Listen) -> None:
-    url, asked = host(listen, "2017-04-02", "2019-06-01", "2099-01-01")
+def test_newest_version_is_supported_by_both_sides(listen: Listen) -> None:
+    url, requested = host(listen, "2017-04-02", "2019-06-01", "2099-01-01")
     Client(url, api_version="newest").instance()
-    assert asked == ["2019-06-01"]
+    assert requested == ["2019-06-01"]
 
 
-def test_nothing_in_common_is_an_unsupported_version(listen: Listen) -> None:
-    url, asked = host(listen, "2099-01-01")
+def test_no_common_version_is_unsupported_version(listen: Listen) -> None:
+    url, requested = host(listen, "2099-01-01")
     with pytest.raises(ClientError) as error:
         Client(url, api_version="newest").instance()
-    assert (error.value.code, asked) == ("unsupported-version", [])
+    assert (error.value.code, requested) == ("unsupported-version", [])
     assert "2099-01-01" in error.value.hint
 
 
-def test_a_host_without_a_list_is_asked_for_the_usual_version(imds: Emulator) -> None:
+def test_host_without_a_list_gets_the_default_version(imds: Emulator) -> None:
     imds.faults.load([{"match": {"category": "versions"}, "times": None, "fault": {"status": 404}}])
     assert Client(imds.url, api_version="newest").instance()
     assert queries(imds)[-1]["api-version"] == API_VERSION
 
 
-def test_a_machine_that_moves_to_an_older_host_negotiates_again(imds: Emulator) -> None:
+def test_move_to_an_older_host_negotiates_again(imds: Emulator) -> None:
     client = Client(imds.url, api_version="newest")
     client.instance()
     newest = versions.API_VERSIONS[-1]
@@ -137,8 +137,8 @@ def test_a_machine_that_moves_to_an_older_host_negotiates_again(imds: Emulator) 
     )
     assert client.instance()
     assert client.instance()
-    asked = [query.get("api-version", "versions") for query in queries(imds)]
-    assert asked == ["versions", newest, newest, "versions", "2021-02-01", "2021-02-01"]
+    requested = [query.get("api-version", "versions") for query in queries(imds)]
+    assert requested == ["versions", newest, newest, "versions", "2021-02-01", "2021-02-01"]
 
 
 PROBES: dict[str, tuple[dict[str, Any] | None, str, bool]] = {
@@ -153,7 +153,7 @@ PROBES: dict[str, tuple[dict[str, Any] | None, str, bool]] = {
 
 
 @pytest.mark.parametrize(("fault", "state", "there"), PROBES.values(), ids=PROBES.keys())
-def test_a_probe_is_one_question_without_waiting(imds: Emulator, fault: dict[str, Any] | None, state: str, there: bool) -> None:
+def test_probe_sends_one_request_without_retries(imds: Emulator, fault: dict[str, Any] | None, state: str, there: bool) -> None:
     if fault is not None:
         imds.faults.load([{"times": None, "fault": fault}])
     clock = ManualClock(0)
@@ -162,21 +162,21 @@ def test_a_probe_is_one_question_without_waiting(imds: Emulator, fault: dict[str
     assert (found.error is None) == (state == "there")
 
 
-def test_a_probe_of_nobody() -> None:
+def test_probe_of_a_missing_service() -> None:
     found = Client("http://127.0.0.1:1").probe()
     assert (found.state, bool(found)) == ("absent", False)
     with pytest.raises(UsageError):
         Client("http://127.0.0.1:1").probe(0)
 
 
-def test_a_probe_ends_at_its_own_limit(listen: Listen) -> None:
+def test_probe_ends_at_its_own_timeout(listen: Listen) -> None:
     listener = listen(lambda connection: connection.recv(1))
     found = Client(listener.url, timeout=600).probe(0.1)
     assert found.error is not None
     assert (found.state, found.error.code) == ("absent", "timed-out")
 
 
-def test_a_nonce_is_made_and_is_in_the_document(imds: Emulator) -> None:
+def test_generated_nonce_is_in_the_document(imds: Emulator) -> None:
     client = Client(imds.url)
     documents = [client.attest() for _ in range(3)]
     assert all(one.nonce.isdigit() and len(one.nonce) == 10 for one in documents)
@@ -188,7 +188,7 @@ def test_a_nonce_is_made_and_is_in_the_document(imds: Emulator) -> None:
         client.attest("a b")
 
 
-def test_an_earlier_document_is_an_error_after_a_second_try(imds: Emulator) -> None:
+def test_document_with_another_nonce_is_an_error_after_one_retry(imds: Emulator) -> None:
     client = Client(imds.url)
     client.attest()
     cached = {"match": {"category": "attested"}, "fault": {"document": "cached-nonce"}}
@@ -200,9 +200,9 @@ def test_an_earlier_document_is_an_error_after_a_second_try(imds: Emulator) -> N
     assert (error.value.code, error.value.status) == ("wrong-nonce", 200)
 
 
-def test_no_nonce_is_found_in_what_is_no_document(imds: Emulator) -> None:
-    whole = json.loads(Client(imds.url).attested_document("1"))["signature"]
-    for length in (*range(0, 400, 4), len(whole) - 4):
-        assert nonces.nonce_in(json.dumps({"signature": whole[:length]}).encode()) is None
+def test_no_nonce_is_found_in_other_data(imds: Emulator) -> None:
+    complete = json.loads(Client(imds.url).attested_document("1"))["signature"]
+    for length in (*range(0, 400, 4), len(complete) - 4):
+        assert nonces.nonce_in(json.dumps({"signature": complete[:length]}).encode()) is None
     for document in (b"", b"[]", b"{}", b'{"signature":1}', b'{"signature":"!"}', b"[" * 100_000, b'{"signature":"MIAG"}'):
         assert nonces.nonce_in(document) is None

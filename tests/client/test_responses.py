@@ -1,4 +1,4 @@
-"""What each answer stands for. Bodies of the service are those of its documentation and of recordings."""
+"""Tests of how the client interprets responses. Bodies of the service are from its documentation and from recordings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ CASES: dict[str, tuple[int, str, bytes, str]] = {
 
 
 @pytest.mark.parametrize(("status", "media_type", "body", "code"), CASES.values(), ids=CASES.keys())
-def test_every_answer_has_its_error(status: int, media_type: str, body: bytes, code: str) -> None:
+def test_every_error_response_has_its_code(status: int, media_type: str, body: bytes, code: str) -> None:
     with pytest.raises(ClientError) as error:
         responses.parsed(Response(status, media_type, body, "http://here/metadata/instance"))
     assert error.value.code == code
@@ -92,31 +92,31 @@ def test_every_answer_has_its_error(status: int, media_type: str, body: bytes, c
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"a":"\xc3\xa9"}', b' {"a": 1}\n'], ids=repr)
-def test_objects_and_arrays_are_answers_whatever_they_call_themselves(body: bytes) -> None:
+def test_json_is_parsed_whatever_its_media_type(body: bytes) -> None:
     for media_type in (JSON, TEXT, "", "application/octet-stream"):
         assert responses.parsed(Response(200, media_type, body, "")) == json.loads(body)
 
 
 @pytest.mark.parametrize("body", ["", "value", "compute/\nnetwork/", "é\n", "<not a page>"])
-def test_text_is_an_answer_as_it_is(body: str) -> None:
+def test_text_is_returned_unchanged(body: str) -> None:
     assert responses.text(Response(200, TEXT, body.encode(), "")) == body
 
 
 @pytest.mark.parametrize(("media_type", "body"), [(HTML, b"x"), (TEXT, PAGE), (TEXT, b"\xff")], ids=["says page", "is page", "not UTF-8"])
-def test_a_page_is_no_text_answer(media_type: str, body: bytes) -> None:
+def test_web_page_is_not_text(media_type: str, body: bytes) -> None:
     with pytest.raises(ClientError) as error:
         responses.text(Response(200, media_type, body, ""))
     assert error.value.code == "not-imds"
 
 
-def test_the_versions_that_are_known_are_in_the_hint() -> None:
+def test_hint_lists_the_supported_versions() -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(400, JSON, LIST, ""))
     assert "2025-04-07, 2024-07-17, 2024-03-15" in error.value.hint
 
 
 @pytest.mark.parametrize("newest", ["x", [], [1], {"a": 1}, ["y" * 100_000], None], ids=lambda value: repr(value)[:20])
-def test_a_strange_list_of_versions_does_no_harm(newest: object) -> None:
+def test_malformed_list_of_versions_is_ignored(newest: object) -> None:
     body = json.dumps({"error": "api-version is invalid", "newest-versions": newest}).encode()
     with pytest.raises(ClientError) as error:
         responses.check(Response(400, JSON, body, ""))
@@ -124,7 +124,7 @@ def test_a_strange_list_of_versions_does_no_harm(newest: object) -> None:
     assert len(error.value.hint) < 300
 
 
-def test_the_service_is_quoted_but_not_at_length() -> None:
+def test_service_error_is_quoted_up_to_a_limit() -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(400, JSON, json.dumps({"error": "w" * 100_000}).encode(), ""))
     assert "www" in error.value.message
@@ -134,15 +134,15 @@ def test_the_service_is_quoted_but_not_at_length() -> None:
 def test_errors_of_the_emulator_are_understood() -> None:
     expected = {400: {"bad-request", "unsupported-version"}, 404: {"not-found"}, 410: {"gone"}, 429: {"throttled"}}
     expected |= {status: {"unexpected-status"} for status in (403, 405, 421)}
-    for known in wire.ANSWERS:
+    for known in wire.ERROR_RESPONSES:
         with pytest.raises(ClientError) as error:
             responses.check(Response(known.status, known.content_type.partition(";")[0], known.body, ""))
-        outside = {"not-imds"} if known is wire.OUTSIDE else None  # no client asks there
+        outside = {"not-imds"} if known is wire.OUTSIDE else None  # no client requests these paths
         assert error.value.code in (outside or expected.get(known.status, {"server-error"})), known.name
 
 
-def test_recorded_answers_are_understood(shared: Path) -> None:
-    """Recordings of the real service: errors have an error's code, the rest is parsed; a proxy's page is not taken for the service."""
+def test_recorded_responses_are_understood(shared: Path) -> None:
+    """Read recordings of the real service: errors have a code, other responses are parsed, and a proxy's page is recognised."""
     codes = {400: {"bad-request", "unsupported-version"}, 404: {"not-found", "unsupported-version"}, 410: {"gone"}, 429: {"throttled"}}
     seen = 0
     for path in sorted((shared / "corpus" / "recordings").glob("*.json")):
@@ -192,7 +192,7 @@ HINTS: dict[str, tuple[str, int, bytes, str]] = {
 
 
 @pytest.mark.parametrize(("path", "status", "body", "hint"), HINTS.values(), ids=HINTS)
-def test_a_hint_depends_on_the_request(path: str, status: int, body: bytes, hint: str) -> None:
+def test_hint_depends_on_the_request(path: str, status: int, body: bytes, hint: str) -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(status, JSON, body, URL + path))
     assert hint in error.value.hint
@@ -213,7 +213,7 @@ WORDS: dict[str, tuple[int, str, bytes, str]] = {
 
 
 @pytest.mark.parametrize(("status", "media_type", "body", "words"), WORDS.values(), ids=WORDS)
-def test_the_words_of_the_service_are_shown_whatever_their_form(status: int, media_type: str, body: bytes, words: str) -> None:
+def test_error_text_is_shown_in_every_form(status: int, media_type: str, body: bytes, words: str) -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(status, media_type, body, URL + "identity/oauth2/token"))
     assert words in error.value.message
@@ -221,14 +221,14 @@ def test_the_words_of_the_service_are_shown_whatever_their_form(status: int, med
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe\x00", b"<html>a page</html>", b"", b" \n"], ids=repr)
-def test_what_is_no_text_is_not_shown(body: bytes) -> None:
+def test_binary_body_is_not_shown(body: bytes) -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(500 if body.strip()[:1] != b"<" else 400, TEXT, body, URL))
     assert "(" not in error.value.message
 
 
 @pytest.mark.parametrize("challenge", ["Basic realm=/var/opt/azcmagent/tokens/1.key", "basic  realm=C:\\x.key"])
-def test_a_challenge_of_azure_arc_is_explained_as_one(challenge: str) -> None:
+def test_azure_arc_challenge_is_explained(challenge: str) -> None:
     with pytest.raises(ClientError) as error:
         responses.check(Response(401, "", b"", URL, challenge=challenge))
     assert "Azure Arc" in error.value.message
@@ -236,7 +236,7 @@ def test_a_challenge_of_azure_arc_is_explained_as_one(challenge: str) -> None:
     assert "Security Protocol" not in error.value.hint
 
 
-def test_a_refusal_of_the_machine_s_agent_is_said_to_be_one() -> None:
+def test_refusal_by_the_guest_agent_is_explained() -> None:
     for status in (401, 403):
         with pytest.raises(ClientError) as error:
             responses.check(Response(status, "application/json", b"{}", "http://x"))

@@ -1,4 +1,4 @@
-"""The client against an emulator that fails by script, both on one clock that is stepped: who waits on it moves it."""
+"""Tests of the client against an emulator with scripted failures. Both use one clock, which each wait advances."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SCRIPTS: dict[str, tuple[dict[str, Any], int, float]] = {
 
 
 @pytest.mark.parametrize(("fault", "requests", "seconds"), SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_what_passes_is_waited_for(fault: dict[str, Any], requests: int, seconds: float) -> None:
+def test_transient_failures_are_retried(fault: dict[str, Any], requests: int, seconds: float) -> None:
     with failing(fault) as (imds, client, clock):
         assert client.get("compute")["osType"] == "Linux"
         assert (imds.journal.count(), passed(clock)) == (requests, seconds)
@@ -85,7 +85,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, int, float]] = {
 
 
 @pytest.mark.parametrize(("fault", "code", "requests", "seconds"), FAILURES.values(), ids=FAILURES.keys())
-def test_what_does_not_pass_is_reported(fault: dict[str, Any], code: str, requests: int, seconds: float) -> None:
+def test_permanent_failures_are_reported(fault: dict[str, Any], code: str, requests: int, seconds: float) -> None:
     with failing(fault) as (imds, client, clock):
         with pytest.raises(ClientError) as error:
             client.get("compute")
@@ -93,27 +93,27 @@ def test_what_does_not_pass_is_reported(fault: dict[str, Any], code: str, reques
         assert imds.journal.count() == requests
 
 
-def test_a_404_is_waited_for_below_identity_only() -> None:
+def test_status_404_is_retried_only_below_identity() -> None:
     fault = {"match": {"category": "identity"}, "times": 2, "fault": {"status": 404}}
     with failing(fault) as (imds, client, clock):
         assert client.get("identity/oauth2/token", resource="https://vault.azure.net")["token_type"] == "Bearer"
         assert (imds.journal.count(), passed(clock)) == (3, 3)
 
 
-def test_a_restart_is_waited_for_from_the_host_s_text_to_the_end_of_410() -> None:
+def test_restart_is_tolerated_from_the_host_error_to_the_last_410() -> None:
     with failing({"for": 10, "fault": {"status": 500, "from": "host"}}, {"for": 60, "fault": {"status": 410}}) as (_, client, clock):
         assert client.instance()
         assert 70 <= passed(clock) < 90
 
 
-def test_the_deadline_ends_everything() -> None:
+def test_deadline_ends_all_attempts() -> None:
     with failing({"times": None, "fault": {"status": 410}}, retry=Policy(10, DEFAULT.rules, jitter=0)) as (_, client, clock):
         with pytest.raises(ClientError, match="gone"):
             client.get("compute")
         assert passed(clock) == 7
 
 
-def test_a_service_that_is_not_there_yet_is_waited_for_with_patience_only() -> None:
+def test_only_the_patient_policy_waits_for_a_missing_service() -> None:
     for retry, seconds in ((STEADY, 0), (Policy(20, PATIENT.rules, jitter=0), 15)):
         clock = ManualClock(AT)
         with pytest.raises(ClientError) as error:
@@ -121,14 +121,14 @@ def test_a_service_that_is_not_there_yet_is_waited_for_with_patience_only() -> N
         assert (error.value.code, error.value.connected, passed(clock)) == ("unreachable", False, seconds)
 
 
-def test_one_attempt_is_one_attempt() -> None:
+def test_no_retry_policy_sends_one_request() -> None:
     with failing({"times": None, "fault": {"status": 410}}, retry=None) as (imds, client, clock):
         with pytest.raises(ClientError):
             client.get("compute")
         assert (imds.journal.count(), passed(clock)) == (1, 0)
 
 
-def test_a_drip_ends_at_the_time_limit() -> None:
+def test_slow_response_ends_at_the_timeout() -> None:
     drip = {"times": None, "fault": {"drip": {"bytes": 1, "every": 0.02}}}
     with Emulator("linux", seed=1, faults=[drip], keys=KEYS, rate_limit=False) as imds:
         started = time.monotonic()
@@ -138,7 +138,7 @@ def test_a_drip_ends_at_the_time_limit() -> None:
         assert (error.value.code, error.value.connected) == ("timed-out", True)
 
 
-def test_the_deadline_ends_an_exchange_too(listen: Callable[..., Any]) -> None:
+def test_deadline_ends_a_running_exchange(listen: Callable[..., Any]) -> None:
     listener = listen(lambda connection: connection.recv(1))
     started = time.monotonic()
     with pytest.raises(ClientError, match="timed-out"):
@@ -147,7 +147,7 @@ def test_the_deadline_ends_an_exchange_too(listen: Callable[..., Any]) -> None:
 
 
 class Gathering(ManualClock):
-    """Nobody who waits goes on before all are there."""
+    """Clock on which no thread continues to wait before all threads have arrived."""
 
     def __init__(self, others: int) -> None:
         super().__init__(AT)
@@ -162,7 +162,7 @@ class Gathering(ManualClock):
 
 
 def report_waiting(monkeypatch: pytest.MonkeyPatch, clock: Gathering) -> None:
-    """Let the clock know of each thread that waits for the response to another thread's request."""
+    """Tell the clock about each thread that waits for the response to another thread's request."""
     wait = single_flight._Call.wait
 
     def reported(call: Any, timeout: float | None) -> None:
@@ -172,7 +172,7 @@ def report_waiting(monkeypatch: pytest.MonkeyPatch, clock: Gathering) -> None:
     monkeypatch.setattr(single_flight._Call, "wait", reported)
 
 
-def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fifty_simultaneous_threads_send_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Gathering(49)
     report_waiting(monkeypatch, clock)
     with Emulator("linux", seed=1, keys=KEYS, faults=[{"times": 3, "fault": {"status": 429}}]) as imds:
@@ -185,10 +185,10 @@ def test_of_fifty_threads_in_a_storm_one_asks(monkeypatch: pytest.MonkeyPatch) -
         assert [entry.status for entry in imds.journal.list()] == [429, 429, 429, 200]
     assert len(seen) == 50
     assert all(one == seen[0] for one in seen)
-    assert len({id(one) for one in seen}) == 50  # what one caller changes, no other sees
+    assert len({id(one) for one in seen}) == 50  # a change by one caller is invisible to the others
 
 
-def test_a_storm_that_does_not_end_is_an_error_for_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_permanent_failure_is_raised_in_every_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Gathering(9)
     errors: list[ClientError] = []
 

@@ -1,4 +1,4 @@
-"""The rules of asking again: as data, and as attempts on a clock that is stepped."""
+"""Tests of the retry rules, as data and as attempts on a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AT = 1767268800
 
 
 def waits(policy: Policy, kind: Kind, chance: float = 0.0) -> list[float]:
-    """The waits of a failure that does not pass, if attempts took no time."""
+    """Return the delays for a failure that does not end, if attempts take no time."""
     made: list[float] = []
     for attempt in itertools.count(1):
         wait = next_delay(policy, kind, attempt, sum(made), lasting=sum(made), chance=chance)
@@ -36,48 +36,48 @@ WAITS: dict[Kind, list[float]] = {
 
 
 @pytest.mark.parametrize(("kind", "expected"), WAITS.items(), ids=WAITS.keys())
-def test_the_waits_of_each_kind(kind: Kind, expected: list[float]) -> None:
+def test_delays_of_each_kind_of_failure(kind: Kind, expected: list[float]) -> None:
     assert waits(DEFAULT, kind) == expected
     assert waits(NO_RETRY, kind) == []
     assert sum(waits(PATIENT, kind)) < 300
 
 
-def test_gone_is_asked_again_until_seventy_seconds_are_over() -> None:
+def test_status_410_is_retried_for_seventy_seconds() -> None:
     assert sum(waits(DEFAULT, "gone")) == 70
     for chance in (0.1, 0.5, 0.9, 1.0):
         assert 70 <= sum(waits(DEFAULT, "gone", chance)) <= 71
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.3, 1.0])
-def test_chance_only_makes_waits_longer_and_a_server_that_failed_has_a_second_at_least(chance: float) -> None:
+def test_jitter_only_lengthens_delays_and_5xx_waits_a_second(chance: float) -> None:
     plain, made = waits(DEFAULT, "failed"), waits(DEFAULT, "failed", chance)
     assert all(before <= wait <= before * 1.5 for before, wait in zip(plain[:4], made, strict=False))
     assert min(made) >= 1
 
 
-def test_the_deadline_holds_over_everything() -> None:
+def test_deadline_limits_all_delays() -> None:
     short = Policy(5, DEFAULT.rules)
     assert waits(short, "gone") == [1, 2]
     assert next_delay(DEFAULT, "gone", 1, 99.5) is None
     assert next_delay(DEFAULT, "gone", 1, 98.5) == 1
 
 
-def test_the_last_wait_too_is_a_second_at_least() -> None:
+def test_last_delay_is_at_least_a_second() -> None:
     assert next_delay(DEFAULT, "failed", 6, 59.5, lasting=59.5) == 1
     assert next_delay(DEFAULT, "failed", 6, 60.5, lasting=60.5) is None
 
 
-def test_an_exchange_has_no_more_time_than_is_left() -> None:
+def test_exchange_timeout_is_limited_by_the_deadline() -> None:
     clock = ManualClock(AT)
-    asked = send_with_retries("/x", "instance", RetrySettings(DEFAULT, 5, clock, lambda: 0.0))
-    assert next(asked) == Send("/x", 5)
+    requested = send_with_retries("/x", "instance", RetrySettings(DEFAULT, 5, clock, lambda: 0.0))
+    assert next(requested) == Send("/x", 5)
     clock.advance(40)
-    assert asked.throw(failure("gone")) == Wait(1)
-    clock.advance(57)  # it took longer than that
-    assert next(asked) == Send("/x", 3)
+    assert requested.throw(failure("gone")) == Wait(1)
+    clock.advance(57)  # the attempt took longer than the remaining time
+    assert next(requested) == Send("/x", 3)
     clock.advance(3)
     with pytest.raises(ClientError, match="throttled") as error:
-        asked.throw(failure("throttled"))
+        requested.throw(failure("throttled"))
     assert error.value.attempts == 2
 
 
@@ -90,10 +90,10 @@ RETRY_AFTER = {
 }
 
 
-@pytest.mark.parametrize(("attempt", "lasting", "asked", "expected"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
-def test_what_the_service_asks_for_is_what_is_waited(attempt: int, lasting: float, asked: float, expected: float | None) -> None:
-    assert next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=asked) == expected
-    later = next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=asked, chance=1.0)
+@pytest.mark.parametrize(("attempt", "lasting", "requested", "expected"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
+def test_retry_after_is_respected(attempt: int, lasting: float, requested: float, expected: float | None) -> None:
+    assert next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=requested) == expected
+    later = next_delay(DEFAULT, "throttled", attempt, lasting, lasting=lasting, retry_after=requested, chance=1.0)
     assert later is None if expected is None else later == expected + 0.5
 
 
@@ -121,7 +121,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("category", "error", "kind"), KINDS.values(), ids=KINDS.keys())
-def test_which_failures_pass(category: str, error: ClientError, kind: Kind | None) -> None:
+def test_transient_failures(category: str, error: ClientError, kind: Kind | None) -> None:
     assert kind_of(category, error) == kind
     if kind is None:
         assert next_delay(PATIENT, kind, 1, 0) is None
@@ -144,7 +144,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize(("field", "seconds"), FIELDS.values(), ids=FIELDS.keys())
-def test_retry_after_is_seconds_or_a_date(field: str, seconds: float | None) -> None:
+def test_parses_retry_after_as_seconds_or_date(field: str, seconds: float | None) -> None:
     assert seconds_of(field, AT) == seconds
 
 
@@ -162,6 +162,6 @@ WRONG = {
 
 
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG.keys())
-def test_a_policy_that_cannot_mean_anything(make: object) -> None:
+def test_rejects_invalid_policies(make: object) -> None:
     with pytest.raises(UsageError):
         make()  # type: ignore[operator]

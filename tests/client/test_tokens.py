@@ -1,4 +1,4 @@
-"""Tokens: asked for once, kept, and renewed early."""
+"""Tests of tokens: requested once, cached, and renewed early."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TOKEN_PATH = "/metadata/identity/oauth2/token"
 
 
 def lasting(seconds: int, **others: object) -> list[dict[str, Any]]:
-    """Tokens that are good for so long, by the clock at the start."""
+    """Return a scenario whose tokens are valid for this number of seconds."""
     values = {"/expires_in": str(seconds), "/expires_on": str(AT + seconds), **others}
     return [{"match": {"path": TOKEN_PATH}, "times": None, "fault": {"replace": values}}]
 
 
-def test_a_token_is_asked_for_once_for_each_resource(imds: Emulator, clock: ManualClock) -> None:
+def test_token_is_requested_once_per_resource(imds: Emulator, clock: ManualClock) -> None:
     client = Client(imds.url, clock=clock)
     token = client.token(VAULT)
     assert token is client.token(VAULT)
@@ -55,7 +55,7 @@ LIVES = {
 
 
 @pytest.mark.parametrize(("life", "others", "early"), LIVES.values(), ids=LIVES.keys())
-def test_when_a_token_is_renewed(imds: Emulator, clock: ManualClock, life: int, others: dict[str, object], early: int) -> None:
+def test_token_renewal_time(imds: Emulator, clock: ManualClock, life: int, others: dict[str, object], early: int) -> None:
     imds.faults.load(lasting(life, **others))
     client = Client(imds.url, clock=clock)
     first = client.token(VAULT)
@@ -65,19 +65,19 @@ def test_when_a_token_is_renewed(imds: Emulator, clock: ManualClock, life: int, 
     clock.advance(1)
     imds.faults.clear()
     second = client.token(VAULT)
-    assert second is not first  # the service too gives the same secret for a while
+    assert second is not first  # the service itself sends the same secret for a while
     assert second is client.token(VAULT)
     assert imds.journal.count() == 2
 
 
-def test_a_renewal_that_fails_is_tried_again_later_and_the_old_token_serves(imds: Emulator, clock: ManualClock) -> None:
+def test_failed_renewal_returns_old_token_and_retries_later(imds: Emulator, clock: ManualClock) -> None:
     client = Client(imds.url, clock=clock)
     first = client.token(VAULT)
     imds.faults.load([{"times": None, "fault": {"status": 500}}])
     clock.advance(first.refresh_on - AT)
     for _ in range(3):
         assert client.token(VAULT) is first
-    assert (imds.journal.count(), clock.now()) == (2, first.refresh_on)  # one attempt, and no waiting
+    assert (imds.journal.count(), clock.now()) == (2, first.refresh_on)  # one attempt without a delay
     clock.advance(PAUSE)
     assert client.token(VAULT) is first
     assert imds.journal.count() == 3
@@ -88,13 +88,13 @@ def test_a_renewal_that_fails_is_tried_again_later_and_the_old_token_serves(imds
     assert client.token(VAULT).expires_on > first.expires_on
 
 
-def test_the_first_token_is_waited_for(imds: Emulator, clock: ManualClock) -> None:
+def test_waits_for_the_first_token(imds: Emulator, clock: ManualClock) -> None:
     imds.faults.load([{"times": 2, "fault": {"status": 404}}, {"times": 2, "fault": {"status": 429}}])
     assert Client(imds.url, clock=clock).token(VAULT).resource == VAULT
     assert imds.journal.count() == 5
 
 
-def test_threads_that_want_a_token_ask_once(imds: Emulator, clock: ManualClock) -> None:
+def test_simultaneous_threads_request_a_token_once(imds: Emulator, clock: ManualClock) -> None:
     client, tokens, start = Client(imds.url, clock=clock), [], threading.Barrier(20)
 
     def ask() -> None:
@@ -111,7 +111,7 @@ def test_threads_that_want_a_token_ask_once(imds: Emulator, clock: ManualClock) 
     assert imds.journal.count() == 1
 
 
-def test_an_identity_is_named_in_one_of_three_ways(imds: Emulator, clock: ManualClock) -> None:
+def test_identity_is_named_in_one_of_three_ways(imds: Emulator, clock: ManualClock) -> None:
     client = Client(imds.url, clock=clock, retry=None)
     own = client.token(VAULT)
     assert client.token(VAULT, client_id=own.client_id).client_id == own.client_id
@@ -133,7 +133,7 @@ CALLS: dict[str, Callable[[Client], Token]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_a_call_that_cannot_mean_anything_is_not_sent(call: Callable[[Client], Token]) -> None:
+def test_invalid_arguments_send_no_request(call: Callable[[Client], Token]) -> None:
     with pytest.raises(UsageError):
         call(Client("http://127.0.0.1:9"))
 
@@ -152,7 +152,7 @@ NO_TOKENS = {
 
 
 @pytest.mark.parametrize("body", NO_TOKENS.values(), ids=NO_TOKENS.keys())
-def test_what_holds_no_token_is_not_the_service(body: object) -> None:
+def test_response_without_token_is_not_imds(body: object) -> None:
     with pytest.raises(ClientError) as error:
         parsed(Response(200, "application/json", json.dumps(body).encode(), "http://x"), VAULT, AT)
     assert error.value.code == "not-imds"
@@ -163,6 +163,6 @@ def test_what_holds_no_token_is_not_the_service(body: object) -> None:
     assert ("when the token expires" in error.value.message) is is_token
 
 
-def test_an_end_may_be_told_by_what_is_left() -> None:
+def test_expiry_can_be_given_as_remaining_seconds() -> None:
     response = Response(200, "application/json", b'{"access_token":"secret","expires_in":3600}', "http://x")
     assert parsed(response, VAULT, AT) == Token("secret", "Bearer", VAULT, "", AT + 3600, AT + 3300)

@@ -1,4 +1,4 @@
-"""Whatever a server does, the client comes back in time, with an response or a documented error, and asks nobody else."""
+"""Tests that the client returns in time, with a response or a documented error, and connects to no other server."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from imdskit.clock import ManualClock
 from imdskit.errors import ClientError
 
 Listen = Callable[..., Any]
-"""The fixture ``listen``."""
+"""Type of the fixture ``listen``."""
 
 
 def reply(status: str = "200 OK", body: bytes = b"{}", media_type: str = "application/json; charset=utf-8", *headers: str) -> bytes:
-    """A whole response."""
+    """Return a complete response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     if media_type:
         lines.append(f"Content-Type: {media_type}")
@@ -35,13 +35,13 @@ OBJECT = reply(body=b'{"compute":{}}')
 
 def refused(url: str, **limits: float) -> ClientError:
     with pytest.raises(ClientError) as error:
-        Client(url, retry=None, **limits).get("instance")  # type: ignore[arg-type]  # only limits are given
+        Client(url, retry=None, **limits).get("instance")  # type: ignore[arg-type]  # the arguments are only limits
     assert error.value.location.startswith(url)
     assert error.value.hint
     return error.value
 
 
-def test_the_request_is_the_one_that_the_service_wants(listen: Listen) -> None:
+def test_request_has_the_form_that_the_service_requires(listen: Listen) -> None:
     listener = listen(OBJECT)
     assert Client(listener.url).get("compute", extended="true") == {"compute": {}}
     lines = listener.heads[0].decode().split("\r\n")
@@ -52,7 +52,7 @@ def test_the_request_is_the_one_that_the_service_wants(listen: Listen) -> None:
     assert sorted(names) == ["accept", "accept-encoding", "connection", "host", "metadata", "user-agent"]
 
 
-def test_settings_for_proxies_are_never_looked_at(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_settings_are_ignored(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     trap, listener = listen(OBJECT), listen(OBJECT)
     for name in ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy"):
         monkeypatch.setenv(name, trap.url)
@@ -65,7 +65,7 @@ def test_settings_for_proxies_are_never_looked_at(listen: Listen, monkeypatch: p
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "304 Not Modified", "307 Temporary", "308 Permanent"])
-def test_a_redirect_is_not_followed(listen: Listen, status: str) -> None:
+def test_redirect_is_not_followed(listen: Listen, status: str) -> None:
     trap = listen(OBJECT)
     listener = listen(reply(status, b"", "", f"Location: {trap.url}/metadata/instance"))
     error = refused(listener.url)
@@ -73,12 +73,12 @@ def test_a_redirect_is_not_followed(listen: Listen, status: str) -> None:
     assert trap.connections == 0
 
 
-def test_octets_that_drip_do_not_stretch_the_time(listen: Listen) -> None:
+def test_slow_body_does_not_extend_the_timeout(listen: Listen) -> None:
     clock = ManualClock(0)
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{")
-        while True:  # until the client has gone; every octet takes a second of the client's time
+        while True:  # until the client closes; every byte takes a second on the client's clock
             connection.sendall(b" ")
             clock.advance(1)
 
@@ -88,7 +88,7 @@ def test_octets_that_drip_do_not_stretch_the_time(listen: Listen) -> None:
     assert error.value.code == "timed-out"
 
 
-def test_a_head_that_drips_does_not_stretch_the_time(listen: Listen) -> None:
+def test_slow_head_does_not_extend_the_timeout(listen: Listen) -> None:
     clock = ManualClock(0)
 
     def drip(connection: socket.socket) -> None:
@@ -107,7 +107,7 @@ HALF = {"nothing": b"", "half a line": b"HTTP/1.1 200", "half a body": b"HTTP/1.
 
 
 @pytest.mark.parametrize("sent", HALF.values(), ids=HALF.keys())
-def test_silence_ends_at_the_time_limit(listen: Listen, sent: bytes) -> None:
+def test_missing_response_ends_at_the_timeout(listen: Listen, sent: bytes) -> None:
     gone = threading.Event()
 
     def fall_silent(connection: socket.socket) -> None:
@@ -122,7 +122,7 @@ def test_silence_ends_at_the_time_limit(listen: Listen, sent: bytes) -> None:
     assert gone.wait(5), "the connection is closed"
 
 
-def test_real_octets_in_real_time_end_at_the_time_limit(listen: Listen) -> None:
+def test_slow_body_ends_at_the_timeout_in_real_time(listen: Listen) -> None:
     never = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -135,7 +135,7 @@ def test_real_octets_in_real_time_end_at_the_time_limit(listen: Listen) -> None:
     assert time.monotonic() - start < 2
 
 
-def test_a_body_that_never_ends_is_not_read_to_its_end(listen: Listen) -> None:
+def test_endless_body_is_read_up_to_the_limit(listen: Listen) -> None:
     sent = 0
 
     def flood(connection: socket.socket) -> None:
@@ -145,11 +145,11 @@ def test_a_body_that_never_ends_is_not_read_to_its_end(listen: Listen) -> None:
             sent += connection.send(b" " * 65536)
 
     assert refused(listen(flood).url).code == "too-large"
-    assert sent < 32 * MAX_BYTES  # socket buffers take some
+    assert sent < 32 * MAX_BYTES  # socket buffers hold a part of it
 
 
 @pytest.mark.parametrize("count", [MAX_BYTES, MAX_BYTES + 1])
-def test_the_cap_on_a_body_is_exact(listen: Listen, count: int) -> None:
+def test_body_limit_is_exact(listen: Listen, count: int) -> None:
     listener = listen(reply(body=b"[" + b" " * (count - 2) + b"]"))
     if count > MAX_BYTES:
         assert refused(listener.url).code == "too-large"
@@ -157,7 +157,7 @@ def test_the_cap_on_a_body_is_exact(listen: Listen, count: int) -> None:
         assert Client(listener.url).get("instance") == []
 
 
-def test_the_cap_holds_for_chunks(listen: Listen) -> None:
+def test_body_limit_applies_to_chunked_bodies(listen: Listen) -> None:
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while True:
@@ -166,7 +166,7 @@ def test_the_cap_holds_for_chunks(listen: Listen) -> None:
     assert refused(listen(flood).url).code == "too-large"
 
 
-def test_a_head_that_never_ends_is_not_read_to_its_end(listen: Listen) -> None:
+def test_endless_head_is_read_up_to_the_limit(listen: Listen) -> None:
     def flood(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n")
         while True:
@@ -175,11 +175,11 @@ def test_a_head_that_never_ends_is_not_read_to_its_end(listen: Listen) -> None:
     assert refused(listen(flood).url).code == "too-large"
 
 
-def test_provisional_answers_are_overlooked(listen: Listen) -> None:
+def test_provisional_responses_are_ignored(listen: Listen) -> None:
     assert Client(listen(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + OBJECT).url).get("instance") == {"compute": {}}
 
 
-def test_chunks_are_put_together(listen: Listen) -> None:
+def test_chunks_are_joined(listen: Listen) -> None:
     response = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"com\r\n9\r\npute":{}}\r\n0\r\n\r\n'
     assert Client(listen(response).url).get("instance") == {"compute": {}}
 
@@ -196,11 +196,11 @@ CUT = {
 
 
 @pytest.mark.parametrize("sent", CUT.values(), ids=CUT.keys())
-def test_an_answer_that_is_cut_off_is_no_answer(listen: Listen, sent: bytes) -> None:
+def test_truncated_response_is_an_error(listen: Listen, sent: bytes) -> None:
     assert refused(listen(sent).url).code in ("unreachable", "not-imds")
 
 
-def test_a_reset_is_reported(listen: Listen) -> None:
+def test_reset_connection_is_reported(listen: Listen) -> None:
     def reset(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -219,17 +219,17 @@ NOT_HTTP = {
 
 
 @pytest.mark.parametrize("sent", NOT_HTTP.values(), ids=NOT_HTTP.keys())
-def test_what_is_not_http_is_not_the_service(listen: Listen, sent: bytes) -> None:
+def test_response_that_is_not_http_is_not_imds(listen: Listen, sent: bytes) -> None:
     assert refused(listen(sent).url).code in ("not-imds", "too-large")
 
 
-def test_nobody_listening_is_unreachable() -> None:
+def test_closed_port_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert refused(f"http://127.0.0.1:{port}").code == "unreachable"
 
 
-def test_a_connection_that_does_not_come_about_ends_at_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_attempt_ends_at_the_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = []
 
     def hang(address: tuple[str, int], timeout: float) -> socket.socket:
@@ -241,7 +241,7 @@ def test_a_connection_that_does_not_come_about_ends_at_its_own_limit(monkeypatch
     assert 0 < limits[0] <= 0.5
 
 
-def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_name_resolution_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = threading.Event()
 
     def hang(host: str, port: int, *, flags: int, **_: int) -> list[object]:
@@ -258,7 +258,7 @@ def test_a_name_that_is_never_resolved_ends_at_the_limit(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("failure", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")], ids=repr)
-def test_a_name_that_cannot_be_resolved_is_unreachable(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+def test_unresolvable_name_is_unreachable(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     def fail(host: str, port: int, *, flags: int, **_: int) -> list[object]:
         raise socket.gaierror if flags & socket.AI_NUMERICHOST else failure
 
@@ -266,7 +266,7 @@ def test_a_name_that_cannot_be_resolved_is_unreachable(monkeypatch: pytest.Monke
     assert refused("http://imds.example").code == "unreachable"
 
 
-def test_every_address_of_a_name_is_tried(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tries_every_address_of_a_name(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = listen(OBJECT)
     real = socket.getaddrinfo
 
@@ -282,7 +282,7 @@ def test_every_address_of_a_name_is_tried(listen: Listen, monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc")
-def test_no_connection_is_left_open(listen: Listen) -> None:
+def test_closes_every_connection(listen: Listen) -> None:
     listeners = [listen(OBJECT), listen(b"SSH-2.0\r\n"), listen(CUT["in the body"]), listen(reply("302 Found"))]
     gc.collect()
     gc.disable()

@@ -1,14 +1,15 @@
-"""Programs that others wrote ask the emulator, and get what they want.
+"""Run third-party programs against the emulator, and check that they work.
 
     python tests/clients/run.py --emulator .venv/bin/python --clients .venv-clients/bin/python [--require] [--only NAME,...]
 
-``make clients`` makes the environment of the clients and runs this. Each script in ``scripts`` drives one client against an emulator of its own
-with the limits on. As root, where ``unshare`` is allowed, that happens in a network namespace in which the emulator has the service's true
-address, 169.254.169.254 port 80; elsewhere clients that can be told another address are told it, and the others are skipped by name.
+``make clients`` creates the environment of the clients and runs this program. Each script in ``scripts`` drives one client against a
+separate emulator with the limits on. As root, where ``unshare`` is allowed, the script runs in a network namespace in which the emulator
+has the service's own address, 169.254.169.254 port 80. Elsewhere, only clients that can use another address run, and the others are
+skipped by name.
 
-A script says in its first lines what it is: ``# client:`` a distribution or a Debian package, ``# override:`` an environment variable or the
-word ``url`` if it can do without the true address. It may end with status 77 if its client is not installed. With ``--require`` a script that
-is skipped is a failure.
+The first lines of a script describe it: ``# client:`` names a distribution or a Debian package, and ``# override:`` an environment
+variable, or ``url``, if the client can use another address. A script may end with status 77 if its client is not installed. With
+``--require`` a script that is skipped is a failure.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ SCRIPTS = Path(__file__).resolve().parent / "scripts"
 ADDRESS = "169.254.169.254"
 NOT_INSTALLED = 77
 SECONDS = 60
-"""For one script."""
+"""Time limit of one script, in seconds."""
 
 
 class Client(NamedTuple):
-    """One script."""
+    """Script that drives one client."""
 
     path: Path
     name: str
     override: str | None
-    """How it can be told another address: an environment variable, ``url`` if it asks ``IMDS_URL`` itself, or None."""
+    """How the client can use another address: an environment variable, ``url`` if the script reads ``IMDS_URL`` itself, or None."""
 
 
 def main() -> int:
@@ -55,7 +56,7 @@ def main() -> int:
     parser.add_argument("--no-namespace", action="store_true", help="do not make a network namespace")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    # Scripts run elsewhere. A link to an interpreter stays a link: what it is linked from is its environment.
+    # Scripts run in another folder, so paths must be absolute. Links are not resolved, because an environment is found by the path of the link.
     options.emulator, options.clients = str(Path(options.emulator).absolute()), str(Path(options.clients).absolute())
     if not options.inside and not options.no_namespace and _may_unshare():
         os.execvp("unshare", ["unshare", "--net", "--kill-child", sys.executable, __file__, *sys.argv[1:], "--inside"])
@@ -65,9 +66,9 @@ def main() -> int:
     counts: Counter[str] = Counter()
     for client in _clients(options.only):
         started = time.monotonic()
-        verdict, said = _run(client, options)
+        verdict, shown = _run(client, options)
         counts[verdict] += 1
-        print(f"{verdict:8}{client.path.stem:24}{time.monotonic() - started:5.1f} s  {said}", flush=True)
+        print(f"{verdict:8}{client.path.stem:24}{time.monotonic() - started:5.1f} s  {shown}", flush=True)
     where = f"at {ADDRESS}" if options.inside else "on loopback, without a namespace"
     print(f"{where}: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("passed", "failed", "skipped")))
     return int(bool(counts["failed"]) or not counts["passed"] or (options.require and bool(counts["skipped"])))
@@ -83,7 +84,7 @@ def _clients(only: str) -> Iterator[Client]:
 
 
 def _run(client: Client, options: argparse.Namespace) -> tuple[str, str]:
-    """passed, failed or skipped, and the last thing that the script said, or all of it if it failed."""
+    """Return ``passed``, ``failed`` or ``skipped``, and the last line of output, or all of it after a failure."""
     if not options.inside and client.override is None:
         return "skipped", f"{client.name} knows no other address, and there is no namespace"
     interpreter = options.clients if client.path.suffix == ".py" else shutil.which("bash") or "bash"

@@ -4,8 +4,8 @@
         [--only NAME,...]
 
 ``make run-clients`` fetches the programs and runs this. The scripts are those of ``fixed_address``, and those of ``scripts`` that have no
-``override``; ``run.py`` describes them. A script passes if it ends with status 0 and the journal has a request with status 200 at the path that
-``# requests:`` names.
+``override``; ``run.py`` describes them. A script passes if it ends with status 0 and the journal has a request with status 200 at the
+path that ``# requests:`` names.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="names of scripts, with commas between them")
     parser.add_argument("--require", action="store_true", help="fail, do not skip")
     options = parser.parse_args()
-    # Scripts run in another folder. A link to an interpreter stays a link: what it is linked from is its environment.
+    # Scripts run in another folder, so paths must be absolute. Links are not resolved, because an environment is found by the path of the link.
     options.emulator, options.clients = (str(Path(shutil.which(each) or each).absolute()) for each in (options.emulator, options.clients))
     user = _user(options)
     counts: Counter[str] = Counter()
@@ -46,9 +46,9 @@ def main() -> int:
         head = dict(re.findall(r"^# (client|override|requests): (.+)$", path.read_text("utf-8"), re.MULTILINE))
         if "override" in head or (wanted and path.stem not in wanted):
             continue
-        verdict, said = _run(path, head.get("requests", "/metadata"), options, user)
+        verdict, shown = _run(path, head.get("requests", "/metadata"), options, user)
         counts[verdict] += 1
-        print(f"{verdict:8}{path.stem:24}{said}", flush=True)
+        print(f"{verdict:8}{path.stem:24}{shown}", flush=True)
     print(
         f"inside `imdskit run`, user {user.get('user', os.geteuid())}: "
         + ", ".join(f"{counts[each]} {each}" for each in ("passed", "failed", "skipped"))
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _user(options: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of ``subprocess`` for an unprivileged user. The caller stays who it is if that user cannot execute the interpreters."""
+    """Return arguments of ``subprocess`` for an unprivileged user, or none if that user cannot execute the interpreters."""
     if os.geteuid() != 0:
         return {}
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -71,7 +71,7 @@ def _user(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(path: Path, requests: str, options: argparse.Namespace, user: dict[str, Any]) -> tuple[str, str]:
-    """passed, failed or skipped, and the last thing that the script said, or all of it if it failed."""
+    """Return ``passed``, ``failed`` or ``skipped``, and the last line of output, or all of it after a failure."""
     interpreter = options.clients if path.suffix == ".py" else shutil.which("bash") or "bash"
     with tempfile.TemporaryDirectory() as folder:
         if user:

@@ -2,9 +2,9 @@
 
     python tests/clients/shared_scripts.py [--emulator PYTHON] [--home FOLDER] [--install] [--quick] [--only NAME,...] [--require]
 
-The scripts and the harness that runs them belong to the shared data, in ``clients``. The harness creates a network namespace, so it needs root.
-A script is skipped if its program is not in ``--home``. ``--install`` puts the programs there: from package registries, and from Debian into
-the system. All of them take about 7 GB and half an hour. ``--quick`` is for the scripts whose programs install quickly.
+The scripts and the harness that runs them belong to the shared data, in ``clients``. The harness creates a network namespace, so it needs
+root. A script is skipped if its program is not in ``--home``. ``--install`` puts the programs there: from package registries, and from
+Debian into the system. All of them take about 7 GB and half an hour. ``--quick`` is for the scripts whose programs install quickly.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ QUICK = (
     "tcl_http",
 )
 GROUPS = (("install.sh", ("apt", "deb", "py", "py-x", "py-old", "py-ci", "npm", "npm-big")), ("more/install.sh", ()))
-"""Arguments of the installers; without any they install everything."""
+"""Arguments of the installers. Without arguments, an installer installs everything."""
 QUICK_GROUPS = (("install.sh", ("apt",)), ("more/install.sh", ("apt", "py", "npm")))
 LISTEN = "127.0.0.1:8169"
 """The harness relays requests from 169.254.169.254 to this address."""

@@ -23,7 +23,7 @@ BASE = "http://169.254.169.254"
 ADMIN = f"{BASE}:9254"
 NONCE = "4071882193"
 DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
-"""RFC 8017 section 9.2: what stands before a SHA-256 digest."""
+"""DER prefix of a SHA-256 digest in a signature (RFC 8017 section 9.2)."""
 
 
 def fetch(url: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, bytes]:
@@ -42,8 +42,8 @@ def decoded(text: str) -> bytes:
 
 def token_is_signed() -> bool:
     """Follow ``iss`` to the key of a token, and check the signature with it (RFC 7515 section 5.2)."""
-    answer = fetch(f"{BASE}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/")[1]
-    signed, _, signature = json.loads(answer)["access_token"].rpartition(".")
+    reply = fetch(f"{BASE}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/")[1]
+    signed, _, signature = json.loads(reply)["access_token"].rpartition(".")
     head, claims = (json.loads(decoded(part)) for part in signed.split("."))
     configuration = json.loads(fetch(claims["iss"] + ".well-known/openid-configuration")[1])
     keys = json.loads(fetch(configuration["jwks_uri"])[1])["keys"]

@@ -1,4 +1,4 @@
-"""The image of the emulator is built and started with daemonless tools, and used by a client in another network namespace. Run by `make image`.
+"""Tests of the image of the emulator, with daemonless tools and a client in another network namespace. Run by `make image`.
 
 Needs root, and Debian's packages mmdebstrap, umoci, runc and iproute2.
 """
@@ -32,7 +32,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image, unpacked for an OCI runtime."""
+    """Return the image, unpacked for an OCI runtime."""
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     if absent or missing():
         pytest.fail(f"absent: {', '.join(absent)} {missing()}")
@@ -49,7 +49,7 @@ def topology() -> Iterator[Topology]:
 
 
 def configure(bundle: Path, topology: Topology, secrets: Path) -> dict[str, Any]:
-    """Give the container what the recipe for Compose gives it: the network, the token, a read-only root, and no capabilities."""
+    """Configure the container like the recipe for Compose: the network, the token, a read-only root, and no capabilities."""
     path = bundle / "config.json"
     config: dict[str, Any] = json.loads(path.read_bytes())
     process, linux = config["process"], config["linux"]
@@ -66,7 +66,7 @@ def configure(bundle: Path, topology: Topology, secrets: Path) -> dict[str, Any]
     return config
 
 
-def test_the_image_runs_as_its_user_and_serves_a_client_elsewhere(bundle: Path, topology: Topology, tmp_path: Path) -> None:
+def test_image_runs_as_its_user_and_serves_a_remote_client(bundle: Path, topology: Topology, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir(mode=0o755)
     (secrets / "admin-token").write_text(TOKEN)

@@ -1,4 +1,7 @@
-"""The recipes of packaging/containers fit the schemas of Compose and Kubernetes, and fit one another. Run by `make schemas`."""
+"""Tests that the recipes of packaging/containers fit the schemas of Compose and Kubernetes, and agree with one another.
+
+Run by `make schemas`.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ def load(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("compose.yaml")), ids=lambda path: path.parent.name)
-def test_compose_files_fit_the_schema(path: Path) -> None:
+def test_compose_files_match_the_schema(path: Path) -> None:
     parsed = compose_spec.ComposeSpecification.model_validate(load(path), extra="forbid")
     assert parsed.services
-    whole = compose_spec.PyCompose.from_yaml(path.read_text("utf-8"))
-    for validate in (whole.validate_networks, whole.validate_volumes, whole.validate_secrets, whole.validate_configs):
+    complete = compose_spec.PyCompose.from_yaml(path.read_text("utf-8"))
+    for validate in (complete.validate_networks, complete.validate_volumes, complete.validate_secrets, complete.validate_configs):
         validate()
     for service in load(path)["services"].values():
         if "build" in service:
@@ -36,17 +39,17 @@ def test_compose_files_fit_the_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     "broken", [{"services": {"imds": {"prots": ["80"]}}}, {"services": {"imds": {"networks": {"x": {"ipv4_address": 7}}}}}]
 )
-def test_the_schema_of_compose_finds_mistakes(broken: dict[str, Any]) -> None:
+def test_compose_schema_finds_mistakes(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         compose_spec.ComposeSpecification.model_validate(broken, extra="forbid")
 
 
 @pytest.mark.parametrize("version", ["1.29", "1.37"])
-def test_the_sidecar_fits_the_schema(version: str) -> None:
+def test_sidecar_matches_the_schema(version: str) -> None:
     kubernetes_validate.validate(load(EMULATOR / "sidecar.yaml"), version, strict=True)
 
 
-def test_the_schema_of_kubernetes_finds_mistakes() -> None:
+def test_kubernetes_schema_finds_mistakes() -> None:
     pod = load(EMULATOR / "sidecar.yaml")
     pod["spec"]["containers"][0]["imagee"] = "x"
     with pytest.raises(kubernetes_validate.ValidationError):

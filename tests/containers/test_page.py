@@ -1,4 +1,4 @@
-"""The commands of ``docs/containers.md`` that need no container engine do what the page says, and the recipes fit the emulator."""
+"""Tests that the commands of ``docs/containers.md`` that need no container engine work as shown, and that the recipes fit the emulator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECIPES = ROOT / "packaging" / "containers" / "emulator"
 
 def fits(written: str, page: str) -> bool:
     """Return whether a text is what the page shows; ``...`` on the page stands for anything."""
-    return re.fullmatch(".*?".join(re.escape(piece) for piece in page.split("...")), written, re.DOTALL) is not None
+    return re.fullmatch(".*?".join(re.escape(chunk) for chunk in page.split("...")), written, re.DOTALL) is not None
 
 
 def free_port() -> str:
@@ -34,7 +34,7 @@ def free_port() -> str:
         return str(taken.getsockname()[1])
 
 
-def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
+def test_commands_write_what_the_page_shows(tmp_path: Path) -> None:
     (block,) = re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     program = tmp_path / "bin" / "imdskit"
     program.parent.mkdir()
@@ -63,7 +63,7 @@ def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
     assert [process.returncode for process in running] == [0]
 
 
-def test_commands_that_were_not_run_are_marked() -> None:
+def test_untested_commands_are_marked() -> None:
     for section in PAGE.split("\n## "):
         if any(re.search(r"^(podman|docker|kubectl)", block, re.MULTILINE) for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)):
             assert "*Not run here:*" in section
@@ -76,7 +76,7 @@ def options() -> dict[str, argparse.Action]:
 
 
 def configuration(given: dict[str, str]) -> argparse.Namespace:
-    """Return what the emulator makes of variables, of which each must be known."""
+    """Return the options that these environment variables set. Every variable must be known."""
     assert set(given) <= set(options())
     made = argparse.ArgumentParser("serve")
     serve.add_arguments(made)
@@ -92,13 +92,13 @@ def load(name: str) -> Any:
     return yaml.safe_load((RECIPES / name).read_text("utf-8"))
 
 
-def test_the_image_is_configured_as_the_page_says() -> None:
-    said = dict(word.split("=", 1) for word in re.findall(r"`(IMDSKIT_\w+=\S+?)`", PAGE.partition("The image sets")[2]))
-    assert said == image()
+def test_image_is_configured_as_the_page_says() -> None:
+    shown = dict(word.split("=", 1) for word in re.findall(r"`(IMDSKIT_\w+=\S+?)`", PAGE.partition("The image sets")[2]))
+    assert shown == image()
     assert configuration(image()).public_url == "http://169.254.169.254"
 
 
-def test_the_compose_file_puts_the_emulator_at_the_true_address() -> None:
+def test_compose_file_puts_the_emulator_at_the_service_address() -> None:
     recipe = load("compose.yaml")
     service = recipe["services"]["imds"]
     made = configuration({**image(), **service["environment"]})
@@ -109,7 +109,7 @@ def test_the_compose_file_puts_the_emulator_at_the_true_address() -> None:
     assert set(recipe["services"]["client"]) == {"image", "command", "depends_on", "networks"}
 
 
-def test_the_sidecar_listens_on_the_address_that_was_added() -> None:
+def test_sidecar_listens_on_the_added_address() -> None:
     pod = load("sidecar.yaml")["spec"]
     address, sidecar = pod["initContainers"]
     made = configuration({**image(), **{each["name"]: each["value"] for each in sidecar["env"]}})
@@ -120,7 +120,7 @@ def test_the_sidecar_listens_on_the_address_that_was_added() -> None:
     assert not [each for each in (sidecar, *pod["containers"]) if each["securityContext"]["capabilities"] != {"drop": ["ALL"]}]
 
 
-def test_the_probes_of_the_recipes_see_whether_the_emulator_works() -> None:
+def test_recipe_probes_detect_whether_the_emulator_works() -> None:
     text = (RECIPES / "Containerfile").read_text("utf-8")
     probe = json.loads(re.findall(r"^HEALTHCHECK .*? CMD (\[.*\])$", text, re.MULTILINE)[0])
     sidecar = load("sidecar.yaml")["spec"]["initContainers"][1]["startupProbe"]["exec"]["command"]

@@ -1,4 +1,4 @@
-"""A client in one network namespace uses an emulator in another, as in the recipe for Compose."""
+"""Tests of a client in one network namespace with an emulator in another, as in the recipe for Compose."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pki_url() -> str:
 
 @pytest.fixture
 def served(topology: Topology, tmp_path: Path, pki_url: str) -> Iterator[Served]:
-    """The emulator, the line that it wrote, and the file of the token."""
+    """Start an emulator. Return it with its ready line and the file of the token."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
     environment = {
@@ -71,7 +71,7 @@ def as_client(topology: Topology, *command: str | Path, **options: Any) -> subpr
     return topology.run(topology.client, [sys.executable, *command], env={**os.environ, "PYTHONPATH": str(PYTHON)}, **options)
 
 
-def test_everything_works_across_and_is_valid_at_the_public_address(topology: Topology, served: Served) -> None:
+def test_everything_works_remotely_at_the_public_address(topology: Topology, served: Served) -> None:
     emulator, ready, token = served
     done = as_client(topology, SCRIPT, token)
     emulator.send_signal(signal.SIGTERM)
@@ -92,7 +92,7 @@ def test_everything_works_across_and_is_valid_at_the_public_address(topology: To
     assert [each["fault"] for each in requests if each["status"] == 410] == ["status"]
 
 
-def test_the_verbs_for_events_reach_an_emulator_elsewhere(topology: Topology, served: Served) -> None:
+def test_event_verbs_reach_a_remote_emulator(topology: Topology, served: Served) -> None:
     _, ready, token = served
     assert ready["admin"] == "http://127.0.0.1:9254"
     events = ("-m", "imdskit", "events")
@@ -104,7 +104,7 @@ def test_the_verbs_for_events_reach_an_emulator_elsewhere(topology: Topology, se
 
 
 @pytest.mark.parametrize("pki_url", ["http://www.microsoft.com/pkiops/certs"])
-def test_a_verifier_that_pins_the_host_of_ca_issuers_finds_the_certificate_there(topology: Topology, served: Served, pki_url: str) -> None:
+def test_verifier_fetches_from_the_pinned_ca_issuers_host(topology: Topology, served: Served, pki_url: str) -> None:
     topology.resolve("www.microsoft.com")
     done = as_client(topology, SCRIPT, served[2], "unchanged")
     assert (done.returncode, done.stderr) == (0, "")

@@ -16,7 +16,7 @@ CLIENT = "169.254.169.2"
 
 
 def missing() -> str:
-    """Return why the namespaces cannot be made here, or ``""``."""
+    """Return why the namespaces cannot be created here, or ``""``."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return "network namespaces need root and the program ip"
     done = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False, timeout=30)
@@ -49,11 +49,11 @@ class Topology:
         for name in (self.emulator, self.client):
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False, timeout=30)
         shutil.rmtree(_hosts(self.client).parent, ignore_errors=True)
-        with suppress(OSError):  # other namespaces have files there
+        with suppress(OSError):  # other namespaces have files in this folder
             _hosts(self.client).parent.parent.rmdir()
 
     def resolve(self, *names: str) -> None:
-        """Let names lead the client to the emulator: ``ip netns exec`` shows this file as /etc/hosts."""
+        """Resolve names to the emulator for the client: ``ip netns exec`` mounts this file as /etc/hosts."""
         folder = _hosts(self.client).parent
         folder.mkdir(parents=True, exist_ok=True)
         _hosts(self.client).write_text("".join(f"{ADDRESS} {name}\n" for name in names), "ascii")

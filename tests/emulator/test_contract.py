@@ -93,7 +93,7 @@ def test_an_instance_has_the_members_types_and_order_of_its_version(version: str
 
 
 def above(path: str) -> set[str]:
-    """The arrays that a path goes through."""
+    """Return the arrays that a path goes through."""
     parts = path.split("[]")
     return {"[]".join(parts[: count + 1]) for count in range(len(parts) - 1)}
 

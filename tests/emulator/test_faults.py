@@ -211,8 +211,8 @@ def test_injected_responses_do_not_count_for_rate_limits(service: Services) -> N
     ("fault", "delivery"),
     [
         ({"delay": 0.3}, Delivery(delay_ns=300_000_000)),
-        ({"drip": {"bytes": 2, "every": 1}}, Delivery(drip_octets=2, drip_ns=1_000_000_000)),
-        ({"drip": {"every": 0.5}}, Delivery(drip_octets=1, drip_ns=500_000_000)),
+        ({"drip": {"bytes": 2, "every": 1}}, Delivery(drip_bytes=2, drip_ns=1_000_000_000)),
+        ({"drip": {"every": 0.5}}, Delivery(drip_bytes=1, drip_ns=500_000_000)),
         ({"truncate": 10}, Delivery(cut=10)),
         ({"reset": True}, Delivery(reset=True)),
     ],

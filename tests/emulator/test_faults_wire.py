@@ -76,7 +76,7 @@ def test_a_delay_lasts_its_full_time_on_the_system_clock(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "delivery", [Delivery(delay_ns=3_600 * 10**9), Delivery(drip_octets=1, drip_ns=3_600 * 10**9)], ids=["delay", "drip"]
+    "delivery", [Delivery(delay_ns=3_600 * 10**9), Delivery(drip_bytes=1, drip_ns=3_600 * 10**9)], ids=["delay", "drip"]
 )
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock(NOON)], ids=["system", "manual"])
 def test_delayed_responses_are_sent_when_the_server_stops(delivery: Delivery, clock: Any, serve: Serve) -> None:
@@ -99,7 +99,7 @@ def test_delayed_responses_are_sent_when_the_server_stops(delivery: Delivery, cl
 
 def test_sends_a_response_piece_by_piece(serve: Serve) -> None:
     clock = Watched(NOON)
-    with serving(serve, Delivery(drip_octets=30, drip_ns=1_000_000_000), clock) as server, connect(server) as connection:
+    with serving(serve, Delivery(drip_bytes=30, drip_ns=1_000_000_000), clock) as server, connect(server) as connection:
         pieces = [connection.recv(4096)]
         while not pieces[-1].endswith(b"0123456789"):
             clock.await_reads(3)
@@ -112,7 +112,7 @@ def test_sends_a_response_piece_by_piece(serve: Serve) -> None:
 
 def test_a_deliberate_delay_is_not_treated_as_an_idle_connection(serve: Serve) -> None:
     watch, clock = ManualClock(0), Watched(NOON)
-    server = serve(lambda _: Response(200, (), b"0123456789", Delivery(drip_octets=50, drip_ns=10**9)), clock=clock, watch=watch)
+    server = serve(lambda _: Response(200, (), b"0123456789", Delivery(drip_bytes=50, drip_ns=10**9)), clock=clock, watch=watch)
     with server, connect(server) as connection:
         assert len(connection.recv(4096)) == 50
         clock.await_reads(3)
@@ -146,7 +146,7 @@ def test_the_client_sees_a_reset_and_the_server_continues(serve: Serve) -> None:
             assert connection.recv(4096).endswith(b"0123456789")
 
 
-@pytest.mark.parametrize("delivery", [{}, {"reset": True}, {"cut": 1}, {"drip_octets": 9}], ids=str)
+@pytest.mark.parametrize("delivery", [{}, {"reset": True}, {"cut": 1}, {"drip_bytes": 9}], ids=str)
 def test_calls_the_callback_once_after_the_response_was_sent(delivery: dict[str, Any], serve: Serve) -> None:
     called = threading.Semaphore(0)
     with serving(serve, Delivery(**delivery, left=lambda: called.release())) as server:
@@ -161,7 +161,7 @@ def test_calls_the_callback_once_after_the_response_was_sent(delivery: dict[str,
 
 def test_abnormally_closed_connections_leak_no_threads(serve: Serve) -> None:
     before = threading.active_count()
-    kinds = itertools.cycle([Delivery(reset=True), Delivery(cut=3), Delivery(drip_octets=7, drip_ns=1), Delivery(delay_ns=1), None])
+    kinds = itertools.cycle([Delivery(reset=True), Delivery(cut=3), Delivery(drip_bytes=7, drip_ns=1), Delivery(delay_ns=1), None])
     with serve(lambda _: Response(200, (), b"0123456789", next(kinds))) as server:
         for _ in range(100):
             with connect(server) as connection, suppress(ConnectionResetError):

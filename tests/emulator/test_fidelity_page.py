@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imdskit.emulator.service.profiles import PROFILES
 from imdskit.emulator.service.rules import RULES
-from imdskit.protocol.responses import ANSWERS
+from imdskit.protocol.responses import ERROR_RESPONSES
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "fidelity.md"
 
@@ -29,7 +29,7 @@ def profiles() -> str:
 
 def answers() -> str:
     lines = ["| response | status | body | evidence | source |", "|---|---|---|---|---|"]
-    for answer in ANSWERS:
+    for answer in ERROR_RESPONSES:
         text = answer.body.decode("utf-8-sig")
         language = "HTML" if answer.content_type == "text/html" else "XML"
         body = f"`{text}`" if "\n" not in text else f"{language} of {len(answer.body)} bytes, `{answer.server}`"

@@ -115,7 +115,7 @@ def steps(recording: Recording) -> list[str]:
 
 
 def machine_of(number: str, recording: Recording) -> dict[str, Any]:
-    """The scenario that the recorded body is part of."""
+    """Return the scenario that the recorded body is part of."""
     body = recording["response"]["body"]
     path = str(recording["request"]["path"])
     if path == "/metadata/loadbalancer" and recording["response"]["status"] == 200:
@@ -154,7 +154,7 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def versions_of(recording: Recording) -> dict[str, Any]:
-    """A service that has just the versions which the recorded error names."""
+    """Use a service that has only the versions that the recorded error names."""
     body = recording["response"]["body"]
     return {"apiVersions": json.loads(body)["newest-versions"]} if body and '"newest-versions"' in body else {}
 
@@ -240,7 +240,7 @@ def body_agrees(number: str, recording: Recording, answer: Any) -> None:
 
 
 def masked(error: dict[str, Any]) -> dict[str, Any]:
-    """An error of Entra ID without the ids, the time and the place of this one."""
+    """Return an error of Entra ID without its ids, time and region."""
     text: str = error["error_description"]
     for name in ("trace_id", "correlation_id", "timestamp"):
         assert error[name] in text
@@ -250,7 +250,7 @@ def masked(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def token_agrees(number: str, recording: Recording, service: Services) -> None:
-    """The same identity, asked at the same time for a token that it got when the recorded one was issued, gets the same but for the token."""
+    """Request a token at the recorded time, for the recorded identity. The response is the same except for the token."""
     expected = json.loads(recording["response"]["body"])
     clock = ManualClock(int(expected["not_before"]) + 300)
     machine = service({"identity": {"userAssigned": [{"clientId": expected["client_id"]}]}}, clock=clock)
@@ -266,7 +266,7 @@ def token_agrees(number: str, recording: Recording, service: Services) -> None:
 
 
 def events_agree(number: str, recording: Recording, service: Services) -> None:
-    """The same event, announced here, looks the same."""
+    """Announce the recorded event. The response is the same."""
     said = json.loads(recording["response"]["body"])
     expected = said["Events"][0] if "Events" in said else said
     clock = ManualClock(1_600_000_000)
@@ -289,7 +289,7 @@ def events_agree(number: str, recording: Recording, service: Services) -> None:
 
 
 def attested_agrees(number: str, recording: Recording, service: Services) -> None:
-    """The machine that the recorded content speaks of signs, at the same time, the same octets."""
+    """Sign as the recorded machine at the recorded time. The signed bytes are the same."""
     body: str = recording["response"]["body"]
     if number == "078":
         content = body.replace("\n", "").encode()

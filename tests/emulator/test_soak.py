@@ -73,7 +73,7 @@ class Service:
         return value
 
     def status(self, name: str) -> int:
-        """A number of ``/proc/PID/status``: ``VmRSS`` in kB, ``Threads``."""
+        """Return a number in ``/proc/PID/status``, such as ``VmRSS`` in kB or ``Threads``."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in text.splitlines() if line.startswith(name + ":")).split()[1])
 
@@ -275,7 +275,7 @@ class Connection:
         self._writer.write(octets)
 
     async def answer(self) -> Outcome:
-        """What came of one request."""
+        """Return the outcome of one request."""
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
             status = int(head.split(b" ", 2)[1])

@@ -1,8 +1,9 @@
-"""Documents with every reason that a batch can give, for one run: python corpus.py FOLDER FILES ROWS
+"""Create documents for every reason that a batch can have.
 
-writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` beside it. They are the vectors of tests/vectors/attested
-that need no setting of their own, and some whose signers come with an authority that is wrong in one way. Each is received at several times, for
-the policy ``online``, and answers the nonce that was issued, or another one, or none is known.
+``python corpus.py FOLDER FILES ROWS`` writes FOLDER/in/0.parquet and so on, and ``trust.pem``, ``intermediates.pem`` and ``crls.pem`` in
+FOLDER. The documents are the vectors of tests/vectors/attested that need no special settings, and some whose issuing authority has one
+defect. Each document is received at several times, for the policy ``online``. It carries the issued nonce, another nonce, or no nonce is
+known.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from imdskit.asn1 import writer as der  # noqa: E402
 from imdskit.emulator.authority import certificates as x509  # noqa: E402
 
 SPECIAL = {"intermediates", "crls", "at", "nonce"}
-"""What a case of the vectors has that is judged otherwise than the others."""
+"""Members of a test case that change how it is verified. Such cases are left out."""
 REVOKED = 0x2B
 FRESH, OLD, EARLY, LATE = (message.CREATED + seconds for seconds in (100, 600, -10_800, 36_000))
 NONCE = "4071882193"
 MOST = 1024
-"""Names that a certificate may have, and bases that a list of constraints may have. All with all, and one more, are too many to compare."""
+"""Maximum number of names in a certificate, and of bases in name constraints. Comparing all of them, and one more, exceeds the budget."""
 
 
 def document(*certificates: bytes, issuer: bytes = pki.ISSUING, serial: int = 0x1234567890ABCDEF) -> bytes:
@@ -45,7 +46,7 @@ def document(*certificates: bytes, issuer: bytes = pki.ISSUING, serial: int = 0x
 def below(
     common_name: str, *more: bytes, own: pki.Key, path_length: int | None = None, above: bytes | None = None, names: tuple[str, ...] = ()
 ) -> bytes:
-    """A document whose signer comes with the authority that made it, which has ``more`` extensions and comes with the one ``above`` it."""
+    """Return a document with the certificates of its signer, of an issuing authority with ``more`` extensions, and of the one ``above``."""
     issuer = pki.name(common_name)
     over, over_key = (pki.ROOT, pki.key("root")) if above is None else (pki.name("Vector Upper CA"), pki.key("middle"))
     extensions = [*pki.ca_extensions(own, over_key, path_length=path_length), *more]

@@ -1,6 +1,7 @@
-"""The examples of examples/engines on documents with every reason that a batch can give: whatever the engine, the rows are those of one process.
+"""Tests of the examples in examples/engines with documents for every reason that a batch can have.
 
-``make engines`` runs this. That the rows of one process are what the verifier says of each document is tests/arrow/test_verify_batch.py.
+All engines must give the same rows as a single process. ``make engines`` runs these tests. tests/arrow/test_verify_batch.py compares the
+rows of one process with the verifier.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples" / "engines"
 FILES, ROWS = 6, 1500
 SECONDS = 240
-"""In which an engine must be done."""
+"""Time limit of an engine, in seconds."""
 NOT_OF_A_BATCH = {
     Reason.REPLAYED: "used up in a store that all share; an engine may run a task twice, and the second run would refuse what the first accepted",
 }
-"""Reasons that do not occur, and why. Every other one does, so a new one is missed here until there is a document for it."""
+"""Reasons that do not occur in a batch, and why. All others must occur, so a new reason fails these tests until the corpus has a document
+for it."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``in``, some files of documents; ``trust.pem``, ``intermediates.pem`` and ``crls.pem``."""
+    """Return a folder with the documents in ``in``, and with ``trust.pem``, ``intermediates.pem`` and ``crls.pem``."""
     folder = tmp_path_factory.mktemp("engines")
     corpus.main(folder, FILES, ROWS)
     return folder
@@ -56,7 +58,7 @@ ENVIRONMENT = {
 
 
 def rows(found: str) -> pa.Table:
-    """What was written, in the order of the documents; engines differ in the order, and in which kind of text they write."""
+    """Return the written rows in the order of the documents. Engines differ in the order and in the text type that they write."""
     table = ds.dataset(found, format="parquet").to_table().sort_by("id")
     fields = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
     return table.cast(pa.schema([field.with_nullable(True) for field in fields])).combine_chunks().replace_schema_metadata()
@@ -79,12 +81,12 @@ def alone_in_python(folder: Path) -> pa.Table:
     return run(folder, "alone", "--backend=python")
 
 
-def test_one_process_sees_every_row_and_every_reason(alone: pa.Table) -> None:
+def test_one_process_returns_every_row_and_every_reason(alone: pa.Table) -> None:
     assert alone.column("id").to_pylist() == list(range(FILES * ROWS))
     assert set(alone.column("reason").to_pylist()) == {None, *Reason} - NOT_OF_A_BATCH.keys()
 
 
-def test_the_python_backend_gives_the_same_rows_but_for_the_words_of_details(alone: pa.Table, alone_in_python: pa.Table) -> None:
+def test_python_backend_differs_only_in_details(alone: pa.Table, alone_in_python: pa.Table) -> None:
     assert alone_in_python.drop_columns(["detail"]).equals(alone.drop_columns(["detail"]))
 
 
@@ -96,7 +98,10 @@ def test_every_engine_gives_the_same_rows(folder: Path, alone: pa.Table, program
 
 
 def executors_at_work(session: int) -> list[int]:
-    """Process ids of Spark's executors in a session that have a task in Python: a worker, which a daemon has forked, which the executor has started."""
+    """Return the process ids of Spark's executors in a session that run a Python task.
+
+    The executor starts a daemon, and the daemon forks a worker for each task.
+    """
     processes = {}
     for path in Path("/proc").iterdir():
         if path.name.isdecimal():
@@ -112,7 +117,7 @@ def executors_at_work(session: int) -> list[int]:
 
 
 def killed_in_the_middle(line: list[str], folder: Path) -> str:
-    """Run it, kill an executor at work, and give what Spark says of it."""
+    """Run the example, kill a busy executor, and return the log of Spark."""
     with subprocess.Popen(line, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True) as process:
         try:
             end = time.monotonic() + 120
@@ -120,16 +125,16 @@ def killed_in_the_middle(line: list[str], folder: Path) -> str:
                 assert time.monotonic() < end and process.poll() is None, "no executor was seen at work"
                 time.sleep(0.02)
             os.kill(busy[0], signal.SIGKILL)
-            _, said = process.communicate(timeout=SECONDS)
+            _, shown = process.communicate(timeout=SECONDS)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, said[-4000:]
-    return said
+    assert process.returncode == 0, shown[-4000:]
+    return shown
 
 
-def test_spark_loses_an_executor_and_no_row(folder: Path, alone_in_python: pa.Table) -> None:
+def test_spark_loses_no_row_with_a_killed_executor(folder: Path, alone_in_python: pa.Table) -> None:
     line = command(folder, "on_spark", "--backend=python")
-    # Workers outlive their tasks a little, so that one in a while the executor that is hit has just become idle.
+    # Workers exist a little longer than their tasks, so the killed executor is sometimes already idle.
     assert any("Lost task" in killed_in_the_middle(line, folder) for _ in range(3))
     assert rows(line[3]).equals(alone_in_python)

@@ -1,4 +1,4 @@
-"""The example clients in other languages against the verification service, with an emulator in the place of Azure."""
+"""Tests of the example clients in other languages against the verification service, with an emulator instead of Azure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 class World:
-    """An emulator, and a service that trusts it."""
+    """Emulator, and a verification service that trusts it."""
 
     def __init__(self, imds: Emulator, url: str, key: str, application: Application) -> None:
         self.imds, self.url, self.key, self.application = imds, url, key, application
@@ -70,11 +70,11 @@ def client(request: pytest.FixtureRequest, world: World, tmp_path_factory: pytes
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_client_proves_its_machine_and_a_refusal_is_a_failure(client: Run, world: World, name: str) -> None:
+def test_client_attests_its_machine_and_fails_on_a_refusal(client: Run, world: World, name: str) -> None:
     done = client(name)
     assert done.returncode == 0, done.stderr
     assert Client(world.imds.url).get("compute/vmId", "text") in done.stdout
-    # A service that does not know the key, and one that refuses the document.
+    # One service does not know the key, and the other one refuses the document.
     assert client(name, VERIFIER_KEY="imdskit_wrong").returncode != 0
     with Emulator("linux", seed=2, rate_limit=False) as stranger:
         refused = client(name, IMDS_URL=stranger.url)

@@ -1,4 +1,4 @@
-"""Each artefact is built once a session, from a copy of the sources in which something is lying about that must not be shipped."""
+"""Fixtures that build each artefact once per session, from a copy of the sources with extra files that must not be shipped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(
 
 
 def environment(**changes: str | None) -> dict[str, str]:
-    """The environment of the session without what would choose for the build, and with ``changes``."""
+    """Return the environment variables without those that configure the build, and with ``changes``."""
     chosen = {name: value for name, value in os.environ.items() if name not in ("IMDSKIT_NATIVE", "PYTHONPATH", "VIRTUAL_ENV")}
     for name, value in changes.items():
         if value is None:
@@ -42,7 +42,7 @@ def environment(**changes: str | None) -> dict[str, str]:
 
 
 def built(kind: str, source: Path, out: Path, *options: str, env: Mapping[str, str] | None = None) -> Path:
-    """The one file that building ``source`` leaves in ``out``, made with the tools of this environment."""
+    """Build ``source`` with the tools of this environment, and return the single file in ``out``."""
     run([sys.executable, "-m", "build", "--no-isolation", f"--{kind}", *options, "--outdir", out, source], env=env or environment())
     (artefact,) = out.iterdir()
     return artefact
@@ -50,7 +50,7 @@ def built(kind: str, source: Path, out: Path, *options: str, env: Mapping[str, s
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout, with libraries of an earlier build beside the sources and an old module in ``build``."""
+    """Return a copy of the checkout, with libraries of an earlier build beside the sources and an old module in ``build``."""
     folder = tmp_path_factory.mktemp("sources") / "imdskit"
     shutil.copytree(ROOT, folder, ignore=NOT_SOURCES)
     for name in STRAY:
@@ -63,19 +63,19 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution."""
+    """Return the source distribution."""
     return built("sdist", sources, tmp_path_factory.mktemp("sdist"))
 
 
 @pytest.fixture(scope="session")
 def pure_wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel without the extension, from the checkout."""
+    """Return the wheel without the extension, built from the checkout."""
     return built("wheel", sources, tmp_path_factory.mktemp("pure"), "-Cnative=off")
 
 
 @pytest.fixture(scope="session")
 def native_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """The wheel with the extension, as a user's pip makes it: from the source distribution alone, in an environment of pip's own."""
+    """Return the wheel with the extension, as a user's pip builds it: from the source distribution, in pip's isolated environment."""
     if shutil.which("cargo") is None:
         (pytest.fail if request.config.getoption("--require-native") else pytest.skip)(NO_CARGO)
     out = tmp_path_factory.mktemp("native")
@@ -87,7 +87,7 @@ def native_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory, request:
 
 @pytest.fixture(scope="session")
 def zipapp(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client and the verifier in one file. The archive with the emulator lies beside it."""
+    """Return the archive of the client and the verifier. The full archive is in the same folder."""
     folder = tmp_path_factory.mktemp("zipapp")
     run([sys.executable, sources / "packaging" / "make_zipapp.py", folder])
     return folder / "imdskit.pyz"
@@ -95,13 +95,13 @@ def zipapp(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def full_zipapp(zipapp: Path) -> Path:
-    """The whole package in one file."""
+    """Return the archive of the whole package."""
     return zipapp.with_name("imdskit-full.pyz")
 
 
 @pytest.fixture
 def empty_venv(tmp_path: Path) -> Path:
-    """The interpreter of an environment with nothing in it, pip included."""
+    """Return the interpreter of an empty environment, which does not even contain pip."""
     folder = tmp_path / "venv"
     run([sys.executable, "-m", "venv", "--without-pip", folder])
     return folder / "bin" / "python"

@@ -1,4 +1,4 @@
-"""What is shipped: what is in it, and that it runs where there is nothing else."""
+"""Tests of the published artefacts: their content, and that they run in empty environments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.packaging
 
 PACKAGE = ROOT / "python" / "imdskit"
 RECORD = "imdskit/build-record.json"
-"""Why a pure wheel is pure."""
+"""File in a pure wheel that records why it is pure."""
 SHIPPED = (".py", ".pyi", ".der", ".json", ".md", ".typed", ".html", ".js", ".css", ".svg")
 LIBRARIES = (".so", ".pyd", ".dll", ".dylib")
 SMALL_BYTES, FULL_BYTES = 300_000, 480_000
@@ -34,7 +34,7 @@ FULL_ONLY = ("serve", "run", "demo", "bench", "completion", "record", "verifier"
 
 
 def shipped() -> set[str]:
-    """Every file of the package that must arrive, from the folder of the sources."""
+    """Return every file of the package that must be shipped, from the folder of the sources."""
     return {
         path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
@@ -67,17 +67,17 @@ def code(wheel: Path) -> dict[str, str]:
     return {name: digest for name, digest in contents(wheel).items() if ".dist-info/" not in name}
 
 
-def test_the_pure_wheel_is_for_every_python_and_holds_no_library(pure_wheel: Path) -> None:
+def test_pure_wheel_supports_every_python_and_has_no_library(pure_wheel: Path) -> None:
     assert pure_wheel.name == f"imdskit-{imdskit.__version__}-py3-none-any.whl"
     assert not [name for name in contents(pure_wheel) if name.endswith(LIBRARIES)]
     assert metadata(pure_wheel, "WHEEL")["Root-Is-Purelib"] == "true"
 
 
-def test_the_pure_wheel_holds_the_package_and_nothing_else(pure_wheel: Path) -> None:
+def test_pure_wheel_contains_only_the_package(pure_wheel: Path) -> None:
     assert set(code(pure_wheel)) == shipped() | {RECORD}
 
 
-def test_the_native_wheel_is_the_pure_one_and_the_extension(native_wheel: Path, pure_wheel: Path) -> None:
+def test_native_wheel_is_the_pure_one_plus_the_extension(native_wheel: Path, pure_wheel: Path) -> None:
     assert native_wheel.name.startswith(f"imdskit-{imdskit.__version__}-cp311-abi3-")
     pure, native = code(pure_wheel), code(native_wheel)
     extension = {name for name in native if name.endswith(LIBRARIES)}
@@ -90,35 +90,35 @@ CRATES = ("core", "multibuffer", "python")
 
 
 @pytest.mark.parametrize("wheel", ["pure_wheel", "native_wheel"])
-def test_a_wheel_says_what_it_is(wheel: str, request: pytest.FixtureRequest) -> None:
+def test_wheel_metadata_describes_the_package(wheel: str, request: pytest.FixtureRequest) -> None:
     file: Path = request.getfixturevalue(wheel)
-    said = metadata(file)
-    assert (said["Name"], said["Version"], said["Requires-Python"]) == ("imdskit", imdskit.__version__, ">=3.11")
-    assert said["License-Expression"] == "Apache-2.0"
+    fields = metadata(file)
+    assert (fields["Name"], fields["Version"], fields["Requires-Python"]) == ("imdskit", imdskit.__version__, ">=3.11")
+    assert fields["License-Expression"] == "Apache-2.0"
     assert entry_points(file) == {"console_scripts": {"imdskit": "imdskit.cli:main"}, "pytest11": {"imdskit": "imdskit.pytest_plugin"}}
-    assert [needed for needed in said.get_all("Requires-Dist", []) if "extra ==" not in needed] == []
+    assert [needed for needed in fields.get_all("Requires-Dist", []) if "extra ==" not in needed] == []
     names = {Path(name).name for name in contents(file)}
     assert {"LICENSE", "entry_points.txt"} <= names
 
 
-def test_a_wheel_links_to_its_repository_and_describes_itself_without_relative_links(pure_wheel: Path) -> None:
-    said = metadata(pure_wheel)
-    urls = dict(entry.split(", ", 1) for entry in said.get_all("Project-URL", []))
+def test_wheel_description_has_no_relative_links(pure_wheel: Path) -> None:
+    fields = metadata(pure_wheel)
+    urls = dict(entry.split(", ", 1) for entry in fields.get_all("Project-URL", []))
     assert {"Repository", "Documentation", "Changelog", "Issues", "Security"} <= urls.keys()
     assert all(url.startswith(urls["Repository"]) for url in urls.values())
-    assert said["Description-Content-Type"] == "text/markdown"
-    description = said.get_payload(decode=True)
+    assert fields["Description-Content-Type"] == "text/markdown"
+    description = fields.get_payload(decode=True)
     assert isinstance(description, bytes)
     assert description.decode() == (ROOT / "README.md").read_text("utf-8")
 
 
-def test_a_wheel_from_the_source_distribution_equals_one_from_the_checkout(sdist: Path, pure_wheel: Path, tmp_path: Path) -> None:
+def test_wheels_from_sdist_and_checkout_are_equal(sdist: Path, pure_wheel: Path, tmp_path: Path) -> None:
     run(["tar", "-xzf", sdist, "-C", tmp_path])
     again = built("wheel", tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "out", "-Cnative=off")
     assert contents(again) == contents(pure_wheel)
 
 
-def test_the_source_distribution_holds_all_that_a_build_needs_and_no_library(sdist: Path) -> None:
+def test_sdist_contains_the_build_inputs_and_no_library(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     rust = {path.relative_to(ROOT).as_posix() for crate in CRATES for path in (ROOT / "rust" / crate).rglob("*.rs")}
@@ -131,7 +131,7 @@ def test_the_source_distribution_holds_all_that_a_build_needs_and_no_library(sdi
 FOLDERS = ("benches", "changelog.d", "docs", "examples", "packaging", "rust", "tests")
 
 
-def test_the_source_distribution_holds_every_page_test_and_example(sources: Path, sdist: Path) -> None:
+def test_sdist_contains_every_page_test_and_example(sources: Path, sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {path.relative_to(sources).as_posix() for folder in FOLDERS for path in (sources / folder).rglob("*") if path.is_file()}
@@ -140,7 +140,7 @@ def test_the_source_distribution_holds_every_page_test_and_example(sources: Path
     assert wanted - names == set()
 
 
-def test_tests_and_documentation_run_from_the_source_distribution(sdist: Path, tmp_path: Path) -> None:
+def test_tests_and_documentation_run_from_the_sdist(sdist: Path, tmp_path: Path) -> None:
     run(["tar", "-xzf", sdist, "-C", tmp_path])
     root = tmp_path / sdist.name.removesuffix(".tar.gz")
     pytest_there = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -149,23 +149,23 @@ def test_tests_and_documentation_run_from_the_source_distribution(sdist: Path, t
     run([*pytest_there, "tests/test_documentation.py", "tests/test_changelog.py", "tests/test_crates.py"], cwd=root, env=env)
 
 
-def test_the_pure_wheel_runs_in_an_empty_environment(pure_wheel: Path, empty_venv: Path) -> None:
+def test_pure_wheel_runs_in_an_empty_environment(pure_wheel: Path, empty_venv: Path) -> None:
     install(pure_wheel, empty_venv)
-    said = run([empty_venv, "-I", "-W", "error", "-c", "from imdskit import backends; print(backends.best().name)"])
-    assert said.stdout == "python\n"
+    done = run([empty_venv, "-I", "-W", "error", "-c", "from imdskit import backends; print(backends.best().name)"])
+    assert done.stdout == "python\n"
     assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
 
 
-def test_the_native_wheel_runs_in_an_empty_environment(native_wheel: Path, empty_venv: Path) -> None:
+def test_native_wheel_runs_in_an_empty_environment(native_wheel: Path, empty_venv: Path) -> None:
     install(native_wheel, empty_venv)
     question = "from imdskit import backends; b = backends.best(); print(b.name, type(b.document(b'{}')).__module__)"
     assert run([empty_venv, "-I", "-W", "error", "-c", question]).stdout == "rust imdskit._native\n"
-    has_parts = "import imdskit._native; print(hasattr(imdskit._native, 'parts'))"  # only for tests
+    has_parts = "import imdskit._native; print(hasattr(imdskit._native, 'parts'))"  # a function that exists only in test builds
     assert run([empty_venv, "-I", "-W", "error", "-c", has_parts]).stdout == "False\n"
     assert run([empty_venv.parent / "imdskit", "--version"], env={}).stdout == f"imdskit {imdskit.__version__}\n"
 
 
-def test_the_archives_are_small_and_hold_no_library(zipapp: Path, full_zipapp: Path) -> None:
+def test_archives_are_small_and_contain_no_library(zipapp: Path, full_zipapp: Path) -> None:
     assert zipapp.stat().st_size <= SMALL_BYTES
     assert full_zipapp.stat().st_size <= FULL_BYTES
     for archive in (zipapp, full_zipapp):
@@ -173,7 +173,7 @@ def test_the_archives_are_small_and_hold_no_library(zipapp: Path, full_zipapp: P
         assert archive.read_bytes().startswith(b"#!/usr/bin/env python3\n")
 
 
-def test_the_archives_are_the_same_bytes_each_time(zipapp: Path, full_zipapp: Path, tmp_path: Path) -> None:
+def test_archives_are_reproducible(zipapp: Path, full_zipapp: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(ROOT / "python", elsewhere / "python", copy_function=shutil.copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     shutil.copytree(ROOT / "packaging", elsewhere / "packaging", ignore=shutil.ignore_patterns("__pycache__"))
@@ -182,21 +182,21 @@ def test_the_archives_are_the_same_bytes_each_time(zipapp: Path, full_zipapp: Pa
         assert (elsewhere / "dist" / archive.name).read_bytes() == archive.read_bytes()
 
 
-def test_the_small_archive_is_the_full_one_without_the_emulator(zipapp: Path, full_zipapp: Path) -> None:
+def test_small_archive_is_the_full_one_without_the_emulator(zipapp: Path, full_zipapp: Path) -> None:
     small, full = contents(zipapp), contents(full_zipapp)
     assert small.items() <= full.items()
     assert {name for name in full if name.startswith("imdskit/emulator/")} <= full.keys() - small.keys()
     assert sum(name.endswith((".pem", ".der")) for name in small) == 2  # each certificate is stored once
 
 
-def test_the_small_archive_imports_nothing_that_it_lacks(zipapp: Path) -> None:
+def test_small_archive_imports_only_its_own_modules(zipapp: Path) -> None:
     with zipfile.ZipFile(zipapp) as archive:
         sources = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
     found = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in sources}
     wanted = {
         (name, node.module)
         for name, source in sources.items()
-        if name != "imdskit/__init__.py"  # which names the emulator and imports it on first use
+        if name != "imdskit/__init__.py"  # it names the emulator, but imports it on first use
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "imdskit"
     }
@@ -204,7 +204,7 @@ def test_the_small_archive_imports_nothing_that_it_lacks(zipapp: Path) -> None:
     assert {(name, module) for name, module in wanted if module not in found} == {("imdskit/backends/rust.py", "imdskit._native")} & wanted
 
 
-def test_the_archives_run_without_site_packages_or_environment(zipapp: Path, full_zipapp: Path, tmp_path: Path) -> None:
+def test_archives_run_without_site_packages_or_environment(zipapp: Path, full_zipapp: Path, tmp_path: Path) -> None:
     document = tmp_path / "document.json"
     document.write_text('{"encoding":"pkcs7","signature":"MII="}')
     for archive in (zipapp, full_zipapp):
@@ -215,7 +215,7 @@ def test_the_archives_run_without_site_packages_or_environment(zipapp: Path, ful
         assert "Traceback" not in refused.stderr
 
 
-def test_every_verb_of_an_archive_has_its_help(zipapp: Path, full_zipapp: Path, tmp_path: Path) -> None:
+def test_every_verb_of_an_archive_has_help(zipapp: Path, full_zipapp: Path, tmp_path: Path) -> None:
     for verb in VERBS:
         for archive in (full_zipapp,) if verb in FULL_ONLY else (zipapp, full_zipapp):
             assert run([sys.executable, "-I", "-S", archive, verb, "--help"], cwd=tmp_path, env={}).stdout.startswith(
@@ -224,7 +224,7 @@ def test_every_verb_of_an_archive_has_its_help(zipapp: Path, full_zipapp: Path, 
 
 
 @pytest.mark.parametrize("verb", FULL_ONLY)
-def test_a_verb_that_the_small_archive_lacks_is_named(verb: str, zipapp: Path, tmp_path: Path) -> None:
+def test_small_archive_names_a_verb_that_it_lacks(verb: str, zipapp: Path, tmp_path: Path) -> None:
     done = run([sys.executable, "-I", "-S", zipapp, verb, "--help"], cwd=tmp_path, env={}, status=2)
     assert done.stderr.splitlines()[0] == f"error: bad-argument: `{verb}` is not part of imdskit.pyz."
     assert "It is part of imdskit-full.pyz" in done.stderr
@@ -232,11 +232,11 @@ def test_a_verb_that_the_small_archive_lacks_is_named(verb: str, zipapp: Path, t
     assert listed in one_line(run([sys.executable, zipapp, "--help"]).stdout)
 
 
-def test_the_whole_loop_runs_from_the_full_archive(full_zipapp: Path, tmp_path: Path) -> None:
+def test_demo_runs_from_the_full_archive(full_zipapp: Path, tmp_path: Path) -> None:
     run([sys.executable, "-I", "-S", full_zipapp, "demo"], cwd=tmp_path, env={})
 
 
-def test_an_installation_with_pip_falls_back_to_the_pure_package(sources: Path, empty_venv: Path, tmp_path: Path) -> None:
+def test_pip_installation_falls_back_to_the_pure_package(sources: Path, empty_venv: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--python", empty_venv, "install", "--verbose", "--no-deps"]
     done = run([*pip, sources], env=environment(PATH=str(tmp_path)))
     assert "Building the pure Python wheel" in done.stdout + done.stderr
@@ -244,7 +244,7 @@ def test_an_installation_with_pip_falls_back_to_the_pure_package(sources: Path, 
 
 
 def scripts(folder: Path, **bodies: str) -> Path:
-    """A folder with a shell script for each name, to stand first on the PATH."""
+    """Create a folder with a shell script for each name, to put first on the PATH."""
     folder.mkdir()
     for name, body in bodies.items():
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -283,9 +283,7 @@ NO_TOOLCHAIN = [
 
 
 @pytest.mark.parametrize(("programs", "why"), NO_TOOLCHAIN)
-def test_where_the_extension_cannot_be_built_the_installation_is_pure_and_records_why(
-    programs: dict[str, str], why: str, sources: Path, empty_venv: Path, tmp_path: Path
-) -> None:
+def test_pure_fallback_records_why(programs: dict[str, str], why: str, sources: Path, empty_venv: Path, tmp_path: Path) -> None:
     folder = scripts(tmp_path / "programs", **programs)
     env = environment(PATH=f"{folder}:/nowhere")
     done = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env)
@@ -298,7 +296,7 @@ def test_where_the_extension_cannot_be_built_the_installation_is_pure_and_record
 
 
 @pytest.mark.parametrize(("version", "without"), [("1.85.1", True), ("1.88.0", True), ("1.89.0", False)])
-def test_the_kernels_are_left_out_where_rust_is_too_old_for_them(
+def test_avx512_kernels_are_left_out_if_rust_is_too_old(
     version: str, without: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "packaging"))
@@ -316,14 +314,14 @@ def test_the_kernels_are_left_out_where_rust_is_too_old_for_them(
     ],
     ids=["required-without-cargo", "unknown-mode"],
 )
-def test_a_mode_that_cannot_be_had_is_refused(mode: str, path: str | None, complaint: str, sources: Path, tmp_path: Path) -> None:
+def test_impossible_build_mode_is_refused(mode: str, path: str | None, complaint: str, sources: Path, tmp_path: Path) -> None:
     env = environment(IMDSKIT_NATIVE=mode) if path is None else environment(IMDSKIT_NATIVE=mode, PATH=str(tmp_path))
-    said = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env, status=1)
-    assert complaint in said.stdout + said.stderr
+    done = run([sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "out", sources], env=env, status=1)
+    assert complaint in done.stdout + done.stderr
 
 
-def test_a_build_of_our_own_code_that_fails_fails_the_installation(sources: Path, tmp_path: Path) -> None:
-    """The checks of the toolchain pass, so a pure wheel would hide a fault of the project."""
+def test_failed_build_of_our_code_fails_the_installation(sources: Path, tmp_path: Path) -> None:
+    """Break the sources while all checks of the toolchain pass. A pure wheel would hide this fault of the project."""
     broken = tmp_path / "broken"
     shutil.copytree(sources, broken)
     (broken / "rust" / "core" / "src" / "lib.rs").write_text("this is not Rust\n")

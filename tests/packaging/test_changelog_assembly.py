@@ -1,4 +1,4 @@
-"""`make changelog` moves fragments to the section of the version, late ones too."""
+"""Tests that `make changelog` moves fragments to the section of the version, including late ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONG = "Word " * 30 + "end."
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the settings and the version of this one, an older release and three fragments."""
+    """Create a project with the settings and the version of this one, an older release and three fragments."""
     (tmp_path / "changelog.d").mkdir()
     (tmp_path / "python" / "imdskit").mkdir(parents=True)
     for path in ("pyproject.toml", "changelog.d/README.md", "changelog.d/template.md.jinja", "python/imdskit/__init__.py"):
@@ -38,7 +38,7 @@ def fragment(project: Path, name: str, text: str) -> None:
 
 
 def assembled(project: Path) -> str:
-    """The sections of the page after assembly, with the date of today left out."""
+    """Return the sections of the page after assembly, without today's date."""
     run(["git", "add", "--all"], cwd=project)
     run([sys.executable, ROOT / "packaging" / "changelog.py", project])
     assert sorted(path.name for path in (project / "changelog.d").iterdir()) == ["README.md", "template.md.jinja"]
@@ -47,7 +47,7 @@ def assembled(project: Path) -> str:
     return sections.partition(")")[2]
 
 
-def test_fragments_become_a_section_by_type_and_late_ones_join_it(project: Path) -> None:
+def test_fragments_become_a_section_and_late_ones_are_added(project: Path) -> None:
     older = "## 0.0.1 (2025-01-02)\n\n\n### Fixed\n\n- Older.\n"
     lines = assembled(project).splitlines()
     assert [line for line in lines if line.startswith("###")] == ["### Added", "### Security", "### Fixed"]

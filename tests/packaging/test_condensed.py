@@ -1,4 +1,4 @@
-"""The zipapp is the same program as the sources, with less to read."""
+"""Tests that the zipapp is the same program as the sources, without comments and docstrings."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ SPEC.loader.exec_module(make_zipapp)
 
 
 def program(source: str) -> str:
-    """The syntax tree with the line of everything, and of strings that stand alone only that they are there."""
+    """Return the syntax tree with line numbers. Strings that are statements are replaced by empty ones."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             node.value.value, node.end_lineno, node.value.end_lineno = "", 0, 0
         for owner in (node, getattr(node, "value", None)):
             if hasattr(owner, "end_lineno"):
-                owner.end_lineno = owner.end_col_offset = 0  # of who ends with a docstring
+                owner.end_lineno = owner.end_col_offset = 0  # the end of a definition changes if it ends with a docstring
     return ast.dump(tree, include_attributes=True)
 
 
-def test_it_holds_the_program_of_the_sources_line_for_line(full_zipapp: Path) -> None:
+def test_condensed_program_matches_the_sources_line_by_line(full_zipapp: Path) -> None:
     shorter = 0
     with zipfile.ZipFile(full_zipapp) as archive:
         for name in archive.namelist():
@@ -63,10 +63,10 @@ SOURCES = {
 
 
 @pytest.mark.parametrize(("source", "condensed"), SOURCES.values(), ids=SOURCES)
-def test_docstrings_become_empty_and_comments_go(source: str, condensed: str) -> None:
+def test_docstrings_are_emptied_and_comments_removed(source: str, condensed: str) -> None:
     assert make_zipapp.condense(source) == condensed
 
 
-def test_a_docstring_that_is_printed_as_help_stays_whole() -> None:
+def test_help_docstring_is_kept() -> None:
     source = '"""One.\n\nTwo."""\n\ndef f():\n    """One.\n    Two."""\n'
     assert make_zipapp.condense(source, help_text=True) == '"""One.\n\nTwo."""\n\ndef f():\n    ""\n\n'

@@ -1,4 +1,4 @@
-"""The one file runs on a root file system that has python3 of Debian's packages, the libraries that it needs, and nothing else: not even a shell."""
+"""Tests that the single file runs on a root file system with only Debian's python3 and its libraries, without even a shell."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ CLOSURE = (
     "--no-enhances",
 )
 LIBRARIES_AND_PYTHON = re.compile(r"(?!libperl)(?:lib|zlib1g|python3)[a-z0-9.+-]*")
-"""What is unpacked of all that python3 depends on: dpkg, perl and the like are for installing packages, not for running Python."""
+"""Dependencies of python3 that are unpacked. The others, such as dpkg and perl, are needed to install packages, not to run Python."""
 
 InRoot = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """The file system, unpacked from Debian's packages."""
+    """Return the file system, unpacked from Debian's packages."""
     absent = [program for program in ("apt-get", "apt-cache", "dpkg", "chroot") if shutil.which(program) is None]
     if os.geteuid() != 0 or absent:
         why = f"there is no {absent[0]}" if absent else "only root may change the root of the file system"
@@ -61,7 +61,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def in_root(root: Path, zipapp: Path) -> InRoot:
-    """Run ``python3 /imdskit.pyz`` there, with these arguments."""
+    """Run ``python3 /imdskit.pyz`` in that file system with these arguments."""
     shutil.copy(zipapp, root / "imdskit.pyz")
 
     def call(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -73,7 +73,7 @@ def in_root(root: Path, zipapp: Path) -> InRoot:
     return call
 
 
-def test_there_is_nothing_but_python(root: Path) -> None:
+def test_root_contains_only_python(root: Path) -> None:
     programs = {
         path.name for folder in ("bin", "sbin", "usr/bin", "usr/sbin") if (root / folder).is_dir() for path in (root / folder).iterdir()
     }
@@ -82,14 +82,14 @@ def test_there_is_nothing_but_python(root: Path) -> None:
     assert not [path for path in root.rglob("*") if path.name == "pip" or path.name.startswith("cryptography")]
 
 
-def test_the_machine_is_asked_who_it_is(in_root: InRoot, emulator: Emulator) -> None:
+def test_requests_instance_metadata(in_root: InRoot, emulator: Emulator) -> None:
     vm_id = in_root("get", "compute/vmId", "--base-url", emulator.url).stdout.strip()
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", vm_id)
     detected = json.loads(in_root("detect", "--json", "--base-url", emulator.url).stdout)
     assert (detected["conclusion"], detected["vmId"]) == ("likely", vm_id)
 
 
-def test_a_document_is_fetched_and_verified(in_root: InRoot, emulator: Emulator, root: Path) -> None:
+def test_fetches_and_verifies_a_document(in_root: InRoot, emulator: Emulator, root: Path) -> None:
     (root / "trust.pem").write_text(emulator.trust_pem)
     in_root("attest", "--nonce", NONCE, "-o", "/document.json", "--base-url", emulator.url)
     claims = json.loads(in_root("verify", "/document.json", "--trust", "/trust.pem", "--nonce", NONCE).stdout)
@@ -102,9 +102,7 @@ def test_a_document_is_fetched_and_verified(in_root: InRoot, emulator: Emulator,
     [((), "unknown-issuer"), (("--trust", "/trust.pem", "--nonce", "1234567890"), "nonce-mismatch")],
     ids=["not Azure's", "another nonce"],
 )
-def test_what_is_wrong_is_refused_there_too(
-    in_root: InRoot, emulator: Emulator, root: Path, arguments: tuple[str, ...], reason: str
-) -> None:
+def test_refuses_an_invalid_document(in_root: InRoot, emulator: Emulator, root: Path, arguments: tuple[str, ...], reason: str) -> None:
     (root / "trust.pem").write_text(emulator.trust_pem)
     in_root("attest", "--nonce", NONCE, "-o", "/document.json", "--base-url", emulator.url)
     assert reason in in_root("verify", "/document.json", *arguments, status=1).stderr

@@ -1,4 +1,4 @@
-"""What a Python that is too old says: one sentence, and exit status 2."""
+"""Tests that a Python that is too old is refused in one sentence, with exit status 2."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def refused(arguments: list[str], folder: Path, version: str) -> None:
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("version", OLD)
-def test_a_pretended_old_python_is_refused_in_one_sentence(version: str, start: str, archives: Path) -> None:
+def test_simulated_old_python_is_refused_in_one_sentence(version: str, start: str, archives: Path) -> None:
     major, minor = version.split(".")
     refused([sys.executable, "-B", "-c", DISGUISE.format(major=major, minor=minor, start=STARTS[start])], archives, version)
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_a_real_old_python_is_refused_in_one_sentence(version: str, archives: Path) -> None:
+def test_real_old_python_is_refused_in_one_sentence(version: str, archives: Path) -> None:
     python = _interpreter(version)
     for arguments in (
         ["-m", "imdskit", "demo"],
@@ -82,7 +82,7 @@ def test_a_real_old_python_is_refused_in_one_sentence(version: str, archives: Pa
     refused(["make", "-s", "-C", str(ROOT), "demo", f"PYTHON={python}", "PYTHONDONTWRITEBYTECODE=1"], archives, version)
 
 
-def test_the_build_backend_refuses_an_old_python_in_one_sentence() -> None:
+def test_build_backend_refuses_an_old_python_in_one_sentence() -> None:
     code = DISGUISE.format(major=3, minor=10, start="import backend")
     done = subprocess.run(
         [sys.executable, "-B", "-c", code], cwd=ROOT / "packaging", capture_output=True, text=True, timeout=60, check=False
@@ -92,13 +92,13 @@ def test_the_build_backend_refuses_an_old_python_in_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("name", ["python/imdskit/__init__.py", "python/imdskit/__main__.py", "packaging/backend.py"])
-def test_the_files_that_run_first_are_valid_python_3_8(name: str) -> None:
+def test_first_files_are_valid_python_3_8(name: str) -> None:
     source = (ROOT / name).read_text("utf-8")
     for text in (source, make_zipapp.condense(source), make_zipapp.MAIN):
         ast.parse(text, feature_version=(3, 8))
 
 
-def test_nothing_but_sys_is_imported_before_the_version_is_checked() -> None:
+def test_only_sys_is_imported_before_the_version_check() -> None:
     tree = ast.parse((ROOT / "python" / "imdskit" / "__init__.py").read_text("utf-8"))
     docstring, imports, check = tree.body[:3]
     assert isinstance(docstring, ast.Expr)
@@ -112,7 +112,7 @@ def _interpreter(version: str) -> str:
     candidates = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
     for path in candidates:
         if path is not None:
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
-            if re.match(rf"Python {re.escape(version)}\.", said.stdout):
+            shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+            if re.match(rf"Python {re.escape(version)}\.", shown.stdout):
                 return path
     pytest.skip(f"there is no Python {version} on this machine")

@@ -1,4 +1,4 @@
-"""What a release promises, shown with the wheels that the other tests build: the same bytes each time, an SBOM, licences, and no complaint of a tool."""
+"""Tests of the wheels of a release: reproducible bytes, an SBOM, licences, and no problems that tools report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import release_check
 pytestmark = pytest.mark.packaging
 
 TOOLS = ROOT / ".venv-release" / "bin"
-"""`make packages` makes this environment."""
+"""Environment that `make packages` creates."""
 
 
 def dist_info(wheel: Path) -> dict[str, bytes]:
@@ -43,14 +43,14 @@ def sbom(wheel: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def linked() -> list[dict[str, Any]]:
-    """The crates of others that the extension links."""
+    """Return the third-party crates that the extension links."""
     return notices.linked_crates("x86_64-unknown-linux-gnu")
 
 
 @pytest.mark.parametrize(("kind", "options"), [("sdist", ()), ("wheel", ("-Cnative=off",))], ids=["sdist", "pure wheel"])
-def test_another_path_umask_and_time_give_the_same_bytes(kind: str, options: tuple[str, ...], sources: Path, tmp_path: Path) -> None:
+def test_build_is_independent_of_path_umask_and_time(kind: str, options: tuple[str, ...], sources: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere" / "copy"
-    shutil.copytree(sources, copy, copy_function=shutil.copy)  # with new times
+    shutil.copytree(sources, copy, copy_function=shutil.copy)  # the copies have new times
     for path in copy.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)
     env = environment(SOURCE_DATE_EPOCH="1700000000")
@@ -59,35 +59,35 @@ def test_another_path_umask_and_time_give_the_same_bytes(kind: str, options: tup
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_the_sbom_of_the_pure_wheel_lists_the_package_alone(pure_wheel: Path) -> None:
+def test_pure_wheel_sbom_lists_only_the_package(pure_wheel: Path) -> None:
     document = sbom(pure_wheel)
     assert document["metadata"]["component"]["purl"] == f"pkg:pypi/imdskit@{imdskit.__version__}"
     assert document["components"] == []
 
 
-def test_the_sbom_of_the_native_wheel_lists_all_that_it_links(native_wheel: Path, linked: list[dict[str, Any]]) -> None:
+def test_native_wheel_sbom_lists_everything_that_it_links(native_wheel: Path, linked: list[dict[str, Any]]) -> None:
     document = sbom(native_wheel)
     listed = {(one["name"], one["version"]) for one in document["components"]}
     assert {(one["name"], one["version"]) for one in linked} <= listed
     assert {"aws-lc-sys", "pyo3", "rust-std", "imdskit-core"} <= {name for name, _ in listed}
-    assert "zig" not in {name for name, _ in listed}  # only the wheels of a release are linked by it
+    assert "zig" not in {name for name, _ in listed}  # zig links only the wheels of a release
     known = {one["bom-ref"] for one in [document["metadata"]["component"], *document["components"]]}
     assert {name for entry in document["dependencies"] for name in entry.get("dependsOn", [])} <= known
     local = [one["bom-ref"] for one in document["components"] if one["bom-ref"].startswith("path+")]
     assert {ref.partition("#")[0] for ref in local} == {"path+file:///imdskit/rust/core", "path+file:///imdskit/rust/multibuffer"}
 
 
-def test_the_native_wheel_has_the_licence_of_each_crate_that_it_links(native_wheel: Path, linked: list[dict[str, Any]]) -> None:
+def test_native_wheel_has_the_licence_of_each_linked_crate(native_wheel: Path, linked: list[dict[str, Any]]) -> None:
     files = dist_info(native_wheel)
     text = files[f"licenses/{notices.LICENCES}"].decode()
     assert len(linked) > 10
     assert [one["name"] for one in linked if f"\n{one['name']} {one['version']} (" not in text] == []
-    assert "Copyright (c) 2021 Nugine" in text  # of a crate that is published without it
+    assert "Copyright (c) 2021 Nugine" in text  # the licence of a crate that is published without a licence text
     listed = [line.removeprefix("License-File: ") for line in files["METADATA"].decode().splitlines() if line.startswith("License-File: ")]
     assert listed == [name.removeprefix("licenses/") for name in files if name.startswith("licenses/")]
 
 
-def test_a_crate_without_a_licence_text_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crate_without_licence_text_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crate = {"name": "unheard-of", "version": "1.0.0", "license": "MIT", "manifest_path": str(tmp_path / "Cargo.toml")}
     monkeypatch.setattr(notices, "linked_crates", lambda target: [crate])
     with pytest.raises(SystemExit, match="the crate unheard-of has no licence text"):
@@ -95,7 +95,7 @@ def test_a_crate_without_a_licence_text_fails_the_build(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["pure_wheel", "native_wheel"])
-def test_the_record_of_a_wheel_is_right(kind: str, request: pytest.FixtureRequest) -> None:
+def test_record_of_a_wheel_is_correct(kind: str, request: pytest.FixtureRequest) -> None:
     wheel: Path = request.getfixturevalue(kind)
     with zipfile.ZipFile(wheel) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
@@ -109,7 +109,7 @@ def test_the_record_of_a_wheel_is_right(kind: str, request: pytest.FixtureReques
 
 @pytest.fixture(scope="session")
 def tools(request: pytest.FixtureRequest) -> Path:
-    """Folder of the programs that check artefacts."""
+    """Return the folder of the programs that check artefacts."""
     if not (TOOLS / "auditwheel").is_file():
         (pytest.fail if request.config.getoption("--require-programs") else pytest.skip)(
             "there is no .venv-release, which `make packages` makes"
@@ -117,12 +117,12 @@ def tools(request: pytest.FixtureRequest) -> Path:
     return TOOLS
 
 
-def test_no_tool_complains_of_the_artefacts(tools: Path, pure_wheel: Path, native_wheel: Path, sdist: Path) -> None:
+def test_tools_report_no_problems_in_the_artefacts(tools: Path, pure_wheel: Path, native_wheel: Path, sdist: Path) -> None:
     assert release_check.complaints(tools, [pure_wheel, native_wheel], [sdist]) == []
 
 
-def test_complaints_of_the_tools_are_found(tools: Path, native_wheel: Path, tmp_path: Path) -> None:
-    """A wheel that is not what its name says."""
+def test_problems_reported_by_tools_are_found(tools: Path, native_wheel: Path, tmp_path: Path) -> None:
+    """Check a wheel with a wrong RECORD."""
     lying = tmp_path / f"imdskit-{imdskit.__version__}-cp311-abi3-manylinux_2_5_x86_64.whl"
     with zipfile.ZipFile(native_wheel) as old, zipfile.ZipFile(lying, "w") as new:
         for name in old.namelist():
@@ -132,7 +132,7 @@ def test_complaints_of_the_tools_are_found(tools: Path, native_wheel: Path, tmp_
     assert [one.partition(":")[0].rpartition("/")[2] for one in found] == ["twine", "check-wheel-contents", "auditwheel"]
 
 
-def test_a_path_of_the_builder_is_found_in_each_kind_of_artefact(sdist: Path, pure_wheel: Path, zipapp: Path, tmp_path: Path) -> None:
+def test_builder_paths_are_found_in_each_kind_of_artefact(sdist: Path, pure_wheel: Path, zipapp: Path, tmp_path: Path) -> None:
     text = tmp_path / "SHA256SUMS"
     text.write_text("built in /home/builder/imdskit\n")
     with zipfile.ZipFile(shutil.copy(pure_wheel, tmp_path), "a") as wheel:
@@ -147,7 +147,7 @@ def test_a_path_of_the_builder_is_found_in_each_kind_of_artefact(sdist: Path, pu
         assert list(release_check.paths_inside(artefact, [str(ROOT), f"{Path.home()}/"])) == []
 
 
-def test_a_file_that_differs_or_is_absent_is_a_difference(tmp_path: Path) -> None:
+def test_different_and_missing_files_are_differences(tmp_path: Path) -> None:
     for name, files in {"one": {"same": "1", "other": "1", "first": "1"}, "two": {"same": "1", "other": "2"}}.items():
         (tmp_path / name).mkdir()
         for file, content in files.items():
@@ -155,7 +155,7 @@ def test_a_file_that_differs_or_is_absent_is_a_difference(tmp_path: Path) -> Non
     assert release_check.differences(tmp_path / "one", tmp_path / "two") == ["first", "other"]
 
 
-def test_a_release_is_not_built_from_changes_that_are_not_committed(tmp_path: Path) -> None:
+def test_release_refuses_uncommitted_changes(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "packaging", tmp_path / "packaging", ignore=shutil.ignore_patterns("__pycache__"))
     for command in (["init", "--quiet"], ["add", "."]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)

@@ -1,7 +1,7 @@
 """Fixtures that open the pages of imdskit in a real Chromium, in windows of three widths, and look for barriers with axe-core.
 
-This is a pytest plugin rather than a conftest.py, because the usual test run has no Selenium. ``make page`` runs it in a separate environment.
-``IMDSKIT_PAGE_PYTHON`` is the Python that runs imdskit, ``IMDSKIT_SCREENSHOTS`` the folder for screenshots.
+This is a pytest plugin rather than a conftest.py, because the usual test run has no Selenium. ``make page`` runs it in a separate
+environment. ``IMDSKIT_PAGE_PYTHON`` is the Python that runs imdskit, ``IMDSKIT_SCREENSHOTS`` the folder for screenshots.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Imds, An
 
 @pytest.fixture
 def imds(running: tuple[Imds, Any]) -> Imds:
-    """The shared emulator in its initial state, except for its clock."""
+    """Return the shared emulator in its initial state, except for its clock."""
     made, beginning = running
     made.manage("PUT", "/v1/snapshot", beginning)
     made.manage("DELETE", "/v1/journal")

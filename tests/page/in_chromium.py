@@ -1,4 +1,7 @@
-"""What a person can do with the page of the admin API. The file name keeps these tests out of the usual run, which has no browser: see ``make page``."""
+"""Tests of the page of the admin API in a browser.
+
+The file name excludes them from the usual run, which has no browser: see ``make page``.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def test_schedules_approves_and_ends_a_reboot_and_finds_a_broken_signature(page:
     page.sees("#event-log", "Reboot is scheduled")
     (event,) = imds.get(EVENTS)["Events"]
     assert (event["EventType"], event["EventStatus"]) == ("Reboot", "Scheduled")
-    page.sees("#entries", "/metadata/scheduledevents")  # the program that asked is in the journal
+    page.sees("#entries", "/metadata/scheduledevents")  # the journal shows the request of the program
 
     Select(page.at("#clock-advance")).select_by_visible_text("15 minutes")
     page.press("Move clock")
@@ -156,7 +159,7 @@ def test_follows_the_journal_and_filters_it(page: Page, imds: Imds) -> None:
 
 
 @ANY_WIDTH
-def test_every_switch_loads_a_rule_that_the_emulator_accepts(page: Page, imds: Imds) -> None:
+def test_every_switch_loads_a_valid_rule(page: Page, imds: Imds) -> None:
     switches = len(page.all("#fault-switches input"))
     assert switches > 8
     for switch in range(switches):
@@ -170,7 +173,7 @@ def test_every_switch_loads_a_rule_that_the_emulator_accepts(page: Page, imds: I
 
 
 def requests(driver: webdriver.Chrome) -> list[dict[str, Any]]:
-    """All that the browser has sent since this was asked last."""
+    """Return all requests of the browser since the last call."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [one["params"]["request"] for one in messages if one["method"] == "Network.requestWillBeSent"]
 
@@ -192,7 +195,7 @@ def test_sends_the_token_only_in_a_header_and_only_to_the_emulator(driver: webdr
     assert imds.token not in kept
 
 
-def test_a_wrong_token_opens_nothing_and_forgetting_it_hides_everything(driver: webdriver.Chrome, imds: Imds, page: Page) -> None:
+def test_wrong_or_forgotten_token_hides_everything(driver: webdriver.Chrome, imds: Imds, page: Page) -> None:
     page.press("Forget token")
     assert not page.at("#board").is_displayed()
     assert (page.text("#tree"), page.text("#entries"), page.text("#who")) == ("", "", "")
@@ -303,7 +306,7 @@ def test_every_control_has_a_name_and_every_id_is_unique(page: Page, imds: Imds)
 
 
 def test_works_with_the_keyboard_alone(page: Page, imds: Imds) -> None:
-    """From the top of the page, Tab by Tab, each stop visible and outlined; then a reboot is scheduled and approved without a mouse."""
+    """Move through the page with Tab, where each stop is visible and outlined, and then schedule and approve a reboot without a mouse."""
     page.driver.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
     keys = ActionChains(page.driver)
 
@@ -359,7 +362,7 @@ def test_shows_only_faults_that_were_applied(page: Page, imds: Imds) -> None:
     assert "fault" not in page.text("#verdict")
 
 
-def test_a_switch_is_off_when_its_fault_has_ended(page: Page, imds: Imds) -> None:
+def test_switch_turns_off_when_its_fault_has_ended(page: Page, imds: Imds) -> None:
     switch = page.driver.execute_script(
         "return [...document.querySelectorAll('.switch')].findIndex((one) => one.innerText.startsWith('Two errors'))"
     )
@@ -377,7 +380,7 @@ def test_a_switch_is_off_when_its_fault_has_ended(page: Page, imds: Imds) -> Non
 
 
 @pytest.mark.parametrize(("nonce", "verdict"), [("Az09-._~" * 4, "Accepted"), ("1" * 33, "responded with 400")])
-def test_the_nonce_field_states_the_limit_of_the_service(page: Page, nonce: str, verdict: str) -> None:
+def test_nonce_field_states_the_limit_of_the_service(page: Page, nonce: str, verdict: str) -> None:
     assert page.at("#nonce").accessible_name == "Nonce (optional): 1 to 32 letters, digits, or any of -._~"
     page.at("#nonce").send_keys(nonce)
     page.press("Request document")
@@ -422,7 +425,7 @@ def test_axe_finds_no_barriers(page: Page, imds: Imds, scheme: str) -> None:
         assert page.barriers() == []
 
 
-def test_axe_finds_the_barriers_that_there_are(page: Page) -> None:
+def test_axe_finds_existing_barriers(page: Page) -> None:
     page.driver.execute_script("document.querySelector('#who').style.color = '#ccc'; document.querySelector('label[for=nonce]').remove()")
     assert {one.partition(":")[0] for one in page.barriers()} == {"color-contrast", "label"}
 
@@ -435,7 +438,7 @@ def test_everything_fits_into_the_window(page: Page, imds: Imds) -> None:
 
 
 def test_nothing_in_the_header_wraps(page: Page) -> None:
-    """In a narrow window the links to the sections have a line of their own."""
+    """Check the header. In a narrow window, the links to the sections are on a separate line."""
     parts = page.driver.execute_script(
         "return [...document.querySelectorAll('.top h1, .top a, .top p, .top button')].map((one) => [one.textContent, one.getBoundingClientRect()])"
     )
@@ -449,8 +452,8 @@ def overlap(one: dict[str, float], two: dict[str, float]) -> bool:
     return one["left"] < two["right"] and two["left"] < one["right"] and one["top"] < two["bottom"] and two["top"] < one["bottom"]
 
 
-def test_the_markup_contains_no_secret(imds: Imds) -> None:
-    """The files are the same for everybody, because no token is needed to fetch them."""
+def test_markup_contains_no_secret(imds: Imds) -> None:
+    """Search the files of the page, which anybody can fetch without a token."""
     import urllib.request
 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

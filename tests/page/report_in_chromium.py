@@ -1,4 +1,4 @@
-"""The page of ``imdskit report`` in Chromium, in light and dark colours. See ``make page``."""
+"""Tests of the page of ``imdskit report`` in Chromium, in light and dark colours. See ``make page``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_everything_fits_and_names_are_complete(window: Window) -> None:
     assert "`" not in text
 
 
-def test_bars_are_as_long_as_their_numbers_say(window: Window) -> None:
+def test_bar_lengths_agree_with_their_numbers(window: Window) -> None:
     script = """
       return [...document.querySelectorAll(".bars")].map((list) => [...list.children].map((item) => [
         item.querySelector(".track span").offsetWidth / item.querySelector(".track").offsetWidth, parseInt(item.lastChild.textContent.replace(",", ""))]))
@@ -82,5 +82,5 @@ def test_bars_are_as_long_as_their_numbers_say(window: Window) -> None:
         assert all(length == pytest.approx(count / most, abs=0.03) for length, count in bars)
 
 
-def test_the_browser_reports_no_violation_of_the_policy(window: Window) -> None:
+def test_browser_reports_no_policy_violation(window: Window) -> None:
     assert [entry["message"] for entry in window.driver.get_log("browser")] == []

@@ -66,7 +66,7 @@ def test_token(imds):
     assert_not_requested(imds, category="instance")
     assert_no_refusals(imds)
 
-def test_another_one_begins_anew(imds):
+def test_next_test_gets_a_fresh_emulator(imds):
     assert_not_requested(imds)
     assert ask(INSTANCE)["compute"]["vmId"] == "e13068dc-0395-4f41-bce2-fdb1c8d88017"
     assert imds.url.startswith("http://127.0.0.1:")
@@ -139,14 +139,14 @@ def test_with_the_other_fixture(imds, imds_factory):
     assert os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"] == imds.url != other.url
     assert ask(INSTANCE, imds.url)["compute"]["vmId"] != ask(INSTANCE, other.url)["compute"]["vmId"]
 
-def test_they_are_gone_afterwards(imds_factory):
+def test_emulators_are_stopped_after_the_test(imds_factory):
     stopped = []
     for _ in range(2):
         stopped.append(imds_factory(seed=None))
-    test_they_are_gone_afterwards.urls = [one.url for one in stopped]
+    test_emulators_are_stopped_after_the_test.urls = [one.url for one in stopped]
 
-def test_they_were_gone():
-    for url in test_they_are_gone_afterwards.urls:
+def test_emulators_were_stopped():
+    for url in test_emulators_are_stopped_after_the_test.urls:
         with pytest.raises(OSError):
             ask(INSTANCE, url)
 """).assert_outcomes(passed=4)
@@ -203,7 +203,7 @@ def test_many(imds, number):
     ask(TOKEN)
     assert len(made) == 4
 
-def test_without_a_seed_they_are_always_new(imds_factory):
+def test_without_a_seed_machines_are_always_new(imds_factory):
     one, two = imds_factory(seed=None), imds_factory(seed=None)
     assert len(made) == 12
     assert one.trust_pem != two.trust_pem
@@ -241,7 +241,7 @@ def test_never(imds):
     ask(INSTANCE)
     assert_requested(imds, category="identity")
 
-def test_once_too_much(imds):
+def test_too_many_requests(imds):
     ask(INSTANCE), ask(INSTANCE)
     assert_requested(imds, 1, path="/metadata/instance")
 
@@ -249,7 +249,7 @@ def test_at_all(imds):
     ask(INSTANCE)
     assert_not_requested(imds)
 
-def test_rude(imds):
+def test_wrong_header(imds):
     with pytest.raises(urllib.error.HTTPError):
         ask(INSTANCE, Metadata="false")
     assert_no_refusals(imds)

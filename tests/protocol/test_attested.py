@@ -1,4 +1,4 @@
-"""The signed content has the members, the order and the formats of genuine documents."""
+"""Tests that the signed content has the members, the order and the formats of genuine documents."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def members(version: str) -> list[str]:
         ("2025-04-07", ["licenseType", "nonce", "plan", "sku", "subscriptionId", "timeStamp", "vmId"]),
     ],
 )
-def test_a_version_decides_the_members(version: str, expected: list[str]) -> None:
+def test_version_selects_the_members(version: str, expected: list[str]) -> None:
     assert members(version) == expected
 
 
-def test_the_content_is_compact_and_exact() -> None:
+def test_content_is_compact_and_exact() -> None:
     assert attested.content(FACTS, "2020-09-01", CREATED, None) == (
         b'{"licenseType":"l","nonce":"20260101-020509","plan":{"name":"n","product":"p","publisher":"q"},"sku":"k","subscriptionId":"s",'
         b'"timeStamp":{"createdOn":"12/31/25 20:05:09 -0000","expiresOn":"01/01/26 02:05:09 -0000"},"vmId":"v"}'
@@ -49,19 +49,19 @@ def test_missing_facts_are_empty_text() -> None:
     assert content["sku"] == content["vmId"] == content["plan"]["name"] == ""
 
 
-def test_every_genuine_content_is_reproduced_to_the_octet(shared: Path) -> None:
+def test_every_genuine_content_is_reproduced_byte_for_byte(shared: Path) -> None:
     seen = 0
     for meta in sorted((shared / "corpus" / "attested").glob("*.meta.json")):
         facts = json.loads(meta.read_text(encoding="utf-8"))
         envelope = json.loads((meta.parent / (meta.name.removesuffix(".meta.json") + ".json")).read_text(encoding="utf-8"))
-        octets = base64.b64decode("".join(envelope["signature"].split()))
-        start = octets.index(b'{"')
-        text = octets[start : octets.index(b'"}', octets.index(b'"vmId"')) + 2]
+        data = base64.b64decode("".join(envelope["signature"].split()))
+        start = data.index(b'{"')
+        text = data[start : data.index(b'"}', data.index(b'"vmId"')) + 2]
         content = json.loads(text)
         created = datetime.strptime(content["timeStamp"]["createdOn"], "%m/%d/%y %H:%M:%S %z")
         expires = datetime.strptime(content["timeStamp"]["expiresOn"], "%m/%d/%y %H:%M:%S %z")
         if (expires - created).total_seconds() != attested.LIFETIME:
-            continue  # the documentation's own sample and a test's: not made by the service
+            continue  # the sample of the documentation and one of a test, which the service did not create
         version = max((versions.ATTESTED[path] for path in flat(content)), default="")
         nonce = None if content["nonce"] == attested.default_nonce(int(created.timestamp())) else content["nonce"]
         assert attested.content(flat(content), version, int(created.timestamp()), nonce) == text, facts
@@ -80,14 +80,14 @@ def flat(content: Mapping[str, object]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("nonce", ["1", "1234567890", "a" * 32, "A-b_c.d~e", "2dzYOGlxQWKsdIE_yZqHLg"])
-def test_a_nonce_may_be_any_unreserved_text_of_up_to_32_characters(nonce: str) -> None:
+def test_accepts_nonces_of_up_to_32_unreserved_characters(nonce: str) -> None:
     assert attested.valid_nonce(nonce)
 
 
 @pytest.mark.parametrize("nonce", ["", "a" * 33, "a b", "a+b", "a/b", "a=", 'a"', "\u0661", "a\n"])
-def test_other_nonces_are_not(nonce: str) -> None:
+def test_rejects_other_nonces(nonce: str) -> None:
     assert not attested.valid_nonce(nonce)
 
 
-def test_the_envelope_is_compact_base64_on_one_line() -> None:
+def test_envelope_is_compact_base64_on_one_line() -> None:
     assert attested.envelope(b"\xff" * 100) == b'{"encoding":"pkcs7","signature":"' + base64.b64encode(b"\xff" * 100) + b'"}'

@@ -1,4 +1,4 @@
-"""What a version shows of the newest shape, and the names of the preview."""
+"""Tests of the members that each version has, and of the names in the preview."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ INTERFACE: Object = {
 }
 
 
-def test_younger_members_are_left_out_and_keys_come_in_order() -> None:
+def test_newer_members_are_left_out_and_keys_are_sorted() -> None:
     document: Object = {"compute": {"zone": "1", "vmId": "v", "tags": "", "plan": {"name": ""}, "location": "l"}}
     assert instance_shape.at_version(document, "2017-04-02") == {"compute": {"location": "l", "vmId": "v"}}
     compute = instance_shape.member(instance_shape.at_version(document, "2018-04-02"), "compute")
     assert list(compute) == ["location", "plan", "tags", "vmId", "zone"]
 
 
-def test_an_object_appears_with_its_first_member() -> None:
+def test_object_appears_with_its_first_member() -> None:
     document: Object = {"compute": {"securityProfile": {"encryptionAtHost": "", "secureBootEnabled": "", "securityType": ""}}}
     shown = {
         version: list(
@@ -41,14 +41,14 @@ def test_an_object_appears_with_its_first_member() -> None:
     }
 
 
-def test_elements_of_arrays_are_filtered_too() -> None:
+def test_elements_of_arrays_are_filtered() -> None:
     document: Object = {"network": {"interface": [INTERFACE, INTERFACE]}}
     shown = instance_shape.objects(instance_shape.member(instance_shape.at_version(document, "2017-04-02"), "network")["interface"])
     assert len(shown) == 2
     assert instance_shape.member(shown[0], "ipv4")["subnet"] == [{"address": "10.0.0.0", "prefix": "24"}]
 
 
-def test_the_preview_has_its_own_names() -> None:
+def test_preview_has_its_own_names() -> None:
     document: Object = {"compute": {"vmId": "v", "zone": "1"}, "network": {"interface": [INTERFACE]}}
     assert instance_shape.at_version(document, versions.PREVIEW) == {
         "compute": {"vmId": "v"},
@@ -67,7 +67,7 @@ def test_the_preview_has_its_own_names() -> None:
     }
 
 
-def test_a_document_without_compute_stays_without() -> None:
+def test_document_without_compute_stays_without_it() -> None:
     for version in ("2017-03-01", "2021-02-01"):
         assert list(instance_shape.at_version({"network": {"interface": []}}, version)) == ["network"]
 
@@ -84,7 +84,7 @@ def test_a_document_without_compute_stays_without() -> None:
         ("compute/nosuch/-1", "2021-02-01", "compute/nosuch/-1"),
     ],
 )
-def test_keys_are_spelled_as_the_document_spells_them(path: str, version: str, expected: str) -> None:
+def test_keys_have_the_spelling_of_the_document(path: str, version: str, expected: str) -> None:
     assert "/".join(instance_shape.spelled(tuple(path.split("/")), version)) == expected
 
 

@@ -1,11 +1,11 @@
-"""Targets and headers are read as the service reads them."""
+"""Tests that targets and headers are decoded as the service does it."""
 
 from __future__ import annotations
 
 import pytest
 
 from imdskit.protocol.messages import Request
-from imdskit.protocol.requests import Target, asks_for_metadata, parse_target
+from imdskit.protocol.requests import Target, has_metadata_header, parse_target
 
 CASES = {
     "plain": ("/metadata/instance?a=1&b=2", Target("/metadata/instance", ("metadata", "instance"), (("a", "1"), ("b", "2")))),
@@ -31,7 +31,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("target", "expected"), CASES.values(), ids=CASES)
-def test_a_target_is_decoded(target: str, expected: Target) -> None:
+def test_target_is_decoded(target: str, expected: Target) -> None:
     assert parse_target(target) == expected
 
 
@@ -68,10 +68,10 @@ HEADERS = {
 
 @pytest.mark.parametrize(("headers", "expected"), HEADERS.values(), ids=HEADERS)
 def test_the_metadata_header_is_recognised(headers: list[tuple[str, str]], expected: bool) -> None:
-    assert asks_for_metadata(Request("GET", "/", tuple(headers))) is expected
+    assert has_metadata_header(Request("GET", "/", tuple(headers))) is expected
 
 
-def test_header_values_come_in_the_order_of_the_wire() -> None:
+def test_header_values_are_in_the_order_received() -> None:
     request = Request("GET", "/", (("A", "1"), ("b", "2"), ("a", "3")))
     assert request.header_values("a") == ("1", "3")
     assert request.header_values("c") == ()

@@ -1,4 +1,4 @@
-"""Every error body is the one in the contract."""
+"""Tests that every error body is the documented or recorded one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imdskit.protocol import responses as r
-from imdskit.protocol.responses import ANSWERS, Answer, Evidence
+from imdskit.protocol.responses import ERROR_RESPONSES, ErrorResponse, Evidence
 
 EXACT = {
     r.BAD_REQUEST: b'{ "error": "Bad request" }',
@@ -23,74 +23,74 @@ EXACT = {
 }
 
 
-@pytest.mark.parametrize(("answer", "body"), EXACT.items(), ids=[answer.name for answer in EXACT])
-def test_a_body_is_exact_to_the_octet(answer: Answer, body: bytes) -> None:
-    assert answer.body == body
+@pytest.mark.parametrize(("reply", "body"), EXACT.items(), ids=[reply.name for reply in EXACT])
+def test_body_is_exact_to_the_byte(reply: ErrorResponse, body: bytes) -> None:
+    assert reply.body == body
 
 
 @pytest.mark.parametrize(
-    ("answer", "octets"),
+    ("reply", "length"),
     [(r.IDENTITY_NO_METADATA_HEADER, 88), (r.IDENTITY_NOT_ASSIGNED, 68), (r.IDENTITY_TOO_MANY, 90), (r.HOST_BAD_REQUEST, 323)],
     ids=lambda value: getattr(value, "name", str(value)),
 )
-def test_a_body_has_the_recorded_length(answer: Answer, octets: int) -> None:
-    assert len(answer.body) == octets
+def test_body_has_the_recorded_length(reply: ErrorResponse, length: int) -> None:
+    assert len(reply.body) == length
 
 
 RECORDED = (r.IDENTITY_TOO_MANY, r.IDENTITY_UNKNOWN_RESOURCE, r.IDENTITY_GONE, r.OUTSIDE)
-"""Bodies of recordings and public reports, for which the contract has older ones or none; two of them are compared below."""
+"""Bodies from recordings and public reports that the specification lacks or has in an older form. Two are compared below."""
 
 
-def test_every_body_that_is_not_inferred_stands_in_the_contract(shared: Path) -> None:
+def test_every_body_with_evidence_is_in_the_specification(shared: Path) -> None:
     contract = {(case["status"], case["body"]) for case in json.loads((shared / "spec" / "errors.json").read_text(encoding="utf-8"))}
-    for answer in ANSWERS:
-        body = answer.body.decode("utf-8-sig")
-        if answer.evidence is Evidence.INFERRED or answer in RECORDED:
+    for reply in ERROR_RESPONSES:
+        body = reply.body.decode("utf-8-sig")
+        if reply.evidence is Evidence.INFERRED or reply in RECORDED:
             continue
-        if answer is r.BAD_VERSION:
+        if reply is r.BAD_VERSION:
             body = r.bad_version(("2025-04-07", "2024-07-17", "2024-03-15")).body.decode()
-        if answer is r.BAD_VERSION_2021:
+        if reply is r.BAD_VERSION_2021:
             body = body.replace('["...","...","..."]', '["2020-10-01","2020-09-01","2020-07-15"]')
-        if answer is r.NOT_ALLOWED:
+        if reply is r.NOT_ALLOWED:
             body = body.replace("{ ", "{").replace(" }", "}").replace('": "', '":"')
-        if answer in (r.LOAD_BALANCER_NOT_FOUND, r.LOAD_BALANCER_NOT_ALLOWED):
-            body = r.about_request(answer, "<UrlPath>", "<Method>").body.decode()
-        assert (answer.status, body) in contract, answer.name
+        if reply in (r.LOAD_BALANCER_NOT_FOUND, r.LOAD_BALANCER_NOT_ALLOWED):
+            body = r.about_request(reply, "<UrlPath>", "<Method>").body.decode()
+        assert (reply.status, body) in contract, reply.name
 
 
-def test_a_gone_identity_is_the_recorded_xml(shared: Path) -> None:
+def test_gone_identity_is_the_recorded_xml(shared: Path) -> None:
     recording = json.loads((shared / "corpus" / "recordings" / "054-wireserver-410-gone-xml.json").read_text(encoding="utf-8"))
     assert r.failure(410, "identity").body.decode() == recording["response"]["body"]
     headers = dict(r.failure(410, "identity").response().headers)
     assert headers["Content-Type"] == "text/xml; charset=utf-8"
 
 
-def test_a_path_of_no_service_gets_the_page_of_the_web_server() -> None:
-    """Its length is that of the page which this web server is known for."""
+def test_unknown_path_gets_the_page_of_the_web_server() -> None:
+    """Compare the length with that of the web server's well-known page."""
     response = r.OUTSIDE.response()
     assert (response.status, len(response.body), dict(response.headers)["Content-Type"]) == (404, 1245, "text/html")
     assert b"<title>404 - File or directory not found.</title>\r\n" in response.body
 
 
-def test_names_are_unique_and_json_is_json() -> None:
-    assert len({answer.name for answer in ANSWERS}) == len(ANSWERS)
-    for answer in ANSWERS:
-        if answer.content_type == r.JSON:
-            assert "error" in json.loads(answer.body)
+def test_names_are_unique_and_json_bodies_are_valid() -> None:
+    assert len({reply.name for reply in ERROR_RESPONSES}) == len(ERROR_RESPONSES)
+    for reply in ERROR_RESPONSES:
+        if reply.content_type == r.JSON:
+            assert "error" in json.loads(reply.body)
 
 
-def test_the_version_error_names_the_three_newest_enabled_versions() -> None:
+def test_version_error_names_the_three_newest_enabled_versions() -> None:
     body = json.loads(r.bad_version(("2019-06-01", "2020-09-01", "2020-10-01", "2020-07-15")).body)
     assert list(body) == ["error", "newest-versions"]
     assert body["newest-versions"] == ["2020-10-01", "2020-09-01", "2020-07-15"]
 
 
-def test_path_and_method_are_repeated_as_json_text() -> None:
+def test_path_and_method_are_escaped_as_json() -> None:
     body = r.about_request(r.LOAD_BALANCER_NOT_ALLOWED, '/metadata/"..."', "PUT").body
     assert json.loads(body)["error"] == 'Http method is not allowed: Path = "/metadata/"..."", Method = "PUT"'
 
 
-def test_an_answer_becomes_a_response_with_the_services_headers() -> None:
+def test_error_response_has_the_headers_of_the_service() -> None:
     response = r.not_allowed(r.NOT_ALLOWED, ("GET", "POST")).response()
     assert response.status == 405
     assert response.headers == (("Content-Type", r.JSON), ("Server", r.SERVER), ("Allow", "GET, POST"))

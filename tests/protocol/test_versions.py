@@ -1,4 +1,4 @@
-"""The tables of versions say what the contract says."""
+"""Tests that the tables of versions agree with the specification."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def listed(shared: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_versions_are_those_of_the_contract(shared: Path) -> None:
+def test_versions_agree_with_the_specification(shared: Path) -> None:
     contract = listed(shared)
     assert list(versions.API_VERSIONS) == [entry["version"] for entry in contract["api_versions"]]
     documented = [entry["version"] for entry in contract["scheduledevents_versions"]]
-    assert list(versions.SCHEDULED_EVENTS_VERSIONS) == [*documented, "2024-07-09"]  # the last is of the page on spot machines
+    assert list(versions.SCHEDULED_EVENTS_VERSIONS) == [*documented, "2024-07-09"]  # the last one is from the page on spot machines
 
 
-def test_there_are_thirty_five_versions_in_ascending_order() -> None:
+def test_thirty_five_versions_are_in_ascending_order() -> None:
     assert len(versions.API_VERSIONS) == len(set(versions.API_VERSIONS)) == 35
     assert list(versions.API_VERSIONS) == sorted(versions.API_VERSIONS)
     assert list(versions.SCHEDULED_EVENTS_VERSIONS) == sorted(versions.SCHEDULED_EVENTS_VERSIONS)
 
 
-def test_every_member_of_the_instance_document_is_in_the_table_with_its_version(shared: Path) -> None:
+def test_table_has_every_instance_member_with_its_version(shared: Path) -> None:
     contract = {
         entry["path"] + ("[]" if entry["type"] == "array" else ""): entry["since"]
         for entry in fields(shared)["instance"]
@@ -43,19 +43,19 @@ def test_every_member_of_the_instance_document_is_in_the_table_with_its_version(
     assert dict(versions.INSTANCE) == contract
 
 
-def test_the_preview_has_the_members_of_the_contract(shared: Path) -> None:
+def test_preview_members_agree_with_the_specification(shared: Path) -> None:
     instance = fields(shared)["instance"]
     assert set(versions.PREVIEW_NETWORK) == {entry["path"] for entry in instance if entry.get("until") == versions.PREVIEW}
     assert set(versions.PREVIEW_COMPUTE) == {entry["path"] for entry in instance if versions.PREVIEW in entry.get("also_in", ())}
 
 
-def test_the_extended_part_has_the_members_of_the_contract(shared: Path) -> None:
+def test_extended_members_agree_with_the_specification(shared: Path) -> None:
     contract = {entry["path"]: entry["since"] for entry in fields(shared)["instance"] if entry["path"].startswith("extended")}
     assert dict(versions.EXTENDED) == contract
     assert set(contract.values()) == {versions.EXTENDED_SINCE}
 
 
-def test_every_attested_member_is_in_the_table_with_its_version(shared: Path) -> None:
+def test_table_has_every_attested_member_with_its_version(shared: Path) -> None:
     contract = {
         entry["path"].removeprefix("$content."): entry["since"]
         for entry in fields(shared)["attested"]
@@ -75,6 +75,6 @@ def test_the_first_version_of_every_endpoint_exists() -> None:
     assert set(versions.ENDPOINTS.values()) <= set(versions.API_VERSIONS)
 
 
-def test_the_newest_versions_are_three_and_newest_first() -> None:
+def test_newest_returns_three_versions_newest_first() -> None:
     assert versions.newest(versions.API_VERSIONS) == ("2025-04-07", "2024-07-17", "2024-03-15")
     assert versions.newest(("2019-06-01", "2020-06-01")) == ("2020-06-01", "2019-06-01")

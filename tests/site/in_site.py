@@ -1,4 +1,4 @@
-"""The documentation site as ``make docs`` has built it: links, anchors, API pages, search, light and dark.
+"""Tests of the documentation site that ``make docs`` has built: links, anchors, API pages, search, light and dark.
 
 The usual test run has no Sphinx. ``make docs`` runs this file in a separate environment. Links to other sites are not followed.
 """
@@ -38,7 +38,7 @@ def anchors(page: Path) -> frozenset[str]:
 
 
 def broken(page: Path) -> list[str]:
-    """Return the links of a page, and the addresses of what it loads, that lead nowhere within the site."""
+    """Return the links and resources of a page that do not exist in the site."""
     found = []
     for tag in parsed(page).find_all(["a", "img", "link", "script"]):
         link = tag.get("href") or tag.get("src") or ""
@@ -53,7 +53,7 @@ def broken(page: Path) -> list[str]:
     return found
 
 
-def test_the_site_has_pages() -> None:
+def test_site_has_pages() -> None:
     assert len(PAGES) > 100
 
 
@@ -62,7 +62,7 @@ def test_every_link_and_anchor_resolves(page: Path) -> None:
     assert broken(page) == []
 
 
-def test_a_broken_link_and_a_broken_anchor_are_found(tmp_path: Path) -> None:
+def test_broken_links_and_anchors_are_found(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(
         '<p id=here><a href="#here"></a><a href="#there"></a><a href="missing.html"></a><script src="//x.example/x.js"></script>'

@@ -29,7 +29,7 @@ WIDE = "\ufdfa" * 5000
 
 
 class Fed(NamedTuple):
-    """A document; ``good`` says whether a verifier must accept it."""
+    """Document of the soak. ``good`` tells whether a verifier must accept it."""
 
     kind: str
     good: bool
@@ -97,7 +97,10 @@ class Feed:
         return Fed(f"aia-{fault}", False, encode(message, self.generator.keys))
 
     def _wide_name(self, world: World, now: int) -> Fed:
-        """Return a document that names an unknown signer by a long name. All these names differ, and they become longer when they are compared."""
+        """Return a document that names an unknown signer by a long name.
+
+        All these names differ, and they become longer when they are compared.
+        """
         text = der.utf8_string(f"{self._number}{WIDE}")
         issuer = der.sequence(der.set_of(der.sequence(der.oid("2.5.4.3"), text)))
         message = ordinary(self.generator.keys, world, self._content(now))

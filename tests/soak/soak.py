@@ -2,10 +2,10 @@
 
     python tests/soak/soak.py [--seconds N] [--seed N]
 
-The verifier is a process of its own (``subject.py``). This program makes its documents, serves the issuers they name, and watches: resident memory, file
-descriptors and threads once a second, and whether every thread still makes progress. It fails, with exit status 1, if
+The verifier is a separate process (``subject.py``). This program makes its documents, serves the issuers they name, and watches: resident
+memory, file descriptors and threads once a second, and whether every thread still makes progress. It fails, with exit status 1, if
 
-- memory grows by more than :data:`ROOM` between the end of the warm-up and the end, or descriptors or threads become more;
+- memory grows by more than :data:`ROOM` between the end of the warm-up and the end, or the number of descriptors or threads grows;
 - a thread makes no progress for :data:`PATIENCE` seconds, or a forked child does not end: the stacks are shown and the process is killed;
 - anything but a documented error comes out of the verifier, or a good document is refused.
 """
@@ -37,8 +37,8 @@ from feed import AT, HOST, NONCE, Feed  # noqa: E402
 from subject import FastClock  # noqa: E402
 
 PATIENCE = 120.0
-"""Seconds without progress that count as a hang. The slowest operation takes about 20, if every issuer of a batch is fetched in vain; the rest is
-for a busy machine."""
+"""Seconds without progress that count as a hang. The slowest operation takes about 20, if every issuer of a batch is fetched in vain; the
+rest is for a busy machine."""
 WARM_UP = 0.3
 """Share of the run before memory is compared, at most :data:`WARM_UP_SECONDS`: caches fill, and the allocators reach their size."""
 WARM_UP_SECONDS = 300.0
@@ -63,7 +63,10 @@ def look(pid: int, start: float) -> Sample:
 
 
 def growth(samples: list[Sample], seconds: float) -> list[str]:
-    """Return what has grown, in words. Two medians are compared: of a window after the warm-up, and of one of the same length at the end."""
+    """Return a description of what has grown.
+
+    Two medians are compared: one after the warm-up, and one over the same length of time at the end.
+    """
     warm = min(WARM_UP * seconds, WARM_UP_SECONDS)
     width = max((seconds - warm) / 5, 1.0)
     early = [one for one in samples if warm <= one.seconds < warm + width]
@@ -85,7 +88,7 @@ def curve(samples: list[Sample], points: int = 12) -> str:
 
 
 def idle(seen: dict[str, int], fetches: int) -> list[str]:
-    """Return what should have happened and did not, in words."""
+    """Return a description of what should have happened but did not."""
     happened = {"fetches": fetches, **seen}
     return [f"no {what}" for what in ("accepted", "refused", "explained", "forks", "fetches") if not happened.get(what)]
 
@@ -154,13 +157,13 @@ class Soak:
         return samples, report, failed
 
     def _hung(self, what: str) -> list[str]:
-        """Have the process write to standard error where each of its threads stands. It is killed when it is closed."""
+        """Make the process write the stack of each thread to standard error. :meth:`close` kills it later."""
         self.process.send_signal(signal.SIGUSR1)
         time.sleep(2)
         return [f"{what} made no progress for {PATIENCE:.0f} s; the stacks follow"]
 
     def close(self) -> str:
-        """End everything and return what the process wrote to standard error."""
+        """Stop everything, and return the standard error of the process."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(30)

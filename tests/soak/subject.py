@@ -1,7 +1,7 @@
 """The verifier process of the soak. It is started by ``soak.py``, reads documents from standard input and writes one line of JSON a second.
 
-Threads of both backends verify one document, many, once with a store, with explanations, and with issuers that are fetched. The main thread forks
-while they work; the child verifies one document with everything the parent has, and exits.
+Threads of both backends verify one document, many, once with a store, with explanations, and with issuers that are fetched. The main
+thread forks while they work; the child verifies one document with everything the parent has, and exits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FastClock:
 
     Args:
         start: Unix time when the monotonic clock said ``origin``.
-        origin: of the monotonic clock, which all processes of a machine share.
+        origin: start of the monotonic clock, which all processes of a machine share.
     """
 
     SPEED = 1200
@@ -128,7 +128,7 @@ class Subject:
                 self.last_good = item[2]
 
     def work(self, backend: str, number: int) -> None:
-        """Verify for ever."""
+        """Verify documents without end."""
         verifier = self.verifiers[backend]
         rng = random.Random(f"{backend} {number}")
         operations = (self._verify, self._verify, self._verify, self._many, self._once, self._once, self._explain)
@@ -137,7 +137,7 @@ class Subject:
             try:
                 items = list(self.recent)
             except RuntimeError:
-                continue  # it changed meanwhile
+                continue  # another thread changed the list meanwhile
             if len(items) < 20:
                 time.sleep(0.1)
                 continue
@@ -250,7 +250,7 @@ class Subject:
 
 def main() -> None:
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against what is tried here
+    warnings.simplefilter("ignore", DeprecationWarning)  # newer Python versions warn about fork() in a process with threads
     # A separate file object, because sys.stdin has a lock that a forked child could find taken.
     stream = os.fdopen(os.dup(0), "rb")
     setting = json.loads(stream.readline())

@@ -1,4 +1,7 @@
-"""The parts of the soak: it must notice memory that grows, a child that hangs, and errors that are not documented. The soak itself is ``make soak``."""
+"""Tests of the parts of the soak, which must notice growing memory, hanging children and undocumented errors.
+
+``make soak`` runs the soak itself.
+"""
 
 from __future__ import annotations
 
@@ -30,33 +33,33 @@ def samples(resident: list[int], files: int = 10, threads: int = 6) -> list[Samp
     return [Sample(float(second), size, files, threads) for second, size in enumerate(resident)]
 
 
-def test_memory_that_fills_caches_first_and_then_stays_is_level() -> None:
+def test_memory_that_only_fills_caches_is_level() -> None:
     assert growth(samples([min(20 + second, 50) * MIB for second in range(120)]), 120) == []
 
 
-def test_memory_that_grows_to_the_end_is_noticed() -> None:
+def test_growing_memory_is_detected() -> None:
     [found] = growth(samples([20 * MIB + second * ROOM // 60 for second in range(120)]), 120)
     assert found.startswith("resident grew")
 
 
-def test_descriptors_and_threads_that_become_more_are_noticed() -> None:
+def test_growing_descriptors_and_threads_are_detected() -> None:
     level = samples([MIB] * 120)
     late = [one._replace(files=100, threads=50) if one.seconds > 90 else one for one in level]
     assert [found.split()[0] for found in growth(late, 120)] == ["files", "threads"]
 
 
-def test_a_run_that_ended_early_is_not_called_level() -> None:
+def test_short_run_is_not_called_level() -> None:
     assert growth(samples([MIB] * 20), 120) == ["the run was too short to compare anything"]
 
 
-def test_a_run_in_which_nothing_happened_is_not_a_good_one() -> None:
+def test_run_without_activity_fails() -> None:
     busy = {"accepted": 1, "refused": 1, "explained": 1, "forks": 1}
     assert idle(busy, 1) == []
     assert idle({**busy, "forks": 0}, 0) == ["no forks", "no fetches"]
 
 
 class Stuck(Subject):
-    """Forks children that never end, or end badly."""
+    """Subject whose forked children hang or fail."""
 
     def __init__(self, status: int | None) -> None:
         self.seen, self.faults, self.last_good = Counter(), [], b"document"
@@ -68,7 +71,7 @@ class Stuck(Subject):
         return self._status or 0
 
 
-def test_a_child_that_hangs_is_reported_and_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_child_is_reported_and_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "CHILD_SECONDS", 0.2)
     stuck = Stuck(None)
     stuck.fork()
@@ -77,7 +80,7 @@ def test_a_child_that_hangs_is_reported_and_killed(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_the_status_of_a_child_is_looked_at(status: int) -> None:
+def test_exit_status_of_a_child_is_checked(status: int) -> None:
     forked = Stuck(status)
     forked.fork()
     assert forked.seen["forks"] == 1
@@ -85,7 +88,7 @@ def test_the_status_of_a_child_is_looked_at(status: int) -> None:
     assert bool(forked.faults) is bool(status)
 
 
-def test_an_undocumented_error_of_the_verifier_is_reported() -> None:
+def test_undocumented_error_is_reported() -> None:
     def broken(*_: object) -> None:
         raise ValueError("read length")
 
@@ -101,7 +104,7 @@ def test_control_characters_in_the_log_are_reported(text: str, bad: bool) -> Non
     assert bool(found) is bad
 
 
-def asked(port: int, name: str) -> bytes:
+def download(port: int, name: str) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(f"GET /{name}.crt HTTP/1.1\r\n\r\n".encode())
         received = b""
@@ -114,18 +117,18 @@ def asked(port: int, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("silent", "drip")])
-def test_the_server_has_the_fault_that_it_is_asked_for(fault: str) -> None:
+def test_server_shows_the_requested_fault(fault: str) -> None:
     issuers = FaultyIssuers()
     try:
         issuers.offer(f"{fault}-1", b"certificate")
-        received = asked(issuers.port, f"{fault}-1")
+        received = download(issuers.port, f"{fault}-1")
     finally:
         issuers.close()
-    whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-cert\r\nContent-Length: 11\r\n\r\ncertificate"
-    assert (received == whole) is (fault == "plain")
+    complete = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-cert\r\nContent-Length: 11\r\n\r\ncertificate"
+    assert (received == complete) is (fault == "plain")
 
 
-def test_the_process_under_test_is_looked_at() -> None:
+def test_tested_process_is_sampled() -> None:
     found = soak.look(os.getpid(), time.monotonic())
     assert found.resident > MIB
     assert found.files > 0

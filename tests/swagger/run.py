@@ -1,13 +1,14 @@
-"""Put the published interface descriptions to the emulator with schemathesis, and hold what it finds to the table of known differences.
+"""Test the emulator against the published interface descriptions with schemathesis, except for known differences.
 
     python tests/swagger/run.py --python .venv/bin/python [--examples N] [--only VERSION]
 
-Runs in an environment of its own (``make swagger``; requirements.txt beside this file). For each of the 25 api-versions that has a description
-the emulator is asked what the description lets a client ask, and what it does not, with limits off. The descriptions take any text for an
-api-version; here it is that of the description, or nearly every question would be refused for its version. The newest is put once more as it is.
+``make swagger`` runs this program in a separate environment (requirements.txt in this folder). For each of the 25 api-versions with a
+description, schemathesis sends valid and invalid requests to an emulator without limits. The descriptions accept any text as api-version.
+Here it is restricted to that of the description, because nearly every request would otherwise be refused for its version. The newest
+description is also used unchanged.
 
-Every check that fails must be explained by an entry of :data:`KNOWN`, each of which stands in docs/fidelity.md, "Differences from the interface
-description"; an entry that explains nothing any more is a failure too.
+An entry of :data:`KNOWN` must explain every failed check. Each entry is listed in docs/fidelity.md, "Differences from the interface
+description". An entry that explains no finding is a failure, too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ANY = "any"
 
 
 class Finding(NamedTuple):
-    """One failed check: the api-version asked for, the operation, the check, the request's method and address, the status and body of the answer."""
+    """Failed check of schemathesis: the requested api-version, operation and check, then the request, then the response."""
 
     version: str
     operation: str
@@ -51,14 +52,14 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """Findings that are meant to be so.
+    """Intended difference from the description, which explains findings.
 
     Attributes:
-        name: as it stands on the page.
-        check: of schemathesis.
-        status: of the answer.
-        body: pattern that must be found in the answer's body.
-        request: pattern that must be found in method and address.
+        name: name on the page.
+        check: check of schemathesis.
+        status: status of the response.
+        body: pattern that the body of the response must contain.
+        request: pattern that method and address must contain.
     """
 
     name: str
@@ -116,11 +117,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, _Emulator(options.python) as url, ThreadPoolExecutor(AT_ONCE) as pool:
         done = list(pool.map(lambda run: _explore(run[0], run[1], url, Path(folder), options.examples), runs))
     return _judge(
-        [finding for cases, findings in done for finding in findings], sum(cases for cases, _ in done), whole=options.only is None
+        [finding for cases, findings in done for finding in findings], sum(cases for cases, _ in done), complete=options.only is None
     )
 
 
-def _judge(findings: list[Finding], cases: int, *, whole: bool) -> int:
+def _judge(findings: list[Finding], cases: int, *, complete: bool) -> int:
     used: Counter[str] = Counter()
     wrong = []
     for finding in findings:
@@ -133,7 +134,7 @@ def _judge(findings: list[Finding], cases: int, *, whole: bool) -> int:
     page = PAGE.read_text("utf-8").partition(HEADING)[2]
     problems = [f"not explained: {finding}" for finding in wrong]
     problems += [f"not on the page: {known.name}" for known in KNOWN if f"**{known.name}**" not in page]
-    if whole:
+    if complete:
         problems += [f"explains nothing: {known.name}" for known in KNOWN if not used[known.name]]
     for problem in problems:
         print(problem)
@@ -142,7 +143,7 @@ def _judge(findings: list[Finding], cases: int, *, whole: bool) -> int:
 
 
 class _Emulator:
-    """An emulator of our own, as anybody would start it."""
+    """Emulator in a separate process, started from the command line."""
 
     def __init__(self, python: str) -> None:
         self._command = [python, "-m", "imdskit", "serve", "--port", "0", "--no-rate-limit", "--scenario", "linux"]
@@ -164,7 +165,7 @@ class _Emulator:
 
 
 def _explore(version: str, description: Path, url: str, folder: Path, examples: int) -> tuple[int, list[Finding]]:
-    """How many requests were made, and every check that failed."""
+    """Return the number of requests and all failed checks."""
     program = shutil.which("schemathesis", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         raise SystemExit("schemathesis is not installed beside this Python")
@@ -188,7 +189,7 @@ def _explore(version: str, description: Path, url: str, folder: Path, examples: 
 
 
 def _narrowed(description: dict[str, Any], version: str) -> dict[str, Any]:
-    """The description with one api-version for all its questions."""
+    """Return the description with one api-version for all requests."""
     for parameter in description["parameters"].values():
         if parameter["name"] == "api-version" and version != ANY:
             parameter["enum"] = [version]

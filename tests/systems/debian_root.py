@@ -10,9 +10,9 @@ from pathlib import Path
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 FROM_HOST = ("/etc/resolv.conf", "/etc/hosts", CERTIFICATES)
-"""Files of the host without which a root file system does not reach the package indexes that the host reaches."""
+"""Files of the host that a root file system needs to reach the same package indexes."""
 PASSED_ON = ("PIP_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "CARGO_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-"""Beginnings of the environment variables that configure the access to those indexes."""
+"""Prefixes of the environment variables that configure the access to those indexes."""
 ENTER = """
 set -e
 root=$1; folder=$2; shift 2
@@ -28,7 +28,7 @@ pivot_root . .host
 cd "$folder"
 exec "$@"
 """
-"""A chroot would not do: the kernel refuses user namespaces in one, and `imdskit run` needs them."""
+"""A chroot does not suffice, because the kernel refuses user namespaces in it, and `imdskit run` needs them."""
 
 
 def missing() -> str:
@@ -40,7 +40,7 @@ def missing() -> str:
 
 
 def make(root: Path, suite: str, packages: Sequence[str]) -> None:
-    """Unpack and configure a release with these packages, and let it reach what the host reaches."""
+    """Unpack and configure a release with these packages, and configure its network access like that of the host."""
     options = ["--quiet", "--variant=minbase", '--aptopt=Acquire::Check-Valid-Until "false"']
     subprocess.run(["mmdebstrap", *options, f"--include={','.join(packages)}", suite, str(root)], check=True, timeout=1800)
     for path in FROM_HOST:
@@ -56,6 +56,6 @@ def command(root: Path, arguments: Sequence[str], *, folder: str = "/", binds: M
 
 
 def environment() -> dict[str, str]:
-    """Return a plain environment, with what the host's configures for package indexes."""
+    """Return a minimal environment with the host's variables for package indexes."""
     passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **passed}

@@ -1,6 +1,6 @@
-"""The README's install lines and first examples, as they are written, on Debian releases with their own Python and their own cargo. Run by `make debian`.
+"""Tests of the README's install lines and first examples, as written, on Debian releases with their own Python and cargo.
 
-Needs root, Debian's package mmdebstrap, and a Python index. Prints how long each line takes.
+`make debian` runs them. They need root, Debian's package mmdebstrap, and a Python index. They print how long each line takes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 def block(language: str, containing: str) -> str:
-    """The example of the README in this language that contains this text."""
+    """Return the example of the README in this language that contains this text."""
     (found,) = [text for text in re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if containing in text]
     return str(found)
 
@@ -85,25 +85,25 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_installs_from_source_although_cargo_is_too_old_and_says_so(system: System) -> None:
-    said = system.bash(ENVIRONMENT, FROM_SOURCE, "imdskit doctor")
-    assert re.search(r"cargo 1\.\d+ is too old; 1\.89 or later is needed", said)
+def test_installs_from_source_and_reports_that_cargo_is_too_old(system: System) -> None:
+    shown = system.bash(ENVIRONMENT, FROM_SOURCE, "imdskit doctor")
+    assert re.search(r"cargo 1\.\d+ is too old; 1\.89 or later is needed", shown)
 
 
-def test_the_first_examples_run_after_an_installation_from_source(system: System) -> None:
+def test_first_examples_run_after_installation_from_source(system: System) -> None:
     activate = ENVIRONMENT.partition("&&")[2]
     assert PROGRAMS
     programs = [f"python3 -c {shlex.quote(program)}" for program in PROGRAMS]
     serving = block("sh", "imdskit serve --port 8080")
-    said = system.bash(activate, "cd /tmp", *programs, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
-    assert said.count('"vmId"') >= 2  # of `imdskit run -- curl` and of the verified document
+    shown = system.bash(activate, "cd /tmp", *programs, block("sh", "imdskit run -- curl"), f"{serving}kill $!")
+    assert shown.count('"vmId"') >= 2  # one from `imdskit run -- curl`, one from the verified document
     assert "make demo" in README
     system.bash("make demo")
 
 
 def test_installs_from_a_wheel_without_a_network(system: System) -> None:
-    said = system.bash("export HOME=/home", ENVIRONMENT, FROM_WHEEL, "imdskit --version", network=False)
-    assert re.search(r"^imdskit \d", said, re.MULTILINE)
+    shown = system.bash("export HOME=/home", ENVIRONMENT, FROM_WHEEL, "imdskit --version", network=False)
+    assert re.search(r"^imdskit \d", shown, re.MULTILINE)
 
 
 def test_runs_as_a_single_file(system: System) -> None:

@@ -1,7 +1,7 @@
-"""The suite without the extension on every interpreter that can be found, and a table of what ran. Run by `make interpreters`.
+"""Run the suite without the extension on every interpreter that can be found, and print a table. Run by `make interpreters`.
 
-An interpreter is found on the PATH, among the versions of pyenv, or (as root, where mmdebstrap is installed) in a root file system of Debian
-testing. Those that are found nowhere are reported and do not fail the run, unless ``--require`` is given.
+An interpreter is found on the PATH, among the versions of pyenv, or (as root, where mmdebstrap is installed) in a root file system of
+Debian testing. Interpreters that are not found are reported. They fail the run only with ``--require``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def on_host(name: str) -> str | None:
     return None
 
 
-class Place:
-    """Where an interpreter runs: this machine, or a root file system.
+class System:
+    """System in which an interpreter runs: this machine, or a root file system.
 
     Args:
         tree: a copy of the project.
@@ -59,34 +59,34 @@ class Place:
         return subprocess.call(command, env={**debian_root.environment(), **changes})
 
 
-def suite(interpreter: str, place: Place, pytest_arguments: Sequence[str]) -> str:
-    """Make an environment, run the suite in it, and return the row of the table."""
+def suite(interpreter: str, system: System, pytest_arguments: Sequence[str]) -> str:
+    """Create an environment, run the suite in it, and return the row of the table."""
     venv = f".venv-{Path(interpreter).name}"
     python = f"{venv}/bin/python"
     start = time.monotonic()
     pip = [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--require-hashes", "-r", "tests/systems/requirements.txt"]
-    if place.run([interpreter, "-m", "venv", "--clear", venv]) or place.run(pip):
+    if system.run([interpreter, "-m", "venv", "--clear", venv]) or system.run(pip):
         return "no environment"
-    status = place.run([python, "-m", "pytest", "-n", "auto", "-q", "-p", "absent", "-m", "not packaging", *pytest_arguments])
+    status = system.run([python, "-m", "pytest", "-n", "auto", "-q", "-p", "absent", "-m", "not packaging", *pytest_arguments])
     return f"{'passed' if status == 0 else f'FAILED ({status})'} after {time.monotonic() - start:.0f} s"
 
 
-def places(names: Sequence[str], tree: Path, shared: Path | None, roots: Path) -> Iterator[tuple[str, str, Place]]:
-    """Yield the name, the path and the place of every interpreter that can be had."""
+def systems(names: Sequence[str], tree: Path, shared: Path | None, roots: Path) -> Iterator[tuple[str, str, System]]:
+    """Yield the name, the path and the system of every interpreter that is available."""
     absent = []
     for name in names:
         path = on_host(name)
         if path is None:
             absent.append(name)
         else:
-            yield name, path, Place(tree, shared)
+            yield name, path, System(tree, shared)
     if not absent or debian_root.missing():
         return
     packages = [package for name in absent for package in (name, f"{name}-venv")]
     root = roots / SUITE
     debian_root.make(root, SUITE, [*packages, "ca-certificates", "openssl", "redis-server", "iproute2", "procps", "git", "curl"])
     for name in absent:
-        yield name, name, Place(tree, shared, root)
+        yield name, name, System(tree, shared, root)
 
 
 def main() -> int:
@@ -101,9 +101,9 @@ def main() -> int:
     shared = Path(os.environ.get("IMDSKIT_SHARED") or ROOT.parent / "shared")
     names = chosen.only or INTERPRETERS
     table = dict.fromkeys(names, "absent")
-    for name, path, place in places(names, build / "imdskit", shared if shared.is_dir() else None, build):
+    for name, path, system in systems(names, build / "imdskit", shared if shared.is_dir() else None, build):
         print(f"\n== {name} ({path})", flush=True)
-        table[name] = suite(path, place, chosen.pytest)
+        table[name] = suite(path, system, chosen.pytest)
     print()
     for name, result in table.items():
         print(f"{name:<12} {result}")

@@ -22,7 +22,8 @@ from imdskit.cli.shared.layout import Parser
 from imdskit.errors import ClientError, ImdskitError, UsageError, VerificationError
 
 OK, FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
-"""Exit statuses: success; refused by the verifier, or an error of the service; a mistake in the arguments; 128 plus the number of a signal."""
+"""Exit statuses: success; refused by the verifier, or an error of the service; a mistake in the arguments; 128 plus the number of a
+signal."""
 
 VERBS = {
     "serve": "emulate the Instance Metadata Service",
@@ -97,7 +98,7 @@ def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         verb = arguments[0]
         if verb in SERVERS:
-            with stopping.on_signals():  # before the imports, which take most of the time until it runs
+            with stopping.on_signals():  # before the imports, which take most of the start-up time
                 return _run_verb(verb, arguments[1:], os.environ)
         return _run_verb(verb, arguments[1:])
     about = "Verify attested documents of Azure, emulate the Instance Metadata Service, and query it."

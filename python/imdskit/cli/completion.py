@@ -34,14 +34,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Value(NamedTuple):
-    """Possible values of an argument. Attributes: ``words``: fixed values; ``place``: ``file`` or ``folder`` for a path of that kind, or ``""``."""
+    """Possible values of an argument.
+
+    Attributes:
+        words: fixed values.
+        path_kind: ``file`` or ``folder`` if the value is a path; otherwise ``""``.
+    """
 
     words: tuple[str, ...] = ()
-    place: str = ""
+    path_kind: str = ""
 
 
 class Option(NamedTuple):
-    """An option. Attributes: ``flags``; ``help``, one line; ``value``, None without a value; ``repeats``: whether it may be repeated."""
+    """One option of a verb.
+
+    Attributes:
+        flags: its names, such as ``-o`` and ``--output``.
+        help: one line of help.
+        value: its possible values; None for an option without a value.
+        repeats: whether it may be repeated.
+    """
 
     flags: tuple[str, ...]
     help: str
@@ -50,7 +62,14 @@ class Option(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb. Attributes: ``name``; ``help``; ``options``; ``arguments``, in order. The actions of a verb are merged."""
+    """One verb of the command line. If it has actions, their options and arguments are merged.
+
+    Attributes:
+        name: name of the verb.
+        help: one line of help.
+        options: all options.
+        arguments: positional arguments, in order.
+    """
 
     name: str
     help: str
@@ -93,7 +112,7 @@ def _value(verb: str, action: argparse.Action) -> Value:
         return Value(tuple(str(choice) for choice in action.choices))
     metavar = action.metavar if isinstance(action.metavar, str) else ""
     named = _WORDS.get(f"{verb} {metavar}") or _WORDS.get(metavar) or _WORDS.get(action.option_strings[0] if action.option_strings else "")
-    return Value(named() if named else (), _PLACES.get(metavar, ""))
+    return Value(named() if named else (), _PATH_KINDS.get(metavar, ""))
 
 
 def _paths() -> tuple[str, ...]:
@@ -110,9 +129,9 @@ _WORDS: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "NAME|FILE": lambda: tuple(Scenario.names()),
     "--cloud": lambda: tuple(cloud.name for cloud in clouds.CLOUDS),
 }
-"""Key: a verb and a metavar, a metavar, or an option. Value: function that returns its possible words."""
+"""Maps an argument to a function that returns its possible words. A key is a verb and a metavar, a metavar, or an option."""
 
-_PLACES: Mapping[str, str] = {
+_PATH_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("FILE", "NAME|FILE", "OUT.json", "PEM", "RESULTS"), "file"),
     **dict.fromkeys(("DIR",), "folder"),
 }
@@ -122,7 +141,7 @@ def bash(known: list[Verb]) -> Iterator[str]:
     """Yield the script for bash 3.2 and later: one function with a table of words and the words that may follow them."""
     yield "# bash completion of imdskit, made by `imdskit completion bash`"
     yield "_imdskit() {"
-    yield "  local IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' place=''"
+    yield "  local IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' path_kind=''"
     yield "  if [ \"$cur\" = '=' ]; then cur=''; elif [ \"$prev\" = '=' ]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi"
     yield "  COMPREPLY=()"
     yield '  if [ "$COMP_CWORD" -eq 1 ]; then'
@@ -133,24 +152,24 @@ def bash(known: list[Verb]) -> Iterator[str]:
         for option in verb.options:
             if option.value is not None:
                 patterns = "|".join(f"'{verb.name} {flag}'" for flag in option.flags)
-                yield f"      {patterns}) words={_lines(option.value.words)} place='{option.value.place}' ;;"
+                yield f"      {patterns}) words={_lines(option.value.words)} path_kind='{option.value.path_kind}' ;;"
     yield "      *)"
     yield '        case "${COMP_WORDS[1]}:$cur" in'
     for verb in known:
         flags = tuple(flag for option in verb.options for flag in option.flags)
         yield f"          {verb.name}:-*) words={_lines(flags)} ;;"
         words = tuple(word for value in verb.arguments for word in value.words)
-        place = next((value.place for value in verb.arguments if value.place), "")
-        yield f"          {verb.name}:*) words={_lines(words)} place='{place}' ;;"
+        path_kind = next((value.path_kind for value in verb.arguments if value.path_kind), "")
+        yield f"          {verb.name}:*) words={_lines(words)} path_kind='{path_kind}' ;;"
     yield "        esac ;;"
     yield "    esac"
     yield "  fi"
     yield '  COMPREPLY=($(compgen -W "$words" -- "$cur"))'
-    yield '  case "$place" in'
+    yield '  case "$path_kind" in'
     yield '    file) COMPREPLY+=($(compgen -f -- "$cur")) ;;'
     yield '    folder) COMPREPLY+=($(compgen -d -- "$cur")) ;;'
     yield "  esac"
-    yield '  if [ -n "$place" ]; then compopt -o filenames 2>/dev/null; fi'
+    yield '  if [ -n "$path_kind" ]; then compopt -o filenames 2>/dev/null; fi'
     yield "  return 0"
     yield "}"
     yield "complete -F _imdskit imdskit imdskit.pyz"
@@ -195,9 +214,9 @@ def _zsh_option(option: Option) -> Iterator[str]:
 
 def _zsh_value(value: Value) -> str:
     words = " ".join(value.words)
-    if value.place == "folder":
+    if value.path_kind == "folder":
         return "_files -/"
-    if value.place == "file":
+    if value.path_kind == "file":
         return f"{{_files; compadd -- {words}}}" if words else "_files"
     return f"({words})" if words else " "
 
@@ -214,13 +233,13 @@ def fish(known: list[Verb]) -> Iterator[str]:
             flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)
             yield f"{when} {flags} -d {_quoted(option.help)}" + ("" if option.value is None else _fish_value(option.value, " -r"))
         for value in verb.arguments:
-            if value.words or value.place:
+            if value.words or value.path_kind:
                 yield when + _fish_value(value, "")
 
 
 def _fish_value(value: Value, required: str) -> str:
     words = f" -a {_quoted(' '.join(value.words))}" if value.words else ""
-    return (required or "") + (" -F" if value.place else " -f") + words
+    return (required or "") + (" -F" if value.path_kind else " -f") + words
 
 
 def _quoted(text: str) -> str:

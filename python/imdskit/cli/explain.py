@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def entries() -> list[dict[str, str]]:
-    """Return an entry for every code: ``code``, ``error`` (class of the exception), ``sentence``, ``hint``; for reasons ``stage`` and ``source``."""
+    """Return an entry for every code: ``code``, ``error`` (class of the exception), ``sentence``, ``hint``; for reasons ``stage`` and
+    ``source``."""
     reasons = [
         {
             "code": reason.value,

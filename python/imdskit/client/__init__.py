@@ -1,6 +1,6 @@
 """Client for the Instance Metadata Service of the machine that it runs on.
 
-Public are the names of this package, and the modules ``detect``, ``models`` and ``retry``. All other modules are internal. Verifying an
+The names in this package and the modules ``detect``, ``models`` and ``retry`` are public. All other modules are internal. Verifying an
 attested document is the task of :mod:`imdskit.verify`, which the client never imports.
 """
 
@@ -25,7 +25,7 @@ _NAMES = {
     "imdskit.client.tokens": ("Token",),
 }
 
-if not TYPE_CHECKING:  # asyncio alone takes longer to import than the client
+if not TYPE_CHECKING:  # loaded on first use, because asyncio alone takes longer to import than the client
 
     def __getattr__(name: str) -> object:
         return lazily(__name__, name, _NAMES, "imdskit.client.async_client")

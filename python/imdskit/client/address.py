@@ -23,7 +23,7 @@ languages read the first one. The agent of Azure Arc sets the second one, and az
 _CATEGORIES = {name.lower() for name in (*versions.ENDPOINTS, "versions", "scheduledevents", "THIM", "reprovisiondata")}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))(?!metadata(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*", re.ASCII | re.IGNORECASE)
-"""Segments of a path, none of them ``.``, ``..`` or ``metadata``."""
+"""Path prefix of a base address. None of its segments is ``.``, ``..`` or ``metadata``."""
 _FORBIDDEN = re.compile(r"[?#\x00-\x20\x7f\ud800-\udfff]")
 
 
@@ -31,7 +31,7 @@ def base(url: str) -> str:
     """Return ``url`` as ``http://host[:port][/prefix]``. A machine of a fleet has a prefix, such as ``/m/17``.
 
     Raises:
-        UsageError: it has another form: another scheme, a path with ``/metadata``, a query, a user, an invalid port.
+        UsageError: the address has another form, for example another scheme, a path with ``/metadata``, a query, a user or an invalid port.
     """
     wrong = UsageError(
         "bad-argument",
@@ -72,8 +72,8 @@ def from_environment() -> str:
 def full_path(path: str) -> str:
     """Return the full path below ``/metadata`` for a path that may be abbreviated.
 
-    ``/metadata/...`` is returned unchanged. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is below
-    ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
+    ``/metadata/...`` is returned unchanged. A path that begins with an endpoint's name (``instance``, ``attested``, ``versions``...) is
+    below ``/metadata``, any other below ``/metadata/instance``: ``compute/vmId`` is ``/metadata/instance/compute/vmId``.
 
     Raises:
         UsageError: the path contains a query, a fragment, white space or a control character.

@@ -34,7 +34,8 @@ T = TypeVar("T")
 class AsyncClient:
     """Client for asyncio. Share one between tasks: simultaneous requests for the same thing are sent once.
 
-    A cancelled task stops waiting at once. An exchange in progress ends by itself within its timeout. Use a client in one event loop at a time.
+    A cancelled task stops waiting at once. An exchange in progress ends by itself within its timeout. Use a client in one event loop at a
+    time.
 
     Args:
         base_url: see :class:`imdskit.client.Client`.
@@ -83,7 +84,7 @@ class AsyncClient:
     @overload
     async def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
-    async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # as the service
+    async def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # the service's name for it
         """Request ``path``; see :meth:`imdskit.client.Client.get`."""
         return await self._run(self._operations.value(path, format, api_version, parameters))
 
@@ -115,7 +116,7 @@ class AsyncClient:
         return await self._run(self._tokens.token(resource, selectors))
 
     async def probe(self, timeout: float = PROBE_SECONDS) -> operations.Probe:
-        """Check in one attempt whether the service responds."""
+        """Check whether the service responds. Only one request is sent, whatever the retry policy is."""
         return await self._run(operations.probe(timeout))
 
     def events(
@@ -161,7 +162,7 @@ class AsyncClient:
         return self._transport.post(effect.target, effect.body, effect.timeout)
 
     async def _share(self, effect: Share) -> Any:
-        """Run an operation once for all tasks. The call belongs to no task, so cancelling one task does not affect the others."""
+        """Run an operation once for all tasks. The operation belongs to no task, so cancelling one task does not affect the others."""
         call = self._in_progress.get(effect.key)
         if call is None:
             call = self._in_progress[effect.key] = asyncio.create_task(self._lead(effect))

@@ -33,12 +33,13 @@ class Client:
     (documentation, "Proxies").
 
     Args:
-        base_url: address of the service, ``http://host[:port][/prefix]``. None selects ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or ``IMDS_ENDPOINT``
-            from the environment, or http://169.254.169.254.
+        base_url: address of the service, ``http://host[:port][/prefix]``. None selects ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` or
+            ``IMDS_ENDPOINT`` from the environment, or http://169.254.169.254.
         timeout: seconds for one exchange, from resolving the name to the last byte.
-        api_version: default version of requests. ``newest`` selects the newest that both the host and this package support; it is determined
-            once and cached.
-        connect_timeout: seconds for establishing a connection. On Azure that takes less than a millisecond; elsewhere packets are often lost.
+        api_version: default version of requests. ``newest`` selects the newest that both the host and this package support; it is
+            determined once and cached.
+        connect_timeout: seconds for establishing a connection. On Azure that takes less than a millisecond; elsewhere packets are often
+            lost.
         retry: a policy of :mod:`imdskit.client.retry`, ``default``, ``patient``, or None for one attempt.
         clock: measures the timeouts and performs the waits.
 
@@ -78,11 +79,12 @@ class Client:
     @overload
     def get(self, path: str, format: Literal["text"], api_version: str | None = None, **parameters: str) -> str: ...
 
-    def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # as the service
+    def get(self, path: str, format: str = "json", api_version: str | None = None, **parameters: str) -> Json:  # noqa: A002  # the service's name for it
         """Request ``path``.
 
         Args:
-            path: ``/metadata/...``, or a short form: ``versions``, ``instance/compute``, ``compute`` (:func:`imdskit.client.address.full_path`).
+            path: ``/metadata/...``, or a short form: ``versions``, ``instance/compute``, ``compute``
+                (:func:`imdskit.client.address.full_path`).
             format: ``json`` for an object or array, parsed. ``text``, below ``/instance`` only: a single value, or the names of
                 the members of an object, one per line.
             api_version: instead of the client's.
@@ -130,7 +132,7 @@ class Client:
             ClientError: like :meth:`get`; ``wrong-nonce`` if two documents carry another nonce.
             UsageError: the nonce has a form that the service may refuse.
         """
-        from imdskit.client import nonces  # base64 and regular expressions: 5 ms to the 22 ms of importing the client
+        from imdskit.client import nonces  # base64 and regular expressions would add 5 ms to the 22 ms of importing the client
 
         return self._run(nonces.attest(self._operations, nonce, api_version))
 
@@ -148,13 +150,13 @@ class Client:
             UsageError: the resource is missing, or more than one identity is named.
         """
         if self._tokens is None:
-            from imdskit.client.tokens import Tokens  # dataclasses: 13 ms to the 22 ms of importing the client
+            from imdskit.client.tokens import Tokens  # dataclasses would add 13 ms to the 22 ms of importing the client
 
             self._tokens = Tokens(self._operations)
         return self._run(self._tokens.token(resource, {"client_id": client_id, "object_id": object_id, "msi_res_id": msi_res_id}))
 
     def probe(self, timeout: float = PROBE_SECONDS) -> Probe:
-        """Check in one attempt whether the service responds. The retry policy is not applied.
+        """Check whether the service responds. Only one request is sent, whatever the retry policy is.
 
         Args:
             timeout: seconds.
@@ -173,13 +175,14 @@ class Client:
             poll: seconds between two requests. One per second is recommended; the minimum is 0.2.
             patience: seconds that the service may fail, for example during a restart, before an error is raised.
             seen: the attribute ``seen`` of an earlier iterator. These events are not yielded again.
-            api_version: of scheduled events. None selects 2020-07-01, which every host supports; 2024-07-09 adds ``SpotRebalanceRecommendation``.
+            api_version: of scheduled events. None selects 2020-07-01, which every host supports. Version 2024-07-09 adds the
+                type ``SpotRebalanceRecommendation``.
 
         Raises:
             ClientError: during the iteration, like :meth:`get`, for a permanent failure.
             UsageError: an argument is invalid.
         """
-        from imdskit.client import event_follower, events  # imports dataclasses: 13 ms to the 22 ms of importing the client
+        from imdskit.client import event_follower, events  # dataclasses would add 13 ms to the 22 ms of importing the client
 
         return events.Events(
             event_follower.EventFollower(self._operations, poll, patience, seen or {}, api_version),
@@ -226,7 +229,7 @@ class Client:
 
     def _send(self, effect: Send) -> Response:
         if self._transport is None:
-            from imdskit.client.transport import Transport  # http.client: 30 ms to the 22 ms of importing the client
+            from imdskit.client.transport import Transport  # http.client would add 30 ms to the 22 ms of importing the client
 
             operations = self._operations
             self._transport = Transport(operations.base_url, operations.timeout, operations.connect_timeout, MAX_BYTES, self._clock)

@@ -1,8 +1,8 @@
 """Detection of Azure machines, in steps from cheap to certain. Each step returns evidence instead of a boolean.
 
-No single step is conclusive. Anybody who runs a hypervisor can copy the firmware's tag, and a container may not see it. Other clouds use the
-same address, proxies and portals respond there with status 200, and a slow response does not mean absence. Only a signature is proof. The
-client cannot check signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
+No single step is conclusive. Anybody who runs a hypervisor can copy the firmware's tag, and a container may not see it. Other clouds use
+the same address, proxies and portals respond there with status 200, and a slow response does not mean absence. Only a signature is proof.
+The client cannot check signatures, so the caller passes a function that can. :data:`SOURCES` names the source of each rule.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ Outcome = Literal["yes", "no", "unknown"]
 """Outcome of a step: evidence for Azure, evidence against it, or neither."""
 
 Conclusion = Literal["proved", "likely", "unlikely", "unknown"]
-"""Whether this machine runs in Azure, as far as the evidence shows."""
+"""Conclusion that the evidence supports."""
 
 Prove = Callable[[bytes, str], str]
-"""Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises VerificationError."""
+"""Function that verifies an attested document (the service's JSON) with its nonce and returns the signed ``vmId``, or raises
+VerificationError."""
 
 CHASSIS_TAG = "7783-7084-3265-9085-8269-3286-77"
-"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack in other data centres sets it, too."""
+"""SMBIOS chassis asset tag of every virtual machine in Azure: ``MSFT AZURE VM`` in decimal ASCII. Azure Stack in other data centres sets
+it, too."""
 
 TAG_FILE = "sys/class/dmi/id/chassis_asset_tag"
 _TAG_BYTES = 256
@@ -57,13 +59,14 @@ _OTHERS = (
     (b"captive", "a captive portal"),
     (b"<html", "a web page: a proxy or a portal"),
 )
-"""Text in a foreign response, in lower case, and the program that it indicates: *inferred* from what these programs send. The first match counts."""
+"""Text in a foreign response, in lower case, and the program that it indicates: *inferred* from what these programs send. The first match
+counts."""
 
 _ARC = "microsoft.hybridcompute"
-"""Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it into
-``compute.resourceId``: observed in a published document."""
+"""Resource provider of machines that are connected by Azure Arc. The agent of Arc, whose address ``IMDS_ENDPOINT`` often names, writes it
+into ``compute.resourceId``: observed in a published document."""
 _FIRST = "2017-04-02"
-"""The first version after the preview. Every host supports it."""
+"""First api-version after the preview. Every host supports it."""
 
 _UNPROVED = ("budget-spent", "unknown-issuer", "revocation-unknown", "nonce-mismatch", "not-yet-valid", "document-not-yet-valid")
 """Refusals that may result from missing certificates, a wrong clock, or a document from the service's cache (observed)."""
@@ -89,9 +92,9 @@ class Evidence(NamedTuple):
     """All evidence, and the conclusion.
 
     Attributes:
-        conclusion: ``proved``: the given check accepts a document with the requested nonce. ``likely``: the firmware or the responses are evidence for
-            Azure, and neither is evidence against it. ``unlikely``: there is evidence against it. ``unknown``: there is no evidence, or it is
-            contradictory.
+        conclusion: ``proved``: the given check accepts a document with the requested nonce. ``likely``: the firmware or the responses are
+            evidence for Azure, and neither is evidence against it. ``unlikely``: there is evidence against it. ``unknown``: there is no
+            evidence, or it is contradictory.
         steps: the steps, in order.
         vm_id: id of the machine in the instance document, or None.
     """
@@ -101,7 +104,7 @@ class Evidence(NamedTuple):
     vm_id: str | None = None
 
     def outcome(self, name: str) -> Outcome:
-        """Return the outcome of the step with this name; ``unknown`` if it was not made."""
+        """Return the outcome of the step with this name; ``unknown`` if the step was skipped."""
         return next((step.outcome for step in self.steps if step.name == name), "unknown")
 
     def to_json(self) -> dict[str, object]:
@@ -114,14 +117,14 @@ def detect(
 ) -> Evidence:
     """Collect the evidence for and against an Azure machine.
 
-    The client sends at most four requests. It repeats them only as its retry policy says.
+    The client sends at most four requests. The client's retry policy decides whether it repeats any.
 
     Args:
         client: sends the requests; by default a client without retries.
         root: root of the file system with ``/sys``.
         prove: verifies attested documents. Without it the step ``attested`` is skipped, and the conclusion cannot be ``proved``.
-        signer: who signed the documents that ``prove`` accepts. Pass ``Azure`` only if it trusts Azure's roots and no others. With None, the
-            evidence says only that the given check accepts the document.
+        signer: who signed the documents that ``prove`` accepts. Pass ``Azure`` only if it trusts Azure's roots and no others. With None,
+            the evidence says only that the given check accepts the document.
 
     Raises:
         UsageError: the environment contains an invalid address (:func:`imdskit.client.address.from_environment`).
@@ -135,12 +138,14 @@ def detect(
         steps.append(_attested(client, prove, shape, vm_id, signer))
     conclusion = conclude({step.name: step.outcome for step in steps})
     if shape.outcome == "no" and ARC_AGENT in shape.seen:
-        conclusion = "unlikely"  # regardless of the firmware: Azure Stack sets Azure's tag, and Arc connects its machines
+        conclusion = (
+            "unlikely"  # whatever the firmware says, because Azure Stack sets Azure's tag, and Arc can connect machines of Azure Stack
+        )
     return Evidence(conclusion, tuple(steps), vm_id)
 
 
 def conclude(outcomes: Mapping[str, Outcome]) -> Conclusion:
-    """Return the conclusion from the outcomes of the steps. Steps that were not made are ``unknown``. The step ``address`` alone decides nothing."""
+    """Return the conclusion from the outcomes of the steps. Skipped steps are ``unknown``. The step ``address`` alone decides nothing."""
     chassis, shape, attested = (outcomes.get(name, "unknown") for name in ("chassis", "shape", "attested"))
     if attested == "yes":
         return "proved"
@@ -184,7 +189,7 @@ def _service(client: Client) -> tuple[Step, Step, str | None]:
         if error.code in (ClientCode.UNREACHABLE, ClientCode.TIMED_OUT):
             return _silent(error, where)
     reached = _step("address", "yes", f"A program responds at {where}.")
-    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # as hosts before 2020 do
+    old_host = (ClientCode.NOT_FOUND, ClientCode.BAD_REQUEST, ClientCode.UNSUPPORTED_VERSION)  # hosts before 2020 respond with these
     if failure is not None and failure.code not in old_host:
         return reached, _foreign(failure), None
     try:
@@ -224,7 +229,7 @@ def _silent(error: ClientError, where: str) -> tuple[Step, Step, None]:
 
 
 def _foreign(error: ClientError) -> Step:
-    """Return the step for an error, which the service or another program sent."""
+    """Return the step for an error that the service or another program sent."""
     if error.code in _PASSING:
         return _step("shape", "unknown", f"The response does not show which program sent it: {error.code}, {error.message}")
     body = error.body.lower()

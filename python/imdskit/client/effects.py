@@ -28,7 +28,7 @@ class Send(NamedTuple):
 
     Attributes:
         target: path and query, encoded.
-        timeout: seconds, at most.
+        timeout: maximum seconds for the exchange.
         body: None for GET; a JSON body for POST.
     """
 
@@ -44,7 +44,7 @@ class Wait(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Run an operation once for all callers that want it at the same time under the same key (single flight). The result is the operation's."""
+    """Run an operation once for all callers that want it at the same time with the same key (single flight). All get its result."""
 
     key: Hashable
     operation: Callable[[], Operation[Any]]
@@ -74,7 +74,7 @@ def send_with_retries(target: str, category: str, settings: RetrySettings, body:
     """Send a request until a good response arrives or the policy gives up.
 
     Raises:
-        ClientError: the last attempt failed with it.
+        ClientError: the error of the last attempt.
     """
     policy, clock = settings.policy, settings.clock
     began = clock.monotonic_ns()
@@ -99,8 +99,8 @@ def send_with_retries(target: str, category: str, settings: RetrySettings, body:
 
 
 def _wait(failure: ClientError, category: str, settings: RetrySettings, attempt: int, began: int, firsts: dict[Kind, int]) -> float | None:
-    """Return the seconds until the next attempt, or None if the last attempt was the final one."""
-    from imdskit.client.retry import kind_of, next_delay  # dataclasses: 13 ms to the 22 ms of importing the client
+    """Return the seconds until the next attempt, or None if there must not be another."""
+    from imdskit.client.retry import kind_of, next_delay  # dataclasses would add 13 ms to the 22 ms of importing the client
 
     now = settings.clock.monotonic_ns()
     kind = kind_of(category, failure)

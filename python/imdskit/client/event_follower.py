@@ -1,7 +1,7 @@
 """Scheduled events: their data, the changes between two responses, and the operations to follow and approve them.
 
-Source: scheduled events documentation: ``DocumentIncarnation`` changes with the list and only with it; an event is gone when it is over;
-one poll a second is recommended; ``StartRequests`` approves.
+Source: scheduled events documentation: ``DocumentIncarnation`` changes with the list and only with it; an event that is over is
+no longer listed; one poll per second is recommended; ``StartRequests`` approves events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PATIENCE = 5 * 60.0
 """Seconds that the service may fail before an error is raised."""
 
 MAX_EVENTS = 1000
-"""Maximum number of events in one approval. More than a few were never observed."""
+"""Maximum number of events in one approval. Real lists contain only a few events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Event:
     Attributes:
         id: id of the event.
         status: ``Scheduled`` or ``Started``.
-        type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09, ``SpotRebalanceRecommendation``; or a newer
-            one.
+        type: ``Freeze``, ``Reboot``, ``Redeploy``, ``Preempt``, ``Terminate`` or, from 2024-07-09, ``SpotRebalanceRecommendation``. Later
+            versions may add types.
         not_before: earliest start in the service's format, such as ``Mon, 19 Sep 2016 18:29:47 GMT``; ``""`` once it has started.
         resources: names of the machines.
         resource_type: ``VirtualMachine``.
@@ -73,7 +73,10 @@ class Schedule:
 
 
 def schedule(response: Response) -> Schedule:
-    """Return the list in a response. An empty body, which was observed, is an empty list. Raises ClientError ``not-imds`` for anything else."""
+    """Return the list in a response.
+
+    An empty body, which was observed, is an empty list. Raises ClientError ``not-imds`` for anything else.
+    """
     if not response.body.strip():
         return Schedule(None, ())
     value = responses.parsed(response)
@@ -85,20 +88,20 @@ def schedule(response: Response) -> Schedule:
 
 
 def _event(raw: Mapping[str, Any]) -> Event:
-    def said(name: str) -> str:
+    def string(name: str) -> str:
         value = raw.get(name)
         return value if isinstance(value, str) else ""
 
     resources, duration = raw.get("Resources"), raw.get("DurationInSeconds")
     return Event(
-        said("EventId"),
-        said("EventStatus"),
-        said("EventType"),
-        said("NotBefore"),
+        string("EventId"),
+        string("EventStatus"),
+        string("EventType"),
+        string("NotBefore"),
         tuple(one for one in resources if isinstance(one, str)) if isinstance(resources, list) else (),
-        said("ResourceType"),
-        said("Description"),
-        said("EventSource"),
+        string("ResourceType"),
+        string("Description"),
+        string("EventSource"),
         duration if isinstance(duration, int) and not isinstance(duration, bool) else None,
         raw,
     )
@@ -135,30 +138,30 @@ class EventFollower:
         self._poll = max(poll, 0.2)  # the service accepts five requests per second
         self._patience = patience
         self._failing: int | None = None
-        self._asked = False
-        self._met = False
+        self._requested = False
+        self._responded = False
         self.seen = dict(seen)
         self.incarnation: int | None = None
 
     def changes(self) -> Operation[list[Event]]:
         """Wait for the next change, and return at least one event that is new or has a new status.
 
-        The follower tolerates a restart of the service, during which it may send errors or another incarnation. Events that are still listed
-        afterwards are not returned again.
+        The follower tolerates a restart of the service, during which it may send errors or another incarnation. Events that are still
+        listed afterwards are not returned again.
 
         Raises:
             ClientError: the service failed for longer than ``patience``, never responded, or another program responds.
         """
         while True:
-            if self._asked:
+            if self._requested:
                 yield Wait(self._poll)
-            self._asked = True
+            self._requested = True
             try:
                 now = schedule((yield from self._request()))
             except ClientError as error:
                 self._failed(error)
                 continue
-            self._failing, self._met = None, True
+            self._failing, self._responded = None, True
             if now.incarnation is not None and now.incarnation == self.incarnation:
                 continue
             self.incarnation = now.incarnation
@@ -175,8 +178,8 @@ class EventFollower:
         now = self._operations.clock.monotonic_ns()
         if self._failing is None:
             self._failing = now
-        # Neither a response nor a connection so far: there is no service.
-        if (not self._met and not error.connected) or kind_of("scheduledevents", error) is None:
+        # There is no service if it has not responded before and accepts no connection now.
+        if (not self._responded and not error.connected) or kind_of("scheduledevents", error) is None:
             raise error
         if now - self._failing >= self._patience * SECOND:
             raise error

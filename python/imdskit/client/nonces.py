@@ -1,7 +1,8 @@
 """Attested documents whose nonce is compared with the requested one.
 
-The service was observed to respond with an earlier document and its nonce. A verifier would refuse such a document; this module notices it
-before it is sent. It verifies no signature; :mod:`imdskit.verify` does. It parses a SignedData (RFC 5652 section 5.1) only up to its content.
+The service was observed to respond with an earlier document and its nonce. A verifier would refuse such a document; this module notices
+it before it is sent. It verifies no signature; :mod:`imdskit.verify` does. It parses a SignedData (RFC 5652 section 5.1) only up to its
+content.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from imdskit.errors import ClientError
 DIGITS = 10
 """Number of digits that the documentation gives for the parameter ``nonce``."""
 
-_WAY = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0))
-"""Path from a ContentInfo to its eContent: the tag of each element, and the number of elements before it."""
+_CONTENT_PATH = ((0x30, 0), (0xA0, 1), (0x30, 0), (0x30, 2), (0xA0, 1), (0x04, 0))
+"""Path from a ContentInfo to its eContent: the tag of each element, and the number of elements to skip before it."""
 
 
 class Attestation(NamedTuple):
@@ -48,11 +49,16 @@ def attest(operations: Operations, nonce: str | None, api_version: str | None) -
         found = nonce_in(document)
         if found == wanted:
             return Attestation(document, wanted)
-    said = "no nonce that could be found" if found is None else f"the nonce {found[:40]!r}"
+    found_nonce = "no nonce that could be found" if found is None else f"the nonce {found[:40]!r}"
     hint = "The response is an earlier document, or another program responds. Retry in a minute. Never send such a document to a verifier."
     location = f"{operations.base_url}/metadata/attested/document"
     raise ClientError(
-        ClientCode.WRONG_NONCE, f"The document has {said}, not the requested one.", location=location, hint=hint, status=200, body=document
+        ClientCode.WRONG_NONCE,
+        f"The document has {found_nonce}, not the requested one.",
+        location=location,
+        hint=hint,
+        status=200,
+        body=document,
     )
 
 
@@ -77,22 +83,22 @@ def nonce_in(document: bytes) -> str | None:
 
 def _content(der: bytes) -> bytes:
     """Return the bytes of eContent. Raises ValueError or IndexError if the message has another structure."""
-    octets = der
-    for tag, before in _WAY:
+    data = der
+    for tag, before in _CONTENT_PATH:
         for _ in range(before):
-            _, _, octets = _element(octets)
-        found, octets, _ = _element(octets)
+            _, _, data = _element(data)
+        found, data, _ = _element(data)
         if found != tag:
             raise ValueError("another element")
-    return octets
+    return data
 
 
-def _element(octets: bytes) -> tuple[int, bytes, bytes]:
+def _element(data: bytes) -> tuple[int, bytes, bytes]:
     """Return tag, contents and remaining bytes (X.690 section 8.1)."""
-    tag, length, start = octets[0], octets[1], 2
+    tag, length, start = data[0], data[1], 2
     if length >= 0x80:
         start += length & 0x7F
-        length = int.from_bytes(octets[2:start], "big")
-    if len(octets) < start + length:
+        length = int.from_bytes(data[2:start], "big")
+    if len(data) < start + length:
         raise ValueError("cut off")
-    return tag, octets[start : start + length], octets[start + length :]
+    return tag, data[start : start + length], data[start + length :]

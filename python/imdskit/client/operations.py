@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from imdskit.client.retry import Policy
 
 API_VERSION = "2021-02-01"
-"""Default api-version. New versions reach some regions months after others (documentation, "Versions"), so this is one that every host has
-supported for years. It has every member that attested documents contain today."""
+"""Default api-version. New versions reach some regions months after others (documentation, "Versions"), so the default is a version
+that every host has supported for years. At this version, attested documents contain every member that they have today."""
 
 NEWEST = "newest"
 """Name of the newest api-version that both the host and this package support."""
@@ -39,7 +39,7 @@ class Operations:
     """Operations on one service. Safe to share between threads.
 
     Args:
-        base_url: address of the service; None for that in the environment or the default.
+        base_url: address of the service. None selects the one in the environment, or the default.
         timeout: seconds for one exchange.
         connect_timeout: seconds for establishing a connection.
         api_version: default version; ``newest`` determines it from the host.
@@ -106,13 +106,13 @@ class Operations:
         return response
 
     def _version(self, category: str) -> str:
-        """Return the api-version for an endpoint. ``versions`` and THIM take none, and scheduled events have a separate list."""
+        """Return the api-version for an endpoint. ``versions`` and ``THIM`` take none; scheduled events have their own list."""
         if category in ("versions", "thim"):
             return ""
         return versions.SCHEDULED_EVENTS_USUAL if category == "scheduledevents" else self.api_version
 
     def _negotiate(self) -> Operation[str]:
-        """Return the newest version that the host lists and :mod:`imdskit.versions` describes; the default for a host without a list."""
+        """Return the newest version that both the host and :mod:`imdskit.versions` list; the default if the host has no list."""
         try:
             offered = yield from self.versions()
         except ClientError as error:
@@ -122,9 +122,9 @@ class Operations:
         common = set(offered) & set(versions.API_VERSIONS)
         if not common:
             hint = f"It supports {', '.join(offered[-3:]) or 'none'}; imdskit supports {', '.join(versions.newest(versions.API_VERSIONS))} and older."
-            place = f"{self.base_url}/metadata/versions"
+            location = f"{self.base_url}/metadata/versions"
             raise ClientError(
-                ClientCode.UNSUPPORTED_VERSION, "The host supports no api-version that imdskit supports.", location=place, hint=hint
+                ClientCode.UNSUPPORTED_VERSION, "The host supports no api-version that imdskit supports.", location=location, hint=hint
             )
         return max(common)
 
@@ -161,7 +161,7 @@ class Operations:
         """Request an attested document, and return its JSON unchanged."""
         parameters = {}
         if nonce is not None:
-            from imdskit.protocol.attested import valid_nonce  # base64 and regular expressions: 10 ms, which `get` does without
+            from imdskit.protocol.attested import valid_nonce  # base64 and re take 10 ms to import, and `get` needs neither
 
             if not isinstance(nonce, str) or not valid_nonce(nonce):
                 hint = "The documentation allows 10 digits, or up to 32 letters and digits."
@@ -207,8 +207,8 @@ def text(value: str, name: str) -> str:
 
 
 def _settings(given: Policy | Retry | None, timeout: float, clock: Clock) -> tuple[RetrySettings, RetrySettings]:
-    """Return the settings for requests with retries, and for those without."""
-    from imdskit.client import retry  # dataclasses and email.utils: 15 ms to the 22 ms of importing the client
+    """Return the settings for requests with retries, and those for requests without."""
+    from imdskit.client import retry  # dataclasses and email.utils would add 15 ms to the 22 ms of importing the client
 
     named = {None: retry.NO_RETRY, "default": retry.DEFAULT, "patient": retry.PATIENT}
     policy = given if isinstance(given, retry.Policy) else named.get(given) if given is None or isinstance(given, str) else None
@@ -223,8 +223,8 @@ class Probe(NamedTuple):
     """Result of a probe. True if the service responds, even if it is busy.
 
     Attributes:
-        state: ``there``: the service responded; ``busy``: it responded with 410, 429 or 5xx; ``foreign``: another program responded; ``absent``:
-            there was no response in time.
+        state: ``there``: the service responded; ``busy``: it responded with 410, 429 or 5xx; ``foreign``: another program responded;
+            ``absent``: there was no response in time.
         error: the error, or None.
     """
 

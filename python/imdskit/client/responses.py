@@ -1,4 +1,4 @@
-"""Responses: from a response to a body or an error.
+"""Interpretation of responses: the body of a good response, or the error for any other.
 
 Other programs respond at the service's address too: forgotten proxies, captive portals, other clouds. The service sends JSON, or text
 on request, and never HTML; anything else is ``not-imds``.
@@ -17,11 +17,12 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 Json = Any
-"""A value as ``json.loads`` makes it."""
+"""A value that ``json.loads`` returns."""
 
 ARC_AGENT = "The agent of Azure Arc"
 _ARC = re.compile(r"\s*basic\s+realm=", re.IGNORECASE)
-"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation, managed identity)."""
+"""Challenge of the agent of Azure Arc, which names a file: ``Basic realm=/var/opt/azcmagent/tokens/...key`` (Azure Arc documentation,
+managed identity)."""
 _MICROSOFT = (
     b"http error 503. the service is unavailable",
     b"<h1>server error</h1>",
@@ -35,7 +36,7 @@ _ARC_HINT = (
     "`WWW-Authenticate`, which imdskit does not do. Use azure-identity instead."
 )
 
-_BY_WORDS = (
+_HINTS_BY_TEXT = (
     ("Required metadata header", "Look for a proxy that removes the header `Metadata: true`."),
     ("Identity not found", "Assign a managed identity to the machine, or name one that it has by client_id, object_id or msi_res_id."),
     ("Multiple user assigned", "Name one of the machine's identities by client_id, object_id or msi_res_id."),
@@ -43,7 +44,7 @@ _BY_WORDS = (
     ("invalid_resource", "Check the resource: it must be an application that the directory of the identity knows."),
     ("AADSTS", "Look the code up in the documentation of Entra ID; the request reached it."),
 )
-"""Text of the service -> hint, for any status. The first match counts."""
+"""Text in an error of the service -> hint, for any status. The first match counts."""
 
 _BY_CATEGORY = {
     (400, "identity"): "Check the resource, and name at most one identity by client_id, object_id or msi_res_id.",
@@ -122,19 +123,21 @@ def check(response: Response) -> None:
     """Raise the error of a response, unless its status is 200 and its body is not a web page.
 
     Raises:
-        ClientError: with the code for the status.
+        ClientError: its code depends on the status.
     """
     status = response.status
-    said = words(response)
+    quoted = quoted_error(response)
     if is_gateway_error(response):
-        raise foreign(response, f"The response is an error page of a proxy with status {status}{said}.")
+        raise foreign(response, f"The response is an error page of a proxy with status {status}{quoted}.")
     if status == 429:
         hint = "The service accepts 5 requests per second, and 20 below /identity. Wait, then retry."
-        raise _error(ClientCode.THROTTLED, response, f"Too many requests{said}.", hint)
+        raise _error(ClientCode.THROTTLED, response, f"Too many requests{quoted}.", hint)
     if status == 410:
-        raise _error(ClientCode.GONE, response, f"The service is being updated{said}.", "Retry for up to 70 seconds.")
+        raise _error(ClientCode.GONE, response, f"The service is being updated{quoted}.", "Retry for up to 70 seconds.")
     if status >= 500:
-        raise _error(ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{said}.", "Retry after a second or more.")
+        raise _error(
+            ClientCode.SERVER_ERROR, response, f"The service failed with status {status}{quoted}.", "Retry after a second or more."
+        )
     if 300 <= status < 400:
         message = f"Status {status} is a redirect, and redirects are never followed."
         raise _error(ClientCode.REDIRECTED, response, message, "The service never redirects. Another program responds at this address.")
@@ -143,38 +146,41 @@ def check(response: Response) -> None:
     if status == 200:
         return
     if status in (400, 404):
-        _check_version(response, said)
+        _check_version(response, quoted)
     if status == 400:
-        raise _error(ClientCode.BAD_REQUEST, response, f"The service does not accept the request{said}.", _hint(response.url, 400, said))
+        raise _error(
+            ClientCode.BAD_REQUEST, response, f"The service does not accept the request{quoted}.", _hint(response.url, 400, quoted)
+        )
     if status == 404:
-        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{said}.", _hint(response.url, 404, said))
+        raise _error(ClientCode.NOT_FOUND, response, f"There is nothing at this path{quoted}.", _hint(response.url, 404, quoted))
     if status == 401 and _ARC.match(response.challenge):
-        raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{said}.", _ARC_HINT)
+        raise _error(ClientCode.UNEXPECTED_STATUS, response, f"{ARC_AGENT} demands its own kind of proof, status 401{quoted}.", _ARC_HINT)
     hint = "The service does not document this status for such a request."
     if status in (401, 403):
         hint = (
             "Check whether the Metadata Security Protocol is enforced on this machine. Its agent decides which programs may send requests."
         )
-    raise _error(ClientCode.UNEXPECTED_STATUS, response, f"Status {status}{said}.", hint)
+    raise _error(ClientCode.UNEXPECTED_STATUS, response, f"Status {status}{quoted}.", hint)
 
 
-def _check_version(response: Response, said: str) -> None:
-    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404 (recordings)."""
+def _check_version(response: Response, quoted: str) -> None:
+    """Raise ``unsupported-version`` if the response is a version error: today 400 with a list of versions, from 2017 to 2020 a 404
+    (recordings)."""
     body = _json(response.body)
     if not isinstance(body, dict):
         return
-    words = body.get("error")
+    message = body.get("error")
     newest = body.get("newest-versions")
-    about_version = isinstance(words, str) and ("api-version is invalid" in words or "Invalid version requested" in words)
+    about_version = isinstance(message, str) and ("api-version is invalid" in message or "Invalid version requested" in message)
     if not about_version and newest is None:
         return
     hint = "Request /metadata/versions for the versions that this machine's host supports."
     if isinstance(newest, list) and newest and all(isinstance(version, str) for version in newest):
         hint = "The newest that this machine's host supports: " + ", ".join(newest[:10])[:_QUOTED] + "."
-    raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{said}.", hint)
+    raise _error(ClientCode.UNSUPPORTED_VERSION, response, f"The service does not know this api-version{quoted}.", hint)
 
 
-def words(response: Response) -> str:
+def quoted_error(response: Response) -> str:
     """Return the service's own error text for the end of a sentence: one line without control characters; ``""`` for a web page."""
     if response.status == 200 or response.media_type == "text/html" or is_page(response.body):
         return ""
@@ -201,8 +207,9 @@ def words(response: Response) -> str:
 def is_gateway_error(response: Response) -> bool:
     """Return whether a response with a transient status is a proxy's error page, so that a retry is useless.
 
-    With these statuses, the service and the host's web server send no HTML, except for the pages of Microsoft's web server while the service is
-    down. Neither is a gateway: 502 and 504 without the service's JSON come from a proxy (Azure/azure-sdk-for-js#20223).
+    With these statuses, the service and the host's web server send no HTML, except for the pages of Microsoft's web server while the
+    service is down. Neither of them is a gateway, so a 502 or 504 without the service's JSON comes
+    from a proxy (Azure/azure-sdk-for-js#20223).
     """
     if response.status not in (408, 410, 429) and response.status < 500:
         return False
@@ -235,17 +242,17 @@ def _error(code: ClientCode, response: Response, message: str, hint: str) -> Cli
     )
 
 
-def _hint(url: str, status: int, said: str) -> str:
+def _hint(url: str, status: int, quoted: str) -> str:
     """Return what to do about a response.
 
     Args:
         url: the requested URL.
         status: 400 or 404.
-        said: error text of the service, or ``""``.
+        quoted: error text of the service, or ``""``.
     """
     category = address.category_of(url)
-    for words, hint in _BY_WORDS:
-        if words in said:
+    for text, hint in _HINTS_BY_TEXT:
+        if text in quoted:
             return hint
     if status == 400 and category == "instance" and "format=text" not in url:
         return "The service returns single values only as text. Request it with format text."

@@ -21,10 +21,11 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError, UsageError
 
 Kind = Literal["updating", "gone", "throttled", "failed", "silent", "absent"]
-"""Kinds of transient failure: 404 below ``/identity``; 410; 429; 5xx or 408; a connection without a complete response; no connection."""
+"""Kinds of transient failure. ``updating``: 404 below ``/identity``; ``gone``: 410; ``throttled``: 429; ``failed``: 5xx or 408;
+``silent``: a connection without a complete response; ``absent``: no connection."""
 
 LONGEST = 24 * 60 * 60
-"""Maximum of all limits in seconds."""
+"""Largest value, in seconds, that any time of a policy may have."""
 
 
 def _within(number: float, least: float, name: str) -> None:
@@ -40,7 +41,7 @@ class Rule:
         first: delay before the second attempt.
         factor: ratio between one delay and the next.
         longest: maximum delay.
-        within: time from the first failure of the kind until the last attempt.
+        within: maximum time from the first failure of this kind until the last attempt.
     """
 
     first: float
@@ -112,7 +113,7 @@ NO_RETRY = Policy(deadline=LONGEST, rules={})
 
 
 def kind_of(category: str, failure: ClientError) -> Kind | None:
-    """Return the kind of a transient failure, or None for a failure that a retry does not fix.
+    """Return the kind of a transient failure, or None if a retry is useless.
 
     Args:
         category: category of the requested path; see :func:`imdskit.client.address.category`.
@@ -148,7 +149,8 @@ def next_delay(
         attempt: number of attempts so far.
         elapsed: seconds since the first attempt began.
         lasting: seconds since the first failure of this kind.
-        retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at all.
+        retry_after: seconds that the service demands. The request is never repeated earlier; if that is too late, it is not repeated at
+            all.
         chance: random number from 0 to 1, for the jitter.
     """
     rule = None if kind is None else policy.rules.get(kind)

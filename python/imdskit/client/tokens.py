@@ -1,7 +1,7 @@
 """Tokens of managed identities: requested, cached while they are valid, and renewed before they expire.
 
-Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed like in azure-identity 1.27.0: at ``refresh_in`` if the
-service sends it, at half their lifetime if that is two hours or more, else five minutes before they expire.
+Source: managed identities documentation, "Get a token using HTTP". Tokens are renewed like in azure-identity 1.27.0: at ``refresh_in`` if
+the service sends it, at half their lifetime if that is two hours or more, else five minutes before they expire.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ EARLY = 5 * 60
 """Seconds before expiry at which a token is renewed by default."""
 
 LONG = 2 * 60 * 60
-"""Lifetime in seconds from which a token is renewed at half of it."""
+"""Minimum lifetime, in seconds, of a token that is renewed when half its lifetime is over."""
 
 PAUSE = 30
-"""Seconds after a failed early renewal until the next one."""
+"""Seconds after a failed early renewal until the next attempt."""
 
 SPARE = 10
 """Minimum remaining validity, in seconds, of a token from the cache."""
@@ -67,13 +67,14 @@ class Tokens:
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self._kept: dict[Key, Token] = {}
+        self._cache: dict[Key, Token] = {}
         self._not_before: dict[Key, int] = {}
 
     def token(self, resource: str, selectors: Mapping[str, str | None]) -> Operation[Token]:
         """Return a valid token from the cache or from the service.
 
-        An early renewal is a single attempt by one caller. The other callers get the old token meanwhile, and so does this caller if it fails.
+        An early renewal is a single attempt by one caller. The other callers get the old token meanwhile. If the renewal fails,
+        this caller gets the old token, too.
 
         Raises:
             ClientError: there is no valid token in the cache, and the service sent none.
@@ -83,38 +84,40 @@ class Tokens:
         if len(named) > 1:
             raise UsageError("bad-argument", f"At most one identity can be named; got {', '.join(named)}.", location=", ".join(named))
         key = tuple({"resource": text(resource, "resource"), **named}.items())
-        kept, now = self._kept.get(key), self._operations.clock.now()
-        if kept is None or now >= kept.expires_on - SPARE:
+        cached, now = self._cache.get(key), self._operations.clock.now()
+        if cached is None or now >= cached.expires_on - SPARE:
             token: Token = yield Share((PATH, key, "new"), lambda: self._fetch(key, once=False))
             return token
-        if now < max(kept.refresh_on, self._not_before.get(key, 0)):
-            return kept
+        if now < max(cached.refresh_on, self._not_before.get(key, 0)):
+            return cached
         self._not_before[key] = now + PAUSE
         try:
             renewed: Token = yield Share((PATH, key, "renewed"), lambda: self._fetch(key, once=True))
         except ClientError:
-            return kept
+            return cached
         return renewed
 
     def _fetch(self, key: Key, *, once: bool) -> Operation[Token]:
-        """Fetch a token. Runs once at a time for a key, and first looks for a token that another caller has just fetched."""
-        kept, now = self._kept.get(key), self._operations.clock.now()
-        if kept is not None and now < min(kept.refresh_on, kept.expires_on - SPARE):
-            return kept
+        """Fetch a token, unless another caller has just fetched one. At most one fetch per key runs at a time."""
+        cached, now = self._cache.get(key), self._operations.clock.now()
+        if cached is not None and now < min(cached.refresh_on, cached.expires_on - SPARE):
+            return cached
         url = target(PATH, {"api-version": VERSION, **dict(key)})
         response = yield from send_with_retries(url, "identity", self._operations.settings(once=once))
         token = parsed(response, dict(key)["resource"], self._operations.clock.now())
-        self._kept[key] = token
+        self._cache[key] = token
         self._not_before.pop(key, None)
         return token
 
 
 def parsed(response: Response, resource: str, now: int) -> Token:
-    """Return the token in a response. The service sends numbers as text, and other programs that emulate it send numbers.
+    """Return the token in a response.
+
+    The service sends times as text. Some programs that emulate the service send JSON numbers, which are accepted, too.
 
     Args:
         response: a successful response.
-        resource: as requested.
+        resource: requested resource.
         now: Unix time in seconds.
 
     Raises:

@@ -1,8 +1,8 @@
 """One request and one response, within limits for time and size. Only this module imports ``urllib.request``.
 
-The opener has a single handler. Without a proxy handler it ignores proxy settings, without a redirect handler it follows no redirects, and
-without an error handler it returns every status as a response. One deadline applies from resolving the name to the last byte of the body. The
-remaining time is set before each read, so a slow server cannot extend it.
+The opener has a single handler. Without a proxy handler it ignores proxy settings, without a redirect handler it follows no redirects,
+and without an error handler it returns every status as a response. One deadline applies from resolving the name to the last byte of the
+body. The remaining time is set before each read, so a slow server cannot extend it.
 
 This module takes longer to import than the rest of the client, so it is imported with the first request.
 """

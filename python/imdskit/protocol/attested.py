@@ -1,6 +1,6 @@
 """The content that an attested document signs, and the JSON around the signature.
 
-Source: the genuine documents of 2018 to 2026, whose members, order and times all agree; IMDS documentation, "Attested data".
+Source: genuine documents from 2018 to 2026, which agree in members, order and time formats; IMDS documentation, "Attested data".
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _NONCE = re.compile(r"[A-Za-z0-9._~-]{1,32}", re.ASCII)
 def valid_nonce(nonce: str) -> bool:
     """Return whether ``nonce`` is 1 to 32 unreserved characters (RFC 3986 section 2.3).
 
-    The documentation mentions ten digits, and elsewhere 32 alphanumeric characters. base64url is in use and works. The other characters are
-    inferred.
+    The documentation mentions ten digits, and elsewhere 32 alphanumeric characters. Existing programs send base64url, and it works. That
+    the other characters are accepted is inferred.
     """
     return _NONCE.fullmatch(nonce) is not None
 

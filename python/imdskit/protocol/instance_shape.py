@@ -1,7 +1,7 @@
 """Shape of the instance document: its tree of members, the members of each version, and the names of the preview.
 
 Pure functions on parsed JSON. The input has the newest shape, and all its primitives are strings. Members that no table contains are copied
-unchanged, from an api-version on that the caller names.
+unchanged if the requested api-version is not older than the one that the caller names for them.
 Source: IMDS documentation; ``docs/fidelity.md`` describes how the rule was checked against recorded responses.
 """
 
@@ -33,7 +33,7 @@ class Member:
 
 
 def tree(paths: Mapping[str, str]) -> Member:
-    """Return the tree of a mapping of paths (dotted, ``[]`` for "each element") to first versions."""
+    """Return the tree for a mapping from dotted paths, in which ``[]`` means each element, to first versions."""
     return _subtree([(path.split("."), since) for path, since in paths.items()], "object", "")
 
 
@@ -66,16 +66,16 @@ _EXTENDED_NAMES = {name.lower(): name for path in versions.EXTENDED for name in 
 
 
 _HIDDEN = {"extended", "dnsservers"}
-"""Known members that no table contains: one is added on request, the other one belongs to the preview."""
+"""Known members that no table contains. ``extended`` is added only on request, and ``dnsservers`` belongs to the preview."""
 
 
 def spelled(path: tuple[str, ...], version: str, more: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return ``path`` with every key in the letter case of the document of ``version``. Unknown steps are not changed.
+    """Return ``path`` with every key in the letter case of the document of ``version``. Unknown keys are not changed.
 
     Args:
-        path: requested steps.
+        path: requested keys.
         version: the api-version.
-        more: name in lower case -> further key.
+        more: further keys, by their names in lower case.
     """
     names = _PREVIEW_NAMES if version == versions.PREVIEW else {**(more or {}), **_NAMES, **_EXTENDED_NAMES}
     return tuple(names.get(step.lower(), step) for step in path)

@@ -22,7 +22,7 @@ class Request:
     Attributes:
         method: method as sent, such as ``GET``.
         target: path and query in origin form, not decoded (RFC 9112 section 3.2.1).
-        headers: (name, value) in the order of the wire, names as sent.
+        headers: (name, value) in the order received, with names as sent.
         body: the whole body; empty if there is none.
         source: address of the client, for limits, faults and the journal; ``""`` if unknown.
         port: port that received it; 0 if unknown.
@@ -36,17 +36,17 @@ class Request:
     port: int = 0
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        """Return every value of the header called ``name``, in any letter case (RFC 9110 section 5.1), in the order of the wire."""
+        """Return every value of the header called ``name``, in any letter case (RFC 9110 section 5.1), in the order received."""
         return _values(self.headers, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Delivery of a response that is not sent at once as a whole. Times are on the emulator's clock.
+    """Delivery of a response that is delayed, sent in pieces or cut off. Times are on the emulator's clock.
 
     Attributes:
         delay_ns: nanoseconds to wait before the response.
-        drip_octets: number of bytes per piece; 0 sends all at once.
+        drip_bytes: number of bytes per piece; 0 sends the response in one piece.
         drip_ns: nanoseconds between two pieces.
         cut: number of body bytes after which the connection is closed, regardless of Content-Length; None for the whole body.
         reset: whether to reset the connection instead of sending the response.
@@ -54,7 +54,7 @@ class Delivery:
     """
 
     delay_ns: int = 0
-    drip_octets: int = 0
+    drip_bytes: int = 0
     drip_ns: int = 0
     cut: int | None = None
     reset: bool = False
@@ -66,7 +66,7 @@ class Response(NamedTuple):
 
     Attributes:
         status: the status code.
-        headers: (name, value) in the order of the wire, without Content-Length and Date, which the transport adds.
+        headers: (name, value) in the order to send, without Content-Length and Date, which the transport adds.
         body: the whole body.
         delivery: delays and errors of the delivery, or None.
         rule: name of the rule that refused the request, or ``""``. Only the journal shows it.

@@ -1,4 +1,4 @@
-"""Decoding of requests like the service does it: path, parameters and the required header.
+"""Decoding of requests as the service does it: path, parameters and the required header.
 
 The emulator's rules decide which requests are refused. Sources: IMDS documentation, "Access Azure Instance Metadata Service";
 Azure/GuestProxyAgent, which had to match the service's decoding byte for byte.
@@ -20,7 +20,7 @@ class Target:
     Attributes:
         path: percent-decoded path, without the query.
         segments: segments of the path without empty ones (double or trailing slashes).
-        parameters: (name, value) of the query, decoded, in the order of the wire.
+        parameters: (name, value) of the query, decoded, in the order received.
     """
 
     path: str
@@ -28,7 +28,10 @@ class Target:
     parameters: tuple[tuple[str, str], ...]
 
     def parameter(self, name: str) -> str | None:
-        """Return the first value of the parameter called ``name`` in any letter case, or None. Without a value it is ``""``."""
+        """Return the first value of the parameter called ``name`` in any letter case, or None.
+
+        A parameter without a value has the value ``""``.
+        """
         wanted = name.lower()
         for key, value in self.parameters:
             if key.lower() == wanted:
@@ -49,11 +52,11 @@ class Target:
 
 @lru_cache(maxsize=256)
 def parse_target(target: str) -> Target:
-    """Decode a request target in origin form; the transport has turned the absolute form into it (RFC 9112 section 3.2).
+    """Decode a request target in origin form. The transport converts the absolute form to it (RFC 9112 section 3.2).
 
     The path is percent-decoded *before* it is routed, so an encoded question mark starts the query like a plain one. Bytes that are not
-    UTF-8 are replaced by U+FFFD, and a percent sign that starts no escape is kept. Such a path does not exist, but it is not an error.
-    The last results are cached, because clients repeat the same requests.
+    UTF-8 are replaced by U+FFFD, and a percent sign that starts no escape is kept. No endpoint has such a path, but decoding it is not an
+    error. The last results are cached, because clients repeat the same requests.
     """
     raw_path, _, query = target.partition("?")
     path, encoded_mark, decoded_query = unquote(raw_path).partition("?")
@@ -69,7 +72,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def asks_for_metadata(request: Request) -> bool:
+def has_metadata_header(request: Request) -> bool:
     """Return whether the request has the header ``Metadata: true``. Letter case, and white space around the value, are ignored.
 
     Existing clients send ``true``, ``True`` and ``TRUE``. If the header occurs twice, both values must be ``true``.

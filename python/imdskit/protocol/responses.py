@@ -1,4 +1,4 @@
-"""Every error body of the service, with its evidence.
+"""Error bodies of the service, with the evidence for each.
 
 The older part of the service writes ``{ "error": "..." }`` with blanks inside the braces, the rest writes compact JSON. Bodies are exact to
 the byte. They are JSON even if text was requested, with one exception. The emulator's rules decide when to send which response.
@@ -35,11 +35,11 @@ class Evidence(StrEnum):
     OBSERVED = "observed"
     """A recorded response of the real service, or a widely used client that depends on it."""
     INFERRED = "inferred"
-    """No evidence. This is what we consider most likely."""
+    """No evidence exists; the body is our best guess."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorResponse:
     """Error response of the service.
 
     Attributes:
@@ -89,15 +89,15 @@ def text_response(body: bytes, *headers: tuple[str, str]) -> Response:
 
 _D, _O, _I = Evidence
 
-BAD_REQUEST = Answer("bad-request", 400, spaced("Bad request"), _O, "RedHatInsights/insights-core#3251")
-NO_METADATA_HEADER = Answer(
+BAD_REQUEST = ErrorResponse("bad-request", 400, spaced("Bad request"), _O, "RedHatInsights/insights-core#3251")
+NO_METADATA_HEADER = ErrorResponse(
     "no-metadata-header",
     400,
     spaced("Bad request: . Required metadata header not specified"),
     _O,
     "recordings of 2018, 2022 and 2025",
 )
-BAD_VERSION = Answer(
+BAD_VERSION = ErrorResponse(
     "bad-version",
     400,
     b'{"error":"Bad request. api-version is invalid or was not specified in the request. For more information refer to '
@@ -105,7 +105,7 @@ BAD_VERSION = Answer(
     _O,
     "recordings of 2020-12 and 2025-07",
 )
-BAD_VERSION_2021 = Answer(
+BAD_VERSION_2021 = ErrorResponse(
     "bad-version-2021",
     400,
     b'{"error":"Bad request. api-version was not specified in the request. For more information refer to aka.ms/azureimds",'
@@ -113,37 +113,37 @@ BAD_VERSION_2021 = Answer(
     _D,
     "IMDS documentation of February 2021",
 )
-FORBIDDEN = Answer("forbidden", 403, b'{"error":"Forbidden"}', _D, "interface description")
-NOT_FOUND = Answer("not-found", 404, spaced("Not found"), _O, "MicrosoftDocs/azure-docs#15282")
-NOT_ALLOWED = Answer("not-allowed", 405, spaced("Not allowed"), _D, "interface description; blanks and Allow inferred")
-GONE = Answer("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation has the status; no body was ever shown")
-TOO_MANY = Answer("too-many-requests", 429, b'{"error":"Too many requests"}', _D, "interface description")
-TOO_MANY_TEXT = Answer("too-many-requests-text", 429, b"Too many requests", _O, "SUSE-Enceladus/cloud-netconfig", TEXT)
-SERVER_ERROR = Answer("server-error", 500, b'{"error":"Server error"}', _D, "interface description")
-UNAVAILABLE = Answer("service-unavailable", 503, b'{"error":"Service unavailable"}', _D, "interface description")
+FORBIDDEN = ErrorResponse("forbidden", 403, b'{"error":"Forbidden"}', _D, "interface description")
+NOT_FOUND = ErrorResponse("not-found", 404, spaced("Not found"), _O, "MicrosoftDocs/azure-docs#15282")
+NOT_ALLOWED = ErrorResponse("not-allowed", 405, spaced("Not allowed"), _D, "interface description; blanks and Allow inferred")
+GONE = ErrorResponse("gone", 410, b'{"error":"Gone"}', _I, "IMDS documentation has the status; no body was ever shown")
+TOO_MANY = ErrorResponse("too-many-requests", 429, b'{"error":"Too many requests"}', _D, "interface description")
+TOO_MANY_TEXT = ErrorResponse("too-many-requests-text", 429, b"Too many requests", _O, "SUSE-Enceladus/cloud-netconfig", TEXT)
+SERVER_ERROR = ErrorResponse("server-error", 500, b'{"error":"Server error"}', _D, "interface description")
+UNAVAILABLE = ErrorResponse("service-unavailable", 503, b'{"error":"Service unavailable"}', _D, "interface description")
 
-IDENTITY_NO_METADATA_HEADER = Answer(
+IDENTITY_NO_METADATA_HEADER = ErrorResponse(
     "identity-no-metadata-header",
     400,
     identity_error("invalid_request", "Required metadata header not specified"),
     _O,
     "Azure/azure-sdk-for-js#11369: 88 bytes",
 )
-IDENTITY_NO_RESOURCE = Answer(
+IDENTITY_NO_RESOURCE = ErrorResponse(
     "identity-no-resource",
     400,
     identity_error("invalid_request", "Required query variable 'resource' is missing"),
     _O,
     "Azure/aad-pod-identity#450",
 )
-IDENTITY_NOT_ASSIGNED = Answer(
+IDENTITY_NOT_ASSIGNED = ErrorResponse(
     "identity-not-assigned",
     400,
     identity_error("invalid_request", "Identity not found"),
     _O,
     "recordings of 2022 and 2023: 68 bytes",
 )
-IDENTITY_AMBIGUOUS = Answer(
+IDENTITY_AMBIGUOUS = ErrorResponse(
     "identity-ambiguous",
     400,
     identity_error(
@@ -153,10 +153,10 @@ IDENTITY_AMBIGUOUS = Answer(
     _O,
     "logs of AKS nodes",
 )
-IDENTITY_BAD_REQUEST = Answer(
+IDENTITY_BAD_REQUEST = ErrorResponse(
     "identity-bad-request", 400, identity_error("invalid_request", "Bad request"), _D, "example in the interface description"
 )
-IDENTITY_UNKNOWN_RESOURCE = Answer(
+IDENTITY_UNKNOWN_RESOURCE = ErrorResponse(
     "identity-unknown-resource",
     400,
     b'{"error":"invalid_resource","error_description":"AADSTS500011: The resource principal named ... was not found in the tenant named ... '
@@ -166,25 +166,25 @@ IDENTITY_UNKNOWN_RESOURCE = Answer(
     _O,
     "recordings of 2022 and 2023; the members after the description, and the line ends within it, only in the former",
 )
-IDENTITY_NOT_FOUND = Answer("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
-IDENTITY_NOT_ALLOWED = Answer(
+IDENTITY_NOT_FOUND = ErrorResponse("identity-not-found", 404, b'{"error":"Not Found"}', _O, "recordings of 2018 and 2023")
+IDENTITY_NOT_ALLOWED = ErrorResponse(
     "identity-not-allowed",
     405,
     identity_error("method_not_allowed", "Not allowed"),
     _D,
     "interface description; Allow inferred",
 )
-IDENTITY_TOO_MANY = Answer(
+IDENTITY_TOO_MANY = ErrorResponse(
     "identity-too-many-requests",
     429,
     identity_error("invalid_request", "Temporarily throttled, too many requests"),
     _O,
     "Azure/azure-sdk-for-net#39574: 90 bytes",
 )
-IDENTITY_FORBIDDEN = Answer(
+IDENTITY_FORBIDDEN = ErrorResponse(
     "identity-forbidden", 403, identity_error("forbidden", "Forbidden"), _I, "interface description for `error`; the rest inferred"
 )
-IDENTITY_GONE = Answer(
+IDENTITY_GONE = ErrorResponse(
     "identity-gone",
     410,
     b'<?xml version="1.0" encoding="utf-8"?>\n'
@@ -198,10 +198,10 @@ IDENTITY_GONE = Answer(
     XML,
     HOST_SERVER,
 )
-IDENTITY_SERVER_ERROR = Answer(
+IDENTITY_SERVER_ERROR = ErrorResponse(
     "identity-server-error", 500, identity_error("server_error", "Server error"), _D, "example in the interface description"
 )
-IDENTITY_UNAVAILABLE = Answer(
+IDENTITY_UNAVAILABLE = ErrorResponse(
     "identity-service-unavailable",
     503,
     identity_error("service_unavailable", "Service unavailable"),
@@ -209,31 +209,33 @@ IDENTITY_UNAVAILABLE = Answer(
     "interface description for `error`; the rest inferred",
 )
 
-EVENTS_NOT_FOUND = Answer("events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10; its blanks are not known")
+EVENTS_NOT_FOUND = ErrorResponse("events-not-found", 404, b'{"error":"Not found"}', _O, "recording of 2023-10; its blanks are not known")
 
-NO_LOAD_BALANCER = Answer(
+NO_LOAD_BALANCER = ErrorResponse(
     "no-load-balancer",
     404,
     spaced("No load balancer metadata is found. Please check if your VM is using any non-basic SKU load balancer and retry later."),
     _O,
     "recordings of 2021 and 2023",
 )
-LOAD_BALANCER_TOO_MANY = Answer("loadbalancer-too-many-requests", 429, spaced("Too many requests"), _D, "load balancer documentation")
-LOAD_BALANCER_NOT_FOUND = Answer(
+LOAD_BALANCER_TOO_MANY = ErrorResponse(
+    "loadbalancer-too-many-requests", 429, spaced("Too many requests"), _D, "load balancer documentation"
+)
+LOAD_BALANCER_NOT_FOUND = ErrorResponse(
     "loadbalancer-not-found", 404, spaced('API is not found: Path = "...", Method = "..."'), _D, "load balancer documentation"
 )
-LOAD_BALANCER_NOT_ALLOWED = Answer(
+LOAD_BALANCER_NOT_ALLOWED = ErrorResponse(
     "loadbalancer-not-allowed",
     405,
     spaced('Http method is not allowed: Path = "...", Method = "..."'),
     _D,
     "load balancer documentation; Allow inferred",
 )
-LOAD_BALANCER_UNAVAILABLE = Answer(
+LOAD_BALANCER_UNAVAILABLE = ErrorResponse(
     "loadbalancer-unavailable", 503, spaced("Internal service unavailable. Please retry later"), _D, "load balancer documentation"
 )
 
-HOST_BAD_REQUEST = Answer(
+HOST_BAD_REQUEST = ErrorResponse(
     "host-bad-request",
     400,
     b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\n'
@@ -247,7 +249,7 @@ HOST_BAD_REQUEST = Answer(
     XML,
     HOST_SERVER,
 )
-OUTSIDE = Answer(
+OUTSIDE = ErrorResponse(
     "outside",
     404,
     (
@@ -288,7 +290,7 @@ OUTSIDE = Answer(
     HTML,
     HOST_SERVER,
 )
-HOST_ERROR = Answer(
+HOST_ERROR = ErrorResponse(
     "host-error",
     500,
     b"Internal Server Error",
@@ -297,7 +299,7 @@ HOST_ERROR = Answer(
     TEXT,
     HOST_SERVER,
 )
-WRONG_HOST = Answer(
+WRONG_HOST = ErrorResponse(
     "wrong-host",
     421,
     b'{"error":"The emulator does not answer to this Host. Give the name with --allow-host."}',
@@ -305,7 +307,7 @@ WRONG_HOST = Answer(
     "the emulator's own (RFC 9110 section 15.5.20); the real service knows nothing like it",
 )
 
-ANSWERS: tuple[Answer, ...] = (
+ERROR_RESPONSES: tuple[ErrorResponse, ...] = (
     BAD_REQUEST,
     NO_METADATA_HEADER,
     BAD_VERSION,
@@ -342,22 +344,22 @@ ANSWERS: tuple[Answer, ...] = (
     HOST_ERROR,
     WRONG_HOST,
 )
-"""All of the above. A function of this module replaces ``...``."""
+"""All error responses of this module. Where a body contains ``...``, one of the functions below replaces it."""
 
 
-def bad_version(enabled: Sequence[str], answer: Answer = BAD_VERSION) -> Answer:
-    """Return the version error in one of its wordings, with the three newest of the ``enabled`` versions, newest first."""
-    body = json.loads(answer.body)
+def bad_version(enabled: Sequence[str], error: ErrorResponse = BAD_VERSION) -> ErrorResponse:
+    """Return the version error with the three newest of the ``enabled`` versions, newest first. ``error`` is one of its wordings."""
+    body = json.loads(error.body)
     body["newest-versions"] = versions.newest(enabled)
-    return replace(answer, body=json.dumps(body, separators=(",", ":")).encode())
+    return replace(error, body=json.dumps(body, separators=(",", ":")).encode())
 
 
-def not_allowed(answer: Answer, methods: Sequence[str]) -> Answer:
-    """Return ``answer`` with the ``Allow`` header that RFC 9110 section 15.5.6 requires."""
-    return replace(answer, headers=(("Allow", ", ".join(methods)),))
+def not_allowed(error: ErrorResponse, methods: Sequence[str]) -> ErrorResponse:
+    """Return ``error`` with the ``Allow`` header that RFC 9110 section 15.5.6 requires."""
+    return replace(error, headers=(("Allow", ", ".join(methods)),))
 
 
-def failure(status: int, category: str | None, text: bool = False) -> Answer:
+def failure(status: int, category: str | None, text: bool = False) -> ErrorResponse:
     """Return an error response with ``status``. Statuses without a source have the same form (inferred).
 
     Args:
@@ -368,27 +370,27 @@ def failure(status: int, category: str | None, text: bool = False) -> Answer:
     if text and status == TOO_MANY_TEXT.status:
         return TOO_MANY_TEXT
     own = _FAILURES.get(category or "", {})
-    answer = own.get(status) or (_FAILURES[""].get(status) if category != "identity" else None)
-    if answer is not None:
-        return answer
+    error = own.get(status) or (_FAILURES[""].get(status) if category != "identity" else None)
+    if error is not None:
+        return error
     phrase = _PHRASES.get(status, "Error")
     body = identity_error(phrase.lower().replace(" ", "_"), phrase) if category == "identity" else spaced(phrase)
-    return Answer(f"status-{status}", status, body, Evidence.INFERRED, "like the other responses")
+    return ErrorResponse(f"status-{status}", status, body, Evidence.INFERRED, "like the other responses")
 
 
-def host_failure(status: int) -> Answer:
-    """Return an error response with ``status`` of the host in front of the service. It is text."""
+def host_failure(status: int) -> ErrorResponse:
+    """Return an error response with ``status`` from the host in front of the service. Its body is plain text."""
     return replace(HOST_ERROR, status=status, body=_PHRASES.get(status, "Error").encode())
 
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-def _by_status(*answers: Answer) -> dict[int, Answer]:
-    return {answer.status: answer for answer in answers}
+def _by_status(*errors: ErrorResponse) -> dict[int, ErrorResponse]:
+    return {error.status: error for error in errors}
 
 
-_FAILURES: dict[str, dict[int, Answer]] = {
+_FAILURES: dict[str, dict[int, ErrorResponse]] = {
     "": _by_status(BAD_REQUEST, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, GONE, TOO_MANY, SERVER_ERROR, UNAVAILABLE),
     "identity": _by_status(
         IDENTITY_BAD_REQUEST,
@@ -405,7 +407,7 @@ _FAILURES: dict[str, dict[int, Answer]] = {
 }
 
 
-def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> Answer:
+def unknown_resource(resource: str, tenant: str, time: str, trace: str, correlation: str, location: str) -> ErrorResponse:
     """Return the error of Entra ID for an unknown resource, as the service passes it on.
 
     Args:
@@ -430,7 +432,7 @@ def entra_time(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def about_request(answer: Answer, path: str, method: str) -> Answer:
-    """Return a response of the load balancer endpoint that repeats path and method of the request."""
-    before, between, after = json.loads(answer.body)["error"].split('"..."')
-    return replace(answer, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))
+def about_request(error: ErrorResponse, path: str, method: str) -> ErrorResponse:
+    """Return ``error``, an error of the load balancer endpoint, with the path and the method of the request filled in."""
+    before, between, after = json.loads(error.body)["error"].split('"..."')
+    return replace(error, body=spaced(f'{before}"{path}"{between}"{method}"{after}'))

@@ -1,4 +1,4 @@
-"""cloud-init's data source for Azure: asks for a version that is in no public list, and then for an older one."""
+"""Run cloud-init's data source for Azure, which requests an unlisted version first, and then an older one."""
 # client: cloud-init
 # requests: /metadata/instance
 
@@ -8,7 +8,7 @@ import sys
 packages = os.path.join(os.environ["CLIENTS_DEBIAN"], "cloud-init", "usr", "lib", "python3", "dist-packages")
 if not os.path.isdir(packages):
     sys.exit(77)
-sys.path[0] = packages  # instead of this folder
+sys.path[0] = packages  # this replaces the folder of this script
 from cloudinit.sources import DataSourceAzure  # noqa: E402
 from cloudinit.version import version_string  # noqa: E402
 

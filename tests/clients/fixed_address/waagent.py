@@ -1,4 +1,4 @@
-"""The agent of Azure for Linux: validates the service, and reads the machine's description."""
+"""Run Azure's agent for Linux, which validates the service and reads the instance document."""
 # client: waagent
 # requests: /metadata/instance
 
@@ -8,7 +8,7 @@ import sys
 packages = os.path.join(os.environ["CLIENTS_DEBIAN"], "waagent", "usr", "lib", "python3", "dist-packages")
 if not os.path.isdir(packages):
     sys.exit(77)
-sys.path[0] = packages  # instead of this folder
+sys.path[0] = packages  # this replaces the folder of this script
 from azurelinuxagent.common.protocol.imds import ImdsClient  # noqa: E402
 from azurelinuxagent.common.version import AGENT_VERSION  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""The same through aiohttp."""
+"""Get tokens with azure-identity through aiohttp."""
 # client: azure-identity
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

@@ -1,4 +1,4 @@
-"""The chain of credentials finds the service by asking without the header, and then gets a token from it."""
+"""Get a token with the chain of credentials, which finds the service by a request without the header."""
 # client: azure-identity
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

@@ -1,4 +1,4 @@
-"""A token for each kind of identity; the credential asks once and keeps it."""
+"""Get a token for each kind of identity. The credential requests it once and caches it."""
 # client: azure-identity
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

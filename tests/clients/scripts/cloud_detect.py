@@ -1,11 +1,11 @@
-"""Asks as if for every cloud at once, and must find this one."""
+"""Detect the cloud with a program that probes every cloud at once and must find Azure."""
 # client: cloud-detect
 
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
-sys.path = [folder for folder in sys.path if folder != str(Path(__file__).parent)]  # or it would import this file
+sys.path = [folder for folder in sys.path if folder != str(Path(__file__).parent)]  # otherwise it would import this file
 from cloud_detect import provider  # noqa: E402
 
 assert provider() == "azure", provider()

@@ -1,4 +1,4 @@
-"""The cloud of an application performance agent, which first tries whether somebody listens."""
+"""Detect the cloud with an application performance agent, which first checks whether the port is open."""
 # client: elastic-apm
 
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Workload identity federation: the subject token comes from the machine's identity."""
+"""Test workload identity federation, with a subject token of the machine's identity."""
 # client: google-auth
 # override: url
 

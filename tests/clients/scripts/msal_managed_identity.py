@@ -1,4 +1,4 @@
-"""Identities by client id and object id, the cache, an unknown one."""
+"""Get tokens by client id and object id, from the cache, and for an unknown identity."""
 # client: msal
 # override: AZURE_POD_IDENTITY_AUTHORITY_HOST
 

@@ -1,4 +1,4 @@
-"""The older library: it wants expires_on as text of seconds, and resource and token_type back."""
+"""Get a token with the older library, which needs expires_on as text, and resource and token_type in the response."""
 # client: msrestazure
 
 import time

@@ -1,4 +1,4 @@
-"""Another agent, at the oldest api-version."""
+"""Read the machine with another agent, which requests the oldest api-version."""
 # client: newrelic
 
 from importlib.metadata import version

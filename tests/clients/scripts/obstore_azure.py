@@ -1,4 +1,4 @@
-"""A Rust client (object_store): api-version 2019-08-01, header names in lower case. What it asks with the token then goes nowhere."""
+"""Get a token with a Rust client (object_store), which uses api-version 2019-08-01 and header names in lower case."""
 # client: obstore
 
 import http.server

@@ -1,4 +1,4 @@
-"""Another Rust client (reqsign): what it asks with the token goes to a server of ours."""
+"""Get a token with another Rust client (reqsign), which then sends it to a server of this script."""
 # client: opendal
 
 import http.server

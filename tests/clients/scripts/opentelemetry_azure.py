@@ -1,4 +1,4 @@
-"""The resource of a machine; the detector waits 200 ms and no more."""
+"""Detect the resource of a machine. The detector waits at most 200 ms."""
 # client: opentelemetry-resource-detector-azure
 
 from importlib.metadata import version

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     nonce = f"{secrets.randbelow(10**10):010}" if options.new_nonce else options.nonce
     document = Client(options.base_url).attested_document(nonce)
     if options.out is None:
-        output.octets(document)
+        output.write_bytes(document)
     else:
         inputs.write(options.out, document)
     if options.new_nonce:

@@ -37,5 +37,5 @@ def run(options: argparse.Namespace) -> int:
         if options.format is not None or error.code != ClientCode.BAD_REQUEST or not is_instance:
             raise
         body = client.get_bytes(options.path, "text", options.api_version)
-    output.octets(body)
+    output.write_bytes(body)
     return 0

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     data = json.dumps(scenario, indent=2, ensure_ascii=False).encode() + b"\n"
     Scenario.parse(data)  # raises ScenarioError for a scenario that the emulator would refuse
     if options.out == "-":
-        output.octets(data.rstrip())
+        output.write_bytes(data.rstrip())
     else:
         inputs.write(options.out, data)
     for path in dict.fromkeys(redactor.dropped):
@@ -92,7 +92,7 @@ def record(client: Client, keep: frozenset[str]) -> tuple[dict[str, Any], Redact
         del parts["compute"]["location"]
     if "compute" in parts and not _is_cloud(_below(parts, "compute", "azEnvironment")):
         scenario["cloud"] = "public"
-    # Without a list of versions, the scenario is played at all of them: no member that is absent here may appear at a later one.
+    # Without a list of versions, the emulator offers all of them, so members that are absent here must not appear at a later one.
     parts = _completed(parts, _SHAPE, version if offered else versions.API_VERSIONS[-1])
     if "kind" in scenario:
         parts.pop("compute", None)

@@ -54,7 +54,8 @@ def json_line(entry: Entry) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape everything except printable ASCII, and quotation marks and backslashes, as Apache does, so that a request cannot forge a line."""
+    """Escape everything except printable ASCII, and quotation marks and backslashes, as Apache does, so that a request cannot forge a
+    line."""
     return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)
 
 

@@ -107,7 +107,7 @@ def _mapped(names: list[str]) -> list[str]:
 
 
 def _report(options: argparse.Namespace, emulator: Host) -> None:
-    """Write the requests that the emulator received, if the options ask for it."""
+    """Write the requests that the emulator received, if an option requests it."""
     entries = list(emulator.journal)
     if options.show_requests:
         output.note(f"Requests received: {emulator.journal.tally().total}")

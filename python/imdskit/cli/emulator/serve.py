@@ -189,7 +189,7 @@ def _announce(options: argparse.Namespace, emulator: Host, backend: Backend) -> 
     }
     if emulator.url != emulator.local_url:
         ready["listening"] = emulator.local_url
-    output.octets(json.dumps(ready).encode("ascii"))
+    output.write_bytes(json.dumps(ready).encode("ascii"))
     output.flush()
 
 
@@ -284,7 +284,7 @@ def _reach(options: argparse.Namespace) -> dict[str, Any]:
 def _add_verifier(emulator: Host) -> None:
     """Give the admin page a verifier that trusts this emulator and uses its clock."""
     if emulator.admin is not None:
-        from imdskit.verify import Policy, Trust, Verifier, inspection  # 25 ms to the 115 ms of importing this verb
+        from imdskit.verify import Policy, Trust, Verifier, inspection  # these would add 25 ms to the 115 ms of importing this verb
 
         trust = Trust.from_pem([emulator.authority.root_pem.encode()], [emulator.authority.issuing_pem.encode()], origin="this emulator")
         emulator.explain = partial(inspection.inspect_document, Verifier(trust, Policy.offline_audit(), clock=emulator.clock))

@@ -10,7 +10,8 @@ from imdskit.errors import UsageError
 
 
 def read(path: str, limit: int) -> bytes:
-    """Return the content of a file, or of standard input for ``-``, up to ``limit + 1`` bytes. The extra byte shows that the file is too large.
+    """Return the content of a file, or of standard input for ``-``, up to ``limit + 1`` bytes. The extra byte shows that the file is too
+    large.
 
     Raises:
         UsageError: the file cannot be read.

@@ -24,7 +24,7 @@ _COLOURS = {
     **dict.fromkeys(("warning", "ending", "to do"), _YELLOW),
     **dict.fromkeys(("skip", "ended", "early"), _FAINT),
 }
-_JUDGEMENT = re.compile(rf"^(?:{'|'.join(_COLOURS)})\b", re.MULTILINE)
+_VERDICT = re.compile(rf"^(?:{'|'.join(_COLOURS)})\b", re.MULTILINE)
 
 
 def line(text: str = "") -> None:
@@ -51,7 +51,7 @@ def value(members: object) -> None:
         _write(stream, json.dumps(members, indent=2))
 
 
-def octets(data: bytes) -> None:
+def write_bytes(data: bytes) -> None:
     """Write bytes unchanged on standard output, followed by a line feed."""
     with _standard_output() as stream:
         stream.flush()
@@ -115,7 +115,7 @@ def _write(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
     text = printable(text).encode(encoding, "backslashreplace").decode(encoding)
     if stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        text = _JUDGEMENT.sub(lambda word: f"\x1b[{_COLOURS[word[0]]}m{word[0]}\x1b[0m", text)
+        text = _VERDICT.sub(lambda word: f"\x1b[{_COLOURS[word[0]]}m{word[0]}\x1b[0m", text)
     stream.write(text + "\n")
 
 

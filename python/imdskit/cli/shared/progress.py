@@ -1,4 +1,4 @@
-"""Progress line of a long job on a terminal. Nothing is written to other outputs."""
+"""Progress line of a long job on a terminal. Nothing is written if standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Progress:
 
         Args:
             done: finished documents, including those of an earlier run.
-            refused: number of these that were refused.
+            refused: number of refused documents among them.
             position: current position in the input, in the unit of ``size``.
         """
         if not self._on or (now := self._clock.monotonic_ns()) < self._next:

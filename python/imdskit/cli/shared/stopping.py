@@ -15,7 +15,8 @@ _active: list[threading.Event] = []
 def on_signals() -> Iterator[threading.Event]:
     """Yield an event that SIGTERM, SIGINT and SIGHUP set. A nested context yields the same event.
 
-    SIGINT is handled although a shell makes its background jobs ignore it. SIGHUP stays ignored if the caller ignores it, as ``nohup`` does.
+    SIGINT is handled although a shell makes its background jobs ignore it. SIGHUP stays ignored if the caller ignores it, as ``nohup``
+    does.
     """
     if _active:
         yield _active[0]
@@ -29,7 +30,7 @@ def on_signals() -> Iterator[threading.Event]:
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         numbers.append(hangup)
-    numbers.append(signal.SIGTERM)  # the last one, so that a process whose SIGTERM handler is installed handles all of them
+    numbers.append(signal.SIGTERM)  # the last one: once its handler is installed, all are
     _active.append(stop)
     before = {number: signal.signal(number, request) for number in numbers}
     try:

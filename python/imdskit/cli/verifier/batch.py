@@ -30,15 +30,15 @@ from imdskit.verify import Attestation, Verifier, signed_content
 if sys.platform != "win32":
     import fcntl
 
-PIECE = 2048
+CHUNK = 2048
 """Maximum number of documents in a chunk."""
-PIECE_OCTETS = 8 * 1024 * 1024
+CHUNK_BYTES = 8 * 1024 * 1024
 """Size at which a chunk is complete. The last document may exceed it."""
-JUDGED_AGAIN = 64
-"""Number of last results of an interrupted run that are computed again, to check that trust, policy and documents have not changed."""
+VERIFIED_AGAIN = 64
+"""Number of documents at the end of an interrupted run that are verified again, to check that trust, policy and input have not changed."""
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
 UNREADABLE, BAD_LINE = "unreadable", "bad-line"
-"""Reasons for a file that cannot be read, and for a line with an invalid time or nonce. The verifier itself has neither."""
+"""Reasons for a file that cannot be read, and for a line with an invalid time or nonce. The verifier never reports these two."""
 SENTENCES = {UNREADABLE: "The file cannot be read.", BAD_LINE: "The time or the nonce of the line is invalid."}
 """Meanings of these two reasons."""
 _REASONS = {"", *SENTENCES, *map(str, Reason)}
@@ -123,18 +123,18 @@ def run(
             location=results,
             hint="Choose a file in another folder.",
         )
-    tally, whole, moment = Tally(), 0, at
+    tally, complete, moment = Tally(), 0, at
     with batch_input.opened(path, verifier.policy.limits.document_bytes) as source:
         if resume and results is not None and os.path.exists(results):
-            tally, whole, moment = _gone_through(verifier, source, results, at, clock)
+            tally, complete, moment = _resumed(verifier, source, results, at, clock)
         second = clock.now() if moment is None else int(moment.timestamp())
         progress = Progress(clock, source.size, tally.all) if results is not None or not _is_terminal(sys.stdout) else None
         try:
             if results is None:
-                _judge_all(verifier, source, second, threads, tally, progress, _to_standard_output)
+                _verify_all(verifier, source, second, threads, tally, progress, _to_standard_output)
             else:
-                with _results(results, whole, resume) as file:
-                    _judge_all(verifier, source, second, threads, tally, progress, Results(file, results).append)
+                with _results(results, complete, resume) as file:
+                    _verify_all(verifier, source, second, threads, tally, progress, Results(file, results).append)
         except KeyboardInterrupt:
             if results is not None:
                 output.note("interrupted: repeat the command with --resume to continue")
@@ -157,7 +157,7 @@ def run(
     return 1 if tally.refused else 0
 
 
-def _judge_all(
+def _verify_all(
     verifier: Verifier,
     source: Source,
     second: int,
@@ -166,37 +166,37 @@ def _judge_all(
     progress: Progress | None,
     write: Callable[[bytes], None],
 ) -> None:
-    for piece in _pieces(source.items):
+    for chunk in _chunks(source.items):
         lines = []
-        for reason, line in _judged(verifier, piece, second, threads):
+        for reason, line in _verified(verifier, chunk, second, threads):
             tally.reasons[reason] += 1
             lines.append(line)
         write(b"".join(lines))
         if progress:
-            progress.show(tally.all, tally.refused, piece[-1].position)
+            progress.show(tally.all, tally.refused, chunk[-1].position)
 
 
-def _pieces(items: Iterator[Item]) -> Iterator[list[Item]]:
-    while piece := list(islice(items, 1)):
-        octets = len(piece[0].document or b"")
-        for item in islice(items, PIECE - 1):
-            piece.append(item)
-            octets += len(item.document or b"")
-            if octets >= PIECE_OCTETS:
+def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while chunk := list(islice(items, 1)):
+        size = len(chunk[0].document or b"")
+        for item in islice(items, CHUNK - 1):
+            chunk.append(item)
+            size += len(item.document or b"")
+            if size >= CHUNK_BYTES:
                 break
-        yield piece
+        yield chunk
 
 
-def _judged(verifier: Verifier, piece: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
+def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
     """Yield the reason, ``""`` if accepted, and the line of each document. ``second`` is the time for items without a time of their own."""
-    read = [item for item in piece if item.document is not None]
+    read = [item for item in chunk if item.document is not None]
     verdicts = verifier.verify_many(
         (item.document for item in read if item.document is not None),
         at=[second if item.at is None else item.at for item in read],
         nonces=[item.nonce for item in read],
         threads=threads,
     )
-    for item in piece:
+    for item in chunk:
         claims = ""
         if item.document is None:
             reason = UNREADABLE if "file" in item.where else BAD_LINE
@@ -227,7 +227,7 @@ def _common_name(der: bytes) -> str:
     return next(iter(parse_certificate(der).subject.common_names), "")
 
 
-def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
+def _resumed(verifier: Verifier, source: Source, path: str, at: datetime | None, clock: Clock) -> tuple[Tally, int, datetime | None]:
     """Read the results of an interrupted run, and advance ``source`` past their documents.
 
     Returns:
@@ -236,8 +236,8 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
     Raises:
         UsageError: the file has other content, or results of other documents, another time or other options.
     """
-    tally, whole = Tally(), 0
-    last: deque[tuple[Item, bytes]] = deque(maxlen=JUDGED_AGAIN)
+    tally, complete = Tally(), 0
+    last: deque[tuple[Item, bytes]] = deque(maxlen=VERIFIED_AGAIN)
     moment = at
     progress = Progress(clock, source.size, 0)
     try:
@@ -252,21 +252,22 @@ def _gone_through(verifier: Verifier, source: Source, path: str, at: datetime | 
                 if moment is None and item.at is None:
                     moment = inputs.time(when)
                 tally.reasons[str(reason)] += 1
-                whole += len(line)
+                complete += len(line)
                 last.append((item, line))
                 progress.show(tally.all, tally.refused, item.position)
             if not line.startswith(_BEGINNINGS) and not any(beginning.startswith(line) for beginning in _BEGINNINGS):
-                raise _other(path, "Its last line is not a result.")  # so it must not be cut off
+                # Resuming removes an incomplete last line, so that line must be the beginning of a result.
+                raise _other(path, "Its last line is not a result.")
     except OSError as failure:
         raise UsageError("bad-argument", f"The results cannot be read: {failure.strerror or failure}.", location=path) from None
     finally:
         progress.end()
     if last:
-        # Without a moment, every line so far has its own time.
-        again = _judged(verifier, [item for item, _ in last], 0 if moment is None else int(moment.timestamp()), 1)
+        # If no time was found, every line so far has its own, and the 0 is not used.
+        again = _verified(verifier, [item for item, _ in last], 0 if moment is None else int(moment.timestamp()), 1)
         if [line for _, line in again] != [line for _, line in last]:
             raise _other(path, "Verifying the last documents again gave other results.")
-    return tally, whole, moment
+    return tally, complete, moment
 
 
 def _result(line: bytes) -> dict[str, object]:
@@ -283,12 +284,12 @@ def _other(path: str, message: str) -> UsageError:
     return UsageError("bad-argument", f"The file contains the results of another run. {message}", location=path, hint=hint)
 
 
-def _results(path: str, whole: int, resume: bool) -> BinaryIO:
+def _results(path: str, complete: int, resume: bool) -> BinaryIO:
     """Open the file to append to, and remove an incomplete last line. The file is locked, where the system can, against a second run."""
     try:
         file = open(path, "r+b" if resume and os.path.exists(path) else "xb", buffering=0)  # noqa: SIM115  # the caller closes it
         _lock(file, path)
-        file.seek(whole)
+        file.seek(complete)
         file.truncate()
     except FileExistsError:
         hint = "Continue with --resume, or remove the file."
@@ -309,7 +310,7 @@ def _lock(file: BinaryIO, path: str) -> None:
 
 
 def _to_standard_output(data: bytes) -> None:
-    output.octets(data.removesuffix(b"\n"))
+    output.write_bytes(data.removesuffix(b"\n"))
     output.flush()
 
 

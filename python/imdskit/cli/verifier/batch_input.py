@@ -22,7 +22,8 @@ from imdskit.verify import signed_content
 from imdskit.verify.verifier import LAST_SECOND
 
 LONGEST_LINE = 256 * 1024
-"""Maximum length of a line in bytes: four times the largest document, to leave room for its id and for JSON escapes. A longer line is ``too-large``."""
+"""Maximum length of a line in bytes: four times the largest document, to leave room for its id and for JSON escapes. A longer line is
+``too-large``."""
 
 
 class Item(NamedTuple):
@@ -79,7 +80,7 @@ def opened(path: str, document_bytes: int) -> Iterator[Source]:
         yield Source(_files(path, document_bytes), None, unused)
     else:
         try:
-            file = open(path, "rb")  # noqa: SIM115  # later errors are not about opening
+            file = open(path, "rb")  # noqa: SIM115  # only errors of opening are caught here
         except (OSError, ValueError) as failure:
             raise _unreadable(failure, path) from None
         with file:
@@ -145,23 +146,26 @@ def _check_first(line: bytes, path: str) -> None:
 
 
 def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item:
-    """Return the document of a line, and its id, time and nonce. A line that is neither a JSON string nor an object is itself a document."""
+    """Return the document of a line, and its id, time and nonce.
+
+    A line that is neither a JSON string nor an object is itself a document.
+    """
     where: dict[str, int | str] = {"line": number}
-    as_it_stands = Item(where, line, "", position)
-    # An envelope without other members has eight quotation marks.
+    unchanged = Item(where, line, "", position)
+    # The JSON of the service, without other members, contains exactly eight quotation marks. It needs no unwrapping.
     if not line.startswith(b'"') and not (line.startswith(b"{") and (b'"document"' in line or line.count(b'"') != 8)):
-        return as_it_stands
+        return unchanged
     try:
         value = signed_content.loads(line)
     except (ValueError, RecursionError):
-        return as_it_stands
+        return unchanged
     if isinstance(value, str):
         return Item(where, value, "", position)
     if not isinstance(value, dict) or not ("document" in value or "signature" in value):
-        return as_it_stands
+        return unchanged
     name = value.get("id")
     if not isinstance(name, int | str | None) or isinstance(name, bool):
-        return as_it_stands
+        return unchanged
     if name is not None:
         where["id"] = name
     document: object = line
@@ -187,7 +191,7 @@ def _item(number: int, line: bytes, position: int, unused: Counter[str]) -> Item
 
 
 MOST_NAMES = 100
-"""Maximum number of unknown members that are counted separately. Further ones are counted together."""
+"""Maximum number of unknown members that are counted separately. All others share one count."""
 _LONGEST_NAME = 60
 
 

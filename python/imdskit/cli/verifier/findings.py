@@ -49,9 +49,9 @@ class Counted:
         if value not in self.counts and len(self.counts) >= VALUES:
             value = OTHERS
         self.counts[value] += 1
-        places = self.first.setdefault(value, [])
-        if len(places) < EXAMPLES:
-            places.append(where)
+        positions = self.first.setdefault(value, [])
+        if len(positions) < EXAMPLES:
+            positions.append(where)
 
 
 class Findings:

@@ -1,7 +1,7 @@
 """Turn the results of `imdskit verify --batch` into an HTML page.
 
-The page needs no other file and no script. It contains counts and, for rare values, the positions in the input. The only claims on it are the
-names of images.
+The page needs no other file and no script. It contains counts and, for rare values, the positions in the input. The only claims on it are
+the names of images.
 
 Exit status: 0 success; 2 a mistake in the arguments, or RESULTS cannot be read or contains other lines."""
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     page = report_page.page(gathered(options.results), options.title).encode()
     if options.output is None:
-        output.octets(page.removesuffix(b"\n"))
+        output.write_bytes(page.removesuffix(b"\n"))
         return 0
     try:
         with open(options.output, "wb") as file:

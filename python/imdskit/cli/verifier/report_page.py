@@ -99,15 +99,15 @@ def _outliers(findings: Findings) -> str:
         return f"<h2>Outliers</h2><p>None: no value occurs in {limit}.</p>\n"
     items = "".join(
         f'<li>{what} <code>{escape(value)}</code>: {count:,} {_documents(count)}, <span class="nowrap">{_share(count, findings.documents)}</span>'
-        f'<br><span class="soft">{"first " if count > len(places) else ""}line, file or id:</span> {_listed(places)}</li>\n'
-        for what, value, count, places in rows[:OUTLIERS]
+        f'<br><span class="soft">{"first " if count > len(positions) else ""}line, file or id:</span> {_listed(positions)}</li>\n'
+        for what, value, count, positions in rows[:OUTLIERS]
     )
     shown = f" These are the {OUTLIERS} rarest of {len(rows):,}." if len(rows) > OUTLIERS else ""
     return f'<h2>Outliers</h2><p class="soft">Values that occur in {limit}.{shown}</p><ol class="rare">{items}</ol>\n'
 
 
-def _listed(places: list[str]) -> str:
-    return ", ".join(f"<code>{escape(place)}</code>" for place in places)
+def _listed(positions: list[str]) -> str:
+    return ", ".join(f"<code>{escape(position)}</code>" for position in positions)
 
 
 def _documents(count: int) -> str:

@@ -65,12 +65,12 @@ def _serve(options: argparse.Namespace) -> int:
         raise UsageError("bad-argument", message, location="--host, --port", hint="Choose another address or port.") from None
 
     def stop(_: int, __: FrameType | None) -> None:
-        threading.Thread(target=server.shutdown).start()  # shutdown() blocks until serve_forever() returns, and that runs in this thread
+        threading.Thread(target=server.shutdown).start()  # shutdown() waits for serve_forever(), which runs in this thread
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with server:
-            output.octets(json.dumps({"url": f"http://{server.server_name}:{server.server_port}", "pid": os.getpid()}).encode("ascii"))
+            output.write_bytes(json.dumps({"url": f"http://{server.server_name}:{server.server_port}", "pid": os.getpid()}).encode("ascii"))
             output.flush()
             server.serve_forever(poll_interval=0.1)
     finally:

@@ -22,7 +22,7 @@ class Plan(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey(Model):
-    """SSH key."""
+    """SSH public key."""
 
     key_data: str | None = None
     path: str | None = None
@@ -72,7 +72,10 @@ class AdditionalCapabilities(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compute(Model):
-    """The machine. ``interconnect_group_id`` and ``interconnect_subgroup_id`` were seen in use at 2025-11-11."""
+    """Properties of the machine.
+
+    Existing programs read ``interconnect_group_id`` and ``interconnect_subgroup_id`` at api-version 2025-11-11.
+    """
 
     additional_capabilities: AdditionalCapabilities | None = None
     az_environment: str | None = None

@@ -12,7 +12,7 @@ from imdskit.client.models.reader import Model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpAddress(Model):
-    """An address. ``ipaddress`` and ``publicip`` are its names in the preview."""
+    """IP address of an interface. The preview calls its members ``ipaddress`` and ``publicip``."""
 
     private_ip_address: str | None = None
     public_ip_address: str | None = None
@@ -29,7 +29,7 @@ class DnsServer(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet(Model):
-    """Network. ``prefix`` is its length in bits, as text. Only the preview has ``dnsservers``."""
+    """Subnet of an interface. ``prefix`` is the length of the prefix in bits, as text. Only the preview has ``dnsservers``."""
 
     address: str | None = None
     prefix: str | None = None
@@ -55,8 +55,10 @@ class Ipv6(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface(Model):
-    """A network interface. ``mac`` is the name of the address in the preview. Twelve hexadecimal digits, without colons.
-    ``interface_compartment_id`` was seen in use at 2025-07-24."""
+    """Network interface.
+
+    The MAC address has twelve hexadecimal digits without colons; the preview calls it ``mac``. Existing programs read
+    ``interface_compartment_id`` at api-version 2025-07-24."""
 
     NAMES: ClassVar[Mapping[str, str]] = {"interface_compartment_id": "interfaceCompartmentID"}
 
@@ -91,7 +93,7 @@ class Extended(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance(Model):
-    """The document of the machine. A classic machine has no ``compute``."""
+    """Instance document. A machine of the classic deployment model has no ``compute``."""
 
     compute: Compute | None = None
     network: Network | None = None

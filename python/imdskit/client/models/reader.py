@@ -15,11 +15,11 @@ from imdskit.codes import ClientCode
 from imdskit.errors import ClientError
 
 Json = Any
-"""A value as ``json.loads`` makes it."""
+"""A value that ``json.loads`` returns."""
 
 Spelling = Literal["camelCase", "PascalCase", "snake_case"]
 
-_SAID = {str: "text", int: "a whole number", bool: "true or false", tuple: "an array", dict: "an object"}
+_JSON_TYPES = {str: "text", int: "a whole number", bool: "true or false", tuple: "an array", dict: "an object"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Model:
     SPELLING: ClassVar[Spelling] = "camelCase"
     """Spelling of the member names of this object."""
     NAMES: ClassVar[Mapping[str, str]] = {}
-    """Field -> name of the member, where it does not follow the spelling."""
+    """Field -> name of the JSON member, for members whose names do not follow the spelling."""
 
     extra: Mapping[str, Json] = field(default_factory=dict, hash=False)
 
@@ -82,7 +82,7 @@ class Member(NamedTuple):
 
 
 def members(model: type[Model]) -> Mapping[str, Member]:
-    """Return the fields by the names of their members, in order."""
+    """Return a mapping from the name of each JSON member to its field, in the order of the fields."""
     known = _MEMBERS.get(model)
     if known is None:
         known = _MEMBERS[model] = _members(model)
@@ -118,19 +118,19 @@ def _spelled(name: str, spelling: Spelling) -> str:
     return first + "".join(word.capitalize() for word in words[1:])
 
 
-def _read(value: Json, member: Member, place: str) -> object:
+def _read(value: Json, member: Member, location: str) -> object:
     if not member.is_array:
-        return _one(value, member.kind, place)
+        return _one(value, member.kind, location)
     if not isinstance(value, list):
-        raise _wrong(tuple, value, place)
-    return tuple(_one(item, member.kind, f"{place}/{index}") for index, item in enumerate(value))
+        raise _wrong(tuple, value, location)
+    return tuple(_one(item, member.kind, f"{location}/{index}") for index, item in enumerate(value))
 
 
-def _one(value: Json, kind: type, place: str) -> object:
+def _one(value: Json, kind: type, location: str) -> object:
     if issubclass(kind, Model):
-        return kind.from_json(value, place)
+        return kind.from_json(value, location)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _wrong(kind, value, place)
+        raise _wrong(kind, value, location)
     return value
 
 
@@ -140,8 +140,8 @@ def _written(value: object) -> Json:
     return [_written(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _wrong(kind: type, value: Json, place: str) -> ClientError:
-    """Return the error. ``place`` needs no escapes (RFC 6901), because it contains only names of the service and numbers."""
-    message = f"The response contains {type(value).__name__} where the service sends {_SAID[kind]}."
+def _wrong(kind: type, value: Json, location: str) -> ClientError:
+    """Return the error for a value that is not of type ``kind``. ``location`` needs no escapes (RFC 6901): its names are the service's."""
+    message = f"The response contains {type(value).__name__} where the service sends {_JSON_TYPES[kind]}."
     hint = "Another program may respond at this address, or the service has changed and imdskit needs an update."
-    return ClientError(ClientCode.NOT_IMDS, message, location=place or "/", hint=hint)
+    return ClientError(ClientCode.NOT_IMDS, message, location=location or "/", hint=hint)

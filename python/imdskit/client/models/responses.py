@@ -14,14 +14,16 @@ from imdskit.client.models.reader import Model, Spelling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiVersions(Model):
-    """``/metadata/versions``: ascending."""
+    """Response of ``/metadata/versions``: api-versions in ascending order."""
 
     api_versions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedDocument(Model):
-    """``/metadata/attested/document``, not verified; see :class:`imdskit.verify.Verifier`. ``signature`` is a DER message in base64."""
+    """Response of ``/metadata/attested/document``. ``signature`` is a DER message in base64.
+
+    The signature is not verified here; see :class:`imdskit.verify.Verifier`."""
 
     encoding: str | None = None
     signature: str | None = None
@@ -29,7 +31,7 @@ class AttestedDocument(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeStamp(Model):
-    """``MM/DD/YY HH:MM:SS -0000``, in UTC."""
+    """Times of an attested document, as ``MM/DD/YY HH:MM:SS -0000`` in UTC."""
 
     created_on: str | None = None
     expires_on: str | None = None
@@ -37,7 +39,9 @@ class TimeStamp(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedContent(Model):
-    """Signed content of an attested document. ``subscription_id`` from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from 2020-09-01."""
+    """Signed content of an attested document.
+
+    ``subscription_id`` exists from 2019-04-30, ``sku`` from 2019-11-01, ``license_type`` from 2020-09-01."""
 
     license_type: str | None = None
     nonce: str | None = None
@@ -50,8 +54,10 @@ class AttestedContent(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Model):
-    """``/metadata/identity/oauth2/token``. Times are Unix seconds or seconds left, in digits. ``repr`` does not show the secret, but
-    :meth:`to_json` contains it."""
+    """Response of ``/metadata/identity/oauth2/token``.
+
+    Times are decimal text: Unix seconds, or remaining seconds in ``expires_in`` and ``ext_expires_in``. ``repr`` does not show the
+    secret, but the result of :meth:`to_json` contains it."""
 
     SPELLING: ClassVar[Spelling] = "snake_case"
 
@@ -73,8 +79,10 @@ class Token(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvent(Model):
-    """Scheduled event. ``description`` from 2019-04-01, ``event_source`` from 2019-08-01, ``duration_in_seconds`` from
-    2020-07-01: -1 is unknown, 0 no interruption. ``not_before`` is ``""`` once it has started."""
+    """Scheduled event.
+
+    ``description`` exists from 2019-04-01, ``event_source`` from 2019-08-01, and ``duration_in_seconds`` from 2020-07-01: -1 means
+    unknown, and 0 means no interruption. ``not_before`` is ``""`` once the event has started."""
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
 
@@ -91,7 +99,7 @@ class ScheduledEvent(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvents(Model):
-    """``/metadata/scheduledevents``. The incarnation grows with each change of the list."""
+    """Response of ``/metadata/scheduledevents``. ``document_incarnation`` grows with each change of the list."""
 
     SPELLING: ClassVar[Spelling] = "PascalCase"
 
@@ -101,7 +109,7 @@ class ScheduledEvents(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontendAddress(Model):
-    """Address of a load balancer, and the address of the machine."""
+    """Public address of a load balancer, with the private address of the machine."""
 
     frontend_ip_address: str | None = None
     private_ip_address: str | None = None
@@ -129,6 +137,6 @@ class LoadBalancer(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadBalancerResponse(Model):
-    """``/metadata/loadbalancer``, from 2020-10-01."""
+    """Response of ``/metadata/loadbalancer``, which exists from 2020-10-01."""
 
     loadbalancer: LoadBalancer | None = None

@@ -1,6 +1,6 @@
 """``compute.storageProfile``: disks and image. Members exist from 2019-06-01 unless stated otherwise.
 
-Sizes, numbers and truth values are text, as the service gives them.
+Sizes, numbers and booleans are text, as in the service's responses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Reference(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob(Model):
-    """An image or a disk in a storage account, of a machine with unmanaged disks."""
+    """Image or disk in a storage account. Only machines with unmanaged disks have one."""
 
     uri: str | None = None
 
@@ -38,7 +38,7 @@ class ManagedDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataDisk(Model):
-    """A disk besides the system's. From 2021-05-01: the throttles, ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk``."""
+    """Data disk. The throttles, ``disk_capacity_bytes``, ``is_shared_disk`` and ``is_ultra_disk`` exist from 2021-05-01."""
 
     NAMES: ClassVar[Mapping[str, str]] = _SIZE
 
@@ -60,7 +60,7 @@ class DataDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReference(Model):
-    """Image of the machine. From 2023-07-01: the ids of gallery images, and ``exact_version``."""
+    """Image of the machine. The ids of gallery images and ``exact_version`` exist from 2023-07-01."""
 
     community_gallery_image_id: str | None = None
     exact_version: str | None = None
@@ -74,7 +74,7 @@ class ImageReference(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskEncryptionKey(Model):
-    """A secret in a key vault."""
+    """Disk encryption secret in a key vault."""
 
     secret_url: str | None = None
     source_vault: Reference | None = None
@@ -82,7 +82,7 @@ class DiskEncryptionKey(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEncryptionKey(Model):
-    """A key in a key vault."""
+    """Key in a key vault that encrypts the disk encryption secret."""
 
     key_url: str | None = None
     source_vault: Reference | None = None
@@ -99,14 +99,14 @@ class EncryptionSettings(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffDiskSettings(Model):
-    """``option`` is ``Local`` for an ephemeral disk. From 2019-08-01."""
+    """Settings of an ephemeral disk, from 2019-08-01. ``option`` is ``Local`` for such a disk."""
 
     option: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsDisk(Model):
-    """The disk of the system."""
+    """Disk of the operating system."""
 
     NAMES: ClassVar[Mapping[str, str]] = _SIZE
 
@@ -125,14 +125,14 @@ class OsDisk(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceDisk(Model):
-    """The temporary disk. From 2021-02-01. ``size`` in KiB."""
+    """Temporary disk, from 2021-02-01. ``size`` is in KiB."""
 
     size: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageProfile(Model):
-    """Disks and image."""
+    """Disks and image of the machine."""
 
     data_disks: tuple[DataDisk, ...] | None = None
     image_reference: ImageReference | None = None

@@ -199,7 +199,7 @@ def _delay(given: Input) -> Fault:
 def _drip(given: Input) -> Fault:
     drip = given.members(("bytes", "every"), required=("every",))
     size = drip["bytes"].integer(1, MAX_COUNT) if "bytes" in drip else 1
-    return Slow(Delivery(drip_octets=size, drip_ns=_nanoseconds(drip["every"])))
+    return Slow(Delivery(drip_bytes=size, drip_ns=_nanoseconds(drip["every"])))
 
 
 def _reset(given: Input) -> Fault:

@@ -152,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
                 return False
             if delivery.cut is not None:
                 data = data[: len(data) - max(0, body - delivery.cut)]
-            step = delivery.drip_octets or len(data)
+            step = delivery.drip_bytes or len(data)
             for start in range(0, len(data), step):
                 if start and not self.server.stopping:
                     self.state.deadline = sys.maxsize  # The server causes the pause, so the client's time limit does not apply.

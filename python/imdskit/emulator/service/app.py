@@ -32,7 +32,7 @@ from imdskit.emulator.service.routes import Attestor, Routes
 from imdskit.emulator.service.rules import refusal
 from imdskit.protocol.messages import Request, Response
 from imdskit.protocol.requests import parse_target
-from imdskit.protocol.responses import OUTSIDE, SERVER, Answer, entra_time, unknown_resource
+from imdskit.protocol.responses import OUTSIDE, SERVER, ErrorResponse, entra_time, unknown_resource
 
 Downloads = Callable[[str], tuple[str, bytes] | None]
 """Function that returns what the emulator's authority or issuer publishes at a path, as (media type, content), or None."""
@@ -203,7 +203,7 @@ class App:
 
 def _unknown_resource(
     unknown: frozenset[str], tenant_name: str, clock: Clock, request_id: Callable[[], str], location: str, resource: str
-) -> Answer | None:
+) -> ErrorResponse | None:
     if resource.lower().rstrip("/") not in unknown:
         return None
     return unknown_resource(resource, tenant_name, entra_time(clock.now()), request_id(), request_id(), location)

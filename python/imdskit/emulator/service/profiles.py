@@ -15,7 +15,7 @@ from imdskit.emulator.service.request_context import RequestContext
 from imdskit.emulator.service.rules import RULES, Rule
 from imdskit.errors import ScenarioError, UsageError
 from imdskit.protocol import responses as r
-from imdskit.protocol.responses import Answer, Evidence
+from imdskit.protocol.responses import ErrorResponse, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Profile:
     evidence: Evidence
     source: str
     newest: str = versions.API_VERSIONS[-1]
-    version_error: Answer = r.BAD_VERSION
+    version_error: ErrorResponse = r.BAD_VERSION
     instead: Mapping[str, Rule] = field(default_factory=dict)
 
     def versions(self, enabled: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Profile:
         return tuple(self.instead.get(rule.name, rule) for rule in RULES if rule.name not in unwanted)
 
 
-def _lower_case_header(context: RequestContext) -> Answer | None:
+def _lower_case_header(context: RequestContext) -> ErrorResponse | None:
     values = context.request.header_values("Metadata")
     if values and all(value.strip() == "true" for value in values):
         return None

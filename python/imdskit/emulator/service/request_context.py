@@ -16,7 +16,7 @@ from imdskit.emulator.machine.instance import Instance
 from imdskit.errors import SelectionError
 from imdskit.protocol.messages import Request
 from imdskit.protocol.requests import Target, parse_target
-from imdskit.protocol.responses import BAD_VERSION, Answer, bad_version
+from imdskit.protocol.responses import BAD_VERSION, ErrorResponse, bad_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class ServedMachine:
     instance: Instance
     api_versions: tuple[str, ...]
     identities: Identities
-    unknown_resource: Callable[[str], Answer | None]
+    unknown_resource: Callable[[str], ErrorResponse | None]
     load_balancer: bytes | None
     events: Events
-    version_error: Answer = BAD_VERSION
-    bad_version: Answer = field(init=False)
+    version_error: ErrorResponse = BAD_VERSION
+    bad_version: ErrorResponse = field(init=False)
     known_versions: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,8 +15,8 @@ from imdskit.emulator.service.request_context import RequestContext
 from imdskit.errors import SelectionError
 from imdskit.protocol import responses as r
 from imdskit.protocol.attested import valid_nonce
-from imdskit.protocol.requests import asks_for_metadata
-from imdskit.protocol.responses import Answer, Evidence
+from imdskit.protocol.requests import has_metadata_header
+from imdskit.protocol.responses import ErrorResponse, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +36,26 @@ class Rule:
 
     name: str
     when: str
-    answers: tuple[Answer, ...]
+    answers: tuple[ErrorResponse, ...]
     evidence: Evidence
     source: str
-    check: Callable[[RequestContext], Answer | None]
+    check: Callable[[RequestContext], ErrorResponse | None]
     off: str = ""
 
 
-def _head(context: RequestContext) -> Answer | None:
+def _head(context: RequestContext) -> ErrorResponse | None:
     return r.HOST_BAD_REQUEST if context.request.method == "HEAD" else None
 
 
-def _root(context: RequestContext) -> Answer | None:
+def _root(context: RequestContext) -> ErrorResponse | None:
     return None if context.target.segments else r.HOST_BAD_REQUEST
 
 
-def _outside(context: RequestContext) -> Answer | None:
+def _outside(context: RequestContext) -> ErrorResponse | None:
     return r.OUTSIDE if context.category is None else None
 
 
-def _limit(context: RequestContext) -> Answer | None:
+def _limit(context: RequestContext) -> ErrorResponse | None:
     if context.admitted:
         return None
     if context.category == "identity":
@@ -65,7 +65,7 @@ def _limit(context: RequestContext) -> Answer | None:
     return r.TOO_MANY_TEXT if context.wants_text else r.TOO_MANY
 
 
-def _method(context: RequestContext) -> Answer | None:
+def _method(context: RequestContext) -> ErrorResponse | None:
     if context.category == "scheduledevents":
         allowed: tuple[str, ...] = ("GET", "POST")
     elif context.category == "identity" and context.route in (("credential",), ("issuecredential",)):
@@ -81,39 +81,39 @@ def _method(context: RequestContext) -> Answer | None:
     return r.not_allowed(r.NOT_ALLOWED, allowed)
 
 
-def _forwarded(context: RequestContext) -> Answer | None:
+def _forwarded(context: RequestContext) -> ErrorResponse | None:
     return r.BAD_REQUEST if context.request.header_values("X-Forwarded-For") else None
 
 
-def _metadata_header(context: RequestContext) -> Answer | None:
-    if asks_for_metadata(context.request):
+def _metadata_header(context: RequestContext) -> ErrorResponse | None:
+    if has_metadata_header(context.request):
         return None
     return r.IDENTITY_NO_METADATA_HEADER if context.category == "identity" else r.NO_METADATA_HEADER
 
 
-def _repeated_parameter(context: RequestContext) -> Answer | None:
+def _repeated_parameter(context: RequestContext) -> ErrorResponse | None:
     return r.BAD_REQUEST if context.target.repeated is not None else None
 
 
-def _category(context: RequestContext) -> Answer | None:
+def _category(context: RequestContext) -> ErrorResponse | None:
     return None if context.category in _CATEGORIES else r.NOT_FOUND
 
 
-def _thim(context: RequestContext) -> Answer | None:
+def _thim(context: RequestContext) -> ErrorResponse | None:
     return r.NOT_FOUND if context.category == "thim" else None
 
 
-def _reprovision_data(context: RequestContext) -> Answer | None:
+def _reprovision_data(context: RequestContext) -> ErrorResponse | None:
     return r.NOT_FOUND if context.category == "reprovisiondata" else None
 
 
-def _events_version(context: RequestContext) -> Answer | None:
+def _events_version(context: RequestContext) -> ErrorResponse | None:
     if context.category != "scheduledevents" or not context.version:
         return None
     return None if context.version in versions.SCHEDULED_EVENTS_VERSIONS else r.EVENTS_NOT_FOUND
 
 
-def _version(context: RequestContext) -> Answer | None:
+def _version(context: RequestContext) -> ErrorResponse | None:
     if context.category == "versions" or (context.category == "identity" and context.route[:1] in _CREDENTIAL_ROUTES):
         return None
     if context.category == "scheduledevents" and context.version:
@@ -121,7 +121,7 @@ def _version(context: RequestContext) -> Answer | None:
     return None if context.version in context.machine.known_versions else context.machine.bad_version
 
 
-def _endpoint_version(context: RequestContext) -> Answer | None:
+def _endpoint_version(context: RequestContext) -> ErrorResponse | None:
     since = versions.ENDPOINTS.get(context.category or "")
     if since is None or context.version is None or context.version >= since:
         return None
@@ -132,7 +132,7 @@ def _endpoint_version(context: RequestContext) -> Answer | None:
     return r.NOT_FOUND
 
 
-def _route(context: RequestContext) -> Answer | None:
+def _route(context: RequestContext) -> ErrorResponse | None:
     if context.route in _CATEGORIES[context.category or ""] or context.category == "instance":
         return None
     if context.category == "identity":
@@ -144,18 +144,18 @@ def _route(context: RequestContext) -> Answer | None:
     return r.NOT_FOUND
 
 
-def _nonce(context: RequestContext) -> Answer | None:
+def _nonce(context: RequestContext) -> ErrorResponse | None:
     nonce = context.target.parameter("nonce") if context.category == "attested" else None
     return r.BAD_REQUEST if nonce and not valid_nonce(nonce) else None
 
 
-def _approval(context: RequestContext) -> Answer | None:
+def _approval(context: RequestContext) -> ErrorResponse | None:
     if context.category != "scheduledevents" or context.request.method != "POST":
         return None
     return r.BAD_REQUEST if context.approved is None else None
 
 
-def _resource(context: RequestContext) -> Answer | None:
+def _resource(context: RequestContext) -> ErrorResponse | None:
     return r.IDENTITY_NO_RESOURCE if _requests_token(context) and not context.target.parameter("resource") else None
 
 
@@ -163,54 +163,54 @@ def _requests_token(context: RequestContext) -> bool:
     return context.category == "identity" and context.route == ("oauth2", "token")
 
 
-def _bypass_cache(context: RequestContext) -> Answer | None:
+def _bypass_cache(context: RequestContext) -> ErrorResponse | None:
     bypass = context.target.parameter("bypass_cache") if _requests_token(context) else None
     return r.IDENTITY_BAD_REQUEST if bypass and bypass.lower() != "true" else None
 
 
-def _selectors(context: RequestContext) -> Answer | None:
+def _selectors(context: RequestContext) -> ErrorResponse | None:
     return r.IDENTITY_BAD_REQUEST if _requests_token(context) and len(context.selectors) > 1 else None
 
 
-def _ambiguous(context: RequestContext) -> Answer | None:
+def _ambiguous(context: RequestContext) -> ErrorResponse | None:
     if not _requests_token(context) or context.selectors or not context.machine.identities:
         return None
     return r.IDENTITY_AMBIGUOUS if context.identity is None else None
 
 
-def _identity(context: RequestContext) -> Answer | None:
+def _identity(context: RequestContext) -> ErrorResponse | None:
     if context.category != "identity":
         return None
     missing = context.identity is None if _requests_token(context) else not context.machine.identities
     return r.IDENTITY_NOT_ASSIGNED if missing else None
 
 
-def _unknown_resource(context: RequestContext) -> Answer | None:
+def _unknown_resource(context: RequestContext) -> ErrorResponse | None:
     return context.machine.unknown_resource(context.target.parameter("resource") or "") if _requests_token(context) else None
 
 
-def _load_balancer(context: RequestContext) -> Answer | None:
+def _load_balancer(context: RequestContext) -> ErrorResponse | None:
     return r.NO_LOAD_BALANCER if context.category == "loadbalancer" and context.machine.load_balancer is None else None
 
 
-def _extended(context: RequestContext) -> Answer | None:
+def _extended(context: RequestContext) -> ErrorResponse | None:
     if context.category != "instance" or not context.extended:
         return None
     return r.BAD_REQUEST if (context.version or "") < versions.EXTENDED_SINCE else None
 
 
-def _instance_path(context: RequestContext) -> Answer | None:
+def _instance_path(context: RequestContext) -> ErrorResponse | None:
     if context.category != "instance":
         return None
     missing = isinstance(context.selection, SelectionError) and context.selection.code == "not-found"
     return r.NOT_FOUND if missing else None
 
 
-def _format(context: RequestContext) -> Answer | None:
+def _format(context: RequestContext) -> ErrorResponse | None:
     return r.BAD_REQUEST if context.category == "instance" and context.form is None else None
 
 
-def _leaf(context: RequestContext) -> Answer | None:
+def _leaf(context: RequestContext) -> ErrorResponse | None:
     return r.BAD_REQUEST if context.category == "instance" and isinstance(context.selection, SelectionError) else None
 
 
@@ -458,7 +458,7 @@ RULES: tuple[Rule, ...] = (
 """All rules in the order of evaluation."""
 
 
-def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, Answer] | None:
+def refusal(context: RequestContext, rules: tuple[Rule, ...] = RULES) -> tuple[Rule, ErrorResponse] | None:
     """Return the first of ``rules`` that refuses the request, with its response; or None if no rule does."""
     for rule in rules:
         answer = rule.check(context)
