@@ -348,7 +348,7 @@ def issuer_response(data: bytes) -> object:
     clock = ManualClock(1_795_000_000)
     limit = 4096
     incoming = transport._Incoming(_Socket(data), limit + transport.HEAD_BYTES, clock, clock.monotonic_ns() + 1)  # type: ignore[arg-type] # _Socket has only a part of the interface
-    answer = transport._answer(incoming, FetchTarget("authority.example", 80, "/a"), limit)
+    answer = transport._response(incoming, FetchTarget("authority.example", 80, "/a"), limit)
     assert len(answer.body) <= limit
     return answer
 

@@ -261,7 +261,7 @@ def test_certificate_may_issue_the_list_that_covers_it_if_it_says_so(verdict: Ve
 @pytest.mark.parametrize(
     ("points", "message"),
     [
-        (der.sequence(der.sequence()), "A distribution point that says neither where nor whose."),
+        (der.sequence(der.sequence()), "The distribution point has neither a name nor a CRL issuer."),
         (der.sequence(der.sequence(der.explicit(0))), "An element is missing."),
     ],
     ids=["empty-point", "nameless-point"],

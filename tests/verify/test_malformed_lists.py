@@ -43,29 +43,29 @@ LIST_EXTENSIONS = "certificateList.tbsCertList.crlExtensions"
 INDIRECT = scope(der.implicit(4, FLAG))
 
 MALFORMED = {
-    "version": (revocation_list(version=2), "A version that does not exist.", "certificateList.tbsCertList.version"),
-    "no-extensions": (revocation_list(extensions=()), "An empty list of extensions.", LIST_EXTENSIONS),
-    "extension-twice": (revocation_list(extensions=(NUMBER, NUMBER)), "Two extensions of one kind.", LIST_EXTENSIONS + "[1]"),
-    "entry-no-extensions": (revocation_list(entry()), "An empty list of extensions.", ENTRY_EXTENSIONS),
+    "version": (revocation_list(version=2), "The version does not exist.", "certificateList.tbsCertList.version"),
+    "no-extensions": (revocation_list(extensions=()), "The list of extensions is empty.", LIST_EXTENSIONS),
+    "extension-twice": (revocation_list(extensions=(NUMBER, NUMBER)), "An extension occurs twice.", LIST_EXTENSIONS + "[1]"),
+    "entry-no-extensions": (revocation_list(entry()), "The list of extensions is empty.", ENTRY_EXTENSIONS),
     "entry-extension-twice": (
         revocation_list(entry(reason(1), UNKNOWN_EXTENSION, reason(1))),
-        "Two extensions of one kind.",
+        "An extension occurs twice.",
         ENTRY_EXTENSIONS + "[2]",
     ),
-    "reason": (revocation_list(entry(reason(7))), "A reason that does not exist.", ENTRY_EXTENSIONS + "[0].extnValue"),
+    "reason": (revocation_list(entry(reason(7))), "The reason code does not exist.", ENTRY_EXTENSIONS + "[0].extnValue"),
     "second-entry": (
         revocation_list(entry(UNKNOWN_EXTENSION), entry(reason(11))),
-        "A reason that does not exist.",
+        "The reason code does not exist.",
         ENTRY_EXTENSIONS + "[0].extnValue",
     ),
     "entry-without-a-name": (
         revocation_list(entry(malformed.extension(ISSUER, der.sequence(HOST, HOST), critical=True)), extensions=(NUMBER, INDIRECT)),
-        "A certificate issuer without a distinguished name.",
+        "The certificate issuer has no distinguished name.",
         ENTRY_EXTENSIONS + "[0].extnValue",
     ),
     "two-kinds": (
         revocation_list(extensions=(NUMBER, scope(der.implicit(1, FLAG), der.implicit(2, FLAG)))),
-        "A list that is limited to two kinds of certificates at once.",
+        "The list is limited to two kinds of certificates at once.",
         LIST_EXTENSIONS + "[1].extnValue",
     ),
 }

@@ -84,26 +84,26 @@ class Reader:
         """Step over the next element and return its identifier octet, and the start and end of its contents (X.690 sections 8.1 and 10.1)."""
         data, pos, end = self.data, self.pos, self.stop
         if pos + 2 > end:
-            raise self.fault("An element is missing." if pos >= end else "An element is cut.", field)
+            raise self.fault("An element is missing." if pos >= end else "The element is truncated.", field)
         tag, length = data[pos], data[pos + 1]
         if tag & 0x1F == 0x1F:
-            raise self.fault("A tag number above 30.", field)
+            raise self.fault("The tag number is above 30.", field)
         start = pos + 2
         if length >= 0x80:
             octets = length - 0x80
             if octets == 0:
-                raise self.fault("An indefinite length.", field)
+                raise self.fault("The length is indefinite, which DER does not allow.", field)
             if octets > 4:
-                raise self.fault("A length of more than four octets.", field)
+                raise self.fault("The length has more than four octets.", field)
             start += octets
             if start > end:
-                raise self.fault("A length is cut.", field)
+                raise self.fault("The length is truncated.", field)
             length = int.from_bytes(data[pos + 2 : start], "big")
             if length < 0x80 or length >> 8 * (octets - 1) == 0:
-                raise self.fault("A length that is not written in its shortest form.", field)
+                raise self.fault("The length is not in its shortest form.", field)
         stop = start + length
         if stop > end:
-            raise self.fault("An element is longer than what contains it.", field)
+            raise self.fault("The element is longer than the element that contains it.", field)
         self.pos = stop
         return tag, start, stop
 
@@ -152,14 +152,14 @@ class Reader:
     def finish(self) -> None:
         """Raise DerError unless everything has been read."""
         if self.pos < self.stop:
-            raise self.fault("Something follows the last element.")
+            raise self.fault("There are more octets after the last element.")
 
     def boolean(self, field: str = "", tag: int = BOOLEAN) -> bool:
         """Read a BOOLEAN, which must be 00 or FF (X.690 section 11.1)."""
         pos = self.pos
         value = self.contents(tag, field)
         if value not in (b"\x00", b"\xff"):
-            raise self.fault("A BOOLEAN that is neither 00 nor FF.", field, pos)
+            raise self.fault("The BOOLEAN is neither 00 nor FF.", field, pos)
         return value == b"\xff"
 
     def integer(self, field: str = "", tag: int = INTEGER) -> int:
@@ -167,9 +167,9 @@ class Reader:
         pos = self.pos
         value = self.contents(tag, field)
         if not value:
-            raise self.fault("An INTEGER without contents.", field, pos)
+            raise self.fault("The INTEGER has no contents.", field, pos)
         if len(value) > 1 and value[0] in (0x00, 0xFF) and (value[0] == 0x00) == (value[1] < 0x80):
-            raise self.fault("An INTEGER that is not written in its shortest form.", field, pos)
+            raise self.fault("The INTEGER is not in its shortest form.", field, pos)
         return int.from_bytes(value, "big", signed=True)
 
     def enumerated(self, field: str = "") -> int:
@@ -188,7 +188,7 @@ class Reader:
         """Read a NULL (X.690 section 8.8)."""
         pos = self.pos
         if self.contents(NULL, field):
-            raise self.fault("A NULL with contents.", field, pos)
+            raise self.fault("The NULL has contents.", field, pos)
 
     def octet_string(self, field: str = "") -> bytes:
         """Read an OCTET STRING, which must be primitive (X.690 section 10.2)."""
@@ -202,10 +202,10 @@ class Reader:
         pos = self.pos
         value = self.contents(tag, field)
         if not value or value[0] > 7 or (len(value) == 1 and value[0]):
-            raise self.fault("A BIT STRING without a proper count of unused bits.", field, pos)
+            raise self.fault("The BIT STRING has no valid count of unused bits.", field, pos)
         unused = value[0]
         if unused and value[-1] & ((1 << unused) - 1):
-            raise self.fault("A BIT STRING whose unused bits are set.", field, pos)
+            raise self.fault("The BIT STRING has unused bits that are set.", field, pos)
         return unused, value[1:]
 
     def bit_string(self, field: str = "") -> bytes:
@@ -213,7 +213,7 @@ class Reader:
         pos = self.pos
         unused, value = self.bits(field)
         if unused:
-            raise self.fault("A BIT STRING that does not consist of whole octets.", field, pos)
+            raise self.fault("The BIT STRING does not consist of whole octets.", field, pos)
         return value
 
     def enter_bit_string(self, field: str = "") -> Reader:
@@ -221,7 +221,7 @@ class Reader:
         pos = self.pos
         start, stop = self.expect(BIT_STRING, field)
         if start == stop or self.data[start]:
-            raise self.fault("A BIT STRING that does not consist of whole octets.", field, pos)
+            raise self.fault("The BIT STRING does not consist of whole octets.", field, pos)
         return Reader(self.data, start + 1, stop, self.base, field, self)
 
     def time(self, field: str = "") -> int:
@@ -236,14 +236,14 @@ class Reader:
         if tag == UTC_TIME and len(text) == 13:
             text = (b"19" if text >= b"50" else b"20") + text
         elif tag != GENERALIZED_TIME or len(text) != 15:
-            raise self.fault("Neither a UTCTime nor a GeneralizedTime to the second.", field, pos)
+            raise self.fault("The time is neither a UTCTime nor a GeneralizedTime with seconds.", field, pos)
         if not text[:14].isdigit() or text[14:] != b"Z":
-            raise self.fault("A time that is not all digits and a Z.", field, pos)
+            raise self.fault("The time does not consist of digits and a Z.", field, pos)
         year, month, day, hour, minute, second = int(text[:4]), *(int(text[at : at + 2]) for at in (4, 6, 8, 10, 12))
         try:
             return (datetime(year, month, day, hour, minute, second) - _EPOCH) // _SECOND
         except ValueError as error:
-            raise self.fault(f"No such time: {error}.", field, pos) from None
+            raise self.fault(f"The time does not exist: {error}.", field, pos) from None
 
     def _check(self, start: int, stop: int, field: str) -> None:
         """Check that a range consists of well-formed elements at all depths, and that the values of primitive elements are valid.
@@ -254,13 +254,13 @@ class Reader:
         while ranges:
             start, stop, depth = ranges.pop()
             if depth > MAX_DEPTH:
-                raise self.fault(f"Elements more than {MAX_DEPTH} deep.", field, start)
+                raise self.fault(f"The elements are nested more than {MAX_DEPTH} deep.", field, start)
             inner = Reader(self.data, start, stop, self.base, field, self)
             while inner:
                 pos = inner.pos
                 tag, first, last = inner.header()
                 if tag & 0xC0 == 0 and (tag == 0 or (tag & 0x1F in _ALWAYS_CONSTRUCTED) != bool(tag & 0x20)):
-                    raise inner.fault("Not a tag of DER (X.690 sections 8 and 10.2).", pos=pos)
+                    raise inner.fault("DER does not allow this tag (X.690 sections 8 and 10.2).", pos=pos)
                 if tag & 0x20:
                     ranges.append((first, last, depth + 1))
                 elif tag in _VALUES:
@@ -290,15 +290,15 @@ def decode_oid(value: bytes) -> str:
         ValueError: the contents are not an object identifier. The text says why.
     """
     if not value or value[-1] & 0x80:
-        raise ValueError("An OBJECT IDENTIFIER that is empty or cut.")
+        raise ValueError("The OBJECT IDENTIFIER is empty or truncated.")
     if len(value) > MAX_OID_OCTETS:
-        raise ValueError(f"An OBJECT IDENTIFIER of more than {MAX_OID_OCTETS} octets.")
+        raise ValueError(f"The OBJECT IDENTIFIER has more than {MAX_OID_OCTETS} octets.")
     arcs = []
     number = 0
     first = True
     for octet in value:
         if first and octet == 0x80:
-            raise ValueError("An arc of an OBJECT IDENTIFIER that is not written in its shortest form.")
+            raise ValueError("An arc of the OBJECT IDENTIFIER is not in its shortest form.")
         number = number << 7 | octet & 0x7F
         first = not octet & 0x80
         if first:

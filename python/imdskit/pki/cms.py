@@ -97,7 +97,7 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     info = outer.sequence()
     outer.finish()
     if info.oid("contentType") != oids.SIGNED_DATA:
-        raise info.fault("A message of another type than SignedData.", "contentType")
+        raise info.fault("The message has another type than SignedData.", "contentType")
     wrapped = info.enter(context(0))
     info.finish()
     data = wrapped.sequence("signedData")
@@ -106,7 +106,7 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
     pos = data.pos
     version = data.integer("version")
     if version not in (1, 3, 4, 5):
-        raise data.fault("A version that SignedData does not have.", "version", pos)
+        raise data.fault("SignedData does not have this version.", "version", pos)
     algorithms = data.enter(SET, "digestAlgorithms")
     digest_algorithms: list[AlgorithmIdentifier] = []
     while algorithms:
@@ -128,7 +128,7 @@ def parse(der: bytes, read_certificate: Callable[[bytes, int, str], Certificate]
         revocation = data.enter(context(1), "crls")
         while revocation:
             if revocation.peek() not in (SEQUENCE, context(1)):
-                raise revocation.fault("Neither a list of revoked certificates nor another format of one.")
+                raise revocation.fault("The element is neither a certificate revocation list nor another revocation format.")
             revocation.any()
     listed = frozenset(DIGESTS.get(algorithm.oid, algorithm.oid) for algorithm in digest_algorithms)
     infos = data.enter(SET, "signerInfos")
@@ -166,7 +166,7 @@ def _read_signer(reader: Reader, field: str, listed: frozenset[str], certificate
         issuer, serial = _read_issuer(sid, certificates), sid.integer("serialNumber")
         sid.finish()
     if version != (1 if key_identifier is None else 3):
-        raise info.fault("A version that does not fit the form of the sid.", "version", pos)
+        raise info.fault("The version does not match the type of the sid.", "version", pos)
     digest_algorithm = read_algorithm(info, "digestAlgorithm")
     signed = _read_attributes(info, context(0), "signedAttrs") if info.peek() == context(0) else None
     signature_algorithm = read_algorithm(info, "signatureAlgorithm")
@@ -206,7 +206,7 @@ def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
     start = reader.pos
     attributes = reader.enter(tag, field)
     if not attributes:
-        raise attributes.fault("A set of attributes without any.")
+        raise attributes.fault("The set of attributes is empty.")
     items: list[tuple[str, tuple[bytes, ...]]] = []
     previous = b""
     while attributes:
@@ -221,7 +221,7 @@ def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
         items.append((oid, tuple(found)))
         whole = attributes.data[pos : attributes.pos]
         if tag == context(0) and whole < previous:
-            raise attributes.fault("Signed attributes that are not in the order of DER (X.690 section 11.6).", pos=pos)
+            raise attributes.fault("The signed attributes are not in the order of DER (X.690 section 11.6).", pos=pos)
         previous = whole
     return Attributes(tuple(items), bytes((SET,)) + reader.data[start + 1 : reader.pos])
 
@@ -329,5 +329,5 @@ def _only(attributes: Attributes, oid: str, name: str) -> Reader:
     """Return a reader over the value of an attribute that must occur exactly once and have one value (RFC 5652 sections 11.1 to 11.3)."""
     found = attributes.values(oid)
     if len(found) != 1 or len(found[0]) != 1:
-        raise DerError("Not there exactly once, with one value.", 0, name)
+        raise DerError("The attribute must occur exactly once, with one value.", 0, name)
     return Reader(found[0][0], field=name)

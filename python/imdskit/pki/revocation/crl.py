@@ -82,7 +82,7 @@ def parse_crl(der: bytes) -> CertificateList:
 
     version = tbs.integer("version") if tbs.peek() == INTEGER else 0
     if version not in (0, 1):
-        raise tbs.fault("A version that does not exist.", "version")
+        raise tbs.fault("The version does not exist.", "version")
     inner_algorithm = read_algorithm(tbs, "signature")
     issuer = read_name(tbs, "issuer")
     this_update = tbs.time("thisUpdate")
@@ -127,13 +127,13 @@ def _extensions(items: Reader) -> Iterator[tuple[str, bool, Reader]]:
     """Yield the object identifier, the critical flag, and a reader of the value of each extension. The caller must read each value to its
     end."""
     if not items:
-        raise items.fault("An empty list of extensions.")
+        raise items.fault("The list of extensions is empty.")
     seen: set[str] = set()
     while items:
         item = items.sequence(f"[{len(seen)}]")
         oid = item.oid("extnID")
         if oid in seen:
-            raise item.fault("Two extensions of one kind.")
+            raise item.fault("An extension occurs twice.")
         seen.add(oid)
         critical = item.boolean("critical") if item.peek() == BOOLEAN else False
         start, stop = item.expect(OCTET_STRING, "extnValue")
@@ -189,7 +189,7 @@ def _read_reason(value: Reader) -> str:
     code = value.enumerated()
     value.finish()
     if code not in REASON_CODES:
-        raise value.fault("A reason that does not exist.")
+        raise value.fault("The reason code does not exist.")
     return REASON_CODES[code]
 
 
@@ -199,4 +199,4 @@ def _read_certificate_issuer(value: Reader) -> tuple[bytes, ...]:
     for name in names:
         if name.name is not None:
             return name.name.key
-    raise DerError("A certificate issuer without a distinguished name.", value.base + value.pos, value.path())
+    raise DerError("The certificate issuer has no distinguished name.", value.base + value.pos, value.path())

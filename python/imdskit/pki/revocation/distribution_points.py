@@ -104,7 +104,7 @@ def _point(members: Reader) -> DistributionPoint:
     issuer = read_general_names(members.enter(context(2), "cRLIssuer")) if members.peek() == context(2) else None
     members.finish()
     if name is None and issuer is None:
-        raise members.fault("A distribution point that says neither where nor whose.")
+        raise members.fault("The distribution point has neither a name nor a CRL issuer.")
     return DistributionPoint(name, reasons, issuer)
 
 
@@ -124,7 +124,7 @@ def read_issuing_distribution_point(reader: Reader) -> IssuingDistributionPoint:
     only_attribute = _flag(members, "onlyContainsAttributeCerts", 5)
     members.finish()
     if only_user + only_ca + only_attribute > 1:
-        raise members.fault("A list that is limited to two kinds of certificates at once.")
+        raise members.fault("The list is limited to two kinds of certificates at once.")
     return IssuingDistributionPoint(der, name, only_user, only_ca, reasons, indirect, only_attribute)
 
 

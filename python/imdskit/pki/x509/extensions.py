@@ -46,7 +46,7 @@ def _items(reader: Reader, read: Callable[[Reader, str], T]) -> tuple[T, ...]:
     while reader:
         found.append(read(reader, f"[{len(found)}]"))
         if len(found) > MAX_ITEMS:
-            raise reader.fault(f"More than {MAX_ITEMS} items.")
+            raise reader.fault(f"The list has more than {MAX_ITEMS} items.")
     return tuple(found)
 
 
@@ -97,7 +97,7 @@ def _name_constraints(reader: Reader) -> NameConstraints:
 def _subtrees(reader: Reader) -> tuple[GeneralSubtree, ...]:
     """Decode GeneralSubtrees, which must have at least one item."""
     if not reader:
-        raise reader.fault("An empty list of subtrees.")
+        raise reader.fault("The list of subtrees is empty.")
     return _items(reader, _subtree)
 
 
@@ -117,7 +117,7 @@ def _policy_identifier(reader: Reader, field: str) -> str:
     if information:
         items = information.sequence("policyQualifiers")
         if not items:
-            raise items.fault("An empty list of qualifiers.")
+            raise items.fault("The list of qualifiers is empty.")
         while items:
             item = items.sequence()
             item.oid("policyQualifierId")
@@ -147,7 +147,7 @@ def _count(reader: Reader, field: str, tag: int) -> int:
     pos = reader.pos
     number = reader.integer(field, tag)
     if number < 0:
-        raise reader.fault("A negative number where things are counted.", field, pos)
+        raise reader.fault("The count is negative.", field, pos)
     return number
 
 
@@ -166,7 +166,7 @@ def _authority_info_access(reader: Reader) -> tuple[str, ...]:
     """Return the URLs of the issuer's certificates. Other access methods and locations are skipped."""
     descriptions = _items(reader.sequence(), _access_description)
     if not descriptions:
-        raise reader.fault("An empty list of access descriptions.")
+        raise reader.fault("The list of access descriptions is empty.")
     return tuple(name.text for method, name in descriptions if method == oids.CA_ISSUERS and name.kind == "uniformResourceIdentifier")
 
 
@@ -177,7 +177,7 @@ def _subject_key_identifier(reader: Reader) -> bytes:
 def _any_sequence(reader: Reader) -> None:
     """Check that the value is a well-formed SEQUENCE. Nothing here uses its contents."""
     if reader.peek() != SEQUENCE:
-        raise reader.fault("Not a SEQUENCE.")
+        raise reader.fault("The element is not a SEQUENCE.")
     reader.any()
 
 

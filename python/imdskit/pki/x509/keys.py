@@ -75,7 +75,7 @@ def _read_rsa(reader: Reader) -> tuple[int, int]:
     modulus, exponent = key.integer("modulus"), key.integer("publicExponent")
     key.finish()
     if modulus <= 0 or exponent <= 0:
-        raise key.fault("A modulus or exponent that is not positive.")
+        raise key.fault("The modulus or the exponent is not positive.")
     return modulus, exponent
 
 

@@ -124,7 +124,7 @@ def _parse(rdns: Reader, der: bytes) -> Name:
     while rdns:
         attributes = rdns.enter(SET)
         if not attributes:
-            raise attributes.fault("A relative distinguished name without attributes.")
+            raise attributes.fault("The relative distinguished name has no attributes.")
         parts = []
         previous = b""
         while attributes:
@@ -135,7 +135,7 @@ def _parse(rdns: Reader, der: bytes) -> Name:
             attribute.finish()
             element = attributes.data[pos : attributes.pos]
             if element <= previous:
-                raise attributes.fault("Attributes that are not in the order of DER, or one twice (X.690 section 11.6).", pos=pos)
+                raise attributes.fault("The attributes are not in the order of DER, or one occurs twice (X.690 section 11.6).", pos=pos)
             previous = element
             if isinstance(value, bytes):
                 parts.append(b"%s:%s" % (oid.encode(), value))
@@ -157,19 +157,19 @@ def _read_value(attribute: Reader, oid: str) -> str | bytes:
     encoding = _ENCODINGS.get(tag)
     if encoding is None:
         if oid in _STRINGS_ONLY:
-            raise attribute.fault("Not a string.", "value")
+            raise attribute.fault("The element is not a string.", "value")
         return attribute.any("value")
     try:
         text = attribute.contents(tag, "value").decode(encoding)
     except UnicodeDecodeError:
-        raise attribute.fault("A string with octets that its type does not have.", "value", pos) from None
+        raise attribute.fault("The string has octets that its type does not allow.", "value", pos) from None
     if tag in _CHARACTERS and not _CHARACTERS[tag].fullmatch(text):
-        raise attribute.fault("A string with characters that its type does not have.", "value", pos)
+        raise attribute.fault("The string has characters that its type does not allow.", "value", pos)
     if not text.isascii():
         if len(text) > MAX_CHARACTERS:
-            raise attribute.fault(f"A string beyond ASCII of more than {MAX_CHARACTERS} characters.", "value", pos)
+            raise attribute.fault(f"The string is not ASCII and has more than {MAX_CHARACTERS} characters.", "value", pos)
         if _has_long_row(text):
-            raise attribute.fault(f"A string with more than {MAX_COMBINING} combining characters in a row.", "value", pos)
+            raise attribute.fault(f"The string has more than {MAX_COMBINING} combining characters in a row.", "value", pos)
     return text
 
 
@@ -205,11 +205,11 @@ def read_general_name(reader: Reader, field: str) -> GeneralName:
     tag = reader.peek()
     kind = GENERAL_NAMES.get(tag)
     if kind is None:
-        raise reader.fault("Not a general name.", field)
+        raise reader.fault("The element is not a GeneralName.", field)
     if not tag & 0x20:
         value = reader.contents(tag, field)
         if kind in IA5_KINDS and not value.isascii():
-            raise reader.fault("An IA5String with octets beyond ASCII.", field, pos)
+            raise reader.fault("The IA5String has octets beyond ASCII.", field, pos)
         if kind == "registeredID":
             reader.pos = pos
             reader.oid(field, tag)

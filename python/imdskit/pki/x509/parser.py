@@ -58,13 +58,13 @@ def parse_certificate(der: bytes, offset: int = 0, field: str = "certificate") -
     for tag, name in _UNIQUE_IDENTIFIERS:
         if tbs.peek() == tag:
             if version == 1:
-                raise tbs.fault("A unique identifier in a certificate of version 1.", name)
+                raise tbs.fault("A certificate of version 1 must not have a unique identifier.", name)
             tbs.bits(name, tag)
     extensions: tuple[Extension, ...] = ()
     members: dict[str, Any] = {}
     if tbs.peek() == context(3):
         if version != 3:
-            raise tbs.fault("Extensions in a certificate that is not of version 3.", "extensions")
+            raise tbs.fault("A certificate that does not have version 3 must not have extensions.", "extensions")
         extensions, members = _read_extensions(tbs)
     tbs.finish()
 
@@ -100,7 +100,7 @@ def _read_version(tbs: Reader) -> int:
     wrapped = tbs.enter(context(0), "version")
     version = wrapped.integer()
     if version not in (0, 1, 2):
-        raise tbs.fault("A version that does not exist.", "version", pos)
+        raise tbs.fault("The version does not exist.", "version", pos)
     wrapped.finish()
     return version + 1
 
@@ -111,7 +111,7 @@ def _read_extensions(tbs: Reader) -> tuple[tuple[Extension, ...], dict[str, Any]
     items = wrapped.sequence("extensions")
     wrapped.finish()
     if not items:
-        raise items.fault("An empty list of extensions.")
+        raise items.fault("The list of extensions is empty.")
     found: list[Extension] = []
     members: dict[str, Any] = {}
     while items:
@@ -121,7 +121,7 @@ def _read_extensions(tbs: Reader) -> tuple[tuple[Extension, ...], dict[str, Any]
         if item.peek() == BOOLEAN:
             critical = item.boolean("critical")
             if not critical:
-                raise item.fault("FALSE is the default and not written (X.690 section 11.5).", "critical")
+                raise item.fault("FALSE is the default, so DER does not encode it (X.690 section 11.5).", "critical")
         start, stop = item.expect(OCTET_STRING, "extnValue")
         item.finish()
         found.append(Extension(oid, critical, item.data[start:stop]))

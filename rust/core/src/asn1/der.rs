@@ -237,7 +237,7 @@ impl<'d, 't> Reader<'d, 't> {
                 if pos >= end {
                     "An element is missing."
                 } else {
-                    "An element is cut."
+                    "The element is truncated."
                 },
                 field,
             ));
@@ -245,28 +245,28 @@ impl<'d, 't> Reader<'d, 't> {
         let tag = data[pos];
         let mut length = usize::from(data[pos + 1]);
         if tag & 0x1F == 0x1F {
-            return Err(self.fault("A tag number above 30.", field));
+            return Err(self.fault("The tag number is above 30.", field));
         }
         let mut start = pos + 2;
         if length >= 0x80 {
             let octets = length - 0x80;
             if octets == 0 {
-                return Err(self.fault("An indefinite length.", field));
+                return Err(self.fault("The length is indefinite, which DER does not allow.", field));
             }
             if octets > 4 {
-                return Err(self.fault("A length of more than four octets.", field));
+                return Err(self.fault("The length has more than four octets.", field));
             }
             start += octets;
             if start > end {
-                return Err(self.fault("A length is cut.", field));
+                return Err(self.fault("The length is truncated.", field));
             }
             length = data[pos + 2..start].iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
             if length < 0x80 || length >> (8 * (octets - 1)) == 0 {
-                return Err(self.fault("A length that is not written in its shortest form.", field));
+                return Err(self.fault("The length is not in its shortest form.", field));
             }
         }
         if length > end - start {
-            return Err(self.fault("An element is longer than what contains it.", field));
+            return Err(self.fault("The element is longer than the element that contains it.", field));
         }
         self.pos = start + length;
         Ok((tag, start, start + length))
@@ -325,7 +325,7 @@ impl<'d, 't> Reader<'d, 't> {
         if self.is_empty() {
             Ok(())
         } else {
-            Err(self.fault("Something follows the last element.", ""))
+            Err(self.fault("There are more octets after the last element.", ""))
         }
     }
 
@@ -340,7 +340,7 @@ impl<'d, 't> Reader<'d, 't> {
         match self.contents(tag, field)? {
             [0x00] => Ok(false),
             [0xFF] => Ok(true),
-            _ => Err(self.fault_at("A BOOLEAN that is neither 00 nor FF.", field, pos)),
+            _ => Err(self.fault_at("The BOOLEAN is neither 00 nor FF.", field, pos)),
         }
     }
 
@@ -353,9 +353,9 @@ impl<'d, 't> Reader<'d, 't> {
     pub(crate) fn integer_as(&mut self, tag: u8, field: impl Into<Field>) -> Result<Integer<'d>> {
         let (pos, field) = (self.pos, field.into());
         match self.contents(tag, field)? {
-            [] => Err(self.fault_at("An INTEGER without contents.", field, pos)),
+            [] => Err(self.fault_at("The INTEGER has no contents.", field, pos)),
             [first @ (0x00 | 0xFF), second, ..] if (*first == 0x00) == (*second < 0x80) => {
-                Err(self.fault_at("An INTEGER that is not written in its shortest form.", field, pos))
+                Err(self.fault_at("The INTEGER is not in its shortest form.", field, pos))
             }
             octets => Ok(Integer(octets)),
         }
@@ -385,7 +385,7 @@ impl<'d, 't> Reader<'d, 't> {
         if self.contents(NULL, field)?.is_empty() {
             Ok(())
         } else {
-            Err(self.fault_at("A NULL with contents.", field, pos))
+            Err(self.fault_at("The NULL has contents.", field, pos))
         }
     }
 
@@ -407,11 +407,11 @@ impl<'d, 't> Reader<'d, 't> {
         match value {
             [unused @ 0..=7, octets @ ..] if *unused == 0 || !octets.is_empty() => {
                 if octets.last().is_some_and(|last| last & ((1 << unused) - 1) != 0) {
-                    return Err(self.fault_at("A BIT STRING whose unused bits are set.", field, pos));
+                    return Err(self.fault_at("The BIT STRING has unused bits that are set.", field, pos));
                 }
                 Ok((*unused, octets))
             }
-            _ => Err(self.fault_at("A BIT STRING without a proper count of unused bits.", field, pos)),
+            _ => Err(self.fault_at("The BIT STRING has no valid count of unused bits.", field, pos)),
         }
     }
 
@@ -420,7 +420,7 @@ impl<'d, 't> Reader<'d, 't> {
         let (pos, field) = (self.pos, field.into());
         match self.bits(field)? {
             (0, octets) => Ok(octets),
-            _ => Err(self.fault_at("A BIT STRING that does not consist of whole octets.", field, pos)),
+            _ => Err(self.fault_at("The BIT STRING does not consist of whole octets.", field, pos)),
         }
     }
 
@@ -429,7 +429,7 @@ impl<'d, 't> Reader<'d, 't> {
         let (pos, field) = (self.pos, field.into());
         let (start, stop) = self.expect(BIT_STRING, field)?;
         if start == stop || self.data[start] != 0 {
-            return Err(self.fault_at("A BIT STRING that does not consist of whole octets.", field, pos));
+            return Err(self.fault_at("The BIT STRING does not consist of whole octets.", field, pos));
         }
         Ok(self.within(start + 1, stop, field))
     }
@@ -443,17 +443,17 @@ impl<'d, 't> Reader<'d, 't> {
         let (year, rest) = match (tag, text.len()) {
             (UTC_TIME, 13) => (None, text),
             (GENERALIZED_TIME, 15) => (Some(&text[..2]), &text[2..]),
-            _ => return Err(self.fault_at("Neither a UTCTime nor a GeneralizedTime to the second.", field, pos)),
+            _ => return Err(self.fault_at("The time is neither a UTCTime nor a GeneralizedTime with seconds.", field, pos)),
         };
         let digits = year.unwrap_or_default().iter().chain(&rest[..12]);
         if !digits.clone().all(u8::is_ascii_digit) || rest[12] != b'Z' {
-            return Err(self.fault_at("A time that is not all digits and a Z.", field, pos));
+            return Err(self.fault_at("The time does not consist of digits and a Z.", field, pos));
         }
         let number = |text: &[u8]| i64::from(text[0] - b'0') * 10 + i64::from(text[1] - b'0');
         let short = number(&rest[..2]);
         let century = year.map_or(if short >= 50 { 19 } else { 20 }, number);
         let parts = [2, 4, 6, 8, 10].map(|at| number(&rest[at..at + 2]));
-        unix_seconds(century * 100 + short, parts).ok_or_else(|| self.fault_at("No such time.", field, pos))
+        unix_seconds(century * 100 + short, parts).ok_or_else(|| self.fault_at("The time does not exist.", field, pos))
     }
 
     /// Checks that a range consists of well-formed elements, down to the primitive ones. An explicit work list replaces recursion, so that deep
@@ -463,7 +463,7 @@ impl<'d, 't> Reader<'d, 't> {
         let mut ranges = vec![(start, stop, 0)];
         while let Some((start, stop, depth)) = ranges.pop() {
             if depth > MAX_DEPTH {
-                return Err(self.fault_at(format!("Elements more than {MAX_DEPTH} deep."), field, start));
+                return Err(self.fault_at(format!("The elements are nested more than {MAX_DEPTH} deep."), field, start));
             }
             let mut inner = Self { pos: start, stop, ..here };
             while !inner.is_empty() {
@@ -471,7 +471,7 @@ impl<'d, 't> Reader<'d, 't> {
                 let (tag, first, last) = inner.header("")?;
                 let constructed = tag & 0x20 != 0;
                 if tag & 0xC0 == 0 && (tag == 0 || matches!(tag & 0x1F, 8 | 11 | 16 | 17 | 29) != constructed) {
-                    return Err(inner.fault_at("Not a tag of DER (X.690 sections 8 and 10.2).", "", pos));
+                    return Err(inner.fault_at("DER does not allow this tag (X.690 sections 8 and 10.2).", "", pos));
                 }
                 if constructed {
                     ranges.push((first, last, depth + 1));

@@ -48,15 +48,15 @@ pub(crate) fn named_bits(octets: &[u8]) -> u16 {
 /// Checks the contents of an OBJECT IDENTIFIER (X.690 section 8.19). The error describes the problem in a sentence.
 pub(crate) fn check_oid(contents: &[u8]) -> Result<(), Cow<'static, str>> {
     if contents.last().is_none_or(|last| last & 0x80 != 0) {
-        return Err("An OBJECT IDENTIFIER that is empty or cut.".into());
+        return Err("The OBJECT IDENTIFIER is empty or truncated.".into());
     }
     if contents.len() > MAX_OID_OCTETS {
-        return Err(format!("An OBJECT IDENTIFIER of more than {MAX_OID_OCTETS} octets.").into());
+        return Err(format!("The OBJECT IDENTIFIER has more than {MAX_OID_OCTETS} octets.").into());
     }
     let mut first = true;
     for octet in contents {
         if first && *octet == 0x80 {
-            return Err("An arc of an OBJECT IDENTIFIER that is not written in its shortest form.".into());
+            return Err("An arc of the OBJECT IDENTIFIER is not in its shortest form.".into());
         }
         first = octet & 0x80 == 0;
     }

@@ -105,7 +105,7 @@ pub(crate) fn parse<'d>(
     let mut info = outer.sequence("")?;
     outer.finish()?;
     if info.oid("contentType")? != oids::SIGNED_DATA {
-        return Err(info.fault("A message of another type than SignedData.", "contentType"));
+        return Err(info.fault("The message has another type than SignedData.", "contentType"));
     }
     let mut wrapped = info.enter(context(0), "")?;
     info.finish()?;
@@ -114,7 +114,7 @@ pub(crate) fn parse<'d>(
 
     let pos = data.pos;
     let Some(version @ (1 | 3 | 4 | 5)) = data.integer("version")?.small() else {
-        return Err(data.fault_at("A version that SignedData does not have.", "version", pos));
+        return Err(data.fault_at("SignedData does not have this version.", "version", pos));
     };
     let mut algorithms = data.enter(SET, "digestAlgorithms")?;
     // Only known digests are listed, each once. Unknown ones cannot be used anyway, and the code below searches this list for every signer.
@@ -144,7 +144,10 @@ pub(crate) fn parse<'d>(
         let mut revocation = data.enter(context(1), "crls")?;
         while let Some(tag) = revocation.peek() {
             if tag != SEQUENCE && tag != context(1) {
-                return Err(revocation.fault("Neither a list of revoked certificates nor another format of one.", ""));
+                return Err(revocation.fault(
+                    "The element is neither a certificate revocation list nor another revocation format.",
+                    "",
+                ));
             }
             revocation.any("")?;
         }
@@ -216,7 +219,7 @@ fn read_signer<'d>(
     };
     let expected = if matches!(sid, SignerIdentifier::KeyIdentifier(_)) { 3 } else { 1 };
     if version != Some(expected) {
-        return Err(info.fault_at("A version that does not fit the form of the sid.", "version", pos));
+        return Err(info.fault_at("The version does not match the type of the sid.", "version", pos));
     }
     let digest_algorithm = borrow_algorithm(&mut info, "digestAlgorithm")?;
     let signed_attributes = if info.next_is(context(0)) {
@@ -246,7 +249,7 @@ fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str
     let start = reader.pos;
     let mut attributes = reader.enter(tag, field)?;
     if attributes.is_empty() {
-        return Err(attributes.fault("A set of attributes without any.", ""));
+        return Err(attributes.fault("The set of attributes is empty.", ""));
     }
     let mut items: Vec<Attribute<'_>> = Vec::new();
     let mut previous: &[u8] = b"";
@@ -263,7 +266,7 @@ fn read_attributes<'d>(reader: &mut Reader<'d, '_>, tag: u8, field: &'static str
         items.push(Attribute { kind, values });
         let whole = &attributes.data[pos..attributes.pos];
         if tag == context(0) && whole < previous {
-            return Err(attributes.fault_at("Signed attributes that are not in the order of DER (X.690 section 11.6).", "", pos));
+            return Err(attributes.fault_at("The signed attributes are not in the order of DER (X.690 section 11.6).", "", pos));
         }
         previous = whole;
     }
@@ -402,7 +405,7 @@ impl<'d> Attributes<'d> {
         match (found.next().map(|attribute| attribute.values.as_slice()), found.next()) {
             (Some([value]), None) => Ok(Reader::new(value, trail)),
             _ => Err(DerError {
-                message: "Not there exactly once, with one value.".into(),
+                message: "The attribute must occur exactly once, with one value.".into(),
                 offset: 0,
                 field: name.to_owned(),
             }),

@@ -168,7 +168,7 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
         Some(0)
     };
     if !matches!(version, Some(0 | 1)) {
-        return Err(tbs.fault("A version that does not exist.", "version"));
+        return Err(tbs.fault("The version does not exist.", "version"));
     }
     let inner_algorithm = read_algorithm(&mut tbs, "signature")?;
     let issuer = read_name(&mut tbs, "issuer")?;
@@ -228,14 +228,14 @@ fn read_extensions<'d, 't>(
     mut each: impl FnMut(&'d [u8], bool, Reader<'d, 't>) -> der::Result<()>,
 ) -> der::Result<()> {
     if items.is_empty() {
-        return Err(items.fault("An empty list of extensions.", ""));
+        return Err(items.fault("The list of extensions is empty.", ""));
     }
     let mut seen: HashSet<&[u8]> = HashSet::new();
     while !items.is_empty() {
         let mut extension = items.sequence(item(seen.len()))?;
         let oid = extension.oid("extnID")?;
         if !seen.insert(oid) {
-            return Err(extension.fault("Two extensions of one kind.", ""));
+            return Err(extension.fault("An extension occurs twice.", ""));
         }
         let critical = extension.next_is(BOOLEAN) && extension.boolean("critical")?;
         let (start, stop) = extension.expect(OCTET_STRING, "extnValue")?;
@@ -299,12 +299,12 @@ fn read_reason(mut value: Reader<'_, '_>) -> der::Result<&'static str> {
         .and_then(|code| REASON_CODES.get(code));
     name.copied()
         .filter(|name| !name.is_empty())
-        .ok_or_else(|| value.fault("A reason that does not exist.", ""))
+        .ok_or_else(|| value.fault("The reason code does not exist.", ""))
 }
 
 fn read_certificate_issuer(mut value: Reader<'_, '_>) -> der::Result<NameKey> {
     let names = read_general_names(value.sequence("certificateIssuer")?)?;
     value.finish()?;
     let key = names.into_iter().find_map(|name| name.name).map(|name| name.key);
-    key.ok_or_else(|| value.fault("A certificate issuer without a distinguished name.", ""))
+    key.ok_or_else(|| value.fault("The certificate issuer has no distinguished name.", ""))
 }

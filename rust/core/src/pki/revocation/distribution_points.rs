@@ -170,7 +170,7 @@ fn read_point(mut members: Reader<'_, '_>) -> der::Result<DistributionPoint> {
     };
     members.finish()?;
     if name.is_none() && crl_issuer.is_none() {
-        return Err(members.fault("A distribution point that says neither where nor whose.", ""));
+        return Err(members.fault("The distribution point has neither a name nor a CRL issuer.", ""));
     }
     Ok(DistributionPoint { name, reasons, crl_issuer })
 }
@@ -191,7 +191,7 @@ pub(crate) fn read_issuing_distribution_point(reader: &mut Reader<'_, '_>) -> de
     let only_attribute = read_flag(&mut members, "onlyContainsAttributeCerts", 5)?;
     members.finish()?;
     if u8::from(only_user) + u8::from(only_ca) + u8::from(only_attribute) > 1 {
-        return Err(members.fault("A list that is limited to two kinds of certificates at once.", ""));
+        return Err(members.fault("The list is limited to two kinds of certificates at once.", ""));
     }
     Ok(IssuingDistributionPoint {
         der,

@@ -57,7 +57,7 @@ impl Extensions {
             oids::AUTHORITY_INFO_ACCESS => keep(&mut self.ca_issuers, authority_info_access(reader)?),
             oids::ISSUER_ALT_NAME => drop(read_general_names(reader.sequence("")?)?),
             // A well-formed SEQUENCE is enough. `distribution_points.rs` reads its contents.
-            oids::CRL_DISTRIBUTION_POINTS if !reader.next_is(SEQUENCE) => return Err(reader.fault("Not a SEQUENCE.", "")),
+            oids::CRL_DISTRIBUTION_POINTS if !reader.next_is(SEQUENCE) => return Err(reader.fault("The element is not a SEQUENCE.", "")),
             oids::CRL_DISTRIBUTION_POINTS => drop(reader.any("")?),
             _ => return Ok(()),
         }
@@ -75,7 +75,7 @@ fn items<'d, 't, T>(mut reader: Reader<'d, 't>, read: impl Fn(&mut Reader<'d, 't
     while !reader.is_empty() {
         found.push(read(&mut reader, item(found.len()))?);
         if found.len() > MAX_ITEMS {
-            return Err(reader.fault(format!("More than {MAX_ITEMS} items."), ""));
+            return Err(reader.fault(format!("The list has more than {MAX_ITEMS} items."), ""));
         }
     }
     Ok(found)
@@ -149,7 +149,7 @@ fn name_constraints(reader: &mut Reader<'_, '_>) -> der::Result<NameConstraints>
 /// Reads GeneralSubtrees, which must not be empty.
 fn subtrees(reader: Reader<'_, '_>) -> der::Result<Vec<GeneralSubtree>> {
     if reader.is_empty() {
-        return Err(reader.fault("An empty list of subtrees.", ""));
+        return Err(reader.fault("The list of subtrees is empty.", ""));
     }
     items(reader, |reader, field| {
         let mut subtree = reader.sequence(field)?;
@@ -176,7 +176,7 @@ fn policy_identifier(reader: &mut Reader<'_, '_>, field: Field) -> der::Result<O
     if !information.is_empty() {
         let mut items = information.sequence("policyQualifiers")?;
         if items.is_empty() {
-            return Err(items.fault("An empty list of qualifiers.", ""));
+            return Err(items.fault("The list of qualifiers is empty.", ""));
         }
         while !items.is_empty() {
             let mut item = items.sequence("")?;
@@ -223,7 +223,7 @@ fn count(reader: &mut Reader<'_, '_>, tag: u8, field: &'static str) -> der::Resu
     let pos = reader.pos;
     let number = reader.integer_as(tag, field)?;
     if number.is_negative() {
-        return Err(reader.fault_at("A negative number where things are counted.", field, pos));
+        return Err(reader.fault_at("The count is negative.", field, pos));
     }
     Ok(number.small().and_then(|number| Count::try_from(number).ok()).unwrap_or(Count::MAX))
 }
@@ -240,7 +240,7 @@ fn authority_info_access(reader: &mut Reader<'_, '_>) -> der::Result<Vec<String>
         Ok(found)
     })?;
     if descriptions.is_empty() {
-        return Err(reader.fault("An empty list of access descriptions.", ""));
+        return Err(reader.fault("The list of access descriptions is empty.", ""));
     }
     let of_issuers = |(is_issuers, name): (bool, GeneralName)| {
         (is_issuers && name.kind == GeneralNameKind::UniformResourceIdentifier).then(|| name.text().to_owned())

@@ -72,7 +72,7 @@ fn read_rsa(mut reader: Reader<'_, '_>, pss: Option<&[u8]>, only_pss: bool) -> d
     let (modulus, exponent) = (key.integer("modulus")?, key.integer("publicExponent")?);
     key.finish()?;
     if [modulus, exponent].iter().any(|number| number.is_negative() || number.is_zero()) {
-        return Err(key.fault("A modulus or exponent that is not positive.", ""));
+        return Err(key.fault("The modulus or the exponent is not positive.", ""));
     }
     Ok(PublicKey::Rsa(Box::new(RsaPublicKey::new(
         modulus.magnitude(),

@@ -81,7 +81,7 @@ impl Found {
     fn read_relative(&mut self, names: &mut Reader<'_, '_>, tag: u8, field: impl Into<Field>) -> der::Result<()> {
         let mut attributes = names.enter(tag, field)?;
         if attributes.is_empty() {
-            return Err(attributes.fault("A relative distinguished name without attributes.", ""));
+            return Err(attributes.fault("The relative distinguished name has no attributes.", ""));
         }
         let mut parts: Vec<Vec<u8>> = Vec::with_capacity(1);
         let mut previous: &[u8] = b"";
@@ -93,7 +93,7 @@ impl Found {
             attribute.finish()?;
             let element = &attributes.data[pos..attributes.pos];
             if element <= previous {
-                let message = "Attributes that are not in the order of DER, or one twice (X.690 section 11.6).";
+                let message = "The attributes are not in the order of DER, or one occurs twice (X.690 section 11.6).";
                 return Err(attributes.fault_at(message, "", pos));
             }
             previous = element;
@@ -147,22 +147,23 @@ fn read_value<'d>(attribute: &mut Reader<'d, '_>, oid: &[u8]) -> der::Result<Val
     );
     if !is_string {
         if STRINGS_ONLY.contains(&oid) {
-            return Err(attribute.fault("Not a string.", "value"));
+            return Err(attribute.fault("The element is not a string.", "value"));
         }
         return attribute.any("value").map(Value::Other);
     }
     let octets = attribute.contents(tag, "value")?;
-    let text = decode(tag, octets).ok_or_else(|| attribute.fault_at("A string with octets that its type does not have.", "value", pos))?;
+    let text =
+        decode(tag, octets).ok_or_else(|| attribute.fault_at("The string has octets that its type does not allow.", "value", pos))?;
     if !has_only_its_characters(tag, octets) {
-        return Err(attribute.fault_at("A string with characters that its type does not have.", "value", pos));
+        return Err(attribute.fault_at("The string has characters that its type does not allow.", "value", pos));
     }
     if !text.is_ascii() {
         if text.chars().count() > MAX_CHARACTERS {
-            let message = format!("A string beyond ASCII of more than {MAX_CHARACTERS} characters.");
+            let message = format!("The string is not ASCII and has more than {MAX_CHARACTERS} characters.");
             return Err(attribute.fault_at(message, "value", pos));
         }
         if has_long_run(&text) {
-            let message = format!("A string with more than {MAX_COMBINING} combining characters in a row.");
+            let message = format!("The string has more than {MAX_COMBINING} combining characters in a row.");
             return Err(attribute.fault_at(message, "value", pos));
         }
     }
@@ -260,7 +261,7 @@ pub(crate) fn read_general_name(reader: &mut Reader<'_, '_>, field: impl Into<Fi
         0x86 => GeneralNameKind::UniformResourceIdentifier,
         0x87 => GeneralNameKind::IpAddress,
         0x88 => GeneralNameKind::RegisteredId,
-        _ => return Err(reader.fault("Not a general name.", field)),
+        _ => return Err(reader.fault("The element is not a GeneralName.", field)),
     };
     if tag & 0x20 == 0 {
         let value = reader.contents(tag, field)?;
@@ -269,7 +270,7 @@ pub(crate) fn read_general_name(reader: &mut Reader<'_, '_>, field: impl Into<Fi
             GeneralNameKind::Rfc822Name | GeneralNameKind::DnsName | GeneralNameKind::UniformResourceIdentifier
         );
         if is_ia5 && !value.is_ascii() {
-            return Err(reader.fault_at("An IA5String with octets beyond ASCII.", field, pos));
+            return Err(reader.fault_at("The IA5String has octets beyond ASCII.", field, pos));
         }
         if kind == GeneralNameKind::RegisteredId {
             reader.pos = pos;

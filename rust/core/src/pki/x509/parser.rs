@@ -40,7 +40,7 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
     for (tag, name) in [(primitive(1), "issuerUniqueID"), (primitive(2), "subjectUniqueID")] {
         if tbs.next_is(tag) {
             if version == 1 {
-                return Err(tbs.fault("A unique identifier in a certificate of version 1.", name));
+                return Err(tbs.fault("A certificate of version 1 must not have a unique identifier.", name));
             }
             tbs.bits_as(tag, name)?;
         }
@@ -48,7 +48,7 @@ pub(crate) fn parse_certificate(der: &[u8], offset: usize, field: impl Into<Fiel
     let (mut extensions, mut decoded) = (Vec::new(), Extensions::default());
     if tbs.next_is(context(3)) {
         if version != 3 {
-            return Err(tbs.fault("Extensions in a certificate that is not of version 3.", "extensions"));
+            return Err(tbs.fault("A certificate that does not have version 3 must not have extensions.", "extensions"));
         }
         (extensions, decoded) = read_extensions(&mut tbs)?;
     }
@@ -92,7 +92,7 @@ fn read_version(tbs: &mut Reader<'_, '_>) -> der::Result<u8> {
         Some(0) => 1,
         Some(1) => 2,
         Some(2) => 3,
-        _ => return Err(tbs.fault_at("A version that does not exist.", "version", pos)),
+        _ => return Err(tbs.fault_at("The version does not exist.", "version", pos)),
     };
     wrapped.finish()?;
     Ok(version)
@@ -104,7 +104,7 @@ fn read_extensions(tbs: &mut Reader<'_, '_>) -> der::Result<(Vec<Extension>, Ext
     let mut items = wrapped.sequence("extensions")?;
     wrapped.finish()?;
     if items.is_empty() {
-        return Err(items.fault("An empty list of extensions.", ""));
+        return Err(items.fault("The list of extensions is empty.", ""));
     }
     let (mut found, mut decoded) = (Vec::new(), Extensions::default());
     while !items.is_empty() {
@@ -114,7 +114,7 @@ fn read_extensions(tbs: &mut Reader<'_, '_>) -> der::Result<(Vec<Extension>, Ext
         if extension.next_is(BOOLEAN) {
             critical = extension.boolean("critical")?;
             if !critical {
-                return Err(extension.fault("FALSE is the default and not written (X.690 section 11.5).", "critical"));
+                return Err(extension.fault("FALSE is the default, so DER does not encode it (X.690 section 11.5).", "critical"));
             }
         }
         let (start, stop) = extension.expect(OCTET_STRING, "extnValue")?;
