@@ -141,7 +141,7 @@ schemas:
 service-bench: native
 	.venv-service/bin/python benches/verification_service.py
 
-# The rates, figures and tables of docs/performance.md, beside those of other programs, in rounds that take turns. Takes about six minutes; bun comes
+# The rates, figures and tables of docs/performance.md, beside those of other programs, in rounds that take turns. Takes about three minutes; bun comes
 # from npm. The machine should have no other load: the bench warns if it has.
 bench: native
 	$(PYTHON) -m venv .venv-bench
