@@ -227,7 +227,7 @@ def other_load(seconds: float = 0.3) -> dict[str, Any]:
     share, average, processors = (process_time() - own) / elapsed, os.getloadavg()[0], os.cpu_count() or 1
     busy = ""
     if share < 0.97 or average > 0.25 * processors:
-        busy = f"This machine has other load: the load average is {average:.1f} on {processors} processors, and a busy loop gets {share:.0%} of one."
+        busy = f"This machine has other load: the load average is {average:.1f} on {processors} processors, and a busy loop gets {share:.0%} of one processor."
     return {"share": share, "average": average, "busy": busy}
 
 

@@ -55,7 +55,7 @@ def flag(value: object, name: str) -> bool:
 
 
 def instance(value: object, name: str, kind: type[T], accepted: str = "") -> T:
-    """Return ``value`` if it is an instance of ``kind``. The error describes what is accepted with the text ``accepted``."""
+    """Return ``value`` if it is an instance of ``kind``. The error uses the text ``accepted`` to say what is allowed."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise mistake(name, accepted or f"of type {kind.__name__}", value)
     return value

@@ -43,7 +43,7 @@ LIST_EXTENSIONS = "certificateList.tbsCertList.crlExtensions"
 INDIRECT = scope(der.implicit(4, FLAG))
 
 MALFORMED = {
-    "version": (revocation_list(version=2), "The version does not exist.", "certificateList.tbsCertList.version"),
+    "version": (revocation_list(version=2), "The version is neither 1 nor 2.", "certificateList.tbsCertList.version"),
     "no-extensions": (revocation_list(extensions=()), "The list of extensions is empty.", LIST_EXTENSIONS),
     "extension-twice": (revocation_list(extensions=(NUMBER, NUMBER)), "An extension occurs twice.", LIST_EXTENSIONS + "[1]"),
     "entry-no-extensions": (revocation_list(entry()), "The list of extensions is empty.", ENTRY_EXTENSIONS),

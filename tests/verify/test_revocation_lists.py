@@ -59,7 +59,7 @@ def test_any_revocation_list_makes_all_of_them_required_by_default(backend: Back
     lenient = Policy(require_crl=False)
     assert verdict(backend, one, lenient) == "good"
     assert verdict(backend, TRUST.with_crls(pem("X509 CRL", REVOKED)), lenient) == "revoked"
-    assert lenient.relaxed == ("that a revocation list speaks for every certificate",)
+    assert lenient.relaxed == ("that a revocation list covers every certificate",)
 
 
 def test_a_report_says_whether_there_were_lists(backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""Measure how fast this machine verifies documents, or looks up nodes and counts requests.
+"""Measure how fast this machine verifies documents or, with `paths`, reads JSON members and takes tokens from a rate limit.
 
 Rounds of the measured operations alternate, so that other load on the machine affects all of them alike. The output shows the median, the
 slowest and the fastest round. Nothing is sent anywhere.
@@ -22,7 +22,11 @@ BACKENDS = ("auto", "python", "rust")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", choices=("verify", "paths"), nargs="?", default="verify", help="verify: documents, the default; paths: nodes and tokens"
+        "what",
+        choices=("verify", "paths"),
+        nargs="?",
+        default="verify",
+        help="what to measure; verify (default): verification of documents; paths: JSON lookups and rate limits",
     )
     parser.add_argument("--backend", choices=BACKENDS, default="auto", help="implementation to measure")
     parser.add_argument(

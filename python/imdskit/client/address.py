@@ -79,7 +79,9 @@ def full_path(path: str) -> str:
         UsageError: the path contains a query, a fragment, white space or a control character.
     """
     if not isinstance(path, str) or _FORBIDDEN.search(path):
-        hint = "Give the path without a query. The version is `api_version` (--api-version), the format is `format` (--format)."
+        hint = (
+            "Give the path without a query. Give the version with `api_version` (--api-version), and the format with `format` (--format)."
+        )
         raise UsageError(
             "bad-argument", f"The path must consist of names separated by `/`, without a query; got {path!r}.", location="path", hint=hint
         )

@@ -241,13 +241,13 @@ class Host:
         prepare: Callable[[App], None] | None = None,
         identifiers: Mapping[str, str] | None = None,
     ) -> None:
-        """Replace the scenario of a machine. Events, limits, faults and tokens stay.
+        """Replace the scenario of a machine. Events, limits and faults stay. Tokens stay unless ``prepare`` is given.
 
         Args:
             index: number of the machine.
             other: function that returns the new scenario, given the present one.
-            prepare: function that is called with the new service before it replaces the present one. If it is given, the tokens are not
-                kept.
+            prepare: function that is called with the new service before it replaces the present one, for example to load other
+                tokens.
             identifiers: identifiers of an earlier emulator that the machine has from now on; None keeps the present ones.
 
         Raises:

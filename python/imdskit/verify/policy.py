@@ -98,8 +98,8 @@ class Policy(Settings):
             "the document's times": not self.check_times,
             "that vmId is not empty": not self.require_vm_id,
             "that the name is a subject alternative name": self.allow_common_name,
-            "that a revocation list speaks for every certificate": not self.require_crl,
-            f"keys down to {self.min_rsa_bits} bits": self.min_rsa_bits < default.min_rsa_bits,
+            "that a revocation list covers every certificate": not self.require_crl,
+            f"that RSA keys have at least {default.min_rsa_bits} bits": self.min_rsa_bits < default.min_rsa_bits,
         }
         return tuple(word for word, is_relaxed in words.items() if is_relaxed)
 

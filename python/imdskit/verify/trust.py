@@ -127,5 +127,5 @@ def _contents(contents: Contents, origin: str) -> Iterator[bytes]:
     for data in (contents,) if one else contents:
         if not isinstance(data, bytes | str):
             hint = "Pass the content of the file, such as Path(...).read_bytes()."
-            raise UsageError("bad-argument", "The data is neither PEM nor DER.", location=origin, hint=hint)
+            raise UsageError("bad-argument", f"The data must be bytes or str; got {type(data).__name__}.", location=origin, hint=hint)
         yield data.encode("utf-8", "replace") if isinstance(data, str) else data

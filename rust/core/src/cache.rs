@@ -34,8 +34,8 @@ const SAMPLE: usize = 128;
 /// A certification path, from the signer to the anchor.
 pub(crate) type Chain = Arc<[Arc<Certificate>]>;
 
-/// The time of a check, as far as paths depend on it: the number of an interval between two neighbouring ends of validity periods, and whether the
-/// signer is valid in it. The validity of no configured certificate or list starts or ends within such an interval.
+/// The time of a check, reduced to what a path depends on. The starts and ends of all configured validity periods divide time into intervals.
+/// A moment is the number of the interval, and whether the signer is valid in it. Within an interval, no configured certificate or list becomes valid or expires.
 pub(crate) type Moment = (usize, bool);
 
 /// A signer and the results of earlier checks of it.
@@ -47,7 +47,7 @@ pub(crate) struct Signer {
     pub(crate) identity: OnceLock<Result<Identity, Refusal>>,
 }
 
-/// An accepted name of a signer: the index of its label among the accepted ones, and the DNS name.
+/// An accepted name of a signer: the index of the entry of `Setup::names` that it matches, and the DNS name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     pub(crate) label: usize,
@@ -127,7 +127,7 @@ impl Template {
         message.len() == self.message.len() && same(self.content.end..self.signature.start) && same(0..self.content.start)
     }
 
-    /// Returns the content and signature of another message if its base64 differs from the template's in these alone.
+    /// Returns the content and signature of a message in base64 if everything else in it equals the template.
     fn cut(&self, text: &[u8]) -> Option<Cut> {
         let [content, signature] = [&self.content, &self.signature].map(groups);
         let same = |range: Range<usize>| text[range.clone()] == self.text[range];
@@ -189,7 +189,7 @@ pub(crate) fn key_of_message(message: &[u8], signature_size: usize) -> Option<u6
     Some(key_of(message.len(), &message[end.saturating_sub(SAMPLE)..end]))
 }
 
-/// Returns the same key for a message in base64 without white space.
+/// Returns the same key as [`key_of_message`], for a message in base64 without white space.
 fn key_of_text(text: &[u8], signature_size: usize) -> Option<u64> {
     let padding = text.iter().rev().take(2).filter(|character| **character == b'=').count();
     let length = (text.len() / 4 * 3).checked_sub(padding)?;

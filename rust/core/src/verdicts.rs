@@ -1,8 +1,8 @@
 //! Verification of many documents on several threads. The verdicts are stored in columns and converted to values only on access.
 //!
 //! Documents are verified in pieces. The checker opens all documents of a piece, then verifies their signatures side by side, then makes the
-//! remaining checks. If no message template fits a document yet, the checker verifies it alone and at once, so that the documents after it can use
-//! its template. A bad document does not slow down the others.
+//! remaining checks. If no message template fits a document yet, the checker verifies it alone and at once, so that it becomes a template for the
+//! documents after it ([`crate::cache`]). A bad document does not slow down the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -99,7 +99,7 @@ pub struct Accepted<'v> {
 }
 
 impl<'v> Accepted<'v> {
-    /// Returns a hash of the path: the end of the signer's certificate, which is the end of a signature.
+    /// Returns the last 16 bytes of the signer's certificate. They are part of a signature, so they serve as a hash of the path.
     pub(crate) fn tail(&self) -> Option<[u8; 16]> {
         self.chain.first()?.der.last_chunk().copied()
     }
@@ -178,7 +178,7 @@ impl Checker {
         let at = at.into();
         assert!(
             !matches!(at, At::Each(all) if all.len() != documents.len()),
-            "a time for each document"
+            "`at` must have exactly one time for each document"
         );
         let threads = workers(threads, documents.len());
         let size = PIECE.min(documents.len().div_ceil(threads)).max(1);
@@ -234,8 +234,8 @@ impl Checker {
         let mut rows: Vec<Option<Row>> = vec![None; documents.len()];
         let mut waiting = Vec::with_capacity(documents.len());
         let mut indexes = Vec::with_capacity(documents.len());
-        // The templates that a document with a valid signature should have created. If a later check refused that document, the next one will not
-        // create the template either, so it may wait for the side-by-side verification.
+        // The templates that a document with a valid signature should have created. If that document was refused later, no template
+        // exists. The next document of this kind would probably not create one either, so it need not be verified alone.
         let mut tried = HashSet::new();
         for (index, document) in documents.iter().enumerate() {
             match self.open(document.as_ref()) {

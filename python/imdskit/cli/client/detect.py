@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fetch-intermediates", action="store_true", help="with --attested: fetch a missing intermediate certificate")
     parser.add_argument(
-        "--base-url", metavar="URL", help="address of another service; by default that in the environment, or 169.254.169.254"
+        "--base-url",
+        metavar="URL",
+        help="base address of the service; by default from the environment (AZURE_POD_IDENTITY_AUTHORITY_HOST, IMDS_ENDPOINT), or else 169.254.169.254",
     )
     parser.add_argument("--root", metavar="DIR", default="/", help="root of the file system whose /sys is read; by default /")
     parser.add_argument("--json", action="store_true", help="write the evidence as JSON")

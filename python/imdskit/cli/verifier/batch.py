@@ -33,7 +33,7 @@ if sys.platform != "win32":
 CHUNK = 2048
 """Maximum number of documents in a chunk."""
 CHUNK_BYTES = 8 * 1024 * 1024
-"""Size at which a chunk is complete. The last document may exceed it."""
+"""Size at which a chunk is complete. A chunk may be larger by part of its last document."""
 VERIFIED_AGAIN = 64
 """Number of documents at the end of an interrupted run that are verified again, to check that trust, policy and input have not changed."""
 ACCEPTED, REFUSED, UNREAD = "accepted", "refused", "unread"
@@ -103,11 +103,11 @@ def run(
     Args:
         verifier: verifies the documents.
         path: a folder, a file with one document per line, or ``-``.
-        at: time of verification for documents whose lines have none; None for the second in which the first run started.
+        at: time of verification for documents whose lines have none, or None for the start time of the first run, in whole seconds.
         results: file for the results; by default standard output.
         resume: continue after the last complete line of ``results``, if the file exists.
         threads: maximum number of threads; None for one per processor.
-        clock: provides the time, and the rate on the progress line.
+        clock: source of the time, also for the rate on the progress line.
 
     Returns:
         0 if every document was accepted, else 1.
@@ -188,7 +188,7 @@ def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
 
 
 def _verified(verifier: Verifier, chunk: list[Item], second: int, threads: int | None) -> Iterator[tuple[str, bytes]]:
-    """Yield the reason, ``""`` if accepted, and the line of each document. ``second`` is the time for items without a time of their own."""
+    """For each document, yield the reason (``""`` if it was accepted) and the line of the results. ``second`` is the time for documents without one."""
     read = [item for item in chunk if item.document is not None]
     verdicts = verifier.verify_many(
         (item.document for item in read if item.document is not None),

@@ -104,7 +104,7 @@ def of(value: object) -> tuple[FaultRule, ...]:
 
 
 def of_snapshot(snapshot: object) -> tuple[tuple[FaultRule, ...], list[tuple[int, int, int]]]:
-    """Return the rules in a snapshot of ``Faults.snapshot``, and the counters of each rule.
+    """Return the rules and their counters from a snapshot that ``Faults.snapshot`` returned.
 
     The counters are (matched, applied, nanoseconds since the rule was first applied).
     """

@@ -16,7 +16,7 @@ second one from 10.16.0.0/12, and so on."""
 
 
 class OneMachine:
-    """Numbering of an emulator with one machine. Machine 0 is the scenario itself.
+    """Numbering of an emulator with one machine. Machine 0 has the scenario as it was given.
 
     Args:
         scenario: scenario of the machine.
@@ -44,7 +44,7 @@ class OneMachine:
 class Numbering(OneMachine):
     """Numbering of a fleet. The same template, seed and number give the same machine, regardless of the size of the fleet.
 
-    All machines share the values that the template gives, apart from its placeholders, and the subscription. All other values differ.
+    All machines share the subscription and the values that the template gives, except for placeholders. All other values differ.
 
     Args:
         template: any scenario.

@@ -82,7 +82,7 @@ def parse_crl(der: bytes) -> CertificateList:
 
     version = tbs.integer("version") if tbs.peek() == INTEGER else 0
     if version not in (0, 1):
-        raise tbs.fault("The version does not exist.", "version")
+        raise tbs.fault("The version is neither 1 nor 2.", "version")
     inner_algorithm = read_algorithm(tbs, "signature")
     issuer = read_name(tbs, "issuer")
     this_update = tbs.time("thisUpdate")
@@ -103,9 +103,9 @@ def parse_crl(der: bytes) -> CertificateList:
     if unknown:
         unusable = f"the critical extension {unknown[0]} is not understood"
     elif inner_algorithm.der != algorithm.der:
-        unusable = "it names two algorithms"
+        unusable = "its two fields for the signature algorithm differ"
     elif version != 1 or next_update is None or "number" not in found:
-        unusable = "it is not of version 2 with nextUpdate and cRLNumber (RFC 5280 sections 5.1.2 and 5.2.3)"
+        unusable = "its version is not 2, or nextUpdate or cRLNumber is missing (RFC 5280 sections 5.1.2 and 5.2.3)"
     return CertificateList(
         der=der,
         tbs=der[start:tbs_stop],

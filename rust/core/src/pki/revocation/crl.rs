@@ -1,7 +1,7 @@
 //! Parser of certificate revocation lists (RFC 5280 section 5).
 //!
-//! Bytes that do not follow the grammar of a list are an error. A well-formed list that nobody may rely on by the RFC is parsed, and
-//! [`CertificateList::unusable`] contains the reason: an unknown critical extension, or no nextUpdate or CRL number.
+//! Bytes that do not follow the grammar of a list are an error. If a list is well-formed but RFC 5280 does not allow anyone to rely on it, it is
+//! parsed, and [`CertificateList::unusable`] contains the reason: an unknown critical extension, or no nextUpdate or CRL number.
 
 // Python counterpart: `pki/revocation/crl.py`.
 
@@ -38,7 +38,7 @@ const REASON_CODES: [&str; 11] = [
 /// The reason of an entry that removes an earlier entry.
 pub(crate) const REMOVED: &str = "removeFromCRL";
 
-/// An INTEGER of any length and sign that can be compared, as its contents in the shortest form.
+/// An INTEGER of any length and sign. Contains its contents octets in the shortest form, so that values can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Number(Box<[u8]>);
 
@@ -168,7 +168,7 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
         Some(0)
     };
     if !matches!(version, Some(0 | 1)) {
-        return Err(tbs.fault("The version does not exist.", "version"));
+        return Err(tbs.fault("The version is neither 1 nor 2.", "version"));
     }
     let inner_algorithm = read_algorithm(&mut tbs, "signature")?;
     let issuer = read_name(&mut tbs, "issuer")?;
@@ -198,9 +198,9 @@ pub(crate) fn parse_crl(der: &[u8]) -> der::Result<CertificateList> {
     let unusable = if let Some(oid) = known.unknown {
         Some(format!("the critical extension {oid} is not understood").into())
     } else if inner_algorithm.der != signature_algorithm.der {
-        Some("it names two algorithms".into())
+        Some("its two fields for the signature algorithm differ".into())
     } else if version != Some(1) || next_update.is_none() || known.number.is_none() {
-        Some("it is not of version 2 with nextUpdate and cRLNumber (RFC 5280 sections 5.1.2 and 5.2.3)".into())
+        Some("its version is not 2, or nextUpdate or cRLNumber is missing (RFC 5280 sections 5.1.2 and 5.2.3)".into())
     } else {
         None
     };

@@ -109,7 +109,7 @@ impl GeneralName {
     }
 }
 
-/// A number of certificates or labels, INTEGER (0..MAX). Larger values are replaced by the maximum, which has the same effect.
+/// A path length, skip count or subtree bound, INTEGER (0..MAX). Larger values are replaced by the maximum, which has the same effect.
 pub(crate) type Count = u64;
 
 #[derive(Clone, Copy, Debug)]
