@@ -1,11 +1,12 @@
-"""Verification of documents in columns of Apache Arrow. The verdicts and claims are typed columns.
+"""Verification of attested documents in a column of Apache Arrow data. The verdicts and claims are returned as typed columns.
 
     verify = VerifyBatch(trust, policy, document="document", at="received")
     verdicts = verify(batch)                                    # pyarrow.RecordBatch to pyarrow.RecordBatch
     frame.mapInArrow(verify.each, schema)                       # Spark
 
-No Python object is created per row: the columns of the result are buffers that the backend filled. This module needs pyarrow,
-``pip install imdskit[arrow]``. It imports no engines; the examples show how to use it in each. See ``docs/engines.md``.
+The backend writes the columns of the result directly, so no Python object is created per row. The module needs pyarrow: install
+``imdskit[arrow]``. It does not import Spark or any other data engine. ``docs/engines.md`` and the examples show how to use it with each
+engine.
 """
 
 from __future__ import annotations
@@ -52,27 +53,30 @@ FIELDS: Schema = pa.schema(
 """Columns of the result.
 
 ``reason``, ``stage``, ``location`` and ``detail`` describe a refusal and are null for an accepted document. ``accepted`` is never null. All
-other columns are null for a refused document: ``cloud`` is the name of a cloud, ``name`` the DNS name in the signer's certificate,
-``signer`` the SHA-256 of that certificate, and ``issuer`` and ``root`` are the common names of its issuer and of the trust anchor.
+other columns are null for a refused document. For an accepted document, ``cloud`` is the name of the cloud, ``name`` is the DNS name in the
+signer's certificate, ``signer`` is the SHA-256 of that certificate, and ``issuer`` and ``root`` are the common names of its issuer and of
+the trust anchor.
 """
 
 
 @dataclass(frozen=True)
 class VerifyBatch:
-    """Function on record batches. It can be pickled and sent to other processes, each of which creates one verifier.
+    """Callable that verifies the documents in record batches. It can be pickled and sent to other processes. Each process creates one
+    verifier.
 
     Attributes:
-        trust: trusted certificates. The default is the bundled ones.
+        trust: trusted certificates. By default, these are the bundled certificates.
         policy: verification policy. The default is ``Policy.offline_audit()``, because a table contains stored documents.
         document: name of the column of documents. It may have any binary or text type of Arrow, including large, view, fixed size,
             dictionary, run-end encoded and extension types. A row without a document is refused with the reason ``empty``.
         at: time of verification, either Unix seconds for all rows, or the name of a column of Unix seconds or of timestamps with a time
             zone. Unknown time zones are accepted, because a timestamp is an instant.
-        keep: names of the input columns to copy before those of the verdict. The default is all except the documents.
+        keep: names of the input columns to copy to the result, where they come before the columns of the verdict. By default, all columns
+            except the documents are copied.
         threads: number of threads per process. Use 1 with engines that start one process per core.
         backend: ``auto``, ``python`` or ``rust``.
-        nonce: name of the text column of issued nonces, or None to compare no nonces. In a row without a nonce, none is compared. If the
-            policy requires nonces, such a row is refused.
+        nonce: name of the text column of issued nonces. None means that nonces are not compared. A row without a nonce is refused if the
+            policy requires nonces. Otherwise, the document in this row may contain any nonce.
 
     Raises:
         UsageError: an attribute has the wrong type, or the policy requires nonces and no column is named.
@@ -113,8 +117,8 @@ class VerifyBatch:
         """Return the verdicts on one batch, row by row.
 
         Raises:
-            UsageError: a column is missing, has an unsupported type, or contains a time out of range, or the texts of one column of the
-                result exceed 2 GiB.
+            UsageError: a column is missing or has an unsupported type, a time is out of range, or the texts in one column of the result
+                exceed 2 GiB.
         """
         arguments.instance(batch, "batch", pa.RecordBatch, "a pyarrow.RecordBatch (for a Table, see `table`)")
         schema = self.schema(batch.schema)
@@ -145,7 +149,7 @@ class VerifyBatch:
         return pa.Table.from_batches(self.each(table.to_batches()), schema=self.schema(table.schema))
 
     def schema(self, given: Schema) -> Schema:
-        """Return the schema of the result for batches of the schema ``given``.
+        """Return the schema of the result for input batches that have the schema ``given``.
 
         Raises:
             UsageError: a column to copy is missing, or has the name of a column of the verdict.
@@ -241,7 +245,8 @@ _VIEWS = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
 
 
 def _plain(array: Array) -> Array:
-    """Return the same values without extension type, dictionary, run-end encoding or views. pyarrow cannot cast all of these."""
+    """Return the same values without extension type, dictionary, run-end encoding or views. pyarrow's own cast does not support all of
+    these types."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(array.storage)
@@ -297,14 +302,17 @@ def _arrays(columns: Columns) -> dict[str, Array]:
 
 
 def _compare_nonces(values: dict[str, Array], issued: Array, *, required: bool) -> dict[str, Array]:
-    """Return the verdicts after comparing the nonces. This is the last check, as for a single document, so earlier refusals do not change."""
+    """Return the verdicts after comparing the nonces.
+
+    As for a single document, the nonce is checked last. A document that was refused by an earlier check keeps its reason.
+    """
     differs = pc.fill_null(pc.not_equal(values["nonce"], issued), False)
     values = _refused(values, differs, Reason.NONCE_MISMATCH, "content.nonce")
     return _refused(values, issued.is_null(), Reason.NONCE_REQUIRED, "nonce") if required else values
 
 
 def _refused(values: dict[str, Array], where: Array, reason: Reason, location: str) -> dict[str, Array]:
-    """Return the verdicts with the accepted documents at ``where`` changed to refusals."""
+    """Return a copy of the verdicts in which the accepted documents at ``where`` are refused."""
     where = pc.and_(values["accepted"], where)
     if not where.true_count:
         return values

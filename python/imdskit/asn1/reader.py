@@ -1,10 +1,10 @@
 """Strict reader of DER (X.690). DER allows exactly one encoding of each value, and the reader refuses every other encoding.
 
 A :class:`Reader` walks the elements between two offsets of a buffer. Entering a constructed element creates another reader over the same
-buffer, so every error can report its offset. The reader enters an element only if the caller's grammar does, so deep nesting by an attacker
-costs nothing.
+buffer, so every error can report its offset. The reader enters an element only when the caller calls a method for this purpose. Deeply
+nested data from an attacker therefore costs nothing.
 
-This module knows the encoding only. :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms` know the meaning of the elements.
+This module handles only the encoding. :mod:`imdskit.pki.x509.parser` and :mod:`imdskit.pki.cms` interpret the elements.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Reader:
         """Step over the next element and return the start and end of its contents. Raise DerError if its identifier octet is not ``tag``."""
         pos = self.pos
         data = self.data
-        # This fast path reads nearly every element. `header` reads all others and finds out what is wrong with them.
+        # This fast path reads nearly every element. `header` reads all others and raises the errors for malformed ones.
         if pos + 2 <= self.stop and data[pos] == tag and (length := data[pos + 1]) < 0x80 and pos + 2 + length <= self.stop:
             self.pos = pos + 2 + length
             return pos + 2, pos + 2 + length
@@ -279,7 +279,7 @@ _VALUES: dict[int, Callable[[Reader, str], object]] = {
     NULL: Reader.null,
     OBJECT_IDENTIFIER: Reader.oid,
 }
-"""Readers of the types for which some contents are invalid."""
+"""Functions that check the contents of a primitive element, by type. Types for which all contents are valid are absent."""
 
 
 @lru_cache(maxsize=1024)

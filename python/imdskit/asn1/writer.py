@@ -1,7 +1,8 @@
 """Writer of DER. Each function returns the bytes of one element (X.690 sections 8 and 10).
 
 The module covers context tags and the universal types in certificates and CMS messages. :mod:`imdskit.emulator.authority.certificates` and
-:mod:`imdskit.emulator.authority.signed_document` build these structures from them. The reader is in :mod:`imdskit.asn1.reader`.
+:mod:`imdskit.emulator.authority.signed_document` build certificates and messages from the elements. The reader is in
+:mod:`imdskit.asn1.reader`.
 
 Values come from the emulator, not from an attacker. A value that its type cannot represent raises :class:`~imdskit.errors.UsageError`.
 """
@@ -56,7 +57,7 @@ def oid(dotted: str) -> bytes:
     """Return the OBJECT IDENTIFIER for text in dotted decimal form (X.690 section 8.19).
 
     Raises:
-        UsageError: there are fewer than two arcs, the first arc is above 2, or the second is above 39 and the first is 0 or 1.
+        UsageError: there are fewer than two arcs; the first arc is above 2; or the first arc is 0 or 1 and the second arc is above 39.
     """
     arcs = [int(arc) for arc in dotted.split(".") if arc.isdecimal()]
     if len(arcs) < 2 or len(arcs) != dotted.count(".") + 1 or arcs[0] > 2 or (arcs[0] < 2 and arcs[1] > 39):
@@ -110,7 +111,8 @@ def ia5_string(text: str) -> bytes:
 
 
 def ascii_octets(text: str) -> bytes:
-    """Return the contents of an IA5String for an implicit tag. Raise UsageError if the text has a character beyond ASCII."""
+    """Return the contents of an IA5String, without its tag and length, for use under an implicit tag. Raise UsageError if the text has a
+    character beyond ASCII."""
     if not text.isascii():
         raise UsageError("bad-argument", f"{text!r} cannot be an IA5String.")
     return text.encode("ascii")
@@ -130,13 +132,13 @@ def time(seconds: int) -> bytes:
 
 
 def explicit(number: int, *items: bytes) -> bytes:
-    """Return whole elements inside a context tag: ``[number] EXPLICIT``.
+    """Return a context tag around complete elements: ``[number] EXPLICIT``.
 
-    Given the items of a SEQUENCE or SET, the result is ``[number] IMPLICIT`` of it.
+    If the elements are the items of a SEQUENCE or SET, the result is also the encoding of this SEQUENCE or SET as ``[number] IMPLICIT``.
     """
     return element(0x80 | _CONSTRUCTED | number, *items)
 
 
 def implicit(number: int, contents: bytes) -> bytes:
-    """Return a primitive element with a context tag instead of its own: ``[number] IMPLICIT``."""
+    """Return a primitive element with a context tag in place of its universal tag: ``[number] IMPLICIT``."""
     return element(0x80 | number, contents)

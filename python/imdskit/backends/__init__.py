@@ -1,4 +1,6 @@
-"""Choice of the backend. The caller chooses it once. No environment variable affects the choice.
+"""Choice of the backend, which is the Python or the Rust implementation of the checks.
+
+The caller chooses the backend once. No environment variable affects the choice.
 
 The names in this package are public. Its modules are internal.
 """
@@ -47,7 +49,7 @@ def get(name: str) -> Backend:
 def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[Outcome, ...]:
     """Run every check on a document and return all outcomes.
 
-    The Python backend always does this, because it is the specification (decision 0004).
+    This function always uses the Python backend, because that backend is the specification (decision 0004).
 
     Args:
         setup: settings, trusted certificates and names of the checker.
@@ -62,7 +64,7 @@ def explain(setup: Setup, document: bytes, at: int, nonce: str | None) -> tuple[
 
 
 def without_kernels(backend: Backend) -> Backend:
-    """Return the backend as it is on a processor without AVX-512. This is for measurements and tests.
+    """Return the backend without its AVX-512 kernels, which are RSA code for processors with AVX-512. This is for measurements and tests.
 
     The whole process stops using the AVX-512 kernels, until :func:`with_kernels` is called.
     """
@@ -70,7 +72,7 @@ def without_kernels(backend: Backend) -> Backend:
 
 
 def with_kernels(backend: Backend) -> Backend:
-    """Return the backend with all kernels that the processor supports. This is how every backend starts."""
+    """Return the backend with all kernels that the processor supports. Every backend starts in this state."""
     return _kernels(backend, used=True)
 
 

@@ -1,8 +1,8 @@
 """The contract between backends and their callers: the interfaces of a backend and the types of their arguments and results.
 
 There are two backends. :mod:`imdskit.backends.python` is the specification. The Rust extension returns the same results faster. Only bytes,
-str, int, tuples and the types of this module are passed between a backend and its caller. A backend knows no HTTP, no names of clouds, and
-no clock.
+str, int, tuples and the types of this module are passed between a backend and its caller. A backend does not use HTTP or a clock, and it
+does not know the names of clouds.
 
 **Order of checks.** A checker reports the first check that fails. On every backend the stages are envelope, structure, signature, chain,
 identity and claims, in this order. The whole message is parsed before the meaning of any part of it is checked. Within a stage, the checks
@@ -12,8 +12,8 @@ The chain stage is different, because several paths may fail for different reaso
 and reports the reason of the first path that failed, with these exceptions:
 
 - ``certificate-signature``, ``untrusted-root`` and ``unknown-issuer`` are reported only if no path failed for another reason.
-  ``certificate-signature`` (a certificate with the right name did not sign) takes precedence over ``untrusted-root``, which takes
-  precedence over ``unknown-issuer``.
+  ``certificate-signature`` (a certificate with the issuer's name did not make the signature) takes precedence over ``untrusted-root``,
+  which takes precedence over ``unknown-issuer``.
 - ``budget-spent`` ends the search and is always reported.
 """
 
@@ -35,15 +35,15 @@ CONTRACT = 4
 """Version of this contract. An extension that was built for another version is not used."""
 
 MAX_SKEW = 3600
-"""Maximum of ``skew`` in seconds. Stores of used documents rely on it: no policy accepts a document later than this after its
-``expiresOn``."""
+"""Maximum of ``skew`` in seconds. No policy accepts a document when more than this time has passed since its ``expiresOn``. Stores of used
+documents rely on this."""
 
 Form = Literal["json", "text"]
 
 
 MAX_JSON_BRACKETS = 256
-"""Maximum of ``Limits.json_brackets``. Both backends can parse text of this depth on any stack. Python's own JSON parser fails before a
-depth of 1,000."""
+"""Maximum of ``Limits.json_brackets``. Both backends can parse text of this depth, however small the stack is. Python's own JSON parser
+fails before a depth of 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,17 @@ class Limits:
     """
 
     document_bytes: int = 64 * 1024
-    """Maximum size in bytes of the document as the caller passed it, before any decoding. 1 to 16 MiB."""
+    """Maximum size in bytes of the document as the caller passed it, before any decoding. The value must be from 1 byte to 16 MiB."""
     certificates: int = 16
-    """Maximum number of certificates in one message. 1 to 1024."""
+    """Maximum number of certificates in one message. The value must be from 1 to 1024."""
     json_brackets: int = 64
-    """Maximum number of opening braces and brackets in one JSON text, which also limits its depth. 1 to :data:`MAX_JSON_BRACKETS`."""
+    """Maximum number of opening braces and brackets in one JSON text, which also limits its depth. The value must be from 1 to
+    :data:`MAX_JSON_BRACKETS`."""
     path_certificates: int = 8
-    """Maximum number of certificates on one path, including signer and anchor. 1 to 64."""
+    """Maximum number of certificates on one path, including signer and anchor. The value must be from 1 to 64."""
     work: int = 3000
-    """Work budget of a search for a path. The unit is one RSA-2048 verification (see ``pki/path/budget.py``). 1 to 1,000,000."""
+    """Work budget of a search for a path. The unit is one RSA-2048 verification (see ``pki/path/budget.py``). The value must be from 1 to
+    1,000,000."""
 
     def __post_init__(self) -> None:
         arguments.whole(self.document_bytes, "limits.document_bytes", 1, 16 * 1024 * 1024)
@@ -75,7 +77,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Requirements for a document that do not depend on who is trusted. :class:`Setup` and the verifier's policy extend them.
+    """Requirements for a document that do not depend on the trusted certificates. :class:`Setup` and the verifier's policy extend them.
 
     Attributes:
         limits: limits on hostile input.
@@ -85,7 +87,7 @@ class Settings:
         check_chain: False skips the whole chain stage (for samples in documentation only).
         check_times: False skips the checks of createdOn, expiresOn and max_age.
         require_vm_id: if True, an empty ``vmId`` is refused.
-        allow_common_name: if True, the subject's common name is accepted for a certificate without a subject alternative name.
+        allow_common_name: if True, the subject's common name is used as a DNS name if the certificate has no subject alternative name.
         min_rsa_bits: minimum size in bits of the RSA keys of the signer and of all other certificates on the path, 512 to 8192.
         require_crl: matters only if there are revocation lists. If True, every certificate below the anchor must be covered by a usable,
             current list. If False, a certificate without such a list is accepted, so a forged or outdated list has the same effect as no
@@ -104,7 +106,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def _check_settings(self, location: str) -> None:
-        """Raise UsageError if a setting has a wrong type or is out of range. ``location`` is the name of the settings in the error."""
+        """Raise UsageError if a setting has a wrong type or is out of range. ``location`` is the prefix of the setting's name in the
+        error."""
 
         def of(name: str) -> tuple[object, str]:
             return getattr(self, name), f"{location}.{name}"
@@ -120,13 +123,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Setup(Settings):
-    """Configuration of a checker: the settings, and whom to trust.
+    """Configuration of a checker: the settings, the trusted certificates and the accepted signers.
 
     Attributes:
         anchors: trusted certificates as DER.
         intermediates: certificates as DER that may be used to build a path. They are not trusted.
-        names: accepted signers as pairs of a label and a domain. A signer is accepted if its certificate has the domain or a name below it.
-            The label is reported.
+        names: pairs of a label and a domain, which define the accepted signers. A signer is accepted if its certificate contains the domain
+            or a name below the domain. The label of the matching pair is reported as :attr:`Signed.label`.
         crls: certificate revocation lists as DER. Nothing is fetched. Without any list, revocation is not checked.
 
     Raises:
@@ -151,8 +154,8 @@ class Setup(Settings):
 class Claims:
     """The contents of a document whose signature and signer have been checked.
 
-    Members that the document's api-version does not have are None: ``subscription_id`` before 2019-04-30, ``sku`` before 2019-11-01,
-    ``license_type`` before 2020-09-01. Times are Unix seconds.
+    A member is None if the document's api-version does not have it. ``subscription_id`` exists since api-version 2019-04-30, ``sku`` since
+    2019-11-01, and ``license_type`` since 2020-09-01. Times are Unix seconds.
     """
 
     vm_id: str
@@ -187,7 +190,7 @@ class Signed(Protocol):
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """Certificates as DER, from the signer to the anchor. If the chain was not checked, only the signer's certificate."""
+        """Certificates as DER, from the signer to the anchor. If the chain was not checked, this is only the signer's certificate."""
 
 
 class SignedDocument(NamedTuple):
@@ -217,7 +220,7 @@ class PackedDocuments(NamedTuple):
     Attributes:
         octets: the buffer, as unsigned bytes. Another thread may write into it at any time. Therefore a backend copies each document once
             and checks the copy.
-        offsets: an ``array("q")`` in ascending order with the start of each document, followed by the end of the last one.
+        offsets: an ``array("q")`` with the start of each document, in ascending order, followed by the end of the last document.
     """
 
     octets: memoryview | bytes
@@ -227,8 +230,8 @@ class PackedDocuments(NamedTuple):
 class Columns(NamedTuple):
     """Verdicts by column, in the buffers of Apache Arrow's columnar format.
 
-    Validity bitmaps begin with the least significant bit, offsets have 32 bits, and numbers are little endian. A row is either accepted,
-    and has the values of a signed document, or refused, and has a reason.
+    Validity bitmaps begin with the least significant bit, offsets have 32 bits, and numbers are little endian. A row is either accepted or
+    refused. An accepted row has the values of a signed document. A refused row has a reason.
 
     Attributes:
         rows: number of rows.
@@ -236,8 +239,9 @@ class Columns(NamedTuple):
         reason: one byte for each row, the index in :class:`imdskit.reasons.Reason`. It is 0 if the row is accepted.
         signer: 32 bits for each row, the index in ``signers``. It is 0 if the row is refused.
         created_on, expires_on: 64 bits for each row, Unix seconds. They are 0 if the row is refused.
-        texts: maps a name to its validity bitmap, offsets and UTF-8. The names are ``location`` and ``detail`` for refusals, and for claims
-            ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``, ``plan_publisher``, ``subscription_id``, ``sku`` and ``license_type``.
+        texts: maps the name of a text column to its validity bitmap, its offsets and its UTF-8 text. The columns of refused rows are
+            ``location`` and ``detail``. The columns of accepted rows are ``vm_id``, ``nonce``, ``plan_name``, ``plan_product``,
+            ``plan_publisher``, ``subscription_id``, ``sku`` and ``license_type``.
         signers: tuples of label, name and chain as in :class:`Signed`, in the order of their first occurrence.
     """
 
@@ -288,7 +292,8 @@ class Checker(Protocol):
         """
 
     def check_many(self, documents: Sequence[bytes], at: int | Sequence[int], threads: int | None = None) -> Verdicts:
-        """Verify many documents without nonces. The result has a verdict for each document, in the same order, including refusals.
+        """Verify many documents without nonces. The result has one verdict for each document, in the order of the documents. A refused
+        document does not end the call.
 
         Args:
             documents: as for :meth:`check`.
@@ -296,7 +301,7 @@ class Checker(Protocol):
             threads: maximum number of threads. None means one per processor. The Python backend always uses one.
 
         Raises:
-            ValueError: the numbers of times and documents differ.
+            ValueError: the number of times differs from the number of documents.
         """
 
     def check_column(self, documents: PackedDocuments, at: int | array[int], threads: int | None = None) -> Columns:
@@ -308,13 +313,13 @@ class Checker(Protocol):
             threads: as for :meth:`check_many`.
 
         Raises:
-            ValueError: the offsets are not ascending offsets into the buffer, or the numbers of times and documents differ.
+            ValueError: the offsets are not ascending offsets into the buffer, or the number of times differs from the number of documents.
             OverflowError: the values of a text column add up to 2 GiB or more.
         """
 
 
 class Document(Protocol):
-    """An immutable JSON document that serves many requests."""
+    """An immutable JSON document from which many requests can be served."""
 
     def select(self, path: tuple[str, ...], form: Form) -> bytes:
         """Return the node at ``path`` as compact JSON or as text.
@@ -328,7 +333,7 @@ class Document(Protocol):
 
 
 class Bucket(Protocol):
-    """Token bucket that computes with integers. Safe to share between threads."""
+    """Token bucket, a rate limit for requests. It computes with integers and is safe to share between threads."""
 
     def take(self, now_ns: int) -> int:
         """Take one token at the time ``now_ns``, a signed 64-bit number of nanoseconds.
@@ -347,10 +352,11 @@ class Backend:
         bucket: creates a :class:`Bucket` that refills ``rate`` tokens per ``per_ns`` nanoseconds and has a capacity of ``burst``.
         checker: creates a :class:`Checker` from a :class:`Setup`. Raises TrustError if an anchor, intermediate or revocation list cannot be
             parsed.
-        native: the members among ``document``, ``bucket`` and ``checker`` that run in the extension. The others are those of the Python
-            backend.
+        native: names of those members among ``document``, ``bucket`` and ``checker`` that the extension implements. The Python backend
+            implements the others.
         profile: build profile of the extension, ``release`` or ``debug``, or ``python`` for the Python backend.
-        cpu_path: implementation of RSA on this processor: ``pow`` in Python, ``aws-lc``, or ``avx512-ifma``.
+        cpu_path: name of the RSA implementation that is used on this processor: ``pow`` in the Python backend, and ``aws-lc`` or
+            ``avx512-ifma`` in the Rust backend.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The envelope of a message. Finds the DER in the caller's document, which is the JSON of the service, bare base64, or the DER itself."""
+"""Extraction of the DER message from the caller's document, which is the JSON of the service, bare base64, or the DER itself."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 def find(document: bytes, limits: Limits) -> tuple[bytes, str]:
     """Return the message inside ``document``: either its base64 and the location of the base64, or its DER and an empty string.
 
-    DER begins with the byte 0x30, which is also the digit 0. The document is DER if the second byte is neither a base64 character nor white
-    space.
+    A DER message begins with the byte 0x30, but so does base64 that begins with the character ``0``. The document is treated as DER only if
+    its second byte is neither a base64 character nor white space.
 
     Raises:
         VerificationError: the stage of its reason is ``envelope``.
@@ -49,7 +49,7 @@ def decode(document: bytes, limits: Limits) -> bytes:
 def decode_base64(text: bytes, location: str) -> bytes:
     """Return the message whose base64 is ``text``. The text may contain white space.
 
-    Some publishers of genuine documents wrapped the lines, and one inserted blanks.
+    White space is allowed because some publishers of genuine documents broke the base64 into lines, and one inserted blanks.
 
     Raises:
         VerificationError: the stage of its reason is ``envelope``.

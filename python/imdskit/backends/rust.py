@@ -40,7 +40,7 @@ def load() -> Backend:
 
 
 def use_kernels(used: bool) -> Backend:
-    """Return the backend with or without the AVX-512 kernels. They affect no result.
+    """Return the backend with or without the AVX-512 kernels. The kernels change the speed, but not the results.
 
     Raises:
         BackendError: as for :func:`load`.

@@ -1,7 +1,7 @@
 """Token bucket that computes with integers (RFC 2697 section 3 without colours). It never drifts, at any rate.
 
-The bucket is full at first. Tokens return continuously at ``rate`` tokens per ``per_ns`` nanoseconds, up to ``burst`` tokens. The bucket
-counts fractions of tokens, of which ``per_ns`` make one token, so nothing is ever rounded.
+The bucket is full at first. Tokens are added continuously at ``rate`` tokens per ``per_ns`` nanoseconds, up to ``burst`` tokens. The bucket
+counts in units of 1/``per_ns`` token, so nothing is ever rounded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Bucket(ForkAware):
     """See :class:`imdskit.backends.contract.Bucket`.
 
     Args:
-        rate: number of tokens that return in ``per_ns``, at least 1.
+        rate: number of tokens that are added in ``per_ns`` nanoseconds, at least 1.
         per_ns: number of nanoseconds, at least 1.
         burst: capacity in tokens, at least 1.
 

@@ -1,7 +1,7 @@
 """Everything that a checker caches between documents. The entries save work and never change a verdict.
 
-Strangers cannot fill these caches. An entry is added only for a signer that has a path to an anchor and an accepted name. Its message must
-contain no other certificates, which is true of all genuine documents.
+Strangers cannot fill these caches. An entry is added only for a signer that has a path to an anchor and an accepted name. The signer's
+message must contain no other certificates. All genuine documents meet this condition.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 CACHED_SIGNERS = 256
-"""Maximum number of cached signers, of their paths and of their names. A region uses one signer for weeks."""
+"""Maximum number of entries in each of the caches of signers, paths and names. An Azure region uses the same signer for weeks."""
 
 
 class Cache(ForkAware):
-    """Cached signers, paths, names and message templates. Safe to share between threads, which at worst do the same work twice.
+    """Caches of signers, paths, names and message templates (:mod:`imdskit.backends.python.message_templates`).
+
+    The caches are safe to share between threads. At worst, two threads do the same work.
 
     Attributes:
         signatures: cache of signature checks on the checker's own certificates, for building paths.
@@ -56,11 +58,11 @@ class Cache(ForkAware):
         return self._signers.get(der)
 
     def path(self, signer: Certificate, at: int) -> tuple[Certificate, ...] | None:
-        """Return the cached path of a signer that came without other certificates, if nothing that the path depends on has changed.
+        """Return the cached path of a signer whose message contained no other certificates, or None if no cached path is valid at ``at``.
 
-        A path depends on the certificates and lists of the checker, and on which of them are valid at ``at``. The latter changes only at
-        the ends of validity periods. Therefore the key of the cache is the signer and the interval between two such ends that contains
-        ``at``.
+        A path depends on the certificates and lists of the checker, and on which of them are valid at ``at``. The set of valid ones changes
+        only when a validity period starts or ends. The key of the cache is therefore the signer together with the interval between two such
+        changes that contains ``at``.
         """
         return self._paths.get(self._path_key(signer, at))
 

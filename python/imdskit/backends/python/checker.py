@@ -161,7 +161,7 @@ class Checker:
     def _algorithm(self, case: _Case) -> None:
         assert case.signer
         if case.from_template:
-            return  # an accepted message had the same algorithms and the same key
+            return  # a message with the same algorithms and the same key was accepted before
         cms.check_algorithms(case.signer)
 
     def _key(self, case: _Case) -> None:
@@ -188,7 +188,7 @@ class Checker:
         return None
 
     def _revocation(self, case: _Case) -> str | None:
-        """Report the part of :meth:`_chain` that concerns revocation.
+        """Report the result of the revocation check, which is part of :meth:`_chain`, as a separate check.
 
         The search for a path already skips every path with a revoked certificate, because another path may be valid.
         """

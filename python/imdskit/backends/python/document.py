@@ -1,4 +1,4 @@
-"""A metadata document that serves many requests. Each node is rendered once in both forms and found by its path.
+"""A metadata document that serves many requests. Each node is rendered once as JSON and once as text, and is found by its path.
 
 The rules are those of the IMDS documentation, "Route filtering", and of ``docs/fidelity.md``.
 """

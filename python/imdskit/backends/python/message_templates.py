@@ -1,8 +1,9 @@
-"""Message templates. A message that equals an accepted one outside of content and signature can be read without parsing it again.
+"""Message templates, which save parsing. A message that differs from an accepted message only in content and signature need not be parsed.
 
 The parser never looks inside the two OCTET STRINGs with content and signature. Therefore two messages that are identical elsewhere parse
-identically, and documents of one signer are nearly always identical elsewhere. Identical parts need not even be decoded from base64: bytes
-have only one encoding, so equal text means equal bytes. Decisions 0014 and 0046 describe the savings and the limits of the cache.
+identically, and documents of one signer are nearly always identical elsewhere. Identical parts need not even be decoded from base64. A
+sequence of bytes has only one base64 text, so the texts can be compared instead of the bytes. Decisions 0014 and 0046 describe the savings
+and the limits of the cache.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ MAX_BYTES = 16 << 20
 MAX_BYTES_OF_SIGNER = MAX_BYTES // 4
 """Approximate maximum size in bytes of the templates of one signer. It prevents a signer from evicting the templates of all others."""
 MAX_SIGNATURE_SIZES = 16
-"""Maximum number of different sizes of signatures in a cache. Each size costs a lookup. RSA and ECDSA with the usual key sizes have about
-twelve."""
+"""Maximum number of different sizes of signatures in a cache. Each size costs one lookup per message. RSA and ECDSA signatures made with
+the usual key sizes have about twelve different sizes."""
 SAMPLE = 128
 """Number of bytes before the signature that are part of a template's key. They contain the serial number of the signer's certificate."""
 
 
 class Template(NamedTuple):
-    """An accepted message with content and one signer without signed attributes. The signature is the last part of the message.
+    """Template that was made from an accepted message.
+
+    The message contains its content, and has exactly one signer and no signed attributes. The signature is the last part of the message.
 
     Attributes:
         before, between: the bytes before the content, and the bytes between content and signature.
@@ -51,7 +54,7 @@ class Template(NamedTuple):
 
     @classmethod
     def of(cls, der: bytes, message: SignedData, signer: bytes) -> Template:
-        """Return the template of ``der``, which was parsed to ``message``. The content comes first, as in every message (RFC 5652 section 5.1)."""
+        """Return the template of ``der``, which was parsed to ``message``. The content precedes the signature (RFC 5652 section 5.1)."""
         [info] = message.signers
         content = slice(message.content_start, message.content_start + len(message.content or b""))
         signature = slice(info.signature_start, len(der))
@@ -96,7 +99,8 @@ def _around(data: bytes, first: slice, second: slice) -> tuple[bytes, bytes]:
 
 
 _Key = tuple[int, bytes]
-"""Length of a message, and the bytes before its signature. Messages with the same length and signer have the same key."""
+"""Key of a template: the length of the message, and the :data:`SAMPLE` bytes before its signature. Messages with the same length and signer
+have the same key."""
 
 
 class TemplateCache:
@@ -168,7 +172,8 @@ def _sample(der: bytes, end: int) -> bytes:
 
 
 def _sample_of_text(text: bytes, end: int) -> bytes:
-    """Return the same bytes for a message in base64. The result is arbitrary if the text is not base64 at that position."""
+    """Return the same bytes as ``_sample``, for a message that is given as base64. The result is arbitrary if the text is not base64 at
+    that position."""
     start = max(0, end - SAMPLE)
     first, last = start // 3, -(-max(0, end) // 3)
     try:
