@@ -24,7 +24,7 @@ from imdskit.reasons import Reason
 
 DIGESTS = {
     **HASHES,
-    # The identifier of a signature algorithm in the place of a digest algorithm. Every genuine document names SHA-256 in this way.
+    # This identifies a signature algorithm, not a digest algorithm. It is listed because every genuine document names SHA-256 in this way.
     oids.SHA256_WITH_RSA: "sha256",
 }
 
@@ -71,7 +71,8 @@ class SignerInfo(NamedTuple):
 
 
 class SignedData(NamedTuple):
-    """A SignedData (RFC 5652 section 5.1). ``content`` is None if it is detached. ``content_start`` is its offset in the message."""
+    """A SignedData (RFC 5652 section 5.1). ``content`` is None if it is detached. ``content_start`` is the offset of the content in the
+    message."""
 
     version: int
     digest_algorithms: tuple[AlgorithmIdentifier, ...]
@@ -227,7 +228,8 @@ def _read_attributes(reader: Reader, tag: int, field: str) -> Attributes:
 
 
 def find_certificate(signer: SignerInfo, certificates: Iterable[Certificate]) -> Certificate | None:
-    """Return the certificate that the signer names (RFC 5652 section 5.3), at whatever index it is, or None."""
+    """Return the certificate that the signer names (RFC 5652 section 5.3), or None if it is absent. The order of the certificates does not
+    matter."""
     for certificate in certificates:
         if signer.issuer is None:
             if certificate.subject_key_identifier == signer.key_identifier:
@@ -240,8 +242,8 @@ def find_certificate(signer: SignerInfo, certificates: Iterable[Certificate]) ->
 def _algorithms(signer: SignerInfo) -> tuple[str, AlgorithmIdentifier] | str:
     """Return the name of the digest and the signature algorithm, or a text that says what is wrong with them.
 
-    If the signature algorithm is rsaEncryption, its hash is that of the digest algorithm (RFC 3370 section 3.2). Every other signature
-    algorithm names its hash, which must be the same as the digest algorithm's.
+    The signature algorithm rsaEncryption uses the hash of the digest algorithm (RFC 3370 section 3.2). Every other signature algorithm
+    names its hash, which must be the same as the digest algorithm's.
     """
     digest = signer.digest_algorithm
     name = DIGESTS.get(digest.oid)
@@ -277,9 +279,9 @@ def check_algorithms(signer: SignerInfo, *, accept_weak: bool = False) -> None:
 def check_signature(signer: SignerInfo, content_type: str, content: bytes, certificate: Certificate) -> None:
     """Raise an error unless the signer signed this content with the key of this certificate (RFC 5652 sections 5.4 to 5.6).
 
-    If there are signed attributes, they must contain content-type and message-digest exactly once, each with one correct value, and the
-    signature must be over the DER of the SET of attributes. Otherwise the signature must be over the content, whose type must be id-data
-    (section 5.3).
+    If there are signed attributes, content-type and message-digest must each occur exactly once and have one correct value. The signature
+    must then be over the DER of the SET of attributes. If there are no signed attributes, the signature must be over the content, whose
+    type must be id-data (section 5.3).
 
     Weak algorithms are verified like all others. :func:`check_algorithms` refuses them.
 

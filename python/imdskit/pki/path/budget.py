@@ -1,8 +1,8 @@
-"""Work budget of a search for a path. The unit of ``Limits.work`` is one RSA-2048 verification. The budget counts thousandths of it.
+"""Work budget of a search for a path. The unit of ``Limits.work`` is one RSA-2048 verification. The budget counts thousandths of this unit.
 
 The costs were measured with the Python code on one machine: a verification takes 0.15 ms with RSA-2048 and about 2 ms on P-256. The costs
-are part of the contract between the backends. The Rust backend uses the same costs although its ratios differ, so both backends give up at
-the same point. Results from a cache cost as much as new ones, so that caching never changes a verdict.
+are part of the contract between the backends. The Rust backend uses the same costs, although the ratios of its own times differ. Both
+backends therefore give up at the same point. Results from a cache cost as much as new ones, so that caching never changes a verdict.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from imdskit.pki.x509.certificate import EcPublicKey, PublicKey, RsaPublicKey
 from imdskit.reasons import Reason
 
 STEP, PLACE = 20, 6
-"""Costs of examining one candidate for the next issuer (``STEP``), and of each certificate that is already on the path (``PLACE``)."""
+"""Costs of examining one candidate for the next issuer: ``STEP``, plus ``PLACE`` for each certificate that is already on the path."""
 ITEM = 30
 """Cost of one name, subtree or policy of a certificate during the validation of a path."""
 CURVES = {"secp256r1": 15_000, "secp384r1": 30_000, "secp521r1": 60_000}
@@ -52,8 +52,8 @@ class Budget:
     def spend_signature(self, key: PublicKey) -> None:
         """Charge for one signature verification with this key.
 
-        For RSA the cost is the number of multiplications, which is the number of bits in the exponent, times the square of the modulus
-        size. Keys of unsupported types verify nothing and cost nothing.
+        For RSA the cost is proportional to the number of bits in the exponent (the number of multiplications) and to the square of the
+        modulus size. Nothing can be verified with a key of an unsupported type, so such a key costs nothing.
         """
         match key:
             case RsaPublicKey():

@@ -2,12 +2,13 @@
 
 The search is depth first, and its order is fixed. The candidates for the issuer of a certificate are all certificates whose subject is the
 issuer's name. They are sorted by three rules, in this order: anchors come first, then certificates with the expected key identifier, then
-certificates that are valid at the time of the check. Otherwise they keep the caller's order. A path contains at most one certificate for
-each pair of name and key. Therefore paths have no loops, and cross-signed certificates of one authority are tried one after the other.
+certificates that are valid at the time of the check. Candidates that are equal under all three rules keep the caller's order. A path
+contains at most one certificate for each pair of name and key. Therefore paths have no loops, and cross-signed certificates of one
+authority are tried one after the other.
 
 The order of checks decides which reason is reported:
 
-1. For each candidate, check the signature that it would have made (algorithm, key, signature), and then the candidate by itself.
+1. For each candidate, check that it signed the certificate below it (algorithm, key, signature). Then check the candidate by itself.
 2. For each path that has reached an anchor, check the signer by itself, and then the path as a whole.
 
 Therefore a defect of the signer is reported only if a path leads from the signer to an anchor.
@@ -55,7 +56,7 @@ def build(
     """Return the first valid path, from the signer to an anchor. If the signer is itself an anchor, the path has one certificate.
 
     Args:
-        signer: the certificate at the end of the path.
+        signer: the certificate for which a path is searched.
         anchors: certificates that are trusted.
         intermediates: certificates that may be between signer and anchor, in any order. None of them is trusted.
         inputs: the inputs of RFC 5280 section 6.1.1.
@@ -149,7 +150,7 @@ class _Search:
     def _vouch(self, issuer: Certificate, anchor: Certificate, pending: frozenset[bytes]) -> bool:
         """Return True if ``issuer`` may sign revocation lists for certificates below ``anchor`` (6.3.3 (f)).
 
-        The additional requirements for signers of documents do not apply to it.
+        The additional requirements for signers of documents do not apply to ``issuer``.
         """
         assert self.statuses is not None
         search = copy(self)
@@ -199,10 +200,10 @@ class _Search:
         return None
 
     def _in_order(self, child: Certificate, certificates: dict[tuple[bytes, ...], list[Certificate]]) -> list[Certificate]:
-        """Return the candidates for the issuer of ``child``, the likely ones first.
+        """Return the candidates for the issuer of ``child``, the most likely ones first.
 
-        The names must match (6.1.3 (a)(4)). Key identifiers only affect the order (4.2.1.1). A wrong key identifier excludes no candidate,
-        because nothing confirms it except the certificate that contains it.
+        The names must match (6.1.3 (a)(4)). Key identifiers only affect the order (4.2.1.1). A candidate with a wrong key identifier is not
+        excluded, because the identifier is only a claim of the certificate that contains it.
         """
         wanted = child.authority_key_identifier.key_identifier if child.authority_key_identifier else None
         at = self.inputs.at

@@ -38,8 +38,8 @@ class PolicyState:
     otherwise None.
 
     Args:
-        length: number of certificates on the path without the anchor.
-        initial: the user-initial-policy-set (section 6.1.1, like the three flags).
+        length: number of certificates on the path, not counting the anchor.
+        initial: the user-initial-policy-set. Section 6.1.1 defines it and the three flags below.
         explicit: the flag initial-explicit-policy.
         inhibit_mapping: the flag initial-policy-mapping-inhibit.
         inhibit_any: the flag initial-any-policy-inhibit.
@@ -74,7 +74,7 @@ class PolicyState:
     def _next_depth(self, certificate: Certificate, *, last: bool) -> dict[str, Node]:
         policies = set(certificate.certificate_policies or ())
         wildcard = self.graph.get(ANY_POLICY)
-        # Maps each policy that a certificate may assert here to True if one of its parent nodes is accepted.
+        # Maps each policy that this certificate may assert to a flag. The flag is True if one of the policy's parent nodes is accepted.
         above: dict[str, bool] = {}
         for node in self.graph.values():
             for policy in node.expected:

@@ -8,7 +8,7 @@ from imdskit.pki.signatures import signature
 from imdskit.pki.x509.certificate import Certificate
 
 CACHED_SIGNATURES = 1024
-"""Maximum number of cached results. Signatures beyond it are checked again in each search."""
+"""Maximum number of cached results. When the cache is full, other signatures are checked again in each search."""
 
 
 class SignatureCache:
@@ -26,7 +26,7 @@ class SignatureCache:
         self._faults: dict[tuple[bytes, bytes], signature.Fault | None] = {}
 
     def fault(self, child: Certificate, issuer: Certificate) -> signature.Fault | None:
-        """Return what is wrong with the signature that the key of ``issuer`` made on ``child``, or None."""
+        """Return the reason why the signature on ``child`` was not made by the key of ``issuer``, or None if it was."""
         key = (child.der, issuer.spki)
         if key in self._faults:
             return self._faults[key]

@@ -1,8 +1,8 @@
 """Validation of one path from an anchor to a signer (RFC 5280 section 6.1).
 
 The first certificate of a path, ``chain[0]``, is the signer, and the last one is the anchor. :mod:`imdskit.pki.path.building` checks
-signatures and single certificates while it builds a path; the latter with :func:`check_signer`, :func:`check_certificate`,
-:func:`check_authority` and :func:`check_anchor`. :func:`check_path` checks the path as a whole.
+signatures and single certificates while it builds a path. To check single certificates, it calls :func:`check_signer`,
+:func:`check_certificate`, :func:`check_authority` and :func:`check_anchor`. :func:`check_path` checks the path as a whole.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ class Inputs:
         key_usage: if the signer has the keyUsage extension, it must set one of these bits. An empty set allows any.
         policies: the user-initial-policy-set.
         explicit_policy, inhibit_mapping, inhibit_any: the three policy flags.
-        max_path_length: maximum number of intermediates that are not self-issued, or None if only the authorities limit it.
+        max_path_length: maximum number of intermediates that are not self-issued. None means that only the path lengths in the authorities'
+            certificates limit this number.
         anchor_validity: if True, an anchor's certificate must be within its validity period.
         anchor_authority: if True, an anchor must have basic constraints like every other authority, so a version 1 certificate is refused.
         anchor_constraints: if True, apply the path length, key usage, purposes, names and policies of an anchor's certificate (RFC 5937),
             and refuse unknown critical extensions in it. Its other extensions, serial number and signature are ignored, because the anchor
             is trusted.
-        any_purpose: if True, anyExtendedKeyUsage satisfies ``purpose`` for the signer too. For authorities it always does.
+        any_purpose: if True, anyExtendedKeyUsage satisfies ``purpose`` in the signer's certificate. In the certificates of authorities it
+            always does.
         common_names: if True, constraints on DNS names apply to common names too, because the caller accepts a common name if there is no
             other name.
     """
@@ -77,7 +79,8 @@ class Refusal(Exception):  # noqa: N818 # the suffix Error is for exceptions tha
 
 
 def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """Check the signer or an intermediate: 6.1.3 (a)(2), 6.1.4 (o), 6.1.5 (f), and no faults (4.1, 4.2.1)."""
+    """Check the signer or an intermediate: the validity period (6.1.3 (a)(2)), critical extensions (6.1.4 (o), 6.1.5 (f)) and faults that
+    the parser recorded (4.1, 4.2.1)."""
     here = f"chain[{index}]"
     _check_validity(certificate, here, inputs)
     _check_critical(certificate, here)
@@ -87,17 +90,18 @@ def check_certificate(certificate: Certificate, index: int, inputs: Inputs) -> N
 
 
 def check_signer(certificate: Certificate, inputs: Inputs) -> None:
-    """Check what applies only to the signer: 4.2.1.3 and 4.2.1.12."""
+    """Check the requirements that apply only to the signer: key usage (4.2.1.3) and extended key usage (4.2.1.12)."""
     if inputs.key_usage and certificate.key_usage is not None and not inputs.key_usage & certificate.key_usage:
         raise Refusal(Reason.KEY_USAGE, "chain[0].keyUsage", f"none of {', '.join(sorted(inputs.key_usage))} is set")
     _check_purpose(certificate, "chain[0]", inputs.purpose, any_purpose=inputs.any_purpose)
 
 
 def check_authority(certificate: Certificate, index: int, inputs: Inputs) -> None:
-    """Check what applies only to intermediates: 6.1.4 (k) and (n), and 4.2.1.12 for authorities."""
+    """Check the requirements that apply only to intermediates: basic constraints (6.1.4 (k)), key usage (6.1.4 (n)), and extended key usage
+    as for authorities (4.2.1.12)."""
     here = f"chain[{index}]"
-    # 6.1.4 (k): basic constraints must say that it is an authority. Certificates of version 1 or 2 cannot, and this package knows no other
-    # means.
+    # 6.1.4 (k): the basic constraints must say that the certificate belongs to an authority. Certificates of version 1 or 2 have no
+    # extensions and are therefore refused.
     if certificate.basic_constraints is None or not certificate.basic_constraints.ca:
         raise Refusal(Reason.NOT_A_CA, f"{here}.basicConstraints", "absent" if certificate.basic_constraints is None else "cA is FALSE")
     _check_issuing(certificate, here, inputs)
@@ -197,8 +201,8 @@ def _check_issuing(certificate: Certificate, here: str, inputs: Inputs) -> None:
     """Check that an authority's certificate allows it to issue."""
     if certificate.key_usage is not None and "keyCertSign" not in certificate.key_usage:  # 6.1.4 (n)
         raise Refusal(Reason.KEY_USAGE, f"{here}.keyUsage", "keyCertSign is not set")
-    # Section 6 does not require this, but every verifier of server certificates does it: an authority's purposes limit those of its
-    # certificates.
+    # Section 6 does not require this, but every verifier of server certificates does it: the purposes of an authority's certificate limit
+    # the purposes of the certificates that it issues.
     _check_purpose(certificate, here, inputs.purpose, any_purpose=True)
     if certificate.name_constraints is not None:
         _demand(name_constraints.malformed(certificate.name_constraints), Reason.NAME_CONSTRAINTS, f"{here}.nameConstraints")

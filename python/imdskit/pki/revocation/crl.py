@@ -1,7 +1,8 @@
 """Parser of certificate revocation lists (RFC 5280 section 5).
 
 The parser refuses bytes that do not follow the grammar. If a list follows the grammar but RFC 5280 forbids relying on it,
-``CertificateList.unusable`` has the reason: an unknown critical extension, no list number, or no nextUpdate.
+``CertificateList.unusable`` contains the reason. The possible reasons are an unknown critical extension, a missing list number and a
+missing nextUpdate.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class CertificateList(NamedTuple):
         der: DER of the whole list.
         tbs: DER of the tbsCertList, which the issuer signed.
         next_update: None if the field is absent. Such a list is unusable.
-        revoked: maps the ``Name.key`` of a certificate's issuer and its serial number to the ASN.1 name of the reason code.
+        revoked: maps a pair to the ASN.1 name of a reason code. The pair consists of the ``Name.key`` of the certificate's issuer and the
+            certificate's serial number.
         number: the cRLNumber.
         base_number: the deltaCRLIndicator, or None for a complete list.
         scope: the issuingDistributionPoint.

@@ -1,6 +1,7 @@
-"""Distribution points, which decide which revocation list covers which certificate. Nothing is fetched.
+"""Distribution points, which determine the revocation lists that cover a certificate. This module fetches nothing.
 
-They are the cRLDistributionPoints of certificates (RFC 5280 section 4.2.1.13) and the issuingDistributionPoint of lists (section 5.2.5).
+Certificates contain them in the extension cRLDistributionPoints (RFC 5280 section 4.2.1.13), and revocation lists in the extension
+issuingDistributionPoint (section 5.2.5).
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _point_name(members: Reader) -> PointName | None:
 
 
 def _flag(members: Reader, field: str, number: int) -> bool:
-    """Parse a BOOLEAN DEFAULT FALSE. DER forbids encoding FALSE here, but the meaning is the same."""
+    """Parse a BOOLEAN DEFAULT FALSE. DER forbids encoding FALSE here, but an encoded FALSE is accepted, because its meaning is clear."""
     tag = context(number, constructed=False)
     return members.boolean(field, tag) if members.peek() == tag else False
 

@@ -3,15 +3,16 @@
 A list is consulted for a certificate below the anchor if all of the following hold:
 
 - It comes from the certificate's issuer, or from the issuer that the certificate's distribution point names.
-- It covers certificates of this kind, and reasons that no list has covered yet.
+- It covers certificates of this kind, and at least one reason that no earlier list has covered.
 - It is current at the time of the check.
 - It is signed with a key that may sign lists, and the key's certificate is itself valid under the same anchor.
 
 A delta list is used together with the complete list that it updates. ``certificateHold`` counts as a revocation.
 
-The order is fixed. Distribution points come in the order of the certificate, followed by the issuer's own lists (the last step of section
-6.3.3). For each of them, the newest list comes first. Once the lists have covered all reasons, older ones are ignored. Lists of the same age
-are all consulted, and the certificate is revoked if one of them says so, because nobody can know which of them the issuer intended.
+The lists are consulted in a fixed order. The lists of the distribution points come first, in the order of the points in the certificate.
+The issuer's own lists follow (the last step of section 6.3.3). For each distribution point, and among the issuer's own lists, newer lists
+come first. When the consulted lists have covered all reasons, older lists are ignored. Lists of the same age are all consulted, and the
+certificate is revoked if one of them says so, because nobody can know which of these lists the issuer intended.
 
 Comments such as "(b)(1)" name steps of section 6.3.3.
 """
@@ -55,7 +56,7 @@ class Lists:
         return self._complete.get(issuer.key, ())
 
     def deltas(self, base: CertificateList) -> Iterable[CertificateList]:
-        """Yield the delta lists that update ``base`` (section 6.3.3 (c), and section 5.2.4 for the numbers)."""
+        """Yield the delta lists that update ``base`` (section 6.3.3 (c)). Section 5.2.4 has the rules for the list numbers."""
         for delta in self._delta.get(base.issuer.key, ()):
             assert delta.base_number is not None
             same_scope = (delta.scope.der if delta.scope else None) == (base.scope.der if base.scope else None)
@@ -69,7 +70,7 @@ def _newness(one: CertificateList) -> tuple[int, int]:
     return one.this_update, one.number or 0
 
 
-class _Unusable(Exception):  # noqa: N818  # not an error: another list may do
+class _Unusable(Exception):  # noqa: N818  # not an error: another list may tell the status
     """Raised if a list does not tell the status of a certificate."""
 
 
@@ -99,7 +100,8 @@ class Statuses:
     signatures: dict[tuple[bytes, bytes], str | None] = field(default_factory=dict)
 
     def check_path(self, path: Sequence[Certificate]) -> None:
-        """Check every certificate but the anchor. Begin below the anchor, so that all certificates above the current one have been checked.
+        """Check every certificate but the anchor. Begin below the anchor, so that all certificates above the current certificate have
+        already been checked.
 
         Raises:
             Refusal: ``revoked`` or ``revocation-unknown``.
@@ -152,7 +154,7 @@ class Statuses:
     def _usable_deltas(
         self, one: CertificateList, point: DistributionPoint, path: Sequence[Certificate], index: int
     ) -> Sequence[CertificateList]:
-        """Return the newest usable delta lists for the complete list ``one``, after checking that ``one`` is usable itself.
+        """Check that the complete list ``one`` is usable, and return its newest usable delta lists.
 
         The result has more than one delta list only if they are equally new.
 
@@ -172,7 +174,7 @@ class Statuses:
         return found
 
     def _check_current(self, one: CertificateList) -> None:
-        """Raise _Unusable unless the list is usable at all and within its validity period, whose ends are inclusive (a)."""
+        """Raise _Unusable unless the list may be relied on and is within its validity period. Both ends of the period are inclusive (a)."""
         if one.unusable:
             raise _Unusable(one.unusable)
         if self.at is None or one.next_update is None:
@@ -209,8 +211,8 @@ class Statuses:
             except _Unusable as error:
                 why = error
                 continue
-            # A certificate may name itself as the issuer of the list that covers it. Its own statement is accepted then, because no other
-            # issuer could provide one.
+            # A certificate may name itself as the issuer of the list that covers it. In this case, the list that it signed is accepted,
+            # because no other issuer could provide a list for it.
             if holder.der == checked and checked in self.pending and point.crl_issuer is not None:
                 return holder
             pending = self.pending | {checked}

@@ -102,8 +102,8 @@ def verify(key: EcPublicKey, hash_name: str, message: bytes, signature: bytes) -
     x, _, z = _sum_of_multiples(curve, e * w % n, r * w % n, (key.x, key.y))
     if z == 0:
         return False
-    # The signature is valid if x/z^2, reduced modulo n, equals r. To avoid the division, this compares x with c * z^2 for both numbers c
-    # below p that reduce to r.
+    # The signature is valid if x/z^2, reduced modulo n, equals r. To avoid the division, the code compares x with c * z^2 for each c below
+    # p that equals r modulo n. There are at most two such numbers.
     zz = z * z % p
     return (x - r * zz) % p == 0 or (r + n < p and (x - (r + n) * zz) % p == 0)
 
@@ -165,9 +165,10 @@ def _affine(p: int, points: list[_Jacobian]) -> tuple[_Affine, ...]:
 
 
 def _signed_digits(number: int, width: int) -> list[tuple[int, int]]:
-    """Return pairs of a position and an odd digit between -2^(width-1) and 2^(width-1) that add up to the number.
+    """Return pairs of a position and an odd digit. The number is the sum of digit * 2^position over all pairs. Digits are between
+    -2^(width-1) and 2^(width-1).
 
-    This is the "width-w NAF" of the same book, algorithm 3.35.
+    This is the "width-w NAF" of the Guide to Elliptic Curve Cryptography, algorithm 3.35.
     """
     digits = []
     position = 0

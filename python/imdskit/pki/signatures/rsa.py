@@ -18,8 +18,8 @@ DIGEST_INFO = {
 
 MAX_MODULUS_BITS = 16384
 MAX_EXPONENT_BITS = 64
-"""A signature with a key beyond either limit is invalid. Otherwise the sender could choose how long one exponentiation takes
-(CVE-2023-29409)."""
+"""Maximum sizes of the modulus and of the public exponent. If a key exceeds one of them, its signatures count as invalid. Without these
+limits, the sender of a document could choose how long one exponentiation takes (CVE-2023-29409)."""
 
 
 def verify_pkcs1v15(key: RsaPublicKey, hash_name: str, message: bytes, signature: bytes) -> bool:
@@ -46,7 +46,7 @@ def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: in
     block = number.to_bytes(em_length, "big")
     db_length = em_length - len(digest) - 1
     masked, h, trailer = block[:db_length], block[db_length:-1], block[-1]
-    # The block is one number below the modulus, so the excess bits of its first byte are zero (section 9.1.2, steps 6 and 9).
+    # The block is a number below the modulus, so the excess bits of its first byte are zero (section 9.1.2, steps 6 and 9).
     db = int.from_bytes(masked, "big") ^ int.from_bytes(_mgf1(mgf_hash, h, db_length), "big")
     db &= (1 << 8 * db_length - (8 * em_length - em_bits)) - 1
     # DB consists of zeros, one byte with the value 1, and the salt (step 10).
@@ -59,7 +59,7 @@ def verify_pss(key: RsaPublicKey, hash_name: str, mgf_hash: str, salt_length: in
 def _public_operation(key: RsaPublicKey, signature: bytes, size: int) -> int | None:
     """Apply RSAVP1 (section 5.2.2) and return the resulting number.
 
-    Return None if the signature is not exactly as long as the modulus, or if its number or the key is out of range.
+    Return None if the signature is not exactly as long as the modulus, or if the key or the number in the signature is out of range.
     """
     number = int.from_bytes(signature, "big")
     if len(signature) != size or number >= key.modulus or key.bits > MAX_MODULUS_BITS or key.exponent.bit_length() > MAX_EXPONENT_BITS:

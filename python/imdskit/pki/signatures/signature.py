@@ -24,8 +24,8 @@ MIN_RSA_EXPONENT = 65537
 MAX_RSA_EXPONENT_BITS = 32
 
 MAX_PSS_OCTETS = 128
-"""Maximum length of RSASSA-PSS-params. With known hashes they have fewer than 80 bytes. Longer ones would only help an attacker fill the
-cache."""
+"""Maximum length of RSASSA-PSS-params. Parameters with known hashes have fewer than 80 bytes. Longer parameters would only help an attacker
+to fill the cache."""
 
 RSA_WITH = {
     oids.SHA1_WITH_RSA: "sha1",
@@ -139,7 +139,8 @@ def key_fault(key: PublicKey, min_rsa_bits: int) -> str | None:
 
 
 def is_too_large(key: PublicKey) -> bool:
-    """Return True if verifying one signature with this key would take longer than verifying a whole document may."""
+    """Return True if verifying one signature with this key would take longer than the verification of a whole document is allowed to
+    take."""
     return isinstance(key, RsaPublicKey) and (key.bits > MAX_RSA_BITS or key.exponent.bit_length() > MAX_RSA_EXPONENT_BITS)
 
 
@@ -151,7 +152,8 @@ def describe_key(key: PublicKey) -> str:
 
 
 def pss_parameters(der: bytes | None) -> PssParameters | None:
-    """Return decoded RSASSA-PSS-params, or None if they are absent, malformed or of an unknown kind. A signature must have them."""
+    """Return decoded RSASSA-PSS-params, or None if they are absent, malformed or of an unknown kind. Every RSASSA-PSS signature must have
+    them."""
     return None if der is None or len(der) > MAX_PSS_OCTETS else _pss_parameters(der)
 
 

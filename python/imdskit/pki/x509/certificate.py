@@ -74,8 +74,8 @@ class GeneralName(NamedTuple):
     """A GeneralName (RFC 5280 section 4.2.1.6).
 
     Attributes:
-        kind: its ASN.1 name: ``dNSName``, ``iPAddress``, ``directoryName``, ``rfc822Name``, ``uniformResourceIdentifier``, ``otherName``,
-            ``x400Address``, ``ediPartyName`` or ``registeredID``.
+        kind: the ASN.1 name of the kind: ``dNSName``, ``iPAddress``, ``directoryName``, ``rfc822Name``, ``uniformResourceIdentifier``,
+            ``otherName``, ``x400Address``, ``ediPartyName`` or ``registeredID``.
         value: the content octets.
         name: the decoded name if ``kind`` is ``directoryName``, otherwise None.
     """

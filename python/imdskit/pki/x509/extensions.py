@@ -143,7 +143,7 @@ def _policy_constraints(reader: Reader) -> PolicyConstraints:
 
 
 def _count(reader: Reader, field: str, tag: int) -> int:
-    """Decode an INTEGER (0..MAX), the type of numbers of certificates."""
+    """Decode an INTEGER (0..MAX), the type of the fields that count certificates."""
     pos = reader.pos
     number = reader.integer(field, tag)
     if number < 0:
@@ -175,7 +175,7 @@ def _subject_key_identifier(reader: Reader) -> bytes:
 
 
 def _any_sequence(reader: Reader) -> None:
-    """Check that the value is a well-formed SEQUENCE. Nothing here uses its contents."""
+    """Check that the value is a well-formed SEQUENCE. imdskit does not use its contents."""
     if reader.peek() != SEQUENCE:
         raise reader.fault("The element is not a SEQUENCE.")
     reader.any()
@@ -197,5 +197,5 @@ DECODERS: dict[str, tuple[str | None, Callable[[Reader], object]]] = {
     oids.ISSUER_ALT_NAME: (None, _general_names),
     oids.CRL_DISTRIBUTION_POINTS: (None, _any_sequence),
 }
-"""Maps an extension to a member of Certificate, or None, and a decoder. Extensions that set a member are understood, so they may be
-critical."""
+"""Maps the object identifier of an extension to a pair: the name of the member of Certificate that the extension sets (or None), and the
+decoder. An extension that sets a member is understood, so it may be critical."""

@@ -16,7 +16,8 @@ def labels(name: str) -> tuple[str, ...] | None:
     """Return the labels of a DNS name in lower case, or None if the text is not a DNS name.
 
     The text is refused if it has an empty label, no dot, or a character that host names do not have. The first label may be a wildcard.
-    Text with characters beyond ASCII is refused before it is converted to lower case, because that would turn the Kelvin sign into a k.
+    Text with characters beyond ASCII is refused before it is converted to lower case, because the conversion would turn the Kelvin sign
+    into a k.
     """
     parts = tuple(name.lower().split("."))
     if not name.isascii() or len(name) > 253 or len(parts) < 2:

@@ -18,7 +18,7 @@ _USUAL = {
         (oids.SHA384_WITH_RSA, bytes.fromhex("300d06092a864886f70d01010c0500")),
     )
 }
-"""Algorithm identifiers of genuine documents and their certificates, by their DER. They are not parsed each time."""
+"""Parsed algorithm identifiers of genuine documents and their certificates, by DER. The table saves parsing them again."""
 
 
 def read_algorithm(reader: Reader, field: str) -> AlgorithmIdentifier:

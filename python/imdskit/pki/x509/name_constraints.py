@@ -22,11 +22,12 @@ COUNTED = frozenset({"dNSName", "iPAddress", "directoryName", "rfc822Name"})
 UNDERSTOOD = COUNTED | {"uniformResourceIdentifier"}
 
 MAX_COMPARISONS = 1 << 20
-"""Maximum product of names and subtrees of the counted kinds on one path. Real paths stay far below it; OpenSSL and BoringSSL have the same
-limit."""
+"""Maximum number of comparisons of names with subtrees on one path. It is computed from the numbers of names and subtrees whose kind is in
+``COUNTED``. Real paths stay far below it; OpenSSL and BoringSSL have the same limit."""
 
 PARTS_OF_ITEM, MASKS_OF_ITEM = 4, 16
-"""Number of name parts (labels or relative names), and of address masks in a lookup, that cost as much as one item of the budget."""
+"""Factors for the budget: ``PARTS_OF_ITEM`` name parts (labels or relative names), or ``MASKS_OF_ITEM`` address masks in a lookup, cost as
+much as one item."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
@@ -108,8 +109,8 @@ class Constraints:
 class PathConstraints:
     """The constraints of all authorities seen so far on one path, from the anchor down.
 
-    Both methods raise VerificationError(``budget-spent``). If ``common_names`` is True, common names count as DNS names, because a caller
-    that looks for the host would accept them as such.
+    Both methods raise VerificationError(``budget-spent``) if the budget is used up. If ``common_names`` is True, common names count as DNS
+    names, because a caller that looks for a host name would accept a common name.
     """
 
     def __init__(self, budget: Budget, *, common_names: bool) -> None:
@@ -126,7 +127,7 @@ class PathConstraints:
             self.all.append(Constraints(constraints))
 
     def fault(self, certificate: Certificate) -> str | None:
-        """Return a text that says which name of the certificate is forbidden first, or None if all are allowed (6.1.3 (b) and (c))."""
+        """Return a text about the first forbidden name of the certificate, or None if all names are allowed (6.1.3 (b) and (c))."""
         if not self.all:
             return None
         others = other_names(certificate, common_names=self.common_names)
@@ -167,7 +168,7 @@ def other_names(certificate: Certificate, *, common_names: bool) -> list[General
 def malformed(constraints: NameConstraints) -> str | None:
     """Return a text that says why the constraints cannot be applied at all, or None.
 
-    Section 4.2.1.10 forbids minimum and maximum. A base must have a form that can contain names.
+    Section 4.2.1.10 forbids the fields minimum and maximum. The base of a subtree must have a form that can contain names.
     """
     for subtree in (*(constraints.permitted or ()), *(constraints.excluded or ())):
         kind, value = subtree.base.kind, subtree.base.value
@@ -185,7 +186,8 @@ def malformed(constraints: NameConstraints) -> str | None:
 
 
 def _is_mail_base(value: bytes) -> bool:
-    """Return True for one mailbox, a dot and a domain (all hosts below it), one host, or the empty value (4.2.1.10)."""
+    """Return True if a base for mail addresses is valid: one mailbox, one host, a dot followed by a domain (all hosts below the domain), or
+    the empty value (4.2.1.10)."""
     mailbox, at, host = value.rpartition(b"@")
     if at:
         return _MAILBOX.fullmatch(mailbox) is not None and is_host(host)
@@ -285,7 +287,7 @@ def _is_named_host(name: bytes) -> bool:
 
 
 def _is_network(value: bytes) -> bool:
-    """Return True for an address and a mask of the same length in which no one follows a zero (RFC 4632)."""
+    """Return True for an address and a mask of the same length. In the mask, no 1 bit may follow a 0 bit (RFC 4632)."""
     if len(value) not in (8, 32):
         return False
     half = len(value) // 2

@@ -40,14 +40,14 @@ _CHARACTERS = {
     PRINTABLE_STRING: re.compile(r"[A-Za-z0-9 '()+,\-./:=?*&]*"),
     VISIBLE_STRING: re.compile("[ -~]*"),
 }
-"""Characters of the string types that have only a part of ASCII (X.680 sections 41.3 and 41.4).
+"""Characters of the string types that allow only a part of ASCII (X.680 sections 41.3 and 41.4).
 
 PrintableString has neither ``*`` nor ``&``, but authorities use both (for example in "*.metadata.azure.com"), and OpenSSL and Go accept
 them. See docs/verification.md.
 """
 
 MAX_CHARACTERS = 1024
-"""Maximum number of characters of a string that is not ASCII only.
+"""Maximum number of characters of a string that contains characters beyond ASCII.
 
 RFC 5280 appendix A.1 allows 64 to 255 characters in the attributes that are in use, and authorities exceed this a little. ASCII strings
 have no limit, because no operation on them is slow.
@@ -185,11 +185,12 @@ def _has_long_row(text: str) -> bool:
 def comparable(text: str) -> bytes:
     """Return the form in which two strings are compared, regardless of their ASN.1 types.
 
-    The form has no case, is normalized as Unicode prescribes, has no blanks at its ends, and has one blank for each sequence of blanks
-    inside (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 removes or forbids are kept, so strings
-    that differ only in these are different here.
+    The form is case-folded and has a Unicode normal form. Blanks at both ends are removed, and each sequence of blanks inside becomes one
+    blank (RFC 5280 section 7.1; RFC 4518 sections 2.2, 2.3 and 2.6.1). Characters that RFC 4518 removes or forbids are kept. Therefore two
+    strings that differ only in such characters count as different here.
 
-    The normal form is NFKD. The same strings are equal as under NFKC, and Python computes it in a tenth of the time.
+    The normal form is NFKD. Two strings are equal under NFKD exactly if they are equal under NFKC, and Python computes NFKD in a tenth of
+    the time.
     """
     if text.isascii():
         return b" ".join(text.lower().encode("ascii").split())

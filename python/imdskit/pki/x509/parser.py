@@ -93,7 +93,8 @@ def _is_understood(oid: str) -> bool:
 
 
 def _read_version(tbs: Reader) -> int:
-    """Return the version: 1, 2 or 3. DER forbids encoding the default of 1 (X.690 section 11.5), but old certificates contain it."""
+    """Return the version: 1, 2 or 3. DER forbids encoding version 1, because it is the default (X.690 section 11.5), but some old
+    certificates encode it."""
     if tbs.peek() != context(0):
         return 1
     pos = tbs.pos

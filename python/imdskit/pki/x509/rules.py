@@ -106,7 +106,7 @@ def _constraints(certificate: Certificate) -> Iterator[tuple[str, str]]:
 
 
 def _is_range(value: bytes) -> bool:
-    """Return True for an address and a mask in which no one follows a zero (RFC 4632 section 3.1)."""
+    """Return True for an address and a mask. In the mask, no 1 bit may follow a 0 bit (RFC 4632 section 3.1)."""
     size = len(value) // 2
     if size not in ADDRESS_OCTETS or len(value) != 2 * size:
         return False
