@@ -56,7 +56,7 @@ class Attestation:
 
     @property
     def at(self) -> int:
-        """The time for which validity was judged, in Unix seconds."""
+        """The time as of which the document was judged, in Unix seconds."""
         return self._at
 
     @property
@@ -93,7 +93,7 @@ class Attestation:
         return {**self._verdict(), "claims": self.members()}
 
     def json_text(self) -> str:
-        """Return the same as :meth:`to_json`, as one line of ASCII JSON. Numbers in the claims keep the text that was signed."""
+        """Return the result of :meth:`to_json` as one line of ASCII JSON. Numbers in the claims keep the text that was signed."""
         return f'{json.dumps(self._verdict(), separators=(",", ":"))[:-1]},"claims":{signed_content.line(self.content)}}}'
 
     def _verdict(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Inspection of a document for people: content, signature, certificates, chain, and the outcome of every check.
+"""Human-readable inspection of a document: content, signature, certificates, chain, and the outcome of every check.
 
 This module only displays. The verdict on the document comes from the report of the verifier, which is part of the result.
 """
@@ -35,9 +35,9 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
         nonce: the nonce that the document must contain; None for any.
 
     Returns:
-        A dict with these members. ``report``: see :meth:`imdskit.verify.report.Report.to_json`. ``content`` and ``signature``: None if the
-        message cannot be read. ``certificates``: the certificates in the message. ``chain``: the path from the signer to the anchor, even
-        if the signature is bad; None if there is no path.
+        A dict. ``report`` is the result of :meth:`imdskit.verify.report.Report.to_json`. ``content`` and ``signature`` are None if the
+        message cannot be read. ``certificates`` lists the certificates in the message. ``chain`` is the path from the signer to the anchor,
+        even if the signature is bad, or None if there is no path.
     """
     report = verifier.explain(document, nonce=nonce)
     shown: dict[str, Any] = {"report": report.to_json(), "content": None, "signature": None, "certificates": [], "chain": None}
@@ -67,7 +67,7 @@ def inspect_document(verifier: Verifier, document: bytes, nonce: str | None = No
 
 
 def _content(content: bytes, brackets: int) -> dict[str, Any]:
-    """Return the signed bytes as text, and as JSON if they are an object. The check of the claims accepts less than this function."""
+    """Return the signed bytes as text, and as JSON if they are an object. The check of the claims is stricter than this function."""
     text = content.decode("utf-8", "replace")
     members = None
     if text.count("{") + text.count("[") <= brackets:
@@ -82,7 +82,8 @@ def _content(content: bytes, brackets: int) -> dict[str, Any]:
 
 
 def _has_path(report: Report) -> bool:
-    """Return whether the check of the chain found a path, even a revoked one. Without a path, the search would be repeated in vain."""
+    """Return True if the check of the chain found a path, even a revoked one. If it found none, a second search would not find one
+    either."""
     errors = [outcome.error for outcome in report if outcome.check == "chain" and outcome.error is not None]
     return all(error.reason in (Reason.REVOKED, Reason.REVOCATION_UNKNOWN) for error in errors)
 

@@ -1,4 +1,4 @@
-"""Cache of fetched intermediates in a directory, so that the next process need not fetch them again."""
+"""Cache of fetched intermediates in a directory. The next process can use them without fetching them again."""
 
 from __future__ import annotations
 

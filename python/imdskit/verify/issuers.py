@@ -1,4 +1,4 @@
-"""The interface of a source of unknown issuers, and the certificate for which a verifier needs an issuer."""
+"""Interface of a source of missing issuer certificates, and a function that returns the certificate whose issuer may be missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class IssuerSource(Protocol):
     """Source of issuer certificates, such as :class:`imdskit.verify.aia.AiaFetcher`. A verifier has none by default."""
 
     def known(self) -> tuple[bytes, ...]:
-        """Return certificates that are available at once, as DER. A verifier calls this method once, when it is created."""
+        """Return the certificates that are available without a fetch, as DER. A verifier calls this method once, when it is created."""
 
     def issuers(self, certificate: bytes, anchors: Sequence[bytes]) -> tuple[bytes, ...]:
         """Return the certificates above ``certificate`` as DER, the direct issuer first. The result is empty if none was found.

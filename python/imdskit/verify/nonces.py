@@ -1,15 +1,17 @@
-"""Nonces: a service sends one to a machine, so that the machine's attested document proves to be fresh and made for this service.
+"""Nonces, which prove that an attested document is fresh and was made for one service.
+
+The service sends a nonce to a machine, and the machine's attested document must contain this nonce.
 
 This module issues nonces and checks them. To accept each nonce only once, use a store (:mod:`imdskit.verify.stores`).
 
-**Form of a nonce**: 20 bytes in lower-case base32 (RFC 4648 section 6), without padding. These are 32 characters from ``a`` to ``z`` and
+**Form of a nonce**: 20 bytes in lower-case base32 (RFC 4648 section 6), without padding. The text has 32 characters from ``a`` to ``z`` and
 ``2`` to ``7``.
 
 - The API description of the service permits this form in every version since 2018-10-01 ("up to 32 random alphanumeric characters").
-- kops (hexadecimal), Teleport and SPIRE (base64url) use the same length with the real service.
-- Other documentation mentions a "10-digit string". Its 33 bits are too few for a bound nonce, and no implementation is known that accepts
-  only digits.
-- It uses only one letter case, because software on the way may not preserve the case of letters.
+- kops (hexadecimal), Teleport and SPIRE (base64url) send nonces of the same length to the real service.
+- Other documentation mentions a "10-digit string". Its 33 bits are too few for a bound nonce (see :class:`NonceIssuer`), and no
+  implementation is known that accepts only digits.
+- The form uses only one letter case, because software between service and machine may not preserve the case of letters.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from imdskit.clock import Clock, SystemClock
 from imdskit.errors import FreshnessError, UsageError
 
 CHARACTERS = 32
-"""Length of every nonce in characters. The service accepts no longer nonces."""
+"""Length of every nonce in characters. The metadata service does not accept a longer nonce."""
 
 KEY_BYTES = 32
 """Minimum length of a key in bytes: the output length of HMAC-SHA256 (RFC 2104 section 3)."""
@@ -92,7 +94,7 @@ class NonceIssuer:
 
     @property
     def bound(self) -> bool:
-        """Whether the issuer has a key, so that nonces can be checked without being stored."""
+        """True if the issuer has a key, so that nonces can be checked without being stored."""
         return bool(self._keys)
 
     def issue(self, request: bytes = b"") -> str:
@@ -134,8 +136,8 @@ class NonceIssuer:
             The time of issue in Unix seconds.
 
         Raises:
-            FreshnessError: ``nonce-unknown``: the nonce has another form, or was issued with another key or for another request;
-                ``nonce-expired``; ``nonce-not-yet``: the time of issue is in the future.
+            FreshnessError: ``nonce-unknown`` if the nonce has another form, or was issued with another key or for another request;
+                ``nonce-expired`` if its lifetime is over; ``nonce-not-yet`` if the time of issue is in the future.
             UsageError: there is no key, or an argument is of the wrong type.
         """
         if not self._keys:

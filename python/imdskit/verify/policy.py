@@ -17,22 +17,22 @@ class Policy(Settings):
     """Requirements on a document.
 
     Start with :meth:`online`, the policy of a service that issues a nonce for each document. The defaults of the class are those of
-    :meth:`offline_audit`. They accept a document of any Azure cloud during its lifetime of six hours, with or without a nonce. If the
-    caller passes a nonce to the verifier, it is always compared.
+    :meth:`offline_audit`. They accept a document of any Azure cloud during its lifetime of six hours, with or without a nonce. A nonce that
+    the caller passes to the verifier is always compared.
 
     Attributes:
         clouds: clouds whose metadata service may have signed the document.
-        max_age: maximum age of the document in seconds, counted from ``createdOn``, up to one year; None for no limit except the document's
-            ``expiresOn``.
+        max_age: maximum age of the document in seconds, counted from ``createdOn``, up to one year; None means that only the document's
+            ``expiresOn`` limits its age.
         skew: maximum difference between two clocks in seconds, 0 to 3600.
-        require_nonce: whether a document is refused if the caller passes no nonce to the verifier.
-        check_chain: whether a path must lead from the signer to a trust anchor. If it is False, anybody may have signed the document.
-        check_times: whether the document must be valid at the time of the check.
-        require_vm_id: whether an empty ``vmId`` is refused.
-        allow_common_name: whether the common name of the signer counts if its certificate has no subject alternative name.
+        require_nonce: if True, a document is refused if the caller passes no nonce for it to the verifier.
+        check_chain: if True, a path must lead from the signer to a trust anchor. If False, anybody may have signed the document.
+        check_times: if True, the document must be valid at the time of the check.
+        require_vm_id: if True, an empty ``vmId`` is refused.
+        allow_common_name: if True, the common name of the signer is used as a DNS name if the certificate has no subject alternative name.
         min_rsa_bits: minimum size of every RSA key involved, 512 to 8192 bits.
-        require_crl: whether every certificate below the anchor needs a usable revocation list, if ``Trust.crls`` has any. If it is False,
-            an unusable list, such as an outdated or forged one, is ignored.
+        require_crl: matters only if ``Trust.crls`` contains revocation lists. If True, every certificate below the anchor needs a usable
+            list. If False, an unusable list, such as an outdated or forged one, is ignored.
         limits: limits against hostile input.
 
     Raises:
@@ -72,7 +72,7 @@ class Policy(Settings):
     def legacy_sample(cls) -> Policy:
         """Return the policy for the sample document in Microsoft's documentation of 2018 to 2021.
 
-        That sample is self-signed with an RSA key of 1024 bits, expired within seconds, and belongs to no machine. The policy checks only
+        The sample is self-signed with an RSA key of 1024 bits. It expired within seconds and belongs to no machine. The policy checks only
         its signature. **An accepted document proves nothing**, because anybody can create one.
         """
         return cls(check_chain=False, check_times=False, require_vm_id=False, allow_common_name=True, min_rsa_bits=1024)

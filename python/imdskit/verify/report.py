@@ -1,4 +1,4 @@
-"""Report on a verification for people: each check with its outcome, its evidence and the source of its rule."""
+"""Human-readable report on a verification: each check with its outcome, its evidence and the source of its rule."""
 
 from __future__ import annotations
 

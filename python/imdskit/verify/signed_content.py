@@ -33,7 +33,8 @@ def loads(text: str | bytes) -> object:
 
 
 def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Return the members of an object, or raise ValueError if one occurs twice, because parsers differ in which one they use."""
+    """Return the members of an object. Raise ValueError if a member name occurs twice, because JSON parsers differ in which of the values
+    they use."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a member occurs twice")
@@ -61,7 +62,8 @@ def indented(text: str) -> str:
 
 
 def ascii_only(text: str) -> str:
-    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. Only strings and white space contain these."""
+    r"""Return a JSON text in printable ASCII, with ``\u`` escapes for other characters. In JSON, only strings and white space can contain
+    such characters."""
     return text if text.isascii() and text.isprintable() else _NOT_ASCII.sub(_escaped, text)
 
 
@@ -70,7 +72,7 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def _integer(text: str) -> int | Number:
-    # Not every program could print a longer int.
+    # A program can limit the number of digits of an int that it converts to text, so a longer number stays text.
     return int(text) if len(text) <= _MOST_DIGITS and text != "-0" else Number(text)
 
 

@@ -31,8 +31,10 @@ class Trust:
         crls: certificate revocation lists as DER. imdskit never fetches them. If there are none, revocation is not checked. If there are
             any, every certificate below the anchor needs a current list that covers it, unless ``Policy.require_crl`` is False.
         date: date of the bundle, ``YYYY-MM-DD``; ``""`` if the certificates do not come from a bundle.
-        signing: authorities that, according to the bundle, are known to sign attested documents. Only the doctor uses them.
-        audit: SHA-256, in hexadecimal, of certificates that the bundle keeps only for audits of old documents. Only the doctor uses them.
+        signing: authorities that, according to the bundle, are known to sign attested documents. Only ``imdskit.verify.bundles.doctor``
+            uses them.
+        audit: SHA-256, in hexadecimal, of certificates that the bundle keeps only for audits of old documents. Only
+            ``imdskit.verify.bundles.doctor`` uses them.
 
     Raises:
         UsageError: an attribute is of the wrong type.

@@ -30,14 +30,14 @@ from imdskit.verify.trust import Trust
 MARGIN = 600
 """Additional time in seconds for which a used document stays in the store.
 
-It starts when no policy can accept the document any longer. It covers differences between the clocks of several verifiers.
+The time starts when no policy can accept the document any longer. It covers differences between the clocks of several verifiers.
 """
 
 NONCE_SECONDS = 2 * MAX_LIFETIME
 """Minimum time in seconds for which a used nonce stays in the store, before skew and margin are added.
 
-A bound nonce is valid for at most half of this time. The other half covers a clock that is ahead: a clock that is ahead by more than the
-lifetime of a document accepts no document at all.
+A bound nonce is valid for at most half of this time. The other half covers a verifier whose clock is ahead. If its clock is ahead by more
+than the lifetime of a document, the verifier refuses every document anyway.
 """
 
 MAX_LEARNED = 64
@@ -156,9 +156,9 @@ class Verifier(ForkAware):
     def verify_once(self, document: bytes | str, *, nonce: str | None, store: NonceStore) -> Attestation:
         """Verify one document now, and mark it as used. Among all calls that share a store, only the first one accepts the document.
 
-        The method marks the signed content as used, whatever its encoding. If a nonce is given, the nonce is marked as used as well, so
-        that a second document with the same nonce is refused. Documents are marked after all other checks, so a document that was refused
-        for another reason can still be used later.
+        The method marks the signed content as used, so the same content in another encoding is refused as well. If a nonce is given, the
+        nonce is marked as used as well, so that a second document with the same nonce is refused. A document is marked only after it has
+        passed all other checks. A document that was refused for another reason can therefore still be used later.
 
         Args:
             document: the service's JSON, bare base64, or DER.
@@ -206,13 +206,13 @@ class Verifier(ForkAware):
         Args:
             documents: documents as for :meth:`verify`. All are kept in memory, so pass very many in batches of some thousands.
             at: time for which validity is judged, as for :meth:`verify`: one time for all documents, or a sequence with one for each.
-            nonces: a sequence with the nonce that each document must contain, or with None for a document that may contain any. Pass None
-                instead of a sequence if no nonce is to be checked.
+            nonces: a sequence with one item for each document. The item is the nonce that the document must contain, or None if it may
+                contain any nonce. Pass None instead of a sequence if no nonces are to be checked.
             threads: maximum number of threads, 1 to 1024; None for one per processor. The Python backend always uses one.
 
         Raises:
-            UsageError: an argument is of the wrong type or out of range, or the number of times or nonces is not the number of documents.
-                The call itself raises it, before the first result.
+            UsageError: an argument is of the wrong type or out of range, or the number of times or nonces differs from the number of
+                documents. The call itself raises this error, before it yields the first result.
         """
         if isinstance(documents, str | bytes | bytearray | memoryview) or not isinstance(documents, Iterable):
             raise arguments.mistake("documents", "an iterable of documents", documents)
@@ -248,12 +248,14 @@ class Verifier(ForkAware):
         """Verify many documents without creating an object for each result. The method does not fetch unknown issuers.
 
         Args:
-            documents: documents as for :meth:`verify`, as bytes, or all in one buffer, so that no object per document is needed.
+            documents: documents in the forms that :meth:`verify` accepts. They are passed as a sequence of bytes, or together in one
+                buffer, which saves one object per document.
             at: time for which validity is judged, in Unix seconds: one time for all documents, or a sequence with one for each.
             threads: see :meth:`verify_many`.
 
         Raises:
-            UsageError: an argument is of the wrong type, a time is out of range, or the number of times is not the number of documents.
+            UsageError: an argument is of the wrong type, a time is out of range, or the number of times differs from the number of
+                documents.
             OverflowError: the texts of one claim exceed 2 GiB in total.
         """
         if isinstance(documents, PackedDocuments):
@@ -291,8 +293,8 @@ class Verifier(ForkAware):
         try:
             signed = wider.checker.check(document, at, nonce)
         except VerificationError as second:
-            # The issuer is still unknown. Keep the first error: how far the search came is only for the log, not for the sender of the
-            # document.
+            # The issuer is still unknown. Return the first error, because the second one would tell the sender of the document how far the
+            # search came. Only the log shows this.
             return refusal if second.reason is Reason.UNKNOWN_ISSUER else second
         assert self._aia is not None
         found = tuple(der for der in signed.chain[1:-1] if der not in self.trust.intermediates)
@@ -314,7 +316,7 @@ class Verifier(ForkAware):
     def _with(self, certificates: Sequence[bytes]) -> _Configured:
         """Return a configuration with additional intermediates.
 
-        It is the current one if another thread has added them already, or if the backend cannot parse them.
+        Return the current configuration if another thread has already added the intermediates, or if the backend cannot parse them.
         """
         known = self._configured
         new = tuple(der for der in certificates if der not in known.setup.intermediates)
@@ -336,7 +338,7 @@ class Verifier(ForkAware):
         return Attestation(signed, self._clouds[signed.label], at, self._decided_by, self._relaxed)
 
     def _seconds(self, at: Sequence[object], count: int) -> Sequence[int]:
-        """Check that there are so many times, and that each is in range."""
+        """Return ``at`` after checking that it contains ``count`` times and that each of them is in range."""
         if len(at) == count and all(type(second) is int and 0 <= second <= LAST_SECOND for second in at):
             return cast("Sequence[int]", at)
         raise UsageError("bad-argument", "`at` must have one time from 1970 to 9999 for each document.", location="at")

@@ -17,7 +17,7 @@ from imdskit.errors import VerificationError
 from imdskit.reasons import Reason, Stage
 
 HEAD = 64 * 1024
-"""Number of bytes that are examined if a document is larger than the limit."""
+"""Number of bytes that are examined if a document is larger than ``Limits.document_bytes``."""
 MAX_BRACKETS = 256
 """Maximum number of opening brackets. JSON with more of them is not parsed here."""
 
@@ -115,7 +115,7 @@ def of(document: bytes) -> Form | None:
 
 
 def _outside(document: bytes) -> Form | None:
-    """Return a form that can be recognized by its first bytes, or by a word that no document contains; else None."""
+    """Return the form if it can be recognized by its first bytes, or by a word that no document contains. Otherwise return None."""
     for magic, form in _MAGIC:
         if document.startswith(magic):
             return form
@@ -312,7 +312,8 @@ def _der(der: bytes) -> Form | None:
 
 
 def _declared(der: bytes) -> int | None:
-    """Return the size of the SEQUENCE at the start of ``der``, header included, according to its length field; None if there is none."""
+    """Return the size of the SEQUENCE at the start of ``der``, header included, according to its length field. Return None if there is no
+    SEQUENCE."""
     if len(der) < 2 or der[0] != 0x30:
         return None
     if der[1] < 0x80:

@@ -181,7 +181,7 @@ def _read_entries(entries: Reader, issuer: Name, indirect: bool, unknown: list[s
                 elif critical and oid != oids.INVALIDITY_DATE:
                     unknown.append(oid)
         entry.finish()
-        # If a certificate has two entries, removeFromCRL in one of them does not cancel the revocation in the other.
+        # If a certificate has two entries, the reason removeFromCRL in one of them does not cancel the revocation in the other.
         if revoked.get((current, serial), REMOVED) == REMOVED:
             revoked[current, serial] = reason
     return revoked

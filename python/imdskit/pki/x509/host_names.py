@@ -41,7 +41,8 @@ def dns_names(certificate: Certificate, *, allow_common_name: bool = False) -> t
 def matching_name(certificate: Certificate, domain: str, *, allow_common_name: bool = False) -> str | None:
     """Return the first DNS name of the certificate that is ``domain`` or below it, or None.
 
-    A wildcard stands for names below its parent, so the parent must be the domain or below it.
+    A wildcard name such as ``*.example.com`` stands for names below its parent ``example.com``. The parent must therefore be the domain or
+    a name below it.
     """
     domain = domain.lower()
     wanted = tuple(domain.split("."))

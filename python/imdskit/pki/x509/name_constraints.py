@@ -1,12 +1,11 @@
 """Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)), which limit the names for which an authority may issue.
 
-The constraints of each certificate are stored separately and all of them are applied. The result is the same as intersecting the permitted
-subtrees and uniting the excluded ones. Subtrees are stored in sets. The number of lookups depends on the name, not on the number of
-subtrees.
+The constraints of each authority's certificate are stored separately, and a name must satisfy all of them. The result is the same as
+intersecting the permitted subtrees and uniting the excluded ones. Subtrees are stored in sets. The number of lookups depends on the name,
+not on the number of subtrees.
 
 DNS names, mail addresses, hosts of URIs, IP addresses and directory names are understood. A constraint on any other kind of name refuses
-every name of that kind. This is stricter than section 4.2.1.10, which allows a verifier to ignore such a constraint if the extension is not
-critical.
+every name of that kind. Section 4.2.1.10 is less strict: it allows a verifier to ignore such a constraint if the extension is not critical.
 """
 
 from __future__ import annotations

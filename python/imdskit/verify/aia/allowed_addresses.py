@@ -1,4 +1,4 @@
-"""The rule which IP addresses the fetcher may connect to.
+"""Rule that decides to which IP addresses the fetcher may connect.
 
 Only public addresses are allowed. A host name that resolves to any other address is a configuration error or an attack.
 """
@@ -43,7 +43,7 @@ _REFUSED: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
 
 
 def refusal(address: str) -> str | None:
-    """Return why the fetcher must not connect to ``address``, in words; None if it may."""
+    """Return the reason why the fetcher must not connect to ``address``, in words, or None if it may connect."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address)
     except ValueError:

@@ -15,8 +15,8 @@ SECOND = 1_000_000_000
 class FetchBudget(ForkAware):
     """Limit of ``fetches`` fetches in any period of ``seconds`` seconds. It can be shared between threads and between fetchers.
 
-    A sender of documents with forged certificates can use up the budget. Until the period ends, unknown issuers then stay unknown. Known
-    issuers, and documents that need no fetch, are not affected.
+    A sender of documents with forged certificates can use up the budget. In this case, unknown issuers stay unknown until the period ends.
+    Known issuers, and documents that need no fetch, are not affected.
 
     Args:
         fetches: the largest number of fetches in a period, 0 to 1,000,000.

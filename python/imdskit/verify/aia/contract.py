@@ -30,7 +30,8 @@ class Response(NamedTuple):
 class Resolver(Protocol):
     """Resolver of host names.
 
-    The fetcher calls it once for each fetch and connects to the returned addresses. A later change of the name therefore has no effect.
+    The fetcher calls it once for each fetch and connects to the returned addresses. A later change of the DNS record therefore has no
+    effect.
     """
 
     def resolve(self, host: str, timeout_ns: int) -> Sequence[str]:

@@ -25,11 +25,11 @@ SECOND = 1_000_000_000
 MAX_BYTES = 16 * 1024
 """Maximum size of a response in bytes. The certificates of Azure's authorities have at most 1950 bytes."""
 MAX_HOPS = 4
-"""Maximum number of certificates that one call fetches, one above the other."""
+"""Maximum number of certificates that one call fetches. Each of them is the issuer of the one before it."""
 MAX_ADDRESSES = 4
-"""Number of addresses that are tried for one certificate. Azure's certificates name at most two."""
+"""Maximum number of URLs that are tried for one certificate. Azure's certificates name at most two."""
 MAX_CONNECTIONS = 2
-"""Number of IP addresses that are tried for one host name if they cannot be reached."""
+"""Maximum number of IP addresses of one host that are tried until one of them can be reached."""
 MIN_RSA_BITS = 2048
 
 _log = logging.getLogger("imdskit.verify.aia")
@@ -41,10 +41,11 @@ class AiaFetcher:
     A :class:`imdskit.verify.Verifier` calls the fetcher only if the signature of a document is good and an issuer is unknown. Anybody can
     send such a document, so every fetch is limited:
 
-    - It goes only to addresses in ``locations``. The host name is resolved once, and must resolve to public IP addresses only.
-    - It accepts only one certificate in DER of at most 16 KiB, and the certificate must have signed the one below it.
+    - The fetcher requests only URLs in ``locations``. The host name is resolved once, and must resolve to public IP addresses only.
+    - A response must be one certificate in DER of at most 16 KiB. This certificate must have signed the certificate for which it was
+      fetched.
     - All fetches for one document together take at most ``seconds`` seconds, and add at most four certificates.
-    - An address is requested once in 24 hours, or once in five minutes if the request failed.
+    - A URL is requested at most once in 24 hours, or at most once in five minutes if the request failed.
     - The number of fetches per period is limited by ``budget``.
 
     Args:
@@ -53,7 +54,7 @@ class AiaFetcher:
         budget: limit of the number of fetches; by default one budget for the whole process.
         cache: directory in which issuers are stored that were part of an accepted path; None for no directory.
         allow_addresses: IP addresses that are permitted although they are not public, such as ``127.0.0.1`` for an emulator, or the address
-            of a mirror inside a company. ``locations`` restricts these addresses as well.
+            of a mirror inside a company. The fetcher requests only URLs in ``locations`` from these addresses as well.
         resolver: resolver of host names; that of the system by default.
         transport: HTTP client; a minimal one on sockets by default.
         clock: the source of the current time; the system clock by default.
@@ -109,7 +110,8 @@ class AiaFetcher:
         """Return the certificates above ``certificate`` as DER, the direct issuer first.
 
         Each certificate has signed the one before it. The method stops at a certificate that an anchor issued, or where it finds no further
-        issuer. If a fetch fails, it raises no error. It logs the failure to ``imdskit.verify.aia``, and the result is shorter or empty.
+        issuer. If a fetch fails, the method raises no error. It logs the failure to ``imdskit.verify.aia``, and the result is shorter or
+        empty.
         """
         deadline = self._clock.monotonic_ns() + self._span
         found: list[bytes] = []
@@ -161,7 +163,8 @@ class AiaFetcher:
             ) from None
 
     def _resolve(self, host: str, deadline: int) -> Sequence[str]:
-        """Return the addresses of a host. If one of them is not public, raise FetchError, because the name may be under attack."""
+        """Return the addresses of a host. If one of them is not public, raise FetchError, because an attacker may have changed the DNS
+        record."""
         try:
             found = self._resolver.resolve(host, self._left(deadline))
         except OSError as error:
@@ -203,7 +206,7 @@ def _addresses(given: object) -> frozenset[str]:
 def check_issuer(issuer: Certificate, child: Certificate) -> None:
     """Raise FetchError unless ``issuer`` issued ``child``, judged by names, key identifiers and signature.
 
-    Path validation checks later whether the issuer was allowed to do so and whether both certificates are valid.
+    Path validation checks later whether the issuer was allowed to issue ``child`` and whether both certificates are valid.
 
     Raises:
         FetchError: ``wrong-issuer``.
@@ -221,9 +224,9 @@ def check_issuer(issuer: Certificate, child: Certificate) -> None:
 
 
 def _names(issuer: Certificate, child: Certificate) -> bool:
-    """Return whether ``child`` names ``issuer`` as its issuer (RFC 5280 section 4.1.2.4).
+    """Return True if ``child`` names ``issuer`` as its issuer (RFC 5280 section 4.1.2.4).
 
-    If both certificates have a key identifier, these must agree, too (section 4.2.1.1).
+    If both certificates have a key identifier, the two identifiers must agree as well (section 4.2.1.1).
     """
     if issuer.subject.key != child.issuer.key:
         return False

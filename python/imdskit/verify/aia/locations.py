@@ -47,8 +47,8 @@ LOCATIONS = (
 Sources: certificates of 2019 to 2026, and the AIA hosts in "Azure Certificate Authority details". Only that page lists the last two
 locations. No certificate that names them has been seen.
 
-All real addresses use plain HTTP. It is sufficient, because the signature proves who issued a certificate. HTTPS could itself depend on the
-certificate that is being fetched.
+All real addresses use plain HTTP. Plain HTTP is sufficient, because the signature proves who issued a certificate. HTTPS could itself
+depend on the certificate that is being fetched.
 """
 
 # One path segment (RFC 3986 section 3.3) that does not begin with a dot. Only a space and some punctuation marks from 0x21 to 0x2c may be

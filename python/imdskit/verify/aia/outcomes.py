@@ -16,9 +16,9 @@ from imdskit.single_flight import SingleFlight
 SECOND = 1_000_000_000
 GOOD_NS = 24 * 60 * 60 * SECOND
 BAD_NS = 5 * 60 * SECOND
-"""Lifetimes of successful and failed fetches in the cache, in nanoseconds. kops uses the same times.
+"""Lifetimes of cache entries in nanoseconds: ``GOOD_NS`` for a successful fetch and ``BAD_NS`` for a failed one. kops uses the same times.
 
-Authorities change about once a year, but a failure may be over soon.
+A longer lifetime for failures would be harmful, because the cause of a failure may be over soon. Authorities change only about once a year.
 """
 
 CAPACITY = 128

@@ -46,7 +46,7 @@ class SystemResolver:
 def _look_up(host: str, found: Future[list[str]]) -> None:
     try:
         entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:  # UnicodeError is a ValueError
+    except (OSError, ValueError) as error:  # for example a UnicodeError, which is a ValueError
         found.set_exception(OSError(str(error)))
     else:
         found.set_result([str(entry[4][0]) for entry in entries])

@@ -18,7 +18,7 @@ def authority_path(
     """Return the first good path from ``certificate`` to an anchor, both included, or the reason why there is none.
 
     The authority is checked like the signer of a document, with three differences. It needs the key usage ``keyCertSign``, it needs no
-    extended key usage, and the path length limits above it must allow one more certificate below it.
+    extended key usage, and the path length limits of the authorities above it must allow one more intermediate on the path.
 
     Args:
         certificate: certificate of the authority. It may be an anchor itself.
@@ -34,7 +34,8 @@ def authority_path(
     except VerificationError as refusal:
         return refusal.reason
     for index, above in enumerate(found[1:], 1):
-        # The search did not count the authority itself, above which a signer will need one more step (RFC 5280 section 4.2.1.9).
+        # The search treated the authority as the signer and therefore did not count it. On the path of a real signer, the authority counts
+        # as one more intermediate (RFC 5280 section 4.2.1.9).
         limit = above.basic_constraints.path_length if above.basic_constraints else None
         if limit is not None and sum(not c.self_issued for c in found[:index]) > limit:
             return Reason.PATH_LENGTH

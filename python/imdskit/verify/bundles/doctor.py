@@ -1,4 +1,7 @@
-"""The doctor: it reports which authorities of a trust lead to an anchor, until when, and which clouds can be verified with them.
+"""The doctor, which implements ``imdskit doctor``.
+
+It reports which authorities of a trust have a path to an anchor, how long this path stays valid, and for which clouds documents can be
+verified.
 
 The doctor only examines the certificates that it is given. It fetches and changes nothing.
 """
@@ -22,7 +25,8 @@ from imdskit.verify.trust import Trust
 
 DAY = 86_400
 MAX_AGE_DAYS = 180
-"""Age in days after which a bundle is old. *Inferred* from the validity of signers, about 180 days: intermediates rotate without notice."""
+"""Age in days after which a bundle is old. *Inferred* from the validity period of signers' certificates, which is about 180 days.
+Intermediates are replaced without notice."""
 State = Literal["good", "ending", "ended", "early", "broken"]
 Use = Literal["anchor", "signs", "audit", "path"]
 
@@ -34,8 +38,8 @@ ISSUERS: dict[str, tuple[str, ...]] = {
 }
 """Prefixes of the common names of the authorities that sign for each cloud.
 
-Those of the public cloud come from all genuine documents in the public record. The others are *inferred* from the authorities that Azure
-lists for these clouds. Only the doctor uses this table. A verifier judges a document by its own chain.
+The prefixes for the public cloud come from all genuine documents that have been published. The prefixes for the other clouds are *inferred*
+from the authorities that Azure lists for them. Only the doctor uses this table. A verifier judges a document by its own chain.
 """
 
 
@@ -46,13 +50,13 @@ class Authority:
     Attributes:
         name: common name of the subject, or the beginning of the subject in hexadecimal.
         fingerprint: SHA-256 of the DER, in hexadecimal.
-        anchor: whether the certificate is an anchor.
+        anchor: True if the certificate is an anchor.
         not_after: last second of its validity, as Unix time.
         state: ``good``: a path leads from the certificate to an anchor, now and at the end of the period. ``ending``: the path is no longer
             valid at the end of the period. ``ended``: the certificate has expired. ``early``: it is not valid yet. ``broken``: it is valid,
             but no path leads to an anchor.
         chain: common names from the certificate to the anchor; empty if there is no path.
-        reason: the reason why there is no path now, or at the end of the period; None if there is one.
+        reason: the reason why there is no path now or at the end of the period. None if there is a path at both times.
         use: ``signs``: the authority is known to sign attested documents. ``audit``: the certificate is kept only for audits of old
             documents. ``anchor``: an anchor with neither use. ``path``: the certificate may help to reach an anchor.
         evidence: evidence that the authority signs documents; ``""`` for the other uses.
@@ -77,7 +81,8 @@ class Finding:
         at: time of the examination in Unix seconds.
         days: length of the examined period in days.
         authorities: anchors, then intermediates, each in the order of the trust.
-        clouds: for each cloud, by name, the common names of the intermediates that could sign for it and lead to an anchor.
+        clouds: maps the name of each cloud to common names of intermediates. These are the intermediates that could sign for the cloud and
+            lead to an anchor.
         advice: recommended actions; empty if there is nothing to do.
     """
 
@@ -100,7 +105,7 @@ def examine(trust: Trust, at: int, days: int, wanted: Sequence[Cloud] = (PUBLIC,
     problem, unless it is marked for audits or there is another good certificate of the same name and key.
 
     If the trust comes from a bundle, the bundle must not be old. It must also contain every authority that is known to sign documents,
-    according to this bundle or to the one of this release.
+    according to this bundle or to the bundle of this release.
 
     Args:
         trust: the trust to examine.

@@ -154,8 +154,8 @@ def missing_issuers(document: bytes, trust: Trust, source: IssuerSource, at: int
         found = source.issuers(signer, trust.anchors)
         known = {*trust.anchors, *trust.intermediates}
         if not set(found) <= known:
-            # Drop certificates from which no path leads to an anchor. If no other new one is left, keep them: the update then explains the
-            # refusal.
+            # Drop certificates from which no path leads to an anchor. If this would leave no new certificate, keep all of them, so that the
+            # update explains why it refuses them.
             leading = _leading(found, trust, at)
             return found if set(leading) <= known else leading
         if refusal.reason is not Reason.UNKNOWN_ISSUER:
@@ -179,8 +179,8 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
     Args:
         link: symbolic link to the folder of a bundle. If it does not exist, the update starts with the bundle of this release.
         offered: certificates that may be added.
-        at: time in Unix seconds at which the certificates must be valid. The new bundle has the date of this day, or that of the old bundle
-            if that is later.
+        at: time in Unix seconds at which the certificates must be valid. The date of the new bundle is the day of this time, or the date of
+            the old bundle if the old bundle's date is later.
         clock: clock for waiting; the system clock by default.
 
     Raises:
@@ -209,7 +209,7 @@ def update(link: Path, offered: Sequence[Offered], at: int, *, clock: WaitingClo
 def of_release(base: Bundle, at: int) -> tuple[Offered, ...]:
     """Return intermediates of this release that are missing in ``base``.
 
-    Only those are returned from which a path leads to an anchor of ``base`` at the time ``at``, in Unix seconds.
+    An intermediate is returned only if a path leads from it to an anchor of ``base`` at the time ``at``, in Unix seconds.
     """
     new = [der for der in Trust.bundled().intermediates if der not in base.intermediates]
     return tuple(Offered(der, "this release") for der in _leading(new, Trust(base.anchors, base.intermediates), at))

@@ -15,8 +15,8 @@ from imdskit.verify.stores.store import check_arguments, forked, now_before, ref
 class MemoryStore(ForkAware):
     """Store of used keys for a service that runs in one process. Its content is lost when the process ends.
 
-    A child process that inherits the store by ``fork()`` cannot use it: two copies would each admit the same document. Every call there
-    raises ``store-forked``, even if the store was empty (decision 0021).
+    A child process that inherits the store by ``fork()`` cannot use it: two copies would each admit the same document. Every call in the
+    child raises ``store-forked``, even if the store was empty (decision 0021).
 
     Args:
         capacity: largest number of keys, 1 to 1,000,000,000. A key takes about 250 bytes. A full store raises ``store-full``, because

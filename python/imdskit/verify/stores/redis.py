@@ -12,13 +12,14 @@ from imdskit.verify.stores.store import check_arguments, now_before
 CLOCK_SECONDS = 24 * 60 * 60
 """Additional time in seconds for which the server keeps a key.
 
-The server removes keys by its own clock, and it cannot report that it did. The additional time protects against a server clock that is
-ahead. A wrong time zone amounts to at most 14 hours.
+The server removes keys by its own clock, and it cannot report that it has removed a key. The additional time protects against a server
+clock that is ahead. A wrong time zone, for example, puts the clock ahead by at most 14 hours.
 """
 
 
 class RedisClient(Protocol):
-    """Interface of the client: the only method of ``redis.Redis`` or ``valkey.Valkey`` that the store uses."""
+    """Interface of the client library. It has one method, which is the only method of ``redis.Redis`` or ``valkey.Valkey`` that the store
+    uses."""
 
     def set(self, name: str, value: bytes, *, px: int, nx: bool) -> object:
         """Send ``SET name value PX px NX``. Return True or ``OK`` if the key was set, and None if it already existed."""
@@ -30,8 +31,8 @@ class RedisStore:
     The server must not remove keys before they expire, so its ``maxmemory-policy`` must be ``noeviction``. After a failover, a replica may
     lack the last writes; ``docs/freshness.md`` explains the consequences.
 
-    A key is stored for one day longer than necessary. Each document is therefore admitted only once, as long as the clocks of the verifier
-    and the server together are at most one day ahead of the true time.
+    A key is stored for one day longer than necessary. Each document is therefore admitted only once, as long as the verifier's clock and
+    the server's clock are, in total, at most one day ahead of the true time.
 
     Args:
         client: a connected client. Set its ``socket_timeout``, or a call may hang.

@@ -24,8 +24,8 @@ APPLICATION_ID = 0x696D6473
 MIGRATION_SECONDS = 7 * 3600 + 600
 """Time in seconds by which a migration extends the life of each key.
 
-In format 0, the policy determined when a key expired, at the earliest ten minutes after ``createdOn``. But a genuine document expires six
-hours after ``createdOn``, to which one hour of clock skew and ten minutes of margin must be added.
+In format 0, the expiry of a key depended on the policy and could be as early as ten minutes after ``createdOn``. A genuine document expires
+six hours after ``createdOn``. One hour of clock skew and ten minutes of margin must be added.
 """
 
 _SCHEMA = """
@@ -41,10 +41,11 @@ _COLUMNS_OF_FORMAT_0 = [("used", "key", "BLOB"), ("used", "expires_at", "INTEGER
 _PURGE = "DELETE FROM used WHERE key IN (SELECT key FROM used WHERE expires_at < :now ORDER BY expires_at LIMIT 2048)"
 
 PURGE_EVERY = 256
-"""Number of calls between two purges by a process. A purge removes up to eight times as many rows, so the file does not grow."""
+"""Number of calls of ``consume`` between two purges by one process. A purge removes up to eight times this number of rows, so the file does
+not grow."""
 
 PREPARE_SECONDS = 5
-"""Additional time, after ``busy_seconds``, that a fork waits for another thread that is using the file, in seconds."""
+"""Additional time in seconds that a fork waits for another thread that is using the file. It is added to ``busy_seconds``."""
 
 
 class SqliteStore(ForkAware):
@@ -193,7 +194,7 @@ class SqliteStore(ForkAware):
 
 
 def _value(connection: sqlite3.Connection, query: str) -> Any:
-    """Return the only value of the only row. All rows are fetched, because PyPy commits nothing while a statement has rows left."""
+    """Return the only value of the only row. All rows are fetched, because PyPy cannot commit while a statement has unread rows."""
     ((value,),) = connection.execute(query).fetchall()
     return value
 

@@ -15,7 +15,7 @@ _END = 1 << 40
 
 
 class NonceStore(Protocol):
-    """Store of used keys until they expire. It can be shared between threads; some stores also between processes and machines."""
+    """Store that keeps used keys until they expire. It can be shared between threads; some stores also between processes and machines."""
 
     def consume(self, key: bytes, expires_at: int) -> bool:
         """Mark a key as used. Return True for the first call with this key, and False for all others until the key expires.
@@ -25,8 +25,8 @@ class NonceStore(Protocol):
             expires_at: Unix second until which the key must be stored, inclusive.
 
         Raises:
-            StoreError: the store cannot determine whether the key was used. The caller must not admit the document. The key may have been
-                marked as used or not.
+            StoreError: the store cannot determine whether the key was used. The caller must not admit the document. It is unknown whether
+                this call marked the key as used.
             UsageError: an argument is of the wrong type or size.
         """
 
@@ -40,10 +40,10 @@ def check_arguments(key: bytes, expires_at: int) -> None:
 
 
 def refuse_forgotten(expires_at: int, purged_at: int) -> None:
-    """Raise StoreError if a key that ends at ``expires_at`` may have been used and purged already.
+    """Raise StoreError if a key that expires at ``expires_at`` may already have been used and purged.
 
-    A clock that jumps forward makes a store purge keys that are still needed. When the clock is set back, their documents are accepted
-    again, so every key that ended before the latest purge is refused, whether it was used or not.
+    A clock that jumps forward makes a store purge keys that are still needed. When the clock is set back, the documents with these keys
+    would be accepted again. Therefore every key that expired before the latest purge is refused, whether it was used or not.
 
     Args:
         expires_at: Unix second until which the key must be stored.
@@ -67,7 +67,7 @@ def forked(location: str) -> StoreError:
 
 
 def now_before(expires_at: int, clock: Clock) -> int:
-    """Return the current time in Unix seconds, or raise an error if a key has already expired.
+    """Return the current time in Unix seconds, or raise an error if ``expires_at`` is already in the past.
 
     Raises:
         StoreError: ``store-clock``: the store would remove the key at once and could not detect a second use.
