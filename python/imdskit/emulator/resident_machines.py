@@ -2,8 +2,8 @@
 
 A machine is created when the first request for it arrives. When too many machines are in memory, the least recently requested one is
 evicted. The host keeps the scheduled events of an evicted machine, unless none were ever announced or requested. It keeps the rate limits
-for one second, because after that they are full again. A recreated machine has the same instance document, but its cached tokens and
-attested documents are lost.
+for one second, because the token buckets are full again after that time. A recreated machine has the same instance document, but its cached
+tokens and attested documents are lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ResidentMachines:
     Args:
         create: function that creates the service of a machine.
         most: maximum number of machines in memory. Beyond that, the least recently requested one is evicted.
-        clock: clock of the emulator. Rate limits are full again after one second on this clock.
+        clock: clock of the emulator. The token buckets of the rate limits are full again after one second on this clock.
     """
 
     def __init__(self, create: Create, most: int, clock: Clock) -> None:

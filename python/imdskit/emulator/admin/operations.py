@@ -86,9 +86,9 @@ class Operation:
         run: function that executes the operation. Its result becomes the JSON of the response.
         parameters: names of the query parameters. All are optional, except ``machine`` in a fleet if ``about`` is ``machine``.
         takes_body: whether the request must have a JSON body.
-        about: the subject of the operation. ``machine`` is one machine, which a request to a fleet selects with the parameter ``machine``.
-            ``either`` is one machine if that parameter is present, and otherwise the host. ``all`` is the host. ``alone`` is the host, and
-            the operation is not available in a fleet.
+        about: the subject of the operation. ``machine`` means one machine; a request to a fleet selects it with the parameter ``machine``.
+            ``either`` means that machine if the parameter is present, and otherwise the host. ``all`` means the host. ``alone`` also means
+            the host, but the operation is not available in a fleet.
     """
 
     name: str

@@ -99,17 +99,18 @@ class _CaCertificate:
 class Authority:
     """A test-only certificate authority. Safe to share between threads.
 
-    Creating one takes about a second, because three keys are generated. The first document with a :class:`DocumentFault` takes as long.
+    Creating one takes about a second, because three keys are generated. The first document with a :class:`DocumentFault` also takes about a
+    second.
 
     Args:
         clock: the emulator's clock, which determines the validity periods.
         base_url: address at which the emulator serves :meth:`download`, for example ``http://127.0.0.1:8080``.
         pki_url: address below which clients find certificates and revocation lists. None means ``/pki`` below ``base_url``.
-        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the default leaf.
-        region: region of the default leaf, for example ``westeurope``.
-        seed: The same seed gives the same keys on every machine, and within a calendar year the same root certificate.
+        domain: the cloud's domain, for example ``metadata.azure.com``. It is the common name of the leaf that signs by default.
+        region: region in the leaf that signs by default, for example ``westeurope``.
+        seed: The same seed gives the same keys on every machine. It also gives the same root certificate within a calendar year.
             None means new keys from the operating system's random source.
-        keys: cache of keys. The authority uses keys of the same seed from it, and adds those that it generates.
+        keys: cache of keys. The authority takes keys for its seed from the cache, and adds the keys that it generates.
 
     Attributes:
         root: the root certificate in DER.

@@ -3,9 +3,9 @@
     Scheduled -- approved, or NotBefore is reached --> Started -- over --> gone
     Scheduled -- cancelled --> gone                    (none) -- the host fails --> Started
 
-This is a state machine on the emulator's clock, without threads. On each access, it first executes all transitions that have become due, in
-order of time, and each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by one, and nothing
-else does.
+This is a state machine on the emulator's clock, without threads. On each access, it first executes all transitions that have become due. It
+executes them in order of time, each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by
+one, and nothing else does.
 
 Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023.
 """
@@ -34,6 +34,8 @@ MOST = 100
 
 class Events:
     """The scheduled events of one machine. Safe to share between threads.
+
+    As in Azure, the first request of the machine for scheduled events enables them: clients see no events before it.
 
     Args:
         clock: the emulator's clock.

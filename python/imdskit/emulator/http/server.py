@@ -291,7 +291,7 @@ class Server(ThreadingHTTPServer):
         except RuntimeError as error:
             hint = "Raise the limit of processes: `ulimit -u` of the shell, or `--pids-limit` of the container."
             raise UsageError("bad-argument", f"The system does not let the emulator start a thread: {error}.", hint=hint) from None
-        self._loop = loop  # Only a started thread is assigned, because stop() waits for this one.
+        self._loop = loop  # Only a started thread is assigned, because stop() waits for it.
 
     def stop(self) -> None:
         """Stop accepting connections, let in-flight requests finish, and close all connections. Calling it twice is safe."""

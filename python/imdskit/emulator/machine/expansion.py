@@ -49,7 +49,8 @@ class ExpandedMachine:
         shared: source of the values that all machines of a fleet have in common.
         document: the instance document in its newest shape with every member, including ``extended``. A classic machine has no ``compute``.
             Members that are neither given nor derivable are ``""``, as in the service's documents. Members given as null are omitted.
-        compute: the ``compute`` object. A classic machine has it too, for its attested documents, although no response shows it.
+        compute: the ``compute`` object. A classic machine has this object, too, because its attested documents need values from it. No
+            response shows the object itself.
     """
 
     scenario: Scenario

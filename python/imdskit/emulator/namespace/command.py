@@ -17,7 +17,7 @@ _STOP = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Command:
-    """A command whose namespaces exist, and which waits to be started. The context manager kills the command on exit if it still runs.
+    """A command that waits to be started in namespaces that already exist. The context manager kills a running command on exit.
 
     The calling process must have only one thread when it creates this object. From then on, signals are blocked, and :meth:`wait` forwards
     them to the command.

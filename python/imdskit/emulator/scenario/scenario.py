@@ -116,7 +116,8 @@ class Scenario:
         """Return a built-in scenario, or load one from a file.
 
         Args:
-            name_or_path: a string without a path separator and without the extension ``.json`` is a name, anything else a path.
+            name_or_path: a string without a path separator and without the extension ``.json`` is the name of a built-in scenario. Any
+                other value is a path.
 
         Raises:
             ScenarioError: the scenario does not exist, the file cannot be read, or its content is invalid.
@@ -237,7 +238,7 @@ def newest_members(api_versions: tuple[str, ...]) -> str | None:
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions, newer than all default ones, whose members a scenario gives."""
+    """Return the api-versions that introduced members of ``given``, as far as they are newer than the default api-versions."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):
