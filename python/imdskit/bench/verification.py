@@ -54,8 +54,9 @@ def rates(backend: Backend, corpus: Corpus, clock: Clock, *, threads: int, round
     """Measure documents per second.
 
     Returns:
-        Rates by name: ``single`` (one document per call, cached signer), ``batch`` (many documents per call, on several threads),
-        ``cold`` (cold cache), and ``pow`` (CPython's ``pow`` with a modulus of 2048 bits; each document costs at least one such operation).
+        Rates by name: ``single`` (one document per call, with the signer's certificate chain in the cache), ``batch`` (many documents per
+        call, on several threads), ``cold`` (one document per call, with an empty cache), and ``pow`` (CPython's ``pow`` with a modulus of
+        2048 bits; each document costs at least one such operation).
     """
     checker = backend.checker(corpus.setup)
     documents, at = corpus.documents, corpus.at

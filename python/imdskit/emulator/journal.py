@@ -31,8 +31,8 @@ SECRET = frozenset(("authorization", "cookie", "proxy-authorization", "set-cooki
 WITHHELD = "(withheld)"
 """Replacement for the value of a secret header."""
 LONGEST = 2048
-"""Maximum number of characters that an entry keeps of its target. The same maximum applies to all headers of an entry together. It bounds
-the memory that the journal uses."""
+"""Maximum number of characters that an entry keeps of its target. The same maximum applies to all headers of an entry together. These two
+limits bound the memory that the journal uses."""
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -1,8 +1,8 @@
 """The operations of the admin API: one table of operations, each with its method, path, parameters and function.
 
-``openapi.json`` describes the same table for people and programs. Tests keep both consistent, and check the response of every operation
-against its schema. The functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a test in the same
-process can call it directly.
+``openapi.json`` describes the same table for people and programs. Tests keep this file consistent with the table, and check the response of
+every operation against its schema. The functions only convert between JSON and Python. :mod:`imdskit.emulator.host` does the work, and a
+test in the same process can call it directly.
 """
 
 from __future__ import annotations

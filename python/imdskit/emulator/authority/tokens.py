@@ -35,7 +35,7 @@ all, which is :data:`LIFETIME` plus these 300 seconds."""
 RENEWED_BEFORE = 300
 """Remaining validity in seconds below which the service replaces a cached token (inferred)."""
 EXTENDED = "86399"
-"""Value of ``ext_expires_in``, the same in every recording."""
+"""Value of ``ext_expires_in``, the same in every recorded response."""
 CACHED = 1024
 """Maximum number of cached tokens per machine. The cache evicts the oldest one first."""
 

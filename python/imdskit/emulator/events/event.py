@@ -2,7 +2,7 @@
 
 :mod:`imdskit.emulator.events.timeline` changes the states of events.
 
-Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023.
+Source: Azure documentation, "Scheduled Events for Linux VMs"; recorded responses of 2018 to 2023.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Event:
         description: text for people.
         source: ``Platform`` or ``User``.
         duration: expected interruption in seconds, or -1 if it is unknown.
-        begins: Unix time at which the event starts without approval, if it was announced with a ``not_before`` that had already passed.
-            None means that the event starts at ``not_before``.
+        begins: Unix time at which the event starts without approval. It is set if the event was announced with a ``not_before`` in the
+            past. None means that the event starts at ``not_before``.
     """
 
     id: str

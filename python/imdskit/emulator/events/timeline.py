@@ -7,7 +7,7 @@ This is a state machine on the emulator's clock, without threads. On each access
 executes them in order of time, each as if it had happened exactly when it was due. Each transition increases ``DocumentIncarnation`` by
 one, and nothing else does.
 
-Source: Azure documentation, "Scheduled Events for Linux VMs"; recordings of 2018 to 2023.
+Source: Azure documentation, "Scheduled Events for Linux VMs"; recorded responses of 2018 to 2023.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Events:
 
     @property
     def untouched(self) -> bool:
-        """Whether no event was announced and no client sent a request, so that a new object with the same seed behaves identically."""
+        """Whether the object is in its initial state, because no event was announced and no client requested the events."""
         with self._lock:
             self._settle()
             return self._made == 0 and self._incarnation == 1 and self._visible_from is None

@@ -57,7 +57,7 @@ class Status(Fault):
 
     Attributes:
         status: the status code.
-        host: whether the response imitates the host machine in front of the service, and not the service itself.
+        host: whether the response imitates the host machine in front of the service, instead of the service itself.
         headers: response headers. They replace headers of the same name and add the others.
         body: the response body. None means the service's own body for the status.
     """

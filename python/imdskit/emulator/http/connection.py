@@ -161,7 +161,7 @@ class Connection:
             return SEND_CONTINUE if head.expects_continue and not self._body else self._read_body()
         if self._request is None:
             self._request = self._new_request(head, b"")
-        self.deadline = _NEVER  # Time limits apply to the client. The service has no time limit, because a fault may delay it.
+        self.deadline = _NEVER  # Time limits apply to the client. The service has none, because a fault may delay its response.
         return self._request
 
     def _read_body(self) -> Event:

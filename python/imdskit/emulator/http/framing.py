@@ -177,7 +177,7 @@ def _resolve(method: str, target: str, headers: tuple[tuple[str, str], ...]) -> 
 
 
 def response_bytes(response: Response, head: Head | None, keep_alive: bool, date: str) -> bytes:
-    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the order that recordings show.
+    """Return a response as bytes: the headers of the service, then Date and Content-Length, in the order of recorded responses.
 
     Args:
         response: response to send.

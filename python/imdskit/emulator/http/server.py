@@ -367,7 +367,7 @@ class Server(ThreadingHTTPServer):
         self._turn_away(request)
 
     def handoff(self, request: socket.socket, client_address: Any) -> Handoff:
-        """Return the state of a connection that now has a thread."""
+        """Return the state with which a thread begins to serve a connection."""
         with self._lock:
             found = self._handoffs.pop(request, None)
         return found or Handoff(self.connect(request, client_address))

@@ -4,8 +4,8 @@ A machine has at most one system-assigned identity and any number of user-assign
 from the seed and from the resource that the identity belongs to. Therefore, all instances of a uniform scale set have the same principal.
 All machines of a fleet with the same user-assigned identity also have the same principal.
 
-Source: managed identities documentation, "How to use managed identities on a virtual machine"; recordings of 2022 and 2023; claims of scale
-sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
+Source: managed identities documentation, "How to use managed identities on a virtual machine"; recorded responses of 2022 and 2023; claims
+of scale sets: gravitational/teleport#58015, hashicorp/vault-plugin-auth-azure, spiffe/spire#2527.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The members have the service's own order, which is not alphabetical, and ports are numbers.
 
-Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata Service"; every recording.
+Source: Azure documentation, "Retrieve load balancer metadata using Azure Instance Metadata Service"; all recorded responses.
 """
 
 from __future__ import annotations

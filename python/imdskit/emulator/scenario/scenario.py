@@ -1,8 +1,8 @@
 """Scenarios: descriptions of machines in a JSON format, validated when they are loaded.
 
 A scenario gives only the values that differ from the defaults. It has the shape of the newest instance document, so a recorded document
-is a scenario, too. ``docs/scenarios.md`` describes the format for people, and ``schema.json`` describes it for programs. Tests keep both
-consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
+is a scenario, too. ``docs/scenarios.md`` describes the format for people, and ``schema.json`` describes it for programs. Tests keep the
+page and the schema consistent with this module. :mod:`imdskit.emulator.machine.expansion` adds the defaults.
 """
 
 from __future__ import annotations
