@@ -377,7 +377,10 @@ class Host:
             raise _bad_location(error) from None
 
     def _check_fit(self, scenario: Scenario, app: App) -> None:
-        """Raise ScenarioError if this host does not support a scenario. Its keys and certificates belong to one cloud."""
+        """Raise ScenarioError if this host does not support a scenario.
+
+        The keys and certificates of a host belong to one cloud, so its scenarios must be in the same cloud.
+        """
         cloud = self.scenario.cloud
         if scenario.cloud is not cloud:
             message = f"This emulator is of the cloud {cloud.name}, and so are its certificates."

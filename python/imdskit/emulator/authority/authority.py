@@ -1,7 +1,7 @@
 """The emulator's own certificate authority: root, issuing authority, and the leaf that signs documents.
 
-The certificates resemble the genuine ones of 2025 and 2026. They have the same extensions in the same order with the same criticality, and
-the leaf is valid for 180 days. They differ only where a copy would state something untrue:
+The certificates resemble genuine certificates of 2025 and 2026. They have the same extensions in the same order with the same criticality,
+and the leaf is valid for 180 days. They differ only where a copy would state something untrue:
 
 - The names of the root and the issuing authority say that they are for tests only. They end in a few digits of the key, so that two
   emulators' authorities can be told apart.
@@ -173,8 +173,8 @@ class Authority:
         """Return the leaf for a cloud's domain and a region. It is cached until :data:`LEAF_PERIOD` has passed.
 
         Args:
-            domain: the cloud's domain, by default that of the authority.
-            region: the region, by default that of the authority. Letter case and spaces are ignored.
+            domain: the cloud's domain, by default the domain of the authority.
+            region: the region, by default the region of the authority. Letter case and spaces are ignored.
             fault: the deliberate fault of the certificate chain, or None.
 
         Raises:
@@ -314,7 +314,7 @@ def _authority_name(common_name: str) -> bytes:
 
 
 def _serial(issuer: bytes, subject: bytes) -> int:
-    """Return a serial number of 19 bytes that begins with 0x33, like those of the real authorities. It is unique per issuer and subject."""
+    """Return a serial number of 19 bytes that begins with 0x33, as at the real authorities. It is unique per issuer and subject."""
     return int.from_bytes(b"\x33" + hashlib.sha256(issuer + subject).digest()[:18], "big")
 
 

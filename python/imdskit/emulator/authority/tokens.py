@@ -59,7 +59,7 @@ class Issuer:
         base_url: function that returns the address at which the emulator serves :meth:`download`. It is called on each use, because the
             port may not be known yet.
         seed: seed of the key. None means a random key. The key is generated on first use, which takes a quarter of a second.
-        keys: cache of keys, from which the issuer takes the key of the same seed.
+        keys: cache of keys, from which the issuer takes the key for its seed.
         issuer: prefix of the claim ``iss``. None means ``/oidc`` below the base address.
     """
 

@@ -226,7 +226,7 @@ class Events:
     def approvable(self, body: bytes) -> tuple[str, ...] | None:
         """Return the ids of the events that the body of a POST request approves.
 
-        Return None if the body is malformed or contains an unknown id (the latter is inferred).
+        Return None if the body is malformed. Return None also if the body contains an unknown id (inferred).
         """
         ids = start_requests(body)
         with self._lock:

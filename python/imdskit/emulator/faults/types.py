@@ -58,7 +58,7 @@ class Status(Fault):
     Attributes:
         status: the status code.
         host: whether the response imitates the host machine in front of the service, instead of the service itself.
-        headers: response headers. They replace headers of the same name and add the others.
+        headers: response headers. Each one replaces the header of the same name, or is added if there is none.
         body: the response body. None means the service's own body for the status.
     """
 
@@ -141,7 +141,7 @@ class Document(Fault):
 
 
 def with_headers(response: Response, headers: tuple[tuple[str, str], ...]) -> Response:
-    """Return ``response`` with ``headers``. They replace headers of the same name, in any letter case, and are appended otherwise."""
+    """Return ``response`` with ``headers``. Each one replaces the header of the same name, in any letter case, or is appended."""
     names = {name.lower() for name, _ in headers}
     return response._replace(headers=(*(one for one in response.headers if one[0].lower() not in names), *headers))
 

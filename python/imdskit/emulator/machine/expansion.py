@@ -102,7 +102,8 @@ def expand(scenario: Scenario, seed: int, shared: int | None = None, kept: Mappi
 def filled(value: dict[str, Any], node: Member) -> Object:
     """Return ``value`` completed with every member of ``node``. Members that are None are removed.
 
-    A missing leaf becomes ``""``, a missing array ``[]``, and a missing object becomes an object whose members are filled in the same way.
+    A missing leaf becomes ``""``. A missing array becomes ``[]``. A missing object becomes an object whose members are filled in the same
+    way.
     """
     complete: Object = {}
     for name in sorted(node.members.keys() | value.keys()):
