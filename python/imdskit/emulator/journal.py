@@ -52,7 +52,7 @@ class Entry(NamedTuple):
         fault: type of the fault that applied, or ``""``.
         duration_ns: nanoseconds that the service took, on the system clock. Delays that a fault adds while sending are not included.
         body_bytes: length of the response body in bytes.
-        machine: number of the fleet's machine that the request selected; None if it selected none, or if there is no fleet.
+        machine: number of the fleet's machine that the request selected; None if it did not select a machine, or if there is no fleet.
     """
 
     number: int

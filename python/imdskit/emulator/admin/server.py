@@ -3,8 +3,7 @@
 The server checks each request in this order, and every refusal has the same format:
 
 1. The Host header must be loopback, the address at which the connection arrived, or a name that the operator allowed.
-2. Browsers add the Origin header to requests of web pages. It must be absent or name the admin API itself, so no other page can use the
-    API.
+2. Browsers add the Origin header to requests of web pages. It must be absent or name the admin API, so no other page can use the API.
 3. The token must be correct. Only the header ``Authorization: Bearer ...`` can carry it, because URLs end up in logs.
 
 The files of :mod:`imdskit.emulator.admin.page` and ``/healthz`` need no token, because they reveal nothing about the machines.

@@ -5,7 +5,7 @@ and the leaf is valid for 180 days. They differ only where a copy would state so
 
 - The names of the root and the issuing authority say that they are for tests only. They end in a few digits of the key, so that two
   emulators' authorities can be told apart.
-- The leaf has no certificate transparency timestamps (no log has seen it), no Microsoft certificate template and no OCSP responder.
+- The leaf has no certificate transparency timestamps (because it is in no log), no Microsoft certificate template and no OCSP responder.
 - All keys are RSA-2048. The genuine authorities have 4096-bit keys.
 
 Documents with a deliberate fault have separate chains, created on first use (:mod:`imdskit.emulator.authority.document_faults`).
@@ -314,7 +314,7 @@ def _authority_name(common_name: str) -> bytes:
 
 
 def _serial(issuer: bytes, subject: bytes) -> int:
-    """Return a serial number of 19 bytes that begins with 0x33, as at the real authorities. It is unique per issuer and subject."""
+    """Return a serial number of 19 bytes that begins with 0x33, as in genuine certificates. It is unique per issuer and subject."""
     return int.from_bytes(b"\x33" + hashlib.sha256(issuer + subject).digest()[:18], "big")
 
 

@@ -94,7 +94,8 @@ class Issuer:
     def download(self, path: str) -> tuple[str, bytes] | None:
         """Return the document at a path below ``/oidc/`` as (media type, JSON), or None if the path has no document.
 
-        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both also exist with ``v2.0`` in the path, as in Entra.
+        Each tenant has ``.well-known/openid-configuration`` and ``discovery/keys``. Both documents also exist with ``v2.0`` in the path, as
+        in Entra.
         """
         match path.strip("/").split("/"):
             case ["oidc", tenant, "discovery", "keys"] | ["oidc", tenant, "discovery", "v2.0", "keys"] if _TENANT.fullmatch(tenant):

@@ -59,7 +59,11 @@ class Identities:
 
     @property
     def default(self) -> Identity | None:
-        """The identity for requests that select none: the system-assigned identity, or else the only user-assigned one, or else None."""
+        """The identity for requests that do not select an identity.
+
+        It is the system-assigned identity if the machine has one. Otherwise, it is the user-assigned identity if the machine has exactly
+        one, and None if it has several or none.
+        """
         if self.system is not None:
             return self.system
         return self.user[0] if len(self.user) == 1 else None

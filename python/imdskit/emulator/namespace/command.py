@@ -63,7 +63,7 @@ class Command:
         self._channel.send(b"1")
 
     def stopped_early(self) -> int | None:
-        """Return the exit status for a termination signal that arrived before the command was started, or None if none arrived."""
+        """Return the exit status for a termination signal that arrived before the command was started, or None without such a signal."""
         waiting = _STOP & signal.sigpending()
         return 128 + min(waiting) if waiting else None
 

@@ -65,7 +65,8 @@ _PORT = re.compile(r"/loadbalancer/inboundRules/[0-9]+/(?:frontendPort|backendPo
 HEAD = ("$schema", "description", "cloud", "kind", "apiVersions", "profile", "rulesOff", "template")
 """The members that are not part of a response."""
 _FIXED_PARTS = ("identity", "loadbalancer")
-"""Parts that cannot have unknown members. ``identity`` is imdskit's own, and ``loadbalancer`` has the same shape in every api-version."""
+"""Parts that cannot have unknown members. imdskit itself defines ``identity``, and ``loadbalancer`` has the same shape in every
+api-version."""
 SCHEMA_FILE = "schema.json"
 _VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
@@ -238,7 +239,7 @@ def newest_members(api_versions: tuple[str, ...]) -> str | None:
 
 
 def _needed(given: Any, node: Member) -> set[str]:
-    """Return the api-versions that introduced members of ``given``, as far as they are newer than the default api-versions."""
+    """Return the api-versions that introduced members of ``given`` and are newer than all default api-versions."""
     if isinstance(given, list):
         return {version for element in given for version in _needed(element, node)}
     if not isinstance(given, dict):

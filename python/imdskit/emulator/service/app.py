@@ -53,7 +53,7 @@ class App:
         clock: source of the current time.
         attestor: function that signs the content of attested documents.
         issuer: issuer that signs access tokens.
-        throttle: rate limits; None applies none.
+        throttle: rate limits; None disables them.
         downloads: function that returns the files below ``published_below``. Azure's service has no such paths.
         events_enabling: seconds from the first request for scheduled events until the service lists them.
         profile: service profile, that is, the known behaviour that the rules follow; None uses the scenario's profile.

@@ -120,7 +120,10 @@ class RequestContext:
 
     @cached_property
     def identity(self) -> Identity | None:
-        """Identity that the request selects. None if it does not exist, or if the request names none and the machine has no default."""
+        """Identity that the request selects, or the default identity of the machine if the request selects none.
+
+        None if this identity does not exist.
+        """
         identities = self.machine.identities
         return identities.find(*self.selectors[0]) if self.selectors else identities.default
 
